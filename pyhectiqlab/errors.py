@@ -1,0 +1,105 @@
+"""Every exception that pyhectiqlab raises on purpose, as one tree.
+
+    LabError                      anything below
+    ├── ConfigurationError        a profile, key, URL, credentials file or setting is wrong: fix it, run again
+    ├── RunClosedError            a call on a Run after close(); also a ValueError
+    ├── LabRequestError           a request to the lab failed; `retry` tells whether trying again can help
+    │   ├── LabUnreachableError   no lab answered: connection, DNS, TLS, time-out (retry)
+    │   ├── LabUnavailableError   the lab answered 429 or 5xx; honours Retry-After (retry)
+    │   ├── NotALabError          something answered, but it is no lab of ours, or one of another protocol
+    │   ├── AuthenticationError   401: the key or the password is wrong or revoked
+    │   ├── PermissionDeniedError 403
+    │   ├── NotFoundError         404
+    │   ├── ConflictError         409
+    │   ├── GoneError             410: deleted
+    │   └── InvalidRequestError   any other 4xx
+    └── StoreError                the lab's own storage: see store/
+        ├── DataDirectoryInUseError
+        └── NewerSchemaError
+
+Training code meets only TypeError and ValueError (a programming mistake at the call) and RunClosedError. Everything
+else is printed once and counted: a broken lab never raises into a training loop.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Root of the tree. The message is one line: what is wrong, then what to do."""
+
+
+class ConfigurationError(LabError):
+    pass
+
+
+class RunClosedError(LabError, ValueError):
+    pass
+
+
+class LabRequestError(LabError):
+    """A request to the lab failed.
+
+    Attributes:
+        status: HTTP status, or None where no HTTP answer came.
+        retry: True where the same request may succeed later.
+        retry_after_s: seconds the lab asked to wait, or None.
+        code: the lab's own short word for the error ("project_not_found"), or "".
+    """
+
+    retry = False
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after_s: float | None = None, code: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.code = code
+
+
+class LabUnreachableError(LabRequestError):
+    retry = True
+
+
+class LabUnavailableError(LabRequestError):
+    retry = True
+
+
+class NotALabError(LabRequestError):
+    pass
+
+
+class AuthenticationError(LabRequestError):
+    pass
+
+
+class PermissionDeniedError(LabRequestError):
+    pass
+
+
+class NotFoundError(LabRequestError):
+    pass
+
+
+class ConflictError(LabRequestError):
+    pass
+
+
+class GoneError(LabRequestError):
+    pass
+
+
+class InvalidRequestError(LabRequestError):
+    pass
+
+
+class StoreError(LabError):
+    pass
+
+
+class DataDirectoryInUseError(StoreError):
+    pass
+
+
+class NewerSchemaError(StoreError):
+    pass

@@ -1,0 +1,17 @@
+"""Bounds that client and lab both hold, with their units. Settings that a user may change are in settings.py."""
+
+from __future__ import annotations
+
+PROTOCOL_VERSION = 1
+PROTOCOL_MIN = 1
+
+KEY_BYTES_MAX = 1024
+NAME_BYTES_MAX = 512
+KIND_BYTES_MAX = 64
+EVENT_BYTES_MAX = 4 << 20  # one event's fields, packed
+RECORD_BYTES_MAX = (1 << 24) - 1  # the length field of a record has 24 bits
+BATCH_RECORD_BYTES_MAX = 2 << 20  # what one journal frame, and so one batch, holds
+INGEST_BYTES_MAX = 16 << 20  # one request body, also after decompression
+BATCHES_PER_REQUEST_MAX = 256
+STEP_MIN = -(1 << 63)
+STEP_MAX = (1 << 63) - 1

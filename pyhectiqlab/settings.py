@@ -1,0 +1,139 @@
+"""Every setting, with its variable, unit, default and meaning, as one table. `hectiqlab settings` prints it.
+
+Nothing else in the package reads an environment variable of ours. Values are read when asked for, so that a script may set
+`os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming the variable and what it accepts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _path(raw: str) -> Path:
+    return Path(raw).expanduser().absolute()
+
+
+def _flag(raw: str) -> bool:
+    word = raw.strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("0 or 1")
+
+
+def _seconds(raw: str) -> float:
+    value = float(raw)
+    if not 0 <= value <= 1e9:
+        raise ValueError("a number of seconds from 0 to 1e9")
+    return value
+
+
+def _bytes(raw: str) -> int:
+    """Plain bytes, or with a suffix: 512M, 4GiB."""
+    word = raw.strip().lower().removesuffix("b").removesuffix("i")
+    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}.get(word[-1:], 1)
+    value = int(float(word.rstrip("kmgt")) * factor)
+    if value < 1 << 20:
+        raise ValueError("a size of at least 1 MiB, such as 4GiB")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        word = raw.strip().lower()
+        if word not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return word
+
+    return parse
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    variable: str
+    default: str | None  # as it would be written in the environment; None: unset
+    unit: str
+    parse: Callable[[str], Any]
+    meaning: str
+
+
+_TABLE = (
+    Setting("home", "HECTIQLAB_HOME", "~/.hectiqlab", "path", _path, "Where credentials, the spool and a local lab live"),
+    Setting("credentials", "HECTIQLAB_CREDENTIALS", None, "path", _path, "The credentials file; default: credentials in HECTIQLAB_HOME"),
+    Setting("profile", "HECTIQLAB_PROFILE", None, "name", _text, "Which profile of the credentials file to use"),
+    Setting("url", "HECTIQLAB_URL", None, "URL", _text, "The lab's address; wins over the profile's"),
+    Setting("api_key", "HECTIQLAB_API_KEY", None, "key", _text, "The API key; wins over the profile's"),
+    Setting("project", "HECTIQLAB_PROJECT", None, "name or id", _text, "The project of a Run that names none"),
+    Setting("mode", "HECTIQLAB_MODE", "online", "online|offline|dry", _one_of("online", "offline", "dry"), "offline: keep everything in the spool for `hectiqlab sync`; dry: keep nothing"),
+    Setting("start_method", "HECTIQLAB_START_METHOD", "auto", "auto|fork|spawn", _one_of("auto", "fork", "spawn"), "How the uploader process is started"),
+    Setting("exit_timeout", "HECTIQLAB_EXIT_TIMEOUT", "10", "seconds", _seconds, "How long the end of a script waits for the lab to have everything"),
+    Setting("keep_dry", "HECTIQLAB_KEEP_DRY", "1", "0|1", _flag, "Keep in the spool what could not be pushed because the lab was unreachable or the configuration wrong"),
+    Setting("spool_max_bytes", "HECTIQLAB_SPOOL_MAX_BYTES", "8GiB", "bytes", _bytes, "How much the spool may take; beyond it new events are counted as lost"),
+)
+
+TABLE: dict[str, Setting] = {s.name: s for s in _TABLE}
+_UNSET = object()
+
+
+def get(name: str) -> Any:
+    """The value of a setting now; None where it is unset and has no default. Raises ConfigurationError. Never blocks."""
+    setting = TABLE[name]
+    raw = os.environ.get(setting.variable) or setting.default
+    if raw is None:
+        return None
+    try:
+        return setting.parse(raw)
+    except (ValueError, OverflowError) as e:
+        wants = setting.unit if isinstance(e, OverflowError) or "could not convert" in str(e) or "invalid literal" in str(e) else str(e)
+        raise ConfigurationError(f"{setting.variable}={raw!r} is not understood: it takes {wants}.") from None
+
+
+def home() -> Path:
+    path: Path = get("home")
+    return path
+
+
+def spool_dir() -> Path:
+    return home() / "spool"
+
+
+def credentials_path() -> Path:
+    path: Path | None = get("credentials")
+    return path or home() / "credentials"
+
+
+# Bounds of our own machinery: constants, not variables. Seconds and bytes in the name.
+QUEUE_BYTES = 4 << 20  # one process's ring for one run
+QUEUE_BYTES_MIN = 1 << 16
+SHM_SHARE = 8  # a ring takes at most 1/8 of what /dev/shm has free
+PUT_WAIT_S = 0.001  # how long a put that was turned away waits before it spills
+CUT_INTERVAL_S = 1.0  # a batch is cut at least this often while there are events
+POLL_INTERVAL_S = 0.02  # how often the uploader looks at the queues
+IDLE_POLL_INTERVAL_S = 0.1
+HEARTBEAT_INTERVAL_S = 5.0  # uploader → lab
+ALIVE_INTERVAL_S = 0.5  # uploader → queue header
+STUCK_AFTER_S = 15.0  # an uploader silent for this long is replaced
+UPLOADER_RESTARTS_MAX = 20
+REQUEST_CONNECT_TIMEOUT_S = 5.0
+REQUEST_READ_TIMEOUT_S = 30.0
+ATTACH_TIMEOUT_S = 10.0
+RETRY_DELAY_MIN_S = 0.25
+RETRY_DELAY_MAX_S = 30.0
+JOURNAL_SEGMENT_BYTES = 32 << 20
+JOURNAL_KEEP_S = 86_400.0  # acked segments are kept this long, within the budget
+FSYNC_INTERVAL_S = 1.0
+EXIT_JOURNAL_TIMEOUT_S = 5.0
+LINGER_MAX_S = 14 * 86_400.0  # an uploader that cannot deliver gives up for this time, leaving the spool
+LOST_AFTER_S = 60.0  # the lab calls a run lost after this long without a heartbeat

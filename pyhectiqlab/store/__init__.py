@@ -1,0 +1,1 @@
+"""The lab's storage behind interfaces: MetaStore (accounts, projects, runs, events) and PointStore (series)."""

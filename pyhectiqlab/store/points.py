@@ -1,0 +1,185 @@
+"""PointStore: the interface to the history of every metric. Implementations: `sqlite_points.py`.
+
+Guarantees, for every implementation (tests/conformance holds them to it):
+
+* `append` is idempotent by the store itself: a batch is applied whole or not at all, once, however often it is sent.
+* What `append` returned for is durable: it survives a power failure.
+* The order of arrival (writer, seq) survives compaction; steps may come late, repeated and backward; nothing is dropped.
+* NaN and ±Infinity are points like others: kept, counted, never part of min, max or mean.
+* Readers never wait for the writer.
+
+A series is (run, key, rank, attempt). `writer` names the stream that a point came by; several writers (forked workers of one rank) may feed one series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64s = NDArray[np.int64]
+Float64s = NDArray[np.float64]
+Axis = Literal["step", "time", "relative"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Points of one series in one batch, all arrays of length n ≥ 1, in order of arrival."""
+
+    key: str
+    seq: Int64s  # absolute sequence numbers of the writer, strictly increasing
+    step: Int64s
+    value: Float64s
+    time: Int64s  # µs since 1970 UTC
+
+
+@dataclass(frozen=True)
+class PointBatch:
+    """One writer's batch. `columns` may be empty (a batch of events only still moves the cursor)."""
+
+    run: str
+    rank: int
+    attempt: int
+    writer: str
+    first: int
+    last: int
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True)
+class AppendResult:
+    """`status`: "ok", "duplicate" (last ≤ cursor: nothing to do) or "conflict" (first ≠ cursor + 1: nothing done).
+    `cursor`: the last sequence number of the writer that the store holds, after this call."""
+
+    status: Literal["ok", "duplicate", "conflict"]
+    cursor: int
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """One series, or with rank=None / attempt=None the union over ranks / attempts of one key."""
+
+    run: str
+    key: str
+    rank: int | None
+    attempt: int | None
+    count: int
+    step_min: int
+    step_max: int
+    time_min: int
+    time_max: int
+    last_step: int  # of the point with the highest (attempt, step, seq)
+    last_value: float
+    last_time: int
+    min: float  # over finite values; NaN where there is none
+    max: float
+
+
+@dataclass(frozen=True)
+class Points:
+    """Raw points of one (run, key), arrays of length n, in order of arrival at the lab."""
+
+    step: Int64s
+    value: Float64s
+    time: Int64s
+    rank: Int64s
+    attempt: Int64s
+    seq: Int64s
+    cursor: str  # pass as `after` to go on behind the last point of these
+
+
+@dataclass(frozen=True)
+class Selector:
+    """`rank=None`: all ranks pooled into one series of buckets."""
+
+    run: str
+    key: str
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """A series seen at a screen's resolution: one row for each non-empty bucket, arrays of length m ≤ about n.
+
+    `start` is the left edge of each bucket in units of the axis (steps, or µs), on a fixed grid: a multiple of `width`, which is a power of two, so that ranks, runs and pans
+    agree. `min`/`max`/`mean` are over the finite values of exactly the points in the bucket (NaN where there is none); `last` is the value of the point with the highest
+    (attempt, step, seq), `last_x` its place on the axis; counts are per bucket. Relative time is measured from the run's first point of that attempt's series.
+    """
+
+    selector: Selector
+    width: int
+    start: Int64s
+    count: Int64s
+    min: Float64s
+    max: Float64s
+    mean: Float64s
+    last: Float64s
+    last_x: Int64s
+    nan: Int64s
+    pinf: Int64s
+    ninf: Int64s
+    total: int  # points in the range, hidden ones not counted
+
+
+class PointStore(Protocol):
+    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        """Applies the batches in one durable transaction; one result a batch. Raises StoreError (disk full, I/O): then nothing was applied."""
+
+    def cursor(self, writer: str) -> int:
+        """Last sequence number held of this writer, 0 for an unknown one."""
+
+    def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
+        """Keys of a run, pooled over ranks and attempts, sorted by key, those > `after` that contain `query`."""
+
+    def series(self, run: str, key: str) -> list[SeriesInfo]:
+        """Every (rank, attempt) of one key."""
+
+    def last(self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8) -> dict[str, list[SeriesInfo]]:
+        """For a runs table: pooled infos of the given keys (or of the first `limit_per_run` keys) of each run."""
+
+    def points(
+        self, run: str, key: str, rank: int | None = None, attempt: int | None = None, after: str = "", limit: int = 100_000
+    ) -> Points:
+        """Raw points in order of arrival; page on with `after=points.cursor`; an empty answer ends it."""
+
+    def buckets(
+        self,
+        selectors: Iterable[Selector],
+        axis: Axis = "step",
+        lo: int | None = None,
+        hi: int | None = None,
+        n: int = 1500,
+        attempts: Literal["newest", "all"] = "newest",
+    ) -> list[Buckets]:
+        """One Buckets a selector, in order. `lo`/`hi` (inclusive; None: the series' own ends) in units of the axis; n: how many buckets at most, about.
+
+        attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or below that
+        point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is shown.
+        """
+
+    def delete(self, run: str) -> None:
+        """Hides the run's points at once (a tombstone); `purge` removes them later. Late batches for it are refused by the caller."""
+
+    def undelete(self, run: str) -> None: ...
+
+    def purge(self, seconds_max: float = 0.1) -> bool:
+        """Removes some tombstoned data in transactions of bounded size. True while there is more."""
+
+    def compact(self, seconds_max: float = 0.1) -> bool:
+        """Merges unsorted heads into sorted chunks and builds coarser levels, within a budget. True while there is more."""
+
+    def close(self) -> None: ...
+
+
+def iter_points(store: PointStore, run: str, key: str, **kw: object) -> Iterator[Points]:
+    """All raw points of a key, page by page, in order of arrival."""
+    after = ""
+    while True:
+        page = store.points(run, key, after=after, **kw)  # type: ignore[arg-type]
+        if not len(page.step):
+            return
+        yield page
+        after = page.cursor

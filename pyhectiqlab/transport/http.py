@@ -1,0 +1,320 @@
+"""HTTP to one lab: bounded calls over kept-alive connections, every failure mapped onto our own errors.
+
+requests takes 0.2 s to import, so it is imported when a client is made, not with this module.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from array import array
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from .. import settings
+from .._version import __version__
+from ..errors import ConfigurationError, LabUnreachableError
+from ..protocol import limits
+from . import answers
+from .answers import JSON, MSGPACK, Answer, Handshake
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Handshake", "LabClient", "Points"]
+
+ANSWER_BYTES_MAX = 64 << 20
+UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets this much more time than the read time-out: slow links exist
+_PREFIX = "/api/v1"
+
+
+class Points(NamedTuple):
+    """Points of one series in order of arrival, as columns of equal length."""
+
+    step: array[int]  # int64
+    value: array[float]  # float64, NaN and ±Inf as they were logged
+    time: array[int]  # int64, µs since 1970 UTC
+    rank: array[int]  # int64
+    attempt: array[int]  # int64
+
+
+class LabClient:
+    """A lab seen through HTTP. Implements `Transport`.
+
+    Every call blocks, within a bound: `connect_timeout_s` to connect and `read_timeout_s` for all the rest (attach: its
+    own time-out; a large body: 1 s more for each 64 KiB). Every failure is a LabRequestError of one line. A request is
+    never repeated here, and no redirect is followed: an API key goes only where it was meant to go.
+
+    Several threads may share a client. After a fork the child makes its own.
+
+    Proxies of the environment are used, but never to reach this machine itself.
+
+    Args:
+        url: address of the lab, http or https, with the path in front of /api where a reverse proxy adds one.
+        api_key: sent as a bearer token; None: anonymous.
+        auth: user name and password, in place of an API key.
+
+    Raises ConfigurationError when the address or the key cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        connect_timeout_s: float = settings.REQUEST_CONNECT_TIMEOUT_S,
+        read_timeout_s: float = settings.REQUEST_READ_TIMEOUT_S,
+        auth: tuple[str, str] | None = None,
+    ) -> None:
+        from .deadline import new_session
+
+        self.url = clean_url(url)
+        self._connect_timeout_s = connect_timeout_s
+        self._read_timeout_s = read_timeout_s
+        self._authorization = _authorization(api_key, auth)
+        self._protocol = limits.PROTOCOL_VERSION
+        host = urlsplit(self.url).hostname or ""
+        self._proxies = {"no_proxy": host} if is_loopback(host) else None
+        self._session = new_session()
+        self._session.headers.update({"User-Agent": f"pyhectiqlab/{__version__}", "Accept-Encoding": "identity"})
+
+    def __repr__(self) -> str:
+        return f"LabClient({self.url!r})"
+
+    def __enter__(self) -> LabClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. Safe twice."""
+        self._session.close()
+
+    # The pipeline
+
+    def handshake(self) -> Handshake:
+        """Ask who is there and agree on a protocol version, which later requests then carry."""
+        found = answers.handshake(self.get("/handshake"), self.url)
+        self._protocol = found.protocol
+        return found
+
+    def attach(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        answer = self._call("POST", "/runs/attach", body=_packed(request), timeout_s=timeout_s)
+        return answers.attached(answer.value(), self.url)
+
+    def ingest(self, body: bytes) -> dict[str, Any]:
+        answer = self._call("POST", "/ingest", body=body, content_type=MSGPACK, accept=MSGPACK)
+        return answers.ingested(answer.value(), self.url)
+
+    def heartbeat(self, session: str, payload: dict[str, Any]) -> None:
+        self.post(f"/sessions/{quoted(session)}/heartbeat", payload)
+
+    def end(self, session: str, payload: dict[str, Any]) -> None:
+        self.post(f"/sessions/{quoted(session)}/end", payload)
+
+    # JSON; paths are relative to /api/v1, names in them pass through `quoted`
+
+    def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
+        return self._call("GET", path, params=params).value()
+
+    def post(self, path: str, value: Any = None) -> Any:
+        return self._call("POST", path, body=_packed(value)).value()
+
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path).value()
+
+    def pages(self, path: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page after page, as they come. `limit` in `params` is the size of one page."""
+        for page in self._pages(path, params, JSON):
+            items = page.get("items")
+            if not isinstance(items, list):
+                raise answers.not_a_lab(self.url, "its list has another shape")
+            yield from items
+
+    def points(
+        self, run: str, key: str, *, rank: int | None = None, attempt: int | None = None, page: int = 1000
+    ) -> Iterator[Points]:
+        """Every point of a series in order of arrival, `page` of them at a time."""
+        params = {"key": key, "rank": rank, "attempt": attempt, "limit": page}
+        for columns in self._pages(f"/runs/{quoted(run)}/points", params, MSGPACK):
+            try:
+                found = Points(*(_column(columns[name], "d" if name == "value" else "q") for name in Points._fields))
+            except (KeyError, TypeError, ValueError):
+                found = None
+            if found is None or len({len(column) for column in found}) != 1:
+                raise answers.not_a_lab(self.url, "its points have another shape")
+            yield found
+
+    def _pages(self, path: str, params: dict[str, Any] | None, accept: str) -> Iterator[dict[str, Any]]:
+        params = dict(params or {})
+        while True:
+            page = self._call("GET", path, params=params, accept=accept).value()
+            if not isinstance(page, dict):
+                raise answers.not_a_lab(self.url, "its list has another shape")
+            yield page
+            following = page.get("next")
+            if following is None:
+                return
+            if following == params.get("after"):  # a list that never ends would hold the caller for ever
+                raise answers.not_a_lab(self.url, "its list repeats itself")
+            params["after"] = following
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        import requests
+        import urllib3
+
+        from .deadline import deadline
+
+        headers = {"Accept": accept, "Hectiqlab-Protocol": str(self._protocol)}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if timeout_s is None:
+            timeout_s = self._connect_timeout_s + self._read_timeout_s + len(body or b"") / UPLOAD_BYTES_PER_S_MIN
+        try:
+            with (
+                deadline(timeout_s),
+                self._session.request(
+                    method,
+                    self.url + _PREFIX + path,
+                    params=params,
+                    data=body,
+                    headers=headers,
+                    timeout=(min(self._connect_timeout_s, timeout_s), timeout_s),
+                    auth=self._authorize,
+                    proxies=self._proxies,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                return Answer(self.url, response.status_code, response.headers, self._read(response))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
+            raise LabUnreachableError(_unreachable(self.url, e, timeout_s)) from None
+
+    def _read(self, response: requests.Response) -> bytes:
+        body: bytes = response.raw.read(ANSWER_BYTES_MAX + 1, decode_content=False)
+        if len(body) > ANSWER_BYTES_MAX:
+            raise answers.not_a_lab(self.url, f"its answer is larger than {ANSWER_BYTES_MAX >> 20} MiB")
+        expected = response.headers.get("Content-Length", "")
+        if expected.isdigit() and len(body) < int(expected):  # urllib3 1.26 takes a body that was cut off for whole
+            raise ConnectionResetError("the connection ended in the middle of the answer")
+        return body
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # A hook, not a header of the session: requests puts what ~/.netrc has for the host over such a header.
+        if self._authorization is not None:
+            request.headers["Authorization"] = self._authorization
+        return request
+
+
+def clean_url(url: str) -> str:
+    """The address of a lab without a trailing slash. Raises ConfigurationError when it cannot be one."""
+    cleaned = url.strip().rstrip("/")
+    try:
+        parts = urlsplit(cleaned)
+        port_ok = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_ok = urlsplit(""), False
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(
+            "The address of a lab holds no user name or password: log in with `hectiqlab add-profile`."
+        )
+    right = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+    if not (right and port_ok) or any(c.isspace() or not c.isprintable() for c in cleaned):
+        raise ConfigurationError(
+            f"{answers.one_line(url)!r} is not the address of a lab: it looks like http://127.0.0.1:8080 or https://lab.example.com."
+        )
+    return cleaned.removesuffix(_PREFIX)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine itself."""
+    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
+
+
+def quoted(name: str) -> str:
+    """`name` as one segment of a path."""
+    return quote(name, safe="")
+
+
+def _authorization(api_key: str | None, auth: tuple[str, str] | None) -> str | None:
+    if auth is not None:
+        return "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+    if api_key is None:
+        return None
+    # requests would repeat the key in its own error about a header that cannot be.
+    if not api_key or not all("!" <= c <= "~" for c in api_key):
+        raise ConfigurationError(
+            "The API key holds characters that no key has: check HECTIQLAB_API_KEY, or log in again with "
+            "`hectiqlab add-profile`."
+        )
+    return f"Bearer {api_key}"
+
+
+def _packed(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _column(raw: Any, typecode: str) -> array[Any]:
+    column = array(typecode)
+    column.frombytes(raw)  # ValueError: not a whole number of items
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:
+    """One line on why nothing answered. Built from the kinds of errors, never their texts: those can hold headers."""
+    import socket
+    import ssl
+
+    causes = list(_chain(error))
+    kinds = [type(c).__name__ for c in causes]
+    host = urlsplit(url).hostname
+
+    def caused_by(*types: type[BaseException]) -> bool:
+        return any(isinstance(c, types) for c in causes)
+
+    if caused_by(socket.gaierror) or "NameResolutionError" in kinds:
+        why = f"the name {host} is not known: check the address and the network"
+    elif "ProxyError" in kinds:
+        why = "the proxy does not let us through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+    elif caused_by(ssl.SSLCertVerificationError):
+        why = "its TLS certificate is not trusted: set REQUESTS_CA_BUNDLE to the certificate of its authority"
+    elif caused_by(ssl.SSLError):
+        why = "no TLS connection comes about: check whether it is http:// or https://"
+    elif caused_by(ConnectionRefusedError):
+        why = "nothing listens there: start the lab (`hectiqlab server`) or check the address"
+    elif caused_by(TimeoutError) or any("Timeout" in kind for kind in kinds):
+        why = f"no whole answer within {timeout_s:g} s: check the network and the lab"
+    elif caused_by(ConnectionError) or {"IncompleteRead", "ProtocolError", "InvalidChunkLength"} & set(kinds):
+        why = "the connection broke before the answer was whole: try again"
+    else:
+        why = f"{kinds[-1]}: check the network and the address"
+    return f"The lab at {url} cannot be reached: {why}."
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it wraps, in the three ways that requests and urllib3 wrap things; each once."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        e = waiting.pop(0)
+        if id(e) in seen:
+            continue
+        seen.add(id(e))
+        yield e
+        waiting += [
+            c for c in (*e.args, getattr(e, "reason", None), e.__cause__, e.__context__) if isinstance(c, BaseException)
+        ]

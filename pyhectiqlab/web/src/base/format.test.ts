@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { formatAgo, formatCompact, formatDuration, formatInteger, formatMoment, formatValue, plural } from './format';
+
+test.each([
+  [0, '0'],
+  [0.982314, '0.98231'],
+  [-0.5, '−0.5'],
+  [12345.678, '12,346'],
+  [1234.5678, '1,234.6'],
+  [1000000, '1,000,000'],
+  [0.00001234, '1.234e−5'],
+  [1.5e12, '1.5e12'],
+  [NaN, 'NaN'],
+  [Infinity, '+Inf'],
+  [-Infinity, '−Inf'],
+])('value %d reads %s', (value, text) => expect(formatValue(value)).toBe(text));
+
+test.each([
+  [950, '950'],
+  [12_340, '12.3k'],
+  [4_560_000, '4.56M'],
+  [-2000, '−2k'],
+])('count %d reads %s', (value, text) => expect(formatCompact(value)).toBe(text));
+
+test.each([
+  [0.42, '0.4s'],
+  [12.9, '12s'],
+  [185, '3m 05s'],
+  [7440, '2h 04m'],
+  [86_400 * 5 + 3 * 3600, '5d 03h'],
+  [NaN, '–'],
+  [-3, '0s'],
+])('%d seconds read %s', (seconds, text) => expect(formatDuration(seconds)).toBe(text));
+
+test('integers are grouped', () => expect(formatInteger(-1234567)).toBe('−1,234,567'));
+
+test('moments are in the local zone and never throw', () => {
+  expect(formatMoment(1_700_000_000, true)).toMatch(/^2023-11-1\d \d\d:\d\d:20$/);
+  expect(formatMoment(NaN)).toBe('–');
+  expect(formatMoment(1e300)).toBe('–');
+});
+
+test('ago grows coarser with age', () => {
+  const now = 1_700_000_000;
+  expect(formatAgo(now + 5, now)).toBe('just now');
+  expect(formatAgo(now - 30, now)).toBe('30 s ago');
+  expect(formatAgo(now - 240, now)).toBe('4 min ago');
+  expect(formatAgo(now - 86_400, now)).toBe('yesterday');
+  expect(formatAgo(now - 400 * 86_400, now)).toMatch(/^\d{4}-\d\d-\d\d$/);
+});
+
+test('plurals', () => {
+  expect(plural(1, 'run')).toBe('1 run');
+  expect(plural(1200, 'run')).toBe('1,200 runs');
+});

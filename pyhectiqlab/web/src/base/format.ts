@@ -1,0 +1,87 @@
+// Numbers, durations and moments as people read them. No DOM, no clock: "now" is given.
+
+/** A metric's value in at most about eight characters: 0.98231, 1.5e-7, 12,345.7, NaN, +Inf, −Inf. */
+export function formatValue(value: number, digits = 5): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (value === Infinity) return '+Inf';
+  if (value === -Infinity) return '−Inf';
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size >= 1e7 || size < 1e-4) {
+    const [mantissa = '', exponent = ''] = value.toExponential(Math.max(0, digits - 2)).split('e');
+    return minus(`${trimZeros(mantissa)}e${exponent.replace('+', '')}`);
+  }
+  if (Number.isInteger(value)) return formatInteger(value);
+  const whole = Math.floor(Math.log10(size)) + 1;
+  const text = trimZeros(value.toFixed(Math.max(0, Math.min(10, digits - whole))));
+  return minus(size >= 1000 ? groupThousands(text) : text);
+}
+
+/** 1234567 → 1,234,567 */
+export function formatInteger(value: number): string {
+  return minus(groupThousands(String(Math.round(value))));
+}
+
+/** For counts in tight places: 950, 12.3k, 4.56M, 7.89G. */
+export function formatCompact(value: number): string {
+  const size = Math.abs(value);
+  for (const [factor, suffix] of [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const) {
+    if (size >= factor) return minus(trimZeros((value / factor).toFixed(size / factor >= 100 ? 0 : size / factor >= 10 ? 1 : 2)) + suffix);
+  }
+  return minus(trimZeros(value.toFixed(size >= 100 || Number.isInteger(value) ? 0 : 2)));
+}
+
+/** Seconds → 0.4s, 12s, 3m 05s, 2h 04m, 5d 03h. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  const s = Math.max(0, seconds);
+  if (s < 10) return `${trimZeros(s.toFixed(1))}s`;
+  const whole = Math.floor(s);
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)}h ${two(Math.floor(whole / 60) % 60)}m`;
+  return `${Math.floor(whole / 86_400)}d ${two(Math.floor(whole / 3600) % 24)}h`;
+}
+
+/** Seconds since 1970 → 2026-03-01 14:05 in the reader's time zone; with seconds where asked. */
+export function formatMoment(time: number, withSeconds = false): string {
+  const d = new Date(time * 1000);
+  if (Number.isNaN(d.getTime())) return '–';
+  const clock = `${two(d.getHours())}:${two(d.getMinutes())}${withSeconds ? `:${two(d.getSeconds())}` : ''}`;
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock}`;
+}
+
+/** "just now", "4 min ago", "3 h ago", "2 days ago", then the date. */
+export function formatAgo(time: number, now: number): string {
+  const s = now - time;
+  if (s < 10) return 'just now';
+  if (s < 60) return `${Math.floor(s)} s ago`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h ago`;
+  const days = Math.floor(s / 86_400);
+  if (days < 14) return days === 1 ? 'yesterday' : `${days} days ago`;
+  return formatMoment(time).slice(0, 10);
+}
+
+/** "1 run", "3 runs" */
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${formatInteger(count)} ${count === 1 ? noun : nouns}`;
+}
+
+function two(n: number): string {
+  return String(n).padStart(2, '0');
+}
+
+function trimZeros(text: string): string {
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+}
+
+function groupThousands(text: string): string {
+  const [whole = '', fraction] = text.split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+function minus(text: string): string {
+  return text.replace(/^-/, '−').replace('e-', 'e−');
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { groupKeys, groupName, mergeKeyPages } from './group';
+
+test('keys are grouped by what stands before the first slash', () => {
+  const groups = groupKeys(['a/x', 'lr', 'a/y/z', 'b/x'], (k) => k);
+  expect(groups).toEqual([
+    { name: '', items: ['lr'] },
+    { name: 'a', items: ['a/x', 'a/y/z'] },
+    { name: 'b', items: ['b/x'] },
+  ]);
+  expect(groupName('/odd')).toBe('');
+});
+
+test('keys of several runs merge into one sorted list', () => {
+  const merged = mergeKeyPages([
+    { keys: ['a', 'c'], next: null },
+    { keys: ['b', 'c'], next: null },
+  ]);
+  expect(merged).toEqual({ keys: ['a', 'b', 'c'], complete: true });
+});
+
+test('a page that was cut short ends the list, so that nothing appears in between later', () => {
+  const merged = mergeKeyPages([
+    { keys: ['a', 'b'], next: 'cursor' },
+    { keys: ['a', 'z'], next: null },
+  ]);
+  expect(merged).toEqual({ keys: ['a', 'b'], complete: false });
+});

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { float64s, int64ToFloat64 } from './int64';
+
+function unaligned(write: (view: DataView) => void, n: number): Uint8Array {
+  const bytes = new Uint8Array(8 * n + 3).subarray(3);
+  write(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return bytes;
+}
+
+test('integers of both signs come out exactly, at any alignment', () => {
+  const wanted = [0n, 1n, -1n, 2n ** 31n, -(2n ** 31n), 2n ** 53n, -(2n ** 53n), 1_700_000_000_000_000n];
+  const bytes = unaligned((v) => wanted.forEach((x, i) => v.setBigInt64(8 * i, x, true)), wanted.length);
+  expect([...int64ToFloat64(bytes)]).toEqual(wanted.map(Number));
+});
+
+test('integers beyond 2^53 are rounded as Number(bigint) rounds them', () => {
+  const wanted = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n, 9_007_199_254_740_995n, -9_007_199_254_740_995n];
+  const bytes = unaligned((v) => wanted.forEach((x, i) => v.setBigInt64(8 * i, x, true)), wanted.length);
+  expect([...int64ToFloat64(bytes)]).toEqual(wanted.map(Number));
+});
+
+test('floats keep NaN and the infinities', () => {
+  const wanted = [0.5, NaN, Infinity, -Infinity, -0];
+  const bytes = unaligned((v) => wanted.forEach((x, i) => v.setFloat64(8 * i, x, true)), wanted.length);
+  expect([...float64s(bytes)]).toEqual(wanted);
+});
+
+test('a torn column is refused', () => {
+  expect(() => int64ToFloat64(new Uint8Array(9))).toThrow(RangeError);
+  expect(() => float64s(new Uint8Array(7))).toThrow(RangeError);
+});

@@ -1,0 +1,73 @@
+// Throttling, and "only the newest answer counts".
+
+/**
+ * Runs `task` now and then at most once per `interval_ms`, however often it is asked for; never two at a time. The last
+ * request is never forgotten: asked for while it runs, it runs once more.
+ */
+export class Throttle {
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private running = false;
+  private wanted = false;
+  private stopped = false;
+  private last = -Infinity;
+
+  constructor(
+    private readonly task: () => Promise<void>,
+    private readonly interval_ms: number,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  ask(): void {
+    this.wanted = true;
+    this.plan(Math.max(0, this.last + this.interval_ms - this.now()));
+  }
+
+  /** As soon as what runs now is done, whatever the interval. */
+  askNow(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    this.wanted = true;
+    this.plan(0);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  private plan(wait_ms: number): void {
+    if (this.stopped || this.running || this.timer !== null) return;
+    this.timer = setTimeout(() => void this.turn(), wait_ms);
+  }
+
+  private async turn(): Promise<void> {
+    this.timer = null;
+    this.wanted = false;
+    this.running = true;
+    this.last = this.now();
+    try {
+      await this.task();
+    } finally {
+      this.running = false;
+      if (this.wanted) this.ask();
+    }
+  }
+}
+
+/** Hands out tickets; only the holder of the newest may show its answer. The signal of an older one is aborted. */
+export class Newest {
+  private controller: AbortController | null = null;
+
+  begin(): { signal: AbortSignal; isNewest: () => boolean } {
+    this.controller?.abort();
+    const mine = new AbortController();
+    this.controller = mine;
+    return { signal: mine.signal, isNewest: () => this.controller === mine && !mine.signal.aborted };
+  }
+
+  cancel(): void {
+    this.controller?.abort();
+    this.controller = null;
+  }
+}

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route } from './route';
+
+const parse = (url: string): Route => {
+  const [path = '', search = ''] = url.split('?');
+  return parseRoute(path, search);
+};
+
+test('every page survives being written and read again', () => {
+  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: 0.6, log: true, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'] } as const;
+  const routes: Route[] = [
+    { page: 'projects' },
+    { page: 'account' },
+    { page: 'login', next: '/runs/abc?x=time' },
+    { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sort: 'name', after: 'c=', selected: ['a', 'b'] },
+    { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW },
+    { page: 'run', run: '0123456789ab', tab: 'charts', view: { ...view, hidden: [...view.hidden] } },
+    { page: 'compare', runs: ['a', 'b', 'c'], view: { ...view, hidden: [...view.hidden] } },
+  ];
+  for (const route of routes) expect(parse(formatRoute(route))).toEqual(route);
+});
+
+test('defaults are not written', () => {
+  expect(formatRoute({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW })).toBe('/runs/abc');
+});
+
+test.each([
+  '/runs/abc?x=sideways&smooth=lots&y=cubic&lo=1e9&hi=;drop&hide=<b>',
+  '/runs/abc?lo=10&hi=10',
+  '/runs/abc?lo=99999999999999999999&hi=0',
+  '/runs/abc?lo=5',
+  '/runs/abc?smooth=NaN&tab=nonsense',
+])('nonsense falls back to the defaults: %s', (url) => {
+  expect(parse(url)).toEqual({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW });
+});
+
+test('smoothing is bounded', () => {
+  const route = parse('/runs/abc?smooth=7');
+  expect(route.page === 'run' && route.view.smoothing).toBe(0.99);
+});
+
+test('runs to compare: no repeats, no oddities, not too many', () => {
+  const many = Array.from({ length: 100 }, (_, i) => `r${i}`).join(',');
+  const route = parse(`/compare?runs=${many}`);
+  expect(route.page === 'compare' && route.runs.length).toBe(RUNS_MAX);
+  expect(parse('/compare?runs=a,a,../x,<i>,b')).toMatchObject({ runs: ['a', 'b'] });
+});
+
+test('a broken escape is no error', () => {
+  expect(parse('/runs/100%')).toMatchObject({ page: 'run', run: '100%' });
+  expect(parse('/nowhere/at/all')).toEqual({ page: 'missing', path: '/nowhere/at/all' });
+});
+
+test.each([
+  [null, '/'],
+  ['/runs/a?x=time', '/runs/a?x=time'],
+  ['https://evil.example', '/'],
+  ['//evil.example', '/'],
+  ['/\\evil.example', '/'],
+  ['/\t/evil.example', '/'],
+  ['javascript:alert(1)', '/'],
+  ['/login?next=/login', '/'],
+])('after the login %s leads to %s', (next, wanted) => expect(safeNext(next)).toBe(wanted));

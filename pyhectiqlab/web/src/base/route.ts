@@ -1,0 +1,175 @@
+// The URL is the state of a page. It is typed by hand, mailed around and edited: whatever cannot be understood falls
+// back to its default, and what is written back is only what differs from the defaults.
+
+export type Axis = 'step' | 'time' | 'relative';
+
+/** What all panels of a page share. `lo`/`hi`: the zoomed range in units of the axis (steps, or µs), null: everything. */
+export interface ChartView {
+  axis: Axis;
+  smoothing: number; // 0 … 0.99
+  log: boolean;
+  lo: number | null;
+  hi: number | null;
+  query: string; // which keys
+  panel: string | null; // the key shown large
+  hidden: string[]; // runs switched off in the legend
+}
+
+export type Route =
+  | { page: 'projects' }
+  | { page: 'login'; next: string }
+  | { page: 'account' }
+  | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
+  | { page: 'run'; run: string; tab: 'charts' | 'overview'; view: ChartView }
+  | { page: 'compare'; runs: string[]; view: ChartView }
+  | { page: 'missing'; path: string };
+
+export const RUNS_MAX = 24; // runs over each other in one chart
+export const SMOOTHING_MAX = 0.99;
+export const SORTS = ['created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration'] as const;
+export const DEFAULT_SORT = '-created';
+
+const TEXT_MAX = 1024;
+const AXES: readonly Axis[] = ['step', 'time', 'relative'];
+
+export const DEFAULT_VIEW: ChartView = {
+  axis: 'step',
+  smoothing: 0,
+  log: false,
+  lo: null,
+  hi: null,
+  query: '',
+  panel: null,
+  hidden: [],
+};
+
+export function parseRoute(path: string, search: string): Route {
+  const parts = path.split('/').filter((p) => p !== '').map(decode);
+  const params = new URLSearchParams(search);
+  const [head, id] = parts;
+  if (parts.length === 0 || (head === 'projects' && parts.length === 1)) return { page: 'projects' };
+  if (head === 'login' && parts.length === 1) return { page: 'login', next: safeNext(params.get('next')) };
+  if (head === 'account' && parts.length === 1) return { page: 'account' };
+  if (head === 'compare' && parts.length === 1) return { page: 'compare', runs: parseIds(params.get('runs')), view: parseView(params) };
+  if (head === 'projects' && id && parts.length === 2) {
+    const sort = params.get('sort') ?? '';
+    return {
+      page: 'runs',
+      project: id,
+      query: text(params.get('q')),
+      state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
+      sort: (SORTS as readonly string[]).includes(sort) ? sort : DEFAULT_SORT,
+      after: text(params.get('after')) || null,
+      selected: parseIds(params.get('sel')),
+    };
+  }
+  if (head === 'runs' && id && parts.length === 2) {
+    return { page: 'run', run: id, tab: params.get('tab') === 'overview' ? 'overview' : 'charts', view: parseView(params) };
+  }
+  return { page: 'missing', path };
+}
+
+export function formatRoute(route: Route): string {
+  const params = new URLSearchParams();
+  let path = '/';
+  switch (route.page) {
+    case 'projects':
+      break;
+    case 'account':
+      path = '/account';
+      break;
+    case 'login':
+      path = '/login';
+      if (route.next !== '/') params.set('next', route.next);
+      break;
+    case 'runs':
+      path = `/projects/${encodeURIComponent(route.project)}`;
+      if (route.query) params.set('q', route.query);
+      if (route.state) params.set('state', route.state);
+      if (route.sort !== DEFAULT_SORT) params.set('sort', route.sort);
+      if (route.after) params.set('after', route.after);
+      if (route.selected.length) params.set('sel', route.selected.join(','));
+      break;
+    case 'run':
+      path = `/runs/${encodeURIComponent(route.run)}`;
+      if (route.tab !== 'charts') params.set('tab', route.tab);
+      formatView(route.view, params);
+      break;
+    case 'compare':
+      path = '/compare';
+      params.set('runs', route.runs.join(','));
+      formatView(route.view, params);
+      break;
+    case 'missing':
+      path = route.path;
+  }
+  // Commas are legal in a query and read better than %2C.
+  const query = params.toString().replaceAll('%2C', ',');
+  return query ? `${path}?${query}` : path;
+}
+
+function parseView(params: URLSearchParams): ChartView {
+  const axis = params.get('x') as Axis;
+  let lo = integer(params.get('lo'));
+  let hi = integer(params.get('hi'));
+  if (lo === null || hi === null || lo >= hi) lo = hi = null;
+  return {
+    axis: AXES.includes(axis) ? axis : DEFAULT_VIEW.axis,
+    smoothing: bounded(params.get('smooth'), 0, SMOOTHING_MAX),
+    log: params.get('y') === 'log',
+    lo,
+    hi,
+    query: text(params.get('q')),
+    panel: text(params.get('panel')) || null,
+    hidden: parseIds(params.get('hide')),
+  };
+}
+
+function formatView(view: ChartView, params: URLSearchParams): void {
+  if (view.query) params.set('q', view.query);
+  if (view.axis !== DEFAULT_VIEW.axis) params.set('x', view.axis);
+  if (view.smoothing > 0) params.set('smooth', String(view.smoothing));
+  if (view.log) params.set('y', 'log');
+  if (view.lo !== null && view.hi !== null) {
+    params.set('lo', String(view.lo));
+    params.set('hi', String(view.hi));
+  }
+  if (view.panel !== null) params.set('panel', view.panel);
+  if (view.hidden.length) params.set('hide', view.hidden.join(','));
+}
+
+/** Where to go after the login: a page of this site and nothing else. */
+export function safeNext(next: string | null): string {
+  if (!next || next.length > 4096) return '/';
+  // "//host" and "/\host" are other sites to a browser; control characters are dropped by it before it looks.
+  if (!next.startsWith('/') || /^\/[/\\]/.test(next) || /[\u0000-\u001f]/.test(next)) return '/';
+  return next.startsWith('/login') ? '/' : next;
+}
+
+function parseIds(list: string | null): string[] {
+  const ids = (list ?? '').split(',').filter((id) => /^[0-9A-Za-z_-]{1,64}$/.test(id));
+  return [...new Set(ids)].slice(0, RUNS_MAX);
+}
+
+function integer(raw: string | null): number | null {
+  if (raw === null || !/^-?\d{1,16}$/.test(raw)) return null;
+  const value = Number(raw);
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+function bounded(raw: string | null, least: number, most: number): number {
+  const value = raw === null || raw.trim() === '' ? NaN : Number(raw);
+  return Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : least;
+}
+
+function text(raw: string | null): string {
+  return (raw ?? '').slice(0, TEXT_MAX);
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a stray % is shown as it was typed
+  }
+}

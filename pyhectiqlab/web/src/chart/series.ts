@@ -1,0 +1,173 @@
+// From buckets to what is drawn. Columns in, columns out; no DOM.
+//
+// Nothing may be hidden: a bucket keeps its extremes (the band), NaN and ±Inf are counted apart (the marks), a line is
+// broken where all of a bucket is not finite, and where nothing was reported for much longer than usual (the gap).
+
+import type { Axis } from '../base/route';
+import { smooth, typicalSpacing } from '../base/smooth';
+
+/** One series at a screen's resolution, arrays of length m, as the lab sends it; see the PointStore's Buckets. */
+export interface Buckets {
+  run: string;
+  key: string;
+  width: number; // of a bucket, in units of the axis (steps, or µs)
+  total: number;
+  start: Float64Array;
+  count: Float64Array;
+  min: Float64Array; // NaN: no finite value in the bucket
+  max: Float64Array;
+  mean: Float64Array;
+  last: Float64Array;
+  lastX: Float64Array;
+  nan: Float64Array;
+  pinf: Float64Array;
+  ninf: Float64Array;
+}
+
+export interface Curve {
+  run: string;
+  name: string;
+  color: string;
+  buckets: Buckets;
+  x: Float64Array; // [m] where each bucket is drawn, in drawing units (steps, or seconds)
+  line: Float64Array; // [m] what the line goes through: the mean, smoothed if asked for; NaN breaks it
+  raw: Float64Array | null; // [m] the mean itself, drawn faintly, when the line is smoothed
+  gap: Uint8Array; // [m] 1: much more than the usual distance lies before this bucket
+}
+
+export interface Oddities {
+  nan: number;
+  pinf: number;
+  ninf: number;
+  notPositive: number; // finite points ≤ 0: not drawable on a log scale
+  notPositiveAtLeast: boolean; // true: a bucket holds both kinds, so the number is a lower bound
+}
+
+const GAP_FACTOR = 8; // times the usual distance
+const GAP_POINTS_MIN = 8; // with fewer points there is no usual distance
+
+/** Drawing units per unit of the axis: the chart draws time in seconds. */
+export function axisScale(axis: Axis): number {
+  return axis === 'step' ? 1 : 1e-6;
+}
+
+export function makeCurve(buckets: Buckets, axis: Axis, smoothing: number, name: string, color: string): Curve {
+  const x = drawnX(buckets, axisScale(axis));
+  const spacing = typicalSpacing(x);
+  const smoothed = smoothing > 0;
+  return {
+    run: buckets.run,
+    name,
+    color,
+    buckets,
+    x,
+    line: smoothed ? smooth(x, buckets.mean, smoothing, spacing) : buckets.mean,
+    raw: smoothed ? buckets.mean : null,
+    gap: findGaps(x, spacing),
+  };
+}
+
+/** A lone point is drawn exactly where it is; several share the middle of their bucket. */
+export function drawnX(b: Buckets, scale: number): Float64Array {
+  const x = new Float64Array(b.start.length);
+  const middle = (b.width - 1) / 2;
+  for (let i = 0; i < x.length; i++) x[i] = (b.count[i] === 1 ? b.lastX[i]! : b.start[i]! + middle) * scale;
+  return x;
+}
+
+export function findGaps(x: Float64Array, spacing: number): Uint8Array {
+  const gap = new Uint8Array(x.length);
+  if (x.length < GAP_POINTS_MIN || !(spacing > 0)) return gap;
+  for (let i = 1; i < x.length; i++) if (x[i]! - x[i - 1]! > GAP_FACTOR * spacing) gap[i] = 1;
+  return gap;
+}
+
+/** First and last place of any curve, in drawing units; null when there is no point. */
+export function rangeX(curves: readonly Curve[]): [number, number] | null {
+  let lo = Infinity;
+  let hi = -Infinity;
+  for (const { x } of curves) {
+    if (!x.length) continue;
+    lo = Math.min(lo, x[0]!);
+    hi = Math.max(hi, x[x.length - 1]!);
+  }
+  return lo <= hi ? [lo, hi] : null;
+}
+
+/** Extremes of the points within lo … hi, never of the smoothed line: a spike is always inside. null: nothing finite. */
+export function rangeY(curves: readonly Curve[], lo: number, hi: number, log: boolean): [number, number] | null {
+  let least = Infinity;
+  let most = -Infinity;
+  for (const c of curves) {
+    const { min, max, mean } = c.buckets;
+    for (let i = 0; i < c.x.length; i++) {
+      if (c.x[i]! < lo || c.x[i]! > hi) continue;
+      const top = max[i]!;
+      let bottom = min[i]!;
+      if (log) {
+        if (!(top > 0)) continue;
+        // The smallest positive value in a bucket of both signs is not known; its mean or its top is the best there is.
+        if (!(bottom > 0)) bottom = mean[i]! > 0 ? mean[i]! : top;
+      }
+      if (bottom < least) least = bottom;
+      if (top > most) most = top;
+    }
+  }
+  return least <= most ? [least, most] : null;
+}
+
+/** Some air around the extremes, and a range even for a constant. */
+export function padY([lo, hi]: [number, number], log: boolean): [number, number] {
+  if (log) {
+    const air = Math.max((Math.log10(hi) - Math.log10(lo)) * 0.05, 0.02);
+    return [10 ** (Math.log10(lo) - air), 10 ** (Math.log10(hi) + air)];
+  }
+  const size = hi - lo;
+  if (size > 0 && Number.isFinite(size)) return [lo - 0.06 * size, hi + 0.06 * size];
+  if (!Number.isFinite(size)) return [-Number.MAX_VALUE / 4, Number.MAX_VALUE / 4];
+  const around = lo === 0 ? 1 : Math.abs(lo) * 0.1;
+  return [lo - around, hi + around];
+}
+
+export function countOddities(curves: readonly Curve[], lo: number, hi: number): Oddities {
+  const out: Oddities = { nan: 0, pinf: 0, ninf: 0, notPositive: 0, notPositiveAtLeast: false };
+  for (const { x, buckets: b } of curves) {
+    for (let i = 0; i < x.length; i++) {
+      if (x[i]! < lo || x[i]! > hi) continue;
+      out.nan += b.nan[i]!;
+      out.pinf += b.pinf[i]!;
+      out.ninf += b.ninf[i]!;
+      if (!(b.min[i]! <= 0)) continue;
+      const finite = b.count[i]! - b.nan[i]! - b.pinf[i]! - b.ninf[i]!;
+      const all = b.max[i]! <= 0;
+      out.notPositive += all ? finite : 1;
+      if (!all && finite > 2) out.notPositiveAtLeast = true;
+    }
+  }
+  return out;
+}
+
+/** "3 NaN · 1 +Inf · 12 points ≤ 0 not drawable on a log scale"; "" when there is nothing odd. */
+export function describeOddities(o: Oddities, log: boolean): string {
+  const parts: string[] = [];
+  if (o.nan) parts.push(`${o.nan} NaN`);
+  if (o.pinf) parts.push(`${o.pinf} +Inf`);
+  if (o.ninf) parts.push(`${o.ninf} −Inf`);
+  if (log && o.notPositive) {
+    parts.push(`${o.notPositiveAtLeast ? 'at least ' : ''}${o.notPositive} ${o.notPositive === 1 ? 'point' : 'points'} ≤ 0 not drawable on a log scale`);
+  }
+  return parts.join(' · ');
+}
+
+/** Index of the bucket nearest to x (drawing units); -1 for an empty curve. x: not falling. */
+export function nearest(xs: Float64Array, x: number): number {
+  let lo = 0;
+  let hi = xs.length - 1;
+  if (hi < 0) return -1;
+  while (hi - lo > 1) {
+    const mid = (lo + hi) >> 1;
+    if (xs[mid]! < x) lo = mid;
+    else hi = mid;
+  }
+  return Math.abs(xs[lo]! - x) <= Math.abs(xs[hi]! - x) ? lo : hi;
+}

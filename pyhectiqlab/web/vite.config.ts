@@ -1,0 +1,22 @@
+/// <reference types="vitest/config" />
+import { defineConfig } from 'vite';
+
+// The built pages lie in the Python package; the lab serves /assets/* as they are and index.html for every page.
+export default defineConfig({
+  build: {
+    outDir: '../server/static',
+    emptyOutDir: true,
+    target: 'es2022',
+    // Pictures stay files: the lab's content policy allows data: for images only, and nothing is gained by inlining.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  server: {
+    // `npm run dev` beside a lab on its default port.
+    proxy: { '/api': 'http://127.0.0.1:8080', '/login-link': 'http://127.0.0.1:8080' },
+  },
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: 'node',
+  },
+});

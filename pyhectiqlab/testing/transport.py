@@ -37,7 +37,7 @@ class FaultyTransport:
             self._error = error or _unavailable
 
     def lose_replies(self, n: int) -> None:
-        """The next `n` calls reach the lab, which commits them, but raise LabUnreachableError in place of its answer."""
+        """The next `n` calls reach the lab, which commits them, but raise LabUnreachableError: its answer is lost."""
         with self._lock:
             self._to_lose = n
 

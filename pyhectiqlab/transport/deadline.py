@@ -141,6 +141,17 @@ class _Adapter(HTTPAdapter):
             manager.pool_classes_by_scheme = _POOLS
         return manager
 
+    def close(self) -> None:
+        # urllib3 2 leaves its connections to the garbage collector: after a failed request, which ties the pool
+        # into a cycle of tracebacks, they stayed open long after close().
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            keys = manager.pools.keys()  # a copy; the container refuses to be iterated
+            for key in keys:
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
 
 def new_session() -> requests.Session:
     """A session that keeps connections alive, holds `deadline`, takes no cookies and never repeats a request."""

@@ -298,7 +298,7 @@ def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:
     elif caused_by(ConnectionRefusedError):
         why = "nothing listens there: start the lab (`hectiqlab server`) or check the address"
     elif caused_by(TimeoutError) or any("Timeout" in kind for kind in kinds):
-        why = f"no whole answer within {timeout_s:g} s: check the network and the lab"
+        why = f"no answer in time (at most {timeout_s:g} s): check the network and the lab"
     elif caused_by(ConnectionError) or {"IncompleteRead", "ProtocolError", "InvalidChunkLength"} & set(kinds):
         why = "the connection broke before the answer was whole: try again"
     else:

@@ -1,0 +1,193 @@
+"""Journal: appends frames to segments, finds them again after a crash, removes segments that are no longer needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..settings import FSYNC_INTERVAL_S, JOURNAL_KEEP_S, JOURNAL_SEGMENT_BYTES
+from .frames import DATA_HEAD_BYTES, SEGMENT_MAGIC, Ack, Damage, Data, Frame, Keys, Lost, read_frames
+
+_NAME = re.compile(r"(\d{4,})-(\d{6,})\.seg")
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the records of a data frame are."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Raises OSError where the segment is gone or cut short."""
+        with open(self.path, "rb") as f:
+            data = os.pread(f.fileno(), self.size, self.offset)
+        if len(data) != self.size:
+            raise OSError(5, "the journal is shorter than it was", str(self.path))
+        return data
+
+
+class _Segment:
+    def __init__(self, path: Path, size: int, written: float) -> None:
+        self.path, self.size, self.written = path, size, written
+        self.unacked: dict[str, int] = {}  # writer → last sequence number in here
+        self.writers: set[str] = set()  # writers whose keys are in here
+
+
+class Journal:
+    """One session's journal. One thread appends; reading locations is safe from any.
+
+    Appends may raise OSError (disk full): then nothing counts as appended, and the caller goes on without the journal until an append
+    succeeds again.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic, fsync: Callable[[int], None] = os.fsync) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clock, self._fsync = clock, fsync
+        self._segments: list[_Segment] = []
+        self._fd = -1
+        self._index = 0
+        self._synced_at = clock()
+        self._dirty = False
+        self._damaged = False
+        found = self._paths()
+        self.incarnation = 1 + max((n for n, _, _ in found), default=0)
+
+    def _paths(self) -> list[tuple[int, int, Path]]:
+        found = []
+        for path in self.folder.iterdir():
+            if match := _NAME.fullmatch(path.name):
+                found.append((int(match[1]), int(match[2]), path))
+        return sorted(found)
+
+    def recover(self, report: Callable[[str], None] = lambda text: None) -> Iterator[tuple[Frame, Location | None]]:
+        """Yields every frame of earlier incarnations, oldest first, with its location where it is data. Call it once, before appending.
+
+        Damage is reported by a line, and skipped. Reads one segment at a time.
+        """
+        for number, _, path in self._paths():
+            if number >= self.incarnation:
+                continue
+            data = path.read_bytes()
+            segment = _Segment(path, len(data), path.stat().st_mtime)
+            self._segments.append(segment)
+            try:
+                for item in read_frames(data):
+                    if isinstance(item, Damage):
+                        report(f"{path.name}: bytes {item.start} to {item.end} are damaged and were skipped")
+                        continue
+                    offset, size, found = item
+                    location = None
+                    if isinstance(found, Data):
+                        segment.unacked[found.writer] = max(found.last, segment.unacked.get(found.writer, 0))
+                        location = Location(path, offset + DATA_HEAD_BYTES, size - DATA_HEAD_BYTES)
+                    elif isinstance(found, Lost):
+                        segment.unacked[found.writer] = max(found.last, segment.unacked.get(found.writer, 0))
+                    yield found, location
+            except ValueError as e:
+                report(f"{path.name}: {e}")
+
+    def append(self, item: Data, keys: Callable[[], bytes]) -> Location:
+        """Appends a batch. `keys` gives the writer's whole intern table, written first where this segment lacks it."""
+        self._room(DATA_HEAD_BYTES + len(item.records))
+        segment = self._segments[-1]
+        if item.writer not in segment.writers:
+            table = keys()
+            if table:
+                self._write(Keys(item.writer, table).pack())
+            segment.writers.add(item.writer)
+        offset = segment.size + DATA_HEAD_BYTES
+        self._write(item.pack())
+        segment.unacked[item.writer] = item.last
+        return Location(segment.path, offset, len(item.records))
+
+    def append_keys(self, writer: str, table: bytes) -> None:
+        """Appends what a writer's intern table gained; unless its snapshot is still to come, which will have it."""
+        if self._segments and self._fd >= 0 and writer in self._segments[-1].writers:
+            self._write(Keys(writer, table).pack())
+
+    def append_ack(self, writer: str, cursor: int) -> None:
+        self._room(64)
+        self._write(Ack(writer, cursor).pack())
+        for segment in self._segments:
+            if segment.unacked.get(writer, cursor + 1) <= cursor:
+                del segment.unacked[writer]
+
+    def append_lost(self, item: Lost) -> None:
+        self._room(64)
+        self._write(item.pack())
+        unacked = self._segments[-1].unacked
+        unacked[item.writer] = max(item.last, unacked.get(item.writer, 0))
+
+    def _room(self, size: int) -> None:
+        """Opens a new segment where there is none, it is full, or a failed write left it with a torn frame."""
+        if self._fd >= 0 and not self._damaged and self._segments[-1].size + size <= JOURNAL_SEGMENT_BYTES:
+            return
+        self._end_segment()
+        path = self.folder / f"{self.incarnation:04d}-{self._index:06d}.seg"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd, self._index, self._damaged = fd, self._index + 1, False
+        self._segments.append(_Segment(path, 0, time.time()))
+        self._write(SEGMENT_MAGIC)
+
+    def _write(self, data: bytes) -> None:
+        segment = self._segments[-1]
+        try:
+            written = os.write(self._fd, data)
+        except OSError:
+            self._damaged = True
+            raise
+        if written != len(data):
+            self._damaged = True
+            try:  # a torn frame in the middle would be reported as damage
+                os.ftruncate(self._fd, segment.size)
+            except OSError:
+                pass  # then it is skipped when read: the frames' CRC tells
+            raise OSError(28, "No space left on device", str(segment.path))
+        segment.size += written
+        segment.written = time.time()
+        self._dirty = True
+
+    def _end_segment(self) -> None:
+        if self._fd >= 0:
+            self.sync(force=True)
+            os.close(self._fd)
+            self._fd = -1
+
+    def sync(self, force: bool = False) -> None:
+        """Makes what was appended survive a power failure, at most once a second unless forced."""
+        now = self._clock()
+        if self._dirty and self._fd >= 0 and (force or now - self._synced_at >= FSYNC_INTERVAL_S):
+            self._fsync(self._fd)
+            self._dirty, self._synced_at = False, now
+
+    def bytes(self) -> int:
+        return sum(segment.size for segment in self._segments)
+
+    def release(self, budget: int, keep_s: float = JOURNAL_KEEP_S) -> None:
+        """Removes acked segments that are older than `keep_s`, and, oldest first, any acked one while over `budget` bytes. Never an unacked one."""
+        now = time.time()
+        total = self.bytes()
+        last = self._segments[-1] if self._fd >= 0 else None
+        kept = []
+        for segment in self._segments:
+            done = segment is not last and not segment.unacked
+            if done and (total > budget or now - segment.written > keep_s):
+                segment.path.unlink(missing_ok=True)
+                total -= segment.size
+            else:
+                kept.append(segment)
+        self._segments = kept
+
+    def all_acked(self) -> bool:
+        return not any(segment.unacked for segment in self._segments)
+
+    def close(self) -> None:
+        """Safe twice."""
+        self._end_segment()

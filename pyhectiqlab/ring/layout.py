@@ -1,0 +1,38 @@
+"""Layout of a queue file: where each word of the header is. Drawn in README.md."""
+
+from __future__ import annotations
+
+MAGIC = b"HQLQUEUE"
+VERSION = 1
+HEADER_BYTES = 4096
+
+# Word indices, in units of 8 bytes.
+W_VERSION = 1
+W_CAPACITY = 2
+W_TABLE_BYTES = 3
+
+# Stored by the producer only (one cache line from byte 128).
+TAIL = 16  # position up to which records are published
+TABLE = 17  # bytes of the intern table in use
+FLUSH = 18  # counts the wishes to have everything sent at once
+CLOSED = 19  # 1: this producer will not put again
+LOST = 20  # events that could be put nowhere (the spill file failed)
+BEYOND = 21  # events given up because the spool's budget is used up
+
+# Stored by the consumer only (from byte 256).
+HEAD = 32  # position up to which the ring is drained: free for the producer
+SPILL = 33  # bytes of the spill file drained
+JOURNALED = 34  # cursor: sequence number up to which events are in the journal
+SENT = 35  # cursor: … have been sent
+ACKED = 36  # cursor: … are committed at the lab
+JOURNALED_RING = 37  # the same in positions of the ring and bytes of the spill file, for flush
+JOURNALED_SPILL = 38
+ACKED_RING = 39
+ACKED_SPILL = 40
+ALIVE_MS = 41  # CLOCK_MONOTONIC, milliseconds, when the uploader last looked
+UPLOADER_PID = 42
+STOPPED = 43  # 1: the uploader will never send this writer's events (denied, deleted)
+UPLOADER_LOST = 44  # events given up by the uploader
+SPOOL_FULL = 45  # 1: the spool's budget is used up, so do not spill
+
+WORDS = HEADER_BYTES // 8

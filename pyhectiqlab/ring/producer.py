@@ -1,0 +1,318 @@
+"""The producer's end of a queue: puts, as closures over one set of positions, because a call costs what it looks up.
+
+Guarantees
+* A put makes no system call, takes no lock and wakes nobody, except when the ring is full or another put is under way.
+* When a put has returned, its record is published: it is in memory that outlives the process. When it raised, it was not accepted.
+* Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork the child's copy refuses (see `disown`).
+
+The one flag `busy` is enough on builds with a GIL, because between reading and setting it there is no call and so no
+switch of threads and no signal handler. Free-threaded builds take a re-entrant lock around it (untested: none was at hand).
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from ..protocol import records
+from ..settings import PUT_WAIT_S, STUCK_AFTER_S
+from . import layout
+from .mapping import Mapping as QueueMapping
+
+CHECK_BYTES = 1 << 14  # at least this often, and at least every CHECK_S, a put looks at the uploader's sign of life
+CHECK_S = 1.0
+KEYSETS_MAX = 1024  # interned tuples of keys; a script that makes up new ones for ever gets the full form
+
+
+class NotPlainError(Exception):
+    """A point that the fixed shape cannot hold as it is; the caller's slow path looks at it and says why or converts it."""
+
+
+@dataclass(frozen=True)
+class Puts:
+    """The calls of one producer. Each raises what `overflow` raises where the ring cannot take the record.
+
+    point(key, step, value): raises NotPlainError where key is not interned and not internable, step no int64 or value not
+        of a type in `plain_types`.
+    points(mapping, step): the same for all scalars of a dict at once.
+    record(bytes): any record of the protocol.
+    """
+
+    point: Callable[[str, int, float], None]
+    points: Callable[[Mapping[str, float], int], None]
+    record: Callable[[bytes], None]
+    wait_idle: Callable[[float], bool]
+    disown: Callable[[], None]
+    tail: Callable[[], int]
+
+
+def make_puts(
+    mapping: QueueMapping,
+    overflow: Callable[[int, bytes], None],
+    plain_types: set[type],
+    check_key: Callable[[object], None] = lambda key: None,
+    on_silence: Callable[[], None] | None = None,
+) -> Puts:
+    """Makes the puts of the queue file `mapping`, whose only producer the caller must be.
+
+    Args:
+        overflow: called with (tail, record) for what the ring cannot take now.
+        plain_types: types whose every value `struct` packs as the float64 it means; the caller may add to it later.
+        check_key: called once for each new key, before it is interned; raises what the call shall raise.
+        on_silence: called from a put, at most every few seconds, while the uploader gives no sign of life.
+    """
+    words, ring, table = mapping.words, mapping.ring, mapping.table
+    capacity, mask = mapping.capacity, mapping.capacity - 1
+    pack_point, point_bytes = records.POINT.pack_into, records.POINT_BYTES
+    pack_points_head, points_head_bytes = records.POINTS_HEAD.pack_into, records.POINTS_HEAD_BYTES
+    float64, bin32 = records.FLOAT64, records.BIN32
+    wall, monotonic = time.time, time.monotonic
+
+    tail: int = words[layout.TAIL]
+    limit = 0  # puts beyond this position go through `room` first
+    check_at = 0.0  # … and puts after this wall time
+    silence_told = monotonic()
+    busy = False
+    disowned = False
+    next_id = 0
+    heads: dict[str, bytes] = {}
+    shapes: dict[tuple[str, ...], tuple[bytes, int, Callable[..., None]]] = {}
+    codes: set[CodeType] = set()
+
+    def point(key: str, step: int, value: float) -> None:
+        nonlocal busy, tail
+        if busy:
+            return turned_away(lambda: _full_point(key, step, value, wall()), lambda: point(key, step, value))
+        busy = True
+        try:
+            at = tail
+            now = wall()
+            if at + point_bytes > limit or now > check_at:
+                at = room(point_bytes, now)
+            if type(value) not in plain_types:
+                raise NotPlainError
+            if at < 0:
+                overflow(tail, _full_point(key, step, value, now))
+            else:
+                pack_point(ring, at & mask, heads[key], step, float64, value, float64, now)
+                tail = at = at + point_bytes
+                words[layout_tail] = at
+            return None
+        except KeyError:
+            pass
+        except (struct.error, TypeError):
+            raise NotPlainError from None
+        finally:
+            busy = False
+        return first_point(key, step, value)
+
+    def points(mapping: Mapping[str, float], step: int) -> None:
+        nonlocal busy, tail
+        if busy:
+            return turned_away(lambda: _full_points(mapping, step, wall()), lambda: points(mapping, step))
+        busy = True
+        try:
+            head, size, pack_values = shapes[tuple(mapping)]
+            at = tail
+            now = wall()
+            if at + size > limit or now > check_at:
+                at = room(size, now)
+            values = mapping.values()
+            if not plain_types.issuperset(map(type, values)):
+                raise NotPlainError
+            if at < 0:
+                overflow(tail, _full_points(mapping, step, now))
+            else:
+                offset = at & mask
+                pack_points_head(ring, offset, head, step, float64, now, bin32, size - points_head_bytes)
+                pack_values(ring, offset + points_head_bytes, *values)
+                tail = at = at + size
+                words[layout_tail] = at
+            return None
+        except KeyError:
+            pass
+        except (struct.error, TypeError):
+            raise NotPlainError from None
+        finally:
+            busy = False
+        return first_points(mapping, step)
+
+    def record(data: bytes) -> None:
+        nonlocal busy, tail
+        if busy:
+            return turned_away(lambda: data, lambda: record(data))
+        busy = True
+        try:
+            size = len(data)
+            at = room(size, wall())
+            if at < 0:
+                overflow(tail, data)
+            else:
+                offset = at & mask
+                ring[offset : offset + size] = data
+                tail = at = at + size
+                words[layout_tail] = at
+            return None
+        finally:
+            busy = False
+
+    layout_tail = layout.TAIL
+    codes.update(f.__code__ for f in (point, points, record))
+
+    def room(size: int, now: float) -> int:
+        """Called under `busy`: the position for `size` bytes that do not cross the ring's end, or -1. Moves the limits."""
+        nonlocal tail, limit, check_at
+        check(now)
+        if size > capacity >> 2:
+            return -1
+        at = tail
+        free_end = words[layout.HEAD] + capacity
+        lap_end = (at | mask) + 1
+        if at + size > lap_end:
+            if lap_end + size > free_end:
+                return -1
+            left = lap_end - at
+            if left >= 4:
+                offset = at & mask
+                ring[offset : offset + 4] = records.WORD.pack(records.TAG_PADDING << 24 | left - 4)
+            tail = at = lap_end
+            lap_end += capacity
+        if at + size > free_end:
+            return -1
+        limit = min(free_end, lap_end, at + CHECK_BYTES)
+        check_at = now + CHECK_S
+        return at
+
+    def check(now: float) -> None:
+        nonlocal silence_told
+        if on_silence is None:
+            return
+        mono = monotonic()
+        if mono - max(words[layout.ALIVE_MS] / 1e3, silence_told) > STUCK_AFTER_S:
+            silence_told = mono
+            on_silence()
+
+    def first_point(key: str, step: int, value: float) -> None:
+        """The first point of a key: interns it, then puts; past the table's bounds, the key goes in full."""
+        if type(value) not in plain_types:
+            raise NotPlainError
+        data = _full_point(key, step, value, wall())  # checks the step before anything is interned
+        if key not in heads:
+            check_key(key)
+            ident = intern(key)
+            if ident < 0:
+                return record(data)
+            heads[key] = records.point_head(ident)
+        return point(key, step, value)
+
+    def first_points(mapping: Mapping[str, float], step: int) -> None:
+        keys = tuple(mapping)
+        if not plain_types.issuperset(map(type, mapping.values())):
+            raise NotPlainError
+        for key in keys:
+            check_key(key)
+        data = _full_points(mapping, step, wall())
+        if keys not in shapes:
+            ident = intern(keys) if len(shapes) < KEYSETS_MAX else -1
+            if ident < 0:
+                return record(data)
+            size = points_head_bytes + 8 * len(keys)
+            shapes[keys] = records.points_head(ident, len(keys)), size, struct.Struct(f">{len(keys)}d").pack_into
+        return points(mapping, step)
+
+    def intern(key: str | tuple[str, ...]) -> int:
+        """Appends to the table in the queue file, then publishes it; -1 where there is no room or a put is under way."""
+        nonlocal busy, next_id
+        if busy or next_id >= records.IDS_MAX:
+            return -1
+        busy = True
+        try:
+            entry = records.intern_entry(next_id, key)
+            used = words[layout.TABLE]
+            if used + len(entry) > len(table):
+                return -1
+            table[used : used + len(entry)] = entry
+            words[layout.TABLE] = used + len(entry)
+            next_id += 1
+            return next_id - 1
+        finally:
+            busy = False
+
+    def turned_away(full: Callable[[], bytes], again: Callable[[], None]) -> None:
+        """Another put is under way. One of another thread ends soon; one that we interrupted cannot, so do not wait for it."""
+        if disowned:
+            raise ForkedError
+        if not interrupted_a_put(codes) and wait_idle(PUT_WAIT_S):
+            return again()
+        return overflow(tail, full())
+
+    def wait_idle(timeout: float) -> bool:
+        deadline = monotonic() + timeout
+        while busy:
+            if monotonic() > deadline:
+                return False
+            time.sleep(0)
+        return True
+
+    def disown() -> None:
+        nonlocal busy, disowned
+        disowned = busy = True
+
+    puts = Puts(point, points, record, wait_idle, disown, lambda: tail)
+    return _locked(puts) if not getattr(sys, "_is_gil_enabled", lambda: True)() else puts
+
+
+class ForkedError(Exception):
+    """This producer belongs to the parent process; the child needs one of its own."""
+
+
+def interrupted_a_put(codes: set[CodeType]) -> bool:
+    """Whether the put that found the flag set runs on top of another one of its own thread."""
+    frame: Any = sys._getframe(2)
+    seen = 0
+    while frame is not None:
+        seen += frame.f_code in codes
+        frame = frame.f_back
+    return seen > 1
+
+
+def _full_point(key: str, step: int, value: float, now: float) -> bytes:
+    try:
+        step, value = struct.unpack("=qd", struct.pack("=qd", step, value))
+        return records.point_full(key, step, value, now)
+    except (struct.error, TypeError):
+        raise NotPlainError from None
+
+
+def _full_points(mapping: Mapping[str, float], step: int, now: float) -> bytes:
+    try:
+        (step,) = struct.unpack("=q", struct.pack("=q", step))
+        values: Sequence[float] = list(mapping.values())
+        return records.points_full(tuple(mapping), step, list(values), now)
+    except (struct.error, TypeError):
+        raise NotPlainError from None
+
+
+def _locked(puts: Puts) -> Puts:
+    """For builds without a GIL: one thread at a time in a put. Re-entrant, so that a handler of the thread inside gets to the flag."""
+    lock = threading.RLock()
+
+    def point(key: str, step: int, value: float) -> None:
+        with lock:
+            puts.point(key, step, value)
+
+    def points(mapping: Mapping[str, float], step: int) -> None:
+        with lock:
+            puts.points(mapping, step)
+
+    def record(data: bytes) -> None:
+        with lock:
+            puts.record(data)
+
+    return Puts(point, points, record, puts.wait_idle, puts.disown, puts.tail)

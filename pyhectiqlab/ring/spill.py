@@ -1,0 +1,135 @@
+"""The spill file: where a record goes that the ring could not take, with the place in the order of calls that it had."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+MAGIC = b"\xffHQS"
+FRAME = struct.Struct("<4sQII")  # magic, tail, length, crc
+READ_BYTES = 1 << 20
+PUNCH_BYTES = 4 << 20  # give disk blocks back once this much has been drained
+
+
+def frame(tail: int, record: bytes) -> bytes:
+    return FRAME.pack(MAGIC, tail, len(record), zlib.crc32(record)) + record
+
+
+class SpillWriter:
+    """Appends frames. Any thread, handler or re-entrant call may: each is one O_APPEND write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+
+    def append(self, tail: int, record: bytes) -> None:
+        """Raises OSError (disk full, folder gone). A short write is an error too; the reader skips what it left."""
+        if self._fd < 0:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            if self._fd < 0:
+                self._fd = fd
+            else:  # a handler interrupted us here and opened it first
+                os.close(fd)
+        data = frame(tail, record)
+        if os.write(self._fd, data) != len(data):
+            raise OSError(28, "No space left on device", str(self.path))
+
+    def bytes(self) -> int:
+        """Size of the file, 0 where there is none."""
+        return os.fstat(self._fd).st_size if self._fd >= 0 else 0
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+
+class SpillReader:
+    """Reads frames from a byte offset on; for the consumer, while the producer appends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+        self._punched = 0
+
+    def bytes(self) -> int:
+        if self._fd < 0:
+            try:
+                self._fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return 0
+        return os.fstat(self._fd).st_size
+
+    def frames(self, start: int, end: int) -> Iterator[tuple[int, bytes, int]]:
+        """Yields (tail, record, offset behind the frame) of the whole frames in [start, end), in the order written.
+
+        Bytes that are no frame (a write cut short by a full disk) are skipped up to the next frame. A frame cut off by
+        `end` is left for the next call.
+        """
+        at = start
+        while at < end:
+            block = os.pread(self._fd, min(READ_BYTES, end - at), at)
+            used = 0
+            for tail, record, behind in _parse(block, last=at + len(block) >= end):
+                used = behind
+                yield tail, record, at + behind
+            if not used:
+                if at + len(block) >= end:
+                    return
+                # One frame larger than a block: read it whole.
+                size = FRAME.size + FRAME.unpack_from(block)[2] if block[:4] == MAGIC else 0
+                if size > len(block) and at + size <= end:
+                    block = os.pread(self._fd, size, at)
+                    for tail, record, behind in _parse(block, last=True):
+                        used = behind
+                        yield tail, record, at + behind
+                if not used:
+                    used = max(1, len(block) - 3)
+            at += used
+
+    def free(self, upto: int) -> None:
+        """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file keeps
+        its length, so that the producer needs to know nothing of it."""
+        if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and _punch(self._fd, self._punched, upto & ~4095):
+            self._punched = upto & ~4095
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _parse(block: bytes, last: bool) -> Iterator[tuple[int, bytes, int]]:
+    at = 0
+    while at + FRAME.size <= len(block):
+        magic, tail, length, crc = FRAME.unpack_from(block, at)
+        if magic == MAGIC:
+            record = block[at + FRAME.size : at + FRAME.size + length]
+            if len(record) == length and zlib.crc32(record) == crc:
+                at += FRAME.size + length
+                yield tail, record, at
+                continue
+            if len(record) < length and block.find(MAGIC, at + 1) < 0:
+                return  # still being written, or behind the end of this block
+            if len(record) < length and not last and at > 0:
+                return  # read again with this frame at the start
+        found = block.find(MAGIC, at + 1)
+        if found < 0:
+            return
+        at = found
+
+
+def _punch(fd: int, start: int, end: int) -> bool:
+    if sys.platform != "linux" or end <= start:
+        return False
+    import ctypes  # only once several MiB went through the spill file
+
+    fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+    keep_size_punch_hole = 0x01 | 0x02
+    return bool(
+        fallocate(fd, keep_size_punch_hole, ctypes.c_longlong(start), ctypes.c_longlong(end - start)) == 0
+    )

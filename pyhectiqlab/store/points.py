@@ -4,11 +4,13 @@ Guarantees, for every implementation (tests/conformance holds them to it):
 
 * `append` is idempotent by the store itself: a batch is applied whole or not at all, once, however often it is sent.
 * What `append` returned for is durable: it survives a power failure.
-* The order of arrival (writer, seq) survives compaction; steps may come late, repeated and backward; nothing is dropped.
+* The order of arrival (writer, seq) survives compaction; steps may come late, repeated and backward; nothing is
+  dropped.
 * NaN and ±Infinity are points like others: kept, counted, never part of min, max or mean.
 * Readers never wait for the writer.
 
-A series is (run, key, rank, attempt). `writer` names the stream that a point came by; several writers (forked workers of one rank) may feed one series.
+A series is (run, key, rank, attempt). `writer` names the stream that a point came by; several writers (forked workers
+of one rank) may feed one series.
 """
 
 from __future__ import annotations
@@ -104,9 +106,12 @@ class Selector:
 class Buckets:
     """A series seen at a screen's resolution: one row for each non-empty bucket, arrays of length m ≤ about n.
 
-    `start` is the left edge of each bucket in units of the axis (steps, or µs), on a fixed grid: a multiple of `width`, which is a power of two, so that ranks, runs and pans
-    agree. `min`/`max`/`mean` are over the finite values of exactly the points in the bucket (NaN where there is none); `last` is the value of the point with the highest
-    (attempt, step, seq), `last_x` its place on the axis; counts are per bucket. Relative time is measured from the run's first point of that attempt's series.
+    `start` is the left edge of each bucket in units of the axis (steps, or µs), on a fixed grid: a multiple of `width`,
+    which is a power of two, so that ranks, runs and pans agree. `min`/`max`/`mean` are over the finite values of
+    exactly the points in the bucket (NaN where there is none); `last` is the value of the point with the highest
+    (attempt, step, seq), and of the newest batch where all these are equal; `last_x` its place on the axis; counts are
+    per bucket. Relative time is measured, for each rank and attempt, from the series' first point to arrive: fixed from
+    then on, so that x never moves; a point with an earlier clock that came later lies left of 0.
     """
 
     selector: Selector
@@ -126,24 +131,42 @@ class Buckets:
 
 class PointStore(Protocol):
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
-        """Applies the batches in one durable transaction; one result a batch. Raises StoreError (disk full, I/O): then nothing was applied."""
+        """Applies the batches in one durable transaction; one result a batch.
+
+        Raises StoreError (disk full, I/O) or ValueError (empty or unequal columns, times beyond ±2^62 µs, first < 1 or
+        first > last): then nothing was applied, of no batch. Points of a deleted run are kept, hidden, until the purge.
+        """
 
     def cursor(self, writer: str) -> int:
         """Last sequence number held of this writer, 0 for an unknown one."""
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
-        """Keys of a run, pooled over ranks and attempts, sorted by key, those > `after` that contain `query`."""
+        """Keys of a run, pooled over ranks and attempts, sorted: those > `after` that contain `query`, as written."""
 
     def series(self, run: str, key: str) -> list[SeriesInfo]:
         """Every (rank, attempt) of one key."""
 
-    def last(self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8) -> dict[str, list[SeriesInfo]]:
-        """For a runs table: pooled infos of the given keys (or of the first `limit_per_run` keys) of each run."""
+    def last(
+        self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
+    ) -> dict[str, list[SeriesInfo]]:
+        """For a runs table: pooled infos of the given keys (or of the first `limit_per_run` keys) of each run.
+
+        Every run of `runs` has an entry; keys that it lacks are left out.
+        """
 
     def points(
-        self, run: str, key: str, rank: int | None = None, attempt: int | None = None, after: str = "", limit: int = 100_000
+        self,
+        run: str,
+        key: str,
+        rank: int | None = None,
+        attempt: int | None = None,
+        after: str = "",
+        limit: int = 100_000,
     ) -> Points:
-        """Raw points in order of arrival; page on with `after=points.cursor`; an empty answer ends it."""
+        """Raw points in order of arrival; page on with `after=points.cursor`; an empty answer ends it.
+
+        Raises ValueError for an `after` that no call of this gave out.
+        """
 
     def buckets(
         self,
@@ -154,24 +177,37 @@ class PointStore(Protocol):
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
     ) -> list[Buckets]:
-        """One Buckets a selector, in order. `lo`/`hi` (inclusive; None: the series' own ends) in units of the axis; n: how many buckets at most, about.
+        """One Buckets a selector, in order; one without rows for an unknown or deleted run or key.
 
-        attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or below that
-        point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is shown.
+        `lo`/`hi`: inclusive, in units of the axis; None: the selector's own ends. Points outside lo…hi count in no
+        bucket, also where the outermost buckets reach beyond. `n` ≥ 1: at most so many buckets (two for n = 1: 0 is an
+        edge on every grid); the width is the finest power of two that keeps to it.
+
+        attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or
+        below that point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is
+        shown. The first step is the lowest one, whenever it came. On every axis, hidden is by step.
         """
 
     def delete(self, run: str) -> None:
-        """Hides the run's points at once (a tombstone); `purge` removes them later. Late batches for it are refused by the caller."""
+        """Hides the run's points at once (a tombstone); `purge` removes them later.
 
-    def undelete(self, run: str) -> None: ...
+        Late batches for it are refused by the caller. Safe twice, and for an unknown run.
+        """
+
+    def undelete(self, run: str) -> None:
+        """Takes the tombstone away: whatever was not purged yet is shown again."""
 
     def purge(self, seconds_max: float = 0.1) -> bool:
         """Removes some tombstoned data in transactions of bounded size. True while there is more."""
 
     def compact(self, seconds_max: float = 0.1) -> bool:
-        """Merges unsorted heads into sorted chunks and builds coarser levels, within a budget. True while there is more."""
+        """Merges unsorted heads into sorted chunks and builds levels, within a budget. True while there is more.
 
-    def close(self) -> None: ...
+        Changes no answer, only how fast it comes. At least one step is taken, whatever the budget.
+        """
+
+    def close(self) -> None:
+        """Releases files; calls after it raise StoreError. Safe twice."""
 
 
 def iter_points(store: PointStore, run: str, key: str, **kw: object) -> Iterator[Points]:

@@ -1,0 +1,103 @@
+"""What every PointStore agrees on: legal points, the grid of buckets, which attempts are hidden. No storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from ..protocol.limits import STEP_MAX
+from .points import Axis, Column, PointBatch, SeriesInfo
+
+TIME_MAX = 1 << 62  # µs, both ways: the year 148,000; keeps differences of times inside int64
+SHIFT_MAX = 63
+
+
+def check_batch(batch: PointBatch) -> None:
+    """Raises ValueError for a batch that no store can hold."""
+    if not 0 < batch.first <= batch.last <= STEP_MAX:
+        raise ValueError(f"batch {batch.first}…{batch.last}: wants 1 ≤ first ≤ last")
+    for column in batch.columns:
+        n = len(column.step)
+        if not n or not (len(column.seq) == len(column.value) == len(column.time) == n):
+            raise ValueError(f"columns of {column.key!r} are empty or of unequal length")
+
+
+def check_times(column: Column, low: int, high: int) -> None:
+    if low < -TIME_MAX or high > TIME_MAX:
+        raise ValueError(f"times of {column.key!r} reach beyond ±2^62 µs")
+
+
+def shift_for(low: int, high: int, n: int) -> int:
+    """log2 of the width of buckets: the finest grid on which the places low…high (inclusive) lie in at most n cells.
+
+    Two cells are allowed even for n = 1, since 0 is an edge on every grid.
+    """
+    shift = max(0, ((high - low) // max(n, 1)).bit_length() - 1)
+    while shift < SHIFT_MAX and (high >> shift) - (low >> shift) + 1 > max(n, 1):
+        shift += 1
+    return shift
+
+
+def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> list[int | None]:
+    """For each series of one key, the step from which on a newer attempt of its rank hides it; None: nowhere.
+
+    A job restarted from a checkpoint repeats steps. Its newest telling wins, from the lowest step that it told on: also
+    where that step came late, so that the answer does not depend on the order of arrival.
+    """
+    if attempts == "all":
+        return [None] * len(series)
+    found: list[int | None] = []
+    for old in series:
+        newer = [s.step_min for s in series if s.rank == old.rank and _attempt(s) > _attempt(old)]
+        found.append(min(newer, default=None))
+    return found
+
+
+def ends(series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis) -> tuple[int, int] | None:
+    """Lowest and highest place on the axis of (series, cut, origin) items; None where nothing is visible.
+
+    Steps from a cut on do not count; times are those of all points of a series that shows at all.
+    """
+    low: list[int] = []
+    high: list[int] = []
+    for info, cut, origin in series:
+        if cut is not None and info.step_min >= cut:
+            continue
+        if axis == "step":
+            low.append(info.step_min)
+            high.append(info.step_max if cut is None else min(info.step_max, cut - 1))
+        else:
+            zero = origin if axis == "relative" else 0
+            low.append(info.time_min - zero)
+            high.append(info.time_max - zero)
+    return (min(low), max(high)) if low else None
+
+
+def pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> SeriesInfo:
+    """The union over ranks and attempts of one key.
+
+    `order[i]` is the (attempt, step, seq, arrival) of the last point of infos[i].
+    """
+    newest = infos[max(range(len(infos)), key=order.__getitem__)]
+    finite = [i for i in infos if i.min <= i.max]  # NaN: no finite value
+    return SeriesInfo(
+        run=newest.run,
+        key=newest.key,
+        rank=None,
+        attempt=None,
+        count=sum(i.count for i in infos),
+        step_min=min(i.step_min for i in infos),
+        step_max=max(i.step_max for i in infos),
+        time_min=min(i.time_min for i in infos),
+        time_max=max(i.time_max for i in infos),
+        last_step=newest.last_step,
+        last_value=newest.last_value,
+        last_time=newest.last_time,
+        min=min((i.min for i in finite), default=float("nan")),
+        max=max((i.max for i in finite), default=float("nan")),
+    )
+
+
+def _attempt(info: SeriesInfo) -> int:
+    assert info.attempt is not None
+    return info.attempt

@@ -1,0 +1,228 @@
+"""Queries on points.db. Every function takes a connection inside a read transaction and leaves no state behind."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+
+from . import levels
+from .chunks import decode_some
+from .grid import cuts, ends, pooled, shift_for
+from .points import Axis, Buckets, Int64s, Points, Selector, SeriesInfo
+
+_SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
+    s.last_value, s.last_time, s.value_min, s.value_max, s.last_seq, s.last_arrival, s.id, s.origin, s.scattered
+    FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted"""
+
+_AXES = ("step", "time", "relative")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One row of the series table."""
+
+    id: int
+    origin: int
+    scattered: bool
+    info: SeriesInfo
+    order: tuple[int, ...]  # (attempt, step, seq, arrival) of its last point
+
+
+def series_of(
+    connection: sqlite3.Connection, run: str, key: str, rank: int | None = None, attempt: int | None = None
+) -> list[Series]:
+    """Every series of one key, or those of one rank and attempt, sorted by (rank, attempt)."""
+    sql, values = _SERIES + " AND s.key = ?", [run, key]
+    for name, wanted in (("rank", rank), ("attempt", attempt)):
+        if wanted is not None:
+            sql += f" AND s.{name} = ?"
+            values.append(wanted)  # type: ignore[arg-type]
+    rows = connection.execute(sql + " ORDER BY s.rank, s.attempt", values)
+    return [_series(run, row) for row in rows]
+
+
+def keys(connection: sqlite3.Connection, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
+    rows = connection.execute(_SERIES + " AND s.key > ? AND instr(s.key, ?) ORDER BY s.key", (run, after, query))
+    found: list[SeriesInfo] = []
+    for _, same in groupby((_series(run, row) for row in rows), key=lambda s: s.info.key):
+        if len(found) >= limit:
+            break
+        found.append(_pooled(list(same)))
+    return found
+
+
+def last(
+    connection: sqlite3.Connection, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
+) -> dict[str, list[SeriesInfo]]:
+    if wanted is None:
+        return {run: keys(connection, run, "", "", limit_per_run) for run in runs}
+    found: dict[str, list[SeriesInfo]] = {}
+    for run in runs:
+        each = (series_of(connection, run, key) for key in wanted)
+        found[run] = [_pooled(same) for same in each if same]
+    return found
+
+
+def points(
+    connection: sqlite3.Connection, run: str, key: str, rank: int | None, attempt: int | None, after: str, limit: int
+) -> Points:
+    series = {s.id: s for s in series_of(connection, run, key, rank, attempt)}
+    after_arrival, after_seq = parse_cursor(after)
+    blocks = sorted(
+        (block for s in series.values() for block in _blocks_by_arrival(connection, s, after_arrival)),
+        key=lambda b: b.arrival_min,
+    )
+    parts: list[tuple[Block, list[Any]]] = []
+    size = 0
+    for i, block in enumerate(blocks):
+        columns = decode_some(_data(connection, block), ("arrival", "seq", "step", "value", "time"))
+        arrival, seq = columns[:2]
+        new = (arrival > after_arrival) | ((arrival == after_arrival) & (seq > after_seq))
+        if new.any():
+            parts.append((block, [c[new] for c in columns]))
+            size += len(parts[-1][1][0])
+        if size >= limit and i + 1 < len(blocks):
+            arrivals = np.concatenate([p[1][0] for p in parts])
+            if blocks[i + 1].arrival_min > np.partition(arrivals, limit - 1)[limit - 1]:
+                break  # whatever the blocks behind hold comes later than this page
+    if not parts:
+        none = np.empty(0, np.int64)
+        return Points(none, np.empty(0, np.float64), none, none, none, none, after)
+    arrival, seq, step, value, time = (np.concatenate([p[1][j] for p in parts]) for j in range(5))
+    sizes = [len(p[1][0]) for p in parts]
+    ranks = np.repeat(np.array([series[b.series].info.rank for b, _ in parts], np.int64), sizes)
+    attempts = np.repeat(np.array([series[b.series].info.attempt for b, _ in parts], np.int64), sizes)
+    page = np.lexsort((seq, arrival))[:limit]
+    end = page[-1]
+    return Points(
+        step[page], value[page], time[page], ranks[page], attempts[page], seq[page], f"{arrival[end]}.{seq[end]}"
+    )
+
+
+def parse_cursor(after: str) -> tuple[int, int]:
+    """(arrival, seq) of a cursor that `points` gave out; "" is the beginning. Raises ValueError for anything else."""
+    if not after:
+        return -1, -1
+    arrival, dot, seq = after.partition(".")
+    if not (dot and arrival.isdecimal() and seq.isdecimal() and len(after) < 42):
+        raise ValueError(f"cursor {after!r} is none that this store gave out")
+    return int(arrival), int(seq)
+
+
+def buckets(
+    connection: sqlite3.Connection,
+    selector: Selector,
+    axis: Axis,
+    lo: int | None,
+    hi: int | None,
+    n: int,
+    attempts: Literal["newest", "all"],
+) -> Buckets:
+    series = series_of(connection, selector.run, selector.key, selector.rank)
+    hidden_from = cuts([s.info for s in series], attempts)
+    natural = ends(((s.info, cut, s.origin) for s, cut in zip(series, hidden_from, strict=True)), axis)
+    if natural is None:
+        return levels.to_buckets(selector, 0, levels.EMPTY)
+    low = natural[0] if lo is None else lo
+    high = natural[1] if hi is None else hi
+    if low > high:
+        return levels.to_buckets(selector, 0, levels.EMPTY)
+    shift = shift_for(low, high, n)
+    nodes: list[levels.Nodes] = []
+    attempt: list[Int64s] = []
+    for s, cut in zip(series, hidden_from, strict=True):
+        window = Window(axis, low, high, cut, shift)
+        for found in _nodes_in(connection, s, window):
+            nodes.append(found)
+            attempt.append(np.full(len(found), s.info.attempt, np.int64))
+    if not nodes:
+        return levels.to_buckets(selector, shift, levels.EMPTY)
+    return levels.to_buckets(selector, shift, levels.merge(np.concatenate(nodes), np.concatenate(attempt), shift))
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a query wants of a series: places low…high on the axis, steps below `cut`, in cells of 2^shift."""
+
+    axis: Axis
+    low: int
+    high: int
+    cut: int | None
+    shift: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where a blob of points lies, and what is known of it without reading it."""
+
+    table: Literal["head", "chunk_data"]
+    id: int
+    series: int
+    arrival_min: int
+
+
+def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
+    """Nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
+    blobs: list[bytes] = []
+    zero = s.origin if w.axis == "relative" else 0
+    # Beyond int64 there is nothing, and SQLite takes no such number.
+    low, high = (max(-(1 << 63), min((1 << 63) - 1, place + zero)) for place in (w.low, w.high))
+    by = "step" if w.axis == "step" else "time"
+    sql = f"SELECT data FROM head WHERE series = ? AND {by}_max >= ? AND {by}_min <= ?"
+    values = [s.id, low, high]
+    if w.cut is not None:
+        sql += " AND step_min < ?"
+        values.append(w.cut)
+    blobs += [row[0] for row in connection.execute(sql, values)]
+    if not blobs:
+        return
+    columns = [decode_some(blob, ("step", "seq", "arrival", "value", "time")) for blob in blobs]
+    step, seq, arrival, value, time = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    x = step if w.axis == "step" else time
+    shown = (x >= low) & (x <= high)
+    if w.cut is not None:
+        shown &= step < w.cut
+    if not shown.all():
+        x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
+    yield levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift)
+
+
+def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) -> Iterator[Block]:
+    rows = connection.execute("SELECT id, arrival FROM head WHERE series = ? AND arrival >= ?", (s.id, after))
+    for row_id, arrival in rows:
+        yield Block("head", row_id, s.id, arrival)
+
+
+def _data(connection: sqlite3.Connection, block: Block) -> bytes:
+    (data,) = connection.execute(f"SELECT data FROM {block.table} WHERE id = ?", (block.id,)).fetchone()
+    return bytes(data)
+
+
+def _series(run: str, row: Sequence[Any]) -> Series:
+    none = row[11] > row[12]
+    info = SeriesInfo(
+        run=run,
+        key=row[0],
+        rank=row[1],
+        attempt=row[2],
+        count=row[3],
+        step_min=row[4],
+        step_max=row[5],
+        time_min=row[6],
+        time_max=row[7],
+        last_step=row[8],
+        last_value=float("nan") if row[9] is None else row[9],
+        last_time=row[10],
+        min=float("nan") if none else row[11],
+        max=float("nan") if none else row[12],
+    )
+    return Series(row[15], row[16], bool(row[17]), info, (row[2], row[8], row[13], row[14]))
+
+
+def _pooled(same: Sequence[Series]) -> SeriesInfo:
+    return pooled([s.info for s in same], [s.order for s in same])

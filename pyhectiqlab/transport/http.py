@@ -9,7 +9,7 @@ import base64
 import json
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -38,6 +38,18 @@ class Points(NamedTuple):
     time: array[int]  # int64, µs since 1970 UTC
     rank: array[int]  # int64
     attempt: array[int]  # int64
+
+    @classmethod
+    def joined(cls, parts: Iterable[Points]) -> Points:
+        """The points of all parts, one after the other."""
+        whole = cls(array("q"), array("d"), array("q"), array("q"), array("q"))
+        for part in parts:
+            whole.step.extend(part.step)
+            whole.value.extend(part.value)
+            whole.time.extend(part.time)
+            whole.rank.extend(part.rank)
+            whole.attempt.extend(part.attempt)
+        return whole
 
 
 class LabClient:

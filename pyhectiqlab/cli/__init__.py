@@ -1,0 +1,87 @@
+"""The command `hectiqlab`: one module per noun, each a few lines over the public API.
+
+A module is loaded when its command is called, so that `hectiqlab version` does not wait for the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from .._version import __version__
+from ..errors import LabError
+
+__all__ = ["main"]
+
+_COMMANDS = {  # name → module:attribute, in the order of the help
+    "add-profile": "profiles:add_profile",
+    "profiles": "profiles:profiles",
+    "remove-profile": "profiles:remove_profile",
+    "projects": "projects:command",
+    "runs": "runs:command",
+    "metrics": "metrics:command",
+    "status": "status:command",
+    "sync": "sync:command",
+    "server": "server:command",
+    "settings": "settings:command",
+    "version": "version:command",
+}
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        where = _COMMANDS.get(name.replace("_", "-"))  # scripts of the first client write add_profile
+        if where is None:
+            return None
+        module, _, attribute = where.partition(":")
+        command: click.Command = getattr(importlib.import_module(f".{module}", __name__), attribute)
+        return command
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run a command and exit: 0, 1 for an error told in one line, 2 for a wrong call, 130 after Ctrl-C."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a name in Greek is no reason to fail on a Latin-1 terminal
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+            sys.stdout.flush()
+        except click.ClickException as e:
+            e.show()
+            code = e.exit_code
+        except LabError as e:
+            click.echo(f"Error: {e}", err=True)
+            code = EXIT_ERROR
+        except (click.Abort, KeyboardInterrupt) as e:  # Abort: also the end of the input at a prompt
+            causes = (e, e.__cause__, e.__context__)
+            code = EXIT_INTERRUPTED if any(isinstance(c, KeyboardInterrupt) for c in causes) else EXIT_ERROR
+        except BrokenPipeError:  # `hectiqlab runs | head`; click sees to those that come before the last flush
+            # Without this, the interpreter fails once more at exit, when it flushes what nobody reads.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = EXIT_ERROR
+        except OSError as e:  # the disk under the output, a terminal that went away
+            click.echo(f"Error: {e.strerror or e}.", err=True)
+            code = EXIT_ERROR
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-p", "--profile", metavar="NAME", help="Profile of the credentials file to use (HECTIQLAB_PROFILE).")
+@click.version_option(__version__, message="%(version)s")
+@click.pass_context
+def main(ctx: click.Context, profile: str | None) -> None:
+    """Track experiments in a lab of your own.
+
+    Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. What a script logged is read back
+    with `projects`, `runs` and `metrics`; `status` and `sync` show and send what is still on this machine.
+    """
+    ctx.obj = profile

@@ -1,0 +1,79 @@
+"""How commands print: aligned columns for people, valid JSON for programs.
+
+No colours and no drawing, so that a pipe gets what a terminal gets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under a header, each column as wide as its widest cell."""
+    lines = [[cell.upper() for cell in header], *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def clean(text: str) -> str:
+    """`text` without what could move the cursor or colour the terminal: names come from other people."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Valid JSON: NaN and ±Inf as strings, where Python would write bare tokens that other readers refuse."""
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def echo_json(value: Any) -> None:
+    click.echo(json_text(value, indent=2))
+
+
+def number(value: float | None) -> str | float | None:
+    """A float as JSON knows it: NaN and ±Inf by name."""
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def short(value: float | None) -> str:
+    """A value in a table, to six digits; "" where there is none."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if math.isfinite(value) else str(number(value))
+
+
+def moment(seconds: float | None) -> str:
+    """Seconds since 1970 in local time; "" where there is none."""
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def span(seconds: float | None) -> str:
+    """A duration in its two largest units: 2h 05m."""
+    if seconds is None:
+        return ""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d {whole % 86_400 // 3600:02}h"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

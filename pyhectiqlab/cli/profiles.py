@@ -1,0 +1,155 @@
+"""`hectiqlab add-profile`, `profiles` and `remove-profile`."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from .. import profile as credentials
+from ..errors import AuthenticationError, ConfigurationError
+from .output import clean, echo_json, table
+
+if TYPE_CHECKING:
+    from ..transport import LabClient
+
+_URL_DEFAULT = "http://127.0.0.1:8080"
+_TRIES = 3
+
+
+@click.command("add-profile")
+@click.option("--url", help="Address of the lab, such as https://lab.example.com.")
+@click.option("--username", help="Your user name in the lab.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+@click.option("--name", help="Name of the profile; by default `default`, or the lab's host where that is taken.")
+def add_profile(url: str | None, username: str | None, password_stdin: bool, name: str | None) -> None:
+    """Log in to a lab and keep an API key for it in the credentials file.
+
+    Asks for what is not given. A profile of the same name is replaced. Without a terminal, give --url, --username and
+    --password-stdin.
+    """
+    from ..transport.http import LabClient, clean_url, is_loopback
+
+    asks = sys.stdin.isatty() and not password_stdin
+    if not asks and not (url and username and password_stdin):
+        raise click.UsageError("Without a terminal to ask on, give --url, --username and --password-stdin.")
+    known = credentials.load_profiles()  # before a key is made: a corrupt file could not take it
+    url = clean_url(url or click.prompt("Address of the lab", default=_URL_DEFAULT, err=True))
+    with LabClient(url) as lab:
+        lab.handshake()  # before a password is asked for
+    if url.startswith("http:") and not is_loopback(urlsplit(url).hostname or ""):
+        click.echo("Warning: the password and the key travel unencrypted to an http:// address.", err=True)
+    username = username or click.prompt("User name", err=True)
+    if asks:
+        made = _log_in_asking(url, username)
+    else:
+        with LabClient(url, auth=(username, sys.stdin.readline().rstrip("\r\n"))) as lab:
+            made = _make_key(lab)
+    if name is None:
+        name = _default_name(url, username, known)
+        if asks:
+            name = click.prompt("Name of the profile", default=name, err=True)
+    path = credentials.save_profile(
+        name,
+        url=url,
+        username=username,
+        secret_api_key=made["key"],
+        api_key_uuid=made["id"],
+        project=known[name].project if name in known and known[name].url == url else None,
+    )
+    click.echo(f"Logged in to {url} as {clean(username)}: profile {clean(name)!r} is in {path}.")
+
+
+@click.command("profiles")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@click.pass_obj
+def profiles(chosen: str | None, as_json: bool) -> None:
+    """List the profiles of the credentials file; a star marks the one in use. Keys are not shown."""
+    known = credentials.load_profiles()
+    why = None
+    try:
+        active = credentials.resolve(chosen)
+    except ConfigurationError as e:
+        active, why = None, e
+    rows = [
+        {
+            "name": p.name,
+            "url": p.url,
+            "username": p.username,
+            "project": p.project,
+            "active": active is not None and active.name == p.name,
+        }
+        for p in known.values()
+    ]
+    if active is not None and active.name == credentials.FROM_ENVIRONMENT:
+        rows.append({"name": active.name, "url": active.url, "username": None, "project": None, "active": True})
+    if as_json:
+        echo_json(rows)
+        return
+    if rows:
+        table(
+            ("", "name", "url", "user", "project"),
+            (
+                ("*" if r["active"] else "", *(str(r[k] or "-") for k in ("name", "url", "username", "project")))
+                for r in rows
+            ),
+        )
+    if why is not None:
+        click.echo(f"None is in use. {why}", err=True)
+
+
+@click.command("remove-profile")
+@click.argument("name")
+@click.option("--revoke", is_flag=True, help="First revoke its API key in the lab.")
+def remove_profile(name: str, revoke: bool) -> None:
+    """Remove profile NAME from the credentials file."""
+    if revoke:
+        from ..transport.http import LabClient, quoted
+
+        profile = credentials.resolve(name)
+        with LabClient(profile.url, profile.secret_api_key) as lab:
+            lab.handshake()
+            lab.delete(f"/keys/{quoted(profile.api_key_uuid)}")
+    path = credentials.remove_profile(name)
+    left = "" if revoke else " Its key stays valid in the lab."
+    click.echo(f"Removed profile {clean(name)!r} from {path}.{left}")
+
+
+def _log_in_asking(url: str, username: str) -> dict[str, str]:
+    from ..transport.http import LabClient
+
+    for left in reversed(range(_TRIES)):
+        password = click.prompt("Password", hide_input=True, err=True)
+        try:
+            with LabClient(url, auth=(username, password)) as lab:
+                return _make_key(lab)
+        except AuthenticationError as e:
+            if not left:
+                raise
+            click.echo(f"Error: {e}", err=True)
+    raise AssertionError
+
+
+def _make_key(lab: LabClient) -> dict[str, str]:
+    from ..transport.answers import not_a_lab
+
+    try:
+        made = lab.post("/keys", {"name": f"{getpass.getuser()}@{socket.gethostname()}"})
+    except AuthenticationError:
+        raise AuthenticationError(
+            f"The lab at {lab.url} does not accept this user name and password: try again.", status=401
+        ) from None
+    if not isinstance(made, dict) or not all(isinstance(made.get(k), str) for k in ("id", "key")):
+        raise not_a_lab(lab.url, "its answer to a new key has another shape")
+    return made
+
+
+def _default_name(url: str, username: str, known: dict[str, credentials.Profile]) -> str:
+    for p in known.values():
+        if (p.url, p.username) == (url, username):
+            return p.name
+    return "default" if "default" not in known else urlsplit(url).netloc

@@ -1,0 +1,26 @@
+"""`hectiqlab sync`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command("sync")
+@click.argument("sessions", nargs=-1, metavar="[SESSION]...")
+@click.option("--all", "everything", is_flag=True, help="Also sessions whose scripts still run.")
+def command(sessions: tuple[str, ...], everything: bool) -> None:
+    """Send to the lab what earlier scripts left on this machine.
+
+    Without SESSION (`hectiqlab status` lists them), every session whose script has ended. Waits until all of it is
+    there; fails, saying why, where something stays behind.
+    """
+    from ..uploader.sync import sync_sessions
+
+    result = sync_sessions(list(sessions) or None, all=everything, report=lambda line: click.echo(line, err=True))
+    click.echo(f"Sent {result.sent_events:,} events; {result.left_events:,} left.")
+    for error in result.errors:
+        click.echo(f"Error: {error}", err=True)
+    if result.errors or result.left_events:
+        sys.exit(1)

@@ -1,0 +1,54 @@
+"""The real command in a process of its own, with a home folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Hectiqlab = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    """What the command sees: nothing of ours but HECTIQLAB_HOME."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HECTIQLAB_")}
+    return {**kept, "HECTIQLAB_HOME": str(home)}
+
+
+@pytest.fixture
+def hectiqlab(environment: dict[str, str]) -> Hectiqlab:
+    """Run `hectiqlab ARGS…`; keyword arguments are environment variables, and `input` for standard input."""
+
+    def run(*args: str, input: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*args), env={**environment, **variables}, input=input, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "pyhectiqlab", *args]
+
+
+def told(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """The one line with which a command failed."""
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def well(done: subprocess.CompletedProcess[str]) -> str:
+    """The output of a command that succeeded without a word on stderr."""
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -21,14 +22,18 @@ from typing import Literal
 
 from ..errors import NewerSchemaError, StoreError
 from . import sqlite_read as read
+from .compaction import Compactor
 from .points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo
+from .purge import purge_step
 from .sqlite_append import Appender
+from .trees import Sizes
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 2048  # 16 MiB of log between checkpoints: each takes tens of milliseconds
 LOG_BYTES_KEPT = 64 << 20
+DEFAULT_SIZES = Sizes()
 
 
 class SqlitePointStore:
@@ -37,7 +42,7 @@ class SqlitePointStore:
     Raises NewerSchemaError for one of a newer version, StoreError where it cannot be used.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()  # held by whoever uses the writing connection
         self._pool_lock = threading.Lock()  # never taken while waiting for anything else
@@ -51,6 +56,7 @@ class SqlitePointStore:
                 self._writer.close()
                 raise
         self._appender = Appender(self._writer)
+        self._compactor = Compactor(self._writer, sizes)
 
     @classmethod
     def open(cls, path: Path | str) -> SqlitePointStore:
@@ -59,7 +65,9 @@ class SqlitePointStore:
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """See PointStore. Blocks for one fsync."""
         with self._transaction():
-            results, _ = self._appender.apply(batches)
+            results, added = self._appender.apply(batches)
+            self._commit()
+            self._compactor.note(added)
         return results
 
     def cursor(self, writer: str) -> int:
@@ -112,10 +120,27 @@ class SqlitePointStore:
         self._mark(run, deleted=False)
 
     def purge(self, seconds_max: float = 0.1) -> bool:
-        return False
+        deadline = time.monotonic() + seconds_max
+        more = True
+        while more:
+            with self._transaction() as connection:
+                removed, more = purge_step(connection)
+                if removed:
+                    self._forget()  # the ids of series that are gone
+            if time.monotonic() >= deadline:
+                break
+        return more
 
     def compact(self, seconds_max: float = 0.1) -> bool:
-        return False
+        deadline = time.monotonic() + seconds_max
+        more = True
+        while more:
+            with self._transaction():
+                self._compactor.step()
+                more = self._compactor.more()
+            if time.monotonic() >= deadline:
+                break
+        return more
 
     def close(self) -> None:
         """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""
@@ -164,12 +189,20 @@ class SqlitePointStore:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
-                self._writer.execute("COMMIT")
+                self._commit()
             except BaseException:
-                self._appender.forget()
+                self._forget()
                 if self._writer.in_transaction:  # SQLite has rolled back by itself after some I/O errors
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def _commit(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("COMMIT")
+
+    def _forget(self) -> None:
+        self._appender.forget()
+        self._compactor.forget()
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
 from .grid import cuts, ends, pooled, shift_for
 from .points import Axis, Buckets, Int64s, Points, Selector, SeriesInfo
+from .trees import AXES, BY_STEP, BY_TIME
 
 _SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
     s.last_value, s.last_time, s.value_min, s.value_max, s.last_seq, s.last_arrival, s.id, s.origin, s.scattered
     FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted"""
-
-_AXES = ("step", "time", "relative")
 
 
 @dataclass(frozen=True)
@@ -166,36 +166,60 @@ class Block:
     arrival_min: int
 
 
-def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
+def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> list[levels.Nodes]:
     """Nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
-    blobs: list[bytes] = []
     zero = s.origin if w.axis == "relative" else 0
     # Beyond int64 there is nothing, and SQLite takes no such number.
-    low, high = (max(-(1 << 63), min((1 << 63) - 1, place + zero)) for place in (w.low, w.high))
+    low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
+    cut = STEP_MAX + 1.0 if w.cut is None else w.cut
     by = "step" if w.axis == "step" else "time"
-    sql = f"SELECT data FROM head WHERE series = ? AND {by}_max >= ? AND {by}_min <= ?"
-    values = [s.id, low, high]
-    if w.cut is not None:
-        sql += " AND step_min < ?"
-        values.append(w.cut)
-    blobs += [row[0] for row in connection.execute(sql, values)]
-    if not blobs:
-        return
-    columns = [decode_some(blob, ("step", "seq", "arrival", "value", "time")) for blob in blobs]
-    step, seq, arrival, value, time = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    x = step if w.axis == "step" else time
-    shown = (x >= low) & (x <= high)
-    if w.cut is not None:
-        shown &= step < w.cut
-    if not shown.all():
-        x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
-    yield levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift)
+    values = {"series": s.id, "low": low, "high": high, "cut": cut, "shift": w.shift, "axis": AXES.index(w.axis)}
+    overlaps = f"{by}_max >= :low AND {by}_min <= :high AND step_min < :cut"
+    # A chunk that the window shows whole is represented by its nodes, if they are fine enough; others are decoded, so
+    # that no point outside lo…hi and no hidden one counts. They are few: at the window's edges, or, where their nodes
+    # are too coarse, each as wide as many buckets.
+    summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
+        AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
+    chunks = f"FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}"
+    nodes = connection.execute(
+        f"SELECT (SELECT nodes FROM node WHERE node.id = 4 * chunk.id + :axis) {chunks} AND {summarised}", values
+    ).fetchall()
+    found = [np.frombuffer(b"".join(row[0] for row in nodes), levels.NODE)] if nodes else []
+    blobs = connection.execute(
+        f"""SELECT data FROM head WHERE series = :series AND {overlaps} UNION ALL
+            SELECT (SELECT data FROM chunk_data WHERE chunk_data.id = chunk.id) {chunks} AND NOT ({summarised})""",
+        values,
+    ).fetchall()
+    if blobs:
+        columns = [decode_some(row[0], ("step", "seq", "arrival", "value", "time")) for row in blobs]
+        step, seq, arrival, value, time = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+        x = step if w.axis == "step" else time
+        shown = (x >= low) & (x <= high)
+        if w.cut is not None:
+            shown &= step < w.cut
+        if not shown.all():
+            x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
+        found.append(levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift))
+    return found
+
+
+def _tree(s: Series, axis: Axis) -> str:
+    """SQL that is true for the chunks that hold every point once, in an order fit for the axis."""
+    if axis == "step" or not s.scattered:
+        return f"tree = {BY_STEP}"
+    return f"(tree = {BY_TIME} OR NOT copied)"
 
 
 def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) -> Iterator[Block]:
     rows = connection.execute("SELECT id, arrival FROM head WHERE series = ? AND arrival >= ?", (s.id, after))
     for row_id, arrival in rows:
         yield Block("head", row_id, s.id, arrival)
+    # Time is nearly the order of arrival, also where step is not.
+    rows = connection.execute(
+        f"SELECT id, arrival_min FROM chunk WHERE series = ? AND {_tree(s, 'time')} AND arrival_max >= ?", (s.id, after)
+    )
+    for row_id, arrival in rows:
+        yield Block("chunk_data", row_id, s.id, arrival)
 
 
 def _data(connection: sqlite3.Connection, block: Block) -> bytes:

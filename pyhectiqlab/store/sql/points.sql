@@ -56,7 +56,7 @@ CREATE TABLE head (
     time_max INTEGER NOT NULL,
     data     BLOB NOT NULL
 );
-CREATE INDEX head_series ON head (series);
+CREATE INDEX head_series ON head (series, arrival, n);
 
 -- Sorted chunks. Chunks of one (series, tree, sorted run) that are not pending do not overlap, but for equal places at their borders.
 CREATE TABLE chunk (

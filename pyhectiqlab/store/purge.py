@@ -1,0 +1,38 @@
+"""Purge of points.db: what deleted runs leave behind, removed in bounded steps."""
+
+from __future__ import annotations
+
+import sqlite3
+
+ROWS_MAX = 256  # blobs that one step removes
+SERIES_MAX = 1000
+
+_DELETED_SERIES = "SELECT s.id FROM run JOIN series s ON s.run = run.id WHERE run.deleted LIMIT ?"
+
+
+def purge_step(connection: sqlite3.Connection) -> tuple[bool, bool]:
+    """Removes some rows of deleted runs, inside an open transaction. (Removed any, more to do.)"""
+    left = ROWS_MAX
+    found = connection.execute(_DELETED_SERIES, (SERIES_MAX,)).fetchall()
+    for (series,) in found:
+        left -= _remove_heads(connection, series, left)
+        if left > 0:
+            left -= _remove_chunks(connection, series, left)
+        if left <= 0:
+            break
+        connection.execute("DELETE FROM series WHERE id = ?", (series,))
+    return bool(found), connection.execute(_DELETED_SERIES, (1,)).fetchone() is not None
+
+
+def _remove_heads(connection: sqlite3.Connection, series: int, limit: int) -> int:
+    rows = connection.execute("SELECT id FROM head WHERE series = ? LIMIT ?", (series, limit)).fetchall()
+    connection.executemany("DELETE FROM head WHERE id = ?", rows)
+    return len(rows)
+
+
+def _remove_chunks(connection: sqlite3.Connection, series: int, limit: int) -> int:
+    rows = connection.execute("SELECT id FROM chunk WHERE series = ? LIMIT ?", (series, limit)).fetchall()
+    connection.executemany("DELETE FROM chunk WHERE id = ?", rows)
+    connection.executemany("DELETE FROM chunk_data WHERE id = ?", rows)
+    connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(4 * i, 4 * i + 3) for (i,) in rows])
+    return len(rows)

@@ -1,0 +1,247 @@
+"""MemoryPointStore: the plainest PointStore, in lists. The model that other implementations are compared with.
+
+Everything is computed point by point, in Python, when asked for: slow, and easy to believe.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ..errors import StoreError
+from ..store.grid import check_batch, check_times, cuts, ends, pooled, shift_for
+from ..store.points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo
+
+
+class Point(NamedTuple):
+    arrival: int  # number of the batch that brought it
+    seq: int
+    step: int
+    value: float
+    time: int
+    rank: int
+    attempt: int
+
+    def place(self) -> tuple[int, ...]:
+        """The highest is the last point."""
+        return (self.attempt, self.step, self.seq, self.arrival)
+
+
+@dataclass
+class _State:
+    series: dict[tuple[str, str, int, int], list[Point]]  # in order of arrival
+    cursors: dict[str, int]
+    arrival: int
+
+
+class MemoryPointStore:
+    """Not safe for several threads. What is durable lives as long as the object: there is nothing to reopen."""
+
+    def __init__(self) -> None:
+        self._state = _State({}, {}, 0)
+        self._deleted: set[str] = set()
+        self._closed = False
+
+    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        self._check_open()
+        state = copy.copy(self._state)
+        state.series = {place: list(points) for place, points in state.series.items()}
+        state.cursors = dict(state.cursors)
+        results = [_apply(state, batch) for batch in batches]
+        self._state = state  # only now: a batch that raised leaves no trace of any
+        return results
+
+    def cursor(self, writer: str) -> int:
+        self._check_open()
+        return self._state.cursors.get(writer, 0)
+
+    def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
+        names = sorted({key for r, key, _, _ in self._visible(run) if r == run and key > after and query in key})
+        return [self._pooled(run, key) for key in names[:limit]]
+
+    def series(self, run: str, key: str) -> list[SeriesInfo]:
+        return [_info(place, points) for place, points in self._of(run, key)]
+
+    def last(
+        self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
+    ) -> dict[str, list[SeriesInfo]]:
+        if keys is None:
+            return {run: self.keys(run, limit=limit_per_run) for run in runs}
+        return {run: [self._pooled(run, key) for key in keys if self._of(run, key)] for run in runs}
+
+    def points(
+        self,
+        run: str,
+        key: str,
+        rank: int | None = None,
+        attempt: int | None = None,
+        after: str = "",
+        limit: int = 100_000,
+    ) -> Points:
+        arrival, _, seq = (after or "-1.-1").partition(".")
+        behind = (int(arrival), int(seq))
+        found = sorted(
+            p
+            for (_, _, r, a), points in self._of(run, key)
+            for p in points
+            if (rank is None or r == rank) and (attempt is None or a == attempt) and (p.arrival, p.seq) > behind
+        )[:limit]
+        return Points(
+            step=_int64s(p.step for p in found),
+            value=np.array([p.value for p in found], np.float64),
+            time=_int64s(p.time for p in found),
+            rank=_int64s(p.rank for p in found),
+            attempt=_int64s(p.attempt for p in found),
+            seq=_int64s(p.seq for p in found),
+            cursor=f"{found[-1].arrival}.{found[-1].seq}" if found else after,
+        )
+
+    def buckets(
+        self,
+        selectors: Iterable[Selector],
+        axis: Axis = "step",
+        lo: int | None = None,
+        hi: int | None = None,
+        n: int = 1500,
+        attempts: Literal["newest", "all"] = "newest",
+    ) -> list[Buckets]:
+        return [self._buckets(selector, axis, lo, hi, n, attempts) for selector in selectors]
+
+    def delete(self, run: str) -> None:
+        self._check_open()
+        self._deleted.add(run)
+
+    def undelete(self, run: str) -> None:
+        self._check_open()
+        self._deleted.discard(run)
+
+    def purge(self, seconds_max: float = 0.1) -> bool:
+        self._check_open()
+        kept = {place: points for place, points in self._state.series.items() if place[0] not in self._deleted}
+        self._state.series = kept
+        return False
+
+    def compact(self, seconds_max: float = 0.1) -> bool:
+        self._check_open()
+        return False
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("this store is closed: open another one.")
+
+    def _visible(self, run: str) -> dict[tuple[str, str, int, int], list[Point]]:
+        self._check_open()
+        return {} if run in self._deleted else self._state.series
+
+    def _of(self, run: str, key: str) -> list[tuple[tuple[str, str, int, int], list[Point]]]:
+        return sorted((place, points) for place, points in self._visible(run).items() if place[:2] == (run, key))
+
+    def _pooled(self, run: str, key: str) -> SeriesInfo:
+        same = self._of(run, key)
+        return pooled([_info(*s) for s in same], [max(points, key=Point.place).place() for _, points in same])
+
+    def _buckets(
+        self, selector: Selector, axis: Axis, lo: int | None, hi: int | None, n: int, attempts: Literal["newest", "all"]
+    ) -> Buckets:
+        same = [s for s in self._of(selector.run, selector.key) if selector.rank in (None, s[0][2])]
+        infos = [_info(*s) for s in same]
+        hidden_from = cuts(infos, attempts)
+        origins = [points[0].time for _, points in same]
+        natural = ends(zip(infos, hidden_from, origins, strict=True), axis)
+        if natural is None:
+            return _as_buckets(selector, 0, {})
+        low = natural[0] if lo is None else lo
+        high = natural[1] if hi is None else hi
+        if low > high:
+            return _as_buckets(selector, 0, {})
+        shift = shift_for(low, high, n)
+        rows: dict[int, list[tuple[int, Point]]] = {}
+        for (_, points), cut, origin in zip(same, hidden_from, origins, strict=True):
+            for p in points:
+                x = {"step": p.step, "time": p.time, "relative": p.time - origin}[axis]
+                if low <= x <= high and (cut is None or p.step < cut):
+                    rows.setdefault(x >> shift << shift, []).append((x, p))
+        return _as_buckets(selector, shift, rows)
+
+
+def _apply(state: _State, batch: PointBatch) -> AppendResult:
+    check_batch(batch)
+    cursor = state.cursors.get(batch.writer, 0)
+    if batch.last <= cursor:
+        return AppendResult("duplicate", cursor)
+    if batch.first != cursor + 1:
+        return AppendResult("conflict", cursor)
+    state.arrival += 1
+    for column in batch.columns:
+        check_times(column, int(np.min(column.time)), int(np.max(column.time)))
+        points = state.series.setdefault((batch.run, column.key, batch.rank, batch.attempt), [])
+        columns = zip(column.seq, column.step, column.value, column.time, strict=True)
+        for seq, step, value, time in columns:
+            points.append(Point(state.arrival, int(seq), int(step), float(value), int(time), batch.rank, batch.attempt))
+    state.cursors[batch.writer] = batch.last
+    return AppendResult("ok", batch.last)
+
+
+def _info(place: tuple[str, str, int, int], points: Sequence[Point]) -> SeriesInfo:
+    run, key, rank, attempt = place
+    finite = [p.value for p in points if math.isfinite(p.value)]
+    last = max(points, key=Point.place)
+    return SeriesInfo(
+        run=run,
+        key=key,
+        rank=rank,
+        attempt=attempt,
+        count=len(points),
+        step_min=min(p.step for p in points),
+        step_max=max(p.step for p in points),
+        time_min=min(p.time for p in points),
+        time_max=max(p.time for p in points),
+        last_step=last.step,
+        last_value=last.value,
+        last_time=last.time,
+        min=min(finite, default=math.nan),
+        max=max(finite, default=math.nan),
+    )
+
+
+def _as_buckets(selector: Selector, shift: int, rows: dict[int, list[tuple[int, Point]]]) -> Buckets:
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("start", "count", "min", "max", "mean", "last", "last_x", "nan", "pinf", "ninf")
+    }
+    for start in sorted(rows):
+        for name, value in _bucket(start, rows[start]):
+            columns[name].append(value)
+    floats = ("min", "max", "mean", "last")
+    arrays: dict[str, Any] = {
+        name: np.array(c, np.float64 if name in floats else np.int64) for name, c in columns.items()
+    }
+    return Buckets(selector=selector, width=1 << shift, total=sum(columns["count"]), **arrays)
+
+
+def _bucket(start: int, row: Sequence[tuple[int, Point]]) -> Iterator[tuple[str, Any]]:
+    values = [p.value for _, p in row]
+    finite = [v for v in values if math.isfinite(v)]
+    last_x, last = max(row, key=lambda item: item[1].place())
+    yield "start", start
+    yield "count", len(row)
+    yield "min", min(finite, default=math.nan)
+    yield "max", max(finite, default=math.nan)
+    yield "mean", float(sum(map(Fraction, finite)) / len(finite)) if finite else math.nan
+    yield "last", last.value
+    yield "last_x", last_x
+    yield "nan", sum(map(math.isnan, values))
+    yield "pinf", values.count(math.inf)
+    yield "ninf", values.count(-math.inf)
+
+
+def _int64s(values: Iterable[int]) -> Any:
+    return np.array(list(values), np.int64)

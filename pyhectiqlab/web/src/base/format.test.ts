@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatAgo, formatCompact, formatDuration, formatInteger, formatMoment, formatValue, plural } from './format';
+import { formatAgo, formatCompact, formatDuration, formatDurationTick, formatInteger, formatMoment, formatTicks, formatValue, plural } from './format';
 
 test.each([
   [0, '0'],
@@ -53,3 +53,22 @@ test('plurals', () => {
   expect(plural(1, 'run')).toBe('1 run');
   expect(plural(1200, 'run')).toBe('1,200 runs');
 });
+
+test.each([
+  [[0, 0.02, 0.04], 0.02, ['0', '0.02', '0.04']],
+  [[12_000, 12_500], 500, ['12k', '12.5k']],
+  [[1_234_000, 1_235_000], 1000, ['1.234M', '1.235M']],
+  [[-1, null, 1], 1, ['−1', '', '1']],
+  [[1e-7, 2.5e-7], 5e-8, ['1e−7', '2.5e−7']],
+  [[5000, 10_000], 5000, ['5k', '10k']],
+  [[1000, 2000], 1000, ['1,000', '2,000']],
+])('ticks %j read %j', (values, increment, texts) => expect(formatTicks(values, increment)).toEqual(texts));
+
+test.each([
+  [0, '0s'],
+  [0.5, '0.5s'],
+  [600, '10m'],
+  [5400, '1h 30m'],
+  [172_800, '2d'],
+  [-90, '−1m 30s'],
+])('%d seconds on an axis read %s', (seconds, text) => expect(formatDurationTick(seconds)).toBe(text));

@@ -43,6 +43,42 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 86_400)}d ${two(Math.floor(whole / 3600) % 24)}h`;
 }
 
+/**
+ * Labels of an axis, with as many digits as neighbours `increment` apart need to differ: 0.02, 0.04; 12k, 12.5k; 1e−7.
+ */
+export function formatTicks(values: readonly (number | null)[], increment: number): string[] {
+  const most = Math.max(...values.map((v) => Math.abs(v ?? 0)));
+  const place = Math.floor(Math.log10(increment) + 1e-9);
+  const tiny = most < 1e-3;
+  const huge = most >= 1e15;
+  const [factor, suffix] = most >= 1e9 ? [1e9, 'G'] : most >= 1e6 ? [1e6, 'M'] : most >= 1e4 ? [1e3, 'k'] : [1, ''];
+  const decimals = Math.max(0, Math.min(20, Math.round(Math.log10(factor)) - place));
+  return values.map((value) => {
+    if (value === null) return '';
+    if (value === 0) return '0';
+    if (tiny || huge) {
+      const digits = Math.max(0, Math.min(12, Math.floor(Math.log10(Math.abs(value))) - place));
+      const [mantissa = '', exponent = ''] = value.toExponential(digits).split('e');
+      return minus(`${trimZeros(mantissa)}e${exponent.replace('+', '')}`);
+    }
+    return minus(groupThousands(trimZeros((value / factor).toFixed(decimals)))) + suffix;
+  });
+}
+
+/** Seconds as an axis label: 0.5s, 45s, 10m, 1h 30m, 2d. */
+export function formatDurationTick(seconds: number): string {
+  const sign = seconds < 0 ? '−' : '';
+  const s = Math.abs(seconds);
+  if (s < 60) return `${sign}${trimZeros(s.toFixed(3))}s`;
+  const parts = [
+    [Math.floor(s / 86_400), 'd'],
+    [Math.floor(s / 3600) % 24, 'h'],
+    [Math.floor(s / 60) % 60, 'm'],
+    [Math.floor(s) % 60, 's'],
+  ] as const;
+  return sign + parts.filter(([n]) => n > 0).map(([n, unit]) => `${n}${unit}`).join(' ');
+}
+
 /** Seconds since 1970 → 2026-03-01 14:05 in the reader's time zone; with seconds where asked. */
 export function formatMoment(time: number, withSeconds = false): string {
   const d = new Date(time * 1000);

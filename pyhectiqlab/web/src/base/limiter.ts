@@ -2,12 +2,12 @@
 
 /**
  * Runs `task` now and then at most once per `interval_ms`, however often it is asked for; never two at a time. The last
- * request is never forgotten: asked for while it runs, it runs once more.
+ * request is never forgotten: asked for while it runs, it runs once more. The task handles its own errors.
  */
 export class Throttle {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private running = false;
-  private wanted = false;
+  private wanted: 'no' | 'soon' | 'now' = 'no';
   private stopped = false;
   private last = -Infinity;
 
@@ -18,7 +18,7 @@ export class Throttle {
   ) {}
 
   ask(): void {
-    this.wanted = true;
+    if (this.wanted === 'no') this.wanted = 'soon';
     this.plan(Math.max(0, this.last + this.interval_ms - this.now()));
   }
 
@@ -26,7 +26,7 @@ export class Throttle {
   askNow(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    this.wanted = true;
+    this.wanted = 'now';
     this.plan(0);
   }
 
@@ -36,6 +36,11 @@ export class Throttle {
     this.timer = null;
   }
 
+  private again(): void {
+    if (this.wanted === 'now') this.plan(0);
+    else if (this.wanted === 'soon') this.ask();
+  }
+
   private plan(wait_ms: number): void {
     if (this.stopped || this.running || this.timer !== null) return;
     this.timer = setTimeout(() => void this.turn(), wait_ms);
@@ -43,14 +48,14 @@ export class Throttle {
 
   private async turn(): Promise<void> {
     this.timer = null;
-    this.wanted = false;
+    this.wanted = 'no';
     this.running = true;
     this.last = this.now();
     try {
       await this.task();
     } finally {
       this.running = false;
-      if (this.wanted) this.ask();
+      this.again();
     }
   }
 }

@@ -1,0 +1,29 @@
+import { encode } from '@msgpack/msgpack';
+import { expect, test } from 'vitest';
+import { decodeBuckets } from './buckets';
+
+const ints = (...values: number[]) => new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer);
+const floats = (...values: number[]) => new Uint8Array(Float64Array.from(values).buffer);
+
+function row(extra: object = {}) {
+  return {
+    run: 'abc', key: 'train/loss', rank: null, width: 4, total: 5,
+    start: ints(0, 4), count: ints(4, 1), min: floats(1, NaN), max: floats(2, NaN), mean: floats(1.5, NaN),
+    last: floats(2, Infinity), last_x: ints(3, 4), nan: ints(0, 0), pinf: ints(0, 1), ninf: ints(0, 0), ...extra,
+  };
+}
+
+test('columns become typed arrays', () => {
+  const [b] = decodeBuckets(encode({ series: [row()], added_later: 1 }));
+  expect(b).toMatchObject({ run: 'abc', key: 'train/loss', width: 4, total: 5 });
+  expect([...b!.start]).toEqual([0, 4]);
+  expect([...b!.max]).toEqual([2, NaN]);
+  expect([...b!.lastX]).toEqual([3, 4]);
+});
+
+test.each([
+  ['no series', {}],
+  ['columns of different lengths', { series: [row({ min: floats(1) })] }],
+  ['a missing column', { series: [row({ mean: undefined })] }],
+  ['a torn column', { series: [row({ mean: new Uint8Array(13) })] }],
+])('%s is refused', (_, answer) => expect(() => decodeBuckets(encode(answer))).toThrow());

@@ -1,0 +1,66 @@
+// Columns of buckets: one request for many series, msgpack in, typed arrays out.
+
+import { decode } from '@msgpack/msgpack';
+import { float64s, int64ToFloat64 } from '../base/int64';
+import type { Axis } from '../base/route';
+import type { Buckets } from '../chart/series';
+import { request } from './http';
+
+export const SELECTORS_MAX = 256; // in one request
+export const BUCKETS_MAX = 1500; // of one series: more than a panel has pixels
+
+export interface BucketQuery {
+  axis: Axis;
+  lo: number | null;
+  hi: number | null;
+  n: number;
+}
+
+export async function fetchBuckets(
+  selectors: readonly { run: string; key: string }[],
+  { axis, lo, hi, n }: BucketQuery,
+  signal: AbortSignal,
+): Promise<Buckets[]> {
+  const body = { selectors, axis, n, ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
+  const response = await request('/series/buckets', { method: 'POST', body, accept: 'application/x-msgpack', signal });
+  return decodeBuckets(new Uint8Array(await response.arrayBuffer()));
+}
+
+/** Throws RangeError or TypeError when the bytes are not what the API promises. */
+export function decodeBuckets(bytes: Uint8Array): Buckets[] {
+  const answer = decode(bytes) as { series?: unknown };
+  if (!Array.isArray(answer?.series)) throw new TypeError('an answer without series');
+  return answer.series.map(decodeOne);
+}
+
+function decodeOne(row: Record<string, unknown>): Buckets {
+  const ints = (name: string): Float64Array => int64ToFloat64(column(row, name));
+  const floats = (name: string): Float64Array => float64s(column(row, name));
+  const b: Buckets = {
+    run: String(row['run']),
+    key: String(row['key']),
+    width: Number(row['width']),
+    total: Number(row['total']),
+    start: ints('start'),
+    count: ints('count'),
+    min: floats('min'),
+    max: floats('max'),
+    mean: floats('mean'),
+    last: floats('last'),
+    lastX: ints('last_x'),
+    nan: ints('nan'),
+    pinf: ints('pinf'),
+    ninf: ints('ninf'),
+  };
+  const n = b.start.length;
+  for (const c of [b.count, b.min, b.max, b.mean, b.last, b.lastX, b.nan, b.pinf, b.ninf]) {
+    if (c.length !== n) throw new RangeError(`columns of ${n} and ${c.length} buckets in one series`);
+  }
+  return b;
+}
+
+function column(row: Record<string, unknown>, name: string): Uint8Array {
+  const bytes = row[name];
+  if (!(bytes instanceof Uint8Array)) throw new TypeError(`column ${name} is missing`);
+  return bytes;
+}

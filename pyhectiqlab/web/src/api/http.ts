@@ -1,0 +1,124 @@
+// One door to the lab: every request of the page goes through `request`.
+
+import type { Me, Page, Project, Run, RunDetail, KeyInfo, ApiKey } from './types';
+
+const ROOT = '/api/v1';
+const TIMEOUT_MS = 30_000;
+
+/** The lab answered, and said no. `code` is its own short word ("project_not_found"). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** No answer of the lab: it is down, the network is, or something in between answered instead. Trying again may help. */
+export class UnreachableError extends Error {}
+
+export interface Listeners {
+  /** After every request: did the lab answer? */
+  reached: (reached: boolean) => void;
+  /** The session is over (401). */
+  expired: () => void;
+}
+
+let listeners: Listeners = { reached: () => {}, expired: () => {} };
+let csrf = '';
+
+export function listen(to: Listeners): void {
+  listeners = to;
+}
+
+export function setCsrf(token: string | null): void {
+  csrf = token ?? '';
+}
+
+interface Options {
+  method?: string;
+  body?: unknown;
+  accept?: string;
+  signal?: AbortSignal | undefined;
+  /** A 401 is an answer to this question (am I logged in? is this the password?), not the end of the session. */
+  anonymous?: boolean;
+}
+
+/** Rejects with ApiError, UnreachableError, or AbortError when `signal` was aborted. */
+export async function request(path: string, options: Options = {}): Promise<Response> {
+  const { method = 'GET', body, accept = 'application/json', signal, anonymous = false } = options;
+  const headers: Record<string, string> = { Accept: accept };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf;
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  let response: Response;
+  try {
+    response = await fetch(ROOT + path, {
+      method,
+      headers,
+      credentials: 'same-origin',
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  } catch (e) {
+    if (signal?.aborted) throw e;
+    listeners.reached(false);
+    throw new UnreachableError('The lab does not answer.');
+  }
+  if (response.ok) {
+    listeners.reached(true);
+    return response;
+  }
+  const error = await readError(response);
+  // A gateway in front of a lab that is down, or a lab that is starting or stopping.
+  const down = response.status === 502 || response.status === 503 || response.status === 504;
+  listeners.reached(!down);
+  if (down) throw new UnreachableError(error.message);
+  if (response.status === 401 && !anonymous) listeners.expired();
+  throw error;
+}
+
+async function readError(response: Response): Promise<ApiError> {
+  const plain = new ApiError(response.status, '', `The lab answered ${response.status}.`);
+  try {
+    const { error } = (await response.json()) as { error?: { code?: unknown; message?: unknown } };
+    if (typeof error?.message !== 'string') return plain;
+    return new ApiError(response.status, typeof error.code === 'string' ? error.code : '', error.message);
+  } catch {
+    return plain; // not the lab's shape: a proxy's page, for example
+  }
+}
+
+async function json<T>(path: string, options?: Options): Promise<T> {
+  return (await (await request(path, options)).json()) as T;
+}
+
+function query(params: Record<string, string | number | null | undefined>): string {
+  const used = Object.entries(params).filter(([, v]) => v !== null && v !== undefined && v !== '');
+  return used.length ? `?${new URLSearchParams(used.map(([k, v]) => [k, String(v)])).toString()}` : '';
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  me: () => json<Me>('/me', { anonymous: true }),
+  login: (username: string, password: string) =>
+    json<Me>('/login', { method: 'POST', body: { username, password }, anonymous: true }),
+  logout: async () => void (await request('/logout', { method: 'POST', body: {}, anonymous: true })),
+  healthy: async () => void (await request('/handshake', { anonymous: true })),
+  projects: (after: string | null, signal?: AbortSignal) =>
+    json<Page<Project>>(`/projects${query({ after, limit: 200 })}`, { signal }),
+  project: (ref: string, signal?: AbortSignal) => json<Project>(`/projects/${id(ref)}`, { signal }),
+  runs: (
+    params: { project: string; q: string; state: string; sort: string; after: string | null; limit: number },
+    signal?: AbortSignal,
+  ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
+  run: (ref: string, signal?: AbortSignal) => json<RunDetail>(`/runs/${id(ref)}`, { signal }),
+  keys: (run: string, params: { q: string; after: string | null; limit: number }, signal?: AbortSignal) =>
+    json<Page<KeyInfo>>(`/runs/${id(run)}/keys${query(params)}`, { signal }),
+  apiKeys: (signal?: AbortSignal) => json<Page<ApiKey>>('/keys', { signal }),
+  createApiKey: (name: string) => json<ApiKey & { key: string }>('/keys', { method: 'POST', body: { name } }),
+  deleteApiKey: async (key: string) => void (await request(`/keys/${id(key)}`, { method: 'DELETE' })),
+};

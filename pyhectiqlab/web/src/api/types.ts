@@ -1,0 +1,98 @@
+// The lab's answers, as its HTTP API describes them. Times are seconds since 1970 UTC, null when absent.
+
+export interface User {
+  id: string;
+  username: string;
+  role?: string;
+}
+
+export interface Me {
+  user: User;
+  csrf: string | null;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface Project {
+  id: string;
+  name: string;
+  created: number | null;
+  runs: number;
+  last_activity: number | null;
+}
+
+/** NaN and the infinities travel as strings. */
+export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
+
+export interface Tag {
+  name: string;
+  color: string | null;
+}
+
+export interface Run {
+  id: string;
+  name: string;
+  project: { id: string; name: string };
+  author: string;
+  state: string;
+  created: number;
+  started: number | null;
+  ended: number | null;
+  duration: number | null;
+  attempt: number;
+  ranks: number;
+  last: Record<string, JsonNumber>;
+  note: string | null;
+  tags: Tag[];
+  points: number;
+  url: string;
+}
+
+export interface Session {
+  session: string;
+  rank: number;
+  attempt: number;
+  host: string | null;
+  pid: number | null;
+  started: number | null;
+  last_seen: number | null;
+  ended: number | null;
+  state: string | null;
+  cause: string | null;
+  exit_code: number | null;
+  signal: number | null;
+  detail: string | null;
+}
+
+export interface RunDetail extends Run {
+  config: unknown;
+  meta: Record<string, unknown>;
+  sessions: Session[];
+  losses: Record<string, number>;
+  events: number;
+  writers: number;
+}
+
+export interface KeyInfo {
+  key: string;
+  count: number;
+  step_min: number;
+  step_max: number;
+  last: { step: number; value: JsonNumber; time: number } | null;
+  min: JsonNumber | null;
+  max: JsonNumber | null;
+}
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  created: number | null;
+  last_used?: number | null;
+}
+
+export function fromJsonNumber(value: JsonNumber | null | undefined): number {
+  return value === null || value === undefined ? NaN : Number(value);
+}

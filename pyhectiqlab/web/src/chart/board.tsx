@@ -1,0 +1,249 @@
+// All charts of one or several runs: controls, legend, groups of panels, live news.
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { BUCKETS_MAX, fetchBuckets, type BucketQuery } from '../api/buckets';
+import { ApiError, UnreachableError } from '../api/http';
+import { openStream } from '../api/stream';
+import { groupKeys } from '../base/group';
+import { plural } from '../base/format';
+import type { ChartView } from '../base/route';
+import { BucketFeed } from '../state/feed';
+import { useKeys } from '../state/keys';
+import { reached, revival } from '../state/session';
+import { useStore } from '../state/store';
+import { Empty, Waiting } from '../widgets/basics';
+import { Icon } from '../widgets/icon';
+import { Controls } from './controls';
+import { Panel, type ChartRun } from './panel';
+import { axisScale } from './series';
+
+interface Props {
+  runs: readonly ChartRun[];
+  view: ChartView;
+  /** `replace`: no new entry in the history. */
+  setView: (view: ChartView, replace: boolean) => void;
+  /** Something about a run itself changed (its state, for example). */
+  onRunNews: () => void;
+}
+
+const PANEL_WIDTH_MIN = 380;
+const PANEL_HEIGHT = 200;
+const GAP = 12;
+const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
+
+export function Board({ runs, view, setView, onRunNews }: Props) {
+  const root = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(0);
+  const [failure, setFailure] = useState('');
+  const shown = useMemo(() => runs.filter((r) => !view.hidden.includes(r.id)), [runs, view.hidden.join()]);
+  const ids = useMemo(() => runs.map((r) => r.id), [runs]);
+  const keys = useKeys(ids, view.query);
+
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(() => setWidth(root.current?.clientWidth ?? 0));
+    observer.observe(root.current!);
+    setWidth(root.current!.clientWidth);
+    return () => observer.disconnect();
+  }, []);
+
+  const columns = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
+  const feed = useFeed(shown, view, (width - GAP * (columns - 1)) / columns, setFailure);
+  const large = useFeed(shown, view, view.panel === null ? 0 : window.innerWidth, setFailure);
+
+  // Live news; the handlers see the latest of everything without reopening the stream.
+  const handlers = useRef({ points: (_: readonly string[] | null) => {}, onRunNews });
+  handlers.current = {
+    onRunNews,
+    points: (named) => {
+      feed.markStale(named);
+      large.markStale(named);
+      if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) keys.refresh();
+    },
+  };
+  useEffect(() => {
+    if (!ids.length) return;
+    const query = ids.map((id) => `run=${encodeURIComponent(id)}`).join('&');
+    return openStream(query, {
+      points: (_, named) => {
+        handlers.current.points(named);
+        handlers.current.onRunNews();
+      },
+      state: () => handlers.current.onRunNews(),
+      run: () => handlers.current.onRunNews(),
+      missed: () => {
+        handlers.current.points(null);
+        handlers.current.onRunNews();
+      },
+      reached,
+    });
+  }, [ids.join()]);
+
+  const scale = axisScale(view.axis);
+  const zoom = (lo: number, hi: number) => {
+    const from = Math.floor(lo / scale);
+    const to = Math.max(from + 1, Math.ceil(hi / scale));
+    if (Number.isSafeInteger(from) && Number.isSafeInteger(to)) setView({ ...view, lo: from, hi: to }, false);
+  };
+  const reset = () => setView({ ...view, lo: null, hi: null }, false);
+  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean) => (
+    <Panel
+      key={key}
+      metric={key}
+      title={title}
+      runs={shown}
+      view={view}
+      feed={on}
+      height={height}
+      onZoom={zoom}
+      onReset={reset}
+      onEnlarge={enlarge ? () => setView({ ...view, panel: key }, false) : null}
+    />
+  );
+
+  const groups = useMemo(() => groupKeys(keys.keys ?? [], (k) => k), [keys.keys]);
+  return (
+    <div class="board" ref={root}>
+      <Controls view={view} setView={setView} onReset={reset} />
+      {runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
+      {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
+      {keys.keys === null ? (
+        !keys.error && <Waiting />
+      ) : keys.keys.length === 0 ? (
+        <NoKeys query={view.query} />
+      ) : (
+        width > 0 &&
+        groups.map((group) => (
+          <details class="group" open key={group.name}>
+            <summary>
+              <Icon name="chevron" />
+              <h2>{group.name || 'Metrics'}</h2>
+              <span class="dim">{plural(group.items.length, 'chart')}</span>
+            </summary>
+            <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+              {group.items.map((key) => panel(key, group.name ? key.slice(group.name.length + 1) : key, feed, PANEL_HEIGHT, true))}
+            </div>
+          </details>
+        ))
+      )}
+      {!keys.complete && <MoreKeys onVisible={keys.more} count={keys.keys?.length ?? 0} />}
+      {view.panel !== null && (
+        <Large onClose={() => setView({ ...view, panel: null }, false)} title={view.panel}>
+          {panel(view.panel, view.panel, large, Math.max(240, Math.min(560, window.innerHeight - 220)), false)}
+        </Large>
+      )}
+    </div>
+  );
+}
+
+/** A feed for panels of this width, kept for the life of the board. */
+function useFeed(runs: readonly ChartRun[], view: ChartView, width: number, setFailure: (text: string) => void): BucketFeed {
+  const feed = useMemo(() => {
+    const failed = (e: unknown) => {
+      if (e instanceof UnreachableError) return; // the connection line says so
+      setFailure(e instanceof ApiError ? e.message : 'The lab answered something that this page does not understand. Is a page from before an upgrade open? Reload it.');
+    };
+    return new BucketFeed(async (selectors, query, signal) => {
+      const answer = await fetchBuckets(selectors, query, signal);
+      setFailure('');
+      return answer;
+    }, failed);
+  }, []);
+  const life = useStore(revival);
+  const query = bucketQuery(view, width);
+  useEffect(() => {
+    if (width > 0) feed.configure(runs.map((r) => r.id), query);
+  }, [feed, runs, JSON.stringify(query), width > 0]);
+  useEffect(() => {
+    if (life) feed.markStale(null);
+  }, [life]);
+  useEffect(() => () => feed.stop(), []);
+  return feed;
+}
+
+function bucketQuery(view: ChartView, width: number): BucketQuery {
+  const pixels = Math.ceil((width * Math.min(window.devicePixelRatio || 1, 2)) / 128) * 128;
+  let { lo, hi } = view;
+  let n = pixels;
+  if (lo !== null && hi !== null) {
+    const margin = Math.ceil((hi - lo) * ZOOM_MARGIN);
+    lo -= margin;
+    hi += margin;
+    n = Math.ceil(n * (1 + 2 * ZOOM_MARGIN));
+  }
+  return { axis: view.axis, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };
+}
+
+function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: ChartView; setView: Props['setView'] }) {
+  const toggle = (id: string) => {
+    const hidden = view.hidden.includes(id) ? view.hidden.filter((h) => h !== id) : [...view.hidden, id];
+    setView({ ...view, hidden }, true);
+  };
+  return (
+    <ul class="legend" aria-label="Runs">
+      {runs.map((run) => {
+        const on = !view.hidden.includes(run.id);
+        return (
+          <li key={run.id} class={on ? '' : 'off'}>
+            <button aria-pressed={on} onClick={() => toggle(run.id)} title={on ? 'Hide this run' : 'Show this run'}>
+              <i style={{ background: run.color }} />
+              {run.name}
+            </button>
+            <a href={`/runs/${encodeURIComponent(run.id)}`} aria-label={`Open ${run.name}`} title="Open the run">
+              <Icon name="chevron" />
+            </a>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function NoKeys({ query }: { query: string }) {
+  if (query) return <Empty title="No metric matches"><p>No key of this run contains “{query}”.</p></Empty>;
+  return (
+    <Empty title="No metrics yet">
+      <p>
+        Charts appear here by themselves as soon as the script calls <code>run.add_metrics("train/loss", value, step)</code>.
+      </p>
+    </Empty>
+  );
+}
+
+function MoreKeys({ onVisible, count }: { onVisible: () => void; count: number }) {
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && onVisible(), { rootMargin: '600px 0px' });
+    observer.observe(ref.current!);
+    return () => observer.disconnect();
+  }, [onVisible, count]); // observed anew after each page: it may still be in sight
+  return (
+    <div class="more" ref={ref}>
+      <button class="button" onClick={onVisible}>
+        Show more metrics
+      </button>
+    </div>
+  );
+}
+
+function Large({ title, onClose, children }: { title: string; onClose: () => void; children: preact.ComponentChildren }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const d = dialog.current!;
+    d.showModal();
+    return () => d.close();
+  }, []);
+  return (
+    <dialog
+      class="large"
+      ref={dialog}
+      aria-label={title}
+      onCancel={(e) => (e.preventDefault(), onClose())}
+      onClick={(e) => e.target === dialog.current && onClose()}
+    >
+      <button class="icon-button large-close" onClick={onClose} aria-label="Close" title="Close">
+        <Icon name="close" />
+      </button>
+      {children}
+    </dialog>
+  );
+}

@@ -1,0 +1,187 @@
+// Curves onto a canvas: band, raw line, line, gaps, lone points, marks of NaN and ±Inf. Positions in, pixels out.
+
+import type { Curve } from './series';
+
+export interface Frame {
+  ctx: CanvasRenderingContext2D;
+  left: number; // the plotting area, in canvas pixels
+  top: number;
+  width: number;
+  height: number;
+  ratio: number; // canvas pixels per CSS pixel
+  toX: (x: number) => number; // drawing units → canvas pixels
+  toY: (y: number) => number;
+  log: boolean;
+}
+
+const DOT_SPACING = 16; // CSS px between points from which on each gets a dot
+const LINE = 1.6;
+const LINE_SMOOTH = 2;
+
+export function drawCurves(f: Frame, curves: readonly Curve[]): void {
+  const { ctx } = f;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(f.left, f.top, f.width, f.height);
+  ctx.clip();
+  ctx.lineJoin = 'round';
+  ctx.lineCap = 'round';
+  for (const curve of curves) {
+    const px = pixelsX(f, curve);
+    drawBand(f, curve, px);
+    if (curve.raw) drawLine(f, curve, px, curve.raw, 1, 0.35);
+    drawLine(f, curve, px, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1);
+  }
+  ctx.restore();
+  // The marks lie on the frame's edge: half of each is outside the plotting area.
+  for (const curve of curves) drawMarks(f, curve, pixelsX(f, curve));
+}
+
+function pixelsX(f: Frame, { x }: Curve): Float64Array {
+  const px = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i++) px[i] = f.toX(x[i]!);
+  return px;
+}
+
+/** Canvas y, kept near the frame (a canvas loses precision far outside). NaN: not drawable. */
+function pixelY(f: Frame, y: number): number {
+  if (Number.isNaN(y) || (f.log && y <= 0)) return NaN;
+  return Math.min(f.top + 4 * f.height, Math.max(f.top - 3 * f.height, f.toY(y)));
+}
+
+/** From the smallest to the largest value of each bucket: a fill between neighbours, and a stroke in each, one pixel wide at
+ *  least, so that a spike in a single bucket stays visible. */
+function drawBand(f: Frame, c: Curve, px: Float64Array): void {
+  const { ctx } = f;
+  const { min, max } = c.buckets;
+  const n = px.length;
+  const bottom = f.top + f.height;
+  const lows = new Float64Array(n);
+  const highs = new Float64Array(n);
+  let any = false;
+  for (let i = 0; i < n; i++) {
+    highs[i] = pixelY(f, max[i]!);
+    const low = pixelY(f, min[i]!);
+    lows[i] = Number.isNaN(low) && !Number.isNaN(highs[i]!) ? bottom : low; // log: the bucket reaches below the scale
+    if (lows[i]! - highs[i]! > 0) any = true;
+  }
+  if (!any) return;
+  ctx.fillStyle = c.color;
+  ctx.globalAlpha = 0.16;
+  for (let i = 0; i < n; ) {
+    if (Number.isNaN(highs[i]!)) {
+      i++;
+      continue;
+    }
+    let end = i + 1;
+    while (end < n && !Number.isNaN(highs[end]!) && !c.gap[end]) end++;
+    if (end - i > 1) {
+      ctx.beginPath();
+      for (let k = i; k < end; k++) ctx.lineTo(px[k]!, highs[k]!);
+      for (let k = end - 1; k >= i; k--) ctx.lineTo(px[k]!, lows[k]!);
+      ctx.fill();
+    }
+    i = end;
+  }
+  ctx.strokeStyle = c.color;
+  ctx.globalAlpha = 0.3;
+  ctx.lineWidth = f.ratio;
+  ctx.beginPath();
+  for (let i = 0; i < n; i++) {
+    if (!(lows[i]! - highs[i]! > 0)) continue;
+    ctx.moveTo(px[i]!, highs[i]!);
+    ctx.lineTo(px[i]!, lows[i]!);
+  }
+  ctx.stroke();
+  ctx.globalAlpha = 1;
+}
+
+function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, width: number, alpha: number): void {
+  const { ctx } = f;
+  const n = px.length;
+  const solid = new Path2D();
+  const across = new Path2D(); // over a gap: dashed, because nothing was reported there
+  const dots = new Path2D();
+  const roomy = n > 0 && (px[n - 1]! - px[0]!) / n > DOT_SPACING * f.ratio;
+  const radius = (roomy ? 2.4 : 2) * f.ratio;
+  let before = -1; // last drawn bucket that a line may start from
+  let dashedAny = false;
+  let dotsAny = false;
+  for (let i = 0; i < n; i++) {
+    const y = pixelY(f, values[i]!);
+    if (Number.isNaN(y)) {
+      before = -1;
+      continue;
+    }
+    const x = px[i]!;
+    const joined = before >= 0 && !c.gap[i];
+    if (before >= 0 && c.gap[i]) {
+      across.moveTo(px[before]!, pixelY(f, values[before]!));
+      across.lineTo(x, y);
+      dashedAny = true;
+    }
+    if (joined) solid.lineTo(x, y);
+    else solid.moveTo(x, y);
+    const joinedNext = i + 1 < n && !c.gap[i + 1] && !Number.isNaN(pixelY(f, values[i + 1]!));
+    if (roomy || (!joined && !joinedNext)) {
+      dots.moveTo(x + radius, y);
+      dots.arc(x, y, radius, 0, 2 * Math.PI);
+      dotsAny = true;
+    }
+    before = i;
+  }
+  ctx.strokeStyle = c.color;
+  ctx.fillStyle = c.color;
+  ctx.globalAlpha = alpha;
+  ctx.lineWidth = width * f.ratio;
+  ctx.stroke(solid);
+  if (dotsAny) ctx.fill(dots);
+  if (dashedAny) {
+    ctx.globalAlpha = alpha * 0.55;
+    ctx.lineWidth = f.ratio;
+    ctx.setLineDash([2 * f.ratio, 4 * f.ratio]);
+    ctx.stroke(across);
+    ctx.setLineDash([]);
+  }
+  ctx.globalAlpha = 1;
+}
+
+/** +Inf ▲ at the top, −Inf ▼ at the bottom, NaN × on the axis; on a log scale also a tick at the bottom for what is ≤ 0. */
+function drawMarks(f: Frame, c: Curve, px: Float64Array): void {
+  const { ctx } = f;
+  const { nan, pinf, ninf, min } = c.buckets;
+  const r = 3.2 * f.ratio;
+  const bottom = f.top + f.height;
+  const right = f.left + f.width;
+  const crosses = new Path2D();
+  const triangles = new Path2D();
+  for (let i = 0; i < px.length; i++) {
+    const x = px[i]!;
+    if (x < f.left - 1 || x > right + 1) continue;
+    if (nan[i]! > 0) {
+      crosses.moveTo(x - r, bottom - r);
+      crosses.lineTo(x + r, bottom + r);
+      crosses.moveTo(x - r, bottom + r);
+      crosses.lineTo(x + r, bottom - r);
+    }
+    if (pinf[i]! > 0) triangle(triangles, x, f.top, r, -1);
+    if (ninf[i]! > 0) triangle(triangles, x, bottom, r, 1);
+    if (f.log && min[i]! <= 0) {
+      crosses.moveTo(x, bottom);
+      crosses.lineTo(x, bottom - 2 * r);
+    }
+  }
+  ctx.strokeStyle = c.color;
+  ctx.fillStyle = c.color;
+  ctx.lineWidth = 1.5 * f.ratio;
+  ctx.stroke(crosses);
+  ctx.fill(triangles);
+}
+
+/** Pointing up (-1) or down (1), its base on y. */
+function triangle(path: Path2D, x: number, y: number, r: number, direction: 1 | -1): void {
+  path.moveTo(x - r, y - direction * r);
+  path.lineTo(x + r, y - direction * r);
+  path.lineTo(x, y + direction * r);
+  path.closePath();
+}

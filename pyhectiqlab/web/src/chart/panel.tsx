@@ -1,0 +1,215 @@
+// One panel: the history of one key in one or several runs.
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { ChartView } from '../base/route';
+import { Icon } from '../widgets/icon';
+import type { BucketFeed } from '../state/feed';
+import { Plot, type Drawn } from './plot';
+import { readAt, readBucket, type Reading } from './readout';
+import { axisScale, countOddities, describeOddities, makeCurve, nearest, rangeX, type Buckets } from './series';
+
+export interface ChartRun {
+  id: string;
+  name: string;
+  color: string;
+}
+
+interface Props {
+  metric: string;
+  title: string;
+  runs: readonly ChartRun[];
+  view: ChartView;
+  feed: BucketFeed;
+  height: number;
+  onZoom: (lo: number, hi: number) => void;
+  onReset: () => void;
+  onEnlarge: (() => void) | null;
+}
+
+/** The element of a panel carries what it drew, for tests. */
+export interface PanelElement extends HTMLElement {
+  drawn?: () => Drawn | null;
+}
+
+const REACH_SHARE = 0.03; // a curve whose nearest point is further from the cursor than this share of the width is not read
+const READINGS_MAX = 12;
+
+interface Hover {
+  x: number;
+  left: number;
+  top: number;
+  own: boolean;
+}
+
+export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset, onEnlarge }: Props) {
+  const root = useRef<PanelElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<Plot | null>(null);
+  const [visible, setVisible] = useState(false);
+  const [answer, setAnswer] = useState<{ series: Buckets[]; axis: ChartView['axis'] } | null>(null);
+  const [hover, setHover] = useState<Hover | null>(null);
+  const callbacks = useRef({ onZoom, onReset });
+  callbacks.current = { onZoom, onReset };
+
+  // Asked for only while in sight (and a little before).
+  useEffect(() => {
+    const panel = feed.add(metric, (series, query) => setAnswer({ series, axis: query.axis }));
+    const observer = new IntersectionObserver(
+      (entries) => {
+        const inSight = entries[entries.length - 1]!.isIntersecting;
+        setVisible(inSight);
+        panel.setVisible(inSight);
+      },
+      { rootMargin: '300px 0px' },
+    );
+    observer.observe(root.current!);
+    return () => {
+      observer.disconnect();
+      panel.remove();
+    };
+  }, [feed, metric]);
+
+  const curves = useMemo(() => {
+    if (!answer) return null;
+    const byId = new Map(runs.map((r) => [r.id, r]));
+    return answer.series.flatMap((b) => {
+      const run = byId.get(b.run);
+      return run && b.start.length ? [makeCurve(b, answer.axis, view.smoothing, run.name, run.color)] : [];
+    });
+  }, [answer, runs, view.smoothing]);
+
+  const scale = axisScale(view.axis);
+  const zoom = useMemo<[number, number] | null>(
+    () => (view.lo === null || view.hi === null ? null : [view.lo * scale, view.hi * scale]),
+    [view.lo, view.hi, scale],
+  );
+  const seen = (curves && (zoom ?? rangeX(curves))) ?? [0, 0];
+  const empty = curves !== null && !curves.some((c) => c.x.some((x) => x >= seen[0] && x <= seen[1]));
+  const shown = visible && curves !== null && !empty;
+
+  // The answer may still be to the axis before: it is drawn when the one to this axis is there.
+  const fits = answer !== null && answer.axis === view.axis;
+  useLayoutEffect(() => {
+    if (!shown) {
+      plot.current?.destroy();
+      plot.current = null;
+      return;
+    }
+    if (!fits || !box.current) return;
+    const data = { curves: curves!, axis: view.axis, log: view.log, zoom };
+    if (plot.current) plot.current.update(data);
+    else {
+      plot.current = new Plot(
+        box.current,
+        {
+          hover: setHover,
+          zoom: (lo, hi) => callbacks.current.onZoom(lo, hi),
+          reset: () => callbacks.current.onReset(),
+        },
+        data,
+        box.current.clientWidth,
+        box.current.clientHeight,
+      );
+    }
+  }, [shown, fits, curves, view.axis, view.log, zoom]);
+
+  useEffect(() => {
+    root.current!.drawn = () => plot.current?.state ?? null;
+    const resized = new ResizeObserver(() => {
+      if (box.current?.clientWidth) plot.current?.resize(box.current.clientWidth, box.current.clientHeight);
+    });
+    resized.observe(box.current!);
+    const theme = window.matchMedia('(prefers-color-scheme: dark)');
+    const redraw = () => plot.current?.redraw();
+    theme.addEventListener('change', redraw);
+    return () => {
+      resized.disconnect();
+      theme.removeEventListener('change', redraw);
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, []);
+
+  const readings = useMemo(
+    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1) : []),
+    [hover, curves, fits, view.axis, seen[0], seen[1]],
+  );
+  useLayoutEffect(() => plot.current?.showDots(readings), [readings]);
+
+  const odd = curves ? describeOddities(countOddities(curves, seen[0], seen[1]), view.log) : '';
+  const only = curves?.length === 1 ? curves[0]! : null;
+  const latest = only ? (readings[0] ?? readBucket(only, only.x.length - 1, view.axis)) : null;
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const first = curves?.[0];
+    if (!first || event.ctrlKey || event.metaKey || event.altKey) return;
+    const [lo, hi] = seen;
+    const at = hover?.x ?? (lo + hi) / 2;
+    const step = event.shiftKey ? 10 : 1;
+    const go = (by: number) => {
+      const i = Math.min(first.x.length - 1, Math.max(0, nearest(first.x, at) + by));
+      plot.current?.point(first.x[i]!);
+    };
+    const zoomBy = (factor: number) => onZoom(at - (at - lo) * factor, at + (hi - at) * factor);
+    if (event.key === 'ArrowLeft') go(-step);
+    else if (event.key === 'ArrowRight') go(step);
+    else if (event.key === '+' || event.key === '=') zoomBy(0.5);
+    else if (event.key === '-') zoomBy(2);
+    else if (event.key === '0') onReset();
+    else return;
+    event.preventDefault();
+  }
+
+  return (
+    <section class="panel" ref={root} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
+      <header class="panel-head">
+        <h3 title={metric}>{title}</h3>
+        {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{latest.value}</span>}
+        {onEnlarge && (
+          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${metric}`} title="Enlarge">
+            <Icon name="expand" />
+          </button>
+        )}
+      </header>
+      <div
+        class="panel-plot"
+        ref={box}
+        style={{ height: `${height}px` }}
+        tabIndex={0}
+        role="group"
+        aria-label={`Chart of ${metric}. ${latest ? `${latest.where}: ${latest.value}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
+        onKeyDown={onKeyDown}
+        onBlur={() => plot.current?.point(null)}
+      >
+        {!curves && <div class="panel-wait" aria-hidden="true" />}
+        {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points yet.'}</p>}
+        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} width={box.current?.clientWidth ?? 0} />}
+      </div>
+      {odd && <p class="panel-note">{odd}</p>}
+    </section>
+  );
+}
+
+function Readout({ readings, hover, width }: { readings: Reading[]; hover: Hover; width: number }) {
+  const onRight = hover.left < width / 2;
+  const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${width - hover.left + 14}px` };
+  const wheres = new Set(readings.map((r) => r.where));
+  const several = readings.length > 1;
+  return (
+    <div class="readout" style={style} role="status">
+      {wheres.size === 1 && <div class="readout-where">{readings[0]!.where}</div>}
+      {readings.slice(0, READINGS_MAX).map((r) => (
+        <div class="readout-row" key={r.run}>
+          <i style={{ background: r.color }} />
+          {several && <span class="readout-name">{r.name}</span>}
+          <b>{r.value}</b>
+          <span class="readout-detail">
+            {[r.detail, r.odd, wheres.size > 1 ? r.where : ''].filter(Boolean).join(' · ')}
+          </span>
+        </div>
+      ))}
+      {readings.length > READINGS_MAX && <div class="readout-detail">and {readings.length - READINGS_MAX} more</div>}
+    </div>
+  );
+}
+

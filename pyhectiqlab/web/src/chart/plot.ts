@@ -1,0 +1,252 @@
+// uPlot for scales, axes, cursor and selection; the curves themselves are drawn by draw.ts, each on its own x.
+
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { formatDurationTick, formatTicks, formatValue } from '../base/format';
+import type { Axis } from '../base/route';
+import { drawCurves } from './draw';
+import { padY, rangeX, rangeY, type Curve } from './series';
+
+export interface PlotData {
+  curves: readonly Curve[];
+  axis: Axis;
+  log: boolean;
+  /** The zoomed range in drawing units, or null for all of it. */
+  zoom: [number, number] | null;
+}
+
+export interface PlotEvents {
+  /** x in drawing units, CSS pixels within the plotting area; null when the pointer left. `own`: the pointer is over this plot. */
+  hover: (at: { x: number; left: number; top: number; own: boolean } | null) => void;
+  zoom: (lo: number, hi: number) => void;
+  reset: () => void;
+}
+
+/** What a test can ask a panel: what was drawn, in which ranges. */
+export interface Drawn {
+  data: PlotData;
+  x: [number, number];
+  y: [number, number] | null;
+}
+
+const DRAG_MIN_PX = 5;
+const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const SYNC_KEY = 'hectiqlab';
+
+const STEP_INCREMENTS = decades(0, 18);
+const SECOND_INCREMENTS = [
+  ...decades(-6, -1),
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000,
+  31_536_000,
+];
+// uPlot's own form: least increment, label, what is added where year, month, day, hour, minute, second begins, 1 = added.
+const TIME_LABELS = [
+  [31_536_000, '{YYYY}', null, null, null, null, null, null, 1],
+  [2_419_200, '{MMM}', '\n{YYYY}', null, null, null, null, null, 1],
+  [86_400, '{MMM} {D}', '\n{YYYY}', null, null, null, null, null, 1],
+  [60, '{HH}:{mm}', '\n{MMM} {D}, {YYYY}', null, '\n{MMM} {D}', null, null, null, 1],
+  [1, ':{ss}', '\n{MMM} {D} {HH}:{mm}', null, '\n{MMM} {D} {HH}:{mm}', null, '\n{HH}:{mm}', null, 1],
+  [0.001, ':{ss}.{fff}', '\n{MMM} {D} {HH}:{mm}', null, '\n{MMM} {D} {HH}:{mm}', null, '\n{HH}:{mm}', null, 1],
+] as unknown as uPlot.Axis.Values;
+
+export class Plot {
+  private u: uPlot;
+  private pointerInside = false;
+  private dots: HTMLElement[] = [];
+  private drawn: Drawn;
+
+  constructor(
+    private readonly parent: HTMLElement,
+    private readonly events: PlotEvents,
+    private data: PlotData,
+    private width: number,
+    private height: number,
+  ) {
+    this.drawn = this.ranges();
+    this.u = this.build();
+  }
+
+  get state(): Drawn {
+    return this.drawn;
+  }
+
+  update(data: PlotData): void {
+    const rebuild = data.axis !== this.data.axis || data.log !== this.data.log;
+    this.data = data;
+    this.drawn = this.ranges();
+    if (rebuild) {
+      this.u.destroy();
+      this.dots = [];
+      this.u = this.build();
+    } else {
+      this.u.setData(this.placeholder());
+    }
+  }
+
+  resize(width: number, height: number): void {
+    if (width === this.width && height === this.height) return;
+    this.width = width;
+    this.height = height;
+    this.u.setSize({ width, height });
+  }
+
+  redraw(): void {
+    this.u.redraw(false, true);
+  }
+
+  /** Moves the cursor to x (drawing units), as if the pointer were there; null takes it away. */
+  point(x: number | null): void {
+    this.pointerInside = x !== null;
+    if (x === null) this.u.setCursor({ left: -10, top: -10 });
+    else this.u.setCursor({ left: this.u.valToPos(x, 'x'), top: this.u.over.clientHeight / 3 });
+  }
+
+  /** Dots on the curves at the cursor; y NaN: none. */
+  showDots(points: readonly { x: number; y: number; color: string }[]): void {
+    while (this.dots.length < points.length) {
+      const dot = document.createElement('div');
+      dot.className = 'hover-dot';
+      this.u.over.appendChild(dot);
+      this.dots.push(dot);
+    }
+    this.dots.forEach((dot, i) => {
+      const p = points[i];
+      const y = p && !(this.data.log && p.y <= 0) ? this.u.valToPos(p.y, 'y') : NaN;
+      dot.hidden = !p || !Number.isFinite(y);
+      if (!p || dot.hidden) return;
+      dot.style.transform = `translate(${this.u.valToPos(p.x, 'x')}px, ${y}px)`;
+      dot.style.background = p.color;
+    });
+  }
+
+  destroy(): void {
+    this.u.destroy();
+  }
+
+  private ranges(): Drawn {
+    const { curves, log, zoom } = this.data;
+    let x = zoom ?? rangeX(curves) ?? [0, 1];
+    const around = this.data.axis === 'step' ? 1 : 0.5;
+    if (x[0] === x[1]) x = [x[0] - around, x[1] + around]; // one point: in the middle
+    const y = rangeY(curves, x[0], x[1], log);
+    return { data: this.data, x, y: y && padY(y, log) };
+  }
+
+  /** Two points that span the scales. Where nothing finite is to be seen the y axis is 0 … 1. */
+  private placeholder(): uPlot.AlignedData {
+    return [Float64Array.from(this.drawn.x), Float64Array.from(this.drawn.y ?? (this.data.log ? [1, 10] : [0, 1]))];
+  }
+
+  private build(): uPlot {
+    const { axis, log } = this.data;
+    const u = new uPlot(
+      {
+        width: this.width,
+        height: this.height,
+        padding: [8, 12, 0, 0],
+        legend: { show: false },
+        scales: {
+          x: { time: axis === 'time', range: () => this.drawn.x },
+          y: { distr: log ? 3 : 1, range: () => this.drawn.y ?? (log ? [1, 10] : [0, 1]) },
+        },
+        axes: [this.xAxis(), this.yAxis()],
+        series: [{}, { paths: () => null, points: { show: false } }],
+        cursor: {
+          y: false,
+          points: { show: false },
+          drag: { x: true, y: false, setScale: false },
+          sync: { key: SYNC_KEY, setSeries: false, scales: ['x', null] },
+          bind: {
+            dblclick: () => () => {
+              this.events.reset();
+              return null;
+            },
+          },
+        },
+        hooks: {
+          draw: [(plot) => this.draw(plot)],
+          setCursor: [(plot) => this.onCursor(plot)],
+          setSelect: [(plot) => this.onSelect(plot)],
+        },
+      },
+      this.placeholder(),
+      this.parent,
+    );
+    u.over.addEventListener('pointerenter', () => (this.pointerInside = true));
+    u.over.addEventListener('pointerleave', () => {
+      this.pointerInside = false;
+      this.events.hover(null);
+    });
+    return u;
+  }
+
+  private xAxis(): uPlot.Axis {
+    const { axis } = this.data;
+    const base = this.axis({ size: axis === 'time' ? 40 : 28, space: axis === 'time' ? 64 : 72 });
+    if (axis === 'time') return { ...base, values: TIME_LABELS };
+    if (axis === 'relative') return { ...base, incrs: SECOND_INCREMENTS, values: (_, splits) => splits.map(formatDurationTick) };
+    return { ...base, incrs: STEP_INCREMENTS, values: (_, splits, _axis, _space, increment) => formatTicks(splits, increment) };
+  }
+
+  private yAxis(): uPlot.Axis {
+    return this.axis({
+      space: 34,
+      size: (_, values) => Math.max(40, 7 * Math.max(0, ...(values ?? []).map((v) => v?.length ?? 0)) + 14),
+      values: this.data.log
+        ? (_, splits) => splits.map((v) => (v === null ? '' : formatValue(v, 3)))
+        : (_, splits, _axis, _space, increment) => formatTicks(splits, increment),
+    });
+  }
+
+  private axis(more: uPlot.Axis): uPlot.Axis {
+    const color = (name: string) => () => getComputedStyle(this.parent).getPropertyValue(name) || '#888';
+    return {
+      font: FONT,
+      gap: 4,
+      stroke: color('--chart-text'),
+      grid: { stroke: color('--chart-grid'), width: 1 },
+      ticks: { show: false },
+      border: { show: false },
+      ...more,
+    };
+  }
+
+  private draw(u: uPlot): void {
+    drawCurves(
+      {
+        ctx: u.ctx,
+        left: u.bbox.left,
+        top: u.bbox.top,
+        width: u.bbox.width,
+        height: u.bbox.height,
+        ratio: uPlot.pxRatio,
+        toX: (x) => u.valToPos(x, 'x', true),
+        toY: (y) => u.valToPos(y, 'y', true),
+        log: this.data.log,
+      },
+      this.data.curves,
+    );
+  }
+
+  private onCursor(u: uPlot): void {
+    const { left = -1, top = -1 } = u.cursor;
+    if (left < 0) this.events.hover(null);
+    else this.events.hover({ x: u.posToVal(left, 'x'), left: left + u.over.offsetLeft, top, own: this.pointerInside });
+  }
+
+  private onSelect(u: uPlot): void {
+    const { left, width } = u.select;
+    if (width < DRAG_MIN_PX) return;
+    const lo = u.posToVal(left, 'x');
+    const hi = u.posToVal(left + width, 'x');
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    if (this.pointerInside) this.events.zoom(lo, hi); // not where the selection was only mirrored from another plot
+  }
+}
+
+/** 1, 2, 5 times each power of ten. */
+function decades(from: number, to: number): number[] {
+  const out: number[] = [];
+  for (let k = from; k <= to; k++) out.push(...[1, 2, 5].map((m) => Number(`${m}e${k}`)));
+  return out;
+}

@@ -1,0 +1,48 @@
+// Start: who is there, which page.
+
+import { render } from 'preact';
+import './styles.css';
+import { AccountPage } from './pages/account';
+import { ComparePage } from './pages/compare';
+import { LoginPage } from './pages/login';
+import { ProjectsPage } from './pages/projects';
+import { RunPage } from './pages/run';
+import { RunsPage } from './pages/runs';
+import { interceptLinks, useRoute } from './state/router';
+import { startSession, user } from './state/session';
+import { useStore } from './state/store';
+import { Empty } from './widgets/basics';
+import { ConnectionLine, Shell } from './widgets/shell';
+
+function App() {
+  const route = useRoute();
+  const who = useStore(user);
+  if (route.page === 'login') return <LoginPage next={route.next} />;
+  if (!who) return <ConnectionLine />; // not known yet, or on the way to the login page
+  switch (route.page) {
+    case 'projects':
+      return <ProjectsPage />;
+    case 'runs':
+      return <RunsPage key={route.project} route={route} />;
+    case 'run':
+      return <RunPage key={route.run} route={route} />;
+    case 'compare':
+      return <ComparePage route={route} />;
+    case 'account':
+      return <AccountPage />;
+    case 'missing':
+      return (
+        <Shell crumbs={[]} title="Not found">
+          <Empty title="There is no such page">
+            <p><code>{route.path}</code> leads nowhere in this lab.</p>
+            <p><a class="button" href="/">All projects</a></p>
+          </Empty>
+        </Shell>
+      );
+  }
+}
+
+const root = document.getElementById('app')!;
+interceptLinks(root);
+startSession();
+render(<App />, root);

@@ -1,0 +1,99 @@
+// Everything about a run that is not a curve: data health, note, config, meta, sessions.
+
+import { useEffect } from 'preact/hooks';
+import { openStream } from '../api/stream';
+import type { RunDetail, Session } from '../api/types';
+import { formatDuration, formatInteger, plural } from '../base/format';
+import { useNow } from '../state/clock';
+import { reached } from '../state/session';
+import { CopyButton, Moment, StateBadge } from '../widgets/basics';
+import { Tree } from '../widgets/tree';
+
+export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }) {
+  const now = useNow(true);
+  useEffect(() => {
+    const news = { points: onNews, state: onNews, run: onNews, missed: onNews, reached };
+    return openStream(`run=${encodeURIComponent(run.id)}`, news);
+  }, [run.id, onNews]);
+  return (
+    <div class="overview">
+      <Health run={run} now={now} />
+      {run.note && (
+        <section class="block">
+          <h2>Note</h2>
+          <p class="note">{run.note}</p>
+        </section>
+      )}
+      <section class="block">
+        <h2>
+          Config <CopyButton text={JSON.stringify(run.config ?? {}, null, 2)} label="Copy the config as JSON" />
+        </h2>
+        <Tree value={run.config} empty="No config. The script can push one with run.add_config(config)." />
+      </section>
+      <section class="block">
+        <h2>Meta</h2>
+        <Tree value={run.meta} empty="No meta. The script can add some with run.add_meta(key, value)." />
+      </section>
+      <section class="block wide">
+        <h2>Sessions</h2>
+        <Sessions sessions={run.sessions} now={now} />
+      </section>
+    </div>
+  );
+}
+
+function Health({ run, now }: { run: RunDetail; now: number }) {
+  const losses = Object.entries(run.losses).filter(([, n]) => n > 0);
+  const lost = losses.reduce((sum, [, n]) => sum + n, 0);
+  const beats = run.sessions.map((s) => s.last_seen).filter((t): t is number => t !== null);
+  const last = beats.length ? Math.max(...beats) : null;
+  return (
+    <section class={`block wide health ${lost ? 'lossy' : ''}`}>
+      <h2>Data health</h2>
+      <p>
+        <span><b>{formatInteger(run.events)}</b> events received</span>
+        <span>{lost ? <><b>{formatInteger(lost)}</b> lost: {losses.map(([reason, n]) => `${reason} ${formatInteger(n)}`).join(', ')}</> : 'nothing lost'}</span>
+        <span>last heartbeat <Moment time={last} now={now} /></span>
+        <span>{plural(run.writers, 'writer')}</span>
+      </p>
+    </section>
+  );
+}
+
+function Sessions({ sessions, now }: { sessions: readonly Session[]; now: number }) {
+  if (!sessions.length) return <p class="dim">No process has attached to this run yet.</p>;
+  return (
+    <div class="table-scroll" tabIndex={0} role="region" aria-label="Sessions">
+      <table>
+        <thead>
+          <tr>
+            <th class="number">Rank</th><th class="number">Attempt</th><th>Host</th><th class="number">PID</th>
+            <th>Started</th><th class="number">Lasted</th><th>Last seen</th><th>Ended as</th><th>Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sessions.map((s) => (
+            <tr key={`${s.session}/${s.rank}/${s.attempt}`}>
+              <td class="number">{s.rank}</td>
+              <td class="number">{s.attempt}</td>
+              <td>{s.host ?? '–'}</td>
+              <td class="number">{s.pid ?? '–'}</td>
+              <td><Moment time={s.started} now={now} /></td>
+              <td class="number">{s.started === null ? '–' : formatDuration((s.ended ?? now) - s.started)}</td>
+              <td><Moment time={s.last_seen} now={now} /></td>
+              <td>{s.ended === null && !s.state ? <span class="dim">still going</span> : s.state ? <StateBadge state={s.state} /> : '–'}</td>
+              <td class="why">{why(s)}{s.detail && <details><summary>detail</summary><pre>{s.detail}</pre></details>}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function why(s: Session): string {
+  const parts = [s.cause ?? ''];
+  if (s.exit_code !== null) parts.push(`exit code ${s.exit_code}`);
+  if (s.signal !== null) parts.push(`signal ${s.signal}`);
+  return parts.filter(Boolean).join(', ');
+}

@@ -1,0 +1,108 @@
+// One run: what it is, how it does, its charts, and everything else known about it.
+
+import { useMemo } from 'preact/hooks';
+import { api, type ApiError } from '../api/http';
+import type { RunDetail } from '../api/types';
+import { formatDuration, formatInteger, plural } from '../base/format';
+import type { Route } from '../base/route';
+import { isLive } from '../base/runstate';
+import { Board } from '../chart/board';
+import { colorOf } from '../chart/colors';
+import { useNow } from '../state/clock';
+import { useLoad } from '../state/load';
+import { navigate } from '../state/router';
+import { CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
+import { Shell, type Crumb } from '../widgets/shell';
+import { Overview } from './overview';
+import { durationOf } from './runs';
+
+type RunRoute = Extract<Route, { page: 'run' }>;
+
+const REFRESH_MS = 2000;
+
+export function RunPage({ route }: { route: RunRoute }) {
+  const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
+  const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, color: colorOf(0) }] : []), [run?.id, run?.name]);
+  const crumbs: Crumb[] = run
+    ? [{ text: run.project.name, href: `/projects/${encodeURIComponent(run.project.id)}` }, { text: run.name }]
+    : [{ text: route.run }];
+  const goneNow = error && (error.status === 404 || error.status === 410);
+  return (
+    <Shell crumbs={crumbs} title={run?.name ?? 'Run'}>
+      {error && (!run || goneNow) ? (
+        <NoRun error={error} />
+      ) : !run ? (
+        <Waiting />
+      ) : (
+        <>
+          <Header run={run} />
+          <Tabs route={route} />
+          {route.tab === 'charts' ? (
+            <div role="tabpanel" aria-labelledby="tab-charts">
+              <Board runs={charts} view={route.view} setView={(view, replace) => navigate({ ...route, view }, replace)} onRunNews={refresh} />
+            </div>
+          ) : (
+            <div role="tabpanel" aria-labelledby="tab-overview">
+              <Overview run={run} onNews={refresh} />
+            </div>
+          )}
+        </>
+      )}
+    </Shell>
+  );
+}
+
+function NoRun({ error }: { error: ApiError }) {
+  const title = error.status === 404 ? 'There is no such run' : error.status === 410 ? 'This run was deleted' : 'This run cannot be shown';
+  return (
+    <Empty title={title}>
+      <p>{error.message}</p>
+      <p><a class="button" href="/">All projects</a></p>
+    </Empty>
+  );
+}
+
+function Header({ run }: { run: RunDetail }) {
+  const now = useNow(true);
+  return (
+    <header class="run-head">
+      <div class="run-title">
+        <h1 class="name">{run.name}</h1>
+        <StateBadge state={run.state} />
+        {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+      </div>
+      <dl class="facts">
+        <div><dt>Author</dt><dd>{run.author}</dd></div>
+        <div><dt>Started</dt><dd><Moment time={run.started ?? run.created} now={now} /></dd></div>
+        <div><dt>{isLive(run.state) ? 'Running for' : 'Duration'}</dt><dd class="num">{formatDuration(durationOf(run, now))}</dd></div>
+        <div><dt>Points</dt><dd class="num">{formatInteger(run.points)}</dd></div>
+        {run.ranks > 1 && <div><dt>Ranks</dt><dd class="num">{run.ranks}</dd></div>}
+        {run.attempt > 1 && <div><dt>Attempt</dt><dd class="num" title={plural(run.attempt, 'life', 'lives') + ' of this job; the newest telling of a step is shown'}>{run.attempt}</dd></div>}
+        <div><dt>ID</dt><dd class="with-copy"><code>{run.id}</code><CopyButton text={run.id} label="Copy the run's id" /></dd></div>
+      </dl>
+    </header>
+  );
+}
+
+function Tabs({ route }: { route: RunRoute }) {
+  const tabs = [['charts', 'Charts'], ['overview', 'Overview']] as const;
+  const go = (tab: RunRoute['tab']) => navigate({ ...route, tab });
+  return (
+    <div
+      class="tabs"
+      role="tablist"
+      onKeyDown={(e) => {
+        if (e.key !== 'ArrowLeft' && e.key !== 'ArrowRight') return;
+        const other = route.tab === 'charts' ? 'overview' : 'charts';
+        go(other);
+        document.getElementById(`tab-${other}`)?.focus();
+      }}
+    >
+      {tabs.map(([tab, text]) => (
+        <button key={tab} id={`tab-${tab}`} role="tab" aria-selected={tab === route.tab} tabIndex={tab === route.tab ? 0 : -1} onClick={() => go(tab)}>
+          {text}
+        </button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,193 @@
+// The runs of one project as a table: filter, sort, pick several to compare.
+
+import { useEffect, useMemo } from 'preact/hooks';
+import { api } from '../api/http';
+import { openStream } from '../api/stream';
+import { fromJsonNumber, type Run } from '../api/types';
+import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
+import { ALL_STATES, isLive } from '../base/runstate';
+import { useNow } from '../state/clock';
+import { useLoad } from '../state/load';
+import { navigate } from '../state/router';
+import { reached } from '../state/session';
+import { Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
+import { Icon } from '../widgets/icon';
+import { Shell } from '../widgets/shell';
+import { FirstRun } from './projects';
+
+type RunsRoute = Extract<Route, { page: 'runs' }>;
+
+const PAGE = 50;
+const VALUE_COLUMNS_MAX = 8;
+const REFRESH_MS = 2000;
+
+export function RunsPage({ route }: { route: RunsRoute }) {
+  const { project: ref, query, state, sort, after } = route;
+  const project = useLoad((signal) => api.project(ref, signal), [ref]);
+  const { data, error, refresh } = useLoad(
+    (signal) => api.runs({ project: ref, q: query, state, sort, after, limit: PAGE }, signal),
+    [ref, query, state, sort, after],
+    REFRESH_MS,
+  );
+  const id = project.data?.id;
+  useEffect(() => {
+    if (!id) return;
+    const news = { points: refresh, state: refresh, run: refresh, missed: refresh, reached };
+    return openStream(`project=${encodeURIComponent(id)}`, news);
+  }, [id]);
+
+  // Whatever narrows or orders the list starts it anew.
+  const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, after: null, ...change }, replace);
+  const name = project.data?.name ?? ref;
+  const filtered = query !== '' || state !== '';
+  const missing = project.error ?? error;
+  return (
+    <Shell crumbs={[{ text: name }]} title={name}>
+      <h1 class="name">{name}</h1>
+      {missing ? (
+        <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
+          <p>{missing.message}</p>
+          <p><a class="button" href="/">All projects</a></p>
+        </Empty>
+      ) : (
+        <>
+          <div class="controls">
+            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Search runs by name" />
+            <label class="select">
+              State
+              <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>
+                <option value="">all</option>
+                {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
+              </select>
+            </label>
+            <CompareButton selected={route.selected} onClear={() => navigate({ ...route, selected: [] }, true)} />
+          </div>
+          {!data && <Waiting />}
+          {data && data.items.length === 0 && !after && (
+            filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={name} />
+          )}
+          {data && (data.items.length > 0 || after) && (
+            <>
+              <RunsTable runs={data.items} route={route} set={set} />
+              <p class="paging">
+                {after && <button class="button" onClick={() => set({ after: null }, false)}>First page</button>}
+                {after && <button class="button" onClick={() => history.back()}>Back</button>}
+                {data.next && <button class="button" onClick={() => set({ after: data.next }, false)}>Next page</button>}
+              </p>
+            </>
+          )}
+        </>
+      )}
+    </Shell>
+  );
+}
+
+function CompareButton({ selected, onClear }: { selected: string[]; onClear: () => void }) {
+  if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other.</span>;
+  return (
+    <span class="compare">
+      <a class="button primary" href={formatRoute({ page: 'compare', runs: selected, view: DEFAULT_VIEW })}>
+        Compare {plural(selected.length, 'run')}
+      </a>
+      <button class="link" onClick={onClear}>Clear</button>
+    </span>
+  );
+}
+
+interface TableProps {
+  runs: Run[];
+  route: RunsRoute;
+  set: (change: Partial<RunsRoute>) => void;
+}
+
+function RunsTable({ runs, route, set }: TableProps) {
+  const now = useNow(true);
+  const keys = useMemo(() => valueColumns(runs), [runs]);
+  const chosen = new Set(route.selected);
+  const choose = (id: string, on: boolean) => {
+    const selected = on ? [...route.selected, id].slice(-RUNS_MAX) : route.selected.filter((s) => s !== id);
+    navigate({ ...route, selected }, true);
+  };
+  const head = (text: string, by: string) => <SortHead text={text} by={by} sort={route.sort} onSort={(sort) => set({ sort })} />;
+  return (
+    <div class="table-scroll" tabIndex={0} role="region" aria-label="Runs">
+      <table class="runs">
+        <thead>
+          <tr>
+            <th class="pick"><span class="sr">Pick</span></th>
+            {head('Name', 'name')}
+            {head('State', 'state')}
+            {head('Started', 'created')}
+            {head('Duration', 'duration')}
+            <th>Author</th>
+            <th class="number">Points</th>
+            {keys.map((k) => <th class="number value" key={k} title={`Last value of ${k}`}>{k}</th>)}
+          </tr>
+        </thead>
+        <tbody>
+          {runs.map((run) => (
+            <tr key={run.id} data-run={run.id} class={chosen.has(run.id) ? 'chosen' : ''}>
+              <td class="pick">
+                <input
+                  type="checkbox"
+                  aria-label={`Compare ${run.name}`}
+                  checked={chosen.has(run.id)}
+                  onChange={(e) => choose(run.id, e.currentTarget.checked)}
+                />
+              </td>
+              <th scope="row" class="run-name">
+                <a href={`/runs/${encodeURIComponent(run.id)}`} title={run.note || run.name}>{run.name}</a>
+                {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+              </th>
+              <td><StateBadge state={run.state} /></td>
+              <td><Moment time={run.started ?? run.created} now={now} /></td>
+              <td class="number">{formatDuration(durationOf(run, now))}</td>
+              <td>{run.author}</td>
+              <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>
+              {keys.map((k) => (
+                <td class="number value" key={k}>
+                  {Object.hasOwn(run.last, k) ? formatValue(fromJsonNumber(run.last[k])) : <span class="dim">–</span>}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function SortHead({ text, by, sort, onSort }: { text: string; by: string; sort: string; onSort: (sort: string) => void }) {
+  const down = sort === `-${by}`;
+  const up = sort === by;
+  // What is new or long comes first at the first click, names from a to z.
+  const first = by === 'created' || by === 'duration' ? `-${by}` : by;
+  const next = !up && !down ? first : up ? `-${by}` : by;
+  return (
+    <th aria-sort={up ? 'ascending' : down ? 'descending' : 'none'} class={by === 'duration' ? 'number' : ''}>
+      <button class="sort" onClick={() => onSort(next)}>
+        {text}
+        {(up || down) && <Icon name={up ? 'up' : 'down'} />}
+      </button>
+    </th>
+  );
+}
+
+/** The keys that most runs of the page have, in the order of their names. */
+function valueColumns(runs: readonly Run[]): string[] {
+  const counts = new Map<string, number>();
+  for (const run of runs) for (const key of Object.keys(run.last)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, VALUE_COLUMNS_MAX)
+    .map(([key]) => key)
+    .sort();
+}
+
+/** Grows with the clock while the run lives. Seconds; NaN where the run never started. */
+export function durationOf(run: Run, now: number): number {
+  if (isLive(run.state) && run.started !== null) return Math.max(run.duration ?? 0, now - run.started);
+  return run.duration ?? NaN;
+}
+

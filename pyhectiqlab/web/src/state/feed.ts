@@ -1,0 +1,111 @@
+// What the visible panels show: which buckets to ask the lab for, and when. No DOM; the fetch is given.
+
+import type { BucketQuery } from '../api/buckets';
+import { SELECTORS_MAX } from '../api/buckets';
+import { Newest, Throttle } from '../base/limiter';
+import type { Buckets } from '../chart/series';
+
+export type FetchBuckets = (
+  selectors: readonly { run: string; key: string }[],
+  query: BucketQuery,
+  signal: AbortSignal,
+) => Promise<Buckets[]>;
+
+/** What a panel is told: one Buckets for each run, in the order of the runs; and the query they answer. */
+export type ShowBuckets = (series: Buckets[], query: BucketQuery) => void;
+
+interface Panel {
+  key: string;
+  show: ShowBuckets;
+  visible: boolean;
+  stale: boolean;
+}
+
+const INTERVAL_MS = 1000;
+
+/**
+ * Collects what the visible panels need into one request, at most once a second for live news and at once when the
+ * reader changed something. After a change of query or runs, answers to the old one are dropped.
+ */
+export class BucketFeed {
+  private readonly panels = new Set<Panel>();
+  private readonly newest = new Newest();
+  private readonly throttle: Throttle;
+  private runs: readonly string[] = [];
+  private query: BucketQuery | null = null;
+
+  /** `fetch` rejects: the panels stay stale, and `failed` is told why. */
+  constructor(
+    private readonly fetch: FetchBuckets,
+    private readonly failed: (error: unknown) => void,
+    interval_ms = INTERVAL_MS,
+  ) {
+    this.throttle = new Throttle(() => this.refresh(), interval_ms);
+  }
+
+  configure(runs: readonly string[], query: BucketQuery): void {
+    const changed = JSON.stringify([runs, query]) !== JSON.stringify([this.runs, this.query]);
+    if (!changed) return;
+    this.runs = runs;
+    this.query = query;
+    this.newest.cancel();
+    for (const panel of this.panels) panel.stale = true;
+    this.throttle.askNow();
+  }
+
+  /** Adds a panel, not visible yet. Returns how to say that it is, or is not, and how to remove it. */
+  add(key: string, show: ShowBuckets): { setVisible: (visible: boolean) => void; remove: () => void } {
+    const panel: Panel = { key, show, visible: false, stale: true };
+    this.panels.add(panel);
+    return {
+      setVisible: (visible) => {
+        panel.visible = visible;
+        if (visible && panel.stale) this.throttle.askNow();
+      },
+      remove: () => void this.panels.delete(panel),
+    };
+  }
+
+  /** New points; `keys` null: of any key. Panels out of sight only remember it. */
+  markStale(keys: readonly string[] | null): void {
+    const named = keys && new Set(keys);
+    let any = false;
+    for (const panel of this.panels) {
+      if (named && !named.has(panel.key)) continue;
+      panel.stale = true;
+      any ||= panel.visible;
+    }
+    if (any) this.throttle.ask();
+  }
+
+  stop(): void {
+    this.throttle.stop();
+    this.newest.cancel();
+    this.panels.clear();
+  }
+
+  private async refresh(): Promise<void> {
+    const { runs, query } = this;
+    if (!query || !runs.length) return;
+    const wanted = [...this.panels].filter((p) => p.visible && p.stale);
+    if (!wanted.length) return;
+    const ticket = this.newest.begin();
+    const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / runs.length));
+    for (let i = 0; i < wanted.length; i += perRequest) {
+      const some = wanted.slice(i, i + perRequest);
+      for (const panel of some) panel.stale = false; // before asking: news that come meanwhile make it stale again
+      try {
+        const selectors = some.flatMap(({ key }) => runs.map((run) => ({ run, key })));
+        const series = await this.fetch(selectors, query, ticket.signal);
+        if (!ticket.isNewest()) return;
+        some.forEach((panel, k) => {
+          if (this.panels.has(panel)) panel.show(series.slice(k * runs.length, (k + 1) * runs.length), query);
+        });
+      } catch (e) {
+        for (const panel of some) panel.stale = true;
+        if (ticket.isNewest()) this.failed(e);
+        return;
+      }
+    }
+  }
+}

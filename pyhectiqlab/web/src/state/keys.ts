@@ -1,0 +1,106 @@
+// The keys of the runs on a page: searched by the lab, page by page, merged into one sorted list.
+
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { api, ApiError, UnreachableError } from '../api/http';
+import { mergeKeyPages, type KeyPage } from '../base/group';
+import { Newest, Throttle } from '../base/limiter';
+import { revival } from './session';
+import { useStore } from './store';
+
+const PAGE = 100;
+const PAGE_MAX = 1000; // what the lab gives at once
+const INTERVAL_MS = 3000; // new keys are rare
+
+export interface Keys {
+  keys: readonly string[] | null; // null: not known yet
+  complete: boolean;
+  error: ApiError | null;
+  more: () => void;
+  refresh: () => void; // throttled
+}
+
+const EMPTY: KeyPage = { keys: [], next: null };
+
+export function useKeys(runs: readonly string[], query: string): Keys {
+  const [pages, setPages] = useState<ReadonlyMap<string, KeyPage> | null>(null);
+  const [error, setError] = useState<ApiError | null>(null);
+  const held = useRef(pages);
+  held.current = pages;
+  const throttle = useRef<Throttle | null>(null);
+  const busy = useRef(false);
+  const life = useStore(revival);
+  const name = runs.join();
+
+  useEffect(() => {
+    const newest = new Newest();
+    let first = true;
+    const mine = new Throttle(async () => {
+      const ticket = newest.begin();
+      const old = first ? null : held.current;
+      try {
+        const answers = await Promise.all(
+          runs.map(async (run): Promise<readonly [string, KeyPage]> => {
+            const before = old?.get(run) ?? EMPTY;
+            const limit = Math.min(PAGE_MAX, Math.max(PAGE, before.keys.length));
+            const page = await api.keys(run, { q: query, after: null, limit }, ticket.signal).catch(onMissing);
+            const keys = page.items.map((k) => k.key);
+            // More are loaded than one page holds: those behind it stay as they were.
+            if (before.keys.length > limit) return [run, { keys: [...new Set([...keys, ...before.keys])], next: before.next }];
+            return [run, { keys, next: page.next }];
+          }),
+        );
+        if (!ticket.isNewest()) return;
+        first = false;
+        setPages(new Map(answers));
+        setError(null);
+      } catch (e) {
+        if (!ticket.isNewest() || e instanceof UnreachableError) return;
+        if (!(e instanceof ApiError)) throw e;
+        setError(e);
+      }
+    }, INTERVAL_MS);
+    throttle.current = mine;
+    mine.askNow();
+    return () => {
+      mine.stop();
+      newest.cancel();
+    };
+  }, [name, query, life]);
+
+  const more = useCallback(() => {
+    const old = held.current;
+    if (busy.current || !old) return;
+    busy.current = true;
+    void Promise.all(
+      runs.map(async (run): Promise<readonly [string, KeyPage]> => {
+        const before = old.get(run) ?? EMPTY;
+        if (before.next === null) return [run, before];
+        const page = await api.keys(run, { q: query, after: before.next, limit: PAGE });
+        return [run, { keys: [...before.keys, ...page.items.map((k) => k.key)], next: page.next }];
+      }),
+    )
+      .then((answers) => {
+        if (held.current === old) setPages(new Map(answers)); // else the query changed meanwhile
+      })
+      .catch((e: unknown) => {
+        if (e instanceof ApiError) setError(e);
+        else if (!(e instanceof UnreachableError)) throw e;
+      })
+      .finally(() => (busy.current = false));
+  }, [name, query]);
+
+  const merged = useMemo(() => pages && mergeKeyPages([...pages.values()]), [pages]);
+  return {
+    keys: merged?.keys ?? null,
+    complete: merged?.complete ?? true,
+    error,
+    more,
+    refresh: useCallback(() => throttle.current?.ask(), []),
+  };
+}
+
+/** A run that is gone has no keys; the page says so elsewhere. */
+function onMissing(e: unknown): { items: { key: string }[]; next: null } {
+  if (e instanceof ApiError && (e.status === 404 || e.status === 410)) return { items: [], next: null };
+  throw e;
+}

@@ -1,0 +1,76 @@
+// The URL as state: read it, change it, hear of changes. Everything a link should restore goes through here.
+
+import { useEffect, useState } from 'preact/hooks';
+import { formatRoute, parseRoute, type Route } from '../base/route';
+
+const WRITE_DELAY_MS = 200;
+
+const listeners = new Set<() => void>();
+// A slider changes the URL sixty times a second and browsers refuse that: the page follows at once, the address bar soon.
+let unwritten: string | null = null;
+let timer: ReturnType<typeof setTimeout> | null = null;
+
+function currentUrl(): string {
+  return unwritten ?? location.pathname + location.search;
+}
+
+export function currentRoute(): Route {
+  const url = currentUrl();
+  const mark = url.indexOf('?');
+  return mark < 0 ? parseRoute(url, '') : parseRoute(url.slice(0, mark), url.slice(mark));
+}
+
+/** `replace`: for what changes while typing or dragging; Back then leads to the page before, not the letter before. */
+export function navigate(to: Route | string, replace = false): void {
+  const url = typeof to === 'string' ? to : formatRoute(to);
+  if (url === currentUrl()) return;
+  if (replace) {
+    unwritten = url;
+    timer ??= setTimeout(write, WRITE_DELAY_MS);
+  } else {
+    write();
+    history.pushState(null, '', url);
+  }
+  for (const listener of [...listeners]) listener();
+}
+
+function write(): void {
+  if (timer !== null) clearTimeout(timer);
+  timer = null;
+  if (unwritten !== null) history.replaceState(null, '', unwritten);
+  unwritten = null;
+}
+
+export function useRoute(): Route {
+  const [route, setRoute] = useState(currentRoute);
+  useEffect(() => {
+    const update = () => setRoute(currentRoute());
+    const back = () => {
+      unwritten = null;
+      update();
+    };
+    listeners.add(update);
+    window.addEventListener('popstate', back);
+    window.addEventListener('pagehide', write);
+    update(); // a child's effect may have navigated before this one ran
+    return () => {
+      listeners.delete(update);
+      window.removeEventListener('popstate', back);
+      window.removeEventListener('pagehide', write);
+    };
+  }, []);
+  return route;
+}
+
+/** Clicks on links of this site change the page without loading it anew; with a modifier they stay the browser's. */
+export function interceptLinks(root: HTMLElement): void {
+  root.addEventListener('click', (event) => {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = (event.target as Element | null)?.closest?.('a');
+    if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
+    if (link.pathname.startsWith('/api/')) return;
+    event.preventDefault();
+    navigate(link.pathname + link.search);
+    window.scrollTo(0, 0);
+  });
+}

@@ -1,0 +1,66 @@
+// Who is logged in, and whether the lab answers.
+
+import { api, ApiError, listen, setCsrf } from '../api/http';
+import type { Me, User } from '../api/types';
+import { currentRoute, navigate } from './router';
+import { Store } from './store';
+
+/** undefined: not known yet; null: nobody. */
+export const user = new Store<User | null | undefined>(undefined);
+export const labReached = new Store(true);
+/** Grows each time the lab answers again after a silence: pages then ask for everything anew. */
+export const revival = new Store(0);
+
+const RETRY_MS = 2000;
+let retry: ReturnType<typeof setTimeout> | null = null;
+
+export function startSession(): void {
+  listen({ reached, expired });
+  void whoAmI();
+}
+
+export function reached(answered: boolean): void {
+  if (answered) {
+    if (!labReached.value) revival.set(revival.value + 1);
+    labReached.set(true);
+    if (retry !== null) clearTimeout(retry);
+    retry = null;
+    return;
+  }
+  labReached.set(false);
+  retry ??= setTimeout(() => {
+    retry = null;
+    void (user.value === undefined ? whoAmI() : ping());
+  }, RETRY_MS);
+}
+
+async function ping(): Promise<void> {
+  await api.healthy().catch(() => undefined); // `reached` has heard of it either way
+}
+
+export function enter(me: Me): void {
+  setCsrf(me.csrf);
+  user.set(me.user);
+}
+
+async function whoAmI(): Promise<void> {
+  try {
+    enter(await api.me());
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 401) expired();
+  }
+}
+
+/** To the login page, and back here afterwards. */
+function expired(): void {
+  user.set(null);
+  const route = currentRoute();
+  if (route.page !== 'login') navigate({ page: 'login', next: location.pathname + location.search }, true);
+}
+
+export async function logOut(): Promise<void> {
+  await api.logout().catch(() => undefined); // gone or unreachable: this page forgets the user in any case
+  setCsrf(null);
+  user.set(null);
+  navigate({ page: 'login', next: '/' });
+}

@@ -1,0 +1,34 @@
+// A value that components follow. All the shared state there is: who is logged in, is the lab there, what time it is.
+
+import { useEffect, useState } from 'preact/hooks';
+
+export class Store<T> {
+  private readonly listeners = new Set<() => void>();
+
+  constructor(private held: T) {}
+
+  get value(): T {
+    return this.held;
+  }
+
+  set(value: T): void {
+    if (Object.is(value, this.held)) return;
+    this.held = value;
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+}
+
+export function useStore<T>(store: Store<T>): T {
+  const [value, setValue] = useState(store.value);
+  useEffect(() => {
+    const update = () => setValue(() => store.value);
+    update();
+    return store.subscribe(update);
+  }, [store]);
+  return value;
+}

@@ -1,0 +1,147 @@
+// Small pieces that several pages share.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { formatAgo, formatMoment } from '../base/format';
+import { meaningOf, toneOf } from '../base/runstate';
+import type { Tag } from '../api/types';
+import { Icon } from './icon';
+
+export function StateBadge({ state }: { state: string }) {
+  return (
+    <span class={`badge tone-${toneOf(state)}`} title={meaningOf(state)} data-state={state}>
+      <i class="badge-dot" />
+      {state}
+    </span>
+  );
+}
+
+export function Moment({ time, now }: { time: number | null; now: number }) {
+  if (time === null) return <span class="dim">–</span>;
+  return (
+    <time dateTime={new Date(time * 1000).toISOString()} title={formatMoment(time, true)}>
+      {formatAgo(time, now)}
+    </time>
+  );
+}
+
+export function TagChip({ tag }: { tag: Tag }) {
+  // A colour comes from a user: only a plain hex one is used.
+  const color = tag.color && /^#?[0-9a-f]{3,8}$/i.test(tag.color) ? `#${tag.color.replace('#', '')}` : 'var(--dim)';
+  return (
+    <span class="tag">
+      <i style={{ background: color }} />
+      {tag.name}
+    </span>
+  );
+}
+
+export function SearchBox(props: { value: string; onChange: (text: string) => void; label: string; placeholder: string }) {
+  const [text, setText] = useState(props.value);
+  const sent = useRef(props.value);
+  useEffect(() => {
+    // The URL changed by other means (Back): follow it.
+    if (props.value !== sent.current) setText(props.value);
+    sent.current = props.value;
+  }, [props.value]);
+  useEffect(() => {
+    if (text === sent.current) return;
+    const timer = setTimeout(() => {
+      sent.current = text;
+      props.onChange(text);
+    }, 200);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return (
+    <label class="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        value={text}
+        placeholder={props.placeholder}
+        aria-label={props.label}
+        spellcheck={false}
+        maxLength={1024}
+        onInput={(e) => setText(e.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+export function Segments<T extends string>(props: { label: string; options: readonly (readonly [T, string])[]; value: T; onChange: (value: T) => void }) {
+  return (
+    <div class="segments" role="radiogroup" aria-label={props.label}>
+      {props.options.map(([value, text]) => (
+        <button key={value} type="button" role="radio" aria-checked={value === props.value} onClick={() => props.onChange(value)}>
+          {text}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    if (!done) return;
+    const timer = setTimeout(() => setDone(false), 1500);
+    return () => clearTimeout(timer);
+  }, [done]);
+  return (
+    <button class="icon-button" type="button" title={label} aria-label={label} onClick={() => void copy(text).then(setDone)}>
+      <Icon name={done ? 'check' : 'copy'} />
+    </button>
+  );
+}
+
+/** True when it is in the clipboard. Browsers have no clipboard API on plain HTTP beyond localhost: then by a selection. */
+async function copy(text: string): Promise<boolean> {
+  if (navigator.clipboard) {
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => copyBySelection(text),
+    );
+  }
+  return copyBySelection(text);
+}
+
+function copyBySelection(text: string): boolean {
+  const area = document.createElement('textarea');
+  area.value = text;
+  area.style.position = 'fixed';
+  area.style.opacity = '0';
+  document.body.appendChild(area);
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  return done;
+}
+
+export function Snippet({ text, label }: { text: string; label: string }) {
+  return (
+    <figure class="snippet">
+      <figcaption>
+        {label}
+        <CopyButton text={text} label={`Copy: ${label}`} />
+      </figcaption>
+      <pre tabIndex={0}>{text}</pre>
+    </figure>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}
+
+export function Waiting() {
+  return (
+    <p class="waiting" role="status">
+      Loading…
+    </p>
+  );
+}

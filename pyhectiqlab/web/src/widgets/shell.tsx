@@ -1,0 +1,58 @@
+// The frame of every page: top bar, trail, connection line.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { labReached, logOut, user } from '../state/session';
+import { useStore } from '../state/store';
+import { Logo } from './icon';
+
+export interface Crumb {
+  text: string;
+  href?: string;
+}
+
+export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; title: string; children: ComponentChildren }) {
+  const who = useStore(user);
+  useEffect(() => {
+    document.title = title ? `${title} · hectiqlab` : 'hectiqlab';
+  }, [title]);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), document.getElementById('main')?.focus())}>
+        Skip to content
+      </a>
+      <header class="topbar">
+        <a class="brand" href="/" aria-label="All projects">
+          <Logo />
+          <span>hectiqlab</span>
+        </a>
+        <nav class="crumbs" aria-label="Where you are">
+          {crumbs.map((c) => (
+            <span key={c.text + c.href}>{c.href ? <a href={c.href}>{c.text}</a> : <span aria-current="page">{c.text}</span>}</span>
+          ))}
+        </nav>
+        {who && (
+          <div class="who">
+            <a href="/account" title="Account and API keys">{who.username}</a>
+            <button class="link" onClick={() => void logOut()}>
+              Log out
+            </button>
+          </div>
+        )}
+      </header>
+      <ConnectionLine />
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}
+
+export function ConnectionLine() {
+  const ok = useStore(labReached);
+  return (
+    <div class="connection" role="status" aria-live="polite">
+      {!ok && <p>The lab does not answer. What is shown may be out of date; trying again…</p>}
+    </div>
+  );
+}

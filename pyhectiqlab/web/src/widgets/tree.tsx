@@ -1,0 +1,61 @@
+// Nested values, folded by level; long lists cut until asked for.
+
+import { useState } from 'preact/hooks';
+import { formatInteger, plural } from '../base/format';
+
+const OPEN_DEPTH = 2;
+const ITEMS_MAX = 200;
+
+export function Tree({ value, empty }: { value: unknown; empty: string }) {
+  if (!isBranch(value) || Object.keys(value).length === 0) {
+    return value === null || value === undefined || isBranch(value) ? <p class="dim">{empty}</p> : <div class="tree"><Leaf value={value} /></div>;
+  }
+  return (
+    <div class="tree">
+      <Branch value={value} depth={0} />
+    </div>
+  );
+}
+
+function Branch({ value, depth }: { value: object; depth: number }) {
+  const [all, setAll] = useState(false);
+  const entries = Object.entries(value);
+  return (
+    <ul>
+      {(all ? entries : entries.slice(0, ITEMS_MAX)).map(([name, item]) => (
+        <li key={name}>
+          {isBranch(item) && Object.keys(item).length ? (
+            <details open={depth < OPEN_DEPTH}>
+              <summary>
+                <span class="tree-name">{name}</span> <span class="dim">{plural(Object.keys(item).length, 'entry', 'entries')}</span>
+              </summary>
+              <Branch value={item} depth={depth + 1} />
+            </details>
+          ) : (
+            <>
+              <span class="tree-name">{name}</span>
+              <Leaf value={item} />
+            </>
+          )}
+        </li>
+      ))}
+      {!all && entries.length > ITEMS_MAX && (
+        <li>
+          <button class="link" onClick={() => setAll(true)}>
+            Show all {formatInteger(entries.length)}
+          </button>
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function Leaf({ value }: { value: unknown }) {
+  const kind = value === null ? 'null' : typeof value;
+  const text = kind === 'object' ? JSON.stringify(value) : String(value);
+  return <span class={`tree-value ${kind}`}>{text}</span>;
+}
+
+function isBranch(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}

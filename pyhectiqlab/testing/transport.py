@@ -55,6 +55,9 @@ class FaultyTransport:
     def end(self, session: str, payload: dict[str, Any]) -> None:
         self._pass("end", lambda: self.inner.end(session, payload))
 
+    def close(self) -> None:
+        self.inner.close()
+
     def _pass(self, name: str, call: Callable[[], Any]) -> Any:
         with self._lock:
             self.calls.append(name)

@@ -27,3 +27,6 @@ class Transport(Protocol):
 
     def end(self, session: str, payload: dict[str, Any]) -> None:
         """Tell the lab how the owner of a session ended. Idempotent."""
+
+    def close(self) -> None:
+        """Release the connections. Safe twice."""

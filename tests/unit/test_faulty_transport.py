@@ -30,6 +30,9 @@ class Counting:
     def end(self, session: str, payload: dict[str, Any]) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 def test_failed_calls_do_not_reach_the_lab() -> None:
     inner = Counting()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from ..protocol.limits import STEP_MAX
+from ..protocol.limits import STEP_MAX, STEP_MIN
 from .points import Axis, Column, PointBatch, SeriesInfo
 
 TIME_MAX = 1 << 62  # µs, both ways: the year 148,000; keeps differences of times inside int64
@@ -53,10 +53,13 @@ def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> li
     return found
 
 
-def ends(series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis) -> tuple[int, int] | None:
-    """Lowest and highest place on the axis of (series, cut, origin) items; None where nothing is visible.
+def window_of(
+    series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis, lo: int | None, hi: int | None
+) -> tuple[int, int] | None:
+    """Lowest and highest place that a query looks at, of (series, cut, origin) items; None where nothing can be there.
 
-    Steps from a cut on do not count; times are those of all points of a series that shows at all.
+    Where `lo` or `hi` is None it is the end of what is visible. Steps from a cut on are not; of times, all those of a
+    series that is not hidden whole count.
     """
     low: list[int] = []
     high: list[int] = []
@@ -70,7 +73,20 @@ def ends(series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis) -> tu
             zero = origin if axis == "relative" else 0
             low.append(info.time_min - zero)
             high.append(info.time_max - zero)
-    return (min(low), max(high)) if low else None
+    if not low:
+        return None
+    window = (max(STEP_MIN, min(low) if lo is None else lo), min(STEP_MAX, max(high) if hi is None else hi))
+    return window if window[0] <= window[1] else None
+
+
+def parse_cursor(after: str) -> tuple[int, int]:
+    """(arrival, seq) of a cursor that `points` gave out; "" is the beginning. Raises ValueError for anything else."""
+    if not after:
+        return -1, -1
+    arrival, dot, seq = after.partition(".")
+    if not (dot and arrival.isdecimal() and seq.isdecimal() and len(after) < 42):
+        raise ValueError(f"cursor {after!r} is none that this store gave out")
+    return int(arrival), int(seq)
 
 
 def pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> SeriesInfo:

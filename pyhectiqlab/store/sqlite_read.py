@@ -13,7 +13,7 @@ import numpy as np
 from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
-from .grid import cuts, ends, pooled, shift_for
+from .grid import cuts, parse_cursor, pooled, shift_for, window_of
 from .points import Axis, Buckets, Int64s, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME
 
@@ -104,16 +104,6 @@ def points(
     )
 
 
-def parse_cursor(after: str) -> tuple[int, int]:
-    """(arrival, seq) of a cursor that `points` gave out; "" is the beginning. Raises ValueError for anything else."""
-    if not after:
-        return -1, -1
-    arrival, dot, seq = after.partition(".")
-    if not (dot and arrival.isdecimal() and seq.isdecimal() and len(after) < 42):
-        raise ValueError(f"cursor {after!r} is none that this store gave out")
-    return int(arrival), int(seq)
-
-
 def buckets(
     connection: sqlite3.Connection,
     selector: Selector,
@@ -125,19 +115,15 @@ def buckets(
 ) -> Buckets:
     series = series_of(connection, selector.run, selector.key, selector.rank)
     hidden_from = cuts([s.info for s in series], attempts)
-    natural = ends(((s.info, cut, s.origin) for s, cut in zip(series, hidden_from, strict=True)), axis)
-    if natural is None:
+    window = window_of(((s.info, cut, s.origin) for s, cut in zip(series, hidden_from, strict=True)), axis, lo, hi)
+    if window is None:
         return levels.to_buckets(selector, 0, levels.EMPTY)
-    low = natural[0] if lo is None else lo
-    high = natural[1] if hi is None else hi
-    if low > high:
-        return levels.to_buckets(selector, 0, levels.EMPTY)
+    low, high = window
     shift = shift_for(low, high, n)
     nodes: list[levels.Nodes] = []
     attempt: list[Int64s] = []
     for s, cut in zip(series, hidden_from, strict=True):
-        window = Window(axis, low, high, cut, shift)
-        for found in _nodes_in(connection, s, window):
+        for found in _nodes_in(connection, s, Window(axis, low, high, cut, shift)):
             nodes.append(found)
             attempt.append(np.full(len(found), s.info.attempt, np.int64))
     if not nodes:

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..errors import StoreError
-from ..store.grid import check_batch, check_times, cuts, ends, pooled, shift_for
+from ..store.grid import check_batch, check_times, cuts, parse_cursor, pooled, shift_for, window_of
 from ..store.points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo
 
 
@@ -84,8 +84,7 @@ class MemoryPointStore:
         after: str = "",
         limit: int = 100_000,
     ) -> Points:
-        arrival, _, seq = (after or "-1.-1").partition(".")
-        behind = (int(arrival), int(seq))
+        behind = parse_cursor(after)
         found = sorted(
             p
             for (_, _, r, a), points in self._of(run, key)
@@ -156,13 +155,10 @@ class MemoryPointStore:
         infos = [_info(*s) for s in same]
         hidden_from = cuts(infos, attempts)
         origins = [points[0].time for _, points in same]
-        natural = ends(zip(infos, hidden_from, origins, strict=True), axis)
-        if natural is None:
+        window = window_of(zip(infos, hidden_from, origins, strict=True), axis, lo, hi)
+        if window is None:
             return _as_buckets(selector, 0, {})
-        low = natural[0] if lo is None else lo
-        high = natural[1] if hi is None else hi
-        if low > high:
-            return _as_buckets(selector, 0, {})
+        low, high = window
         shift = shift_for(low, high, n)
         rows: dict[int, list[tuple[int, Point]]] = {}
         for (_, points), cut, origin in zip(same, hidden_from, origins, strict=True):

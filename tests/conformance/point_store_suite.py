@@ -1,0 +1,395 @@
+"""What every PointStore promises, as a class to subclass: override `store`. Interface: pyhectiqlab/store/points.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from pyhectiqlab.errors import StoreError
+from pyhectiqlab.store.points import AppendResult, Column, PointBatch, PointStore, Selector, SeriesInfo, iter_points
+from pyhectiqlab.testing.memory_points import MemoryPointStore
+
+INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
+NAN, INF = math.nan, math.inf
+T0 = 1_700_000_000_000_000
+
+
+class Writer:
+    """One process's stream: numbers its points as an uploader does."""
+
+    def __init__(self, name: str, run: str = "run", rank: int = 0, attempt: int = 1) -> None:
+        self.name, self.run, self.rank, self.attempt = name, run, rank, attempt
+        self.last = 0
+
+    def batch(self, **series: Sequence[tuple[int, float, int]]) -> PointBatch:
+        """A batch of (step, value, time) points by key; `_` in a key stands for "/"."""
+        first, columns = self.last + 1, []
+        for key, points in series.items():
+            seq = np.arange(self.last + 1, self.last + 1 + len(points))
+            step, value, time = zip(*points, strict=True)
+            columns.append(
+                Column(
+                    key.replace("_", "/"),
+                    seq.astype(np.int64),
+                    np.array(step, np.int64),
+                    np.array(value, np.float64),
+                    np.array(time, np.int64),
+                )
+            )
+            self.last += len(points)
+        return PointBatch(self.run, self.rank, self.attempt, self.name, first, self.last, columns)
+
+    def steps(self, steps: Sequence[int], key: str = "loss", value: float | None = None) -> PointBatch:
+        """Points of one key whose value is their step and whose time is their place in the stream, in milliseconds."""
+        start = self.last
+        return self.batch(
+            **{key: [(s, float(s) if value is None else value, T0 + 1000 * (start + i)) for i, s in enumerate(steps)]}
+        )
+
+
+def all_points(store: PointStore, run: str = "run", key: str = "loss", limit: int = 7) -> list[tuple[object, ...]]:
+    """(rank, attempt, seq, step, value, time) of every point, in order of arrival, paged; NaN as None."""
+    found: list[tuple[object, ...]] = []
+    for page in iter_points(store, run, key, limit=limit):
+        assert len(page.step) <= limit
+        columns = (page.rank, page.attempt, page.seq, page.step, page.value, page.time)
+        for *integers, value, time in zip(*(c.tolist() for c in columns), strict=True):
+            found.append((*integers, None if math.isnan(value) else value, time))
+    return found
+
+
+def assert_same_buckets(store: PointStore, model: PointStore, selector: Selector, **query: object) -> None:
+    (got,) = store.buckets([selector], **query)  # type: ignore[arg-type]
+    (want,) = model.buckets([selector], **query)  # type: ignore[arg-type]
+    assert (got.selector, got.width, got.total) == (selector, want.width, want.total)
+    for name in ("start", "count", "min", "max", "last", "last_x", "nan", "pinf", "ninf"):
+        found, wanted = getattr(got, name), getattr(want, name)
+        assert found.dtype == wanted.dtype, name
+        np.testing.assert_array_equal(found, wanted, err_msg=name)
+    # A sum of floats depends on its order: equal to a few roundings of the largest value.
+    scale = np.maximum(np.abs(want.min), np.abs(want.max))
+    off = np.abs(got.mean * 0.5 - want.mean * 0.5)  # halved: the difference of two huge means may not overflow
+    assert ((off <= 1e-14 * scale * np.maximum(1, want.count)) | np.isnan(want.mean)).all()
+    assert (np.isnan(got.mean) == np.isnan(want.mean)).all()
+
+
+def assert_same_infos(got: Sequence[SeriesInfo], want: Sequence[SeriesInfo]) -> None:
+    assert len(got) == len(want)
+    for g, w in zip(got, want, strict=True):
+        for name, found in vars(g).items():
+            wanted = getattr(w, name)
+            assert found == wanted or (math.isnan(found) and math.isnan(wanted)), (name, g, w)
+
+
+class PointStoreSuite:
+    """Subclass it, and give a fixture `store`."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[PointStore]:
+        raise NotImplementedError
+
+    def test_an_empty_store_answers_with_nothing(self, store: PointStore) -> None:
+        assert store.cursor("w") == 0
+        assert store.keys("run") == store.series("run", "loss") == []
+        assert store.last(["run"]) == {"run": []}
+        assert all_points(store) == []
+        (buckets,) = store.buckets([Selector("run", "loss")])
+        assert (len(buckets.start), buckets.total, buckets.selector) == (0, 0, Selector("run", "loss"))
+
+    def test_what_was_appended_is_answered_in_order_of_arrival(self, store: PointStore) -> None:
+        w = Writer("w")
+        assert store.append([w.steps([3, 1, 2]), w.steps([2, 2, -5])]) == [AppendResult("ok", 3), AppendResult("ok", 6)]
+        assert store.cursor("w") == 6
+        assert [p[2:4] for p in all_points(store)] == [(1, 3), (2, 1), (3, 2), (4, 2), (5, 2), (6, -5)]
+
+    def test_a_batch_sent_again_is_a_duplicate_and_changes_nothing(self, store: PointStore) -> None:
+        w = Writer("w")
+        first, second = w.steps([1, 2, 3]), w.steps([4])
+        store.append([first, second])
+        assert store.append([first]) == [AppendResult("duplicate", 4)]
+        assert store.append([second, first]) == [AppendResult("duplicate", 4)] * 2
+        assert len(all_points(store)) == 4
+
+    def test_the_same_batch_twice_in_one_append_is_applied_once(self, store: PointStore) -> None:
+        batch = Writer("w").steps([1, 2])
+        assert store.append([batch, batch]) == [AppendResult("ok", 2), AppendResult("duplicate", 2)]
+        assert len(all_points(store)) == 2
+
+    def test_a_gap_and_an_overlap_are_conflicts_and_change_nothing(self, store: PointStore) -> None:
+        w = Writer("w")
+        first, second, third = w.steps([1, 2]), w.steps([3, 4]), w.steps([5])
+        store.append([first])
+        overlap = PointBatch("run", 0, 1, "w", 2, 3, second.columns)
+        assert store.append([third, overlap, second, third]) == [
+            AppendResult("conflict", 2),
+            AppendResult("conflict", 2),
+            AppendResult("ok", 4),
+            AppendResult("ok", 5),
+        ]
+        assert [p[3] for p in all_points(store)] == [1, 2, 3, 4, 5]
+
+    def test_a_batch_without_points_moves_the_cursor(self, store: PointStore) -> None:
+        assert store.append([PointBatch("run", 0, 1, "w", 1, 9, [])]) == [AppendResult("ok", 9)]
+        assert store.cursor("w") == 9
+        assert store.keys("run") == []
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            PointBatch("run", 0, 1, "w", 0, 1, []),
+            PointBatch("run", 0, 1, "w", 5, 4, []),
+            PointBatch("run", 0, 1, "w", 2, 2, [Column("k", *[np.empty(0, np.int64)] * 4)]),  # type: ignore[arg-type]
+            PointBatch("run", 0, 1, "w", 2, 2, [Column("k", *[np.ones(2, np.int64)] * 3, np.ones(1, np.int64))]),  # type: ignore[arg-type]
+            Writer("v").batch(k=[(1, 1.0, INT64_MAX)]),
+        ],
+    )
+    def test_a_batch_that_cannot_be_held_raises_and_nothing_is_applied(
+        self, store: PointStore, bad: PointBatch
+    ) -> None:
+        good = Writer("w").steps([1])
+        with pytest.raises(ValueError):
+            store.append([good, bad])
+        assert store.cursor("w") == 0
+        assert store.keys("run") == []
+        assert store.append([good]) == [AppendResult("ok", 1)]
+
+    def test_nan_and_infinities_are_kept_and_counted_but_no_part_of_extremes(self, store: PointStore) -> None:
+        store.append([Writer("w").batch(loss=[(i, v, T0) for i, v in enumerate([NAN, 2.0, INF, -INF, -1.0, NAN])])])
+        assert [p[4] for p in all_points(store)] == [None, 2.0, INF, -INF, -1.0, None]
+        (info,) = store.keys("run")
+        assert (info.min, info.max, info.count) == (-1.0, 2.0, 6)
+        assert math.isnan(info.last_value)
+        (b,) = store.buckets([Selector("run", "loss")], n=2)
+        assert (b.width, b.count.tolist()) == (4, [4, 2])
+        assert (b.nan.tolist(), b.pinf.tolist(), b.ninf.tolist()) == ([1, 1], [1, 0], [1, 0])
+        assert (b.min.tolist(), b.max.tolist(), b.mean.tolist()) == ([2.0, -1.0], [2.0, -1.0], [2.0, -1.0])
+        assert b.last[0] == -INF and math.isnan(b.last[1])
+
+    def test_a_series_without_a_finite_value_has_no_extremes(self, store: PointStore) -> None:
+        store.append([Writer("w").batch(loss=[(0, NAN, T0), (1, INF, T0)])])
+        (info,) = store.keys("run")
+        assert math.isnan(info.min) and math.isnan(info.max)
+        (b,) = store.buckets([Selector("run", "loss")])
+        assert np.isnan([b.min, b.max, b.mean]).all()
+
+    def test_huge_values_have_an_exact_mean(self, store: PointStore) -> None:
+        huge, tiny = 1.7976931348623157e308, 5e-324
+        store.append(
+            [Writer("w").batch(a=[(0, huge, T0)] * 3, b=[(0, -huge, T0), (0, huge, T0)], c=[(0, tiny, T0)] * 3)]
+        )
+        means = [b.mean.tolist() for b in store.buckets([Selector("run", key) for key in "abc"])]
+        assert means == [[huge], [0.0], [tiny]]
+
+    def test_steps_reach_over_all_of_int64(self, store: PointStore) -> None:
+        steps = [INT64_MAX, 0, INT64_MIN, -1, INT64_MAX, INT64_MIN]
+        store.append([Writer("w").steps(steps)])
+        assert [p[3] for p in all_points(store)] == steps
+        (info,) = store.keys("run")
+        assert (info.step_min, info.step_max, info.last_step) == (INT64_MIN, INT64_MAX, INT64_MAX)
+        (b,) = store.buckets([Selector("run", "loss")], n=4)
+        assert b.width == 1 << 62
+        assert b.start.tolist() == [INT64_MIN, -(1 << 62), 0, 1 << 62]
+        assert b.count.tolist() == [2, 1, 1, 2]
+        (b,) = store.buckets([Selector("run", "loss")], n=1)
+        assert (b.width, b.start.tolist(), b.count.tolist()) == (1 << 63, [INT64_MIN, 0], [3, 3])
+
+    def test_buckets_lie_on_a_grid_of_powers_of_two_whatever_the_window(self, store: PointStore) -> None:
+        store.append([Writer("w").steps(range(1000))])
+        for lo, hi in ((None, None), (3, 700), (100, 101), (-5000, 5000), (999, 10**30), (-(10**30), 0)):
+            (b,) = store.buckets([Selector("run", "loss")], lo=lo, hi=hi, n=10)
+            assert b.width & (b.width - 1) == 0
+            assert not any(start % b.width for start in b.start.tolist())
+            assert 0 < len(b.start) <= 10
+
+    def test_the_window_is_inclusive_and_exact_at_its_edges(self, store: PointStore) -> None:
+        store.append([Writer("w").steps(range(1000))])
+        (b,) = store.buckets([Selector("run", "loss")], lo=101, hi=799, n=20)
+        assert b.total == b.count.sum() == 699
+        assert (b.min[0], b.max[-1], b.last[-1]) == (101.0, 799.0, 799.0)
+        (none,) = store.buckets([Selector("run", "loss")], lo=7, hi=6)
+        assert none.total == 0
+
+    def test_last_is_of_the_highest_step_then_sequence_number(self, store: PointStore) -> None:
+        w = Writer("w")
+        store.append([w.batch(loss=[(5, 1.0, T0), (9, 2.0, T0 + 9), (9, 3.0, T0 + 1)])])
+        store.append([w.batch(loss=[(7, 4.0, T0 + 20)])])
+        (info,) = store.keys("run")
+        assert (info.last_step, info.last_value, info.last_time) == (9, 3.0, T0 + 1)
+        (b,) = store.buckets([Selector("run", "loss")], n=1)
+        assert (b.last.tolist(), b.last_x.tolist()) == ([3.0], [9])
+        (b,) = store.buckets([Selector("run", "loss")], axis="relative", n=1)
+        assert (b.last.tolist(), b.last_x.tolist()) == ([3.0], [1])
+
+    def test_several_writers_feed_one_series(self, store: PointStore) -> None:
+        a, b = Writer("a"), Writer("b")
+        store.append([a.steps([1, 2]), b.steps([1, 2, 3])])
+        store.append([b.steps([4]), a.steps([3])])
+        assert [(p[2], p[3]) for p in all_points(store)] == [(1, 1), (2, 2), (1, 1), (2, 2), (3, 3), (4, 4), (3, 3)]
+        assert store.series("run", "loss")[0].count == 7
+
+    def test_ranks_are_apart_or_pooled(self, store: PointStore) -> None:
+        r0, r1 = Writer("a", rank=0), Writer("b", rank=1)
+        store.append([r0.steps([0, 1, 2], value=1.0), r1.steps([0, 1, 2], value=5.0)])
+        one, pooled = store.buckets([Selector("run", "loss", 1), Selector("run", "loss")], n=1)
+        assert (one.count.tolist(), one.min.tolist()) == ([3], [5.0])
+        assert (pooled.count.tolist(), pooled.mean.tolist()) == ([6], [3.0])
+        assert [(s.rank, s.attempt, s.count) for s in store.series("run", "loss")] == [(0, 1, 3), (1, 1, 3)]
+        (info,) = store.keys("run")
+        assert (info.rank, info.attempt, info.count, info.max) == (None, None, 6, 5.0)
+        assert set(store.points("run", "loss", rank=1).rank.tolist()) == {1}
+
+    def test_the_newest_attempt_hides_older_points_from_its_lowest_step_on(self, store: PointStore) -> None:
+        one, two = Writer("a", attempt=1), Writer("b", attempt=2)
+        other = Writer("c", attempt=1, rank=1)
+        store.append([one.steps(range(10), value=1.0), other.steps(range(10), value=9.0)])
+        store.append([two.steps([6, 5, 7], value=2.0)])
+        for axis in ("step", "time", "relative"):
+            (shown,) = store.buckets([Selector("run", "loss", 0)], axis=axis, n=1)  # type: ignore[arg-type]
+            assert (shown.total, shown.mean[0]) == (8, 11 / 8), axis
+            assert shown.last.tolist() == [2.0]
+        (shown,) = store.buckets([Selector("run", "loss", 0)])
+        assert shown.start.tolist() == list(range(8))
+        (everything,) = store.buckets([Selector("run", "loss", 0)], attempts="all")
+        assert everything.total == 13
+        (pooled,) = store.buckets([Selector("run", "loss")])
+        assert pooled.total == 18  # the other rank has no newer attempt
+        assert [p.total for p in store.buckets([Selector("run", "loss", 1)])] == [10]
+        assert store.keys("run")[0].last_step == 7  # the highest (attempt, step)
+        assert len(all_points(store)) == 23
+
+    def test_an_attempt_hidden_whole_leaves_no_trace_in_the_window(self, store: PointStore) -> None:
+        store.append([Writer("a", attempt=1).steps([500, 900]), Writer("b", attempt=2).steps([1, 2])])
+        (b,) = store.buckets([Selector("run", "loss")])
+        assert (b.start.tolist(), b.width) == ([1, 2], 1)
+
+    def test_relative_time_starts_at_each_attempts_first_point(self, store: PointStore) -> None:
+        one, two = Writer("a", attempt=1), Writer("b", attempt=2)
+        store.append([one.batch(loss=[(0, 1.0, T0 + 100), (1, 1.0, T0 + 103), (2, 1.0, T0 + 98)])])
+        store.append([two.batch(loss=[(3, 2.0, T0 + 5000), (4, 2.0, T0 + 5003)])])
+        (b,) = store.buckets([Selector("run", "loss")], axis="relative")
+        assert b.start.tolist() == [-2, 0, 3]
+        assert b.count.tolist() == [1, 2, 2]
+        (b,) = store.buckets([Selector("run", "loss")], axis="time", lo=T0 + 98, hi=T0 + 103)
+        assert b.start.tolist() == [T0 + 98, T0 + 100, T0 + 103]
+
+    def test_keys_are_sorted_filtered_and_paged(self, store: PointStore) -> None:
+        w = Writer("w")
+        names = ["b", "a_x", "a_y", "é", "B", "%", "a"]
+        store.append([w.batch(**{name: [(0, 0.0, T0)]}) for name in names])
+        store.append([Writer("other", run="other").batch(z=[(0, 0.0, T0)])])
+        want = sorted(name.replace("_", "/") for name in names)
+        assert [i.key for i in store.keys("run")] == want
+        assert [i.key for i in store.keys("run", query="a/")] == ["a/x", "a/y"]
+        assert [i.key for i in store.keys("run", query="%")] == ["%"]
+        assert [i.key for i in store.keys("run", limit=3)] == want[:3]
+        assert [i.key for i in store.keys("run", after=want[2], limit=2)] == want[3:5]
+
+    def test_last_gives_each_run_its_infos(self, store: PointStore) -> None:
+        for run in ("r1", "r2"):
+            w = Writer(run, run=run)
+            store.append([w.batch(**{k: [(1, 0.5, T0), (2, 0.25, T0)]}) for k in "dcba"])
+        first = store.last(["r1", "r2", "none"], limit_per_run=2)
+        assert {run: [i.key for i in infos] for run, infos in first.items()} == {
+            "r1": ["a", "b"],
+            "r2": ["a", "b"],
+            "none": [],
+        }
+        chosen = store.last(["r2"], ["c", "missing", "a"])
+        assert [(i.key, i.run, i.last_value) for i in chosen["r2"]] == [("c", "r2", 0.25), ("a", "r2", 0.25)]
+
+    def test_points_page_on_behind_the_cursor_also_while_more_arrive(self, store: PointStore) -> None:
+        w = Writer("w")
+        store.append([w.steps([5, 4, 3])])
+        page = store.points("run", "loss", limit=2)
+        store.append([w.steps([1])])
+        rest = store.points("run", "loss", after=page.cursor)
+        assert (page.step.tolist(), rest.step.tolist()) == ([5, 4], [3, 1])
+        end = store.points("run", "loss", after=rest.cursor)
+        assert (len(end.step), end.cursor) == (0, rest.cursor)
+        for bad in ("x", "1", "1.x", "-1.2", "9" * 60 + ".1"):
+            with pytest.raises(ValueError):
+                store.points("run", "loss", after=bad)
+
+    def test_points_of_one_attempt(self, store: PointStore) -> None:
+        store.append([Writer("a", attempt=1).steps([1]), Writer("b", attempt=2).steps([2])])
+        assert store.points("run", "loss", attempt=2).step.tolist() == [2]
+        assert store.points("run", "loss", rank=3).step.tolist() == []
+
+    def test_a_deleted_run_is_hidden_until_undeleted(self, store: PointStore) -> None:
+        store.append([Writer("w").steps([1, 2]), Writer("x", run="kept").steps([1])])
+        store.delete("run")
+        store.delete("run")
+        store.delete("unknown")
+        assert store.keys("run") == store.series("run", "loss") == all_points(store) == []
+        assert store.last(["run"], ["loss"]) == {"run": []}
+        assert store.buckets([Selector("run", "loss")])[0].total == 0
+        assert len(all_points(store, "kept")) == 1
+        store.undelete("run")
+        store.undelete("never heard of")
+        assert len(all_points(store)) == 2
+
+    def test_purge_removes_what_was_deleted_and_only_that(self, store: PointStore) -> None:
+        w, kept = Writer("w"), Writer("x", run="kept")
+        store.append([w.steps(range(100)), kept.steps(range(100)), w.steps(range(100), key="acc")])
+        store.delete("run")
+        while store.purge(0.0):
+            pass
+        assert not store.purge()
+        store.undelete("run")
+        assert store.keys("run") == []
+        assert len(all_points(store, "kept")) == 100
+        assert store.append([w.steps([7])]) == [AppendResult("ok", 201)]  # the writer's cursor outlives its points
+        assert [p[3] for p in all_points(store)] == [7]
+
+    def test_points_that_arrive_for_a_deleted_run_stay_hidden(self, store: PointStore) -> None:
+        w = Writer("w")
+        store.append([w.steps([1])])
+        store.delete("run")
+        while store.purge():
+            pass
+        assert store.append([w.steps([2])]) == [AppendResult("ok", 2)]
+        assert store.keys("run") == []
+
+    def test_a_closed_store_says_so(self, store: PointStore) -> None:
+        store.close()
+        store.close()
+        for call in (lambda: store.append([]), lambda: store.keys("run"), store.compact, store.purge):
+            with pytest.raises(StoreError):
+                call()
+
+    @pytest.mark.parametrize("order", ["growing", "shuffled", "repeated", "backward", "epochs", "late", "sparse"])
+    def test_every_order_of_steps_gives_the_models_answers(self, store: PointStore, order: str) -> None:
+        rng = np.random.default_rng(7)
+        n = 600
+        steps = {
+            "growing": np.arange(n),
+            "shuffled": rng.permutation(n),
+            "repeated": np.arange(n) // 50,
+            "backward": np.arange(n)[::-1],
+            "epochs": np.arange(n) % 100,
+            "late": np.where(np.arange(n) % 97 == 0, np.arange(n) // 2, np.arange(n)),
+            "sparse": np.cumsum(2 ** rng.integers(0, 45, n)),
+        }[order]
+        values = rng.normal(size=n)
+        values[rng.integers(0, n, 20)] = rng.choice([NAN, INF, -INF], 20)
+        model = MemoryPointStore()
+        writers = [Writer("a"), Writer("b")]
+        for at in range(0, n, 60):
+            w = writers[(at // 60) % 2]
+            part = slice(at, at + 60)
+            batch = w.batch(loss=list(zip(steps[part], values[part], T0 + 1000 * np.arange(at, at + 60), strict=True)))
+            store.append([batch])
+            model.append([batch])
+            store.compact(0.0)
+        assert all_points(store, limit=100) == all_points(model, limit=1000)
+        lo, hi = int(steps.min()), int(steps.max())
+        for axis, low, high in (("step", lo, hi), ("time", T0, T0 + 1000 * n), ("relative", 0, 1000 * n)):
+            third = (high - low) // 3
+            for window in ((None, None), (low + third, high - third), (low + third, low + third + 40)):
+                for width in (7, 100):
+                    assert_same_buckets(
+                        store, model, Selector("run", "loss"), axis=axis, lo=window[0], hi=window[1], n=width
+                    )

@@ -1,0 +1,62 @@
+"""Every PointStore keeps the interface's promises; the SQLite one also before, during and after compaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyhectiqlab.store.points import AppendResult, PointBatch, PointStore
+from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.trees import Sizes
+from pyhectiqlab.testing.memory_points import MemoryPointStore
+
+from .point_store_suite import PointStoreSuite
+
+# So small that a few dozen points make heads, chunks, nodes, runs, merges and a tree by time.
+TINY = Sizes(
+    chunk_points=16, chunk_nodes=4, head_points=8, head_rows=2, step_points=40, fan_in=2, scattered_chunks=3, cold_s=0.0
+)
+
+
+class CompactedPointStore(SqlitePointStore):
+    """Compacts after every append, as far as it goes."""
+
+    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        results = super().append(batches)
+        while self.compact():
+            pass
+        return results
+
+
+class TestMemoryPointStore(PointStoreSuite):
+    @pytest.fixture
+    def store(self) -> Iterator[PointStore]:
+        yield MemoryPointStore()
+
+
+class TestSqlitePointStore(PointStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[PointStore]:
+        store = SqlitePointStore.open(tmp_path / "points.db")
+        yield store
+        store.close()
+
+
+class TestSqlitePointStoreBetweenSteps(PointStoreSuite):
+    """With tiny chunks, and compaction in full swing."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[PointStore]:
+        store = SqlitePointStore(tmp_path / "points.db", TINY)
+        yield store
+        store.close()
+
+
+class TestSqlitePointStoreCompacted(PointStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[PointStore]:
+        store = CompactedPointStore(tmp_path / "points.db", TINY)
+        yield store
+        store.close()

@@ -1,0 +1,150 @@
+"""Whatever is done to the SQLite PointStore, and in whatever order, its answers are those of the plain model."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
+from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.testing.memory_points import MemoryPointStore
+
+from .point_store_suite import T0, all_points, assert_same_buckets, assert_same_infos
+from .test_point_store import TINY
+
+RUNS = st.sampled_from(["r", "s"])
+KEYS = st.sampled_from(["loss", "acc"])
+RANKS = st.sampled_from([None, 0, 1])
+INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
+STEPS = st.one_of(st.integers(0, 60), st.integers(0, 60), st.integers(-1000, 100_000), INT64)
+VALUES = st.one_of(st.floats(width=32), st.floats(), st.integers(-5, 5).map(float))
+TIMES = st.one_of(st.integers(T0, T0 + 10_000), st.integers(T0, T0 + 10_000), st.integers(-(1 << 62), 1 << 62))
+AXES: st.SearchStrategy[Axis] = st.sampled_from(["step", "time", "relative"])
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """(key, steps, values, times): a few drawn points, or many that follow one of the orders that trainings have."""
+    key = draw(KEYS)
+    if draw(st.booleans()):
+        points = draw(st.lists(st.tuples(STEPS, VALUES, TIMES), min_size=1, max_size=6))
+        step, value, time = zip(*points, strict=True)
+        return key, np.array(step, np.int64), np.array(value, np.float64), np.array(time, np.int64)
+    n = draw(st.integers(7, 90))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    start = draw(st.integers(0, 200))
+    step = start + draw(st.sampled_from([np.arange(n), rng.permutation(n), np.arange(n)[::-1], np.arange(n) // 20]))
+    return key, step, rng.normal(size=n), T0 + 10 * start + np.sort(rng.integers(0, 1000, n))
+
+
+class Stores(RuleBasedStateMachine):
+    @initialize()
+    def open_both(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.path = self.folder / "points.db"
+        self.store = SqlitePointStore(self.path, TINY)
+        self.model = MemoryPointStore()
+        self.last: dict[str, int] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            shutil.rmtree(self.folder)
+
+    @rule(
+        stream=st.tuples(RUNS, st.integers(0, 1), st.integers(1, 2), st.integers(0, 1)),
+        batches=st.lists(st.lists(columns(), max_size=3), min_size=1, max_size=3),
+        shift=st.sampled_from([0, 0, 0, 0, -1, 1]),
+    )
+    def append(self, stream: tuple[str, int, int, int], batches: list[list[tuple]], shift: int) -> None:
+        """Consecutive batches of one writer; some begin too early or too late."""
+        run, rank, attempt, _ = stream
+        writer = str(stream)
+        first = self.last.get(writer, 0) + 1 + shift
+        made = []
+        for parts in batches:
+            at, found = first, []
+            for key, step, value, time in parts:
+                found.append(Column(key, np.arange(at, at + len(step)), step, value, time))
+                at += len(step)
+            last = max(at - 1, first)
+            if first > 0:
+                made.append(PointBatch(run, rank, attempt, writer, first, last, found))
+            first = last + 1
+        results = self.store.append(made)
+        assert results == self.model.append(made)
+        self.last[writer] = self.store.cursor(writer)
+        assert self.last[writer] == self.model.cursor(writer)
+
+    @rule(steps=st.integers(1, 6))
+    def compact(self, steps: int) -> None:
+        for _ in range(steps):
+            self.store.compact(0.0)
+
+    @rule()
+    def compact_whole(self) -> None:
+        while self.store.compact():
+            pass
+
+    @rule()
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = SqlitePointStore(self.path, TINY)
+
+    @rule(run=RUNS)
+    def delete_and_undelete(self, run: str) -> None:
+        self.store.delete(run)
+        assert self.store.keys(run) == []
+        self.store.undelete(run)
+
+    @rule(run=RUNS)
+    def delete_and_purge(self, run: str) -> None:
+        self.store.delete(run)
+        self.model.delete(run)
+        while self.store.purge(0.0):
+            pass
+        self.model.purge()
+        self.store.undelete(run)
+        self.model.undelete(run)
+
+    @rule(run=RUNS, key=KEYS, limit=st.integers(1, 50))
+    def compare_points(self, run: str, key: str, limit: int) -> None:
+        assert all_points(self.store, run, key, limit) == all_points(self.model, run, key, 10_000)
+
+    @rule(run=RUNS)
+    def compare_keys(self, run: str) -> None:
+        assert_same_infos(self.store.keys(run), self.model.keys(run))
+        assert_same_infos(self.store.series(run, "loss"), self.model.series(run, "loss"))
+
+    @rule(
+        run=RUNS,
+        key=KEYS,
+        rank=RANKS,
+        axis=AXES,
+        ends=st.one_of(
+            st.just((None, None)),
+            st.tuples(st.integers(-10, 300), st.integers(-10, 300)),
+            st.tuples(INT64, INT64),
+            st.tuples(st.just(T0 + 100), st.integers(T0, T0 + 5000)),
+        ),
+        n=st.integers(1, 60),
+        attempts=st.sampled_from(["newest", "all"]),
+    )
+    def compare_buckets(
+        self, run: str, key: str, rank: int | None, axis: Axis, ends: tuple, n: int, attempts: str
+    ) -> None:
+        lo, hi = ends if None in ends else sorted(ends)
+        query = {"axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
+        assert_same_buckets(self.store, self.model, Selector(run, key, rank), **query)
+
+
+Stores.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestStores = Stores.TestCase

@@ -48,7 +48,8 @@ export function formatDuration(seconds: number): string {
  */
 export function formatTicks(values: readonly (number | null)[], increment: number): string[] {
   const most = Math.max(...values.map((v) => Math.abs(v ?? 0)));
-  const place = Math.floor(Math.log10(increment) + 1e-9);
+  let place = Math.floor(Math.log10(increment) + 1e-9);
+  if (Math.abs(increment / 10 ** place - Math.round(increment / 10 ** place)) > 1e-6) place--; // 0.25 needs two digits
   const tiny = most < 1e-3;
   const huge = most >= 1e15;
   const [factor, suffix] = most >= 1e9 ? [1e9, 'G'] : most >= 1e6 ? [1e6, 'M'] : most >= 1e4 ? [1e3, 'k'] : [1, ''];

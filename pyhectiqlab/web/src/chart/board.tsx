@@ -27,7 +27,7 @@ interface Props {
 }
 
 const PANEL_WIDTH_MIN = 380;
-const PANEL_HEIGHT = 200;
+const PANEL_HEIGHT = 196;
 const GAP = 12;
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
@@ -230,12 +230,14 @@ function Large({ title, onClose, children }: { title: string; onClose: () => voi
   useEffect(() => {
     const d = dialog.current!;
     d.showModal();
+    d.focus(); // not its first button: Escape closes, Tab goes on
     return () => d.close();
   }, []);
   return (
     <dialog
       class="large"
       ref={dialog}
+      tabIndex={-1}
       aria-label={title}
       onCancel={(e) => (e.preventDefault(), onClose())}
       onClick={(e) => e.target === dialog.current && onClose()}

@@ -1,7 +1,7 @@
 // Run colours, told apart in light and dark and by most colour-blind readers; given by position, so that a link keeps them.
 
 const PALETTE = [
-  '#4c6ef5', // indigo
+  '#5476f7', // indigo
   '#f08c00', // orange
   '#12a37f', // teal
   '#e64980', // pink

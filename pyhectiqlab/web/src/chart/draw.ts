@@ -29,12 +29,15 @@ export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   for (const curve of curves) {
     const px = pixelsX(f, curve);
     drawBand(f, curve, px);
-    if (curve.raw) drawLine(f, curve, px, curve.raw, 1, 0.35);
+    if (curve.raw) drawLine(f, curve, px, curve.raw, 1, 0.45);
     drawLine(f, curve, px, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1);
   }
   ctx.restore();
-  // The marks lie on the frame's edge: half of each is outside the plotting area.
+  // The marks lie on the frame's edge: half of each is outside the plotting area. uPlot remembers what style it set last
+  // and does not set it again, so the context must be given back as it was: else the grid takes a curve's colour.
+  ctx.save();
   for (const curve of curves) drawMarks(f, curve, pixelsX(f, curve));
+  ctx.restore();
 }
 
 function pixelsX(f: Frame, { x }: Curve): Float64Array {

@@ -83,7 +83,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
     () => (view.lo === null || view.hi === null ? null : [view.lo * scale, view.hi * scale]),
     [view.lo, view.hi, scale],
   );
-  const seen = (curves && (zoom ?? rangeX(curves))) ?? [0, 0];
+  const seen = (curves && (zoom ?? rangeX(curves, answer!.axis))) ?? [0, 0];
   const empty = curves !== null && !curves.some((c) => c.x.some((x) => x >= seen[0] && x <= seen[1]));
   const shown = visible && curves !== null && !empty;
 
@@ -171,10 +171,10 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
           </button>
         )}
       </header>
+      <div class="panel-body" style={{ height: `${height}px` }}>
       <div
         class="panel-plot"
         ref={box}
-        style={{ height: `${height}px` }}
         tabIndex={0}
         role="group"
         aria-label={`Chart of ${metric}. ${latest ? `${latest.where}: ${latest.value}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
@@ -185,7 +185,8 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points yet.'}</p>}
         {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} width={box.current?.clientWidth ?? 0} />}
       </div>
-      {odd && <p class="panel-note">{odd}</p>}
+      {odd && <p class="panel-note" title={odd}>{odd}</p>}
+      </div>
     </section>
   );
 }
@@ -194,17 +195,19 @@ function Readout({ readings, hover, width }: { readings: Reading[]; hover: Hover
   const onRight = hover.left < width / 2;
   const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${width - hover.left + 14}px` };
   const wheres = new Set(readings.map((r) => r.where));
+  const oneWhere = wheres.size === 1;
   const several = readings.length > 1;
   return (
     <div class="readout" style={style} role="status">
-      {wheres.size === 1 && <div class="readout-where">{readings[0]!.where}</div>}
+      {oneWhere && <div class="readout-where">{readings[0]!.where}</div>}
       {readings.slice(0, READINGS_MAX).map((r) => (
         <div class="readout-row" key={r.run}>
           <i style={{ background: r.color }} />
           {several && <span class="readout-name">{r.name}</span>}
           <b>{r.value}</b>
+          {/* One run has room for everything, several are told apart by what they differ in. */}
           <span class="readout-detail">
-            {[r.detail, r.odd, wheres.size > 1 ? r.where : ''].filter(Boolean).join(' · ')}
+            {[several ? '' : r.raw, r.range, several ? '' : r.count, r.odd, oneWhere ? '' : r.where].filter(Boolean).join(' · ')}
           </span>
         </div>
       ))}
@@ -212,4 +215,3 @@ function Readout({ readings, hover, width }: { readings: Reading[]; hover: Hover
     </div>
   );
 }
-

@@ -125,7 +125,7 @@ export class Plot {
 
   private ranges(): Drawn {
     const { curves, log, zoom } = this.data;
-    let x = zoom ?? rangeX(curves) ?? [0, 1];
+    let x = zoom ?? rangeX(curves, this.data.axis) ?? [0, 1];
     const around = this.data.axis === 'step' ? 1 : 0.5;
     if (x[0] === x[1]) x = [x[0] - around, x[1] + around]; // one point: in the middle
     const y = rangeY(curves, x[0], x[1], log);
@@ -182,7 +182,7 @@ export class Plot {
 
   private xAxis(): uPlot.Axis {
     const { axis } = this.data;
-    const base = this.axis({ size: axis === 'time' ? 40 : 28, space: axis === 'time' ? 64 : 72 });
+    const base = this.axis({ size: axis === 'time' ? 36 : 22, space: axis === 'time' ? 64 : 72 });
     if (axis === 'time') return { ...base, values: TIME_LABELS };
     if (axis === 'relative') return { ...base, incrs: SECOND_INCREMENTS, values: (_, splits) => splits.map(formatDurationTick) };
     return { ...base, incrs: STEP_INCREMENTS, values: (_, splits, _axis, _space, increment) => formatTicks(splits, increment) };

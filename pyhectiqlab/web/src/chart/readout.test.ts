@@ -21,8 +21,8 @@ test('the highest curve is read first, those out of reach are not', () => {
 
 test('a bucket of many tells its extremes, its count and its steps', () => {
   const c = makeCurve(buckets('r', [2, 4], [1, 5]), 'step', 0, 'r', '#000');
-  expect(readAt([c], 11, 'step', 99)[0]).toMatchObject({ value: '4', detail: '3 … 5 · 5 points', where: 'steps 8 – 15' });
-  expect(readAt([c], 0, 'step', 99)[0]).toMatchObject({ value: '2', detail: '', where: 'step 0' });
+  expect(readAt([c], 11, 'step', 99)[0]).toMatchObject({ value: '4', range: '3 … 5', count: '5 points', where: 'steps 8 – 15' });
+  expect(readAt([c], 0, 'step', 99)[0]).toMatchObject({ value: '2', range: '', count: '', raw: '', where: 'step 0' });
 });
 
 test('NaN is read as NaN', () => {

@@ -11,7 +11,9 @@ export interface Reading {
   x: number; // where the dot goes, drawing units
   y: number; // on the line; NaN: no dot
   value: string; // of the line
-  detail: string; // what the value stands for: smoothed from what, how many points, their extremes
+  raw: string; // "mean 0.52": what the line was smoothed from; "" when it was not
+  range: string; // "0.31 … 0.47": the extremes of several points
+  count: string; // "16 points"
   where: string; // step or time, exactly
   odd: string; // "2 NaN"
 }
@@ -32,12 +34,6 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
   const count = b.count[i]!;
   const finite = count - b.nan[i]! - b.pinf[i]! - b.ninf[i]!;
   const y = c.line[i]!;
-  const parts: string[] = [];
-  if (c.raw && finite > 0) parts.push(`${count > 1 ? 'mean' : 'value'} ${formatValue(c.raw[i]!)}`);
-  if (count > 1) {
-    if (finite > 0 && b.min[i]! < b.max[i]!) parts.push(`${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}`);
-    parts.push(`${formatInteger(count)} points`);
-  }
   const odd = [
     [b.nan[i]!, 'NaN'],
     [b.pinf[i]!, '+Inf'],
@@ -50,7 +46,9 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     x: c.x[i]!,
     y,
     value: finite > 0 ? formatValue(y) : formatValue(b.last[i]!),
-    detail: parts.join(' · '),
+    raw: c.raw && finite > 0 ? `${count > 1 ? 'mean' : 'value'} ${formatValue(c.raw[i]!)}` : '',
+    range: count > 1 && b.min[i]! < b.max[i]! ? `${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}` : '',
+    count: count > 1 ? `${formatInteger(count)} points` : '',
     where: describeX(b.start[i]!, b.width, count === 1 ? b.lastX[i]! : null, axis),
     odd: count > 1 ? odd.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`).join(' · ') : '',
   };

@@ -40,7 +40,7 @@ test('NaN breaks the line and is counted', () => {
 
 test('only NaN: a range of x, none of y', () => {
   const c = curve(single([NaN, NaN]));
-  expect(rangeX([c])).toEqual([0, 1]);
+  expect(rangeX([c], 'step')).toEqual([0, 1]);
   expect(rangeY([c], 0, 1, false)).toBeNull();
 });
 
@@ -75,9 +75,18 @@ test('a lone point is drawn where it is, several in the middle of their bucket',
   expect([...drawnX(b, 1)]).toEqual([3, 11.5]);
 });
 
+test('the range reaches from the edge of the first bucket to the last point', () => {
+  const b = single([1, 2]);
+  b.width = 8;
+  b.start = Float64Array.of(16, 24);
+  b.count = Float64Array.of(3, 6);
+  b.lastX = Float64Array.of(20, 31);
+  expect(rangeX([curve(b)], 'step')).toEqual([16, 31]);
+});
+
 test('time is drawn in seconds', () => {
   const c = makeCurve(single([1, 2], [0, 2_000_000]), 'relative', 0, 'run', '#000');
-  expect(rangeX([c])).toEqual([0, 2]);
+  expect(rangeX([c], 'relative')).toEqual([0, 2]);
 });
 
 test('constants and giants get a range too', () => {

@@ -3,6 +3,7 @@
 // Nothing may be hidden: a bucket keeps its extremes (the band), NaN and ±Inf are counted apart (the marks), a line is
 // broken where all of a bucket is not finite, and where nothing was reported for much longer than usual (the gap).
 
+import { formatInteger, plural } from '../base/format';
 import type { Axis } from '../base/route';
 import { smooth, typicalSpacing } from '../base/smooth';
 
@@ -44,6 +45,7 @@ export interface Oddities {
 }
 
 const GAP_FACTOR = 8; // times the usual distance
+const LOG_DECADES_MIN = 0.45; // so that one of 1, 2, 5 · 10^k is in sight and can be labelled
 const GAP_POINTS_MIN = 8; // with fewer points there is no usual distance
 
 /** Drawing units per unit of the axis: the chart draws time in seconds. */
@@ -82,14 +84,16 @@ export function findGaps(x: Float64Array, spacing: number): Uint8Array {
   return gap;
 }
 
-/** First and last place of any curve, in drawing units; null when there is no point. */
-export function rangeX(curves: readonly Curve[]): [number, number] | null {
+/** From the first bucket's edge to the last point of any curve, in drawing units; null when there is no point. */
+export function rangeX(curves: readonly Curve[], axis: Axis): [number, number] | null {
+  const scale = axisScale(axis);
   let lo = Infinity;
   let hi = -Infinity;
-  for (const { x } of curves) {
-    if (!x.length) continue;
-    lo = Math.min(lo, x[0]!);
-    hi = Math.max(hi, x[x.length - 1]!);
+  for (const { x, buckets: b } of curves) {
+    const end = x.length - 1;
+    if (end < 0) continue;
+    lo = Math.min(lo, b.count[0] === 1 ? x[0]! : b.start[0]! * scale);
+    hi = Math.max(hi, x[end]!, b.lastX[end]! * scale);
   }
   return lo <= hi ? [lo, hi] : null;
 }
@@ -119,7 +123,8 @@ export function rangeY(curves: readonly Curve[], lo: number, hi: number, log: bo
 /** Some air around the extremes, and a range even for a constant. */
 export function padY([lo, hi]: [number, number], log: boolean): [number, number] {
   if (log) {
-    const air = Math.max((Math.log10(hi) - Math.log10(lo)) * 0.05, 0.02);
+    const size = Math.log10(hi) - Math.log10(lo);
+    const air = Math.max(size * 0.05, (LOG_DECADES_MIN - size) / 2);
     return [10 ** (Math.log10(lo) - air), 10 ** (Math.log10(hi) + air)];
   }
   const size = hi - lo;
@@ -150,11 +155,11 @@ export function countOddities(curves: readonly Curve[], lo: number, hi: number):
 /** "3 NaN · 1 +Inf · 12 points ≤ 0 not drawable on a log scale"; "" when there is nothing odd. */
 export function describeOddities(o: Oddities, log: boolean): string {
   const parts: string[] = [];
-  if (o.nan) parts.push(`${o.nan} NaN`);
-  if (o.pinf) parts.push(`${o.pinf} +Inf`);
-  if (o.ninf) parts.push(`${o.ninf} −Inf`);
+  if (o.nan) parts.push(`${formatInteger(o.nan)} NaN`);
+  if (o.pinf) parts.push(`${formatInteger(o.pinf)} +Inf`);
+  if (o.ninf) parts.push(`${formatInteger(o.ninf)} −Inf`);
   if (log && o.notPositive) {
-    parts.push(`${o.notPositiveAtLeast ? 'at least ' : ''}${o.notPositive} ${o.notPositive === 1 ? 'point' : 'points'} ≤ 0 not drawable on a log scale`);
+    parts.push(`${o.notPositiveAtLeast ? 'at least ' : ''}${plural(o.notPositive, 'point')} ≤ 0 not drawable on a log scale`);
   }
   return parts.join(' · ');
 }

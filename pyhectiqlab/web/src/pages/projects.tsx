@@ -74,7 +74,7 @@ with Run("first-run"${argument}) as run:
 `}
       />
       <p>A script on another machine first needs to know this lab and a key to it:</p>
-      <Snippet label="Shell, on the other machine" text={`export HECTIQLAB_URL=${location.origin}\nhectiqlab add-profile`} />
+      <Snippet label="Shell, on the other machine" text={`hectiqlab add-profile --url ${location.origin}`} />
     </Empty>
   );
 }

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { formatInteger, plural } from '../base/format';
 
 const OPEN_DEPTH = 2;
+const INLINE_MAX = 12;
 const ITEMS_MAX = 200;
 
 export function Tree({ value, empty }: { value: unknown; empty: string }) {
@@ -52,10 +53,12 @@ function Branch({ value, depth }: { value: object; depth: number }) {
 
 function Leaf({ value }: { value: unknown }) {
   const kind = value === null ? 'null' : typeof value;
-  const text = kind === 'object' ? JSON.stringify(value) : String(value);
+  const text = Array.isArray(value) ? `[${value.map((v) => JSON.stringify(v)).join(', ')}]` : kind === 'object' ? JSON.stringify(value) : String(value);
   return <span class={`tree-value ${kind}`}>{text}</span>;
 }
 
+/** Short lists of plain values stay on one line. */
 function isBranch(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
+  if (typeof value !== 'object' || value === null) return false;
+  return !(Array.isArray(value) && value.length <= INLINE_MAX && value.every((v) => typeof v !== 'object' || v === null));
 }

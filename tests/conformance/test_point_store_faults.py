@@ -1,0 +1,237 @@
+"""The SQLite PointStore under kills, full disks, strangers' files and busy writers: real ones, not mocked."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from pyhectiqlab.errors import NewerSchemaError, StoreError
+from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
+from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.trees import Sizes
+
+from .point_store_suite import T0, Writer, all_points
+from .test_point_store import TINY
+
+KILLS = 20
+BATCH = 37
+
+
+def flat_out(path: str) -> None:
+    """The child that is killed: goes on where the store says, appends, compacts, purges; prints what was acked."""
+    store = SqlitePointStore(path, TINY)
+    at = store.cursor("w")
+    print(at, flush=True)
+    for i in range(1, 10_000):
+        seq = np.arange(at + 1, at + 1 + BATCH)
+        batch = Column("loss", seq, shuffled_step(seq), seq * 0.5, T0 + seq)
+        doomed = Writer(f"doomed {at}", run="doomed").steps(range(BATCH))
+        assert [
+            r.status for r in store.append([PointBatch("run", 0, 1, "w", at + 1, at + BATCH, [batch]), doomed])
+        ] == [
+            "ok",
+            "ok",
+        ]
+        at += BATCH
+        print(at, flush=True)
+        store.compact(0.0)
+        if i % 5 == 0:
+            store.delete("doomed")
+        store.purge(0.0)
+
+
+def shuffled_step(seq: np.ndarray) -> np.ndarray:
+    return seq * 7919 % 5003
+
+
+def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) -> None:
+    path, random = tmp_path / "points.db", Random(3)
+    acked = 0
+    for _ in range(KILLS):
+        child = subprocess.Popen(
+            [sys.executable, "-c", f"from {__name__} import flat_out; flat_out({str(path)!r})"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert child.stdout is not None
+        for _ in range(random.randint(2, 25)):
+            acked = int(child.stdout.readline())
+        child.kill()
+        rest = child.stdout.read().splitlines(keepends=True)
+        child.stdout.close()
+        child.wait()
+        acked = max([acked, *(int(line) for line in rest if line.endswith("\n"))])
+        store = SqlitePointStore(path, TINY)
+        cursor = store.cursor("w")
+        assert acked <= cursor <= acked + BATCH
+        pages = list(iter_points(store, "run", "loss", limit=500))
+        seq = np.arange(1, cursor + 1)
+        for name, wanted in (("seq", seq), ("step", shuffled_step(seq)), ("value", seq * 0.5)):
+            np.testing.assert_array_equal(np.concatenate([getattr(page, name) for page in pages]), wanted)
+        (buckets,) = store.buckets([Selector("run", "loss")])
+        assert (buckets.total, buckets.max.max()) == (cursor, cursor * 0.5)
+        store.close()
+    assert acked > KILLS * BATCH
+
+
+def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
+    path, w = tmp_path / "points.db", Writer("w")
+    batches = [w.steps(range(i, i + 50)) for i in range(0, 1000, 50)]
+    store = SqlitePointStore(path, TINY)
+    for batch in batches[:10]:
+        store.append([batch])
+        store.compact(0.0)
+    store.close()
+    store = SqlitePointStore(path, TINY)
+    assert store.append([batches[9]]) == [AppendResult("duplicate", 500)]
+    store.append(batches[10:])
+    assert [p[3] for p in all_points(store, limit=300)] == list(range(1000))
+    while store.compact():
+        pass
+    assert [p[3] for p in all_points(store, limit=300)] == list(range(1000))
+    store.close()
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "points.db"
+    SqlitePointStore.open(path).close()
+    with sqlite_connection(path) as other:
+        other.execute("PRAGMA user_version = 99")
+    with pytest.raises(NewerSchemaError, match=r"schema 99.*upgrade"):
+        SqlitePointStore.open(path)
+
+
+def test_a_file_that_is_no_database_and_a_missing_folder_are_store_errors(tmp_path: Path) -> None:
+    (tmp_path / "points.db").write_bytes(b"something else entirely" * 1000)
+    with pytest.raises(StoreError, match="not a database"):
+        SqlitePointStore.open(tmp_path / "points.db")
+    with pytest.raises(StoreError):
+        SqlitePointStore.open(tmp_path / "missing" / "points.db")
+
+
+def test_a_full_disk_raises_and_nothing_is_half_applied(tmp_path: Path) -> None:
+    store, w = SqlitePointStore.open(tmp_path / "points.db"), Writer("w")
+    store.append([w.steps(range(100))])
+    small, large = Writer("v").steps(range(10), key="other"), noise("big", 200_000)
+    with files_limited_to(1 << 20), pytest.raises(StoreError):
+        store.append([small, large])
+    assert store.cursor("v") == store.cursor("big") == 0
+    assert [i.key for i in store.keys("run")] == ["loss"]
+    assert [r.status for r in store.append([small, large])] == ["ok", "ok"]  # once there is room again
+    while store.compact():
+        pass
+    assert {i.key: i.count for i in store.keys("run")} == {"loss": 100, "noise": 200_000, "other": 10}
+    store.close()
+
+
+def test_a_full_disk_during_compaction_loses_nothing(tmp_path: Path) -> None:
+    store = SqlitePointStore(tmp_path / "points.db", Sizes(head_rows=1))
+    store.append([noise("big", 200_000)])
+    size = sum(f.stat().st_size for f in tmp_path.iterdir())
+    with files_limited_to(size // 2), pytest.raises(StoreError):
+        while store.compact():
+            pass
+    before = store.buckets([Selector("run", "noise")])[0]
+    while store.compact():
+        pass
+    after = store.buckets([Selector("run", "noise")])[0]
+    assert before.total == after.total == 200_000
+    np.testing.assert_array_equal(before.min, after.min)
+    store.close()
+
+
+def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    path = tmp_path / "points.db"
+    store = SqlitePointStore.open(path)
+    store.append([Writer("w").steps(range(10))])
+    with sqlite_connection(path) as other:
+        other.execute("BEGIN IMMEDIATE")  # holds the one right to write, as a long transaction would
+        other.execute("DELETE FROM head")
+        found: list[int] = []
+        reader = threading.Thread(target=lambda: found.append(store.buckets([Selector("run", "loss")])[0].total))
+        reader.start()
+        reader.join(2.0)
+        assert found == [10]
+        other.execute("ROLLBACK")
+    store.close()
+
+
+def test_readers_in_many_threads_see_whole_appends_while_the_store_compacts(tmp_path: Path) -> None:
+    store, w = SqlitePointStore(tmp_path / "points.db", TINY), Writer("w")
+    done = threading.Event()
+    torn: list[object] = []
+
+    def read() -> None:
+        while not done.is_set():
+            total = store.buckets([Selector("run", "loss")], n=50)[0].total
+            pages = [p.seq for p in iter_points(store, "run", "loss", limit=1000)]
+            seq = np.concatenate(pages) if pages else np.empty(0)
+            if total % 20 or not np.array_equal(seq, np.arange(1, len(seq) + 1)):
+                torn.append((total, seq))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    order = np.random.default_rng(1).permutation(2000)
+    for at in range(0, 2000, 20):
+        store.append([w.steps(order[at : at + 20].tolist())])
+        store.compact(0.0)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert torn == []
+    store.close()
+
+
+def test_no_file_descriptor_outlives_a_closed_store(tmp_path: Path) -> None:
+    def opened() -> list[str]:
+        fds = Path("/dev/fd")
+        return [str(p.resolve()) for p in fds.iterdir() if str(tmp_path) in str(p.resolve())]
+
+    for _ in range(10):
+        store = SqlitePointStore.open(tmp_path / "points.db")
+        threads = [threading.Thread(target=store.keys, args=("run",)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        store.close()
+    assert opened() == []
+
+
+def noise(writer: str, n: int) -> PointBatch:
+    """Values that do not compress: about 13 bytes a point."""
+    seq = np.arange(1, n + 1)
+    rng = np.random.default_rng(0)
+    return PointBatch("run", 0, 1, writer, 1, n, [Column("noise", seq, seq, rng.normal(size=n), T0 + seq)])
+
+
+@contextmanager
+def sqlite_connection(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Writes beyond `size` bytes of any file fail (EFBIG), as those on a full disk do (ENOSPC)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

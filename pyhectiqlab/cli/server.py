@@ -1,0 +1,140 @@
+"""hectiqlab server: start a lab, or set the password of its users."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import settings
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..server.serve import Ready
+
+_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy")
+
+
+@click.command(name="server")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free port.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Tell the address and the login link as one JSON line.")
+@click.option(
+    "--ready-file", type=click.Path(path_type=Path), help="Write that JSON line to this file once the lab answers."
+)
+@click.option(
+    "--lost-after",
+    default=settings.LOST_AFTER_S,
+    show_default=True,
+    type=click.FloatRange(1, 86_400),
+    help="Seconds without a sign of life until a run is shown as lost.",
+)
+@click.option("--set-password", is_flag=True, help="Ask for a password of --user, keep it, and exit.")
+@click.option("--user", metavar="NAME", help="Whose password to set; made if unknown.  [default: the owner]")
+@click.option(
+    "--password-file", type=click.Path(path_type=Path), help="Read the password from this file instead of asking."
+)
+def command(
+    host: str,
+    port: int,
+    data: Path | None,
+    as_json: bool,
+    ready_file: Path | None,
+    lost_after: float,
+    set_password: bool,
+    user: str | None,
+    password_file: Path | None,
+) -> None:
+    """Run a lab in the foreground, until Ctrl-C.
+
+    On this machine alone (the default host) it needs no password: it prints a link that logs your browser in, once, and writes
+    a profile `local` so that scripts find it.
+    """
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise ConfigurationError(
+            f"The lab needs packages that are not installed ({', '.join(missing)}): pip install 'pyhectiqlab[server]'"
+        )
+    data = data.absolute() if data is not None else settings.home() / "lab"
+    if set_password or password_file is not None or user is not None:
+        _set_password(data, user, password_file)
+        return
+    from ..server.serve import serve
+
+    def ready(lab: Ready) -> None:
+        told = {"url": lab.url, "login_link": lab.login_link, "data": str(lab.data), "profile": lab.profile}
+        if ready_file is not None:
+            _write_whole(ready_file, json.dumps(told) + "\n")
+        if as_json:
+            click.echo(json.dumps(told))
+        else:
+            _tell(lab)
+
+    serve(host, port, data, ready, lost_after)
+
+
+def _tell(lab: Ready) -> None:
+    click.echo(f"Lab: {lab.url}")
+    if lab.login_link is not None:
+        click.echo(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
+    else:
+        click.echo("It can be reached from other machines; log in with your password.")
+        click.echo("The connection is not encrypted: put a proxy with TLS before it.")
+    for note in lab.notes:
+        click.echo(f"No profile was written: {note}")
+    if lab.profile is not None:
+        click.echo(f"Scripts on this machine find it by the profile {lab.profile!r} in {settings.credentials_path()}")
+    click.echo(f"Data: {lab.data}")
+    click.echo("Set a password with: hectiqlab server --set-password    Stop with Ctrl-C.")
+
+
+def _set_password(data: Path, username: str | None, password_file: Path | None) -> None:
+    from ..server import first_start
+    from ..server.lab import Lab
+
+    lab = Lab(data)
+    try:
+        lab.start()
+        with lab.meta.reading() as view:
+            account = view.owner() if username is None else view.user_named(username)
+        if account is None and username is None:
+            account = first_start.make_owner(lab)
+        if password_file is not None:
+            password = first_start.read_password_file(password_file)
+        else:
+            password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        try:
+            hashed = lab.accounts.hash_password(password)
+        except ValueError as e:
+            raise ConfigurationError(str(e)) from None
+        if account is None:
+            assert username is not None
+            role = "member" if first_start.owner_of(lab) is not None else "owner"
+            account = lab.write(lambda tx: tx.add_user(username, role, hashed, time.time()))
+        else:
+            user_id = account.id
+            lab.write(lambda tx: tx.set_password(user_id, hashed))
+        click.echo(f"{account.username} can log in with that password now.")
+    finally:
+        lab.stop()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A reader finds the file whole, or not at all. It holds a login link: readable by its owner only."""
+    try:
+        fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+        with os.fdopen(fd, "w") as f:
+            f.write(text)
+        os.replace(temporary, path)
+    except OSError as e:
+        raise ConfigurationError(f"{path} cannot be written ({e.strerror}): name another --ready-file.") from None

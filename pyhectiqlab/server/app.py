@@ -1,0 +1,81 @@
+"""The ASGI application: routes under /api/v1, pages beside them, one shape for every error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from .._version import __version__
+from ..errors import StoreError
+from .guard import Guard
+from .lab import Lab
+from .replies import ApiError, error_body, reply
+from .routes import accounts, handshake, ingest, pages, projects, runs, series, sessions, stream
+
+log = logging.getLogger("hectiqlab.server")
+API = "/api/v1"
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
+    """The lab's HTTP face.
+
+    Args:
+        lab: open and started; the caller stops it after the application.
+        hosts: names under which it may be asked (see guard.py); None: any.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        lab.hub.attach_loop()
+        yield
+        lab.hub.close()
+
+    app = FastAPI(
+        title="hectiqlab",
+        version=__version__,
+        description="The lab's API. Errors have one shape: {error: {code, message, status}}.",
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # those pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.lab = lab
+    app.add_middleware(Guard, hosts=hosts)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(StoreError, _store_error)
+    app.add_exception_handler(Exception, _unforeseen)
+    for module in (handshake, accounts, projects, sessions, ingest, series, stream, runs):
+        app.include_router(module.router, prefix=API)
+    app.include_router(pages.router)
+    return app
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if isinstance(error, ApiError):
+        body = error_body(error.status_code, error.code, error.detail, **error.extra)
+    else:
+        body = error_body(error.status_code, _CODES.get(error.status_code, "error"), f"{error.detail}.")
+    return reply(body, error.status_code, error.headers)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    return reply(error_body(422, "invalid", f"{where or 'The body'}: {first['msg']}."[:500]), 422)
+
+
+def _store_error(_: Request, error: Exception) -> Response:
+    return reply(error_body(503, "store_unavailable", str(error)), 503, {"Retry-After": "5"})
+
+
+def _unforeseen(request: Request, error: Exception) -> Response:
+    return reply(error_body(500, "internal", "The lab failed on this request; its log says more."), 500)

@@ -1,0 +1,187 @@
+"""Ingest, second half: a group of requests is checked against the cursors and made durable by one commit of each store.
+
+Order: the PointStore first (idempotent, durable), then the MetaStore's events, effects and cursors in one transaction.
+A crash between the two leaves the MetaStore's cursor behind: the client, never acked, sends the batch again, the
+PointStore knows it, and the MetaStore applies its share. So the MetaStore's cursor is the one that is answered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
+from ..store.points import Column, PointBatch, PointStore
+from .ingest import Batch, Refused, Request
+
+GONE = "The run was deleted, or never was in this lab."
+NOT_YOURS = "The run belongs to somebody else."
+LOST_POINTS = "The lab lost points of this writer: send them again."
+OTHER_STREAM = "The writer belongs to another run, rank or attempt."
+
+
+@dataclass
+class Result:
+    writer: str
+    status: int
+    cursor: int
+    error: str = ""
+
+    def told(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"writer": self.writer, "status": self.status, "cursor": self.cursor}
+        return {**told, "error": self.error} if self.error else told
+
+
+@dataclass
+class IngestJob:
+    """One request on its way through the writer thread."""
+
+    request: Request
+    user_id: str
+    received: float
+    results: list[Result] = field(default_factory=list)
+    accepted: list[tuple[int, Batch]] = field(default_factory=list)  # (index of its result, batch)
+
+
+@dataclass
+class Plan:
+    """What a group would do: jobs with their results so far, and the writers' cursors before it."""
+
+    jobs: Sequence[IngestJob]
+    committed: dict[str, int]
+    runs: dict[str, IngestRun]
+
+    def accepted(self) -> Iterable[tuple[IngestJob, int, Batch]]:
+        for job in self.jobs:
+            for index, batch in job.accepted:
+                yield job, index, batch
+
+    def refuse_all(self, status: int, error: str) -> None:
+        """Nothing of the group was kept: also a repeat of a batch of this very group is told so."""
+        for job in self.jobs:
+            for index, batch in enumerate(job.request.batches):
+                result = job.results[index]
+                if result.status == 200 and not (
+                    isinstance(batch, Batch) and batch.last <= self.committed[batch.writer]
+                ):
+                    job.results[index] = Result(batch.writer, status, self.committed[batch.writer], error)
+
+
+def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
+    """Decides each batch of the group against its run and its writer's cursor. Changes nothing in the store."""
+    batches = [b for job in jobs for b in job.request.batches]
+    writers = view.writers(sorted({b.writer for b in batches}))
+    runs = view.run_ids(sorted({b.columns.run for b in batches if isinstance(b, Batch)}))
+    streams = {w: (row.run, row.rank, row.attempt) for w, row in writers.items()}
+    committed = {b.writer: writers[b.writer].cursor if b.writer in writers else 0 for b in batches}
+    cursors = dict(committed)
+    for job in jobs:
+        job.results, job.accepted = [], []
+        for index, batch in enumerate(job.request.batches):
+            cursor = cursors[batch.writer]
+            status, error = _decide(batch, job.user_id, runs, streams, cursor)
+            if status == 200 and isinstance(batch, Batch) and batch.last > cursor:
+                points = batch.columns
+                streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))
+                cursor = cursors[batch.writer] = batch.last
+                job.accepted.append((index, batch))
+            if status in {403, 410}:  # not theirs to know
+                cursor = 0
+            job.results.append(Result(batch.writer, status, cursor, error))
+    return Plan(jobs, committed, runs)
+
+
+def _decide(
+    batch: Batch | Refused,
+    user_id: str,
+    runs: dict[str, IngestRun],
+    streams: dict[str, tuple[str, int, int]],
+    cursor: int,
+) -> tuple[int, str]:
+    if isinstance(batch, Refused):
+        return 422, f"The batch cannot be accepted: {batch.reason}."
+    points = batch.columns
+    run = runs.get(points.run)
+    if run is None:
+        return 410, GONE
+    if run.author_id != user_id:
+        return 403, NOT_YOURS
+    if run.deleted:
+        return 410, GONE
+    if streams.get(batch.writer, (points.run, points.rank, points.attempt)) != (
+        points.run,
+        points.rank,
+        points.attempt,
+    ):
+        return 422, OTHER_STREAM
+    if batch.last <= cursor or batch.first == cursor + 1:
+        return 200, ""
+    return 409, f"first is {batch.first}, the lab is at {cursor}."
+
+
+def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
+    """Makes the plan's points durable. Returns writers whose points the PointStore has lost: writer → cursor it has.
+
+    Raises StoreError: nothing of the plan is kept then, or all that the PointStore knows of already.
+    """
+    todo = list(its_plan.accepted())
+    if not todo:
+        return {}
+    behind: dict[str, int] = {}
+    results = points.append([batch.columns for _, _, batch in todo])
+    for (_, _, batch), result in zip(todo, results, strict=True):
+        if result.status != "conflict":
+            continue
+        if result.cursor >= batch.first:
+            # It holds the beginning of this batch from before a crash, when the cut was another: the rest is new.
+            again = points.append([_behind(batch.columns, result.cursor)])[0]
+            if again.status != "conflict":
+                continue
+        behind.setdefault(batch.writer, result.cursor)
+    for job in its_plan.jobs if behind else ():
+        job.accepted = [(i, b) for i, b in job.accepted if b.writer not in behind]
+        for index, result_so_far in enumerate(job.results):
+            writer = result_so_far.writer
+            if writer in behind and result_so_far.status == 200:
+                job.results[index] = Result(writer, 409, behind[writer], LOST_POINTS)
+    return behind
+
+
+def _behind(batch: PointBatch, cursor: int) -> PointBatch:
+    """What of a batch comes after `cursor`."""
+    columns = []
+    for column in batch.columns:
+        start = int(np.searchsorted(column.seq, cursor, side="right"))
+        if start < len(column.seq):
+            columns.append(
+                Column(column.key, column.seq[start:], column.step[start:], column.value[start:], column.time[start:])
+            )
+    return replace(batch, first=cursor + 1, columns=columns)
+
+
+def apply_meta(tx: MetaTransaction, its_plan: Plan, behind: dict[str, int]) -> None:
+    """The MetaStore's share: events and their effects, counters, cursors."""
+    for writer, cursor in behind.items():
+        if cursor < its_plan.committed[writer]:
+            tx.set_cursor(writer, cursor)
+    tx.apply(
+        [
+            MetaBatch(
+                batch.writer,
+                batch.columns.run,
+                batch.columns.rank,
+                batch.columns.attempt,
+                job.request.session,
+                batch.last,
+                batch.points,
+                job.request.clock - job.received,
+                batch.events,
+            )
+            for job, _, batch in its_plan.accepted()
+        ],
+        time.time(),
+    )

@@ -1,0 +1,127 @@
+"""The owner of a lab on loopback: made at the first start, with a profile so that scripts on this machine work at once."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .. import settings
+from ..errors import ConfigurationError
+from ..profile import load_profiles, save_profile
+from ..store.meta import User
+from .accounts import hash_token
+from .lab import Lab
+
+PROFILE = "local"
+KNOCK_S = 0.5
+
+
+def owner_of(lab: Lab) -> User | None:
+    with lab.meta.reading() as view:
+        return view.owner()
+
+
+def make_owner(lab: Lab) -> User:
+    """The lab's owner; made, without a password, where there is none."""
+    owner = owner_of(lab)
+    if owner is not None:
+        return owner
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        name = "owner"
+    return lab.write(lambda tx: tx.owner() or tx.add_user(name, "owner", None, time.time()))
+
+
+def write_profile(lab: Lab, owner: User, url: str) -> str:
+    """Sees to it that a profile on this machine leads to this lab, as its owner. Returns its name.
+
+    A profile `local` of another lab that still answers is left alone: the name is then `local-<port>`.
+    Raises ConfigurationError where the credentials file is corrupt or cannot be written.
+    """
+    path = settings.credentials_path()
+    profiles = load_profiles(path)
+    name = PROFILE
+    other = profiles.get(PROFILE)
+    if other is not None and not _is_ours(lab, other.secret_api_key) and not _same_place(other.url, url):
+        if _answers(other.url):
+            name = f"{PROFILE}-{urlsplit(url).port}"
+    current = profiles.get(name)
+    if current is not None and _is_ours(lab, current.secret_api_key):
+        if current.url != url:
+            save_profile(
+                name,
+                url=url,
+                username=current.username,
+                secret_api_key=current.secret_api_key,
+                api_key_uuid=current.api_key_uuid,
+                project=current.project,
+                path=path,
+            )
+        return name
+    key, secret = lab.accounts.add_key(owner, f"profile {name} on {socket.gethostname()}"[:200])
+    project = current.project if current is not None and _same_place(current.url, url) else None
+    save_profile(
+        name,
+        url=url,
+        username=owner.username,
+        secret_api_key=secret,
+        api_key_uuid=key.id,
+        project=project,
+        path=path,
+    )
+    return name
+
+
+def try_profile(lab: Lab, owner: User, url: str) -> tuple[str | None, str]:
+    """As `write_profile`, but a credentials file that is not understood does not stop the lab: (name or None, what to tell)."""
+    try:
+        return write_profile(lab, owner, url), ""
+    except ConfigurationError as e:
+        return None, str(e)
+
+
+def _is_ours(lab: Lab, secret: str) -> bool:
+    if not secret:
+        return False
+    with lab.meta.reading() as view:
+        return view.user_of_key(hash_token(secret)) is not None
+
+
+def _same_place(a: str, b: str) -> bool:
+    return _place(a) == _place(b)
+
+
+def _place(url: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return ("127.0.0.1" if host in {"localhost", "::1"} else host, parts.port)
+    except ValueError:
+        return ("", None)
+
+
+def _answers(url: str) -> bool:
+    """Whether something listens where that profile's lab was. A lab elsewhere than on this machine counts as there."""
+    host, port = _place(url)
+    if host != "127.0.0.1":
+        return True
+    try:
+        with socket.create_connection((host, port or 80), KNOCK_S):
+            return True
+    except OSError:
+        return False
+
+
+def read_password_file(path: Path) -> str:
+    """The first line of a file. Raises ConfigurationError."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigurationError(f"{path} cannot be read ({e}): name a text file with the password.") from None
+    if not lines:
+        raise ConfigurationError(f"{path} is empty: put the password on its first line.")
+    return lines[0]

@@ -1,0 +1,288 @@
+"""Ingest, first half: the bytes of a request become validated batches. Pure; no store, no event loop.
+
+What is malformed as a whole raises ApiError; a batch that can never be accepted becomes a Refused of its own, so that
+the others of the request are not held up. No Python time is spent per point: columns are taken by `np.frombuffer` and
+checked for the whole batch at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from ..protocol import limits
+from ..store.meta import Event
+from ..store.points import Column, PointBatch
+from .replies import ApiError
+
+FIELDS_DEPTH_MAX = 64
+TIME_MAX = 1 << 62  # µs: what a PointStore holds
+COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that may be applied. `points` is how many points its columns hold."""
+
+    writer: str
+    first: int
+    last: int
+    columns: PointBatch
+    events: Sequence[Event]
+    points: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A batch that can never be accepted, and why."""
+
+    writer: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Request:
+    session: str
+    clock: float
+    batches: Sequence[Batch | Refused]
+
+
+class _Bad(Exception):
+    """This batch can never be accepted."""
+
+
+def inflate(body: bytes, encoding: str) -> bytes:
+    """The body without its Content-Encoding. Raises ApiError; never makes more than INGEST_BYTES_MAX bytes."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding != "gzip":
+        raise ApiError(
+            415, "unsupported_encoding", f"Content-Encoding {encoding[:32]!r} is not taken: send gzip or none."
+        )
+    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = inflater.decompress(body, limits.INGEST_BYTES_MAX + 1)
+    except zlib.error:
+        raise ApiError(400, "bad_body", "The body is no gzip stream.") from None
+    if len(plain) > limits.INGEST_BYTES_MAX:
+        raise ApiError(
+            413, "too_large", f"The body is over {limits.INGEST_BYTES_MAX} bytes once inflated: send less at once."
+        )
+    if not inflater.eof or inflater.unused_data:
+        raise ApiError(400, "bad_body", "The gzip stream is truncated, or something follows it.")
+    return plain
+
+
+def decode(body: bytes) -> Request:
+    """Raises ApiError for a request that is malformed as a whole."""
+    message = _unpack(body)
+    if not isinstance(message, dict):
+        raise ApiError(422, "bad_request", "The body is a msgpack map with v, session, clock and batches.")
+    version = message.get("v")
+    if not _is_int(version, limits.PROTOCOL_MIN, limits.PROTOCOL_VERSION):
+        raise ApiError(
+            400,
+            "protocol_unsupported",
+            f"This lab speaks protocol {limits.PROTOCOL_MIN} to {limits.PROTOCOL_VERSION}: upgrade the older side.",
+        )
+    session, clock, batches = message.get("session"), message.get("clock"), message.get("batches")
+    if not isinstance(session, str) or not _ID.fullmatch(session):
+        raise ApiError(422, "bad_request", "session is an id of at most 64 letters and digits.")
+    if isinstance(clock, bool) or not isinstance(clock, (int, float)) or not math.isfinite(clock):
+        raise ApiError(422, "bad_request", "clock is the client's wall clock in seconds.")
+    if not isinstance(batches, list) or not batches:
+        raise ApiError(422, "bad_request", "batches is a list of at least one batch.")
+    if len(batches) > limits.BATCHES_PER_REQUEST_MAX:
+        raise ApiError(413, "too_large", f"At most {limits.BATCHES_PER_REQUEST_MAX} batches a request.")
+    return Request(session, float(clock), [_batch(raw) for raw in batches])
+
+
+def _unpack(body: bytes) -> Any:
+    try:
+        return msgpack.unpackb(
+            body,
+            # What is no UTF-8 is found by _text below, for its own batch: one odd log line stops nobody else.
+            unicode_errors="surrogateescape",
+            strict_map_key=False,
+            max_array_len=1 << 18,
+            max_map_len=1 << 16,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, RecursionError, OverflowError, MemoryError, msgpack.UnpackException) as e:
+        raise ApiError(400, "bad_body", f"The body is no msgpack that this lab takes ({type(e).__name__}).") from None
+
+
+def _is_int(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _batch(raw: Any) -> Batch | Refused:
+    if not isinstance(raw, dict) or not isinstance(raw.get("writer"), str) or not _ID.fullmatch(raw["writer"]):
+        raise ApiError(422, "bad_request", "Each batch is a map with the id of its writer.")
+    try:
+        return _checked(raw)
+    except _Bad as e:
+        return Refused(raw["writer"], str(e))
+
+
+def _checked(raw: dict[Any, Any]) -> Batch:
+    first: Any = raw.get("first")
+    last: Any = raw.get("last")
+    writer, run = raw["writer"], raw.get("run")
+    if not isinstance(run, str) or not _ID.fullmatch(run):
+        raise _Bad("run is a run's id")
+    for name, low in (("rank", 0), ("attempt", 1)):
+        if not _is_int(raw.get(name), low, (1 << 31) - 1):
+            raise _Bad(f"{name} is an integer from {low}")
+    if not _is_int(first, 1, limits.STEP_MAX) or not _is_int(last, first, limits.STEP_MAX):
+        raise _Bad("first and last are sequence numbers, 1 ≤ first ≤ last")
+    span = last - first
+    columns, offsets = _columns(raw.get("series", []), first)
+    events, event_offsets, covered = _events(raw.get("events", []), first, span)
+    _check_numbers(offsets, event_offsets, covered, span)
+    points = PointBatch(run, raw["rank"], raw["attempt"], writer, first, last, columns)
+    return Batch(writer, first, last, points, events, len(offsets))
+
+
+def _columns(series: Any, first: int) -> tuple[list[Column], Any]:
+    """The columns, and the offsets of all their points, one column after the other."""
+    if not isinstance(series, list):
+        raise _Bad("series is a list")
+    parts: list[bytes] = []
+    ends: list[int] = []
+    keys: list[str] = []
+    raw: list[tuple[bytes, bytes, bytes]] = []
+    total = 0
+    for one in series:
+        if not isinstance(one, dict):
+            raise _Bad("each series is a map")
+        key, seq = one.get("key"), one.get("seq")
+        step, value, time = one.get("step"), one.get("value"), one.get("time")
+        if (
+            not isinstance(key, str)
+            or not 0 < len(key) <= limits.KEY_BYTES_MAX
+            or not _is_utf8(key, limits.KEY_BYTES_MAX)
+        ):
+            raise _Bad(f"key is a text of 1 to {limits.KEY_BYTES_MAX} bytes of UTF-8")
+        if not (
+            isinstance(seq, bytes) and isinstance(step, bytes) and isinstance(value, bytes) and isinstance(time, bytes)
+        ):
+            raise _Bad("seq, step, value and time are bin")
+        n = len(seq) // 4
+        if not n or len(seq) != 4 * n or len(step) != 8 * n or len(value) != 8 * n or len(time) != 8 * n:
+            raise _Bad("the columns of a series are of one length n ≥ 1: uint32[n], int64[n], float64[n], int64[n]")
+        total += n
+        parts.append(seq)
+        keys.append(key)
+        ends.append(total)
+        raw.append((step, value, time))
+    if len(set(keys)) != len(keys):
+        raise _Bad("a key has one series in a batch")
+    offsets = np.frombuffer(b"".join(parts), dtype="<u4").astype(np.int64)
+    if total:
+        grows = np.diff(offsets) > 0
+        grows[np.asarray(ends[:-1], dtype=np.int64) - 1] = True  # from one series to the next it may fall
+        if not grows.all():
+            raise _Bad("seq is strictly increasing")
+        times = np.frombuffer(b"".join([time for _, _, time in raw]), dtype="<i8")
+        if times.max() > TIME_MAX or times.min() < -TIME_MAX:
+            raise _Bad("time is µs since 1970, within ±2^62")
+    sequence = offsets + first
+    columns = []
+    start = 0
+    for key, end, (step, value, time) in zip(keys, ends, raw, strict=True):
+        columns.append(
+            Column(
+                key,
+                sequence[start:end],
+                np.frombuffer(step, dtype="<i8"),
+                np.frombuffer(value, dtype="<f8"),
+                np.frombuffer(time, dtype="<i8"),
+            )
+        )
+        start = end
+    return columns, offsets
+
+
+def _check_numbers(offsets: Any, event_offsets: list[int], covered: int, span: int) -> None:
+    """Every number from first to last is a point, an event, or covered by an event that says so; none is two things."""
+    if len(offsets) + covered != span + 1:
+        raise _Bad(f"holds {len(offsets)} points and {covered} numbers of events, but {span + 1} sequence numbers")
+    taken = np.concatenate([offsets, np.asarray(event_offsets, dtype=np.int64)])
+    if not len(taken):
+        raise _Bad("is empty")
+    taken.sort()
+    if taken[-1] > span:
+        raise _Bad("seq is an offset within last - first")
+    if (np.diff(taken) == 0).any():
+        raise _Bad("a sequence number is used twice")
+
+
+def _events(raw: Any, first: int, span: int) -> tuple[list[Event], list[int], int]:
+    """The events, their offsets, and how many sequence numbers they cover."""
+    if not isinstance(raw, list):
+        raise _Bad("events is a list")
+    events: list[Event] = []
+    offsets: list[int] = []
+    covered = 0
+    for one in raw:
+        if not isinstance(one, list) or len(one) < 4:
+            raise _Bad("each event is [seq, kind, time, fields]")
+        seq, kind, time, fields = one[:4]
+        if not _is_int(seq, 0, span) or (offsets and seq <= offsets[-1]):
+            raise _Bad("seq of events is an increasing offset within last - first")
+        if not isinstance(kind, str) or not kind or not _is_utf8(kind, limits.KIND_BYTES_MAX):
+            raise _Bad(f"kind is a text of 1 to {limits.KIND_BYTES_MAX} bytes")
+        if not _is_int(time, -TIME_MAX, TIME_MAX):
+            raise _Bad("time of an event is µs since 1970")
+        if not isinstance(fields, dict) or not all(isinstance(k, str) for k in fields):
+            raise _Bad("fields is a map with texts as keys")
+        count = 1
+        if kind in COUNTED_KINDS:
+            count = fields.get("count", 1)
+            if not _is_int(count, 1, limits.STEP_MAX):
+                raise _Bad(f"count of {kind} is a number from 1")
+        clean = _clean(fields, 0)
+        packed = _pack(clean)
+        if len(packed) > limits.EVENT_BYTES_MAX:
+            raise _Bad(f"the fields of an event are over {limits.EVENT_BYTES_MAX} bytes")
+        covered += count
+        offsets.append(seq)
+        events.append(Event(first + seq, kind, time / 1e6, clean, packed))
+    return events, offsets, covered
+
+
+def _pack(fields: Any) -> bytes:
+    try:
+        packed: bytes = msgpack.packb(fields)
+    except (ValueError, TypeError, OverflowError):
+        raise _Bad("the fields of an event cannot be kept") from None
+    return packed
+
+
+def _is_utf8(text: str, bytes_max: int) -> bool:
+    try:
+        return len(text.encode()) <= bytes_max
+    except UnicodeEncodeError:
+        return False
+
+
+def _clean(value: Any, depth: int) -> Any:
+    """The same, with what was no UTF-8 in its texts replaced by U+FFFD. Raises _Bad where it is nested too deep."""
+    if depth > FIELDS_DEPTH_MAX:
+        raise _Bad(f"the fields of an event are nested deeper than {FIELDS_DEPTH_MAX}")
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not value.isascii() else value
+    if isinstance(value, dict):
+        return {_clean(k, depth + 1): _clean(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_clean(v, depth + 1) for v in value]
+    return value

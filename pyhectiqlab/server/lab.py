@@ -1,0 +1,156 @@
+"""Lab: what a running lab owns: the data directory and its lock, the stores, the writer and watch threads, the hub."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from .. import settings
+from ..errors import DataDirectoryInUseError, StoreError
+from ..store.meta import Changes, MetaTransaction
+from ..store.sql_meta import SqlMetaStore
+from ..store.sqlite_points import SqlitePointStore
+from . import commit
+from .accounts import Accounts
+from .login import FREE_FAILURES_OF_ADDRESS, Throttle
+from .stream import KEYS_MAX, Hub, Message
+from .writer import Writer
+
+log = logging.getLogger("hectiqlab.server")
+T = TypeVar("T")
+
+WATCH_EVERY_S = 2.0
+KEEP_DELETED_S = 7 * 86_400.0  # a deleted run can be restored this long
+
+
+class DataLock:
+    """The right to use a data directory: a lock on a file in it, which the kernel keeps while the process lives."""
+
+    def __init__(self, data: Path) -> None:
+        """Raises DataDirectoryInUseError, naming who holds it, or StoreError."""
+        try:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(data / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise StoreError(f"{data} cannot be used ({e.strerror}): name another folder with --data.") from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._fd)
+            raise DataDirectoryInUseError(
+                f"{data} is in use by the lab with process id {pid}: stop that one, or name another folder with --data."
+            ) from None
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+        except OSError as e:
+            log.warning(
+                "%s: the process id could not be noted (%s)", data, e.strerror
+            )  # a full disk is no reason not to serve
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+class Lab:
+    """Open from construction to `stop`. Raises DataDirectoryInUseError, NewerSchemaError, StoreError at construction."""
+
+    def __init__(self, data: Path, lost_after_s: float = settings.LOST_AFTER_S) -> None:
+        self.data = data
+        self.lost_after_s = lost_after_s
+        self._lock = DataLock(data)
+        try:
+            self.meta = SqlMetaStore(data / "lab.db")
+            self.points = SqlitePointStore(data / "points.db")
+            with self.meta.reading() as view:
+                self.generation = view.lab_value("generation") or ""
+        except BaseException:
+            self._lock.release()
+            raise
+        self.hub = Hub()
+        self.writer = Writer(self.meta, self.points, self._committed)
+        self.accounts = Accounts(self.meta, self.writer.write)
+        self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)
+
+    def start(self) -> None:
+        self.writer.start()
+        self._watch.start()
+
+    def stop(self) -> None:
+        """Commits what waits, then closes the stores and gives the data directory free. Blocks until then."""
+        self._stopping.set()
+        if self._watch.is_alive():
+            self._watch.join()
+        self.writer.stop()
+        self.points.close()
+        self.meta.close()
+        self._lock.release()
+
+    def write(self, function: Callable[[MetaTransaction], T]) -> T:
+        """Runs it on the writer thread; blocks until it is durable. Raises what it raised, StoreError, or BusyError."""
+        return self.writer.write(function).result()
+
+    def write_soon(self, function: Callable[[MetaTransaction], T]) -> Future[T]:
+        return self.writer.write(function)
+
+    # What a commit changed, to whoever watches.
+
+    def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob]) -> None:
+        if not self.hub.watched:
+            return
+        arrived: dict[str, tuple[dict[str, None], int]] = {}
+        for job in jobs:
+            for _, batch in job.accepted:
+                keys, n = arrived.setdefault(batch.columns.run, ({}, 0))
+                for column in batch.columns.columns[: KEYS_MAX - len(keys)]:
+                    keys[column.key] = None
+                arrived[batch.columns.run] = (keys, n + batch.points)
+        touched = changes.runs | changes.states.keys()
+        with self.meta.reading() as view:
+            runs = view.run_ids(sorted(touched | arrived.keys()))
+        messages = []
+        for run, (keys, n) in arrived.items():
+            if n:
+                data = {"run": run, "keys": list(keys), "points": n}
+                messages.append(Message("points", run, runs[run].project_id, data))
+        for run, state in changes.states.items():
+            messages.append(Message("state", run, runs[run].project_id, {"run": run, "state": state}))
+        for run in changes.runs:
+            messages.append(Message("run", run, runs[run].project_id, {"run": run}))
+        self.hub.publish(messages)
+
+    # What happens without being asked.
+
+    def _watch_loop(self) -> None:
+        awake_since = last = time.time()
+        while not self._stopping.wait(WATCH_EVERY_S):
+            now = time.time()
+            if now - last > 5 * WATCH_EVERY_S or now < last:
+                awake_since = now  # the machine slept, or its clock was set: the silence was ours
+            last = now
+            try:
+                self.watch_once(now, awake_since)
+            except StoreError as e:
+                log.warning("the watch waits: %s", e)
+
+    def watch_once(self, now: float, awake_since: float) -> None:
+        """Marks silent runs lost and removes what was deleted long ago."""
+        with self.meta.reading() as view:
+            silent = now - awake_since >= self.lost_after_s and view.has_silent(now - self.lost_after_s)
+            old = view.purgeable(now - KEEP_DELETED_S)
+        if silent:
+            for run in self.write(lambda tx: tx.mark_lost(now, self.lost_after_s)):
+                log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
+        if old is not None:
+            self.points.delete(old)  # first: it may be repeated, and a crash here leaves the run to be found again
+            self.write(lambda tx: tx.purge(old, now))

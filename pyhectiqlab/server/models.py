@@ -1,0 +1,362 @@
+"""The JSON that goes in and out, as models: what comes in is checked by them, what goes out is documented by them.
+
+Answers are not validated again on their way out (a page of points would cost more to check than to read);
+tests/server/test_openapi.py holds real answers to these models instead.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ..protocol import limits
+
+INT32_MAX = (1 << 31) - 1
+INT64_MAX = (1 << 63) - 1
+SELECTORS_MAX = 256
+BUCKETS_MAX = 10_000
+
+
+def _name(text: str) -> str:
+    if len(text.encode("utf-8", "surrogatepass")) > limits.NAME_BYTES_MAX:
+        raise ValueError(f"at most {limits.NAME_BYTES_MAX} bytes")
+    if not text.strip() or not text.isprintable():
+        raise ValueError("a text without control characters, and not empty")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+Rank = Annotated[int, Field(ge=0, le=INT32_MAX)]
+Attempt = Annotated[int, Field(ge=1, le=INT32_MAX)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]
+Number = float | Literal["NaN", "Infinity", "-Infinity"]
+
+
+class Body(BaseModel):
+    """What comes in: strict about types; fields of a newer version are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class LoginBody(Body):
+    username: Annotated[str, Field(max_length=512)]
+    password: Annotated[str, Field(max_length=1024)]
+
+
+class NameBody(Body):
+    name: Name
+
+
+class UserBody(Body):
+    username: Name
+    password: Annotated[str, Field(max_length=1024)]
+    role: Literal["admin", "member"] = "member"
+
+
+class PasswordBody(Body):
+    password: Annotated[str, Field(max_length=1024)]
+
+
+class AttachBody(Body):
+    name: Name
+    project: Name | None = None
+    create_project: bool = False
+    session: Id
+    rank: Rank = 0
+    world_size: Annotated[int, Field(ge=1, le=INT32_MAX)] = 1
+    restart: Annotated[str, Field(max_length=64)] | None = None
+    host: Annotated[str, Field(max_length=256)] = ""
+    pid: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0
+    client_time: Seconds | None = None
+    client_version: Annotated[str, Field(max_length=64)] = ""
+    started: Seconds | None = Field(None, description="When the job started, by the client's clock; null: now.")
+
+
+class RunOfSession(Body):
+    run: Id
+    rank: Rank
+    attempt: Attempt
+
+
+class HeartbeatBody(Body):
+    runs: Annotated[list[RunOfSession], Field(max_length=4096)]
+    host: Annotated[str, Field(max_length=256)] = ""
+    pid: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0
+    clock: Seconds | None = None
+    backlog: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0
+    losses: Annotated[
+        dict[Annotated[str, Field(max_length=64)], Annotated[int, Field(ge=0, le=INT64_MAX)]], Field(max_length=64)
+    ] = Field(default_factory=dict)
+
+
+class EndBody(RunOfSession):
+    state: Literal["completed", "failed", "stopped", "killed", "ended"]
+    cause: Annotated[str, Field(max_length=4096)] = ""
+    exit_code: Annotated[int, Field(ge=-INT64_MAX, le=INT64_MAX)] | None = None
+    signal: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = None
+    detail: Annotated[str, Field(max_length=1 << 19)] = ""
+    time: Seconds | None = None
+    clock: Seconds | None = Field(None, description="The client's clock now, to correct `time` by.")
+
+
+class SelectorBody(Body):
+    run: Id
+    key: Annotated[str, Field(max_length=limits.KEY_BYTES_MAX)]
+    rank: Rank | None = None
+
+
+class BucketsBody(Body):
+    selectors: Annotated[list[SelectorBody], Field(min_length=1, max_length=SELECTORS_MAX)]
+    axis: Literal["step", "time", "relative"] = "step"
+    lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
+    hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
+    n: Annotated[int, Field(ge=1, le=BUCKETS_MAX)] = 1500
+    attempts: Literal["newest", "all"] = "newest"
+
+
+# Answers
+
+
+class Problem(BaseModel):
+    code: str
+    message: str
+    status: int
+    ids: list[str] | None = None
+
+
+class ErrorAnswer(BaseModel):
+    error: Problem
+
+
+class ProtocolRange(BaseModel):
+    min: int
+    max: int
+
+
+class HandshakeAnswer(BaseModel):
+    lab: Literal["hectiqlab"]
+    version: str
+    protocol: ProtocolRange
+    generation: str
+
+
+class UserAnswer(BaseModel):
+    id: str
+    username: str
+    role: str
+
+
+class LoginAnswer(BaseModel):
+    user: UserAnswer
+    csrf: str | None
+
+
+class KeyAnswer(BaseModel):
+    id: str
+    name: str
+    created: float
+
+
+class NewKeyAnswer(KeyAnswer):
+    key: str
+
+
+class ProjectRef(BaseModel):
+    id: str
+    name: str
+
+
+class ProjectAnswer(ProjectRef):
+    created: float
+    runs: int
+    last_activity: float | None
+
+
+class TagAnswer(BaseModel):
+    name: str
+    color: str | None
+    description: str | None
+
+
+class RunAnswer(BaseModel):
+    id: str
+    name: str
+    project: ProjectRef
+    author: str
+    state: str
+    created: float
+    started: float | None
+    ended: float | None
+    duration: float | None
+    attempt: int
+    ranks: int
+    last: dict[str, Number]
+    note: str
+    tags: list[TagAnswer]
+    points: int
+    url: str
+
+
+class SessionAnswer(BaseModel):
+    session: str
+    rank: int
+    attempt: int
+    host: str
+    pid: int
+    world_size: int
+    client_version: str
+    started: float
+    last_seen: float
+    ended: float | None
+    state: str | None
+    cause: str
+    exit_code: int | None
+    signal: int | None
+    detail: str
+    skew: float
+    backlog: int
+
+
+class RunDetailAnswer(RunAnswer):
+    config: dict[str, Any]
+    meta: dict[str, Any]
+    sessions: list[SessionAnswer]
+    losses: dict[str, int]
+    events: int
+    writers: int
+    can_write: bool
+
+
+class AttachedRun(BaseModel):
+    id: str
+    name: str
+    state: str
+    author: str
+    url: str
+    project: ProjectRef
+
+
+class AttachAnswer(BaseModel):
+    run: AttachedRun
+    attempt: int
+    mode: Literal["read-write", "read-only"]
+    created: bool
+    sets_state: bool
+    generation: str
+
+
+class IngestResult(BaseModel):
+    writer: str
+    status: int
+    cursor: int
+    error: str | None = None
+
+
+class IngestAnswer(BaseModel):
+    v: int
+    generation: str
+    results: list[IngestResult]
+
+
+class LastPoint(BaseModel):
+    step: int
+    value: Number
+    time: float
+
+
+class SeriesKeyAnswer(BaseModel):
+    key: str
+    count: int
+    step_min: int
+    step_max: int
+    last: LastPoint
+    min: Number | None
+    max: Number | None
+
+
+class PointAnswer(LastPoint):
+    rank: int
+    attempt: int
+
+
+class EventAnswer(BaseModel):
+    seq: int
+    writer: str
+    kind: str
+    time: float
+    rank: int
+    attempt: int
+    fields: dict[str, Any]
+
+
+class WriterAnswer(BaseModel):
+    writer: str
+    rank: int
+    attempt: int
+    cursor: int
+    last_seen: float
+    losses: dict[str, int]
+
+
+class SeriesBuckets(BaseModel):
+    run: str
+    key: str
+    rank: int | None
+    width: int
+    total: int
+    start: list[int]
+    count: list[int]
+    min: list[Number | None]
+    max: list[Number | None]
+    mean: list[Number | None]
+    last: list[Number]
+    last_x: list[int]
+    nan: list[int]
+    pinf: list[int]
+    ninf: list[int]
+
+
+class BucketsAnswer(BaseModel):
+    series: list[SeriesBuckets]
+
+
+class Empty(BaseModel):
+    pass
+
+
+class _List(BaseModel):
+    next: str | None
+
+
+class Keys(_List):
+    items: list[KeyAnswer]
+
+
+class Users(_List):
+    items: list[UserAnswer]
+
+
+class Projects(_List):
+    items: list[ProjectAnswer]
+
+
+class Runs(_List):
+    items: list[RunAnswer]
+
+
+class SeriesKeys(_List):
+    items: list[SeriesKeyAnswer]
+
+
+class PointsPage(_List):
+    items: list[PointAnswer]
+
+
+class Events(_List):
+    items: list[EventAnswer]
+
+
+class Writers(_List):
+    items: list[WriterAnswer]

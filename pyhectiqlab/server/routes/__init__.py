@@ -1,0 +1,1 @@
+"""The lab's HTTP routes, one file per noun."""

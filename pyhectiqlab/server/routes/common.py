@@ -1,0 +1,74 @@
+"""What several routes need: the documented answers, list parameters, and how a run is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import BaseModel
+
+from ...store.meta import Project, Run, User
+from ...store.points import SeriesInfo
+from ..lab import Lab
+from ..models import ErrorAnswer
+from ..replies import LIMIT_DEFAULT, LIMIT_MAX
+
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many items at most.")]
+After = Annotated[str | None, Query(max_length=4096, description="`next` of the page before.")]
+LIMIT = LIMIT_DEFAULT
+LAST_KEYS = 8
+
+
+def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: its answer, and the statuses it may refuse with."""
+    refused = sorted({401, 422, *errors})
+    return {status: {"model": model}, **{code: {"model": ErrorAnswer} for code in refused}}
+
+
+def user_told(user: User) -> dict[str, Any]:
+    return {"id": user.id, "username": user.username, "role": user.role}
+
+
+def project_told(project: Project) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "created": project.created,
+        "runs": project.runs,
+        "last_activity": project.last_activity,
+    }
+
+
+def run_url(request: Request, run_id: str) -> str:
+    return f"{str(request.base_url).rstrip('/')}/runs/{run_id}"
+
+
+def runs_told(request: Request, lab: Lab, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Runs as the lists and the page show them, with the newest values of their first keys. Blocks on the stores."""
+    last: dict[str, list[SeriesInfo]] = lab.points.last([r.id for r in runs], limit_per_run=LAST_KEYS) if runs else {}
+    now = time.time()
+    return [_run_told(request, run, last.get(run.id, []), now) for run in runs]
+
+
+def _run_told(request: Request, run: Run, last: Sequence[SeriesInfo], now: float) -> dict[str, Any]:
+    end = run.ended if run.ended is not None else now
+    return {
+        "id": run.id,
+        "name": run.name,
+        "project": {"id": run.project_id, "name": run.project},
+        "author": run.author,
+        "state": run.state,
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "duration": None if run.started is None else max(0.0, end - run.started),
+        "attempt": run.attempt,
+        "ranks": run.ranks,
+        "last": {info.key: info.last_value for info in last},
+        "note": run.note,
+        "tags": [{"name": t.name, "color": t.color, "description": t.description} for t in run.tags],
+        "points": run.points,
+        "url": run_url(request, run.id),
+    }

@@ -1,0 +1,26 @@
+"""GET /handshake and /healthz: who this is, and whether it is well. No authentication."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from ..._version import __version__
+from ...protocol import limits
+from .. import models
+from ..access import TheLab
+from ..replies import reply
+
+router = APIRouter(tags=["lab"])
+
+
+@router.get("/handshake", response_model=models.HandshakeAnswer)
+async def handshake(lab: TheLab) -> Response:
+    """Which protocol versions this lab speaks, and which life of its data this is."""
+    return reply(
+        {
+            "lab": "hectiqlab",
+            "version": __version__,
+            "protocol": {"min": limits.PROTOCOL_MIN, "max": limits.PROTOCOL_VERSION},
+            "generation": lab.generation,
+        }
+    )

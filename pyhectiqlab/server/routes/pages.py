@@ -1,0 +1,73 @@
+"""What a browser opens: the web app's files, and the one-time login link."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+
+from ..access import TheLab
+from ..replies import ApiError, reply
+from .accounts import set_cookie
+
+router = APIRouter(include_in_schema=False)
+STATIC = Path(__file__).resolve().parent.parent / "static"
+PAGES = ("login", "projects", "runs")  # whose paths the web app's own router knows
+
+
+def _plain_page(title: str, text: str, status: int) -> HTMLResponse:
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<h1>{html.escape(title)}</h1><p>{text}</p></html>",
+        status,
+    )
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    return reply({"status": "ok"})
+
+
+@router.get("/login-link")
+def login_link(request: Request, lab: TheLab, token: Annotated[str, Query(max_length=256)] = "") -> Response:
+    """Logs in, once, and goes to the app."""
+    user = lab.accounts.use_login_link(token)
+    if user is None:
+        return _plain_page(
+            "This link was used already, or is too old",
+            "Restart <code>hectiqlab server</code> for a new one, or <a href='/login'>log in</a> with your password.",
+            410,
+        )
+    response = RedirectResponse("/", 303)
+    set_cookie(request, response, lab.accounts.open_web_session(user)[0])
+    return response
+
+
+def _index() -> Response:
+    index = STATIC / "index.html"
+    if not index.is_file():
+        return _plain_page(
+            "The web app is not built",
+            "Run <code>scripts/build-web</code>, then reload this page. The lab itself works: see <a href='/api/v1/openapi.json'>its API</a>.",
+            200,
+        )
+    return FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/{path:path}")
+def page(path: str) -> Response:
+    first = path.partition("/")[0]
+    if path == "" or first in PAGES:
+        return _index()
+    if first != "api" and "\0" not in path:
+        wanted = Path(os.path.normpath(STATIC / path))
+        if wanted.is_relative_to(STATIC) and wanted.is_file():
+            hashed = first == "assets"  # Vite names these by their content
+            return FileResponse(
+                wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache"}
+            )
+    raise ApiError(404, "not_found", f"Nothing is at /{path[:200]}.")

@@ -1,0 +1,171 @@
+"""Runs: list, look up, delete, restore; their events and writers."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ...protocol import states
+from ...store.meta import NameTakenError, Run, RunQuery
+from .. import models
+from ..access import TheCaller, TheLab, find_run
+from ..accounts import Caller
+from ..lab import KEEP_DELETED_S
+from ..replies import ApiError, cursor_in, cursor_out, reply
+from .common import LIMIT, After, Limit, answers, runs_told
+
+router = APIRouter(tags=["runs"])
+_RUN_ID = re.compile(r"[0-9a-f]{12}")
+_LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
+
+
+@router.get("/runs", response_model=None, responses=answers(models.Runs))
+def list_runs(
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    project: Annotated[str | None, Query(max_length=512, description="Name or id.")] = None,
+    state: Annotated[str | None, Query(max_length=512, description="One or several, with commas.")] = None,
+    q: Annotated[str, Query(max_length=512, description="Part of the name or note, or an id.")] = "",
+    sort: Annotated[
+        str, Query(max_length=32, description="created, name, state, duration, …; - before it: descending.")
+    ] = "-created",
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    wanted = [word for word in (state or "").split(",") if word]
+    if unknown := sorted(set(wanted) - states.ALL_STATES):
+        raise ApiError(422, "bad_state", f"{unknown[0][:32]!r} is no state of a run.")
+    query = RunQuery(project, wanted, q, sort, limit, cursor_in(after, (str, int, float), str))
+    try:
+        with lab.meta.reading() as view:
+            if project is not None and view.project(project) is None:
+                raise ApiError(
+                    404, "project_not_found", f"No project named {project[:100]!r}: see `hectiqlab projects`."
+                )
+            page = view.runs(query, time.time())
+    except ValueError as e:
+        raise ApiError(422, "bad_sort", f"{e}.") from None
+    return reply({"items": runs_told(request, lab, page.items), "next": cursor_out(page.next)})
+
+
+@router.get("/runs/resolve", response_model=None, responses=answers(models.RunAnswer, 200, 404, 409, 410))
+def resolve(
+    request: Request, lab: TheLab, caller: TheCaller, ref: Annotated[str, Query(min_length=1, max_length=4096)]
+) -> Response:
+    """The run that is meant by an id, a link to its page, or a name that is unique."""
+    link = _LINK.match(ref)
+    run_id = link.group(1) if link else ref
+    with lab.meta.reading() as view:
+        run = view.run(run_id) if _RUN_ID.fullmatch(run_id) else None
+        named = [] if run or link else view.runs_named(ref)
+        if not (run or link or named) and "/" in ref:
+            project, _, name = ref.partition("/")
+            named = view.runs_named(name, project)
+    if len(named) > 1:
+        ids = [r.id for r in named]
+        raise ApiError(
+            409, "name_not_unique", f"Several runs are named {ref!r}: say which, by id: {', '.join(ids)}.", ids=ids
+        )
+    run = run or (named[0] if named else None)
+    if run is None:
+        raise ApiError(
+            404, "run_not_found", f"No run is {ref[:100]!r}: give an id, a link or a name (`hectiqlab runs`)."
+        )
+    return reply(runs_told(request, lab, [find_run(lab, run.id)])[0])
+
+
+@router.get("/runs/{run_id}", response_model=None, responses=answers(models.RunDetailAnswer, 200, 404, 410))
+def get_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    run = find_run(lab, run_id)
+    told = runs_told(request, lab, [run])[0]
+    with lab.meta.reading() as view:
+        told |= {
+            "config": view.config(run_id),
+            "meta": view.meta(run_id),
+            "sessions": [
+                {name: getattr(s, name) for name in models.SessionAnswer.model_fields} for s in view.sessions(run_id)
+            ],
+            "losses": view.losses(run_id),
+            "events": view.event_count(run_id),
+            "writers": view.writer_count(run_id),
+            "can_write": _may_change(caller, run),
+        }
+    return reply(told)
+
+
+def _may_change(caller: Caller, run: Run) -> bool:
+    return caller.user.id == run.author_id or caller.user.is_admin
+
+
+@router.delete("/runs/{run_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 410))
+def delete_run(run_id: str, lab: TheLab, caller: TheCaller) -> Response:
+    """It can be restored for a week; late data for it is refused at once."""
+    run = find_run(lab, run_id)
+    if not _may_change(caller, run):
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin.")
+    lab.write(lambda tx: tx.delete_run(run_id, time.time()))
+    return reply({})
+
+
+@router.post(
+    "/runs/{run_id}/restore", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410)
+)
+def restore_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    with lab.meta.reading() as view:
+        run = view.run(run_id)
+    if run is None:
+        raise ApiError(404, "run_not_found", f"No run has the id {run_id[:64]!r}.")
+    if not _may_change(caller, run):
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin.")
+    if run.deleted is not None:
+        if run.purged is not None or run.deleted < time.time() - KEEP_DELETED_S:
+            raise ApiError(410, "run_purged", "The run was deleted too long ago: its data is gone.")
+        try:
+            lab.write(lambda tx: tx.restore_run(run_id))
+        except NameTakenError as e:
+            raise ApiError(409, "name_taken", str(e)) from None
+    return reply(runs_told(request, lab, [find_run(lab, run_id)])[0])
+
+
+@router.get("/runs/{run_id}/events", response_model=None, responses=answers(models.Events, 200, 404, 410))
+def list_events(
+    run_id: str,
+    lab: TheLab,
+    caller: TheCaller,
+    kind: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """In order of arrival at the lab."""
+    find_run(lab, run_id)
+    behind = cursor_in(after, int)
+    with lab.meta.reading() as view:
+        found = view.events(run_id, kind, limit + 1, behind[0] if behind else 0)
+    items: list[dict[str, Any]] = [
+        {
+            "seq": e.seq,
+            "writer": e.writer,
+            "kind": e.kind,
+            "time": e.time,
+            "rank": e.rank,
+            "attempt": e.attempt,
+            "fields": e.fields,
+        }
+        for e in found[:limit]
+    ]
+    return reply({"items": items, "next": cursor_out([found[limit - 1].id]) if len(found) > limit else None})
+
+
+@router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models.Writers, 200, 404, 410))
+def list_writers(run_id: str, lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None) -> Response:
+    """How far the lab has each stream of events into this run."""
+    find_run(lab, run_id)
+    behind = cursor_in(after, str)
+    with lab.meta.reading() as view:
+        found = view.writers_of(run_id, limit + 1, behind[0] if behind else "")
+    items = [{name: getattr(w, name) for name in models.WriterAnswer.model_fields} for w in found[:limit]]
+    return reply({"items": items, "next": cursor_out([found[limit - 1].writer]) if len(found) > limit else None})

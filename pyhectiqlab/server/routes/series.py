@@ -1,0 +1,158 @@
+"""Series: the keys of a run, their raw points, and buckets at a screen's resolution."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from ...protocol import limits
+from ...store.points import Buckets, Points, Selector, SeriesInfo
+from .. import models
+from ..access import TheCaller, TheLab, find_run
+from ..replies import MSGPACK, ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
+from .common import LIMIT, After, Limit, answers
+
+router = APIRouter(tags=["series"])
+POINTS_DEFAULT = 10_000
+POINTS_MAX = 100_000
+_POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
+_BUCKET_COLUMNS = (
+    ("start", "<i8"),
+    ("count", "<i8"),
+    ("min", "<f8"),
+    ("max", "<f8"),
+    ("mean", "<f8"),
+    ("last", "<f8"),
+    ("last_x", "<i8"),
+    ("nan", "<i8"),
+    ("pinf", "<i8"),
+    ("ninf", "<i8"),
+)
+
+
+def _columns_note(what: str) -> dict[str, Any]:
+    return {"content": {MSGPACK: {"schema": {"type": "string", "format": "binary"}}}, "description": what}
+
+
+def _also_msgpack(documented: dict[int | str, dict[str, Any]], what: str) -> dict[int | str, dict[str, Any]]:
+    documented[200] |= _columns_note(what)
+    return documented
+
+
+@router.get("/runs/{run_id}/keys", response_model=None, responses=answers(models.SeriesKeys, 200, 404, 410))
+def list_keys(
+    run_id: str,
+    lab: TheLab,
+    caller: TheCaller,
+    q: Annotated[str, Query(max_length=limits.KEY_BYTES_MAX, description="Part of the key.")] = "",
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """The keys of a run, by name, pooled over ranks and attempts. min and max are of finite values, null without any."""
+    find_run(lab, run_id)
+    behind = cursor_in(after, str)
+    found = lab.points.keys(run_id, q, behind[0] if behind else "", limit + 1)
+    more = cursor_out([found[limit - 1].key]) if len(found) > limit else None
+    return reply({"items": [_key_told(info) for info in found[:limit]], "next": more})
+
+
+def _key_told(info: SeriesInfo) -> dict[str, Any]:
+    return {
+        "key": info.key,
+        "count": info.count,
+        "step_min": info.step_min,
+        "step_max": info.step_max,
+        "last": {"step": info.last_step, "value": info.last_value, "time": info.last_time / 1e6},
+        "min": None if math.isnan(info.min) else info.min,
+        "max": None if math.isnan(info.max) else info.max,
+    }
+
+
+@router.get(
+    "/runs/{run_id}/points",
+    response_model=None,
+    responses=_also_msgpack(
+        answers(models.PointsPage, 200, 404, 410),
+        "As msgpack by Accept: {step, value, time (µs), rank, attempt, next}, little-endian columns of 8 bytes an item.",
+    ),
+)
+def list_points(
+    run_id: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    key: Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)],
+    rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
+    attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
+    limit: Annotated[int, Query(ge=1, le=POINTS_MAX)] = POINTS_DEFAULT,
+    after: After = None,
+) -> Response:
+    """Every raw point of a key in order of arrival at the lab."""
+    find_run(lab, run_id)
+    try:
+        points = lab.points.points(run_id, key, rank, attempt, after or "", limit)
+    except ValueError:
+        raise ApiError(
+            422, "bad_cursor", "`after` is no cursor of this list: take it from `next` of the page before."
+        ) from None
+    more = points.cursor if len(points.step) >= limit else None
+    if wants_msgpack(request):
+        told = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
+        return reply_msgpack({**told, "next": more})
+    return reply({"items": _points_told(points), "next": more})
+
+
+def _points_told(points: Points) -> list[dict[str, Any]]:
+    return [
+        {"step": step, "value": value, "time": time, "rank": rank, "attempt": attempt}
+        for step, value, time, rank, attempt in zip(
+            points.step.tolist(),
+            points.value.tolist(),
+            (points.time / 1e6).tolist(),
+            points.rank.tolist(),
+            points.attempt.tolist(),
+            strict=True,
+        )
+    ]
+
+
+@router.post(
+    "/series/buckets",
+    response_model=None,
+    responses=_also_msgpack(
+        answers(models.BucketsAnswer, 200, 404, 410),
+        "Msgpack unless Accept asks for JSON: the same map, each list a little-endian column of 8 bytes an item, NaN for null.",
+    ),
+)
+def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """Series at a screen's resolution. min, max and mean are of the finite values of a bucket."""
+    for run_id in {s.run for s in body.selectors}:
+        find_run(lab, run_id)
+    selectors = [Selector(s.run, s.key, s.rank) for s in body.selectors]
+    try:
+        found = lab.points.buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts)
+    except ValueError as e:
+        raise ApiError(422, "bad_range", f"These buckets cannot be made: {e}.") from None
+    packed = wants_msgpack(request, default=True)
+    told = {"series": [_buckets_told(b, packed) for b in found]}
+    return reply_msgpack(told) if packed else reply(told)
+
+
+def _buckets_told(b: Buckets, packed: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "run": b.selector.run,
+        "key": b.selector.key,
+        "rank": b.selector.rank,
+        "width": b.width,
+        "total": b.total,
+    }
+    for name, kind in _BUCKET_COLUMNS:
+        column = np.asarray(getattr(b, name)).astype(kind)
+        told[name] = column.tobytes() if packed else column.tolist()
+    if not packed:
+        for name in ("min", "max", "mean"):
+            told[name] = [None if math.isnan(v) else v for v in told[name]]
+    return told

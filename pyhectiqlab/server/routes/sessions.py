@@ -1,0 +1,98 @@
+"""Attaching to a run, signs of life, ends: what a client tells about its processes."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from ...store.meta import AttachRequest, EndReport, ProjectNotFoundError
+from .. import models
+from ..access import TheCaller, TheLab
+from ..replies import ApiError, reply
+from .common import answers, run_url
+
+router = APIRouter(tags=["sessions"])
+SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+
+
+@router.post("/runs/attach", response_model=None, responses=answers(models.AttachAnswer, 200, 403, 404))
+def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCaller) -> Response:
+    """Finds or creates the run by name, in one atomic step."""
+    now = time.time()
+    skew = body.client_time - now if body.client_time is not None else 0.0
+    wanted = AttachRequest(
+        name=body.name,
+        project=body.project,
+        create_project=body.create_project,
+        session=body.session,
+        rank=body.rank,
+        world_size=body.world_size,
+        restart=body.restart,
+        host=body.host,
+        pid=body.pid,
+        client_version=body.client_version,
+        skew=skew,
+        started=min(body.started - skew, now) if body.started is not None else None,
+    )
+    try:
+        attached = lab.write(lambda tx: tx.attach(wanted, caller.user, time.time(), lab.lost_after_s))
+    except ProjectNotFoundError as e:
+        raise ApiError(404, "project_not_found", str(e)) from None
+    run = attached.run
+    return reply(
+        {
+            "run": {
+                "id": run.id,
+                "name": run.name,
+                "state": run.state,
+                "author": run.author,
+                "url": run_url(request, run.id),
+                "project": {"id": run.project_id, "name": run.project},
+            },
+            "attempt": attached.attempt,
+            "mode": attached.mode,
+            "created": attached.created,
+            "sets_state": attached.sets_state,
+            "generation": lab.generation,
+        }
+    )
+
+
+@router.post("/sessions/{session}/heartbeat", response_model=None, responses=answers(models.Empty))
+def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, caller: TheCaller) -> Response:
+    """A sign of life for these attachments of the session; those that the lab does not know are passed over."""
+    now = time.time()
+    runs = [(r.run, r.rank, r.attempt) for r in body.runs]
+    skew = body.clock - now if body.clock is not None else 0.0
+    lab.write(
+        lambda tx: tx.heartbeat(
+            session, caller.user.id, runs, skew=skew, backlog=body.backlog, losses=body.losses, now=now
+        )
+    )
+    return reply({})
+
+
+@router.post("/sessions/{session}/end", response_model=None, responses=answers(models.Empty, 200, 404))
+def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller) -> Response:
+    """How the owner's process ended, as its uploader found out. Idempotent; the last word wins."""
+    now = time.time()
+    skew = body.clock - now if body.clock is not None else None
+    at = now if body.time is None else min(now, body.time - (skew or 0.0))
+    report = EndReport(
+        session=session,
+        run=body.run,
+        rank=body.rank,
+        attempt=body.attempt,
+        state=body.state,
+        cause=body.cause,
+        exit_code=body.exit_code,
+        signal=body.signal,
+        detail=body.detail,
+        time=at,
+        final=True,
+    )
+    if not lab.write(lambda tx: tx.end(report, caller.user.id, now)):
+        raise ApiError(404, "session_not_found", "The lab knows no such attachment of this session to this run.")
+    return reply({})

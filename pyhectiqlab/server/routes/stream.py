@@ -1,0 +1,53 @@
+"""GET /stream: server-sent events of what commits changed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from .. import models
+from ..access import TheCaller, TheLab, find_run
+from ..replies import ApiError
+from .common import answers
+
+router = APIRouter(tags=["stream"])
+RUNS_MAX = 256
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **answers(models.Empty, 200, 404, 410, 503),
+    200: {
+        "description": "events: points {run, keys, points}, state {run, state}, run {run}, resync {} (some were dropped: look again)",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+}
+
+
+@router.get("/stream", response_model=None, responses=_ANSWERS)
+async def stream(
+    lab: TheLab,
+    caller: TheCaller,
+    run: Annotated[list[str], Query(max_length=RUNS_MAX)] = [],  # noqa: B006
+    project: Annotated[str | None, Query(max_length=512, description="Name or id.")] = None,
+) -> Response:
+    """Of these runs, or of all runs of a project."""
+    if not run and project is None:
+        raise ApiError(422, "bad_request", "Name at least one run, or a project.")
+    if lab.hub.full:
+        raise ApiError(503, "busy", "Too many pages watch already: try again later.", {"Retry-After": "15"})
+    runs, project_id = await run_in_threadpool(_checked, lab, run, project)
+    return StreamingResponse(
+        lab.hub.read(runs, project_id), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+def _checked(lab: TheLab, run: list[str], project: str | None) -> tuple[frozenset[str], str | None]:
+    runs = frozenset(find_run(lab, one).id for one in run)
+    if project is None:
+        return runs, None
+    with lab.meta.reading() as view:
+        found = view.project(project)
+    if found is None:
+        raise ApiError(404, "project_not_found", f"No project named {project[:100]!r}: see `hectiqlab projects`.")
+    return runs, found.id

@@ -1,0 +1,156 @@
+"""Runs a lab: takes the port, opens the data, prepares the first start, serves until SIGINT or SIGTERM, stops cleanly."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from ..errors import ConfigurationError
+from . import first_start
+from .app import create_app
+from .guard import LOOPBACK_NAMES
+from .lab import Lab
+
+GRACE_S = 3  # for requests in flight when the lab is told to stop
+BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a lab that answers now tells whoever started it."""
+
+    url: str
+    login_link: str | None
+    data: Path
+    profile: str | None
+    notes: tuple[str, ...] = ()
+
+
+def serve(host: str, port: int, data: Path, ready: Callable[[Ready], None], lost_after_s: float) -> None:
+    """Blocks until a signal ends it.
+
+    Raises ConfigurationError (port in use, no password), DataDirectoryInUseError, NewerSchemaError, StoreError.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    loopback = is_loopback(host)
+    lab = Lab(data, lost_after_s)
+    try:
+        if not loopback:
+            require_password(lab, host)
+        listener = bind(host, port)
+        lab.start()
+        url = url_of(host, listener.getsockname()[1])
+        prepared = prepare(lab, url, loopback)
+        hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback else None
+        config = uvicorn.Config(
+            create_app(lab, hosts),
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACE_S,
+            backlog=BACKLOG,
+        )
+        _Server(config, lab, lambda: ready(prepared)).run(sockets=[listener])
+    finally:
+        lab.stop()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, telling when it answers, ending live streams at once, and exiting with status 0 when told to stop."""
+
+    def __init__(self, config: uvicorn.Config, lab: Lab, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._lab, self._ready = lab, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # The parent's also remembers the signal, to raise it again at the end: a stop that was asked for is no death by a signal.
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._lab.hub.close()  # else open pages would hold it up for GRACE_S
+        await super().shutdown(sockets)
+
+
+def prepare(lab: Lab, url: str, loopback: bool) -> Ready:
+    """On loopback: the owner, a profile and a one-time login link."""
+    if not loopback:
+        return Ready(url, None, lab.data, None)
+    owner = first_start.make_owner(lab)
+    profile, problem = first_start.try_profile(lab, owner, url)
+    link = f"{url}/login-link?token={lab.accounts.new_login_link(owner)}"
+    return Ready(url, link, lab.data, profile, (problem,) if problem else ())
+
+
+def require_password(lab: Lab, host: str) -> None:
+    """Raises ConfigurationError unless the owner has a password: anybody could knock at such an address."""
+    owner = first_start.owner_of(lab)
+    if owner is None or owner.password_hash is None:
+        raise ConfigurationError(
+            f"--host {host} can be reached from other machines, so the owner needs a password: "
+            f"run `hectiqlab server --set-password --data {lab.data}` first."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def bracketed(host: str) -> str:
+    return f"[{host.strip('[]')}]" if ":" in host else host
+
+
+def url_of(host: str, port: int) -> str:
+    """The address to tell people: one that can be opened, also when the lab listens everywhere."""
+    if host in {"0.0.0.0", "::", "[::]"}:
+        host = socket.gethostname()
+    return f"http://{bracketed(host)}:{port}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigurationError."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as e:
+        raise ConfigurationError(f"--host {host} is no address of this machine ({e.strerror}).") from None
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as e:
+        listener.close()
+        if e.errno == errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"Port {port} is in use on {host}: choose another with --port, or 0 for any that is free."
+            ) from None
+        raise ConfigurationError(f"{host}:{port} cannot be listened at ({os.strerror(e.errno or 0)}).") from None
+    listener.set_inheritable(False)
+    return listener

@@ -1,0 +1,207 @@
+"""The writer thread: the only one that changes the stores. It takes all that waits, commits once, answers all.
+
+Between commits, when nothing waits (and now and then when something always does), it lets the PointStore compact.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from ..errors import StoreError
+from ..store.meta import Changes, MetaStore, MetaTransaction
+from ..store.points import PointStore
+from . import commit
+
+log = logging.getLogger("hectiqlab.server")
+T = TypeVar("T")
+
+JOBS_MAX = 4096  # that wait
+BYTES_MAX = 128 << 20  # of ingest bodies that wait
+GROUP_BYTES_MAX = 32 << 20  # of ingest bodies in one commit
+GROUP_JOBS_MAX = 512
+COMPACT_BUDGET_S = 0.05
+COMPACT_EVERY_S = 1.0  # also under load
+IDLE_S = 0.5
+
+WriteFunction = Callable[[MetaTransaction], T]
+
+
+class BusyError(StoreError):
+    """Too much waits already: try again later."""
+
+
+class _Job:
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.future: Future[Any] = Future()
+
+
+class _Write(_Job):
+    def __init__(self, function: WriteFunction[Any]) -> None:
+        super().__init__(0)
+        self.function = function
+
+
+class _Ingest(_Job):
+    def __init__(self, job: commit.IngestJob, size: int) -> None:
+        super().__init__(size)
+        self.job = job
+
+
+class Writer:
+    """A thread between `start` and `stop`.
+
+    Args:
+        committed: called on this thread after each commit with what it changed and the jobs it answered.
+    """
+
+    def __init__(
+        self,
+        meta: MetaStore,
+        points: PointStore,
+        committed: Callable[[Changes, Sequence[commit.IngestJob]], None],
+    ) -> None:
+        self._meta, self._points, self._committed = meta, points, committed
+        self._waiting: deque[_Job] = deque()
+        self._bytes = 0
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="hectiqlab-writer", daemon=True)
+        self._compact_due = 0.0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commits what waits, refuses what comes later, and ends the thread. Blocks until then. Safe twice."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def ingest(self, job: commit.IngestJob, size: int) -> Future[list[commit.Result]]:
+        """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
+        return self._put(_Ingest(job, size))
+
+    def write(self, function: WriteFunction[T]) -> Future[T]:
+        """Runs `function` in a transaction; its result or exception comes when that is durable. Never blocks. Raises BusyError."""
+        return self._put(_Write(function))
+
+    def _put(self, job: _Job) -> Future[Any]:
+        with self._wake:
+            if self._stopping:
+                raise BusyError("The lab is stopping.")
+            if len(self._waiting) >= JOBS_MAX or (job.size and self._bytes + job.size > BYTES_MAX):
+                raise BusyError("The lab is busy: try again later.")
+            self._waiting.append(job)
+            self._bytes += job.size
+            self._wake.notify()
+        return job.future
+
+    def _loop(self) -> None:
+        more = True
+        while True:
+            with self._wake:
+                if not self._waiting and not self._stopping and not more:
+                    self._wake.wait(IDLE_S)
+                group = self._take()
+                if not group and self._stopping:
+                    return
+            if group:
+                self._commit(group)
+            now = time.monotonic()
+            if not group or now >= self._compact_due:
+                self._compact_due = now + COMPACT_EVERY_S
+                more = self._compact()
+
+    def _take(self) -> list[_Job]:
+        group: list[_Job] = []
+        size = 0
+        while (
+            self._waiting
+            and len(group) < GROUP_JOBS_MAX
+            and (not group or size + self._waiting[0].size <= GROUP_BYTES_MAX)
+        ):
+            job = self._waiting.popleft()
+            size += job.size
+            self._bytes -= job.size
+            group.append(job)
+        return group
+
+    def _compact(self) -> bool:
+        try:
+            return self._points.compact(COMPACT_BUDGET_S) or self._points.purge(COMPACT_BUDGET_S)
+        except StoreError as e:
+            log.warning("compaction waits: %s", e)
+        except Exception:
+            log.exception("compaction failed")
+        return False
+
+    def _commit(self, group: Sequence[_Job]) -> None:
+        """One commit for the group. Where a job fails in a way that nobody foresaw, each is tried alone, so that it fails alone."""
+        ingest = [job for job in group if isinstance(job, _Ingest)]
+        its_plan: commit.Plan | None = None
+        answers: list[tuple[_Job, Any, BaseException | None]] = []
+        try:
+            with self._meta.reading() as view:
+                its_plan = commit.plan(view, [job.job for job in ingest])
+            behind = commit.append_points(self._points, its_plan)
+            with self._meta.writing() as tx:
+                if ingest:
+                    commit.apply_meta(tx, its_plan, behind)
+                for job in group:
+                    if isinstance(job, _Write):
+                        answers.append((job, *_run(tx, job.function)))
+            changes = tx.changes
+        except StoreError as e:
+            self._refuse(group, its_plan, e)
+            return
+        except Exception as e:
+            if len(group) > 1:
+                for job in group:
+                    self._commit([job])
+                return
+            log.exception("a write failed")
+            self._refuse(
+                group, its_plan, StoreError(f"The lab failed on this ({type(e).__name__}); its log says more.")
+            )
+            return
+        for job in ingest:
+            job.future.set_result(job.job.results)
+        for job, result, error in answers:
+            if error is not None:
+                job.future.set_exception(error)
+            else:
+                job.future.set_result(result)
+        try:
+            self._committed(changes, [job.job for job in ingest])
+        except Exception:
+            log.exception("live updates failed")  # the commit stands; pages see it when they look next
+
+    @staticmethod
+    def _refuse(group: Sequence[_Job], its_plan: commit.Plan | None, error: StoreError) -> None:
+        if its_plan is not None:
+            its_plan.refuse_all(503, str(error))
+        for job in group:
+            if isinstance(job, _Ingest) and its_plan is not None:
+                job.future.set_result(job.job.results)
+            else:
+                job.future.set_exception(error)
+
+
+def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, BaseException | None]:
+    """The function's result, or the exception that undid what it had changed."""
+    try:
+        with tx.undoable():
+            return function(tx), None
+    except StoreError:
+        raise
+    except Exception as e:
+        return None, e

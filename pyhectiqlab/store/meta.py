@@ -1,0 +1,353 @@
+"""MetaStore: the interface to everything that is not a point: accounts, projects, runs, sessions, writers, events.
+
+Two faces, both short-lived and bound to one thread: `reading()` gives a MetaView that never waits for the writer, `writing()` a MetaTransaction
+that commits durably when its block ends and changes nothing when the block raises. One thread at a time writes (server/writer.py).
+Times are float seconds since 1970 UTC by the lab's clock. Every method may raise StoreError (disk full, I/O).
+
+The state of a run is derived from three stored facts, so that words arriving late or twice cannot contradict each other:
+`script_state` (what the script last said; "running" at attach), `found` (how its process was found to have ended; None while alive), `lost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ..protocol import states
+
+
+def derived_state(script_state: str, found: str | None, lost: bool) -> str:
+    """The state that is shown, from the three facts that are stored."""
+    if found is not None:
+        return states.state_after_end(script_state, found)
+    if lost and script_state in states.LIVE_STATES:
+        return states.LOST
+    return script_state
+
+
+@dataclass(frozen=True)
+class User:
+    id: str
+    username: str
+    role: str  # owner | admin | member
+    created: float
+    password_hash: str | None = field(default=None, repr=False)
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role in {"owner", "admin"}
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    id: str
+    name: str
+    created: float
+
+
+@dataclass(frozen=True)
+class WebSession:
+    user: User
+    csrf: str
+    expires: float
+
+
+@dataclass(frozen=True)
+class Project:
+    id: str
+    name: str
+    created: float
+    runs: int
+    last_activity: float | None
+
+
+@dataclass(frozen=True)
+class Tag:
+    name: str
+    color: str | None
+    description: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    id: str
+    name: str
+    project_id: str
+    project: str
+    author_id: str
+    author: str
+    state: str
+    created: float
+    started: float | None
+    ended: float | None
+    attempt: int
+    ranks: int
+    note: str
+    points: int
+    deleted: float | None
+    purged: float | None
+    tags: Sequence[Tag] = ()
+
+
+@dataclass(frozen=True)
+class RunPage:
+    items: Sequence[Run]
+    next: list[Any] | None  # pass as `after`
+
+
+@dataclass(frozen=True)
+class RunQuery:
+    project: str | None = None
+    states: Sequence[str] = ()
+    text: str = ""
+    sort: str = "-created"
+    limit: int = 100
+    after: list[Any] | None = None
+
+
+SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
+
+
+@dataclass(frozen=True)
+class Session:
+    """One attachment: session id × run × rank × attempt."""
+
+    session: str
+    run: str
+    rank: int
+    attempt: int
+    user_id: str
+    restart: str | None
+    world_size: int
+    host: str
+    pid: int
+    client_version: str
+    sets_state: bool
+    started: float
+    last_seen: float
+    ended: float | None
+    state: str | None
+    cause: str
+    exit_code: int | None
+    signal: int | None
+    detail: str
+    skew: float  # client's clock minus ours, seconds
+    backlog: int
+    losses: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Writer:
+    writer: str
+    run: str
+    rank: int
+    attempt: int
+    cursor: int
+    last_seen: float
+    losses: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of a batch on its way in. `packed` are its fields as msgpack; `fields` the same, decoded."""
+
+    seq: int  # absolute
+    kind: str
+    time: float  # client's clock
+    fields: Mapping[str, Any]
+    packed: bytes
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    id: int  # order of arrival at the lab
+    seq: int
+    writer: str
+    kind: str
+    time: float
+    rank: int
+    attempt: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MetaBatch:
+    """What the MetaStore needs of a batch whose points the PointStore already holds."""
+
+    writer: str
+    run: str
+    rank: int
+    attempt: int
+    session: str
+    last: int
+    points: int
+    skew: float
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class IngestRun:
+    """What ingest checks of a run."""
+
+    id: str
+    author_id: str
+    project_id: str
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class AttachRequest:
+    name: str
+    project: str | None
+    create_project: bool
+    session: str
+    rank: int
+    world_size: int
+    restart: str | None
+    host: str
+    pid: int
+    client_version: str
+    skew: float
+    started: float | None = None  # by our clock; None: now
+
+
+@dataclass(frozen=True)
+class Attached:
+    run: Run
+    attempt: int
+    mode: Literal["read-write", "read-only"]
+    created: bool
+    sets_state: bool
+
+
+@dataclass(frozen=True)
+class EndReport:
+    session: str
+    run: str
+    rank: int
+    attempt: int
+    state: str
+    cause: str
+    exit_code: int | None
+    signal: int | None
+    detail: str
+    time: float  # by our clock
+    final: bool  # True: the uploader's word; False: the `end` event of the process itself
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a transaction changed, for whoever watches: run id → new state, and runs whose row changed otherwise."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    runs: set[str] = field(default_factory=set)
+
+
+class ProjectNotFoundError(LookupError):
+    """The named project does not exist and was not to be created."""
+
+
+class NameTakenError(ValueError):
+    """Another row of that name exists."""
+
+
+class MetaView(Protocol):
+    def lab_value(self, key: str) -> str | None: ...
+    def user(self, user_id: str) -> User | None: ...
+    def user_named(self, username: str) -> User | None: ...
+    def owner(self) -> User | None: ...
+    def users(self) -> list[User]: ...
+    def user_of_key(self, key_hash: str) -> User | None: ...
+    def keys(self, user_id: str) -> list[ApiKey]: ...
+    def web_session(self, token_hash: str, now: float) -> WebSession | None: ...
+
+    def projects(self, limit: int, after: str = "") -> list[Project]:
+        """Sorted by name, those > `after`."""
+
+    def project(self, ref: str) -> Project | None:
+        """By id, else by name."""
+
+    def runs(self, query: RunQuery, now: float) -> RunPage: ...
+    def run(self, run_id: str) -> Run | None:
+        """Deleted ones too."""
+
+    def runs_named(self, name: str, project: str | None = None, limit: int = 10) -> list[Run]: ...
+    def has_silent(self, before: float) -> bool:
+        """Whether `mark_lost` may have something to do."""
+
+    def purgeable(self, before: float) -> str | None:
+        """A run that was deleted before that time and is not purged."""
+
+    def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]: ...
+    def config(self, run_id: str) -> dict[str, Any]: ...
+    def meta(self, run_id: str) -> dict[str, Any]: ...
+    def sessions(self, run_id: str) -> list[Session]: ...
+    def writers(self, ids: Sequence[str]) -> dict[str, Writer]: ...
+    def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
+    def writer_count(self, run_id: str) -> int: ...
+    def losses(self, run_id: str) -> dict[str, int]: ...
+    def event_count(self, run_id: str) -> int: ...
+    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> list[StoredEvent]: ...
+
+
+class MetaTransaction(MetaView, Protocol):
+    changes: Changes
+
+    def undoable(self) -> AbstractContextManager[object]:
+        """A block whose exception undoes what the block changed, and nothing else of the transaction."""
+
+    def set_lab_value(self, key: str, value: str) -> None: ...
+    def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
+        """Raises NameTakenError."""
+
+    def set_password(self, user_id: str, password_hash: str) -> None: ...
+    def add_key(self, user_id: str, name: str, key_hash: str, now: float) -> ApiKey: ...
+    def revoke_key(self, user_id: str, key_id: str, now: float) -> bool: ...
+    def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None: ...
+    def end_web_session(self, token_hash: str) -> None: ...
+    def add_login_link(self, user_id: str, token_hash: str, now: float, expires: float) -> None: ...
+    def use_login_link(self, token_hash: str, now: float) -> User | None:
+        """The link's user, once, before it expires; None otherwise."""
+
+    def add_project(self, name: str, user_id: str, now: float) -> Project:
+        """Raises NameTakenError."""
+
+    def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
+        """Finds or creates the run by name. A session seen in the last `lost_after_s` is live. Raises ProjectNotFoundError."""
+
+    def heartbeat(
+        self,
+        session: str,
+        user_id: str,
+        runs: Sequence[tuple[str, int, int]],
+        *,
+        skew: float,
+        backlog: int,
+        losses: Mapping[str, int],
+        now: float,
+    ) -> None: ...
+
+    def end(self, report: EndReport, user_id: str, now: float) -> bool:
+        """False where there is no such attachment of this user."""
+
+    def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
+        """Events, their effects, cursors and counters of batches in order; each `first` is its writer's cursor + 1."""
+
+    def set_cursor(self, writer: str, cursor: int) -> None: ...
+    def mark_lost(self, now: float, lost_after_s: float) -> list[str]: ...
+    def delete_run(self, run_id: str, now: float) -> None: ...
+    def restore_run(self, run_id: str) -> None:
+        """Raises NameTakenError where the name is in use again."""
+
+    def purge(self, run_id: str, now: float) -> bool:
+        """Removes some of a deleted run's events; True once nothing is left of it but its name."""
+
+    def forget_expired(self, now: float) -> None: ...
+
+
+class MetaStore(Protocol):
+    def reading(self) -> AbstractContextManager[MetaView]: ...
+    def writing(self) -> AbstractContextManager[MetaTransaction]: ...
+    def close(self) -> None: ...

@@ -1,0 +1,243 @@
+"""SQL of the MetaStore for ingest: events, what they change in their run, and the cursors of writers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgpack
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..protocol import states
+from .meta import EndReport, MetaBatch, Writer
+from .meta_runs import unpack
+from .meta_schema import events, run_meta, run_tags, runs, sessions, writers
+from .meta_sessions import SessionsSql
+
+CONFIG_BYTES_MAX = 16 << 20
+LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
+SEEN_EVERY_S = 1.0  # batches renew a session's last_seen at most this often
+
+
+def upsert(conn: Connection, table: Table) -> Any:
+    """An INSERT that takes on_conflict_…, in the connection's dialect."""
+    return (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    """Deep merge: maps are merged, anything else is replaced by the newer value."""
+    for key, value in new.items():
+        old = into.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            merge(old, value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def text_of(value: Any, length_max: int = 1 << 20) -> str:
+    return (value if isinstance(value, str) else "" if value is None else str(value))[:length_max]
+
+
+def _int_of(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 31 else None
+
+
+def count_losses(losses: dict[str, int], batch: MetaBatch) -> bool:
+    """Adds the batch's loss events to `losses`; True where there was one."""
+    changed = False
+    for event in batch.events:
+        if event.kind != "loss":
+            continue
+        reason = text_of(event.fields.get("reason"), 64) or "unknown"
+        if reason not in losses and len(losses) >= LOSS_REASONS_MAX:
+            reason = "other"
+        losses[reason] = losses.get(reason, 0) + int(event.fields.get("count", 1))
+        changed = True
+    return changed
+
+
+class BatchesSql(SessionsSql):
+    """Ingest's share of a MetaTransaction over one connection."""
+
+    def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
+        rows = self.conn.execute(select(writers).where(writers.c.writer.in_(ids)))
+        return {row.writer: self._writer(row) for row in rows}
+
+    @staticmethod
+    def _writer(row: Any) -> Writer:
+        return Writer(row.writer, row.run_id, row.rank, row.attempt, row.cursor, row.last_seen, unpack(row.losses))
+
+    def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]:
+        rows = self.conn.execute(
+            select(writers)
+            .where(writers.c.run_id == run_id, writers.c.writer > after)
+            .order_by(writers.c.writer)
+            .limit(limit)
+        )
+        return [self._writer(row) for row in rows]
+
+    def writer_count(self, run_id: str) -> int:
+        return len(self.conn.execute(select(writers.c.writer).where(writers.c.run_id == run_id)).all())
+
+    def losses(self, run_id: str) -> dict[str, int]:
+        """Losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once."""
+        totals: list[dict[str, int]] = [{}, {}]
+        for total, table in zip(totals, (writers, sessions), strict=True):
+            for blob in self.conn.execute(
+                select(table.c.losses).where(table.c.run_id == run_id, table.c.losses.is_not(None))
+            ).scalars():
+                for reason, count in unpack(blob).items():
+                    total[reason] = total.get(reason, 0) + count
+        by_events, by_heartbeats = totals
+        return {r: max(by_events.get(r, 0), by_heartbeats.get(r, 0)) for r in sorted({**by_events, **by_heartbeats})}
+
+    def set_cursor(self, writer: str, cursor: int) -> None:
+        self.conn.execute(update(writers).where(writers.c.writer == writer).values(cursor=cursor))
+
+    def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
+        if not batches:
+            return
+        self._store_events(batches)
+        self._move_cursors(batches, now)
+        totals: dict[str, int] = {}
+        for batch in batches:
+            totals[batch.run] = totals.get(batch.run, 0) + batch.points
+            self._apply_effects(batch, now)
+        self.conn.execute(
+            update(runs)
+            .where(runs.c.id == bindparam("run"))
+            .values(points=runs.c.points + bindparam("n"), last_activity=now),
+            [{"run": run, "n": n} for run, n in totals.items()],
+        )
+        self._sign_of_life(batches, now)
+
+    def _store_events(self, batches: Sequence[MetaBatch]) -> None:
+        rows = [
+            {
+                "run_id": batch.run,
+                "writer": batch.writer,
+                "seq": event.seq,
+                "kind": event.kind,
+                "time": event.time,
+                "rank": batch.rank,
+                "attempt": batch.attempt,
+                "fields": event.packed,
+            }
+            for batch in batches
+            for event in batch.events
+        ]
+        if rows:  # (writer, seq) names an event: one that is there already stays
+            self.conn.execute(upsert(self.conn, events).on_conflict_do_nothing(), rows)
+
+    def _move_cursors(self, batches: Sequence[MetaBatch], now: float) -> None:
+        rows: dict[str, dict[str, Any]] = {}
+        lossy: dict[str, list[MetaBatch]] = {}
+        for batch in batches:
+            rows[batch.writer] = {
+                "writer": batch.writer,
+                "run_id": batch.run,
+                "rank": batch.rank,
+                "attempt": batch.attempt,
+                "cursor": batch.last,
+                "last_seen": now,
+            }
+            if any(event.kind == "loss" for event in batch.events):
+                lossy.setdefault(batch.writer, []).append(batch)
+        statement = upsert(self.conn, writers)
+        statement = statement.on_conflict_do_update(
+            index_elements=["writer"],
+            set_={"cursor": statement.excluded.cursor, "last_seen": statement.excluded.last_seen},
+        )
+        self.conn.execute(statement, list(rows.values()))
+        for writer, its in lossy.items():
+            losses = unpack(self.conn.execute(select(writers.c.losses).where(writers.c.writer == writer)).scalar())
+            for batch in its:
+                count_losses(losses, batch)
+            self.conn.execute(update(writers).where(writers.c.writer == writer).values(losses=msgpack.packb(losses)))
+
+    def _sign_of_life(self, batches: Sequence[MetaBatch], now: float) -> None:
+        senders = {(b.session, b.run, b.rank, b.attempt): b.skew for b in batches}
+        ids = sorted({b.session for b in batches})
+        for row in self.open_sessions(ids, now - SEEN_EVERY_S):
+            skew = senders.get((row.session, row.run_id, row.rank, row.attempt))
+            if skew is None:
+                continue
+            self.conn.execute(
+                update(sessions)
+                .where(
+                    sessions.c.session == row.session,
+                    sessions.c.run_id == row.run_id,
+                    sessions.c.rank == row.rank,
+                    sessions.c.attempt == row.attempt,
+                )
+                .values(last_seen=now, skew=skew)
+            )
+            self.revive(row.run_id, row.attempt, row.session, now)
+
+    # What events change in their run. Kinds that are not here are stored as they came and change nothing.
+
+    def _apply_effects(self, batch: MetaBatch, now: float) -> None:
+        for event in batch.events:
+            fields, at = event.fields, event.time - batch.skew
+            if event.kind == "config" and isinstance(fields.get("values"), dict):
+                self._merge_config(batch.run, fields["values"])
+            elif event.kind == "meta" and fields.get("key") is not None:
+                self._set_meta(batch.run, text_of(fields["key"], 1024), fields.get("value"))
+            elif event.kind == "note":
+                self.conn.execute(update(runs).where(runs.c.id == batch.run).values(note=text_of(fields.get("text"))))
+            elif event.kind == "tag" and fields.get("name"):
+                self._add_tag(batch.run, fields)
+            elif event.kind == "state" and fields.get("state") in states.SCRIPT_STATES:
+                self._say_state(batch, fields["state"], at)
+            elif event.kind == "end" and fields.get("state") in states.FINAL_STATES:
+                self._say_end(batch, fields, at, now)
+            else:
+                continue
+            self.changes.runs.add(batch.run)
+
+    def _merge_config(self, run_id: str, values: dict[str, Any]) -> None:
+        config = unpack(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
+        merge(config, values)
+        packed = msgpack.packb(config)
+        if len(packed) <= CONFIG_BYTES_MAX:  # what exceeds it is still there, among the run's events
+            self.conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
+
+    def _set_meta(self, run_id: str, key: str, value: Any) -> None:
+        self.conn.execute(delete(run_meta).where(run_meta.c.run_id == run_id, run_meta.c.key == key))
+        self.conn.execute(insert(run_meta).values(run_id=run_id, key=key, value=msgpack.packb(value)))
+
+    def _add_tag(self, run_id: str, fields: Mapping[str, Any]) -> None:
+        name = text_of(fields["name"], 256)
+        self.conn.execute(delete(run_tags).where(run_tags.c.run_id == run_id, run_tags.c.name == name))
+        color, description = fields.get("color"), fields.get("description")
+        self.conn.execute(
+            insert(run_tags).values(
+                run_id=run_id,
+                name=name,
+                color=None if color is None else text_of(color, 32),
+                description=None if description is None else text_of(description, 4096),
+            )
+        )
+
+    def _say_state(self, batch: MetaBatch, state: str, at: float) -> None:
+        newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == batch.run)).scalar_one()
+        if batch.attempt == newest:
+            self.set_state(batch.run, at, script_state=state)
+
+    def _say_end(self, batch: MetaBatch, fields: Mapping[str, Any], at: float, now: float) -> None:
+        owner = self.conn.execute(select(runs.c.author_id).where(runs.c.id == batch.run)).scalar_one()
+        report = EndReport(
+            session=batch.session,
+            run=batch.run,
+            rank=batch.rank,
+            attempt=batch.attempt,
+            state=fields["state"],
+            cause=text_of(fields.get("cause"), 1024),
+            exit_code=_int_of(fields.get("exit_code")),
+            signal=_int_of(fields.get("signal")),
+            detail=text_of(fields.get("detail")),
+            time=at,
+            final=False,
+        )
+        self.end(report, owner, now)

@@ -1,0 +1,234 @@
+"""SQL of the MetaStore for projects and runs: finding, listing, deleting."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, update
+
+from ..protocol import states
+from .meta import SORTS, IngestRun, NameTakenError, Project, Run, RunPage, RunQuery, StoredEvent, Tag
+from .meta_schema import events, projects, run_meta, run_tags, runs, sessions, users
+
+PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
+
+_RANKS = (
+    select(func.count(func.distinct(sessions.c.rank)))
+    .where(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt)
+    .scalar_subquery()
+    .label("ranks")
+)
+_RUN: Select[Any] = (
+    select(
+        runs.c.id,
+        runs.c.name,
+        runs.c.project_id,
+        projects.c.name.label("project"),
+        runs.c.author_id,
+        users.c.username.label("author"),
+        runs.c.state,
+        runs.c.created,
+        runs.c.started,
+        runs.c.ended,
+        runs.c.attempt,
+        _RANKS,
+        runs.c.note,
+        runs.c.points,
+        runs.c.deleted,
+        runs.c.purged,
+    )
+    .join(projects, projects.c.id == runs.c.project_id)
+    .join(users, users.c.id == runs.c.author_id)
+)
+
+
+def unpack(blob: bytes | None) -> dict[str, Any]:
+    """A stored msgpack map; empty for NULL."""
+    value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
+    return value
+
+
+def _like(words: str) -> str:
+    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _sort_key(sort: str, now: float) -> tuple[ColumnElement[Any], bool]:
+    """The expression to sort by, never NULL, and whether downwards."""
+    word = sort.removeprefix("-")
+    if word not in SORTS:
+        raise ValueError(f"sort is one of {', '.join(SORTS)}, with a - before it for descending")
+    expressions: dict[str, ColumnElement[Any]] = {
+        "created": runs.c.created,
+        "name": runs.c.name,
+        "state": runs.c.state,
+        "duration": func.coalesce(func.coalesce(runs.c.ended, now) - runs.c.started, 0.0),
+        "started": func.coalesce(runs.c.started, 0.0),
+        "ended": func.coalesce(runs.c.ended, now),
+        "points": runs.c.points,
+        "author": users.c.username,
+        "activity": runs.c.last_activity,
+    }
+    return expressions[word], sort.startswith("-")
+
+
+class RunsSql:
+    """The projects' and runs' share of a MetaTransaction over one connection."""
+
+    conn: Connection
+
+    def projects(self, limit: int, after: str = "") -> list[Project]:
+        return self._projects(projects.c.name > after, limit)
+
+    def project(self, ref: str) -> Project | None:
+        found = self._projects(projects.c.id == ref, 1) or self._projects(projects.c.name == ref, 1)
+        return found[0] if found else None
+
+    def _projects(self, where: ColumnElement[bool], limit: int) -> list[Project]:
+        rows = self.conn.execute(
+            select(projects, func.count(runs.c.id).label("runs"), func.max(runs.c.last_activity).label("activity"))
+            .outerjoin(runs, and_(runs.c.project_id == projects.c.id, runs.c.deleted.is_(None)))
+            .where(where)
+            .group_by(projects.c.id, projects.c.name, projects.c.created, projects.c.created_by)
+            .order_by(projects.c.name)
+            .limit(limit)
+        )
+        return [Project(row.id, row.name, row.created, row.runs, row.activity) for row in rows]
+
+    def add_project(self, name: str, user_id: str, now: float) -> Project:
+        if self.project(name):
+            raise NameTakenError(f"A project named {name!r} exists already.")
+        project = Project(secrets.token_hex(4), name, now, 0, None)
+        self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, created_by=user_id))
+        return project
+
+    def projects_of(self, user_id: str) -> list[str]:
+        """Ids of projects that the user made or has runs in, at most two: the caller asks whether there is just one."""
+        mine = select(runs.c.project_id).where(runs.c.author_id == user_id, runs.c.deleted.is_(None))
+        rows = self.conn.execute(
+            select(projects.c.id).where(or_(projects.c.created_by == user_id, projects.c.id.in_(mine))).limit(2)
+        )
+        return list(rows.scalars())
+
+    def _runs(self, query: Select[Any]) -> list[Run]:
+        rows = self.conn.execute(query).all()
+        tags: dict[str, list[Tag]] = {row.id: [] for row in rows}
+        if tags:
+            for tag in self.conn.execute(select(run_tags).where(run_tags.c.run_id.in_(tags)).order_by(run_tags.c.name)):
+                tags[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
+        return [Run(**{**row._mapping, "tags": tags[row.id]}) for row in rows]
+
+    def run(self, run_id: str) -> Run | None:
+        found = self._runs(_RUN.where(runs.c.id == run_id))
+        return found[0] if found else None
+
+    def runs_named(self, name: str, project: str | None = None, limit: int = 10) -> list[Run]:
+        where = [runs.c.name == name, runs.c.deleted.is_(None)]
+        if project is not None:
+            where.append(or_(projects.c.id == project, projects.c.name == project))
+        return self._runs(_RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
+
+    def runs(self, query: RunQuery, now: float) -> RunPage:
+        key, downwards = _sort_key(query.sort, now)
+        statement = _RUN.add_columns(key.label("sort_key")).where(runs.c.deleted.is_(None))
+        if query.project is not None:
+            statement = statement.where(or_(projects.c.id == query.project, projects.c.name == query.project))
+        if query.states:
+            statement = statement.where(runs.c.state.in_(query.states))
+        if query.text:
+            like = _like(query.text)
+            statement = statement.where(
+                or_(runs.c.name.ilike(like, escape="\\"), runs.c.id == query.text, runs.c.note.ilike(like, escape="\\"))
+            )
+        if query.after is not None:
+            value, run_id = query.after
+            further = key < value if downwards else key > value
+            tie = runs.c.id < run_id if downwards else runs.c.id > run_id
+            statement = statement.where(or_(further, and_(key == value, tie)))
+        order = (key.desc(), runs.c.id.desc()) if downwards else (key.asc(), runs.c.id.asc())
+        some = statement.order_by(*order).limit(query.limit + 1)
+        rows = self.conn.execute(some.with_only_columns(runs.c.id, key.label("sort_key"))).all()
+        page = rows[: query.limit]
+        by_id = {run.id: run for run in self._runs(_RUN.where(runs.c.id.in_([row.id for row in page])))}
+        more = [page[-1].sort_key, page[-1].id] if len(rows) > query.limit else None
+        return RunPage([by_id[row.id] for row in page if row.id in by_id], more)
+
+    def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
+        rows = self.conn.execute(
+            select(runs.c.id, runs.c.author_id, runs.c.project_id, runs.c.deleted).where(runs.c.id.in_(ids))
+        )
+        return {row.id: IngestRun(row.id, row.author_id, row.project_id, row.deleted is not None) for row in rows}
+
+    def config(self, run_id: str) -> dict[str, Any]:
+        return unpack(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
+
+    def meta(self, run_id: str) -> dict[str, Any]:
+        rows = self.conn.execute(
+            select(run_meta.c.key, run_meta.c.value).where(run_meta.c.run_id == run_id).order_by(run_meta.c.key)
+        )
+        return {row.key: msgpack.unpackb(row.value, strict_map_key=False) for row in rows}
+
+    def event_count(self, run_id: str) -> int:
+        query = select(func.count()).select_from(events).where(events.c.run_id == run_id)
+        return int(self.conn.execute(query).scalar_one())
+
+    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> list[StoredEvent]:
+        query = select(events).where(events.c.run_id == run_id, events.c.id > after)
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
+        rows = self.conn.execute(query.order_by(events.c.id).limit(limit))
+        return [
+            StoredEvent(row.id, row.seq, row.writer, row.kind, row.time, row.rank, row.attempt, unpack(row.fields))
+            for row in rows
+        ]
+
+    def delete_run(self, run_id: str, now: float) -> None:
+        self.conn.execute(update(runs).where(runs.c.id == run_id, runs.c.deleted.is_(None)).values(deleted=now))
+
+    def restore_run(self, run_id: str) -> None:
+        row = self.conn.execute(select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)).one()
+        taken = select(runs.c.id).where(
+            runs.c.project_id == row.project_id, runs.c.name == row.name, runs.c.deleted.is_(None), runs.c.id != run_id
+        )
+        if self.conn.execute(taken).first():
+            raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None))
+
+    def purgeable(self, before: float) -> str | None:
+        return self.conn.execute(
+            select(runs.c.id).where(runs.c.deleted < before, runs.c.purged.is_(None)).limit(1)
+        ).scalar()
+
+    def purge(self, run_id: str, now: float) -> bool:
+        some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
+        if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
+            return False
+        for table in (run_meta, run_tags):
+            self.conn.execute(delete(table).where(table.c.run_id == run_id))
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
+        return True
+
+
+def new_run(conn: Connection, project_id: str, name: str, author_id: str, now: float) -> str:
+    """Inserts a run and returns its id."""
+    run_id = secrets.token_hex(6)
+    conn.execute(
+        insert(runs).values(
+            id=run_id,
+            project_id=project_id,
+            name=name,
+            author_id=author_id,
+            state=states.PENDING,
+            script_state=states.PENDING,
+            lost=False,
+            created=now,
+            attempt=1,
+            last_activity=now,
+            note="",
+            points=0,
+        )
+    )
+    return run_id

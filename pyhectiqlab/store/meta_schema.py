@@ -1,0 +1,226 @@
+"""Tables of the MetaStore, and how an older database becomes a current one."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    inspect,
+    select,
+    text,
+)
+
+from ..errors import NewerSchemaError
+
+metadata = MetaData()
+
+lab = Table("lab", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("applied", Double, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("username", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("password_hash", Text),  # argon2; NULL: cannot log in with a password
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the secret: 256 random bits need no slow hash
+    Column("created", Double, nullable=False),
+    Column("revoked", Double),
+)
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+)
+
+login_links = Table(
+    "login_links",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("used", Double),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created", Double, nullable=False),
+    Column("created_by", Text, ForeignKey("users.id"), nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("author_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("state", Text, nullable=False),  # derived from the next three, see store/meta.py
+    Column("script_state", Text, nullable=False),
+    Column("found", Text),
+    Column("lost", Boolean, nullable=False, default=False),
+    Column("created", Double, nullable=False),
+    Column("started", Double),  # of the newest attempt
+    Column("ended", Double),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("last_activity", Double, nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("points", BigInteger, nullable=False, default=0),
+    Column("config", LargeBinary),  # msgpack map
+    Column("deleted", Double),
+    Column("purged", Double),
+    Index("runs_created", "created"),
+    Index("runs_author", "author_id"),
+)
+# Two live runs of one project never share a name; a deleted one gives its name free.
+Index(
+    "runs_name",
+    runs.c.project_id,
+    runs.c.name,
+    unique=True,
+    sqlite_where=text("deleted IS NULL"),
+    postgresql_where=text("deleted IS NULL"),
+)
+
+run_meta = Table(
+    "run_meta",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),  # msgpack
+    PrimaryKeyConstraint("run_id", "key"),
+)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("color", Text),
+    Column("description", Text),
+    PrimaryKeyConstraint("run_id", "name"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session", Text, nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("restart", Text),
+    Column("world_size", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("client_version", Text, nullable=False),
+    Column("sets_state", Boolean, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("ended", Double),
+    Column("state", Text),
+    Column("cause", Text, nullable=False, default=""),
+    Column("exit_code", BigInteger),
+    Column("signal", Integer),
+    Column("detail", Text, nullable=False, default=""),
+    Column("end_is_final", Boolean, nullable=False, default=False),  # the uploader's word, not the end event's
+    Column("skew", Double, nullable=False, default=0.0),
+    Column("backlog", BigInteger, nullable=False, default=0),
+    Column("losses", LargeBinary),  # msgpack map: reason → count, as the uploader counts
+    PrimaryKeyConstraint("session", "run_id", "rank", "attempt"),
+    Index("sessions_run", "run_id", "rank"),
+)
+
+writers = Table(
+    "writers",
+    metadata,
+    Column("writer", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("losses", LargeBinary),  # msgpack map: reason → count, from loss events
+    Index("writers_run", "run_id", "writer"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("writer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("fields", LargeBinary, nullable=False),  # msgpack map, as it came
+    Index("events_writer", "writer", "seq", unique=True),
+    Index("events_run", "run_id", "id"),
+    Index("events_kind", "run_id", "kind", "id"),
+)
+
+# (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
+# made in full by it and stamped with every later name, so only older databases run the later steps.
+MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first tables", metadata.create_all),)
+
+
+def upgrade(conn: Connection) -> None:
+    """Brings the database to this version's schema, inside the caller's transaction. Raises NewerSchemaError."""
+    fresh = not inspect(conn).has_table("migrations")
+    done = 0 if fresh else max(conn.execute(select(migrations.c.version)).scalars(), default=0)
+    if done > len(MIGRATIONS):
+        raise NewerSchemaError(
+            f"The lab's database has schema {done}, made by a newer pyhectiqlab; this one knows {len(MIGRATIONS)}. "
+            "Upgrade it: pip install --upgrade 'pyhectiqlab[server]'"
+        )
+    for version, (name, step) in enumerate(MIGRATIONS, start=1):
+        if version <= done:
+            continue
+        if version == 1 or not fresh:
+            step(conn)
+        conn.execute(migrations.insert().values(version=version, name=name, applied=time.time()))
+    if fresh:
+        conn.execute(lab.insert().values(key="generation", value=secrets.token_hex(8)))

@@ -1,0 +1,323 @@
+"""SQL of the MetaStore for sessions: attaching to runs, signs of life, ends, and the states that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgpack
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from ..protocol import states
+from .meta import (
+    Attached,
+    AttachRequest,
+    Changes,
+    EndReport,
+    Project,
+    ProjectNotFoundError,
+    Run,
+    Session,
+    User,
+    derived_state,
+)
+from .meta_runs import new_run, unpack
+from .meta_schema import runs, sessions
+
+DEFAULT_PROJECT = "default"
+
+
+class SessionsSql:
+    """The sessions' share of a MetaTransaction over one connection."""
+
+    conn: Connection
+    changes: Changes
+
+    def project(self, ref: str) -> Project | None:
+        raise NotImplementedError  # RunsSql's
+
+    def add_project(self, name: str, user_id: str, now: float) -> Project:
+        raise NotImplementedError
+
+    def projects_of(self, user_id: str) -> list[str]:
+        raise NotImplementedError
+
+    def run(self, run_id: str) -> Run | None:
+        raise NotImplementedError
+
+    # States
+
+    def set_state(self, run_id: str, at: float, **facts: Any) -> None:
+        """Stores facts of meta.derived_state ("script_state", "found", "lost") and what follows; `at` is when they became true."""
+        old = self.conn.execute(
+            select(runs.c.state, runs.c.script_state, runs.c.found, runs.c.lost, runs.c.ended).where(
+                runs.c.id == run_id
+            )
+        ).one()
+        new = {"script_state": old.script_state, "found": old.found, "lost": old.lost, **facts}
+        state = derived_state(new["script_state"], new["found"], new["lost"])
+        if state in states.LIVE_STATES:
+            ended = None
+        elif old.ended is not None and (old.found is not None and "found" not in facts):
+            ended = old.ended  # a word of the script that arrived late does not move the end
+        else:
+            ended = at
+        if {**new, "state": state, "ended": ended} == {**old._mapping}:
+            return
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(**new, state=state, ended=ended))
+        if state != old.state:
+            self.changes.states[run_id] = state
+
+    # Attaching
+
+    def _project_for(self, request: AttachRequest, user: User, now: float) -> str:
+        if request.project is not None:
+            found = self.project(request.project)
+            if found is None and request.create_project:
+                found = self.add_project(request.project, user.id, now)
+            if found is None:
+                raise ProjectNotFoundError(
+                    f"No project named {request.project!r} in this lab. Create it with should_create_project=True, or see `hectiqlab projects`."
+                )
+            return found.id
+        mine = self.projects_of(user.id)
+        if len(mine) == 1:
+            return mine[0]
+        return (self.project(DEFAULT_PROJECT) or self.add_project(DEFAULT_PROJECT, user.id, now)).id
+
+    def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
+        project_id = self._project_for(request, user, now)
+        row = self.conn.execute(
+            select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
+                runs.c.project_id == project_id, runs.c.name == request.name, runs.c.deleted.is_(None)
+            )
+        ).first()
+        if row is not None and row.author_id != user.id:
+            return Attached(self._the_run(row.id), row.attempt, "read-only", created=False, sets_state=False)
+        created = row is None
+        run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
+        live_since = now - lost_after_s
+        known = self.conn.execute(select(sessions).where(sessions.c.run_id == run_id)).all()
+        live = [s for s in known if s.ended is None and s.last_seen > live_since]
+        attempt = self._attempt(request, known, live)
+        others = [s for s in live if s.attempt == attempt and s.session != request.session]
+        mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
+        sets_state = not others
+        if mine and mine[0] in live:
+            sets_state = mine[0].sets_state
+        self._store_session(request, user, run_id, attempt, sets_state, now, exists=bool(mine))
+        newest = created or attempt >= row.attempt  # type: ignore[union-attr]
+        if newest:
+            values: dict[str, Any] = {"attempt": attempt, "last_activity": now}
+            if created or attempt > row.attempt:  # type: ignore[union-attr]
+                values["started"] = request.started if request.started is not None else now
+            self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
+        if newest and sets_state and not (mine and mine[0] in live):
+            self.set_state(run_id, now, script_state=states.RUNNING, found=None, lost=False)
+        self.changes.runs.add(run_id)
+        return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state)
+
+    def _the_run(self, run_id: str) -> Run:
+        run = self.run(run_id)
+        assert run is not None
+        return run
+
+    @staticmethod
+    def _attempt(request: AttachRequest, known: Sequence[Any], live: Sequence[Any]) -> int:
+        """An attempt is one life of a job, shared by its ranks and by whoever attaches meanwhile.
+
+        A launcher that restarts a job counts up: its ranks attach again while their predecessors still look alive.
+        The first to come opens the new attempt, the others find it there and have no session in it yet.
+        """
+
+        def same_life(s: Any) -> bool:
+            return request.restart is None or s.restart is None or s.restart == request.restart
+
+        joined = [s.attempt for s in live if s.rank == request.rank and same_life(s)]
+        if joined:
+            return int(max(joined))
+        newest = max((s.attempt for s in known), default=0)
+        peers = any(s.attempt == newest and same_life(s) for s in live)
+        was_there = any(s.attempt == newest and s.rank == request.rank for s in known)
+        return newest if peers and not was_there else newest + 1
+
+    def _store_session(
+        self,
+        request: AttachRequest,
+        user: User,
+        run_id: str,
+        attempt: int,
+        sets_state: bool,
+        now: float,
+        *,
+        exists: bool,
+    ) -> None:
+        key = (
+            (sessions.c.session == request.session)
+            & (sessions.c.run_id == run_id)
+            & (sessions.c.rank == request.rank)
+            & (sessions.c.attempt == attempt)
+        )
+        if exists:  # another process of the session, or the same one again: the row keeps telling of its owner
+            self.conn.execute(update(sessions).where(key).values(last_seen=now, ended=None, sets_state=sets_state))
+            return
+        self.conn.execute(
+            insert(sessions).values(
+                session=request.session,
+                run_id=run_id,
+                rank=request.rank,
+                attempt=attempt,
+                user_id=user.id,
+                restart=request.restart,
+                world_size=request.world_size,
+                host=request.host,
+                pid=request.pid,
+                client_version=request.client_version,
+                sets_state=sets_state,
+                started=now,
+                last_seen=now,
+                cause="",
+                detail="",
+                end_is_final=False,
+                skew=request.skew,
+                backlog=0,
+            )
+        )
+
+    # Signs of life and ends
+
+    def heartbeat(
+        self,
+        session: str,
+        user_id: str,
+        runs: Sequence[tuple[str, int, int]],
+        *,
+        skew: float,
+        backlog: int,
+        losses: Mapping[str, int],
+        now: float,
+    ) -> None:
+        packed = msgpack.packb(dict(losses)) if losses else None
+        for run_id, rank, attempt in runs:
+            done = self.conn.execute(
+                update(sessions)
+                .where(
+                    sessions.c.session == session,
+                    sessions.c.run_id == run_id,
+                    sessions.c.rank == rank,
+                    sessions.c.attempt == attempt,
+                    sessions.c.user_id == user_id,
+                )
+                .values(last_seen=now, skew=skew, backlog=backlog, losses=packed)
+            )
+            if done.rowcount:
+                self.revive(run_id, attempt, session, now)
+
+    def revive(self, run_id: str, attempt: int, session: str, now: float) -> None:
+        """A sign of life of a session that has not ended: its run is not lost, if that is its newest attempt."""
+        lost = self.conn.execute(
+            select(runs.c.id)
+            .join(sessions, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
+            .where(
+                runs.c.id == run_id,
+                runs.c.lost.is_(True),
+                runs.c.attempt == attempt,
+                sessions.c.session == session,
+                sessions.c.ended.is_(None),
+            )
+        ).first()
+        if lost:
+            self.set_state(run_id, now, lost=False)
+
+    def has_silent(self, before: float) -> bool:
+        query = (
+            select(runs.c.id)
+            .join(sessions, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
+            .where(
+                runs.c.state.in_(states.LIVE_STATES),
+                runs.c.deleted.is_(None),
+                sessions.c.ended.is_(None),
+                sessions.c.last_seen < before,
+            )
+        )
+        return self.conn.execute(query.limit(1)).first() is not None
+
+    def mark_lost(self, now: float, lost_after_s: float) -> list[str]:
+        """Marks live runs whose newest attempt has open sessions, all of them silent. Returns their ids."""
+        seen = func.max(sessions.c.last_seen)
+        silent = self.conn.execute(
+            select(runs.c.id, seen.label("seen"))
+            .join(sessions, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
+            .where(runs.c.state.in_(states.LIVE_STATES), runs.c.deleted.is_(None), sessions.c.ended.is_(None))
+            .group_by(runs.c.id)
+            .having(seen < now - lost_after_s)
+        ).all()
+        for row in silent:
+            self.set_state(row.id, row.seen, lost=True)
+        return [row.id for row in silent]
+
+    def end(self, report: EndReport, user_id: str, now: float) -> bool:
+        key = and_(
+            sessions.c.session == report.session,
+            sessions.c.run_id == report.run,
+            sessions.c.rank == report.rank,
+            sessions.c.attempt == report.attempt,
+        )
+        row = self.conn.execute(select(sessions).where(key, sessions.c.user_id == user_id)).first()
+        if row is None:
+            return False
+        if row.ended is not None and row.end_is_final and not report.final:
+            return True  # an `end` event that was on its way while the uploader already told
+        told = row.ended is not None and row.state is not None
+        # "ended, cause unknown" is no news about a process that said how it was ending.
+        state = row.state if told and report.final and report.state == states.ENDED else report.state
+        self.conn.execute(
+            update(sessions)
+            .where(key)
+            .values(
+                ended=report.time,
+                last_seen=max(row.last_seen, min(now, report.time)),
+                state=state,
+                cause=report.cause or row.cause,
+                exit_code=report.exit_code if report.exit_code is not None else row.exit_code,
+                signal=report.signal if report.signal is not None else row.signal,
+                detail=report.detail or row.detail,
+                end_is_final=report.final,
+            )
+        )
+        newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == report.run)).scalar_one()
+        if row.sets_state and report.attempt == newest:
+            self.set_state(report.run, report.time, found=state, lost=False)
+        self.changes.runs.add(report.run)
+        return True
+
+    def sessions(self, run_id: str) -> list[Session]:
+        rows = self.conn.execute(
+            select(sessions)
+            .where(sessions.c.run_id == run_id)
+            .order_by(sessions.c.attempt, sessions.c.rank, sessions.c.started)
+        )
+        return [
+            Session(
+                **{
+                    **{k: v for k, v in row._mapping.items() if k not in {"run_id", "end_is_final"}},
+                    "run": row.run_id,
+                    "losses": unpack(row.losses),
+                }
+            )
+            for row in rows
+        ]
+
+    def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
+        """(session, run_id, attempt, rank) of sessions not ended and not seen since `stale`, or whose run is lost."""
+        return list(
+            self.conn.execute(
+                select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt)
+                .join(runs, runs.c.id == sessions.c.run_id)
+                .where(
+                    sessions.c.session.in_(ids),
+                    sessions.c.ended.is_(None),
+                    or_(sessions.c.last_seen < stale, runs.c.lost.is_(True)),
+                )
+            )
+        )

@@ -1,0 +1,96 @@
+"""The MetaStore on an SQL database, through SQLAlchemy Core: SQLite by default, another URL later.
+
+On SQLite: WAL with synchronous=FULL, so that a commit survives a power failure and readers never wait for the writer.
+One connection writes; readers take theirs from a pool.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from ..errors import StoreError
+from .meta import Changes
+from .meta_accounts import AccountsSql
+from .meta_batches import BatchesSql
+from .meta_runs import RunsSql
+from .meta_schema import upgrade
+
+READERS_MAX = 48  # more than the threads that serve requests
+BUSY_TIMEOUT_MS = 5_000
+
+
+class SqlMeta(AccountsSql, RunsSql, BatchesSql):
+    """MetaView and MetaTransaction over one connection."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.changes = Changes()
+
+    def undoable(self) -> AbstractContextManager[object]:
+        return self.conn.begin_nested()
+
+
+class SqlMetaStore:
+    """A MetaStore in one SQLite file. Opening creates or migrates it; raises NewerSchemaError or StoreError."""
+
+    def __init__(self, path: Path) -> None:
+        url = URL.create("sqlite+pysqlite", database=str(path))
+        self._write_engine = create_engine(url, pool_size=1, max_overflow=0)
+        self._read_engine = create_engine(url, pool_size=READERS_MAX, max_overflow=0)
+        event.listen(self._write_engine, "connect", _writing_connection)
+        event.listen(self._write_engine, "begin", _begin_immediate)
+        event.listen(self._read_engine, "connect", _reading_connection)
+        with self.writing() as tx:
+            upgrade(tx.conn)
+
+    @contextmanager
+    def reading(self) -> Iterator[SqlMeta]:
+        with _told_as_store_error(), self._read_engine.connect() as conn:
+            yield SqlMeta(conn)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqlMeta]:
+        with _told_as_store_error(), self._write_engine.begin() as conn:
+            yield SqlMeta(conn)
+
+    def close(self) -> None:
+        self._read_engine.dispose()
+        self._write_engine.dispose()
+
+
+@contextmanager
+def _told_as_store_error() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as e:
+        raise StoreError(f"The lab's database failed: {e.orig}.") from e
+
+
+def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see below
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "journal_size_limit=67108864",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_immediate(conn: Connection) -> None:
+    # The driver's own BEGIN comes late and deferred: a savepoint would then be outside the transaction.
+    conn.exec_driver_sql("BEGIN IMMEDIATE")

@@ -24,7 +24,7 @@ from .profile import Profile, resolve
 from .transport.answers import not_a_lab
 from .transport.http import LabClient, Points, quoted
 
-__all__ = ["KeyInfo", "Point", "ProjectInfo", "RunInfo", "project", "projects", "run", "runs"]
+__all__ = ["KeyInfo", "Point", "ProjectInfo", "RunInfo", "projects", "run", "runs"]
 
 _T = TypeVar("_T")
 
@@ -139,12 +139,6 @@ def projects(*, profile: str | None = None) -> list[ProjectInfo]:
     """The projects that the user of `profile` can see (None: the profile in use)."""
     with _lab(resolve(profile)) as lab:
         return [_shaped(lab, _project_info, item) for item in lab.pages("/projects", {"limit": 1000})]
-
-
-def project(ref: str, *, profile: str | None = None) -> ProjectInfo:
-    """One project by name or id. Raises NotFoundError."""
-    with _lab(resolve(profile)) as lab:
-        return _shaped(lab, _project_info, lab.get(f"/projects/{quoted(ref)}"))
 
 
 def runs(

@@ -14,7 +14,7 @@ from ..read import KeyInfo, Point
 from .output import json_text, number, short, table
 
 
-@click.command("metrics")
+@click.command("metrics", short_help="Print every raw point of a metric.")
 @click.argument("run")
 @click.argument("key", required=False)
 @click.option("--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)

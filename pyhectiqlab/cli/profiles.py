@@ -21,7 +21,7 @@ _URL_DEFAULT = "http://127.0.0.1:8080"
 _TRIES = 3
 
 
-@click.command("add-profile")
+@click.command("add-profile", short_help="Log in to a lab and keep an API key for it.")
 @click.option("--url", help="Address of the lab, such as https://lab.example.com.")
 @click.option("--username", help="Your user name in the lab.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
@@ -64,7 +64,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
     click.echo(f"Logged in to {url} as {clean(username)}: profile {clean(name)!r} is in {path}.")
 
 
-@click.command("profiles")
+@click.command("profiles", short_help="List the profiles of the credentials file.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @click.pass_obj
 def profiles(chosen: str | None, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from .output import echo_json, moment, short, span, table
 _LAST_SHOWN = 3
 
 
-@click.command("runs")
+@click.command("runs", short_help="List the runs, newest first.")
 @click.argument("project", required=False)
 @click.option("--state", type=click.Choice(sorted(ALL_STATES)), help="Only runs in this state.")
 @click.option("--limit", type=click.IntRange(min=1), help="No more than this many, the newest; without it, all.")

@@ -15,7 +15,7 @@ _SECRET = frozenset({"api_key"})
 _MASK = "********"
 
 
-@click.command("settings")
+@click.command("settings", short_help="Show every setting and its value.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 def command(as_json: bool) -> None:
     """Show every setting: its variable, its value now and where that is from, its unit, default and meaning.

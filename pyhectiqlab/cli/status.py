@@ -9,7 +9,7 @@ import click
 from .output import echo_json, table
 
 
-@click.command("status")
+@click.command("status", short_help="Show what is still on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 def command(as_json: bool) -> None:
     """Show the sessions on this machine: what is still to be sent, what was lost and why, and who is at work."""

@@ -7,7 +7,7 @@ import sys
 import click
 
 
-@click.command("sync")
+@click.command("sync", short_help="Send what earlier scripts left here.")
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
 @click.option("--all", "everything", is_flag=True, help="Also sessions whose scripts still run.")
 def command(sessions: tuple[str, ...], everything: bool) -> None:

@@ -147,7 +147,7 @@ class LabClient:
             yield from items
 
     def points(
-        self, run: str, key: str, *, rank: int | None = None, attempt: int | None = None, page: int = 1000
+        self, run: str, key: str, *, rank: int | None = None, attempt: int | None = None, page: int = 50_000
     ) -> Iterator[Points]:
         """Every point of a series in order of arrival, `page` of them at a time."""
         params = {"key": key, "rank": rank, "attempt": attempt, "limit": page}

@@ -15,7 +15,7 @@ GREETING = {"lab": "hectiqlab", "version": "0.1.0", "protocol": {"min": 1, "max"
 
 
 @pytest.mark.parametrize("item", [{}, {"id": "1"}, [], 7, None])
-@pytest.mark.parametrize("call", [read.projects, read.runs, lambda: read.run("r"), lambda: read.project("p")])
+@pytest.mark.parametrize("call", [read.projects, read.runs, lambda: read.run("r")])
 def test_an_answer_of_another_shape_is_not_believed(
     home: object, monkeypatch: pytest.MonkeyPatch, call: Callable[[], Any], item: object
 ) -> None:

@@ -58,8 +58,8 @@ def command(
 ) -> None:
     """Run a lab in the foreground, until Ctrl-C.
 
-    On this machine alone (the default host) it needs no password: it prints a link that logs your browser in, once, and writes
-    a profile `local` so that scripts find it.
+    On this machine alone (the default host) it needs no password: it prints a link that logs your browser in, once,
+    and writes a profile `local` so that scripts find it.
     """
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise ConfigurationError(

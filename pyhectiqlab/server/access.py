@@ -68,7 +68,8 @@ def check_protocol(request: Request) -> None:
         raise ApiError(
             400,
             "protocol_unsupported",
-            f"This lab speaks protocol {limits.PROTOCOL_MIN} to {limits.PROTOCOL_VERSION}, not {version}: upgrade the older side.",
+            f"This lab speaks protocol {limits.PROTOCOL_MIN} to {limits.PROTOCOL_VERSION}, not {version}: "
+            "upgrade the older side.",
         )
 
 

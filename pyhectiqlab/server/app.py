@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from .._version import __version__
 from ..errors import StoreError
@@ -51,14 +53,27 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(Exception, _unforeseen)
-    for module in (handshake, accounts, projects, sessions, ingest, series, stream, runs):
+    modules = (handshake, accounts, projects, sessions, ingest, series, stream, runs)
+    for module in modules:
         app.include_router(module.router, prefix=API)
+    app.state.route_paths = [
+        compile_path(API + route.path)[0]
+        for module in modules
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+    ]
     app.include_router(pages.router)
     return app
 
 
-def _http_error(_: Request, error: Exception) -> Response:
+def _is_route(request: Request) -> bool:
+    return any(regex.match(request.url.path) for regex in request.app.state.route_paths)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405 and not _is_route(request):  # the pages' catch-all knows GET alone
+        error = HTTPException(404, f"Nothing is at {request.url.path[:200]}")
     if isinstance(error, ApiError):
         body = error_body(error.status_code, error.code, error.detail, **error.extra)
     else:

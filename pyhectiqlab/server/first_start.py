@@ -1,4 +1,4 @@
-"""The owner of a lab on loopback: made at the first start, with a profile so that scripts on this machine work at once."""
+"""The owner of a lab on loopback: made at the first start, with a profile so that scripts here work at once."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def write_profile(lab: Lab, owner: User, url: str) -> str:
     profiles = load_profiles(path)
     name = PROFILE
     other = profiles.get(PROFILE)
-    if other is not None and not _is_ours(lab, other.secret_api_key) and not _same_place(other.url, url):
-        if _answers(other.url):
-            name = f"{PROFILE}-{urlsplit(url).port}"
+    foreign = other is not None and not _is_ours(lab, other.secret_api_key) and not _same_place(other.url, url)
+    if other is not None and foreign and _answers(other.url):
+        name = f"{PROFILE}-{urlsplit(url).port}"
     current = profiles.get(name)
     if current is not None and _is_ours(lab, current.secret_api_key):
         if current.url != url:
@@ -77,7 +77,7 @@ def write_profile(lab: Lab, owner: User, url: str) -> str:
 
 
 def try_profile(lab: Lab, owner: User, url: str) -> tuple[str | None, str]:
-    """As `write_profile`, but a credentials file that is not understood does not stop the lab: (name or None, what to tell)."""
+    """As `write_profile`; a credentials file that is not understood does not stop the lab: (name or None, why)."""
     try:
         return write_profile(lab, owner, url), ""
     except ConfigurationError as e:

@@ -61,7 +61,7 @@ class DataLock:
 
 
 class Lab:
-    """Open from construction to `stop`. Raises DataDirectoryInUseError, NewerSchemaError, StoreError at construction."""
+    """Open from construction, which raises DataDirectoryInUseError, NewerSchemaError or StoreError, to `stop`."""
 
     def __init__(self, data: Path, lost_after_s: float = settings.LOST_AFTER_S) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Runs a lab: takes the port, opens the data, prepares the first start, serves until SIGINT or SIGTERM, stops cleanly."""
+"""Runs a lab: opens the data, takes the port, prepares the first start, serves until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def serve(host: str, port: int, data: Path, ready: Callable[[Ready], None], lost
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, telling when it answers, ending live streams at once, and exiting with status 0 when told to stop."""
+    """uvicorn's server: tells when it answers, ends live streams at once, exits with status 0 when told to stop."""
 
     def __init__(self, config: uvicorn.Config, lab: Lab, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -82,7 +82,7 @@ class _Server(uvicorn.Server):
             self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # The parent's also remembers the signal, to raise it again at the end: a stop that was asked for is no death by a signal.
+        # uvicorn's own remembers the signal and raises it again at the end; a stop that was asked for is no such death.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True

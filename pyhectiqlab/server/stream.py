@@ -1,4 +1,7 @@
-"""Live updates: what commits changed, to whoever watches. Lives on the event loop; `publish` may be called from any thread."""
+"""Live updates: what commits changed, to whoever watches.
+
+Lives on the event loop; `publish` may be called from any thread.
+"""
 
 from __future__ import annotations
 

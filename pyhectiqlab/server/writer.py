@@ -91,7 +91,10 @@ class Writer:
         return self._put(_Ingest(job, size))
 
     def write(self, function: WriteFunction[T]) -> Future[T]:
-        """Runs `function` in a transaction; its result or exception comes when that is durable. Never blocks. Raises BusyError."""
+        """Runs `function` in a transaction; what it returns or raises comes once that is durable.
+
+        Never blocks. Raises BusyError where the queue is full.
+        """
         return self._put(_Write(function))
 
     def _put(self, job: _Job) -> Future[Any]:
@@ -145,7 +148,7 @@ class Writer:
         return False
 
     def _commit(self, group: Sequence[_Job]) -> None:
-        """One commit for the group. Where a job fails in a way that nobody foresaw, each is tried alone, so that it fails alone."""
+        """One commit for the group. Where one job fails in a way that nobody foresaw, each is tried alone."""
         ingest = [job for job in group if isinstance(job, _Ingest)]
         its_plan: commit.Plan | None = None
         answers: list[tuple[_Job, Any, BaseException | None]] = []

@@ -1,11 +1,13 @@
 """MetaStore: the interface to everything that is not a point: accounts, projects, runs, sessions, writers, events.
 
-Two faces, both short-lived and bound to one thread: `reading()` gives a MetaView that never waits for the writer, `writing()` a MetaTransaction
-that commits durably when its block ends and changes nothing when the block raises. One thread at a time writes (server/writer.py).
-Times are float seconds since 1970 UTC by the lab's clock. Every method may raise StoreError (disk full, I/O).
+Two faces, both short-lived and bound to one thread: `reading()` gives a MetaView that never waits for the writer,
+`writing()` a MetaTransaction that commits durably when its block ends and changes nothing when the block raises. One
+thread at a time writes (server/writer.py). Times are float seconds since 1970 UTC by the lab's clock. Every method may
+raise StoreError (disk full, I/O).
 
-The state of a run is derived from three stored facts, so that words arriving late or twice cannot contradict each other:
-`script_state` (what the script last said; "running" at attach), `found` (how its process was found to have ended; None while alive), `lost`.
+The state of a run is derived from three stored facts, so that words arriving late or twice cannot contradict each
+other: `script_state` (what the script last said; "running" at attach), `found` (how its process was found to have
+ended; None while alive) and `lost`.
 """
 
 from __future__ import annotations
@@ -315,7 +317,10 @@ class MetaTransaction(MetaView, Protocol):
         """Raises NameTakenError."""
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
-        """Finds or creates the run by name. A session seen in the last `lost_after_s` is live. Raises ProjectNotFoundError."""
+        """Finds or creates the run by name. A session seen in the last `lost_after_s` is live.
+
+        Raises ProjectNotFoundError.
+        """
 
     def heartbeat(
         self,

@@ -48,7 +48,7 @@ class SessionsSql:
     # States
 
     def set_state(self, run_id: str, at: float, **facts: Any) -> None:
-        """Stores facts of meta.derived_state ("script_state", "found", "lost") and what follows; `at` is when they became true."""
+        """Stores facts of meta.derived_state ("script_state", "found", "lost"), true since `at`, and what follows."""
         old = self.conn.execute(
             select(runs.c.state, runs.c.script_state, runs.c.found, runs.c.lost, runs.c.ended).where(
                 runs.c.id == run_id
@@ -77,7 +77,8 @@ class SessionsSql:
                 found = self.add_project(request.project, user.id, now)
             if found is None:
                 raise ProjectNotFoundError(
-                    f"No project named {request.project!r} in this lab. Create it with should_create_project=True, or see `hectiqlab projects`."
+                    f"No project named {request.project!r} in this lab. "
+                    "Create it with should_create_project=True, or see `hectiqlab projects`."
                 )
             return found.id
         mine = self.projects_of(user.id)

@@ -1,4 +1,4 @@
-"""RealLab: the real lab as a process of its own, for tests: started, stopped, killed and restarted on the same data and port."""
+"""RealLab: the real lab as a process of its own, for tests: started, killed, restarted on the same data and port."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class RealLab:
         self._log = Path(tempfile.mkdtemp(prefix="hectiqlab-lab-")) / "log"
 
     def start(self) -> RealLab:
-        """Blocks until the lab answers; the second time on the same port as the first. Raises LabError with what it printed."""
+        """Blocks until the lab answers; from the second time on, on the same port as the first.
+
+        Raises LabError with what it printed.
+        """
         ready = self._log.parent / "ready"
         ready.unlink(missing_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)

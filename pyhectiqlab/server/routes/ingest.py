@@ -26,7 +26,8 @@ _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "A msgpack map {v, session, clock, batches}: protocol/FORMAT.md, section 3. Content-Encoding gzip is taken.",
+        "description": "A msgpack map {v, session, clock, batches}: protocol/FORMAT.md, section 3. "
+        "Content-Encoding gzip is taken.",
         "content": {MSGPACK: {"schema": {"type": "string", "format": "binary", "maxLength": limits.INGEST_BYTES_MAX}}},
     }
 }

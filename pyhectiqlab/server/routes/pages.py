@@ -52,7 +52,8 @@ def _index() -> Response:
     if not index.is_file():
         return _plain_page(
             "The web app is not built",
-            "Run <code>scripts/build-web</code>, then reload this page. The lab itself works: see <a href='/api/v1/openapi.json'>its API</a>.",
+            "Run <code>scripts/build-web</code>, then reload this page. "
+            "The lab itself works: see <a href='/api/v1/openapi.json'>its API</a>.",
             200,
         )
     return FileResponse(index, headers={"Cache-Control": "no-cache"})

@@ -51,7 +51,7 @@ def list_keys(
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """The keys of a run, by name, pooled over ranks and attempts. min and max are of finite values, null without any."""
+    """The keys of a run, pooled over ranks and attempts. min and max are of finite values, null without any."""
     find_run(lab, run_id)
     behind = cursor_in(after, str)
     found = lab.points.keys(run_id, q, behind[0] if behind else "", limit + 1)
@@ -76,7 +76,8 @@ def _key_told(info: SeriesInfo) -> dict[str, Any]:
     response_model=None,
     responses=_also_msgpack(
         answers(models.PointsPage, 200, 404, 410),
-        "As msgpack by Accept: {step, value, time (µs), rank, attempt, next}, little-endian columns of 8 bytes an item.",
+        "As msgpack by Accept: {step, value, time (µs), rank, attempt, next}, "
+        "little-endian columns of 8 bytes an item.",
     ),
 )
 def list_points(
@@ -124,7 +125,8 @@ def _points_told(points: Points) -> list[dict[str, Any]]:
     response_model=None,
     responses=_also_msgpack(
         answers(models.BucketsAnswer, 200, 404, 410),
-        "Msgpack unless Accept asks for JSON: the same map, each list a little-endian column of 8 bytes an item, NaN for null.",
+        "Msgpack unless Accept asks for JSON: the same map, each list a little-endian column of 8 bytes an item, "
+        "NaN for null.",
     ),
 )
 def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:

@@ -52,7 +52,7 @@ class Lab:
         command = [
             sys.executable,
             "-m",
-            "pyhectiqlab.cli",
+            "pyhectiqlab",
             "server",
             "--port",
             str(port),
@@ -72,13 +72,15 @@ class Lab:
                 ready: dict[str, Any] = json.loads(self.ready_file.read_text())
                 return ready
             if self.process.poll() is not None:
-                raise QuickstartError(f"The lab did not start: {self.last_words()}")
+                raise QuickstartError(f"The lab did not start: {self.said('Error')}")
             time.sleep(0.05)
-        raise QuickstartError(f"The lab was not ready after {READY_TIMEOUT_S:.0f} s: {self.last_words()}")
+        raise QuickstartError(f"The lab was not ready after {READY_TIMEOUT_S:.0f} s: {self.said()}")
 
-    def last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"it said nothing (exit status {self.process.poll()})."
+    def said(self, beginning: str = "") -> str:
+        """The last line that the lab printed, of those with this beginning where there are any."""
+        lines = self.log.read_text(errors="replace").split("\n")
+        lines = [line for line in lines if line.startswith(beginning)] or [line for line in lines if line]
+        return lines[-1].removeprefix("Error: ") if lines else f"it said nothing, exit status {self.process.poll()}."
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -90,17 +92,17 @@ class Lab:
                 self.process.wait()
 
 
-def environment(url: str) -> dict[str, str]:
+def environment(profile: str) -> dict[str, str]:
     """The demo talks to this lab, whatever else the user has set up."""
     env = dict(os.environ)
-    for name in ("HECTIQLAB_API_KEY", "HECTIQLAB_MODE", "HECTIQLAB_PROJECT"):
+    for name in ("HECTIQLAB_URL", "HECTIQLAB_API_KEY", "HECTIQLAB_MODE", "HECTIQLAB_PROJECT"):
         env.pop(name, None)
-    return env | {"HECTIQLAB_URL": url, "HECTIQLAB_PROFILE": "local", "PYTHONUNBUFFERED": "1"}
+    return env | {"HECTIQLAB_PROFILE": profile, "PYTHONUNBUFFERED": "1"}
 
 
 def check_run(name: str, env: dict[str, str]) -> None:
     """Asks the lab, as anyone could: is the run completed, and are its points there?"""
-    command = [sys.executable, "-m", "pyhectiqlab.cli", "runs", "--json"]
+    command = [sys.executable, "-m", "pyhectiqlab", "runs", "--json"]
     answer = subprocess.run(command, env=env, stdout=subprocess.PIPE, timeout=60)
     if answer.returncode:
         raise QuickstartError("`hectiqlab runs` failed; its message stands above.")
@@ -126,7 +128,9 @@ def quickstart(port: int, seconds: float, once: bool) -> None:
         lab = Lab(chosen, Path(folder) / "lab.log", Path(folder) / "ready.json")
         try:
             ready = lab.wait_until_ready()
-            env = environment(ready["url"])
+            if ready["profile"] is None:
+                raise QuickstartError(f"Scripts on this machine would not find the lab: {lab.said('No profile')}")
+            env = environment(ready["profile"])
             say()
             say("  Your lab is running. Open this link to watch (it logs you in, once):")
             say()
@@ -144,7 +148,7 @@ def quickstart(port: int, seconds: float, once: bool) -> None:
             say(f"  The lab stays at {ready['url']} until Ctrl-C. Its data is in {settings.home() / 'lab'}:")
             say("  `hectiqlab server` shows it again. Your own script: README.md, Your first run.")
             if lab.process.wait():
-                raise QuickstartError(f"The lab stopped: {lab.last_words()}")
+                raise QuickstartError(f"The lab stopped: {lab.said()}")
         finally:
             lab.stop()
 

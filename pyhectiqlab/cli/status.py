@@ -6,27 +6,44 @@ from typing import Any
 
 import click
 
-from .output import echo_json, table
+from .output import echo_json, span, table
 
 
 @click.command("status", short_help="Show what is still on this machine.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects, with every cursor.")
 def command(as_json: bool) -> None:
-    """Show the sessions on this machine: what is still to be sent, what was lost and why, and who is at work."""
+    """Show the sessions on this machine that are alive or hold something that is not yet in the lab.
+
+    EVENTS are in the journal and not yet acknowledged by the lab, BYTES are in the queue before it; LOST counts by
+    reason what was given up. Asks no lab.
+    """
     from ..uploader.report import session_reports
 
     reports = session_reports()
     if as_json:
         echo_json(reports)
-    elif reports:
-        table(tuple(reports[0]), (tuple(_cell(value) for value in report.values()) for report in reports))
-    else:
-        click.echo("No sessions: everything that was logged here is in the lab.")
+        return
+    if not reports:
+        click.echo("Nothing waits on this machine and nothing is being logged.")
+        return
+    header = ("session", "state", "mode", "runs", "owner", "uploader", "age", "events", "bytes", "lost", "trouble")
+    table(header, (_row(report) for report in reports))
+    if any(report["state"] == "waits" for report in reports):
+        click.echo("Send what waits with `hectiqlab sync`.")
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{k}={v}" for k, v in value.items()) or "-"
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value)) or "-"
-    return "-" if value in (None, "") else str(value)
+def _row(report: dict[str, Any]) -> tuple[str, ...]:
+    lost = " ".join(f"{reason}={count}" for reason, count in report["lost"].items())
+    return (
+        report["session"],
+        report["state"],
+        report["mode"],
+        " ".join(report["runs"]) or "-",
+        str(report["owner_pid"] or "-"),
+        str(report["uploader_pid"] or "-"),
+        span(report["age_s"]),
+        str(report["backlog"]),
+        str(report["queued_bytes"]),
+        lost or "-",
+        report["trouble"] or "-",
+    )

@@ -13,8 +13,9 @@ import click
 def command(sessions: tuple[str, ...], everything: bool) -> None:
     """Send to the lab what earlier scripts left on this machine.
 
-    Without SESSION (`hectiqlab status` lists them), every session whose script has ended. Waits until all of it is
-    there; fails, saying why, where something stays behind.
+    Without SESSION (`hectiqlab status` lists them; the beginning of a name is enough): every session whose script has
+    ended, and what was logged offline or in dry mode. Waits until all of it is there; fails, saying why, where
+    something stays behind.
     """
     from ..uploader.sync import sync_sessions
 

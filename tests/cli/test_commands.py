@@ -174,3 +174,10 @@ def test_a_terminal_that_lacks_the_letters_is_no_error(hectiqlab: Hectiqlab, hom
     (home / "credentials").write_text((home / "credentials").read_text().replace("ann", "Ωnn\\u001b[31m"))
     shown = well(hectiqlab("profiles", PYTHONIOENCODING="latin-1"))
     assert "\\u03a9nn?[31m" in shown
+
+
+def test_with_nothing_left_here_sync_and_status_say_so(hectiqlab: Hectiqlab) -> None:
+    assert "Nothing waits" in well(hectiqlab("status"))
+    assert json.loads(well(hectiqlab("status", "--json"))) == []
+    assert well(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
+    assert "hectiqlab status" in told(hectiqlab("sync", "nosuch"))

@@ -84,7 +84,7 @@ def report(question: str | None, numbers: list[Number], as_json: bool) -> None:
 
 @contextlib.contextmanager
 def lab() -> Iterator[Any]:
-    """A real lab on loopback, a process of its own. This process gets a new home, with a profile that leads to the lab."""
+    """A real lab on loopback in a process of its own; this process gets a new home with a profile that leads to it."""
     from pyhectiqlab.testing.lab import RealLab
 
     before = {name: value for name, value in os.environ.items() if name.startswith("HECTIQLAB_")}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, fields
+from itertools import islice
 from math import isfinite
 
 import click
 
 from ..read import KeyInfo, Point
 from .output import json_text, number, short, table
+
+_LINES_AT_ONCE = 1000
 
 
 @click.command("metrics", short_help="Print every raw point of a metric.")
@@ -36,7 +39,7 @@ def command(profile: str | None, run: str, key: str | None, form: str, rank: int
             raise click.UsageError("--rank and --attempt need a KEY.")
         _print_keys(found.key_infos(), form)
     else:
-        _PRINTERS[form](found.iter_metrics(key, rank=rank, attempt=attempt))
+        _print_points(found.iter_metrics(key, rank=rank, attempt=attempt), form)
 
 
 def _print_keys(keys: list[KeyInfo], form: str) -> None:
@@ -57,33 +60,36 @@ def _print_keys(keys: list[KeyInfo], form: str) -> None:
         )
 
 
-def _print_table(points: Iterable[Point]) -> None:
-    # Fixed widths, not those of the widest cell: a series of ten million points is printed as it comes.
-    write = sys.stdout.write
-    for i, point in enumerate(points):
-        if i == 0:
-            write(f"{'STEP':>12}  {'VALUE':>24}  {'TIME':>17}  {'RANK':>5}  {'ATTEMPT':>7}\n")
-        write(
-            f"{point.step:>12}  {number(point.value)!s:>24}  {point.time:>17.6f}  {point.rank:>5}  {point.attempt:>7}\n"
-        )
+def _print_points(points: Iterator[Point], form: str) -> None:
+    header, line = _FORMS[form]
+    some = header + "".join(map(line, islice(points, _LINES_AT_ONCE)))
+    while some:  # a series of ten million points is printed as it comes
+        sys.stdout.write(some)
+        some = "".join(map(line, islice(points, _LINES_AT_ONCE)))
 
 
-def _print_jsonl(points: Iterable[Point]) -> None:
-    # Written out, because json.dumps takes ten times as long. The repr of a finite float is JSON, digit for digit.
-    write = sys.stdout.write
-    for step, value, time, rank, attempt in points:
-        exact = repr(value) if isfinite(value) else f'"{number(value)}"'
-        write(f'{{"step": {step}, "value": {exact}, "time": {time!r}, "rank": {rank}, "attempt": {attempt}}}\n')
+# The repr of a float is the shortest text that reads back to the same digits, and for finite ones also JSON. Lines are
+# written out here, because json.dumps and csv.writer take ten times as long.
 
 
-def _print_csv(points: Iterable[Point]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(Point._fields)
-    writer.writerows((p.step, number(p.value), p.time, p.rank, p.attempt) for p in points)
+def _table_line(point: Point) -> str:
+    step, value, time, rank, attempt = point
+    return f"{step:>20}  {number(value)!s:>24}  {time:>17.6f}  {rank:>5}  {attempt:>7}\n"
 
 
-_PRINTERS: dict[str, Callable[[Iterable[Point]], None]] = {
-    "table": _print_table,
-    "jsonl": _print_jsonl,
-    "csv": _print_csv,
+def _jsonl_line(point: Point) -> str:
+    step, value, time, rank, attempt = point
+    exact = repr(value) if isfinite(value) else f'"{number(value)}"'
+    return f'{{"step": {step}, "value": {exact}, "time": {time!r}, "rank": {rank}, "attempt": {attempt}}}\n'
+
+
+def _csv_line(point: Point) -> str:
+    step, value, time, rank, attempt = point
+    return f"{step},{number(value)},{time!r},{rank},{attempt}\n"
+
+
+_FORMS: dict[str, tuple[str, Callable[[Point], str]]] = {
+    "table": (f"{'STEP':>20}  {'VALUE':>24}  {'TIME':>17}  {'RANK':>5}  {'ATTEMPT':>7}\n", _table_line),
+    "jsonl": ("", _jsonl_line),
+    "csv": (",".join(Point._fields) + "\n", _csv_line),
 }

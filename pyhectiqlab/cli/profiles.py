@@ -111,6 +111,8 @@ def remove_profile(name: str, revoke: bool) -> None:
         from ..transport.http import LabClient, quoted
 
         profile = credentials.resolve(name)
+        if not profile.api_key_uuid:
+            raise ConfigurationError(f"The file has no id of the key of {name!r}: revoke it on the page of the lab.")
         with LabClient(profile.url, profile.secret_api_key) as lab:
             lab.handshake()
             lab.delete(f"/keys/{quoted(profile.api_key_uuid)}")

@@ -1,7 +1,9 @@
 """Every setting, with its variable, unit, default and meaning, as one table. `hectiqlab settings` prints it.
 
-Nothing else in the package reads an environment variable of ours. Values are read when asked for, so that a script may set
-`os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming the variable and what it accepts.
+Nothing else in the package reads an environment variable of ours. Values are read when asked for, so that a script
+may set
+`os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming the
+variable and what it accepts.
 """
 
 from __future__ import annotations
@@ -70,17 +72,61 @@ class Setting:
 
 
 _TABLE = (
-    Setting("home", "HECTIQLAB_HOME", "~/.hectiqlab", "path", _path, "Where credentials, the spool and a local lab live"),
-    Setting("credentials", "HECTIQLAB_CREDENTIALS", None, "path", _path, "The credentials file; default: credentials in HECTIQLAB_HOME"),
+    Setting(
+        "home", "HECTIQLAB_HOME", "~/.hectiqlab", "path", _path, "Where credentials, the spool and a local lab live"
+    ),
+    Setting(
+        "credentials",
+        "HECTIQLAB_CREDENTIALS",
+        None,
+        "path",
+        _path,
+        "The credentials file; default: credentials in HECTIQLAB_HOME",
+    ),
     Setting("profile", "HECTIQLAB_PROFILE", None, "name", _text, "Which profile of the credentials file to use"),
     Setting("url", "HECTIQLAB_URL", None, "URL", _text, "The lab's address; wins over the profile's"),
     Setting("api_key", "HECTIQLAB_API_KEY", None, "key", _text, "The API key; wins over the profile's"),
     Setting("project", "HECTIQLAB_PROJECT", None, "name or id", _text, "The project of a Run that names none"),
-    Setting("mode", "HECTIQLAB_MODE", "online", "online|offline|dry", _one_of("online", "offline", "dry"), "offline: keep everything in the spool for `hectiqlab sync`; dry: keep nothing"),
-    Setting("start_method", "HECTIQLAB_START_METHOD", "auto", "auto|fork|spawn", _one_of("auto", "fork", "spawn"), "How the uploader process is started"),
-    Setting("exit_timeout", "HECTIQLAB_EXIT_TIMEOUT", "10", "seconds", _seconds, "How long the end of a script waits for the lab to have everything"),
-    Setting("keep_dry", "HECTIQLAB_KEEP_DRY", "1", "0|1", _flag, "Keep in the spool what could not be pushed because the lab was unreachable or the configuration wrong"),
-    Setting("spool_max_bytes", "HECTIQLAB_SPOOL_MAX_BYTES", "8GiB", "bytes", _bytes, "How much the spool may take; beyond it new events are counted as lost"),
+    Setting(
+        "mode",
+        "HECTIQLAB_MODE",
+        "online",
+        "online|offline|dry",
+        _one_of("online", "offline", "dry"),
+        "offline: keep everything in the spool for `hectiqlab sync`; dry: keep nothing",
+    ),
+    Setting(
+        "start_method",
+        "HECTIQLAB_START_METHOD",
+        "auto",
+        "auto|fork|spawn",
+        _one_of("auto", "fork", "spawn"),
+        "How the uploader process is started",
+    ),
+    Setting(
+        "exit_timeout",
+        "HECTIQLAB_EXIT_TIMEOUT",
+        "10",
+        "seconds",
+        _seconds,
+        "How long the end of a script waits for the lab to have everything",
+    ),
+    Setting(
+        "keep_dry",
+        "HECTIQLAB_KEEP_DRY",
+        "1",
+        "0|1",
+        _flag,
+        "Keep in the spool what could not be pushed because the lab was unreachable or the configuration wrong",
+    ),
+    Setting(
+        "spool_max_bytes",
+        "HECTIQLAB_SPOOL_MAX_BYTES",
+        "8GiB",
+        "bytes",
+        _bytes,
+        "How much the spool may take; beyond it new events are counted as lost",
+    ),
 )
 
 TABLE: dict[str, Setting] = {s.name: s for s in _TABLE}
@@ -88,7 +134,9 @@ _UNSET = object()
 
 
 def get(name: str) -> Any:
-    """The value of a setting now; None where it is unset and has no default. Raises ConfigurationError. Never blocks."""
+    """The value of a setting now; None where it is unset and has no default. Raises ConfigurationError. Never
+    blocks.
+    """
     setting = TABLE[name]
     raw = os.environ.get(setting.variable) or setting.default
     if raw is None:
@@ -96,7 +144,11 @@ def get(name: str) -> Any:
     try:
         return setting.parse(raw)
     except (ValueError, OverflowError) as e:
-        wants = setting.unit if isinstance(e, OverflowError) or "could not convert" in str(e) or "invalid literal" in str(e) else str(e)
+        wants = (
+            setting.unit
+            if isinstance(e, OverflowError) or "could not convert" in str(e) or "invalid literal" in str(e)
+            else str(e)
+        )
         raise ConfigurationError(f"{setting.variable}={raw!r} is not understood: it takes {wants}.") from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SEGMENT_MAGIC = b"HQLJ" + (1).to_bytes(4, "little")
@@ -32,7 +32,13 @@ class Data:
 
     def pack(self) -> bytes:
         head = _DATA.pack(
-            bytes.fromhex(self.writer), self.first, self.last, self.ring_start, self.ring_end, self.spill_start, self.spill_end
+            bytes.fromhex(self.writer),
+            self.first,
+            self.last,
+            self.ring_start,
+            self.ring_end,
+            self.spill_start,
+            self.spill_end,
         )
         return frame(KIND_DATA, head + self.records)
 
@@ -76,8 +82,9 @@ def frame(kind: int, payload: bytes) -> bytes:
 def unpack(kind: int, payload: bytes) -> Frame | None:
     """None for a kind of a newer version."""
     if kind == KIND_DATA:
-        writer, *numbers = _DATA.unpack_from(payload)
-        return Data(writer.hex(), *numbers, records=payload[_DATA.size :])
+        writer, first, last, ring_start, ring_end, spill_start, spill_end = _DATA.unpack_from(payload)
+        records = payload[_DATA.size :]
+        return Data(writer.hex(), first, last, ring_start, ring_end, spill_start, spill_end, records)
     if kind == KIND_KEYS:
         return Keys(payload[:16].hex(), payload[16:])
     if kind == KIND_ACK:
@@ -97,16 +104,24 @@ class Damage:
     end: int
 
 
-def read_frames(data: bytes | memoryview) -> Iterator[tuple[int, int, Frame] | Damage]:
-    """Yields (offset, size, frame) and Damage of a whole segment. A torn tail just ends it. Raises ValueError for what is no segment."""
-    if bytes(data[:8]) != SEGMENT_MAGIC:
-        if len(data) < 8 and SEGMENT_MAGIC.startswith(bytes(data)):
+Read = Callable[[int, int], bytes]  # (offset, size) → bytes, fewer at the end
+SEARCH_BYTES = 1 << 20
+
+
+def read_frames(read: Read, end: int) -> Iterator[tuple[int, int, Frame] | Damage]:
+    """Yields (offset, size, frame) and Damage of a segment of `end` bytes. A torn tail just ends it. Raises
+    ValueError for what is no segment.
+
+    Reads a frame at a time, so that memory stays flat whatever the segment's size.
+    """
+    magic = read(0, len(SEGMENT_MAGIC))
+    if magic != SEGMENT_MAGIC:
+        if SEGMENT_MAGIC.startswith(magic):
             return
         raise ValueError("not a journal segment of version 1")
-    at, end = 8, len(data)
-    whole = data if isinstance(data, bytes) else None
+    at = len(SEGMENT_MAGIC)
     while at < end:
-        found = _frame_at(data, at)
+        found = _frame_at(read, at)
         if found is not None:
             size, kind, payload = found
             decoded = unpack(kind, payload)
@@ -114,24 +129,34 @@ def read_frames(data: bytes | memoryview) -> Iterator[tuple[int, int, Frame] | D
                 yield at, size, decoded
             at += size
             continue
-        if whole is None:
-            whole = bytes(data)
-        behind = at + 1
-        while (behind := whole.find(MAGIC, behind)) >= 0 and _frame_at(data, behind) is None:
-            behind += 1
-        if behind < 0:
+        behind = _next_frame(read, at + 1, end)
+        if behind is None:
             return
         yield Damage(at, behind)
         at = behind
 
 
-def _frame_at(data: bytes | memoryview, at: int) -> tuple[int, int, bytes] | None:
-    if at + HEAD.size > len(data):
+def _next_frame(read: Read, at: int, end: int) -> int | None:
+    while at < end:
+        block = read(at, SEARCH_BYTES)
+        offset = block.find(MAGIC)
+        if offset < 0:
+            at += max(1, len(block) - len(MAGIC) + 1)
+        elif _frame_at(read, at + offset) is not None:
+            return at + offset
+        else:
+            at += offset + 1
+    return None
+
+
+def _frame_at(read: Read, at: int) -> tuple[int, int, bytes] | None:
+    head = read(at, HEAD.size)
+    if len(head) < HEAD.size:
         return None
-    magic, length, crc, kind = HEAD.unpack_from(data, at)
-    if magic != MAGIC or length > FRAME_BYTES_MAX or at + HEAD.size + length > len(data):
+    magic, length, crc, kind = HEAD.unpack(head)
+    if magic != MAGIC or length > FRAME_BYTES_MAX:
         return None
-    payload = bytes(data[at + HEAD.size : at + HEAD.size + length])
-    if zlib.crc32(payload, zlib.crc32(bytes([kind]))) != crc:
+    payload = read(at + HEAD.size, length)
+    if len(payload) < length or zlib.crc32(payload, zlib.crc32(bytes([kind]))) != crc:
         return None
     return HEAD.size + length, kind, payload

@@ -42,11 +42,14 @@ class _Segment:
 class Journal:
     """One session's journal. One thread appends; reading locations is safe from any.
 
-    Appends may raise OSError (disk full): then nothing counts as appended, and the caller goes on without the journal until an append
+    Appends may raise OSError (disk full): then nothing counts as appended, and the caller goes on without the journal
+    until an append
     succeeds again.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic, fsync: Callable[[int], None] = os.fsync) -> None:
+    def __init__(
+        self, folder: Path, *, clock: Callable[[], float] = time.monotonic, fsync: Callable[[int], None] = os.fsync
+    ) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clock, self._fsync = clock, fsync
@@ -67,31 +70,18 @@ class Journal:
         return sorted(found)
 
     def recover(self, report: Callable[[str], None] = lambda text: None) -> Iterator[tuple[Frame, Location | None]]:
-        """Yields every frame of earlier incarnations, oldest first, with its location where it is data. Call it once, before appending.
+        """Yields every frame of earlier incarnations, oldest first, with its location where it is data. Call it once,
+        before appending.
 
         Damage is reported by a line, and skipped. Reads one segment at a time.
         """
         for number, _, path in self._paths():
             if number >= self.incarnation:
                 continue
-            data = path.read_bytes()
-            segment = _Segment(path, len(data), path.stat().st_mtime)
+            found = path.stat()
+            segment = _Segment(path, found.st_size, found.st_mtime)
             self._segments.append(segment)
-            try:
-                for item in read_frames(data):
-                    if isinstance(item, Damage):
-                        report(f"{path.name}: bytes {item.start} to {item.end} are damaged and were skipped")
-                        continue
-                    offset, size, found = item
-                    location = None
-                    if isinstance(found, Data):
-                        segment.unacked[found.writer] = max(found.last, segment.unacked.get(found.writer, 0))
-                        location = Location(path, offset + DATA_HEAD_BYTES, size - DATA_HEAD_BYTES)
-                    elif isinstance(found, Lost):
-                        segment.unacked[found.writer] = max(found.last, segment.unacked.get(found.writer, 0))
-                    yield found, location
-            except ValueError as e:
-                report(f"{path.name}: {e}")
+            yield from _recover_segment(segment, report)
 
     def append(self, item: Data, keys: Callable[[], bytes]) -> Location:
         """Appends a batch. `keys` gives the writer's whole intern table, written first where this segment lacks it."""
@@ -171,7 +161,9 @@ class Journal:
         return sum(segment.size for segment in self._segments)
 
     def release(self, budget: int, keep_s: float = JOURNAL_KEEP_S) -> None:
-        """Removes acked segments that are older than `keep_s`, and, oldest first, any acked one while over `budget` bytes. Never an unacked one."""
+        """Removes acked segments that are older than `keep_s`, and, oldest first, any acked one while over `budget`
+        bytes. Never an unacked one.
+        """
         now = time.time()
         total = self.bytes()
         last = self._segments[-1] if self._fd >= 0 else None
@@ -191,3 +183,22 @@ class Journal:
     def close(self) -> None:
         """Safe twice."""
         self._end_segment()
+
+
+def _recover_segment(segment: _Segment, report: Callable[[str], None]) -> Iterator[tuple[Frame, Location | None]]:
+    path = segment.path
+    with open(path, "rb") as f:
+        try:
+            for item in read_frames(lambda at, size: os.pread(f.fileno(), size, at), segment.size):
+                if isinstance(item, Damage):
+                    report(f"{path.name}: bytes {item.start} to {item.end} are damaged and were skipped")
+                    continue
+                offset, size, found = item
+                location = None
+                if isinstance(found, Data):
+                    location = Location(path, offset + DATA_HEAD_BYTES, size - DATA_HEAD_BYTES)
+                if isinstance(found, Data | Lost):
+                    segment.unacked[found.writer] = max(found.last, segment.unacked.get(found.writer, 0))
+                yield found, location
+        except ValueError as e:
+            report(f"{path.name}: {e}")

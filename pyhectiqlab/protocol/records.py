@@ -1,6 +1,7 @@
 """Records: an event's bytes in the queue, the spill file and the journal (FORMAT.md, section 1 and 2).
 
-Encoding is spread over the hot path (ring/producer.py writes the two fixed shapes in place); everything else is here: the shapes themselves, the generic event, counting
+Encoding is spread over the hot path (ring/producer.py writes the two fixed shapes in place); everything else is here:
+the shapes themselves, the generic event, counting
 and cutting without decoding, and decoding into columns.
 """
 
@@ -74,7 +75,7 @@ def event(kind: str, time: float, fields: dict[str, Any]) -> bytes:
 
 
 def intern_entry(ident: int, key: str | tuple[str, ...]) -> bytes:
-    entry = msgpack.packb([ident, key])
+    entry: bytes = msgpack.packb([ident, key])
     return WORD.pack(len(entry)) + entry
 
 
@@ -95,7 +96,8 @@ def read_interned(table: bytes) -> Keys:
 
 def _run_length(buf: bytes, at: int, size: int, most: int) -> int:
     """How many records from `at` on, `most` at the most, repeat the word at `at`. Exact by induction: where a word
-    equals the first one, the next record starts `size` further on. Compares strided slices, so that a million equal records cost
+    equals the first one, the next record starts `size` further on. Compares strided slices, so that a million equal
+    records cost
     a few C calls; the stretch grows as it succeeds, so that alternating records stay cheap too.
     """
     word = buf[at : at + 4]

@@ -1,7 +1,9 @@
 """Run states and who may move a run from one to another, as data.
 
-A script sets the states of SCRIPT_STATES, as often and in any order it likes (existing scripts call `completed()` and then
-`failed()`). The states of ENDED_BY_LAB are never set by a script: they are what the uploader or the lab found out about a process.
+A script sets the states of SCRIPT_STATES, as often and in any order it likes (existing scripts call `completed()` and
+then
+`failed()`). The states of ENDED_BY_LAB are never set by a script: they are what the uploader or the lab found out
+about a process.
 
     pending ─ running ─ training           the job is alive
     completed  failed  stopped             the script said so, or it ended that way

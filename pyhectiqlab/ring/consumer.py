@@ -1,4 +1,6 @@
-"""The consumer's end of a queue: takes records in the order of the calls, ring and spill file merged, and frees what was taken."""
+"""The consumer's end of a queue: takes records in the order of the calls, ring and spill file merged, and frees what
+was taken.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Taken:
 def _barrier() -> Callable[[], None] | None:
     """On weakly ordered Linux machines, a call that makes the producer's bytes visible before we read them.
 
-    The producer publishes with a plain store; membarrier(2) has every running thread of the machine execute a barrier, so that
+    The producer publishes with a plain store; membarrier(2) has every running thread of the machine execute a
+    barrier, so that
     whatever was stored before a tail that we have read is visible. On x86 stores are seen in order: None.
     """
     if sys.platform != "linux" or platform.machine() in ("x86_64", "AMD64", "i686"):
@@ -63,7 +66,7 @@ class Consumer:
     @property
     def backlog(self) -> int:
         """Bytes that wait, padding included."""
-        return max(0, self.mapping.words[layout.TAIL] - self.ring_at) + max(0, self.spill.bytes() - self.spill_at)
+        return max(0, self.mapping.words[layout.TAIL] - self.ring_at) + max(0, self.spill.size() - self.spill_at)
 
     def take(self, bytes_max: int) -> Taken | None:
         """Copies the next records, about `bytes_max` at the most; None where there is none. Never blocks.
@@ -74,7 +77,7 @@ class Consumer:
         tail = self.mapping.words[layout.TAIL]
         if self._barrier is not None:
             self._barrier()
-        spill_end = self.spill.bytes()
+        spill_end = self.spill.size()
         if tail <= self.ring_at and spill_end <= self.spill_at:
             return None
         parts: list[bytes] = []
@@ -124,7 +127,7 @@ class Consumer:
             bytes_max -= used
             start += used
             if start < stop:
-                if len(rest) < 4 and whole or _is_padding(rest):
+                if (len(rest) < 4 and whole) or _is_padding(rest):
                     start = stop
                     continue
                 return b"".join(parts), count, start, True
@@ -142,7 +145,8 @@ class Consumer:
             return 0, 0
 
     def new_interned(self) -> bytes:
-        """Entries that the intern table gained since the last call. Call it after `take`: an id's entry is published before the
+        """Entries that the intern table gained since the last call. Call it after `take`: an id's entry is published
+        before the
         record that uses it."""
         end = self.mapping.words[layout.TABLE]
         data = bytes(self.mapping.table[self._table_at : end])
@@ -157,7 +161,9 @@ class Consumer:
         self.spill.free(taken.spill_end)
 
     def skip_to(self, ring_at: int, spill_at: int) -> None:
-        """Goes on from there: an earlier consumer made durable what lies before, but may have died before it said so."""
+        """Goes on from there: an earlier consumer made durable what lies before, but may have died before it said
+        so.
+        """
         self.ring_at, self.spill_at = ring_at, spill_at
         self.mapping.words[layout.SPILL] = spill_at
         self.mapping.words[layout.HEAD] = ring_at

@@ -17,7 +17,6 @@ TABLE = 17  # bytes of the intern table in use
 FLUSH = 18  # counts the wishes to have everything sent at once
 CLOSED = 19  # 1: this producer will not put again
 LOST = 20  # events that could be put nowhere (the spill file failed)
-BEYOND = 21  # events given up because the spool's budget is used up
 
 # Stored by the consumer only (from byte 256).
 HEAD = 32  # position up to which the ring is drained: free for the producer
@@ -34,5 +33,6 @@ UPLOADER_PID = 42
 STOPPED = 43  # 1: the uploader will never send this writer's events (denied, deleted)
 UPLOADER_LOST = 44  # events given up by the uploader
 SPOOL_FULL = 45  # 1: the spool's budget is used up, so do not spill
+LOST_TOLD = 46  # of LOST, how many were told to the lab
 
 WORDS = HEADER_BYTES // 8

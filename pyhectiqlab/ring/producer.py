@@ -3,10 +3,12 @@
 Guarantees
 * A put makes no system call, takes no lock and wakes nobody, except when the ring is full or another put is under way.
 * When a put has returned, its record is published: it is in memory that outlives the process. When it raised, it was not accepted.
-* Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork the child's copy refuses (see `disown`).
+* Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork the child's copy refuses
+  (see `disown`).
 
 The one flag `busy` is enough on builds with a GIL, because between reading and setting it there is no call and so no
-switch of threads and no signal handler. Free-threaded builds take a re-entrant lock around it (untested: none was at hand).
+switch of threads and no signal handler. Free-threaded builds take a re-entrant lock around it (untested: none was at
+hand).
 """
 
 from __future__ import annotations
@@ -31,14 +33,17 @@ KEYSETS_MAX = 1024  # interned tuples of keys; a script that makes up new ones f
 
 
 class NotPlainError(Exception):
-    """A point that the fixed shape cannot hold as it is; the caller's slow path looks at it and says why or converts it."""
+    """A point that the fixed shape cannot hold as it is; the caller's slow path looks at it and says why or converts
+    it.
+    """
 
 
 @dataclass(frozen=True)
 class Puts:
     """The calls of one producer. Each raises what `overflow` raises where the ring cannot take the record.
 
-    point(key, step, value): raises NotPlainError where key is not interned and not internable, step no int64 or value not
+    point(key, step, value): raises NotPlainError where key is not interned and not internable, step no int64 or value
+    not
         of a type in `plain_types`.
     points(mapping, step): the same for all scalars of a dict at once.
     record(bytes): any record of the protocol.
@@ -166,7 +171,9 @@ def make_puts(
     codes.update(f.__code__ for f in (point, points, record))
 
     def room(size: int, now: float) -> int:
-        """Called under `busy`: the position for `size` bytes that do not cross the ring's end, or -1. Moves the limits."""
+        """Called under `busy`: the position for `size` bytes that do not cross the ring's end, or -1. Moves the
+        limits.
+        """
         nonlocal tail, limit, check_at
         check(now)
         if size > capacity >> 2:
@@ -227,7 +234,9 @@ def make_puts(
         return points(mapping, step)
 
     def intern(key: str | tuple[str, ...]) -> int:
-        """Appends to the table in the queue file, then publishes it; -1 where there is no room or a put is under way."""
+        """Appends to the table in the queue file, then publishes it; -1 where there is no room or a put is under
+        way.
+        """
         nonlocal busy, next_id
         if busy or next_id >= records.IDS_MAX:
             return -1
@@ -245,7 +254,9 @@ def make_puts(
             busy = False
 
     def turned_away(full: Callable[[], bytes], again: Callable[[], None]) -> None:
-        """Another put is under way. One of another thread ends soon; one that we interrupted cannot, so do not wait for it."""
+        """Another put is under way. One of another thread ends soon; one that we interrupted cannot, so do not wait
+        for it.
+        """
         if disowned:
             raise ForkedError
         if not interrupted_a_put(codes) and wait_idle(PUT_WAIT_S):
@@ -300,7 +311,9 @@ def _full_points(mapping: Mapping[str, float], step: int, now: float) -> bytes:
 
 
 def _locked(puts: Puts) -> Puts:
-    """For builds without a GIL: one thread at a time in a put. Re-entrant, so that a handler of the thread inside gets to the flag."""
+    """For builds without a GIL: one thread at a time in a put. Re-entrant, so that a handler of the thread inside
+    gets to the flag.
+    """
     lock = threading.RLock()
 
     def point(key: str, step: int, value: float) -> None:

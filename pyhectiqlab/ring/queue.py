@@ -26,8 +26,10 @@ _POLL_S = 0.001
 class SharedMemoryQueue:
     """A queue of bytes from one producing process (any of its threads) to one consuming process or thread.
 
-    Make it in the producer, pass it to (or inherit it in) the consumer: it pickles as its path. What was put survives the death of the producer,
-    by any signal. Compared with multiprocessing.Queue: no feeder thread, no pipe, no lock between processes, a bound in bytes
+    Make it in the producer, pass it to (or inherit it in) the consumer: it pickles as its path. What was put survives
+    the death of the producer,
+    by any signal. Compared with multiprocessing.Queue: no feeder thread, no pipe, no lock between processes, a bound
+    in bytes
     instead of items; `put` never waits.
 
     Args:
@@ -36,7 +38,11 @@ class SharedMemoryQueue:
     """
 
     def __init__(self, maxbytes: int = QUEUE_BYTES, *, path: Path | None = None, fallback: Path = Path(".")) -> None:
-        self._mapping = mapping.open_existing(path) if path else mapping.create(secrets.token_hex(16) + ".q", fallback, capacity=maxbytes)
+        self._mapping = (
+            mapping.open_existing(path)
+            if path
+            else mapping.create(secrets.token_hex(16) + ".q", fallback, capacity=maxbytes)
+        )
         self.path = self._mapping.path
         self._puts = None if path else make_puts(self._mapping, _raise_full, set())
         words = self._mapping.words
@@ -44,15 +50,19 @@ class SharedMemoryQueue:
         self._taken: deque[bytes] = deque()
 
     def put_nowait(self, item: bytes) -> None:
-        """Accepts `item`. Raises Full where the ring has no room or another put of this thread was interrupted by this one,
-        TypeError for anything but bytes, ValueError on a closed queue or for an item over a quarter of the capacity. Makes no system call."""
+        """Accepts `item`. Raises Full where the ring has no room or another put of this thread was interrupted by
+        this one,
+        TypeError for anything but bytes, ValueError on a closed queue or for an item over a quarter of the capacity.
+        Makes no system call."""
         if not isinstance(item, bytes | bytearray | memoryview):
             raise TypeError(f"a SharedMemoryQueue holds bytes, not {type(item).__name__}")
         if self._puts is None:
             raise ValueError("this end of the queue is the consumer's, or it is closed")
         data = records.record(records.TAG_EVENT, msgpack.packb([records.TAG_EVENT, "", 0.0, {"": bytes(item)}]))
         if len(data) > self._mapping.capacity >> 2:
-            raise ValueError(f"an item of {len(data):,} bytes is over a quarter of the queue's {self._mapping.capacity:,}")
+            raise ValueError(
+                f"an item of {len(data):,} bytes is over a quarter of the queue's {self._mapping.capacity:,}"
+            )
         self._puts.record(data)
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
@@ -67,7 +77,9 @@ class SharedMemoryQueue:
                 time.sleep(_POLL_S)
 
     def get_nowait(self) -> bytes:
-        """The oldest item. Raises Empty. Its room is free for the producer once the batch it came with was handed out."""
+        """The oldest item. Raises Empty. Its room is free for the producer once the batch it came with was handed
+        out.
+        """
         if not self._taken:
             self._fetch()
         if not self._taken:

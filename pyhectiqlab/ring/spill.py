@@ -1,4 +1,6 @@
-"""The spill file: where a record goes that the ring could not take, with the place in the order of calls that it had."""
+"""The spill file: where a record goes that the ring could not take, with the place in the order of calls that it
+had.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ class SpillWriter:
         if os.write(self._fd, data) != len(data):
             raise OSError(28, "No space left on device", str(self.path))
 
-    def bytes(self) -> int:
-        """Size of the file, 0 where there is none."""
+    def size(self) -> int:
+        """Bytes of the file, 0 where there is none."""
         return os.fstat(self._fd).st_size if self._fd >= 0 else 0
 
     def close(self) -> None:
@@ -56,7 +58,7 @@ class SpillReader:
         self._fd = -1
         self._punched = 0
 
-    def bytes(self) -> int:
+    def size(self) -> int:
         if self._fd < 0:
             try:
                 self._fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -92,7 +94,8 @@ class SpillReader:
             at += used
 
     def free(self, upto: int) -> None:
-        """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file keeps
+        """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
+        keeps
         its length, so that the producer needs to know nothing of it."""
         if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and _punch(self._fd, self._punched, upto & ~4095):
             self._punched = upto & ~4095
@@ -130,6 +133,4 @@ def _punch(fd: int, start: int, end: int) -> bool:
 
     fallocate = ctypes.CDLL(None, use_errno=True).fallocate
     keep_size_punch_hole = 0x01 | 0x02
-    return bool(
-        fallocate(fd, keep_size_punch_hole, ctypes.c_longlong(start), ctypes.c_longlong(end - start)) == 0
-    )
+    return bool(fallocate(fd, keep_size_punch_hole, ctypes.c_longlong(start), ctypes.c_longlong(end - start)) == 0)

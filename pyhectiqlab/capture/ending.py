@@ -1,0 +1,124 @@
+"""How this process ends, as it can see it itself, without changing how it ends.
+
+* an uncaught exception: the interpreter leaves it in `sys.last_exc` / `sys.last_value` before exit hooks run, so no
+  excepthook
+  is replaced (IPython sets it for every cell that failed; there it says nothing about the end)
+* `sys.exit(n)`: a thin wrapper remembers n
+* SIGTERM and crashes: faulthandler writes all threads' stacks in C, then the signal goes its way, so that a process
+  stuck in a
+  collective still dies at once; only while the user has not taken them
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DETAIL_CHARS_MAX = 64 << 10
+
+_exit_code: Any = None
+_exit_called = False
+_crash_file: Any = None
+_faulthandler_ours = False
+_sigterm_ours = False
+
+
+@dataclass(frozen=True)
+class Ending:
+    state: str  # completed, failed or stopped
+    cause: str
+    exit_code: int | None
+    detail: str = ""
+
+
+def watch_exit_code() -> None:
+    """Wraps `sys.exit` once, to remember its argument."""
+    if getattr(sys.exit, "_hectiqlab", False):
+        return
+    original = sys.exit
+
+    def exit(status: Any = None, /) -> Any:
+        global _exit_code, _exit_called
+        _exit_code, _exit_called = status, True
+        original(status)
+
+    exit._hectiqlab = True  # type: ignore[attr-defined]
+    exit.__doc__ = original.__doc__
+    sys.exit = exit
+
+
+def watch_signals(crash_path: Path) -> None:
+    """Has faulthandler write the stacks to `crash_path` at SIGTERM and at crashes, where the user has not asked it
+    for something else.
+    """
+    global _crash_file, _faulthandler_ours, _sigterm_ours
+    if _crash_file is not None:
+        return
+    want_crashes = not faulthandler.is_enabled()
+    want_sigterm = hasattr(faulthandler, "register") and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not want_crashes and not want_sigterm:
+        return
+    _crash_file = open(crash_path, "w")  # noqa: SIM115 (it stays open as long as the process lives)
+    if want_crashes:
+        faulthandler.enable(_crash_file)
+        _faulthandler_ours = True
+    if want_sigterm:
+        faulthandler.register(signal.SIGTERM, file=_crash_file, chain=True)
+        _sigterm_ours = True
+
+
+def unwatch_signals() -> None:
+    """In a forked child: its crash is not its parent's, and its file would be."""
+    global _crash_file, _faulthandler_ours, _sigterm_ours
+    if _faulthandler_ours:
+        faulthandler.disable()
+    if _sigterm_ours:
+        faulthandler.unregister(signal.SIGTERM)
+    _faulthandler_ours = _sigterm_ours = False
+    if _crash_file is not None:
+        _crash_file.close()
+        _crash_file = None
+
+
+def forget_exit() -> None:
+    """In a forked child: what the parent remembered is not its own."""
+    global _exit_code, _exit_called
+    _exit_code, _exit_called = None, False
+
+
+def this_ending() -> Ending:
+    """How the process ends, asked from an exit hook."""
+    if "IPython" not in sys.modules or sys.modules["IPython"].get_ipython() is None:
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        if isinstance(error, BaseException):
+            return ending_by(error)
+    if _exit_called:
+        code = exit_status(_exit_code)
+        if code:
+            detail = str(_exit_code) if not isinstance(_exit_code, int) else ""
+            return Ending("failed", f"sys.exit({_exit_code!r})"[:200], code, detail[:DETAIL_CHARS_MAX])
+    return Ending("completed", "exit", None)
+
+
+def ending_by(error: BaseException) -> Ending:
+    """What an exception that nobody caught makes of the run."""
+    if isinstance(error, KeyboardInterrupt):
+        return Ending("stopped", "KeyboardInterrupt", None)
+    if isinstance(error, SystemExit):
+        code = exit_status(error.code)
+        return Ending("failed" if code else "completed", f"sys.exit({error.code!r})"[:200], code)
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    cause = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+    return Ending("failed", cause, 1, text[-DETAIL_CHARS_MAX:])
+
+
+def exit_status(code: Any) -> int:
+    """The status that `sys.exit(code)` gives the process."""
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1

@@ -1,0 +1,45 @@
+"""What a launcher says of this process: rank, world size and how often the job was restarted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """`restart`: the launcher's restart count, None where there is no launcher that counts."""
+
+    rank: int = 0
+    world_size: int = 1
+    restart: str | None = None
+
+
+# (rank, world size, restart count), the most specific launcher first.
+_LAUNCHERS = (
+    ("RANK", "WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "SLURM_RESTART_COUNT"),
+    ("PMI_RANK", "PMI_SIZE", "SLURM_RESTART_COUNT"),
+    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_RESTART_COUNT"),
+)
+
+
+def place(environ: Mapping[str, str] = os.environ) -> Place:
+    """Reads the environment only. A variable that is no number counts as absent."""
+    for rank_name, size_name, restart_name in _LAUNCHERS:
+        try:
+            rank, size = int(environ[rank_name]), int(environ[size_name])
+        except (KeyError, ValueError):
+            continue
+        if 0 <= rank < size:
+            return Place(rank, size, environ.get(restart_name))
+    return Place(restart=environ.get("SLURM_RESTART_COUNT"))
+
+
+def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether helper processes are likely killed as soon as the script ends: PID 1 of a container, a batch system,
+    CI.
+    """
+    names = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "CI")
+    return os.getpid() == 1 or any(environ.get(name) for name in names)

@@ -1,0 +1,166 @@
+"""Processes: which one is meant (a pid alone is reused), whether it lives, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this or another machine.
+
+    Attributes:
+        start: its start time in the kernel's clock ticks since boot (Linux), else in seconds since 1970.
+        pid_ns: inode of its pid namespace, 0 where there is none.
+    """
+
+    pid: int
+    start: float
+    host: str
+    boot_id: str
+    pid_ns: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Process:
+        return cls(int(raw["pid"]), float(raw["start"]), str(raw["host"]), str(raw["boot_id"]), int(raw["pid_ns"]))
+
+    def is_here(self) -> bool:
+        """Whether it ran on this machine since its last boot and in a pid namespace that this process sees."""
+        return self.boot_id == boot_id() and self.pid_ns == pid_namespace()
+
+    def has_ended(self) -> bool:
+        """True where it surely ended. A process of another container of this machine counts as alive; of another
+        machine too.
+        """
+        if self.host == host() and self.boot_id != boot_id():
+            return True  # the machine was restarted since
+        if not self.is_here():
+            return False
+        return start_time(self.pid) != self.start
+
+
+def this_process() -> Process:
+    pid = os.getpid()
+    return Process(pid, start_time(pid) or 0.0, host(), boot_id(), pid_namespace())
+
+
+def start_time(pid: int) -> float | None:
+    """None where there is no such process, or it is a zombie."""
+    try:
+        raw = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        if os.path.isdir("/proc/self"):
+            return None
+        return _start_time_elsewhere(pid)
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    return None if fields[0] in (b"Z", b"X") else float(fields[19])
+
+
+def _start_time_elsewhere(pid: int) -> float | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+@cache
+def host() -> str:
+    return socket.gethostname()
+
+
+@cache
+def boot_id() -> str:
+    """Changes with every boot; "" where it cannot be read."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def pid_namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def open_pidfd(pid: int) -> int:
+    """A descriptor that stands for the process for good, or -1 where the kernel has none (macOS, Linux before 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def wait_pidfd(pidfd: int, timeout_s: float) -> bool:
+    """Whether the process ended within the time."""
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(timeout_s * 1000))
+
+
+# PIDFD_GET_INFO (linux/pidfd.h; exit status since Linux 6.15, told once the process was reaped, for as long as a
+# pidfd is open)
+_PIDFD_INFO = struct.Struct("=QQ11Ii")
+_PIDFD_INFO_EXIT = 1 << 3
+_PIDFD_GET_INFO = 0xC000FF0B | _PIDFD_INFO.size << 16
+
+
+def exit_status(pid: int, pidfd: int) -> int | None:
+    """The wait status (see os.WIFSIGNALED …) of an ended process that need not be a child of ours, or None where the
+    kernel does not tell.
+
+    A zombie's status stands in /proc (since Linux 3.5, to the same user); that of a process already reaped is told by
+    its pidfd.
+    """
+    import fcntl
+
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        if fields[0] == b"Z":
+            return int(fields[-1])
+    except (OSError, IndexError):
+        pass  # reaped, or no such /proc: ask the pidfd
+    if pidfd < 0:
+        return None
+    request = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13))
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, request)
+    except OSError:
+        return None
+    mask, *_, status = _PIDFD_INFO.unpack(request)
+    return int(status) if mask & _PIDFD_INFO_EXIT else None
+
+
+def kill_process(process: Process, signal: int) -> None:
+    """Sends a signal to that process and to no other that got its pid since. Nothing where it ended or is not here."""
+    if not process.is_here():
+        return
+    pidfd = open_pidfd(process.pid)
+    try:
+        if start_time(process.pid) != process.start:
+            return
+        if pidfd >= 0:
+            import signal as signals
+
+            signals.pidfd_send_signal(pidfd, signal)
+        else:
+            os.kill(process.pid, signal)
+    except ProcessLookupError:
+        return
+    finally:
+        if pidfd >= 0:
+            os.close(pidfd)

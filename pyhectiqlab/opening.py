@@ -1,0 +1,173 @@
+"""Opening a run: from what `Run(...)` was given to an outbox. The one place that waits for the lab, within
+ATTACH_TIMEOUT_S.
+
+Whatever goes wrong here is printed once, and training goes on in dry mode, with what it logs kept in the spool
+(unless HECTIQLAB_KEEP_DRY=0).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from . import settings
+from ._version import __version__
+from .capture.launcher import Place, place
+from .capture.process import host
+from .errors import ConfigurationError, LabRequestError
+from .outbox import Binding, DroppingOutbox, Outbox, QueueOutbox
+from .profile import Profile, resolve
+from .session import Session, say
+
+ONLINE, OFFLINE, DRY, READ_ONLY = "online", "offline", "dry", "read-only"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """`answer`: what the lab said of the run, None where it was not asked or did not answer."""
+
+    mode: str
+    outbox: Outbox
+    place: Place
+    answer: dict[str, Any] | None = None
+
+
+def open_run(name: str, project: str | None, create_project: bool, dry: bool, where: Place | None) -> Opened:
+    """Never raises for what is wrong with the lab, the network, the disk or the configuration."""
+    here = where or place()
+    try:
+        wanted = DRY if dry else settings.get("mode")
+        if wanted == DRY:
+            return Opened(DRY, DroppingOutbox(DRY), here)
+        profile = _profile(wanted)
+        project = project or settings.get("project") or profile.project
+    except ConfigurationError as e:
+        return _dry(str(e), Profile(""), name, project, create_project, here)
+    if wanted == OFFLINE:
+        return _keep(OFFLINE, profile, name, project, create_project, here)
+    try:
+        session = Session.current()
+    except OSError as e:
+        return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
+    request = _request(session, name, project, create_project, here)
+    try:
+        answer = _attach(profile, request)
+    except (LabRequestError, ConfigurationError) as e:
+        return _dry(str(e), profile, name, project, create_project, here)
+    if answer["mode"] == READ_ONLY:
+        say(f"the run {name!r} belongs to {answer['run']['author']}: it is read-only here, nothing is pushed.")
+        return Opened(READ_ONLY, DroppingOutbox(READ_ONLY), here, answer)
+    binding = Binding(ONLINE, profile.url, profile.name, request, answer, bool(answer.get("sets_state", True)))
+    return _opened(session, ONLINE, binding, here, answer)
+
+
+def _profile(mode: str) -> Profile:
+    try:
+        return resolve()
+    except ConfigurationError:
+        if mode == OFFLINE:  # which lab it is for may be known only where it is synced
+            return Profile("")
+        raise
+
+
+def _request(
+    session: Session | None, name: str, project: str | None, create_project: bool, here: Place
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "project": project,
+        "create_project": create_project,
+        "session": session.dir.name if session else "",
+        "rank": here.rank,
+        "world_size": here.world_size,
+        "restart": here.restart,
+        "host": host(),
+        "pid": os.getpid(),
+        "client_time": time.time(),
+        "client_version": __version__,
+    }
+
+
+def _attach(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
+    from .transport.http import LabClient
+
+    client = LabClient(profile.url, profile.secret_api_key)
+    try:
+        client.handshake()
+        return client.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
+    finally:
+        client.close()
+
+
+def _dry(why: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place) -> Opened:
+    """Dry mode with a reason; kept in the spool, unless that is not wanted."""
+    try:
+        keep = bool(settings.get("keep_dry"))
+    except ConfigurationError:
+        keep = True
+    if not keep:
+        return _drop(why, here)
+    opened = _keep("kept", profile, name, project, create_project, here)
+    if isinstance(opened.outbox, QueueOutbox):
+        say(
+            f"{why} Dry mode: training goes on, nothing is pushed; it is kept here, and `hectiqlab sync` pushes it later."
+        )
+    return opened
+
+
+def _keep(mode: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place) -> Opened:
+    try:
+        session = Session.current()
+    except OSError as e:
+        return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
+    request = _request(session, name, project, create_project, here)
+    shown = OFFLINE if mode == OFFLINE else DRY
+    return _opened(session, shown, Binding(mode, profile.url, profile.name, request, None, True), here, None)
+
+
+def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: dict[str, Any] | None) -> Opened:
+    shared = _shared(session, binding)
+    if shared is not None:
+        return Opened(mode, shared, here, answer)
+    try:
+        outbox = QueueOutbox(session, binding)
+    except OSError as e:
+        return _drop(f"the spool {session.dir.path} cannot be written ({os.strerror(e.errno or 5)}).", here)
+    session.look_after_uploader()
+    return Opened(mode, outbox, here, answer)
+
+
+def _shared(session: Session, binding: Binding) -> QueueOutbox | None:
+    """The outbox of the same run that this process already has: running a notebook's cell again adds no queue."""
+    for outbox in session.outboxes:
+        other = outbox.binding
+        same_lab = (other.mode, other.url, other.attach["rank"]) == (binding.mode, binding.url, binding.attach["rank"])
+        if other.run and binding.run:
+            same_run = (
+                other.run["run"]["id"] == binding.run["run"]["id"] and other.run["attempt"] == binding.run["attempt"]
+            )
+        else:
+            same_run = all(other.attach[k] == binding.attach[k] for k in ("name", "project"))
+        if same_lab and same_run and bool(other.run) == bool(binding.run) and not outbox.closed:
+            return outbox
+    return None
+
+
+def _drop(why: str, here: Place) -> Opened:
+    say(f"{why} Dry mode: training goes on, nothing is pushed or kept.")
+    return Opened(DRY, DroppingOutbox(DRY), here)
+
+
+def join_run(session_path: str, binding: Binding, place: Place, mode: str) -> Opened:
+    """For a Run that was pickled into another process: the same run, a queue of its own; it never ends the run."""
+    from pathlib import Path
+
+    binding = Binding(binding.mode, binding.url, binding.profile, binding.attach, binding.run, False)
+    try:
+        session = Session.joined(Path(session_path))
+    except OSError:
+        attach = binding.attach
+        return open_run(attach["name"], attach["project"], attach["create_project"], False, place)
+    return _opened(session, mode, binding, place, binding.run)

@@ -1,0 +1,314 @@
+"""The outbox: the door from `Run` into everything below. A mode is an implementation, so that Run's methods need no
+`if dry`.
+
+put: accept, never wait. flush: wait until the lab has it, with a bound. close: no more puts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .capture.process import this_process
+from .capture.values import PLAIN_TYPES, check_key
+from .errors import RunClosedError
+from .protocol import records
+from .ring import layout, mapping
+from .ring.consumer import Consumer
+from .ring.producer import ForkedError, Puts, make_puts
+from .ring.spill import SpillReader, SpillWriter
+from .spool import Writer, read_json
+
+if TYPE_CHECKING:
+    from .session import Session
+
+FLUSH_POLL_S = 0.002
+FLUSH_POLL_MAX_S = 0.02
+ALIVE_WITHIN_S = 3.0  # an uploader that gave no sign for this long is looked after by who waits for it
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where the events of one Run in this process are. All in events but the bytes.
+
+    produced ≥ journaled ≥ sent ≥ acked; `backlog` is produced − acked.
+    """
+
+    mode: str
+    produced: int = 0
+    journaled: int = 0
+    sent: int = 0
+    acked: int = 0
+    backlog: int = 0
+    backlog_bytes: int = 0  # of what is still in the queue
+    losses: dict[str, int] = field(default_factory=dict)
+    uploader_pid: int | None = None
+    trouble: str = ""  # why the lab does not get what waits, in one line; "" when all is well
+
+
+class Outbox(Protocol):
+    """`point`, `points` and `event` never wait for anything; see ring/producer.py for what they raise."""
+
+    @property
+    def point(self) -> Callable[[str, int, float], None]: ...
+
+    @property
+    def points(self) -> Callable[[Mapping[str, float], int], None]: ...
+
+    def event(self, kind: str, fields: dict[str, Any]) -> None: ...
+
+    def flush(self, timeout: float) -> bool:
+        """Waits until everything put so far is where it belongs. Whether it is."""
+
+    def close(self) -> None:
+        """No put is accepted from now on. Does not wait. Safe twice."""
+
+    def status(self) -> RunStatus: ...
+
+
+class DroppingOutbox:
+    """Accepts and drops: dry mode with nothing kept, and runs that belong to somebody else."""
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+
+    def point(self, key: str, step: int, value: float) -> None:
+        check_key(key)
+
+    def points(self, values: Mapping[str, float], step: int) -> None:
+        for key in values:
+            check_key(key)
+
+    def event(self, kind: str, fields: dict[str, Any]) -> None:
+        return None
+
+    def flush(self, timeout: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        return None
+
+    def status(self) -> RunStatus:
+        return RunStatus(self._mode)
+
+
+def _raise_closed(*args: object) -> None:
+    raise RunClosedError("this run is closed: create a new Run to log more")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What an outbox's events are for; see spool.Writer for the fields."""
+
+    mode: str
+    url: str
+    profile: str
+    attach: dict[str, Any]
+    run: dict[str, Any] | None
+    ends_run: bool
+
+
+class QueueOutbox:
+    """Puts into a shared-memory queue that the session's uploader empties. Raises OSError where the spool cannot be
+    written.
+    """
+
+    point: Callable[[str, int, float], None]
+    points: Callable[[Mapping[str, float], int], None]
+    _record: Callable[[bytes], None]
+
+    def __init__(self, session: Session, binding: Binding) -> None:
+        self.session = session
+        self.binding = binding
+        self.closed = False
+        self._open(binding)
+        session.outboxes.add(self)
+
+    def _open(self, binding: Binding) -> None:
+        folder = self.session.dir
+        self.writer = secrets.token_hex(16)
+        (folder.path / "queues").mkdir(mode=0o700, exist_ok=True)
+        self._mapping = mapping.create(f"{self.writer}.q", folder.path / "queues")
+        self._spill = SpillWriter(folder.spill(self.writer))
+        self._puts: Puts = make_puts(
+            self._mapping, self._overflow, PLAIN_TYPES, check_key=check_key, on_silence=self.session.look_after_uploader
+        )
+        self.point, self.points, self._record = self._puts.point, self._puts.points, self._puts.record
+        writer = Writer(
+            writer=self.writer,
+            queue=str(self._mapping.path),
+            owner=this_process(),
+            mode=binding.mode,
+            url=binding.url,
+            profile=binding.profile,
+            attach=binding.attach,
+            run=binding.run,
+            ends_run=binding.ends_run,
+            created=time.time(),
+        )
+        try:
+            folder.save_writer(writer)
+        except OSError:
+            self._mapping.path.unlink(missing_ok=True)
+            raise
+
+    def _overflow(self, tail: int, record: bytes) -> None:
+        """What the ring could not take: one write to the spill file; where that fails too, the event is lost and
+        counted.
+        """
+        words = self._mapping.words
+        if not words[layout.SPOOL_FULL]:
+            try:
+                self._spill.append(tail, record)
+                return
+            except OSError:
+                pass  # counted below; the uploader tells the lab and the log
+        words[layout.LOST] += 1
+
+    def event(self, kind: str, fields: dict[str, Any]) -> None:
+        """Raises ValueError where it is too large, TypeError where it cannot be packed."""
+        data = records.event(kind, time.time(), fields)
+        try:
+            self._record(data)
+        except ForkedError:
+            self.after_fork_in_child()
+            self._record(data)
+
+    # Forks ------------------------------------------------------------------------------------------------------
+
+    def before_fork(self, timeout: float) -> None:
+        self._puts.wait_idle(timeout)
+
+    def after_fork_in_child(self) -> None:
+        """The queue has one producing process, and that is the parent. The child gets one of its own when it first
+        logs.
+        """
+        if self.closed:
+            return
+        self._puts.disown()
+        self.point = lambda key, step, value: self._reopened().point(key, step, value)
+        self.points = lambda values, step: self._reopened().points(values, step)
+        self._record = lambda data: self._reopened()._record(data)
+
+    def _reopened(self) -> QueueOutbox:
+        self._spill.close()
+        try:
+            # A child that ends does not end its parent's run.
+            self._open(
+                Binding(
+                    self.binding.mode,
+                    self.binding.url,
+                    self.binding.profile,
+                    self.binding.attach,
+                    self.binding.run,
+                    False,
+                )
+            )
+        except OSError as e:
+            self.session.complain(f"a forked process cannot log: {os.strerror(e.errno or 5)}")
+            drop = DroppingOutbox("dry")
+            self.point, self.points, self._record = drop.point, drop.points, lambda data: None
+        self.session.look_after_uploader()
+        return self
+
+    # Waiting ----------------------------------------------------------------------------------------------------
+
+    def request_flush(self) -> tuple[int, int]:
+        """Asks the uploader to send at once; the positions up to which everything put so far lies."""
+        words = self._mapping.words
+        place = words[layout.TAIL], self._spill.size()
+        words[layout.FLUSH] += 1
+        return place
+
+    def is_journaled(self, place: tuple[int, int]) -> bool:
+        words = self._mapping.words
+        return bool(words[layout.HEAD] >= place[0] and words[layout.SPILL] >= place[1])
+
+    def is_acked(self, place: tuple[int, int]) -> bool:
+        words = self._mapping.words
+        return bool(words[layout.ACKED_RING] >= place[0] and words[layout.ACKED_SPILL] >= place[1])
+
+    def is_stopped(self) -> bool:
+        return bool(self._mapping.words[layout.STOPPED])
+
+    def is_there(self, place: tuple[int, int]) -> bool:
+        """Acked; or journaled, where nothing is sent."""
+        return self.is_acked(place) if self.binding.mode == "online" else self.is_journaled(place)
+
+    def flush(self, timeout: float) -> bool:
+        place = self.request_flush()
+        return wait_until(lambda: self.is_there(place), timeout, self.session, [self])
+
+    def alive_at(self) -> float:
+        """When the uploader last gave a sign, by this machine's monotonic clock."""
+        return float(self._mapping.words[layout.ALIVE_MS]) / 1e3
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.point = self.points = self._record = _raise_closed
+            words = self._mapping.words
+            words[layout.CLOSED] = 1
+            words[layout.FLUSH] += 1
+            self.session.outboxes.discard(self)
+
+    def status(self) -> RunStatus:
+        words = self._mapping.words
+        journaled, acked = int(words[layout.JOURNALED]), int(words[layout.ACKED])
+        waiting, waiting_bytes = self._waiting()
+        told = read_json(self.session.dir.path / "status.json") or {}
+        losses = dict(told.get("writers", {}).get(self.writer, {}).get("lost", {}))
+        if words[layout.LOST] > words[layout.LOST_TOLD]:
+            losses["queue_full"] = losses.get("queue_full", 0) + words[layout.LOST] - words[layout.LOST_TOLD]
+        return RunStatus(
+            mode=self.binding.mode,
+            produced=journaled + waiting,
+            journaled=journaled,
+            sent=int(words[layout.SENT]),
+            acked=acked,
+            backlog=journaled + waiting - acked,
+            backlog_bytes=waiting_bytes,
+            losses=losses,
+            uploader_pid=int(words[layout.UPLOADER_PID]) or None,
+            trouble=str(told.get("trouble", "")),
+        )
+
+    def _waiting(self) -> tuple[int, int]:
+        """(events, bytes) in the queue that the uploader has not taken. It works meanwhile, so look again if it
+        moved.
+        """
+        for _ in range(5):
+            with contextlib.suppress(OSError, ValueError):
+                own = mapping.open_existing(self._mapping.path)
+                words = own.words
+                start = words[layout.HEAD], words[layout.SPILL]
+                consumer = Consumer(own, SpillReader(self.session.dir.spill(self.writer)), *start)
+                try:
+                    taken = consumer.take(1 << 40)
+                    if start == (words[layout.HEAD], words[layout.SPILL]):
+                        return (taken.count, len(taken.data)) if taken else (0, 0)
+                finally:
+                    consumer.close()
+        return 0, 0
+
+
+def wait_until(done: Callable[[], bool], timeout: float, session: Session, outboxes: list[QueueOutbox]) -> bool:
+    """Waits for the uploader, looking after it. Blocks at most `timeout` seconds. False also where it cannot come
+    true.
+    """
+    deadline = time.monotonic() + timeout
+    pause = FLUSH_POLL_S
+    while not done():
+        now = time.monotonic()
+        if now >= deadline or all(o.is_stopped() for o in outboxes):
+            return False
+        if now - max(o.alive_at() for o in outboxes) > ALIVE_WITHIN_S:
+            session.look_after_uploader()
+        time.sleep(min(pause, max(0.0, deadline - now)))
+        pause = min(pause * 1.5, FLUSH_POLL_MAX_S)
+    return True

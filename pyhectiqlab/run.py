@@ -1,0 +1,420 @@
+"""Run: what a training script holds. One short method per verb; each builds an event and hands it to the outbox."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from .capture import ending
+from .capture.launcher import Place
+from .capture.values import as_float, as_step, check_key
+from .errors import RunClosedError
+from .opening import DRY, READ_ONLY, Opened, join_run, open_run
+from .outbox import QueueOutbox, RunStatus
+from .protocol import states
+from .protocol.limits import NAME_BYTES_MAX
+from .ring.producer import ForkedError, NotPlainError
+from .session import say_once, wait_at_end
+
+__all__ = ["Run"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _never_breaks(method: _F) -> _F:
+    """What is wrong with us is said once and never reaches training code; what is wrong with the call does: TypeError
+    and ValueError
+    (RunClosedError is one)."""
+
+    @functools.wraps(method)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except (TypeError, ValueError):
+            raise
+        except Exception as e:
+            say_once(f"internal error in Run.{method.__name__}, the call did nothing: {type(e).__name__}: {e}")
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+class Run:
+    """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
+
+    Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
+    wrong, one line is printed
+    and the run goes on in dry mode. No other method waits for the network but `flush`, `close` and downloads, and
+    none raises but for a
+    mistake at the call: TypeError, ValueError, or RunClosedError after `close`.
+
+    May be used from any thread, signal handler or forked child, and pickled into other processes of the same machine.
+
+    Args:
+        name: of the run, 1 to 512 bytes.
+        project: name or id. None: HECTIQLAB_PROJECT, else the profile's project, else your only one, else one named
+            `default`.
+        should_create_project: make the project if there is none of this name.
+        dry: drop everything.
+        rank, world_size: of this process in a distributed job; None: as the launcher (torchrun, SLURM, MPI) says,
+        else 0 of 1.
+        restart: how often the launcher restarted the job; a new count is a new attempt.
+
+    Raises:
+        TypeError, ValueError: a name or rank that can be none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        project: str | None = None,
+        should_create_project: bool = False,
+        dry: bool = False,
+        *,
+        rank: int | None = None,
+        world_size: int | None = None,
+        restart: int | str | None = None,
+    ) -> None:
+        _check_name("name of a run", name)
+        if project is not None:
+            _check_name("project", project)
+        where = _place(rank, world_size, restart)
+        self._become(name, open_run(name, project, should_create_project, dry, where))
+
+    def _become(self, name: str, opened: Opened) -> None:
+        self.name = name
+        self.mode = opened.mode
+        self._opened = opened
+        self._outbox = opened.outbox
+        self._closed = False
+
+    # Who and where ----------------------------------------------------------------------------------------------
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        return self._opened.answer["run"] if self._opened.answer else {}
+
+    @property
+    def id(self) -> str | None:
+        """The lab's id of the run; None while the lab has not been asked."""
+        return self._told.get("id")
+
+    @property
+    def url(self) -> str | None:
+        """Link to the run's page; None while the lab has not been asked."""
+        return self._told.get("url")
+
+    @property
+    def project(self) -> str | None:
+        """Name of the project; None while the lab has not been asked."""
+        return (self._told.get("project") or {}).get("name")
+
+    @property
+    def author(self) -> str | None:
+        return self._told.get("author")
+
+    @property
+    def rank(self) -> int:
+        return self._opened.place.rank
+
+    @property
+    def attempt(self) -> int | None:
+        """Which life of the job this is, from 1; None while the lab has not been asked."""
+        return int(self._opened.answer["attempt"]) if self._opened.answer else None
+
+    @property
+    def read_only(self) -> bool:
+        return self.mode == READ_ONLY
+
+    @property
+    def dry_mode(self) -> bool:
+        return self.mode == DRY
+
+    @property
+    def action_mode(self) -> str:
+        """ "dry", "read-only" or "read-write"."""
+        return self.mode if self.mode in (DRY, READ_ONLY) else "read-write"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Run {self.name!r} project={self.project!r} author={self.author!r} mode={self.mode!r} url={self.url!r}>"
+        )
+
+    def __str__(self) -> str:
+        rows = {"project": self.project, "author": self.author, "mode": self.action_mode, "url": self.url}
+        return f"Run {self.name}\n" + "\n".join(f"  {k}: {'-' if v is None else v}" for k, v in rows.items())
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        title = (
+            f'<a href="{escape(self.url)}" target="_blank">{escape(self.name)}</a>' if self.url else escape(self.name)
+        )
+        return f"<b>Run</b> {title} ({escape(str(self.project or '-'))}, {escape(self.mode)})"
+
+    # Metrics ----------------------------------------------------------------------------------------------------
+
+    def add_metrics(self, key: str | Mapping[str, Any], value: Any = None, step: Any = None) -> None:
+        """Reports one point, or with a dict one point per key at the same step. Never waits; no system call on the
+        normal path.
+
+            run.add_metrics("train/loss", 0.98, step=10)
+            run.add_metrics({"train/loss": 0.98, "train/accuracy": 0.71}, step=10)
+
+        Args:
+            key: 1 to 1,024 bytes; `/` groups keys in the web app.
+            value: int, float, bool, a numpy scalar, or an array or tensor without dimensions. NaN and ±Inf are kept
+                as they are. Stored as float64.
+            step: any int64, in any order, as often as you like.
+
+        Raises:
+            TypeError, ValueError: key, value or step cannot be one; nothing of the call is logged.
+            RunClosedError: after `close`.
+        """
+        try:
+            if key.__class__ is dict:
+                self._outbox.points(key, value if step is None else step)
+            else:
+                self._outbox.point(key, step, value)  # type: ignore[arg-type]
+        except (NotPlainError, ForkedError):
+            self._add_metrics_converted(key, value, step)
+        except (TypeError, ValueError):
+            raise
+        except Exception as e:
+            say_once(f"internal error in Run.add_metrics, the call did nothing: {type(e).__name__}: {e}")
+
+    def _add_metrics_converted(self, key: Any, value: Any, step: Any) -> None:
+        """The slow path: what is not of the plainest types is checked and converted, then put."""
+        if isinstance(key, Mapping):
+            if step is None:
+                step = value
+            elif value is not None:
+                raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
+            step = as_step(step)
+            for name in key:
+                check_key(name)
+            values = {name: as_float(name, v) for name, v in key.items()}
+            if values:
+                self._again(lambda: self._outbox.points(values, step))
+            return
+        check_key(key)
+        if value is None:
+            raise TypeError(f"metric {key!r}: the value is missing: run.add_metrics(key, value, step)")
+        number, step = as_float(key, value), as_step(step)
+        self._again(lambda: self._outbox.point(key, step, number))
+
+    def _again(self, put: Callable[[], None]) -> None:
+        try:
+            put()
+        except ForkedError:  # forked in the middle of a call; the child has a queue of its own
+            if isinstance(self._outbox, QueueOutbox):
+                self._outbox.after_fork_in_child()
+                put()
+
+    # States -----------------------------------------------------------------------------------------------------
+
+    @_never_breaks
+    def _set_state(self, state: str) -> None:
+        self._outbox.event("state", {"state": state})
+
+    def pending(self) -> None:
+        """Marks the run as waiting to begin. Never waits. Does not close the run; nor do the other states."""
+        self._set_state(states.PENDING)
+
+    def running(self) -> None:
+        """Marks the run as running, as it is from its creation on. Never waits."""
+        self._set_state(states.RUNNING)
+
+    def training(self) -> None:
+        """Marks the run as training. Never waits."""
+        self._set_state(states.TRAINING)
+
+    def completed(self) -> None:
+        """Marks the run as completed, as a clean end of the script does by itself. Never waits."""
+        self._set_state(states.COMPLETED)
+
+    def failed(self) -> None:
+        """Marks the run as failed, as an uncaught exception does by itself. Never waits."""
+        self._set_state(states.FAILED)
+
+    def stopped(self) -> None:
+        """Marks the run as stopped, as Ctrl-C does by itself. Never waits."""
+        self._set_state(states.STOPPED)
+
+    # Words about the run ----------------------------------------------------------------------------------------
+
+    @_never_breaks
+    def add_config(self, config: Mapping[str, Any], prefix: str = "") -> None:
+        """Merges `config` into the run's config: new elements are added, old ones replaced. Never waits.
+
+        Args:
+            config: a Config, dict or other mapping; nested ones too. What JSON has no type for is stored as text.
+            prefix: put everything below this name.
+
+        Raises TypeError for what is no mapping.
+        """
+        from .config import plain
+
+        if not isinstance(config, Mapping):
+            raise TypeError(f"add_config takes a Config or a dict, not {type(config).__name__}")
+        values = plain(config)
+        self._outbox.event("config", {"values": {prefix: values} if prefix else values})
+
+    @_never_breaks
+    def add_meta(self, key: str, value: Any) -> None:
+        """Stores one value beside the run's config. Never waits."""
+        from .config import plain
+
+        check_key(key)
+        self._outbox.event("meta", {"key": key, "value": plain(value)})
+
+    @_never_breaks
+    def set_note(self, text: str) -> None:
+        """Sets the run's description, replacing an earlier one. Never waits. Raises TypeError for what is no text."""
+        if not isinstance(text, str):
+            raise TypeError(f"a note is a text, not {type(text).__name__}")
+        self._outbox.event("note", {"text": text})
+
+    @_never_breaks
+    def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
+        """Attaches a tag, made if there is none of this name. `color` as hex: "#2e7d32". Never waits."""
+        _check_name("name of a tag", name)
+        self._outbox.event("tag", {"name": name, "description": description, "color": color})
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Waits until the lab has everything logged so far by this process; offline, until it is in the journal.
+
+        Blocks at most `timeout` seconds. True if it is there; False if the time ran out, and it goes on in the
+        background.
+        """
+        return bool(self._outbox.flush(timeout))
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Ends the run as completed, if no final state was set; no more calls are accepted. Safe twice.
+
+        Waits as the end of a script does (HECTIQLAB_EXIT_TIMEOUT), or at most `timeout` seconds. Whether everything
+        is at the lab. Needed only
+        where the process lives on: at the end of a script it happens by itself.
+        """
+        return self._close(ending.Ending(states.COMPLETED, "closed", None), timeout)
+
+    def _close(self, found: ending.Ending, timeout: float | None = None) -> bool:
+        if self._closed:
+            return True
+        self._closed = True
+        outbox = self._outbox
+        if not isinstance(outbox, QueueOutbox):
+            self._outbox = _Closed()
+            return True
+        if outbox.closed:
+            return True
+        if outbox.binding.ends_run:
+            try:
+                outbox.event(
+                    "end",
+                    {
+                        "state": found.state,
+                        "cause": found.cause,
+                        "exit_code": found.exit_code,
+                        "signal": None,
+                        "detail": found.detail,
+                    },
+                )
+            except Exception as e:
+                say_once(f"the end of the run could not be told: {type(e).__name__}: {e}")
+        outbox.close()
+        outbox.session.look_after_uploader()
+        return wait_at_end(outbox.session, [outbox], timeout)
+
+    def status(self) -> RunStatus:
+        """Where this process's events are: produced, journaled, sent, acked, what waits, what was lost and why. Reads
+        memory and one small
+        file; never waits for the network."""
+        return self._outbox.status()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._close(ending.ending_by(error) if error is not None else ending.Ending(states.COMPLETED, "closed", None))
+
+    # Copies -----------------------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Run:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles into other processes of this machine, which log to the same run by a queue of their own."""
+        outbox = self._outbox
+        if isinstance(outbox, QueueOutbox):
+            return _joined, (self.name, str(outbox.session.dir.path), outbox.binding, self._opened.place, self.mode)
+        return _dropped, (self.name, self.mode, self._opened.place, self._opened.answer)
+
+
+class _Closed:
+    """The outbox of a closed run in dry or read-only mode."""
+
+    @staticmethod
+    def _refuse() -> None:
+        raise RunClosedError("this run is closed: create a new Run to log more")
+
+    def point(self, key: str, step: int, value: float) -> None:
+        self._refuse()
+
+    def points(self, values: Mapping[str, float], step: int) -> None:
+        self._refuse()
+
+    def event(self, kind: str, fields: dict[str, Any]) -> None:
+        self._refuse()
+
+    def flush(self, timeout: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        return None
+
+    def status(self) -> RunStatus:
+        return RunStatus("closed")
+
+
+def _joined(name: str, session: str, binding: Any, place: Place, mode: str) -> Run:
+    run = Run.__new__(Run)
+    run._become(name, join_run(session, binding, place, mode))
+    return run
+
+
+def _dropped(name: str, mode: str, place: Place, answer: dict[str, Any] | None) -> Run:
+    from .outbox import DroppingOutbox
+
+    run = Run.__new__(Run)
+    run._become(name, Opened(mode, DroppingOutbox(mode), place, answer))
+    return run
+
+
+def _check_name(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"the {what} is a text, not {type(name).__name__}")
+    if not name.strip():
+        raise ValueError(f"the {what} is empty")
+    if len(name.encode(errors="replace")) > NAME_BYTES_MAX:
+        raise ValueError(f"the {what} is longer than {NAME_BYTES_MAX} bytes")
+
+
+def _place(rank: int | None, world_size: int | None, restart: int | str | None) -> Place | None:
+    """None: ask the launcher."""
+    if rank is None and world_size is None and restart is None:
+        return None
+    from .capture.launcher import place
+
+    told = place()
+    rank = told.rank if rank is None else rank
+    world_size = max(told.world_size, rank + 1) if world_size is None else world_size
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank {rank} of {world_size}: a rank is at least 0 and less than the world size")
+    return Place(rank, world_size, told.restart if restart is None else str(restart))

@@ -1,0 +1,277 @@
+"""The session: what all runs of this process and of the processes it forks share. One folder, one uploader, one end.
+
+Only the process that made the session ends its runs. In a forked child the exit hook, the signal files and the
+reporting of states are off.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from . import settings
+from .capture import ending
+from .capture.launcher import dies_with_job
+from .capture.process import kill_process, this_process
+from .errors import ConfigurationError
+from .outbox import ALIVE_WITHIN_S, QueueOutbox, wait_until
+from .spool import SessionDir, write_json
+
+FORK_WAIT_S = 0.1
+START_AGAIN_S = 5.0
+JOB_TIMEOUT_S = 600.0  # at exit, where helpers die with the job: as long as acks progress
+JOB_STALL_S = 30.0
+
+_current: Session | None = None
+_hooked = False
+_said: set[str] = set()
+
+
+def say(text: str) -> None:
+    """One line to stderr, where all our output goes. Never raises: stderr may be closed."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"hectiqlab: {text}", file=sys.stderr, flush=True)
+
+
+def say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        say(text)
+
+
+class Session:
+    """Use `Session.current()`. Raises OSError where the spool cannot be written."""
+
+    def __init__(self, folder: SessionDir) -> None:
+        self.dir = folder
+        self.process = this_process()
+        self.is_owner = True
+        self.outboxes: set[QueueOutbox] = set()
+        self._starts = 0
+        self._started_at = -START_AGAIN_S
+        self._looking = False
+
+    @classmethod
+    def current(cls) -> Session:
+        """This process's session, made at the first call."""
+        global _current
+        if _current is None or not _current.dir.path.exists():
+            if _current is not None:  # its folder was removed under it
+                _current.outboxes.clear()
+            _current = cls(SessionDir.create(settings.spool_dir(), this_process(), time.time()))
+            with contextlib.suppress(OSError):
+                ending.watch_signals(_current.dir.crash_path(os.getpid()))
+            ending.watch_exit_code()
+            _hook_process()
+        return _current
+
+    @classmethod
+    def joined(cls, path: Path) -> Session:
+        """The session of another process of this machine, for a Run that was pickled into this one. Raises OSError
+        where it is gone.
+        """
+        global _current
+        if _current is not None and _current.dir.path == path:
+            return _current
+        if not (path / "session.json").exists():
+            raise FileNotFoundError(f"session {path.name} is not on this machine")
+        session = cls(SessionDir(path))
+        session.is_owner = False
+        if _current is None:
+            _current = session
+        _hook_process()
+        return session
+
+    def complain(self, text: str) -> None:
+        say_once(text)
+
+    # The uploader -----------------------------------------------------------------------------------------------
+
+    def start_uploader(self) -> None:
+        """Starts one if none is at work. Returns without waiting for it."""
+        from .uploader.start import start_uploader
+
+        self._starts += 1
+        self._started_at = time.monotonic()
+        try:
+            start_uploader(self.dir.path)
+        except (OSError, ConfigurationError) as e:
+            say_once(f"the uploader cannot be started ({e}); what is logged stays here for `hectiqlab sync`")
+
+    def look_after_uploader(self) -> None:
+        """Replaces an uploader that is dead or stuck. Called by a put, flush or close that saw no sign of life;
+        returns at once.
+        """
+        now = time.monotonic()
+        if self._looking or now - self._started_at < START_AGAIN_S:
+            return
+        if self._starts >= settings.UPLOADER_RESTARTS_MAX:
+            say_once("the uploader keeps ending; what is logged stays here for `hectiqlab sync`")
+            return
+        self._looking = True  # a put inside what follows must not come back here
+        try:
+            from .uploader.lease import Lease
+
+            lease = Lease(self.dir.path)
+            if lease.is_held():
+                silent_s = now - max((o.alive_at() for o in self.outboxes), default=now)
+                holder = lease.holder()
+                if silent_s < settings.STUCK_AFTER_S or holder is None:
+                    return
+                kill_process(holder, signal.SIGKILL)
+            self.start_uploader()
+        finally:
+            self._looking = False
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    def at_exit(self) -> None:
+        """The exit hook of the owner: says how the process ends, waits for what it logged, within bounds."""
+        if not self.is_owner or self.process.pid != os.getpid():
+            return
+        found = ending.this_ending()
+        told = {
+            "state": found.state,
+            "cause": found.cause,
+            "exit_code": found.exit_code,
+            "signal": None,
+            "detail": found.detail,
+        }
+        with contextlib.suppress(OSError):
+            write_json(self.dir.end_path(self.process), told)
+        outboxes = [o for o in self.outboxes if not o.closed]
+        for outbox in outboxes:
+            if outbox.binding.ends_run:
+                with contextlib.suppress(Exception):  # the uploader tells it from the file
+                    outbox.event("end", told)
+        wait_at_end(self, outboxes)
+
+
+def exit_timeout() -> tuple[float, float]:
+    """(seconds that an end waits in all, seconds without progress after which it gives up)."""
+    try:
+        timeout: float = settings.get("exit_timeout")
+    except ConfigurationError as e:
+        say(str(e))
+        timeout = 10.0
+    if os.environ.get("HECTIQLAB_EXIT_TIMEOUT") or not dies_with_job():
+        return timeout, timeout
+    return JOB_TIMEOUT_S, JOB_STALL_S
+
+
+def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | None = None) -> bool:
+    """Waits until what the outboxes took is journaled, then until it is at the lab; says what stays behind. Whether
+    nothing does.
+    """
+    if not outboxes:
+        return True
+    places = [(o, o.request_flush()) for o in outboxes]
+    online = [(o, place) for o, place in places if o.binding.mode == "online"]
+    total, stall = (timeout, timeout) if timeout is not None else exit_timeout()
+    started = time.monotonic()
+    first = min(settings.EXIT_JOURNAL_TIMEOUT_S, timeout) if timeout is not None else settings.EXIT_JOURNAL_TIMEOUT_S
+    journaled = wait_until(lambda: all(o.is_journaled(place) for o, place in places), first, session, outboxes)
+    if not online:
+        return journaled
+    progress = _Progress([o for o, _ in online])
+    acked = False
+    left = total - (time.monotonic() - started)
+    while left > 0 and not acked:
+        before = progress.acked()
+        acked = wait_until(
+            lambda: all(o.is_acked(place) for o, place in online) or progress.show(),
+            min(stall, left),
+            session,
+            outboxes,
+        )
+        left = total - (time.monotonic() - started)
+        if progress.acked() == before or all(o.is_stopped() for o in outboxes):
+            break
+    progress.clear()
+    if acked:
+        return True
+    status = [o.status() for o, _ in online]
+    events = sum(s.backlog for s in status)
+    why = next((f" ({s.trouble.rstrip('.')})" for s in status if s.trouble), "")
+    if events <= 0:
+        return True
+    alive = any(time.monotonic() - o.alive_at() < ALIVE_WITHIN_S for o, _ in online)
+    how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
+    say(f"{events:,} events are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
+    return False
+
+
+class _Progress:
+    """A line on stderr with what is left, once an end takes more than a second; rewritten in place on a terminal,
+    else shown once.
+    """
+
+    def __init__(self, outboxes: list[QueueOutbox]) -> None:
+        self._outboxes = outboxes
+        self._next = time.monotonic() + 1.0
+        self._shown = False
+        self._terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
+
+    def acked(self) -> int:
+        return sum(o.status().acked for o in self._outboxes)
+
+    def show(self) -> bool:
+        now = time.monotonic()
+        if now < self._next or (self._shown and not self._terminal):
+            return False
+        self._next, self._shown = now + 0.5, True
+        status = [o.status() for o in self._outboxes]
+        events, size = sum(s.backlog for s in status), sum(s.backlog_bytes for s in status)
+        line = f"hectiqlab: sending what is left: {events:,} events, {size / 1e6:.1f} MB in the queue"
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if self._terminal:
+                sys.stderr.write("\r\033[K" + line)
+            else:
+                sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        return False
+
+    def clear(self) -> None:
+        if self._shown and self._terminal:
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write("\r\033[K")
+                sys.stderr.flush()
+
+
+# Hooks of the process, set once; at-fork hooks cannot be taken back, so they look at what is current.
+
+
+def _hook_process() -> None:
+    global _hooked
+    if _hooked:
+        return
+    _hooked = True
+    atexit.register(_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+
+
+def _at_exit() -> None:
+    if _current is not None:
+        _current.at_exit()
+
+
+def _before_fork() -> None:
+    if _current is not None:
+        for outbox in tuple(_current.outboxes):
+            outbox.before_fork(FORK_WAIT_S)
+
+
+def _after_fork_in_child() -> None:
+    ending.unwatch_signals()
+    ending.forget_exit()
+    if _current is not None:
+        _current.is_owner = False
+        _current._started_at = -START_AGAIN_S
+        for outbox in tuple(_current.outboxes):
+            outbox.after_fork_in_child()

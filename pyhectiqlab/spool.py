@@ -1,0 +1,163 @@
+"""The spool: a folder per session with everything that is not yet at the lab. Who writes which file, and how.
+
+    spool/<session>/            0700
+      session.json              by the owner, once: who owns it, since when
+      writers/<writer>.json     by the producing process when it starts to log; then only by the uploader
+      spill/<writer>            by the producing process
+      queues/<writer>.q         only where no memory can be mapped
+      journal/                  by the uploader: journal/FORMAT.md
+      ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
+      crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
+      rejected/                 by the uploader: batches that the lab can never accept
+      lease, uploader.log       by the uploader
+
+Small files are replaced whole (written beside, then renamed), so that a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .capture.process import Process
+
+VERSION = 1
+MODES = (
+    "online",
+    "offline",
+    "kept",
+)  # kept: the lab could not be reached when the run was made (dry mode); waits for a sync
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Raises OSError."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "w") as f:
+            json.dump(value, f)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """None where there is no such file or it is not ours."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One process's stream into one run.
+
+    Attributes:
+        mode: one of MODES.
+        url, profile: which lab, and whose key; the key itself is never in the spool.
+        attach: the request that finds or creates the run, for when there was no answer yet.
+        run: the lab's answer to it (run, attempt, mode, sets_state), or None.
+        ends_run: the end of the owner's process is the end of the run.
+        done: everything is at the lab; the files of the queue are gone.
+    """
+
+    writer: str
+    queue: str
+    owner: Process
+    mode: str
+    url: str
+    profile: str
+    attach: dict[str, Any]
+    run: dict[str, Any] | None
+    ends_run: bool
+    created: float
+    done: bool = False
+    version: int = VERSION
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Writer:
+        known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
+        return cls(**{**known, "owner": Process.from_dict(raw["owner"])})
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def changed(self, **changes: Any) -> Writer:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class SessionDir:
+    """Paths of one session and the small files in it."""
+
+    path: Path
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.path.name)
+
+    @classmethod
+    def create(cls, spool: Path, owner: Process, started: float) -> SessionDir:
+        """Raises OSError where the spool cannot be written."""
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        session = cls(spool / secrets.token_hex(8))
+        session.path.mkdir(mode=0o700)
+        for sub in ("writers", "spill", "journal", "ends", "crash"):
+            (session.path / sub).mkdir(mode=0o700)
+        write_json(session.path / "session.json", {"version": VERSION, "owner": owner.as_dict(), "started": started})
+        return session
+
+    @classmethod
+    def all(cls, spool: Path) -> list[SessionDir]:
+        """Sessions on this machine's spool, oldest first."""
+        try:
+            found = [d for d in spool.iterdir() if (d / "session.json").exists()]
+        except OSError:
+            return []
+        return [cls(d) for d in sorted(found, key=lambda d: (d.stat().st_mtime, d.name))]
+
+    @property
+    def writers_dir(self) -> Path:
+        return self.path / "writers"
+
+    def info(self) -> dict[str, Any]:
+        return read_json(self.path / "session.json") or {}
+
+    def owner(self) -> Process | None:
+        try:
+            return Process.from_dict(self.info()["owner"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def spill(self, writer: str) -> Path:
+        return self.path / "spill" / writer
+
+    def writers(self) -> Iterator[Writer]:
+        """Whoever announced itself. A file that is not understood is skipped."""
+        try:
+            names = sorted(p for p in self.writers_dir.iterdir() if p.suffix == ".json" and not p.name.startswith("."))
+        except OSError:
+            return
+        for path in names:
+            raw = read_json(path)
+            if raw is not None:
+                with contextlib.suppress(KeyError, TypeError, ValueError):
+                    yield Writer.from_dict(raw)
+
+    def save_writer(self, writer: Writer) -> None:
+        write_json(self.writers_dir / f"{writer.writer}.json", writer.as_dict())
+
+    def end_path(self, process: Process) -> Path:
+        return self.path / "ends" / f"{process.pid}-{process.start:.0f}.json"
+
+    def crash_path(self, pid: int) -> Path:
+        return self.path / "crash" / str(pid)

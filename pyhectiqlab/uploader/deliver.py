@@ -1,0 +1,206 @@
+"""Delivery: the thread that sends. One `Sender` per lab and profile, the ends of runs behind their last event,
+heartbeats in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import profile, settings
+from ..errors import ConfigurationError, GoneError, LabError, LabRequestError, NotFoundError
+from ..ring import layout
+from ..transport import Transport
+from .send import Sender, keep_rejected
+from .stream import Batch, Stream
+
+if TYPE_CHECKING:
+    from .uploader import Uploader
+
+IDLE_WAIT_S = 0.1
+
+
+class Delivery:
+    def __init__(self, uploader: Uploader) -> None:
+        self._uploader = uploader
+        self._senders: dict[tuple[str, str], Sender] = {}
+        self._told_ends: set[str] = set()
+        self._wishes: dict[str, int] = {}
+        self._heartbeat_at = 0.0
+        self._wake = threading.Event()
+        self._quit = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="hectiqlab-send", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Waits for the request under way, within its bound."""
+        self._quit.set()
+        self._wake.set()
+        self._thread.join(settings.REQUEST_CONNECT_TIMEOUT_S + settings.REQUEST_READ_TIMEOUT_S)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Somebody waits: try again at once."""
+        for sender in tuple(self._senders.values()):
+            sender.backoff.hurry()
+        self._wake.set()
+
+    def told_end(self, stream: Stream) -> bool:
+        return stream.id in self._told_ends
+
+    def failures(self) -> int:
+        """In a row, of the lab that does worst."""
+        return max((s.backoff.failures for s in tuple(self._senders.values())), default=0)
+
+    def trouble(self) -> str:
+        return next((s.trouble for s in tuple(self._senders.values()) if s.trouble), "")
+
+    def _loop(self) -> None:
+        while not self._quit.is_set():
+            try:
+                busy = self.turn()
+            except Exception:  # a bug of ours must not end delivery: say it, wait, go on
+                self._uploader.log("internal error in the send loop: " + traceback.format_exc())
+                busy = False
+                self._quit.wait(settings.RETRY_DELAY_MIN_S * 10)
+            if not busy:
+                self._wake.wait(IDLE_WAIT_S)
+            self._wake.clear()
+
+    def turn(self) -> bool:
+        """One request to each lab that something waits for. Whether anything was done."""
+        busy = False
+        for sender, streams in self._groups():
+            if any(self._wants_flush(s) for s in streams):
+                sender.backoff.hurry()
+            busy |= sender.turn(streams)
+            busy |= any(self._tell_end(sender, s) for s in streams)
+        self._heartbeats()
+        return busy
+
+    def _groups(self) -> list[tuple[Sender, list[Stream]]]:
+        groups: dict[tuple[str, str], list[Stream]] = {}
+        for stream in self._uploader.sendable():
+            groups.setdefault((stream.info.url, stream.info.profile), []).append(stream)
+        for url, name in groups.keys() - self._senders.keys():
+            self._senders[url, name] = Sender(
+                self._uploader.session.name,
+                _connector(url, name),
+                attached=self._attached,
+                rejected=self._rejected,
+                log=self._uploader.log,
+            )
+        return [(self._senders[key], streams) for key, streams in groups.items()]
+
+    def _wants_flush(self, stream: Stream) -> bool:
+        """Whether a flush began since the last look; somebody waiting is worth one more try."""
+        words = stream.words()
+        wishes = 0 if words is None else words[layout.FLUSH]
+        before = self._wishes.get(stream.id, 0)
+        self._wishes[stream.id] = wishes
+        return bool(wishes > before)
+
+    def _attached(self, stream: Stream, answer: dict[str, Any]) -> None:
+        ends_run = stream.info.ends_run and bool(answer.get("sets_state", True))
+        stream.info = stream.info.changed(run=answer, ends_run=ends_run)
+        with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
+            self._uploader.session.save_writer(stream.info)
+
+    def _rejected(self, stream: Stream, batch: Batch) -> None:
+        try:
+            keep_rejected(self._uploader.session.path / "rejected", stream, batch)
+        except OSError as e:
+            self._uploader.log(f"events {batch.first} to {batch.last} of {stream.id} could not even be put aside: {e}")
+
+    def _tell_end(self, sender: Sender, stream: Stream) -> bool:
+        """Tells the lab how the owner of a run ended, once all that it logged is there."""
+        if not stream.info.ends_run or stream.id in self._told_ends or sender.backoff.wait_s() > 0:
+            return False
+        if stream.run_id is None or stream.acked < stream.journaled or self._uploader.is_closed(stream):
+            return False
+        if not self._uploader.has_ended(stream) or not self._uploader.is_empty(stream):
+            return False
+        end = self._uploader.end_of(stream)
+        if end is None:
+            return False
+        where = {"run": stream.run_id, "rank": stream.rank, "attempt": stream.attempt, "time": time.time()}
+        if self._tell(sender, "end", {**where, **end.as_dict()}):
+            self._told_ends.add(stream.id)
+        return True
+
+    def _heartbeats(self) -> None:
+        now = time.monotonic()
+        if now - self._heartbeat_at < settings.HEARTBEAT_INTERVAL_S:
+            return
+        self._heartbeat_at = now
+        for sender, streams in self._groups():
+            alive = [s for s in streams if s.run_id is not None and not self._uploader.has_ended(s)]
+            if not alive or sender.backoff.wait_s() > 0:
+                continue
+            losses: dict[str, int] = {}
+            for stream in alive:
+                for reason, count in tuple(stream.lost.items()):
+                    losses[reason] = losses.get(reason, 0) + count
+            payload = {
+                "runs": [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive],
+                "host": alive[0].info.owner.host,
+                "pid": alive[0].info.owner.pid,
+                "clock": time.time(),
+                "backlog": sum(s.backlog for s in alive),
+                "losses": losses,
+            }
+            self._tell(sender, "heartbeat", payload)
+
+    def _tell(self, sender: Sender, what: str, payload: dict[str, Any]) -> bool:
+        """Whether the lab need not be told again."""
+        try:
+            getattr(sender.transport, what)(self._uploader.session.name, payload)
+        except (NotFoundError, GoneError):
+            return True
+        except LabError as e:
+            if isinstance(e, LabRequestError) and not e.retry and e.status in (400, 403, 409, 422):
+                self._uploader.log(f"the lab refuses the {what} of the session: {e}")
+                return True
+            sender.failed(e)
+            return False
+        sender.succeeded()
+        return True
+
+
+def _connector(url: str, name: str) -> Callable[[], Transport]:
+    def connect() -> Transport:
+        from ..transport.http import LabClient
+
+        if not url:  # kept when no lab was known; whichever is the one now
+            now = profile.resolve()
+            return LabClient(now.url, now.secret_api_key)
+        return LabClient(url, key_for(url, name))
+
+    return connect
+
+
+def key_for(url: str, name: str) -> str:
+    """The API key for a lab, as things are now: what the environment says if it is about this lab, else the profile
+    `name` if it
+    is, else any profile of this lab. Raises ConfigurationError."""
+    with contextlib.suppress(ConfigurationError):
+        now = profile.resolve()
+        if _same(now.url, url):
+            return now.secret_api_key
+    profiles = profile.load_profiles()
+    for candidate in (profiles.get(name), *profiles.values()):
+        if candidate is not None and _same(candidate.url, url) and candidate.secret_api_key:
+            return candidate.secret_api_key
+    raise ConfigurationError(f"No profile is for the lab {url}: log in with `hectiqlab add-profile --url {url}`.")
+
+
+def _same(a: str, b: str) -> bool:
+    return a.strip().rstrip("/") == b.strip().rstrip("/")

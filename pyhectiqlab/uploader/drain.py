@@ -1,0 +1,166 @@
+"""The drain loop: queues → journal. One turn takes what is due from every queue, numbers it, and makes it a batch on
+disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+
+from .. import settings
+from ..journal import Data, Journal, Location, Lost
+from ..protocol import records
+from ..protocol.limits import BATCH_RECORD_BYTES_MAX
+from ..ring import layout
+from ..ring.consumer import Taken
+from .stream import Batch, Stream
+
+
+class Drain:
+    """Args: budget: bytes that the whole spool may take; past it, new events are given up and counted."""
+
+    def __init__(self, journal: Journal, budget: int, log: Callable[[str], None]) -> None:
+        self._journal = journal
+        self._budget = budget
+        self._log = log
+        self._disk_full = False
+
+    def turn(self, stream: Stream, now: float, *, closing: bool) -> bool:
+        """Drains one stream if that is due. Whether it took anything. `closing`: the producer will not put again."""
+        consumer = stream.consumer
+        if consumer is None:
+            return False
+        self._note_ack(stream)
+        if stream.direct is not None:
+            return self._finish_direct(stream)
+        backlog = consumer.backlog
+        wishes = consumer.mapping.words[layout.FLUSH]
+        if not self._is_due(stream, backlog, wishes, now, closing):
+            return False
+        took = False
+        while (taken := consumer.take(BATCH_RECORD_BYTES_MAX)) is not None:
+            took = True
+            self._intern(stream, consumer.new_interned())
+            if taken.count and not self._keep(stream, taken):
+                break
+            consumer.advance(taken)
+            stream.ring_at, stream.spill_at = taken.ring_end, taken.spill_end
+            if not taken.more:
+                break
+        self._tell_losses(stream)
+        # Stored after the turn: a flush that sees its wish granted sees the positions as well.
+        stream.flush_seen, stream.cut_at = wishes, now
+        return took
+
+    def _keep(self, stream: Stream, taken: Taken) -> bool:
+        """Makes what was taken the next batch. False where it must stay in the queue until the lab has it."""
+        first, last = stream.journaled + 1, stream.journaled + taken.count
+        at = taken.ring_end, taken.spill_end
+        if self._journal.bytes() > self._budget and not self._release():
+            self._give_up(stream, first, last, *at)
+            return True
+        location = self._append(stream, first, last, taken)
+        if location is None:
+            batch = Batch(first, last, len(taken.data), *at, data=taken.data)
+            stream.direct = batch, taken
+            stream.pending.append(batch)
+            return False
+        stream.journaled = last
+        stream.pending.append(Batch(first, last, len(taken.data), *at, location))
+        return True
+
+    def _append(self, stream: Stream, first: int, last: int, taken: Taken) -> Location | None:
+        """None where the disk refuses."""
+        item = Data(
+            stream.id, first, last, taken.ring_start, taken.ring_end, taken.spill_start, taken.spill_end, taken.data
+        )
+        try:
+            location = self._journal.append(item, stream.table)
+        except OSError as e:
+            self._say_full(e)
+            return None
+        self._disk_full = False
+        return location
+
+    def _say_full(self, error: OSError) -> None:
+        if not self._disk_full:
+            why = os.strerror(error.errno or errno.EIO)
+            self._log(f"the journal cannot be written ({why}): sending straight from the queue")
+        self._disk_full = True
+
+    def _intern(self, stream: Stream, table: bytes) -> None:
+        if not table:
+            return
+        stream.learn(table)
+        try:
+            self._journal.append_keys(stream.id, table)
+        except OSError as e:  # the next segment starts with a snapshot
+            self._say_full(e)
+
+    def _is_due(self, stream: Stream, backlog: int, wishes: int, now: float, closing: bool) -> bool:
+        if not backlog:
+            stream.flush_seen = wishes
+            return False
+        assert stream.consumer is not None
+        return (
+            closing
+            or wishes != stream.flush_seen
+            or now - stream.cut_at >= settings.CUT_INTERVAL_S
+            or backlog >= max(stream.consumer.mapping.capacity // 4, settings.QUEUE_BYTES_MIN)
+        )
+
+    def _finish_direct(self, stream: Stream) -> bool:
+        assert stream.direct is not None and stream.consumer is not None
+        batch, taken = stream.direct
+        if stream.acked < batch.last and not stream.stopped:
+            return False
+        stream.journaled = batch.last
+        stream.consumer.advance(taken)
+        stream.ring_at, stream.spill_at = taken.ring_end, taken.spill_end
+        stream.direct = None
+        return True
+
+    def _note_ack(self, stream: Stream) -> None:
+        """Only a saving: after a crash, what is not noted is sent again and the lab says that it has it."""
+        acked = stream.acked
+        if acked <= stream.ack_noted or stream.direct is not None:
+            return
+        stream.ack_noted = acked
+        try:
+            self._journal.append_ack(stream.id, acked)
+        except OSError as e:
+            self._say_full(e)
+
+    def _release(self) -> bool:
+        self._journal.release(self._budget, keep_s=0)
+        return self._journal.bytes() <= self._budget
+
+    def _give_up(self, stream: Stream, first: int, last: int, ring_end: int, spill_end: int) -> None:
+        reason = "spool_full"
+        if reason not in stream.lost:
+            self._log(f"the spool is over its budget of {self._budget:,} bytes: new events are counted as lost")
+        stream.lose(reason, last - first + 1)
+        try:
+            self._journal.append_lost(Lost(stream.id, first, last, reason))
+        except OSError as e:
+            self._say_full(e)
+        stream.journaled = last
+        stream.pending.append(Batch(first, last, 0, ring_end, spill_end, lost=reason))
+
+    def _tell_losses(self, stream: Stream) -> None:
+        """What the producer could put nowhere never got a number: it is told by an event of its own, made here."""
+        words = stream.words()
+        lost = words[layout.LOST] - words[layout.LOST_TOLD]
+        if lost <= 0 or stream.direct is not None:
+            return
+        at = stream.ring_at, stream.ring_at, stream.spill_at, stream.spill_at
+        data = records.event("loss", time.time(), {"reason": "queue_full", "count": 1, "events": lost})
+        first = stream.journaled + 1
+        location = self._append(stream, first, first, Taken(data, 1, *at, more=False))
+        if location is not None:
+            stream.lose("queue_full", lost)
+            words[layout.LOST_TOLD] += lost
+            stream.pending.append(Batch(first, first, len(data), at[1], at[3], location))
+            stream.journaled = first

@@ -1,0 +1,77 @@
+"""Encoding: a batch's records as the columns and events that the lab takes (FORMAT.md, section 3)."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import Any
+
+from ..protocol import records
+from ..protocol.limits import PROTOCOL_VERSION
+from .stream import Batch, Stream
+
+
+class UndecodableError(ValueError):
+    """The records of a batch make no sense: damaged, or their keys are gone."""
+
+
+def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
+    """The batch as a map for msgpack, without what is at or below the cursor `after`.
+
+    Raises UndecodableError, or OSError where the journal cannot be read.
+    """
+    first = max(batch.first, after + 1)
+    if batch.lost is not None:
+        loss = {"reason": batch.lost, "count": batch.last - first + 1}
+        return _wire(stream, first, batch.last, [], [[0, "loss", 0, loss]])
+    try:
+        columns, events, count = records.decode(batch.read(), stream.keys)
+    except (KeyError, ValueError, TypeError, IndexError) as e:
+        raise UndecodableError(f"{type(e).__name__}: {e}") from e
+    if count != batch.last - batch.first + 1:
+        raise UndecodableError(f"{count} events where {batch.last - batch.first + 1} were journaled")
+    skip = first - batch.first
+    series = [s for key, column in columns.items() if (s := _series(key, column, skip))]
+    told = [[seq - skip, kind, int(time * 1e6), fields] for seq, kind, time, fields in events if seq >= skip]
+    return _wire(stream, first, batch.last, series, told)
+
+
+def _wire(stream: Stream, first: int, last: int, series: list[Any], events: list[Any]) -> dict[str, Any]:
+    return {
+        "writer": stream.id,
+        "run": stream.run_id,
+        "rank": stream.rank,
+        "attempt": stream.attempt,
+        "first": first,
+        "last": last,
+        "series": series,
+        "events": events,
+    }
+
+
+def _series(key: str, column: records.Columns, skip: int) -> dict[str, Any] | None:
+    seq, step, value, time = column.seq, column.step, column.value, column.time
+    if skip:
+        kept = [i for i, number in enumerate(seq) if number >= skip]
+        if not kept:
+            return None
+        seq, step = [seq[i] - skip for i in kept], [step[i] for i in kept]
+        value, time = [value[i] for i in kept], [time[i] for i in kept]
+    return {
+        "key": key,
+        "seq": _bytes("I", seq),
+        "step": _bytes("q", step),
+        "value": _bytes("d", value),
+        "time": _bytes("q", [int(t * 1e6) for t in time]),
+    }
+
+
+def _bytes(typecode: str, values: list[Any]) -> bytes:
+    column = array(typecode, values)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def request(session: str, clock: float, batches: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"v": PROTOCOL_VERSION, "session": session, "clock": clock, "batches": batches}

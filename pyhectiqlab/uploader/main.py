@@ -1,0 +1,75 @@
+"""Entry of the uploader process: takes the session's lease, or leaves it to who holds it; then works and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from ..spool import SessionDir
+from .lease import Lease
+from .start import reset_signals
+from .sync import adopt_orphans
+from .uploader import Uploader
+
+
+def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
+    session = SessionDir(session_path)
+    lease = Lease(session_path)
+    if not lease.acquire():
+        return
+    threading.Thread(target=_renew, args=(lease,), daemon=True).start()
+    uploader = Uploader(session, owner_fd=owner_fd)
+    if adopt:
+        threading.Thread(target=adopt_orphans, args=(session,), daemon=True).start()
+    try:
+        uploader.run()
+    except Exception:
+        uploader.log("internal error: " + traceback.format_exc())
+        raise
+    finally:
+        lease.release()
+
+
+def _renew(lease: Lease) -> None:
+    while True:
+        time.sleep(2)
+        with contextlib.suppress(OSError):
+            lease.renew()
+
+
+def run_spawned(session: str, owner_fd: int, adopt: bool) -> None:
+    """In a fresh interpreter. Returns when the work is done."""
+    reset_signals()
+    os.umask(0o077)
+    _main(Path(session), owner_fd, adopt)
+
+
+def run_forked(session: Path, owner_fd: int, adopt: bool) -> None:
+    """In a forked child: lets go of everything of the parent's but its memory, which it leaves untouched. Never
+    returns.
+    """
+    try:
+        gc.disable()
+        gc.freeze()  # a collection would write to every object, and so copy the parent's pages
+        reset_signals()
+        logging.disable(logging.CRITICAL)  # the user's handlers hold locks and files
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        keep = {0, 1, 2, owner_fd}
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) not in keep:
+                with contextlib.suppress(OSError):
+                    os.close(int(name))
+        os.chdir("/")
+        os.umask(0o077)
+        _main(session, owner_fd, adopt)
+        os._exit(0)
+    finally:
+        os._exit(70)

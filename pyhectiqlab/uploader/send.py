@@ -1,0 +1,225 @@
+"""The send loop: journal → lab. One turn sends the next request and draws the consequences of its answer.
+
+What the consequences are is FORMAT.md's table, here as `_settle`; when to try again is transport/retry.py's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from .. import settings
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    GoneError,
+    LabError,
+    LabRequestError,
+    LabUnavailableError,
+    NotALabError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from ..protocol.limits import BATCHES_PER_REQUEST_MAX
+from ..transport import Transport
+from ..transport.retry import Backoff
+from . import encode
+from .stream import Batch, Stream
+
+REQUEST_RECORD_BYTES = 4 << 20
+
+
+class Sender:
+    """Sends the streams of one lab and profile.
+
+    Args:
+        connect: makes the transport; may raise ConfigurationError (the profile is gone), which is tried again later.
+        attached: told of a stream that got its run.
+        rejected: told of a batch that the lab can never accept, before it is replaced by a loss.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        connect: Callable[[], Transport],
+        *,
+        attached: Callable[[Stream, dict[str, Any]], None],
+        rejected: Callable[[Stream, Batch], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._session = session
+        self._connect = connect
+        self._attached, self._rejected, self._log = attached, rejected, log
+        self._transport: Transport | None = None
+        self._complaint = ""
+        self.backoff = Backoff()
+        self.trouble = ""  # the last thing that went wrong, "" when all is well
+
+    def turn(self, streams: list[Stream]) -> bool:
+        """Sends one request if anything waits. Whether it did something. Blocks as long as the transport does."""
+        if self.backoff.wait_s() > 0:
+            return False
+        try:
+            for stream in streams:
+                if stream.run_id is None and not stream.stopped:
+                    self._attach(stream)
+                    return True
+            chosen = self._choose(streams)
+            if not chosen:
+                return False
+            self._send(chosen)
+        except (LabRequestError, ConfigurationError) as e:
+            self.failed(e)
+        else:
+            self.succeeded()
+        return True
+
+    def succeeded(self) -> None:
+        if self.trouble:
+            self._log("the lab answers again")
+        self.trouble = ""
+        self.backoff.succeeded()
+
+    def failed(self, error: LabError) -> None:
+        wait = getattr(error, "retry_after_s", None)
+        if isinstance(error, AuthenticationError | ConfigurationError | NotALabError):
+            wait = settings.RETRY_DELAY_MAX_S  # nothing that heals by itself in a second
+            self._drop_transport()  # the profile may have been corrected meanwhile
+        self.backoff.failed(wait)
+        if str(error) != self.trouble:
+            self._log(str(error))
+        self.trouble = str(error)
+
+    def _drop_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = None
+
+    @property
+    def transport(self) -> Transport:
+        if self._transport is None:
+            self._transport = self._connect()
+        return self._transport
+
+    def _attach(self, stream: Stream) -> None:
+        try:
+            answer = self.transport.attach(dict(stream.info.attach), timeout_s=settings.ATTACH_TIMEOUT_S)
+        except (PermissionDeniedError, NotFoundError, GoneError) as e:
+            self._stop(stream, "denied" if not isinstance(e, GoneError) else "deleted", str(e))
+            return
+        if answer["mode"] == "read-only":
+            self._stop(stream, "denied", f"the run {stream.info.attach['name']!r} belongs to someone else")
+            return
+        self._attached(stream, answer)
+
+    def _choose(self, streams: Iterable[Stream]) -> list[tuple[Stream, Batch]]:
+        """The oldest batches of every stream, in order, up to a bound."""
+        chosen: list[tuple[Stream, Batch]] = []
+        room = REQUEST_RECORD_BYTES
+        for stream in streams:
+            if stream.stopped or stream.run_id is None or stream.rewind_to is not None:
+                continue
+            for batch in tuple(stream.pending):
+                if chosen and (batch.size > room or len(chosen) >= BATCHES_PER_REQUEST_MAX):
+                    break
+                if batch.last > stream.acked:
+                    chosen.append((stream, batch))
+                    room -= batch.size
+        return chosen
+
+    def _send(self, chosen: list[tuple[Stream, Batch]]) -> None:
+        wire: list[dict[str, Any]] = []
+        sent: list[tuple[Stream, Batch]] = []
+        for stream, batch in chosen:
+            try:
+                wire.append(encode.wire_batch(stream, batch, stream.acked))
+            except (encode.UndecodableError, OSError) as e:
+                self._log(f"events {batch.first} to {batch.last} of writer {stream.id} cannot be read back: {e}")
+                self._replace(stream, batch, "journal_damaged")
+                continue
+            sent.append((stream, batch))
+        if not sent:
+            return
+        self._post(wire, sent)
+
+    def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> None:
+        body = msgpack.packb(encode.request(self._session, time.time(), wire), unicode_errors="surrogatepass")
+        for stream, batch in sent:
+            stream.sent = max(stream.sent, batch.last)
+        try:
+            answer = self.transport.ingest(body)
+        except LabRequestError as e:
+            if e.retry or e.status is None or isinstance(e, AuthenticationError | NotALabError):
+                raise
+            if len(sent) > 1:  # the whole request was refused: find out whose fault it is
+                for one in zip(wire, sent, strict=True):
+                    self._post([one[0]], [one[1]])
+                return
+            self._log(f"the lab refuses events {sent[0][1].first} to {sent[0][1].last}: {e}")
+            self._reject(*sent[0])
+            return
+        refused: set[str] = set()
+        for (stream, batch), result in zip(sent, answer["results"], strict=True):
+            if stream.id not in refused and not self._settle(stream, batch, result):
+                refused.add(stream.id)  # what follows in this request had no chance
+
+    def _settle(self, stream: Stream, batch: Batch, result: dict[str, Any]) -> bool:
+        """Draws the consequence of one batch's result. Whether the stream's next batch of the same request counts."""
+        status, cursor, error = int(result["status"]), int(result["cursor"]), str(result.get("error", ""))
+        if status == 200:
+            stream.acknowledge(cursor)
+            return True
+        if status == 409:
+            if cursor >= stream.acked and cursor + 1 >= batch.first:
+                stream.acknowledge(cursor)  # overlap: the next turn cuts it off
+            else:
+                self._log(
+                    f"the lab holds events up to {cursor} of writer {stream.id}, not {batch.first - 1}: going back"
+                )
+                stream.rewind_to = cursor
+        elif status == 410:
+            self._stop(stream, "deleted", "the run was deleted at the lab")
+        elif status == 403:
+            self._stop(stream, "denied", error or "the run belongs to someone else")
+        elif status == 503:
+            raise LabUnavailableError(error or "the lab cannot store events now; it is asked again", status=503)
+        else:
+            self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {error}")
+            self._reject(stream, batch)
+        return False
+
+    def _reject(self, stream: Stream, batch: Batch) -> None:
+        self._rejected(stream, batch)
+        self._replace(stream, batch, "rejected")
+
+    def _replace(self, stream: Stream, batch: Batch, reason: str) -> None:
+        """Puts a loss in the place of a batch, so that its numbers are occupied and the writer goes on."""
+        for i, pending in enumerate(tuple(stream.pending)):
+            if pending is batch:
+                first = max(batch.first, stream.acked + 1)
+                if batch.lost is not None:  # even the loss is refused: give up on this writer
+                    self._stop(stream, "denied", "the lab refuses even to be told of a loss")
+                    return
+                stream.pending[i] = Batch(first, batch.last, 0, batch.ring_end, batch.spill_end, lost=reason)
+                stream.lose(reason, batch.last - first + 1)
+                return
+
+    def _stop(self, stream: Stream, why: str, message: str) -> None:
+        stream.stopped = why
+        stream.lose(why, max(0, stream.journaled - stream.acked))
+        self._log(f"writer {stream.id} is not sent any more: {message}")
+
+
+def keep_rejected(folder: Path, stream: Stream, batch: Batch) -> None:
+    """Writes the records of a refused batch aside, with the keys that they need, so that nothing is deleted. Best
+    effort on a full disk.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{stream.id}-{batch.first}-{batch.last}.msgpack"
+    path.write_bytes(
+        msgpack.packb({"writer": stream.id, "run": stream.run_id, "table": stream.table(), "records": batch.read()})
+    )

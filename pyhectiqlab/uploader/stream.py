@@ -1,0 +1,124 @@
+"""Stream: the uploader's side of one writer. Its queue, its numbers, its batches on the way, in one place.
+
+One number line per writer: acked ≤ sent ≤ journaled ≤ produced. The drain thread moves `journaled` and appends to
+`pending`; the send thread
+moves `sent` and `acked` and takes from `pending`'s left. Nothing else is shared, so a deque is all that both need.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..journal import Location
+from ..protocol import records
+from ..ring import layout
+from ..ring.consumer import Consumer, Taken
+from ..spool import Writer
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive events that are sent together. Its range never changes, whatever crashes.
+
+    Exactly one of `location`, `data` and `lost` says what it holds: records in the journal, records in memory (the
+    journal cannot be
+    written), or nothing any more, for the reason `lost`.
+    """
+
+    first: int
+    last: int
+    size: int
+    ring_end: int = 0
+    spill_end: int = 0
+    location: Location | None = None
+    data: bytes | None = None
+    lost: str | None = None
+
+    def read(self) -> bytes:
+        """Raises OSError where the journal can no longer be read."""
+        if self.location is not None:
+            return self.location.read()
+        return self.data or b""
+
+
+@dataclass
+class Stream:
+    info: Writer
+    consumer: Consumer | None = None
+    keys: records.Keys = field(default_factory=dict)
+    journaled: int = 0
+    sent: int = 0
+    acked: int = 0
+    ack_noted: int = 0  # acked, as the journal knows it
+    pending: deque[Batch] = field(default_factory=deque)
+    direct: tuple[Batch, Taken] | None = None  # sent straight from the queue, which keeps it until the ack
+    rewind_to: int | None = None  # the send thread's wish: go back to behind this cursor
+    stopped: str = ""  # why this writer will never be sent again: "denied", "deleted"
+    lost: dict[str, int] = field(default_factory=dict)  # events given up, by reason
+    flush_seen: int = 0
+    cut_at: float = 0.0
+    ring_at: int = 0
+    spill_at: int = 0
+    acked_ring: int = 0
+    acked_spill: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.info.writer
+
+    @property
+    def run_id(self) -> str | None:
+        return self.info.run["run"]["id"] if self.info.run else None
+
+    @property
+    def rank(self) -> int:
+        return int(self.info.attach.get("rank", 0))
+
+    @property
+    def attempt(self) -> int:
+        return int(self.info.run["attempt"]) if self.info.run else 1
+
+    def lose(self, reason: str, count: int) -> None:
+        self.lost[reason] = self.lost.get(reason, 0) + count
+
+    def learn(self, table: bytes) -> None:
+        """Entries of the intern table, from the queue or the journal."""
+        self.keys.update(records.read_interned(table))
+
+    def table(self) -> bytes:
+        """The whole intern table as known here."""
+        return b"".join(records.intern_entry(ident, key) for ident, key in self.keys.items())
+
+    def acknowledge(self, cursor: int) -> None:
+        """The lab holds everything up to `cursor`: forget what of it is pending."""
+        self.acked = max(self.acked, cursor)
+        self.sent = max(self.sent, self.acked)
+        while self.pending and self.pending[0].last <= self.acked:
+            done = self.pending.popleft()
+            self.acked_ring = max(self.acked_ring, done.ring_end)
+            self.acked_spill = max(self.acked_spill, done.spill_end)
+
+    def publish(self, alive_ms: int, pid: int) -> None:
+        """Tells the producer how far things are, through the queue's header."""
+        if self.consumer is None:
+            return
+        words = self.consumer.mapping.words
+        words[layout.ALIVE_MS] = alive_ms
+        words[layout.UPLOADER_PID] = pid
+        words[layout.JOURNALED] = self.journaled
+        words[layout.SENT] = self.sent
+        words[layout.ACKED] = self.acked
+        words[layout.ACKED_RING] = self.acked_ring
+        words[layout.ACKED_SPILL] = self.acked_spill
+        words[layout.STOPPED] = 1 if self.stopped else 0
+        words[layout.UPLOADER_LOST] = sum(self.lost.values())
+
+    def words(self) -> Any:
+        return self.consumer.mapping.words if self.consumer else None
+
+    @property
+    def backlog(self) -> int:
+        """Events not yet at the lab, those still in the queue not counted."""
+        return self.journaled - self.acked

@@ -1,0 +1,279 @@
+"""The uploader as an object: the streams of one session, drained by one thread and sent by another.
+
+It is done when every process that feeds the session is gone and everything is at the lab, when the session's folder
+vanished, or after LINGER_MAX_S.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .. import settings
+from ..journal import Journal
+from ..ring import layout
+from ..spool import SessionDir, Writer, write_json
+from . import recover
+from .deliver import Delivery
+from .drain import Drain
+from .stream import Stream
+from .watch import End, Owner
+
+LOG_BYTES_MAX = 1 << 20
+STATUS_INTERVAL_S = 1.0
+TRIES_MAX = 3  # a sync gives up on a lab after so many failures in a row
+
+
+class Uploader:
+    """Empties one session. `run` blocks until there is nothing left to do for it.
+
+    Args:
+        owner_fd: a pidfd of the session's owner, opened while it surely lived, or -1.
+        deliver_kept: also send what was kept in dry or offline mode (a sync).
+        until_drained: do not wait for living owners; return once everything there is was sent, or the lab failed (a sync).
+    """
+
+    def __init__(
+        self, session: SessionDir, *, owner_fd: int = -1, deliver_kept: bool = False, until_drained: bool = False
+    ) -> None:
+        self.session = session
+        self.deliver_kept = deliver_kept
+        self.until_drained = until_drained
+        self.streams: dict[str, Stream] = {}
+        self._owners: dict[tuple[int, float], Owner] = {}
+        self._ends: dict[tuple[int, float], End] = {}
+        self._scanned: tuple[int, float] = (0, 0.0)
+        self._looked_at = 0.0
+        self._status: dict[str, Any] = {}
+        self._woken = 0
+        self._started = time.monotonic()
+        self._log_lock = threading.Lock()
+        self.budget: int = settings.get("spool_max_bytes")
+        self.journal = Journal(session.path / "journal")
+        self._known = recover.read_journal(self.journal, self.log)
+        self.drain = Drain(self.journal, self.budget, self.log)
+        self.delivery = Delivery(self)
+        self._session_owner = session.owner()
+        if self._session_owner is not None:
+            self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)
+        self._woken = self._wake_mark()
+        self.scan()
+
+    # Streams and their owners -----------------------------------------------------------------------------------
+
+    def scan(self) -> None:
+        """Finds writers that announced themselves since the last look."""
+        try:
+            changed = self.session.writers_dir.stat().st_mtime_ns
+        except OSError:
+            return
+        now = time.monotonic()
+        # The clock of a file system ticks coarsely: look again a moment after any change, and once in a while.
+        if changed == self._scanned[0] and now < self._scanned[1]:
+            return
+        self._scanned = changed, now + (5 if changed == self._scanned[0] else 0.2)
+        for info in self.session.writers():
+            if info.writer not in self.streams:
+                known = self._known.pop(info.writer, None)
+                self.streams[info.writer] = recover.open_stream(self.session, info, known, self.log)
+
+    def owner(self, info: Writer) -> Owner:
+        key = _key(info.owner)
+        if key not in self._owners:
+            self._owners[key] = Owner(info.owner, self.session)
+        return self._owners[key]
+
+    def has_ended(self, stream: Stream) -> bool:
+        return self.owner(stream.info).has_ended()
+
+    def end_of(self, stream: Stream) -> End | None:
+        """How the stream's process ended, once that is known; kept on disk from then on, for a sync on another day."""
+        key = _key(stream.info.owner)
+        if key not in self._ends:
+            end = self.owner(stream.info).end()
+            if end is None:
+                return None
+            self._ends[key] = end
+            path = self.session.end_path(stream.info.owner)
+            with contextlib.suppress(OSError):
+                if not path.exists():
+                    write_json(path, end.as_dict())
+        return self._ends[key]
+
+    @staticmethod
+    def is_closed(stream: Stream) -> bool:
+        words = stream.words()
+        return words is not None and bool(words[layout.CLOSED])
+
+    @staticmethod
+    def is_empty(stream: Stream) -> bool:
+        return stream.consumer is None or (stream.consumer.backlog == 0 and stream.direct is None)
+
+    def is_sendable(self, stream: Stream) -> bool:
+        return not stream.stopped and (stream.info.mode == "online" or self.deliver_kept)
+
+    def sendable(self) -> list[Stream]:
+        return [s for s in tuple(self.streams.values()) if not s.info.done and self.is_sendable(s)]
+
+    # The main thread's turn -------------------------------------------------------------------------------------
+
+    def turn(self, now: float) -> bool:
+        """Drains what is due. Whether there was anything."""
+        self.scan()
+        took = False
+        for stream in self.streams.values():
+            if stream.info.done:
+                continue
+            if stream.rewind_to is not None:
+                recover.rewind(self.journal.folder, stream, stream.rewind_to, self.log)
+            # First whether it ended, then the queue: what a process put before its end is then surely seen.
+            closing = self.has_ended(stream) or self.is_closed(stream)
+            took |= self.drain.turn(stream, now, closing=closing)
+        if took:
+            self.delivery.wake()
+        self._sync_journal()
+        self._publish(self.streams.values())
+        for stream in self.streams.values():
+            if not stream.info.done:
+                self._finish(stream)
+        return took
+
+    def _sync_journal(self, force: bool = False) -> bool:
+        try:
+            self.journal.sync(force)
+        except OSError as e:
+            self.log(f"fsync of the journal failed: {e}")
+            return False
+        return True
+
+    @staticmethod
+    def _publish(streams: Iterable[Stream]) -> None:
+        alive_ms, pid = int(time.monotonic() * 1000), os.getpid()
+        for stream in streams:
+            stream.publish(alive_ms, pid)
+
+    def _finish(self, stream: Stream) -> None:
+        """Puts away the queue of a writer that will put no more and was drained; marks it done once the lab has
+        everything.
+        """
+        closed, ended = self.is_closed(stream), self.has_ended(stream)
+        if not (closed or ended) or not self.is_empty(stream):
+            return
+        if not closed and ended and self.end_of(stream) is None:
+            return
+        delivered = stream.acked >= stream.journaled or bool(stream.stopped)
+        if stream.consumer is not None and (ended or delivered):
+            # On disk, not just handed to the kernel, before the other copy goes.
+            if not self._sync_journal(force=True) and not delivered:
+                return
+            self._publish([stream])
+            stream.consumer.close()
+            stream.consumer = None
+            Path(stream.info.queue).unlink(missing_ok=True)
+            self.session.spill(stream.id).unlink(missing_ok=True)
+        if delivered and (closed or stream.stopped or not stream.info.ends_run or self.delivery.told_end(stream)):
+            stream.info = stream.info.changed(done=True)
+            with contextlib.suppress(OSError):
+                self.session.save_writer(stream.info)
+
+    def has_work(self) -> bool:
+        """Whether anything is, or may become, this process's to do."""
+        for stream in self.streams.values():
+            if stream.info.done:
+                continue
+            finished = self.has_ended(stream) or self.until_drained
+            waits = self.is_sendable(stream) and (
+                stream.backlog > 0
+                or (self.has_ended(stream) and stream.info.ends_run and not self.delivery.told_end(stream))
+            )
+            if not finished or not self.is_empty(stream) or waits:
+                return True
+        if self.until_drained or self._session_owner is None:
+            return False
+        return not self._owners[_key(self._session_owner)].has_ended()
+
+    def left(self) -> int:
+        """Events that are not at the lab, of the streams that may be sent."""
+        return sum(s.backlog for s in self.sendable())
+
+    def _look_around(self) -> None:
+        """What need not be done at every turn."""
+        self.journal.release(self.budget)
+        self._write_status()
+        mark = self._wake_mark()
+        if mark != self._woken:
+            self._woken = mark
+            self.deliver_kept = True
+            self.delivery.hurry()
+
+    def _wake_mark(self) -> int:
+        try:
+            return (self.session.path / "wake").stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _write_status(self) -> None:
+        status = {
+            "pid": os.getpid(),
+            "trouble": self.delivery.trouble(),
+            "writers": {
+                s.id: {
+                    "journaled": s.journaled,
+                    "sent": s.sent,
+                    "acked": s.acked,
+                    "lost": dict(s.lost),
+                    "stopped": s.stopped,
+                }
+                for s in self.streams.values()
+            },
+        }
+        if status != self._status:
+            with contextlib.suppress(OSError):
+                write_json(self.session.path / "status.json", status)
+                self._status = status
+
+    # Life -------------------------------------------------------------------------------------------------------
+
+    def run(self, *, linger_s: float = settings.LINGER_MAX_S) -> None:
+        """Works until there is nothing left to do, at most `linger_s`. Blocks; call it once."""
+        self.delivery.start()
+        try:
+            while True:
+                now = time.monotonic()
+                took = self.turn(now)
+                if now - self._looked_at >= settings.ALIVE_INTERVAL_S:
+                    self._looked_at = now
+                    self._look_around()
+                    if not self.session.path.exists():
+                        return
+                    if now - self._started > linger_s:
+                        self.log("giving up; `hectiqlab sync` sends what is left")
+                        return
+                    if self.until_drained and self.delivery.failures() >= TRIES_MAX:
+                        return
+                if not self.has_work():
+                    return
+                time.sleep(settings.POLL_INTERVAL_S if took or self.left() else settings.IDLE_POLL_INTERVAL_S / 2)
+        finally:
+            self.delivery.stop()
+            self._publish(self.streams.values())
+            self._write_status()
+            with contextlib.suppress(OSError):
+                self.journal.close()
+
+    def log(self, text: str) -> None:
+        """Appends a line to uploader.log, up to a bound. Never raises."""
+        path = self.session.path / "uploader.log"
+        with self._log_lock, contextlib.suppress(OSError):
+            if not path.exists() or path.stat().st_size < LOG_BYTES_MAX:
+                with open(path, "a") as f:
+                    f.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} [{os.getpid()}] {text}\n")
+
+
+def _key(process: Any) -> tuple[int, float]:
+    return process.pid, process.start

@@ -1,0 +1,129 @@
+"""The watch: whose processes feed the session, whether they live, and how each of them ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..capture.process import Process, exit_status, open_pidfd, wait_pidfd
+from ..protocol import states
+from ..spool import SessionDir, read_json
+
+ASK_STATUS_S = 3.0  # how long the kernel is asked for a status: it is told once the parent reaped the process
+CRASH_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+STACKS_BYTES_MAX = 64 << 10
+
+
+@dataclass(frozen=True)
+class End:
+    """How an owner's process ended: the fields of the lab's `end` request."""
+
+    state: str
+    cause: str
+    exit_code: int | None = None
+    signal: int | None = None
+    detail: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "cause": self.cause,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "detail": self.detail,
+        }
+
+
+class Owner:
+    """One process that feeds queues. Polled; costs a system call a look."""
+
+    def __init__(self, process: Process, session: SessionDir, pidfd: int = -1) -> None:
+        self.process = process
+        self._session = session
+        self._pidfd = pidfd if pidfd >= 0 else (open_pidfd(process.pid) if not process.has_ended() else -1)
+        if self._pidfd >= 0 and process.has_ended():
+            # It ended, or its pid was taken by another, between looking and opening.
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._ended_at: float | None = None
+        self._status: int | None = None
+
+    @property
+    def pidfd(self) -> int:
+        return self._pidfd
+
+    def has_ended(self) -> bool:
+        if self._ended_at is None:
+            ended = wait_pidfd(self._pidfd, 0) if self._pidfd >= 0 else self.process.has_ended()
+            if ended:
+                self._ended_at = time.monotonic()
+        return self._ended_at is not None
+
+    def end(self) -> End | None:
+        """How it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S."""
+        if not self.has_ended():
+            return None
+        if self._status is None and self.process.is_here():
+            self._status = exit_status(self.process.pid, self._pidfd)
+        assert self._ended_at is not None
+        if self._status is None and time.monotonic() - self._ended_at < (ASK_STATUS_S if self._pidfd >= 0 else 0):
+            return None
+        told = read_json(self._session.end_path(self.process))
+        return how_it_ended(self._status, told, self._stacks)
+
+    def _stacks(self) -> str:
+        """What faulthandler left, "" where it left nothing."""
+        try:
+            with open(self._session.crash_path(self.process.pid), "rb") as f:
+                return f.read(STACKS_BYTES_MAX).decode(errors="replace")
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callable[[], str]) -> End:
+    """The verdict on an ended process.
+
+    Args:
+        status: its wait status, None where the kernel does not tell.
+        told: what the process wrote of itself at its end (state, cause, exit_code, detail), None where it came to no
+            such thing.
+        stacks: what faulthandler wrote.
+
+    What the process said of itself stands, with one exception: it cannot know its exit code when it says that all
+    went well.
+    """
+    if told is not None:
+        code = os.waitstatus_to_exitcode(status) if status is not None else None
+        if told["state"] == states.COMPLETED and code is not None and code > 0:
+            return End(states.FAILED, f"exit status {code}", exit_code=code)
+        exit_code = told.get("exit_code") if code is None or code < 0 else code
+        return End(str(told["state"]), str(told["cause"]), exit_code, told.get("signal"), str(told.get("detail", "")))
+    if status is None:
+        trace = stacks()
+        if "SIGTERM" in trace or trace.startswith(("Current thread", "Thread")):
+            # faulthandler names a deadly signal ("Fatal Python error: …"), but not the one it was registered for.
+            return End(states.STOPPED, "SIGTERM", signal=int(signal.SIGTERM), detail=trace)
+        if trace:
+            return End(states.FAILED, "crashed", detail=trace)
+        return End(states.ENDED, "ended, cause unknown")
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            return End(states.STOPPED, name, signal=number, detail=stacks())
+        if number in CRASH_SIGNALS:
+            return End(states.FAILED, f"crashed: {name}", signal=number, detail=stacks())
+        return End(states.KILLED, name, signal=number)
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0:
+        return End(states.COMPLETED, "os._exit(0)", exit_code=0)
+    return End(states.FAILED, f"os._exit({code})", exit_code=code)

@@ -4,14 +4,15 @@ export interface News {
   points?: (run: string, keys: string[] | null) => void; // null: more keys than were named
   state?: (run: string) => void;
   run?: (run: string) => void;
-  /** (Re)connected after a break: anything may have happened meanwhile. */
+  /** Reconnected after a break, or too slow to hear everything: anything may have happened meanwhile. */
   missed?: () => void;
-  reached?: (reached: boolean) => void;
+  /** The stream ended or could not be opened; whether the lab is down, or the session over, is for the hearer to find out. */
+  broken?: () => void;
 }
 
 const KEYS_NAMED_MAX = 64;
 const RETRY_MS_MIN = 1000;
-const RETRY_MS_MAX = 15_000;
+const RETRY_MS_MAX = 8000;
 
 /**
  * Opens the stream of `query` ("run=…&run=…" or "project=…") and returns the function that ends it. A hidden tab holds
@@ -31,14 +32,13 @@ export function openStream(query: string, news: News): () => void {
     source = mine;
     mine.onopen = () => {
       delay_ms = RETRY_MS_MIN;
-      news.reached?.(true);
       if (everOpen) news.missed?.();
       everOpen = true;
     };
     mine.onerror = () => {
       // The browser's own retry stops for good at an HTTP error, so it is done here for every kind.
       disconnect();
-      news.reached?.(false);
+      news.broken?.();
       retry = setTimeout(connect, delay_ms);
       delay_ms = Math.min(delay_ms * 2, RETRY_MS_MAX);
     };
@@ -48,6 +48,7 @@ export function openStream(query: string, news: News): () => void {
       const keys = Array.isArray(data['keys']) ? data['keys'].map(String) : null;
       news.points?.(String(data['run']), keys && keys.length < KEYS_NAMED_MAX ? keys : null);
     });
+    mine.addEventListener('resync', () => void news.missed?.());
     mine.addEventListener('state', (e) => void news.state?.(String(parse(e)?.['run'])));
     mine.addEventListener('run', (e) => void news.run?.(String(parse(e)?.['run'])));
   }

@@ -9,7 +9,7 @@ import { plural } from '../base/format';
 import type { ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
 import { useKeys } from '../state/keys';
-import { reached, revival } from '../state/session';
+import { probe, revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -74,7 +74,7 @@ export function Board({ runs, view, setView, onRunNews }: Props) {
         handlers.current.points(null);
         handlers.current.onRunNews();
       },
-      reached,
+      broken: probe,
     });
   }, [ids.join()]);
 

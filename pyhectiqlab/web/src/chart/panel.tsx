@@ -1,11 +1,11 @@
 // One panel: the history of one key in one or several runs.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { ChartView } from '../base/route';
+import type { Axis, ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
-import { readAt, readBucket, type Reading } from './readout';
+import { describeX, readAt, readBucket, type Reading } from './readout';
 import { axisScale, countOddities, describeOddities, makeCurve, nearest, rangeX, type Buckets } from './series';
 
 export interface ChartRun {
@@ -183,7 +183,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
       >
         {!curves && <div class="panel-wait" aria-hidden="true" />}
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points yet.'}</p>}
-        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} width={box.current?.clientWidth ?? 0} />}
+        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} width={box.current?.clientWidth ?? 0} />}
       </div>
       {odd && <p class="panel-note" title={odd}>{odd}</p>}
       </div>
@@ -191,15 +191,16 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   );
 }
 
-function Readout({ readings, hover, width }: { readings: Reading[]; hover: Hover; width: number }) {
+function Readout({ readings, hover, axis, width }: { readings: Reading[]; hover: Hover; axis: Axis; width: number }) {
   const onRight = hover.left < width / 2;
   const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${width - hover.left + 14}px` };
   const wheres = new Set(readings.map((r) => r.where));
   const oneWhere = wheres.size === 1;
+  const x = Math.round(hover.x / axisScale(axis));
   const several = readings.length > 1;
   return (
     <div class="readout" style={style} role="status">
-      {oneWhere && <div class="readout-where">{readings[0]!.where}</div>}
+      <div class="readout-where">{oneWhere ? readings[0]!.where : `around ${describeX(x, 1, x, axis)}`}</div>
       {readings.slice(0, READINGS_MAX).map((r) => (
         <div class="readout-row" key={r.run}>
           <i style={{ background: r.color }} />
@@ -207,7 +208,7 @@ function Readout({ readings, hover, width }: { readings: Reading[]; hover: Hover
           <b>{r.value}</b>
           {/* One run has room for everything, several are told apart by what they differ in. */}
           <span class="readout-detail">
-            {[several ? '' : r.raw, r.range, several ? '' : r.count, r.odd, oneWhere ? '' : r.where].filter(Boolean).join(' · ')}
+            {[several ? '' : r.raw, r.range, several ? '' : r.count, r.odd, oneWhere || r.count ? '' : r.where].filter(Boolean).join(' · ')}
           </span>
         </div>
       ))}

@@ -5,14 +5,14 @@ import { openStream } from '../api/stream';
 import type { RunDetail, Session } from '../api/types';
 import { formatDuration, formatInteger, plural } from '../base/format';
 import { useNow } from '../state/clock';
-import { reached } from '../state/session';
+import { probe } from '../state/session';
 import { CopyButton, Moment, StateBadge } from '../widgets/basics';
 import { Tree } from '../widgets/tree';
 
 export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }) {
   const now = useNow(true);
   useEffect(() => {
-    const news = { points: onNews, state: onNews, run: onNews, missed: onNews, reached };
+    const news = { points: onNews, state: onNews, run: onNews, missed: onNews, broken: probe };
     return openStream(`run=${encodeURIComponent(run.id)}`, news);
   }, [run.id, onNews]);
   return (

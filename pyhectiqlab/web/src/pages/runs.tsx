@@ -10,7 +10,7 @@ import { ALL_STATES, isLive } from '../base/runstate';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
-import { reached } from '../state/session';
+import { probe } from '../state/session';
 import { Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { Shell } from '../widgets/shell';
@@ -33,7 +33,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const id = project.data?.id;
   useEffect(() => {
     if (!id) return;
-    const news = { points: refresh, state: refresh, run: refresh, missed: refresh, reached };
+    const news = { points: refresh, state: refresh, run: refresh, missed: refresh, broken: probe };
     return openStream(`project=${encodeURIComponent(id)}`, news);
   }, [id]);
 

@@ -9,7 +9,7 @@ import { useStore } from './store';
 
 const PAGE = 100;
 const PAGE_MAX = 1000; // what the lab gives at once
-const INTERVAL_MS = 3000; // new keys are rare
+const INTERVAL_MS = 2000; // new keys are rare
 
 export interface Keys {
   keys: readonly string[] | null; // null: not known yet

@@ -19,7 +19,12 @@ export function startSession(): void {
   void whoAmI();
 }
 
-export function reached(answered: boolean): void {
+/** The live stream broke: is the lab down, or the session over? */
+export function probe(): void {
+  void whoAmI();
+}
+
+function reached(answered: boolean): void {
   if (answered) {
     if (!labReached.value) revival.set(revival.value + 1);
     labReached.set(true);

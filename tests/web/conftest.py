@@ -1,0 +1,134 @@
+"""A real lab, a real browser, and pages that must not complain."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .feeder import Feeder
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_MS = 10_000
+NewPage = Callable[..., Page]
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def find_chromium() -> str | None:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    return None
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = find_chromium()
+    built = (ROOT / "pyhectiqlab/server/static/index.html").is_file()
+    for there, what in ((chromium, "Chromium: install chromium"), (built, "built web app: run scripts/build-web")):
+        if not there:
+            message = f"There is no {what}."
+            if os.environ.get("CI") == "true":
+                pytest.fail(message)
+            pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """One lab for all tests that do not harm it. Each uses runs and projects of its own names."""
+    root = tmp_path_factory.mktemp("web")
+    with RealLab(root / "data", root / "home") as lab:
+        yield lab
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path) -> Iterator[RealLab]:
+    """A lab to stop, or to find empty."""
+    with RealLab(tmp_path / "data", tmp_path / "home") as lab:
+        yield lab
+
+
+@pytest.fixture
+def feeder(lab: RealLab) -> Iterator[Feeder]:
+    feeder = Feeder(lab.url, lab.api_key)
+    yield feeder
+    feeder.close()
+
+
+@pytest.fixture(scope="session")
+def owner_state(browser: Browser, lab: RealLab) -> Any:
+    """The cookies of the owner, logged in by the one-time link."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(lab.login_link or "")
+    page.get_by_role("heading", name="Projects").wait_for()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@dataclass
+class Watch:
+    """What a page complained about. A test that provokes a complaint says so in `allowed` (parts of their texts)."""
+
+    seen: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+    def on(self, page: Page) -> None:
+        page.on("console", lambda m: self.seen.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: self.seen.append(str(e)))
+
+    def complaints(self) -> list[str]:
+        return [text for text in self.seen if not any(part in text for part in self.allowed)]
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Fails the test on an error in the console: exceptions, refusals by the content policy, failed requests."""
+    watch = Watch()
+    yield watch
+    assert watch.complaints() == []
+
+
+@pytest.fixture
+def new_page(browser: Browser, watch: Watch) -> Iterator[NewPage]:
+    """Makes pages, each in a context of its own: `new_page(storage_state=…)`."""
+    contexts = []
+
+    def make(**options: Any) -> Page:
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        context.set_default_timeout(TIMEOUT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        watch.on(page)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: NewPage, owner_state: Any) -> Page:
+    """A page of the owner."""
+    return new_page(storage_state=owner_state)

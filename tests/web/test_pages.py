@@ -1,0 +1,205 @@
+"""Login, projects, runs table, run page: what a person finds there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+from playwright.sync_api import Locator, Page
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .conftest import NewPage, Watch
+from .feeder import Feeder
+from .panels import Panel
+
+pytestmark = pytest.mark.browser
+
+NASTY = '<img src=x onerror="window.pwned=1"><b>&amp;\''
+
+
+def test_the_one_time_link_logs_in_once(new_page: NewPage, own_lab: RealLab, watch: Watch) -> None:
+    page = new_page()
+    page.goto(own_lab.login_link or "")
+    page.get_by_role("heading", name="No runs yet").wait_for()  # an empty lab says what to do
+    assert "from pyhectiqlab import Run" in page.locator(".snippet").first.inner_text()
+    assert own_lab.url in page.locator(".snippet").nth(1).inner_text()
+    other = new_page()
+    watch.allowed += ["410", "404"]  # 404: that plain page names no icon
+    other.goto(own_lab.login_link or "")
+    assert "used already" in other.locator("h1").inner_text()
+
+
+def test_a_wrong_password_is_told_and_a_right_one_leads_to_the_page_asked_for(
+    new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
+) -> None:
+    feeder.post("users", json={"username": "grace", "password": "correct horse"})
+    run = feeder.run("asked for")
+    run.points({"loss": ([0], [1.0])})
+    watch.allowed.append("401")
+    page = new_page()
+    page.goto(f"{lab.url}/runs/{run.id}?smooth=0.5")
+    page.get_by_label("Username").fill("grace")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    assert page.get_by_role("alert").inner_text() == "Wrong username or password."
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    Panel(page, "loss").wait()
+    assert page.url == f"{lab.url}/runs/{run.id}?smooth=0.5"
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Username").wait_for()
+    page.goto(f"{lab.url}/")
+    page.get_by_label("Username").wait_for()
+
+
+def test_an_ended_session_leads_to_the_login(page: Page, lab: RealLab, feeder: Feeder, watch: Watch) -> None:
+    run = feeder.run("session")
+    run.points({"loss": ([0], [1.0])})
+    page.goto(f"{lab.url}/runs/{run.id}")
+    Panel(page, "loss").wait()
+    watch.allowed.append("401")
+    page.context.clear_cookies()
+    page.get_by_role("radio", name="Relative").click()
+    page.get_by_label("Username").wait_for()
+    page.wait_for_url(re.compile(r"/login\?next="))
+
+
+def test_the_runs_table_shows_states_and_last_values_and_follows_them(page: Page, feeder: Feeder) -> None:
+    done = feeder.run("done", project="table")
+    done.points({"val/accuracy": (range(3), [0.1, 0.5, 0.875])})
+    done.end("completed", cause="exit", exit_code=0)
+    failed = feeder.run("broken", project="table")
+    failed.points({"val/accuracy": ([0], [float("nan")])})
+    failed.end("failed", cause="exception", exit_code=1)
+    feeder.run("alive", project="table").event("state", state="training")
+    page.goto(f"{feeder.url}/")
+    page.get_by_role("link", name="table").click()
+
+    def row(run: str) -> Locator:
+        return page.locator("tr", has=page.get_by_role("link", name=run, exact=True))
+
+    row("done").wait_for()
+    assert row("done").locator(".badge").inner_text() == "completed"
+    assert row("broken").locator(".badge").inner_text() == "failed"
+    assert row("alive").locator(".badge").inner_text() == "training"
+    assert row("done").locator("td.value").inner_text() == "0.875"
+    assert row("broken").locator("td.value").inner_text() == "NaN"
+
+    late = feeder.run("late", project="table")
+    late.points({"val/accuracy": ([0], [0.25])})
+    row("late").wait_for()  # by itself
+    late.end("killed", signal=9)
+    row("late").locator('.badge[data-state="killed"]').wait_for()
+
+    page.get_by_label("State").select_option("failed")
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    page.wait_for_url(re.compile("state=failed"))
+    page.get_by_label("State").select_option("")
+    page.get_by_label("Search runs").fill("ali")
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    row("alive").wait_for()
+    page.get_by_label("Search runs").fill("nothing like this")
+    page.get_by_role("heading", name="No run matches").wait_for()
+
+
+def test_the_runs_table_sorts_and_pages_through_many(page: Page, feeder: Feeder) -> None:
+    runs = [feeder.run(f"run-{i:03}", project="pages") for i in range(60)]
+    page.goto(f"{feeder.url}/projects/{runs[0].project}")
+    names = page.locator("tbody .run-name a")
+    page.get_by_role("button", name="Next page").wait_for()
+    assert (names.count(), names.first.inner_text()) == (50, "run-059")
+    page.get_by_role("button", name="Name").click()
+    page.wait_for_function("() => document.querySelector('tbody .run-name a').textContent === 'run-000'")
+    page.get_by_role("button", name="Next page").click()
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 10")
+    assert names.first.inner_text() == "run-050"
+    page.go_back()
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 50")
+
+
+def test_the_overview_tells_config_note_sessions_and_health(page: Page, feeder: Feeder) -> None:
+    run = feeder.run("overview")
+    run.event("config", values={"lr": 0.001, "model": {"name": "resnet18", "layers": [2, 2]}})
+    run.event("meta", key="dataset", value="digits")
+    run.event("note", text="First line.\nSecond line.")
+    run.event("tag", name="baseline", description=None, color="#2f9e44")
+    run.event("loss", reason="spool_full", count=1)
+    run.end("failed", cause="exception", exit_code=3, detail="ValueError: boom")
+    page.goto(f"{feeder.url}/runs/{run.id}")
+    page.get_by_role("tab", name="Overview").click()
+    text = page.locator(".overview").inner_text()
+    for part in ("resnet18", "[2, 2]", "0.001", "digits", "Second line.", "gpu-7", "exit code 3", "spool_full"):
+        assert part in text, part
+    assert page.locator(".run-title .tag").inner_text() == "baseline"
+    page.wait_for_url(re.compile("tab=overview"))
+
+
+def test_a_run_that_does_not_exist_or_was_deleted_is_told(page: Page, feeder: Feeder, watch: Watch) -> None:
+    watch.allowed += ["404", "410"]
+    page.goto(f"{feeder.url}/runs/ffffffffffff")
+    page.get_by_role("heading", name="There is no such run").wait_for()
+    run = feeder.run("deleted")
+    feeder.delete(f"runs/{run.id}")
+    page.goto(f"{feeder.url}/runs/{run.id}")
+    page.get_by_role("heading", name="This run was deleted").wait_for()
+    page.goto(f"{feeder.url}/projects/nowhere")
+    page.get_by_role("heading", name="There is no such project").wait_for()
+
+
+def test_names_are_text_wherever_they_appear(page: Page, feeder: Feeder) -> None:
+    run = feeder.run(NASTY, project=NASTY)
+    run.points({NASTY: ([0, 1], [1.0, 2.0]), f"{NASTY}/x": ([0], [1.0])})
+    run.event("config", values={NASTY: {NASTY: NASTY}})
+    run.event("note", text=NASTY)
+    run.event("tag", name=NASTY, description=NASTY, color="red;}*{display:none")
+    page.goto(f"{feeder.url}/")
+    page.get_by_text(NASTY, exact=True).click()
+    page.get_by_role("link", name=NASTY, exact=True).last.click()
+    page.locator(".panel canvas").first.wait_for()
+    assert page.get_by_role("heading", name=NASTY, exact=True).first.is_visible()
+    page.locator(".panel-plot").first.hover()
+    page.get_by_role("tab", name="Overview").click()
+    page.locator(".note").wait_for()
+    assert page.locator(".note").inner_text() == NASTY
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("#app img").count() == 0
+
+
+def test_a_lab_that_goes_and_comes_back_is_told_and_caught_up_with(
+    new_page: NewPage, own_lab: RealLab, watch: Watch
+) -> None:
+    watch.allowed += ["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "503"]
+    feeder = Feeder(own_lab.url, own_lab.api_key)
+    run = feeder.run("survivor")
+    run.points({"loss": ([0], [1.0])})
+    page = new_page()
+    page.goto(own_lab.login_link or "")
+    page.goto(f"{own_lab.url}/runs/{run.id}")
+    panel = Panel(page, "loss")
+    panel.wait()
+    own_lab.kill()
+    line = page.get_by_text("The lab does not answer.")
+    line.wait_for()
+    assert panel.wait()["curves"][0]["line"] == [1.0]  # what was there stays
+    own_lab.start()
+    run.points({"loss": ([1], [2.0])})
+    assert panel.wait("d.curves[0].total === 2")["curves"][0]["line"] == [1.0, 2.0]
+    line.wait_for(state="detached")
+    feeder.close()
+
+
+def test_keys_are_made_shown_once_and_revoked(page: Page, lab: RealLab) -> None:
+    page.goto(f"{lab.url}/account")
+    page.get_by_label("Name of the new key").fill("cluster")
+    page.get_by_role("button", name="Create key").click()
+    text = page.locator(".snippet pre").inner_text()
+    key = text.rpartition("HECTIQLAB_API_KEY=")[2].strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=5).status_code == 200
+    row = page.locator("tr", has_text="cluster")
+    row.get_by_role("button", name="Revoke").click()
+    row.get_by_role("button", name="Revoke:").click()
+    row.wait_for(state="detached")
+    assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=5).status_code == 401

@@ -54,7 +54,8 @@ class _Commands(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except click.ClickException as e:
             e.show()
             code = e.exit_code
@@ -64,14 +65,20 @@ class _Commands(click.Group):
         except (click.Abort, KeyboardInterrupt) as e:  # Abort: also the end of the input at a prompt
             causes = (e, e.__cause__, e.__context__)
             code = EXIT_INTERRUPTED if any(isinstance(c, KeyboardInterrupt) for c in causes) else EXIT_ERROR
-        except BrokenPipeError:  # `hectiqlab runs | head`; click sees to those that come before the last flush
-            # Without this, the interpreter fails once more at exit, when it flushes what nobody reads.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = EXIT_ERROR
-        except OSError as e:  # the disk under the output, a terminal that went away
-            click.echo(f"Error: {e.strerror or e}.", err=True)
+        except OSError as e:  # a full disk under the output; a pipe that nobody reads, `hectiqlab runs | head`
+            _give_up_stdout()
+            if not isinstance(e, BrokenPipeError):
+                of = f"{e.filename}: " if e.filename else ""
+                click.echo(f"Error: {of}{e.strerror or e}.", err=True)
             code = EXIT_ERROR
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _give_up_stdout() -> None:
+    """Point stdout at nothing: what is left in its buffer would make the interpreter fail once more at exit."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -64,7 +64,7 @@ def _print_points(points: Iterator[Point], form: str) -> None:
     header, line = _FORMS[form]
     some = header + "".join(map(line, islice(points, _LINES_AT_ONCE)))
     while some:  # a series of ten million points is printed as it comes
-        sys.stdout.write(some)
+        click.echo(some, nl=False)
         some = "".join(map(line, islice(points, _LINES_AT_ONCE)))
 
 

@@ -112,7 +112,7 @@ def remove_profile(name: str, revoke: bool) -> None:
 
         profile = credentials.resolve(name)
         if not profile.api_key_uuid:
-            raise ConfigurationError(f"The file has no id of the key of {name!r}: revoke it on the page of the lab.")
+            raise ConfigurationError(f"The file has no id of the key of {name!r}: remove it without --revoke.")
         with LabClient(profile.url, profile.secret_api_key) as lab:
             lab.handshake()
             lab.delete(f"/keys/{quoted(profile.api_key_uuid)}")

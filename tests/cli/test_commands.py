@@ -24,7 +24,7 @@ def test_version_is_printed_alone(hectiqlab: Hectiqlab) -> None:
 def test_version_loads_none_of_the_slow_modules() -> None:
     code = (
         "import sys\nfrom pyhectiqlab.cli import main\ntry: main(['version'])\nexcept SystemExit: pass\n"
-        "print([m for m in ('requests', 'numpy', 'msgpack', 'fastapi', 'pyhectiqlab.read') if m in sys.modules])"
+        "print([m for m in ('requests', 'numpy', 'fastapi', 'pyhectiqlab.read') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
@@ -181,3 +181,19 @@ def test_with_nothing_left_here_sync_and_status_say_so(hectiqlab: Hectiqlab) -> 
     assert json.loads(well(hectiqlab("status", "--json"))) == []
     assert well(hectiqlab("sync")) == "Sent 0 events; 0 left.\n"
     assert "hectiqlab status" in told(hectiqlab("sync", "nosuch"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a disk that is always full")
+def test_a_full_disk_under_the_output_is_told(environment: dict[str, str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("settings"), env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: No space left on device.\n")
+
+
+def test_a_closed_stdout_is_no_error(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "-", *command("settings")], env=environment, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

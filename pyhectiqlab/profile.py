@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -260,6 +259,8 @@ def _warn_if_open(path: Path, mode: int) -> None:
 
 
 def _write(path: Path, tables: dict[str, Any]) -> None:
+    import tempfile
+
     import tomli_w
 
     path = Path(os.path.realpath(path))  # a link to the file stays a link

@@ -121,8 +121,6 @@ class Compactor:
         state = SeriesState.read(self._connection, series)
         Tree(self._connection, state, BY_STEP, self._sizes).lay(concatenate([decode(blob) for blob in blobs]))
         self._connection.executemany("DELETE FROM head WHERE id = ?", taken)
-        if not state.scattered:
-            self._mark_if_scattered(state)
         self._busy[series] = None
         head = self._heads[series]
         head.rows -= len(taken)
@@ -132,20 +130,22 @@ class Compactor:
         if not self._is_worth_flattening(head):
             self._ready.pop(series, None)
 
-    def _mark_if_scattered(self, state: SeriesState) -> None:
-        chunks, spans = self._connection.execute(
-            "SELECT count(*), total(time_max - time_min) FROM chunk WHERE series = ? AND tree = ?", (state.id, BY_STEP)
-        ).fetchone()
-        if chunks >= self._sizes.scattered_chunks and spans > SCATTERED * state.time_span:
-            self._connection.execute("UPDATE series SET scattered = 1 WHERE id = ?", (state.id,))
-
     def _tidy(self, series: int) -> bool:
         """One piece of work on a series' chunks; False: there was none."""
         state = SeriesState.read(self._connection, series)
+        if not state.scattered and self._is_scattered(state):
+            self._connection.execute("UPDATE series SET scattered = 1 WHERE id = ?", (series,))
+            return True
         by_step, by_time = (Tree(self._connection, state, tree, self._sizes) for tree in (BY_STEP, BY_TIME))
         if state.scattered and self._copy(state, by_step, by_time):
             return True
         return any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time))
+
+    def _is_scattered(self, state: SeriesState) -> bool:
+        chunks, spans = self._connection.execute(
+            "SELECT count(*), total(time_max - time_min) FROM chunk WHERE series = ? AND tree = ?", (state.id, BY_STEP)
+        ).fetchone()
+        return bool(chunks >= self._sizes.scattered_chunks and spans > SCATTERED * state.time_span)
 
     def _copy(self, state: SeriesState, by_step: Tree, by_time: Tree) -> bool:
         """Copies some chunks into the tree by time. False: all are."""

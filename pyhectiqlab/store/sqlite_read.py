@@ -79,18 +79,20 @@ def points(
     )
     parts: list[tuple[Block, list[Any]]] = []
     size = 0
-    for i, block in enumerate(blocks):
+    bound, next_bound_at = STEP_MAX, limit  # no point of this page arrived after `bound`
+    for block in blocks:
+        if block.arrival_min > bound:
+            break
         columns = decode_some(_data(connection, block), ("arrival", "seq", "step", "value", "time"))
         arrival, seq = columns[:2]
         new = (arrival > after_arrival) | ((arrival == after_arrival) & (seq > after_seq))
-        if new.any():
-            parts.append((block, [c[new] for c in columns]))
-            size += len(parts[-1][1][0])
-        if size >= limit and i + 1 < len(blocks):
-            arrivals = np.concatenate([p[1][0] for p in parts])
-            if blocks[i + 1].arrival_min > np.partition(arrivals, limit - 1)[limit - 1]:
-                break  # whatever the blocks behind hold comes later than this page
-    if not parts:
+        new &= arrival <= bound
+        parts.append((block, [c[new] for c in columns]))
+        size += len(parts[-1][1][0])
+        if size >= next_bound_at:
+            bound = int(np.partition(np.concatenate([p[1][0] for p in parts]), limit - 1)[limit - 1])
+            next_bound_at = 2 * size  # and not after every block: interleaved ones would cost their square
+    if not size:
         none = np.empty(0, np.int64)
         return Points(none, np.empty(0, np.float64), none, none, none, none, after)
     arrival, seq, step, value, time = (np.concatenate([p[1][j] for p in parts]) for j in range(5))

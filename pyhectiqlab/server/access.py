@@ -20,9 +20,13 @@ from .replies import ApiError
 COOKIE = "hectiqlab_session"
 
 
-def the_lab(request: Request) -> Lab:
+def lab_of(request: Request) -> Lab:
     lab: Lab = request.app.state.lab
     return lab
+
+
+async def the_lab(request: Request) -> Lab:  # async: a plain function would be sent through the thread pool
+    return lab_of(request)
 
 
 def bearer(request: Request) -> str | None:
@@ -32,7 +36,7 @@ def bearer(request: Request) -> str | None:
 
 async def caller(request: Request) -> Caller:
     """Whoever holds the request's API key or cookie. Raises ApiError 401, 403 (CSRF), 400 (protocol)."""
-    lab = the_lab(request)
+    lab = lab_of(request)
     check_protocol(request)
     key = bearer(request)
     if key is not None:

@@ -133,7 +133,8 @@ class Lab:
 
     def _watch_loop(self) -> None:
         awake_since = last = time.time()
-        while not self._stopping.wait(WATCH_EVERY_S):
+        every = min(WATCH_EVERY_S, self.lost_after_s / 4)
+        while not self._stopping.wait(every):
             now = time.time()
             if now - last > 5 * WATCH_EVERY_S or now < last:
                 awake_since = now  # the machine slept, or its clock was set: the silence was ours

@@ -17,7 +17,7 @@ from .meta_sessions import SessionsSql
 
 CONFIG_BYTES_MAX = 16 << 20
 LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
-SEEN_EVERY_S = 1.0  # batches renew a session's last_seen at most this often
+SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
 
 
 def upsert(conn: Connection, table: Table) -> Any:
@@ -159,21 +159,36 @@ class BatchesSql(SessionsSql):
     def _sign_of_life(self, batches: Sequence[MetaBatch], now: float) -> None:
         senders = {(b.session, b.run, b.rank, b.attempt): b.skew for b in batches}
         ids = sorted({b.session for b in batches})
-        for row in self.open_sessions(ids, now - SEEN_EVERY_S):
-            skew = senders.get((row.session, row.run_id, row.rank, row.attempt))
-            if skew is None:
-                continue
-            self.conn.execute(
-                update(sessions)
-                .where(
-                    sessions.c.session == row.session,
-                    sessions.c.run_id == row.run_id,
-                    sessions.c.rank == row.rank,
-                    sessions.c.attempt == row.attempt,
-                )
-                .values(last_seen=now, skew=skew)
+        silent = [
+            (row, senders[row.session, row.run_id, row.rank, row.attempt])
+            for row in self.open_sessions(ids, now - SEEN_EVERY_S)
+            if (row.session, row.run_id, row.rank, row.attempt) in senders
+        ]
+        if not silent:
+            return
+        self.conn.execute(
+            update(sessions)
+            .where(
+                sessions.c.session == bindparam("its_session"),
+                sessions.c.run_id == bindparam("its_run"),
+                sessions.c.rank == bindparam("its_rank"),
+                sessions.c.attempt == bindparam("its_attempt"),
             )
-            self.revive(row.run_id, row.attempt, row.session, now)
+            .values(last_seen=now, skew=bindparam("its_skew")),
+            [
+                {
+                    "its_session": row.session,
+                    "its_run": row.run_id,
+                    "its_rank": row.rank,
+                    "its_attempt": row.attempt,
+                    "its_skew": skew,
+                }
+                for row, skew in silent
+            ],
+        )
+        for row, _ in silent:
+            if row.lost:
+                self.revive(row.run_id, row.attempt, row.session, now)
 
     # What events change in their run. Kinds that are not here are stored as they came and change nothing.
 

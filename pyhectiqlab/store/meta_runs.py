@@ -132,6 +132,8 @@ class RunsSql:
         return self._runs(_RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
 
     def runs(self, query: RunQuery, now: float) -> RunPage:
+        if query.after is not None:
+            now = query.after[2]  # of the first page: live runs grow older between two pages
         key, downwards = _sort_key(query.sort, now)
         statement = _RUN.add_columns(key.label("sort_key")).where(runs.c.deleted.is_(None))
         if query.project is not None:
@@ -144,7 +146,7 @@ class RunsSql:
                 or_(runs.c.name.ilike(like, escape="\\"), runs.c.id == query.text, runs.c.note.ilike(like, escape="\\"))
             )
         if query.after is not None:
-            value, run_id = query.after
+            value, run_id, _ = query.after
             further = key < value if downwards else key > value
             tie = runs.c.id < run_id if downwards else runs.c.id > run_id
             statement = statement.where(or_(further, and_(key == value, tie)))
@@ -153,7 +155,7 @@ class RunsSql:
         rows = self.conn.execute(some.with_only_columns(runs.c.id, key.label("sort_key"))).all()
         page = rows[: query.limit]
         by_id = {run.id: run for run in self._runs(_RUN.where(runs.c.id.in_([row.id for row in page])))}
-        more = [page[-1].sort_key, page[-1].id] if len(rows) > query.limit else None
+        more = [page[-1].sort_key, page[-1].id, now] if len(rows) > query.limit else None
         return RunPage([by_id[row.id] for row in page if row.id in by_id], more)
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:

@@ -310,10 +310,10 @@ class SessionsSql:
         ]
 
     def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
-        """(session, run_id, attempt, rank) of sessions not ended and not seen since `stale`, or whose run is lost."""
+        """(session, run_id, rank, attempt, lost) of open sessions that were not seen since `stale`, or whose run is lost."""
         return list(
             self.conn.execute(
-                select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt)
+                select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt, runs.c.lost)
                 .join(runs, runs.c.id == sessions.c.run_id)
                 .where(
                     sessions.c.session.in_(ids),

@@ -39,7 +39,7 @@ def list_runs(
     wanted = [word for word in (state or "").split(",") if word]
     if unknown := sorted(set(wanted) - states.ALL_STATES):
         raise ApiError(422, "bad_state", f"{unknown[0][:32]!r} is no state of a run.")
-    query = RunQuery(project, wanted, q, sort, limit, cursor_in(after, (str, int, float), str))
+    query = RunQuery(project, wanted, q, sort, limit, cursor_in(after, (str, int, float), str, float))
     try:
         with lab.meta.reading() as view:
             if project is not None and view.project(project) is None:

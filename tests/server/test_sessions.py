@@ -1,0 +1,240 @@
+"""Attaching, attempts, states: what a run is shown as after what its processes said and how they ended."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, batch, error_of, events_batch, new_id, wait_until
+
+
+def test_sixteen_at_once_attach_to_one_run(lab: RealLab, api: Api) -> None:
+    name = f"race-{new_id(4)}"
+    barrier = threading.Barrier(16)
+
+    def attach(rank: int) -> Any:
+        client = Api.of(lab)
+        barrier.wait()
+        return client.attach(name, rank=rank, world_size=16)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(attach, range(16)))
+    assert len({a["run"]["id"] for a in answers}) == 1
+    assert [a["created"] for a in answers].count(True) == 1
+    assert [a["sets_state"] for a in answers].count(True) == 1
+    assert {a["attempt"] for a in answers} == {1}
+    assert api.run(answers[0]["run"]["id"])["ranks"] == 16
+
+
+def test_a_project_is_found_by_name_or_id_or_made_on_demand(api: Api) -> None:
+    name = f"vision-{new_id(4)}"
+    error = error_of(api.raw("POST", "/runs/attach", json={"name": "r", "session": "ab", "project": name}))
+    assert error["code"] == "project_not_found" and name in error["message"]
+    made = api.attach("r", project=name, create_project=True)["run"]["project"]
+    assert made["name"] == name
+    assert api.attach("r", project=made["id"])["run"]["project"] == made
+    assert api.get(f"/projects/{name}")["id"] == api.get(f"/projects/{made['id']}")["id"] == made["id"]
+
+
+def test_without_a_project_it_is_the_only_one_or_default(own_lab: RealLab) -> None:
+    api = Api.of(own_lab.start())
+    assert api.attach()["run"]["project"]["name"] == "default"
+    api.call("DELETE", f"/runs/{api.get('/runs')['items'][0]['id']}")
+    api.attach(project="second", create_project=True)
+    assert api.attach()["run"]["project"]["name"] == "default"
+
+    own_lab.stop()
+    own_lab.data_dir = own_lab.data_dir.with_name("other")
+    api = Api.of(own_lab.start())
+    api.call("POST", "/projects", 201, json={"name": "only"})
+    assert api.attach()["run"]["project"]["name"] == "only"
+
+
+def test_somebody_elses_run_is_read_only(api: Api, other: Api) -> None:
+    name, project = f"mine-{new_id(4)}", f"p-{new_id(4)}"
+    mine = api.attach(name, project=project, create_project=True)
+    theirs = other.attach(name, project=project)
+    assert theirs["run"]["id"] == mine["run"]["id"]
+    assert (theirs["mode"], theirs["sets_state"], theirs["created"]) == ("read-only", False, False)
+    assert theirs["run"]["author"] == api.get("/me")["user"]["username"]
+    run = mine["run"]["id"]
+    assert other.statuses(batch(run, new_id(), 1, 5)) == [403]
+    assert other.raw("DELETE", f"/runs/{run}").status_code == 403
+    assert other.run(run)["can_write"] is False
+    assert len(api.run(run)["sessions"]) == 1
+
+
+def test_the_states_a_script_sets_come_in_order(api: Api) -> None:
+    a = api.attach(session="aa11")
+    run, writer = a["run"]["id"], new_id()
+    assert api.state(run) == "running"
+    for i, state in enumerate(["training", "pending", "completed", "failed", "running", "stopped"], 1):
+        api.ingest(events_batch(run, writer, i, [("state", {"state": state})]), session="aa11")
+        assert api.state(run) == state
+        assert (api.run(run)["ended"] is None) == (state in {"training", "pending", "running"})
+    api.ingest(events_batch(run, writer, 7, [("state", {"state": "lost"}), ("state", {"state": 5})]), session="aa11")
+    assert api.state(run) == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("said", "event", "found", "shown"),
+    [
+        (None, None, "completed", "completed"),
+        (None, None, "killed", "killed"),
+        (None, None, "ended", "ended"),
+        (None, "completed", None, "completed"),
+        (None, "completed", "completed", "completed"),
+        (None, "completed", "failed", "failed"),  # sys.exit(3), which only the uploader saw
+        (None, "failed", "failed", "failed"),
+        (None, "stopped", "killed", "killed"),
+        (None, "failed", "ended", "failed"),  # "cause unknown" takes back nothing
+        ("completed", None, "completed", "completed"),
+        ("failed", None, "completed", "failed"),
+        ("stopped", "completed", "completed", "stopped"),
+        ("completed", "completed", "failed", "failed"),
+        ("completed", None, "killed", "killed"),
+        ("training", "completed", "completed", "completed"),
+    ],
+)
+def test_how_it_ended_is_shown(api: Api, said: str | None, event: str | None, found: str | None, shown: str) -> None:
+    session = new_id(8)
+    run, writer = api.attach(session=session)["run"]["id"], new_id()
+    told: list[tuple[str, dict[str, Any]]] = []
+    if said:
+        told.append(("state", {"state": said}))
+    if event:
+        told.append(("end", {"state": event, "cause": "exit", "exit_code": None, "signal": None, "detail": ""}))
+    if told:
+        assert api.statuses(events_batch(run, writer, 1, told), session=session) == [200]
+    if found:
+        for _ in range(2):
+            api.end(session, run, found, exit_code=3 if found == "failed" else None)
+    told_run = api.run(run)
+    assert told_run["state"] == shown
+    assert told_run["ended"] is not None and told_run["duration"] >= 0
+    assert told_run["sessions"][0]["ended"] is not None
+
+
+def test_what_arrives_after_the_end_changes_no_end(api: Api) -> None:
+    run, writer = api.attach(session="bb22")["run"]["id"], new_id()
+    api.end("bb22", run, "failed", exit_code=3, cause="exit", detail="Traceback")
+    ended = api.run(run)["ended"]
+    late = [("state", {"state": "training"}), ("end", {"state": "completed", "cause": "", "exit_code": 0})]
+    api.ingest(events_batch(run, writer, 1, late), session="bb22")
+    told = api.run(run)
+    assert (told["state"], told["ended"]) == ("failed", ended)
+    (session,) = told["sessions"]
+    assert (session["state"], session["exit_code"], session["detail"]) == ("failed", 3, "Traceback")
+
+
+def test_the_end_of_a_session_that_joined_changes_nothing(api: Api) -> None:
+    first = api.attach(session="cc33")
+    name, run = first["run"]["name"], first["run"]["id"]
+    joined = api.attach(name, session="dd44")
+    assert (joined["sets_state"], joined["attempt"], joined["created"]) == (False, 1, False)
+    api.end("dd44", run, "killed", signal=9)
+    assert api.state(run) == "running"
+    assert api.attach(name, session="cc33")["sets_state"] is True  # the owner again, from another of its processes
+    api.end("cc33", run, "completed", exit_code=0)
+    assert api.state(run) == "completed"
+
+
+def test_a_new_attempt_starts_once_nobody_is_live(api: Api) -> None:
+    first = api.attach(session="a1")
+    name, run = first["run"]["name"], first["run"]["id"]
+    old, new = new_id(), new_id()
+    api.ingest(batch(run, old, 1, 10))
+    api.end("a1", run, "failed", exit_code=1)
+    second = api.attach(name, session="a2")
+    assert (second["attempt"], second["sets_state"], second["created"]) == (2, True, False)
+    assert api.state(run) == "running"
+    api.ingest(batch(run, new, 1, 5, attempt=2), batch(run, old, 11, 12), session="a2")
+    api.ingest(events_batch(run, old, 13, [("state", {"state": "failed"})]), session="a1")
+    api.end("a1", run, "killed")
+    assert api.state(run) == "running", "an old attempt has no say"
+    assert [p["attempt"] for p in api.points(run)] == [1] * 10 + [2] * 5 + [1] * 2
+    assert api.run(run)["attempt"] == 2
+    assert api.attach(name, session="a2")["attempt"] == 2
+
+
+def test_ranks_of_one_job_share_its_attempt_across_a_restart_of_the_launcher(api: Api) -> None:
+    name = f"ddp-{new_id(4)}"
+
+    def attach(rank: int, restart: str) -> tuple[int, bool]:
+        answer = api.attach(name, rank=rank, world_size=2, restart=restart)
+        return answer["attempt"], answer["sets_state"]
+
+    assert [attach(0, "0"), attach(1, "0")] == [(1, True), (1, False)]
+    assert [attach(1, "1"), attach(0, "1")] == [(2, True), (2, False)]
+    assert attach(0, "1") == (2, False)
+
+
+def test_another_rank_that_comes_late_joins_the_newest_attempt(api: Api) -> None:
+    first = api.attach(session="e1")
+    name, run = first["run"]["name"], first["run"]["id"]
+    api.end("e1", run, "killed")
+    assert api.attach(name, session="e2", rank=0)["attempt"] == 2
+    assert api.attach(name, session="e3", rank=1)["attempt"] == 2
+
+
+def test_an_end_that_belongs_to_nothing_is_told_404(api: Api, other: Api) -> None:
+    run = api.attach(session="f1")["run"]["id"]
+    api.end("f2", run, "completed", status=404)
+    api.end("f1", run, "completed", attempt=2, status=404)
+    other.end("f1", run, "killed", status=404)
+    other.heartbeat("f1", run)
+    assert api.state(run) == "running"
+
+
+def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) -> None:
+    own_lab.arguments = ("--lost-after", "1")
+    api = Api.of(own_lab.start())
+    run, writer = api.attach(session="a1")["run"]["id"], new_id()
+    ended = api.attach(session="a3")["run"]["id"]
+    api.end("a3", ended, "completed")
+    api.ingest(events_batch(run, writer, 1, [("state", {"state": "training"})]), session="a1")
+    wait_until(lambda: api.state(run) == "lost")
+    assert api.run(run)["ended"] is not None
+    api.heartbeat("a1", run, backlog=7, losses={"queue full": 3})
+    told = api.run(run)
+    assert (told["state"], told["ended"], told["losses"]) == ("training", None, {"queue full": 3})
+    assert told["sessions"][0]["backlog"] == 7
+    wait_until(lambda: api.state(run) == "lost")
+    assert api.statuses(batch(run, writer, 2, 5), session="a1") == [200]
+    assert api.state(run) == "training"
+    wait_until(lambda: api.state(run) == "lost")
+    api.end("a1", run, "killed", signal=9, cause="SIGKILL")
+    api.heartbeat("a1", run)
+    assert api.state(run) == "killed"
+    assert api.state(ended) == "completed"
+
+
+def test_clock_skew_is_recorded_and_taken_out_of_ends(api: Api) -> None:
+    session = new_id(8)
+    ahead = time.time() + 3600
+    run = api.attach(session=session, client_time=ahead)["run"]["id"]
+    api.end(session, run, "completed", time=ahead + 1, clock=time.time() + 3600)
+    told = api.run(run)
+    assert abs(told["sessions"][0]["skew"] - 3600) < 60
+    assert abs(told["ended"] - time.time()) < 60
+
+
+def test_a_name_belongs_to_a_new_run_after_its_run_was_deleted(api: Api) -> None:
+    first = api.attach()["run"]
+    api.call("DELETE", f"/runs/{first['id']}")
+    second = api.attach(first["name"])
+    assert second["created"] and second["run"]["id"] != first["id"]
+    assert error_of(api.raw("POST", f"/runs/{first['id']}/restore"))["code"] == "name_taken"
+
+
+def test_reading_the_data_directory_needs_no_lab(lab: RealLab) -> None:
+    with sqlite3.connect(f"file:{lab.data_dir / 'lab.db'}?mode=ro", uri=True) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()

@@ -52,7 +52,7 @@ def train(order: str, mib: int, points: int) -> dict[str, object]:
     time.sleep(1.0)
     samples.append((points, private_bytes(run.status().uploader_pid)))
     assert not run.status().losses, f"events were lost: {run.status().losses}"
-    start_method = "spawn" if b"pyhectiqlab.uploader" in _command_line(run.status().uploader_pid) else "fork"
+    start_method = "spawn" if b"uploader/__main__.py" in _command_line(run.status().uploader_pid) else "fork"
     run.close(60)
     return {"samples": samples, "start_method": start_method}
 

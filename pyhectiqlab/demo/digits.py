@@ -112,9 +112,9 @@ def train(run: Run, config: Any, seconds: float) -> float:
         loss, accuracy = score(outputs[-1], labels[batch])
         run.add_metrics("train/loss", loss, step)
         run.add_metrics("train/accuracy", accuracy, step)
-        run.add_metrics("learning_rate", rate, step)
-        norms = {f"gradients/layer{i}": np.linalg.norm(g) for i, g in enumerate(of_weights)}
-        norms |= {f"weights/layer{i}": np.linalg.norm(w) for i, w in enumerate(network.weights)}
+        run.add_metrics("train/learning_rate", rate, step)
+        norms = {f"weights/layer{i}_norm": np.linalg.norm(w) for i, w in enumerate(network.weights)}
+        norms |= {f"weights/layer{i}_gradient": np.linalg.norm(g) for i, g in enumerate(of_weights)}
         run.add_metrics(norms, step=step)
 
         if place == batches - 1:

@@ -1,0 +1,102 @@
+"""The documents say what the code does: commands, settings, links, modules, benchmarks."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+import pyhectiqlab
+from pyhectiqlab import cli, settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "benchmarks/*.md", "docs/**/*.md", "pyhectiqlab/*/*.md", "tests/**/*.md")
+    for page in ROOT.glob(pattern)
+    if "node_modules" not in page.parts
+)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def row(first_cell: str) -> str:
+    """The row of a table in the README whose first cell starts so, or ""."""
+    return next((line for line in README.splitlines() if line.startswith(f"| {first_cell}")), "")
+
+
+def commands() -> set[str]:
+    """All of `hectiqlab NAME`, those that the help shows."""
+    ctx = click.Context(cli.main)
+    names = cli.main.list_commands(ctx)
+    found = {name: cli.main.get_command(ctx, name) for name in names}
+    return {f"hectiqlab {name}" for name, command in found.items() if command and not command.hidden}
+
+
+@pytest.mark.parametrize("setting", settings.TABLE.values(), ids=lambda s: s.variable)
+def test_every_setting_is_in_the_readme_with_its_default(setting: settings.Setting) -> None:
+    default = f" `{setting.default}`" if setting.default is not None else ""
+    unit = setting.unit.replace("|", "\\|")
+    expected = f"| `{setting.variable}` | {unit} |{default} | {setting.meaning} |"
+    assert expected in README.splitlines(), f"README.md, Settings, lacks the row\n{expected}"
+
+
+def test_every_command_is_in_the_readme() -> None:
+    missing = [name for name in sorted(commands()) if not re.match(rf"\| `{name}[ `]", row(f"`{name}"))]
+    assert not missing, f"README.md, Commands, has no row for: {', '.join(missing)}"
+
+
+def test_the_readme_names_no_command_that_is_gone() -> None:
+    code = "\n".join(re.findall(r"`[^`\n]+`|^\$ .*$", README, re.MULTILINE))
+    gone = set(re.findall(r"hectiqlab [a-z][a-z_-]+", code)) - commands()
+    assert not gone, f"README.md speaks of {', '.join(gone)}"
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_in_the_readme_compiles(block: str) -> None:
+    ast.parse(block)
+
+
+@pytest.mark.parametrize("block", blocks("console"))
+def test_shell_in_the_readme_is_shell_and_names_scripts_that_exist(block: str) -> None:
+    lines = [line.removeprefix("$ ") for line in block.splitlines()]
+    subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, check=True)
+    for script in re.findall(r"scripts/[a-z-]+", block):
+        assert (ROOT / script).is_file(), f"{script} does not exist"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing, f"{page.name} links to files that do not exist: {', '.join(missing)}"
+
+
+def test_every_part_of_the_package_is_in_the_architecture() -> None:
+    page = ROOT / "ARCHITECTURE.md"
+    text = page.read_text() if page.exists() else ""
+    package = Path(pyhectiqlab.__file__).parent
+    parts = [p.name for p in package.iterdir() if p.suffix == ".py" and not p.name.startswith("_")]
+    parts += [f"{p.name}/" for p in package.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))]
+    missing = [part for part in sorted(parts) if part not in text]
+    assert not missing, f"ARCHITECTURE.md does not mention: {', '.join(missing)}"
+
+
+def test_every_benchmark_asks_a_question_and_is_listed() -> None:
+    listed = (ROOT / "benchmarks" / "README.md").read_text()
+    for script in sorted((ROOT / "benchmarks").glob("[a-z]*.py")):
+        question = (ast.get_docstring(ast.parse(script.read_text())) or "").splitlines()[0]
+        assert question.endswith("?"), f"{script.name} should open with its question"
+        assert f"({script.name})" in listed, f"benchmarks/README.md does not list {script.name}"
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == pyhectiqlab.__version__

@@ -50,20 +50,37 @@ def test_once_trains_checks_and_leaves_nothing_running(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", int(url[1])), timeout=1)
 
 
-def test_ctrl_c_ends_the_lab_and_the_data_stays(tmp_path: Path) -> None:
+def interrupt_at(moment: str, quickstart: subprocess.Popen[str]) -> str:
+    """Ctrl-C when this is printed. Returns all that was."""
+    assert quickstart.stdout is not None
+    killer = threading.Timer(90, quickstart.kill)
+    killer.start()
     said = ""
+    for line in quickstart.stdout:
+        if moment in line:
+            quickstart.send_signal(signal.SIGINT)
+        said += line
+    killer.cancel()
+    return said
+
+
+def test_ctrl_c_ends_the_lab_and_the_data_stays(tmp_path: Path) -> None:
     with start_quickstart(tmp_path, "--seconds", "0", "--port", "0") as quickstart:
-        assert quickstart.stdout is not None
-        killer = threading.Timer(90, quickstart.kill)
-        killer.start()
-        for line in quickstart.stdout:
-            said += line
-            if "until Ctrl-C" in line:
-                quickstart.send_signal(signal.SIGINT)
-        killer.cancel()
+        said = interrupt_at("until Ctrl-C", quickstart)
     assert quickstart.returncode == 0, said
     assert "Traceback" not in said
     assert (tmp_path / "lab").is_dir()
+
+
+def test_ctrl_c_in_the_middle_of_the_training_leaves_a_stopped_run(tmp_path: Path) -> None:
+    with start_quickstart(tmp_path, "--seconds", "60", "--port", "0") as quickstart:
+        said = interrupt_at("epoch   1/", quickstart)
+    assert quickstart.returncode == 0, said
+    assert "Traceback" not in said
+    with RealLab(tmp_path / "lab", tmp_path):
+        run = json.loads(hectiqlab("runs", "--json", env=environment(tmp_path)))[0]
+        assert run["state"] == "stopped"
+        assert run["points"] >= 45 * 9
 
 
 def test_the_first_run_of_the_readme_works(tmp_path: Path) -> None:

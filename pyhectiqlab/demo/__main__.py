@@ -1,6 +1,11 @@
 """`python -m pyhectiqlab.demo` trains the network of digits.py."""
 
+import sys
+
 from .digits import main
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

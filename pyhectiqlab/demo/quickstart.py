@@ -100,6 +100,19 @@ def environment(profile: str) -> dict[str, str]:
     return env | {"HECTIQLAB_PROFILE": profile, "PYTHONUNBUFFERED": "1"}
 
 
+def train(name: str, seconds: float, env: dict[str, str]) -> None:
+    """Runs the demo. In a process group of its own, so that after Ctrl-C it gets one signal, ours, and time to end."""
+    command = [sys.executable, "-m", "pyhectiqlab.demo", "--name", name, "--seconds", str(seconds)]
+    with subprocess.Popen(command, env=env, start_new_session=True) as demo:
+        try:
+            status = demo.wait()
+        except BaseException:
+            demo.send_signal(signal.SIGINT)
+            raise  # once it has ended: the lab, which it has to tell so, is stopped after it
+    if status:
+        raise QuickstartError(f"The training ended with exit status {status}; its message stands above.")
+
+
 def check_run(name: str, env: dict[str, str]) -> None:
     """Asks the lab, as anyone could: is the run completed, and are its points there?"""
     command = [sys.executable, "-m", "pyhectiqlab", "runs", "--json"]
@@ -137,10 +150,7 @@ def quickstart(port: int, seconds: float, once: bool) -> None:
             say(f"      {ready['login_link']}")
             say()
             name = time.strftime("digits-mlp-%Y%m%d-%H%M%S")
-            demo = [sys.executable, "-m", "pyhectiqlab.demo", "--name", name, "--seconds", str(seconds)]
-            trained = subprocess.run(demo, env=env).returncode
-            if trained:
-                raise QuickstartError(f"The training ended with exit status {trained}; its message stands above.")
+            train(name, seconds, env)
             check_run(name, env)
             if once:
                 return

@@ -12,42 +12,10 @@ from pyhectiqlab.errors import StoreError
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, PointStore, Selector, SeriesInfo, iter_points
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
+from .point_store_data import T0, Writer
+
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 NAN, INF = math.nan, math.inf
-T0 = 1_700_000_000_000_000
-
-
-class Writer:
-    """One process's stream: numbers its points as an uploader does."""
-
-    def __init__(self, name: str, run: str = "run", rank: int = 0, attempt: int = 1) -> None:
-        self.name, self.run, self.rank, self.attempt = name, run, rank, attempt
-        self.last = 0
-
-    def batch(self, **series: Sequence[tuple[int, float, int]]) -> PointBatch:
-        """A batch of (step, value, time) points by key; `_` in a key stands for "/"."""
-        first, columns = self.last + 1, []
-        for key, points in series.items():
-            seq = np.arange(self.last + 1, self.last + 1 + len(points))
-            step, value, time = zip(*points, strict=True)
-            columns.append(
-                Column(
-                    key.replace("_", "/"),
-                    seq.astype(np.int64),
-                    np.array(step, np.int64),
-                    np.array(value, np.float64),
-                    np.array(time, np.int64),
-                )
-            )
-            self.last += len(points)
-        return PointBatch(self.run, self.rank, self.attempt, self.name, first, self.last, columns)
-
-    def steps(self, steps: Sequence[int], key: str = "loss", value: float | None = None) -> PointBatch:
-        """Points of one key whose value is their step and whose time is their place in the stream, in milliseconds."""
-        start = self.last
-        return self.batch(
-            **{key: [(s, float(s) if value is None else value, T0 + 1000 * (start + i)) for i, s in enumerate(steps)]}
-        )
 
 
 def all_points(store: PointStore, run: str = "run", key: str = "loss", limit: int = 7) -> list[tuple[object, ...]]:

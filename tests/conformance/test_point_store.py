@@ -9,15 +9,10 @@ import pytest
 
 from pyhectiqlab.store.points import AppendResult, PointBatch, PointStore
 from pyhectiqlab.store.sqlite_points import SqlitePointStore
-from pyhectiqlab.store.trees import Sizes
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
+from .point_store_data import TINY
 from .point_store_suite import PointStoreSuite
-
-# So small that a few dozen points make heads, chunks, nodes, runs, merges and a tree by time.
-TINY = Sizes(
-    chunk_points=16, chunk_nodes=4, head_points=8, head_rows=2, step_points=40, fan_in=2, scattered_chunks=3, cold_s=0.0
-)
 
 
 class CompactedPointStore(SqlitePointStore):

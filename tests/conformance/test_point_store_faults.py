@@ -20,38 +20,10 @@ from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector,
 from pyhectiqlab.store.sqlite_points import SqlitePointStore
 from pyhectiqlab.store.trees import Sizes
 
-from .point_store_suite import T0, Writer, all_points
-from .test_point_store import TINY
+from .point_store_data import T0, TINY, VICTIM_BATCH, Writer, shuffled_step
+from .point_store_suite import all_points
 
 KILLS = 20
-BATCH = 37
-
-
-def flat_out(path: str) -> None:
-    """The child that is killed: goes on where the store says, appends, compacts, purges; prints what was acked."""
-    store = SqlitePointStore(path, TINY)
-    at = store.cursor("w")
-    print(at, flush=True)
-    for i in range(1, 10_000):
-        seq = np.arange(at + 1, at + 1 + BATCH)
-        batch = Column("loss", seq, shuffled_step(seq), seq * 0.5, T0 + seq)
-        doomed = Writer(f"doomed {at}", run="doomed").steps(range(BATCH))
-        assert [
-            r.status for r in store.append([PointBatch("run", 0, 1, "w", at + 1, at + BATCH, [batch]), doomed])
-        ] == [
-            "ok",
-            "ok",
-        ]
-        at += BATCH
-        print(at, flush=True)
-        store.compact(0.0)
-        if i % 5 == 0:
-            store.delete("doomed")
-        store.purge(0.0)
-
-
-def shuffled_step(seq: np.ndarray) -> np.ndarray:
-    return seq * 7919 % 5003
 
 
 def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) -> None:
@@ -59,13 +31,13 @@ def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) ->
     acked = 0
     for _ in range(KILLS):
         child = subprocess.Popen(
-            [sys.executable, "-c", f"from {__name__} import flat_out; flat_out({str(path)!r})"],
+            [sys.executable, "-c", "from tests.conformance.point_store_data import flat_out; flat_out()", str(path)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
         )
         assert child.stdout is not None
-        for _ in range(random.randint(2, 25)):
+        for _ in range(random.randint(1, 15)):
             acked = int(child.stdout.readline())
         child.kill()
         rest = child.stdout.read().splitlines(keepends=True)
@@ -74,7 +46,7 @@ def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) ->
         acked = max([acked, *(int(line) for line in rest if line.endswith("\n"))])
         store = SqlitePointStore(path, TINY)
         cursor = store.cursor("w")
-        assert acked <= cursor <= acked + BATCH
+        assert acked <= cursor <= acked + VICTIM_BATCH
         pages = list(iter_points(store, "run", "loss", limit=500))
         seq = np.arange(1, cursor + 1)
         for name, wanted in (("seq", seq), ("step", shuffled_step(seq)), ("value", seq * 0.5)):
@@ -82,7 +54,7 @@ def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) ->
         (buckets,) = store.buckets([Selector("run", "loss")])
         assert (buckets.total, buckets.max.max()) == (cursor, cursor * 0.5)
         store.close()
-    assert acked > KILLS * BATCH
+    assert acked > KILLS * VICTIM_BATCH
 
 
 def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
@@ -183,8 +155,8 @@ def test_readers_in_many_threads_see_whole_appends_while_the_store_compacts(tmp_
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    order = np.random.default_rng(1).permutation(2000)
-    for at in range(0, 2000, 20):
+    order = np.random.default_rng(1).permutation(1000)
+    for at in range(0, 1000, 20):
         store.append([w.steps(order[at : at + 20].tolist())])
         store.compact(0.0)
     done.set()

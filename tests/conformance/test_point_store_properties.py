@@ -15,8 +15,8 @@ from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
 from pyhectiqlab.store.sqlite_points import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
-from .point_store_suite import T0, all_points, assert_same_buckets, assert_same_infos
-from .test_point_store import TINY
+from .point_store_data import T0, TINY
+from .point_store_suite import all_points, assert_same_buckets, assert_same_infos
 
 RUNS = st.sampled_from(["r", "s"])
 KEYS = st.sampled_from(["loss", "acc"])
@@ -145,6 +145,6 @@ class Stores(RuleBasedStateMachine):
 
 
 Stores.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestStores = Stores.TestCase

@@ -116,7 +116,7 @@ def new_page(browser: Browser, watch: Watch) -> Iterator[NewPage]:
     contexts = []
 
     def make(**options: Any) -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options)
         context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()

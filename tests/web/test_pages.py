@@ -54,6 +54,28 @@ def test_a_wrong_password_is_told_and_a_right_one_leads_to_the_page_asked_for(
     page.get_by_label("Username").wait_for()
 
 
+def test_a_page_goes_on_after_a_new_login_in_another_tab(
+    new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
+) -> None:
+    feeder.post("users", json={"username": "hopper", "password": "correct horse"})
+    run = feeder.run("two tabs")
+    run.points({"loss": ([0, 1], [1.0, 2.0])})
+    page = new_page()
+    watch.allowed += ["401", "403"]  # before the first login; with the token of the old session
+    page.goto(f"{lab.url}/runs/{run.id}")
+    page.get_by_label("Username").fill("hopper")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    panel = Panel(page, "loss")
+    panel.wait()
+    answer = page.context.request.post(
+        f"{lab.url}/api/v1/login", data={"username": "hopper", "password": "correct horse"}
+    )
+    assert answer.ok
+    page.get_by_role("radio", name="Relative").click()
+    panel.wait("d.axis === 'relative'")
+
+
 def test_an_ended_session_leads_to_the_login(page: Page, lab: RealLab, feeder: Feeder, watch: Watch) -> None:
     run = feeder.run("session")
     run.points({"loss": ([0], [1.0])})

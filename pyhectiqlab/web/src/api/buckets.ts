@@ -3,7 +3,7 @@
 import { decode } from '@msgpack/msgpack';
 import { float64s, int64ToFloat64 } from '../base/int64';
 import type { Axis } from '../base/route';
-import type { Buckets } from '../chart/series';
+import type { Buckets } from '../base/buckets';
 import { request } from './http';
 
 export const SELECTORS_MAX = 256; // in one request

@@ -48,6 +48,17 @@ interface Options {
 
 /** Rejects with ApiError, UnreachableError, or AbortError when `signal` was aborted. */
 export async function request(path: string, options: Options = {}): Promise<Response> {
+  try {
+    return await ask(path, options);
+  } catch (e) {
+    if (!(e instanceof ApiError) || e.code !== 'csrf') throw e;
+    // Another tab logged in anew: the cookie is a new session's, this page's token still the old one's.
+    setCsrf((await api.me()).csrf);
+    return ask(path, options);
+  }
+}
+
+async function ask(path: string, options: Options): Promise<Response> {
   const { method = 'GET', body, accept = 'application/json', signal, anonymous = false } = options;
   const headers: Record<string, string> = { Accept: accept };
   if (body !== undefined) headers['Content-Type'] = 'application/json';

@@ -4,8 +4,8 @@ export interface News {
   points?: (run: string, keys: string[] | null) => void; // null: more keys than were named
   state?: (run: string) => void;
   run?: (run: string) => void;
-  /** Reconnected after a break, or too slow to hear everything: anything may have happened meanwhile. */
-  missed?: () => void;
+  /** Connected, again (after a break), or too slow to hear everything: anything may have happened since the page loaded. */
+  missed?: (first: boolean) => void;
   /** The stream ended or could not be opened; whether the lab is down, or the session over, is for the hearer to find out. */
   broken?: () => void;
 }
@@ -32,7 +32,7 @@ export function openStream(query: string, news: News): () => void {
     source = mine;
     mine.onopen = () => {
       delay_ms = RETRY_MS_MIN;
-      if (everOpen) news.missed?.();
+      news.missed?.(!everOpen);
       everOpen = true;
     };
     mine.onerror = () => {
@@ -48,7 +48,7 @@ export function openStream(query: string, news: News): () => void {
       const keys = Array.isArray(data['keys']) ? data['keys'].map(String) : null;
       news.points?.(String(data['run']), keys && keys.length < KEYS_NAMED_MAX ? keys : null);
     });
-    mine.addEventListener('resync', () => void news.missed?.());
+    mine.addEventListener('resync', () => void news.missed?.(false));
     mine.addEventListener('state', (e) => void news.state?.(String(parse(e)?.['run'])));
     mine.addEventListener('run', (e) => void news.run?.(String(parse(e)?.['run'])));
   }

@@ -22,16 +22,18 @@ interface Props {
   view: ChartView;
   /** `replace`: no new entry in the history. */
   setView: (view: ChartView, replace: boolean) => void;
+  /** Any of the runs is still going. */
+  live: boolean;
   /** Something about a run itself changed (its state, for example). */
   onRunNews: () => void;
 }
 
-const PANEL_WIDTH_MIN = 380;
+const PANEL_WIDTH_MIN = 330;
 const PANEL_HEIGHT = 196;
 const GAP = 12;
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
-export function Board({ runs, view, setView, onRunNews }: Props) {
+export function Board({ runs, live, view, setView, onRunNews }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
@@ -46,14 +48,18 @@ export function Board({ runs, view, setView, onRunNews }: Props) {
     return () => observer.disconnect();
   }, []);
 
-  const columns = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
+  const groups = useMemo(() => groupKeys(keys.keys ?? [], (k) => k), [keys.keys]);
+  const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
+  // Few charts take the room there is.
+  const columns = Math.min(fitting, Math.max(2, ...groups.map((g) => g.items.length)));
   const feed = useFeed(shown, view, (width - GAP * (columns - 1)) / columns, setFailure);
   const large = useFeed(shown, view, view.panel === null ? 0 : window.innerWidth, setFailure);
 
   // Live news; the handlers see the latest of everything without reopening the stream.
-  const handlers = useRef({ points: (_: readonly string[] | null) => {}, onRunNews });
+  const handlers = useRef({ points: (_: readonly string[] | null) => {}, onRunNews, live });
   handlers.current = {
     onRunNews,
+    live,
     points: (named) => {
       feed.markStale(named);
       large.markStale(named);
@@ -70,7 +76,8 @@ export function Board({ runs, view, setView, onRunNews }: Props) {
       },
       state: () => handlers.current.onRunNews(),
       run: () => handlers.current.onRunNews(),
-      missed: () => {
+      missed: (first) => {
+        if (first && !handlers.current.live) return; // nothing happens to a run that is over
         handlers.current.points(null);
         handlers.current.onRunNews();
       },
@@ -100,7 +107,6 @@ export function Board({ runs, view, setView, onRunNews }: Props) {
     />
   );
 
-  const groups = useMemo(() => groupKeys(keys.keys ?? [], (k) => k), [keys.keys]);
   return (
     <div class="board" ref={root}>
       <Controls view={view} setView={setView} onReset={reset} />

@@ -26,17 +26,20 @@ export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   ctx.clip();
   ctx.lineJoin = 'round';
   ctx.lineCap = 'round';
-  for (const curve of curves) {
-    const px = pixelsX(f, curve);
-    drawBand(f, curve, px);
-    if (curve.raw) drawLine(f, curve, px, curve.raw, 1, 0.45);
-    drawLine(f, curve, px, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1);
-  }
+  const pixels = curves.map((curve) => pixelsX(f, curve));
+  // All bands below all lines; many over each other are drawn lighter, yet never too light to see a spike.
+  const strength = Math.max(0.5, 1 / Math.sqrt(Math.max(1, curves.length)));
+  curves.forEach((curve, i) => drawBand(f, curve, pixels[i]!, strength));
+  curves.forEach((curve, i) => {
+    if (curve.raw) drawLine(f, curve, pixels[i]!, curve.raw, 1, 0.45, false);
+  });
+  const dotted = curves.length === 1 && !curves[0]!.raw; // where they would not crowd
+  curves.forEach((curve, i) => drawLine(f, curve, pixels[i]!, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1, dotted));
   ctx.restore();
   // The marks lie on the frame's edge: half of each is outside the plotting area. uPlot remembers what style it set last
   // and does not set it again, so the context must be given back as it was: else the grid takes a curve's colour.
   ctx.save();
-  for (const curve of curves) drawMarks(f, curve, pixelsX(f, curve));
+  curves.forEach((curve, i) => drawMarks(f, curve, pixels[i]!));
   ctx.restore();
 }
 
@@ -54,7 +57,7 @@ function pixelY(f: Frame, y: number): number {
 
 /** From the smallest to the largest value of each bucket: a fill between neighbours, and a stroke in each, one pixel wide at
  *  least, so that a spike in a single bucket stays visible. */
-function drawBand(f: Frame, c: Curve, px: Float64Array): void {
+function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number): void {
   const { ctx } = f;
   const { min, max } = c.buckets;
   const n = px.length;
@@ -70,7 +73,7 @@ function drawBand(f: Frame, c: Curve, px: Float64Array): void {
   }
   if (!any) return;
   ctx.fillStyle = c.color;
-  ctx.globalAlpha = 0.16;
+  ctx.globalAlpha = 0.16 * strength;
   for (let i = 0; i < n; ) {
     if (Number.isNaN(highs[i]!)) {
       i++;
@@ -87,7 +90,7 @@ function drawBand(f: Frame, c: Curve, px: Float64Array): void {
     i = end;
   }
   ctx.strokeStyle = c.color;
-  ctx.globalAlpha = 0.3;
+  ctx.globalAlpha = 0.32 * strength;
   ctx.lineWidth = f.ratio;
   ctx.beginPath();
   for (let i = 0; i < n; i++) {
@@ -99,13 +102,14 @@ function drawBand(f: Frame, c: Curve, px: Float64Array): void {
   ctx.globalAlpha = 1;
 }
 
-function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, width: number, alpha: number): void {
+/** `dotted`: with a dot on each point if there is room; a point without neighbours always has one. */
+function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, width: number, alpha: number, dotted: boolean): void {
   const { ctx } = f;
   const n = px.length;
   const solid = new Path2D();
   const across = new Path2D(); // over a gap: dashed, because nothing was reported there
   const dots = new Path2D();
-  const roomy = n > 0 && (px[n - 1]! - px[0]!) / n > DOT_SPACING * f.ratio;
+  const roomy = dotted && n > 0 && (px[n - 1]! - px[0]!) / n > DOT_SPACING * f.ratio;
   const radius = (roomy ? 2.4 : 2) * f.ratio;
   let before = -1; // last drawn bucket that a line may start from
   let dashedAny = false;

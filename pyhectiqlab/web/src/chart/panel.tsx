@@ -1,12 +1,13 @@
 // One panel: the history of one key in one or several runs.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Buckets } from '../base/buckets';
 import type { Axis, ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
 import { describeX, readAt, readBucket, type Reading } from './readout';
-import { axisScale, countOddities, describeOddities, makeCurve, nearest, rangeX, type Buckets } from './series';
+import { axisScale, countOddities, describeOddities, makeCurve, nearest, rangeX } from './series';
 
 export interface ChartRun {
   id: string;
@@ -183,7 +184,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
       >
         {!curves && <div class="panel-wait" aria-hidden="true" />}
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points yet.'}</p>}
-        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} width={box.current?.clientWidth ?? 0} />}
+        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} box={box.current!} />}
       </div>
       {odd && <p class="panel-note" title={odd}>{odd}</p>}
       </div>
@@ -191,15 +192,16 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   );
 }
 
-function Readout({ readings, hover, axis, width }: { readings: Reading[]; hover: Hover; axis: Axis; width: number }) {
-  const onRight = hover.left < width / 2;
-  const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${width - hover.left + 14}px` };
+function Readout({ readings, hover, axis, box }: { readings: Reading[]; hover: Hover; axis: Axis; box: HTMLElement }) {
+  // It may reach over the panel's edge, towards the middle of the window, where there is room.
+  const onRight = box.getBoundingClientRect().left + hover.left < window.innerWidth / 2;
+  const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${box.clientWidth - hover.left + 14}px` };
   const wheres = new Set(readings.map((r) => r.where));
   const oneWhere = wheres.size === 1;
   const x = Math.round(hover.x / axisScale(axis));
   const several = readings.length > 1;
   return (
-    <div class="readout" style={style} role="status">
+    <div class={`readout ${several ? 'several' : ''}`} style={style} role="status">
       <div class="readout-where">{oneWhere ? readings[0]!.where : `around ${describeX(x, 1, x, axis)}`}</div>
       {readings.slice(0, READINGS_MAX).map((r) => (
         <div class="readout-row" key={r.run}>

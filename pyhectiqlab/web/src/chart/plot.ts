@@ -193,7 +193,7 @@ export class Plot {
       space: 34,
       size: (_, values) => Math.max(40, 7 * Math.max(0, ...(values ?? []).map((v) => v?.length ?? 0)) + 14),
       values: this.data.log
-        ? (_, splits) => splits.map((v) => (v === null ? '' : formatValue(v, 3)))
+        ? (_, splits) => splits.map((v) => (v === null || !isRound(v) ? '' : formatValue(v, 3)))
         : (_, splits, _axis, _space, increment) => formatTicks(splits, increment),
     });
   }
@@ -242,6 +242,12 @@ export class Plot {
     u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     if (this.pointerInside) this.events.zoom(lo, hi); // not where the selection was only mirrored from another plot
   }
+}
+
+/** A whole number times a power of ten. uPlot's log axis also has a tick at its lower end, wherever that is. */
+function isRound(value: number): boolean {
+  const mantissa = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+  return Math.abs(mantissa - Math.round(mantissa)) < 1e-6;
 }
 
 /** 1, 2, 5 times each power of ten. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { describeX, readAt } from './readout';
-import { makeCurve, type Buckets } from './series';
+import { makeCurve } from './series';
+import type { Buckets } from '../base/buckets';
 
 function buckets(run: string, mean: number[], count = mean.map(() => 1)): Buckets {
   const zeros = new Float64Array(mean.length);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Buckets, type Curve } from './series';
+import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Curve } from './series';
+import type { Buckets } from '../base/buckets';
 
 /** Buckets of width 1 holding one point each. */
 function single(values: number[], steps = values.map((_, i) => i)): Buckets {

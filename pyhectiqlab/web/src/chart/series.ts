@@ -3,27 +3,10 @@
 // Nothing may be hidden: a bucket keeps its extremes (the band), NaN and ±Inf are counted apart (the marks), a line is
 // broken where all of a bucket is not finite, and where nothing was reported for much longer than usual (the gap).
 
+import type { Buckets } from '../base/buckets';
 import { formatInteger, plural } from '../base/format';
 import type { Axis } from '../base/route';
 import { smooth, typicalSpacing } from '../base/smooth';
-
-/** One series at a screen's resolution, arrays of length m, as the lab sends it; see the PointStore's Buckets. */
-export interface Buckets {
-  run: string;
-  key: string;
-  width: number; // of a bucket, in units of the axis (steps, or µs)
-  total: number;
-  start: Float64Array;
-  count: Float64Array;
-  min: Float64Array; // NaN: no finite value in the bucket
-  max: Float64Array;
-  mean: Float64Array;
-  last: Float64Array;
-  lastX: Float64Array;
-  nan: Float64Array;
-  pinf: Float64Array;
-  ninf: Float64Array;
-}
 
 export interface Curve {
   run: string;

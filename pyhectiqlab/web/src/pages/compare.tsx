@@ -5,6 +5,7 @@ import { api, ApiError } from '../api/http';
 import type { RunDetail } from '../api/types';
 import { plural } from '../base/format';
 import type { Route } from '../base/route';
+import { isLive } from '../base/runstate';
 import { Board } from '../chart/board';
 import { colorOf } from '../chart/colors';
 import type { ChartRun } from '../chart/panel';
@@ -51,7 +52,13 @@ export function ComparePage({ route }: { route: CompareRoute }) {
       ) : !data ? (
         <Waiting />
       ) : (
-        <Board runs={runs} view={route.view} setView={(view, replace) => navigate({ ...route, view }, replace)} onRunNews={refresh} />
+        <Board
+          runs={runs}
+          live={found.some((r) => isLive(r.state))}
+          view={route.view}
+          setView={(view, replace) => navigate({ ...route, view }, replace)}
+          onRunNews={refresh}
+        />
       )}
     </Shell>
   );

@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { openStream } from '../api/stream';
 import type { RunDetail, Session } from '../api/types';
 import { formatDuration, formatInteger, plural } from '../base/format';
+import { toneOf } from '../base/runstate';
 import { useNow } from '../state/clock';
 import { probe } from '../state/session';
 import { CopyButton, Moment, StateBadge } from '../widgets/basics';
@@ -51,7 +52,7 @@ function Health({ run, now }: { run: RunDetail; now: number }) {
     <section class={`block wide health ${lost ? 'lossy' : ''}`}>
       <h2>Data health</h2>
       <p>
-        <span><b>{formatInteger(run.events)}</b> events received</span>
+        <span><b>{formatInteger(run.points)}</b> points and <b>{formatInteger(run.events)}</b> other events received</span>
         <span>{lost ? <><b>{formatInteger(lost)}</b> lost: {losses.map(([reason, n]) => `${reason} ${formatInteger(n)}`).join(', ')}</> : 'nothing lost'}</span>
         <span>last heartbeat <Moment time={last} now={now} /></span>
         <span>{plural(run.writers, 'writer')}</span>
@@ -82,7 +83,7 @@ function Sessions({ sessions, now }: { sessions: readonly Session[]; now: number
               <td class="number">{s.started === null ? '–' : formatDuration((s.ended ?? now) - s.started)}</td>
               <td><Moment time={s.last_seen} now={now} /></td>
               <td>{s.ended === null && !s.state ? <span class="dim">still going</span> : s.state ? <StateBadge state={s.state} /> : '–'}</td>
-              <td class="why">{why(s)}{s.detail && <details><summary>detail</summary><pre>{s.detail}</pre></details>}</td>
+              <td class="why">{why(s)}{s.detail && <details open={toneOf(s.state ?? '') === 'bad'}><summary>detail</summary><pre>{s.detail}</pre></details>}</td>
             </tr>
           ))}
         </tbody>

@@ -39,7 +39,13 @@ export function RunPage({ route }: { route: RunRoute }) {
           <Tabs route={route} />
           {route.tab === 'charts' ? (
             <div role="tabpanel" aria-labelledby="tab-charts">
-              <Board runs={charts} view={route.view} setView={(view, replace) => navigate({ ...route, view }, replace)} onRunNews={refresh} />
+              <Board
+                runs={charts}
+                live={isLive(run.state)}
+                view={route.view}
+                setView={(view, replace) => navigate({ ...route, view }, replace)}
+                onRunNews={refresh}
+              />
             </div>
           ) : (
             <div role="tabpanel" aria-labelledby="tab-overview">

@@ -19,7 +19,7 @@ import { FirstRun } from './projects';
 type RunsRoute = Extract<Route, { page: 'runs' }>;
 
 const PAGE = 50;
-const VALUE_COLUMNS_MAX = 8;
+const VALUE_COLUMNS_MAX = 6;
 const REFRESH_MS = 2000;
 
 export function RunsPage({ route }: { route: RunsRoute }) {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { BucketQuery } from '../api/buckets';
-import type { Buckets } from '../chart/series';
+import type { Buckets } from '../base/buckets';
 import { BucketFeed, type FetchBuckets } from './feed';
 
 const QUERY: BucketQuery = { axis: 'step', lo: null, hi: null, n: 500 };

@@ -3,7 +3,7 @@
 import type { BucketQuery } from '../api/buckets';
 import { SELECTORS_MAX } from '../api/buckets';
 import { Newest, Throttle } from '../base/limiter';
-import type { Buckets } from '../chart/series';
+import type { Buckets } from '../base/buckets';
 
 export type FetchBuckets = (
   selectors: readonly { run: string; key: string }[],

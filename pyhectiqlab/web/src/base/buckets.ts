@@ -1,0 +1,19 @@
+// The columns that charts are made of.
+
+/** One series at a screen's resolution, arrays of length m, as the lab sends it; see the PointStore's Buckets. */
+export interface Buckets {
+  run: string;
+  key: string;
+  width: number; // of a bucket, in units of the axis (steps, or µs)
+  total: number;
+  start: Float64Array;
+  count: Float64Array;
+  min: Float64Array; // NaN: no finite value in the bucket
+  max: Float64Array;
+  mean: Float64Array;
+  last: Float64Array;
+  lastX: Float64Array;
+  nan: Float64Array;
+  pinf: Float64Array;
+  ninf: Float64Array;
+}

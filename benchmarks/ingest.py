@@ -19,6 +19,7 @@ from typing import Any
 
 import msgpack
 import numpy as np
+import psutil
 
 from pyhectiqlab.testing.lab import RealLab
 
@@ -106,15 +107,20 @@ async def measure(args: argparse.Namespace) -> None:
         start, acks = asyncio.Event(), []
         tasks = [asyncio.create_task(one_writer(lab, f"run-{i}", args, start, acks)) for i in range(args.writers)]
         await asyncio.sleep(args.prepare)
+        before = psutil.Process(lab.pid).cpu_times()
         start.set()
         began = time.perf_counter()
         total = sum(await asyncio.gather(*tasks))
         took = time.perf_counter() - began
         p50, p99 = np.percentile(acks, [50, 99]) * 1e3
         size = sum(f.stat().st_size for f in (Path(folder) / "data").iterdir())
+        used = psutil.Process(lab.pid).cpu_times()
+        cpu = used.user + used.system - before.user - before.system
         print(
-            f"{args.writers} writers, {args.points} points a batch over {args.keys} keys: {total:,} points in {took:.2f} s = "
-            f"{total / took:,.0f} points/s; acks p50 {p50:.1f} ms, p99 {p99:.1f} ms; {size / max(total, 1):.1f} bytes a point on disk"
+            f"{args.writers} writers, {args.points} points a batch over {args.keys} keys: "
+            f"{total:,} points in {took:.2f} s = {total / took:,.0f} points/s; "
+            f"acks p50 {p50:.1f} ms, p99 {p99:.1f} ms; the lab's CPU: {cpu / len(acks) * 1e3:.2f} ms a request, "
+            f"{cpu / total * 1e9:.0f} ns a point; {size / total:.1f} bytes a point on disk"
         )
 
 

@@ -310,7 +310,7 @@ class SessionsSql:
         ]
 
     def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
-        """(session, run_id, rank, attempt, lost) of open sessions that were not seen since `stale`, or whose run is lost."""
+        """(session, run_id, rank, attempt, lost) of open sessions not seen since `stale`, or whose run is lost."""
         return list(
             self.conn.execute(
                 select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt, runs.c.lost)

@@ -26,7 +26,7 @@ def target(api: Api) -> tuple[str, str]:
 
 @pytest.fixture(autouse=True)
 def _nothing_changes(api: Api, target: tuple[str, str]) -> Any:
-    run, writer = target
+    run, _ = target
     yield
     assert api.steps(run) == [1, 2, 3, 4, 5]
     told = api.run(run)

@@ -1,0 +1,207 @@
+"""Logging in by link and password, cookies and CSRF, keys, users, and who may not."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+import requests
+
+from pyhectiqlab.profile import load_profiles
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, error_of, new_id
+from .conftest import PASSWORD
+
+
+@pytest.fixture
+def user(api: Api) -> str:
+    name = f"user-{new_id(3)}"
+    api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD})
+    return name
+
+
+def log_in(lab: RealLab, name: str, password: str = PASSWORD) -> requests.Session:
+    browser = requests.Session()
+    answer = browser.post(f"{lab.url}/api/v1/login", json={"username": name, "password": password}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    browser.headers["X-CSRF-Token"] = answer.json()["csrf"]
+    return browser
+
+
+def test_the_first_start_makes_owner_profile_and_link(own_lab: RealLab) -> None:
+    own_lab.start()
+    assert stat.S_IMODE(own_lab.credentials.stat().st_mode) == 0o600
+    assert own_lab.profile == "local"
+    owner = Api.of(own_lab).get("/me")
+    assert owner["user"]["role"] == "owner" and owner["csrf"] is None
+    key = own_lab.api_key
+    own_lab.restart()
+    assert own_lab.api_key == key, "the profile still works: no new key is made"
+    assert len(Api.of(own_lab).get("/keys")["items"]) == 1
+    secret = key.encode()
+    for path in own_lab.data_dir.iterdir():
+        assert secret not in path.read_bytes(), f"{path.name} holds a key as it is"
+
+
+def test_a_login_link_works_once(lab: RealLab) -> None:
+    lab.restart()
+    assert lab.login_link is not None
+    browser = requests.Session()
+    answer = browser.get(lab.login_link, allow_redirects=False, timeout=30)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "samesite=lax" in cookie.lower()
+    assert browser.get(f"{lab.url}/api/v1/me", timeout=30).json()["csrf"]
+    again = requests.get(lab.login_link, timeout=30)
+    assert again.status_code == 410 and "hectiqlab server" in again.text
+    assert requests.get(f"{lab.url}/login-link?token=x", timeout=30).status_code == 410
+
+
+def test_login_and_logout(lab: RealLab, user: str) -> None:
+    browser = log_in(lab, user)
+    me = browser.get(f"{lab.url}/api/v1/me", timeout=30).json()
+    assert me["user"]["username"] == user and me["csrf"] == browser.headers["X-CSRF-Token"]
+    token = browser.cookies["hectiqlab_session"]
+    assert browser.post(f"{lab.url}/api/v1/logout", timeout=30).status_code == 200
+    answer = requests.get(f"{lab.url}/api/v1/me", cookies={"hectiqlab_session": token}, timeout=30)
+    assert answer.status_code == 401
+    error_of(answer)
+
+
+def test_with_the_cookie_a_change_needs_the_csrf_token(lab: RealLab, user: str) -> None:
+    browser = log_in(lab, user)
+    url = f"{lab.url}/api/v1/projects"
+    for token in (None, "", "wrong", "é"):
+        headers = {"X-CSRF-Token": None if token is None else token.encode("latin-1")}
+        answer = browser.post(url, json={"name": new_id(4)}, headers=headers, timeout=30)  # type: ignore[arg-type]
+        assert answer.status_code == 403 and error_of(answer)["code"] == "csrf"
+    assert browser.post(url, json={"name": new_id(4)}, timeout=30).status_code == 201
+    evil = browser.post(url, json={"name": new_id(4)}, headers={"Origin": "http://evil.example"}, timeout=30)
+    assert error_of(evil)["code"] == "cross_origin"
+    assert browser.post(url, json={"name": new_id(4)}, headers={"Origin": lab.url}, timeout=30).status_code == 201
+
+
+def test_wrong_passwords_are_told_alike_and_then_slowed_down(lab: RealLab, user: str) -> None:
+    url = f"{lab.url}/api/v1/login"
+    unknown = requests.post(url, json={"username": f"nobody-{new_id(3)}", "password": "x" * 9}, timeout=30)
+    wrong = [requests.post(url, json={"username": user, "password": "x" * 9}, timeout=30) for _ in range(5)]
+    assert {a.status_code for a in wrong} == {401}
+    assert unknown.json() == wrong[0].json()
+    assert error_of(wrong[0])["code"] == "wrong_password"
+    slowed = requests.post(url, json={"username": user, "password": PASSWORD}, timeout=30)
+    assert slowed.status_code == 429 and int(slowed.headers["retry-after"]) >= 1
+    error_of(slowed)
+
+
+def test_keys_are_made_with_basic_listed_and_revoked(lab: RealLab, user: str) -> None:
+    made = requests.post(f"{lab.url}/api/v1/keys", auth=(user, PASSWORD), json={"name": "laptop"}, timeout=30)
+    assert made.status_code == 201
+    key = made.json()
+    api = Api(lab.url, key["key"])
+    assert api.get("/me")["user"]["username"] == user
+    assert [k["id"] for k in api.get("/keys")["items"]] == [key["id"]]
+    assert "key" not in api.get("/keys")["items"][0]
+    api.call("DELETE", f"/keys/{key['id']}")
+    answer = api.raw("GET", "/me")
+    assert answer.status_code == 401 and error_of(answer)["code"] == "wrong_key"
+
+
+def test_wrong_basic_and_basic_elsewhere_are_refused(lab: RealLab, user: str) -> None:
+    url = f"{lab.url}/api/v1"
+    assert requests.post(f"{url}/keys", auth=(user, "wrong pass"), json={"name": "x"}, timeout=30).status_code == 401
+    for header in ("Basic", "Basic !!!", "Basic YQ==", "Basic /////w==", "Bearer", "Bearer ", "Bearer é", "Nonsense x"):
+        headers = {"Authorization": header.encode("latin-1")}
+        answer = requests.post(f"{url}/keys", headers=headers, json={"name": "x"}, timeout=30)  # type: ignore[arg-type]
+        assert answer.status_code == 401, header
+        error_of(answer)
+    assert requests.get(f"{url}/runs", auth=(user, PASSWORD), timeout=30).status_code == 401
+
+
+def test_only_an_admin_makes_users_and_a_password_has_a_length(api: Api, other: Api) -> None:
+    body = {"username": new_id(4), "password": PASSWORD}
+    assert error_of(other.raw("POST", "/users", json=body))["code"] == "not_admin"
+    assert error_of(api.raw("POST", "/users", json={**body, "password": "short"}))["code"] == "bad_password"
+    api.call("POST", "/users", 201, json=body)
+    assert error_of(api.raw("POST", "/users", json=body))["code"] == "name_taken"
+
+
+def test_a_changed_password_ends_web_sessions(lab: RealLab, user: str) -> None:
+    first, second = log_in(lab, user), log_in(lab, user)
+    changed = first.put(f"{lab.url}/api/v1/me/password", json={"password": "another pass 8"}, timeout=30)
+    assert changed.status_code == 200
+    assert second.get(f"{lab.url}/api/v1/me", timeout=30).status_code == 401
+    log_in(lab, user, "another pass 8")
+
+
+def test_everything_but_the_door_needs_a_caller(lab: RealLab) -> None:
+    api = Api(lab.url, "")
+    api.http.headers.pop("Authorization")
+    paths = api.get("/openapi.json")["paths"]
+    open_doors = {("/api/v1/handshake", "get"), ("/api/v1/login", "post")}
+    for path, methods in paths.items():
+        for method in methods:
+            if (path, method) in open_doors:
+                continue
+            url = path.removeprefix("/api/v1").replace("{", "").replace("}", "")
+            answer = api.raw(method.upper(), url, json={})
+            assert answer.status_code == 401, (method, path, answer.status_code, answer.text)
+            error_of(answer)
+
+
+def test_a_lab_on_loopback_answers_only_by_its_own_names(lab: RealLab) -> None:
+    for host, status in (
+        (f"127.0.0.1:{lab.port}", 200),
+        (f"localhost:{lab.port}", 200),
+        ("LOCALHOST", 200),
+        (f"[::1]:{lab.port}", 200),
+        ("evil.example", 421),
+        (f"127.0.0.1.evil.example:{lab.port}", 421),
+        ("", 421),
+    ):
+        answer = requests.get(f"{lab.url}/api/v1/handshake", headers={"Host": host}, timeout=30)
+        assert answer.status_code in ({status} if host else {400, 421}), host
+
+
+def test_every_answer_has_the_headers_that_protect_it(lab: RealLab) -> None:
+    for path in ("/", "/login", "/api/v1/handshake", "/api/v1/runs", "/nothing.js", "/healthz"):
+        headers = requests.get(lab.url + path, timeout=30).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert requests.get(f"{lab.url}/api/v1/handshake", timeout=30).headers["Cache-Control"] == "no-store"
+
+
+def test_an_unknown_protocol_is_told_with_both_sides(api: Api) -> None:
+    for version in ("2", "0", "x", "99999999999999999999"):
+        answer = api.raw("GET", "/runs", headers={"Hectiqlab-Protocol": version})
+        assert answer.status_code == 400 and error_of(answer)["code"] == "protocol_unsupported"
+    assert api.raw("GET", "/runs", headers={"Hectiqlab-Protocol": "1"}).status_code == 200
+
+
+def test_a_profile_of_another_living_lab_is_left_alone(own_lab: RealLab, lab: RealLab) -> None:
+    own_lab.home.mkdir(parents=True)
+    theirs = f'[local]\nurl = "{lab.url}"\nusername = "a"\nsecret_api_key = "k"\napi_key_uuid = "u"\n'
+    theirs += '[work]\nurl = "https://lab.example"\nusername = "b"\nsecret_api_key = "w"\napi_key_uuid = "v"\n'
+    own_lab.credentials.write_text(theirs)
+    own_lab.credentials.chmod(0o600)
+    own_lab.start()
+    assert own_lab.profile == f"local-{own_lab.port}"
+    kept = load_profiles(own_lab.credentials)
+    assert (kept["local"].secret_api_key, kept["work"].secret_api_key) == ("k", "w")
+    assert Api.of(own_lab).get("/me")["user"]["role"] == "owner"
+
+
+def test_a_corrupt_credentials_file_stays_and_the_lab_starts(own_lab: RealLab) -> None:
+    own_lab.home.mkdir(parents=True)
+    own_lab.credentials.write_text("[local\nnonsense")
+    own_lab.credentials.chmod(0o600)
+    own_lab.start()
+    assert own_lab.profile is None and own_lab.login_link
+    assert own_lab.credentials.read_text() == "[local\nnonsense"
+
+
+def test_web_files_cannot_be_left(lab: RealLab) -> None:
+    for path in ("/..%2f..%2fapp.py", "/assets/..%2f..%2f..%2fapp.py", "/%2e%2e/app.py", "/assets/%00", "//etc/passwd"):
+        answer = requests.get(lab.url + path, timeout=30)
+        assert answer.status_code == 404, (path, answer.text[:100])

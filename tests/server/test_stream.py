@@ -1,0 +1,103 @@
+"""GET /stream: what commits changed reaches those who watch, and only them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from pyhectiqlab.server.stream import QUEUE_MAX, Hub, Message
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, batch, column, events_batch, new_id
+
+
+class Watch:
+    """An open stream. `next` waits for the next event and gives (kind, data)."""
+
+    def __init__(self, api: Api, **params: Any) -> None:
+        self.answer = api.raw("GET", "/stream", params=params, stream=True)
+        assert self.answer.status_code == 200, self.answer.text
+        assert self.answer.headers["content-type"].startswith("text/event-stream")
+        self.lines: Iterator[str] = self.answer.iter_lines(chunk_size=1, decode_unicode=True)
+        assert next(self.lines).startswith(":")  # from here on the lab knows that we watch
+
+    def next(self) -> tuple[str, Any]:
+        kind = ""
+        for line in self.lines:
+            if line.startswith("event: "):
+                kind = line[7:]
+            elif line.startswith("data: "):
+                return kind, json.loads(line[6:])
+        raise AssertionError("the stream ended")
+
+
+def test_points_states_and_changes_arrive(api: Api, lab: RealLab) -> None:
+    run, elsewhere = (api.attach(session=f"s{i}") for i in (1, 2))
+    run_id = run["run"]["id"]
+    watch = Watch(Api.of(lab), run=run_id)
+    writer = new_id()
+    api.ingest(batch(elsewhere["run"]["id"], new_id(), 1, 5), session="s2")
+    many = [column(f"k{i:03}", [i]) for i in range(100)]
+    api.ingest(batch(run_id, writer, 1, 100, series=many), session="s1")
+    kind, data = watch.next()
+    assert (kind, data["run"], data["points"]) == ("points", run_id, 100)
+    assert data["keys"] == [f"k{i:03}" for i in range(64)]
+    api.ingest(events_batch(run_id, writer, 101, [("state", {"state": "training"})]), session="s1")
+    assert watch.next() == ("state", {"run": run_id, "state": "training"})
+    assert watch.next() == ("run", {"run": run_id})
+    api.end("s1", run_id, "killed")
+    assert watch.next() == ("state", {"run": run_id, "state": "killed"})
+    watch.answer.close()
+
+
+def test_a_project_tells_of_new_runs(api: Api, lab: RealLab) -> None:
+    project = api.call("POST", "/projects", 201, json={"name": new_id(4)})
+    watch = Watch(Api.of(lab), project=project["name"])
+    api.attach()
+    run = api.attach(project=project["id"])["run"]["id"]
+    told = [watch.next() for _ in range(2)]
+    assert ("run", {"run": run}) in told and ("state", {"run": run, "state": "running"}) in told
+    watch.answer.close()
+
+
+def test_who_may_not_read_may_not_watch(api: Api, lab: RealLab) -> None:
+    run = api.attach()["run"]["id"]
+    assert requests.get(f"{lab.url}/api/v1/stream", params={"run": run}, timeout=30).status_code == 401
+    assert api.raw("GET", "/stream", params={"run": "0" * 12}).status_code == 404
+    assert api.raw("GET", "/stream", params={"project": "nowhere"}).status_code == 404
+    api.call("DELETE", f"/runs/{run}")
+    assert api.raw("GET", "/stream", params={"run": run}).status_code == 410
+
+
+def test_open_streams_do_not_hold_up_a_stop(own_lab: RealLab) -> None:
+    api = Api.of(own_lab.start())
+    run = api.attach()["run"]["id"]
+    watches = [Watch(Api.of(own_lab), run=run) for _ in range(3)]
+    assert own_lab.stop() == 0
+    for watch in watches:
+        with pytest.raises((AssertionError, requests.ConnectionError)):
+            watch.next()
+
+
+def test_a_slow_reader_is_told_to_look_again() -> None:
+    async def scenario() -> list[bytes]:
+        hub = Hub()
+        hub.attach_loop()
+        stream = hub.read(frozenset({"r"}), None)
+        got = [await anext(stream)]
+        hub.publish([Message("points", "r", "p", {"n": i}) for i in range(QUEUE_MAX + 10)])
+        await asyncio.sleep(0)
+        got += [await anext(stream) for _ in range(10)]
+        hub.close()
+        got += [chunk async for chunk in stream]
+        assert not hub.watched
+        return got
+
+    got = asyncio.run(scenario())
+    assert got[1] == b"event: resync\ndata: {}\n\n"
+    assert len(got) == 11

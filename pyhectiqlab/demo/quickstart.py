@@ -124,7 +124,7 @@ def check_run(name: str, env: dict[str, str]) -> None:
         raise QuickstartError(f"The lab has no run named {name}.")
     if runs[0]["state"] != "completed" or not runs[0]["points"]:
         raise QuickstartError(f"The run {name} is {runs[0]['state']} with {runs[0]['points']} points, not completed.")
-    say(f"The lab has the run {name}: completed, {runs[0]['points']:,} points.")
+    say(f"The lab has the run {name}: completed, {runs[0]['points']:,} points. Its page: {runs[0]['url']}")
 
 
 def stop_on_signal(signum: int, frame: FrameType | None) -> None:
@@ -134,7 +134,7 @@ def stop_on_signal(signum: int, frame: FrameType | None) -> None:
 def quickstart(port: int, seconds: float, once: bool) -> None:
     host = "127.0.0.1"
     chosen = free_port(host, port)
-    if chosen != port:
+    if port and chosen != port:
         say(f"Port {port} is in use: taking {chosen}.")
 
     with tempfile.TemporaryDirectory(prefix="hectiqlab-quickstart-") as folder:

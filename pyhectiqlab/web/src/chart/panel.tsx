@@ -193,13 +193,15 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
 }
 
 function Readout({ readings, hover, axis, box }: { readings: Reading[]; hover: Hover; axis: Axis; box: HTMLElement }) {
-  // It may reach over the panel's edge, towards the middle of the window, where there is room.
-  const onRight = box.getBoundingClientRect().left + hover.left < window.innerWidth / 2;
+  const several = readings.length > 1;
+  // One run's fits beside the cursor; several may reach over the panel's edge, towards the middle of the window, where there is room.
+  const onRight = several
+    ? box.getBoundingClientRect().left + hover.left < window.innerWidth / 2
+    : hover.left < box.clientWidth / 2;
   const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${box.clientWidth - hover.left + 14}px` };
   const wheres = new Set(readings.map((r) => r.where));
   const oneWhere = wheres.size === 1;
   const x = Math.round(hover.x / axisScale(axis));
-  const several = readings.length > 1;
   return (
     <div class={`readout ${several ? 'several' : ''}`} style={style} role="status">
       <div class="readout-where">{oneWhere ? readings[0]!.where : `around ${describeX(x, 1, x, axis)}`}</div>

@@ -34,5 +34,5 @@ def _remove_chunks(connection: sqlite3.Connection, series: int, limit: int) -> i
     rows = connection.execute("SELECT id FROM chunk WHERE series = ? LIMIT ?", (series, limit)).fetchall()
     connection.executemany("DELETE FROM chunk WHERE id = ?", rows)
     connection.executemany("DELETE FROM chunk_data WHERE id = ?", rows)
-    connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(4 * i, 4 * i + 3) for (i,) in rows])
+    connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(8 * i, 8 * i + 7) for (i,) in rows])
     return len(rows)

@@ -15,7 +15,9 @@ from . import levels
 from .chunks import decode_some
 from .grid import cuts, parse_cursor, pooled, shift_for, window_of
 from .points import Axis, Buckets, Int64s, Points, Selector, SeriesInfo
-from .trees import AXES, BY_STEP, BY_TIME
+from .trees import AXES, BY_STEP, BY_TIME, COARSER
+
+ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
 _SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
     s.last_value, s.last_time, s.value_min, s.value_max, s.last_seq, s.last_arrival, s.id, s.origin, s.scattered
@@ -154,7 +156,7 @@ class Block:
     arrival_min: int
 
 
-def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> list[levels.Nodes]:
+def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
     """Nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
     zero = s.origin if w.axis == "relative" else 0
     # Beyond int64 there is nothing, and SQLite takes no such number.
@@ -169,26 +171,38 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> list[leve
     summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
         AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
     chunks = f"FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}"
+    node = f"8 * chunk.id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift)"
     nodes = connection.execute(
-        f"SELECT (SELECT nodes FROM node WHERE node.id = 4 * chunk.id + :axis) {chunks} AND {summarised}", values
+        f"SELECT (SELECT nodes FROM node WHERE node.id = {node}) {chunks} AND {summarised}", values
     ).fetchall()
-    found = [np.frombuffer(b"".join(row[0] for row in nodes), levels.NODE)] if nodes else []
+    if nodes:
+        yield np.frombuffer(b"".join(row[0] for row in nodes), levels.NODE)
     blobs = connection.execute(
-        f"""SELECT data FROM head WHERE series = :series AND {overlaps} UNION ALL
-            SELECT (SELECT data FROM chunk_data WHERE chunk_data.id = chunk.id) {chunks} AND NOT ({summarised})""",
+        f"""SELECT n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
+            SELECT n, (SELECT data FROM chunk_data WHERE chunk_data.id = chunk.id) {chunks} AND NOT ({summarised})""",
         values,
     ).fetchall()
-    if blobs:
-        columns = [decode_some(row[0], ("step", "seq", "arrival", "value", "time")) for row in blobs]
-        step, seq, arrival, value, time = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-        x = step if w.axis == "step" else time
-        shown = (x >= low) & (x <= high)
-        if w.cut is not None:
-            shown &= step < w.cut
-        if not shown.all():
-            x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
-        found.append(levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift))
-    return found
+    small = []
+    for n, data in blobs:
+        columns = decode_some(data, ("step", "seq", "arrival", "value", "time"))
+        if n < ALONE_POINTS:
+            small.append(columns)
+        else:  # sorted already: together, they would have to be sorted again
+            yield _summarise(columns, w, low, high, zero)
+    if small:
+        yield _summarise([np.concatenate(parts) for parts in zip(*small, strict=True)], w, low, high, zero)
+
+
+def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
+    """Nodes of those points that the window shows. low…high: the window's, as absolute places; zero: where x is 0."""
+    step, seq, arrival, value, time = columns
+    x = step if w.axis == "step" else time
+    shown = (x >= low) & (x <= high)
+    if w.cut is not None:
+        shown &= step < w.cut
+    if not shown.all():
+        x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
+    return levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift)
 
 
 def _tree(s: Series, axis: Axis) -> str:

@@ -16,11 +16,12 @@ import numpy as np
 
 from . import levels
 from .chunks import PointColumns, concatenate, decode, encode
-from .grid import shift_for
+from .grid import SHIFT_MAX, shift_for
 from .points import Axis, Int64s
 
 BY_STEP, BY_TIME = 0, 1
-AXES: tuple[Axis, ...] = ("step", "time", "relative")  # a node's id is 4 × its chunk's + the index of its axis
+AXES: tuple[Axis, ...] = ("step", "time", "relative")
+COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Sizes:
     """Bounds of compaction. The defaults are for real data; tests take tiny ones, to see every path with few points."""
 
     chunk_points: int = 8192
-    chunk_nodes: int = 64  # at most so many nodes a chunk and axis
+    chunk_nodes: int = 128  # at most so many fine nodes a chunk and axis
     head_points: int = 32_768  # a head of so many points, or of so many rows, is worth flattening
     head_rows: int = 64
     step_points: int = 1 << 17  # points that one transaction reads and writes, about: it is to take less than 0.1 s
@@ -163,7 +164,7 @@ class Tree:
     def _remove(self, ids: Sequence[int]) -> None:
         self._connection.executemany("DELETE FROM chunk WHERE id = ?", [(i,) for i in ids])
         self._connection.executemany("DELETE FROM chunk_data WHERE id = ?", [(i,) for i in ids])
-        self._connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(4 * i, 4 * i + 3) for i in ids])
+        self._connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(8 * i, 8 * i + 7) for i in ids])
 
     def _write(self, run: int, columns: PointColumns, copied: bool = False, pending: bool = False) -> None:
         """Writes sorted points as chunks of a run."""
@@ -190,8 +191,12 @@ class Tree:
         self._connection.execute("INSERT INTO chunk_data VALUES (?, ?)", (chunk, encode(points)))
         places = {"step": points.step, "time": points.time, "relative": points.time - zero}
         for axis, shift in shifts.items():
-            nodes = levels.summarise(places[axis], points.step, points.seq, points.arrival, points.value, shift)
-            self._connection.execute("INSERT INTO node VALUES (?, ?)", (4 * chunk + AXES.index(axis), nodes.tobytes()))
+            fine = levels.summarise(places[axis], points.step, points.seq, points.arrival, points.value, shift)
+            coarse = levels.merge(fine, np.zeros(len(fine), np.int64), min(shift + COARSER, SHIFT_MAX))
+            first = 8 * chunk + 2 * AXES.index(axis)
+            self._connection.executemany(
+                "INSERT INTO node VALUES (?, ?)", [(first, fine.tobytes()), (first + 1, coarse.tobytes())]
+            )
 
     def _places(self, columns: PointColumns) -> Int64s:
         return columns.step if self._tree == BY_STEP else columns.time

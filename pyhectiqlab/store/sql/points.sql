@@ -73,7 +73,7 @@ CREATE TABLE chunk (
     time_max    INTEGER NOT NULL,
     arrival_min INTEGER NOT NULL,
     arrival_max INTEGER NOT NULL,
-    step_shift     INTEGER,        -- nodes of this axis cover 2^shift each; NULL: it has none, decode the chunk
+    step_shift     INTEGER,        -- its fine nodes of this axis cover 2^shift each; NULL: it has none, decode it
     time_shift     INTEGER,
     relative_shift INTEGER
 );
@@ -84,7 +84,8 @@ CREATE TABLE chunk_data (
     data BLOB NOT NULL
 );
 
+-- Two levels of nodes for each chunk and axis: fine ones, and coarse ones that cover eight times as much.
 CREATE TABLE node (
-    id    INTEGER PRIMARY KEY,     -- 4 × the chunk's id + axis (0 step, 1 time, 2 relative)
+    id    INTEGER PRIMARY KEY,     -- 8 × the chunk's id + 2 × axis (0 step, 1 time, 2 relative) + level (0 fine, 1 coarse)
     nodes BLOB NOT NULL
 );

@@ -92,7 +92,7 @@ class Config(MutableMapping[str, Any]):
     def __copy__(self) -> Config:
         return type(self)(self._values)
 
-    def __deepcopy__(self, memo: MutableMapping[int, Any]) -> Config:
+    def __deepcopy__(self, memo: Any) -> Config:
         import copy
 
         return type(self)(copy.deepcopy(self._values, memo))

@@ -134,6 +134,7 @@ class QueueOutbox:
         self.writer = secrets.token_hex(16)
         (folder.path / "queues").mkdir(mode=0o700, exist_ok=True)
         self._mapping = mapping.create(f"{self.writer}.q", folder.path / "queues")
+        self._opened_at = time.monotonic()
         self._spill = SpillWriter(folder.spill(self.writer))
         self._puts: Puts = make_puts(
             self._mapping, self._overflow, PLAIN_TYPES, check_key=check_key, on_silence=self.session.look_after_uploader
@@ -245,8 +246,8 @@ class QueueOutbox:
         return wait_until(lambda: self.is_there(place), timeout, self.session, [self])
 
     def alive_at(self) -> float:
-        """When the uploader last gave a sign, by this machine's monotonic clock."""
-        return float(self._mapping.words[layout.ALIVE_MS]) / 1e3
+        """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the queue was made."""
+        return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
 
     def close(self) -> None:
         if not self.closed:

@@ -99,7 +99,7 @@ class Session:
         self._starts += 1
         self._started_at = time.monotonic()
         try:
-            start_uploader(self.dir.path)
+            start_uploader(self.dir.path, is_owner=self.is_owner)
         except (OSError, ConfigurationError) as e:
             say_once(f"the uploader cannot be started ({e}); what is logged stays here for `hectiqlab sync`")
 

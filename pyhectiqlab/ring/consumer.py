@@ -4,7 +4,6 @@ was taken.
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import sys
 from collections.abc import Callable
@@ -38,6 +37,8 @@ def _barrier() -> Callable[[], None] | None:
     """
     if sys.platform != "linux" or platform.machine() in ("x86_64", "AMD64", "i686"):
         return None
+    import ctypes
+
     number = {"aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}.get(platform.machine())
     if number is None:
         return None
@@ -72,7 +73,8 @@ class Consumer:
         """Copies the next records, about `bytes_max` at the most; None where there is none. Never blocks.
 
         The tail is read first, then the spill file's size: whatever was spilled before a published record is then
-        visible, so a spilled record is never seen later than a record of a later call.
+        visible, so a spilled record is never seen later than a record of a later call. Then the tail once more: a frame
+        may have been spilled behind records that were published since the first look, and they come before it.
         """
         tail = self.mapping.words[layout.TAIL]
         if self._barrier is not None:
@@ -80,12 +82,16 @@ class Consumer:
         spill_end = self.spill.size()
         if tail <= self.ring_at and spill_end <= self.spill_at:
             return None
+        published = tail
+        if spill_end > self.spill_at:
+            published = self.mapping.words[layout.TAIL]
+            if self._barrier is not None:
+                self._barrier()
         parts: list[bytes] = []
         count = used = 0
         ring_at, spill_at, more = self.ring_at, self.spill_at, False
         for at_tail, record, behind in self.spill.frames(self.spill_at, spill_end):
-            upto = min(at_tail, tail)
-            data, n, ring_at, more = self._ring(ring_at, upto, bytes_max - used)
+            data, n, ring_at, more = self._ring(ring_at, min(at_tail, published), bytes_max - used)
             parts.append(data)
             used, count = used + len(data), count + n
             if more or (used and used + len(record) > bytes_max):

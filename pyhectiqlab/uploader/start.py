@@ -56,14 +56,14 @@ def start_method() -> str:
     return method
 
 
-def start_uploader(session: Path, *, method: str | None = None, adopt: bool = True) -> None:
+def start_uploader(session: Path, *, is_owner: bool, method: str | None = None, adopt: bool = True) -> None:
     """Starts an uploader for the session and returns without waiting for it. Raises OSError where the process limit
     is reached.
 
     Starting one too many is harmless: it finds the lease taken and ends.
     """
     method = method or start_method()
-    owner_fd = open_pidfd(os.getpid())
+    owner_fd = open_pidfd(os.getpid()) if is_owner else -1
     try:
         if method == "fork":
             _fork(session, owner_fd, adopt)

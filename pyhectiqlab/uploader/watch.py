@@ -44,11 +44,13 @@ class Owner:
     def __init__(self, process: Process, session: SessionDir, pidfd: int = -1) -> None:
         self.process = process
         self._session = session
-        self._pidfd = pidfd if pidfd >= 0 else (open_pidfd(process.pid) if not process.has_ended() else -1)
-        if self._pidfd >= 0 and process.has_ended():
-            # It ended, or its pid was taken by another, between looking and opening.
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._pidfd = pidfd
+        if pidfd < 0 and not process.has_ended():
+            self._pidfd = open_pidfd(process.pid)
+            if self._pidfd >= 0 and process.has_ended():
+                # It ended, and its pid may have been taken by another, between looking and opening.
+                os.close(self._pidfd)
+                self._pidfd = -1
         self._ended_at: float | None = None
         self._status: int | None = None
 

@@ -1,0 +1,157 @@
+"""The real lab, and scripts run as a user would run them, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.testing.lab import RealLab
+from pyhectiqlab.transport.http import LabClient
+from pyhectiqlab.uploader.lease import Lease
+
+
+def eventually(check: Callable[[], Any], timeout: float = 20.0, what: str = "") -> Any:
+    """The first true answer of `check`, asked again until then; fails after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (answer := check()):
+        assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what or check}"
+        time.sleep(0.02)
+    return answer
+
+
+@dataclass
+class Site:
+    """One user on one machine: a home of their own, the lab's profile in it."""
+
+    lab: RealLab
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
+        return {
+            **inherited,
+            "HECTIQLAB_HOME": str(self.home),
+            "HECTIQLAB_CREDENTIALS": str(self.lab.credentials),
+            **self.variables,
+        }
+
+    def start(self, script: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        """Ended, at the latest, with the test."""
+        command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env={**self.env, **env}, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self.started.append(process)
+        return process
+
+    def run(self, script: str, *arguments: str, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(script, *arguments, **env)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            out, err = process.communicate()
+            raise AssertionError(f"still running after {timeout} s:\n{out}\n{err}") from None
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def cli(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pyhectiqlab", *arguments]
+        return subprocess.run(command, env={**self.env, **env}, capture_output=True, text=True, timeout=60)
+
+    # What the lab says ------------------------------------------------------------------------------------------
+
+    def client(self) -> LabClient:
+        return LabClient(self.lab.url, self.lab.api_key)
+
+    def find(self, name: str) -> dict[str, Any]:
+        """The run as the lab shows it, with its sessions. Raises NotFoundError."""
+        with self.client() as client:
+            run = client.get("/runs/resolve", {"ref": name})
+            detail: dict[str, Any] = client.get(f"/runs/{run['id']}")
+            return detail
+
+    def points(self, name: str, key: str) -> list[tuple[int, float, int]]:
+        """(step, value, rank) of every raw point in order of arrival."""
+        with self.client() as client:
+            run = client.get("/runs/resolve", {"ref": name})
+            pages = client.points(run["id"], key)
+            return [(s, v, r) for page in pages for s, v, r in zip(page.step, page.value, page.rank, strict=True)]
+
+    def state(self, name: str) -> str:
+        return str(self.find(name)["state"])
+
+    def ended(self, name: str, timeout: float = 20) -> dict[str, Any]:
+        """The run, once its uploaders are gone (their verdict comes after the process's own word) and its state is final."""
+
+        def final() -> dict[str, Any] | None:
+            if self.uploaders():
+                return None
+            run = self.find(name)
+            return run if run["state"] not in ("pending", "running", "training") else None
+
+        found: dict[str, Any] = eventually(final, timeout, f"end of {name}")
+        return found
+
+    # The spool --------------------------------------------------------------------------------------------------
+
+    def sessions(self) -> list[Path]:
+        return sorted((self.home / "spool").glob("*"))
+
+    def uploaders(self) -> list[int]:
+        """Pids of the uploaders at work for this home."""
+        held = [lease for s in self.sessions() if (lease := Lease(s)).is_held()]
+        return [holder.pid for lease in held if (holder := lease.holder())]
+
+    def logs(self) -> str:
+        return "\n".join(p.read_text() for p in (self.home / "spool").glob("*/uploader.log"))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    folder = tmp_path_factory.mktemp("lab")
+    with RealLab(folder / "data", folder / "home") as lab:
+        yield lab
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path) -> Iterator[RealLab]:
+    """A lab for a test that kills or stops it."""
+    lab = RealLab(tmp_path / "lab", tmp_path / "labhome")
+    lab.start()
+    yield lab
+    lab.kill()
+
+
+def _nothing_stays(site: Site) -> None:
+    for process in site.started:
+        if process.returncode is None:
+            process.kill()
+            process.communicate()
+    for pid in site.uploaders():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def site(lab: RealLab, tmp_path: Path) -> Iterator[Site]:
+    site = Site(lab, tmp_path / "home")
+    yield site
+    _nothing_stays(site)
+
+
+@pytest.fixture
+def own_site(own_lab: RealLab, tmp_path: Path) -> Iterator[Site]:
+    site = Site(own_lab, tmp_path / "home")
+    yield site
+    _nothing_stays(site)

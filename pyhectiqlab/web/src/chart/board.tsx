@@ -85,13 +85,15 @@ export function Board({ runs, live, view, setView, onRunNews }: Props) {
     });
   }, [ids.join()]);
 
+  const change = useRef(setView);
+  change.current = setView;
   const scale = axisScale(view.axis);
   const zoom = (lo: number, hi: number) => {
     const from = Math.floor(lo / scale);
     const to = Math.max(from + 1, Math.ceil(hi / scale));
-    if (Number.isSafeInteger(from) && Number.isSafeInteger(to)) setView({ ...view, lo: from, hi: to }, false);
+    if (Number.isSafeInteger(from) && Number.isSafeInteger(to)) change.current({ ...view, lo: from, hi: to }, false);
   };
-  const reset = () => setView({ ...view, lo: null, hi: null }, false);
+  const reset = () => change.current({ ...view, lo: null, hi: null }, false);
   const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean) => (
     <Panel
       key={key}
@@ -103,8 +105,26 @@ export function Board({ runs, live, view, setView, onRunNews }: Props) {
       height={height}
       onZoom={zoom}
       onReset={reset}
-      onEnlarge={enlarge ? () => setView({ ...view, panel: key }, false) : null}
+      onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
     />
+  );
+
+  // Kept between renders: with thousands of panels, news about the run must not touch each of them.
+  const sections = useMemo(
+    () =>
+      groups.map((group) => (
+        <details class="group" open key={group.name}>
+          <summary>
+            <Icon name="chevron" />
+            <h2>{group.name || 'Metrics'}</h2>
+            <span class="dim">{plural(group.items.length, 'chart')}</span>
+          </summary>
+          <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
+            {group.items.map((key) => panel(key, group.name ? key.slice(group.name.length + 1) : key, feed, PANEL_HEIGHT, true))}
+          </div>
+        </details>
+      )),
+    [groups, shown, view, columns, feed],
   );
 
   return (
@@ -118,18 +138,7 @@ export function Board({ runs, live, view, setView, onRunNews }: Props) {
         <NoKeys query={view.query} />
       ) : (
         width > 0 &&
-        groups.map((group) => (
-          <details class="group" open key={group.name}>
-            <summary>
-              <Icon name="chevron" />
-              <h2>{group.name || 'Metrics'}</h2>
-              <span class="dim">{plural(group.items.length, 'chart')}</span>
-            </summary>
-            <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
-              {group.items.map((key) => panel(key, group.name ? key.slice(group.name.length + 1) : key, feed, PANEL_HEIGHT, true))}
-            </div>
-          </details>
-        ))
+        sections
       )}
       {!keys.complete && <MoreKeys onVisible={keys.more} count={keys.keys?.length ?? 0} />}
       {view.panel !== null && (

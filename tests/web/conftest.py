@@ -17,7 +17,7 @@ from pyhectiqlab.testing.lab import RealLab
 from .feeder import Feeder
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 20_000  # generous: only a failure waits for it
 NewPage = Callable[..., Page]
 ARGUMENTS = (
     "--no-sandbox",

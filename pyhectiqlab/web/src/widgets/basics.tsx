@@ -1,6 +1,6 @@
 // Small pieces that several pages share.
 
-import type { ComponentChildren } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatAgo, formatMoment } from '../base/format';
 import { meaningOf, toneOf } from '../base/runstate';
@@ -68,11 +68,21 @@ export function SearchBox(props: { value: string; onChange: (text: string) => vo
   );
 }
 
+/** One of a few; arrow keys move, as among radio buttons. */
 export function Segments<T extends string>(props: { label: string; options: readonly (readonly [T, string])[]; value: T; onChange: (value: T) => void }) {
+  const { options, value, onChange } = props;
+  function onKeyDown(event: JSX.TargetedKeyboardEvent<HTMLDivElement>): void {
+    const by = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? 1 : event.key === 'ArrowLeft' || event.key === 'ArrowUp' ? -1 : 0;
+    if (!by) return;
+    event.preventDefault();
+    const at = (options.findIndex(([v]) => v === value) + by + options.length) % options.length;
+    onChange(options[at]![0]);
+    (event.currentTarget.children[at] as HTMLElement).focus();
+  }
   return (
-    <div class="segments" role="radiogroup" aria-label={props.label}>
-      {props.options.map(([value, text]) => (
-        <button key={value} type="button" role="radio" aria-checked={value === props.value} onClick={() => props.onChange(value)}>
+    <div class="segments" role="radiogroup" aria-label={props.label} onKeyDown={onKeyDown}>
+      {options.map(([v, text]) => (
+        <button key={v} type="button" role="radio" aria-checked={v === value} tabIndex={v === value ? 0 : -1} onClick={() => onChange(v)}>
           {text}
         </button>
       ))}

@@ -122,7 +122,8 @@ def _events_in(tag: int, buf: bytes, at: int, size: int) -> int:
     if tag == TAG_POINTS_FULL:
         return len(msgpack.unpackb(buf[at + 4 : at + size])[1])
     if tag == TAG_EVENT:
-        return event_count(*msgpack.unpackb(buf[at + 4 : at + size], strict_map_key=False)[1::2])
+        fields = msgpack.unpackb(buf[at + 4 : at + size], strict_map_key=False, unicode_errors="surrogatepass")
+        return event_count(*fields[1::2])
     return 1
 
 

@@ -54,7 +54,8 @@ class Mapping:
             view = memoryview(self._map)
             self.words = view[: layout.HEADER_BYTES].cast("Q")
             table_end = layout.HEADER_BYTES + self.words[layout.W_TABLE_BYTES]
-            self.table, self.ring = view[layout.HEADER_BYTES : table_end], view[table_end:]
+            self.table = view[layout.HEADER_BYTES : table_end]
+            self.ring = view[table_end : table_end + self.words[layout.W_CAPACITY]]
         else:
             self.words = FileWords(fd)
             self.table = self.ring = memoryview(bytearray())

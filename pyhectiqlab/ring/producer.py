@@ -6,9 +6,10 @@ Guarantees
 * Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork the child's copy refuses
   (see `disown`).
 
-The one flag `busy` is enough on builds with a GIL, because between reading and setting it there is no call and so no
-switch of threads and no signal handler. Free-threaded builds take a re-entrant lock around it (untested: none was at
-hand).
+The one flag `busy` is enough on builds with a GIL, because it is read and set in one statement, `taken, busy = busy,
+True`, in which there is no call and no jump, and so no switch of threads and no signal handler. (`if busy: …; busy =
+True` is not enough: CPython 3.10 looks for both at a jump, and several threads then wrote over each other's records.)
+Free-threaded builds take a re-entrant lock around it (untested: none was at hand).
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def make_puts(
         check_key: called once for each new key, before it is interned; raises what the call shall raise.
         on_silence: called from a put, at most every few seconds, while the uploader gives no sign of life.
     """
-    words, ring, table = mapping.words, mapping.ring, mapping.table
+    words: Any = mapping.words
+    ring, table = mapping.ring, mapping.table
     capacity, mask = mapping.capacity, mapping.capacity - 1
     pack_point, point_bytes = records.POINT.pack_into, records.POINT_BYTES
     pack_points_head, points_head_bytes = records.POINTS_HEAD.pack_into, records.POINTS_HEAD_BYTES
@@ -92,9 +94,9 @@ def make_puts(
 
     def point(key: str, step: int, value: float) -> None:
         nonlocal busy, tail
-        if busy:
+        taken, busy = busy, True
+        if taken:
             return turned_away(lambda: _full_point(key, step, value, wall()), lambda: point(key, step, value))
-        busy = True
         try:
             at = tail
             now = wall()
@@ -114,14 +116,14 @@ def make_puts(
         except (struct.error, TypeError):
             raise NotPlainError from None
         finally:
-            busy = False
+            busy = disowned
         return first_point(key, step, value)
 
     def points(mapping: Mapping[str, float], step: int) -> None:
         nonlocal busy, tail
-        if busy:
+        taken, busy = busy, True
+        if taken:
             return turned_away(lambda: _full_points(mapping, step, wall()), lambda: points(mapping, step))
-        busy = True
         try:
             head, size, pack_values = shapes[tuple(mapping)]
             at = tail
@@ -145,14 +147,14 @@ def make_puts(
         except (struct.error, TypeError):
             raise NotPlainError from None
         finally:
-            busy = False
+            busy = disowned
         return first_points(mapping, step)
 
     def record(data: bytes) -> None:
         nonlocal busy, tail
-        if busy:
+        taken, busy = busy, True
+        if taken:
             return turned_away(lambda: data, lambda: record(data))
-        busy = True
         try:
             size = len(data)
             at = room(size, wall())
@@ -165,7 +167,7 @@ def make_puts(
                 words[layout_tail] = at
             return None
         finally:
-            busy = False
+            busy = disowned
 
     layout_tail = layout.TAIL
     codes.update(f.__code__ for f in (point, points, record))
@@ -238,10 +240,12 @@ def make_puts(
         way.
         """
         nonlocal busy, next_id
-        if busy or next_id >= records.IDS_MAX:
+        taken, busy = busy, True
+        if taken:
             return -1
-        busy = True
         try:
+            if next_id >= records.IDS_MAX:
+                return -1
             entry = records.intern_entry(next_id, key)
             used = words[layout.TABLE]
             if used + len(entry) > len(table):
@@ -251,7 +255,7 @@ def make_puts(
             next_id += 1
             return next_id - 1
         finally:
-            busy = False
+            busy = disowned
 
     def turned_away(full: Callable[[], bytes], again: Callable[[], None]) -> None:
         """Another put is under way. One of another thread ends soon; one that we interrupted cannot, so do not wait
@@ -272,7 +276,13 @@ def make_puts(
         return True
 
     def disown() -> None:
-        nonlocal busy, disowned
+        """In a forked child. A put that the fork interrupted in its own thread goes on here as well, while the parent
+        publishes the same call: here it fills memory of the child's own, and never the parent's ring.
+        """
+        nonlocal busy, disowned, words, ring, table, overflow
+        if busy:
+            words, ring, table = [0] * layout.WORDS, memoryview(bytearray(capacity)), memoryview(b"")
+            overflow = lambda tail, record: None  # noqa: E731
         disowned = busy = True
 
     puts = Puts(point, points, record, wait_idle, disown, lambda: tail)

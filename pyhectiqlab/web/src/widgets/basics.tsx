@@ -1,6 +1,6 @@
 // Small pieces that several pages share.
 
-import type { ComponentChildren, JSX } from 'preact';
+import type { ComponentChildren, TargetedKeyboardEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatAgo, formatMoment } from '../base/format';
 import { meaningOf, toneOf } from '../base/runstate';
@@ -71,7 +71,7 @@ export function SearchBox(props: { value: string; onChange: (text: string) => vo
 /** One of a few; arrow keys move, as among radio buttons. */
 export function Segments<T extends string>(props: { label: string; options: readonly (readonly [T, string])[]; value: T; onChange: (value: T) => void }) {
   const { options, value, onChange } = props;
-  function onKeyDown(event: JSX.TargetedKeyboardEvent<HTMLDivElement>): void {
+  function onKeyDown(event: TargetedKeyboardEvent<HTMLDivElement>): void {
     const by = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? 1 : event.key === 'ArrowLeft' || event.key === 'ArrowUp' ? -1 : 0;
     if (!by) return;
     event.preventDefault();

@@ -50,7 +50,9 @@ def main() -> None:
         with Run("sustained", project="benchmarks", should_create_project=True) as run:
             run.add_metrics("warm/up", 0.0, 0)
             assert run.flush(30), "the lab did not acknowledge the first point within 30 s"
-            sampler = Sampler({"producer": os.getpid(), "uploader": run.status().uploader_pid, "lab": real.pid})
+            uploader = run.status().uploader_pid
+            assert run.id and uploader
+            sampler = Sampler({"producer": os.getpid(), "uploader": uploader, "lab": real.pid})
             sampler.start()
 
             add = run.add_metrics
@@ -65,7 +67,7 @@ def main() -> None:
             sampler.join()
             status = run.status()
             assert not status.losses, f"events were lost: {status.losses}"
-        stored = sum(info.count for info in read.run(run.id).key_infos() if info.key in keys)
+            stored = sum(info.count for info in read.run(run.id).key_infos() if info.key in keys)
     sent = args.points // len(keys) * len(keys)
     assert stored == sent, f"the lab has {stored} of {sent} points"
 

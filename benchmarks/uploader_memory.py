@@ -37,6 +37,11 @@ def train(order: str, mib: int, points: int) -> dict[str, object]:
     run.add_metrics("train/loss", 0.5, 0)
     assert run.flush(30), "the lab did not acknowledge the first point within 30 s"
 
+    def uploader() -> int:
+        pid = run.status().uploader_pid
+        assert pid is not None, "no uploader is at work"
+        return pid
+
     samples = []
     chunk = 10_000
     stride = mib * MIB // PAGE
@@ -47,12 +52,12 @@ def train(order: str, mib: int, points: int) -> dict[str, object]:
         if i % 10 == 0:
             memory[i % PAGE :: PAGE] = bytes([i % 256]) * stride  # one byte of every page
         if i % 20 == 0:
-            samples.append((done, private_bytes(run.status().uploader_pid)))
+            samples.append((done, private_bytes(uploader())))
     assert run.flush(600), "the lab did not acknowledge everything within 600 s"
     time.sleep(1.0)
-    samples.append((points, private_bytes(run.status().uploader_pid)))
+    samples.append((points, private_bytes(uploader())))
     assert not run.status().losses, f"events were lost: {run.status().losses}"
-    start_method = "spawn" if b"uploader/__main__.py" in _command_line(run.status().uploader_pid) else "fork"
+    start_method = "spawn" if b"uploader/__main__.py" in _command_line(uploader()) else "fork"
     run.close(60)
     return {"samples": samples, "start_method": start_method}
 

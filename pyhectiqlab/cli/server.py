@@ -95,7 +95,7 @@ def _tell(lab: Ready) -> None:
     if lab.profile is not None:
         click.echo(f"Scripts on this machine find it by the profile {lab.profile!r} in {settings.credentials_path()}")
     click.echo(f"Data: {lab.data}")
-    click.echo("Set a password with: hectiqlab server --set-password    Stop with Ctrl-C.")
+    click.echo("Stop it with Ctrl-C; while it is stopped, `hectiqlab server --set-password` sets a password.")
 
 
 def _set_password(data: Path, username: str | None, password_file: Path | None) -> None:

@@ -7,16 +7,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import argon2
 
 from ..store.meta import ApiKey, MetaStore, MetaTransaction, User
-
-T = TypeVar("T")
-Write = Callable[[Callable[[MetaTransaction], T]], Future[T]]
 
 WEB_SESSION_S = 30 * 86_400.0
 LOGIN_LINK_S = 15 * 60.0
@@ -36,6 +32,15 @@ def new_key() -> str:
     return "hl_" + secrets.token_urlsafe(32)
 
 
+T = TypeVar("T")
+
+
+class Write(Protocol):
+    """Runs a function in a durable transaction and returns its result; Lab.write."""
+
+    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who sent a request, and how they proved it. `csrf` is None with an API key."""
@@ -48,7 +53,7 @@ class Caller:
 class Accounts:
     """Blocks on the database or on a password's hash, but for `cached`: call it from a worker thread."""
 
-    def __init__(self, meta: MetaStore, write: Callable[[Callable[[MetaTransaction], object]], Future[object]]) -> None:
+    def __init__(self, meta: MetaStore, write: Write) -> None:
         self._meta = meta
         self._write = write
         self._hasher = argon2.PasswordHasher()
@@ -79,12 +84,11 @@ class Accounts:
     def add_key(self, user: User, name: str) -> tuple[ApiKey, str]:
         """A new key and its secret, which is not kept."""
         secret = new_key()
-        made = self._write(lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time())).result()
-        assert isinstance(made, ApiKey)
+        made = self._write(lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time()))
         return made, secret
 
     def revoke_key(self, user: User, key_id: str) -> bool:
-        done = bool(self._write(lambda tx: tx.revoke_key(user.id, key_id, time.time())).result())
+        done = self._write(lambda tx: tx.revoke_key(user.id, key_id, time.time()))
         self._cache.clear()
         return done
 
@@ -112,7 +116,7 @@ class Accounts:
 
     def set_password(self, user: User, password: str) -> None:
         hashed = self.hash_password(password)
-        self._write(lambda tx: tx.set_password(user.id, hashed)).result()
+        self._write(lambda tx: tx.set_password(user.id, hashed))
 
     # Web sessions and login links
 
@@ -125,18 +129,16 @@ class Accounts:
     def open_web_session(self, user: User) -> tuple[str, str]:
         """(token for the cookie, CSRF token)."""
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
-        self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + WEB_SESSION_S)).result()
+        self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + WEB_SESSION_S))
         return token, csrf
 
     def close_web_session(self, caller: Caller) -> None:
-        self._write(lambda tx: tx.end_web_session(caller.token_hash)).result()
+        self._write(lambda tx: tx.end_web_session(caller.token_hash))
 
     def new_login_link(self, user: User) -> str:
         token, now = secrets.token_urlsafe(32), time.time()
-        self._write(lambda tx: tx.add_login_link(user.id, hash_token(token), now, now + LOGIN_LINK_S)).result()
+        self._write(lambda tx: tx.add_login_link(user.id, hash_token(token), now, now + LOGIN_LINK_S))
         return token
 
     def use_login_link(self, token: str) -> User | None:
-        user = self._write(lambda tx: tx.use_login_link(hash_token(token), time.time())).result()
-        assert user is None or isinstance(user, User)
-        return user
+        return self._write(lambda tx: tx.use_login_link(hash_token(token), time.time()))

@@ -61,14 +61,21 @@ class Plan:
                 yield job, index, batch
 
     def refuse_all(self, status: int, error: str) -> None:
-        """Nothing of the group was kept: also a repeat of a batch of this very group is told so."""
+        """Nothing of the group was kept."""
+        for writer, cursor in self.committed.items():
+            self.take_back(writer, cursor, status, error)
+
+    def take_back(self, writer: str, cursor: int, status: int, error: str) -> None:
+        """The writer's cursor is this one after all: undoes what was decided in the hope that it would be further."""
         for job in self.jobs:
-            for index, batch in enumerate(job.request.batches):
-                result = job.results[index]
-                if result.status == 200 and not (
-                    isinstance(batch, Batch) and batch.last <= self.committed[batch.writer]
-                ):
-                    job.results[index] = Result(batch.writer, status, self.committed[batch.writer], error)
+            job.accepted = [(i, b) for i, b in job.accepted if b.writer != writer]
+            for index, result in enumerate(job.results):
+                if result.writer != writer or result.cursor <= cursor:
+                    continue
+                if result.status in {200, 409}:
+                    job.results[index] = Result(writer, status, cursor, error)
+                else:
+                    result.cursor = cursor
 
 
 def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
@@ -142,12 +149,8 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
             if again.status != "conflict":
                 continue
         behind.setdefault(batch.writer, result.cursor)
-    for job in its_plan.jobs if behind else ():
-        job.accepted = [(i, b) for i, b in job.accepted if b.writer not in behind]
-        for index, result_so_far in enumerate(job.results):
-            writer = result_so_far.writer
-            if writer in behind and result_so_far.status == 200:
-                job.results[index] = Result(writer, 409, behind[writer], LOST_POINTS)
+    for writer, cursor in behind.items():
+        its_plan.take_back(writer, cursor, 409, LOST_POINTS)
     return behind
 
 

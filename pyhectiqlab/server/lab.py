@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TimeoutError_
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,12 +21,13 @@ from . import commit
 from .accounts import Accounts
 from .login import FREE_FAILURES_OF_ADDRESS, Throttle
 from .stream import KEYS_MAX, Hub, Message
-from .writer import Writer
+from .writer import BusyError, Writer
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
 
 WATCH_EVERY_S = 2.0
+WRITE_TIMEOUT_S = 30.0
 KEEP_DELETED_S = 7 * 86_400.0  # a deleted run can be restored this long
 
 
@@ -77,7 +78,7 @@ class Lab:
             raise
         self.hub = Hub()
         self.writer = Writer(self.meta, self.points, self._committed)
-        self.accounts = Accounts(self.meta, self.writer.write)
+        self.accounts = Accounts(self.meta, self.write)
         self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)
@@ -97,11 +98,14 @@ class Lab:
         self._lock.release()
 
     def write(self, function: Callable[[MetaTransaction], T]) -> T:
-        """Runs it on the writer thread; blocks until it is durable. Raises what it raised, StoreError, or BusyError."""
-        return self.writer.write(function).result()
+        """Runs it on the writer thread; blocks until it is durable, at most WRITE_TIMEOUT_S.
 
-    def write_soon(self, function: Callable[[MetaTransaction], T]) -> Future[T]:
-        return self.writer.write(function)
+        Raises what it raised, StoreError, or BusyError.
+        """
+        try:
+            return self.writer.write(function).result(WRITE_TIMEOUT_S)
+        except TimeoutError_:
+            raise BusyError("The lab's disk takes too long: try again later.") from None
 
     # What a commit changed, to whoever watches.
 

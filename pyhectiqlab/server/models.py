@@ -49,8 +49,14 @@ class NameBody(Body):
     name: Name
 
 
+def _username(text: str) -> str:
+    if ":" in text:
+        raise ValueError("without a colon, which ends it in HTTP Basic")
+    return text
+
+
 class UserBody(Body):
-    username: Name
+    username: Annotated[Name, AfterValidator(_username)]
     password: Annotated[str, Field(max_length=1024)]
     role: Literal["admin", "member"] = "member"
 

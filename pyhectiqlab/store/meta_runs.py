@@ -10,7 +10,7 @@ import msgpack
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, update
 
 from ..protocol import states
-from .meta import SORTS, IngestRun, NameTakenError, Project, Run, RunPage, RunQuery, StoredEvent, Tag
+from .meta import SORTS, Changes, IngestRun, NameTakenError, Project, Run, RunPage, RunQuery, StoredEvent, Tag
 from .meta_schema import events, projects, run_meta, run_tags, runs, sessions, users
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
@@ -79,6 +79,7 @@ class RunsSql:
     """The projects' and runs' share of a MetaTransaction over one connection."""
 
     conn: Connection
+    changes: Changes
 
     def projects(self, limit: int, after: str = "") -> list[Project]:
         return self._projects(projects.c.name > after, limit)
@@ -189,6 +190,7 @@ class RunsSql:
 
     def delete_run(self, run_id: str, now: float) -> None:
         self.conn.execute(update(runs).where(runs.c.id == run_id, runs.c.deleted.is_(None)).values(deleted=now))
+        self.changes.runs.add(run_id)
 
     def restore_run(self, run_id: str) -> None:
         row = self.conn.execute(select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)).one()
@@ -198,6 +200,7 @@ class RunsSql:
         if self.conn.execute(taken).first():
             raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None))
+        self.changes.runs.add(run_id)
 
     def purgeable(self, before: float) -> str | None:
         return self.conn.execute(

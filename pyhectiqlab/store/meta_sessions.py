@@ -99,7 +99,8 @@ class SessionsSql:
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
         live_since = now - lost_after_s
         known = self.conn.execute(select(sessions).where(sessions.c.run_id == run_id)).all()
-        live = [s for s in known if s.ended is None and s.last_seen > live_since]
+        # A process that was asleep is silent, and still the same life of its job when it comes back.
+        live = [s for s in known if s.ended is None and (s.last_seen > live_since or s.session == request.session)]
         attempt = self._attempt(request, known, live)
         others = [s for s in live if s.attempt == attempt and s.session != request.session]
         mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
@@ -115,6 +116,7 @@ class SessionsSql:
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if newest and sets_state and not (mine and mine[0] in live):
             self.set_state(run_id, now, script_state=states.RUNNING, found=None, lost=False)
+        self.revive(run_id, attempt, request.session, now)
         self.changes.runs.add(run_id)
         return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state)
 

@@ -10,6 +10,7 @@ import threading
 import msgpack
 import pytest
 
+from pyhectiqlab.protocol import limits
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import NOW_US, Api, batch, column, events_batch, new_id, packed
@@ -233,3 +234,10 @@ def test_buckets_come_as_columns_or_as_json(api: Api, run: str) -> None:
     as_json = api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"})["series"][0]
     assert tuple(as_json["count"]) == counts
     assert as_json["max"][-1] == 1000 / 7
+
+
+def test_a_body_just_under_the_limit_is_taken(api: Api, run: str) -> None:
+    n = limits.INGEST_BYTES_MAX // 28 - 100
+    (result,) = api.ingest(batch(run, new_id(), 1, n))
+    assert result["status"] == 200
+    assert api.run(run)["points"] == n

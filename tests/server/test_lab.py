@@ -1,0 +1,202 @@
+"""Parts of the lab without HTTP: what time does, and what the writer does when a job fails."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.errors import StoreError
+from pyhectiqlab.server import writer as writer_module
+from pyhectiqlab.server.commit import IngestJob
+from pyhectiqlab.server.ingest import decode
+from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.server.login import FREE_FAILURES, Throttle
+from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
+from pyhectiqlab.store.sql_meta import SqlMetaStore
+
+from .api import batch, new_id, packed
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path / "data")
+    lab.start()
+    yield lab
+    lab.stop()
+
+
+@pytest.fixture
+def user(lab: Lab) -> User:
+    return lab.write(lambda tx: tx.add_user("ann", "owner", None, time.time()))
+
+
+def attach(lab: Lab, user: User, name: str = "run", session: str = "s", now: float | None = None, **more: Any) -> Any:
+    request = AttachRequest(
+        name=name,
+        project=None,
+        create_project=False,
+        session=session,
+        rank=0,
+        world_size=1,
+        restart=None,
+        host="h",
+        pid=1,
+        client_version="0",
+        skew=0.0,
+        **more,
+    )
+    return lab.write(lambda tx: tx.attach(request, user, now or time.time(), 60.0))
+
+
+def job(user: User, *batches: Any) -> IngestJob:
+    return IngestJob(decode(packed(list(batches))), user.id, time.time())
+
+
+def hold(lab: Lab) -> tuple[Future[bool], threading.Event]:
+    """Keeps the writer busy until the event is set, so that what is sent meanwhile is one group."""
+    started, release = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> bool:
+        started.set()
+        return release.wait(10)
+
+    held = lab.writer.write(wait)
+    assert started.wait(10)
+    return held, release
+
+
+def test_a_run_deleted_long_ago_is_removed_for_good(lab: Lab, user: User) -> None:
+    run = attach(lab, user).run.id
+    lab.writer.ingest(job(user, batch(run, new_id(), 1, 100)), 1).result(10)
+    long_ago = time.time() - KEEP_DELETED_S - 60
+    lab.write(lambda tx: tx.delete_run(run, long_ago))
+    assert lab.points.keys(run), "until then it can be restored"
+    lab.watch_once(time.time(), 0.0)
+    assert lab.points.keys(run) == []
+    with lab.meta.reading() as view:
+        told = view.run(run)
+    assert told is not None and told.purged is not None
+
+
+def test_nobody_is_lost_while_the_lab_itself_was_away(lab: Lab, user: User) -> None:
+    run = attach(lab, user, now=time.time() - 3600).run.id
+
+    def state() -> str:
+        with lab.meta.reading() as view:
+            told = view.run(run)
+        assert told is not None
+        return told.state
+
+    now = time.time()
+    lab.watch_once(now, awake_since=now - lab.lost_after_s + 1)
+    assert state() == "running"
+    lab.watch_once(now, awake_since=now - lab.lost_after_s)
+    assert state() == "lost"
+
+
+def test_a_process_that_slept_comes_back_to_its_attempt(lab: Lab, user: User) -> None:
+    first = attach(lab, user, now=time.time() - 3600)
+    lab.watch_once(time.time(), 0.0)
+    again = attach(lab, user)
+    assert (again.attempt, again.sets_state, again.run.state) == (1, True, "running")
+    assert again.run.id == first.run.id
+
+
+def test_a_job_started_earlier_keeps_its_start(lab: Lab, user: User) -> None:
+    earlier = time.time() - 500
+    assert attach(lab, user, started=earlier).run.started == earlier
+
+
+def test_a_write_that_fails_fails_alone(lab: Lab, user: User) -> None:
+    run = attach(lab, user).run.id
+
+    def broken(tx: Any) -> None:
+        tx.add_project("half done", user.id, 0.0)
+        raise RuntimeError("a bug")
+
+    held, release = hold(lab)
+    futures = [
+        lab.writer.write(lambda tx: tx.add_project("one", user.id, 0.0)),
+        lab.writer.write(broken),
+        lab.writer.ingest(job(user, batch(run, new_id(), 1, 3)), 1),
+        lab.writer.write(lambda tx: tx.add_project("one", user.id, 0.0)),
+    ]
+    release.set()
+    assert held.result(10)
+    errors = [type(f.exception(10)) for f in futures]
+    assert errors == [type(None), RuntimeError, type(None), NameTakenError]
+    with lab.meta.reading() as view:
+        assert [p.name for p in view.projects(10)] == ["default", "one"]
+
+
+def test_a_group_that_meets_a_bug_is_tried_one_by_one(lab: Lab, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, good, bad = attach(lab, user).run.id, new_id(), new_id()
+    real = writer_module.commit.apply_meta
+
+    def apply(tx: Any, its_plan: Any, behind: Any) -> None:
+        if any(b.writer == bad for _, _, b in its_plan.accepted()):
+            raise RuntimeError("a bug")
+        real(tx, its_plan, behind)
+
+    monkeypatch.setattr(writer_module.commit, "apply_meta", apply)
+    held, release = hold(lab)
+    futures = [lab.writer.ingest(job(user, batch(run, w, 1, 3)), 1) for w in (good, bad)]
+    release.set()
+    assert held.result(10)
+    assert [f.result(10)[0].status for f in futures] == [200, 503]
+
+
+def test_a_full_queue_is_told_at_once(lab: Lab, user: User) -> None:
+    with pytest.raises(StoreError, match="busy"):
+        lab.writer.ingest(job(user, batch("0" * 12, new_id(), 1, 3)), writer_module.BYTES_MAX + 1)
+
+
+def test_after_a_refused_group_a_repeat_within_it_is_not_acked(
+    lab: Lab, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, w = attach(lab, user).run.id, new_id()
+    lab.writer.ingest(job(user, batch(run, w, 1, 3)), 1).result(10)
+
+    def full(_: Any) -> Any:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(lab.points, "append", full)
+    one = job(user, *(batch(run, w, *cut) for cut in ((1, 3), (4, 6), (4, 6), (5, 9), (20, 29), (7, 9))))
+    results = lab.writer.ingest(one, 1).result(10)
+    assert [(r.status, r.cursor) for r in results] == [(200, 3), *[(503, 3)] * 5]
+
+
+def test_the_throttle_waits_longer_and_longer_and_forgives() -> None:
+    now = [0.0]
+    throttle = Throttle(clock=lambda: now[0])
+    for _ in range(FREE_FAILURES):
+        assert throttle.wait_s("a") == 0
+        throttle.failed("a")
+    first = throttle.wait_s("a")
+    throttle.failed("a")
+    assert 0 < first < throttle.wait_s("a")
+    assert throttle.wait_s("b") == 0
+    now[0] += 10_000
+    assert throttle.wait_s("a") == 0
+    throttle.succeeded("a")
+
+
+def test_a_fresh_database_notes_its_migrations_and_its_generation(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    for _ in range(2):
+        store = SqlMetaStore(path)
+        with store.reading() as view:
+            generation = view.lab_value("generation")
+        store.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT version, name FROM migrations").fetchall() == [(1, "first tables")]
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert generation and len(generation) == 16

@@ -1,0 +1,117 @@
+"""/openapi.json is true: real answers fit the models it documents, every route is in it, and it needs no other site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from pydantic import BaseModel
+
+from pyhectiqlab.server import models
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, batch, events_batch, new_id
+
+
+@pytest.fixture(scope="module")
+def schema(lab: RealLab) -> Any:
+    return requests.get(f"{lab.url}/api/v1/openapi.json", timeout=30).json()
+
+
+@pytest.fixture(scope="module")
+def run(api: Api) -> str:
+    """A run that has some of everything."""
+    attached = api.attach(session="0a")
+    run, writer = attached["run"]["id"], new_id()
+    api.ingest(batch(run, writer, 1, 50), session="0a")
+    told = [
+        ("config", {"values": {"a": {"b": 1}}}),
+        ("tag", {"name": "t", "color": None, "description": None}),
+        ("meta", {"key": "k", "value": None}),
+        ("loss", {"reason": "r", "count": 1}),
+    ]
+    api.ingest(events_batch(run, writer, 51, told), session="0a")
+    api.end("0a", run, "killed", signal=9)
+    return str(run)
+
+
+def fits(model: type[BaseModel], value: Any) -> None:
+    """The value has all fields of the model, of their types, and no other field."""
+    told = model.model_validate(value, strict=True).model_dump()
+    assert set(told) == set(value)
+    items, values = told.get("items") or [], value.get("items") or []
+    assert [set(item) for item in items] == [set(item) for item in values]
+
+
+def test_answers_fit_their_models(api: Api, run: str) -> None:
+    project = api.run(run)["project"]["id"]
+    fits(models.HandshakeAnswer, api.get("/handshake"))
+    fits(models.LoginAnswer, api.get("/me"))
+    fits(models.Keys, api.get("/keys"))
+    fits(models.Users, api.get("/users"))
+    fits(models.Projects, api.get("/projects"))
+    fits(models.ProjectAnswer, api.get(f"/projects/{project}"))
+    fits(models.Runs, api.get("/runs"))
+    fits(models.RunAnswer, api.get("/runs/resolve", ref=run))
+    fits(models.RunDetailAnswer, api.run(run))
+    fits(models.SeriesKeys, api.get(f"/runs/{run}/keys"))
+    fits(models.PointsPage, api.get(f"/runs/{run}/points", key="loss"))
+    fits(models.Events, api.get(f"/runs/{run}/events"))
+    fits(models.Writers, api.get(f"/runs/{run}/writers"))
+    fits(models.AttachAnswer, api.attach())
+    body = {"selectors": [{"run": run, "key": "loss"}]}
+    fits(models.BucketsAnswer, api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"}))
+    fits(models.NewKeyAnswer, api.call("POST", "/keys", 201, json={"name": "k"}))
+    fits(models.ErrorAnswer, api.get("/runs/000000000000", 404))
+
+
+def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
+    documented = {f"{method.upper()} {path}" for path, methods in schema["paths"].items() for method in methods}
+    for route in (
+        "GET /handshake",
+        "POST /runs/attach",
+        "POST /ingest",
+        "POST /sessions/{session}/heartbeat",
+        "POST /sessions/{session}/end",
+        "POST /login",
+        "POST /logout",
+        "GET /me",
+        "POST /keys",
+        "GET /keys",
+        "DELETE /keys/{key_id}",
+        "GET /projects",
+        "POST /projects",
+        "GET /projects/{ref}",
+        "GET /runs",
+        "GET /runs/resolve",
+        "GET /runs/{run_id}",
+        "DELETE /runs/{run_id}",
+        "POST /runs/{run_id}/restore",
+        "GET /runs/{run_id}/keys",
+        "GET /runs/{run_id}/points",
+        "GET /runs/{run_id}/events",
+        "GET /runs/{run_id}/writers",
+        "POST /series/buckets",
+        "GET /stream",
+    ):
+        method, path = route.split()
+        assert f"{method} /api/v1{path}" in documented
+
+
+def test_errors_and_msgpack_are_documented(schema: Any) -> None:
+    ingest = schema["paths"]["/api/v1/ingest"]["post"]
+    assert "application/x-msgpack" in ingest["requestBody"]["content"]
+    assert {"200", "400", "401", "413", "415", "422"} <= set(ingest["responses"])
+    for path, methods in schema["paths"].items():
+        for method, route in methods.items():
+            for status, answer in route["responses"].items():
+                if status >= "400":
+                    reference = answer["content"]["application/json"]["schema"]
+                    assert reference == {"$ref": "#/components/schemas/ErrorAnswer"}, (method, path, status)
+    assert "application/x-msgpack" in schema["paths"]["/api/v1/series/buckets"]["post"]["responses"]["200"]["content"]
+
+
+def test_no_page_loads_anything_from_elsewhere(lab: RealLab) -> None:
+    for path in ("/docs", "/redoc", "/api/v1/docs"):
+        assert requests.get(lab.url + path, timeout=30).status_code == 404

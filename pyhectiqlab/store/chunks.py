@@ -33,6 +33,8 @@ _START = struct.Struct("<BI")
 _PACKED = struct.Struct("<BI" + "Bqq" * 5 + "B")
 _WIDTHS = (1, 2, 4)
 _INTEGERS = ("seq", "step", "time", "arrival", "writer")
+_SAME = ("arrival", "writer")  # of a plain column, in the order of its bytes
+_EACH = ("seq", "step", "time", "value")
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,16 @@ def decode_some(blob: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
 
 
 def _plain(blob: bytes, n: int, names: Sequence[str]) -> list[NDArray[Any]]:
-    _, _, arrival, writer = _PLAIN.unpack_from(blob)
+    words = np.frombuffer(blob, "<i8", 2 + 4 * n, _START.size)
     found: list[NDArray[Any]] = []
     for name in names:
-        if name == "arrival":
-            found.append(np.full(n, arrival, np.int64))
-        elif name == "writer":
-            found.append(np.full(n, writer, np.int64))
+        if name in _SAME:
+            at = _SAME.index(name)
+            found.append(words[at : at + 1].repeat(n))
         else:
-            at = _PLAIN.size + 8 * n * ("seq", "step", "time", "value").index(name)
-            found.append(np.frombuffer(blob, "<f8" if name == "value" else "<i8", n, at))
+            at = 2 + n * _EACH.index(name)
+            column = words[at : at + n]
+            found.append(column.view("<f8") if name == "value" else column)
     return found
 
 

@@ -44,12 +44,14 @@ def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> li
     A job restarted from a checkpoint repeats steps. Its newest telling wins, from the lowest step that it told on: also
     where that step came late, so that the answer does not depend on the order of arrival.
     """
+    found: list[int | None] = [None] * len(series)
     if attempts == "all":
-        return [None] * len(series)
-    found: list[int | None] = []
-    for old in series:
-        newer = [s.step_min for s in series if s.rank == old.rank and _attempt(s) > _attempt(old)]
-        found.append(min(newer, default=None))
+        return found
+    lowest: dict[int | None, int] = {}  # by rank, over the attempts newer than the one looked at
+    for i in sorted(range(len(series)), key=lambda i: -_attempt(series[i])):
+        info = series[i]
+        found[i] = lowest.get(info.rank)
+        lowest[info.rank] = min(info.step_min, lowest.get(info.rank, info.step_min))
     return found
 
 
@@ -75,7 +77,7 @@ def window_of(
             high.append(info.time_max - zero)
     if not low:
         return None
-    window = (max(STEP_MIN, min(low) if lo is None else lo), min(STEP_MAX, max(high) if hi is None else hi))
+    window = (max(STEP_MIN, min(low) if lo is None else int(lo)), min(STEP_MAX, max(high) if hi is None else int(hi)))
     return window if window[0] <= window[1] else None
 
 

@@ -72,9 +72,9 @@ class Appender:
             for column in batch.columns:
                 series = self._series_id(run, column, batch)
                 rows.add(series, writer, arrival, column)
-            cursors[writer] = batch.last
-            self._writers[batch.writer] = (writer, batch.last)
-            results.append(AppendResult("ok", batch.last))
+            cursors[writer] = int(batch.last)
+            self._writers[batch.writer] = (writer, cursors[writer])
+            results.append(AppendResult("ok", cursors[writer]))
         if cursors:
             execute_many = self._connection.executemany
             execute_many(_INSERT_HEAD, rows.head)
@@ -102,7 +102,7 @@ class Appender:
         return known
 
     def _series_id(self, run: int, column: Column, batch: PointBatch) -> int:
-        place = (run, column.key, batch.rank, batch.attempt)
+        place = (run, column.key, int(batch.rank), int(batch.attempt))  # numpy's integers would not bind
         known = self._series.get(place)
         if known is None:
             row = self._connection.execute(

@@ -31,7 +31,8 @@ from .trees import Sizes
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 8192
-CHECKPOINT_PAGES = 2048  # 16 MiB of log between checkpoints: each takes tens of milliseconds
+CHECKPOINT_PAGES = 1024  # 8 MiB of log between checkpoints: each takes tens of milliseconds
+WRITER_CACHE_KIB = 64 << 10  # holds what a step of compaction changes: spilling it in between cost some 0.3 s
 LOG_BYTES_KEPT = 64 << 20
 DEFAULT_SIZES = Sizes()
 
@@ -176,6 +177,7 @@ class SqlitePointStore:
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA fullfsync = ON")  # macOS: without it an fsync may stay in the drive's cache
         execute("PRAGMA checkpoint_fullfsync = ON")
+        execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
         if version == 0:

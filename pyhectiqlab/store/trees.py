@@ -31,7 +31,7 @@ class Sizes:
     chunk_points: int = 8192
     chunk_nodes: int = 128  # at most so many fine nodes a chunk and axis
     head_points: int = 32_768  # a head of so many points, or of so many rows, is worth flattening
-    head_rows: int = 64
+    head_rows: int = 32
     step_points: int = 1 << 17  # points that one transaction reads and writes, about: it is to take less than 0.1 s
     fan_in: int = 4  # so many runs of about the same size are merged
     merged_points_max: int = 1 << 24  # longer runs stay: their nodes are fine enough, and marking them takes long
@@ -175,8 +175,8 @@ class Tree:
     def _write_chunk(self, run: int, points: PointColumns, copied: bool, pending: bool) -> None:
         step, time = _range(points.step), _range(points.time)
         zero = self._state.origin
-        # A chunk of few points is decoded as fast as its nodes.
-        axes = self._axes if len(points) > 2 * self._sizes.chunk_nodes else ()
+        # A chunk of few points is decoded as fast as its nodes; a pending one is written anew by the next slice.
+        axes = () if pending or len(points) <= 2 * self._sizes.chunk_nodes else self._axes
         ranges = {"step": step, "time": time, "relative": (time[0] - zero, time[1] - zero)}
         shifts = {axis: shift_for(*ranges[axis], self._sizes.chunk_nodes) for axis in axes}
         chunk = self._connection.execute(

@@ -37,7 +37,7 @@ def batch(run: str, writer: str, number: int, n: int, keys: int) -> dict[str, An
                 "seq": seq.astype("<u4").tobytes(),
                 "step": (seq + first).astype("<i8").tobytes(),
                 "value": np.sin((seq + first) / 1000.0).astype("<f8").tobytes(),
-                "time": (seq + now).astype("<i8").tobytes(),
+                "time": ((seq + now) / 1e6).astype("<f8").tobytes(),
             }
         )
     return {

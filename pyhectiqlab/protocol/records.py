@@ -8,7 +8,9 @@ and cutting without decoding, and decoding into columns.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+import sys
+from array import array
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -168,101 +170,153 @@ def measure(buf: bytes, bytes_max: int | None = None) -> tuple[int, int]:
 
 # Decoding ----------------------------------------------------------------------------------------------------------
 
+SMALL = 16  # shorter stretches are decoded record by record: a C call on a few bytes costs as much as the bytes
+
 
 class Columns:
-    """Points of one key: parallel lists, in order. `seq` are offsets from the first number of what was decoded."""
+    """Points of one key, in order: seq uint32[n], offsets from the first number of what was decoded; step int64[n];
+    value float64[n]; time float64[n], seconds since 1970 UTC."""
 
     __slots__ = ("seq", "step", "time", "value")
 
     def __init__(self) -> None:
-        self.seq: list[int] = []
-        self.step: list[int] = []
-        self.value: list[float] = []
-        self.time: list[float] = []
+        self.seq, self.step, self.value, self.time = array("I"), array("q"), array("d"), array("d")
+
+    def append(self, seq: int, step: int, value: float, time: float) -> None:
+        self.seq.append(seq)
+        self.step.append(step)
+        self.value.append(value)
+        self.time.append(time)
 
 
 Event = tuple[int, str, float, dict[str, Any]]  # offset, kind, time, fields
 
 
-def _one_key(rows: list[tuple[int, int, float, float]], seq: int, keys: Keys, series: dict[str, Columns]) -> bool:
-    """The common case of one key many times over, without a Python step per point."""
-    ident = rows[0][0]
-    idents, steps, values, times = zip(*rows, strict=True)
-    if idents.count(ident) != len(rows):
-        return False
-    column = series.setdefault(keys[ident], Columns())  # type: ignore[arg-type]
-    column.seq.extend(range(seq, seq + len(rows)))
-    column.step.extend(steps)
-    column.value.extend(values)
-    column.time.extend(times)
-    return True
+class _Series(dict[str, Columns]):
+    def __missing__(self, key: str) -> Columns:
+        column = self[key] = Columns()
+        return column
 
 
 def decode(buf: bytes, keys: Keys) -> tuple[dict[str, Columns], list[Event], int]:
     """All records of `buf` as (columns per key, events, sequence numbers occupied).
 
-    Raises KeyError for an id that `keys` lacks, ValueError for bytes that are no records.
+    Raises KeyError for an id that `keys` lacks, ValueError for bytes that are no records. The fixed shapes cost no Python step
+    per point: fields of equal records are moved into columns by strided slices, a byte of every record at a time.
     """
-    series: dict[str, Columns] = {}
+    series = _Series()
     events: list[Event] = []
     seq = 0
     for tag, at, size, n in runs(buf):
         if tag == TAG_POINT:
-            rows = list(_POINT_READ.iter_unpack(memoryview(buf)[at : at + n * size]))
-            if n < 4 or not _one_key(rows, seq, keys, series):
-                _mixed(rows, seq, keys, series)
+            (_points_of_one if n < SMALL else _points_of_many)(buf, at, n, seq, keys, series)
             seq += n
         elif tag == TAG_POINTS:
-            seq = _many(buf, at, size, n, seq, keys, series)
+            seq = (_dicts_of_one if n < SMALL else _dicts_of_many)(buf, at, size, n, seq, keys, series)
         else:
             seq = _single(tag, buf[at + 4 : at + size], seq, series, events)
     return series, events, seq
 
 
-def _mixed(rows: Iterable[tuple[int, int, float, float]], seq: int, keys: Keys, series: dict[str, Columns]) -> None:
-    into: dict[int, tuple[Any, Any, Any, Any]] = {}
-    for ident, step, value, time in rows:
-        appends = into.get(ident)
-        if appends is None:
-            column = series.setdefault(keys[ident], Columns())  # type: ignore[arg-type]
-            appends = into[ident] = (column.seq.append, column.step.append, column.value.append, column.time.append)
-        appends[0](seq)
-        appends[1](step)
-        appends[2](value)
-        appends[3](time)
+def _column(typecode: str, buf: bytes, start: int, stride: int, n: int) -> array[Any]:
+    """The big-endian field at `start` of each of n records that are `stride` apart."""
+    column = array(typecode)
+    width = column.itemsize
+    out = bytearray(n * width)
+    for i in range(width):
+        place = width - 1 - i if sys.byteorder == "little" else i
+        out[place::width] = buf[start + i : start + i + (n - 1) * stride + 1 : stride]
+    column.frombytes(out)
+    return column
+
+
+def _points_of_one(buf: bytes, at: int, n: int, seq: int, keys: Keys, series: _Series) -> None:
+    for ident, step, value, time in _POINT_READ.iter_unpack(memoryview(buf)[at : at + n * POINT_BYTES]):
+        series[keys[ident]].append(seq, step, value, time)  # type: ignore[index]
         seq += 1
 
 
-def _many(buf: bytes, at: int, size: int, n: int, seq: int, keys: Keys, series: dict[str, Columns]) -> int:
+def _points_of_many(buf: bytes, at: int, n: int, seq: int, keys: Keys, series: _Series) -> None:
+    idents = _column("H", buf, at + 7, POINT_BYTES, n)
+    steps, values, times = (_column(code, buf, at + offset, POINT_BYTES, n) for code, offset in _POINT_FIELDS)
+    for ident, places in _places(idents, n):
+        column = series[keys[ident]]  # type: ignore[index]
+        if isinstance(places, slice):
+            column.seq.extend(range(seq + places.start, seq + n, places.step))
+            column.step += steps[places]
+            column.value += values[places]
+            column.time += times[places]
+        else:
+            column.seq.extend([seq + i for i in places])
+            column.step.extend([steps[i] for i in places])
+            column.value.extend([values[i] for i in places])
+            column.time.extend([times[i] for i in places])
+
+
+_POINT_FIELDS = (("q", 10), ("d", 19), ("d", 28))
+
+
+def _places(idents: array[int], n: int) -> Iterator[tuple[int, slice | list[int]]]:
+    """Where each id stands. A loop logs the same keys in the same order at every step: then each has a slice."""
+    try:
+        period = idents.index(idents[0], 1)
+    except ValueError:
+        period = n
+    raw, width = idents.tobytes(), idents.itemsize
+    first = idents[:period]
+    if raw[period * width :] == raw[: -period * width] and len(set(first)) == period:
+        for j, ident in enumerate(first):
+            yield ident, slice(j, n, period)
+        return
+    found: dict[int, list[int]] = {}
+    for i, ident in enumerate(idents):
+        if ident in found:
+            found[ident].append(i)
+        else:
+            found[ident] = [i]
+    yield from found.items()
+
+
+def _dicts_of_one(buf: bytes, at: int, size: int, n: int, seq: int, keys: Keys, series: _Series) -> int:
     count = (size - POINTS_HEAD_BYTES) // 8
     values_of = struct.Struct(f">{count}d").unpack_from
     for start in range(at, at + n * size, size):
         ident, step, time = _POINTS_READ.unpack_from(buf, start)
         for key, value in zip(keys[ident], values_of(buf, start + POINTS_HEAD_BYTES), strict=True):
-            _append(series, key, seq, step, value, time)
+            series[key].append(seq, step, value, time)
             seq += 1
     return seq
 
 
-def _append(series: dict[str, Columns], key: str, seq: int, step: int, value: float, time: float) -> None:
-    column = series.get(key)
-    if column is None:
-        column = series[key] = Columns()
-    column.seq.append(seq)
-    column.step.append(step)
-    column.value.append(value)
-    column.time.append(time)
+def _dicts_of_many(buf: bytes, at: int, size: int, n: int, seq: int, keys: Keys, series: _Series) -> int:
+    count = (size - POINTS_HEAD_BYTES) // 8
+    idents = _column("H", buf, at + 7, size, n)
+    if idents.count(idents[0]) != n:  # dicts of the same length with other keys
+        for i in range(n):
+            seq = _dicts_of_one(buf, at + i * size, size, 1, seq, keys, series)
+        return seq
+    names = keys[idents[0]]
+    if len(names) != count:
+        raise ValueError(f"{count} values for {len(names)} keys")
+    steps, times = _column("q", buf, at + 10, size, n), _column("d", buf, at + 19, size, n)
+    for j, key in enumerate(names):
+        column = series[key]
+        column.seq.extend(range(seq + j, seq + n * count, count))
+        column.step += steps
+        column.value += _column("d", buf, at + POINTS_HEAD_BYTES + 8 * j, size, n)
+        column.time += times
+    return seq + n * count
 
 
-def _single(tag: int, payload: bytes, seq: int, series: dict[str, Columns], events: list[Event]) -> int:
+def _single(tag: int, payload: bytes, seq: int, series: _Series, events: list[Event]) -> int:
     if tag == TAG_POINT_FULL:
         _, key, step, value, time = msgpack.unpackb(payload)
-        _append(series, key, seq, step, value, time)
+        series[key].append(seq, step, value, time)
         return seq + 1
     if tag == TAG_POINTS_FULL:
         _, names, step, time, packed = msgpack.unpackb(payload)
         for key, value in zip(names, struct.unpack(f">{len(names)}d", packed), strict=True):
-            _append(series, key, seq, step, value, time)
+            series[key].append(seq, step, value, time)
             seq += 1
         return seq
     if tag == TAG_EVENT:

@@ -192,20 +192,21 @@ def _columns(series: Any, first: int) -> tuple[list[Column], Any]:
         grows[np.asarray(ends[:-1], dtype=np.int64) - 1] = True  # from one series to the next it may fall
         if not grows.all():
             raise _Bad("seq is strictly increasing")
-        times = np.frombuffer(b"".join([time for _, _, time in raw]), dtype="<i8")
-        if times.max() > TIME_MAX or times.min() < -TIME_MAX:
-            raise _Bad("time is µs since 1970, within ±2^62")
+        seconds = np.frombuffer(b"".join([time for _, _, time in raw]), dtype="<f8")
+        if not (np.abs(seconds) <= TIME_MAX / 1e6).all():  # false for NaN too
+            raise _Bad("time is seconds since 1970, finite, within ±2^62 µs")
+        times = np.rint(seconds * 1e6).astype(np.int64)
     sequence = offsets + first
     columns = []
     start = 0
-    for key, end, (step, value, time) in zip(keys, ends, raw, strict=True):
+    for key, end, (step, value, _) in zip(keys, ends, raw, strict=True):
         columns.append(
             Column(
                 key,
                 sequence[start:end],
                 np.frombuffer(step, dtype="<i8"),
                 np.frombuffer(value, dtype="<f8"),
-                np.frombuffer(time, dtype="<i8"),
+                times[start:end],
             )
         )
         start = end

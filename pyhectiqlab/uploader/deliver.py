@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .uploader import Uploader
 
 IDLE_WAIT_S = 0.1
+TRIES_MAX = 3
 
 
 class Delivery:
@@ -38,11 +39,11 @@ class Delivery:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float = settings.REQUEST_CONNECT_TIMEOUT_S + settings.REQUEST_READ_TIMEOUT_S) -> None:
         """Waits for the request under way, within its bound."""
         self._quit.set()
         self._wake.set()
-        self._thread.join(settings.REQUEST_CONNECT_TIMEOUT_S + settings.REQUEST_READ_TIMEOUT_S)
+        self._thread.join(timeout)
 
     def wake(self) -> None:
         self._wake.set()
@@ -56,9 +57,9 @@ class Delivery:
     def told_end(self, stream: Stream) -> bool:
         return stream.id in self._told_ends
 
-    def failures(self) -> int:
-        """In a row, of the lab that does worst."""
-        return max((s.backoff.failures for s in tuple(self._senders.values())), default=0)
+    def has_failed(self) -> bool:
+        """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
+        return any(s.hopeless or s.backoff.failures >= TRIES_MAX for s in tuple(self._senders.values()))
 
     def trouble(self) -> str:
         return next((s.trouble for s in tuple(self._senders.values()) if s.trouble), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from bisect import bisect_left
 from typing import Any
 
 from ..protocol import records
@@ -52,23 +53,17 @@ def _wire(stream: Stream, first: int, last: int, series: list[Any], events: list
 def _series(key: str, column: records.Columns, skip: int) -> dict[str, Any] | None:
     seq, step, value, time = column.seq, column.step, column.value, column.time
     if skip:
-        kept = [i for i, number in enumerate(seq) if number >= skip]
-        if not kept:
+        start = bisect_left(seq, skip)
+        if start == len(seq):
             return None
-        seq, step = [seq[i] - skip for i in kept], [step[i] for i in kept]
-        value, time = [value[i] for i in kept], [time[i] for i in kept]
-    return {
-        "key": key,
-        "seq": _bytes("I", seq),
-        "step": _bytes("q", step),
-        "value": _bytes("d", value),
-        "time": _bytes("q", [int(t * 1e6) for t in time]),
-    }
+        seq = array("I", [number - skip for number in seq[start:]])
+        step, value, time = step[start:], value[start:], time[start:]
+    return {"key": key, "seq": _bytes(seq), "step": _bytes(step), "value": _bytes(value), "time": _bytes(time)}
 
 
-def _bytes(typecode: str, values: list[Any]) -> bytes:
-    column = array(typecode, values)
+def _bytes(column: array[Any]) -> bytes:
     if sys.byteorder == "big":
+        column = column[:]
         column.byteswap()
     return column.tobytes()
 

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 import traceback
@@ -17,12 +18,16 @@ from .start import reset_signals
 from .sync import adopt_orphans
 from .uploader import Uploader
 
+SWITCH_INTERVAL_S = 0.0005
+
 
 def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
     session = SessionDir(session_path)
     lease = Lease(session_path)
     if not lease.acquire():
         return
+    # The send thread decodes for milliseconds at a time; a drain that waits that long for the GIL lets the queues fill up.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.Thread(target=_renew, args=(lease,), daemon=True).start()
     uploader = Uploader(session, owner_fd=owner_fd)
     if adopt:

@@ -30,7 +30,7 @@ from ..transport.retry import Backoff
 from . import encode
 from .stream import Batch, Stream
 
-REQUEST_RECORD_BYTES = 4 << 20
+REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
 
 
 class Sender:
@@ -58,6 +58,7 @@ class Sender:
         self._complaint = ""
         self.backoff = Backoff()
         self.trouble = ""  # the last thing that went wrong, "" when all is well
+        self.hopeless = False  # … and it does not heal by itself: a wrong key, no profile, no lab at that address
 
     def turn(self, streams: list[Stream]) -> bool:
         """Sends one request if anything waits. Whether it did something. Blocks as long as the transport does."""
@@ -81,12 +82,13 @@ class Sender:
     def succeeded(self) -> None:
         if self.trouble:
             self._log("the lab answers again")
-        self.trouble = ""
+        self.trouble, self.hopeless = "", False
         self.backoff.succeeded()
 
     def failed(self, error: LabError) -> None:
         wait = getattr(error, "retry_after_s", None)
-        if isinstance(error, AuthenticationError | ConfigurationError | NotALabError):
+        self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
+        if self.hopeless:
             wait = settings.RETRY_DELAY_MAX_S  # nothing that heals by itself in a second
             self._drop_transport()  # the profile may have been corrected meanwhile
         self.backoff.failed(wait)

@@ -25,8 +25,6 @@ from .stream import Stream
 from .watch import End, Owner
 
 LOG_BYTES_MAX = 1 << 20
-STATUS_INTERVAL_S = 1.0
-TRIES_MAX = 3  # a sync gives up on a lab after so many failures in a row
 
 
 class Uploader:
@@ -254,11 +252,14 @@ class Uploader:
                     if now - self._started > linger_s:
                         self.log("giving up; `hectiqlab sync` sends what is left")
                         return
-                    if self.until_drained and self.delivery.failures() >= TRIES_MAX:
+                    if self.until_drained and self.delivery.has_failed():
                         return
                 if not self.has_work():
                     return
                 time.sleep(settings.POLL_INTERVAL_S if took or self.left() else settings.IDLE_POLL_INTERVAL_S / 2)
+        except KeyboardInterrupt:  # a sync by hand: what was under way is sent again the next time
+            self.delivery.stop(timeout=0)
+            raise
         finally:
             self.delivery.stop()
             self._publish(self.streams.values())

@@ -74,7 +74,7 @@ def send(
         "seq": struct.pack(f"<{n}I", *range(n)),
         "step": struct.pack(f"<{n}q", *steps),
         "value": struct.pack(f"<{n}d", *values),
-        "time": struct.pack(f"<{n}q", *(int(START * 1e6) + i for i in range(n))),
+        "time": struct.pack(f"<{n}d", *(START + i / 1e6 for i in range(n))),
     }
     writer = f"{rank:02x}{abs(hash(key)) % 2**32:08x}".ljust(32, "0")
     batch = {"writer": writer, "run": attached["run"]["id"], "rank": rank, "attempt": attached["attempt"]}

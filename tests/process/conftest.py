@@ -93,7 +93,9 @@ class Site:
         return str(self.find(name)["state"])
 
     def ended(self, name: str, timeout: float = 20) -> dict[str, Any]:
-        """The run, once its uploaders are gone (their verdict comes after the process's own word) and its state is final."""
+        """The run, once its uploaders are gone (their verdict comes after the process's own word) and its state is
+        final.
+        """
 
         def final() -> dict[str, Any] | None:
             if self.uploaders():

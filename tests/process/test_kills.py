@@ -1,4 +1,5 @@
-"""Kill -9 at random moments, of each part of the path: whatever call had returned is in the lab afterwards, exactly once, in order.
+"""Kill -9 at random moments, of each part of the path: whatever call had returned is in the lab afterwards, exactly
+once, in order.
 
 One seed a run of the tests; a failing one is printed and can be given again by HECTIQLAB_TEST_SEED.
 """
@@ -23,7 +24,8 @@ from .test_ends import unique
 KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 100)
 LAB_KILLS = max(1, KILLS // 4)  # each takes a second for the lab to come back
 
-# Each trainer is a fork of one process that has imported everything: a hundred of them in seconds. It counts, in memory that it shares with
+# Each trainer is a fork of one process that has imported everything: a hundred of them in seconds. It counts, in
+# memory that it shares with
 # the test, each call that returned.
 TRAINERS = """
 import mmap, os, sys, time
@@ -71,7 +73,9 @@ class Counts:
 
 
 def assert_exactly_once_in_order(site: Site, name: str, returned: int) -> int:
-    """The lab's points of `name` are 0, 1, 2, …, at least those of the calls that returned and at most one more (the call that was cut off)."""
+    """The lab's points of `name` are 0, 1, 2, …, at least those of the calls that returned and at most one more (the
+    call that was cut off).
+    """
 
     def complete() -> bool:
         with site.client() as client:

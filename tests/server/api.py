@@ -40,7 +40,7 @@ def column(key: str, seq: Any, value: Any = None, step: Any = None, time_us: Any
         "seq": seq.astype("<u4").tobytes(),
         "step": np.asarray(step).astype("<i8").tobytes(),
         "value": np.asarray(value).astype("<f8").tobytes(),
-        "time": np.asarray(time_us).astype("<i8").tobytes(),
+        "time": (np.asarray(time_us) / 1e6).astype("<f8").tobytes(),
     }
 
 

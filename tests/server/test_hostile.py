@@ -120,7 +120,7 @@ def bad_batches(run: str, writer: str) -> dict[str, Any]:
         "seq repeats": one(series=[column("x", [0, 1, 1, 3])]),
         "seq beyond last": one(series=[column("x", [0, 1, 2, 4])]),
         "seq used by two": one(series=[column("x", [0, 1]), column("y", [1, 2])]),
-        "time beyond 2^62": one(series=[column("x", range(4), time_us=[0, 1, 2**62 + 1, 3])]),
+        "time beyond 2^62": one(series=[column("x", range(4), time_us=[0, 1, 2**63, 3])]),
         "events a map": one(series=[], events={}),
         "event a map": one(series=[column("x", [0, 1, 2])], events=[{}]),
         "event short": one(series=[column("x", [0, 1, 2])], events=[[3, "log", NOW_US]]),

@@ -43,7 +43,7 @@ class FedRun:
                     "seq": np.arange(offset, offset + n, dtype="<u4").tobytes(),
                     "step": np.asarray(steps, "<i8").tobytes(),
                     "value": np.asarray(values, "<f8").tobytes(),
-                    "time": ((first_time + np.arange(n) * spacing_s) * 1e6).astype("<i8").tobytes(),
+                    "time": (first_time + np.arange(n) * spacing_s).astype("<f8").tobytes(),
                 }
             )
             offset += n

@@ -91,31 +91,6 @@ def parse_cursor(after: str) -> tuple[int, int]:
     return int(arrival), int(seq)
 
 
-def pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> SeriesInfo:
-    """The union over ranks and attempts of one key.
-
-    `order[i]` is the (attempt, step, seq, arrival) of the last point of infos[i].
-    """
-    newest = infos[max(range(len(infos)), key=order.__getitem__)]
-    finite = [i for i in infos if i.min <= i.max]  # NaN: no finite value
-    return SeriesInfo(
-        run=newest.run,
-        key=newest.key,
-        rank=None,
-        attempt=None,
-        count=sum(i.count for i in infos),
-        step_min=min(i.step_min for i in infos),
-        step_max=max(i.step_max for i in infos),
-        time_min=min(i.time_min for i in infos),
-        time_max=max(i.time_max for i in infos),
-        last_step=newest.last_step,
-        last_value=newest.last_value,
-        last_time=newest.last_time,
-        min=min((i.min for i in finite), default=float("nan")),
-        max=max((i.max for i in finite), default=float("nan")),
-    )
-
-
 def _attempt(info: SeriesInfo) -> int:
     assert info.attempt is not None
     return info.attempt

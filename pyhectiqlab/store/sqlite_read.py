@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -13,15 +12,28 @@ import numpy as np
 from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
-from .grid import cuts, parse_cursor, pooled, shift_for, window_of
+from .grid import cuts, parse_cursor, shift_for, window_of
 from .points import Axis, Buckets, Int64s, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME, COARSER
 
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
 _SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
-    s.last_value, s.last_time, s.value_min, s.value_max, s.last_seq, s.last_arrival, s.id, s.origin, s.scattered
+    s.last_value, s.last_time, s.value_min, s.value_max, s.id, s.origin, s.scattered
     FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted"""
+
+# Pooled by SQLite, not in Python: a thousand keys of a hundred ranks are a hundred thousand rows.
+_POOLED = """WITH pooled AS (
+        SELECT s.run, s.key, sum(s.count) AS count, min(s.step_min) AS step_min, max(s.step_max) AS step_max,
+            min(s.time_min) AS time_min, max(s.time_max) AS time_max,
+            min(s.value_min) AS value_min, max(s.value_max) AS value_max
+        FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted AND {}
+        GROUP BY s.key ORDER BY s.key LIMIT ?)
+    SELECT p.key, NULL, NULL, p.count, p.step_min, p.step_max, p.time_min, p.time_max, s.last_step, s.last_value,
+        s.last_time, p.value_min, p.value_max
+    FROM pooled p JOIN series s ON s.id = (SELECT l.id FROM series l WHERE l.run = p.run AND l.key = p.key
+        ORDER BY l.attempt DESC, l.last_step DESC, l.last_seq DESC, l.last_arrival DESC LIMIT 1)
+    ORDER BY p.key"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,6 @@ class Series:
     origin: int
     scattered: bool
     info: SeriesInfo
-    order: tuple[int, ...]  # (attempt, step, seq, arrival) of its last point
 
 
 def series_of(
@@ -49,13 +60,8 @@ def series_of(
 
 
 def keys(connection: sqlite3.Connection, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
-    rows = connection.execute(_SERIES + " AND s.key > ? AND instr(s.key, ?) ORDER BY s.key", (run, after, query))
-    found: list[SeriesInfo] = []
-    for _, same in groupby((_series(run, row) for row in rows), key=lambda s: s.info.key):
-        if len(found) >= limit:
-            break
-        found.append(_pooled(list(same)))
-    return found
+    rows = connection.execute(_POOLED.format("s.key > ? AND instr(s.key, ?)"), (run, after, query, limit))
+    return [_info(run, row) for row in rows]
 
 
 def last(
@@ -63,11 +69,8 @@ def last(
 ) -> dict[str, list[SeriesInfo]]:
     if wanted is None:
         return {run: keys(connection, run, "", "", limit_per_run) for run in runs}
-    found: dict[str, list[SeriesInfo]] = {}
-    for run in runs:
-        each = (series_of(connection, run, key) for key in wanted)
-        found[run] = [_pooled(same) for same in each if same]
-    return found
+    one = _POOLED.format("s.key = ?")
+    return {run: [_info(run, row) for key in wanted for row in connection.execute(one, (run, key, 1))] for run in runs}
 
 
 def points(
@@ -230,8 +233,12 @@ def _data(connection: sqlite3.Connection, block: Block) -> bytes:
 
 
 def _series(run: str, row: Sequence[Any]) -> Series:
+    return Series(row[13], row[14], bool(row[15]), _info(run, row))
+
+
+def _info(run: str, row: Sequence[Any]) -> SeriesInfo:
     none = row[11] > row[12]
-    info = SeriesInfo(
+    return SeriesInfo(
         run=run,
         key=row[0],
         rank=row[1],
@@ -247,8 +254,3 @@ def _series(run: str, row: Sequence[Any]) -> Series:
         min=float("nan") if none else row[11],
         max=float("nan") if none else row[12],
     )
-    return Series(row[15], row[16], bool(row[17]), info, (row[2], row[8], row[13], row[14]))
-
-
-def _pooled(same: Sequence[Series]) -> SeriesInfo:
-    return pooled([s.info for s in same], [s.order for s in same])

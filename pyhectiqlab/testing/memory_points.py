@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..errors import StoreError
-from ..store.grid import check_batch, check_times, cuts, parse_cursor, pooled, shift_for, window_of
+from ..store.grid import check_batch, check_times, cuts, parse_cursor, shift_for, window_of
 from ..store.points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo
 
 
@@ -146,7 +146,7 @@ class MemoryPointStore:
 
     def _pooled(self, run: str, key: str) -> SeriesInfo:
         same = self._of(run, key)
-        return pooled([_info(*s) for s in same], [max(points, key=Point.place).place() for _, points in same])
+        return _pooled([_info(*s) for s in same], [max(points, key=Point.place).place() for _, points in same])
 
     def _buckets(
         self, selector: Selector, axis: Axis, lo: int | None, hi: int | None, n: int, attempts: Literal["newest", "all"]
@@ -206,6 +206,31 @@ def _info(place: tuple[str, str, int, int], points: Sequence[Point]) -> SeriesIn
         last_time=last.time,
         min=min(finite, default=math.nan),
         max=max(finite, default=math.nan),
+    )
+
+
+def _pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> SeriesInfo:
+    """The union over ranks and attempts of one key.
+
+    `order[i]` is the (attempt, step, seq, arrival) of the last point of infos[i].
+    """
+    newest = infos[max(range(len(infos)), key=order.__getitem__)]
+    finite = [i for i in infos if i.min <= i.max]  # NaN: no finite value
+    return SeriesInfo(
+        run=newest.run,
+        key=newest.key,
+        rank=None,
+        attempt=None,
+        count=sum(i.count for i in infos),
+        step_min=min(i.step_min for i in infos),
+        step_max=max(i.step_max for i in infos),
+        time_min=min(i.time_min for i in infos),
+        time_max=max(i.time_max for i in infos),
+        last_step=newest.last_step,
+        last_value=newest.last_value,
+        last_time=newest.last_time,
+        min=min((i.min for i in finite), default=float("nan")),
+        max=max((i.max for i in finite), default=float("nan")),
     )
 
 

@@ -141,14 +141,15 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
     behind: dict[str, int] = {}
     results = points.append([batch.columns for _, _, batch in todo])
     for (_, _, batch), result in zip(todo, results, strict=True):
-        if result.status != "conflict":
+        if result.status != "conflict" or batch.writer in behind:
             continue
-        if result.cursor >= batch.first:
-            # It holds the beginning of this batch from before a crash, when the cut was another: the rest is new.
-            again = points.append([_behind(batch.columns, result.cursor)])[0]
-            if again.status != "conflict":
-                continue
-        behind.setdefault(batch.writer, result.cursor)
+        # It holds the beginning of this batch, or of the one before it in this group, from before a crash, when the
+        # cut was another: the rest is new.
+        cursor = points.cursor(batch.writer)
+        rest = _behind(batch.columns, cursor) if batch.first <= cursor < batch.last else batch.columns
+        again = points.append([rest])[0]
+        if again.status == "conflict":
+            behind[batch.writer] = again.cursor
     for writer, cursor in behind.items():
         its_plan.take_back(writer, cursor, 409, LOST_POINTS)
     return behind

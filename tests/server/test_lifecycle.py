@@ -110,9 +110,9 @@ def test_a_longer_cut_over_what_the_point_store_has_adds_only_the_rest(own_lab: 
         db.execute("UPDATE writers SET cursor = 4")
         db.execute("UPDATE runs SET points = 4")
     own_lab.start()
-    assert api.statuses(batch(run, writer, 5, 15), session="ab") == [200]
-    assert api.steps(run) == list(range(1, 16))
-    assert api.run(run)["points"] == 15
+    assert api.statuses(batch(run, writer, 5, 15), batch(run, writer, 16, 20), session="ab") == [200, 200]
+    assert api.steps(run) == list(range(1, 21))
+    assert api.run(run)["points"] == 20
 
 
 def test_a_point_store_restored_from_a_backup_makes_the_client_go_back(own_lab: RealLab) -> None:

@@ -1,0 +1,74 @@
+"""How much the SQLite PointStore reads, counted instead of timed: long series stay cheap in any order of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyhectiqlab.store import sqlite_read
+from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, iter_points
+from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.trees import Sizes
+
+from .point_store_data import T0
+
+N = 60_000
+SMALL = Sizes(chunk_points=256, chunk_nodes=32, head_points=1024, step_points=4096)
+ORDERS: dict[str, Callable[[], np.ndarray]] = {
+    "growing": lambda: np.arange(N),
+    "shuffled": lambda: np.random.default_rng(0).permutation(N),
+    "restarting": lambda: np.arange(N) % (N // 20),
+    "backward": lambda: np.arange(N)[::-1],
+    "jittering": lambda: np.arange(N) + np.random.default_rng(0).integers(-300, 300, N),
+}
+
+
+@pytest.fixture(params=ORDERS, scope="module")
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlitePointStore]:
+    """A long series, in chunks so small that it has as many as one of millions of points."""
+    store = SqlitePointStore(tmp_path_factory.mktemp("store") / "points.db", SMALL)
+    step, seq = ORDERS[request.param](), np.arange(1, N + 1)
+    for at in range(0, N, 1000):
+        p = slice(at, at + 1000)
+        column = Column("loss", seq[p], step[p], seq[p] * 1.0, T0 + 1000 * seq[p])
+        store.append([PointBatch("run", 0, 1, "w", at + 1, at + 1000, [column])])
+        store.compact(0.0)
+    while store.compact():
+        pass
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Points that were decoded, one entry a blob."""
+    counts: list[int] = []
+    decode_some = sqlite_read.decode_some
+
+    def count(blob: bytes, names: Sequence[str]) -> list[Any]:
+        columns = decode_some(blob, names)
+        counts.append(len(columns[0]))
+        return columns
+
+    monkeypatch.setattr(sqlite_read, "decode_some", count)
+    return counts
+
+
+@pytest.mark.parametrize("axis", ["step", "time", "relative"])
+def test_a_chart_of_a_compacted_series_decodes_few_of_its_points(
+    store: SqlitePointStore, decoded: list[int], axis: Axis
+) -> None:
+    (b,) = store.buckets([Selector("run", "loss")], axis=axis, n=200)
+    assert b.total == N
+    assert sum(decoded) < N / 4
+
+
+def test_raw_points_are_decoded_about_once_whatever_the_order_of_steps(
+    store: SqlitePointStore, decoded: list[int]
+) -> None:
+    pages = list(iter_points(store, "run", "loss", limit=10_000))
+    np.testing.assert_array_equal(np.concatenate([p.seq for p in pages]), np.arange(1, N + 1))
+    assert sum(decoded) < 3 * N

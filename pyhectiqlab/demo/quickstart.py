@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from pyhectiqlab import settings
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
+DEMO_END_TIMEOUT_S = 30.0
 
 
 class QuickstartError(Exception):
@@ -103,12 +105,14 @@ def environment(profile: str) -> dict[str, str]:
 def train(name: str, seconds: float, env: dict[str, str]) -> None:
     """Runs the demo. In a process group of its own, so that after Ctrl-C it gets one signal, ours, and time to end."""
     command = [sys.executable, "-m", "pyhectiqlab.demo", "--name", name, "--seconds", str(seconds)]
-    with subprocess.Popen(command, env=env, start_new_session=True) as demo:
-        try:
-            status = demo.wait()
-        except BaseException:
-            demo.send_signal(signal.SIGINT)
-            raise  # once it has ended: the lab, which it has to tell so, is stopped after it
+    demo = subprocess.Popen(command, env=env, start_new_session=True)
+    try:
+        status = demo.wait()
+    except BaseException:
+        demo.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            demo.wait(DEMO_END_TIMEOUT_S)  # it tells the lab how it ended; the lab is stopped after that
+        raise
     if status:
         raise QuickstartError(f"The training ended with exit status {status}; its message stands above.")
 

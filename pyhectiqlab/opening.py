@@ -111,9 +111,7 @@ def _dry(why: str, profile: Profile, name: str, project: str | None, create_proj
         return _drop(why, here)
     opened = _keep("kept", profile, name, project, create_project, here)
     if isinstance(opened.outbox, QueueOutbox):
-        say(
-            f"{why} Dry mode: training goes on, nothing is pushed; it is kept here, and `hectiqlab sync` pushes it later."
-        )
+        say(f"{why} Dry mode: training goes on, nothing is pushed; it is kept, and `hectiqlab sync` pushes it later.")
     return opened
 
 

@@ -246,7 +246,9 @@ class QueueOutbox:
         return wait_until(lambda: self.is_there(place), timeout, self.session, [self])
 
     def alive_at(self) -> float:
-        """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the queue was made."""
+        """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the
+        queue was made.
+        """
         return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
 
     def close(self) -> None:

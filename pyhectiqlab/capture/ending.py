@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 import traceback
@@ -63,7 +64,7 @@ def watch_signals(crash_path: Path) -> None:
     want_sigterm = hasattr(faulthandler, "register") and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if not want_crashes and not want_sigterm:
         return
-    _crash_file = open(crash_path, "w")  # noqa: SIM115 (it stays open as long as the process lives)
+    _crash_file = open(crash_path, "w", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115 (it stays open as long as the process lives)
     if want_crashes:
         faulthandler.enable(_crash_file)
         _faulthandler_ours = True

@@ -87,6 +87,6 @@ def _name(value: object) -> str:
 
 def _not_a_number(key: object, value: object) -> str:
     return (
-        f"metric {key!r}: a value is a number (int, float, bool, a numpy scalar, or an array or tensor without dimensions), "
-        f"not {_name(value)}"
+        f"metric {key!r}: a value is a number (int, float, bool, a numpy scalar, or an array or tensor without "
+        f"dimensions), not {_name(value)}"
     )

@@ -201,7 +201,8 @@ class _Series(dict[str, Columns]):
 def decode(buf: bytes, keys: Keys) -> tuple[dict[str, Columns], list[Event], int]:
     """All records of `buf` as (columns per key, events, sequence numbers occupied).
 
-    Raises KeyError for an id that `keys` lacks, ValueError for bytes that are no records. The fixed shapes cost no Python step
+    Raises KeyError for an id that `keys` lacks, ValueError for bytes that are no records. The fixed shapes cost no
+    Python step
     per point: fields of equal records are moved into columns by strided slices, a byte of every record at a time.
     """
     series = _Series()

@@ -14,7 +14,8 @@ from . import layout
 
 # Mapping a file of these is asking for SIGBUS when the server goes away.
 _NETWORK_FILE_SYSTEMS = (
-    "nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "fuse", "glusterfs", "orangefs", "pvfs", "panfs",
+    "nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "fuse", "glusterfs", "orangefs", "pvfs",
+    "panfs",
 )  # fmt: skip
 SHM_DIR = Path("/dev/shm")
 

@@ -2,7 +2,8 @@
 
 Guarantees
 * A put makes no system call, takes no lock and wakes nobody, except when the ring is full or another put is under way.
-* When a put has returned, its record is published: it is in memory that outlives the process. When it raised, it was not accepted.
+* When a put has returned, its record is published: it is in memory that outlives the process. When it raised, it was
+  not accepted.
 * Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork the child's copy refuses
   (see `disown`).
 

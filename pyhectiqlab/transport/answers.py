@@ -88,7 +88,7 @@ class Answer:
         if not code and self.status != 413:  # a proxy on the way may refuse a large body in its own words
             return not_a_lab(self.lab, self._looks(), status=self.status)
         message = told or f"The lab at {self.lab} refused the request with status {self.status}."
-        if self.status == 401:
+        if self.status == 401 and "add-profile" not in message:
             message = f"{message.rstrip('.')}. Log in again with `hectiqlab add-profile`, or set HECTIQLAB_API_KEY."
         return _BY_STATUS.get(self.status, InvalidRequestError)(message, status=self.status, code=code)
 

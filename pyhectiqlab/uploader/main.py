@@ -26,7 +26,8 @@ def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
     lease = Lease(session_path)
     if not lease.acquire():
         return
-    # The send thread decodes for milliseconds at a time; a drain that waits that long for the GIL lets the queues fill up.
+    # The send thread decodes for milliseconds at a time; a drain that waits that long for the GIL lets the queues
+    # fill up.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.Thread(target=_renew, args=(lease,), daemon=True).start()
     uploader = Uploader(session, owner_fd=owner_fd)

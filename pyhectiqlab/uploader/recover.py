@@ -57,9 +57,7 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
         mapping = open_existing(Path(info.queue))
     except FileNotFoundError:
         if not info.owner.has_ended() or stream.journaled == 0:
-            log(
-                f"the queue {info.queue} of writer {info.writer} is gone (machine restarted, or another mount namespace)"
-            )
+            log(f"the queue {info.queue} of writer {info.writer} is gone (a restart, or another mount namespace)")
         return
     except (OSError, ValueError) as e:
         log(f"the queue of writer {info.writer} cannot be opened: {e}")

@@ -66,7 +66,7 @@ def _chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
         matches = [s for s in found if s.name.startswith(name)]
         if len(matches) != 1:
             raise ConfigurationError(
-                f"{len(matches) or 'No'} sessions are named {name!r} in {settings.spool_dir()}: `hectiqlab status` lists them."
+                f"{len(matches) or 'No'} sessions are named {name!r} in {settings.spool_dir()}: see `hectiqlab status`."
             )
         chosen += matches
     return chosen

@@ -33,7 +33,7 @@ class Uploader:
     Args:
         owner_fd: a pidfd of the session's owner, opened while it surely lived, or -1.
         deliver_kept: also send what was kept in dry or offline mode (a sync).
-        until_drained: do not wait for living owners; return once everything there is was sent, or the lab failed (a sync).
+        until_drained: do not wait for living owners; return once all there is was sent, or the lab failed (a sync).
     """
 
     def __init__(

@@ -235,7 +235,8 @@ class EndReport:
     exit_code: int | None
     signal: int | None
     detail: str
-    time: float  # by our clock
+    time: float  # by the client's clock
+    skew: float | None  # that clock minus ours; None: as the session's last sign of life had it
     final: bool  # True: the uploader's word; False: the `end` event of the process itself
 
 

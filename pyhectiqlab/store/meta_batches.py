@@ -206,7 +206,7 @@ class BatchesSql(SessionsSql):
             elif event.kind == "state" and fields.get("state") in states.SCRIPT_STATES:
                 self._say_state(batch, fields["state"], at)
             elif event.kind == "end" and fields.get("state") in states.FINAL_STATES:
-                self._say_end(batch, fields, at, now)
+                self._say_end(batch, fields, event.time, now)
             else:
                 continue
             self.changes.runs.add(batch.run)
@@ -253,6 +253,7 @@ class BatchesSql(SessionsSql):
             signal=_int_of(fields.get("signal")),
             detail=text_of(fields.get("detail")),
             time=at,
+            skew=batch.skew,
             final=False,
         )
         self.end(report, owner, now)

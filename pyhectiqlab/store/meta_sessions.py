@@ -271,6 +271,7 @@ class SessionsSql:
             return False
         if row.ended is not None and row.end_is_final and not report.final:
             return True  # an `end` event that was on its way while the uploader already told
+        at = min(now, report.time - (row.skew if report.skew is None else report.skew))
         told = row.ended is not None and row.state is not None
         # "ended, cause unknown" is no news about a process that said how it was ending.
         state = row.state if told and report.final and report.state == states.ENDED else report.state
@@ -278,8 +279,8 @@ class SessionsSql:
             update(sessions)
             .where(key)
             .values(
-                ended=report.time,
-                last_seen=max(row.last_seen, min(now, report.time)),
+                ended=at,
+                last_seen=max(row.last_seen, at),
                 state=state,
                 cause=report.cause or row.cause,
                 exit_code=report.exit_code if report.exit_code is not None else row.exit_code,
@@ -290,7 +291,7 @@ class SessionsSql:
         )
         newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == report.run)).scalar_one()
         if row.sets_state and report.attempt == newest:
-            self.set_state(report.run, report.time, found=state, lost=False)
+            self.set_state(report.run, at, found=state, lost=False)
         self.changes.runs.add(report.run)
         return True
 

@@ -64,9 +64,9 @@ class RealLab:
         self.port = int(self.url.rpartition(":")[2])
         return self
 
-    def stop(self) -> int:
-        """SIGTERM, then waits. Returns the exit status; -9 where it had to be killed."""
-        return self._end(signal.SIGTERM)
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
+        """Sends the signal, then waits. Returns the exit status; -9 where it had to be killed."""
+        return self._end(sig)
 
     def kill(self) -> int:
         """SIGKILL, then waits: what a power failure looks like to a process."""

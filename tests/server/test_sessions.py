@@ -225,6 +225,10 @@ def test_clock_skew_is_recorded_and_taken_out_of_ends(api: Api) -> None:
     assert abs(told["sessions"][0]["skew"] - 3600) < 60
     assert abs(told["ended"] - time.time()) < 60
 
+    again = api.attach(session=session, client_time=ahead)["run"]["id"]
+    api.end(session, again, "completed", time=ahead + 1)
+    assert abs(api.run(again)["ended"] - time.time()) < 60
+
 
 def test_a_name_belongs_to_a_new_run_after_its_run_was_deleted(api: Api) -> None:
     first = api.attach()["run"]

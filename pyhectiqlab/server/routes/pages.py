@@ -27,7 +27,7 @@ def _plain_page(title: str, text: str, status: int) -> HTMLResponse:
     )
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 async def healthz() -> Response:
     return reply({"status": "ok"})
 
@@ -59,7 +59,7 @@ def _index() -> Response:
     return FileResponse(index, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/{path:path}")
+@router.api_route("/{path:path}", methods=["GET", "HEAD"])
 def page(path: str) -> Response:
     first = path.partition("/")[0]
     if path == "" or first in PAGES:

@@ -78,8 +78,6 @@ def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, calle
 def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller) -> Response:
     """How the owner's process ended, as its uploader found out. Idempotent; the last word wins."""
     now = time.time()
-    skew = body.clock - now if body.clock is not None else None
-    at = now if body.time is None else min(now, body.time - (skew or 0.0))
     report = EndReport(
         session=session,
         run=body.run,
@@ -90,7 +88,8 @@ def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller
         exit_code=body.exit_code,
         signal=body.signal,
         detail=body.detail,
-        time=at,
+        time=now if body.time is None else body.time,
+        skew=0.0 if body.time is None else None if body.clock is None else body.clock - now,
         final=True,
     )
     if not lab.write(lambda tx: tx.end(report, caller.user.id, now)):

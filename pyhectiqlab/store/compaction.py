@@ -45,8 +45,14 @@ class Compactor:
         self._busy: dict[int, None] = {}  # series whose chunks may need work
 
     def forget(self) -> None:
-        """After a rollback or a purge: what is known is read from the database again."""
+        """After a rollback: what is known is read from the database again."""
         self._loaded = False
+
+    def drop(self, purged: Iterable[int]) -> None:
+        """Series that are going or gone need no work. One that is undeleted half-way has some again when it grows."""
+        for series in purged:
+            for known in (self._heads, self._ready, self._busy):
+                known.pop(series, None)
 
     def note(self, added: Iterable[Added]) -> None:
         """What a committed transaction added."""
@@ -125,7 +131,7 @@ class Compactor:
         head = self._heads[series]
         head.rows -= len(taken)
         head.points -= points
-        if not head.rows:
+        if head.rows <= 0:  # below 0: a purge that was stopped half-way had dropped the count
             del self._heads[series]
         if not self._is_worth_flattening(head):
             self._ready.pop(series, None)

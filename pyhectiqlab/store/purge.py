@@ -10,18 +10,19 @@ SERIES_MAX = 1000
 _DELETED_SERIES = "SELECT s.id FROM run JOIN series s ON s.run = run.id WHERE run.deleted LIMIT ?"
 
 
-def purge_step(connection: sqlite3.Connection) -> tuple[bool, bool]:
-    """Removes some rows of deleted runs, inside an open transaction. (Removed any, more to do.)"""
+def purge_step(connection: sqlite3.Connection) -> tuple[list[int], bool]:
+    """Removes some rows of deleted runs, inside an open transaction: (series they were of, whether there are more)."""
     left = ROWS_MAX
-    found = connection.execute(_DELETED_SERIES, (SERIES_MAX,)).fetchall()
-    for (series,) in found:
+    touched: list[int] = []
+    for (series,) in connection.execute(_DELETED_SERIES, (SERIES_MAX,)).fetchall():
+        touched.append(series)
         left -= _remove_heads(connection, series, left)
         if left > 0:
             left -= _remove_chunks(connection, series, left)
         if left <= 0:
             break
         connection.execute("DELETE FROM series WHERE id = ?", (series,))
-    return bool(found), connection.execute(_DELETED_SERIES, (1,)).fetchone() is not None
+    return touched, connection.execute(_DELETED_SERIES, (1,)).fetchone() is not None
 
 
 def _remove_heads(connection: sqlite3.Connection, series: int, limit: int) -> int:

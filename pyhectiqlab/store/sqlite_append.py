@@ -34,7 +34,9 @@ class Added:
 
 
 class Appender:
-    """Applies batches. Remembers ids of runs, series and writers between transactions; after a rollback, `forget` them.
+    """Applies batches. Remembers ids of runs, series and writers between transactions.
+
+    After a rollback or a purge, `forget` them.
 
     Not safe for several threads: its caller holds the writer's lock.
     """
@@ -67,6 +69,8 @@ class Appender:
             if batch.first != cursor + 1:
                 results.append(AppendResult("conflict", cursor))
                 continue
+            if writer is None:
+                writer = self._insert("INSERT INTO writer (name, cursor) VALUES (?, 0)", (batch.writer,))
             arrival += 1
             run = self._run(batch.run)
             for column in batch.columns:
@@ -84,12 +88,13 @@ class Appender:
             self._connection.execute("UPDATE arrival SET newest = ?", (arrival,))
         return results, rows.added
 
-    def _writer(self, name: str) -> tuple[int, int]:
+    def _writer(self, name: str) -> tuple[int | None, int]:
+        """(id, cursor); (None, 0) for a writer that nothing was accepted of yet."""
         known = self._writers.get(name)
         if known is None:
             known = self._connection.execute("SELECT id, cursor FROM writer WHERE name = ?", (name,)).fetchone()
             if known is None:
-                known = (self._insert("INSERT INTO writer (name, cursor) VALUES (?, 0)", (name,)), 0)
+                return None, 0
             self._writers[name] = known
         return known
 
@@ -162,9 +167,8 @@ class _Rows:
 def _extremes(step: np.ndarray, value: np.ndarray, time: np.ndarray) -> tuple[int, int, int, int, float, float, int]:
     """Ranges of steps, of times and of finite values, and the index of the last point of the highest step."""
     n = len(step)
-    if (
-        n <= PLAIN_POINTS_MAX // 4
-    ):  # numpy's fixed costs would be most of a small append: hundreds of writers send a point each
+    if n <= PLAIN_POINTS_MAX // 4:
+        # Numpy's fixed costs would be most of a small append: hundreds of writers may send a few points each.
         steps, times = step.tolist(), time.tolist()
         finite = [v for v in value.tolist() if isfinite(v)]
         top = max(steps)

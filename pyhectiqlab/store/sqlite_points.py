@@ -125,9 +125,10 @@ class SqlitePointStore:
         more = True
         while more:
             with self._transaction() as connection:
-                removed, more = purge_step(connection)
-                if removed:
-                    self._forget()  # the ids of series that are gone
+                purged, more = purge_step(connection)
+                if purged:
+                    self._appender.forget()
+                    self._compactor.drop(purged)
             if time.monotonic() >= deadline:
                 break
         return more

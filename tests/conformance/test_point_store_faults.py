@@ -207,3 +207,22 @@ def files_limited_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_run_undeleted_in_the_middle_of_its_purge_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    store, w = SqlitePointStore(tmp_path / "points.db", TINY), Writer("w")
+    store.append([w.steps([i]) for i in range(600)])
+    store.compact(0.0)
+    store.delete("run")
+    assert store.purge(0.0)
+    store.undelete("run")
+    left = [p[3] for p in all_points(store, limit=1000)]
+    assert 0 < len(left) < 600
+    store.append([w.steps([1000])])
+    while store.compact():
+        pass
+    store.append([w.steps([1001])])
+    while store.compact():
+        pass
+    assert [p[3] for p in all_points(store, limit=1000)] == [*left, 1000, 1001]
+    store.close()

@@ -97,7 +97,7 @@ class Guard:
         if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and origin is not None and not _same_host(origin, host):
             return ApiError(403, "cross_origin", "The request came from a page of another site.")
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length[:20]) > limit:
+        if length.isascii() and length.isdigit() and int(length[:20]) > limit:
             return too_large(limit)
         return None
 

@@ -77,6 +77,7 @@ class Lab:
             self._lock.release()
             raise
         self.hub = Hub()
+        self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
         self.writer = Writer(self.meta, self.points, self._committed)
         self.accounts = Accounts(self.meta, self.write)
         self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)

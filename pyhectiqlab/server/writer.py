@@ -135,7 +135,8 @@ class Writer:
             job = self._waiting.popleft()
             size += job.size
             self._bytes -= job.size
-            group.append(job)
+            if job.future.set_running_or_notify_cancel():  # from here on nobody can cancel it under our hands
+                group.append(job)
         return group
 
     def _compact(self) -> bool:

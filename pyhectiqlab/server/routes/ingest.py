@@ -15,13 +15,17 @@ from ...protocol import limits
 from .. import models
 from ..access import caller as caller_of
 from ..access import lab_of
+from ..accounts import Caller
 from ..commit import IngestJob
-from ..ingest import decode, inflate
+from ..ingest import Batch, decode, inflate
+from ..lab import Lab
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack
 from .common import answers
 
 router = APIRouter(tags=["ingest"])
 
+INGEST_BYTES_AT_ONCE = 512 << 20  # of bodies that are read, decoded or waiting; beyond it callers are told to wait
+POINT_BYTES = 32  # of a decoded point
 INLINE_BYTES = 64 << 10  # a smaller body is decoded faster than it is handed to a thread
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
@@ -35,7 +39,7 @@ _BODY = {
 
 
 @router.post(
-    "/ingest", response_model=None, responses=answers(models.IngestAnswer, 200, 400, 413, 415), openapi_extra=_BODY
+    "/ingest", response_model=None, responses=answers(models.IngestAnswer, 200, 400, 413, 415, 503), openapi_extra=_BODY
 )
 async def ingest(request: Request) -> Response:
     """One result for each batch, in order; a result other than 200 changed nothing."""
@@ -44,6 +48,20 @@ async def ingest(request: Request) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _TYPES:
         raise ApiError(415, "unsupported_type", f"Send {MSGPACK}.")
+    length = request.headers.get("content-length", "")
+    room = (
+        int(length) if length.isascii() and length.isdigit() else limits.INGEST_BYTES_MAX
+    )  # Guard holds the body to either
+    if lab.ingest_bytes + room > INGEST_BYTES_AT_ONCE:
+        raise ApiError(503, "busy", "Too much arrives at once: try again later.", {"Retry-After": "1"})
+    lab.ingest_bytes += room
+    try:
+        return await _ingest(request, lab, caller)
+    finally:
+        lab.ingest_bytes -= room
+
+
+async def _ingest(request: Request, lab: Lab, caller: Caller) -> Response:
     try:
         body = await request.body()
     except ClientDisconnect:
@@ -55,7 +73,7 @@ async def ingest(request: Request) -> Response:
     else:
         decoded = await run_in_threadpool(lambda: decode(inflate(body, encoding)))
     job = IngestJob(decoded, caller.user.id, received)
-    size = max(len(body), sum(b.points for b in decoded.batches if hasattr(b, "points")) * 32)
+    size = max(len(body), POINT_BYTES * sum(b.points for b in decoded.batches if isinstance(b, Batch)))
     try:
         results = [r.told() for r in await asyncio.wrap_future(lab.writer.ingest(job, size))]
     except StoreError as e:

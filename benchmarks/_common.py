@@ -21,6 +21,7 @@ from typing import Any
 import msgpack
 
 BLOCK = 1_000  # calls timed together; a number is the median over blocks
+LOAD_BEFORE = os.getloadavg()[0]  # what else the machine did in the minute before
 
 Block = Callable[[], object]
 
@@ -61,6 +62,7 @@ def machine() -> dict[str, Any]:
         "memory_gib": round(memory / (1 << 30), 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "load_before": round(LOAD_BEFORE, 1),
     }
 
 

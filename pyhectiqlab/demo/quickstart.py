@@ -74,7 +74,10 @@ class Lab:
                 ready: dict[str, Any] = json.loads(self.ready_file.read_text())
                 return ready
             if self.process.poll() is not None:
-                raise QuickstartError(f"The lab did not start: {self.said('Error')}")
+                why = self.said("Error")
+                if "in use by the lab" in why:
+                    why += " Or train in it: .venv/bin/python -m pyhectiqlab.demo"
+                raise QuickstartError(f"The lab did not start: {why}")
             time.sleep(0.05)
         raise QuickstartError(f"The lab was not ready after {READY_TIMEOUT_S:.0f} s: {self.said()}")
 

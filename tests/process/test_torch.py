@@ -1,0 +1,105 @@
+"""With PyTorch: tensors as values, DataLoader workers that log, ranks under torchrun. Its own extra; skipped where
+torch is not installed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from .conftest import Site
+from .test_ends import unique
+
+pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'pyhectiqlab[torch]'")
+
+
+def test_tensors_without_dimensions_are_values_and_steps(site: Site) -> None:
+    name = unique("tensors")
+    script = """
+    import sys, torch
+    from pyhectiqlab import Run
+    run = Run(sys.argv[1])
+    run.add_metrics("loss", torch.tensor(0.5, requires_grad=True), torch.tensor(3))
+    run.add_metrics({"loss": torch.tensor(0.25, dtype=torch.bfloat16), "n": torch.tensor(7)}, step=4)
+    try:
+        run.add_metrics("loss", torch.tensor([0.5]), 5)
+    except TypeError as e:
+        print(e)
+    """
+    done = site.run(script, name)
+    assert done.returncode == 0 and "shape (1,)" in done.stdout, done.stderr
+    site.ended(name)
+    assert [(s, v) for s, v, _ in site.points(name, "loss")] == [(3, 0.5), (4, 0.25)]
+    assert [(s, v) for s, v, _ in site.points(name, "n")] == [(4, 7.0)]
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+def test_four_dataloader_workers_log_to_the_run_and_their_ends_do_not_end_it(
+    site: Site, tmp_path: Path, context: str
+) -> None:
+    name = unique(context)
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys, torch
+        from pyhectiqlab import Run
+
+        class Numbers(torch.utils.data.Dataset):
+            def __init__(self, run):
+                self.run = run
+            def __len__(self):
+                return 400
+            def __getitem__(self, i):
+                worker = torch.utils.data.get_worker_info().id
+                self.run.add_metrics(f"worker/{worker}", float(i), i)
+                return float(i)
+
+        if __name__ == "__main__":
+            run = Run(sys.argv[1])
+            for epoch in range(2):  # the workers of each epoch are new processes
+                loader = torch.utils.data.DataLoader(
+                    Numbers(run), batch_size=10, num_workers=4, multiprocessing_context=sys.argv[2]
+                )
+                for step, batch in enumerate(loader):
+                    run.add_metrics("batch", batch.sum(), step)
+            run.training()
+        """)
+    )
+    command = [sys.executable, str(script), name, context]
+    done = subprocess.run(command, env=site.env, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    run = site.ended(name)
+    assert run["state"] == "completed"
+    assert len(site.points(name, "batch")) == 80
+    steps = sorted(s for w in range(4) for s, _, _ in site.points(name, f"worker/{w}"))
+    assert steps == sorted([*range(400), *range(400)])
+
+
+def test_torchrun_ranks_share_a_run_and_a_restart_is_a_new_attempt(site: Site, tmp_path: Path) -> None:
+    name = unique("torchrun")
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, sys
+        from pyhectiqlab import Run
+        run = Run(sys.argv[1])
+        first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+        for step in range(50 if first else 40, 60):
+            run.add_metrics("loss", float(run.rank), step)
+        assert run.flush(30)
+        if first and run.rank == 1:
+            sys.exit(1)
+        """)
+    )
+    arguments = ["--standalone", "--nproc-per-node=2", "--max-restarts=1", "--monitor-interval=0.1"]
+    command = [sys.executable, "-m", "torch.distributed.run", *arguments, str(script), name]
+    done = subprocess.run(command, env=site.env, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    run = site.ended(name)
+    assert (run["state"], run["attempt"], run["ranks"]) == ("completed", 2, 2)
+    for rank in range(2):
+        assert [s for s, _, r in site.points(name, "loss") if r == rank] == [*range(50, 60), *range(40, 60)]

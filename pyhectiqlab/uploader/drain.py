@@ -26,6 +26,7 @@ class Drain:
         self._budget = budget
         self._log = log
         self._disk_full = False
+        self.cut_interval_s = settings.CUT_INTERVAL_S
 
     def turn(self, stream: Stream, now: float, *, closing: bool) -> bool:
         """Drains one stream if that is due. Whether it took anything. `closing`: the producer will not put again."""
@@ -34,7 +35,7 @@ class Drain:
             return False
         self._note_ack(stream)
         if stream.direct is not None:
-            return self._finish_direct(stream)
+            return self._finish_direct(stream, now)
         backlog = consumer.backlog
         wishes = consumer.mapping.words[layout.FLUSH]
         if not self._is_due(stream, backlog, wishes, now, closing):
@@ -56,9 +57,13 @@ class Drain:
 
     def _keep(self, stream: Stream, taken: Taken) -> bool:
         """Makes what was taken the next batch. False where it must stay in the queue until the lab has it."""
+        if stream.stopped:  # kept in the journal, but the lab will never have it
+            stream.lose(stream.stopped, taken.count)
         first, last = stream.journaled + 1, stream.journaled + taken.count
         at = taken.ring_end, taken.spill_end
-        if self._journal.bytes() > self._budget and not self._release():
+        over = self._journal.bytes() > self._budget and not self._release()
+        stream.words()[layout.SPOOL_FULL] = int(over)
+        if over:
             self._give_up(stream, first, last, *at)
             return True
         location = self._append(stream, first, last, taken)
@@ -100,23 +105,32 @@ class Drain:
             self._say_full(e)
 
     def _is_due(self, stream: Stream, backlog: int, wishes: int, now: float, closing: bool) -> bool:
-        if not backlog:
+        assert stream.consumer is not None
+        words = stream.consumer.mapping.words
+        if not backlog and words[layout.LOST] <= words[layout.LOST_TOLD]:
             stream.flush_seen = wishes
             return False
-        assert stream.consumer is not None
         return (
             closing
             or wishes != stream.flush_seen
-            or now - stream.cut_at >= settings.CUT_INTERVAL_S
+            or now - stream.cut_at >= self.cut_interval_s
             or backlog >= max(stream.consumer.mapping.capacity // 4, settings.QUEUE_BYTES_MIN)
         )
 
-    def _finish_direct(self, stream: Stream) -> bool:
+    def _finish_direct(self, stream: Stream, now: float) -> bool:
+        """Lets go of a batch in the queue once the lab has it, or the disk takes it after all."""
         assert stream.direct is not None and stream.consumer is not None
         batch, taken = stream.direct
         if stream.acked < batch.last and not stream.stopped:
-            return False
+            if now - stream.cut_at < settings.CUT_INTERVAL_S:
+                return False
+            stream.cut_at = now
+            if self._append(stream, batch.first, batch.last, taken) is None:
+                return False
         stream.journaled = batch.last
+        # Before the head moves: recovery takes the numbers from here where the journal has none.
+        words = stream.consumer.mapping.words
+        words[layout.ACKED], words[layout.JOURNALED] = stream.acked, stream.journaled
         stream.consumer.advance(taken)
         stream.ring_at, stream.spill_at = taken.ring_end, taken.spill_end
         stream.direct = None
@@ -127,11 +141,12 @@ class Drain:
         acked = stream.acked
         if acked <= stream.ack_noted or stream.direct is not None:
             return
-        stream.ack_noted = acked
         try:
             self._journal.append_ack(stream.id, acked)
         except OSError as e:
             self._say_full(e)
+        else:
+            stream.ack_noted = acked
 
     def _release(self) -> bool:
         self._journal.release(self._budget, keep_s=0)

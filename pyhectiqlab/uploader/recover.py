@@ -37,10 +37,7 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
 def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
     if frame.last <= stream.journaled:
         return  # journaled twice, by two uploaders: the same events, for numbers follow from the place in the queue
-    if frame.first > stream.journaled + 1:
-        lost = Batch(stream.journaled + 1, frame.first - 1, 0, stream.ring_at, stream.spill_at, lost="journal_damaged")
-        stream.pending.append(lost)
-        stream.lose("journal_damaged", lost.last - lost.first + 1)
+    _fill(stream, frame.first - 1)
     if isinstance(frame, Data):
         stream.ring_at, stream.spill_at = frame.ring_end, frame.spill_end
         size = location.size if location else 0
@@ -48,6 +45,15 @@ def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
     else:
         stream.pending.append(Batch(frame.first, frame.last, 0, stream.ring_at, stream.spill_at, lost=frame.reason))
     stream.journaled = frame.last
+
+
+def _fill(stream: Stream, upto: int) -> None:
+    """Numbers up to `upto` are given up, unless the lab has them: they went straight from the queue."""
+    held = max(stream.journaled, min(stream.ack_noted, upto))
+    if upto > held:
+        stream.pending.append(Batch(held + 1, upto, 0, stream.ring_at, stream.spill_at, lost="journal_damaged"))
+        stream.lose("journal_damaged", upto - held)
+    stream.journaled = max(stream.journaled, upto)
 
 
 def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) -> None:
@@ -63,9 +69,12 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
         log(f"the queue of writer {info.writer} cannot be opened: {e}")
         return
     words = mapping.words
-    # Without journaled frames, an uploader that sent straight from the queue told its place by the header alone.
-    if stream.journaled == 0 and words[layout.ACKED]:
-        stream.journaled = stream.acked = stream.sent = stream.ack_noted = words[layout.ACKED]
+    # What the journal lacks of what was drained went straight from the queue to the lab, or was damaged. The header
+    # has the numbers: they must not be given to other events.
+    if words[layout.HEAD] > stream.ring_at or words[layout.SPILL] > stream.spill_at:
+        stream.ack_noted = max(stream.ack_noted, words[layout.ACKED])
+        _fill(stream, words[layout.JOURNALED])
+        stream.acknowledge(min(stream.ack_noted, stream.journaled))
     ring_at, spill_at = max(stream.ring_at, words[layout.HEAD]), max(stream.spill_at, words[layout.SPILL])
     stream.consumer = Consumer(mapping, SpillReader(session.spill(info.writer)), ring_at, spill_at)
     stream.consumer.skip_to(ring_at, spill_at)
@@ -93,10 +102,11 @@ def rewind(journal_folder: Path, stream: Stream, cursor: int, log: Callable[[str
     for frame, location in journal.recover(log):
         if frame.writer == stream.id and isinstance(frame, Data | Lost):
             _add(again, frame, location)
-    for reason, count in again.lost.items():
-        stream.lose(reason, count)
     journaled = {(b.first, b.last) for b in again.pending}
     rest = [b for b in stream.pending if b.last > again.journaled and (b.first, b.last) not in journaled]
+    _fill(again, rest[0].first - 1 if rest else stream.journaled)
+    for reason, count in again.lost.items():
+        stream.lose(reason, count)
     stream.pending.clear()
     stream.pending.extend([*again.pending, *rest])
     stream.acked = stream.sent = cursor

@@ -6,7 +6,7 @@ What the consequences are is FORMAT.md's table, here as `_settle`; when to try a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..errors import (
     AuthenticationError,
     ConfigurationError,
     GoneError,
+    InvalidRequestError,
     LabError,
     LabRequestError,
     LabUnavailableError,
@@ -31,6 +32,7 @@ from . import encode
 from .stream import Batch, Stream
 
 REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
+WHOLE_REFUSED = {400, 413, 422}  # something in the request can never be accepted
 
 
 class Sender:
@@ -55,7 +57,7 @@ class Sender:
         self._connect = connect
         self._attached, self._rejected, self._log = attached, rejected, log
         self._transport: Transport | None = None
-        self._complaint = ""
+        self._turns = 0
         self.backoff = Backoff()
         self.trouble = ""  # the last thing that went wrong, "" when all is well
         self.hopeless = False  # … and it does not heal by itself: a wrong key, no profile, no lab at that address
@@ -113,16 +115,25 @@ class Sender:
         except (PermissionDeniedError, NotFoundError, GoneError) as e:
             self._stop(stream, "denied" if not isinstance(e, GoneError) else "deleted", str(e))
             return
+        except InvalidRequestError as e:
+            if e.status != 422:
+                raise
+            self._stop(stream, "denied", str(e))  # it will never be accepted, and others wait behind it
+            return
         if answer["mode"] == "read-only":
             self._stop(stream, "denied", f"the run {stream.info.attach['name']!r} belongs to someone else")
             return
         self._attached(stream, answer)
 
-    def _choose(self, streams: Iterable[Stream]) -> list[tuple[Stream, Batch]]:
-        """The oldest batches of every stream, in order, up to a bound."""
+    def _choose(self, streams: list[Stream]) -> list[tuple[Stream, Batch]]:
+        """The oldest batches of every stream, in order, up to a bound. Streams take turns in being the first: one that
+        logs flat out would leave no room for the others.
+        """
         chosen: list[tuple[Stream, Batch]] = []
         room = REQUEST_RECORD_BYTES
-        for stream in streams:
+        self._turns += 1
+        first = self._turns % max(1, len(streams))
+        for stream in streams[first:] + streams[:first]:
             if stream.stopped or stream.run_id is None or stream.rewind_to is not None:
                 continue
             for batch in tuple(stream.pending):
@@ -148,26 +159,35 @@ class Sender:
             return
         self._post(wire, sent)
 
-    def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> None:
+    def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> bool:
+        """Whether the lab took all of it. Raises what says nothing about the batches themselves."""
         body = msgpack.packb(encode.request(self._session, time.time(), wire), unicode_errors="surrogatepass")
         for stream, batch in sent:
             stream.sent = max(stream.sent, batch.last)
         try:
             answer = self.transport.ingest(body)
         except LabRequestError as e:
-            if e.retry or e.status is None or isinstance(e, AuthenticationError | NotALabError):
+            if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
                 raise
-            if len(sent) > 1:  # the whole request was refused: find out whose fault it is
-                for one in zip(wire, sent, strict=True):
-                    self._post([one[0]], [one[1]])
-                return
-            self._log(f"the lab refuses events {sent[0][1].first} to {sent[0][1].last}: {e}")
-            self._reject(*sent[0])
-            return
+            self._isolate(wire, sent, e)
+            return False
         refused: set[str] = set()
         for (stream, batch), result in zip(sent, answer["results"], strict=True):
             if stream.id not in refused and not self._settle(stream, batch, result):
                 refused.add(stream.id)  # what follows in this request had no chance
+        return not refused
+
+    def _isolate(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]], error: LabRequestError) -> None:
+        """The whole request was refused: finds out whose fault it is."""
+        if len(sent) == 1:
+            stream, batch = sent[0]
+            self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {error}")
+            self._reject(stream, batch)
+            return
+        refused: set[str] = set()
+        for one, (stream, batch) in zip(wire, sent, strict=True):
+            if stream.id not in refused and not self._post([one], [(stream, batch)]):
+                refused.add(stream.id)  # its next batch would be a gap until the loss is told
 
     def _settle(self, stream: Stream, batch: Batch, result: dict[str, Any]) -> bool:
         """Draws the consequence of one batch's result. Whether the stream's next batch of the same request counts."""
@@ -176,8 +196,11 @@ class Sender:
             stream.acknowledge(cursor)
             return True
         if status == 409:
-            if cursor >= stream.acked and cursor + 1 >= batch.first:
-                stream.acknowledge(cursor)  # overlap: the next turn cuts it off
+            # What comes next is still here, unless the lab went back: an overlap is cut off by the next turn, and a
+            # gap behind a batch that could not be sent closes with the loss in its place.
+            waiting = next((b for b in tuple(stream.pending) if b.last > cursor), batch)
+            if cursor >= stream.acked and cursor + 1 >= waiting.first:
+                stream.acknowledge(cursor)
             else:
                 self._log(
                     f"the lab holds events up to {cursor} of writer {stream.id}, not {batch.first - 1}: going back"

@@ -1,0 +1,275 @@
+"""The send loop against a lab that keeps its promises, behind a network that keeps none."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyhectiqlab.errors import (
+    AuthenticationError,
+    LabUnavailableError,
+    LabUnreachableError,
+    NotALabError,
+    PermissionDeniedError,
+)
+from pyhectiqlab.testing.transport import FaultyTransport
+
+from .pipeline import ModelLab, Pipeline, invalid
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Pipeline:
+    return Pipeline(tmp_path)
+
+
+def batches(line: Pipeline, *sizes: int) -> None:
+    for size in sizes:
+        line.log_points(size)
+        line.drain()
+
+
+def test_everything_arrives_once_and_in_order(line: Pipeline) -> None:
+    batches(line, 5, 10, 1)
+    line.deliver()
+    assert line.points() == list(range(16))
+    assert line.stream.acked == line.stream.sent == line.stream.journaled == 16
+    assert not line.stream.pending
+
+
+def test_nothing_to_send_is_no_request(line: Pipeline) -> None:
+    assert line.send() is False
+
+
+def test_a_lab_that_already_has_part_of_a_batch_gets_the_rest(line: Pipeline) -> None:
+    batches(line, 10, 5)
+    line.lab.told[line.writer] = [("point", "k", i, float(i)) for i in range(7)]
+    line.deliver()
+    assert line.points() == list(range(15))
+
+
+@pytest.mark.parametrize("kept", [0, 3, 10, 12])
+def test_a_lab_restored_from_a_backup_is_refilled_from_the_journal(line: Pipeline, kept: int) -> None:
+    batches(line, 10, 5)
+    line.deliver()
+    batches(line, 4)
+    del line.told[kept:]
+    line.deliver()
+    assert line.points() == list(range(19))
+    assert not line.stream.lost
+
+
+def test_what_a_restored_lab_lacks_and_nobody_has_becomes_a_loss(line: Pipeline) -> None:
+    batches(line, 10)
+    line.deliver()
+    for segment in line.journal.folder.iterdir():
+        segment.unlink()
+    line.start()
+    batches(line, 5)
+    line.told.clear()
+    line.deliver()
+    assert line.told[:10] == [("loss", "journal_damaged")] * 10
+    assert line.points() == list(range(10, 15))
+    assert line.stream.lost == {"journal_damaged": 10}
+
+
+@pytest.mark.parametrize("how", ["batch", "request"])
+def test_a_batch_that_can_never_be_accepted_costs_itself_and_no_other(line: Pipeline, how: str) -> None:
+    batches(line, 3, 3, 3, 3)
+    line.lab.poison = {4: how}
+    line.deliver()
+    assert line.points() == [0, 1, 2, 6, 7, 8, 9, 10, 11]
+    assert line.told[3:6] == [("loss", "rejected")] * 3
+    assert line.stream.lost == {"rejected": 3}
+    assert [(b.first, b.last) for b in line.rejected] == [(4, 6)]
+
+
+@pytest.mark.parametrize("how", ["batch", "request"])
+def test_the_first_batch_of_all_may_be_the_one_that_is_refused(line: Pipeline, how: str) -> None:
+    batches(line, 3, 3, 3)
+    line.lab.poison = {0: how}
+    line.deliver()
+    assert line.points() == [3, 4, 5, 6, 7, 8]
+    assert [(b.first, b.last) for b in line.rejected] == [(1, 3)]
+
+
+def test_a_batch_damaged_on_disk_costs_itself_and_no_other(line: Pipeline) -> None:
+    batches(line, 3, 3, 3)
+    location = line.stream.pending[1].location
+    assert location is not None
+    data = bytearray(location.path.read_bytes())
+    data[location.offset : location.offset + location.size] = bytes(location.size)
+    location.path.write_bytes(data)
+    line.deliver()
+    assert line.points() == [0, 1, 2, 6, 7, 8]
+    assert line.stream.lost == {"journal_damaged": 3}
+
+
+def test_a_deleted_run_is_sent_no_more_and_what_comes_is_counted(line: Pipeline) -> None:
+    batches(line, 3, 3)
+    line.lab.results = [{"status": 410}, {"status": 410}]
+    line.deliver()
+    assert line.stream.stopped == "deleted"
+    assert line.stream.lost == {"deleted": 6}
+    batches(line, 4)
+    assert line.send() is False
+    assert line.stream.lost == {"deleted": 10}
+
+
+def test_a_run_of_somebody_else_is_sent_no_more(line: Pipeline) -> None:
+    batches(line, 3)
+    line.lab.results = [{"status": 403}]
+    line.deliver()
+    assert line.stream.stopped == "denied" and line.stream.lost == {"denied": 3}
+
+
+def test_a_batch_put_off_is_sent_again(line: Pipeline) -> None:
+    batches(line, 3, 3)
+    line.lab.results = [{"status": 503}] * 2
+    line.send()
+    assert line.sender.trouble and line.sender.backoff.failures == 1
+    line.deliver()
+    assert line.points() == list(range(6))
+    assert line.sender.trouble == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LabUnavailableError("busy", status=503),
+        LabUnreachableError("gone"),
+        AuthenticationError("key", status=401),
+        NotALabError("proxy", status=400),
+        PermissionDeniedError("a proxy's own", status=403),
+        invalid(404),
+        invalid(410),
+        invalid(400, "protocol_unsupported"),
+    ],
+    ids=lambda e: f"{type(e).__name__}-{e.code}",
+)
+def test_an_answer_that_says_nothing_about_the_batches_costs_none(line: Pipeline, error: Exception) -> None:
+    batches(line, 3, 3)
+    line.lab.refuse = [error] * 3
+    for _ in range(3):
+        line.send()
+        assert line.sender.trouble == str(error)
+    line.deliver()
+    assert line.points() == list(range(6)) and not line.stream.lost
+
+
+def test_an_answer_lost_after_the_commit_doubles_nothing(tmp_path: Path) -> None:
+    faulty = FaultyTransport(ModelLab())
+    line = Pipeline(tmp_path, lab=faulty)
+    batches(line, 3, 3)
+    faulty.lose_replies(2)
+    line.send()
+    line.log_points(2)
+    line.drain()
+    line.lab = faulty
+    line.send()
+    line.send()
+    held = faulty.inner.told[line.writer]  # type: ignore[attr-defined]
+    assert [item[2] for item in held] == list(range(8))
+    line.send()
+    assert line.stream.acked == 8
+
+
+def test_a_stream_that_logs_flat_out_leaves_the_others_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyhectiqlab.uploader.send.REQUEST_RECORD_BYTES", 1000)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    busy, calm = Pipeline(tmp_path / "a"), Pipeline(tmp_path / "b")
+    batches(busy, *[25] * 40)
+    batches(calm, 3)
+    for _ in range(4):
+        busy.sender.backoff.hurry()
+        busy.sender.turn([busy.stream, calm.stream])
+    assert calm.stream.acked == 3 and busy.stream.acked >= 50
+
+
+def test_a_run_made_without_the_lab_is_attached_before_it_is_sent(line: Pipeline) -> None:
+    line.stream.info = line.stream.info.changed(run=None)
+    batches(line, 3)
+    line.deliver()
+    assert [a["name"] for a in line.lab.attached] == ["run"]
+    assert line.points() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("status, why", [(403, "denied"), (404, "denied"), (410, "deleted"), (422, "denied")])
+def test_a_run_that_will_never_be_attached_does_not_hold_up_the_others(tmp_path: Path, status: int, why: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    bad, good = Pipeline(tmp_path / "a"), Pipeline(tmp_path / "b")
+    bad.stream.info = bad.stream.info.changed(run=None)
+    batches(bad, 3)
+    batches(good, 3)
+    good.lab.attach_error = invalid(status)
+    for _ in range(3):
+        good.sender.backoff.hurry()
+        good.sender.turn([bad.stream, good.stream])
+    assert bad.stream.stopped == why and bad.stream.lost == {why: 3}
+    assert good.points() == [0, 1, 2]
+
+
+def test_a_run_that_is_read_only_by_now_is_sent_no_more(line: Pipeline) -> None:
+    line.stream.info = line.stream.info.changed(run=None)
+    line.lab.mode = "read-only"
+    batches(line, 3)
+    line.deliver()
+    assert line.stream.stopped == "denied"
+
+
+FAULTS = st.lists(
+    st.sampled_from(
+        ["log", "log", "drain", "send", "send", "503", "unreachable", "lost", "put off", "restored", "crash"]
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(faults=FAULTS, sizes=st.lists(st.integers(1, 60), min_size=5, max_size=5))
+def test_after_any_faults_the_lab_has_everything_once_and_in_order(faults: list[str], sizes: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        lab = ModelLab()
+        faulty = FaultyTransport(lab)
+        line = Pipeline(Path(folder), capacity=1 << 12, lab=faulty)
+        for i, fault in enumerate(faults):
+            if fault == "log":
+                line.log_points(sizes[i % 5])
+            elif fault == "drain":
+                line.drain()
+            elif fault == "send":
+                line.send()
+            elif fault == "503":
+                faulty.fail_next(1)
+                line.send()
+            elif fault == "unreachable":
+                faulty.fail_next(1, lambda: LabUnreachableError("on purpose"))
+                line.send()
+            elif fault == "lost":
+                faulty.lose_replies(1)
+                line.send()
+            elif fault == "put off":
+                lab.results = [{"status": 503}]
+                line.send()
+                lab.results = []
+            elif fault == "restored":
+                del lab.told.setdefault(line.writer, [])[sizes[i % 5] :]
+            else:
+                line.start()
+        faulty.fail_next(0)
+        faulty.lose_replies(0)
+        line.deliver()
+        held = lab.told.get(line.writer, [])
+        if len(held) < line.n:  # restored after the last event: told by the next one
+            line.log_points(1)
+            line.deliver()
+        assert [item[2] for item in lab.told.get(line.writer, [])] == list(range(line.n))
+        assert not line.stream.lost
+        line.mapping.close()

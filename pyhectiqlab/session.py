@@ -149,7 +149,10 @@ class Session:
             if outbox.binding.ends_run:
                 with contextlib.suppress(Exception):  # the uploader tells it from the file
                     outbox.event("end", told)
-        wait_at_end(self, outboxes)
+        try:
+            wait_at_end(self, outboxes)
+        except KeyboardInterrupt:
+            say("not waiting any longer; the uploader goes on, and `hectiqlab sync` sends what is left.")
 
 
 def exit_timeout() -> tuple[float, float]:

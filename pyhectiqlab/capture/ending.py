@@ -94,7 +94,7 @@ def forget_exit() -> None:
 
 def this_ending() -> Ending:
     """How the process ends, asked from an exit hook."""
-    if "IPython" not in sys.modules or sys.modules["IPython"].get_ipython() is None:
+    if getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)() is None:
         error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         if isinstance(error, BaseException):
             return ending_by(error)

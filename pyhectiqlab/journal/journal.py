@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -9,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..settings import FSYNC_INTERVAL_S, JOURNAL_KEEP_S, JOURNAL_SEGMENT_BYTES
+from ..settings import FSYNC_INTERVAL_S, JOURNAL_KEEP_BYTES, JOURNAL_KEEP_S, JOURNAL_SEGMENT_BYTES
 from .frames import DATA_HEAD_BYTES, SEGMENT_MAGIC, Ack, Damage, Data, Frame, Keys, Lost, read_frames
 
 _NAME = re.compile(r"(\d{4,})-(\d{6,})\.seg")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Location:
     """Where the records of a data frame are."""
 
@@ -81,7 +82,10 @@ class Journal:
             found = path.stat()
             segment = _Segment(path, found.st_size, found.st_mtime)
             self._segments.append(segment)
-            yield from _recover_segment(segment, report)
+            for frame, location in _recover_segment(segment, report):
+                if isinstance(frame, Ack):
+                    self._forget(frame.writer, frame.cursor)
+                yield frame, location
 
     def append(self, item: Data, keys: Callable[[], bytes]) -> Location:
         """Appends a batch. `keys` gives the writer's whole intern table, written first where this segment lacks it."""
@@ -103,8 +107,11 @@ class Journal:
             self._write(Keys(writer, table).pack())
 
     def append_ack(self, writer: str, cursor: int) -> None:
+        self._forget(writer, cursor)  # first: on a full disk, this is what lets segments be removed
         self._room(64)
         self._write(Ack(writer, cursor).pack())
+
+    def _forget(self, writer: str, cursor: int) -> None:
         for segment in self._segments:
             if segment.unacked.get(writer, cursor + 1) <= cursor:
                 del segment.unacked[writer]
@@ -120,11 +127,24 @@ class Journal:
         if self._fd >= 0 and not self._damaged and self._segments[-1].size + size <= JOURNAL_SEGMENT_BYTES:
             return
         self._end_segment()
-        path = self.folder / f"{self.incarnation:04d}-{self._index:06d}.seg"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._fd, self._index, self._damaged = fd, self._index + 1, False
+        path, self._fd = self._new_segment()
+        self._damaged = False
         self._segments.append(_Segment(path, 0, time.time()))
-        self._write(SEGMENT_MAGIC)
+        try:
+            self._write(SEGMENT_MAGIC)
+        except OSError:  # leave no empty file behind, for each try on a full disk would
+            self._segments.pop()
+            os.close(self._fd)
+            self._fd = -1
+            path.unlink(missing_ok=True)
+            raise
+
+    def _new_segment(self) -> tuple[Path, int]:
+        while True:
+            path = self.folder / f"{self.incarnation:04d}-{self._index:06d}.seg"
+            self._index += 1
+            with contextlib.suppress(FileExistsError):  # two uploaders that began before either had written
+                return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def _write(self, data: bytes) -> None:
         segment = self._segments[-1]
@@ -161,18 +181,19 @@ class Journal:
         return sum(segment.size for segment in self._segments)
 
     def release(self, budget: int, keep_s: float = JOURNAL_KEEP_S) -> None:
-        """Removes acked segments that are older than `keep_s`, and, oldest first, any acked one while over `budget`
-        bytes. Never an unacked one.
+        """Removes acked segments: those older than `keep_s`, and, oldest first, any while all take more than `budget`
+        bytes or the acked ones more than JOURNAL_KEEP_BYTES. Never an unacked one.
         """
         now = time.time()
         total = self.bytes()
+        acked = sum(s.size for s in self._segments if not s.unacked)
         last = self._segments[-1] if self._fd >= 0 else None
         kept = []
         for segment in self._segments:
             done = segment is not last and not segment.unacked
-            if done and (total > budget or now - segment.written > keep_s):
+            if done and (total > budget or acked > JOURNAL_KEEP_BYTES or now - segment.written > keep_s):
                 segment.path.unlink(missing_ok=True)
-                total -= segment.size
+                total, acked = total - segment.size, acked - segment.size
             else:
                 kept.append(segment)
         self._segments = kept

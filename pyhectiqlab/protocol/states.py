@@ -33,9 +33,9 @@ ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}
 def state_after_end(state: str, found: str) -> str:
     """State of a run in `state` once its owner's process ended and was found to have ended as `found`.
 
-    A state that the script itself made final stands when the process then ends cleanly; a process that died or
+    A state that the script itself made final stands when nothing worse is known of the end; a process that died or
     failed afterwards is told as it was.
     """
-    if found == COMPLETED and state in FINAL_STATES:
+    if found in (COMPLETED, ENDED) and state in FINAL_STATES:
         return state
     return found

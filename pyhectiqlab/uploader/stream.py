@@ -18,7 +18,7 @@ from ..ring.consumer import Consumer, Taken
 from ..spool import Writer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive events that are sent together. Its range never changes, whatever crashes.
 

@@ -118,11 +118,16 @@ class Uploader:
     def sendable(self) -> list[Stream]:
         return [s for s in tuple(self.streams.values()) if not s.info.done and self.is_sendable(s)]
 
+    def can_send(self) -> bool:
+        """Whether what is cut now may go out soon: the lab answers, and this is no offline session."""
+        return not self.delivery.trouble() and bool(self.sendable())
+
     # The main thread's turn -------------------------------------------------------------------------------------
 
     def turn(self, now: float) -> bool:
         """Drains what is due. Whether there was anything."""
         self.scan()
+        self.drain.cut_interval_s = settings.CUT_INTERVAL_S if self.can_send() else settings.CUT_INTERVAL_AWAY_S
         took = False
         for stream in self.streams.values():
             if stream.info.done:
@@ -184,6 +189,8 @@ class Uploader:
         for stream in self.streams.values():
             if stream.info.done:
                 continue
+            if self.has_ended(stream) and not self.is_closed(stream) and self.end_of(stream) is None:
+                return True
             finished = self.has_ended(stream) or self.until_drained
             waits = self.is_sendable(stream) and (
                 stream.backlog > 0

@@ -127,5 +127,6 @@ def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callab
         return End(states.KILLED, name, signal=number)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
-        return End(states.COMPLETED, "os._exit(0)", exit_code=0)
-    return End(states.FAILED, f"os._exit({code})", exit_code=code)
+        # No exit hook ran. Its work may be done or not: that is the script's to say, by completed() or close().
+        return End(states.ENDED, "os._exit(0)", exit_code=0)
+    return End(states.KILLED, f"os._exit({code})", exit_code=code)

@@ -37,7 +37,7 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
 def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
     if frame.last <= stream.journaled:
         return  # journaled twice, by two uploaders: the same events, for numbers follow from the place in the queue
-    _fill(stream, frame.first - 1)
+    _fill(stream, frame.first - 1, stream.ack_noted)
     if isinstance(frame, Data):
         stream.ring_at, stream.spill_at = frame.ring_end, frame.spill_end
         size = location.size if location else 0
@@ -47,9 +47,9 @@ def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
     stream.journaled = frame.last
 
 
-def _fill(stream: Stream, upto: int) -> None:
-    """Numbers up to `upto` are given up, unless the lab has them: they went straight from the queue."""
-    held = max(stream.journaled, min(stream.ack_noted, upto))
+def _fill(stream: Stream, upto: int, acked: int) -> None:
+    """Numbers up to `upto` are given up, but for those up to `acked`: they went straight from the queue to the lab."""
+    held = max(stream.journaled, min(acked, upto))
     if upto > held:
         stream.pending.append(Batch(held + 1, upto, 0, stream.ring_at, stream.spill_at, lost="journal_damaged"))
         stream.lose("journal_damaged", upto - held)
@@ -72,9 +72,8 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
     # What the journal lacks of what was drained went straight from the queue to the lab, or was damaged. The header
     # has the numbers: they must not be given to other events.
     if words[layout.HEAD] > stream.ring_at or words[layout.SPILL] > stream.spill_at:
-        stream.ack_noted = max(stream.ack_noted, words[layout.ACKED])
-        _fill(stream, words[layout.JOURNALED])
-        stream.acknowledge(min(stream.ack_noted, stream.journaled))
+        _fill(stream, words[layout.JOURNALED], words[layout.ACKED])
+        stream.acknowledge(min(words[layout.ACKED], stream.journaled))
     ring_at, spill_at = max(stream.ring_at, words[layout.HEAD]), max(stream.spill_at, words[layout.SPILL])
     stream.consumer = Consumer(mapping, SpillReader(session.spill(info.writer)), ring_at, spill_at)
     stream.consumer.skip_to(ring_at, spill_at)
@@ -104,7 +103,7 @@ def rewind(journal_folder: Path, stream: Stream, cursor: int, log: Callable[[str
             _add(again, frame, location)
     journaled = {(b.first, b.last) for b in again.pending}
     rest = [b for b in stream.pending if b.last > again.journaled and (b.first, b.last) not in journaled]
-    _fill(again, rest[0].first - 1 if rest else stream.journaled)
+    _fill(again, rest[0].first - 1 if rest else stream.journaled, cursor)
     for reason, count in again.lost.items():
         stream.lose(reason, count)
     stream.pending.clear()

@@ -232,7 +232,7 @@ FAULTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(faults=FAULTS, sizes=st.lists(st.integers(1, 60), min_size=5, max_size=5))
 def test_after_any_faults_the_lab_has_everything_once_and_in_order(faults: list[str], sizes: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:

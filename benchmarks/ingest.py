@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import platform
+import random
 import tempfile
 import time
 from pathlib import Path
@@ -86,6 +87,7 @@ async def one_writer(lab: RealLab, name: str, args: argparse.Namespace, start: a
     writer = os.urandom(16).hex()
     ready = [body(session, [batch(run, writer, i, args.points, args.keys)]) for i in range(args.batches)]
     await start.wait()
+    await asyncio.sleep(random.uniform(0, args.interval))  # training jobs do not march in step
     end = time.perf_counter() + args.seconds
     done = 0
     for content in ready:

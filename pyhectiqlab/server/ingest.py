@@ -24,6 +24,7 @@ from .replies import ApiError
 
 FIELDS_DEPTH_MAX = 64
 TIME_MAX = 1 << 62  # µs: what a PointStore holds
+SPARSE = 16
 COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -220,10 +221,15 @@ def _check_numbers(offsets: Any, event_offsets: list[int], covered: int, span: i
     taken = np.concatenate([offsets, np.asarray(event_offsets, dtype=np.int64)])
     if not len(taken):
         raise _Bad("is empty")
-    taken.sort()
-    if taken[-1] > span:
+    if taken.max() > span:
         raise _Bad("seq is an offset within last - first")
-    if (np.diff(taken) == 0).any():
+    if span < SPARSE * len(taken):  # a mark for each number is a tenth of the work of sorting them
+        marks = np.zeros(span + 1, dtype=np.bool_)
+        marks[taken] = True
+        twice = int(np.count_nonzero(marks)) < len(taken)
+    else:
+        twice = len(np.unique(taken)) < len(taken)
+    if twice:
         raise _Bad("a sequence number is used twice")
 
 

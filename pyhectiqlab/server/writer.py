@@ -1,6 +1,6 @@
 """The writer thread: the only one that changes the stores. It takes all that waits, commits once, answers all.
 
-Between commits, when nothing waits (and now and then when something always does), it lets the PointStore compact.
+Between commits it lets the PointStore compact: shortly when there is much to do, longer when there is nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ BYTES_MAX = 128 << 20  # of ingest bodies that wait
 GROUP_BYTES_MAX = 32 << 20  # of ingest bodies in one commit
 GROUP_JOBS_MAX = 512
 COMPACT_BUDGET_S = 0.05
-COMPACT_EVERY_S = 1.0  # also under load
+COMPACT_SHARE = 0.5  # of the time that a commit took, after it
+LULL_S = 0.02
 IDLE_S = 0.5
 
 WriteFunction = Callable[[MetaTransaction], T]
@@ -73,7 +74,6 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="hectiqlab-writer", daemon=True)
-        self._compact_due = 0.0
 
     def start(self) -> None:
         self._thread.start()
@@ -109,20 +109,23 @@ class Writer:
         return job.future
 
     def _loop(self) -> None:
-        more = True
+        more, committed = True, False
         while True:
             with self._wake:
-                if not self._waiting and not self._stopping and not more:
-                    self._wake.wait(IDLE_S)
+                if not self._waiting and not self._stopping:
+                    # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
+                    self._wake.wait(LULL_S if committed else 0.0 if more else IDLE_S)
                 group = self._take()
                 if not group and self._stopping:
                     return
+            committed = bool(group)
             if group:
+                began = time.monotonic()
                 self._commit(group)
-            now = time.monotonic()
-            if not group or now >= self._compact_due:
-                self._compact_due = now + COMPACT_EVERY_S
-                more = self._compact()
+                # A share of the time even when something always waits, or the unsorted heads would grow for ever.
+                more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
+            else:
+                more = self._compact(COMPACT_BUDGET_S)
 
     def _take(self) -> list[_Job]:
         group: list[_Job] = []
@@ -139,9 +142,9 @@ class Writer:
                 group.append(job)
         return group
 
-    def _compact(self) -> bool:
+    def _compact(self, budget_s: float) -> bool:
         try:
-            return self._points.compact(COMPACT_BUDGET_S) or self._points.purge(COMPACT_BUDGET_S)
+            return self._points.compact(budget_s) or self._points.purge(budget_s)
         except StoreError as e:
             log.warning("compaction waits: %s", e)
         except Exception:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -69,6 +68,8 @@ class Config(MutableMapping[str, Any]):
         del self._values[name]
 
     def _unknown(self, key: object) -> str:
+        import difflib  # only for those who mistyped
+
         near = difflib.get_close_matches(str(key), map(str, self._values), n=3)
         return f"no parameter {key!r} in this config" + (
             f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

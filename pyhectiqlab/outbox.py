@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -131,7 +130,7 @@ class QueueOutbox:
 
     def _open(self, binding: Binding) -> None:
         folder = self.session.dir
-        self.writer = secrets.token_hex(16)
+        self.writer = os.urandom(16).hex()
         (folder.path / "queues").mkdir(mode=0o700, exist_ok=True)
         self._mapping = mapping.create(f"{self.writer}.q", folder.path / "queues")
         self._opened_at = time.monotonic()

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -37,7 +36,7 @@ MODES = (
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Raises OSError."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "w") as f:
@@ -109,7 +108,7 @@ class SessionDir:
     def create(cls, spool: Path, owner: Process, started: float) -> SessionDir:
         """Raises OSError where the spool cannot be written."""
         spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-        session = cls(spool / secrets.token_hex(8))
+        session = cls(spool / os.urandom(8).hex())
         session.path.mkdir(mode=0o700)
         for sub in ("writers", "spill", "journal", "ends", "crash"):
             (session.path / sub).mkdir(mode=0o700)

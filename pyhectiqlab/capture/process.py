@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import struct
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -78,7 +77,7 @@ def _start_time_elsewhere(pid: int) -> float | None:
 
 @cache
 def host() -> str:
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 @cache

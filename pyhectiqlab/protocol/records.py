@@ -239,6 +239,9 @@ def _points_of_one(buf: bytes, at: int, n: int, seq: int, keys: Keys, series: _S
 
 def _points_of_many(buf: bytes, at: int, n: int, seq: int, keys: Keys, series: _Series) -> None:
     idents = _column("H", buf, at + 7, POINT_BYTES, n)
+    used = set(idents)
+    if len({keys[ident] for ident in used}) < len(used):  # a key with two ids: only one by one are its numbers in order
+        return _points_of_one(buf, at, n, seq, keys, series)
     steps, values, times = (_column(code, buf, at + offset, POINT_BYTES, n) for code, offset in _POINT_FIELDS)
     for ident, places in _places(idents, n):
         column = series[keys[ident]]  # type: ignore[index]

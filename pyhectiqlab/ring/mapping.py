@@ -6,7 +6,6 @@ import mmap
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN, SHM_SHARE
@@ -153,6 +152,8 @@ def create(name: str, fallback: Path, *, capacity: int = QUEUE_BYTES) -> Mapping
     """
     owner = f"hectiqlab-{os.geteuid()}"
     places = [(SHM_DIR / owner, SHM_SHARE)] if SHM_DIR.is_dir() else []
+    import tempfile
+
     temporary = Path(tempfile.gettempdir())
     if not is_network_file_system(temporary):
         places.append((temporary / owner, SHM_SHARE))

@@ -91,6 +91,8 @@ def make_puts(
     next_id = 0
     heads: dict[str, bytes] = {}
     shapes: dict[tuple[str, ...], tuple[bytes, int, Callable[..., None]]] = {}
+    last_keys: tuple[str, ...] | None = None
+    last_shape: tuple[bytes, int, Callable[..., None]]
     codes: set[CodeType] = set()
 
     def point(key: str, step: int, value: float) -> None:
@@ -121,18 +123,22 @@ def make_puts(
         return first_point(key, step, value)
 
     def points(mapping: Mapping[str, float], step: int) -> None:
-        nonlocal busy, tail
+        nonlocal busy, tail, last_keys, last_shape
         taken, busy = busy, True
         if taken:
             return turned_away(lambda: _full_points(mapping, step, wall()), lambda: points(mapping, step))
         try:
-            head, size, pack_values = shapes[tuple(mapping)]
+            keys = tuple(mapping)
+            if keys != last_keys:  # comparing with the last call's keys is cheaper than hashing a hundred
+                last_shape, last_keys = shapes[keys], keys
+            head, size, pack_values = last_shape
             at = tail
             now = wall()
             if at + size > limit or now > check_at:
                 at = room(size, now)
             values = mapping.values()
-            if not plain_types.issuperset(map(type, values)):
+            kinds = [*map(type, values)]
+            if kinds.count(float) != len(kinds) and not plain_types.issuperset(kinds):
                 raise NotPlainError
             if at < 0:
                 overflow(tail, _full_points(mapping, step, now))
@@ -210,19 +216,22 @@ def make_puts(
 
     def first_point(key: str, step: int, value: float) -> None:
         """The first point of a key: interns it, then puts; past the table's bounds, the key goes in full."""
+        if key not in heads:
+            check_key(key)
         if type(value) not in plain_types:
             raise NotPlainError
         data = _full_point(key, step, value, wall())  # checks the step before anything is interned
         if key not in heads:
-            check_key(key)
             ident = intern(key)
             if ident < 0:
                 return record(data)
-            heads[key] = records.point_head(ident)
+            heads.setdefault(key, records.point_head(ident))  # another thread may have been faster: one id a key
         return point(key, step, value)
 
     def first_points(mapping: Mapping[str, float], step: int) -> None:
         keys = tuple(mapping)
+        if not keys:
+            return None
         if not plain_types.issuperset(map(type, mapping.values())):
             raise NotPlainError
         for key in keys:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import queue
-import secrets
 import time
 from collections import deque
 from pathlib import Path
@@ -41,7 +41,7 @@ class SharedMemoryQueue:
         self._mapping = (
             mapping.open_existing(path)
             if path
-            else mapping.create(secrets.token_hex(16) + ".q", fallback, capacity=maxbytes)
+            else mapping.create(os.urandom(16).hex() + ".q", fallback, capacity=maxbytes)
         )
         self.path = self._mapping.path
         self._puts = None if path else make_puts(self._mapping, _raise_full, set())

@@ -106,7 +106,8 @@ async def one_writer(lab: RealLab, name: str, args: argparse.Namespace, start: a
 
 async def measure(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder, RealLab(Path(folder) / "data", Path(folder) / "home") as lab:
-        start, acks = asyncio.Event(), []
+        start = asyncio.Event()
+        acks: list[float] = []
         tasks = [asyncio.create_task(one_writer(lab, f"run-{i}", args, start, acks)) for i in range(args.writers)]
         await asyncio.sleep(args.prepare)
         before = psutil.Process(lab.pid).cpu_times()
@@ -122,7 +123,8 @@ async def measure(args: argparse.Namespace) -> None:
             f"{args.writers} writers, {args.points} points a batch over {args.keys} keys: "
             f"{total:,} points in {took:.2f} s = {total / took:,.0f} points/s; "
             f"acks p50 {p50:.1f} ms, p99 {p99:.1f} ms; the lab's CPU: {cpu / len(acks) * 1e3:.2f} ms a request, "
-            f"{cpu / total * 1e9:.0f} ns a point; {size / total:.1f} bytes a point on disk"
+            f"{cpu / total * 1e9:.0f} ns a point; {size / total:.1f} bytes a point on disk; "
+            f"its memory {psutil.Process(lab.pid).memory_info().rss / 2**20:.0f} MiB"
         )
 
 

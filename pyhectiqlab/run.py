@@ -174,7 +174,9 @@ class Run:
         """
         try:
             if key.__class__ is dict:
-                self._outbox.points(key, value if step is None else step)
+                if value is not None:
+                    step, value = _step_of_dict(value, step), None
+                self._outbox.points(key, step)
             else:
                 self._outbox.point(key, step, value)  # type: ignore[arg-type]
         except (NotPlainError, ForkedError):
@@ -187,11 +189,7 @@ class Run:
     def _add_metrics_converted(self, key: Any, value: Any, step: Any) -> None:
         """The slow path: what is not of the plainest types is checked and converted, then put."""
         if isinstance(key, Mapping):
-            if step is None:
-                step = value
-            elif value is not None:
-                raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
-            step = as_step(step)
+            step = as_step(step if value is None else _step_of_dict(value, step))
             for name in key:
                 check_key(name)
             values = {name: as_float(name, v) for name, v in key.items()}
@@ -381,6 +379,13 @@ class _Closed:
 
     def status(self) -> RunStatus:
         return RunStatus("closed")
+
+
+def _step_of_dict(value: Any, step: Any) -> Any:
+    """`run.add_metrics({…}, 10)`: what stands in the value's place is the step."""
+    if step is not None:
+        raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
+    return value
 
 
 def _joined(name: str, session: str, binding: Any, place: Place, mode: str) -> Run:

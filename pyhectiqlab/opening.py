@@ -86,6 +86,7 @@ def _request(
         "host": host(),
         "pid": os.getpid(),
         "client_time": time.time(),
+        "started": time.time(),
         "client_version": __version__,
     }
 

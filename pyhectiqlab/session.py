@@ -141,6 +141,7 @@ class Session:
             "exit_code": found.exit_code,
             "signal": None,
             "detail": found.detail,
+            "time": time.time(),
         }
         with contextlib.suppress(OSError):
             write_json(self.dir.end_path(self.process), told)

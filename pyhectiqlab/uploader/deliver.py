@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import profile, settings
 from ..errors import ConfigurationError, GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
+from ..spool import read_json
 from ..transport import Transport
 from .send import Sender, keep_rejected
 from .stream import Batch, Stream
@@ -132,7 +133,10 @@ class Delivery:
         end = self._uploader.end_of(stream)
         if end is None:
             return False
-        where = {"run": stream.run_id, "rank": stream.rank, "attempt": stream.attempt, "time": time.time()}
+        now = time.time()
+        told = read_json(self._uploader.session.end_path(stream.info.owner)) or {}
+        where = {"run": stream.run_id, "rank": stream.rank, "attempt": stream.attempt}
+        where |= {"time": told.get("time", now), "clock": now}
         if self._tell(sender, "end", {**where, **end.as_dict()}):
             self._told_ends.add(stream.id)
         return True

@@ -100,7 +100,7 @@ class Uploader:
             path = self.session.end_path(stream.info.owner)
             with contextlib.suppress(OSError):
                 if not path.exists():
-                    write_json(path, end.as_dict())
+                    write_json(path, {**end.as_dict(), "time": time.time()})
         return self._ends[key]
 
     @staticmethod

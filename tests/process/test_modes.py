@@ -5,6 +5,8 @@ dry and read-only.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import stat
 import threading
@@ -326,3 +328,73 @@ def test_mistakes_at_a_call_raise_there_and_nothing_of_the_call_is_logged(site: 
     good = site.points(name, "good")
     assert [s for s, _, _ in good] == [*range(10), -(2**63), 2**63 - 1, 7]
     assert str([v for _, v, _ in good][:10]) == "[1.0, 1.0, 2.5, 3.0, 4.0, 5.0, 1.0, nan, inf, -0.0]"
+
+
+def test_an_exit_that_takes_longer_shows_what_is_left_and_then_says_what_carries_on(own_site: Site) -> None:
+    site, name = own_site, unique("progress")
+    script = (
+        SCRIPT
+        + """
+assert run.flush(20)
+print("ready", flush=True)
+sys.stdin.readline()
+for step in range(100, 1000):
+    run.add_metrics("loss", float(step), step)
+"""
+    )
+    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="3")
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
+    os.kill(site.lab.pid, signal.SIGSTOP)
+    try:
+        start = time.monotonic()
+        _, err = process.communicate("go\n", timeout=30)
+        assert process.returncode == 0 and time.monotonic() - start < 9
+    finally:
+        os.kill(site.lab.pid, signal.SIGCONT)
+    said = lines_of_ours(err)
+    assert len(said) == 2, err
+    assert "sending what is left: 901 events, 0.0 MB" in said[0]  # the 900 and the end of the run
+    assert "901 events are not at the lab yet" in said[1] and "background" in said[1]
+    assert site.ended(name, 60)["state"] == "completed"
+
+
+def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_not_the_delivery(own_site: Site) -> None:
+    site, name = own_site, unique("impatient")
+    script = (
+        SCRIPT
+        + """
+assert run.flush(20)
+print("ready", flush=True)
+sys.stdin.readline()
+run.add_metrics("loss", 100.0, 100)
+"""
+    )
+    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="60")
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
+    os.kill(site.lab.pid, signal.SIGSTOP)
+    try:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        while "sending what is left" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    finally:
+        os.kill(site.lab.pid, signal.SIGCONT)
+    assert process.returncode == 0 and "not waiting any longer" in err and "Traceback" not in err
+    assert site.ended(name, 60)["state"] == "completed"
+    assert site.points(name, "loss")[-1][0] == 100
+
+
+def test_an_offline_run_has_its_own_start_and_end_and_not_those_of_the_sync(site: Site) -> None:
+    name = unique("times")
+    before = time.time()
+    assert site.run(SCRIPT, name, HECTIQLAB_MODE="offline").returncode == 0
+    eventually(lambda: not site.uploaders())
+    after = time.time()
+    time.sleep(2)
+    assert site.cli("sync").returncode == 0
+    run = site.find(name)
+    assert before - 0.1 <= run["started"] <= run["ended"] <= after + 0.1

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from ..protocol import records
 from . import layout
 from .mapping import Mapping
 from .spill import SpillReader
+
+TORN_AFTER_S = 3.0  # one write to a file takes less
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Consumer:
         self.spill_at = spill_at
         self._barrier = _barrier()
         self._table_at = 0
+        self._torn = 0, 0.0  # an end of the spill file that could not be read, and since when
 
     @property
     def backlog(self) -> int:
@@ -106,8 +110,19 @@ class Consumer:
             parts.append(data)
             count += n
         if not count and ring_at == self.ring_at and spill_at == self.spill_at:
-            return None
+            if not self._is_torn(spill_end):
+                return None
+            spill_at = spill_end
         return Taken(b"".join(parts), count, self.ring_at, ring_at, self.spill_at, spill_at, more)
+
+    def _is_torn(self, spill_end: int) -> bool:
+        """Whether the end of the spill file is a write that a full disk or a kill cut short, not one under way: it
+        stays as it is. Nothing would ever be drained of it, and its queue never be empty.
+        """
+        now = time.monotonic()
+        if spill_end != self._torn[0]:
+            self._torn = spill_end, now
+        return spill_end > self.spill_at and now - self._torn[1] >= TORN_AFTER_S
 
     def _ring(self, start: int, end: int, bytes_max: int) -> tuple[bytes, int, int, bool]:
         """(records, count, position reached, whether the bound stopped it) of the ring from `start` towards `end`."""

@@ -237,6 +237,8 @@ def make_puts(
         for key in keys:
             check_key(key)
         data = _full_points(mapping, step, wall())
+        if not keys:
+            return None
         if keys not in shapes:
             ident = intern(keys) if len(shapes) < KEYSETS_MAX else -1
             if ident < 0:

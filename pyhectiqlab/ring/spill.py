@@ -72,26 +72,40 @@ class SpillReader:
         Bytes that are no frame (a write cut short by a full disk) are skipped up to the next frame. A frame cut off by
         `end` is left for the next call.
         """
-        at = start
-        while at < end:
-            block = os.pread(self._fd, min(READ_BYTES, end - at), at)
-            used = 0
-            for tail, record, behind in _parse(block, last=at + len(block) >= end):
-                used = behind
-                yield tail, record, at + behind
-            if not used:
-                if at + len(block) >= end:
-                    return
-                # One frame larger than a block: read it whole.
-                size = FRAME.size + FRAME.unpack_from(block)[2] if block[:4] == MAGIC else 0
-                if size > len(block) and at + size <= end:
-                    block = os.pread(self._fd, size, at)
-                    for tail, record, behind in _parse(block, last=True):
-                        used = behind
-                        yield tail, record, at + behind
-                if not used:
-                    used = max(1, len(block) - 3)
-            at += used
+        block, base, at = b"", start, start  # `block` holds the file's bytes from `base` on
+        while at + FRAME.size <= end:
+            if at + FRAME.size > base + len(block):
+                block, base = self._load(at, READ_BYTES, end), at
+            magic, tail, length, crc = FRAME.unpack_from(block, at - base)
+            behind = at + FRAME.size + length
+            if magic == MAGIC and behind <= end:
+                if behind > base + len(block):
+                    block, base = self._load(at, max(READ_BYTES, behind - at), end), at
+                record = block[at + FRAME.size - base : behind - base]
+                if zlib.crc32(record) == crc:
+                    yield tail, record, behind
+                    at = behind
+                    continue
+            found = self._next_magic(at + 1, end)
+            if found is None:
+                return
+            at = found
+
+    def _load(self, at: int, size: int, end: int) -> bytes:
+        """Raises OSError where the file became shorter."""
+        block = os.pread(self._fd, min(size, end - at), at)
+        if len(block) < min(size, end - at):
+            raise OSError(5, "the spill file is shorter than it was", str(self.path))
+        return block
+
+    def _next_magic(self, at: int, end: int) -> int | None:
+        while at + len(MAGIC) <= end:
+            block = self._load(at, READ_BYTES, end)
+            found = block.find(MAGIC)
+            if found >= 0:
+                return at + found
+            at += len(block) - len(MAGIC) + 1
+        return None
 
     def free(self, upto: int) -> None:
         """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
@@ -104,26 +118,6 @@ class SpillReader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _parse(block: bytes, last: bool) -> Iterator[tuple[int, bytes, int]]:
-    at = 0
-    while at + FRAME.size <= len(block):
-        magic, tail, length, crc = FRAME.unpack_from(block, at)
-        if magic == MAGIC:
-            record = block[at + FRAME.size : at + FRAME.size + length]
-            if len(record) == length and zlib.crc32(record) == crc:
-                at += FRAME.size + length
-                yield tail, record, at
-                continue
-            if len(record) < length and block.find(MAGIC, at + 1) < 0:
-                return  # still being written, or behind the end of this block
-            if len(record) < length and not last and at > 0:
-                return  # read again with this frame at the start
-        found = block.find(MAGIC, at + 1)
-        if found < 0:
-            return
-        at = found
 
 
 def _punch(fd: int, start: int, end: int) -> bool:

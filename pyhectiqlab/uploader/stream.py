@@ -104,6 +104,8 @@ class Stream:
         """Tells the producer how far things are, through the queue's header."""
         if self.consumer is None:
             return
+        if self.acked >= self.journaled:  # also what held no event: an empty dict, a write that a full disk cut short
+            self.acked_ring, self.acked_spill = self.ring_at, self.spill_at
         words = self.consumer.mapping.words
         words[layout.ALIVE_MS] = alive_ms
         words[layout.UPLOADER_PID] = pid

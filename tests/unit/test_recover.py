@@ -369,3 +369,30 @@ def test_any_crashes_and_full_disks_lose_and_double_nothing(steps: list[str], si
         assert line.points() == list(range(line.n)) and len(line.told) == line.n
         assert not line.stream.lost
         line.mapping.close()
+
+
+def test_a_dict_without_metrics_is_nothing_and_holds_up_no_flush(line: Pipeline) -> None:
+    line.puts.points({}, 1)
+    line.log_points(1)
+    line.puts.record(records.points_full((), 1, [], 0.0))
+    line.deliver()
+    line.drain()
+    assert line.points() == [0]
+    assert line.mapping.words[layout.ACKED_RING] == line.mapping.words[layout.TAIL]
+
+
+def test_a_spilled_record_cut_short_by_a_kill_or_a_full_disk_holds_up_nobody(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyhectiqlab.ring.consumer.TORN_AFTER_S", 0.0)
+    line.log_points(1)
+    with open(line.spill.path, "ab") as f:
+        f.write(b"\xffHQS" + bytes(10))
+    line.deliver()
+    line.drain()
+    assert line.points() == [0]
+    words = line.mapping.words
+    assert words[layout.SPILL] == words[layout.ACKED_SPILL] == line.spill.path.stat().st_size
+    line.spill.append(words[layout.TAIL], records.event("note", 0.0, {"text": "later"}))
+    line.deliver()
+    assert line.told[-1] == ("event", "note", {"text": "later"})

@@ -47,7 +47,7 @@ def test_a_wrong_password_is_told_and_a_right_one_leads_to_the_page_asked_for(
     page.get_by_label("Password").fill("correct horse")
     page.get_by_role("button", name="Log in").click()
     Panel(page, "loss").wait()
-    assert page.url == f"{lab.url}/runs/{run.id}?smooth=0.5"
+    page.wait_for_url(f"{lab.url}/runs/{run.id}?smooth=0.5")
     page.get_by_role("button", name="Log out").click()
     page.get_by_label("Username").wait_for()
     page.goto(f"{lab.url}/")

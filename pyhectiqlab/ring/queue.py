@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import time
+import weakref
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import msgpack
 
 from ..protocol import records
-from ..settings import QUEUE_BYTES
+from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN
 from . import layout, mapping
 from .consumer import Consumer
 from .producer import make_puts
@@ -33,21 +35,23 @@ class SharedMemoryQueue:
     instead of items; `put` never waits.
 
     Args:
-        maxbytes: capacity of the ring in bytes, rounded down to a power of two and to what shared memory has to spare.
+        maxbytes: capacity of the ring in bytes, rounded down to a power of two and to what shared memory has to spare;
+            at least 64 KiB.
         path: an existing queue's file: opens it for consuming.
+
+    Raises OSError where neither shared memory nor a local temporary folder has room. A forked child may consume what
+    its parent puts; its own puts raise ForkedError.
     """
 
-    def __init__(self, maxbytes: int = QUEUE_BYTES, *, path: Path | None = None, fallback: Path = Path(".")) -> None:
-        self._mapping = (
-            mapping.open_existing(path)
-            if path
-            else mapping.create(os.urandom(16).hex() + ".q", fallback, capacity=maxbytes)
-        )
+    def __init__(self, maxbytes: int = QUEUE_BYTES, *, path: Path | None = None) -> None:
+        self._mapping = mapping.open_existing(path) if path else _create(max(maxbytes, QUEUE_BYTES_MIN))
         self.path = self._mapping.path
         self._puts = None if path else make_puts(self._mapping, _raise_full, set())
         words = self._mapping.words
         self._consumer = Consumer(self._mapping, SpillReader(Path("/dev/null")), words[layout.HEAD], 0)
         self._taken: deque[bytes] = deque()
+        if not path:
+            _producers.add(self)
 
     def put_nowait(self, item: bytes) -> None:
         """Accepts `item`. Raises Full where the ring has no room or another put of this thread was interrupted by
@@ -108,12 +112,22 @@ class SharedMemoryQueue:
         self._consumer.advance(taken)
 
     def qsize(self) -> int:
-        """Items that wait, exactly, as seen by the consumer. Costs a walk over them."""
-        taken = self._consumer.take(1 << 62)
-        return len(self._taken) + (taken.count if taken else 0)
+        """Items that wait: exactly, at the consumer's end; at the producer's, those not yet fetched, about. Costs a
+        walk over them."""
+        while True:
+            self._consumer.ring_at = head = self._mapping.words[layout.HEAD]
+            try:
+                taken = self._consumer.take(1 << 62)
+            except ValueError:  # the other end fetched them meanwhile, and the producer wrote over them
+                if head == self._mapping.words[layout.HEAD]:
+                    raise
+                continue
+            return len(self._taken) + (taken.count if taken else 0)
 
     def empty(self) -> bool:
-        return not self._taken and self._consumer.backlog == 0
+        """Whether nothing waits; at the producer's end, whether all was fetched."""
+        words = self._mapping.words
+        return not self._taken and bool(words[layout.HEAD] == words[layout.TAIL])
 
     def close(self) -> None:
         """Lets go of this end; the file stays, for the other. Safe twice."""
@@ -126,6 +140,26 @@ class SharedMemoryQueue:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open, (self.path,)
+
+
+def _create(capacity: int) -> mapping.Mapping:
+    try:
+        return mapping.create(os.urandom(16).hex() + ".q", Path(os.devnull), capacity=capacity)
+    except NotADirectoryError:
+        raise OSError(errno.ENOSPC, "no shared memory and no local temporary folder has room for a queue") from None
+
+
+_producers: weakref.WeakSet[SharedMemoryQueue] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for producer in tuple(_producers):
+        if producer._puts is not None:
+            producer._puts.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _open(path: Path) -> SharedMemoryQueue:

@@ -110,7 +110,9 @@ class Sender:
         return self._transport
 
     def _attach(self, stream: Stream) -> None:
-        """For a run that was opened without the lab: perhaps days ago, hence the clock as it is now beside the start."""
+        """For a run that was opened without the lab: perhaps days ago, hence the clock as it is now beside the
+        start.
+        """
         request = {**stream.info.attach, "client_time": time.time()}
         try:
             answer = self.transport.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)

@@ -21,20 +21,18 @@ def as_float(key: object, value: Any) -> float:
     a GPU takes to get there.
     """
     kind = type(value)
-    if kind in PLAIN_TYPES:
-        try:
-            return float(value)
-        except OverflowError:
-            raise ValueError(f"metric {key!r}: an int of {value.bit_length()} bits does not fit a float64") from None
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.number | numpy.bool_):
-        if isinstance(value, numpy.complexfloating):
+    if kind not in PLAIN_TYPES and numpy is not None and isinstance(value, numpy.number | numpy.bool_):
+        if isinstance(value, numpy.complexfloating | numpy.timedelta64):
             raise TypeError(_not_a_number(key, value))
         if isinstance(value, numpy.floating | numpy.integer):
             PLAIN_TYPES.add(kind)
         return float(value)
-    if isinstance(value, float | int):  # subclasses: IntEnum and the like
-        return as_float(key, float(value))
+    if kind in PLAIN_TYPES or isinstance(value, float | int):  # also subclasses: IntEnum and the like
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"metric {key!r}: an int of {value.bit_length()} bits does not fit a float64") from None
     shape = getattr(value, "shape", None)
     item = getattr(value, "item", None)
     if shape is not None and callable(item):

@@ -1,0 +1,47 @@
+"""What a launcher says of a process, from its environment alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyhectiqlab.capture.launcher import Place, dies_with_job, place
+
+TORCH = {"RANK": "3", "WORLD_SIZE": "8", "TORCHELASTIC_RESTART_COUNT": "2"}
+MPI = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}
+SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "16", "SLURM_RESTART_COUNT": "1"}
+
+
+@pytest.mark.parametrize(
+    "environ, expected",
+    [
+        ({}, Place(0, 1, None)),
+        (TORCH, Place(3, 8, "2")),
+        (MPI, Place(1, 4, None)),
+        ({"PMI_RANK": "0", "PMI_SIZE": "2"}, Place(0, 2, None)),
+        (SLURM, Place(5, 16, "1")),
+        (SLURM | TORCH, Place(3, 8, "2")),
+        (SLURM | MPI, Place(1, 4, "1")),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, Place(0, 1, None)),
+        ({"SLURM_RESTART_COUNT": "4"}, Place(0, 1, "4")),
+    ],
+)
+def test_the_most_specific_launcher_is_believed(environ: dict[str, str], expected: Place) -> None:
+    assert place(environ) == expected
+
+
+@pytest.mark.parametrize(
+    "rank, size", [("x", "2"), ("1", ""), ("2", "2"), ("-1", "2"), ("0", "0"), ("1.5", "2"), ("1", "x")]
+)
+def test_what_makes_no_sense_counts_as_absent(rank: str, size: str) -> None:
+    assert place({"RANK": rank, "WORLD_SIZE": size}) == Place()
+    assert place({"RANK": rank, "WORLD_SIZE": size} | MPI) == Place(1, 4)
+
+
+def test_a_rank_alone_is_no_launcher() -> None:
+    assert place({"RANK": "3"}) == Place()
+
+
+@pytest.mark.parametrize("variable", ["SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "CI"])
+def test_batch_systems_take_helpers_with_them(variable: str) -> None:
+    assert dies_with_job({variable: "1"}) and not dies_with_job({variable: ""})
+    assert not dies_with_job({})

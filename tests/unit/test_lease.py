@@ -1,0 +1,106 @@
+"""The lease: one uploader a session, on file systems with locks and without."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pyhectiqlab.capture.process import this_process
+from pyhectiqlab.spool import write_json
+from pyhectiqlab.uploader.lease import Lease
+
+HOLD = (
+    "import sys; from pathlib import Path; from pyhectiqlab.uploader.lease import Lease\n"
+    "lease = Lease(Path(sys.argv[1])); print(lease.acquire(), flush=True); sys.stdin.read()"
+)
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline().strip() == "True"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_one_at_a_time_holds_it(tmp_path: Path) -> None:
+    one, other = Lease(tmp_path), Lease(tmp_path)
+    assert not one.is_held()
+    assert one.acquire() and not other.acquire() and other.is_held()
+    assert other.holder() == this_process()
+    one.release()
+    one.release()
+    assert not other.is_held() and other.acquire()
+
+
+def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    lease = Lease(tmp_path)
+    found = lease.holder()
+    assert lease.is_held() and not lease.acquire() and found is not None and found.pid == process.pid
+    end(process)
+    assert not lease.is_held() and lease.acquire()
+    lease.release()
+
+
+def test_a_folder_that_is_gone_is_an_error_to_acquire_and_not_held(tmp_path: Path) -> None:
+    lease = Lease(tmp_path / "gone")
+    assert not lease.is_held() and lease.holder() is None
+    with pytest.raises(OSError):
+        lease.acquire()
+
+
+def test_garbage_where_the_holder_stands_is_nobody(tmp_path: Path) -> None:
+    for text in ("", "{", "[]", '{"pid": 1}', '{"pid": "x", "start": 0, "host": "", "boot_id": "", "pid_ns": 0}'):
+        (tmp_path / "lease.json").write_text(text)
+        assert Lease(tmp_path).holder() is None
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("pyhectiqlab.uploader.lease.fcntl.flock", flock)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_live_holder_with_a_pulse_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = Lease(tmp_path), Lease(tmp_path)
+    assert one.acquire() and other.is_held() and not other.acquire()
+    old = time.time() - 1000
+    os.utime(tmp_path / "lease.json", (old, old))
+    assert not other.is_held()
+    one.renew()
+    assert other.is_held()
+    os.utime(tmp_path / "lease.json", (old, old))
+    assert other.acquire()
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_holder_that_ended_loses_it_at_once(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    found = Lease(tmp_path).holder()
+    end(process)
+    assert found is not None and found.has_ended()
+    assert not Lease(tmp_path).is_held() and Lease(tmp_path).acquire()
+
+
+def test_a_lock_that_is_somebody_elses_is_no_reason_to_look_at_the_pulse(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    try:
+        write_json(tmp_path / "lease.json", {**this_process().as_dict(), "pid": 1 << 22, "start": 1.0})
+        assert Lease(tmp_path).is_held() and not Lease(tmp_path).acquire()
+    finally:
+        end(process)

@@ -100,13 +100,15 @@ def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callab
             such thing.
         stacks: what faulthandler wrote.
 
-    What the process said of itself stands, with one exception: it cannot know its exit code when it says that all
-    went well.
+    What the process said of itself stands, with one exception: it cannot know its exit code. When it says that all
+    went well, that may still be an error; and the error that it saw (a `sys.exit(3)`) may have been caught by somebody.
     """
     if told is not None:
         code = os.waitstatus_to_exitcode(status) if status is not None else None
         if told["state"] == states.COMPLETED and code is not None and code > 0:
             return End(states.FAILED, f"exit status {code}", exit_code=code)
+        if told["state"] == states.FAILED and code == 0:
+            return End(states.COMPLETED, "exit", exit_code=0)
         exit_code = told.get("exit_code") if code is None or code < 0 else code
         return End(str(told["state"]), str(told["cause"]), exit_code, told.get("signal"), str(told.get("detail", "")))
     if status is None:

@@ -34,8 +34,9 @@ FATAL = "Fatal Python error: Segmentation fault\n\n" + STACKS
         (None, FAILED, "", "failed", "ValueError: x", 1, None),
         (int(signal.SIGINT), STOPPED, "", "stopped", "KeyboardInterrupt", None, None),
         (int(signal.SIGKILL), COMPLETED, "", "completed", "exit", None, None),
-        # … but that it did not know its exit code
+        # … but that it did not know its exit code; what it exited with may have been caught
         (3 << 8, COMPLETED, "", "failed", "exit status 3", 3, None),
+        (0, FAILED, "", "completed", "exit", 0, None),
         # the kernel
         (0, None, "", "ended", "os._exit(0)", 0, None),
         (7 << 8, None, "", "killed", "os._exit(7)", 7, None),

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,7 +15,6 @@ from pathlib import Path
 
 from ..spool import SessionDir
 from .lease import Lease
-from .start import reset_signals
 from .sync import adopt_orphans
 from .uploader import Uploader
 
@@ -51,7 +51,7 @@ def _renew(lease: Lease) -> None:
 
 def run_spawned(session: str, owner_fd: int, adopt: bool) -> None:
     """In a fresh interpreter. Returns when the work is done."""
-    reset_signals()
+    _reset_signals()
     os.umask(0o077)
     _main(Path(session), owner_fd, adopt)
 
@@ -63,7 +63,7 @@ def run_forked(session: Path, owner_fd: int, adopt: bool) -> None:
     try:
         gc.disable()
         gc.freeze()  # a collection would write to every object, and so copy the parent's pages
-        reset_signals()
+        _reset_signals()
         logging.disable(logging.CRITICAL)  # the user's handlers hold locks and files
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
@@ -79,3 +79,16 @@ def run_forked(session: Path, owner_fd: int, adopt: bool) -> None:
         os._exit(0)
     finally:
         os._exit(70)
+
+
+def _reset_signals() -> None:
+    """In a forked child: the parent's Python handlers are not ours."""
+    for number in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None):
+                signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(AttributeError):
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())

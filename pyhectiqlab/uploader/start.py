@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -144,16 +143,3 @@ def _reap(child: int) -> None:
     """
     with contextlib.suppress(ChildProcessError):
         os.waitpid(child, 0)
-
-
-def reset_signals() -> None:
-    """In a forked child: the parent's Python handlers are not ours."""
-    for number in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None):
-                signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    with contextlib.suppress(AttributeError):
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())

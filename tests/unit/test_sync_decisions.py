@@ -1,0 +1,128 @@
+"""Which sessions a sync takes, what it leaves alone, and when a session's folder may go. No lab is asked."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.capture.process import Process, this_process
+from pyhectiqlab.errors import ConfigurationError
+from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
+from pyhectiqlab.uploader import sync
+from pyhectiqlab.uploader.lease import Lease
+
+
+def gone() -> Process:
+    me = this_process()
+    return Process(me.pid, me.start - 1, me.host, me.boot_id, me.pid_ns)
+
+
+def session(home: Path, owner: Process, *writers: dict[str, Any]) -> SessionDir:
+    made = SessionDir.create(home / "spool", owner, time.time())
+    for i, fields in enumerate(writers):
+        plain: dict[str, Any] = {"mode": "online", "url": "http://lab", "profile": "p", "attach": {"name": "r"}}
+        plain |= {"run": None, "ends_run": True, "created": 0.0, "queue": str(made.path / "none.q"), "owner": owner}
+        made.save_writer(Writer(writer=f"{i:032x}", **{**plain, **fields}))
+    return made
+
+
+def chosen(names: list[str] | None = None, *, all: bool = False) -> set[str]:
+    return {s.name for s in sync._chosen(names, all)}
+
+
+def test_a_sync_takes_what_has_something_left_and_whose_owner_is_gone(home: Path) -> None:
+    left = session(home, gone(), {}, {"done": True})
+    session(home, gone(), {"done": True})
+    session(home, gone())
+    live = session(home, this_process(), {})
+    assert chosen() == {left.name}
+    assert chosen(all=True) == {left.name, live.name}
+
+
+@pytest.mark.parametrize("mode", ["offline", "kept"])
+def test_what_was_kept_is_taken_from_a_living_session_too(home: Path, mode: str) -> None:
+    """Nobody else would ever send it."""
+    kept = session(home, this_process(), {"mode": mode})
+    assert chosen() == {kept.name}
+
+
+def test_a_session_is_named_by_its_beginning_if_that_is_one(home: Path) -> None:
+    one, other = session(home, this_process(), {}), session(home, this_process(), {})
+    assert chosen([one.name[:12]]) == {one.name}
+    assert chosen([one.name, other.name]) == {one.name, other.name}
+    for wrong in ("zzzz", ""):
+        with pytest.raises(ConfigurationError, match="hectiqlab status"):
+            chosen([wrong])
+
+
+def test_no_spool_is_nothing_to_sync(home: Path) -> None:
+    assert chosen() == set()
+    assert sync.sync_sessions(None).errors == []
+
+
+def test_a_broken_session_does_not_stop_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = session(home, gone(), {}), session(home, gone(), {})
+
+    def one(found: SessionDir, report: Any) -> tuple[int, int, str]:
+        if found.name == first.name:
+            raise RuntimeError("broken")
+        return 5, 1, "the lab is full"
+
+    monkeypatch.setattr(sync, "_sync_one", one)
+    result = sync.sync_sessions(None)
+    assert (result.sent_events, result.left_events) == (5, 1)
+    assert sorted(result.errors) == sorted(
+        [f"session {first.name}: RuntimeError: broken", f"session {second.name}: the lab is full"]
+    )
+
+
+def test_a_session_whose_uploader_is_at_work_is_woken_and_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(home, this_process(), {"mode": "kept"})
+    monkeypatch.setattr("pyhectiqlab.settings.ALIVE_INTERVAL_S", 0.01)
+    monkeypatch.setattr("pyhectiqlab.settings.CUT_INTERVAL_S", 0.0)
+    write_json(made.path / "status.json", {"writers": {"w": {"journaled": 9, "acked": 9}}, "trouble": ""})
+    lease, said = Lease(made.path), list[str]()
+    assert lease.acquire()
+    result = sync.sync_sessions([made.name], report=said.append)
+    lease.release()
+    assert (made.path / "wake").exists() and any("at work" in line for line in said)
+    assert result.errors == []
+
+
+def test_old_delivered_sessions_are_removed_and_no_others(home: Path) -> None:
+    def aged(made: SessionDir) -> SessionDir:
+        old = time.time() - 2 * 86_400
+        for path in (*made.path.iterdir(), made.path):
+            os.utime(path, (old, old))
+        return made
+
+    delivered = aged(session(home, gone(), {"done": True}))
+    young = session(home, gone(), {"done": True})
+    unsent = aged(session(home, gone(), {}))
+    rejected = session(home, gone(), {"done": True})
+    (rejected.path / "rejected").mkdir()
+    aged(rejected)
+    for made in (delivered, young, unsent, rejected):
+        sync.remove_if_old(made)
+    assert [m.path.exists() for m in (delivered, young, unsent, rejected)] == [False, True, True, True]
+
+
+def test_a_writer_comes_back_from_its_file_and_what_is_newer_is_ignored(home: Path) -> None:
+    made = session(home, this_process(), {"attach": {"name": "é"}, "run": {"run": {"id": "r"}, "attempt": 2}})
+    (writer,) = made.writers()
+    path = made.writers_dir / f"{writer.writer}.json"
+    raw = read_json(path)
+    assert raw is not None
+    write_json(path, {**raw, "from_the_future": 1})
+    assert list(made.writers()) == [writer]
+    (made.writers_dir / "garbage.json").write_text("{")
+    (made.writers_dir / "poor.json").write_text("{}")
+    (made.writers_dir / ".half.json").write_text("{}")
+    assert list(made.writers()) == [writer]
+    assert made.path.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600

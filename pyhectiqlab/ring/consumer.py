@@ -73,8 +73,11 @@ class Consumer:
         """Bytes that wait, padding included."""
         return max(0, self.mapping.words[layout.TAIL] - self.ring_at) + max(0, self.spill.size() - self.spill_at)
 
-    def take(self, bytes_max: int) -> Taken | None:
+    def take(self, bytes_max: int, *, final: bool = False) -> Taken | None:
         """Copies the next records, about `bytes_max` at the most; None where there is none. Never blocks.
+
+        `final`: the producer is gone. A frame at the end of the spill file that is not whole will never be: its call did
+        not return. It is passed over, or the queue would never be empty.
 
         The tail is read first, then the spill file's size: whatever was spilled before a published record is then
         visible, so a spilled record is never seen later than a record of a later call. Then the tail once more: a frame
@@ -109,6 +112,8 @@ class Consumer:
             data, n, ring_at, more = self._ring(ring_at, tail, bytes_max - used)
             parts.append(data)
             count += n
+        if final and not more:
+            spill_at = spill_end
         if not count and ring_at == self.ring_at and spill_at == self.spill_at:
             if not self._is_torn(spill_end):
                 return None

@@ -41,7 +41,7 @@ class Drain:
         if not self._is_due(stream, backlog, wishes, now, closing):
             return False
         took = False
-        while (taken := consumer.take(BATCH_RECORD_BYTES_MAX)) is not None:
+        while (taken := consumer.take(BATCH_RECORD_BYTES_MAX, final=closing)) is not None:
             took = True
             self._intern(stream, consumer.new_interned())
             if taken.count and not self._keep(stream, taken):

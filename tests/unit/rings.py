@@ -50,9 +50,9 @@ class Reader:
     def open(cls, folder: Path) -> Reader:
         return cls(mapping.open_existing(folder / "q"), folder / "spill")
 
-    def read(self, bytes_max: int = 1 << 20) -> list[Item]:
+    def read(self, bytes_max: int = 1 << 20, *, final: bool = False) -> list[Item]:
         """What one `take` gives."""
-        taken = self.consumer.take(bytes_max)
+        taken = self.consumer.take(bytes_max, final=final)
         if taken is None:
             return []
         self.keys.update(records.read_interned(self.consumer.new_interned()))
@@ -62,10 +62,11 @@ class Reader:
         self.count += taken.count
         return items
 
-    def read_all(self, bytes_max: int = 1 << 20) -> list[Item]:
+    def read_all(self, bytes_max: int = 1 << 20, *, final: bool = False) -> list[Item]:
+        """`final`: its producer is gone, and may have been cut off in the middle of a write."""
         items: list[Item] = []
         while self.consumer.backlog:
-            items += self.read(bytes_max)
+            items += self.read(bytes_max, final=final)
         return items
 
 

@@ -13,7 +13,7 @@ import pytest
 from pyhectiqlab.protocol import records
 from pyhectiqlab.ring import layout
 from pyhectiqlab.ring.producer import ForkedError, NotPlainError, make_puts
-from pyhectiqlab.ring.spill import SpillReader
+from pyhectiqlab.ring.spill import SpillReader, frame
 
 from .rings import PLAIN, Reader, Ring
 
@@ -278,3 +278,19 @@ def test_a_consumer_goes_on_where_an_earlier_one_stopped(ring: Ring) -> None:
     again.consumer.skip_to(words[layout.HEAD], words[layout.SPILL])
     assert [i[2] for i in again.read_all()] == list(range(ring.reader.count, 300))
     again.consumer.close()
+
+
+def test_a_frame_that_a_killed_producer_left_torn_in_the_spill_file_does_not_keep_the_queue_from_emptying(
+    ring: Ring,
+) -> None:
+    ring.puts.point("k", 1, 1.0)
+    ring.spill.append(ring.puts.tail(), records.point_full("k", 2, 2.0, 0.0))
+    with ring.spill.path.open("ab") as f:
+        f.write(frame(ring.puts.tail(), records.point_full("k", 3, 3.0, 0.0))[:-5])
+    assert [item[2] for item in ring.reader.read()] == [1, 2]
+    # It may still be being written …
+    assert ring.reader.read() == []
+    assert ring.reader.consumer.backlog > 0
+    # … until its writer is gone.
+    assert ring.reader.read_all(final=True) == []
+    assert ring.reader.consumer.backlog == 0

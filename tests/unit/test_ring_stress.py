@@ -318,7 +318,7 @@ def test_a_producer_killed_at_any_moment_has_published_whatever_it_returned(tmp_
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         reader = Reader.open(folder)
-        items = reader.read_all()
+        items = reader.read_all(final=True)
         assert [item[1:] for item in items] == [("k", s, float(s)) for s in range(len(items))]
         assert returned[0] <= len(items) <= returned[0] + 1
         reader.consumer.close()

@@ -139,7 +139,7 @@ def test_numpy_scalars_become_plain_at_first_sight_and_struct_packs_what_they_me
 
 STEPS: list[tuple[Any, int]] = [(0, 0), (-5, -5), (True, 1), (STEP_MAX, STEP_MAX), (STEP_MIN, STEP_MIN), (3.0, 3)]
 STEPS += [(-(2.0**63), STEP_MIN), (np.int32(7), 7), (np.uint8(7), 7), (np.float32(7), 7), (np.array(7), 7)]
-STEPS += [(np.array(7.0), 7), (Tensor(7), 7), (Tensor(7.0), 7), (Level.LOW, 3), (np.bool_(True), 1)]
+STEPS += [(np.array(7.0), 7), (Tensor(7), 7), (Tensor(7.0), 7), (Level.LOW, 3)]
 
 
 @pytest.mark.parametrize(

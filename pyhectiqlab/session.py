@@ -28,6 +28,7 @@ JOB_TIMEOUT_S = 600.0  # at exit, where helpers die with the job: as long as ack
 JOB_STALL_S = 30.0
 
 _current: Session | None = None
+_others: dict[Path, Session] = {}  # joined beside the current one, by Runs that were pickled into this process
 _hooked = False
 _said: set[str] = set()
 
@@ -78,12 +79,16 @@ class Session:
         global _current
         if _current is not None and _current.dir.path == path:
             return _current
+        if path in _others:
+            return _others[path]
         if not (path / "session.json").exists():
             raise FileNotFoundError(f"session {path.name} is not on this machine")
         session = cls(SessionDir(path))
         session.is_owner = False
         if _current is None:
             _current = session
+        else:
+            _others[path] = session
         _hook_process()
         return session
 
@@ -265,17 +270,21 @@ def _at_exit() -> None:
         _current.at_exit()
 
 
+def _sessions() -> list[Session]:
+    return [*([_current] if _current is not None else []), *_others.values()]
+
+
 def _before_fork() -> None:
-    if _current is not None:
-        for outbox in tuple(_current.outboxes):
+    for session in _sessions():
+        for outbox in tuple(session.outboxes):
             outbox.before_fork(FORK_WAIT_S)
 
 
 def _after_fork_in_child() -> None:
     ending.unwatch_signals()
     ending.forget_exit()
-    if _current is not None:
-        _current.is_owner = False
-        _current._started_at = -START_AGAIN_S
-        for outbox in tuple(_current.outboxes):
+    for session in _sessions():
+        session.is_owner = False
+        session._started_at = -START_AGAIN_S
+        for outbox in tuple(session.outboxes):
             outbox.after_fork_in_child()

@@ -36,7 +36,7 @@ def ring(tmp_path: Path) -> Iterator[Ring]:
 
 @pytest.fixture
 def no_collection() -> Iterator[None]:
-    """The garbage collector may run somebody's finalizer in the middle of a put; what is raised in that is swallowed."""
+    """The collector may run somebody's finalizer in the middle of a put; what is raised in that is swallowed."""
     gc.collect()
     gc.disable()
     yield

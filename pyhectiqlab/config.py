@@ -1,15 +1,27 @@
-"""Config: nested parameters, used like a dictionary or like an object; and the plain values that the lab can store."""
+"""Config: nested parameters, used like a dictionary or like an object, saved as JSON or YAML."""
 
 from __future__ import annotations
 
-import dataclasses
+import copy
+import reprlib
+import textwrap
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from .plain import as_mapping, plain
+
+if TYPE_CHECKING:
+    import argparse
+    import os
+
+    from .run import Run
 
 __all__ = ["Config", "plain"]
 
-DEPTH_MAX = 64
+LINE = 100  # a longer repr is broken into lines
 Plain = dict[str, Any]  # by another name: Config.dict hides the builtin from annotations in the class
+_C = TypeVar("_C", bound="Config")
 
 
 class Config(MutableMapping[str, Any]):
@@ -19,19 +31,98 @@ class Config(MutableMapping[str, Any]):
         config.model.layers, config["model"]["layers"]
         train(**config.model)
 
+    What a subclass assigns in its body are defaults, of which each config has its own copy; methods and properties are
+    what they are:
+
+        class Training(Config):
+            lr = 1e-3
+
+        Training(epochs=10)  # Training(lr=0.001, epochs=10)
+
+    A name that is also a method (`keys`, `items`, `copy`, …) is reached as config["items"] only. Names that begin with
+    an underscore are parameters when given to the constructor or by `[]`, and plain attributes when assigned by a dot.
+    None of the methods waits for anything but the disk.
+
     Raises AttributeError or KeyError for a name that it lacks, with the nearest names.
     """
 
-    def __init__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> None:
+    _defaults: ClassVar[Plain] = {}
+    _values: Plain
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = {k: v for k, v in vars(cls).items() if not k.startswith("_") and not _is_behaviour(v)}
+        for name in own:
+            delattr(cls, name)  # or it would hide the value of the same name
+        inherited = {k: v for base in reversed(cls.__mro__[1:]) for k, v in getattr(base, "_defaults", {}).items()}
+        cls._defaults = {**inherited, **own}
+
+    def __new__(cls, /, *args: Any, **values: Any) -> Any:
+        # Not in __init__: that of a subclass may begin with self.x = …
+        self = super().__new__(cls)
         object.__setattr__(self, "_values", {})
+        for key, value in copy.deepcopy(cls._defaults).items():
+            self[key] = value
+        return self
+
+    def __init__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> None:
         for source in (mapping or {}, values):
             for key, value in source.items():
                 self[key] = value
+
+    @classmethod
+    def from_dict(cls: type[_C], values: Any) -> _C:
+        """A config from a mapping, an argparse.Namespace, a dataclass, or a mapping-like of another library (OmegaConf,
+        ml_collections), nested ones too. Keys become texts. Raises TypeError for anything else.
+        """
+        mapping = as_mapping(values)
+        if mapping is None:
+            raise TypeError(f"a config is made from a mapping, a Namespace or a dataclass, not {type(values).__name__}")
+        return cls(**{str(k): v if as_mapping(v) is None else Config.from_dict(v) for k, v in mapping.items()})
+
+    @classmethod
+    def from_args(cls: type[_C], args: argparse.Namespace) -> _C:
+        """A config from what `ArgumentParser.parse_args()` returns."""
+        return cls.from_dict(args)
 
     @property
     def dict(self) -> Plain:
         """A plain dict of it, nested ones included."""
         return {k: v.dict if isinstance(v, Config) else v for k, v in self._values.items()}
+
+    # Files ------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes it as JSON (.json) or YAML (.yaml, .yml). Replaces the file.
+
+        None, bool, int, float, str, lists and nested configs come back as they are, NaN and ±Inf too; tuples as lists,
+        anything else as its text. Raises ValueError for another extension, ConfigurationError where PyYAML is missing,
+        OSError.
+        """
+        from .configfile import save
+
+        save(Path(path), plain(self))
+
+    @classmethod
+    def load(cls: type[_C], path: str | os.PathLike[str]) -> _C:
+        """Reads what `save` wrote, or a JSON or YAML file of your own. Pickles are refused: they run code.
+
+        Raises ValueError for a file that holds no parameters, ConfigurationError where PyYAML is missing, OSError.
+        """
+        from .configfile import load
+
+        return cls.from_dict(load(Path(path)))
+
+    def push_as_meta(self, run: Run, prefix: str = "") -> None:
+        """Stores each value as a meta of the run, nested ones as `prefix/name/name`. Never waits."""
+        for key, value in self._values.items():
+            name = f"{prefix}/{key}" if prefix else key
+            if isinstance(value, Config):
+                value.push_as_meta(run, name)
+            else:
+                run.add_meta(name, value)
+
+    # A mapping --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Any:
         try:
@@ -43,37 +134,13 @@ class Config(MutableMapping[str, Any]):
         if not isinstance(key, str):
             raise TypeError(f"the name of a parameter is a text, not {key!r}")
         if isinstance(value, Mapping) and not isinstance(value, Config):
-            value = Config(value)
+            value = Config.from_dict(value)
         self._values[key] = value
 
     def __delitem__(self, key: str) -> None:
         if key not in self._values:
             raise KeyError(self._unknown(key))
         del self._values[key]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "_values":
-            raise AttributeError(name)
-        try:
-            return self._values[name]
-        except KeyError:
-            raise AttributeError(self._unknown(name)) from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self[name] = value
-
-    def __delattr__(self, name: str) -> None:
-        if name not in self._values:
-            raise AttributeError(self._unknown(name))
-        del self._values[name]
-
-    def _unknown(self, key: object) -> str:
-        import difflib  # only for those who mistyped
-
-        near = difflib.get_close_matches(str(key), map(str, self._values), n=3)
-        return f"no parameter {key!r} in this config" + (
-            f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -84,50 +151,65 @@ class Config(MutableMapping[str, Any]):
     def __contains__(self, key: object) -> bool:
         return key in self._values
 
+    # An object --------------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        if (name.startswith("__") and name.endswith("__")) or name == "_values":
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(self._unknown(name)) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = next((vars(c)[name] for c in type(self).__mro__ if name in vars(c)), None)
+        if own is not None and not isinstance(own, property):
+            raise AttributeError(f"{name} is a method of {type(self).__name__}: set the parameter by config[{name!r}]")
+        if own is not None or (name.startswith("_") and name not in self._values):
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._values:
+            del self._values[name]
+        elif name in vars(self):
+            object.__delattr__(self, name)
+        else:
+            raise AttributeError(self._unknown(name))
+
+    def _unknown(self, key: object) -> str:
+        import difflib  # only for those who mistyped
+
+        near = difflib.get_close_matches(str(key), map(str, self._values), n=3)
+        return f"no parameter {key!r} in this config" + (
+            f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        )
+
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._values})
 
+    @reprlib.recursive_repr()
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._values.items())})"
+        name = type(self).__name__
+        items = [f"{k}={v!r}" if k.isidentifier() else f"**{{{k!r}: {v!r}}}" for k, v in self._values.items()]
+        line = f"{name}({', '.join(items)})"
+        if len(line) <= LINE and "\n" not in line:
+            return line
+        return f"{name}(\n" + textwrap.indent("".join(f"{item},\n" for item in items), "    ") + ")"
 
-    def __copy__(self) -> Config:
-        return type(self)(self._values)
+    def copy(self: _C) -> _C:
+        """A copy whose nested configs are copies too; other values are shared."""
+        made: _C = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        object.__setattr__(
+            made, "_values", {k: v.copy() if isinstance(v, Config) else v for k, v in self._values.items()}
+        )
+        return made
 
-    def __deepcopy__(self, memo: Any) -> Config:
-        import copy
-
-        return type(self)(copy.deepcopy(self._values, memo))
-
-    def __getstate__(self) -> Plain:
-        values: Plain = self._values
-        return values
-
-    def __setstate__(self, values: Plain) -> None:
-        object.__setattr__(self, "_values", {**values})
+    __copy__ = copy
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """`value` as what msgpack and JSON have types for, so that it comes back as it went in; anything else as its text.
-
-    Numbers of numpy and the like become Python's; dataclasses and mappings become dicts, tuples and sets lists.
-    Nesting beyond 64 is cut
-    to text (and so is a structure that contains itself).
-    """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, int):
-        return int(value) if -(1 << 63) <= value < 1 << 64 else str(value)
-    if isinstance(value, float):
-        return float(value)
-    if depth >= DEPTH_MAX:
-        return str(value)[:1000]
-    if isinstance(value, Mapping):
-        return {str(k): plain(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v, depth + 1) for v in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
-    item = getattr(value, "item", None)
-    if callable(item) and tuple(getattr(value, "shape", (0,))) == ():
-        return plain(item(), depth + 1)
-    return str(value)
+def _is_behaviour(value: object) -> bool:
+    """What in a class's body is no default: methods, properties, nested classes."""
+    return callable(value) or hasattr(type(value), "__get__")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from .capture import ending
 from .capture.launcher import Place
@@ -16,28 +15,9 @@ from .protocol import states
 from .protocol.limits import NAME_BYTES_MAX
 from .ring.producer import ForkedError, NotPlainError
 from .session import say_once, wait_at_end
+from .verbs.guard import never_breaks
 
 __all__ = ["Run"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _never_breaks(method: _F) -> _F:
-    """What is wrong with us is said once and never reaches training code; what is wrong with the call does: TypeError
-    and ValueError
-    (RunClosedError is one)."""
-
-    @functools.wraps(method)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(*args, **kwargs)
-        except (TypeError, ValueError):
-            raise
-        except Exception as e:
-            say_once(f"internal error in Run.{method.__name__}, the call did nothing: {type(e).__name__}: {e}")
-            return None
-
-    return guarded  # type: ignore[return-value]
 
 
 class Run:
@@ -212,7 +192,7 @@ class Run:
 
     # States -----------------------------------------------------------------------------------------------------
 
-    @_never_breaks
+    @never_breaks
     def _set_state(self, state: str) -> None:
         self._outbox.event("state", {"state": state})
 
@@ -242,39 +222,42 @@ class Run:
 
     # Words about the run ----------------------------------------------------------------------------------------
 
-    @_never_breaks
-    def add_config(self, config: Mapping[str, Any], prefix: str = "") -> None:
+    @never_breaks
+    def add_config(self, config: Any, prefix: str = "") -> None:
         """Merges `config` into the run's config: new elements are added, old ones replaced. Never waits.
 
         Args:
-            config: a Config, dict or other mapping; nested ones too. What JSON has no type for is stored as text.
+            config: a Config, dict or other mapping, an argparse.Namespace or a dataclass; nested ones too. What msgpack
+                has no type for is stored as text; tuples as lists.
             prefix: put everything below this name.
 
-        Raises TypeError for what is no mapping.
+        Raises TypeError for what is no mapping, ValueError for a single value of some 4 MiB.
         """
-        from .config import plain
+        from .plain import as_mapping, parts, plain
 
-        if not isinstance(config, Mapping):
+        mapping = as_mapping(config)
+        if mapping is None:
             raise TypeError(f"add_config takes a Config or a dict, not {type(config).__name__}")
-        values = plain(config)
-        self._outbox.event("config", {"values": {prefix: values} if prefix else values})
+        values = plain(mapping)
+        for part in list(parts({prefix: values} if prefix else values)):
+            self._outbox.event("config", {"values": part})
 
-    @_never_breaks
+    @never_breaks
     def add_meta(self, key: str, value: Any) -> None:
         """Stores one value beside the run's config. Never waits."""
-        from .config import plain
+        from .plain import plain
 
         check_key(key)
         self._outbox.event("meta", {"key": key, "value": plain(value)})
 
-    @_never_breaks
+    @never_breaks
     def set_note(self, text: str) -> None:
         """Sets the run's description, replacing an earlier one. Never waits. Raises TypeError for what is no text."""
         if not isinstance(text, str):
             raise TypeError(f"a note is a text, not {type(text).__name__}")
         self._outbox.event("note", {"text": text})
 
-    @_never_breaks
+    @never_breaks
     def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
         """Attaches a tag, made if there is none of this name. `color` as hex: "#2e7d32". Never waits."""
         _check_name("name of a tag", name)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from .limits import RECORD_BYTES_MAX
+from .limits import EVENT_BYTES_MAX, RECORD_BYTES_MAX
 
 TAG_POINT = 1
 TAG_POINT_FULL = 2
@@ -73,7 +73,11 @@ def points_full(keys: tuple[str, ...], step: int, values: list[float], time: flo
 
 
 def event(kind: str, time: float, fields: dict[str, Any]) -> bytes:
-    return record(TAG_EVENT, msgpack.packb([TAG_EVENT, kind, time, fields], unicode_errors="surrogatepass"))
+    """Raises ValueError for one that the lab would not take, TypeError for what msgpack has no type for."""
+    payload = msgpack.packb([TAG_EVENT, kind, time, fields], unicode_errors="surrogatepass")
+    if len(payload) > EVENT_BYTES_MAX:
+        raise ValueError(f"{kind}: {len(payload):,} bytes are too large for an event: the limit is {EVENT_BYTES_MAX:,}")
+    return record(TAG_EVENT, payload)
 
 
 def intern_entry(ident: int, key: str | tuple[str, ...]) -> bytes:

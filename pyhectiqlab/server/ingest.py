@@ -113,8 +113,8 @@ def _unpack(body: bytes) -> Any:
             # What is no UTF-8 is found by _text below, for its own batch: one odd log line stops nobody else.
             unicode_errors="surrogateescape",
             strict_map_key=False,
-            max_array_len=1 << 18,
-            max_map_len=1 << 16,
+            max_array_len=limits.ARRAY_LENGTH_MAX,
+            max_map_len=limits.MAP_LENGTH_MAX,
             max_ext_len=0,
         )
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError, msgpack.UnpackException) as e:

@@ -60,6 +60,8 @@ def count_losses(losses: dict[str, int], batch: MetaBatch) -> bool:
 class BatchesSql(SessionsSql):
     """Ingest's share of a MetaTransaction over one connection."""
 
+    _configs: dict[str, dict[str, Any]]  # of the runs whose config the batches at hand change
+
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
         rows = self.conn.execute(select(writers).where(writers.c.writer.in_(ids)))
         return {row.writer: self._writer(row) for row in rows}
@@ -101,9 +103,11 @@ class BatchesSql(SessionsSql):
         self._store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}
+        self._configs = {}
         for batch in batches:
             totals[batch.run] = totals.get(batch.run, 0) + batch.points
             self._apply_effects(batch, now)
+        self._store_configs()
         self.conn.execute(
             update(runs)
             .where(runs.c.id == bindparam("run"))
@@ -212,11 +216,17 @@ class BatchesSql(SessionsSql):
             self.changes.runs.add(batch.run)
 
     def _merge_config(self, run_id: str, values: dict[str, Any]) -> None:
-        config = unpack(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
-        merge(config, values)
-        packed = msgpack.packb(config)
-        if len(packed) <= CONFIG_BYTES_MAX:  # what exceeds it is still there, among the run's events
-            self.conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
+        if run_id not in self._configs:
+            config = self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar()
+            self._configs[run_id] = unpack(config)
+        merge(self._configs[run_id], values)
+
+    def _store_configs(self) -> None:
+        """Once for all that arrived: a large config comes in many parts, and each would cost the whole."""
+        for run_id, config in self._configs.items():
+            packed = msgpack.packb(config)
+            if len(packed) <= CONFIG_BYTES_MAX:  # what exceeds it is still there, among the run's events
+                self.conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
 
     def _set_meta(self, run_id: str, key: str, value: Any) -> None:
         self.conn.execute(delete(run_meta).where(run_meta.c.run_id == run_id, run_meta.c.key == key))

@@ -76,8 +76,8 @@ class Consumer:
     def take(self, bytes_max: int, *, final: bool = False) -> Taken | None:
         """Copies the next records, about `bytes_max` at the most; None where there is none. Never blocks.
 
-        `final`: the producer is gone. A frame at the end of the spill file that is not whole will never be: its call did
-        not return. It is passed over, or the queue would never be empty.
+        `final`: the producer is gone. A frame at the end of the spill file that is not whole will never be: its call
+        did not return. It is passed over, or the queue would never be empty.
 
         The tail is read first, then the spill file's size: whatever was spilled before a published record is then
         visible, so a spilled record is never seen later than a record of a later call. Then the tail once more: a frame

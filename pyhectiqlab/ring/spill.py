@@ -108,8 +108,9 @@ class SpillReader:
         return None
 
     def free(self, upto: int) -> None:
-        """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file keeps
-        its length, so that the producer needs to know nothing of it."""
+        """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
+        keeps its length, so that the producer needs to know nothing of it.
+        """
         if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and _punch(self._fd, self._punched, upto & ~4095):
             self._punched = upto & ~4095
 

@@ -114,12 +114,15 @@ class Lab:
         if not self.hub.watched:
             return
         arrived: dict[str, tuple[dict[str, None], int]] = {}
+        logged: dict[str, None] = {}
         for job in jobs:
             for _, batch in job.accepted:
                 keys, n = arrived.setdefault(batch.columns.run, ({}, 0))
                 for column in batch.columns.columns[: KEYS_MAX - len(keys)]:
                     keys[column.key] = None
                 arrived[batch.columns.run] = (keys, n + batch.points)
+                if any(event.kind == "log" for event in batch.events):
+                    logged[batch.columns.run] = None
         touched = changes.runs | changes.states.keys()
         with self.meta.reading() as view:
             runs = view.run_ids(sorted(touched | arrived.keys()))
@@ -128,6 +131,8 @@ class Lab:
             if n:
                 data = {"run": run, "keys": list(keys), "points": n}
                 messages.append(Message("points", run, runs[run].project_id, data))
+        for run in logged:
+            messages.append(Message("logs", run, runs[run].project_id, {"run": run}))
         for run, state in changes.states.items():
             messages.append(Message("state", run, runs[run].project_id, {"run": run, "state": state}))
         for run in changes.runs:

@@ -297,6 +297,18 @@ class EventAnswer(BaseModel):
     fields: dict[str, Any]
 
 
+class LogAnswer(BaseModel):
+    """`text` as it was written, its line break included. `level` is null for what was printed."""
+
+    time: float
+    level: str | None
+    channel: str
+    rank: int
+    attempt: int
+    writer: str
+    text: str
+
+
 class WriterAnswer(BaseModel):
     writer: str
     rank: int
@@ -362,6 +374,14 @@ class PointsPage(_List):
 
 class Events(_List):
     items: list[EventAnswer]
+
+
+class Logs(_List):
+    """`end`: cursor for `after` behind what this page looked at, for who follows; `previous`: for `before`."""
+
+    items: list[LogAnswer]
+    previous: str | None
+    end: str | None
 
 
 class Writers(_List):

@@ -19,7 +19,7 @@ KEYS_MAX = 64
 
 @dataclass(frozen=True)
 class Message:
-    kind: str  # points | state | run | resync
+    kind: str  # points | logs | state | run | resync
     run: str
     project: str
     data: dict[str, Any]

@@ -182,10 +182,18 @@ class RunsSql:
         query = select(events).where(events.c.run_id == run_id, events.c.id > after)
         if kind is not None:
             query = query.where(events.c.kind == kind)
-        rows = self.conn.execute(query.order_by(events.c.id).limit(limit))
+        return self._events(query.order_by(events.c.id).limit(limit))
+
+    def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> list[StoredEvent]:
+        query = select(events).where(events.c.run_id == run_id, events.c.kind == kind)
+        if before is not None:
+            query = query.where(events.c.id < before)
+        return self._events(query.order_by(events.c.id.desc()).limit(limit))
+
+    def _events(self, query: Select[Any]) -> list[StoredEvent]:
         return [
             StoredEvent(row.id, row.seq, row.writer, row.kind, row.time, row.rank, row.attempt, unpack(row.fields))
-            for row in rows
+            for row in self.conn.execute(query)
         ]
 
     def delete_run(self, run_id: str, now: float) -> None:

@@ -30,6 +30,7 @@ def run(api: Api) -> str:
         ("tag", {"name": "t", "color": None, "description": None}),
         ("meta", {"key": "k", "value": None}),
         ("loss", {"reason": "r", "count": 1}),
+        ("log", {"text": "a line\n", "level": "INFO", "channel": "default"}),
     ]
     api.ingest(events_batch(run, writer, 51, told), session="0a")
     api.end("0a", run, "killed", signal=9)
@@ -58,6 +59,7 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.SeriesKeys, api.get(f"/runs/{run}/keys"))
     fits(models.PointsPage, api.get(f"/runs/{run}/points", key="loss"))
     fits(models.Events, api.get(f"/runs/{run}/events"))
+    fits(models.Logs, api.get(f"/runs/{run}/logs"))
     fits(models.Writers, api.get(f"/runs/{run}/writers"))
     fits(models.AttachAnswer, api.attach())
     body = {"selectors": [{"run": run, "key": "loss"}]}
@@ -91,6 +93,7 @@ def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
         "GET /runs/{run_id}/keys",
         "GET /runs/{run_id}/points",
         "GET /runs/{run_id}/events",
+        "GET /runs/{run_id}/logs",
         "GET /runs/{run_id}/writers",
         "POST /series/buckets",
         "GET /stream",

@@ -18,7 +18,7 @@ RUNS_MAX = 256
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **answers(models.Empty, 200, 404, 410, 503),
     200: {
-        "description": "events: points {run, keys, points}, state {run, state}, run {run}, "
+        "description": "events: points {run, keys, points}, logs {run}, state {run, state}, run {run}, "
         "resync {} (some were dropped: look again)",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },

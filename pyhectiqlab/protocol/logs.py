@@ -1,0 +1,40 @@
+"""Log events: what a message's text ends with, how severe it is, and how a long one is cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+TEXT_CHARS_MAX = 1 << 16  # of one log event; a longer text becomes several, of which only the last ends the line
+
+SEVERITIES = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
+_NUMBERED = re.compile(r"Level (-?\d{1,6})")
+
+
+def ended(message: str) -> str:
+    """The text of a logger's message: a line of its own, unless one trailing carriage return cancels the line break."""
+    return message[:-1] if message.endswith("\r") else message + "\n"
+
+
+def pieces(text: str) -> Iterator[str]:
+    """`text` in parts that an event can hold. Lone surrogates, which UTF-8 has not, are written out: \\ud800."""
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    for start in range(0, len(text), TEXT_CHARS_MAX):
+        yield text[start : start + TEXT_CHARS_MAX]
+
+
+def severity(fields: Mapping[str, Any]) -> int:
+    """Of a log event, as Python's logging counts. What has none (output of the console) counts as INFO."""
+    number, level = fields.get("severity"), fields.get("level")
+    if isinstance(number, int):
+        return number
+    return severity_of(level) if isinstance(level, str) else SEVERITIES["INFO"]
+
+
+def severity_of(level: str) -> int:
+    """Of a level's name; one that is unknown counts as INFO."""
+    if numbered := _NUMBERED.fullmatch(level):
+        return int(numbered[1])
+    return SEVERITIES.get(level.upper(), SEVERITIES["INFO"])

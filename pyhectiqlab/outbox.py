@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .capture.ending import Ending
 from .capture.process import this_process
 from .capture.values import PLAIN_TYPES, check_key
 from .errors import RunClosedError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FLUSH_POLL_S = 0.002
 FLUSH_POLL_MAX_S = 0.02
+AtEnd = Callable[[Ending], None]
 ALIVE_WITHIN_S = 3.0  # an uploader that gave no sign for this long is looked after by who waits for it
 
 
@@ -59,7 +61,12 @@ class Outbox(Protocol):
     @property
     def points(self) -> Callable[[Mapping[str, float], int], None]: ...
 
-    def event(self, kind: str, fields: dict[str, Any]) -> None: ...
+    @property
+    def at_end(self) -> list[AtEnd]:
+        """Called once, while puts are still accepted, with how the run or its process ends. Must not raise."""
+
+    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
+        """`at`: when it happened, in seconds since 1970; None: now."""
 
     def flush(self, timeout: float) -> bool:
         """Waits until everything put so far is where it belongs. Whether it is."""
@@ -75,6 +82,7 @@ class DroppingOutbox:
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
+        self.at_end: list[AtEnd] = []
 
     def point(self, key: str, step: int, value: float) -> None:
         check_key(key)
@@ -83,7 +91,7 @@ class DroppingOutbox:
         for key in values:
             check_key(key)
 
-    def event(self, kind: str, fields: dict[str, Any]) -> None:
+    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
         return None
 
     def flush(self, timeout: float) -> bool:
@@ -125,6 +133,7 @@ class QueueOutbox:
         self.session = session
         self.binding = binding
         self.closed = False
+        self.at_end: list[AtEnd] = []
         self._open(binding)
         session.outboxes.add(self)
 
@@ -170,9 +179,9 @@ class QueueOutbox:
                 pass  # counted below; the uploader tells the lab and the log
         words[layout.LOST] += 1
 
-    def event(self, kind: str, fields: dict[str, Any]) -> None:
+    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
         """Raises ValueError where it is too large, TypeError where it cannot be packed."""
-        data = records.event(kind, time.time(), fields)
+        data = records.event(kind, time.time() if at is None else at, fields)
         try:
             self._record(data)
         except ForkedError:

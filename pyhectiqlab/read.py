@@ -24,9 +24,10 @@ from .profile import Profile, resolve
 from .transport.answers import not_a_lab
 from .transport.http import LabClient, Points, quoted
 
-__all__ = ["KeyInfo", "Point", "ProjectInfo", "RunInfo", "projects", "run", "runs"]
+__all__ = ["KeyInfo", "Log", "Point", "ProjectInfo", "RunInfo", "projects", "run", "runs"]
 
 _T = TypeVar("_T")
+_LOGS_AT_ONCE = 5000
 
 
 class Point(NamedTuple):
@@ -37,6 +38,24 @@ class Point(NamedTuple):
     time: float
     rank: int
     attempt: int
+
+
+class Log(NamedTuple):
+    """What was logged, or printed, at once: `text` with its line break, if it had one.
+
+    Attributes:
+        level: its name; None for what was printed.
+        channel: "default", the name of a logger, "stdout" or "stderr".
+        writer: the process that it came from; texts of one process follow each other as on its terminal.
+    """
+
+    time: float
+    level: str | None
+    channel: str
+    rank: int
+    attempt: int
+    text: str
+    writer: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,38 @@ class RunInfo:
     def columns(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Points:
         """As `metrics`, as arrays of equal length, which numpy.asarray takes without a copy."""
         return Points.joined(self.pages(key, rank=rank, attempt=attempt))
+
+    def logs(
+        self,
+        *,
+        channel: str | None = None,
+        level: str | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+    ) -> list[Log]:
+        """Every log of this run in order of arrival. `level`: this one and worse."""
+        return list(self.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt))
+
+    def iter_logs(
+        self,
+        *,
+        channel: str | None = None,
+        level: str | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+        wait: Callable[[], bool] | None = None,
+    ) -> Iterator[Log]:
+        """As `logs`, a page at a time. With `wait`, which is called when there is no more: goes on while it is true."""
+        chosen = {"channel": channel, "level": level, "rank": rank, "attempt": attempt, "limit": _LOGS_AT_ONCE}
+        after = None
+        with _lab(self._profile) as lab:
+            while True:
+                page = lab.get(f"/runs/{quoted(self.id)}/logs", {**chosen, "after": after})
+                for item in _shaped(lab, lambda page=page: page["items"]):
+                    yield _shaped(lab, _log, item)
+                after = page.get("end") or after
+                if page.get("next") is None and not (wait and wait()):
+                    return
 
     def pages(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Points]:
         """As `columns`, a page at a time, as they come from the lab."""
@@ -214,6 +265,10 @@ def _run_info(item: dict[str, Any], profile: Profile) -> RunInfo:
         url=item["url"],
         _profile=profile,
     )
+
+
+def _log(item: dict[str, Any]) -> Log:
+    return Log(*(item[name] for name in Log._fields))
 
 
 def _key_info(item: dict[str, Any]) -> KeyInfo:

@@ -10,17 +10,18 @@ from .capture.launcher import Place
 from .capture.values import as_float, as_step, check_key
 from .errors import RunClosedError
 from .opening import DRY, READ_ONLY, Opened, join_run, open_run
-from .outbox import QueueOutbox, RunStatus
+from .outbox import AtEnd, QueueOutbox, RunStatus
 from .protocol import states
 from .protocol.limits import NAME_BYTES_MAX
 from .ring.producer import ForkedError, NotPlainError
 from .session import say_once, wait_at_end
 from .verbs.guard import never_breaks
+from .verbs.logs import LogVerbs
 
 __all__ = ["Run"]
 
 
-class Run:
+class Run(LogVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
@@ -287,6 +288,8 @@ class Run:
             return True
         self._closed = True
         outbox = self._outbox
+        for hook in outbox.at_end:
+            hook(found)
         if not isinstance(outbox, QueueOutbox):
             self._outbox = _Closed()
             return True
@@ -341,6 +344,10 @@ class Run:
 class _Closed:
     """The outbox of a closed run in dry or read-only mode."""
 
+    @property
+    def at_end(self) -> list[AtEnd]:
+        return []
+
     @staticmethod
     def _refuse() -> None:
         raise RunClosedError("this run is closed: create a new Run to log more")
@@ -351,7 +358,7 @@ class _Closed:
     def points(self, values: Mapping[str, float], step: int) -> None:
         self._refuse()
 
-    def event(self, kind: str, fields: dict[str, Any]) -> None:
+    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
         self._refuse()
 
     def flush(self, timeout: float) -> bool:

@@ -152,6 +152,8 @@ class Session:
             write_json(self.dir.end_path(self.process), told)
         outboxes = [o for o in self.outboxes if not o.closed]
         for outbox in outboxes:
+            for hook in outbox.at_end:
+                hook(found)
             if outbox.binding.ends_run:
                 with contextlib.suppress(Exception):  # the uploader tells it from the file
                     outbox.event("end", told)

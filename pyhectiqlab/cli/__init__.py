@@ -24,6 +24,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "projects": "projects:command",
     "runs": "runs:command",
     "metrics": "metrics:command",
+    "logs": "logs:command",
     "status": "status:command",
     "sync": "sync:command",
     "server": "server:command",
@@ -89,6 +90,6 @@ def main(ctx: click.Context, profile: str | None) -> None:
     """Track experiments in a lab of your own.
 
     Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. What a script logged is read back
-    with `projects`, `runs` and `metrics`; `status` and `sync` show and send what is still on this machine.
+    with `projects`, `runs`, `metrics` and `logs`; `status` and `sync` show and send what is still on this machine.
     """
     ctx.obj = profile

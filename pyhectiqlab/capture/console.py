@@ -1,0 +1,97 @@
+"""Console capture: what Python writes to stdout and stderr is written there as ever, and handed on as well.
+
+The stream object stays the one it was; only its `write` and `flush` are wrapped, on the object. So `isatty`, `encoding`
+and `fileno` are the original's, and whoever took `sys.stderr` before, as logging's handlers do, is heard too. Text is
+handed on by lines, or when the stream is flushed. What C libraries and child processes print by themselves is not seen.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+HELD_CHARS_MAX = 1 << 13  # an unfinished line is handed on at this length
+
+_inside = threading.local()
+
+
+class Tee:
+    """Hands on what is written to `stream` until `stop`. Raises AttributeError or TypeError where it cannot be wrapped.
+
+    Args:
+        put: gets each text, after the stream took it; never for what it writes to the stream itself.
+    """
+
+    def __init__(self, stream: Any, put: Callable[[str], None]) -> None:
+        self._stream, self._put_on = stream, put
+        self._held: deque[str] = deque()  # appended to and emptied by single calls: safe between threads without a lock
+        self._held_chars = 0
+        self._pid = os.getpid()
+        self._active = True
+        original_write, original_flush = stream.write, stream.flush
+
+        def write(text: str, *more: Any) -> Any:
+            answer = original_write(text, *more)
+            self._took(text)
+            return answer
+
+        def flush() -> Any:
+            answer = original_flush()
+            self.drain()
+            return answer
+
+        write._hectiqlab_original = original_write  # type: ignore[attr-defined]
+        self._wrapped = {"write": (write, original_write), "flush": (flush, original_flush)}
+        stream.write = write
+        stream.flush = flush
+
+    def _took(self, text: object) -> None:
+        if not self._active or not isinstance(text, str) or getattr(_inside, "put", False):
+            return
+        if self._pid != os.getpid():  # forked: what the parent holds is the parent's to hand on
+            self._held, self._held_chars, self._pid = deque(), 0, os.getpid()
+        self._held.append(text)
+        self._held_chars += len(text)
+        if "\n" in text or self._held_chars > HELD_CHARS_MAX:
+            self.drain()
+
+    def drain(self) -> None:
+        """Hands on an unfinished line too."""
+        if self._pid != os.getpid() or getattr(_inside, "put", False):
+            return
+        texts: list[str] = []
+        while True:
+            try:
+                texts.append(self._held.popleft())
+            except IndexError:
+                break
+        self._held_chars = 0
+        if texts:
+            _inside.put = True
+            try:
+                self._put_on("".join(texts))
+            finally:
+                _inside.put = False
+
+    def stop(self) -> None:
+        """Safe twice. Where somebody wrapped the stream after us, our wrapper stays below theirs and does nothing."""
+        if not self._active:
+            return
+        self.drain()
+        self._active = False
+        for name, (wrapper, _original) in self._wrapped.items():
+            if self._stream.__dict__.get(name) is wrapper:
+                delattr(self._stream, name)
+                if getattr(self._stream, name) != _original:  # it was an attribute of the object before us too
+                    setattr(self._stream, name, _original)
+
+
+def untapped_write(stream: Any) -> Callable[[str], Any]:
+    """The stream's `write` below all tees: for what is recorded already."""
+    write = stream.write
+    while hasattr(write, "_hectiqlab_original"):
+        write = write._hectiqlab_original
+    return write  # type: ignore[no-any-return]

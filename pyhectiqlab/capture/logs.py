@@ -1,0 +1,234 @@
+"""Log capture: what goes through a logger, or is printed, becomes log events of a run.
+
+Handlers are attached to the loggers that were asked for and to no other, so the configuration of the root logger stays
+the user's. They take no lock, because a message may come from a signal handler or from a forked child, and a record
+that passes several recorded loggers (`torch.nn`, then `torch`) is one event. Whatever is wrong here is said once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import RunClosedError
+from ..protocol import logs as protocol
+from .console import Tee, untapped_write
+from .ending import Ending
+
+DEFAULT_CHANNEL = "default"
+_TAKEN = "_hectiqlab_taken"  # on a record: the outboxes that have it
+
+
+class LogOutbox(Protocol):
+    """What of an outbox is needed here."""
+
+    @property
+    def at_end(self) -> list[Callable[[Ending], None]]: ...
+
+    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None: ...
+
+
+class Recorder:
+    """All that is recorded for one outbox. `of` finds the one there is.
+
+    Args:
+        complain: told, in one line, what is wrong with us.
+    """
+
+    def __init__(self, outbox: LogOutbox, complain: Callable[[str], None]) -> None:
+        self._outbox, self._complain = outbox, complain
+        self._loggers: dict[logging.Logger, RecordHandler] = {}
+        self._tees: list[Tee] = []
+        self._name = f"hectiqlab.run-{os.urandom(4).hex()}"  # of the default logger: no other run's
+        outbox.at_end.append(self._end)
+
+    @classmethod
+    def of(cls, outbox: LogOutbox, complain: Callable[[str], None]) -> Recorder:
+        """Two Run objects of the same run share an outbox, so a notebook's cell that is run again records nothing
+        twice.
+        """
+        found = cls.existing(outbox)
+        return found if found is not None else cls(outbox, complain)
+
+    @classmethod
+    def existing(cls, outbox: LogOutbox) -> Recorder | None:
+        owners = (getattr(hook, "__self__", None) for hook in outbox.at_end)
+        return next((owner for owner in owners if isinstance(owner, cls)), None)
+
+    # Loggers ----------------------------------------------------------------------------------------------------
+
+    def start(self, channel: str | None) -> logging.Logger:
+        """Records a logger, and shows on stderr what nobody else shows. Safe twice. Returns it, with a method
+        `stop_recording_logs`.
+        """
+        logger = logging.getLogger(self._name if channel is None else channel)
+        logger.stop_recording_logs = lambda: self.stop(logger)  # type: ignore[attr-defined]
+        if logger not in self._loggers:
+            self._loggers[logger] = handler = RecordHandler(self, DEFAULT_CHANNEL if channel is None else channel)
+            if channel is None:
+                logger.propagate = False
+                logger.setLevel(logging.DEBUG)
+            elif logger is not logging.getLogger():
+                _open_up(logger)
+            logger.addHandler(handler)
+            if not any(isinstance(h, EchoHandler) for h in logger.handlers):
+                logger.addHandler(EchoHandler())
+        return logger
+
+    def stop(self, logger: logging.Logger) -> None:
+        """Safe twice. With the default logger the console is no longer recorded either."""
+        if logger.name == self._name:
+            self._stop_console()
+        handler = self._loggers.pop(logger, None)
+        if handler is None:
+            return
+        logger.removeHandler(handler)
+        if not any(isinstance(h, RecordHandler) for h in logger.handlers):
+            for echo in [h for h in logger.handlers if isinstance(h, EchoHandler)]:
+                logger.removeHandler(echo)
+            _close_down(logger)
+
+    def stop_channel(self, channel: str | None) -> None:
+        """None: all of them, and the console."""
+        if channel is not None:
+            self.stop(logging.getLogger(channel))
+            return
+        self._stop_console()
+        for logger in list(self._loggers):
+            self.stop(logger)
+
+    # The console ------------------------------------------------------------------------------------------------
+
+    def capture_console(self) -> None:
+        """Records what Python prints to stdout and stderr. Safe twice."""
+        if self._tees:
+            return
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:  # a process without a console
+                continue
+            try:
+                self._tees.append(Tee(stream, lambda text, name=name: self._printed(name, text)))  # type: ignore[misc]
+            except (AttributeError, TypeError):
+                self._complain(f"sys.{name} is a {type(stream).__name__}, whose output cannot be recorded")
+
+    def _stop_console(self) -> None:
+        tees, self._tees = self._tees, []
+        for tee in tees:
+            tee.stop()
+
+    def _printed(self, channel: str, text: str) -> None:
+        self.put(text, channel, None, time.time())
+
+    # Events -----------------------------------------------------------------------------------------------------
+
+    def record(self, record: logging.LogRecord, text: str, channel: str) -> None:
+        taken = record.__dict__.setdefault(_TAKEN, [])
+        if not any(outbox is self._outbox for outbox in taken):
+            taken.append(self._outbox)
+            for tee in self._tees:
+                tee.drain()
+            self.put(text, channel, (record.levelname, record.levelno), record.created)
+
+    def put(self, text: str, channel: str, level: tuple[str, int] | None, at: float) -> None:
+        """Never raises. Ends the recording where the run was closed."""
+        fields: dict[str, Any] = {"level": None, "channel": channel}
+        if level is not None:
+            fields |= {"level": str(level[0]), "severity": int(level[1])}
+        try:
+            for piece in protocol.pieces(text):
+                self._outbox.event("log", {"text": piece, **fields}, at)
+        except RunClosedError:
+            self.stop_channel(None)
+        except Exception as e:
+            self._complain(f"a log message was not recorded: {type(e).__name__}: {e}")
+
+    def _end(self, ending: Ending) -> None:
+        """Records the traceback that ends the run, unless the interpreter printed it to a recorded stderr."""
+        printed = bool(self._tees) and getattr(sys, "last_value", None) is not None
+        raised = ending.state == "failed" and ending.detail and not ending.cause.startswith("sys.exit(")
+        if self._loggers and raised and not printed:
+            self.put(
+                protocol.ended(ending.detail.rstrip("\n")),
+                DEFAULT_CHANNEL,
+                ("CRITICAL", logging.CRITICAL),
+                time.time(),
+            )
+        self.stop_channel(None)
+
+
+class RecordHandler(logging.Handler):
+    """Hands the records of one logger and of its children to a recorder."""
+
+    def __init__(self, recorder: Recorder, channel: str) -> None:
+        super().__init__()
+        self._recorder, self._channel = recorder, channel
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without the lock of logging.Handler: there is nothing to guard, and nothing to wait for."""
+        passed: Any = self.filter(record)
+        if passed:
+            record = passed if isinstance(passed, logging.LogRecord) else record
+            self._recorder.record(record, protocol.ended(_text_of(self, record)), self._channel)
+        return bool(passed)
+
+
+class EchoHandler(logging.Handler):
+    """Writes to stderr what no other handler shows, a message as `hectiqlab logs` will show it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = sys.stderr
+        if stream is None or _shown_elsewhere(record):
+            return
+        with contextlib.suppress(Exception):  # a closed stderr, a full pipe's reader gone: nothing of the training's
+            untapped_write(stream)(protocol.ended(_text_of(self, record)))
+            stream.flush()
+
+
+def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:
+    """The message and its traceback; where its arguments do not fit, what was given."""
+    try:
+        return handler.format(record)
+    except Exception:
+        trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+        return f"{record.msg!r} {record.args!r}\n{trace}".rstrip("\n")
+
+
+def _shown_elsewhere(record: logging.LogRecord) -> bool:
+    quiet = (RecordHandler, EchoHandler, logging.FileHandler, logging.NullHandler)
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        if any(not isinstance(h, quiet) and record.levelno >= h.level for h in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+@dataclass
+class _Level:
+    before: int
+    ours: int = logging.INFO
+
+
+_levels: dict[logging.Logger, _Level] = {}
+
+
+def _open_up(logger: logging.Logger) -> None:
+    """Libraries leave their loggers at WARNING, which would keep back an `info` of whoever asked to record them."""
+    if logger.getEffectiveLevel() > logging.INFO and logger not in _levels:
+        _levels[logger] = _Level(logger.level)
+        logger.setLevel(logging.INFO)
+
+
+def _close_down(logger: logging.Logger) -> None:
+    """Puts the level back, unless somebody else has changed it since."""
+    level = _levels.pop(logger, None)
+    if level is not None and logger.level == level.ours:
+        logger.setLevel(level.before)

@@ -1,0 +1,66 @@
+"""Run's verbs for logs: recording loggers and the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import RunClosedError
+from ..session import say_once
+from .guard import never_breaks
+
+if TYPE_CHECKING:
+    import logging
+
+    from ..outbox import Outbox
+
+
+class LogVerbs:
+    """Mixed into Run."""
+
+    _outbox: Outbox
+    _closed: bool
+
+    @never_breaks
+    def start_recording_logs(self, channel: str | None = None, *, capture_console: bool = False) -> logging.Logger:
+        """Records what goes through a logger, and returns that logger. Never waits for the network. Safe twice, and
+        again after a stop.
+
+            logger = run.start_recording_logs()  # a logger of this run's own
+            logger.info("Epoch %d", epoch)
+            run.start_recording_logs("torch")  # and what torch and its parts log
+            logger.stop_recording_logs()
+
+        Messages appear on stderr too, where no other handler shows them. A message that ends in a carriage return gets
+        no line break, so that the next one goes on in the same line. Of a named channel, INFO and above are let
+        through while it is recorded. The traceback of an exception that ends the run is recorded as CRITICAL.
+
+        Args:
+            channel: name of a logger; its children are recorded with it. None: the run's own.
+            capture_console: also record what Python prints to stdout and stderr. (Not what C libraries and child
+                processes print by themselves.)
+
+        Raises:
+            TypeError: a channel that is no text.
+            RunClosedError: after `close`.
+        """
+        from ..capture.logs import Recorder
+
+        if channel is not None and not isinstance(channel, str):
+            raise TypeError(f"a channel is the name of a logger, not {type(channel).__name__}")
+        if self._closed:
+            raise RunClosedError("this run is closed: create a new Run to log more")
+        recorder = Recorder.of(self._outbox, say_once)
+        if capture_console:
+            recorder.capture_console()
+        return recorder.start(channel)
+
+    @never_breaks
+    def stop_recording_logs(self, channel: str | None = None) -> None:
+        """Records nothing more of this channel; None: of any, nor of the console. Never waits, safe twice. What was
+        recorded reaches the lab.
+        """
+        from ..capture.logs import Recorder
+
+        recorder = Recorder.existing(self._outbox)
+        if recorder is not None:
+            recorder.stop_channel(channel)

@@ -1,0 +1,398 @@
+"""Logs: what goes through loggers or is printed reaches the lab, and is shown as a terminal would have."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from .conftest import Site, eventually
+from .test_ends import unique
+
+BEGIN = """
+import logging, os, sys
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+"""
+
+
+def logs(site: Site, name: str, *options: str) -> list[dict[str, Any]]:
+    out = site.cli("logs", name, "--json", *options)
+    assert out.returncode == 0, out.stderr
+    return [json.loads(line) for line in out.stdout.splitlines()]
+
+
+def texts(site: Site, name: str, *options: str) -> list[str]:
+    return [log["text"] for log in logs(site, name, *options)]
+
+
+def ran(site: Site, name: str, script: str, status: int = 0, **env: str) -> Any:
+    done = site.run(BEGIN + script, name, **env)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_the_tutorial_as_it_is_written(site: Site) -> None:
+    name = unique("tutorial")
+    done = ran(
+        site,
+        name,
+        """
+logger = run.start_recording_logs()
+logger.info('test')
+logger.stop_recording_logs()
+logger.critical('This will not be logged.')
+run.start_recording_logs()
+logger.info('This will be logged.')
+
+# Check a specify channel. It will log everything that goes through torch.
+logger = run.start_recording_logs('torch')
+
+# To log: "Progress ----------"
+logger.info("Progress \\r")
+for i in range(10):
+    logger.info("-\\r")
+""",
+    )
+    shown = site.cli("logs", name)
+    assert shown.stdout == "test\nThis will be logged.\nProgress ----------\n", shown.stderr
+    assert done.stderr == "test\nThis will not be logged.\nThis will be logged.\nProgress ----------"
+    assert site.cli("logs", name, "--channel", "torch").stdout == "Progress ----------\n"
+
+
+def test_channels_levels_and_times_are_kept_and_children_belong_to_their_parents(site: Site) -> None:
+    name = unique("channels")
+    ran(
+        site,
+        name,
+        """
+quiet = logging.getLogger("lib")
+before = quiet.level, list(quiet.handlers), list(logging.getLogger().handlers), logging.getLogger().level
+lib = run.start_recording_logs("lib")
+assert lib is quiet
+again = run.start_recording_logs("lib")
+part = run.start_recording_logs("lib.part")
+own = run.start_recording_logs()
+assert own is run.start_recording_logs() and own is not lib and own.propagate is False
+record = logging.LogRecord("lib.part.deep", logging.WARNING, "f", 1, "deep %s", ("one",), None)
+record.created = 1_600_000_000.25
+logging.getLogger("lib.part.deep").handle(record)
+logging.getLogger("lib.other").info("other")
+logging.getLogger("else").error("not asked for")
+logging.addLevelName(35, "NOTICE")
+lib.log(35, "noticed")
+own.debug("debug")
+lib.stop_recording_logs()
+lib.error("after the stop")
+part.error("part goes on")
+run.stop_recording_logs("lib.part")
+part.error("part is over")
+own.info("own goes on")
+run.stop_recording_logs()
+own.info("all over")
+after = quiet.level, list(quiet.handlers), list(logging.getLogger().handlers), logging.getLogger().level
+assert after == before, (before, after)
+run.stop_recording_logs()
+""",
+    )
+    found = logs(site, name)
+    assert [(log["text"], log["level"], log["channel"]) for log in found] == [
+        ("deep one\n", "WARNING", "lib.part"),
+        ("other\n", "INFO", "lib"),
+        ("noticed\n", "NOTICE", "lib"),
+        ("debug\n", "DEBUG", "default"),
+        ("part goes on\n", "ERROR", "lib.part"),
+        ("own goes on\n", "INFO", "default"),
+    ]
+    assert found[0]["time"] == 1_600_000_000.25
+    assert texts(site, name, "--level", "WARNING") == ["deep one\n", "noticed\n", "part goes on\n"]
+    stamped = site.cli("logs", name, "--timestamps", "--channel", "lib.part", TZ="UTC").stdout.splitlines()
+    assert stamped[0] == "2020-09-13 12:26:40.250  deep one"
+
+
+def test_nothing_is_recorded_or_shown_twice(site: Site) -> None:
+    name = unique("twice")
+    done = ran(
+        site,
+        name,
+        """
+logging.basicConfig(format="root: %(message)s")
+other = Run(sys.argv[1])
+for _ in range(2):
+    logger = run.start_recording_logs()
+    assert other.start_recording_logs() is logger
+    lib = run.start_recording_logs("lib")
+    other.start_recording_logs("lib")
+logger.info("own")
+lib.info("of a library")
+""",
+    )
+    assert texts(site, name) == ["own\n", "of a library\n"]
+    assert done.stderr == "own\nroot: of a library\n"
+
+
+def test_tracebacks_long_lines_any_character_and_wrong_arguments_are_kept(site: Site) -> None:
+    name = unique("texts")
+    done = ran(
+        site,
+        name,
+        """
+logger = run.start_recording_logs()
+try:
+    1 / 0
+except ZeroDivisionError:
+    logger.exception("it failed")
+logger.info("x" * 3_000_000 + "END")
+logger.info("Ω \\ud800 \\x00 \\U0001f600")
+logger.info("two\\nlines")
+logger.info("%d", "no number")
+logger.warning({"not": "text"})
+""",
+    )
+    found = texts(site, name)
+    assert found[0].startswith("it failed\nTraceback") and found[0].endswith("ZeroDivisionError: division by zero\n")
+    lines = "".join(found).split("\n")
+    assert "x" * 3_000_000 + "END" in lines
+    assert "Ω \\ud800 \x00 \U0001f600" in lines and "'%d' ('no number',)" in lines and "{'not': 'text'}" in lines
+    assert "Ω \\ud800  \U0001f600\n" in site.cli("logs", name).stdout
+    assert "--- Logging error ---" not in done.stderr
+
+
+def test_every_message_of_threads_signal_handlers_finalizers_and_forked_children_arrives(site: Site) -> None:
+    name = unique("anywhere")
+    done = ran(
+        site,
+        name,
+        """
+import signal, threading, gc
+logger = run.start_recording_logs()
+handled = 0
+def handler(*_):
+    global handled
+    handled += 1
+    logger.info("signal %d", handled)
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+class Odd:
+    def __del__(self):
+        logger.info("finalizer")
+def work(k):
+    for i in range(200):
+        logger.info("thread %d %d", k, i)
+threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+for t in threads: t.start()
+for i in range(50): Odd()
+for t in threads: t.join()
+signal.setitimer(signal.ITIMER_REAL, 0)
+children = []
+for k in range(3):
+    pid = os.fork()
+    if not pid:
+        for i in range(20): logger.info("child %d %d", k, i)
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+class Talkative:
+    def __str__(self):
+        logger.info("inside")
+        return "outside"
+logger.info(Talkative())
+print(handled)
+""",
+    )
+    found = texts(site, name)
+    for k in range(4):
+        mine = [t for t in found if t.startswith(f"thread {k} ")]
+        assert mine == [f"thread {k} {i}\n" for i in range(200)]
+    for k in range(3):
+        assert [t for t in found if t.startswith(f"child {k} ")] == [f"child {k} {i}\n" for i in range(20)]
+    assert found.count("finalizer\n") == 50
+    assert found.index("inside\n") < found.index("outside\n")
+    signals = [t for t in found if t.startswith("signal ")]
+    # A handler may interrupt a handler: each message once, in no certain order.
+    assert sorted(signals) == sorted(f"signal {i + 1}\n" for i in range(int(done.stdout)))
+
+
+def test_what_was_logged_outlives_a_kill(site: Site) -> None:
+    name = unique("killed")
+    ran(
+        site,
+        name,
+        """
+logger = run.start_recording_logs(capture_console=True)
+logger.info("logged")
+print("printed")
+os.kill(os.getpid(), 9)
+""",
+        status=-signal.SIGKILL,
+    )
+    site.ended(name)
+    assert texts(site, name) == ["logged\n", "printed\n"]
+
+
+@pytest.mark.parametrize("console", [False, True])
+def test_the_traceback_that_ends_a_run_is_recorded_once(site: Site, console: bool) -> None:
+    name = unique("raises")
+    script = f"run.start_recording_logs(capture_console={console})\ndef broken(): raise OSError('a reason')\nbroken()\n"
+    done = ran(site, name, script, status=1)
+    assert done.stderr.count("OSError: a reason") == 1
+    shown = site.cli("logs", name).stdout
+    assert shown.count("Traceback") == shown.count("OSError: a reason") == 1 and "in broken" in shown
+    if not console:
+        assert site.cli("logs", name, "--level", "CRITICAL").stdout == shown
+    name = unique("raises in with")
+    script = f"with run:\n  run.start_recording_logs(capture_console={console})\n  raise OSError('a reason')\n"
+    ran(site, name, script, status=1)
+    assert site.cli("logs", name, "--level", "CRITICAL").stdout.count("OSError: a reason") == 1
+
+
+def test_the_console_is_recorded_and_stays_what_it_was(site: Site) -> None:
+    name = unique("console")
+    done = ran(
+        site,
+        name,
+        """
+import contextlib, io
+early = logging.StreamHandler()  # took sys.stderr before
+plain = logging.getLogger("plain"); plain.addHandler(early)
+out, writes = sys.stdout, sys.stdout.write
+logger = run.start_recording_logs(capture_console=True)
+run.start_recording_logs(capture_console=True)
+assert sys.stdout is out and sys.stdout.fileno() == 1 and sys.stdout.encoding and not sys.stdout.isatty()
+print("one", 1)
+sys.stdout.writelines(["two\\n", "three\\n"])
+print("half", end="", flush=True)
+print(" done")
+plain.warning("by a handler")
+logger.info("logged")
+with contextlib.redirect_stdout(io.StringIO()) as elsewhere:
+    print("not on the console")
+assert elsewhere.getvalue() == "not on the console\\n"
+for i in range(3): print(f"\\r{i * 50}%", end="", file=sys.stderr)
+print(file=sys.stderr)
+if not os.fork():
+    print("a child", flush=True)
+    os._exit(0)
+os.wait()
+print("held", end="")
+run.stop_recording_logs()
+print(" back")
+assert sys.stdout.write == writes, sys.stdout.write
+run.start_recording_logs(capture_console=True)
+ours = sys.stdout.write
+sys.stdout.write = lambda text: ours(text.upper())
+run.stop_recording_logs()
+print("theirs")
+""",
+    )
+    want = "one 1\ntwo\nthree\nhalf done\na child\nheld back\nTHEIRS\n"
+    assert done.stdout == want
+    assert done.stderr == "by a handler\nlogged\n\n0%\n50%\n100%\n"  # text mode reads \\r as \\n
+    recorded = ["one 1\n", "two\n", "three\n", "half", " done\n", "held", "a child\n"]
+    assert sorted(texts(site, name, "--channel", "stdout")) == sorted(recorded)
+    assert texts(site, name, "--channel", "default") == ["logged\n"]
+    assert site.cli("logs", name, "--channel", "stderr").stdout == "by a handler\n100%\n"
+
+
+@pytest.mark.parametrize("mode", ["dry", "offline"])
+def test_without_a_lab_the_logger_works_and_offline_logs_are_synced(site: Site, mode: str) -> None:
+    name = unique(mode)
+    script = """
+logger = run.start_recording_logs(capture_console=True)
+logger.info("logged")
+print("printed")
+logger.stop_recording_logs()
+run.start_recording_logs("torch").info("torch")
+run.stop_recording_logs()
+"""
+    done = ran(site, name, script, HECTIQLAB_MODE=mode)
+    assert (done.stdout, done.stderr) == ("printed\n", "logged\ntorch\n")
+    if mode == "offline":
+        assert site.cli("sync").returncode == 0
+        assert texts(site, name) == ["logged\n", "printed\n", "torch\n"]
+
+
+def test_a_closed_run_records_no_more_and_breaks_nothing(site: Site) -> None:
+    name = unique("closed")
+    done = ran(
+        site,
+        name,
+        """
+logger = run.start_recording_logs(capture_console=True)
+lib = run.start_recording_logs("lib")
+lib.info("before")
+run.close()
+lib.info("after")
+logger.warning("after")
+print("after")
+assert not lib.handlers and not logger.handlers
+try:
+    run.start_recording_logs()
+except ValueError as e:
+    print("refused:", e)
+try:
+    Run("other", dry=True).start_recording_logs(5)
+except TypeError as e:
+    print("refused:", e)
+""",
+    )
+    assert done.stdout.splitlines()[1:] == [
+        "refused: this run is closed: create a new Run to log more",
+        "refused: a channel is the name of a logger, not int",
+    ]
+    assert texts(site, name) == ["before\n"]
+
+
+def test_following_shows_lines_as_they_come_and_ends_with_the_run(site: Site) -> None:
+    name = unique("followed")
+    script = """
+logger = run.start_recording_logs()
+logger.info("first")
+run.flush()
+print("ready", flush=True)
+sys.stdin.readline()
+logger.info("last \\r")
+logger.info("words\\r")
+"""
+    process = site.start(BEGIN + script, name)
+    assert process.stdin and process.stdout
+    assert process.stdout.readline() == "ready\n"
+    follower = site.start("import sys; from pyhectiqlab.cli import main; main(['logs', '-f', sys.argv[1]])", name)
+    assert follower.stdout
+    assert follower.stdout.readline() == "first\n"
+    process.communicate("go\n", timeout=30)
+    out, err = follower.communicate(timeout=30)
+    assert (out, err, follower.returncode) == ("last words\n", "", 0)
+
+
+def test_ranks_are_told_apart(site: Site) -> None:
+    name = unique("ranks")
+    script = """
+logger = run.start_recording_logs()
+logger.info("I am %d \\r", run.rank)
+logger.info("of 2")
+"""
+    first = site.start(
+        BEGIN + script + "run.flush(); print(flush=True); sys.stdin.read()", name, RANK="0", WORLD_SIZE="2"
+    )
+    assert first.stdout and first.stdout.readline()
+    ran(site, name, script, RANK="1", WORLD_SIZE="2")
+    first.communicate(timeout=30)
+    assert sorted(site.cli("logs", name).stdout.splitlines()) == ["[0] I am 0 of 2", "[1] I am 1 of 2"]
+    assert site.cli("logs", name, "--rank", "1").stdout == "I am 1 of 2\n"
+
+
+def test_reading_from_python(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyhectiqlab import read
+
+    name = unique("read")
+    ran(site, name, "run.start_recording_logs().warning('careful')\n")
+    monkeypatch.setattr(os, "environ", {**os.environ, **site.env})
+    (log,) = read.run(name).logs(level="INFO")
+    assert (log.text, log.level, log.channel, log.rank, log.attempt) == ("careful\n", "WARNING", "default", 0, 1)
+    assert read.run(name).logs(channel="torch") == []
+    assert eventually(lambda: read.run(name).state == "completed")

@@ -1,0 +1,83 @@
+"""What a terminal would have shown, the same whether a text comes whole or in pieces; and the ends of messages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyhectiqlab.protocol.logs import TEXT_CHARS_MAX, ended, pieces, severity, severity_of
+from pyhectiqlab.protocol.terminal import Terminal, Terminals, shown
+
+
+@pytest.mark.parametrize(
+    ("texts", "shows"),
+    [
+        ([], ""),
+        (["one\n", "two\n"], "one\ntwo\n"),
+        (["Progress ", *["-"] * 10], "Progress ----------"),
+        (["one\ntwo", " and more\n"], "one\ntwo and more\n"),
+        (["\n", "\n"], "\n\n"),
+        (["10%\r", "20%\r", "100%\n"], "100%\n"),
+        (["a long line\rshort\n"], "shortg line\n"),
+        (["\r 10%|#    |", "\r 20%|##   |", "\n"], " 20%|##   |\n"),
+        (["windows\r\n"], "windows\n"),
+        (["abc\b\bX\n", "\b\bd\n"], "aXc\nd\n"),
+        (["\x1b[31mred\x1b[0m \x1b[1;4mbold\x1b[m\n"], "red bold\n"),
+        (["\x1b]0;title\x07text \x1b]8;;http://x\x1b\\link\n"], "text link\n"),
+        (["old words\r\x1b[Knew\n"], "new\n"),
+        (["old words\r\x1b[2Knew\n"], "new\n"),
+        (["abcdef\r\x1b[1KX\n"], "Xbcdef\n"),
+        (["bell\x07 \x9b31mnull\x00\n"], "bell 31mnull\n"),
+        (["tab\tstays\n", "héllo 日本 \U0001f600\n"], "tab\tstays\nhéllo 日本 \U0001f600\n"),
+    ],
+)
+def test_it_shows_what_a_terminal_shows(texts: list[str], shows: str) -> None:
+    assert shown(texts) == shows
+
+
+@given(st.lists(st.text(alphabet="ab \n\r\b\té", max_size=8), max_size=8))
+def test_how_a_stream_is_cut_into_texts_makes_no_difference(texts: list[str]) -> None:
+    assert shown(texts) == shown(["".join(texts)]) == shown(list("".join(texts)))
+
+
+@given(st.text())
+def test_nothing_that_moves_the_cursor_comes_out(text: str) -> None:
+    assert not any(c != "\n" and c != "\t" and (ord(c) < 32 or 127 <= ord(c) < 160) for c in shown([text]))
+
+
+def test_a_line_is_tagged_by_the_text_that_began_it_and_sources_do_not_mix() -> None:
+    terminal: Terminal[str] = Terminal()
+    assert list(terminal.feed("half", "first")) == []
+    assert [tuple(line) for line in terminal.feed(" done\nnext", "second")] == [("half done", "first")]
+    assert terminal.rest() == ("next", "second")
+    both: Terminals[int] = Terminals()
+    assert list(both.feed("a", "from a ", 1)) == list(both.feed("b", "from b", 2)) == []
+    assert [tuple(line) for line in both.feed("a", "still a\n", 3)] == [("from a still a", 1)]
+    assert [tuple(line) for line in both.rest()] == [("from b", 2)]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [("plain", "plain\n"), ("Progress \r", "Progress "), ("\r", ""), ("10%\r\r", "10%\r"), ("a\r\n", "a\r\n\n")],
+)
+def test_one_trailing_carriage_return_cancels_the_line_break(message: str, text: str) -> None:
+    assert ended(message) == text
+
+
+@given(st.text(max_size=50), st.integers(0, 3))
+def test_pieces_hold_the_whole_text(text: str, times: int) -> None:
+    long = text + "x" * (TEXT_CHARS_MAX * times)
+    parts = list(pieces(long))
+    assert all(len(part) <= TEXT_CHARS_MAX for part in parts)
+    assert "".join(parts) == long
+
+
+def test_what_utf8_has_not_is_written_out() -> None:
+    assert list(pieces("é\ud800\n")) == ["é\\ud800\n"]
+
+
+def test_severities() -> None:
+    assert [severity_of(level) for level in ("debug", "WARNING", "Level 25", "SUCCESS")] == [10, 30, 25, 20]
+    assert severity({"level": "SUCCESS", "severity": 25}) == 25
+    assert severity({"level": "ERROR"}) == 40 and severity({"level": None}) == severity({}) == 20

@@ -26,7 +26,8 @@ def as_mapping(value: Any) -> Mapping[Any, Any] | None:
         return value
     argparse = sys.modules.get("argparse")
     if argparse is not None and isinstance(value, argparse.Namespace):
-        return vars(value)
+        named: dict[str, Any] = vars(value)
+        return named
     if isinstance(value, type):
         return None
     if dataclasses.is_dataclass(value):

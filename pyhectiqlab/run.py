@@ -7,21 +7,22 @@ from typing import Any
 
 from .capture import ending
 from .capture.launcher import Place
-from .capture.values import as_float, as_step, check_key
+from .capture.values import as_float, as_step, check_key, check_name
 from .errors import RunClosedError
 from .opening import DRY, READ_ONLY, Opened, join_run, open_run
 from .outbox import AtEnd, QueueOutbox, RunStatus
 from .protocol import states
-from .protocol.limits import NAME_BYTES_MAX
 from .ring.producer import ForkedError, NotPlainError
 from .session import say_once, wait_at_end
+from .verbs.capture import CaptureVerbs
 from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
+from .verbs.page import PageVerbs
 
 __all__ = ["Run"]
 
 
-class Run(LogVerbs):
+class Run(CaptureVerbs, LogVerbs, PageVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
@@ -57,9 +58,9 @@ class Run(LogVerbs):
         world_size: int | None = None,
         restart: int | str | None = None,
     ) -> None:
-        _check_name("name of a run", name)
+        check_name("name of a run", name)
         if project is not None:
-            _check_name("project", project)
+            check_name("project", project)
         where = _place(rank, world_size, restart)
         self._become(name, open_run(name, project, should_create_project, dry, where))
 
@@ -261,7 +262,7 @@ class Run(LogVerbs):
     @never_breaks
     def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
         """Attaches a tag, made if there is none of this name. `color` as hex: "#2e7d32". Never waits."""
-        _check_name("name of a tag", name)
+        check_name("name of a tag", name)
         self._outbox.event("tag", {"name": name, "description": description, "color": color})
 
     # The end ----------------------------------------------------------------------------------------------------
@@ -390,15 +391,6 @@ def _dropped(name: str, mode: str, place: Place, answer: dict[str, Any] | None) 
     run = Run.__new__(Run)
     run._become(name, Opened(mode, DroppingOutbox(mode), place, answer))
     return run
-
-
-def _check_name(what: str, name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"the {what} is a text, not {type(name).__name__}")
-    if not name.strip():
-        raise ValueError(f"the {what} is empty")
-    if len(name.encode(errors="replace")) > NAME_BYTES_MAX:
-        raise ValueError(f"the {what} is longer than {NAME_BYTES_MAX} bytes")
 
 
 def _place(rank: int | None, world_size: int | None, restart: int | str | None) -> Place | None:

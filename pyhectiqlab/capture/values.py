@@ -7,7 +7,7 @@ import operator
 import sys
 from typing import Any
 
-from ..protocol.limits import KEY_BYTES_MAX, STEP_MAX, STEP_MIN
+from ..protocol.limits import KEY_BYTES_MAX, NAME_BYTES_MAX, STEP_MAX, STEP_MIN
 
 # Types whose every value struct packs as the float64 it means. numpy's scalar types join at first sight.
 PLAIN_TYPES: set[type] = {float, int, bool}
@@ -88,3 +88,13 @@ def _not_a_number(key: object, value: object) -> str:
         f"metric {key!r}: a value is a number (int, float, bool, a numpy scalar, or an array or tensor without "
         f"dimensions), not {_name(value)}"
     )
+
+
+def check_name(what: str, name: object) -> None:
+    """Raises TypeError or ValueError for what cannot name a run, a project or a tag."""
+    if not isinstance(name, str):
+        raise TypeError(f"the {what} is a text, not {type(name).__name__}")
+    if not name.strip():
+        raise ValueError(f"the {what} is empty")
+    if len(name.encode(errors="replace")) > NAME_BYTES_MAX:
+        raise ValueError(f"the {what} is longer than {NAME_BYTES_MAX} bytes")

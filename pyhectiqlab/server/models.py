@@ -225,6 +225,17 @@ class SessionAnswer(BaseModel):
     backlog: int
 
 
+class CaptureAnswer(BaseModel):
+    packages: dict[str, Any] | None = Field(
+        description="Fields of the newest `packages` event (of the newest attempt's lowest rank), and its time."
+    )
+    repos: dict[str, dict[str, Any]] = Field(description="By package, those of the newest `repo` event.")
+
+
+class ConfigAnswer(BaseModel):
+    config: dict[str, Any]
+
+
 class RunDetailAnswer(RunAnswer):
     config: dict[str, Any]
     meta: dict[str, Any]
@@ -233,6 +244,8 @@ class RunDetailAnswer(RunAnswer):
     events: int
     writers: int
     can_write: bool
+    capture: CaptureAnswer = Field(description="Without the diffs, see GET /runs/{run_id}/capture.")
+    paper: str
 
 
 class AttachedRun(BaseModel):

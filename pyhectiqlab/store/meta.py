@@ -349,6 +349,9 @@ class MetaTransaction(MetaView, Protocol):
     def restore_run(self, run_id: str) -> None:
         """Raises NameTakenError where the name is in use again."""
 
+    def rename_run(self, run_id: str, name: str) -> None:
+        """Raises NameTakenError where another run of the project has the name."""
+
     def purge(self, run_id: str, now: float) -> bool:
         """Removes some of a deleted run's events; True once nothing is left of it but its name."""
 

@@ -202,13 +202,24 @@ class RunsSql:
 
     def restore_run(self, run_id: str) -> None:
         row = self.conn.execute(select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)).one()
-        taken = select(runs.c.id).where(
-            runs.c.project_id == row.project_id, runs.c.name == row.name, runs.c.deleted.is_(None), runs.c.id != run_id
-        )
-        if self.conn.execute(taken).first():
+        if self._is_taken(row.name, row.project_id, run_id):
             raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None))
         self.changes.runs.add(run_id)
+
+    def rename_run(self, run_id: str, name: str) -> None:
+        project = self.conn.execute(select(runs.c.project_id).where(runs.c.id == run_id)).scalar_one()
+        if self._is_taken(name, project, run_id):
+            raise NameTakenError(f"Another run of the project is named {name!r}: choose another name.")
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(name=name))
+        self.changes.runs.add(run_id)
+
+    def _is_taken(self, name: str, project_id: str, run_id: str) -> bool:
+        """Whether another run of the project that is not deleted has the name."""
+        others = select(runs.c.id).where(
+            runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None), runs.c.id != run_id
+        )
+        return self.conn.execute(others).first() is not None
 
     def purgeable(self, before: float) -> str | None:
         return self.conn.execute(

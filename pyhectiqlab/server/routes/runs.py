@@ -13,8 +13,9 @@ from ...store.meta import NameTakenError, Run, RunQuery
 from .. import models
 from ..access import TheCaller, TheLab, find_run
 from ..accounts import Caller
+from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
-from ..replies import ApiError, cursor_in, cursor_out, reply
+from ..replies import ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
 from .common import LIMIT, After, Limit, answers, runs_told
 
 router = APIRouter(tags=["runs"])
@@ -93,8 +94,39 @@ def get_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Re
             "events": view.event_count(run_id),
             "writers": view.writer_count(run_id),
             "can_write": _may_change(caller, run),
+            "capture": captured(view, run_id, with_diffs=False),
+            "paper": paper(view, run_id),
         }
     return reply(told)
+
+
+@router.get("/runs/{run_id}/capture", response_model=None, responses=answers(models.CaptureAnswer, 200, 404, 410))
+def get_capture(run_id: str, lab: TheLab, caller: TheCaller) -> Response:
+    """Packages, machine and repositories as the scripts found them, diffs included."""
+    find_run(lab, run_id)
+    with lab.meta.reading() as view:
+        return reply(captured(view, run_id, with_diffs=True))
+
+
+@router.get("/runs/{run_id}/config", response_model=None, responses=answers(models.ConfigAnswer, 200, 404, 410))
+def get_config(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """The merged config. As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers."""
+    find_run(lab, run_id)
+    with lab.meta.reading() as view:
+        told = {"config": view.config(run_id)}
+    return reply_msgpack(told) if wants_msgpack(request) else reply(told)
+
+
+@router.patch("/runs/{run_id}", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410))
+def rename_run(run_id: str, body: models.NameBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    run = find_run(lab, run_id)
+    if not _may_change(caller, run):
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin.")
+    try:
+        lab.write(lambda tx: tx.rename_run(run_id, body.name))
+    except NameTakenError as e:
+        raise ApiError(409, "name_taken", str(e)) from None
+    return reply(runs_told(request, lab, [find_run(lab, run_id)])[0])
 
 
 def _may_change(caller: Caller, run: Run) -> bool:

@@ -1,0 +1,130 @@
+"""Versions of the packages that a script uses. Nothing is imported to find them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+_IGNORED = frozenset(sys.stdlib_module_names) | {"__main__", "builtins"}
+
+
+def versions(packages: Any, deadline: float) -> dict[str, str]:
+    """{package: version}, sorted, of what `packages` names; what has no version (a script's own modules) is left out.
+
+    Args:
+        packages: a namespace such as globals(), whose modules, classes and functions tell their packages; or modules
+            and names; None: everything that is imported.
+        deadline: of time.monotonic(); distributions are not searched for beyond it.
+
+    Raises TypeError for anything else.
+    """
+    found: dict[str, str] = {}
+    unknown: set[str] = set()
+    for name in sorted(_names(packages)):
+        version = _version(name)
+        if version is not None:
+            found[name] = version
+        elif _is_installed(name):
+            unknown.add(name)
+    found.update(_search(unknown, deadline))
+    return dict(sorted(found.items()))
+
+
+def _names(packages: Any) -> set[str]:
+    """Top-level names of packages."""
+    if packages is None:
+        named: Iterable[Any] = [name for name in list(sys.modules) if not name.startswith("_")]
+    elif isinstance(packages, Mapping):
+        named = [_module_of(value) for name, value in list(packages.items()) if not str(name).startswith("__")]
+    elif isinstance(packages, str | ModuleType):
+        named = [packages]
+    elif isinstance(packages, Iterable):
+        named = list(packages)
+        if not all(isinstance(item, str | ModuleType) for item in named):
+            raise TypeError("packages are modules or their names; or pass globals()")
+    else:
+        raise TypeError(f"add_package_versions takes globals() or a list of modules, not {type(packages).__name__}")
+    texts = (item.__name__ if isinstance(item, ModuleType) else item for item in named)
+    return {text.partition(".")[0] for text in texts if isinstance(text, str) and text} - _IGNORED
+
+
+def _module_of(value: object) -> str | None:
+    """The module that a name in a namespace comes from; None for mere values."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    module = (
+        getattr(value, "__module__", None) if isinstance(value, type | FunctionType | BuiltinFunctionType) else None
+    )
+    return module if isinstance(module, str) else None
+
+
+def _version(name: str) -> str | None:
+    """As the module that is loaded says, else as its distribution of the same name does."""
+    module = sys.modules.get(name)
+    told = vars(module).get("__version__") if isinstance(module, ModuleType) else None  # no lazy __getattr__ is run
+    if isinstance(told, str) and told:
+        return str(told)
+    try:
+        return metadata.version(name)
+    except (metadata.PackageNotFoundError, ValueError, OSError):
+        return None
+
+
+def _is_installed(name: str) -> bool:
+    """Whether it lies where packages are installed, and so may belong to a distribution of another name."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return isinstance(file, str) and ("site-packages" in file or "dist-packages" in file)
+
+
+def _search(names: set[str], deadline: float) -> dict[str, str]:
+    """Versions by the top-level names that distributions list: a file to read for each, hence the deadline."""
+    found: dict[str, str] = {}
+    if not names:
+        return found
+    for distribution in metadata.distributions():
+        if time.monotonic() > deadline or len(found) == len(names):
+            break
+        try:
+            for name in names & _holds(distribution, names):
+                found[name] = distribution.version
+        except (OSError, ValueError, KeyError):
+            continue  # a broken installation of something else
+    return found
+
+
+def _holds(distribution: metadata.Distribution, names: set[str]) -> set[str]:
+    """Which of the names are top-level packages of the distribution."""
+    listed = distribution.read_text("top_level.txt")
+    if listed is not None:
+        return set(listed.split())
+    files = "\n" + (distribution.read_text("RECORD") or "")
+    return {name for name in names if f"\n{name}/__init__.py," in files or f"\n{name}.py," in files}
+
+
+def location(package: str | ModuleType) -> Path:
+    """The folder of a package, which need not be imported. Raises TypeError, and ValueError where there is none."""
+    if not isinstance(package, str | ModuleType):
+        raise TypeError(f"a package is a name or a module, not {type(package).__name__}")
+    name = (package if isinstance(package, str) else package.__name__).partition(".")[0]
+    module = sys.modules.get(name)
+    paths = list(getattr(module, "__path__", ()) or ())
+    file = getattr(module, "__file__", None)
+    if module is None:
+        try:
+            spec = importlib.util.find_spec(name) if name.isidentifier() else None
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None:
+            raise ValueError(f"there is no package {name!r} here: check its name, or install it")
+        paths, file = list(spec.submodule_search_locations or ()), spec.origin if spec.has_location else None
+    if paths:
+        return Path(paths[0])
+    if not file:
+        raise ValueError(f"{name!r} is part of Python, it has no repository")
+    return Path(file).parent

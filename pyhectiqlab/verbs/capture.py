@@ -1,0 +1,120 @@
+"""Run's verbs for what surrounds a run: package versions, the machine, git repositories."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ..session import say_once
+from .guard import never_breaks
+
+if TYPE_CHECKING:
+    from ..capture.git import GitState
+    from ..outbox import Outbox
+
+CAPTURE_S = 2.0  # what one call waits for other programs, in all
+
+
+class CaptureVerbs:
+    """Mixed into Run."""
+
+    _outbox: Outbox
+
+    @never_breaks
+    def add_package_versions(
+        self, packages: Any = None, with_sys: bool = True, with_python: bool = True, with_git: bool = True
+    ) -> dict[str, Any]:
+        """Stores the versions of packages, the machine, and the state of the git repository that the script is in.
+
+            run.add_package_versions(globals())
+
+        Of the repository: commit, branch, remote without credentials, and how tracked files differ from the commit (up
+        to 256 KiB; untracked files are not looked at). Waits for git and nvidia-smi, usually some hundredths of a
+        second and never more than 2 s; what they have not told by then is left out. Never waits for the network.
+
+        Args:
+            packages: globals(): what your script imported; or modules and names. None: all that is imported.
+
+        Returns {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",
+        "dirty"}}, without what was not asked for; "git" is empty outside a repository. Raises TypeError.
+        """
+        from ..capture import machine
+        from ..capture.packages import versions
+
+        deadline = time.monotonic() + CAPTURE_S
+        gpus = machine.start_gpu_query(deadline) if with_sys else None  # works while git does
+        found: dict[str, Any] = {"packages": versions(packages, deadline)}
+        diff: dict[str, Any] = {}
+        if with_git:
+            state = _script_repository(packages, deadline)
+            found["git"] = _git_told(state) if state else {}
+            diff = {"root": state.root, "diff": state.diff, "diff_cut": state.cut} if state else {}
+        if with_sys:
+            found["system"] = machine.system(gpus)
+        if with_python:
+            found["python"] = platform.python_version()
+        self._outbox.event("packages", {**found, "git": {**found.get("git", {}), **diff}})
+        return found
+
+    @never_breaks
+    def add_package_repo_state(self, package: str | ModuleType) -> dict[str, Any]:
+        """Stores which commit of its git repository a package that you work on is at. The package is not imported.
+
+            run.add_package_repo_state("voxnet")
+
+        Waits for git, never more than 2 s; never for the network.
+
+        Returns {"branch", "commit", "remote", "dirty"}. Raises TypeError, and ValueError for a package that is not
+        installed or not in a git repository.
+        """
+        from ..capture.git import NoRepositoryError, git_state
+        from ..capture.packages import location
+
+        folder = location(package)
+        name = (package if isinstance(package, str) else package.__name__).partition(".")[0]
+        try:
+            state = git_state(folder, time.monotonic() + CAPTURE_S)
+        except NoRepositoryError as e:
+            raise ValueError(f"{name!r} is not in a git repository: {e}") from None
+        except OSError as e:
+            say_once(f"the repository of {name!r} was not stored: {_why(e)}")
+            return {"branch": None, "commit": None, "remote": None, "dirty": None}
+        told = {"branch": state.branch, "commit": state.commit, "remote": state.remote, "dirty": state.dirty}
+        more = {"root": state.root, "diff": state.diff, "diff_cut": state.cut}
+        self._outbox.event("repo", {"package": name, **told, **more})
+        return told
+
+
+def _git_told(state: GitState) -> dict[str, Any]:
+    return {"hash": state.commit, "origin": state.remote, "branch": state.branch, "dirty": state.dirty}
+
+
+def _script_repository(packages: Any, deadline: float) -> GitState | None:
+    """Of the namespace's file, else of the script; where there is neither (a notebook), of the working directory."""
+    from ..capture.git import NoRepositoryError, git_state
+
+    files = [packages.get("__file__")] if isinstance(packages, Mapping) else []
+    files.append(getattr(sys.modules.get("__main__"), "__file__", None))
+    folders = [os.path.dirname(os.path.abspath(file)) for file in files if isinstance(file, str)]
+    for folder in dict.fromkeys(folders or [os.curdir]):
+        try:
+            return git_state(Path(folder), deadline)
+        except NoRepositoryError as e:
+            if "not a git repository" not in str(e):
+                say_once(f"the git state was not stored: {e}")
+        except OSError as e:
+            say_once(f"the git state was not stored: {_why(e)}")
+            break
+    return None
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "git is not installed"
+    return error.strerror or str(error)

@@ -1,0 +1,75 @@
+"""Run's verbs for its page: the paper, the name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..capture.values import check_name
+from ..session import say, say_once
+from .guard import never_breaks
+
+if TYPE_CHECKING:
+    from ..outbox import Outbox
+    from ..paper import PaperContent
+
+PAPER_BYTES_MAX = 1 << 20
+
+
+class PageVerbs:
+    """Mixed into Run."""
+
+    name: str
+    _outbox: Outbox
+
+    @never_breaks
+    def set_paper(self, content: str | PaperContent) -> None:
+        """Sets the run's paper, a longer text than its note, replacing an earlier one. Never waits.
+
+        Raises TypeError for what is no text, ValueError for one over 1 MiB.
+        """
+        from ..paper import PaperContent
+
+        if not isinstance(content, str | PaperContent):
+            raise TypeError(f"a paper is a text or a PaperContent, not {type(content).__name__}")
+        text = str(content)
+        size = len(text.encode("utf-8", "replace"))
+        if size > PAPER_BYTES_MAX:
+            raise ValueError(f"a paper of {size:,} bytes is too long: store it as an artifact")
+        self._outbox.event("paper", {"text": text})
+
+    @never_breaks
+    def rename(self, name: str) -> bool:
+        """Gives the run another name. Waits for the lab, some ten seconds at most. Whether it has the name now.
+
+        False, with a line on stderr, where the lab does not answer or is not asked (offline, dry and read-only mode). A
+        script that is started again attaches by the name that it gives to `Run(...)`, not by this one.
+
+        Raises TypeError, and ValueError for a name that can be none or that another run of the project has.
+        """
+        check_name("name of a run", name)
+        from ..errors import ConfigurationError, ConflictError, InvalidRequestError, LabRequestError
+        from ..outbox import QueueOutbox
+
+        outbox = self._outbox
+        answer = outbox.binding.run if isinstance(outbox, QueueOutbox) and outbox.binding.mode == "online" else None
+        if not isinstance(outbox, QueueOutbox) or answer is None:
+            say_once(f"the run keeps its name {self.name!r}: to be renamed it needs the lab.")
+            return False
+        try:
+            _rename(outbox.binding.url, outbox.binding.profile, str(answer["run"]["id"]), name)
+        except (ConflictError, InvalidRequestError) as e:
+            raise ValueError(str(e)) from None
+        except (LabRequestError, ConfigurationError) as e:
+            say(f"the run keeps its name {self.name!r}: {e}")
+            return False
+        self.name = name
+        return True
+
+
+def _rename(url: str, profile: str, run_id: str, name: str) -> None:
+    from .. import settings
+    from ..transport.http import LabClient, quoted
+    from ..uploader.deliver import key_for
+
+    with LabClient(url, key_for(url, profile), read_timeout_s=settings.ATTACH_TIMEOUT_S) as lab:
+        lab.patch(f"/runs/{quoted(run_id)}", {"name": name})

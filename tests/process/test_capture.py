@@ -1,0 +1,175 @@
+"""Scripts that tell what surrounds them: config, packages, repositories, paper, name; seen at the real lab."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Site
+from .test_ends import unique
+
+
+def test_values_of_a_config_come_back_as_they_went_in(site: Site) -> None:
+    name = unique("config")
+    script = """
+        import sys
+        from pyhectiqlab import Config, Run
+        from pyhectiqlab.utils import run_config
+        run = Run(sys.argv[1])
+        nan, inf = float("nan"), float("inf")
+        given = Config(i=3, f=1.0, nan=nan, inf=-inf, t=True, n=None, s="NaN", l=[1, 2.5, "x"], m=Config(a=Config(b=1)))
+        run.add_config(given)
+        run.add_config({"m": {"c": 2}, "i": 4})
+        given.m.push_as_meta(run, "model")
+        assert run.flush()
+        found = run_config(run.id)
+        assert type(found.i) is int and type(found.f) is float and found.t is True and found.nan != found.nan
+        found.pop("nan"), given.pop("nan")
+        given.i, given.m.c = 4, 2
+        assert found == given, (found, given)
+        """
+    done = site.run(script, name)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert site.find(name)["meta"] == {"model/a/b": 1}
+
+
+def test_a_config_of_100_000_leaves_arrives_whole(site: Site) -> None:
+    name = unique("large-config")
+    script = """
+        import sys
+        from pyhectiqlab import Run
+        from pyhectiqlab.utils import run_config
+        run = Run(sys.argv[1])
+        config = {f"k{i}": i for i in range(60_000)} | {"deep": {"er": {f"n{i}": float(i) for i in range(40_000)}}}
+        run.add_config(config)
+        assert run.flush(60)
+        assert run_config(run.id) == config
+        """
+    done = site.run(script, name)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
+def _repository(folder: Path, script: str) -> str:
+    """A project with an installed-like package, changed since its commit. Returns the commit."""
+    (folder / "voxnet").mkdir(parents=True)
+    (folder / "voxnet" / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (folder / "train.py").write_text(script)
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "init.defaultBranch=main")
+        done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    git("remote", "add", "origin", "https://me:s3cret@example.org/team/project.git")
+    (folder / "train.py").write_text(script + "# changed\n")
+    return git("rev-parse", "HEAD")
+
+
+TRAIN = """
+import json, sys
+import msgpack, requests
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+versions = run.add_package_versions(globals())
+repo = run.add_package_repo_state("voxnet")
+try:
+    run.add_package_repo_state("no_such_package")
+except ValueError as e:
+    print(e, file=sys.stderr)
+try:
+    run.add_package_repo_state("requests")
+except ValueError as e:
+    print(e, file=sys.stderr)
+print(json.dumps([versions, repo]))
+"""
+
+
+def _train(site: Site, folder: Path, name: str, **env: str) -> tuple[list[Any], str]:
+    script = "import runpy, sys; sys.path.insert(0, sys.argv[2]); runpy.run_path(sys.argv[3], run_name='__main__')"
+    done = site.run(script, name, str(folder), str(folder / "train.py"), **env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def test_versions_machine_and_repository_are_returned_and_stored(site: Site, tmp_path: Path) -> None:
+    commit, name = _repository(tmp_path / "project", TRAIN), unique("capture")
+    (versions, repo), errors = _train(site, tmp_path / "project", name)
+    origin = "https://example.org/team/project.git"
+    assert versions["git"] == {"hash": commit, "origin": origin, "branch": "main", "dirty": True}
+    assert versions["packages"].keys() == {"msgpack", "requests", "pyhectiqlab"}
+    assert versions["python"].count(".") == 2 and versions["system"]["memory_bytes"] > 0
+    assert repo == {"branch": "main", "commit": commit, "remote": origin, "dirty": True}
+    assert "no package 'no_such_package'" in errors and "'requests' is not in a git repository" in errors
+
+    site.ended(name)
+    run = site.find(name)
+    told = run["capture"]["packages"]
+    assert told["packages"] == versions["packages"] and told["git"]["hash"] == commit
+    assert "diff" not in told["git"] and told["git"]["diff_length"] > 0
+    assert run["capture"]["repos"]["voxnet"]["commit"] == commit
+    with site.client() as client:
+        whole = client.get(f"/runs/{run['id']}/capture")
+        events = json.dumps([*client.pages(f"/runs/{run['id']}/events")])
+    assert "+# changed" in whole["packages"]["git"]["diff"] and "+# changed" in whole["repos"]["voxnet"]["diff"]
+    assert "s3cret" not in events
+
+
+def test_a_script_outside_a_repository_and_one_without_git_get_an_answer(site: Site, tmp_path: Path) -> None:
+    script = TRAIN.replace('"voxnet"', '"pyhectiqlab"')
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "train.py").write_text(script)
+    (versions, _), _ = _train(site, tmp_path / "alone", unique("alone"))
+    assert versions["git"] == {}
+    (versions, repo), errors = _train(site, tmp_path / "alone", unique("no-git"), PATH=str(tmp_path))
+    assert versions["git"] == {} and repo == dict.fromkeys(["branch", "commit", "remote", "dirty"])
+    assert errors.count("git is not installed") == 3  # one line for each repository
+
+
+@pytest.mark.parametrize("mode", ["dry", "offline"])
+def test_every_call_gives_its_kind_of_answer_without_a_lab(site: Site, mode: str) -> None:
+    script = """
+        from pyhectiqlab import Run
+        run = Run("without a lab")
+        run.add_config({"a": 1})
+        assert run.add_package_versions()["packages"]["msgpack"]
+        assert run.add_package_repo_state.__name__
+        assert run.rename("another") is False and run.name == "without a lab"
+        run.set_paper("text")
+        """
+    done = site.run(script, HECTIQLAB_MODE=mode)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("to be renamed it needs the lab") == 1
+
+
+def test_a_run_gets_another_name_and_a_paper(site: Site) -> None:
+    name, taken = unique("named"), unique("taken")
+    script = """
+        import sys
+        from pyhectiqlab import Run
+        from pyhectiqlab.paper import PaperContent
+        Run(sys.argv[2]).close()
+        run = Run(sys.argv[1])
+        for wrong in (sys.argv[2], "", "new\\nline"):
+            try:
+                run.rename(wrong)
+            except ValueError as e:
+                print(e)
+        assert run.rename(sys.argv[1] + "-renamed") and run.name == sys.argv[1] + "-renamed"
+        run.add_metrics("loss", 1.0, 1)
+        run.set_paper("draft")
+        run.set_paper(PaperContent().add_title("Results").add_list(["a", "b"]))
+        """
+    done = site.run(script, name, taken)
+    assert done.returncode == 0, done.stderr
+    errors = done.stdout.splitlines()
+    assert len(errors) == 3 and "choose another name" in errors[0] and "empty" in errors[1]
+    site.ended(name + "-renamed")
+    run = site.find(name + "-renamed")
+    assert run["paper"] == "# Results\n\n- a\n- b" and run["points"] == 1

@@ -17,7 +17,20 @@ from ..errors import StoreError
 from .guard import Guard
 from .lab import Lab
 from .replies import ApiError, error_body, reply
-from .routes import accounts, handshake, ingest, logs, pages, projects, runs, series, sessions, stream
+from .routes import (
+    accounts,
+    artifacts,
+    handshake,
+    ingest,
+    logs,
+    pages,
+    projects,
+    runs,
+    series,
+    sessions,
+    stream,
+    uploads,
+)
 
 log = logging.getLogger("hectiqlab.server")
 API = "/api/v1"
@@ -53,7 +66,7 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(Exception, _unforeseen)
-    modules = (handshake, accounts, projects, sessions, ingest, series, stream, runs, logs)
+    modules = (handshake, accounts, projects, sessions, ingest, series, stream, runs, logs, uploads, artifacts)
     for module in modules:
         app.include_router(module.router, prefix=API)
     app.state.route_paths = [

@@ -14,11 +14,13 @@ from typing import TypeVar
 
 from .. import settings
 from ..errors import DataDirectoryInUseError, StoreError
+from ..store.folder_blobs import FolderBlobStore
 from ..store.meta import Changes, MetaTransaction
 from ..store.sql_meta import SqlMetaStore
 from ..store.sqlite_points import SqlitePointStore
 from . import commit
 from .accounts import Accounts
+from .files import Files
 from .login import FREE_FAILURES_OF_ADDRESS, Throttle
 from .stream import KEYS_MAX, Hub, Message
 from .writer import BusyError, Writer
@@ -71,6 +73,7 @@ class Lab:
         try:
             self.meta = SqlMetaStore(data / "lab.db")
             self.points = SqlitePointStore(data / "points.db")
+            self.blobs = FolderBlobStore(data / "blobs")
             with self.meta.reading() as view:
                 self.generation = view.lab_value("generation") or ""
         except BaseException:
@@ -80,6 +83,7 @@ class Lab:
         self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
         self.writer = Writer(self.meta, self.points, self._committed)
         self.accounts = Accounts(self.meta, self.write)
+        self.files = Files(self.meta, self.blobs, self.write)
         self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)
@@ -95,6 +99,7 @@ class Lab:
             self._watch.join()
         self.writer.stop()
         self.points.close()
+        self.blobs.close()
         self.meta.close()
         self._lock.release()
 
@@ -165,3 +170,4 @@ class Lab:
         if old is not None:
             self.points.delete(old)  # first: it may be repeated, and a crash here leaves the run to be found again
             self.write(lambda tx: tx.purge(old, now))
+        self.files.tidy(now)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..protocol import states
+from .artifacts import FilesTransaction, FilesView
 
 
 def derived_state(script_state: str, found: str | None, lost: bool) -> str:
@@ -256,7 +257,7 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(Protocol):
+class MetaView(FilesView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
     def user(self, user_id: str) -> User | None: ...
     def user_named(self, username: str) -> User | None: ...
@@ -297,7 +298,7 @@ class MetaView(Protocol):
         """The last ones before the id `before` (None: of all), newest first."""
 
 
-class MetaTransaction(MetaView, Protocol):
+class MetaTransaction(MetaView, FilesTransaction, Protocol):
     changes: Changes
 
     def undoable(self) -> AbstractContextManager[object]:

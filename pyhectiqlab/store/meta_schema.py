@@ -202,9 +202,62 @@ events = Table(
     Index("events_kind", "run_id", "kind", "id"),
 )
 
+# Files. A blob's row is there before its bytes and goes after them, so that no bytes are ever forgotten.
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Text, primary_key=True),  # SHA-256, hex
+    Column("bytes", BigInteger, nullable=False),
+    Column("used", Double, nullable=False),  # when somebody last sent it or referred to it
+    Index("blobs_used", "used"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("digest", Text, ForeignKey("blobs.digest"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("finished", Double),  # kept a while: who sent a file knows that it is there
+    Index("uploads_user", "user_id", "digest"),
+    Index("uploads_digest", "digest"),
+    Index("uploads_expires", "expires"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", Text, primary_key=True),  # chosen by the client, so that a repeated request makes no second version
+    Column("run_id", Text, ForeignKey("runs.id")),  # NULL: shared by the project
+    Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("step", BigInteger),
+    Column("version", Integer, nullable=False),  # 1, 2, … of this name and step
+    Column("newest", Boolean, nullable=False),
+    Column("digest", Text, ForeignKey("blobs.digest"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("meta", LargeBinary, nullable=False),  # msgpack map
+    Column("author_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Index("artifacts_run", "run_id", "name"),
+    Index("artifacts_project", "project_id", "run_id", "name"),
+    Index("artifacts_digest", "digest"),
+)
+
+
+def _add_files(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[blobs, uploads, artifacts])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
-MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first tables", metadata.create_all),)
+MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
+    ("first tables", metadata.create_all),
+    ("files and artifacts", _add_files),
+)
 
 
 def upgrade(conn: Connection) -> None:

@@ -9,13 +9,14 @@ import base64
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote, urlsplit
 
 from .. import settings
 from .._version import __version__
-from ..errors import ConfigurationError, LabUnreachableError
+from ..errors import ConfigurationError, LabRequestError, LabUnreachableError
 from ..protocol import limits
 from . import answers
 from .answers import JSON, MSGPACK, Answer, Handshake
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Handshake", "LabClient", "Points"]
 
+OCTETS = "application/octet-stream"
 ANSWER_BYTES_MAX = 64 << 20
 UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets this much more time than the read time-out: slow links exist
 _PREFIX = "/api/v1"
@@ -50,6 +52,29 @@ class Points(NamedTuple):
             whole.rank.extend(part.rank)
             whole.attempt.extend(part.attempt)
         return whole
+
+
+class Body:
+    """An answer that is being read: its status and headers, and `read`."""
+
+    def __init__(self, lab: LabClient, response: requests.Response) -> None:
+        self._lab, self._response = lab, response
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; b"" at the end, which may be early where the connection broke. Blocks at most
+        for the read time-out. Raises LabUnreachableError.
+        """
+        from .deadline import deadline
+
+        seconds = self._lab._read_timeout_s
+        with self._lab._told(seconds), deadline(seconds):
+            return cast(bytes, self._response.raw.read(size, decode_content=False))
+
+    def failure(self) -> LabRequestError:
+        """The error that a status other than 2xx stands for."""
+        return Answer(self._lab.url, self.status, self.headers, self.read(1 << 16)).failure()
 
 
 class LabClient:
@@ -149,6 +174,18 @@ class LabClient:
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path).value()
 
+    def request(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Any request, and its answer whatever its status: for protocols that speak through headers."""
+        return self._call(method, path, body=body, content_type=OCTETS, headers=headers)
+
+    @contextmanager
+    def opened(self, path: str, headers: Mapping[str, str]) -> Iterator[Body]:
+        """A GET whose answer is read piece by piece; each piece is bounded by the read time-out, not the whole."""
+        with self._response("GET", path, headers=dict(headers), timeout_s=self._read_timeout_s) as response:
+            yield Body(self, response)
+
     def pages(self, path: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Every item of a list, page after page, as they come. `limit` in `params` is the size of one page."""
         for page in self._pages(path, params, JSON):
@@ -194,39 +231,66 @@ class LabClient:
         body: bytes | None = None,
         content_type: str = JSON,
         accept: str = JSON,
+        headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
     ) -> Answer:
+        from .deadline import deadline
+
+        sent = {"Accept": accept, **(headers or {})}
+        if body is not None:
+            sent.setdefault("Content-Type", content_type)
+        if timeout_s is None:
+            timeout_s = self._connect_timeout_s + self._read_timeout_s + len(body or b"") / UPLOAD_BYTES_PER_S_MIN
+        with (
+            self._told(timeout_s),
+            deadline(timeout_s),
+            self._response(method, path, params=params, body=body, headers=sent, timeout_s=timeout_s) as response,
+        ):
+            return Answer(self.url, response.status_code, response.headers, self._read(response))
+
+    @contextmanager
+    def _response(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: dict[str, str],
+        timeout_s: float,
+    ) -> Iterator[requests.Response]:
+        from .deadline import deadline
+
+        with self._told(timeout_s), deadline(timeout_s):
+            response = self._session.request(
+                method,
+                self.url + _PREFIX + path,
+                params=params,
+                data=body,
+                headers={"Hectiqlab-Protocol": str(self._protocol), **headers},
+                timeout=(min(self._connect_timeout_s, timeout_s), timeout_s),
+                auth=self._authorize,
+                proxies=self._proxies,
+                allow_redirects=False,
+                stream=True,
+            )
+        with response:
+            yield response
+
+    @contextmanager
+    def _told(self, timeout_s: float) -> Iterator[None]:
+        """Failures of the network, as one line."""
         import requests
         import urllib3
 
-        from .deadline import deadline
-
-        headers = {"Accept": accept, "Hectiqlab-Protocol": str(self._protocol)}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if timeout_s is None:
-            timeout_s = self._connect_timeout_s + self._read_timeout_s + len(body or b"") / UPLOAD_BYTES_PER_S_MIN
         try:
-            with (
-                deadline(timeout_s),
-                self._session.request(
-                    method,
-                    self.url + _PREFIX + path,
-                    params=params,
-                    data=body,
-                    headers=headers,
-                    timeout=(min(self._connect_timeout_s, timeout_s), timeout_s),
-                    auth=self._authorize,
-                    proxies=self._proxies,
-                    allow_redirects=False,
-                    stream=True,
-                ) as response,
-            ):
-                return Answer(self.url, response.status_code, response.headers, self._read(response))
+            yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
             raise LabUnreachableError(_unreachable(self.url, e, timeout_s)) from None
 
     def _read(self, response: requests.Response) -> bytes:
+        if response.request.method == "HEAD":  # has the length of a body, and none
+            return b""
         body: bytes = response.raw.read(ANSWER_BYTES_MAX + 1, decode_content=False)
         if len(body) > ANSWER_BYTES_MAX:
             raise answers.not_a_lab(self.url, f"its answer is larger than {ANSWER_BYTES_MAX >> 20} MiB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 import pytest
 import requests
@@ -40,7 +41,7 @@ def test_the_first_start_makes_owner_profile_and_link(own_lab: RealLab) -> None:
     assert own_lab.api_key == key, "the profile still works: no new key is made"
     assert len(Api.of(own_lab).get("/keys")["items"]) == 1
     secret = key.encode()
-    for path in own_lab.data_dir.iterdir():
+    for path in filter(Path.is_file, own_lab.data_dir.rglob("*")):
         assert secret not in path.read_bytes(), f"{path.name} holds a key as it is"
 
 
@@ -139,6 +140,7 @@ def test_everything_but_the_door_needs_a_caller(lab: RealLab) -> None:
     api.http.headers.pop("Authorization")
     paths = api.get("/openapi.json")["paths"]
     open_doors = {("/api/v1/handshake", "get"), ("/api/v1/login", "post")}
+    open_doors |= {("/api/v1/uploads", "options"), ("/api/v1/uploads/{upload_id}", "options")}  # what tus can do here
     for path, methods in paths.items():
         for method in methods:
             if (path, method) in open_doors:
@@ -146,7 +148,8 @@ def test_everything_but_the_door_needs_a_caller(lab: RealLab) -> None:
             url = path.removeprefix("/api/v1").replace("{", "").replace("}", "")
             answer = api.raw(method.upper(), url, json={})
             assert answer.status_code == 401, (method, path, answer.status_code, answer.text)
-            error_of(answer)
+            if method != "head":
+                error_of(answer)
 
 
 def test_a_lab_on_loopback_answers_only_by_its_own_names(lab: RealLab) -> None:

@@ -20,6 +20,7 @@ from pyhectiqlab.server.ingest import decode
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
+from pyhectiqlab.store.meta_schema import MIGRATIONS
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 
 from .api import batch, new_id, packed
@@ -196,7 +197,8 @@ def test_a_fresh_database_notes_its_migrations_and_its_generation(tmp_path: Path
         with store.reading() as view:
             generation = view.lab_value("generation")
         store.close()
+    steps = [(version, name) for version, (name, _) in enumerate(MIGRATIONS, start=1)]
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT version, name FROM migrations").fetchall() == [(1, "first tables")]
+        assert db.execute("SELECT version, name FROM migrations").fetchall() == steps
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert generation and len(generation) == 16

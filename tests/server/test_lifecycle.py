@@ -223,11 +223,11 @@ def test_a_full_disk_refuses_what_it_cannot_keep_serves_reads_and_recovers(own_l
     """Its files may not grow beyond a limit until that is lifted: a full disk without a disk."""
     api = Api.of(own_lab.start())
     run, writer = api.attach(session="ab")["run"]["id"], new_id()
-    api.ingest(batch(run, writer, 1, 1000), session="ab")
-    size = max(p.stat().st_size for p in own_lab.data_dir.iterdir())
+    cursor = 50_000  # so many that the file of points is the largest, and the first that cannot grow
+    api.ingest(batch(run, writer, 1, cursor), session="ab")
+    size = max(p.stat().st_size for p in own_lab.data_dir.iterdir() if p.is_file())
     hard = resource.prlimit(own_lab.pid, resource.RLIMIT_FSIZE)[1]
     resource.prlimit(own_lab.pid, resource.RLIMIT_FSIZE, (size + 4096, hard))
-    cursor = 1000
     refused = None
     for _ in range(100):
         (result,) = api.ingest(batch(run, writer, cursor + 1, cursor + 5000), session="ab")

@@ -1,0 +1,183 @@
+"""Files: what happens to uploads, blobs and artifacts between their routes and the two stores.
+
+The order that keeps both stores in step: a blob's row is written before its first byte arrives and removed before its
+bytes are, under one lock with the ending of uploads. So a crash leaves rows without bytes, which tidying removes, and
+never bytes without a row, nor an artifact without its bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from ..errors import StoreError
+from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
+from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
+from ..store.meta import MetaStore, MetaTransaction
+from .replies import ApiError
+
+log = logging.getLogger("hectiqlab.server")
+T = TypeVar("T")
+
+KEEP_UPLOADS_S = 7 * 86_400.0  # unfinished, since its last byte
+RENEW_S = 3600.0  # … to the hour
+KEEP_FINISHED_S = 86_400.0  # who sent a file may register it this long without sending it again
+KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to
+TIDY_EVERY_S = 60.0
+TIDY_AT_ONCE = 100  # of each kind
+ROOM_KEPT = 64 << 20  # bytes of the disk that files leave to the databases
+
+
+class _Write(Protocol):
+    def __call__(self, function: Callable[[MetaTransaction], T]) -> T: ...
+
+
+class Files:
+    """For several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong request."""
+
+    def __init__(self, meta: MetaStore, blobs: BlobStore, write: _Write) -> None:
+        self.meta, self.blobs, self._write = meta, blobs, write
+        self._ending = threading.Lock()
+        self._tidy_at = 0.0
+
+    def known_bytes(self, user_id: str, digest: str) -> int | None:
+        """The size of a blob that the user may know of; None where there is none such."""
+        with self.meta.reading() as view:
+            known = view.knows_blob(user_id, digest)
+        try:
+            return self.blobs.size(digest) if known else None
+        except KeyError:
+            return None
+
+    def start(self, user_id: str, digest: str, size: int) -> Upload:
+        """A new upload, or the user's unfinished one of the same bytes."""
+        room = self.blobs.room()
+        if room is not None and size > room - ROOM_KEPT:
+            raise full()
+        now = time.time()
+        new = Upload(secrets.token_hex(16), user_id, digest, size, now + KEEP_UPLOADS_S, False)
+        try:
+            return self._write(lambda tx: tx.start_upload(new, now))
+        except TooManyUploadsError as e:
+            raise ApiError(429, "too_many_uploads", str(e), {"Retry-After": "60"}) from None
+
+    def upload(self, user_id: str, upload_id: str) -> Upload:
+        with self.meta.reading() as view:
+            found = view.upload(upload_id)
+        if found is None or found.user_id != user_id:
+            raise ApiError(404, "upload_not_found", "No upload of yours has this id: it expired, or never was.")
+        return found
+
+    def renew(self, upload: Upload) -> None:
+        """Its last byte came now."""
+        now = time.time()
+        if upload.expires < now + KEEP_UPLOADS_S - RENEW_S:  # a commit for each piece of a file would slow it down
+            self._write(lambda tx: tx.renew_upload(upload.id, now + KEEP_UPLOADS_S))
+
+    def offset(self, upload: Upload) -> int:
+        return upload.bytes if upload.finished else min(self.blobs.received(upload.id), upload.bytes)
+
+    def finish(self, upload: Upload, received: BlobUpload) -> None:
+        """Checks the digest of a whole upload and makes it a blob. Takes as long as the disk takes to have it all."""
+        try:
+            received.verify(upload.digest)
+        except WrongDigestError as e:
+            self._write(lambda tx: tx.forget_upload(upload.id))
+            raise ApiError(
+                460, "checksum_mismatch", f"The file did not arrive as it was announced ({e}): send it again."
+            ) from None
+        with self._ending:
+            received.finish(upload.digest)
+            now = time.time()
+            self._write(lambda tx: tx.finish_upload(upload.id, now, now + KEEP_FINISHED_S))
+
+    def end(self, upload: Upload) -> None:
+        if not upload.finished:
+            self._abort(upload)
+        self._write(lambda tx: tx.forget_upload(upload.id))
+
+    def _abort(self, upload: Upload) -> None:
+        try:
+            self.blobs.abort(upload.id)
+        except UploadBusyError as e:
+            raise busy(e) from None
+
+    def register(self, new: NewArtifact) -> tuple[Artifact, bool]:
+        """The artifact, and whether it is new."""
+        if self.known_bytes(new.author_id, new.digest) != new.bytes:
+            raise ApiError(409, "blob_missing", "The lab does not have these bytes: upload them first.")
+        with self._ending:  # no tidying between the look at the bytes and the reference to them
+            if not self.blobs.has(new.digest):
+                raise ApiError(409, "blob_missing", "The lab does not have these bytes: upload them first.")
+            try:
+                fresh = self._write(lambda tx: tx.add_artifact(new, time.time()))
+            except IdTakenError as e:
+                raise ApiError(409, "id_taken", str(e)) from None
+        with self.meta.reading() as view:
+            artifact = view.artifact(new.id)
+        if artifact is None:
+            raise ApiError(410, "run_deleted", "The run was deleted meanwhile.")
+        return artifact, fresh
+
+    def tidy(self, now: float) -> None:
+        """Removes some of what expired and of what nothing refers to. Does nothing most of the time."""
+        if now < self._tidy_at <= now + TIDY_EVERY_S:
+            return
+        self._tidy_at = now + TIDY_EVERY_S
+        with self.meta.reading() as view:
+            expired = view.expired_uploads(now, TIDY_AT_ONCE)
+            unused = view.unused_blobs(now - KEEP_UNUSED_S, TIDY_AT_ONCE)
+        for upload in expired:
+            try:
+                self.blobs.abort(upload.id)
+            except UploadBusyError:
+                continue
+            self._forget_upload(upload.id)
+        for digest in unused:
+            with self._ending:
+                if self._forget_blob(digest, now - KEEP_UNUSED_S):
+                    self.blobs.delete(digest)
+
+    def _forget_upload(self, upload_id: str) -> None:
+        self._write(lambda tx: tx.forget_upload(upload_id))
+
+    def _forget_blob(self, digest: str, before: float) -> bool:
+        return self._write(lambda tx: tx.forget_blob(digest, before))
+
+
+def full() -> ApiError:
+    return ApiError(507, "disk_full", "The lab's disk is full: ask who runs it to make room.", {"Retry-After": "60"})
+
+
+def busy(error: UploadBusyError) -> ApiError:
+    return ApiError(423, "upload_busy", str(error), {"Retry-After": "1"})
+
+
+def told(error: StoreError) -> ApiError | StoreError:
+    """What to answer when bytes could not be kept."""
+    if isinstance(error, NoRoomError):
+        return full()
+    return busy(error) if isinstance(error, UploadBusyError) else error
+
+
+def answer_artifact(artifact: Artifact, base_url: str) -> dict[str, Any]:
+    return {
+        "uuid": artifact.id,
+        "name": artifact.name,
+        "version": artifact.version,
+        "newest": artifact.newest,
+        "step": artifact.step,
+        "bytes": artifact.bytes,
+        "digest": artifact.digest,
+        "kind": artifact.kind,
+        "meta": artifact.meta,
+        "author": artifact.author,
+        "created": artifact.created,
+        "run": artifact.run,
+        "project": {"id": artifact.project_id, "name": artifact.project},
+        "url": f"{base_url}/api/v1/artifacts/{artifact.id}/content",
+    }

@@ -1,0 +1,270 @@
+"""Artifacts: named files of a run, or shared by a project: register, list, look up, read.
+
+Their content was made by somebody else: it is sent as a download, inside a sandbox, with no guess at its type. Only
+raster images and plain text are shown in place, and only when asked for.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
+from urllib.parse import quote
+
+import msgpack
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from ...protocol import limits
+from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
+from ...store.meta import Project
+from .. import models, models_files
+from ..access import TheCaller, TheLab, find_run
+from ..files import answer_artifact
+from ..lab import Lab
+from ..replies import ApiError, cursor_in, cursor_out, reply
+from .common import LIMIT, After, Limit, answers
+
+router = APIRouter(tags=["files"])
+META_BYTES_MAX = 64 << 10
+PIECE_BYTES = 1 << 20  # of a file, in memory at once
+INLINE = {  # the name's ending → what a browser may show in place
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "txt": "text/plain; charset=utf-8",
+    "log": "text/plain; charset=utf-8",
+}
+Name = Annotated[str | None, Query(max_length=limits.NAME_BYTES_MAX)]
+Step = Annotated[int | None, Query(ge=limits.STEP_MIN, le=limits.STEP_MAX)]
+Versions = Annotated[str, Query(pattern="^(all|latest)$", description="latest: the newest of each name and step.")]
+
+
+def _told(request: Request, artifact: Artifact) -> dict[str, object]:
+    return answer_artifact(artifact, str(request.base_url).rstrip("/"))
+
+
+def _project(lab: Lab, ref: str) -> Project:
+    with lab.meta.reading() as view:
+        project = view.project(ref)
+    if project is None:
+        raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.")
+    return project
+
+
+def _find(lab: Lab, uuid: str) -> Artifact:
+    """Raises ApiError 404, and 410 where its run was deleted. Everybody with an account may read every artifact."""
+    with lab.meta.reading() as view:
+        artifact = view.artifact(uuid)
+    if artifact is None:
+        raise ApiError(404, "artifact_not_found", f"No artifact has the uuid {uuid[:64]!r}.")
+    if artifact.run is not None:
+        find_run(lab, artifact.run)
+    return artifact
+
+
+def _register(
+    request: Request, lab: Lab, body: models_files.ArtifactBody, user_id: str, project: str, run: str | None
+) -> Response:
+    try:
+        too_much = len(msgpack.packb(body.meta)) > META_BYTES_MAX
+    except (OverflowError, ValueError, TypeError):  # an integer beyond 64 bits; a nesting beyond measure
+        raise ApiError(422, "invalid", "meta: it holds a value that cannot be stored.") from None
+    if too_much:
+        raise ApiError(422, "invalid", f"meta: at most {META_BYTES_MAX} bytes.")
+    created = time.time() if body.created is None else body.created
+    new = NewArtifact(
+        body.id or secrets.token_hex(16),
+        run,
+        project,
+        body.name,
+        body.step,
+        body.digest,
+        body.bytes,
+        body.kind,
+        body.meta,
+        user_id,
+        created,
+    )
+    artifact, fresh = lab.files.register(new)
+    return reply(_told(request, artifact), 201 if fresh else 200)
+
+
+def _listed(request: Request, lab: Lab, query: ArtifactQuery, limit: int) -> Response:
+    with lab.meta.reading() as view:
+        found = view.artifacts(query)
+    more = None
+    if len(found) > limit:
+        last = found[limit - 1]
+        more = cursor_out([last.name, limits.STEP_MIN if last.step is None else last.step, last.version])
+    return reply({"items": [_told(request, artifact) for artifact in found[:limit]], "next": more})
+
+
+@router.post(
+    "/runs/{run_id}/artifacts",
+    status_code=201,
+    response_model=None,
+    responses={
+        **answers(models_files.ArtifactAnswer, 201, 403, 404, 409, 410),
+        200: {"model": models_files.ArtifactAnswer},
+    },
+)
+def add_to_run(
+    run_id: str, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
+) -> Response:
+    """Names an uploaded blob. The same name and step again is a new version; the same id again changes nothing: 200."""
+    run = find_run(lab, run_id)
+    if run.author_id != caller.user.id:
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: only they add to it.")
+    return _register(request, lab, body, caller.user.id, run.project_id, run.id)
+
+
+@router.post(
+    "/projects/{ref}/artifacts",
+    status_code=201,
+    response_model=None,
+    responses={**answers(models_files.ArtifactAnswer, 201, 404, 409), 200: {"model": models_files.ArtifactAnswer}},
+)
+def add_shared(ref: str, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """As for a run, shared by all runs of a project."""
+    return _register(request, lab, body, caller.user.id, _project(lab, ref).id, None)
+
+
+@router.get("/runs/{run_id}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404, 410))
+def list_of_run(
+    run_id: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    name: Name = None,
+    step: Step = None,
+    versions: Versions = "latest",
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """By name, then step, then version, the newest first: what has the same name is a group."""
+    run = find_run(lab, run_id)
+    behind = cursor_in(after, str, int, int)
+    query = ArtifactQuery(run.id, None, name, step, versions == "all", limit + 1, behind)
+    return _listed(request, lab, query, limit)
+
+
+@router.get("/projects/{ref}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404))
+def list_shared(
+    ref: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    name: Name = None,
+    step: Step = None,
+    versions: Versions = "latest",
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """The shared ones, in the same order."""
+    behind = cursor_in(after, str, int, int)
+    query = ArtifactQuery(None, _project(lab, ref).id, name, step, versions == "all", limit + 1, behind)
+    return _listed(request, lab, query, limit)
+
+
+@router.get("/artifacts/{uuid}", response_model=None, responses=answers(models_files.ArtifactAnswer, 200, 404, 410))
+def get_artifact(uuid: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    return reply(_told(request, _find(lab, uuid)))
+
+
+_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_CONTENT = {
+    **answers(models.Empty, 200, 404, 410, 416),
+    200: {"description": "The bytes; ETag is their SHA-256", **_BYTES},
+    206: {"description": "The bytes of the Range header", **_BYTES},
+    304: {"description": "If-None-Match names these bytes"},
+}
+
+
+@router.get("/artifacts/{uuid}/content", response_model=None, responses=_CONTENT)
+@router.head("/artifacts/{uuid}/content", response_model=None, responses=_CONTENT)
+def content(
+    uuid: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    inline: Annotated[bool, Query(description="Show it in place: raster images and plain text.")] = False,
+) -> Response:
+    """The bytes, or one range of them."""
+    artifact = _find(lab, uuid)
+    etag = f'"{artifact.digest}"'
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    shown = INLINE.get(artifact.name.rpartition(".")[2].lower()) if inline else None
+    headers["Content-Disposition"] = disposition("attachment" if shown is None else "inline", artifact.name)
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    start, stop, status = 0, artifact.bytes, 200
+    wanted = request.headers.get("range")
+    if wanted is not None and request.headers.get("if-range", etag) == etag:
+        found = one_range(wanted, artifact.bytes)
+        if found is not None and found[0] >= found[1]:
+            raise ApiError(
+                416,
+                "bad_range",
+                f"The file has {artifact.bytes} bytes.",
+                {"Content-Range": f"bytes */{artifact.bytes}"},
+            )
+        if found is not None:
+            start, stop = found
+            status = 206
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{artifact.bytes}"
+    headers["Content-Length"] = str(stop - start)
+    media_type = shown or "application/octet-stream"
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    try:
+        file = lab.blobs.open(artifact.digest, start)
+    except KeyError:
+        raise ApiError(500, "blob_lost", "The lab has lost the bytes of this artifact.") from None
+    return StreamingResponse(_pieces(file, stop - start), status, headers=headers, media_type=media_type)
+
+
+def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:
+    with file:
+        while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
+            left -= len(piece)
+            yield piece
+
+
+def one_range(header: str, size: int) -> tuple[int, int] | None:
+    """The half-open range that a Range header asks for, empty where nothing is in it; None: the whole (several ranges,
+    another unit, no range at all).
+    """
+    unit, _, ranges = header.partition("=")
+    first, dash, last = ranges.strip().partition("-")
+    if (
+        unit.strip().lower() != "bytes"
+        or not dash
+        or not all(p == "" or (p.isascii() and p.isdigit()) for p in (first, last))
+    ):
+        return None
+    if first == "":
+        if last == "":
+            return None
+        return max(0, size - int(last[:19])), size
+    start = int(first[:19])
+    stop = min(int(last[:19]) + 1, size) if last else size
+    if start < size and start >= stop:  # bytes=5-3 is no range
+        return None
+    return start, stop
+
+
+def disposition(kind: str, name: str) -> str:
+    """A Content-Disposition (RFC 6266): the name in ASCII for old readers, in full for the others."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in name)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

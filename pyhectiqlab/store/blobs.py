@@ -1,0 +1,100 @@
+"""BlobStore: the interface to bytes by their SHA-256: files that runs, projects, models and datasets refer to.
+
+What every implementation guarantees:
+
+- *Verified*: a blob is visible under a digest only where its bytes have that digest.
+- *Durable on return*: once `finish` returned, the blob survives a power failure.
+- *Immutable*: the bytes of a digest never change; finishing the same digest twice keeps one blob.
+- *Never partial*: what is still on its way in is never visible as a blob.
+- *Resumable*: an upload keeps what it received when its process is killed; opening it again goes on behind that. (After
+  a power failure it may hold wrong bytes: then `finish` refuses them.)
+
+Every method may block on the disk and raise StoreError. Methods may be called from several threads; one upload is open
+once at a time. Digests are 64 lower-case hex digits; ids of uploads are 1 to 64 of [0-9a-z].
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO, Protocol
+
+from ..errors import StoreError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class NoRoomError(StoreError):
+    """The store is full: nothing of this call's bytes can be counted on, what came before is kept."""
+
+
+class UploadBusyError(StoreError):
+    """Somebody writes to the upload at this moment."""
+
+
+class WrongDigestError(ValueError):
+    """The received bytes have another digest; the upload is removed."""
+
+
+class BlobUpload(Protocol):
+    """One upload, open. A context manager: leaving it keeps what was received."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes received so far, also by earlier processes."""
+
+    def append(self, data: bytes) -> None:
+        """Adds bytes behind `offset`. Raises NoRoomError; `offset` then says how many of them were kept."""
+
+    def verify(self, digest: str) -> None:
+        """The long part of `finish`: makes what was received durable and compares its digest, reading all of it again
+        where an earlier process received some. Raises WrongDigestError, after which the upload is gone.
+        """
+
+    def finish(self, digest: str) -> None:
+        """Makes what was received the blob of this digest, durably, and ends the upload. Verifies it unless `verify`
+        did. Raises WrongDigestError, after which the upload is gone.
+        """
+
+    def close(self) -> None: ...
+    def __enter__(self) -> BlobUpload: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class BlobStore(Protocol):
+    def open_upload(self, upload: str) -> BlobUpload:
+        """The upload of this id, a new one where there is none. Raises UploadBusyError."""
+
+    def received(self, upload: str) -> int:
+        """Bytes of an unfinished upload; 0 where there is none."""
+
+    def abort(self, upload: str) -> None:
+        """Removes an unfinished upload, if there is one. Raises UploadBusyError."""
+
+    def has(self, digest: str) -> bool: ...
+    def size(self, digest: str) -> int:
+        """Bytes. Raises KeyError where there is no such blob."""
+
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
+        """The blob's bytes from `start` on; for the caller to close. Raises KeyError where there is no such blob."""
+
+    def delete(self, digest: str) -> None:
+        """Removes the blob, if there is one; whoever has it open reads on."""
+
+    def digests(self) -> Iterator[str]:
+        """Every blob, in no order; those that come or go meanwhile may be missing."""
+
+    def room(self) -> int | None:
+        """Bytes that can still be taken; None: unknown."""
+
+    def close(self) -> None: ...
+
+
+def checked(digest: str) -> str:
+    """The digest, where it can be one. Raises ValueError: it becomes part of a path."""
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError("a digest is 64 lower-case hex digits")
+    return digest

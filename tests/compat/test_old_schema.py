@@ -1,0 +1,73 @@
+"""A lab's database of an earlier schema becomes a current one, with what it held.
+
+lab-1.sql is the dump of the database of a real lab of schema 1, with one run in it; it is never made again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from pyhectiqlab.errors import NewerSchemaError
+from pyhectiqlab.store.meta_schema import MIGRATIONS
+from pyhectiqlab.store.sql_meta import SqlMetaStore
+
+HERE = Path(__file__).parent
+RUN = "fcb583dcb1aa"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "lab.db"
+    conn = sqlite3.connect(path)
+    conn.executescript((HERE / "lab-1.sql").read_text())
+    conn.close()
+    return path
+
+
+def shape(path: Path) -> dict[str, object]:
+    """Every table with its columns and indices."""
+    found = inspect(create_engine(f"sqlite:///{path}"))
+    return {
+        table: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)],
+            sorted((str(i["name"]), tuple(i["column_names"]), i["unique"]) for i in found.get_indexes(table)),
+            found.get_pk_constraint(table)["constrained_columns"],
+            sorted((tuple(k["constrained_columns"]), k["referred_table"]) for k in found.get_foreign_keys(table)),
+        )
+        for table in found.get_table_names()
+        if table != "sqlite_sequence"
+    }
+
+
+def test_a_migrated_database_has_the_shape_of_a_fresh_one(old: Path, tmp_path: Path) -> None:
+    SqlMetaStore(old).close()
+    SqlMetaStore(tmp_path / "fresh.db").close()
+    assert shape(old) == shape(tmp_path / "fresh.db")
+
+
+def test_what_an_older_lab_held_is_still_there(old: Path) -> None:
+    store = SqlMetaStore(old)
+    with store.reading() as view:
+        run = view.run(RUN)
+        assert run is not None and (run.name, run.project, run.author, run.points) == ("kept", "old", "alice", 3)
+        assert view.config(RUN) == {"lr": 0.1}
+        assert [tag.name for tag in run.tags] == ["t"]
+        assert view.event_count(RUN) == 2
+        assert view.lab_value("generation") == "f2bfafb9632b5f5f"
+    store.close()
+    SqlMetaStore(old).close()  # a second start migrates nothing
+    steps = sqlite3.connect(old).execute("SELECT version FROM migrations ORDER BY version").fetchall()
+    assert steps == [(i,) for i in range(1, len(MIGRATIONS) + 1)]
+
+
+def test_a_database_of_a_newer_lab_is_left_alone(old: Path) -> None:
+    conn = sqlite3.connect(old)
+    conn.execute("INSERT INTO migrations VALUES (9999, 'of the future', 0.0)")
+    conn.commit()
+    conn.close()
+    with pytest.raises(NewerSchemaError, match="Upgrade it"):
+        SqlMetaStore(old)

@@ -10,11 +10,13 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .capture.ending import Ending
 from .capture.process import this_process
+from .capture.snapshot import Source
 from .capture.values import PLAIN_TYPES, check_key
 from .errors import RunClosedError
 from .protocol import records
@@ -23,6 +25,7 @@ from .ring.consumer import Consumer
 from .ring.producer import ForkedError, Puts, make_puts
 from .ring.spill import SpillReader, SpillWriter
 from .spool import Writer, read_json
+from .uploads import Upload, Uploads, progress
 
 if TYPE_CHECKING:
     from .session import Session
@@ -35,9 +38,10 @@ ALIVE_WITHIN_S = 3.0  # an uploader that gave no sign for this long is looked af
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where the events of one Run in this process are. All in events but the bytes.
+    """Where the events and files of one Run in this process are. All in events but the bytes and files.
 
-    produced ≥ journaled ≥ sent ≥ acked; `backlog` is produced − acked.
+    produced ≥ journaled ≥ sent ≥ acked; `backlog` is produced − acked. `files`: of each file that is not at the lab yet
+    its name, step, bytes, bytes hashed and sent, and state: "waiting", "hashing" or "sending".
     """
 
     mode: str
@@ -50,6 +54,9 @@ class RunStatus:
     losses: dict[str, int] = field(default_factory=dict)
     uploader_pid: int | None = None
     trouble: str = ""  # why the lab does not get what waits, in one line; "" when all is well
+    files_left: int = 0
+    file_bytes_left: int = 0
+    files: tuple[dict[str, Any], ...] = ()
 
 
 class Outbox(Protocol):
@@ -67,6 +74,12 @@ class Outbox(Protocol):
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
         """`at`: when it happened, in seconds since 1970; None: now."""
+
+    def file(self, upload: Upload, source: Source) -> str | None:
+        """Keeps the file as it is and has it uploaded. Its id; None where it is dropped. Blocks for milliseconds."""
+
+    def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
+        """As `file`, for one that `make` writes where it is told to; it is not called where the file is dropped."""
 
     def flush(self, timeout: float) -> bool:
         """Waits until everything put so far is where it belongs. Whether it is."""
@@ -94,6 +107,12 @@ class DroppingOutbox:
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
         return None
 
+    def file(self, upload: Upload, source: Source) -> str | None:
+        return None
+
+    def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
+        return None
+
     def flush(self, timeout: float) -> bool:
         return True
 
@@ -118,6 +137,7 @@ class Binding:
     attach: dict[str, Any]
     run: dict[str, Any] | None
     ends_run: bool
+    cache: dict[str, Any] | None = None  # settings of the metrics cache
 
 
 class QueueOutbox:
@@ -134,12 +154,15 @@ class QueueOutbox:
         self.binding = binding
         self.closed = False
         self.at_end: list[AtEnd] = []
+        self.uploads = Uploads(session.dir, self._lose_file)
+        self._files_lost: dict[str, int] = {}
         self._open(binding)
         session.outboxes.add(self)
 
     def _open(self, binding: Binding) -> None:
         folder = self.session.dir
         self.writer = os.urandom(16).hex()
+        self._pid = os.getpid()
         (folder.path / "queues").mkdir(mode=0o700, exist_ok=True)
         self._mapping = mapping.create(f"{self.writer}.q", folder.path / "queues")
         self._opened_at = time.monotonic()
@@ -159,6 +182,7 @@ class QueueOutbox:
             run=binding.run,
             ends_run=binding.ends_run,
             created=time.time(),
+            cache=[[0, binding.cache]] if binding.cache else [],
         )
         try:
             folder.save_writer(writer)
@@ -188,6 +212,38 @@ class QueueOutbox:
             self.after_fork_in_child()
             self._record(data)
 
+    # Files ------------------------------------------------------------------------------------------------------
+
+    def file(self, upload: Upload, source: Source) -> str | None:
+        return self._asked(self.uploads.put(self._own_writer(), upload, source))
+
+    def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
+        return self._asked(self.uploads.put_made(self._own_writer(), upload, make))
+
+    def _own_writer(self) -> str:
+        """The writer of this process; a forked child becomes one now. Raises RunClosedError."""
+        if self.closed:
+            _raise_closed()
+        if self._pid != os.getpid():
+            self._reopened()
+        return self.writer
+
+    def _asked(self, ident: str | None) -> str | None:
+        if ident is not None and time.monotonic() - self.alive_at() > ALIVE_WITHIN_S:
+            self.session.look_after_uploader()
+        return ident
+
+    def _lose_file(self, upload: Upload, reason: str, why: str) -> None:
+        """A file given up at the call: said, counted here, and told to the lab by an event."""
+        self._files_lost[reason] = self._files_lost.get(reason, 0) + 1
+        self.session.complain(f"the artifact {upload.name!r} is not stored: {why}")
+        self.event("loss", {"reason": reason, "count": 1, "name": upload.name, "step": upload.step, "detail": why})
+
+    def set_cache(self, settings: dict[str, Any]) -> None:
+        """Settings of the metrics cache, from here in the stream on; also for processes forked later."""
+        self.event("metrics_cache", settings)
+        self.binding = replace(self.binding, cache=settings)
+
     # Forks ------------------------------------------------------------------------------------------------------
 
     def before_fork(self, timeout: float) -> None:
@@ -206,6 +262,9 @@ class QueueOutbox:
 
     def _reopened(self) -> QueueOutbox:
         self._spill.close()
+        before = self.writer
+        self.uploads = Uploads(self.session.dir, self._lose_file)
+        self._files_lost = {}
         try:
             # A child that ends does not end its parent's run.
             self._open(
@@ -216,11 +275,13 @@ class QueueOutbox:
                     self.binding.attach,
                     self.binding.run,
                     False,
+                    self.binding.cache,
                 )
             )
         except OSError as e:
             self.session.complain(f"a forked process cannot log: {os.strerror(e.errno or 5)}")
             drop = DroppingOutbox("dry")
+            self.writer, self._pid = before, os.getpid()  # files still find the run by the parent's writer
             self.point, self.points, self._record = drop.point, drop.points, lambda data: None
         self.session.look_after_uploader()
         return self
@@ -249,9 +310,29 @@ class QueueOutbox:
         """Acked; or journaled, where nothing is sent."""
         return self.is_acked(place) if self.binding.mode == "online" else self.is_journaled(place)
 
+    def files_left(self) -> set[str]:
+        """Ids of this process's files that are still to be sent; none where nothing is sent."""
+        return set(self.uploads.left()) if self.binding.mode == "online" else set()
+
     def flush(self, timeout: float) -> bool:
-        place = self.request_flush()
-        return wait_until(lambda: self.is_there(place), timeout, self.session, [self])
+        place, files = self.request_flush(), self.files_left()
+        return wait_until(
+            lambda: self.is_there(place) and not self.uploads.any_left(files), timeout, self.session, [self]
+        )
+
+    def answer_to(self, ident: str, timeout: float) -> dict[str, Any] | None:
+        """Waits for what comes of a file put with `answer`; None where nothing did within `timeout` seconds."""
+        self.request_flush()
+        found: list[dict[str, Any]] = []
+
+        def told() -> bool:
+            answer = self.uploads.answer(ident)
+            if answer is not None:
+                found.append(answer)
+            return bool(found)
+
+        wait_until(told, timeout, self.session, [self])
+        return found[0] if found else None
 
     def alive_at(self) -> float:
         """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the
@@ -276,6 +357,9 @@ class QueueOutbox:
         losses = dict(told.get("writers", {}).get(self.writer, {}).get("lost", {}))
         if words[layout.LOST] > words[layout.LOST_TOLD]:
             losses["queue_full"] = losses.get("queue_full", 0) + words[layout.LOST] - words[layout.LOST_TOLD]
+        for reason, count in self._files_lost.items():
+            losses[reason] = losses.get(reason, 0) + count
+        files = progress(self.session.dir, self.uploads.left())
         return RunStatus(
             mode=self.binding.mode,
             produced=journaled + waiting,
@@ -287,6 +371,9 @@ class QueueOutbox:
             losses=losses,
             uploader_pid=int(words[layout.UPLOADER_PID]) or None,
             trouble=str(told.get("trouble", "")),
+            files_left=len(files),
+            file_bytes_left=sum(f["bytes"] - f["sent"] for f in files),
+            files=tuple(files),
         )
 
     def _waiting(self) -> tuple[int, int]:

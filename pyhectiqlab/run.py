@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from .capture import ending
 from .capture.launcher import Place
+from .capture.snapshot import Source
 from .capture.values import as_float, as_step, check_key, check_name
 from .errors import RunClosedError
 from .opening import DRY, READ_ONLY, Opened, join_run, open_run
@@ -14,6 +16,8 @@ from .outbox import AtEnd, QueueOutbox, RunStatus
 from .protocol import states
 from .ring.producer import ForkedError, NotPlainError
 from .session import say_once, wait_at_end
+from .uploads import Upload
+from .verbs.artifacts import ArtifactVerbs
 from .verbs.capture import CaptureVerbs
 from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
@@ -22,7 +26,7 @@ from .verbs.page import PageVerbs
 __all__ = ["Run"]
 
 
-class Run(CaptureVerbs, LogVerbs, PageVerbs):
+class Run(ArtifactVerbs, CaptureVerbs, LogVerbs, PageVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
@@ -350,7 +354,7 @@ class _Closed:
         return []
 
     @staticmethod
-    def _refuse() -> None:
+    def _refuse() -> NoReturn:
         raise RunClosedError("this run is closed: create a new Run to log more")
 
     def point(self, key: str, step: int, value: float) -> None:
@@ -360,6 +364,12 @@ class _Closed:
         self._refuse()
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
+        self._refuse()
+
+    def file(self, upload: Upload, source: Source) -> str | None:
+        self._refuse()
+
+    def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
         self._refuse()
 
     def flush(self, timeout: float) -> bool:

@@ -19,7 +19,7 @@ from .capture import ending
 from .capture.launcher import dies_with_job
 from .capture.process import kill_process, this_process
 from .errors import ConfigurationError
-from .outbox import ALIVE_WITHIN_S, QueueOutbox, wait_until
+from .outbox import ALIVE_WITHIN_S, QueueOutbox, RunStatus, wait_until
 from .spool import SessionDir, write_json
 
 FORK_WAIT_S = 0.1
@@ -182,39 +182,48 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
     if not outboxes:
         return True
     places = [(o, o.request_flush()) for o in outboxes]
-    online = [(o, place) for o, place in places if o.binding.mode == "online"]
+    online = [(o, place, o.files_left()) for o, place in places if o.binding.mode == "online"]
     total, stall = (timeout, timeout) if timeout is not None else exit_timeout()
     started = time.monotonic()
     first = min(settings.EXIT_JOURNAL_TIMEOUT_S, timeout) if timeout is not None else settings.EXIT_JOURNAL_TIMEOUT_S
     journaled = wait_until(lambda: all(o.is_journaled(place) for o, place in places), first, session, outboxes)
     if not online:
         return journaled
-    progress = _Progress([o for o, _ in online])
+    progress = _Progress([o for o, _, _ in online])
+
+    def is_there() -> bool:
+        return all(o.is_acked(place) and not o.uploads.any_left(files) for o, place, files in online)
+
     acked = False
     left = total - (time.monotonic() - started)
     while left > 0 and not acked:
-        before = progress.acked()
-        acked = wait_until(
-            lambda: all(o.is_acked(place) for o, place in online) or progress.show(),
-            min(stall, left),
-            session,
-            outboxes,
-        )
+        before = progress.moved()
+        acked = wait_until(lambda: is_there() or progress.show(), min(stall, left), session, outboxes)
         left = total - (time.monotonic() - started)
-        if progress.acked() == before or all(o.is_stopped() for o in outboxes):
+        if progress.moved() == before or all(o.is_stopped() for o in outboxes):
             break
     progress.clear()
     if acked:
         return True
-    status = [o.status() for o, _ in online]
-    events = sum(s.backlog for s in status)
+    status = [o.status() for o, _, _ in online]
+    left_behind = _amount(status)
     why = next((f" ({s.trouble.rstrip('.')})" for s in status if s.trouble), "")
-    if events <= 0:
+    if not left_behind:
         return True
-    alive = any(time.monotonic() - o.alive_at() < ALIVE_WITHIN_S for o, _ in online)
+    alive = any(time.monotonic() - o.alive_at() < ALIVE_WITHIN_S for o, _, _ in online)
     how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
-    say(f"{events:,} events are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
+    say(f"{left_behind} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
     return False
+
+
+def _amount(status: list[RunStatus]) -> str:
+    """What is left, such as "120 events and 2 files (310.0 MB)"; "" where nothing is."""
+    events = sum(s.backlog for s in status)
+    files, size = sum(s.files_left for s in status), sum(s.file_bytes_left for s in status)
+    parts = [f"{events:,} events"] if events > 0 else []
+    if files:
+        parts.append(f"{files:,} file{'s' * (files > 1)} ({size / 1e6:.1f} MB)")
+    return " and ".join(parts)
 
 
 class _Progress:
@@ -228,8 +237,14 @@ class _Progress:
         self._shown = False
         self._terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
 
-    def acked(self) -> int:
-        return sum(o.status().acked for o in self._outboxes)
+    def moved(self) -> tuple[int, int, int]:
+        """Grows, or falls, as long as something gets to the lab."""
+        status = [o.status() for o in self._outboxes]
+        return (
+            sum(s.acked for s in status),
+            sum(s.files_left for s in status),
+            sum(f["hashed"] + f["sent"] for s in status for f in s.files),
+        )
 
     def show(self) -> bool:
         now = time.monotonic()
@@ -237,8 +252,8 @@ class _Progress:
             return False
         self._next, self._shown = now + 0.5, True
         status = [o.status() for o in self._outboxes]
-        events, size = sum(s.backlog for s in status), sum(s.backlog_bytes for s in status)
-        line = f"hectiqlab: sending what is left: {events:,} events, {size / 1e6:.1f} MB in the queue"
+        size = sum(s.backlog_bytes for s in status)
+        line = f"hectiqlab: sending what is left: {_amount(status) or '0 events'}, {size / 1e6:.1f} MB in the queue"
         with contextlib.suppress(OSError, ValueError, AttributeError):
             if self._terminal:
                 sys.stderr.write("\r\033[K" + line)

@@ -6,10 +6,21 @@
       spill/<writer>            by the producing process
       queues/<writer>.q         only where no memory can be mapped
       journal/                  by the uploader: journal/FORMAT.md
+      files/<id>.json           by the producing process: a file to upload; then only by the uploader
+      files/<id>.data           the snapshot of that file, where one could be made (capture/snapshot.py)
+      files/<id>.failed.json    by the uploader, in place of the request: why it is not at the lab
+      files/<id>.answer.json    by the uploader, for a process that waits; which removes it
       ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
       crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
       rejected/                 by the uploader: batches that the lab can never accept
       lease, uploader.log       by the uploader
+
+A file to upload is a request with its snapshot. The request says whose run it goes to, its name and step, where the
+bytes are and how they are held, and what the file was at the call: inode, size, time of the last change. Its id is the
+lab's idempotency key. The uploader adds the digest once it is computed, so that a file is hashed once, whoever is
+killed. When the lab has it, the request becomes `<id>.done`, then snapshot and that go: no crash leaves a request
+without its snapshot. Snapshots are bytes of ours alone (a copy, a reflink, a zip), or a hard link, which is uploaded
+only as long as nobody wrote to the file; a `source` outside the folder is the user's own file, on the same condition.
 
 Small files are replaced whole (written beside, then renamed), so that a reader never sees half of one.
 """
@@ -67,6 +78,7 @@ class Writer:
         run: the lab's answer to it (run, attempt, mode, sets_state), or None.
         ends_run: the end of the owner's process is the end of the run.
         done: everything is at the lab; the files of the queue are gone.
+        cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
     """
 
     writer: str
@@ -80,6 +92,7 @@ class Writer:
     ends_run: bool
     created: float
     done: bool = False
+    cache: list[Any] = field(default_factory=list)
     version: int = VERSION
 
     @classmethod
@@ -91,6 +104,59 @@ class Writer:
         return asdict(self)
 
     def changed(self, **changes: Any) -> Writer:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """A file that a process wants at the lab.
+
+    Attributes:
+        id: 32 hex digits.
+        writer: the writer whose run (or its project) it goes to.
+        target: "run" or "project".
+        name, step, kind, meta: as the lab keeps them.
+        source: where the bytes are; relative to the folder `files`, or absolute.
+        held: how: one of capture/snapshot.py.
+        size: bytes.
+        identity: (inode, bytes, time of the last change in ns) that `source` must have; None where it is ours alone.
+        created: seconds since 1970 UTC.
+        answer: somebody waits for the lab's answer.
+        digest: SHA-256 in hex, "" until it was computed.
+        reason, detail: of one that failed; `told` once the lab knows.
+    """
+
+    id: str
+    writer: str
+    target: str
+    name: str
+    step: int | None
+    kind: str
+    meta: dict[str, Any]
+    source: str
+    held: str
+    size: int
+    identity: tuple[int, int, int] | None
+    created: float
+    answer: bool = False
+    digest: str = ""
+    reason: str = ""
+    detail: str = ""
+    told: bool = False
+    version: int = VERSION
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> FileRequest:
+        known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
+        if known["identity"] is not None:
+            inode, size, changed = known["identity"]
+            known["identity"] = (int(inode), int(size), int(changed))
+        return cls(**known)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def changed(self, **changes: Any) -> FileRequest:
         return replace(self, **changes)
 
 
@@ -136,6 +202,30 @@ class SessionDir:
             return Process.from_dict(self.info()["owner"])
         except (KeyError, TypeError, ValueError):
             return None
+
+    @property
+    def files_dir(self) -> Path:
+        return self.path / "files"
+
+    def file_path(self, ident: str, what: str = "json") -> Path:
+        """`what`: json, data, failed.json, answer.json or done."""
+        return self.files_dir / f"{ident}.{what}"
+
+    def file_request(self, ident: str, what: str = "json") -> FileRequest | None:
+        """None where there is none (any more), or it is not understood."""
+        raw = read_json(self.file_path(ident, what))
+        try:
+            return None if raw is None else FileRequest.from_dict(raw)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def file_ids(self, what: str = "json") -> list[str]:
+        """Requests that wait (`json`), or failed (`failed.json`), in no order."""
+        try:
+            names = os.listdir(self.files_dir)
+        except OSError:
+            return []
+        return [name[:32] for name in names if name[32:] == f".{what}"]
 
     def spill(self, writer: str) -> Path:
         return self.path / "spill" / writer

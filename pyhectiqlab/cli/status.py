@@ -14,8 +14,8 @@ from .output import echo_json, span, table
 def command(as_json: bool) -> None:
     """Show the sessions on this machine that are alive or hold something that is not yet in the lab.
 
-    EVENTS are in the journal and not yet acknowledged by the lab, BYTES are in the queue before it; LOST counts by
-    reason what was given up. Asks no lab.
+    EVENTS are in the journal and not yet acknowledged by the lab, BYTES are in the queue before it; FILES wait to be
+    uploaded; LOST counts by reason what was given up. Asks no lab.
     """
     from ..uploader.report import session_reports
 
@@ -26,8 +26,8 @@ def command(as_json: bool) -> None:
     if not reports:
         click.echo("Nothing waits on this machine and nothing is being logged.")
         return
-    header = ("session", "state", "mode", "runs", "owner", "uploader", "age", "events", "bytes", "lost", "trouble")
-    table(header, (_row(report) for report in reports))
+    header = ("session", "state", "mode", "runs", "owner", "uploader", "age", "events", "bytes", "files", "lost")
+    table((*header, "trouble"), (_row(report) for report in reports))
     if any(report["state"] == "waits" for report in reports):
         click.echo("Send what waits with `hectiqlab sync`.")
 
@@ -44,6 +44,7 @@ def _row(report: dict[str, Any]) -> tuple[str, ...]:
         span(report["age_s"]),
         str(report["backlog"]),
         str(report["queued_bytes"]),
+        f"{report['files_left']} ({report['file_bytes_left'] / 1e6:.1f} MB)" if report["files_left"] else "0",
         lost or "-",
         report["trouble"] or "-",
     )

@@ -15,11 +15,11 @@ from .. import profile, settings
 from ..errors import ConfigurationError, GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
 from ..spool import read_json
-from ..transport import Transport
 from .send import Sender, keep_rejected
 from .stream import Batch, Stream
 
 if TYPE_CHECKING:
+    from ..transport.http import LabClient
     from .uploader import Uploader
 
 IDLE_WAIT_S = 0.1
@@ -83,6 +83,7 @@ class Delivery:
         for sender, streams in self._groups():
             if any(self._wants_flush(s) for s in streams):
                 sender.backoff.hurry()
+                self._uploader.transfer.hurry()
             busy |= sender.turn(streams)
             busy |= any(self._tell_end(sender, s) for s in streams)
         self._heartbeats()
@@ -95,10 +96,11 @@ class Delivery:
         for url, name in groups.keys() - self._senders.keys():
             self._senders[url, name] = Sender(
                 self._uploader.session.name,
-                _connector(url, name),
+                connector(url, name),
                 attached=self._attached,
                 rejected=self._rejected,
                 log=self._uploader.log,
+                save=self._save,
             )
         return [(self._senders[key], streams) for key, streams in groups.items()]
 
@@ -114,6 +116,10 @@ class Delivery:
         ends_run = stream.info.ends_run and bool(answer.get("sets_state", True))
         stream.info = stream.info.changed(run=answer, ends_run=ends_run)
         with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
+            self._uploader.session.save_writer(stream.info)
+
+    def _save(self, stream: Stream) -> None:
+        with contextlib.suppress(OSError):  # a full disk: an uploader after this one may fold less, and loses nothing
             self._uploader.session.save_writer(stream.info)
 
     def _rejected(self, stream: Stream, batch: Batch) -> None:
@@ -180,8 +186,10 @@ class Delivery:
         return True
 
 
-def _connector(url: str, name: str) -> Callable[[], Transport]:
-    def connect() -> Transport:
+def connector(url: str, name: str) -> Callable[[], LabClient]:
+    """What makes a client for a lab, as profiles are when it is called; that may raise ConfigurationError."""
+
+    def connect() -> LabClient:
         from ..transport.http import LabClient
 
         if not url:  # kept when no lab was known; whichever is the one now

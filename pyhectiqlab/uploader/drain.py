@@ -8,6 +8,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .. import settings
 from ..journal import Data, Journal, Location, Lost
@@ -168,14 +169,20 @@ class Drain:
         """What the producer could put nowhere never got a number: it is told by an event of its own, made here."""
         words = stream.words()
         lost = words[layout.LOST] - words[layout.LOST_TOLD]
-        if lost <= 0 or stream.direct is not None:
-            return
-        at = stream.ring_at, stream.ring_at, stream.spill_at, stream.spill_at
-        data = records.event("loss", time.time(), {"reason": "queue_full", "count": 1, "events": lost})
-        first = stream.journaled + 1
-        location = self._append(stream, first, first, Taken(data, 1, *at, more=False))
-        if location is not None:
+        if lost > 0 and self.tell_loss(stream, {"reason": "queue_full", "count": 1, "events": lost}):
             stream.lose("queue_full", lost)
             words[layout.LOST_TOLD] += lost
-            stream.pending.append(Batch(first, first, len(data), at[1], at[3], location))
-            stream.journaled = first
+
+    def tell_loss(self, stream: Stream, fields: dict[str, Any]) -> bool:
+        """Puts a loss event of the uploader's own behind what was drained. False where it must be tried again later."""
+        if stream.direct is not None:
+            return False
+        at = stream.ring_at, stream.ring_at, stream.spill_at, stream.spill_at
+        data = records.event("loss", time.time(), fields)
+        first = stream.journaled + 1
+        location = self._append(stream, first, first, Taken(data, 1, *at, more=False))
+        if location is None:
+            return False
+        stream.pending.append(Batch(first, first, len(data), at[1], at[3], location))
+        stream.journaled = first
+        return True

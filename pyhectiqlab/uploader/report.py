@@ -40,6 +40,8 @@ def session_report(session: SessionDir) -> dict[str, Any]:
         for reason, count in known.get("lost", {}).items():
             losses[reason] = losses.get(reason, 0) + count
     unsent = [w for w in writers if not w.done]
+    files = [r for ident in session.file_ids() if (r := session.file_request(ident))]
+    sent_bytes = sum(f.get("sent", 0) for f in status.get("files", {}).values())
     return {
         "session": session.name,
         "state": "alive" if alive else "waits" if unsent else "delivered",
@@ -54,6 +56,8 @@ def session_report(session: SessionDir) -> dict[str, Any]:
         "acked": acked,
         "backlog": journaled - acked,
         "queued_bytes": waiting,
+        "files_left": len(files),
+        "file_bytes_left": max(0, sum(r.size for r in files) - sent_bytes),
         "lost": losses,
         "trouble": status.get("trouble", ""),
     }

@@ -19,9 +19,10 @@ from ..journal import Journal
 from ..ring import layout
 from ..spool import SessionDir, Writer, write_json
 from . import recover
-from .deliver import Delivery
+from .deliver import Delivery, connector
 from .drain import Drain
 from .stream import Stream
+from .transfer import Transfer
 from .watch import End, Owner
 
 LOG_BYTES_MAX = 1 << 20
@@ -56,11 +57,13 @@ class Uploader:
         self._known = recover.read_journal(self.journal, self.log)
         self.drain = Drain(self.journal, self.budget, self.log)
         self.delivery = Delivery(self)
+        self.transfer = Transfer(self, connector)
         self._session_owner = session.owner()
         if self._session_owner is not None:
             self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)
         self._woken = self._wake_mark()
         self.scan()
+        self.transfer.open()
 
     # Streams and their owners -----------------------------------------------------------------------------------
 
@@ -137,6 +140,8 @@ class Uploader:
             # First whether it ended, then the queue: what a process put before its end is then surely seen.
             closing = self.has_ended(stream) or self.is_closed(stream)
             took |= self.drain.turn(stream, now, closing=closing)
+        self.transfer.scan()
+        self.transfer.tell_losses()
         if took:
             self.delivery.wake()
         self._sync_journal()
@@ -169,6 +174,7 @@ class Uploader:
             return
         if not closed and ended and self.end_of(stream) is None:
             return
+        self.transfer.scan(now=True)  # what the process put before its end is surely seen
         delivered = stream.acked >= stream.journaled or bool(stream.stopped)
         if stream.consumer is not None and (ended or delivered):
             # On disk, not just handed to the kernel, before the other copy goes.
@@ -179,6 +185,8 @@ class Uploader:
             stream.consumer = None
             Path(stream.info.queue).unlink(missing_ok=True)
             self.session.spill(stream.id).unlink(missing_ok=True)
+        if self.transfer.waits(stream.id):
+            return
         if delivered and (closed or stream.stopped or not stream.info.ends_run or self.delivery.told_end(stream)):
             stream.info = stream.info.changed(done=True)
             with contextlib.suppress(OSError):
@@ -190,6 +198,8 @@ class Uploader:
             if stream.info.done:
                 continue
             if self.has_ended(stream) and not self.is_closed(stream) and self.end_of(stream) is None:
+                return True
+            if self.transfer.waits(stream.id) and (stream.stopped or self.is_sendable(stream)):
                 return True
             finished = self.has_ended(stream) or self.until_drained
             waits = self.is_sendable(stream) and (
@@ -215,6 +225,7 @@ class Uploader:
             self._woken = mark
             self.deliver_kept = True
             self.delivery.hurry()
+            self.transfer.hurry()
 
     def _wake_mark(self) -> int:
         try:
@@ -225,7 +236,8 @@ class Uploader:
     def _write_status(self) -> None:
         status = {
             "pid": os.getpid(),
-            "trouble": self.delivery.trouble(),
+            "trouble": self.delivery.trouble() or self.transfer.trouble(),
+            "files": self.transfer.status(),
             "writers": {
                 s.id: {
                     "journaled": s.journaled,
@@ -259,15 +271,17 @@ class Uploader:
                     if now - self._started > linger_s:
                         self.log("giving up; `hectiqlab sync` sends what is left")
                         return
-                    if self.until_drained and self.delivery.has_failed():
+                    if self.until_drained and (self.delivery.has_failed() or self.transfer.has_failed()):
                         return
                 if not self.has_work():
                     return
                 time.sleep(settings.POLL_INTERVAL_S if took or self.left() else settings.IDLE_POLL_INTERVAL_S / 2)
         except KeyboardInterrupt:  # a sync by hand: what was under way is sent again the next time
+            self.transfer.stop(timeout=0)
             self.delivery.stop(timeout=0)
             raise
         finally:
+            self.transfer.stop()
             self.delivery.stop()
             self._publish(self.streams.values())
             self._write_status()

@@ -67,7 +67,7 @@ def test_no_spool_is_nothing_to_sync(home: Path) -> None:
 def test_a_broken_session_does_not_stop_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = session(home, gone(), {}), session(home, gone(), {})
 
-    def one(found: SessionDir, report: Any) -> tuple[int, int, str]:
+    def one(found: SessionDir, report: Any, on_file: Any) -> tuple[int, int, str]:
         if found.name == first.name:
             raise RuntimeError("broken")
         return 5, 1, "the lab is full"

@@ -1,0 +1,131 @@
+"""A directory as one zip file, streamed from disk to disk.
+
+The same tree gives the same bytes: names in order, times in UTC, no owner. Symbolic links are kept as links and never
+followed, so nothing outside the tree gets in; pipes, sockets and devices are left out and counted. Files that hardly
+shrink (weights, images) are stored as they are: packing them would only take time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .snapshot import CHUNK_BYTES, COPY_TRIES, ChangedError, identity_of
+
+SAMPLE_BYTES = 64 << 10
+WHOLE_BYTES_MAX = 8 << 20  # up to here a file that changes while it is read is read again
+_SHRINKS = 0.9
+
+
+@dataclass
+class Packed:
+    """What went in, and what was left out."""
+
+    files: int = 0
+    bytes: int = 0
+    links: int = 0
+    skipped: int = 0  # pipes, sockets, devices
+
+
+def zip_directory(folder: Path, target: Path) -> Packed:
+    """Blocks for as long as reading and packing the tree takes; a constant few MiB of memory.
+
+    Raises ChangedError where a file changes while it is read, OSError where something cannot be read or written;
+    nothing is left at `target` then.
+    """
+    packed = Packed()
+    folder = folder.resolve()  # a link given as the tree itself is meant to be followed
+    try:
+        with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for top, dirs, files, fd in os.fwalk(folder, onerror=_raise, follow_symlinks=False):
+                dirs.sort()
+                inside = Path(top).relative_to(folder)
+                if inside.parts:
+                    archive.writestr(_entry(f"{inside.as_posix()}/", os.fstat(fd)), b"")
+                for name in sorted([*files, *(d for d in dirs if _is_link(d, fd))]):
+                    _add(archive, packed, (inside / name).as_posix(), name, fd)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return packed
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_link(name: str, dir_fd: int) -> bool:
+    return stat.S_ISLNK(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
+
+
+def _add(archive: zipfile.ZipFile, packed: Packed, path: str, name: str, dir_fd: int) -> None:
+    found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
+        packed.links += 1
+        archive.writestr(_entry(path, found), os.fsencode(os.readlink(name, dir_fd=dir_fd)))
+        return
+    if not stat.S_ISREG(found.st_mode):
+        packed.skipped += 1
+        return
+    # Not following: it may have become a link, or a pipe, since.
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
+    with open(fd, "rb", buffering=0) as file:
+        size = _add_small(archive, path, file)
+        if size is None:
+            size = _add_large(archive, path, file)
+    packed.files += 1
+    packed.bytes += size
+
+
+def _add_small(archive: zipfile.ZipFile, path: str, file: IO[bytes]) -> int | None:
+    """The bytes added; None where it is large."""
+    for _ in range(COPY_TRIES):
+        found = os.fstat(file.fileno())
+        if found.st_size > WHOLE_BYTES_MAX:
+            return None
+        file.seek(0)
+        data = file.read(WHOLE_BYTES_MAX + 1)
+        if len(data) == found.st_size and identity_of(os.fstat(file.fileno())) == identity_of(found):
+            entry = _entry(path, found)
+            archive.writestr(entry, data, _method(data[:SAMPLE_BYTES]))
+            return len(data)
+    raise ChangedError(f"{path} changes faster than it can be read")
+
+
+def _add_large(archive: zipfile.ZipFile, path: str, file: IO[bytes]) -> int:
+    found = os.fstat(file.fileno())
+    entry = _entry(path, found)
+    entry.file_size = found.st_size  # tells zipfile whether the entry needs zip64
+    file.seek(0)
+    entry.compress_type = _method(file.read(SAMPLE_BYTES))
+    file.seek(0)
+    with archive.open(entry, "w") as out:
+        while chunk := file.read(CHUNK_BYTES):
+            out.write(chunk)
+            if file.tell() > found.st_size:
+                break
+    if identity_of(os.fstat(file.fileno())) != identity_of(found):
+        raise ChangedError(f"{path} changed while it was read")
+    return found.st_size
+
+
+def _method(sample: bytes) -> int:
+    return zipfile.ZIP_DEFLATED if len(zlib.compress(sample, 1)) < _SHRINKS * len(sample) else zipfile.ZIP_STORED
+
+
+def _entry(path: str, found: os.stat_result) -> zipfile.ZipInfo:
+    """`path` ends with / for a directory. A name that is no UTF-8 is written with � in place of what is none."""
+    # The format knows no time before 1980 and none after 2107.
+    when = time.gmtime(min(max(found.st_mtime, 315_532_800), 4_354_819_198))
+    clean = path.encode(errors="surrogateescape").decode(errors="replace")
+    entry = zipfile.ZipInfo(clean, when[:6])
+    entry.create_system = 3  # Unix: the mode counts
+    entry.external_attr = found.st_mode << 16 | (0x10 if path.endswith("/") else 0)
+    entry.compress_type = zipfile.ZIP_STORED
+    return entry

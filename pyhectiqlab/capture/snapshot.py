@@ -1,0 +1,185 @@
+"""A file as it is now, kept cheaply while it waits to be uploaded; and the check, later, that it still is that file.
+
+How, in this order:
+
+1. a reflink (FICLONE): shares the blocks, costs nothing, and writing to the original leaves it alone; btrfs, XFS, …;
+2. a copy, up to COPY_BYTES_MAX: a few milliseconds;
+3. a hard link: outlives `os.remove` and `os.replace` of the original, but not writing to it in place, as `torch.save`
+   to the same path does. Hence the identity: inode, size and time of the last change, compared when it is read;
+4. the path itself with the same identity, where no link can be made (another file system): whoever removes or changes
+   the original before it is uploaded takes it away from us, which is then said.
+
+So what is uploaded is the file as it was at the call, or nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COPY_BYTES_MAX = 8 << 20
+CHUNK_BYTES = 1 << 20
+COPY_TRIES = 3
+TICK_NS = 20_000_000  # longer than a tick of any kernel's clock: by so much two changes may have the same time
+_FICLONE = 0x40049409
+
+Identity = tuple[int, int, int]  # inode, bytes, time of the last change in ns. No device: it differs by mount and host
+
+COPY, REFLINK, LINK, REFERENCE = "copy", "reflink", "link", "reference"
+
+
+class ChangedError(Exception):
+    """The file is not what it was; one line says how."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """`path`: where the bytes are now. `identity`: None where they are ours alone, so that nobody changes them."""
+
+    how: str
+    path: Path
+    size: int
+    identity: Identity | None
+
+
+class Source:
+    """An open regular file that somebody wants to keep. Closed at the end of a `with`.
+
+    Raises FileNotFoundError, IsADirectoryError, PermissionError, another OSError, or ValueError for a pipe or device.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Not blocking: opening a pipe would wait for somebody to write to it.
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self.found = os.fstat(self.fd)
+            if stat.S_ISDIR(self.found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "this is a directory, and a file is needed", str(path))
+            if not stat.S_ISREG(self.found.st_mode):
+                raise ValueError(f"{path} is no regular file but a pipe, socket or device")
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self.fd)
+
+
+def identity_of(found: os.stat_result) -> Identity:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
+    """Keeps `source` as it is now at `target`, or refers to it. Blocks for as long as it takes to copy 8 MiB, or 20 ms.
+
+    Args:
+        target: a path that does not exist yet.
+        may_copy: False: take no more room on the disk than a link.
+
+    Raises ChangedError where the file changes faster than it can be copied; OSError where it cannot be read.
+    """
+    size = source.found.st_size
+    if may_copy and _reflink(source.fd, target):
+        return Held(REFLINK, target, target.stat().st_size, None)
+    if may_copy and size <= COPY_BYTES_MAX:
+        with contextlib.suppress(OSError):  # a full disk may still have room for a link
+            return Held(COPY, target, _copy(source, target), None)
+    identity = _settled(source)
+    if _link(source, target):
+        return Held(LINK, target, identity[1], identity)
+    return Held(REFERENCE, Path(os.path.realpath(source.path)), identity[1], identity)
+
+
+def _reflink(fd: int, target: Path) -> bool:
+    try:
+        new = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    try:
+        fcntl.ioctl(new, _FICLONE, fd)
+        return True
+    except OSError:
+        target.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(new)
+
+
+def _copy(source: Source, target: Path) -> int:
+    """The bytes copied. What is copied while it changes would be a mixture: then once more."""
+    for _ in range(COPY_TRIES):
+        before = os.fstat(source.fd)
+        copied = 0
+        new = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            while chunk := os.pread(source.fd, CHUNK_BYTES, copied):
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(new, view) :]
+                copied += len(chunk)
+                if copied > before.st_size:
+                    break  # it grows, perhaps as fast as it is read
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(new)
+        if identity_of(os.fstat(source.fd)) == identity_of(before) and copied == before.st_size:
+            return copied
+    target.unlink(missing_ok=True)
+    raise ChangedError("it changes faster than it can be copied")
+
+
+def _settled(source: Source) -> Identity:
+    """The identity, once every later change is sure to have another time: a few ms at most."""
+    age_ns = time.time_ns() - os.fstat(source.fd).st_mtime_ns
+    if 0 <= age_ns < TICK_NS:
+        time.sleep((TICK_NS - age_ns) / 1e9)
+    return identity_of(os.fstat(source.fd))
+
+
+def _link(source: Source, target: Path) -> bool:
+    try:
+        os.link(os.path.realpath(source.path), target)
+    except OSError:  # another file system, one without links, or a file of somebody else's
+        return False
+    found, wanted = target.stat(), os.fstat(source.fd)
+    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+        return True
+    target.unlink(missing_ok=True)  # replaced between opening and linking
+    return False
+
+
+@contextmanager
+def reopened(path: Path, size: int, identity: Identity | None) -> Iterator[int]:
+    """A descriptor of what was kept, once it is sure to be that. Raises ChangedError, or OSError on reading."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise ChangedError("it was removed before it could be uploaded") from None
+    try:
+        check(fd, size, identity)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def check(fd: int, size: int, identity: Identity | None) -> None:
+    """Raises ChangedError where the open file is not, or no longer, what was kept."""
+    found = os.fstat(fd)
+    if identity is None and found.st_size != size:
+        raise ChangedError(f"the copy of it has {found.st_size:,} bytes instead of {size:,}")
+    if identity is not None and identity_of(found) != identity:
+        raise ChangedError("it was written to or replaced before it was uploaded")

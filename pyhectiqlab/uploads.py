@@ -1,0 +1,192 @@
+"""Uploads: the producing side of files. What a call hands over lies in the spool when the call returns; the rest is the
+uploader's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import settings
+from .capture import snapshot
+from .capture.snapshot import ChangedError, Held, Source
+from .errors import ConfigurationError
+from .spool import FileRequest, SessionDir, read_json, write_json
+
+SCAN_SHARE = 16  # the folder is measured again once a sixteenth of the budget was added
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What is to be registered. See spool.FileRequest for the fields."""
+
+    name: str
+    step: int | None = None
+    kind: str = "file"
+    target: str = "run"
+    meta: dict[str, Any] = field(default_factory=dict)
+    answer: bool = False
+
+
+class Uploads:
+    """The files that one outbox has on their way. For any thread.
+
+    Args:
+        lose: told of a file that is given up at the call: (upload, reason, why).
+    """
+
+    def __init__(self, folder: SessionDir, lose: Callable[[Upload, str, str], None]) -> None:
+        self._dir = folder
+        self._lose = lose
+        self._waiting: dict[str, FileRequest] = {}
+        self._room_left = 0
+        self._room_known = False
+
+    def put(self, writer: str, upload: Upload, source: Source) -> str | None:
+        """Keeps the file as it is now and asks for its upload. The request's id, None where it was given up. Blocks for
+        some milliseconds. Raises nothing.
+        """
+        ident = os.urandom(16).hex()
+        try:
+            self._make_folder()
+            room = self._has_room(min(source.found.st_size, snapshot.COPY_BYTES_MAX))
+            held = snapshot.take(source, self._dir.file_path(ident, "data"), may_copy=room)
+            return self._ask(ident, writer, upload, held)
+        except ChangedError as e:
+            self._lose(upload, "file_changed", str(e))
+        except OSError as e:
+            self._lose(upload, "spool_full", f"the spool cannot take it ({os.strerror(e.errno or 5)})")
+        return None
+
+    def put_made(self, writer: str, upload: Upload, make: Callable[[Path], object]) -> str | None:
+        """As `put`, for a file that `make` writes to the path it is given. Blocks for as long as that takes.
+
+        Raises what `make` raises, but for OSError and ChangedError, which count as the file's loss.
+        """
+        ident = os.urandom(16).hex()
+        data = self._dir.file_path(ident, "data")
+        try:
+            self._make_folder()
+            make(data)
+            size = data.stat().st_size
+            if self._has_room(size):
+                return self._ask(ident, writer, upload, Held(snapshot.COPY, data, size, None))
+            self._lose(upload, "spool_full", "the spool is over its budget (HECTIQLAB_SPOOL_MAX_BYTES)")
+        except ChangedError as e:
+            self._lose(upload, "file_changed", str(e))
+        except OSError as e:
+            self._lose(upload, "spool_full" if e.errno in _FULL else "file_unreadable", f"it cannot be packed: {e}")
+        data.unlink(missing_ok=True)
+        return None
+
+    def scratch(self) -> Path:
+        """A new folder beside the snapshots, for `make`; whoever asks removes it. Raises OSError."""
+        self._make_folder()
+        path = self._dir.files_dir / f"{os.urandom(16).hex()}.d"
+        path.mkdir(mode=0o700)
+        return path
+
+    def _make_folder(self) -> None:
+        self._dir.files_dir.mkdir(mode=0o700, exist_ok=True)  # a session of an earlier version has none
+
+    def _ask(self, ident: str, writer: str, upload: Upload, held: Held) -> str:
+        ours = held.path.parent == self._dir.files_dir
+        request = FileRequest(
+            id=ident,
+            writer=writer,
+            target=upload.target,
+            name=upload.name,
+            step=upload.step,
+            kind=upload.kind,
+            meta=upload.meta,
+            source=held.path.name if ours else str(held.path),
+            held=held.how,
+            size=held.size,
+            identity=held.identity,
+            created=time.time(),
+            answer=upload.answer,
+        )
+        try:
+            write_json(self._dir.file_path(ident), request.as_dict())
+        except OSError:
+            if ours:
+                held.path.unlink(missing_ok=True)
+            raise
+        self._waiting[ident] = request
+        return ident
+
+    def _has_room(self, size: int) -> bool:
+        """Whether `size` more bytes fit the spool's budget. What others add or take is seen at the next look."""
+        if not self._room_known or self._room_left < size:
+            try:
+                budget: int = settings.get("spool_max_bytes")
+            except ConfigurationError:
+                budget = 1 << 30
+            left = budget - _bytes_in(self._dir.files_dir)
+            self._room_known, self._room_left = True, min(left, max(size, budget // SCAN_SHARE))
+        self._room_left -= size
+        return self._room_left >= 0
+
+    # What is on its way -----------------------------------------------------------------------------------------
+
+    def left(self) -> dict[str, FileRequest]:
+        """Those of this process that are neither at the lab nor given up. Reads one name a file."""
+        for ident in tuple(self._waiting):
+            if not self._dir.file_path(ident).exists():
+                self._waiting.pop(ident, None)
+        return dict(self._waiting)
+
+    def any_left(self, idents: set[str]) -> bool:
+        """Whether any of these still waits. Forgets those that do not."""
+        while idents:
+            ident = next(iter(idents))
+            if self._dir.file_path(ident).exists():
+                return True
+            idents.discard(ident)
+            self._waiting.pop(ident, None)
+        return False
+
+    def answer(self, ident: str) -> dict[str, Any] | None:
+        """What the lab or the uploader said of a request with `answer`, taken away; None while there is nothing."""
+        path = self._dir.file_path(ident, "answer.json")
+        told = read_json(path)
+        if told is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        return told
+
+
+def progress(folder: SessionDir, requests: dict[str, FileRequest]) -> list[dict[str, Any]]:
+    """Each request with the bytes sent so far, as the uploader last wrote it down."""
+    told = (read_json(folder.path / "status.json") or {}).get("files", {})
+    return [
+        {
+            "name": r.name,
+            "step": r.step,
+            "bytes": r.size,
+            "hashed": int(told.get(r.id, {}).get("hashed", 0)),
+            "sent": int(told.get(r.id, {}).get("sent", 0)),
+            "state": str(told.get(r.id, {}).get("state", "waiting")),
+        }
+        for r in requests.values()
+    ]
+
+
+def _bytes_in(folder: Path) -> int:
+    """Bytes on disk that are there because of us: links whose original still exists cost nothing."""
+    total = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                found = entry.stat(follow_symlinks=False)
+                total += found.st_size if found.st_nlink == 1 else 0
+    return total

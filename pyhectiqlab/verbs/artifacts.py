@@ -1,0 +1,205 @@
+"""Files: artifacts of a run, of a step and of the project; directories and weights of models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..capture.snapshot import Source
+from ..capture.values import as_step
+from ..outbox import QueueOutbox
+from ..protocol.names import artifact_name
+from ..session import say, say_once
+from ..uploads import Upload
+from .guard import never_breaks
+
+if TYPE_CHECKING:
+    from ..opening import Opened
+    from ..outbox import Outbox
+
+ANSWER_TIMEOUT_S = 600.0
+
+PathLike = str | os.PathLike[str]
+
+
+class ArtifactVerbs:
+    """The calls keep the file as it is now (capture/snapshot.py) and return; the uploader sends it. What cannot be
+    uploaded later, as the file was written to meanwhile or the lab refuses it, is in `run.status()`, in the uploader's
+    log and on the run's page.
+    """
+
+    _outbox: Outbox
+    _opened: Opened
+
+    def add_artifact(
+        self, filepath: PathLike, step: int | None = None, wait_response: bool = False
+    ) -> dict[str, Any] | None:
+        """Uploads a file under its base name. One of the same name, or of the same name and step, gets a new version;
+        earlier ones are kept.
+
+        Returns within milliseconds. With `wait_response` it waits until the lab has the file, at most 10 minutes, and
+        returns the artifact: a dict with "uuid" (None, with the reason in "error", where it did not get there, and in
+        dry, read-only and offline mode), "name", "version", "url" and more.
+
+        Until the upload is done, remove or replace the file as you like. Do not write into it, where it is larger than
+        8 MiB and the file system knows no reflinks: then it is not stored, and that is said. The same goes for removing
+        one on another file system than HECTIQLAB_HOME.
+
+        Raises FileNotFoundError, IsADirectoryError, PermissionError, TypeError, and ValueError for a name or step that
+        cannot be one, a pipe or a device.
+        """
+        return self._add_file(filepath, step=step, answer=wait_response)
+
+    add_artifacts = add_artifact
+
+    def add_shared_artifact(self, filename: PathLike) -> None:
+        """Uploads a file to the project, where all its runs share it. As `add_artifact` in all else."""
+        self._add_file(filename, target="project")
+
+    def add_directory_as_zip_artifact(self, dirpath: PathLike, step: int | None = None) -> None:
+        """Uploads a directory as one zip file, named as the directory with .zip.
+
+        Blocks for as long as reading and packing the directory takes: about a second for 100 MB. Symbolic links are
+        kept as links and never followed; pipes, sockets and devices are left out. A file that changes while it is read
+        spoils the whole: it is not stored then, and that is said.
+
+        Raises FileNotFoundError, NotADirectoryError, PermissionError, TypeError, and ValueError for a name or step that
+        cannot be one.
+        """
+        folder = Path(os.path.abspath(_path(dirpath)))
+        with os.scandir(folder):  # raises here what is wrong with it
+            pass
+        upload = Upload(artifact_name(f"{folder.name}.zip"), _step(step), kind="zip")
+        self._put_made(upload, partial(_zip, folder, upload))
+
+    def add_tf_model_as_artifact(self, model: Any, filename: str, step: int | None = None) -> None:
+        """Uploads the weights of a TensorFlow or Keras model, written by its own `save_weights(filename)`.
+
+        Where that writes several files, they become one zip named `filename`.zip. Blocks while the model writes.
+        What `save_weights` raises for a wrong name (Keras wants .weights.h5) is raised here as ValueError.
+
+        Raises TypeError for what has no `save_weights`, ValueError for a name or step that cannot be one.
+        """
+        if not callable(getattr(model, "save_weights", None)):
+            raise TypeError(f"add_tf_model_as_artifact takes a model with save_weights, not {type(model).__name__}")
+        name, step = artifact_name(os.path.basename(_path(filename))), _step(step)
+        if isinstance(self._outbox, QueueOutbox):
+            self._add_weights(self._outbox, model, name, step)
+
+    def list_shared_artifact(self) -> list[dict[str, Any]]:
+        """The artifacts of the project, the latest version of each. Asks the lab, and waits for it for some ten seconds
+        at most.
+
+        Each is a dict: "uuid", "name", "version", "bytes", "digest", "created", "url". Empty, with a line on stderr,
+        where the lab cannot be asked.
+        """
+        return self._list_shared() or []
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _add_file(
+        self,
+        filepath: PathLike,
+        *,
+        name: str | None = None,
+        step: int | None = None,
+        kind: str = "file",
+        target: str = "run",
+        meta: dict[str, Any] | None = None,
+        answer: bool = False,
+    ) -> dict[str, Any] | None:
+        path = _path(filepath)
+        with Source(Path(path)) as source:
+            upload = Upload(
+                artifact_name(name or os.path.basename(path)), _step(step), kind, target, meta or {}, answer
+            )
+            ident = self._put(upload, source)
+        return self._answer(upload, ident) if answer else None
+
+    @never_breaks
+    def _put(self, upload: Upload, source: Source) -> str | None:
+        ident: str | None = self._outbox.file(upload, source)
+        return ident
+
+    @never_breaks
+    def _put_made(self, upload: Upload, make: Callable[[Path], object]) -> None:
+        self._outbox.made_file(upload, make)
+
+    @never_breaks
+    def _add_weights(self, outbox: QueueOutbox, model: Any, name: str, step: int | None) -> None:
+        folder = outbox.uploads.scratch()
+        try:
+            model.save_weights(str(folder / name))
+            written = [p for p in folder.rglob("*") if p.is_file()]
+            if len(written) == 1:
+                self._put_made(Upload(name, step, kind="weights"), written[0].replace)
+            elif written:
+                upload = Upload(artifact_name(f"{name}.zip"), step, kind="zip")
+                self._put_made(upload, partial(_zip, folder, upload))
+            else:
+                say(f"save_weights of {type(model).__name__} wrote no file: there is nothing to store as {name!r}")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _answer(self, upload: Upload, ident: str | None) -> dict[str, Any]:
+        outbox, told = self._outbox, None
+        why = "it is not stored: see run.status()"
+        if not isinstance(outbox, QueueOutbox):
+            why = "nothing is pushed in this mode"
+        elif ident is not None and outbox.binding.mode != "online":
+            why = "it is kept here for `hectiqlab sync`"
+        elif ident is not None:
+            told = outbox.answer_to(ident, ANSWER_TIMEOUT_S)
+            why = f"not at the lab within {ANSWER_TIMEOUT_S:.0f} s; it goes on in the background"
+        return {"name": upload.name, "step": upload.step, **(told or {"uuid": None, "error": why})}
+
+    @never_breaks
+    def _list_shared(self) -> list[dict[str, Any]] | None:
+        told = self._opened.answer
+        if told is None:
+            say_once("list_shared_artifact: the lab does not know this run yet, the list is empty")
+            return None
+        from ..errors import LabError
+        from ..profile import resolve
+        from ..transport.http import LabClient
+        from ..uploader.deliver import connector
+
+        outbox = self._outbox
+        try:
+            if isinstance(outbox, QueueOutbox):
+                client = connector(outbox.binding.url, outbox.binding.profile)()
+            else:
+                now = resolve()
+                client = LabClient(now.url, now.secret_api_key)
+            with client:
+                return list(client.pages(f"/projects/{told['run']['project']['id']}/artifacts"))
+        except LabError as e:
+            say(f"the shared artifacts cannot be listed: {e}")
+            return None
+
+
+def _path(path: object) -> str:
+    try:
+        text = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError:
+        raise TypeError(f"a path is needed, a text or a Path, not {type(path).__name__}") from None
+    if not isinstance(text, str):
+        raise TypeError("a path is needed as text, not as bytes")
+    if "\0" in text:
+        raise ValueError(f"a path holds no zero byte: {text[:100]!r}")
+    return text
+
+
+def _step(step: Any) -> int | None:
+    return None if step is None else as_step(step)
+
+
+def _zip(folder: Path, upload: Upload, target: Path) -> None:
+    from ..capture.archive import zip_directory
+
+    packed = zip_directory(folder, target)
+    upload.meta.update(files=packed.files, file_bytes=packed.bytes, links=packed.links, skipped=packed.skipped)

@@ -163,7 +163,7 @@ def join_run(session_path: str, binding: Binding, place: Place, mode: str) -> Op
     """For a Run that was pickled into another process: the same run, a queue of its own; it never ends the run."""
     from pathlib import Path
 
-    binding = Binding(binding.mode, binding.url, binding.profile, binding.attach, binding.run, False)
+    binding = Binding(binding.mode, binding.url, binding.profile, binding.attach, binding.run, False, binding.cache)
     try:
         session = Session.joined(Path(session_path))
     except OSError:

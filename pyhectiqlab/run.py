@@ -18,6 +18,7 @@ from .ring.producer import ForkedError, NotPlainError
 from .session import say_once, wait_at_end
 from .uploads import Upload
 from .verbs.artifacts import ArtifactVerbs
+from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
 from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
@@ -26,7 +27,7 @@ from .verbs.page import PageVerbs
 __all__ = ["Run"]
 
 
-class Run(ArtifactVerbs, CaptureVerbs, LogVerbs, PageVerbs):
+class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, PageVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is

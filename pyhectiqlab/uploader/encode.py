@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
+from operator import itemgetter
 from typing import Any
 
 from ..protocol import records
 from ..protocol.limits import PROTOCOL_VERSION
+from . import cache
 from .stream import Batch, Stream
 
 
@@ -32,9 +34,23 @@ def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
     if count != batch.last - batch.first + 1:
         raise UndecodableError(f"{count} events where {batch.last - batch.first + 1} were journaled")
     skip = first - batch.first
-    series = [s for key, column in columns.items() if (s := _series(key, column, skip))]
-    told = [[seq - skip, kind, int(time * 1e6), fields] for seq, kind, time, fields in events if seq >= skip]
+    folded = cache.fold(columns, _changes(stream, batch, events), skip)
+    series = [s for key, column in folded.columns.items() if (s := _series(key, column, skip))]
+    told: list[Any] = [[seq - skip, kind, int(time * 1e6), fields] for seq, kind, time, fields in events if seq >= skip]
+    if folded.count:
+        told.append([folded.first - skip, "aggregated", 0, {"count": folded.count}])
+        told.sort(key=itemgetter(0))
     return _wire(stream, first, batch.last, series, told)
+
+
+def _changes(stream: Stream, batch: Batch, events: list[records.Event]) -> list[cache.Change]:
+    """The settings of the metrics cache at the start of the batch, and those that its events bring."""
+    changes = [(-1, stream.cache_at(batch.first))]
+    for seq, kind, _, fields in events:
+        if kind == cache.KIND:
+            changes.append((seq, cache.CacheSettings.from_dict(fields)))
+            stream.learn_cache(batch.first + seq, fields)
+    return changes
 
 
 def _wire(stream: Stream, first: int, last: int, series: list[Any], events: list[Any]) -> dict[str, Any]:

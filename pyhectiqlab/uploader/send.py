@@ -42,6 +42,7 @@ class Sender:
         connect: makes the transport; may raise ConfigurationError (the profile is gone), which is tried again later.
         attached: told of a stream that got its run.
         rejected: told of a batch that the lab can never accept, before it is replaced by a loss.
+        save: told of a stream whose `info` is to be on disk before what was encoded with it is sent.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Sender:
         attached: Callable[[Stream, dict[str, Any]], None],
         rejected: Callable[[Stream, Batch], None],
         log: Callable[[str], None],
+        save: Callable[[Stream], None] = lambda stream: None,
     ) -> None:
         self._session = session
+        self._save = save
         self._connect = connect
         self._attached, self._rejected, self._log = attached, rejected, log
         self._transport: Transport | None = None
@@ -159,6 +162,9 @@ class Sender:
                 self._replace(stream, batch, "journal_damaged")
                 continue
             sent.append((stream, batch))
+            if stream.unsaved:
+                self._save(stream)
+                stream.unsaved = False
         if not sent:
             return
         self._post(wire, sent)

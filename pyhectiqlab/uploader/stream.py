@@ -16,6 +16,7 @@ from ..protocol import records
 from ..ring import layout
 from ..ring.consumer import Consumer, Taken
 from ..spool import Writer
+from .cache import KEEP_ALL, CacheSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Stream:
     spill_at: int = 0
     acked_ring: int = 0
     acked_spill: int = 0
+    unsaved: bool = False  # `info` knows of a setting that its file does not
 
     @property
     def id(self) -> str:
@@ -82,6 +84,21 @@ class Stream:
 
     def lose(self, reason: str, count: int) -> None:
         self.lost[reason] = self.lost.get(reason, 0) + count
+
+    def cache_at(self, number: int) -> CacheSettings:
+        """The settings of the metrics cache that hold where this sequence number begins."""
+        known = [raw for at, raw in self.info.cache if at < number]
+        return CacheSettings.from_dict(known[-1]) if known else KEEP_ALL
+
+    def learn_cache(self, number: int, raw: dict[str, Any]) -> None:
+        """Settings that hold from behind this number on. To be saved before the batch is sent: the event may be gone
+        from the journal when a later batch is encoded again.
+        """
+        if all(at != number for at, _ in self.info.cache):
+            entries = sorted([*self.info.cache, [number, raw]], key=lambda entry: entry[0])
+            old = [entry for entry in entries if entry[0] <= self.acked]
+            self.info = self.info.changed(cache=[*old[-1:], *entries[len(old) :]])
+            self.unsaved = True
 
     def learn(self, table: bytes) -> None:
         """Entries of the intern table, from the queue or the journal."""

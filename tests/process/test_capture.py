@@ -173,3 +173,36 @@ def test_a_run_gets_another_name_and_a_paper(site: Site) -> None:
     site.ended(name + "-renamed")
     run = site.find(name + "-renamed")
     assert run["paper"] == "# Results\n\n- a\n- b" and run["points"] == 1
+
+
+def test_the_metrics_cache_folds_in_forked_children_too_and_tells_how_many(site: Site) -> None:
+    name = unique("cache")
+    script = """
+        import os, sys
+        from pyhectiqlab import Run
+        run = Run(sys.argv[1])
+        run.set_metrics_cache_settings(aggr="sum", max_cache_length=10)
+        run.set_metrics_cache_settings(max_cache_timeout=60.0)  # leaves the others as they are
+        for step in range(1000):
+            run.add_metrics("loss", 1.0, step)
+        if os.fork() == 0:
+            for step in range(1000):
+                run.add_metrics("child", 1.0, step)
+            run.flush()
+            os._exit(0)
+        os.wait()
+        run.set_metrics_cache_settings(aggr="none")
+        for step in range(10):
+            run.add_metrics("all", 1.0, step)
+        """
+    done = site.run(script, name)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    site.ended(name)
+    run = site.find(name)
+    for key in ("loss", "child"):
+        values = [value for _, value, _ in site.points(name, key)]
+        assert sum(values) == 1000 and max(values) == 10 and len(values) < 150
+    assert len(site.points(name, "all")) == 10 and run["losses"] == {}
+    with site.client() as client:
+        told = [e["fields"]["count"] for e in client.pages(f"/runs/{run['id']}/events", {"kind": "aggregated"})]
+    assert sum(told) + run["points"] == 2010

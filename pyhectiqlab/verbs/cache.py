@@ -1,0 +1,72 @@
+"""Run's verb for the metrics cache."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .guard import never_breaks
+
+if TYPE_CHECKING:
+    from ..outbox import Outbox
+
+
+class CacheVerbs:
+    """Mixed into Run."""
+
+    _outbox: Outbox
+
+    @never_breaks
+    def set_metrics_cache_settings(
+        self,
+        aggr: str | None = None,
+        max_cache_timeout: float | None = None,
+        max_cache_length: int | None = None,
+        min_cache_flush_delay: float | None = None,
+    ) -> None:
+        """Lets consecutive points of a key be folded into one, on their way to the lab. Never waits.
+
+            run.set_metrics_cache_settings(aggr="mean", max_cache_length=100)
+
+        Without it every point is kept. It holds for what this process, and those it starts from now on, report after
+        it. The one point has the step and time of the last it stands for; how many were folded is told to the lab. At
+        most what is sent together, about a second's worth, becomes one. None leaves a setting as it is.
+
+        Args:
+            aggr: "none", "sum", "max" or "mean". NaN stays NaN.
+            max_cache_timeout: seconds between the first and the last of the points that become one.
+            max_cache_length: how many points at most become one.
+            min_cache_flush_delay: seconds that the points of one span at least, whatever the other two say.
+
+        Raises TypeError, ValueError.
+        """
+        from ..outbox import QueueOutbox
+        from ..uploader.cache import AGGREGATES, CacheSettings
+
+        if aggr is not None and aggr not in AGGREGATES:
+            raise ValueError(f"aggr is one of {', '.join(AGGREGATES)}, not {aggr!r}")
+        timeout = _seconds("max_cache_timeout", max_cache_timeout)
+        delay = _seconds("min_cache_flush_delay", min_cache_flush_delay)
+        length = max_cache_length
+        if length is not None and (isinstance(length, bool) or not isinstance(length, int)):
+            raise TypeError(f"max_cache_length is a number of points, not {type(length).__name__}")
+        if length is not None and length < 1:
+            raise ValueError(f"max_cache_length is at least 1, not {length}")
+        outbox = self._outbox
+        if not isinstance(outbox, QueueOutbox):
+            outbox.event("metrics_cache", {})  # refused by a closed run, dropped by the others
+            return
+        given: dict[str, Any] = {"aggr": aggr, "timeout_s": timeout, "length": length, "delay_s": delay}
+        settings = CacheSettings.from_dict(outbox.binding.cache or {})
+        outbox.set_cache(replace(settings, **{k: v for k, v in given.items() if v is not None}).as_dict())
+
+
+def _seconds(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {type(value).__name__}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} is a number of seconds from 0 on, not {value}")
+    return float(value)

@@ -64,7 +64,7 @@ class ArtifactQuery:
 
     Attributes:
         run: of this run; None: shared ones of `project` (an id).
-        after: (name, step, version) of the last artifact of the page before; STEP_MIN for no step.
+        after: (name, step, version) of the last artifact of the page before.
     """
 
     run: str | None = None

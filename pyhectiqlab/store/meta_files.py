@@ -149,6 +149,7 @@ class FilesSql:
             where.append(artifacts.c.newest.is_(True))
         if query.after is not None:
             name, step, version = query.after
+            step = STEP_MIN if step is None else step
             same_step = and_(step == _STEP, artifacts.c.version < version)
             same_name = and_(artifacts.c.name == name, or_(step < _STEP, same_step))
             where.append(or_(artifacts.c.name > name, same_name))

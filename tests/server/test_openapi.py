@@ -97,6 +97,18 @@ def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
         "GET /runs/{run_id}/writers",
         "POST /series/buckets",
         "GET /stream",
+        "HEAD /blobs/{digest}",
+        "OPTIONS /uploads",
+        "POST /uploads",
+        "HEAD /uploads/{upload_id}",
+        "PATCH /uploads/{upload_id}",
+        "DELETE /uploads/{upload_id}",
+        "POST /runs/{run_id}/artifacts",
+        "GET /runs/{run_id}/artifacts",
+        "POST /projects/{ref}/artifacts",
+        "GET /projects/{ref}/artifacts",
+        "GET /artifacts/{uuid}",
+        "GET /artifacts/{uuid}/content",
     ):
         method, path = route.split()
         assert f"{method} /api/v1{path}" in documented

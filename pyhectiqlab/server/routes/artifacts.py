@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from types import NoneType
 from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from ..replies import ApiError, cursor_in, cursor_out, reply
 from .common import LIMIT, After, Limit, answers
 
 router = APIRouter(tags=["files"])
+_CURSOR = (str, (int, NoneType), int)  # name, step, version; the smallest step sorts as none
 META_BYTES_MAX = 64 << 10
 PIECE_BYTES = 1 << 20  # of a file, in memory at once
 INLINE = {  # the name's ending → what a browser may show in place
@@ -99,7 +101,7 @@ def _listed(request: Request, lab: Lab, query: ArtifactQuery, limit: int) -> Res
     more = None
     if len(found) > limit:
         last = found[limit - 1]
-        more = cursor_out([last.name, limits.STEP_MIN if last.step is None else last.step, last.version])
+        more = cursor_out([last.name, None if last.step == limits.STEP_MIN else last.step, last.version])
     return reply({"items": [_told(request, artifact) for artifact in found[:limit]], "next": more})
 
 
@@ -147,7 +149,7 @@ def list_of_run(
 ) -> Response:
     """By name, then step, then version, the newest first: what has the same name is a group."""
     run = find_run(lab, run_id)
-    behind = cursor_in(after, str, int, int)
+    behind = cursor_in(after, *_CURSOR)
     query = ArtifactQuery(run.id, None, name, step, versions == "all", limit + 1, behind)
     return _listed(request, lab, query, limit)
 
@@ -165,7 +167,7 @@ def list_shared(
     after: After = None,
 ) -> Response:
     """The shared ones, in the same order."""
-    behind = cursor_in(after, str, int, int)
+    behind = cursor_in(after, *_CURSOR)
     query = ArtifactQuery(None, _project(lab, ref).id, name, step, versions == "all", limit + 1, behind)
     return _listed(request, lab, query, limit)
 

@@ -100,6 +100,7 @@ class Delivery:
                 attached=self._attached,
                 rejected=self._rejected,
                 log=self._uploader.log,
+                save=self._save,
             )
         return [(self._senders[key], streams) for key, streams in groups.items()]
 
@@ -115,6 +116,10 @@ class Delivery:
         ends_run = stream.info.ends_run and bool(answer.get("sets_state", True))
         stream.info = stream.info.changed(run=answer, ends_run=ends_run)
         with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
+            self._uploader.session.save_writer(stream.info)
+
+    def _save(self, stream: Stream) -> None:
+        with contextlib.suppress(OSError):  # a full disk: an uploader after this one may fold less, and loses nothing
             self._uploader.session.save_writer(stream.info)
 
     def _rejected(self, stream: Stream, batch: Batch) -> None:

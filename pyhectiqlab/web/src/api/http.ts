@@ -1,6 +1,6 @@
 // One door to the lab: every request of the page goes through `request`.
 
-import type { Me, Page, Project, Run, RunDetail, KeyInfo, ApiKey } from './types';
+import type { Me, Page, Project, Run, RunDetail, KeyInfo, ApiKey, Capture } from './types';
 
 const ROOT = '/api/v1';
 const TIMEOUT_MS = 30_000;
@@ -127,6 +127,7 @@ export const api = {
     signal?: AbortSignal,
   ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
   run: (ref: string, signal?: AbortSignal) => json<RunDetail>(`/runs/${id(ref)}`, { signal }),
+  capture: (run: string, signal?: AbortSignal) => json<Capture>(`/runs/${id(run)}/capture`, { signal }),
   keys: (run: string, params: { q: string; after: string | null; limit: number }, signal?: AbortSignal) =>
     json<Page<KeyInfo>>(`/runs/${id(run)}/keys${query(params)}`, { signal }),
   apiKeys: (signal?: AbortSignal) => json<Page<ApiKey>>('/keys', { signal }),

@@ -67,6 +67,13 @@ export interface Session {
   detail: string | null;
 }
 
+export type Fields = Record<string, unknown>;
+
+export interface Capture {
+  packages: Fields | null;
+  repos: Record<string, Fields>;
+}
+
 export interface RunDetail extends Run {
   config: unknown;
   meta: Record<string, unknown>;
@@ -74,6 +81,8 @@ export interface RunDetail extends Run {
   losses: Record<string, number>;
   events: number;
   writers: number;
+  capture: Capture;
+  paper: string;
 }
 
 export interface KeyInfo {

@@ -1,4 +1,4 @@
-// Everything about a run that is not a curve: data health, note, config, meta, sessions.
+// Everything about a run that is not a curve: data health, note, paper, config, meta, surroundings, sessions.
 
 import { useEffect } from 'preact/hooks';
 import { openStream } from '../api/stream';
@@ -9,6 +9,7 @@ import { useNow } from '../state/clock';
 import { probe } from '../state/session';
 import { CopyButton, Moment, StateBadge } from '../widgets/basics';
 import { Tree } from '../widgets/tree';
+import { Captured } from './captured';
 
 export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }) {
   const now = useNow(true);
@@ -25,6 +26,12 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
           <p class="note">{run.note}</p>
         </section>
       )}
+      {run.paper && (
+        <section class="block wide">
+          <h2>Paper</h2>
+          <p class="note">{run.paper}</p>
+        </section>
+      )}
       <section class="block">
         <h2>
           Config <CopyButton text={JSON.stringify(run.config ?? {}, null, 2)} label="Copy the config as JSON" />
@@ -35,6 +42,7 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
         <h2>Meta</h2>
         <Tree value={run.meta} empty="No meta. The script can add some with run.add_meta(key, value)." />
       </section>
+      <Captured run={run.id} capture={run.capture} />
       <section class="block wide">
         <h2>Sessions</h2>
         <Sessions sessions={run.sessions} now={now} />

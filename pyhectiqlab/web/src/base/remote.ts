@@ -1,0 +1,20 @@
+// From a git remote, as git knows it, to the page of a commit.
+
+const WORD = /^[\w.~-]+$/;
+
+/**
+ * Link to the page of a commit, where the remote is on a host that is like GitHub, GitLab, Bitbucket or Gitea; else null.
+ * The remote comes from a script: what is no plain host and path makes no link.
+ */
+export function commitLink(remote: unknown, commit: unknown): string | null {
+  if (typeof remote !== 'string' || typeof commit !== 'string' || !/^[0-9a-f]{7,64}$/.test(commit)) return null;
+  const found =
+    /^(?:https?|ssh|git):\/\/(?:[^@/]*@)?([^/:]+)(?::\d+)?\/(.+?)\/?$/.exec(remote) ?? /^(?:[^@/:]*@)?([^/:]+):([^/].*?)\/?$/.exec(remote);
+  if (!found) return null;
+  const host = (found[1] as string).toLowerCase();
+  const path = (found[2] as string).replace(/\.git$/, '');
+  const parts = path.split('/');
+  if (!WORD.test(host) || parts.length < 2 || !parts.every((part) => WORD.test(part) && part !== '..')) return null;
+  const view = host.includes('gitlab') ? '-/commit' : host.includes('bitbucket') ? 'commits' : 'commit';
+  return /github|gitlab|bitbucket|gitea|codeberg|forgejo/.test(host) ? `https://${host}/${path}/${view}/${commit}` : null;
+}

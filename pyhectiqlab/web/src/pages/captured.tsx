@@ -1,0 +1,92 @@
+// What a run's scripts told of their surroundings: versions, machine, git. Its fields are what a client sent, so nothing of them is taken for granted.
+
+import { useEffect, useState } from 'preact/hooks';
+import { api } from '../api/http';
+import type { Capture, Fields } from '../api/types';
+import { formatInteger, plural } from '../base/format';
+import { commitLink } from '../base/remote';
+import { Tree } from '../widgets/tree';
+
+export function Captured({ run, capture }: { run: string; capture: Capture }) {
+  const told = capture.packages;
+  const packages = fieldsOf(told?.packages);
+  const git = fieldsOf(told?.git);
+  const repos = Object.entries(capture.repos);
+  const count = Object.keys(packages).length;
+  return (
+    <>
+      {told && (
+        <section class="block">
+          <h2>Environment</h2>
+          <Tree value={{ ...(told.python ? { python: told.python } : {}), ...fieldsOf(told.system) }} empty="Nothing was told of the machine." />
+          {count > 0 && (
+            <details>
+              <summary>{plural(count, 'package')}</summary>
+              <Tree value={packages} empty="" />
+            </details>
+          )}
+        </section>
+      )}
+      {(Object.keys(git).length > 0 || repos.length > 0) && (
+        <section class="block">
+          <h2>Git</h2>
+          {Object.keys(git).length > 0 && <Repository title="script" remote={git.origin} commit={git.hash} state={git} run={run} find={(c) => fieldsOf(c.packages?.git)} />}
+          {repos.map(([name, repo]) => (
+            <Repository key={name} title={name} remote={repo.remote} commit={repo.commit} state={repo} run={run} find={(c) => fieldsOf(c.repos[name])} />
+          ))}
+        </section>
+      )}
+    </>
+  );
+}
+
+interface RepositoryProps {
+  title: string;
+  remote: unknown;
+  commit: unknown;
+  state: Fields;
+  run: string;
+  find: (capture: Capture) => Fields;
+}
+
+function Repository({ title, remote, commit, state, run, find }: RepositoryProps) {
+  const [open, setOpen] = useState(false);
+  const link = commitLink(remote, commit);
+  const short = typeof commit === 'string' ? commit.slice(0, 10) : 'no commit';
+  const length = typeof state.diff_length === 'number' ? state.diff_length : 0;
+  return (
+    <div class="repository">
+      <p>
+        <b>{title}</b> {link ? <a href={link} rel="noreferrer" target="_blank"><code>{short}</code></a> : <code>{short}</code>}
+        {typeof state.branch === 'string' && <> on <code>{state.branch}</code></>}{' '}
+        <span class="dim">{state.dirty === true ? 'with changes' : state.dirty === false ? 'clean' : 'changes not known'}</span>
+      </p>
+      {typeof remote === 'string' && <p class="dim">{remote}</p>}
+      {length > 0 && (
+        <details onToggle={(e) => setOpen(e.currentTarget.open)}>
+          <summary>diff, {formatInteger(length)} characters{state.diff_cut === true && ', cut short'}</summary>
+          {open && <Diff run={run} find={find} />}
+        </details>
+      )}
+    </div>
+  );
+}
+
+function Diff({ run, find }: { run: string; find: (capture: Capture) => Fields }) {
+  const [text, setText] = useState('…');
+  useEffect(() => {
+    let wanted = true;
+    api.capture(run).then(
+      (capture) => wanted && setText(String(find(capture).diff ?? '')),
+      (error: Error) => wanted && setText(error.message),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [run]);
+  return <pre class="diff">{text}</pre>;
+}
+
+function fieldsOf(value: unknown): Fields {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Fields) : {};
+}

@@ -1,0 +1,74 @@
+"""What scripts told of their surroundings, papers, names, and the config as it went in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgpack
+
+from pyhectiqlab.server import models
+
+from .api import Api, error_of, events_batch, new_id
+
+
+def tell(api: Api, run: str, *events: tuple[str, dict[str, Any]], **where: Any) -> None:
+    api.ingest({**events_batch(run, new_id(), 1, list(events)), **where})
+
+
+def test_the_newest_attempts_lowest_rank_is_shown_and_the_newest_of_each_package(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    assert api.run(run)["capture"] == {"packages": None, "repos": {}} and api.run(run)["paper"] == ""
+    tell(api, run, ("packages", {"python": "old"}), ("packages", {"python": "3.11.7", "git": {"diff": "x" * 9}}))
+    tell(api, run, ("packages", {"python": "of rank 1"}), rank=1)
+    tell(api, run, ("repo", {"package": "a", "commit": "1", "diff": "-"}), ("repo", {"package": "b", "commit": "2"}))
+    tell(api, run, ("repo", {"package": "a", "commit": "3", "diff": "+"}))
+    tell(api, run, ("paper", {"text": "draft"}), ("paper", {"text": "# Final"}))
+    told = api.run(run)
+    assert told["paper"] == "# Final"
+    assert told["capture"]["packages"]["python"] == "3.11.7"
+    assert told["capture"]["packages"]["git"] == {"diff_length": 9}
+    assert {name: repo["commit"] for name, repo in told["capture"]["repos"].items()} == {"a": "3", "b": "2"}
+    whole = api.get(f"/runs/{run}/capture")
+    models.CaptureAnswer.model_validate(whole, strict=True)
+    assert whole["packages"]["git"] == {"diff": "x" * 9} and whole["repos"]["a"]["diff"] == "+"
+
+
+def test_fields_of_any_shape_harm_nothing(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    tell(api, run, ("packages", {"git": 3, "diff": ["x"]}), ("paper", {"text": 3}))
+    tell(api, run, ("repo", {"package": None, "diff": 3}))
+    told = api.run(run)
+    assert told["capture"]["packages"]["git"] == 3 and told["capture"]["repos"]["None"]["diff_length"] == 0
+    assert told["paper"] == ""
+
+
+def test_the_config_as_msgpack_has_the_types_that_went_in(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    given = {"f": 1.0, "i": 1, "nan": math.nan, "inf": math.inf, "s": "NaN", "none": None, "l": [True, 2.5]}
+    tell(api, run, ("config", {"values": given}))
+    body = api.raw("GET", f"/runs/{run}/config", headers={"Accept": "application/x-msgpack"}).content
+    found = msgpack.unpackb(body)["config"]
+    assert math.isnan(found.pop("nan")) and found == {k: v for k, v in given.items() if k != "nan"}
+    assert type(found["f"]) is float and type(found["i"]) is int
+    assert api.get(f"/runs/{run}/config")["config"]["nan"] == "NaN"
+
+
+def test_config_events_that_arrive_together_are_merged_in_order_with_what_there_is(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    tell(api, run, ("config", {"values": {"a": {"x": 1, "y": 1}, "b": 1}}))
+    tell(api, run, ("config", {"values": {"a": 5}}), ("config", {"values": {"a": {"x": 2}, "c": {}}}))
+    assert api.run(run)["config"] == {"a": {"x": 2}, "b": 1, "c": {}}
+
+
+def test_a_run_is_renamed_by_whom_it_belongs_to_unless_the_name_is_taken(api: Api, other: Api) -> None:
+    name = f"run-{new_id(4)}"
+    run, taken = api.attach(name)["run"]["id"], api.attach(f"{name}-2")["run"]["name"]
+    path = f"/runs/{run}"
+    assert api.call("PATCH", path, json={"name": f"{name}-3"})["name"] == f"{name}-3"
+    assert api.call("PATCH", path, json={"name": f"{name}-3"})["id"] == run
+    assert api.get("/runs/resolve", ref=f"{name}-3")["id"] == run
+    assert error_of(api.raw("PATCH", path, json={"name": taken}))["code"] == "name_taken"
+    assert api.raw("PATCH", path, json={"name": " "}).status_code == 422
+    assert error_of(other.raw("PATCH", path, json={"name": "mine"}))["code"] == "not_yours"
+    assert api.attach(name)["run"]["id"] != run  # the old name is free again

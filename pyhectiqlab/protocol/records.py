@@ -86,12 +86,18 @@ def intern_entry(ident: int, key: str | tuple[str, ...]) -> bytes:
 
 
 def read_interned(table: bytes) -> Keys:
-    """Decodes a whole intern table, or a part of one that starts and ends at entries."""
+    """Decodes a whole intern table, or a part of one that starts and ends at entries.
+
+    Ends at an entry that makes no sense: what needs it, or one behind it, is then told as lost, and the rest is not.
+    """
     keys: Keys = {}
     at = 0
     while at + 4 <= len(table):
         (length,) = WORD.unpack_from(table, at)
-        ident, key = msgpack.unpackb(table[at + 4 : at + 4 + length], use_list=False)
+        try:
+            ident, key = msgpack.unpackb(table[at + 4 : at + 4 + length], use_list=False)
+        except (ValueError, TypeError):
+            break
         keys[ident] = key
         at += 4 + length
     return keys

@@ -83,7 +83,13 @@ class Drain:
             stream.id, first, last, taken.ring_start, taken.ring_end, taken.spill_start, taken.spill_end, taken.data
         )
         try:
-            location = self._journal.append(item, stream.table)
+            try:
+                location = self._journal.append(item, stream.table)
+            except OSError as e:
+                if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._release()  # what the lab has is kept for a day, but not at this price
+                location = self._journal.append(item, stream.table)
         except OSError as e:
             self._say_full(e)
             return None

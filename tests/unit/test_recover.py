@@ -152,6 +152,31 @@ def test_a_full_disk_has_the_queue_sent_straight_and_then_the_journal_again(line
     assert not line.stream.lost and len([text for text in line.log if "sending straight" in text]) == 1
 
 
+def test_what_the_lab_has_makes_room_on_a_full_disk(
+    line: Pipeline, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyhectiqlab.journal.journal.JOURNAL_SEGMENT_BYTES", 1000)
+    for _ in range(4):
+        line.log_points(20)
+        line.deliver()
+    folder = line.journal.folder
+    before = len(list(folder.iterdir()))
+    assert before > 2
+    # Full as long as nothing was removed.
+    real = disk._write
+
+    def write(fd: int, data: bytes) -> int:
+        disk.full = len(list(folder.iterdir())) >= before
+        return real(fd, data)
+
+    monkeypatch.setattr("pyhectiqlab.journal.journal.os.write", write)
+    line.log_points(20)
+    line.drain()
+    assert line.stream.direct is None and not line.log
+    line.deliver()
+    assert line.points() == list(range(100))
+
+
 @pytest.mark.parametrize("acked", [False, True])
 def test_a_crash_while_the_disk_is_full_loses_and_doubles_nothing(line: Pipeline, disk: Disk, acked: bool) -> None:
     line.log_points(5)

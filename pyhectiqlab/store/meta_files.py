@@ -40,7 +40,7 @@ _ARTIFACT: Select[Any] = (
     .join(projects, projects.c.id == artifacts.c.project_id)
     .join(users, users.c.id == artifacts.c.author_id)
 )
-_STEP = func.coalesce(artifacts.c.step, STEP_MIN)
+_step_key = func.coalesce(artifacts.c.step, STEP_MIN)
 
 
 def _artifact(row: Any) -> Artifact:
@@ -150,10 +150,10 @@ class FilesSql:
         if query.after is not None:
             name, step, version = query.after
             step = STEP_MIN if step is None else step
-            same_step = and_(step == _STEP, artifacts.c.version < version)
-            same_name = and_(artifacts.c.name == name, or_(step < _STEP, same_step))
+            same_step = and_(_step_key == step, artifacts.c.version < version)
+            same_name = and_(artifacts.c.name == name, or_(_step_key > step, same_step))
             where.append(or_(artifacts.c.name > name, same_name))
-        order = (artifacts.c.name, _STEP, artifacts.c.version.desc())
+        order = (artifacts.c.name, _step_key, artifacts.c.version.desc())
         return [
             _artifact(row) for row in self.conn.execute(_ARTIFACT.where(*where).order_by(*order).limit(query.limit))
         ]

@@ -25,6 +25,8 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "runs": "runs:command",
     "metrics": "metrics:command",
     "logs": "logs:command",
+    "artifacts": "artifacts:command",
+    "post-artifact": "artifacts:post",
     "status": "status:command",
     "sync": "sync:command",
     "server": "server:command",

@@ -64,7 +64,7 @@ def list_logs(
         {
             "items": [_told(event) for event in found],
             "next": cursor_out([last]) if more and not backwards else None,
-            "previous": cursor_out([first]) if more and backwards else None,
+            "previous": None if first is None or (backwards and not more) else cursor_out([first]),
             "end": cursor_out(None if last is None else [last]) or after,
         }
     )

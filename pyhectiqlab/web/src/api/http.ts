@@ -1,6 +1,6 @@
 // One door to the lab: every request of the page goes through `request`.
 
-import type { Me, Page, Project, Run, RunDetail, KeyInfo, ApiKey, Capture } from './types';
+import type { LogPage, Me, Page, Project, Run, RunDetail, KeyInfo, ApiKey, Capture } from './types';
 
 const ROOT = '/api/v1';
 const TIMEOUT_MS = 30_000;
@@ -130,6 +130,11 @@ export const api = {
   capture: (run: string, signal?: AbortSignal) => json<Capture>(`/runs/${id(run)}/capture`, { signal }),
   keys: (run: string, params: { q: string; after: string | null; limit: number }, signal?: AbortSignal) =>
     json<Page<KeyInfo>>(`/runs/${id(run)}/keys${query(params)}`, { signal }),
+  logs: (
+    run: string,
+    params: { newest?: boolean; before?: string; after?: string; level: string; channel: string; limit: number },
+    signal?: AbortSignal,
+  ) => json<LogPage>(`/runs/${id(run)}/logs${query({ ...params, newest: params.newest ? 'true' : '' })}`, { signal }),
   apiKeys: (signal?: AbortSignal) => json<Page<ApiKey>>('/keys', { signal }),
   createApiKey: (name: string) => json<ApiKey & { key: string }>('/keys', { method: 'POST', body: { name } }),
   deleteApiKey: async (key: string) => void (await request(`/keys/${id(key)}`, { method: 'DELETE' })),

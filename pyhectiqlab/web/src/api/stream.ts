@@ -2,6 +2,7 @@
 
 export interface News {
   points?: (run: string, keys: string[] | null) => void; // null: more keys than were named
+  logs?: (run: string) => void;
   state?: (run: string) => void;
   run?: (run: string) => void;
   /** Connected, again (after a break), or too slow to hear everything: anything may have happened since the page loaded. */
@@ -49,6 +50,7 @@ export function openStream(query: string, news: News): () => void {
       news.points?.(String(data['run']), keys && keys.length < KEYS_NAMED_MAX ? keys : null);
     });
     mine.addEventListener('resync', () => void news.missed?.(false));
+    mine.addEventListener('logs', (e) => void news.logs?.(String(parse(e)?.['run'])));
     mine.addEventListener('state', (e) => void news.state?.(String(parse(e)?.['run'])));
     mine.addEventListener('run', (e) => void news.run?.(String(parse(e)?.['run'])));
   }

@@ -85,6 +85,23 @@ export interface RunDetail extends Run {
   paper: string;
 }
 
+/** What was logged or printed at once. `level` is null for what was printed. */
+export interface Log {
+  time: number;
+  level: string | null;
+  channel: string;
+  rank: number;
+  attempt: number;
+  writer: string;
+  text: string;
+}
+
+/** `end`: cursor for `after`, behind this page; `previous`: for `before`. */
+export interface LogPage extends Page<Log> {
+  previous: string | null;
+  end: string | null;
+}
+
 export interface KeyInfo {
   key: string;
   count: number;

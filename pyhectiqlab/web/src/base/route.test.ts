@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route } from './route';
+import { DEFAULT_LOGS, DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route } from './route';
 
 const parse = (url: string): Route => {
   const [path = '', search = ''] = url.split('?');
@@ -13,15 +13,16 @@ test('every page survives being written and read again', () => {
     { page: 'account' },
     { page: 'login', next: '/runs/abc?x=time' },
     { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sort: 'name', after: 'c=', selected: ['a', 'b'] },
-    { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW },
-    { page: 'run', run: '0123456789ab', tab: 'charts', view: { ...view, hidden: [...view.hidden] } },
+    { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW, logs: DEFAULT_LOGS },
+    { page: 'run', run: '0123456789ab', tab: 'charts', view: { ...view, hidden: [...view.hidden] }, logs: DEFAULT_LOGS },
+    { page: 'run', run: '0123456789ab', tab: 'logs', view: DEFAULT_VIEW, logs: { level: 'WARNING', channel: 'torch.nn', query: 'a & b', times: true } },
     { page: 'compare', runs: ['a', 'b', 'c'], view: { ...view, hidden: [...view.hidden] } },
   ];
   for (const route of routes) expect(parse(formatRoute(route))).toEqual(route);
 });
 
 test('defaults are not written', () => {
-  expect(formatRoute({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW })).toBe('/runs/abc');
+  expect(formatRoute({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW, logs: DEFAULT_LOGS })).toBe('/runs/abc');
 });
 
 test.each([
@@ -31,7 +32,7 @@ test.each([
   '/runs/abc?lo=5',
   '/runs/abc?smooth=NaN&tab=nonsense',
 ])('nonsense falls back to the defaults: %s', (url) => {
-  expect(parse(url)).toEqual({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW });
+  expect(parse(url)).toEqual({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW, logs: DEFAULT_LOGS });
 });
 
 test('smoothing is bounded', () => {

@@ -15,12 +15,24 @@ export interface ChartView {
   hidden: string[]; // runs switched off in the legend
 }
 
+/** What of a run's logs is shown. */
+export interface LogView {
+  level: string; // this one and worse; '': all
+  channel: string; // '': all
+  query: string;
+  times: boolean;
+}
+
+export type RunTab = 'charts' | 'logs' | 'overview';
+export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
+export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times: false };
+
 export type Route =
   | { page: 'projects' }
   | { page: 'login'; next: string }
   | { page: 'account' }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
-  | { page: 'run'; run: string; tab: 'charts' | 'overview'; view: ChartView }
+  | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
   | { page: 'compare'; runs: string[]; view: ChartView }
   | { page: 'missing'; path: string };
 
@@ -30,6 +42,7 @@ export const SORTS = ['created', '-created', 'name', '-name', 'state', '-state',
 export const DEFAULT_SORT = '-created';
 
 const TEXT_MAX = 1024;
+const CHANNEL_MAX = 512;
 const AXES: readonly Axis[] = ['step', 'time', 'relative'];
 
 export const DEFAULT_VIEW: ChartView = {
@@ -64,7 +77,8 @@ export function parseRoute(path: string, search: string): Route {
     };
   }
   if (head === 'runs' && id && parts.length === 2) {
-    return { page: 'run', run: id, tab: params.get('tab') === 'overview' ? 'overview' : 'charts', view: parseView(params) };
+    const tab = params.get('tab');
+    return { page: 'run', run: id, tab: tab === 'overview' || tab === 'logs' ? tab : 'charts', view: parseView(params), logs: parseLogs(params) };
   }
   return { page: 'missing', path };
 }
@@ -94,6 +108,7 @@ export function formatRoute(route: Route): string {
       path = `/runs/${encodeURIComponent(route.run)}`;
       if (route.tab !== 'charts') params.set('tab', route.tab);
       formatView(route.view, params);
+      formatLogs(route.logs, params);
       break;
     case 'compare':
       path = '/compare';
@@ -136,6 +151,23 @@ function formatView(view: ChartView, params: URLSearchParams): void {
   }
   if (view.panel !== null) params.set('panel', view.panel);
   if (view.hidden.length) params.set('hide', view.hidden.join(','));
+}
+
+function parseLogs(params: URLSearchParams): LogView {
+  const level = params.get('level') ?? '';
+  return {
+    level: (LOG_LEVELS as readonly string[]).includes(level) ? level : '',
+    channel: text(params.get('channel')).slice(0, CHANNEL_MAX),
+    query: text(params.get('find')),
+    times: params.get('times') === '1',
+  };
+}
+
+function formatLogs(logs: LogView, params: URLSearchParams): void {
+  if (logs.level) params.set('level', logs.level);
+  if (logs.channel) params.set('channel', logs.channel);
+  if (logs.query) params.set('find', logs.query);
+  if (logs.times) params.set('times', '1');
 }
 
 /** Where to go after the login: a page of this site and nothing else. */

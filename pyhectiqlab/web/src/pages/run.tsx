@@ -13,6 +13,7 @@ import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Shell, type Crumb } from '../widgets/shell';
+import { Logs } from './logs';
 import { Overview } from './overview';
 import { durationOf } from './runs';
 
@@ -46,6 +47,10 @@ export function RunPage({ route }: { route: RunRoute }) {
                 setView={(view, replace) => navigate({ ...route, view }, replace)}
                 onRunNews={refresh}
               />
+            </div>
+          ) : route.tab === 'logs' ? (
+            <div role="tabpanel" aria-labelledby="tab-logs">
+              <Logs run={run} view={route.logs} setView={(logs) => navigate({ ...route, logs }, true)} onNews={refresh} />
             </div>
           ) : (
             <div role="tabpanel" aria-labelledby="tab-overview">
@@ -91,7 +96,7 @@ function Header({ run }: { run: RunDetail }) {
 }
 
 function Tabs({ route }: { route: RunRoute }) {
-  const tabs = [['charts', 'Charts'], ['overview', 'Overview']] as const;
+  const tabs = [['charts', 'Charts'], ['logs', 'Logs'], ['overview', 'Overview']] as const;
   const go = (tab: RunRoute['tab']) => navigate({ ...route, tab });
   return (
     <div
@@ -99,7 +104,8 @@ function Tabs({ route }: { route: RunRoute }) {
       role="tablist"
       onKeyDown={(e) => {
         if (e.key !== 'ArrowLeft' && e.key !== 'ArrowRight') return;
-        const other = route.tab === 'charts' ? 'overview' : 'charts';
+        const at = tabs.findIndex(([tab]) => tab === route.tab) + (e.key === 'ArrowRight' ? 1 : -1);
+        const other = tabs[(at + tabs.length) % tabs.length]![0];
         go(other);
         document.getElementById(`tab-${other}`)?.focus();
       }}

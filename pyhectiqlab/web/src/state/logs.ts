@@ -1,0 +1,147 @@
+// The lines of a run's logs that are loaded: the newest page, what came since, and earlier ones on request. No DOM.
+
+import type { Log, LogPage } from '../api/types';
+import { Terminal, type Line } from '../base/terminal';
+import { Newest, Throttle } from '../base/limiter';
+
+export type LogLine = Line<Log>;
+export type FetchLogs = (
+  params: { newest?: boolean; before?: string; after?: string; limit: number },
+  signal: AbortSignal,
+) => Promise<LogPage>;
+
+export interface LogsShown {
+  /** Lines in the order in which they ended, in blocks of which all but the last stay the same objects. */
+  blocks: readonly (readonly LogLine[])[];
+  unfinished: readonly LogLine[];
+  channels: readonly string[];
+  earlier: boolean; // there are earlier ones to load
+  loaded: boolean;
+}
+
+const PAGE = 5000;
+const KEPT_MAX = 50_000; // texts; beyond it the oldest page is let go, and can be loaded again
+const BLOCK = 200;
+const INTERVAL_MS = 1000;
+
+/** Calls `show` with what there is whenever that changed. `failed` is told why a request was refused; it is asked again. */
+export class LogTail {
+  private pages: LogPage[] = [];
+  private end: string | null = null;
+  private previous: string | null = null;
+  private loaded = false;
+  private terminals = new Map<string, Terminal<Log>>();
+  private blocks: LogLine[][] = [];
+  private readonly channels = new Set<string>();
+  private readonly throttle: Throttle;
+  private readonly newest = new Newest();
+  private wantEarlier = false;
+
+  constructor(
+    private readonly fetch: FetchLogs,
+    private readonly show: (shown: LogsShown) => void,
+    private readonly failed: (error: unknown) => void,
+    interval_ms = INTERVAL_MS,
+  ) {
+    this.throttle = new Throttle(() => this.turn(), interval_ms);
+    this.throttle.askNow();
+  }
+
+  /** Something new may be there. */
+  news(): void {
+    this.throttle.ask();
+  }
+
+  earlier(): void {
+    this.wantEarlier = true;
+    this.throttle.askNow();
+  }
+
+  stop(): void {
+    this.throttle.stop();
+    this.newest.cancel();
+  }
+
+  private async turn(): Promise<void> {
+    const ticket = this.newest.begin();
+    try {
+      if (!this.loaded) {
+        const page = await this.fetch({ newest: true, limit: PAGE }, ticket.signal);
+        if (!ticket.isNewest()) return;
+        this.loaded = true;
+        this.previous = page.previous;
+        this.append(page);
+      } else if (this.wantEarlier && this.previous !== null) {
+        const page = await this.fetch({ before: this.previous, limit: PAGE }, ticket.signal);
+        if (!ticket.isNewest()) return;
+        this.pages.unshift(page);
+        this.previous = page.previous;
+        this.render();
+      } else {
+        for (let more = true; more; ) {
+          const page = await this.fetch(this.end === null ? { limit: PAGE } : { after: this.end, limit: PAGE }, ticket.signal);
+          if (!ticket.isNewest()) return;
+          this.append(page);
+          more = page.next !== null;
+        }
+        this.letGo();
+      }
+      this.wantEarlier = false;
+      this.tell();
+    } catch (e) {
+      if (ticket.isNewest()) this.failed(e);
+    }
+  }
+
+  private append(page: LogPage): void {
+    this.end = page.end ?? this.end;
+    if (!page.items.length) return;
+    this.pages.push(page);
+    this.blocks = [...this.blocks];
+    this.feed(page.items);
+  }
+
+  private letGo(): void {
+    let kept = this.pages.reduce((n, page) => n + page.items.length, 0);
+    const before = this.pages.length;
+    while (this.pages.length > 1 && kept > KEPT_MAX) {
+      kept -= this.pages.shift()!.items.length;
+      this.previous = this.pages[0]!.previous;
+    }
+    if (this.pages.length < before) this.render();
+  }
+
+  private render(): void {
+    this.terminals = new Map();
+    this.blocks = [];
+    for (const page of this.pages) this.feed(page.items);
+  }
+
+  private feed(items: readonly Log[]): void {
+    const ended = items.flatMap((log) => {
+      this.channels.add(log.channel);
+      const source = `${log.rank}/${log.attempt}/${log.writer}`;
+      let terminal = this.terminals.get(source);
+      if (!terminal) this.terminals.set(source, (terminal = new Terminal()));
+      return terminal.feed(log.text, log);
+    });
+    for (let i = 0; i < ended.length; ) {
+      const last = this.blocks.at(-1);
+      const block = last && last.length < BLOCK ? [...this.blocks.pop()!] : [];
+      const some = ended.slice(i, i + BLOCK - block.length);
+      this.blocks.push([...block, ...some]);
+      i += some.length;
+    }
+  }
+
+  private tell(): void {
+    const unfinished = [...this.terminals.values()].map((t) => t.rest()).filter((line): line is LogLine => line !== null);
+    this.show({
+      blocks: [...this.blocks],
+      unfinished,
+      channels: [...this.channels].sort(),
+      earlier: this.previous !== null,
+      loaded: this.loaded,
+    });
+  }
+}

@@ -1,0 +1,112 @@
+"""HectiqlabCallback: logs what a Hugging Face Trainer reports to a Run."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..run import Run
+from ..session import say_once
+
+if TYPE_CHECKING:
+    TrainerCallback = object
+else:
+    try:
+        from transformers.trainer_callback import TrainerCallback
+    except ModuleNotFoundError as e:
+        if e.name != "transformers":
+            raise  # transformers is there, and something that it needs is not
+        raise ImportError("transformers is not installed: pip install transformers") from None
+
+__all__ = ["HectiqlabCallback"]
+
+_GROUPS = ("eval", "test")
+
+
+class HectiqlabCallback(TrainerCallback):
+    """Logs a Trainer's metrics by global step, its arguments and the model's config.
+
+        trainer = Trainer(model, args, callbacks=[HectiqlabCallback("bert-tiny", project="language")])
+
+    Keys become `train/…`, `eval/…` and `test/…`. The run is made when the training begins: that waits for the lab as
+    `Run(...)` does, and goes on in dry mode where the lab cannot be reached. In a distributed training only the first
+    process makes one. Afterwards `callback.run` is the Run, or None.
+
+    Args:
+        name: of the run; None: the trainer's `run_name`, else the last part of its `output_dir`.
+        project, should_create_project, dry: as of `Run`.
+        run: log to this one instead.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        project: str | None = None,
+        should_create_project: bool = False,
+        *,
+        run: Run | None = None,
+        dry: bool = False,
+    ) -> None:
+        if run is not None and name is not None:
+            raise TypeError("HectiqlabCallback takes the name of a run, or run=Run(...), and not both")
+        self.run = run
+        self._name, self._project, self._create, self._dry = name, project, should_create_project, dry
+        self._configured = False
+
+    def _run_for(self, args: Any, model: Any) -> Run:
+        """The run, with the trainer's arguments in its config."""
+        if self.run is None:
+            name = self._name or getattr(args, "run_name", None) or Path(args.output_dir or "").name or "trainer"
+            self.run = Run(name, self._project, self._create, self._dry)
+        if not self._configured:
+            self._configured = True
+            config = getattr(model, "config", None)
+            values: dict[str, Any] = {"args": args.to_dict()}  # which holds no token: the trainer takes them out
+            if config is not None:
+                values["model"] = config.to_dict() if hasattr(config, "to_dict") else config
+            self.run.add_config(values)
+        return self.run
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self._run_for(args, model).training()
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: Mapping[str, Any] | None = None,
+        model: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Never waits but for the run to be made. What is no number is left out, which is said once."""
+        if not state.is_world_process_zero or not logs:
+            return
+        run = self._run_for(args, model)
+        values = {key: value for key, value in logs.items() if _is_number(value)}
+        for key in logs.keys() - values.keys():
+            say_once(f"the Trainer's {key!r} is no number, and so no metric of the run.")
+        if values:
+            run.add_metrics({_grouped(key): value for key, value in values.items()}, step=state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Marks the run as completed. It stays open, since an evaluation may follow; the end of the script closes
+        it.
+        """
+        if state.is_world_process_zero and self.run is not None:
+            self.run.completed()
+
+
+def _grouped(key: str) -> str:
+    """`eval_loss` → `eval/loss`, `loss` → `train/loss`. `train_loss`, the mean that comes at the end, is no point of
+    that curve: it becomes `train/train_loss`.
+    """
+    group, _, rest = key.partition("_")
+    return f"{group}/{rest}" if rest and group in _GROUPS else f"train/{key}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) or (hasattr(value, "item") and getattr(value, "shape", None) == ())

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from .config import Config
 
-__all__ = ["run_config"]
+__all__ = ["download_existing_run_artifact", "run_config"]
+
+
+def download_existing_run_artifact(
+    artifact_uuid: str, savepath: str | os.PathLike[str] = "./", *, overwrite: bool = False
+) -> Path:
+    """Brings an artifact of any run or project to `savepath`: a file, or a folder that exists. Returns the file.
+
+    A call that was interrupted goes on where it was when it is repeated; the file takes its name once it is whole and
+    compared with its SHA-256. Raises ConfigurationError where no lab is known, LabRequestError (NotFoundError …) where
+    the lab does not give it, FileExistsError where another file is there and `overwrite` is False, OSError.
+    """
+    from .profile import resolve
+    from .transport.files import download
+    from .transport.http import LabClient, quoted
+
+    profile = resolve()
+    with LabClient(profile.url, profile.secret_api_key) as lab:
+        lab.handshake()
+        return download(lab, lab.get(f"/artifacts/{quoted(artifact_uuid)}"), savepath, overwrite=overwrite)
 
 
 def run_config(run_id: str) -> Config:

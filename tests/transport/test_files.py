@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.errors import InvalidRequestError, LabRequestError, LabUnreachableError, NotALabError
+from pyhectiqlab.errors import InvalidRequestError, LabRequestError, LabUnreachableError, NotALabError, NotFoundError
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient, files
 from pyhectiqlab.transport.files import download, register, send_file, upload_file
+from pyhectiqlab.utils import download_existing_run_artifact
 
 from .scripted import answering, http, scripted
 
@@ -257,3 +258,18 @@ def test_a_body_that_is_cut_off_is_gone_on_with(tmp_path: Path) -> None:
     with scripted(script) as server, LabClient(server.url) as client:
         target = download(client, artifact, tmp_path, sleep=lambda s: None)
     assert target.read_bytes() == data and len(asked) == 3
+
+
+def test_scripts_download_by_uuid(
+    lab: RealLab, client: LabClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("by uuid")
+    artifact = share(client, tmp_path / "a.txt")
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.setenv("HECTIQLAB_URL", lab.url)
+    monkeypatch.setenv("HECTIQLAB_API_KEY", lab.api_key)
+    target = download_existing_run_artifact(artifact["uuid"], place)
+    assert target == place / "a.txt" and target.read_text() == "by uuid"
+    with pytest.raises(NotFoundError):
+        download_existing_run_artifact("no-such-uuid", place)

@@ -23,7 +23,7 @@ export interface LogView {
   times: boolean;
 }
 
-export type RunTab = 'charts' | 'logs' | 'overview';
+export type RunTab = 'charts' | 'logs' | 'artifacts' | 'overview';
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
 export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times: false };
 
@@ -78,7 +78,7 @@ export function parseRoute(path: string, search: string): Route {
   }
   if (head === 'runs' && id && parts.length === 2) {
     const tab = params.get('tab');
-    return { page: 'run', run: id, tab: tab === 'overview' || tab === 'logs' ? tab : 'charts', view: parseView(params), logs: parseLogs(params) };
+    return { page: 'run', run: id, tab: tab === 'overview' || tab === 'logs' || tab === 'artifacts' ? tab : 'charts', view: parseView(params), logs: parseLogs(params) };
   }
   return { page: 'missing', path };
 }

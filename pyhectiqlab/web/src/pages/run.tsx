@@ -13,6 +13,7 @@ import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Shell, type Crumb } from '../widgets/shell';
+import { RunArtifacts } from './artifacts';
 import { Logs } from './logs';
 import { Overview } from './overview';
 import { durationOf } from './runs';
@@ -51,6 +52,10 @@ export function RunPage({ route }: { route: RunRoute }) {
           ) : route.tab === 'logs' ? (
             <div role="tabpanel" aria-labelledby="tab-logs">
               <Logs run={run} view={route.logs} setView={(logs) => navigate({ ...route, logs }, true)} onNews={refresh} />
+            </div>
+          ) : route.tab === 'artifacts' ? (
+            <div role="tabpanel" aria-labelledby="tab-artifacts">
+              <RunArtifacts run={run} onNews={refresh} />
             </div>
           ) : (
             <div role="tabpanel" aria-labelledby="tab-overview">
@@ -96,7 +101,7 @@ function Header({ run }: { run: RunDetail }) {
 }
 
 function Tabs({ route }: { route: RunRoute }) {
-  const tabs = [['charts', 'Charts'], ['logs', 'Logs'], ['overview', 'Overview']] as const;
+  const tabs = [['charts', 'Charts'], ['logs', 'Logs'], ['artifacts', 'Artifacts'], ['overview', 'Overview']] as const;
   const go = (tab: RunRoute['tab']) => navigate({ ...route, tab });
   return (
     <div

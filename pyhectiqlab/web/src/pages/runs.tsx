@@ -14,6 +14,7 @@ import { probe } from '../state/session';
 import { Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { Shell } from '../widgets/shell';
+import { SharedArtifacts } from './artifacts';
 import { FirstRun } from './projects';
 
 type RunsRoute = Extract<Route, { page: 'runs' }>;
@@ -77,6 +78,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
               </p>
             </>
           )}
+          {id && <SharedArtifacts project={id} />}
         </>
       )}
     </Shell>

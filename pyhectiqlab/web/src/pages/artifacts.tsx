@@ -1,0 +1,141 @@
+// Files: those of a run, and those that the runs of a project share. One row a name, with its steps and versions.
+
+import { useEffect, useState } from 'preact/hooks';
+import { loadArtifacts } from '../api/artifacts';
+import { openStream } from '../api/stream';
+import type { RunDetail } from '../api/types';
+import { contentUrl, formatBytes, groupArtifacts, isImage, pythonSnippet, shellSnippet, type Artifact, type Group } from '../base/artifacts';
+import { formatInteger } from '../base/format';
+import { useNow } from '../state/clock';
+import { useLoad } from '../state/load';
+import { probe } from '../state/session';
+import { CopyButton, Empty, Moment, Snippet, Waiting } from '../widgets/basics';
+
+export function RunArtifacts({ run, onNews }: { run: RunDetail; onNews: () => void }) {
+  const where = `runs/${encodeURIComponent(run.id)}`;
+  const { data, error, refresh } = useLoad((signal) => loadArtifacts(where, signal), [where]);
+  useEffect(() => {
+    const look = () => {
+      refresh();
+      onNews();
+    };
+    return openStream(`run=${encodeURIComponent(run.id)}`, { run: look, state: onNews, missed: look, broken: probe });
+  }, [run.id, refresh, onNews]);
+  if (error) return <Empty title="The artifacts cannot be shown"><p>{error.message}</p></Empty>;
+  if (!data) return <Waiting />;
+  if (!data.items.length) {
+    return (
+      <Empty title="No artifacts yet">
+        <p>A script keeps a file with its run by one call, which returns at once:</p>
+        <Snippet label="Python" text={'run.add_artifact("model.pt")\nrun.add_artifact("test.png", step=5)'} />
+      </Empty>
+    );
+  }
+  return <List items={data.items} complete={data.complete} where={where} label="Artifacts" />;
+}
+
+/** Nothing where there are none. */
+export function SharedArtifacts({ project }: { project: string }) {
+  const where = `projects/${encodeURIComponent(project)}`;
+  const { data } = useLoad((signal) => loadArtifacts(where, signal), [where]);
+  if (!data || !data.items.length) return null;
+  return (
+    <section class="shared">
+      <h2>Shared artifacts</h2>
+      <List items={data.items} complete={data.complete} where={where} label="Shared artifacts" />
+    </section>
+  );
+}
+
+function List(props: { items: Artifact[]; complete: boolean; where: string; label: string }) {
+  const groups = groupArtifacts(props.items);
+  const now = useNow(true);
+  return (
+    <>
+      {!props.complete && <p class="dim">Only the first {formatInteger(props.items.length)} are shown.</p>}
+      <ul class="files" aria-label={props.label}>
+        {groups.map((group) => <Row key={group.name} group={group} where={props.where} now={now} />)}
+      </ul>
+    </>
+  );
+}
+
+function Row({ group, where, now }: { group: Group; where: string; now: number }) {
+  const [chosen, setChosen] = useState<number | null>(null); // null: the newest step, also of those to come
+  const [old, setOld] = useState<Artifact | null>(null); // an earlier version that was picked
+  const last = group.items.length - 1;
+  const at = Math.min(chosen ?? last, last);
+  const newest = group.items[at]!;
+  const shown = old && old.step === newest.step ? old : newest;
+  return (
+    <li class="block file" data-name={group.name}>
+      <div class="file-head">
+        <h3 class="name" title={group.name}>{group.name}</h3>
+        <a class="button" href={contentUrl(shown)} download={shown.name}>Download</a>
+      </div>
+      <dl class="facts">
+        <div><dt>Size</dt><dd class="num" title={`${formatInteger(shown.bytes)} bytes`}>{formatBytes(shown.bytes)}</dd></div>
+        <div><dt>Version</dt><dd><Versions newest={newest} shown={shown} where={where} onPick={setOld} /></dd></div>
+        <div><dt>Created</dt><dd><Moment time={shown.created} now={now} /></dd></div>
+        <div><dt>Author</dt><dd>{shown.author}</dd></div>
+        <div><dt>SHA-256</dt><dd class="with-copy"><code>{shown.digest.slice(0, 12)}…</code><CopyButton text={shown.digest} label="Copy the SHA-256" /></dd></div>
+      </dl>
+      {group.items.length > 1 && (
+        <label class="steps">
+          <span>Step <b class="num">{newest.step ?? 'none'}</b></span>
+          <input
+            type="range"
+            min={0}
+            max={last}
+            value={at}
+            aria-label={`Step of ${group.name}`}
+            aria-valuetext={newest.step === null ? 'no step' : `step ${newest.step}`}
+            onInput={(e) => {
+              setChosen(Number(e.currentTarget.value));
+              setOld(null);
+            }}
+          />
+          <span class="dim">{at + 1} of {last + 1}</span>
+        </label>
+      )}
+      {group.items.length === 1 && newest.step !== null && <p class="dim">Step {newest.step}</p>}
+      {isImage(shown.name) && (
+        <a href={contentUrl(shown, true)} target="_blank" rel="noopener" class="preview">
+          <img src={contentUrl(shown, true)} alt={`${shown.name}${shown.step === null ? '' : `, step ${shown.step}`}`} loading="lazy" />
+        </a>
+      )}
+      <details class="snippets">
+        <summary>Download by code</summary>
+        <Snippet label="Python" text={pythonSnippet(shown)} />
+        {shown.newest && <Snippet label="Shell" text={shellSnippet(shown)} />}
+      </details>
+    </li>
+  );
+}
+
+/** The version at hand; where there are others, a choice of them, loaded when it is first looked at. */
+function Versions(props: { newest: Artifact; shown: Artifact; where: string; onPick: (artifact: Artifact | null) => void }) {
+  const { newest, shown, where, onPick } = props;
+  const [all, setAll] = useState<Artifact[]>([]);
+  useEffect(() => setAll([]), [newest.uuid]);
+  if (newest.version === 1) return <>1</>;
+  const load = () => {
+    if (all.length) return;
+    loadArtifacts(where, AbortSignal.timeout(30_000), { name: newest.name, step: newest.step }).then(
+      (found) => setAll(found.items),
+      () => {}, // the lab is away: the line above the page says so, and the next look asks again
+    );
+  };
+  const options = all.length ? all : [newest];
+  return (
+    <select
+      aria-label={`Version of ${newest.name}`}
+      value={shown.uuid}
+      onFocus={load}
+      onMouseEnter={load}
+      onChange={(e) => onPick(options.find((a) => a.uuid === e.currentTarget.value) ?? null)}
+    >
+      {options.map((a) => <option key={a.uuid} value={a.uuid}>{a.version}{a.newest ? ' (newest)' : ''}</option>)}
+    </select>
+  );
+}

@@ -31,11 +31,19 @@ class Tee:
         self._held_chars = 0
         self._pid = os.getpid()
         self._active = True
-        original_write, original_flush = stream.write, stream.flush
+        self._wrapped: dict[str, tuple[Any, Any]] = {}  # name → (ours, what was there before)
+        self.renew()
 
+    def renew(self) -> None:
+        """Wraps again where somebody put back what was there before us: IPython does after every cell."""
+        if self._active and (not self._wrapped or self._stream.__dict__.get("write") is not self._wrapped["write"][0]):
+            self._wrap(self._stream.write, self._stream.flush)
+
+    def _wrap(self, original_write: Any, original_flush: Any) -> None:
         def write(text: str, *more: Any) -> Any:
             answer = original_write(text, *more)
-            self._took(text)
+            if self._wrapped["write"][0] is write:  # not one that a newer one was put around
+                self._took(text)
             return answer
 
         def flush() -> Any:
@@ -45,8 +53,8 @@ class Tee:
 
         write._hectiqlab_original = original_write  # type: ignore[attr-defined]
         self._wrapped = {"write": (write, original_write), "flush": (flush, original_flush)}
-        stream.write = write
-        stream.flush = flush
+        self._stream.write = write
+        self._stream.flush = flush
 
     def _took(self, text: object) -> None:
         if not self._active or not isinstance(text, str) or getattr(_inside, "put", False):

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ from .console import Tee, untapped_write
 from .ending import Ending
 
 DEFAULT_CHANNEL = "default"
-_TAKEN = "_hectiqlab_taken"  # on a record: the outboxes that have it
 
 
 class LogOutbox(Protocol):
@@ -71,15 +70,16 @@ class Recorder:
         logger = logging.getLogger(self._name if channel is None else channel)
         logger.stop_recording_logs = lambda: self.stop(logger)  # type: ignore[attr-defined]
         if logger not in self._loggers:
-            self._loggers[logger] = handler = RecordHandler(self, DEFAULT_CHANNEL if channel is None else channel)
+            self._loggers[logger] = RecordHandler(self, logger, DEFAULT_CHANNEL if channel is None else channel)
             if channel is None:
                 logger.propagate = False
                 logger.setLevel(logging.DEBUG)
             elif logger is not logging.getLogger():
                 _open_up(logger)
-            logger.addHandler(handler)
-            if not any(isinstance(h, EchoHandler) for h in logger.handlers):
-                logger.addHandler(EchoHandler())
+        logger.disabled = False  # logging.config switches off what it does not know, and takes handlers away
+        logger.addHandler(self._loggers[logger])
+        if not any(isinstance(h, EchoHandler) for h in logger.handlers):
+            logger.addHandler(EchoHandler())
         return logger
 
     def stop(self, logger: logging.Logger) -> None:
@@ -119,8 +119,20 @@ class Recorder:
             except (AttributeError, TypeError):
                 self._complain(f"sys.{name} is a {type(stream).__name__}, whose output cannot be recorded")
 
+        shell = ipython()
+        if shell is not None and self._tees:
+            shell.events.register("pre_run_cell", self._renew_console)
+
+    def _renew_console(self, *_: object) -> None:
+        for tee in self._tees:
+            tee.renew()
+
     def _stop_console(self) -> None:
         tees, self._tees = self._tees, []
+        shell = ipython()
+        if shell is not None and tees:
+            with contextlib.suppress(ValueError):
+                shell.events.unregister("pre_run_cell", self._renew_console)
         for tee in tees:
             tee.stop()
 
@@ -129,13 +141,15 @@ class Recorder:
 
     # Events -----------------------------------------------------------------------------------------------------
 
+    def takes(self, record: logging.LogRecord, at: logging.Logger) -> bool:
+        """Whether it is `at`, of the recorded loggers, whose record this is: the first on the way up."""
+        way = list(_way_up(record))
+        return at not in way or next(logger for logger in way if logger in self._loggers) is at
+
     def record(self, record: logging.LogRecord, text: str, channel: str) -> None:
-        taken = record.__dict__.setdefault(_TAKEN, [])
-        if not any(outbox is self._outbox for outbox in taken):
-            taken.append(self._outbox)
-            for tee in self._tees:
-                tee.drain()
-            self.put(text, channel, (record.levelname, record.levelno), record.created)
+        for tee in self._tees:
+            tee.drain()
+        self.put(text, channel, (record.levelname, record.levelno), record.created)
 
     def put(self, text: str, channel: str, level: tuple[str, int] | None, at: float) -> None:
         """Never raises. Ends the recording where the run was closed."""
@@ -167,14 +181,14 @@ class Recorder:
 class RecordHandler(logging.Handler):
     """Hands the records of one logger and of its children to a recorder."""
 
-    def __init__(self, recorder: Recorder, channel: str) -> None:
+    def __init__(self, recorder: Recorder, logger: logging.Logger, channel: str) -> None:
         super().__init__()
-        self._recorder, self._channel = recorder, channel
+        self._recorder, self._logger, self._channel = recorder, logger, channel
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Without the lock of logging.Handler: there is nothing to guard, and nothing to wait for."""
         passed: Any = self.filter(record)
-        if passed:
+        if passed and self._recorder.takes(record, self._logger):
             record = passed if isinstance(passed, logging.LogRecord) else record
             self._recorder.record(record, protocol.ended(_text_of(self, record)), self._channel)
         return bool(passed)
@@ -203,12 +217,25 @@ def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:
 
 def _shown_elsewhere(record: logging.LogRecord) -> bool:
     quiet = (RecordHandler, EchoHandler, logging.FileHandler, logging.NullHandler)
-    logger: logging.Logger | None = logging.getLogger(record.name)
-    while logger is not None:
-        if any(not isinstance(h, quiet) and record.levelno >= h.level for h in logger.handlers):
-            return True
-        logger = logger.parent if logger.propagate else None
-    return False
+    return any(
+        not isinstance(h, quiet) and record.levelno >= h.level for logger in _way_up(record) for h in logger.handlers
+    )
+
+
+def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
+    """The loggers whose handlers see a record."""
+    found = logging.Logger.manager.loggerDict.get(record.name)
+    logger = found if isinstance(found, logging.Logger) else logging.getLogger()
+    while True:
+        yield logger
+        if logger.parent is None or not logger.propagate:
+            return
+        logger = logger.parent
+
+
+def ipython() -> Any:
+    """The shell of a notebook or of IPython; None elsewhere."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 
 @dataclass

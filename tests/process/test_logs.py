@@ -7,7 +7,9 @@ import os
 import signal
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from .conftest import Site, eventually
 from .test_ends import unique
@@ -345,6 +347,56 @@ except TypeError as e:
         "refused: a channel is the name of a logger, not int",
     ]
     assert texts(site, name) == ["before\n"]
+
+
+def test_a_logging_configuration_made_later_does_not_keep_the_logger_silent(site: Site) -> None:
+    name = unique("configured")
+    ran(
+        site,
+        name,
+        """
+import logging.config, logging.handlers, multiprocessing, pickle
+logger = run.start_recording_logs()
+lib = run.start_recording_logs("lib")
+logging.config.dictConfig({"version": 1, "root": {"level": "ERROR"}})
+assert logger.disabled
+run.start_recording_logs().info("on again")
+run.start_recording_logs("lib").info("too")
+queue = multiprocessing.Queue()
+lib.addHandler(logging.handlers.QueueHandler(queue))
+lib.info("also into a queue")
+record = queue.get(timeout=10)
+pickle.dumps(record)
+logging.getLogger("elsewhere").handle(record)
+lib.parent = logging.getLogger("recorded"); run.start_recording_logs("recorded")
+lib.info("once")
+""",
+    )
+    assert texts(site, name) == ["on again\n", "too\n", "also into a queue\n", "once\n"]
+
+
+def test_a_notebook_records_what_its_cells_print_and_shows_it_as_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = unique("notebook")
+    for variable, value in site.env.items():
+        monkeypatch.setenv(variable, value)
+    cell = f"""
+import sys
+from pyhectiqlab import Run
+run = Run({name!r})
+logger = run.start_recording_logs(capture_console=True)
+print("printed")
+print("to stderr", file=sys.stderr)
+logger.info("logged")
+assert run.flush(30)
+"""
+    cells = [cell, cell, "run.stop_recording_logs(); print('over')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    shown = [{o["name"]: o["text"] for o in c.outputs} for c in notebook.cells]
+    assert shown[:2] == [{"stdout": "printed\n", "stderr": "to stderr\nlogged\n"}] * 2
+    assert texts(site, name) == ["printed\n", "to stderr\n", "logged\n"] * 2
 
 
 def test_following_shows_lines_as_they_come_and_ends_with_the_run(site: Site) -> None:

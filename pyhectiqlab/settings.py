@@ -120,6 +120,14 @@ _TABLE = (
         "Keep in the spool what could not be pushed because the lab was unreachable or the configuration wrong",
     ),
     Setting(
+        "system_metrics",
+        "HECTIQLAB_SYSTEM_METRICS",
+        "10",
+        "seconds",
+        _seconds,
+        "How often CPU, memory, disk, network and GPUs are logged to a run; 0: never",
+    ),
+    Setting(
         "spool_max_bytes",
         "HECTIQLAB_SPOOL_MAX_BYTES",
         "8GiB",

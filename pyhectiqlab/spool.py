@@ -79,6 +79,7 @@ class Writer:
         ends_run: the end of the owner's process is the end of the run.
         done: everything is at the lab; the files of the queue are gone.
         cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
+        system: it carries the uploader's own system metrics.
     """
 
     writer: str
@@ -93,6 +94,7 @@ class Writer:
     created: float
     done: bool = False
     cache: list[Any] = field(default_factory=list)
+    system: bool = False
     version: int = VERSION
 
     @classmethod

@@ -31,6 +31,7 @@ def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.Thread(target=_renew, args=(lease,), daemon=True).start()
     uploader = Uploader(session, owner_fd=owner_fd)
+    uploader.system.start()
     if adopt:
         threading.Thread(target=adopt_orphans, args=(session,), daemon=True).start()
     try:

@@ -22,6 +22,7 @@ from . import recover
 from .deliver import Delivery, connector
 from .drain import Drain
 from .stream import Stream
+from .system import SystemMetrics
 from .transfer import Transfer
 from .watch import End, Owner
 
@@ -62,6 +63,7 @@ class Uploader:
         if self._session_owner is not None:
             self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)
         self._woken = self._wake_mark()
+        self.system = SystemMetrics(session, self._session_owner, self.log)
         self.scan()
         self.transfer.open()
 
@@ -218,6 +220,7 @@ class Uploader:
 
     def _look_around(self) -> None:
         """What need not be done at every turn."""
+        self.system.aim(self.streams.values(), lambda s: self.has_ended(s) or self.is_closed(s))
         self.journal.release(self.budget)
         self._write_status()
         mark = self._wake_mark()

@@ -19,6 +19,7 @@ Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many items at 
 After = Annotated[str | None, Query(max_length=4096, description="`next` of the page before.")]
 LIMIT = LIMIT_DEFAULT
 LAST_KEYS = 8
+SYSTEM_KEYS = 24  # of a machine with eight GPUs
 
 
 def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int | str, dict[str, Any]]:
@@ -48,8 +49,16 @@ def run_url(request: Request, run_id: str) -> str:
 def runs_told(request: Request, lab: Lab, runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Runs as the lists and the page show them, with the newest values of their first keys. Blocks on the stores."""
     last: dict[str, list[SeriesInfo]] = lab.points.last([r.id for r in runs], limit_per_run=LAST_KEYS) if runs else {}
+    crowded = [run for run, infos in last.items() if any(_is_system(info) for info in infos)]
+    if crowded:  # what the script reports comes first
+        more = lab.points.last(crowded, limit_per_run=LAST_KEYS + SYSTEM_KEYS)
+        last |= {run: sorted(infos, key=_is_system)[:LAST_KEYS] for run, infos in more.items()}
     now = time.time()
     return [_run_told(request, run, last.get(run.id, []), now) for run in runs]
+
+
+def _is_system(info: SeriesInfo) -> bool:
+    return info.key.startswith("system/")
 
 
 def _run_told(request: Request, run: Run, last: Sequence[SeriesInfo], now: float) -> dict[str, Any]:

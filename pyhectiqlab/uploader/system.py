@@ -1,0 +1,104 @@
+"""System metrics: the uploader samples the machine and logs it to the runs of the session's owner, as a process of the
+job would: by a queue of its own for each run, which is drained, sent and put away like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from .. import settings
+from ..capture.process import Process
+from ..capture.values import PLAIN_TYPES
+from ..errors import ConfigurationError
+from ..ring import layout, mapping
+from ..ring.producer import make_puts
+from ..spool import SessionDir, Writer
+
+if TYPE_CHECKING:
+    from ..capture.load import Load
+    from .stream import Stream
+
+
+class _Outlet:
+    """One run's queue of system metrics. Its owner is the run's: with that process it ends. Raises OSError."""
+
+    def __init__(self, session: SessionDir, info: Writer, writer: str) -> None:
+        (session.path / "queues").mkdir(mode=0o700, exist_ok=True)
+        made = mapping.create(f"{writer}.q", session.path / "queues", capacity=settings.QUEUE_BYTES_MIN)
+        self._words = made.words
+        self.points = make_puts(made, self._overflow, PLAIN_TYPES).points
+        more = {"writer": writer, "queue": str(made.path), "ends_run": False, "system": True, "cache": []}
+        session.save_writer(info.changed(created=time.time(), **more))
+
+    def _overflow(self, tail: int, record: bytes) -> None:
+        self._words[layout.LOST] += 1
+
+    def close(self) -> None:
+        self._words[layout.CLOSED] = 1
+        self._words[layout.FLUSH] += 1
+
+
+class SystemMetrics:
+    """Samples in a thread of its own, for a driver or a disk may hang. `aim` is for the uploader's main thread."""
+
+    def __init__(self, session: SessionDir, owner: Process | None, log: Callable[[str], None]) -> None:
+        self._session, self._owner, self._log = session, owner, log
+        self._aims: dict[str, Writer] = {}
+        self._outlets: dict[str, _Outlet] = {}
+        self._own: set[str] = set()  # writers of this incarnation
+        try:
+            self.every_s: float = settings.get("system_metrics")
+        except ConfigurationError as e:
+            log(f"no system metrics: {e}")
+            self.every_s = 0.0
+
+    def start(self) -> None:
+        if self.every_s > 0 and self._owner is not None and self._owner.is_here():
+            threading.Thread(target=self._loop, name="hectiqlab-system", daemon=True).start()
+
+    def aim(self, streams: Iterable[Stream], is_over: Callable[[Stream], bool]) -> None:
+        """Says which runs the owner has open. Ends the queues that an uploader before this one left."""
+        streams = list(streams)
+        mine = (s for s in streams if s.info.owner == self._owner and not s.info.system and not s.info.done)
+        self._aims = {_run_of(s.info): s.info for s in mine if not is_over(s)}
+        for stream in streams:
+            if stream.info.system and stream.id not in self._own and (words := stream.words()) is not None:
+                words[layout.CLOSED] = 1
+
+    def _loop(self) -> None:
+        from ..capture.load import Load
+
+        assert self._owner is not None
+        try:
+            load = Load(self._owner.pid, self._session.path)
+            while True:
+                time.sleep(self.every_s)
+                self._turn(load)
+        except Exception:  # nobody's training depends on it
+            self._log("system metrics end here: " + traceback.format_exc())
+
+    def _turn(self, load: Load) -> None:
+        aims = self._aims
+        for run in self._outlets.keys() - aims.keys():
+            self._outlets.pop(run).close()
+        if not aims:
+            return
+        values = load.sample()
+        for run, info in aims.items():
+            age_s = time.time() - info.created
+            if age_s >= self.every_s:
+                if run not in self._outlets:
+                    writer = os.urandom(16).hex()
+                    self._own.add(writer)
+                    self._outlets[run] = _Outlet(self._session, info, writer)
+                self._outlets[run].points(values, int(age_s))
+
+
+def _run_of(info: Writer) -> str:
+    """The same for all writers into one run."""
+    return str(info.run["run"]["id"] if info.run else (info.url, info.attach.get("project"), info.attach["name"]))

@@ -22,12 +22,13 @@ from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
 from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
+from .verbs.notebook import NotebookVerbs
 from .verbs.page import PageVerbs
 
 __all__ = ["Run"]
 
 
-class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, PageVerbs):
+class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, NotebookVerbs, PageVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is

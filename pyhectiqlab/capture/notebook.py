@@ -1,0 +1,173 @@
+"""The notebook that this process is the kernel of: its file, or one built again from the kernel's history.
+
+A kernel does not know the file it belongs to. VS Code leaves its path in the user's namespace; of Jupyter the server
+knows it, also after it was renamed; what the server said when it started the kernel is in the environment. Where none
+of them leads to a file (Colab, a kernel on another machine, a notebook that a program runs), the cells are still here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+SUFFIX = ".ipynb"
+OUTPUT_CHARS_MAX = 1 << 20  # of one form of one output; what is longer is left out, a text cut
+
+# Asks a Jupyter server for its sessions: (its address, its token, seconds that it may take) → what it answered.
+# Raises OSError or ValueError.
+Ask = Callable[[str, str, float], Any]
+
+
+def kernel_shell() -> Any | None:
+    """The IPython shell of a notebook's kernel; None in a script or in IPython's terminal. Imports nothing."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    return shell if getattr(shell, "kernel", None) is not None else None
+
+
+def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
+    """The notebook's file, as it is named now; None where it cannot be told or is not on this machine.
+
+    Args:
+        deadline: monotonic; no server is asked beyond it.
+    """
+    told = shell.user_ns.get("__vsc_ipynb_file__")
+    if isinstance(told, str) and (file := _notebook(Path(told))):
+        return file
+    kernel = _kernel()
+    if kernel is not None and (file := _from_servers(*kernel, ask, deadline)):
+        return file
+    return _notebook(Path(os.environ.get("JPY_SESSION_NAME", "")))
+
+
+def _notebook(path: Path) -> Path | None:
+    try:
+        return path.absolute() if path.suffix == SUFFIX and path.is_file() else None
+    except (OSError, ValueError):  # ValueError: a zero byte
+        return None
+
+
+def _kernel() -> tuple[Path, str] | None:
+    """The folder of Jupyter's runtime files, and the id of this kernel. Both are in the path of its connection file."""
+    try:
+        from ipykernel.connect import get_connection_file
+
+        path = Path(get_connection_file())
+    except (ImportError, RuntimeError, OSError):  # a kernel of another make, or one inside an application
+        return None
+    found = re.fullmatch(r"kernel-(.+)\.json", path.name)
+    return (path.parent, found[1]) if found else None
+
+
+def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path | None:
+    for server in _servers(folder):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        root = server.get("root_dir") or server.get("notebook_dir")
+        # Under JupyterHub the file has no token, and the one of the environment is right.
+        token = server.get("token") or os.environ.get("JUPYTERHUB_API_TOKEN") or os.environ.get("JUPYTER_TOKEN") or ""
+        try:
+            sessions = ask(str(server["url"]), str(token), left)
+        except (OSError, ValueError):
+            continue  # it is gone, or wants a password: what others say is as good
+        for session in sessions if isinstance(sessions, list) else []:
+            if isinstance(session, dict) and (session.get("kernel") or {}).get("id") == kernel and root:
+                path = session.get("path") or (session.get("notebook") or {}).get("path") or ""
+                if file := _notebook(Path(root, path.removeprefix("RTC:"))):  # a prefix of collaborative editing
+                    return file
+    return None
+
+
+def _servers(folder: Path) -> Iterator[dict[str, Any]]:
+    """What the servers of this user wrote down of themselves; the one that started this kernel comes first."""
+    files = [*folder.glob("jpserver-*.json"), *folder.glob("nbserver-*.json")]
+    ours = f"-{os.environ.get('JPY_PARENT_PID')}"
+    for file in sorted(files, key=lambda f: (not f.stem.endswith(ours), f.name)):
+        try:
+            told = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(told, dict) and str(told.get("url", "")).startswith("http"):
+            yield told
+
+
+# Built again ----------------------------------------------------------------------------------------------------
+
+
+def rebuilt_name() -> str:
+    """What a notebook without a file is called, without its suffix."""
+    told = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    return told.stem if told.suffix == SUFFIX else "notebook"
+
+
+def rebuild(shell: Any) -> NotebookNode:
+    """A valid notebook of the cells that this kernel was given, in the order in which they ran, with what they printed
+    and returned. (Before IPython 9 only what they returned, as it looks now.)
+
+    Raises nbformat.ValidationError.
+    """
+    import nbformat
+    from nbformat import v4
+
+    cells = []
+    for count, source in enumerate(shell.history_manager.input_hist_raw):
+        if count and source:  # the first cell has number 1
+            outputs = list(_outputs(shell, count))
+            cells.append(v4.new_code_cell(source, execution_count=count, outputs=outputs))
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python", "version": sys.version.split()[0], "file_extension": ".py"},
+    }
+    notebook = v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def _outputs(shell: Any, count: int) -> Iterator[NotebookNode]:
+    from nbformat.v4 import new_output
+
+    history = shell.history_manager
+    recorded = getattr(history, "outputs", None)
+    if not isinstance(recorded, Mapping):
+        if count in shell.user_ns.get("Out", {}):
+            data, _ = shell.display_formatter.format(shell.user_ns["Out"][count], include={"text/plain"})
+            yield new_output("execute_result", data=_plain(data), execution_count=count)
+        return
+    for output in recorded.get(count, ()):
+        kind, bundle = output.output_type, output.bundle
+        if kind in ("out_stream", "err_stream"):
+            text = "".join(bundle.get("stream", ()))
+            name = "stdout" if kind == "out_stream" else "stderr"
+            yield new_output("stream", name=name, text=text[:OUTPUT_CHARS_MAX])
+        elif kind == "execute_result":
+            yield new_output(kind, data=_plain(bundle), execution_count=count)
+        elif kind == "display_data":
+            yield new_output(kind, data=_plain(bundle))
+    error = getattr(history, "exceptions", {}).get(count)
+    if error:
+        lines = [str(line) for line in error.get("traceback", ())]
+        yield new_output("error", ename=str(error["ename"]), evalue=str(error["evalue"]), traceback=lines)
+
+
+def _plain(bundle: Mapping[str, Any]) -> dict[str, Any]:
+    """The forms of one output that a notebook can hold: text and JSON; bytes in base 64."""
+    kept: dict[str, Any] = {}
+    for mime, value in bundle.items():
+        form = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        try:
+            if len(json.dumps(form)) <= OUTPUT_CHARS_MAX:
+                kept[mime] = form
+        except (TypeError, ValueError):
+            continue  # no JSON: a browser could not show it either
+    return kept

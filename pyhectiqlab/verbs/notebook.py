@@ -1,0 +1,88 @@
+"""Run's verb for the notebook that it is called in."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..capture.snapshot import Source
+from ..protocol.names import artifact_name
+from ..session import say_once
+from ..uploads import Upload
+from .guard import never_breaks
+
+if TYPE_CHECKING:
+    from ..outbox import Outbox
+
+FIND_S = 2.0  # what one call waits for Jupyter servers, in all
+STAMPS = {"datetime": "_v%Y-%m-%d_%H-%M-%S", "date": "_v%Y-%m-%d", None: ""}
+
+
+class NotebookVerbs:
+    """Mixed into Run."""
+
+    _outbox: Outbox
+
+    @never_breaks
+    def add_current_notebook(self, stamp: str | None = "datetime") -> str | None:
+        """Uploads the notebook that it is called in, as an artifact named `<name>_v<stamp>.ipynb`.
+
+            run.add_current_notebook()  # digits_v2026-07-31_14-05-59.ipynb
+
+        The file is uploaded as it was last saved: save it first. It is found in Jupyter (classic, Lab, Hub) and VS
+        Code. Where it cannot be (Colab, a kernel on another machine), a notebook is built from the cells that this
+        kernel ran and what came out of them, without the texts between them. Waits for Jupyter's server, never more
+        than 2 s; never for the lab.
+
+        Args:
+            stamp: "datetime" or "date", in local time; None: none, so that another call makes a new version.
+
+        Returns the artifact's name; outside a notebook None, with a line on stderr. Raises TypeError, ValueError for
+        another stamp.
+        """
+        from ..capture import notebook
+
+        if stamp is not None and not isinstance(stamp, str):
+            raise TypeError(f'stamp is "datetime", "date" or None, not {type(stamp).__name__}')
+        if stamp not in STAMPS:
+            raise ValueError(f'stamp is "datetime", "date" or None, not {stamp!r}')
+        shell = notebook.kernel_shell()
+        if shell is None:
+            say_once("add_current_notebook: this is no notebook: add the script with run.add_artifact(__file__)")
+            return None
+        when = time.strftime(STAMPS[stamp])
+        file = notebook.find_file(shell, _sessions, time.monotonic() + FIND_S)
+        if file is not None:
+            name = artifact_name(f"{file.stem}{when}{notebook.SUFFIX}")
+            with contextlib.suppress(OSError), Source(file) as source:  # unreadable, or gone since: the cells are here
+                self._outbox.file(Upload(name, kind="notebook", meta={"rebuilt": False}), source)
+                return name
+        name = artifact_name(f"{notebook.rebuilt_name()}{when}{notebook.SUFFIX}")
+        made = notebook.rebuild(shell)
+        upload = Upload(name, kind="notebook", meta={"rebuilt": True})
+        self._outbox.made_file(upload, lambda target: _write(made, target))
+        return name
+
+
+def _write(made: Any, target: Path) -> None:
+    import nbformat
+
+    with open(target, "x", encoding="utf-8") as out:
+        nbformat.write(made, out)
+
+
+def _sessions(url: str, token: str, seconds: float) -> Any:
+    """What a Jupyter server says of its sessions. Blocks for `seconds` at most. Raises OSError, ValueError."""
+    from ..transport.deadline import deadline, new_session
+
+    with new_session() as http, deadline(seconds):
+        http.trust_env = False  # no proxy: the server is on this machine; no .netrc: the token is the one to use
+        answer = http.get(
+            f"{url.rstrip('/')}/api/sessions",
+            headers={"Authorization": f"token {token}"} if token else {},
+            timeout=seconds,
+            allow_redirects=False,  # to a login page
+        )
+        return answer.json() if answer.ok else None

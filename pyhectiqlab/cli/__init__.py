@@ -29,6 +29,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "post-artifact": "artifacts:post",
     "status": "status:command",
     "sync": "sync:command",
+    "import": "import_:command",
     "server": "server:command",
     "settings": "settings:command",
     "version": "version:command",

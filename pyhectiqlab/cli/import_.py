@@ -1,0 +1,103 @@
+"""`hectiqlab import tensorboard` and `hectiqlab import csv`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import clean, echo_json
+
+if TYPE_CHECKING:
+    from ..importing.points import Source
+
+_Command = Callable[..., Any]
+
+
+def _options(command: _Command) -> _Command:
+    project = click.option("--project", metavar="NAME", help="Where the runs go, made if there is none of this name.")
+    name = click.option("--name", help="Name of the run; of several folders, what their names begin with.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with an object for each run.")
+    return project(name(as_json(click.pass_obj(command))))
+
+
+@click.group("import", short_help="Bring in what other tools have logged.")
+def command() -> None:
+    """Bring what other tools have logged into the lab, with the steps and times that it was logged with.
+
+    The same content is never imported twice: an import that was interrupted goes on when it is repeated. Into a run
+    that has other content already it goes as another attempt. What cannot be read is left out and said on stderr, and
+    the exit status is 1.
+    """
+
+
+@command.command("tensorboard", short_help="Scalars of TensorBoard event files.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@_options
+def tensorboard(
+    profile: str | None, paths: tuple[Path, ...], project: str | None, name: str | None, as_json: bool
+) -> None:
+    """Import the scalars of all event files in and below each PATH.
+
+    Each folder with event files becomes a run, named by its path below PATH. A file that ends in the middle of a
+    record, as one that is being written does, is taken up to there.
+    """
+    from ..importing.tensorboard import sources
+
+    found = sources(paths)
+    if name is not None:
+        found = [replace(s, name=name if len(found) == 1 else f"{name}/{s.name}") for s in found]
+    _import(profile, found, project, as_json)
+
+
+@command.command("csv", short_help="Metrics of a CSV file.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@_options
+def table(profile: str | None, file: Path, project: str | None, name: str | None, as_json: bool) -> None:
+    """Import the metrics of a CSV file as one run, named after the file.
+
+    The first line names the columns. Either each column is a metric, beside `step` (or `global_step`, `iteration`,
+    `index`; without one, rows count from 0) and `time` (or `wall_time`, `timestamp`); or each row is a point with `key`
+    (or `tag`, `metric`), `value`, `step` and `time`. Times are seconds since 1970 UTC or ISO 8601; without them, points
+    have the time when the file was last modified. Empty cells are no points.
+    """
+    from ..importing.table import source
+
+    _import(profile, [source(file, name)], project, as_json)
+
+
+def _import(profile: str | None, sources: list[Source], project: str | None, as_json: bool) -> None:
+    from .. import settings
+    from ..capture.values import check_name
+    from ..importing.send import send
+    from ..profile import resolve
+    from ..transport.http import LabClient
+
+    for name, count in Counter(source.name for source in sources).items():
+        if count > 1:
+            raise click.UsageError(f"{count} folders would be the run {name!r}: import them one by one, with --name.")
+        try:
+            check_name("name of a run", name)
+        except ValueError as e:
+            raise click.UsageError(f"{name[:40]!r}: {e}.") from None
+    chosen = resolve(profile)
+    told = []
+    with LabClient(chosen.url, chosen.secret_api_key) as lab:
+        lab.handshake()
+        for source in sources:
+            done = send(lab, source, project or settings.get("project") or chosen.project)
+            told.append(done)
+            for problem in done.problems:
+                click.echo(f"Left out: {clean(problem)}", err=True)
+            if not as_json and done.run is not None:
+                what = "was imported before" if done.was_there else f"{done.points:,} points"
+                click.echo(f"{clean(done.name)}: {what}: {done.url}")
+    if as_json:
+        echo_json([asdict(done) for done in told])
+    if any(done.problems for done in told):
+        sys.exit(1)

@@ -1,0 +1,86 @@
+"""What a reader gives: points, and what it could not read, bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ..protocol.limits import KEY_BYTES_MAX
+
+PROBLEMS_MAX = 100  # kinds of problems that are kept apart
+TIME_MAX_S = 1e12  # what the lab takes as a time
+_CHUNK = 1 << 20
+
+
+class Point(NamedTuple):
+    """`time` in seconds since 1970 UTC, finite; `step` fits int64; `key` is one that the lab takes."""
+
+    key: str
+    step: int
+    value: float
+    time: float
+
+
+class Problems:
+    """What could not be read: the first of each kind in words, and how many there are. Never more than PROBLEMS_MAX
+    kinds.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[str, int]] = {}
+
+    def add(self, kind: str, text: str) -> None:
+        if kind not in self._found and len(self._found) >= PROBLEMS_MAX:
+            kind, text = "", "and more of other kinds"
+        first, count = self._found.get(kind, (text, 0))
+        self._found[kind] = first, count + 1
+
+    def lines(self) -> list[str]:
+        return [
+            text + (f" (and {count - 1:,} more like it)" if count > 1 else "") for text, count in self._found.values()
+        ]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What becomes one run.
+
+    Attributes:
+        name: for the run.
+        digest: 32 hex digits of its content: the same content has the same one.
+        read: gives the points in order of arrival, and reports what it cannot read. Blocks on the disk. Raises OSError.
+    """
+
+    name: str
+    digest: str
+    read: Callable[[Problems], Iterator[Point]] = field(compare=False)
+
+
+def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:
+    """Of the first so many bytes of each file, and their names. Blocks on the disk. Raises OSError."""
+    whole = hashlib.sha256(kind.encode())
+    for path, size in files:
+        one = hashlib.sha256()
+        with path.open("rb") as file:
+            while size > 0 and (data := file.read(min(size, _CHUNK))):
+                one.update(data)
+                size -= len(data)
+        whole.update(path.name.encode("utf-8", "surrogateescape") + b"\0" + one.digest())
+    return whole.hexdigest()[:32]
+
+
+def trouble_with_key(key: str) -> str:
+    """Why the lab would not take this key; "" where it does."""
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "is no valid Unicode"
+    return "is empty" if not size else f"has over {KEY_BYTES_MAX} bytes" if size > KEY_BYTES_MAX else ""
+
+
+def is_time(seconds: float) -> bool:
+    return math.isfinite(seconds) and abs(seconds) <= TIME_MAX_S

@@ -1,0 +1,51 @@
+"""The wire format of protocol buffers, as much of it as reading needs: fields of one message, one after the other.
+
+The tensorboard package would bring protobuf, grpc, numpy and a web server for the six fields that are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_VARINT_BYTES_MAX = 10
+
+
+def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
+    """(number, wire type, value) of each field: an int for VARINT (unsigned), else the bytes.
+
+    Raises ValueError where the message ends early or has what no message has.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        tag, at = varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == VARINT:
+            value, at = varint(data, at)
+            yield number, kind, value
+            continue
+        if kind == BYTES:
+            size, at = varint(data, at)
+        elif kind in (FIXED64, FIXED32):
+            size = 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {kind}")
+        if size > end - at:
+            raise ValueError("ends in the middle of a field")
+        yield number, kind, data[at : at + size]
+        at += size
+
+
+def varint(data: memoryview, at: int) -> tuple[int, int]:
+    """(an unsigned 64-bit number, where it ends). Raises ValueError."""
+    number = 0
+    for i, byte in enumerate(data[at : at + _VARINT_BYTES_MAX]):
+        number |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            return number & 0xFFFFFFFFFFFFFFFF, at + i + 1
+    raise ValueError("a number without an end")
+
+
+def signed(number: int) -> int:
+    """An int64 (or int32) from its varint."""
+    return number - (1 << 64) if number >= 1 << 63 else number

@@ -1,0 +1,176 @@
+"""Scalars of TensorBoard event files, with their steps and wall times; one run for each folder that holds some.
+
+An event file is a TFRecord file of `Event` messages. Scalars are either a `simple_value` or, as TensorFlow 2 writes
+them, a tensor without dimensions; images, histograms, texts, graphs and hyperparameters are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from .points import Point, Problems, Source, digest_of, is_time, trouble_with_key
+from .protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed, varint
+from .tfrecord import DamagedError, records
+
+_MARK = "tfevents"
+_SCALARS = ("", "scalars")  # plugins whose tensors are scalars; others keep things of their own in tensors like these
+_FIXED_FORMS = {1: "f", 2: "d"}  # DataType → struct's letter
+_INT_FORMS = {3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: "H", 22: "I", 23: "Q"}
+_UINT64 = 23
+
+
+def sources(paths: Iterable[Path]) -> list[Source]:
+    """The runs of folders (and all below them) or event files. A run is named by its folder's path below the one given;
+    where the files lie in that one itself, by its name.
+
+    What is appended to the files after this call is not read. Blocks on the disk. Raises ConfigurationError where there
+    are no event files, OSError.
+    """
+    found = []
+    for path in paths:
+        folders = {path.parent: [path]} if path.is_file() else _event_files(path)
+        if not folders:
+            missing = "holds no event files (*tfevents*)" if path.exists() else "does not exist"
+            raise ConfigurationError(f"{path} {missing}: give the folder that you give to `tensorboard --logdir`.")
+        root = path.parent if path.is_file() else path
+        for folder, files in folders.items():
+            sized = [(file, file.stat().st_size) for file in files]
+            name = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
+            found.append(Source(name, digest_of("tensorboard", sized), partial(_read, sized)))
+    return found
+
+
+def _event_files(path: Path) -> dict[Path, list[Path]]:
+    """Folder → its event files, in the order of their names, which begin with when they were made."""
+
+    def unreadable(error: OSError) -> None:
+        raise error
+
+    folders = {}
+    if path.exists():
+        for folder, inner, names in os.walk(path, onerror=unreadable):
+            inner.sort()
+            files = sorted(name for name in names if _MARK in name)
+            if files:
+                folders[Path(folder)] = [Path(folder, name) for name in files]
+    return folders
+
+
+def _read(files: list[tuple[Path, int]], problems: Problems) -> Iterator[Point]:
+    for path, size in files:
+        yield from _points(path, size, problems)
+
+
+def _points(path: Path, size: int, problems: Problems) -> Iterator[Point]:
+    plugins: dict[str, str] = {}  # a tag's plugin is told with its first value only
+    with path.open("rb") as file:
+        try:
+            for at, data in records(file, size):
+                if data is None:
+                    problems.add(f"checksum {path}", f"{path}: the record at byte {at:,} is damaged and left out")
+                    continue
+                try:
+                    points = list(_of_event(memoryview(data), plugins))
+                except (ValueError, struct.error):
+                    problems.add(f"event {path}", f"{path}: the record at byte {at:,} is no event and left out")
+                    continue
+                for point in points:
+                    trouble = trouble_with_key(point.key)
+                    if trouble:
+                        problems.add(f"key {path}", f"{path}: the tag {point.key[:40]!r} {trouble} and is left out")
+                    elif not is_time(point.time):
+                        problems.add(f"time {path}", f"{path}: step {point.step} of {point.key!r} has no valid time")
+                    else:
+                        yield point
+        except DamagedError as e:
+            problems.add(f"damage {path}", f"{path} {e}")
+
+
+def _of_event(data: memoryview, plugins: dict[str, str]) -> Iterator[Point]:
+    """Event: 1 wall_time (double), 2 step (int64), 5 summary, whose 1 are its values."""
+    time, step, summaries = 0.0, 0, []
+    for number, kind, value in fields(data):
+        if (number, kind) == (1, FIXED64):
+            time = struct.unpack("<d", _bytes(value))[0]
+        elif (number, kind) == (2, VARINT):
+            step = signed(_int(value))
+        elif (number, kind) == (5, BYTES):
+            summaries.append(_bytes(value))
+    for summary in summaries:
+        for number, kind, value in fields(summary):
+            if (number, kind) == (1, BYTES):
+                yield from _of_value(_bytes(value), step, time, plugins)
+
+
+def _of_value(data: memoryview, step: int, time: float, plugins: dict[str, str]) -> Iterator[Point]:
+    """Summary.Value: 1 tag, 2 simple_value (float), 8 tensor, 9 metadata, whose 1 (plugin_data) has 1 (plugin_name)."""
+    tag = ""
+    number_found: float | None = None
+    tensor: memoryview | None = None
+    for number, kind, value in fields(data):
+        if (number, kind) == (1, BYTES):
+            tag = bytes(_bytes(value)).decode()
+        elif (number, kind) == (2, FIXED32):
+            number_found = struct.unpack("<f", _bytes(value))[0]
+        elif (number, kind) == (8, BYTES):
+            tensor = _bytes(value)
+        elif (number, kind) == (9, BYTES):
+            plugin = _inner(_inner(_bytes(value)))
+            plugins.setdefault(tag, bytes(plugin).decode())
+    if tensor is not None and plugins.get(tag, "") in _SCALARS:
+        number_found = _scalar(tensor)
+    if number_found is not None:
+        yield Point(tag, step, number_found, time)
+
+
+def _inner(data: memoryview) -> memoryview:
+    """Field 1 of a message, if it is one of bytes."""
+    return next((_bytes(v) for number, kind, v in fields(data) if (number, kind) == (1, BYTES)), memoryview(b""))
+
+
+def _scalar(data: memoryview) -> float | None:
+    """The value of a tensor without dimensions; None for any other.
+
+    TensorProto: 1 dtype, 2 shape (whose 2 are its dimensions), 4 tensor_content, else the value in a field by its type:
+    5 float, 6 double, 7 int32 and smaller, 10 int64, 11 bool, 16 uint32, 17 uint64. A value of zero may be left out.
+    """
+    dtype, content, fixed, whole = 0, memoryview(b""), memoryview(b""), 0
+    for number, kind, value in fields(data):
+        if (number, kind) == (1, VARINT):
+            dtype = _int(value)
+        elif (number, kind) == (2, BYTES):
+            if any(n == 2 for n, _, _ in fields(_bytes(value))):
+                return None
+        elif (number, kind) == (4, BYTES):
+            content = _bytes(value)
+        elif number in (5, 6) and kind != VARINT:
+            fixed = _bytes(value)
+        elif number in (7, 10, 11, 16, 17):
+            whole = _int(value) if kind == VARINT else _first_varint(_bytes(value))
+    if dtype in _FIXED_FORMS:
+        raw = content or fixed
+        return float(struct.unpack("<" + _FIXED_FORMS[dtype], raw)[0]) if raw else 0.0
+    if dtype in _INT_FORMS:
+        if content:
+            return float(struct.unpack("<" + _INT_FORMS[dtype], content)[0])
+        return float(whole if dtype == _UINT64 else signed(whole))
+    return None
+
+
+def _first_varint(data: memoryview) -> int:
+    return varint(data, 0)[0]
+
+
+def _int(value: int | memoryview) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _bytes(value: int | memoryview) -> memoryview:
+    assert isinstance(value, memoryview)
+    return value

@@ -40,8 +40,9 @@ class FileBars:
             self._all.write(line)
 
     def update(self, request: FileRequest, sent: int) -> None:
-        """`sent` bytes of the file are at the lab."""
-        if not self._shown:
+        """`sent` bytes of the file are at the lab. 0 announces it: it counts in the bar for all."""
+        self._sizes[request.id], self._sent[request.id] = request.size, sent
+        if not self._shown or not sent:
             return
         from tqdm import tqdm
 
@@ -53,7 +54,6 @@ class FileBars:
                 self._one.close()
             self._one = tqdm(desc=request.name[:40], total=request.size, position=0, **style)
             self._id = request.id
-        self._sizes[request.id], self._sent[request.id] = request.size, sent
         self._all.total = sum(self._sizes.values())
         for bar, n in ((self._one, sent), (self._all, sum(self._sent.values()))):
             bar.n = n

@@ -140,8 +140,10 @@ def deliver(
     """
     uploader = Uploader(session, deliver_kept=deliver_kept, until_drained=True)
     before = {s.id: s.acked for s in uploader.streams.values()}
-    uploader.transfer.listener = on_file
     events, files = sum(s.backlog for s in uploader.sendable()), uploader.transfer.left()
+    for request, _ in files:  # so that the whole is known before the first of them is sent
+        on_file(request, 0)
+    uploader.transfer.listener = on_file
     if events or files:
         size = sum(request.size for request, _ in files)
         also = f" and {len(files):,} files ({size / 1e6:,.1f} MB)" if files else ""

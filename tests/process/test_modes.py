@@ -320,7 +320,7 @@ def test_mistakes_at_a_call_raise_there_and_nothing_of_the_call_is_logged(site: 
     from pyhectiqlab.errors import RunClosedError
     refused(RunClosedError, "good", 1.0, 1)
     refused(RunClosedError, {"good": 1.0}, step=1)
-    assert run.close() and run.flush(1)
+    assert run.close() and run.flush(30)
     """
     done = site.run(script, name)
     assert done.returncode == 0, done.stderr

@@ -149,6 +149,23 @@ def test_the_lab_may_be_killed_in_the_middle(own_lab: RealLab) -> None:
     assert knows(api, digest_of(data))
 
 
+def test_a_lab_that_is_stopped_in_the_middle_keeps_what_came(own_lab: RealLab) -> None:
+    api = Api.of(own_lab.start())
+    data = os.urandom(5_000_000)
+    where = create(api, digest_of(data), len(data))
+    with socket.create_connection(("127.0.0.1", own_lab.port)) as sock:
+        head = f"PATCH /api/v1{where} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n"
+        head += f"Authorization: Bearer {own_lab.api_key}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+        sock.sendall(f"{head}Content-Type: {BYTES}\r\n\r\n".encode() + data[:3_000_001])
+        wait_until(lambda: offset_of(api, where) >= 2_000_000)
+        assert own_lab.stop() == 0
+    own_lab.start()
+    offset = offset_of(api, where)
+    assert offset == 3_000_001
+    assert patch(api, where, offset, data[offset:]).status_code == 204
+    assert knows(api, digest_of(data))
+
+
 def test_an_upload_can_be_ended(api: Api, other: Api) -> None:
     where = create(api, digest_of(os.urandom(8)), 1000)
     patch(api, where, 0, b"x")

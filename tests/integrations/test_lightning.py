@@ -14,6 +14,8 @@ INSTALLED = [name for name in PACKAGES if importlib.util.find_spec(name)]
 if not INSTALLED:
     pytest.skip("Lightning is not installed: pip install 'pyhectiqlab[integrations]'", allow_module_level=True)
 
+pytestmark = pytest.mark.slow  # importing the framework alone takes seconds
+
 MODEL = """
 import sys, torch, warnings
 import {package} as pl
@@ -55,7 +57,7 @@ def test_a_fit_and_a_test_are_one_run_with_metrics_config_and_an_end(site: Site,
         "pickle.loads(pickle.dumps(logger)).log_metrics({'copies': 2.0}, 2)\n"
         "print(logger.experiment.id == logger.version, trainer.checkpoint_callback.best_model_path)\n"
     )
-    done = site.run(script, name, str(tmp_path))
+    done = site.run(script, name, str(tmp_path), timeout=110)
     assert done.returncode == 0, done.stderr
     run = site.ended(name)
     assert done.stdout.startswith(f"True {tmp_path}/{name}/{run['id']}/checkpoints/")
@@ -84,7 +86,7 @@ def test_a_fit_that_raises_is_a_failed_run_and_ctrl_c_a_stopped_one(site: Site) 
         "except ZeroDivisionError: print('raised')\n"
         "fit(sys.argv[2], Stopped())\n"
     )
-    done = site.run(script, raises, stops)
+    done = site.run(script, raises, stops, timeout=110)
     assert (done.returncode, done.stdout) == (1, "raised\n"), done.stderr
     assert (site.ended(raises)["state"], site.ended(stops)["state"]) == ("failed", "stopped")
     assert len(site.points(raises, "train/loss")) == 2
@@ -100,7 +102,7 @@ def test_of_two_ranks_only_the_first_makes_the_run_unless_all_are_asked(site: Si
     path.write_text(MODEL.format(package=PACKAGES[INSTALLED[0]]) + ranks)
     one, every = unique("one"), unique("every")
     start = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    done = site.run(start, str(path), one, every)
+    done = site.run(start, str(path), one, every, timeout=110)
     assert done.returncode == 0, done.stderr
     site.ended(every)
     assert [(s, r) for s, _, r in site.points(one, "ddp/train/loss")] == [(s, 0) for s in range(4)]

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from ..protocol import limits
-from ..store.meta import Run, User
+from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .lab import Lab
 from .replies import ApiError
@@ -112,6 +112,15 @@ def basic(request: Request) -> tuple[str, str] | None:
 
 def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
+
+
+def find_project(lab: Lab, ref: str) -> Project:
+    """By name or id. Blocks on the database. Raises ApiError 404."""
+    with lab.meta.reading() as view:
+        project = view.project(ref)
+    if project is None:
+        raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.")
+    return project
 
 
 def find_run(lab: Lab, run_id: str) -> Run:

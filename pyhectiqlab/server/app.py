@@ -25,6 +25,7 @@ from .routes import (
     logs,
     pages,
     projects,
+    registry,
     runs,
     series,
     sessions,
@@ -66,7 +67,20 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(Exception, _unforeseen)
-    modules = (handshake, accounts, projects, sessions, ingest, series, stream, runs, logs, uploads, artifacts)
+    modules = (
+        handshake,
+        accounts,
+        projects,
+        sessions,
+        ingest,
+        series,
+        stream,
+        runs,
+        logs,
+        uploads,
+        artifacts,
+        registry,
+    )
     for module in modules:
         app.include_router(module.router, prefix=API)
     app.state.route_paths = [

@@ -18,6 +18,7 @@ from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
 from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
 from ..store.meta import MetaStore, MetaTransaction
+from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
 from .replies import ApiError
 
 log = logging.getLogger("hectiqlab.server")
@@ -122,6 +123,31 @@ class Files:
         if artifact is None:
             raise ApiError(410, "run_deleted", "The run was deleted meanwhile.")
         return artifact, fresh
+
+    def register_version(self, new: NewVersion) -> tuple[RegisteredVersion, bool]:
+        """The version of a model or dataset, and whether it is new."""
+        sizes = {(file.digest, file.bytes) for file in new.files}
+        with self.meta.reading() as view:
+            known = view.known_blobs(new.author_id, {digest for digest, _ in sizes})
+        with self._ending:  # as in `register`
+            if not all(digest in known and self._has(digest, size) for digest, size in sizes):
+                raise ApiError(409, "blob_missing", "The lab does not have all of these bytes: upload them first.")
+            try:
+                fresh = self._write(lambda tx: tx.add_version(new, time.time()))
+            except IdTakenError as e:
+                raise ApiError(409, "id_taken", str(e)) from None
+            except VersionExistsError as e:
+                raise ApiError(409, "version_exists", str(e)) from None
+        with self.meta.reading() as view:
+            version = view.version(new.id)
+        assert version is not None  # a version never goes
+        return version, fresh
+
+    def _has(self, digest: str, size: int) -> bool:
+        try:
+            return self.blobs.size(digest) == size
+        except KeyError:
+            return False
 
     def tidy(self, now: float) -> None:
         """Removes some of what expired and of what nothing refers to. Does nothing most of the time."""

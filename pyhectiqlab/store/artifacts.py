@@ -87,13 +87,13 @@ class TooManyUploadsError(ValueError):
 class FilesView(Protocol):
     def upload(self, upload_id: str) -> Upload | None: ...
     def knows_blob(self, user_id: str, digest: str) -> bool:
-        """Whether the user sent these bytes lately, or an artifact that can be read has them."""
+        """Whether the user sent these bytes lately, or an artifact or version that can be read has them."""
 
     def artifact(self, artifact_id: str) -> Artifact | None: ...
     def artifacts(self, query: ArtifactQuery) -> list[Artifact]: ...
     def expired_uploads(self, now: float, limit: int) -> list[Upload]: ...
     def unused_blobs(self, before: float, limit: int) -> list[str]:
-        """Digests that no artifact and no upload has, last used before that time."""
+        """Digests that no artifact, no version and no upload has, last used before that time."""
 
 
 class FilesTransaction(FilesView, Protocol):

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 from ..protocol import states
 from .artifacts import FilesTransaction, FilesView
+from .registry import RegistryTransaction, RegistryView
 
 
 def derived_state(script_state: str, found: str | None, lost: bool) -> str:
@@ -257,7 +258,7 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(FilesView, Protocol):
+class MetaView(FilesView, RegistryView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
     def user(self, user_id: str) -> User | None: ...
     def user_named(self, username: str) -> User | None: ...
@@ -298,7 +299,7 @@ class MetaView(FilesView, Protocol):
         """The last ones before the id `before` (None: of all), newest first."""
 
 
-class MetaTransaction(MetaView, FilesTransaction, Protocol):
+class MetaTransaction(MetaView, FilesTransaction, RegistryTransaction, Protocol):
     changes: Changes
 
     def undoable(self) -> AbstractContextManager[object]:

@@ -18,7 +18,7 @@ from .artifacts import (
     Upload,
 )
 from .meta import Changes
-from .meta_schema import artifacts, blobs, projects, runs, uploads, users
+from .meta_schema import artifacts, blobs, projects, registry_files, runs, uploads, users
 
 _ARTIFACT: Select[Any] = (
     select(
@@ -112,7 +112,8 @@ class FilesSql:
             .outerjoin(runs, runs.c.id == artifacts.c.run_id)
             .where(artifacts.c.digest == digest, runs.c.deleted.is_(None))
         )
-        return any(self.conn.execute(query.limit(1)).first() for query in (sent, readable))
+        version = select(registry_files.c.digest).where(registry_files.c.digest == digest)
+        return any(self.conn.execute(query.limit(1)).first() for query in (sent, readable, version))
 
     def unused_blobs(self, before: float, limit: int) -> list[str]:
         return list(self.conn.execute(select(blobs.c.digest).where(self._unused(before)).limit(limit)).scalars())
@@ -126,6 +127,7 @@ class FilesSql:
         return and_(
             blobs.c.used < before,
             ~exists().where(artifacts.c.digest == blobs.c.digest),
+            ~exists().where(registry_files.c.digest == blobs.c.digest),
             ~exists().where(uploads.c.digest == blobs.c.digest),
         )
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 
 from ..protocol import states
 from .meta import SORTS, Changes, IngestRun, NameTakenError, Project, Run, RunPage, RunQuery, StoredEvent, Tag
-from .meta_schema import artifacts, events, projects, run_meta, run_tags, runs, sessions, users
+from .meta_schema import artifacts, events, projects, registry_usage, run_meta, run_tags, runs, sessions, users
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
 
@@ -230,7 +230,7 @@ class RunsSql:
         some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
         if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
             return False
-        for table in (run_meta, run_tags, artifacts):
+        for table in (run_meta, run_tags, artifacts, registry_usage):
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True

@@ -247,9 +247,56 @@ artifacts = Table(
     Index("artifacts_digest", "digest"),
 )
 
+# Models and datasets. A version is written once, with all its files.
+registry_versions = Table(
+    "registry_versions",
+    metadata,
+    Column("id", Text, primary_key=True),  # chosen by the client, as of an artifact
+    Column("kind", Text, nullable=False),  # models or datasets
+    Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("major", Integer, nullable=False),
+    Column("minor", Integer, nullable=False),
+    Column("micro", Integer, nullable=False),
+    Column("short_description", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id")),  # that made it
+    Column("author_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Index("registry_versions_name", "project_id", "kind", "name", "major", "minor", "micro", unique=True),
+    Index("registry_versions_run", "run_id"),
+)
+
+registry_files = Table(
+    "registry_files",
+    metadata,
+    Column("version_id", Text, ForeignKey("registry_versions.id"), nullable=False),
+    Column("path", Text, nullable=False),  # relative, with / between its parts
+    Column("digest", Text, ForeignKey("blobs.digest"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("version_id", "path"),
+    Index("registry_files_digest", "digest"),
+)
+
+registry_usage = Table(
+    "registry_usage",
+    metadata,
+    Column("version_id", Text, ForeignKey("registry_versions.id"), nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    PrimaryKeyConstraint("version_id", "run_id"),
+    Index("registry_usage_run", "run_id"),
+)
+
 
 def _add_files(conn: Connection) -> None:
     metadata.create_all(conn, tables=[blobs, uploads, artifacts])
+
+
+def _add_registry(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[registry_versions, registry_files, registry_usage])
 
 
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
@@ -257,6 +304,7 @@ def _add_files(conn: Connection) -> None:
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first tables", metadata.create_all),
     ("files and artifacts", _add_files),
+    ("models and datasets", _add_registry),
 )
 
 

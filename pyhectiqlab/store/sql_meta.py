@@ -21,6 +21,7 @@ from .meta import Changes
 from .meta_accounts import AccountsSql
 from .meta_batches import BatchesSql
 from .meta_files import FilesSql
+from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
 from .meta_schema import upgrade
 
@@ -28,7 +29,7 @@ READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, BatchesSql, FilesSql):
+class SqlMeta(AccountsSql, RunsSql, BatchesSql, FilesSql, RegistrySql):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

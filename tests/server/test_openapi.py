@@ -109,6 +109,10 @@ def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
         "GET /projects/{ref}/artifacts",
         "GET /artifacts/{uuid}",
         "GET /artifacts/{uuid}/content",
+        "POST /projects/{ref}/models/{name}/versions",
+        "GET /projects/{ref}/datasets/{name}/versions/{version}",
+        "GET /models/{uuid}/content",
+        "GET /runs/{run_id}/registry",
     ):
         method, path = route.split()
         assert f"{method} /api/v1{path}" in documented

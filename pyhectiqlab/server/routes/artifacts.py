@@ -19,9 +19,8 @@ from fastapi.responses import StreamingResponse
 
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
-from ...store.meta import Project
 from .. import models, models_files
-from ..access import TheCaller, TheLab, find_run
+from ..access import TheCaller, TheLab, find_project, find_run
 from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
@@ -47,14 +46,6 @@ Versions = Annotated[str, Query(pattern="^(all|latest)$", description="latest: t
 
 def _told(request: Request, artifact: Artifact) -> dict[str, object]:
     return answer_artifact(artifact, str(request.base_url).rstrip("/"))
-
-
-def _project(lab: Lab, ref: str) -> Project:
-    with lab.meta.reading() as view:
-        project = view.project(ref)
-    if project is None:
-        raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.")
-    return project
 
 
 def _find(lab: Lab, uuid: str) -> Artifact:
@@ -132,7 +123,7 @@ def add_to_run(
 )
 def add_shared(ref: str, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """As for a run, shared by all runs of a project."""
-    return _register(request, lab, body, caller.user.id, _project(lab, ref).id, None)
+    return _register(request, lab, body, caller.user.id, find_project(lab, ref).id, None)
 
 
 @router.get("/runs/{run_id}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404, 410))
@@ -168,7 +159,7 @@ def list_shared(
 ) -> Response:
     """The shared ones, in the same order."""
     behind = cursor_in(after, *_CURSOR)
-    query = ArtifactQuery(None, _project(lab, ref).id, name, step, versions == "all", limit + 1, behind)
+    query = ArtifactQuery(None, find_project(lab, ref).id, name, step, versions == "all", limit + 1, behind)
     return _listed(request, lab, query, limit)
 
 
@@ -178,7 +169,7 @@ def get_artifact(uuid: str, request: Request, lab: TheLab, caller: TheCaller) ->
 
 
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-_CONTENT = {
+CONTENT = {
     **answers(models.Empty, 200, 404, 410, 416),
     200: {"description": "The bytes; ETag is their SHA-256", **_BYTES},
     206: {"description": "The bytes of the Range header", **_BYTES},
@@ -186,8 +177,8 @@ _CONTENT = {
 }
 
 
-@router.get("/artifacts/{uuid}/content", response_model=None, responses=_CONTENT)
-@router.head("/artifacts/{uuid}/content", response_model=None, responses=_CONTENT)
+@router.get("/artifacts/{uuid}/content", response_model=None, responses=CONTENT)
+@router.head("/artifacts/{uuid}/content", response_model=None, responses=CONTENT)
 def content(
     uuid: str,
     request: Request,
@@ -197,7 +188,12 @@ def content(
 ) -> Response:
     """The bytes, or one range of them."""
     artifact = _find(lab, uuid)
-    etag = f'"{artifact.digest}"'
+    return send_content(request, lab, artifact.name, artifact.digest, artifact.bytes, inline=inline)
+
+
+def send_content(request: Request, lab: Lab, name: str, digest: str, size: int, *, inline: bool = False) -> Response:
+    """Answers with the bytes of a blob, as the request's conditions and its range say. Raises ApiError 416."""
+    etag = f'"{digest}"'
     headers = {
         "ETag": etag,
         "Accept-Ranges": "bytes",
@@ -206,33 +202,33 @@ def content(
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-    shown = INLINE.get(artifact.name.rpartition(".")[2].lower()) if inline else None
-    headers["Content-Disposition"] = disposition("attachment" if shown is None else "inline", artifact.name)
+    shown = INLINE.get(name.rpartition(".")[2].lower()) if inline else None
+    headers["Content-Disposition"] = disposition("attachment" if shown is None else "inline", name)
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    start, stop, status = 0, artifact.bytes, 200
+    start, stop, status = 0, size, 200
     wanted = request.headers.get("range")
     if wanted is not None and request.headers.get("if-range", etag) == etag:
-        found = one_range(wanted, artifact.bytes)
+        found = one_range(wanted, size)
         if found is not None and found[0] >= found[1]:
             raise ApiError(
                 416,
                 "bad_range",
-                f"The file has {artifact.bytes} bytes.",
-                {"Content-Range": f"bytes */{artifact.bytes}"},
+                f"The file has {size} bytes.",
+                {"Content-Range": f"bytes */{size}"},
             )
         if found is not None:
             start, stop = found
             status = 206
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{artifact.bytes}"
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
     media_type = shown or "application/octet-stream"
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
     try:
-        file = lab.blobs.open(artifact.digest, start)
+        file = lab.blobs.open(digest, start)
     except KeyError:
-        raise ApiError(500, "blob_lost", "The lab has lost the bytes of this artifact.") from None
+        raise ApiError(500, "blob_lost", "The lab has lost the bytes of this file.") from None
     return StreamingResponse(_pieces(file, stop - start), status, headers=headers, media_type=media_type)
 
 

@@ -1,0 +1,91 @@
+"""Names, versions and paths of models and datasets: what client and lab both accept; none leads out of a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .names import artifact_name
+
+NAME_BYTES_MAX = 200  # a folder is named NAME-VERSION; file systems take 255
+SEGMENT_BYTES_MAX = 255
+PATH_BYTES_MAX = 1024
+FILES_MAX = 10_000  # of one version
+DESCRIPTION_BYTES_MAX = 256 << 10
+SHORT_DESCRIPTION_BYTES_MAX = 2048
+MANIFEST = ".hectiqlab.json"  # what a downloaded version is, in its folder; never a file of a version
+MODELS, DATASETS = "models", "datasets"
+NOUNS = {MODELS: "model", DATASETS: "dataset"}
+
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+
+
+class Version(NamedTuple):
+    """major.minor.micro; ordered as numbers."""
+
+    major: int
+    minor: int
+    micro: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.micro}"
+
+
+def version_of(text: str) -> Version:
+    """Raises ValueError for anything but three numbers without leading zeros, of at most 9 digits each."""
+    found = _VERSION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is no version: it looks like 1.0.0 (major.minor.micro)")
+    return Version(*map(int, found.groups()))
+
+
+def following(latest: Version | None) -> Version:
+    """The version that comes by itself: 1.0.0, or the latest with minor + 1 and micro 0."""
+    return Version(1, 0, 0) if latest is None else Version(latest.major, latest.minor + 1, 0)
+
+
+def registry_name(text: str) -> str:
+    """`text`, where it can name a model or dataset: as an artifact's, of at most 200 bytes. Raises ValueError."""
+    if len(artifact_name(text).encode()) > NAME_BYTES_MAX:
+        raise ValueError(f"the name of a model or dataset has at most {NAME_BYTES_MAX} bytes: {text[:60]!r}…")
+    return text
+
+
+def file_path(text: str) -> str:
+    """`text`, where it can be the path of a file in a version. Raises ValueError.
+
+    Relative, with / between its parts, each of which could name an artifact; at most 1,024 bytes.
+    """
+    parts = text.split("/")
+    for part in parts:
+        try:
+            artifact_name(part)
+        except ValueError:
+            raise ValueError(f"{text[:100]!r} cannot be the path of a file in a version: rename the file") from None
+        if len(part.encode()) > SEGMENT_BYTES_MAX:
+            raise ValueError(f"a file's name has at most {SEGMENT_BYTES_MAX} bytes: {part[:60]!r}…")
+    if len(text.encode()) > PATH_BYTES_MAX:
+        raise ValueError(f"a path in a version has at most {PATH_BYTES_MAX} bytes: {text[:60]!r}…")
+    if parts == [MANIFEST]:
+        raise ValueError(f"{MANIFEST} is kept for what a downloaded version is: name the file otherwise")
+    return text
+
+
+def file_paths(paths: Iterable[str]) -> list[str]:
+    """All of them, where they can be the files of one version. Raises ValueError."""
+    checked = [file_path(path) for path in paths]
+    files = set(checked)
+    if not checked:
+        raise ValueError("a version has at least one file")
+    if len(checked) > FILES_MAX:
+        raise ValueError(f"a version has at most {FILES_MAX:,} files: pack them into archives")
+    if len(files) < len(checked):
+        raise ValueError("two files of a version have the same path")
+    for path in checked:
+        folder = path.rpartition("/")[0]
+        while folder:
+            if folder in files:
+                raise ValueError(f"{folder[:100]!r} is a file of the version and a folder too")
+            folder = folder.rpartition("/")[0]
+    return checked

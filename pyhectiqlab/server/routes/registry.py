@@ -1,0 +1,213 @@
+"""Models and datasets: versions of a name in a project: register, list, look up, read; which runs made and used them.
+
+Both kinds have the same routes, below /models and below /datasets.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ...protocol.registry import DATASETS, MODELS, NOUNS, PATH_BYTES_MAX, Version, registry_name, version_of
+from ...store.meta import Project
+from ...store.registry import NewVersion, RegisteredVersion, VersionFile
+from .. import models_registry
+from ..access import TheCaller, TheLab, find_project, find_run
+from ..accounts import Caller
+from ..lab import Lab
+from ..replies import ApiError, cursor_in, cursor_out, reply
+from .artifacts import CONTENT, send_content
+from .common import LIMIT, After, Limit, answers, run_url
+
+RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
+router = APIRouter(tags=["models and datasets"])
+
+
+def _told(request: Request, version: RegisteredVersion, counted: bool = False) -> dict[str, Any]:
+    made_by = None
+    if version.run is not None:
+        made_by = {"id": version.run, "name": version.run_name, "url": run_url(request, version.run)}
+    return {
+        "uuid": version.id,
+        "kind": version.kind,
+        "name": version.name,
+        "version": str(version.version),
+        "short_description": version.short_description,
+        "description": version.description,
+        "files": version.files,
+        "bytes": version.bytes,
+        "author": version.author,
+        "created": version.created,
+        "run": made_by,
+        "project": {"id": version.project_id, "name": version.project},
+        **({"versions": version.versions} if counted else {}),
+    }
+
+
+def _own_run(lab: Lab, caller: Caller, run_id: str) -> str:
+    run = find_run(lab, run_id)
+    if run.author_id != caller.user.id:
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: only they add to it.")
+    return run.id
+
+
+def _find(lab: Lab, kind: str, project: Project, name: str, version: str) -> RegisteredVersion:
+    """`version`: a number, or latest."""
+    number = None if version == "latest" else _number(version)
+    with lab.meta.reading() as view:
+        found = view.find_version(kind, project.id, name, number)
+    if found is None:
+        which = "" if number is None else f" of version {number}"
+        raise ApiError(
+            404, "version_not_found", f"The project {project.name!r} has no {NOUNS[kind]} {name[:100]!r}{which}."
+        )
+    return found
+
+
+def _number(text: str) -> Version:
+    try:
+        return version_of(text)
+    except ValueError as e:
+        raise ApiError(422, "bad_version", f"{e}.") from None
+
+
+def _add_routes(kind: str) -> None:
+    of_project, of_name = f"/projects/{{ref}}/{kind}", f"/projects/{{ref}}/{kind}/{{name}}"
+    one = f"{of_name}/versions/{{version}}"
+
+    @router.post(
+        f"{of_name}/versions",
+        status_code=201,
+        response_model=None,
+        responses={
+            **answers(models_registry.VersionAnswer, 201, 403, 404, 409, 410, 413),
+            200: {"model": models_registry.VersionAnswer},
+        },
+    )
+    def add_version(
+        ref: str, name: str, body: models_registry.VersionBody, request: Request, lab: TheLab, caller: TheCaller
+    ) -> Response:
+        """Names uploaded blobs. The same id again changes nothing: 200."""
+        try:
+            name = registry_name(name)
+        except ValueError as e:
+            raise ApiError(422, "invalid", f"name: {e}.") from None
+        new = NewVersion(
+            body.id or secrets.token_hex(16),
+            kind,
+            find_project(lab, ref).id,
+            name,
+            None if body.version is None else version_of(body.version),
+            body.short_description,
+            body.description,
+            [VersionFile(file.path, file.digest, file.bytes) for file in body.files],
+            None if body.run is None else _own_run(lab, caller, body.run),
+            caller.user.id,
+            time.time() if body.created is None else body.created,
+        )
+        version, fresh = lab.files.register_version(new)
+        return reply(_told(request, version), 201 if fresh else 200)
+
+    @router.get(of_project, response_model=None, responses=answers(models_registry.Latest, 200, 404))
+    def list_latest(
+        ref: str, request: Request, lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None
+    ) -> Response:
+        """The latest version of each name, by name."""
+        project, behind = find_project(lab, ref), cursor_in(after, str)
+        with lab.meta.reading() as view:
+            found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
+        items = [_told(request, version, counted=True) for version in found[:limit]]
+        return reply({"items": items, "next": cursor_out([found[limit - 1].name]) if len(found) > limit else None})
+
+    @router.get(of_name, response_model=None, responses=answers(models_registry.LatestAnswer, 200, 404))
+    def get_latest(ref: str, name: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+        """Its latest version, and how many it has."""
+        found = _find(lab, kind, find_project(lab, ref), name, "latest")
+        return reply(_told(request, found, counted=True))
+
+    @router.get(f"{of_name}/versions", response_model=None, responses=answers(models_registry.Versions, 200, 404))
+    def list_versions(
+        ref: str, name: str, request: Request, lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None
+    ) -> Response:
+        """The newest first."""
+        project, behind = find_project(lab, ref), cursor_in(after, int, int, int)
+        with lab.meta.reading() as view:
+            found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
+        if not found and not behind:
+            _find(lab, kind, project, name, "latest")
+        items = [_told(request, version) for version in found[:limit]]
+        more = cursor_out(list(found[limit - 1].version)) if len(found) > limit else None
+        return reply({"items": items, "next": more})
+
+    @router.get(one, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
+    def get_version(ref: str, name: str, version: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+        """A version (a number, or latest) with its files and the latest runs that used it."""
+        found = _find(lab, kind, find_project(lab, ref), name, version)
+        with lab.meta.reading() as view:
+            files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD)
+        content = f"{str(request.base_url).rstrip('/')}/api/v1/{kind}/{found.id}/content?path="
+        told = {
+            **_told(request, found),
+            "contents": [
+                {"path": f.path, "digest": f.digest, "bytes": f.bytes, "url": content + quote(f.path, safe="")}
+                for f in files
+            ],
+            "used_by": [
+                {"id": r.id, "name": r.name, "url": run_url(request, r.id), "author": r.author, "created": r.created}
+                for r in runs
+            ],
+        }
+        return reply(told)
+
+    @router.post(
+        f"{one}/usage", response_model=None, responses=answers(models_registry.VersionAnswer, 200, 403, 404, 410)
+    )
+    def add_usage(
+        ref: str,
+        name: str,
+        version: str,
+        body: models_registry.UsageBody,
+        request: Request,
+        lab: TheLab,
+        caller: TheCaller,
+    ) -> Response:
+        """Says that a run of the caller used it. Answers with the version. Again changes nothing."""
+        found = _find(lab, kind, find_project(lab, ref), name, version)
+        run = _own_run(lab, caller, body.run)
+        lab.write(lambda tx: tx.add_usage(found.id, run, time.time()))
+        return reply(_told(request, found))
+
+    @router.get(f"/{kind}/{{uuid}}/content", response_model=None, responses=CONTENT)
+    @router.head(f"/{kind}/{{uuid}}/content", response_model=None, responses=CONTENT)
+    def content(
+        uuid: str,
+        request: Request,
+        lab: TheLab,
+        caller: TheCaller,
+        path: Annotated[str, Query(min_length=1, max_length=PATH_BYTES_MAX)],
+    ) -> Response:
+        """The bytes of one file of a version, or one range of them."""
+        with lab.meta.reading() as view:
+            version, file = view.version(uuid), view.version_file(uuid, path)
+        if version is None or version.kind != kind or file is None:
+            raise ApiError(404, "file_not_found", f"No version of a {NOUNS[kind]} has this file.")
+        return send_content(request, lab, file.path.rpartition("/")[2], file.digest, file.bytes)
+
+
+for _kind in (MODELS, DATASETS):
+    _add_routes(_kind)
+
+
+@router.get(
+    "/runs/{run_id}/registry", response_model=None, responses=answers(models_registry.RunRegistryAnswer, 200, 404, 410)
+)
+def of_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """The versions of models and datasets that a run made, and those that it used, the latest first."""
+    find_run(lab, run_id)
+    with lab.meta.reading() as view:
+        made, used = view.made_by_run(run_id, RUNS_TOLD), view.used_by_run(run_id, RUNS_TOLD)
+    return reply({"made": [_told(request, v) for v in made], "used": [_told(request, v) for v in used]})

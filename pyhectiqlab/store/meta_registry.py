@@ -1,0 +1,226 @@
+"""SQL of the MetaStore for versions of models and datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    desc,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    union,
+    update,
+)
+
+from ..protocol.registry import Version, following
+from .artifacts import IdTakenError
+from .meta import Changes
+from .meta_schema import (
+    artifacts,
+    blobs,
+    projects,
+    registry_files,
+    registry_usage,
+    registry_versions,
+    runs,
+    uploads,
+    users,
+)
+from .registry import NewVersion, RegisteredVersion, UsingRun, VersionExistsError, VersionFile
+
+DIGESTS_AT_ONCE = 500
+_v = registry_versions.c
+_number = (_v.major, _v.minor, _v.micro)
+_newest_first = tuple(desc(part) for part in _number)
+_maker = and_(runs.c.id == _v.run_id, runs.c.deleted.is_(None))
+
+
+def _versions(count: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(
+            _v.id,
+            _v.kind,
+            _v.project_id,
+            projects.c.name.label("project"),
+            _v.name,
+            *_number,
+            _v.short_description,
+            _v.description,
+            _v.files,
+            _v.bytes,
+            runs.c.id.label("run"),
+            runs.c.name.label("run_name"),
+            users.c.username.label("author"),
+            _v.created,
+            count.label("versions"),
+        )
+        .join(projects, projects.c.id == _v.project_id)
+        .join(users, users.c.id == _v.author_id)
+        .outerjoin(runs, _maker)
+    )
+
+
+_VERSIONS = _versions(literal(0))
+
+
+def _registered(row: Any) -> RegisteredVersion:
+    fields = dict(row._mapping)
+    version = Version(fields.pop("major"), fields.pop("minor"), fields.pop("micro"))
+    fields.pop("place", None)
+    return RegisteredVersion(version=version, **fields)
+
+
+def _is(kind: str, project: str, name: str) -> ColumnElement[bool]:
+    return and_(_v.project_id == project, _v.kind == kind, _v.name == name)
+
+
+class RegistrySql:
+    """The registry's share of a MetaTransaction over one connection."""
+
+    conn: Connection
+    changes: Changes
+
+    def known_blobs(self, user_id: str, digests: Collection[str]) -> set[str]:
+        known: set[str] = set()
+        wanted = sorted(set(digests))
+        for i in range(0, len(wanted), DIGESTS_AT_ONCE):
+            some = wanted[i : i + DIGESTS_AT_ONCE]
+            query = union(
+                select(uploads.c.digest).where(
+                    uploads.c.user_id == user_id, uploads.c.digest.in_(some), uploads.c.finished.isnot(None)
+                ),
+                select(artifacts.c.digest)
+                .outerjoin(runs, runs.c.id == artifacts.c.run_id)
+                .where(artifacts.c.digest.in_(some), runs.c.deleted.is_(None)),
+                select(registry_files.c.digest).where(registry_files.c.digest.in_(some)),
+            )
+            known.update(self.conn.execute(query).scalars())
+        return known
+
+    def version(self, version_id: str) -> RegisteredVersion | None:
+        row = self.conn.execute(_VERSIONS.where(_v.id == version_id)).first()
+        return None if row is None else _registered(row)
+
+    def find_version(self, kind: str, project: str, name: str, version: Version | None) -> RegisteredVersion | None:
+        of_name = _is(kind, project, name)
+        counted = _versions(select(func.count()).select_from(registry_versions).where(of_name).scalar_subquery())
+        query = counted.where(of_name)
+        if version is not None:
+            query = query.where(*(column == part for column, part in zip(_number, version, strict=True)))
+        row = self.conn.execute(query.order_by(*_newest_first).limit(1)).first()
+        return None if row is None else _registered(row)
+
+    def latest_versions(self, kind: str, project: str, limit: int, after: str) -> list[RegisteredVersion]:
+        place = func.row_number().over(partition_by=_v.name, order_by=_newest_first).label("place")
+        count = func.count().over(partition_by=_v.name)
+        ranked = (
+            _versions(count)
+            .add_columns(place)
+            .where(_v.project_id == project, _v.kind == kind, _v.name > after)
+            .subquery()
+        )
+        rows = self.conn.execute(select(ranked).where(ranked.c.place == 1).order_by(ranked.c.name).limit(limit))
+        return [_registered(row) for row in rows]
+
+    def versions_of(
+        self, kind: str, project: str, name: str, limit: int, before: Version | None
+    ) -> list[RegisteredVersion]:
+        query = _VERSIONS.where(_is(kind, project, name))
+        if before is not None:
+            query = query.where(tuple_(*_number) < tuple_(*map(literal, before)))
+        return [_registered(row) for row in self.conn.execute(query.order_by(*_newest_first).limit(limit))]
+
+    def version_files(self, version_id: str) -> list[VersionFile]:
+        query = (
+            select(registry_files.c.path, registry_files.c.digest, registry_files.c.bytes)
+            .where(registry_files.c.version_id == version_id)
+            .order_by(registry_files.c.path)
+        )
+        return [VersionFile(*row) for row in self.conn.execute(query)]
+
+    def version_file(self, version_id: str, path: str) -> VersionFile | None:
+        row = self.conn.execute(
+            select(registry_files.c.path, registry_files.c.digest, registry_files.c.bytes).where(
+                registry_files.c.version_id == version_id, registry_files.c.path == path
+            )
+        ).first()
+        return None if row is None else VersionFile(*row)
+
+    def used_by(self, version_id: str, limit: int) -> list[UsingRun]:
+        query = (
+            select(runs.c.id, runs.c.name, users.c.username, registry_usage.c.created)
+            .join(runs, runs.c.id == registry_usage.c.run_id)
+            .join(users, users.c.id == runs.c.author_id)
+            .where(registry_usage.c.version_id == version_id, runs.c.deleted.is_(None))
+            .order_by(registry_usage.c.created.desc(), runs.c.id)
+            .limit(limit)
+        )
+        return [UsingRun(*row) for row in self.conn.execute(query)]
+
+    def made_by_run(self, run: str, limit: int) -> list[RegisteredVersion]:
+        query = _VERSIONS.where(_v.run_id == run).order_by(_v.created.desc(), _v.id).limit(limit)
+        return [_registered(row) for row in self.conn.execute(query)]
+
+    def used_by_run(self, run: str, limit: int) -> list[RegisteredVersion]:
+        query = (
+            _VERSIONS.join(registry_usage, registry_usage.c.version_id == _v.id)
+            .where(registry_usage.c.run_id == run)
+            .order_by(registry_usage.c.created.desc(), _v.id)
+            .limit(limit)
+        )
+        return [_registered(row) for row in self.conn.execute(query)]
+
+    def add_version(self, new: NewVersion, now: float) -> bool:
+        there = self.conn.execute(select(registry_versions).where(_v.id == new.id)).first()
+        if there is not None:
+            same = (there.kind, there.project_id, there.name, there.author_id)
+            if same != (new.kind, new.project, new.name, new.author_id):
+                raise IdTakenError("Another version has this id: choose 32 random hex digits.")
+            return False
+        version = new.version
+        if version is None:
+            latest = self.find_version(new.kind, new.project, new.name, None)
+            version = following(None if latest is None else latest.version)
+        elif self.find_version(new.kind, new.project, new.name, version) is not None:
+            raise VersionExistsError(
+                f"{new.name!r} has a version {version} already: choose another, or none for the next one."
+            )
+        self.conn.execute(
+            insert(registry_versions).values(
+                id=new.id,
+                kind=new.kind,
+                project_id=new.project,
+                name=new.name,
+                major=version.major,
+                minor=version.minor,
+                micro=version.micro,
+                short_description=new.short_description,
+                description=new.description,
+                files=len(new.files),
+                bytes=sum(file.bytes for file in new.files),
+                run_id=new.run,
+                author_id=new.author_id,
+                created=new.created,
+            )
+        )
+        rows = [{"version_id": new.id, "path": f.path, "digest": f.digest, "bytes": f.bytes} for f in new.files]
+        self.conn.execute(insert(registry_files), rows)
+        for i in range(0, len(rows), DIGESTS_AT_ONCE):
+            some = [row["digest"] for row in rows[i : i + DIGESTS_AT_ONCE]]
+            self.conn.execute(update(blobs).where(blobs.c.digest.in_(some)).values(used=now))
+        return True
+
+    def add_usage(self, version_id: str, run: str, now: float) -> None:
+        there = select(registry_usage.c.run_id).where(
+            registry_usage.c.version_id == version_id, registry_usage.c.run_id == run
+        )
+        if self.conn.execute(there).first() is None:
+            self.conn.execute(insert(registry_usage).values(version_id=version_id, run_id=run, created=now))

@@ -1,0 +1,104 @@
+"""What the MetaStore knows of models and datasets: versions of a name in a project, each a set of files, and the runs
+that made and used them.
+
+A version never changes once it is there. Its files are blobs; see artifacts.py for who may know of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..protocol.registry import Version
+
+
+@dataclass(frozen=True)
+class VersionFile:
+    path: str
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What is to be registered. `id` was chosen by the client: the same one again changes nothing. `version` None: the
+    one that follows.
+    """
+
+    id: str
+    kind: str  # protocol.registry.MODELS or DATASETS
+    project: str
+    name: str
+    version: Version | None
+    short_description: str
+    description: str
+    files: Sequence[VersionFile]
+    run: str | None
+    author_id: str
+    created: float
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    id: str
+    kind: str
+    project_id: str
+    project: str
+    name: str
+    version: Version
+    short_description: str
+    description: str
+    files: int
+    bytes: int
+    run: str | None  # that made it; None too where that run was deleted
+    run_name: str | None
+    author: str
+    created: float
+    versions: int  # of the name; 0 where it was not counted
+
+
+@dataclass(frozen=True)
+class UsingRun:
+    id: str
+    name: str
+    author: str
+    created: float  # when it said so first
+
+
+class VersionExistsError(ValueError):
+    """The name has this version already."""
+
+
+class RegistryView(Protocol):
+    def known_blobs(self, user_id: str, digests: Collection[str]) -> set[str]:
+        """Those of the digests that the user may know of, see FilesView.knows_blob."""
+
+    def version(self, version_id: str) -> RegisteredVersion | None: ...
+    def find_version(self, kind: str, project: str, name: str, version: Version | None) -> RegisteredVersion | None:
+        """None: the latest, which also tells how many there are."""
+
+    def latest_versions(self, kind: str, project: str, limit: int, after: str) -> list[RegisteredVersion]:
+        """The latest of each name behind `after`, by name."""
+
+    def versions_of(
+        self, kind: str, project: str, name: str, limit: int, before: Version | None
+    ) -> list[RegisteredVersion]:
+        """The newest first."""
+
+    def version_files(self, version_id: str) -> list[VersionFile]:
+        """By path."""
+
+    def version_file(self, version_id: str, path: str) -> VersionFile | None: ...
+    def used_by(self, version_id: str, limit: int) -> list[UsingRun]:
+        """The latest first; no deleted runs."""
+
+    def made_by_run(self, run: str, limit: int) -> list[RegisteredVersion]: ...
+    def used_by_run(self, run: str, limit: int) -> list[RegisteredVersion]: ...
+
+
+class RegistryTransaction(RegistryView, Protocol):
+    def add_version(self, new: NewVersion, now: float) -> bool:
+        """False where it is there already. Raises VersionExistsError; IdTakenError where something else has its id."""
+
+    def add_usage(self, version_id: str, run: str, now: float) -> None: ...

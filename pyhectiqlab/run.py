@@ -24,18 +24,19 @@ from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
 from .verbs.notebook import NotebookVerbs
 from .verbs.page import PageVerbs
+from .verbs.registry import RegistryVerbs
 
 __all__ = ["Run"]
 
 
-class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, NotebookVerbs, PageVerbs):
+class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, NotebookVerbs, PageVerbs, RegistryVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
     wrong, one line is printed
-    and the run goes on in dry mode. No other method waits for the network but `flush`, `close` and downloads, and
-    none raises but for a
-    mistake at the call: TypeError, ValueError, or RunClosedError after `close`.
+    and the run goes on in dry mode. No other method waits for the network but those that say so: `flush`, `close`,
+    models and datasets, lists. None raises but for a mistake at the call (TypeError, ValueError, the errors of a file,
+    or RunClosedError after `close`), and downloads, which cannot return what is not there.
 
     May be used from any thread, signal handler or forked child, and pickled into other processes of the same machine.
 
@@ -68,6 +69,7 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, NotebookVerbs, Page
         if project is not None:
             check_name("project", project)
         where = _place(rank, world_size, restart)
+        self._asked_project = project
         self._become(name, open_run(name, project, should_create_project, dry, where))
 
     def _become(self, name: str, opened: Opened) -> None:

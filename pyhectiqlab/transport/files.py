@@ -100,7 +100,7 @@ def send_file(
         progress(size)
         return Sent(digest, size, there=True)
     sending = _Sending(client, fd, size, digest, progress)
-    _retried(sending.go_on, tries, sleep)
+    retried(sending.go_on, tries, sleep)
     return Sent(digest, size, there=False)
 
 
@@ -113,7 +113,7 @@ def has_blob(client: LabClient, digest: str, *, tries: int = 1, sleep: Callable[
             raise answer.failure()
         return answer.status == 200  # what else is wrong, the next request tells in words: this one has no body
 
-    return _retried(ask, tries, sleep)
+    return retried(ask, tries, sleep)
 
 
 def register(
@@ -196,7 +196,7 @@ def _header_number(client: LabClient, answer: Answer, name: str) -> int:
     return int(text)
 
 
-def _retried(work: Callable[[Backoff], T], tries: int, sleep: Callable[[float], object]) -> T:
+def retried(work: Callable[[Backoff], T], tries: int, sleep: Callable[[float], object] = time.sleep) -> T:
     """Does it until it succeeds; gives up after `tries` failures in a row. `work` tells the Backoff of any progress."""
     backoff = Backoff()
     while True:
@@ -259,16 +259,37 @@ def download(
     # A file system takes names of 255 bytes.
     part = target.with_name(f".{target.name[:40]}.{digest[:16]}.part")
     with _opened_part(part) as fd:
-        receiving = _Receiving(client, f"/artifacts/{quoted(uuid)}/content", fd, size, digest, progress)
-        try:
-            _retried(receiving.go_on, tries, sleep)
-        except LabRequestError as e:
-            if e.status == CHECKSUM_MISMATCH:
-                part.unlink(missing_ok=True)
-            raise
-        os.fsync(fd)
+        content = f"/artifacts/{quoted(uuid)}/content"
+        receive(client, content, part, fd, size, digest, progress=progress, tries=tries, sleep=sleep)
         _name(part, target, overwrite)
     return target
+
+
+def receive(
+    client: LabClient,
+    content: str,
+    part: Path,
+    fd: int,
+    size: int,
+    digest: str,
+    *,
+    progress: Progress = no_progress,
+    tries: int = TRIES,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
+    """Brings the bytes at the path `content` of the API to the open file `part`, behind those that it has already, and
+    compares the digest. What does not have it is removed. Durable on return.
+
+    Raises OSError, LabRequestError. Blocks until it is here.
+    """
+    receiving = _Receiving(client, content, fd, size, digest, progress)
+    try:
+        retried(receiving.go_on, tries, sleep)
+    except LabRequestError as e:
+        if e.status == CHECKSUM_MISMATCH:
+            part.unlink(missing_ok=True)
+        raise
+    os.fsync(fd)
 
 
 class _Receiving:

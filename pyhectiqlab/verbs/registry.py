@@ -1,0 +1,295 @@
+"""Models and datasets of the project: versions to and from the lab, and which of them the run used.
+
+These calls wait for the lab, as few others of `Run` do: the opening, `flush`, `close`, `rename` and what lists or
+downloads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError, LabError, LabRequestError
+from ..outbox import QueueOutbox
+from ..protocol.registry import DATASETS, MODELS, NOUNS, registry_name, version_of
+from ..session import say, say_once
+
+if TYPE_CHECKING:
+    from ..opening import Opened
+    from ..outbox import Outbox
+    from ..transport.http import LabClient
+
+PathLike = str | os.PathLike[str]
+ASK_TRIES = 3  # of a small request: some seconds
+
+
+class RegistryVerbs:
+    """Uploads and usages that the lab does not take are said in one line, and training goes on. A download that cannot
+    be had raises: whoever asked for it cannot go on without it.
+    """
+
+    _outbox: Outbox
+    _opened: Opened
+    _asked_project: str | None = None  # what Run(...) was given
+
+    def add_mlmodel(
+        self,
+        source_path: PathLike,
+        name: str,
+        version: str | None = None,
+        short_description: str | None = None,
+        push_dir: bool = False,
+    ) -> dict[str, Any]:
+        """Uploads a file, or a directory with all below it, as a version of a model of the project.
+
+        Blocks until the lab has it, with a bar in a terminal; goes through lost connections of about a minute. Called
+        again, it sends only what the lab lacks. A README.md on top of the directory becomes the description. Links are
+        read where they stay inside the directory.
+
+        Args:
+            version: major.minor.micro; None: 1.0.0, or the latest with minor + 1 and micro 0. One that is there with
+                the same files is left as it is.
+            short_description: a line about it.
+            push_dir: True: `source_path` has to be a directory.
+
+        Returns the version: a dict with "uuid", "name", "version", "files", "bytes" and more. Where it did not get
+        there, one line is printed, "uuid" is None and "error" says why; so it is in dry, read-only and offline mode.
+
+        Raises FileNotFoundError, NotADirectoryError, PermissionError, TypeError, and ValueError: a name or version that
+        cannot be one, a directory without files, a link that leads out of it.
+        """
+        return self._add_version(MODELS, source_path, name, version, short_description, push_dir)
+
+    def add_dataset(
+        self,
+        source_path: PathLike,
+        name: str,
+        version: str | None = None,
+        short_description: str | None = None,
+        push_dir: bool = False,
+    ) -> dict[str, Any]:
+        """Uploads a file or directory as a version of a dataset of the project. As `add_mlmodel` in all else."""
+        return self._add_version(DATASETS, source_path, name, version, short_description, push_dir)
+
+    def download_mlmodel(
+        self,
+        mlmodel_name: str | None = None,
+        version: str | None = None,
+        save_path: PathLike = "./",
+        overwrite: bool = False,
+        *,
+        name: str | None = None,
+    ) -> str:
+        """Downloads a version of a model into the folder `save_path`/NAME-VERSION and returns that path.
+
+        Blocks until it is there, with a bar in a terminal. Every file is compared with its digest; the folder takes its
+        name only when it is whole, and an interrupted download goes on when it is called again. A folder that is there
+        and whole is used as it is; with a `version`, even while no lab can be reached. That the run used the version is
+        noted in the lab. Works in every mode in which a lab can be reached.
+
+        Args:
+            mlmodel_name, name: of the model; give one of them.
+            version: major.minor.micro; None: the latest.
+            overwrite: replace what is at that place.
+
+        Raises LabError (NotFoundError: no such model or version; LabUnreachableError …), FileExistsError where
+        something else is there, OSError (disk full …), TypeError, ValueError.
+        """
+        return self._download(MODELS, _one_name(mlmodel_name, name), version, save_path, overwrite)
+
+    def download_dataset(
+        self,
+        dataset_name: str | None = None,
+        version: str | None = None,
+        save_path: PathLike = "./",
+        overwrite: bool = False,
+        *,
+        name: str | None = None,
+    ) -> str:
+        """Downloads a version of a dataset. As `download_mlmodel` in all else."""
+        return self._download(DATASETS, _one_name(dataset_name, name), version, save_path, overwrite)
+
+    def add_mlmodel_usage(self, name: str, version: str | None = None) -> None:
+        """Notes in the lab that the run used a version of a model; None: the latest. Downloads do it by themselves.
+
+        Waits for the lab, some ten seconds at most. What goes wrong there is said in one line. Raises TypeError and
+        ValueError for a name or version that cannot be one.
+        """
+        self._add_usage(MODELS, name, version)
+
+    def add_dataset_usage(self, name: str, version: str | None = None) -> None:
+        """Notes in the lab that the run used a version of a dataset. As `add_mlmodel_usage` in all else."""
+        self._add_usage(DATASETS, name, version)
+
+    def add_mlmodel_usage_from_dirpath(self, dirpath: PathLike) -> None:
+        """As `add_mlmodel_usage`, for what an earlier download put there.
+
+        Raises FileNotFoundError, and ValueError where the folder is no downloaded model.
+        """
+        self._add_usage_of(MODELS, dirpath)
+
+    def add_dataset_usage_from_dirpath(self, dirpath: PathLike) -> None:
+        """As `add_mlmodel_usage_from_dirpath`, for datasets."""
+        self._add_usage_of(DATASETS, dirpath)
+
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _add_version(
+        self,
+        kind: str,
+        source_path: PathLike,
+        name: str,
+        version: str | None,
+        short_description: str | None,
+        push_dir: bool,
+    ) -> dict[str, Any]:
+        from ..transport.registry import NewVersion, upload_version
+
+        _check(name, version)
+        if short_description is not None and not isinstance(short_description, str):
+            raise TypeError(f"a short description is a text, not {type(short_description).__name__}")
+        source = Path(os.fspath(source_path))
+        if push_dir and source.exists() and not source.is_dir():
+            raise NotADirectoryError(20, "push_dir=True takes a directory", str(source))
+        new = NewVersion.of(kind, source, name, version, short_description)
+        told = {"uuid": None, "kind": kind, "name": name, "version": version, "files": len(new.files)}
+        run = self._run_id()
+        if run is None:
+            why = f"nothing is pushed {self._why_not()}"
+        else:
+            try:
+                with self._client() as client, _bar(f"{name} ↑", new.bytes) as progress:
+                    return upload_version(client, self._project(client), new, run=run, progress=progress)
+            except (LabError, OSError) as e:
+                why = str(e)
+        say(f"the {NOUNS[kind]} {name!r} is not in the lab: {why}")
+        return {**told, "bytes": new.bytes, "error": why}
+
+    def _download(self, kind: str, name: str, version: str | None, save_path: PathLike, overwrite: bool) -> str:
+        from ..transport.registry import download_version, find_version, folder_of, is_whole, manifest_of
+
+        _check(name, version)
+        try:
+            with self._client() as client:
+                found = find_version(client, self._project(client), kind, name, version, tries=ASK_TRIES)
+                with _bar(f"{name}-{found['version']} ↓", found["bytes"]) as progress:
+                    target = download_version(client, found, save_path, overwrite=overwrite, progress=progress)
+                self._note_usage(client, kind, found["project"]["id"], name, found["version"])
+        except (ConfigurationError, LabRequestError) as e:
+            # A node without network, to which a login node brought the files.
+            if version is None or overwrite or not (isinstance(e, ConfigurationError) or e.retry):
+                raise
+            target = folder_of(save_path, name, version)
+            try:
+                manifest = manifest_of(target)
+            except (OSError, ValueError):
+                raise e from None
+            if (manifest["kind"], manifest["name"], manifest["version"]) != (kind, name, version):
+                raise
+            if not is_whole(target, manifest):
+                raise
+            say(f"{e} The {NOUNS[kind]} in {target} is used as it is; that the run used it is not noted.")
+        return str(target)
+
+    def _add_usage(self, kind: str, name: str, version: str | None, project: str | None = None) -> None:
+        _check(name, version)
+        try:
+            with self._client() as client:
+                self._note_usage(client, kind, project or self._project(client), name, version)
+        except LabError as e:
+            say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
+
+    def _add_usage_of(self, kind: str, dirpath: PathLike) -> None:
+        from ..transport.registry import manifest_of
+
+        manifest = manifest_of(os.fspath(dirpath))
+        if manifest["kind"] != kind:
+            raise ValueError(f"{dirpath} is a {NOUNS[manifest['kind']]}, not a {NOUNS[kind]}")
+        self._add_usage(kind, manifest["name"], manifest["version"], manifest["project"])
+
+    def _note_usage(self, client: LabClient, kind: str, project: str, name: str, version: str | None) -> None:
+        from ..transport.files import retried
+        from ..transport.http import quoted
+
+        run = self._run_id()
+        if run is None:
+            say_once(f"which models and datasets the run uses is not noted {self._why_not()}")
+            return
+        where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}/usage"
+        try:
+            retried(lambda _: client.post(where, {"run": run}), ASK_TRIES)
+        except LabRequestError as e:
+            say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
+
+    def _run_id(self) -> str | None:
+        """The lab's id of the run, where this process may add to it."""
+        told = self._opened.answer
+        if told is None or self._opened.mode != "online":
+            return None
+        return str(told["run"]["id"])
+
+    def _why_not(self) -> str:
+        return f"in {self._opened.mode} mode"
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[LabClient]:
+        """Raises ConfigurationError where no lab is known."""
+        from ..profile import resolve
+        from ..transport.http import LabClient
+        from ..uploader.deliver import connector
+
+        if isinstance(self._outbox, QueueOutbox):
+            client = connector(self._outbox.binding.url, self._outbox.binding.profile)()
+        else:
+            now = resolve()
+            client = LabClient(now.url, now.secret_api_key)
+        with client:
+            yield client
+
+    def _project(self, client: LabClient) -> str:
+        """Name or id of the run's project; in modes without a run in the lab, the one it would be in."""
+        from .. import settings
+        from ..profile import resolve
+
+        if self._opened.answer is not None:
+            return str(self._opened.answer["run"]["project"]["id"])
+        named = self._asked_project
+        if named is None and isinstance(self._outbox, QueueOutbox):
+            named = self._outbox.binding.attach["project"]
+        named = named or settings.get("project") or resolve().project
+        if named:
+            return str(named)
+        projects = list(client.pages("/projects"))
+        return str(projects[0]["id"]) if len(projects) == 1 else "default"
+
+
+def _one_name(first: str | None, second: str | None) -> str:
+    if (first is None) == (second is None):
+        raise TypeError("give the name once: as the first argument or as name=")
+    return first if first is not None else second  # type: ignore[return-value]
+
+
+def _check(name: object, version: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a name is a text, not {type(name).__name__}")
+    registry_name(name)
+    if version is not None:
+        if not isinstance(version, str):
+            raise TypeError(f"a version is a text such as '1.0.0', not {type(version).__name__}")
+        version_of(version)
+
+
+@contextlib.contextmanager
+def _bar(description: str, size: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar on stderr where that is a terminal. Gives what takes the bytes so far."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=description[-40:], total=size, unit="B", unit_scale=True, unit_divisor=1000) as bar:
+        yield lambda done: bar.update(done - bar.n)

@@ -1,0 +1,124 @@
+"""`hectiqlab models`, `datasets`, `download-mlmodel` and `download-dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..protocol.registry import DATASETS, MODELS, NOUNS
+from .artifacts import bar, size_text
+from .output import clean, echo_json, moment, table
+
+
+def _project(named: str | None, profile: Any) -> str:
+    """Name or id of the project that is meant."""
+    from .. import settings
+
+    project = named or settings.get("project") or profile.project
+    if not project:
+        raise click.UsageError("Name a PROJECT: `hectiqlab projects` lists them.")
+    return str(project)
+
+
+def _list(kind: str) -> click.Command:
+    @click.command(kind, short_help=f"List the {kind} of a project.")
+    @click.argument("project", required=False)
+    @click.option("-n", "--name", metavar="NAME", help=f"All versions of this {NOUNS[kind]}.")
+    @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+    @click.pass_obj
+    def command(profile: str | None, project: str | None, name: str | None, as_json: bool) -> None:
+        from ..profile import resolve
+        from ..transport import LabClient
+        from ..transport.http import quoted
+
+        chosen = resolve(profile)
+        path = f"/projects/{quoted(_project(project, chosen))}/{kind}"
+        with LabClient(chosen.url, chosen.secret_api_key) as lab:
+            lab.handshake()
+            items = list(lab.pages(path if name is None else f"{path}/{quoted(name)}/versions", {"limit": 1000}))
+        if as_json:
+            echo_json(items)
+            return
+        table(
+            ("name", "version", "files", "size", "author", "created", "description"),
+            (
+                (
+                    v["name"],
+                    v["version"],
+                    str(v["files"]),
+                    size_text(v["bytes"]),
+                    v["author"],
+                    moment(v["created"]),
+                    v["short_description"][:80],
+                )
+                for v in items
+            ),
+        )
+
+    command.help = (
+        f"List the {kind} of PROJECT (a name or an id; default: HECTIQLAB_PROJECT or the profile's), the latest "
+        "version of each."
+    )
+    return command
+
+
+def _download(kind: str, command_name: str) -> click.Command:
+    noun = NOUNS[kind]
+
+    def decorated(function: Callable[..., None]) -> click.Command:
+        options = (
+            click.option("-p", "--project", metavar="PROJECT", help="Name or id; default: that of the profile."),
+            click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}."),
+            click.option("-v", "--version", metavar="VERSION", help="major.minor.micro; default: the latest."),
+            click.option(
+                "-s",
+                "--save-path",
+                type=click.Path(path_type=Path),
+                default=Path(),
+                help="Folder in which NAME-VERSION is made; default: here.",
+            ),
+            click.option("-o", "--overwrite", is_flag=True, help="Replace what is at that place."),
+        )
+        for option in reversed(options):
+            function = option(function)
+        made: click.Command = click.command(command_name, short_help=f"Download a {noun}.")(function)
+        return made
+
+    @decorated
+    @click.pass_obj
+    def command(
+        profile: str | None, project: str | None, name: str, version: str | None, save_path: Path, overwrite: bool
+    ) -> None:
+        from ..profile import resolve
+        from ..protocol.registry import registry_name, version_of
+        from ..transport import LabClient
+        from ..transport.registry import download_version, find_version
+
+        try:
+            registry_name(name)
+            if version is not None:
+                version_of(version)
+        except ValueError as e:
+            raise click.UsageError(f"{e}.") from None
+        chosen = resolve(profile)
+        with LabClient(chosen.url, chosen.secret_api_key) as lab:
+            lab.handshake()
+            found = find_version(lab, _project(project, chosen), kind, name, version)
+            with bar(f"{name}-{found['version']}", found["bytes"]) as progress:
+                target = download_version(lab, found, save_path, overwrite=overwrite, progress=progress)
+        click.echo(clean(str(target)))
+
+    command.help = (
+        f"Download a version of a {noun} into the folder NAME-VERSION and print its path.\n\n"
+        "Every file is compared with its digest, and the folder takes its name only when it is whole. A download that "
+        "was interrupted goes on where it was when it is called again; one that is there is left as it is."
+    )
+    return command
+
+
+models, datasets = _list(MODELS), _list(DATASETS)
+download_mlmodel = _download(MODELS, "download-mlmodel")
+download_dataset = _download(DATASETS, "download-dataset")

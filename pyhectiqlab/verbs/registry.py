@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, LabError, LabRequestError
+from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedError
 from ..outbox import QueueOutbox
 from ..protocol.registry import DATASETS, MODELS, NOUNS, registry_name, version_of
 from ..session import say, say_once
@@ -34,6 +34,7 @@ class RegistryVerbs:
 
     _outbox: Outbox
     _opened: Opened
+    _closed: bool
     _asked_project: str | None = None  # what Run(...) was given
 
     def add_mlmodel(
@@ -150,6 +151,7 @@ class RegistryVerbs:
         from ..transport.registry import NewVersion, upload_version
 
         _check(name, version)
+        self._require_open()
         if short_description is not None and not isinstance(short_description, str):
             raise TypeError(f"a short description is a text, not {type(short_description).__name__}")
         source = Path(os.fspath(source_path))
@@ -197,6 +199,7 @@ class RegistryVerbs:
 
     def _add_usage(self, kind: str, name: str, version: str | None, project: str | None = None) -> None:
         _check(name, version)
+        self._require_open()
         try:
             with self._client() as client:
                 self._note_usage(client, kind, project or self._project(client), name, version)
@@ -224,6 +227,10 @@ class RegistryVerbs:
             retried(lambda _: client.post(where, {"run": run}), ASK_TRIES)
         except LabRequestError as e:
             say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RunClosedError("this run is closed: create a new Run to add to it")
 
     def _run_id(self) -> str | None:
         """The lab's id of the run, where this process may add to it."""

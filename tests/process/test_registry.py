@@ -123,6 +123,24 @@ def test_an_interrupted_download_goes_on_and_never_looks_whole(own_site: Site, t
     assert not part.exists() and not (tmp_path / "elsewhere").exists()
 
 
+def test_a_killed_upload_leaves_no_version_and_sends_the_rest_when_called_again(own_site: Site, tmp_path: Path) -> None:
+    site, tree, name = own_site, tmp_path / "tree", "big"
+    (tree / "empty").mkdir(parents=True)
+    for i in range(20):
+        (tree / f"{i:02}").write_bytes(os.urandom(1_000_000))
+        (tree / "empty" / f"{i:02}").touch()  # all the same bytes
+    script = START + "print(run.add_dataset(folder, name)['files'])"
+    process = site.start(script, "up", name, str(tree))
+    blobs = site.lab.data_dir / "blobs"
+    eventually(lambda: sum(p.stat().st_size == 1_000_000 for p in blobs.rglob("*") if p.is_file()) >= 3)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with site.client() as client:
+        assert client.get("/projects/registry/datasets")["items"] == []
+    assert ok(site.run(script, "up", name, str(tree))).strip() == "40"
+    assert [v["bytes"] for v in versions(site, name, "datasets")] == [20_000_000]
+
+
 def test_a_damaged_part_is_not_taken_for_the_file(site: Site, tree: Path, tmp_path: Path) -> None:
     name = unique("net")
     ok(site.run(START + "run.add_mlmodel(folder, name)", unique("run"), name, str(tree)))
@@ -163,8 +181,11 @@ run.add_mlmodel(folder, name, "1.0.0")
 (folder / "more").touch()
 print(run.add_mlmodel(folder, name, "1.0.0")["error"])
 run.add_mlmodel_usage("no-such")
+run.close()
+print(error(run.add_mlmodel, folder, name), error(run.add_dataset_usage, name))
 """, "run", "net", str(tree))  # fmt: skip
-    kinds, exists = ok(done).splitlines()
+    kinds, exists, closed = ok(done).splitlines()
+    assert closed == "RunClosedError RunClosedError"
     mistakes = "FileNotFoundError ValueError ValueError TypeError ValueError ValueError NotADirectoryError"
     assert kinds == f"{mistakes} TypeError ValueError ValueError NotFoundError"
     assert "has a version 1.0.0 with other files" in exists

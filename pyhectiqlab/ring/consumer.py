@@ -4,7 +4,7 @@ was taken.
 
 from __future__ import annotations
 
-import platform
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -38,11 +38,11 @@ def _barrier() -> Callable[[], None] | None:
     barrier, so that
     whatever was stored before a tail that we have read is visible. On x86 stores are seen in order: None.
     """
-    if sys.platform != "linux" or platform.machine() in ("x86_64", "AMD64", "i686"):
+    if sys.platform != "linux" or os.uname().machine in ("x86_64", "AMD64", "i686"):
         return None
     import ctypes
 
-    number = {"aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}.get(platform.machine())
+    number = {"aarch64": 283, "riscv64": 283, "ppc64le": 365, "s390x": 356}.get(os.uname().machine)
     if number is None:
         return None
     membarrier = ctypes.CDLL(None).syscall

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.protocol.registry import MANIFEST
+from pyhectiqlab.transport import LabClient
 
 from .conftest import Site, eventually
 from .test_ends import unique
@@ -227,3 +228,21 @@ run.add_mlmodel_usage(name)
     assert said == f"None {name}" and content(Path(where)) == content(tree)
     with site.client() as client:
         assert client.get(f"/projects/registry/models/{name}/versions/latest")["used_by"] == []
+
+
+def test_somebody_elses_run_downloads_and_pushes_nothing(own_site: Site, tree: Path) -> None:
+    site = own_site
+    ok(site.run(START + "run.add_mlmodel(folder, name)", "theirs", "net", str(tree)))
+    with site.client() as client:
+        client.post("/users", {"username": "bob", "password": "correct horse 7"})
+    with LabClient(site.lab.url, auth=("bob", "correct horse 7")) as client:
+        key = client.post("/keys", {"name": "test"})["key"]
+    done = site.run(START + """
+assert run.read_only
+print(run.add_dataset(folder, name)["error"])
+print(run.download_mlmodel(name, save_path=folder.parent))
+run.add_mlmodel_usage(name)
+""", "theirs", "net", str(tree), HECTIQLAB_URL=site.lab.url, HECTIQLAB_API_KEY=key)  # fmt: skip
+    said, where = ok(done).splitlines()
+    assert said == "nothing is pushed in read-only mode" and content(Path(where)) == content(tree)
+    assert done.stderr.count("is not noted") == 1, done.stderr

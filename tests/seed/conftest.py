@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -165,7 +166,8 @@ def user(lab: RealLab, home: Path, tmp_path: Path) -> User:
         (tmp_path / name).write_text(text)
     with LabClient(lab.url, lab.api_key) as client:
         project = client.post("/projects", {"name": f"seed-{os.urandom(4).hex()}"})
-    return User(lab, home, tmp_path, project)
+    shutil.copytree(home, own := tmp_path / "home")  # the credentials; the spool is the test's own
+    return User(lab, own, tmp_path, project)
 
 
 @pytest.fixture

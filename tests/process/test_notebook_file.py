@@ -140,6 +140,14 @@ class Jupyter:
         return "".join(printed).strip()
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def jupyter(site: Site, folder: Path, notebook: str) -> Iterator[Jupyter]:
     runtime, root = folder / "runtime", folder / "root"
@@ -160,7 +168,9 @@ def jupyter(site: Site, folder: Path, notebook: str) -> Iterator[Jupyter]:
     told = runtime / f"jpserver-{server.pid}.json"
     try:
         eventually(lambda: told.exists() and told.read_bytes().endswith(b"}"), what="Jupyter's server")
-        found = Jupyter(json.loads(told.read_bytes()), runtime, notebook)
+        about = json.loads(told.read_bytes())
+        eventually(lambda: listens(about["port"]), what="Jupyter's server to listen: it writes its file before that")
+        found = Jupyter(about, runtime, notebook)
         yield found
         found.client.stop_channels()
         found.ask("DELETE", f"/{found.session['id']}")

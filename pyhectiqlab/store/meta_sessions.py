@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
@@ -33,17 +33,12 @@ class SessionsSql:
     conn: Connection
     changes: Changes
 
-    def project(self, ref: str) -> Project | None:
-        raise NotImplementedError  # RunsSql's
+    if TYPE_CHECKING:  # RunsSql's, which the transaction has beside this
 
-    def add_project(self, name: str, user_id: str, now: float) -> Project:
-        raise NotImplementedError
-
-    def projects_of(self, user_id: str) -> list[str]:
-        raise NotImplementedError
-
-    def run(self, run_id: str) -> Run | None:
-        raise NotImplementedError
+        def project(self, ref: str) -> Project | None: ...
+        def add_project(self, name: str, user_id: str, now: float) -> Project: ...
+        def projects_of(self, user_id: str) -> list[str]: ...
+        def run(self, run_id: str) -> Run | None: ...
 
     # States
 

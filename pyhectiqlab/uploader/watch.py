@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..capture.oom import OomWatch
 from ..capture.process import Process, exit_status, open_pidfd, wait_pidfd
 from ..protocol import states
 from ..spool import SessionDir, read_json
@@ -16,6 +17,12 @@ from ..spool import SessionDir, read_json
 ASK_STATUS_S = 3.0  # how long the kernel is asked for a status: it is told once the parent reaped the process
 CRASH_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 STACKS_BYTES_MAX = 64 << 10
+
+OUT_OF_MEMORY = {
+    True: "The kernel's out-of-memory killer ended the process.",
+    False: "It was not the kernel's out-of-memory killer: that ended no process of its cgroup.",
+    None: "Whether the kernel's out-of-memory killer did it cannot be read on this machine.",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Owner:
                 # It ended, and its pid may have been taken by another, between looking and opening.
                 os.close(self._pidfd)
                 self._pidfd = -1
+        self._oom = OomWatch(process.pid) if not process.has_ended() and process.is_here() else None
         self._ended_at: float | None = None
         self._status: int | None = None
 
@@ -63,6 +71,8 @@ class Owner:
             ended = wait_pidfd(self._pidfd, 0) if self._pidfd >= 0 else self.process.has_ended()
             if ended:
                 self._ended_at = time.monotonic()
+            elif self._oom is not None:
+                self._oom.look()
         return self._ended_at is not None
 
     def end(self) -> End | None:
@@ -75,7 +85,10 @@ class Owner:
         if self._status is None and time.monotonic() - self._ended_at < (ASK_STATUS_S if self._pidfd >= 0 else 0):
             return None
         told = read_json(self._session.end_path(self.process))
-        return how_it_ended(self._status, told, self._stacks)
+        return how_it_ended(self._status, told, self._stacks, self._out_of_memory)
+
+    def _out_of_memory(self) -> bool | None:
+        return self._oom.struck(self.process.start, self.process.pid_ns) if self._oom is not None else None
 
     def _stacks(self) -> str:
         """What faulthandler left, "" where it left nothing."""
@@ -91,7 +104,12 @@ class Owner:
             self._pidfd = -1
 
 
-def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callable[[], str]) -> End:
+def how_it_ended(
+    status: int | None,
+    told: dict[str, Any] | None,
+    stacks: Callable[[], str],
+    out_of_memory: Callable[[], bool | None],
+) -> End:
     """The verdict on an ended process.
 
     Args:
@@ -99,6 +117,7 @@ def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callab
         told: what the process wrote of itself at its end (state, cause, exit_code, detail), None where it came to no
             such thing.
         stacks: what faulthandler wrote.
+        out_of_memory: whether the kernel's out-of-memory killer struck; None where that cannot be read.
 
     What the process said of itself stands, with one exception: it cannot know its exit code. When it says that all
     went well, that may still be an error; and the error that it saw (a `sys.exit(3)`) may have been caught by somebody.
@@ -118,7 +137,7 @@ def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callab
             return End(states.STOPPED, "SIGTERM", signal=int(signal.SIGTERM), detail=trace)
         if trace:
             return End(states.FAILED, "crashed", detail=trace)
-        return End(states.ENDED, "ended, cause unknown")
+        return End(states.ENDED, "ended, cause unknown", detail=OUT_OF_MEMORY[True] if out_of_memory() else "")
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
@@ -126,6 +145,11 @@ def how_it_ended(status: int | None, told: dict[str, Any] | None, stacks: Callab
             return End(states.STOPPED, name, signal=number, detail=stacks())
         if number in CRASH_SIGNALS:
             return End(states.FAILED, f"crashed: {name}", signal=number, detail=stacks())
+        if number == signal.SIGKILL:
+            struck = out_of_memory()
+            return End(
+                states.KILLED, f"{name}: out of memory" if struck else name, signal=number, detail=OUT_OF_MEMORY[struck]
+            )
         return End(states.KILLED, name, signal=number)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:

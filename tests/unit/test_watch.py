@@ -57,7 +57,7 @@ FATAL = "Fatal Python error: Segmentation fault\n\n" + STACKS
 def test_the_verdict(
     status: int | None, told: Any, stacks: str, state: str, cause: str, code: int | None, number: int | None
 ) -> None:
-    end = how_it_ended(status, told, lambda: stacks)
+    end = how_it_ended(status, told, lambda: stacks, lambda: None)
     assert (end.state, end.cause, end.exit_code, end.signal) == (state, cause, code, number)
 
 

@@ -1,0 +1,126 @@
+"""The kernel's out-of-memory killer: whether it ended a process, as far as the kernel tells whoever asks.
+
+Two witnesses. The counter of kills in the process's memory cgroup counts every victim of the killer among the
+processes of that cgroup, whatever ran out (the cgroup or the machine): looked at while the process lives and again
+behind its end, it says yes or no. The kernel's log names the victim, where it may be read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+LOOK_INTERVAL_S = 0.5
+LOG_RECORDS_MAX = 100_000  # of the kernel's log, one read each
+LOG_READ_MAX_S = 0.5
+_RECORD_BYTES = 8192
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # the log names pids of this one (linux/proc_ns.h)
+
+
+class OomWatch:
+    """What the counter said while the process lived. `look` costs one read of a small file, at most twice a second.
+
+    Args:
+        counter: the file with a line `oom_kill N`; None: that of the process's cgroup.
+    """
+
+    def __init__(self, pid: int, counter: Path | None = None) -> None:
+        self._pid = pid
+        self._counter = counter or counter_of(pid)
+        self._before = kills(self._counter)
+        self._looked_at = time.monotonic()
+
+    def look(self) -> None:
+        """While the process lives."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_INTERVAL_S:
+            self._looked_at = now
+            self._before = kills(self._counter)
+
+    def struck(self, started: float, pid_namespace: int) -> bool | None:
+        """Once it has ended by SIGKILL: whether the killer did it; None where nobody can say.
+
+        Args:
+            started: the process's start in clock ticks since boot.
+        """
+        if pid_namespace == _FIRST_PID_NAMESPACE and log_names(self._pid, started / os.sysconf("SC_CLK_TCK")):
+            return True
+        after = kills(self._counter)
+        if self._before is None or after is None:
+            return None
+        return after > self._before
+
+
+def counter_of(pid: int, proc: Path = Path("/proc")) -> Path | None:
+    """The file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None where there is none to
+    see.
+    """
+    try:
+        groups = (proc / str(pid) / "cgroup").read_text().splitlines()
+        mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+    except OSError:
+        return None
+    paths = {}
+    for line in groups:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            paths["cgroup2"] = path
+        elif "memory" in controllers.split(","):
+            paths["cgroup"] = path
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        root, mounted = before.split(" ")[3:5]
+        if kind not in paths or (kind == "cgroup" and "memory" not in options.split(",")):
+            continue
+        path = paths[kind]
+        inside = path if root == "/" else path.removeprefix(root) if path.startswith(root) else None
+        if inside is None or ".." in inside:
+            continue
+        folder = Path(mounted + "/" + inside.strip("/"))
+        for name in ("memory.oom_control",) if kind == "cgroup" else ("memory.events.local", "memory.events"):
+            if kills(folder / name) is not None:
+                return folder / name
+    return None
+
+
+def kills(counter: Path | None) -> int | None:
+    """How many processes were killed, None where that cannot be read."""
+    if counter is None:
+        return None
+    try:
+        found = re.search(r"^oom_kill (\d+)$", counter.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) if found else None
+
+
+def log_names(pid: int, since_s: float, log: str = "/dev/kmsg") -> bool:
+    """Whether the kernel's log says that the killer took this process, started `since_s` seconds behind boot.
+
+    False also where the log may not be read. Blocks for at most LOG_READ_MAX_S.
+    """
+    try:
+        fd = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    victim = re.compile(rb"^\d+,\d+,(\d+),[^;]*;.*Killed process %d \(" % pid)
+    deadline = time.monotonic() + LOG_READ_MAX_S
+    try:
+        for _ in range(LOG_RECORDS_MAX):
+            try:
+                record = os.read(fd, _RECORD_BYTES)
+            except BlockingIOError:
+                return False  # the end of the log
+            except OSError:
+                continue  # EPIPE: records were overwritten meanwhile; the next read goes on behind them
+            found = victim.match(record)
+            if found and int(found[1]) / 1e6 >= since_s:
+                return True
+            if not record or time.monotonic() > deadline:
+                return False
+        return False
+    finally:
+        os.close(fd)

@@ -24,6 +24,7 @@ from .ring import layout, mapping
 from .ring.consumer import Consumer
 from .ring.producer import ForkedError, Puts, make_puts
 from .ring.spill import SpillReader, SpillWriter
+from .settings import LOOK_AFTER_S
 from .spool import Writer, read_json
 from .uploads import Upload, Uploads, progress
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 FLUSH_POLL_S = 0.002
 FLUSH_POLL_MAX_S = 0.02
 AtEnd = Callable[[Ending], None]
-ALIVE_WITHIN_S = 3.0  # an uploader that gave no sign for this long is looked after by who waits for it
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class QueueOutbox:
         return self.writer
 
     def _asked(self, ident: str | None) -> str | None:
-        if ident is not None and time.monotonic() - self.alive_at() > ALIVE_WITHIN_S:
+        if ident is not None and time.monotonic() - self.alive_at() > LOOK_AFTER_S:
             self.session.look_after_uploader()
         return ident
 
@@ -405,7 +405,7 @@ def wait_until(done: Callable[[], bool], timeout: float, session: Session, outbo
         now = time.monotonic()
         if now >= deadline or all(o.is_stopped() for o in outboxes):
             return False
-        if now - max(o.alive_at() for o in outboxes) > ALIVE_WITHIN_S:
+        if now - max(o.alive_at() for o in outboxes) > LOOK_AFTER_S:
             session.look_after_uploader()
         time.sleep(min(pause, max(0.0, deadline - now)))
         pause = min(pause * 1.5, FLUSH_POLL_MAX_S)

@@ -19,7 +19,7 @@ from .capture import ending
 from .capture.launcher import dies_with_job
 from .capture.process import kill_process, this_process
 from .errors import ConfigurationError
-from .outbox import ALIVE_WITHIN_S, QueueOutbox, RunStatus, wait_until
+from .outbox import QueueOutbox, RunStatus, wait_until
 from .spool import SessionDir, write_json
 
 FORK_WAIT_S = 0.1
@@ -210,7 +210,7 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
     why = next((f" ({s.trouble.rstrip('.')})" for s in status if s.trouble), "")
     if not left_behind:
         return True
-    alive = any(time.monotonic() - o.alive_at() < ALIVE_WITHIN_S for o, _, _ in online)
+    alive = any(time.monotonic() - o.alive_at() < settings.LOOK_AFTER_S for o, _, _ in online)
     how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
     say(f"{left_behind} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
     return False

@@ -25,7 +25,7 @@ from types import CodeType
 from typing import Any
 
 from ..protocol import records
-from ..settings import PUT_WAIT_S, STUCK_AFTER_S
+from ..settings import LOOK_AFTER_S, PUT_WAIT_S
 from . import layout
 from .mapping import Mapping as QueueMapping
 
@@ -210,7 +210,7 @@ def make_puts(
         if on_silence is None:
             return
         mono = monotonic()
-        if mono - max(words[layout.ALIVE_MS] / 1e3, silence_told) > STUCK_AFTER_S:
+        if mono - max(words[layout.ALIVE_MS] / 1e3, silence_told) > LOOK_AFTER_S:
             silence_told = mono
             on_silence()
 

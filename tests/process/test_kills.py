@@ -197,7 +197,7 @@ def test_the_death_of_the_uploader_is_noticed_by_a_put_and_it_is_replaced(site: 
     import os, signal, sys, time
     import pyhectiqlab.settings as settings
     import pyhectiqlab.ring.producer as producer
-    producer.STUCK_AFTER_S = 1.0
+    producer.LOOK_AFTER_S = 1.0
     from pyhectiqlab import Run
     run = Run(sys.argv[1])
     run.add_metrics("loss", 0.0, 0)

@@ -253,7 +253,7 @@ def test_a_put_under_way_while_disowned_leaves_the_parents_ring_alone(
 
 
 def test_silence_of_the_uploader_is_noticed_by_a_put(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyhectiqlab.ring.producer.STUCK_AFTER_S", 0.01)
+    monkeypatch.setattr("pyhectiqlab.ring.producer.LOOK_AFTER_S", 0.01)
     heard: list[int] = []
     puts = make_puts(ring.mapping, ring.spill.append, PLAIN, on_silence=lambda: heard.append(1))
     deadline = time.monotonic() + 10

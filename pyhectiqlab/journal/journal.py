@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import crashpoints
 from ..settings import FSYNC_INTERVAL_S, JOURNAL_KEEP_BYTES, JOURNAL_KEEP_S, JOURNAL_SEGMENT_BYTES
 from .frames import DATA_HEAD_BYTES, SEGMENT_MAGIC, Ack, Damage, Data, Frame, Keys, Lost, read_frames
 
@@ -130,6 +131,7 @@ class Journal:
         path, self._fd = self._new_segment()
         self._damaged = False
         self._segments.append(_Segment(path, 0, time.time()))
+        crashpoints.passing("journal.opened")
         try:
             self._write(SEGMENT_MAGIC)
         except OSError:  # leave no empty file behind, for each try on a full disk would
@@ -176,6 +178,7 @@ class Journal:
         if self._dirty and self._fd >= 0 and (force or now - self._synced_at >= FSYNC_INTERVAL_S):
             self._fsync(self._fd)
             self._dirty, self._synced_at = False, now
+            crashpoints.passing("journal.synced")
 
     def bytes(self) -> int:
         return sum(segment.size for segment in self._segments)
@@ -193,6 +196,7 @@ class Journal:
             done = segment is not last and not segment.unacked
             if done and (total > budget or acked > JOURNAL_KEEP_BYTES or now - segment.written > keep_s):
                 segment.path.unlink(missing_ok=True)
+                crashpoints.passing("journal.released")
                 total, acked = total - segment.size, acked - segment.size
             else:
                 kept.append(segment)

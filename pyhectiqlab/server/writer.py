@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from .. import crashpoints
 from ..errors import StoreError
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
@@ -159,7 +160,11 @@ class Writer:
         try:
             with self._meta.reading() as view:
                 its_plan = commit.plan(view, [job.job for job in ingest])
+            if ingest:
+                crashpoints.passing("lab.planned")
             behind = commit.append_points(self._points, its_plan)
+            if ingest:
+                crashpoints.passing("lab.points")
             with self._meta.writing() as tx:
                 if ingest:
                     commit.apply_meta(tx, its_plan, behind)
@@ -167,6 +172,8 @@ class Writer:
                     if isinstance(job, _Write):
                         answers.append((job, *_run(tx, job.function)))
             changes = tx.changes
+            if ingest:
+                crashpoints.passing("lab.committed")
         except StoreError as e:
             self._refuse(group, its_plan, e)
             return

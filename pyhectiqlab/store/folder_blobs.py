@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
+from .. import crashpoints
 from ..errors import StoreError
 from .blobs import NoRoomError, UploadBusyError, WrongDigestError, checked
 
@@ -125,7 +126,9 @@ class FolderBlobStore:
                 with suppress(FileExistsError):
                     folder.mkdir(mode=0o700)
                     _sync_folder(folder.parent)
+            crashpoints.passing("lab.blob_placing")
             path.replace(target)
+            crashpoints.passing("lab.blob_placed")
             target.chmod(0o400)
             _sync_folder(target.parent)
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .. import profile, settings
+from .. import crashpoints, profile, settings
 from ..errors import ConfigurationError, GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
 from ..spool import read_json
@@ -144,6 +144,7 @@ class Delivery:
         where = {"run": stream.run_id, "rank": stream.rank, "attempt": stream.attempt}
         where |= {"time": told.get("time", now), "clock": now}
         if self._tell(sender, "end", {**where, **end.as_dict()}):
+            crashpoints.passing("end.told")
             self._told_ends.add(stream.id)
         return True
 

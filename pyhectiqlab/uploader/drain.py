@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .. import settings
+from .. import crashpoints, settings
 from ..journal import Data, Journal, Location, Lost
 from ..protocol import records
 from ..protocol.limits import BATCH_RECORD_BYTES_MAX
@@ -44,11 +44,14 @@ class Drain:
         took = False
         while (taken := consumer.take(BATCH_RECORD_BYTES_MAX, final=closing)) is not None:
             took = True
+            crashpoints.passing("drain.taken")
             self._intern(stream, consumer.new_interned())
             if taken.count and not self._keep(stream, taken):
                 break
+            crashpoints.passing("drain.appended")
             consumer.advance(taken)
             stream.ring_at, stream.spill_at = taken.ring_end, taken.spill_end
+            crashpoints.passing("drain.advanced")
             if not taken.more:
                 break
         self._tell_losses(stream)
@@ -138,6 +141,7 @@ class Drain:
         # Before the head moves: recovery takes the numbers from here where the journal has none.
         words = stream.consumer.mapping.words
         words[layout.ACKED], words[layout.JOURNALED] = stream.acked, stream.journaled
+        crashpoints.passing("drain.direct")
         stream.consumer.advance(taken)
         stream.ring_at, stream.spill_at = taken.ring_end, taken.spill_end
         stream.direct = None
@@ -154,6 +158,7 @@ class Drain:
             self._say_full(e)
         else:
             stream.ack_noted = acked
+            crashpoints.passing("drain.acked")
 
     def _release(self) -> bool:
         self._journal.release(self._budget, keep_s=0)

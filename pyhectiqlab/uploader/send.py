@@ -12,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from .. import settings
+from .. import crashpoints, settings
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -130,6 +130,7 @@ class Sender:
         if answer["mode"] == "read-only":
             self._stop(stream, "denied", f"the run {stream.info.attach['name']!r} belongs to someone else")
             return
+        crashpoints.passing("send.attached")
         self._attached(stream, answer)
 
     def _choose(self, streams: list[Stream]) -> list[tuple[Stream, Batch]]:
@@ -175,7 +176,9 @@ class Sender:
         for stream, batch in sent:
             stream.sent = max(stream.sent, batch.last)
         try:
+            crashpoints.passing("send.posting")
             answer = self.transport.ingest(body)
+            crashpoints.passing("send.answered")
         except LabRequestError as e:
             if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
                 raise
@@ -185,6 +188,7 @@ class Sender:
         for (stream, batch), result in zip(sent, answer["results"], strict=True):
             if stream.id not in refused and not self._settle(stream, batch, result):
                 refused.add(stream.id)  # what follows in this request had no chance
+        crashpoints.passing("send.settled")
         return not refused
 
     def _isolate(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]], error: LabRequestError) -> None:

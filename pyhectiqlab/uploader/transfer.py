@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .. import settings
+from .. import crashpoints, settings
 from ..capture import snapshot
 from ..capture.snapshot import ChangedError
 from ..errors import (
@@ -268,7 +268,9 @@ class Transfer:
             request = self._with_digest(request, fd)
             if lab.client is None:
                 lab.client = self._connect(stream.info.url, stream.info.profile)()
+            crashpoints.passing("files.opened")
             self._send(request, fd, lab)
+        crashpoints.passing("files.sent")
         assert stream.info.run is not None
         run = stream.info.run["run"]
         body = {
@@ -294,6 +296,7 @@ class Transfer:
             self._check_stop()
 
         digest, _ = hash_file(fd, hashed)
+        crashpoints.passing("files.hashed")
         snapshot.check(fd, request.size, request.identity)  # else what was hashed may be a mixture
         return self._keep(request.changed(digest=digest))
 
@@ -331,6 +334,7 @@ class Transfer:
     # Putting away -----------------------------------------------------------------------------------------------
 
     def _finish(self, request: FileRequest, answer: dict[str, Any]) -> None:
+        crashpoints.passing("files.registered")
         self._answer(request, answer)
         self.delivered += 1
         self.listener(request, request.size)
@@ -338,6 +342,7 @@ class Transfer:
             with contextlib.suppress(OSError):
                 os.replace(self._session.file_path(request.id), self._session.file_path(request.id, "done"))
             self._forget(request)
+        crashpoints.passing("files.done")
         self._remove(request.id)
 
     def _give_up(self, request: FileRequest, reason: str, detail: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .. import settings
+from .. import crashpoints, settings
 from ..journal import Journal
 from ..ring import layout
 from ..spool import SessionDir, Writer, write_json
@@ -56,6 +56,7 @@ class Uploader:
         self.budget: int = settings.get("spool_max_bytes")
         self.journal = Journal(session.path / "journal")
         self._known = recover.read_journal(self.journal, self.log)
+        crashpoints.passing("recover.read")
         self.drain = Drain(self.journal, self.budget, self.log)
         self.delivery = Delivery(self)
         self.transfer = Transfer(self, connector)
@@ -183,9 +184,11 @@ class Uploader:
             if not self._sync_journal(force=True) and not delivered:
                 return
             self._publish([stream])
+            crashpoints.passing("finish.synced")
             stream.consumer.close()
             stream.consumer = None
             Path(stream.info.queue).unlink(missing_ok=True)
+            crashpoints.passing("finish.unlinked")
             self.session.spill(stream.id).unlink(missing_ok=True)
         if self.transfer.waits(stream.id):
             return

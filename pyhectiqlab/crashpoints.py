@@ -1,0 +1,75 @@
+"""Crash points: named places between an accepted event and the lab's ack at which a test kills the process that passes.
+
+`HECTIQLAB_CRASH_AT=NAME:N:FILE` arms one: the process that passes NAME for the Nth time since its start makes FILE and
+dies by SIGKILL, as if it had been killed from outside at that very place. Once FILE exists nobody dies any more, so
+that whoever takes over can be watched. Without the variable `passing` is an empty function, and no call of `Run`
+comes by any of these places: they are passed by the uploader, at most a few times a batch, and by the lab.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from collections.abc import Callable
+
+POINTS = {
+    # The uploader, from the queue to the journal.
+    "recover.read": "what an earlier uploader left was read, nothing was done yet",
+    "drain.taken": "events were copied out of the queue, and are nowhere else",
+    "journal.opened": "a new segment is an empty file",
+    "drain.appended": "the batch is in the journal, the queue's head was not moved",
+    "drain.advanced": "the head was moved, the stream's numbers were not told to the producer",
+    "journal.synced": "the journal was fsynced",
+    "drain.direct": "no disk: the lab has the batch, the header says so, the head was not moved",
+    # From the journal to the lab.
+    "send.attached": "the lab made the run, its answer is not in the spool",
+    "send.posting": "a request is ready, nothing was sent",
+    "send.answered": "the lab's answer came, no cursor was moved",
+    "send.settled": "the cursors were moved in memory only",
+    "drain.acked": "the ack is in the journal",
+    "journal.released": "an acked segment was removed, others are still to be",
+    "end.told": "the lab knows how the run ended, the session does not know that it does",
+    # Putting a writer away.
+    "finish.synced": "all is in the journal and synced, the queue is still there",
+    "finish.unlinked": "the queue is gone, its spill file is not, the writer is not marked done",
+    # Files.
+    "files.hashed": "the digest was computed, not noted",
+    "files.opened": "the digest was noted, nothing was sent",
+    "files.sent": "all bytes are at the lab, which does not know whose they are",
+    "files.registered": "the lab has the file, the request is still in the spool",
+    "files.done": "the request is marked done, its snapshot is still there",
+    # The lab.
+    "lab.planned": "a group of requests was decided, nothing of it is stored",
+    "lab.points": "the points are committed, the events and cursors are not",
+    "lab.committed": "all is committed, nobody was answered",
+    "lab.blob_placing": "a blob's row is there, its bytes have no name yet",
+    "lab.blob_placed": "a blob has its name, nobody was answered",
+}
+
+
+def _nothing(name: str) -> None:
+    return None
+
+
+def armed(wish: str) -> Callable[[str], None]:
+    """What `passing` is for this value of HECTIQLAB_CRASH_AT. Raises ValueError where it is not NAME:N:FILE."""
+    name, number, marker = wish.split(":", 2)
+    if name not in POINTS:
+        raise ValueError(f"HECTIQLAB_CRASH_AT: there is no crash point {name!r}: {', '.join(POINTS)}")
+    passed = itertools.count(1)
+    nth = int(number)
+
+    def passing(here: str) -> None:
+        if here != name or next(passed) != nth:
+            return
+        try:
+            os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return passing
+
+
+passing: Callable[[str], None] = armed(_wish) if (_wish := os.environ.get("HECTIQLAB_CRASH_AT")) else _nothing

@@ -95,7 +95,8 @@ def _download(kind: str, command_name: str) -> click.Command:
         from ..profile import resolve
         from ..protocol.registry import registry_name, version_of
         from ..transport import LabClient
-        from ..transport.registry import download_version, find_version
+        from ..transport.registry import find_version
+        from ..transport.registry_download import download_version
 
         try:
             registry_name(name)

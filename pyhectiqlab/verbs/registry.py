@@ -148,7 +148,7 @@ class RegistryVerbs:
         short_description: str | None,
         push_dir: bool,
     ) -> dict[str, Any]:
-        from ..transport.registry import NewVersion, upload_version
+        from ..transport.registry_upload import NewVersion, upload_version
 
         _check(name, version)
         self._require_open()
@@ -172,7 +172,8 @@ class RegistryVerbs:
         return {**told, "bytes": new.bytes, "error": why}
 
     def _download(self, kind: str, name: str, version: str | None, save_path: PathLike, overwrite: bool) -> str:
-        from ..transport.registry import download_version, find_version, folder_of, is_whole, manifest_of
+        from ..transport.registry import find_version
+        from ..transport.registry_download import download_version, folder_of, is_whole, manifest_of
 
         _check(name, version)
         try:
@@ -207,7 +208,7 @@ class RegistryVerbs:
             say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
 
     def _add_usage_of(self, kind: str, dirpath: PathLike) -> None:
-        from ..transport.registry import manifest_of
+        from ..transport.registry_download import manifest_of
 
         manifest = manifest_of(os.fspath(dirpath))
         if manifest["kind"] != kind:

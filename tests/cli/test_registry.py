@@ -12,7 +12,7 @@ import pytest
 from pyhectiqlab.protocol.registry import DATASETS, MODELS
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
-from pyhectiqlab.transport.registry import NewVersion, upload_version
+from pyhectiqlab.transport.registry_upload import NewVersion, upload_version
 
 from .conftest import Hectiqlab, told, well
 

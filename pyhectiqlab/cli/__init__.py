@@ -5,7 +5,6 @@ A module is loaded when its command is called, so that `hectiqlab version` does 
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from typing import Any, NoReturn
@@ -14,6 +13,7 @@ import click
 
 from .._version import __version__
 from ..errors import LabError
+from .lazy import LazyGroup
 
 __all__ = ["main"]
 
@@ -35,6 +35,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "sync": "sync:command",
     "import": "import_:command",
     "server": "server:command",
+    "admin": "admin:command",
     "settings": "settings:command",
     "version": "version:command",
 }
@@ -43,18 +44,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        where = _COMMANDS.get(name.replace("_", "-"))  # scripts of the first client write add_profile
-        if where is None:
-            return None
-        module, _, attribute = where.partition(":")
-        command: click.Command = getattr(importlib.import_module(f".{module}", __name__), attribute)
-        return command
-
+class _Commands(LazyGroup):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run a command and exit: 0, 1 for an error told in one line, 2 for a wrong call, 130 after Ctrl-C."""
         for stream in (sys.stdout, sys.stderr):
@@ -89,7 +79,11 @@ def _give_up_stdout() -> None:
     os.close(nothing)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    commands_in=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("-p", "--profile", metavar="NAME", help="Profile of the credentials file to use (HECTIQLAB_PROFILE).")
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context

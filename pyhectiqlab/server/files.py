@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
+from ..store.backup import BackupLock
 from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
@@ -40,8 +41,8 @@ class _Write(Protocol):
 class Files:
     """For several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong request."""
 
-    def __init__(self, meta: MetaStore, blobs: BlobStore, write: _Write) -> None:
-        self.meta, self.blobs, self._write = meta, blobs, write
+    def __init__(self, meta: MetaStore, blobs: BlobStore, write: _Write, backups: BackupLock) -> None:
+        self.meta, self.blobs, self._write, self._backups = meta, blobs, write, backups
         self._ending = threading.Lock()
         self._tidy_at = 0.0
 
@@ -163,10 +164,13 @@ class Files:
             except UploadBusyError:
                 continue
             self._forget_upload(upload.id)
-        for digest in unused:
-            with self._ending:
-                if self._forget_blob(digest, now - KEEP_UNUSED_S):
-                    self.blobs.delete(digest)
+        if not unused:
+            return
+        with self._backups.tried() as free:  # a backup has read which files there are, and still copies them
+            for digest in unused if free else ():
+                with self._ending:
+                    if self._forget_blob(digest, now - KEEP_UNUSED_S):
+                        self.blobs.delete(digest)
 
     def _forget_upload(self, upload_id: str) -> None:
         self._write(lambda tx: tx.forget_upload(upload_id))

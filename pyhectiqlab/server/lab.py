@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from .. import settings
 from ..errors import DataDirectoryInUseError, StoreError
+from ..store.backup import BackupLock
 from ..store.folder_blobs import FolderBlobStore
 from ..store.meta import Changes, MetaTransaction
 from ..store.sql_meta import SqlMetaStore
@@ -83,7 +84,7 @@ class Lab:
         self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
         self.writer = Writer(self.meta, self.points, self._committed)
         self.accounts = Accounts(self.meta, self.write)
-        self.files = Files(self.meta, self.blobs, self.write)
+        self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
         self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)

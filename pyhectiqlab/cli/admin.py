@@ -1,0 +1,19 @@
+"""hectiqlab admin: what whoever runs a lab does with its data folder."""
+
+from __future__ import annotations
+
+import click
+
+from .lazy import LazyGroup
+
+_COMMANDS = {
+    "backup": "backup:backup",
+    "backups": "backup:list_backups",
+    "restore": "backup:restore",
+    "check": "backup:check",
+}
+
+
+@click.group(name="admin", cls=LazyGroup, commands_in=_COMMANDS)
+def command() -> None:
+    """Look after a lab: on the machine that it runs on, with its data folder."""

@@ -1,0 +1,105 @@
+"""hectiqlab admin backup, backups, restore, check: a lab's data kept elsewhere, and put back."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from .. import settings
+from ..store import backup as backups
+from .artifacts import size_text
+
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_folder = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.argument("target", type=_folder)
+@_data
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Then remove all but the newest N snapshots.")
+@_json
+def backup(target: Path, data: Path | None, keep: int | None, as_json: bool) -> None:
+    """Take a snapshot of a lab, which may run meanwhile, into a new folder in TARGET.
+
+    Each snapshot is whole. Files that the one before it has are linked instead of copied, so a snapshot costs as much
+    as is new. Put TARGET on another disk, or copy it to another machine, and try `restore` before you need it.
+    """
+    taken = backups.backup(_data_of(data), target, _progress)
+    removed = backups.prune(target, keep) if keep is not None else []
+    if as_json:
+        click.echo(json.dumps(asdict(taken)))
+        return
+    click.echo(f"{taken.path}")
+    click.echo(
+        f"{taken.runs} runs, {taken.points} points, {taken.files} files: {size_text(taken.bytes)},"
+        f" of which {size_text(taken.copied)} were new."
+    )
+    for path in removed:
+        click.echo(f"Removed {path}")
+
+
+@click.command(name="backups")
+@click.argument("target", type=_folder)
+@_json
+def list_backups(target: Path, as_json: bool) -> None:
+    """List the snapshots in TARGET, oldest first."""
+    told = [json.loads((path / backups.TOLD).read_text()) for path in backups.snapshots(target)]
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for item in told:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(item["taken"]))
+        click.echo(f"{when}  {item['runs']:>8} runs  {size_text(item['bytes']):>10}  {item['path']}")
+    if not told:
+        click.echo(f"No snapshot in {target}.", err=True)
+
+
+@click.command()
+@click.argument("snapshot", type=_folder)
+@_data
+def restore(snapshot: Path, data: Path | None) -> None:
+    """Make a lab's data of SNAPSHOT, in a folder that is empty or not there yet.
+
+    Passwords and keys are again those of that time. Trainings that go on, and `hectiqlab sync` on machines that keep
+    what they sent (for a day), send again what the snapshot does not have.
+    """
+    where = _data_of(data)
+    told = backups.restore(snapshot, where, _progress)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told.taken))
+    click.echo(f"{where} is the lab as it was on {when}: {told.runs} runs, {told.points} points, {told.files} files.")
+    click.echo(f"Start it: hectiqlab server --data {where}")
+
+
+@click.command()
+@click.argument("folder", type=_folder)
+def check(folder: Path) -> None:
+    """Read all of a snapshot, or of a stopped lab's data, and say what is wrong with it.
+
+    Exits with 1 where anything is: the structure of a database, points that lag behind what was acknowledged, a file
+    that is missing or has other bytes than those that were stored.
+    """
+    wrong = backups.check(folder, _progress)
+    for line in wrong:
+        click.echo(line)
+    if wrong:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{folder} is whole.")
+
+
+def _data_of(data: Path | None) -> Path:
+    return data.absolute() if data is not None else settings.home() / "lab"
+
+
+def _progress(what: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{what} … ", nl=False, err=True)

@@ -1,0 +1,27 @@
+"""A group of commands whose modules are loaded when they are called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """Args: commands: name → module:attribute in this package, in the order of the help."""
+
+    def __init__(self, *args: Any, commands_in: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in = commands_in
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._in)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        where = self._in.get(name.replace("_", "-"))  # scripts of the first client write add_profile
+        if where is None:
+            return None
+        module, _, attribute = where.partition(":")
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        return command

@@ -1,0 +1,310 @@
+"""Backups of a lab's data: a snapshot taken while the lab runs, its check, and its restoration.
+
+A snapshot is a folder: both databases, each a consistent copy by SQLite's online backup, and the files they name. The
+order makes them one: lab.db first, points.db next, files last. So points.db may know more than lab.db (as after a crash
+of the lab, which the next retry of a client repairs), and each file that lab.db names is there, for the lab removes
+none while a backup runs (`BackupLock`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .._version import __version__
+from ..errors import StoreError
+
+TOLD = "backup.json"  # written last: without it a snapshot is not whole
+DATABASES = ("lab.db", "points.db")
+BLOCK = 1 << 20
+BUSY_TIMEOUT_S = 30.0
+_NAMED = (
+    "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
+    " UNION SELECT digest, bytes FROM uploads WHERE finished IS NOT NULL"
+)
+# A writer that lab.db has further than points.db: points were acked that are not there.
+_AHEAD = (
+    "SELECT w.writer, w.cursor, coalesce(p.cursor, 0) FROM writers w LEFT JOIN points.writer p ON p.name = w.writer"
+    " WHERE w.cursor > coalesce(p.cursor, 0)"
+)
+
+Progress = Callable[[str], None]
+
+
+class BackupLock:
+    """Whoever holds it may be sure that no file of the lab goes. Taken for a while by backups and by tidying."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "backup.lock"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Waits for others, as long as they take. Raises StoreError where the folder cannot be written."""
+        with self._opened() as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Whether it was free; never waits."""
+        with self._opened() as fd:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise StoreError(f"{self._path} cannot be opened ({e.strerror}).") from None
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a snapshot holds. Times in seconds since 1970."""
+
+    path: str
+    taken: float
+    version: str
+    runs: int
+    points: int
+    files: int
+    bytes: int  # of databases and files
+    copied: int  # bytes that an earlier snapshot did not have
+
+
+# Taking one ---------------------------------------------------------------------------------------------------------
+
+
+def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Snapshot:
+    """Takes a snapshot of the lab at `data`, which may run meanwhile, into a new folder `target/<time>`.
+
+    Files that the newest snapshot in `target` has are linked, not copied: each snapshot is whole, and costs what is
+    new.
+    Blocks for as long as the disks take. A backup that was killed leaves a folder `….partial`, which the next removes.
+    Raises StoreError.
+    """
+    if not (data / "lab.db").is_file():
+        raise StoreError(f"{data} is no lab's data: name the folder that `hectiqlab server` printed, with --data.")
+    with _told_as_store_error(target):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in target.glob("*.partial"):
+            shutil.rmtree(left)
+    before = snapshots(target)
+    taken = time.time()
+    whole = target / time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(taken))
+    if whole.exists():
+        raise StoreError(f"{whole} is there already: wait a second.")
+    partial = whole.with_suffix(".partial")
+    with _told_as_store_error(partial), BackupLock(data).held():
+        partial.mkdir(mode=0o700)
+        copied = 0
+        for name in DATABASES:
+            progress(name)
+            copied += _copy_database(data / name, partial / name)
+        with _database(partial / "lab.db") as lab:
+            named = dict(lab.execute(_NAMED))
+            runs, points = lab.execute("SELECT count(*), coalesce(sum(points), 0) FROM runs").fetchone()
+        size = copied
+        for i, (digest, length) in enumerate(sorted(named.items())):
+            if i % 1000 == 0:
+                progress(f"file {i} of {len(named)}")
+            copied += _take_file(digest, data, partial, before[-1] if before else None)
+            size += length
+        told = Snapshot(str(whole), taken, __version__, runs, points, len(named), size, copied)
+        _write_durably(partial / TOLD, json.dumps(asdict(told), indent=2).encode())
+        partial.rename(whole)
+        _sync_folder(target)
+    return told
+
+
+def snapshots(target: Path) -> list[Path]:
+    """The whole snapshots in a folder, oldest first."""
+    return sorted(path.parent for path in target.glob(f"*/{TOLD}") if path.parent.suffix != ".partial")
+
+
+def prune(target: Path, keep: int) -> list[Path]:
+    """Removes all but the newest `keep` snapshots; what it removed."""
+    old = snapshots(target)[:-keep] if keep > 0 else []
+    with _told_as_store_error(target):
+        for path in old:
+            (path / TOLD).unlink()  # first: half a snapshot must not look whole
+            shutil.rmtree(path)
+    return old
+
+
+def _copy_database(source: Path, target: Path) -> int:
+    """Everything in one step: the copy is of one moment, and a running lab's writer goes on meanwhile."""
+    with _database(source) as there, contextlib.closing(sqlite3.connect(target)) as here:
+        there.backup(here, pages=-1)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+    return target.stat().st_size
+
+
+def _blob(folder: Path, digest: str) -> Path:
+    return folder / "blobs" / digest[:2] / digest[2:4] / digest
+
+
+def _take_file(digest: str, data: Path, snapshot: Path, before: Path | None) -> int:
+    """Bytes that had to be copied."""
+    target = _blob(snapshot, digest)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if before is not None:
+        with contextlib.suppress(OSError):  # not in that one, or too many links, or no links there
+            os.link(_blob(before, digest), target)
+            return 0
+    return _copy_file(_blob(data, digest), target)
+
+
+def _copy_file(source: Path, target: Path) -> int:
+    shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+    target.chmod(0o400)
+    return target.stat().st_size
+
+
+# Checking one -------------------------------------------------------------------------------------------------------
+
+
+def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
+    """What is wrong with a snapshot, or with the data of a lab that does not run: a sentence each; empty: nothing.
+
+    Reads everything: both databases' structure, that points.db is not behind lab.db, and the digest of each file.
+    Raises StoreError where there is nothing to check.
+    """
+    if not (folder / "lab.db").is_file():
+        raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
+    wrong = []
+    for name in DATABASES:
+        progress(name)
+        try:
+            with _database(folder / name) as db:
+                wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA quick_check(10)") if row[0] != "ok"]
+                wrong += [
+                    f"{name}: a reference of table {row[0]} leads nowhere"
+                    for row in db.execute("PRAGMA foreign_key_check")
+                ]
+        except sqlite3.Error as e:
+            wrong.append(f"{name}: {e}")
+    if wrong:
+        return wrong
+    with _database(folder / "lab.db") as lab:
+        lab.execute("ATTACH DATABASE ? AS points", (f"{(folder / 'points.db').absolute().as_uri()}?mode=ro",))
+        wrong += [f"writer {writer}: points up to {there} of {acked}" for writer, acked, there in lab.execute(_AHEAD)]
+        named = dict(lab.execute(_NAMED))
+    for i, (digest, length) in enumerate(sorted(named.items())):
+        if i % 100 == 0:
+            progress(f"file {i} of {len(named)}")
+        if problem := _wrong_with(_blob(folder, digest), digest, length):
+            wrong.append(f"file {digest}: {problem}")
+    return wrong
+
+
+def _wrong_with(path: Path, digest: str, length: int) -> str:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.sha256()
+            while block := file.read(BLOCK):
+                found.update(block)
+            size = file.tell()
+    except OSError as e:
+        return e.strerror or str(e)
+    if size != length:
+        return f"{size} bytes of {length}"
+    return "" if found.hexdigest() == digest else "other bytes than those that were stored"
+
+
+# Putting one back ---------------------------------------------------------------------------------------------------
+
+
+def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None) -> Snapshot:
+    """Makes a lab's data of a snapshot, in a folder that is not there yet or is empty. What it holds.
+
+    The lab gets a new generation id: clients notice that it is behind what it acked, and send again what they keep.
+    Blocks for as long as the disks take. Raises StoreError.
+    """
+    if not (snapshot / TOLD).is_file():
+        raise StoreError(f"{snapshot} is no whole snapshot: name one of those that `hectiqlab admin backups` lists.")
+    with _told_as_store_error(data):
+        if data.exists() and any(data.iterdir()):
+            raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
+        told = Snapshot(**json.loads((snapshot / TOLD).read_text()))
+        partial = data.with_name(f"{data.name}.restoring")
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir(mode=0o700, parents=True)
+        for name in DATABASES:
+            progress(name)
+            shutil.copyfile(snapshot / name, partial / name)
+        with contextlib.closing(sqlite3.connect(partial / "lab.db")) as lab, lab:
+            named = [digest for digest, _ in lab.execute(_NAMED)]
+            lab.execute("UPDATE lab SET value = ? WHERE key = 'generation'", (secrets.token_hex(8),))
+        for i, digest in enumerate(named):
+            if i % 1000 == 0:
+                progress(f"file {i} of {len(named)}")
+            target = _blob(partial, digest)
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _copy_file(_blob(snapshot, digest), target)
+        for name in DATABASES:
+            with (partial / name).open("rb") as file:
+                os.fsync(file.fileno())
+        if data.exists():
+            data.rmdir()
+        partial.rename(data)
+        _sync_folder(data.parent)
+    return told
+
+
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _database(path: Path) -> Iterator[sqlite3.Connection]:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+        yield connection
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _told_as_store_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as e:
+        raise StoreError(f"{path}: the database cannot be copied ({e}).") from e
+    except OSError as e:
+        raise StoreError(f"{e.filename or path}: {e.strerror}.") from e

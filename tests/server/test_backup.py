@@ -1,0 +1,200 @@
+"""A backup of a running lab is a lab: whole, of one moment, and what came later can be sent again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.errors import StoreError
+from pyhectiqlab.store import backup as backups
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, batch, new_id, wait_until
+from .test_uploads import keep
+
+WRITERS = 50
+POINTS = 200
+
+
+@pytest.fixture
+def lab_of(tmp_path: Path) -> Any:
+    """Starts a lab on the data folder of that name."""
+    started: list[RealLab] = []
+
+    def start(name: str) -> RealLab:
+        started.append(RealLab(tmp_path / name, tmp_path / "home"))
+        return started[-1].start()
+
+    yield start
+    for lab in started:
+        lab.kill()
+
+
+def admin(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyhectiqlab", "admin", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+class Trainer:
+    """Sends batches until told to stop; knows how far the lab acked."""
+
+    def __init__(self, api: Api, number: int) -> None:
+        self.api, self.writer = api, new_id()
+        self.run: str = api.attach(f"run-{number}")["run"]["id"]
+        self.acked = 0
+
+    def send(self, first: int, last: int) -> dict[str, Any]:
+        (result,) = self.api.ingest(batch(self.run, self.writer, first, last))
+        return result
+
+    def train(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            result = self.send(self.acked + 1, self.acked + POINTS)
+            assert result["status"] == 200, result
+            self.acked = result["cursor"]
+
+
+def test_a_backup_taken_while_fifty_runs_write_restores_to_a_lab_that_verifies(lab_of: Any, tmp_path: Path) -> None:
+    lab = lab_of("data")
+    content = os.urandom(3_000_000)
+    digest = keep(Api.of(lab), content)
+    trainers = [Trainer(Api.of(lab), i) for i in range(WRITERS)]
+    artifact = {"id": new_id(), "name": "weights.bin", "digest": digest, "bytes": len(content)}
+    trainers[0].api.call("POST", f"/runs/{trainers[0].run}/artifacts", 201, json=artifact)
+    stop = threading.Event()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        going = [pool.submit(t.train, stop) for t in trainers]
+        try:
+            wait_until(lambda: all(t.acked >= 2 * POINTS for t in trainers), 60)
+            before = [t.acked for t in trainers]
+            done = admin("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data"), "--json")
+            assert done.returncode == 0, done.stderr
+            after = [t.acked for t in trainers]
+            wait_until(lambda: all(t.acked > n for t, n in zip(trainers, after, strict=True)), 60)
+        finally:
+            stop.set()
+        for each in going:
+            each.result()
+    lab.kill()
+    snapshot = json.loads(done.stdout)["path"]
+    assert admin("check", snapshot).stdout.endswith("is whole.\n")
+    restored = admin("restore", snapshot, "--data", str(tmp_path / "again"))
+    assert restored.returncode == 0 and str(WRITERS) in restored.stdout, restored
+    assert admin("check", str(tmp_path / "again")).returncode == 0
+
+    again = lab_of("again")
+    api = Api.of(again)
+    for trainer, sent_before in zip(trainers, before, strict=True):
+        trainer.api = api
+        steps = api.steps(trainer.run)
+        assert len(steps) >= sent_before, "it has all that was acked before the backup began"
+        assert steps == list(range(1, len(steps) + 1))
+        refused = trainer.send(trainer.acked + 1, trainer.acked + POINTS)
+        assert (refused["status"], refused["cursor"]) == (409, len(steps)), "the lab says where it is"
+        if trainer.acked > len(steps):
+            assert trainer.send(len(steps) + 1, trainer.acked)["status"] == 200
+        assert api.steps(trainer.run) == list(range(1, trainer.acked + 1))
+    (kept,) = api.get(f"/runs/{trainers[0].run}/artifacts")["items"]
+    got = api.raw("GET", f"/artifacts/{kept['uuid']}/content").content
+    assert hashlib.sha256(got).hexdigest() == digest
+
+
+def test_a_restored_lab_has_another_generation_so_that_clients_notice(lab_of: Any, tmp_path: Path) -> None:
+    lab = lab_of("data")
+    before = Api.of(lab).get("/handshake")["generation"]
+    taken = backups.backup(tmp_path / "data", tmp_path / "backups")
+    backups.restore(Path(taken.path), tmp_path / "again")
+    lab.stop()
+    assert Api.of(lab_of("again")).get("/handshake")["generation"] != before
+
+
+def test_a_second_snapshot_copies_only_the_files_that_are_new(lab_of: Any, tmp_path: Path) -> None:
+    api = Api.of(lab_of("data"))
+    run = api.attach()["run"]["id"]
+
+    def add(name: str) -> None:
+        content = os.urandom(2_000_000)
+        told = {"id": new_id(), "name": name, "digest": keep(api, content), "bytes": len(content)}
+        api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+
+    add("one")
+    first = backups.backup(tmp_path / "data", tmp_path / "backups")
+    add("two")
+    second = take_next(tmp_path)
+    assert second.files == 2 and second.copied < 2 * 2_000_000 < second.bytes
+    assert backups.prune(tmp_path / "backups", keep=1) == [Path(first.path)]
+    assert backups.check(Path(second.path)) == [], "it needs nothing of the one before"
+
+
+def take_next(tmp_path: Path) -> backups.Snapshot:
+    """Snapshots are named by the second."""
+
+    def taken() -> backups.Snapshot | None:
+        try:
+            return backups.backup(tmp_path / "data", tmp_path / "backups")
+        except StoreError as e:
+            assert "wait a second" in str(e)
+            return None
+
+    snapshot: backups.Snapshot = wait_until(taken)
+    return snapshot
+
+
+def test_a_backup_killed_half_way_leaves_nothing_that_looks_whole(lab_of: Any, tmp_path: Path) -> None:
+    api = Api.of(lab_of("data"))
+    run = api.attach()["run"]["id"]
+    content = os.urandom(40_000_000)
+    told = {"id": new_id(), "name": "large", "digest": keep(api, content), "bytes": len(content)}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    target = tmp_path / "backups"
+    command = [sys.executable, "-m", "pyhectiqlab", "admin", "backup", str(target), "--data", str(tmp_path / "data")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(lambda: list(target.glob("*.partial/points.db")))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert backups.snapshots(target) == []
+    whole = backups.backup(tmp_path / "data", target)
+    assert [p.name for p in target.iterdir()] == [Path(whole.path).name]
+    assert backups.check(Path(whole.path)) == []
+
+
+def test_a_check_finds_what_is_wrong(lab_of: Any, tmp_path: Path) -> None:
+    api = Api.of(lab_of("data"))
+    run = api.attach()["run"]["id"]
+    digest = keep(api, b"x" * 100_000)
+    told = {"id": new_id(), "name": "file", "digest": digest, "bytes": 100_000}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    snapshot = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
+    (blob,) = snapshot.glob("blobs/*/*/*")
+    blob.chmod(0o600)
+    blob.write_bytes(b"y" * 100_000)
+    done = admin("check", str(snapshot))
+    assert done.returncode == 1 and f"file {digest}: other bytes" in done.stdout
+    blob.unlink()
+    assert "No such file" in admin("check", str(snapshot)).stdout
+
+
+def test_it_says_what_cannot_be_backed_up_or_restored(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no lab's data"):
+        backups.backup(tmp_path / "nothing", tmp_path / "backups")
+    with pytest.raises(StoreError, match="no whole snapshot"):
+        backups.restore(tmp_path, tmp_path / "data")
+    with pytest.raises(StoreError, match="holds no lab"):
+        backups.check(tmp_path)
+
+
+def test_a_lab_is_never_restored_over_another(lab_of: Any, tmp_path: Path) -> None:
+    lab_of("data")
+    taken = backups.backup(tmp_path / "data", tmp_path / "backups")
+    done = admin("restore", taken.path, "--data", str(tmp_path / "data"))
+    assert done.returncode == 1 and "is not empty" in done.stderr

@@ -36,7 +36,7 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, NotebookVerbs, Page
     wrong, one line is printed
     and the run goes on in dry mode. No other method waits for the network but those that say so: `flush`, `close`,
     models and datasets, lists. None raises but for a mistake at the call (TypeError, ValueError, the errors of a file,
-    or RunClosedError after `close`), and downloads, which cannot return what is not there.
+    or RunClosedError after `close`), and the downloads of an online run, which cannot return what is not there.
 
     May be used from any thread, signal handler or forked child, and pickled into other processes of the same machine.
 

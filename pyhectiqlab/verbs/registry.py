@@ -29,7 +29,8 @@ ASK_TRIES = 3  # of a small request: some seconds
 
 class RegistryVerbs:
     """Uploads and usages that the lab does not take are said in one line, and training goes on. A download that cannot
-    be had raises: whoever asked for it cannot go on without it.
+    be had raises in an online run: whoever asked for it cannot go on without it. In dry, read-only and offline mode,
+    where every call returns, it is said and answered with the place that the folder would have.
     """
 
     _outbox: Outbox
@@ -90,15 +91,17 @@ class RegistryVerbs:
         Blocks until it is there, with a bar in a terminal. Every file is compared with its digest; the folder takes its
         name only when it is whole, and an interrupted download goes on when it is called again. A folder that is there
         and whole is used as it is; with a `version`, even while no lab can be reached. That the run used the version is
-        noted in the lab. Works in every mode in which a lab can be reached.
+        noted in the lab. Works in every mode in which a lab can be reached; in dry, read-only and offline mode one that
+        cannot be had is said in a line, and the path is the one that the folder would have (NAME-latest without a
+        `version`).
 
         Args:
             mlmodel_name, name: of the model; give one of them.
             version: major.minor.micro; None: the latest.
             overwrite: replace what is at that place.
 
-        Raises LabError (NotFoundError: no such model or version; LabUnreachableError …), FileExistsError where
-        something else is there, OSError (disk full …), TypeError, ValueError.
+        Raises LabError in an online run (NotFoundError: no such model or version; LabUnreachableError …),
+        FileExistsError where something else is there, OSError (disk full …), TypeError, ValueError.
         """
         return self._download(MODELS, _one_name(mlmodel_name, name), version, save_path, overwrite)
 
@@ -129,7 +132,7 @@ class RegistryVerbs:
     def add_mlmodel_usage_from_dirpath(self, dirpath: PathLike) -> None:
         """As `add_mlmodel_usage`, for what an earlier download put there.
 
-        Raises FileNotFoundError, and ValueError where the folder is no downloaded model.
+        Raises FileNotFoundError (in an online run), and ValueError where the folder is no downloaded model.
         """
         self._add_usage_of(MODELS, dirpath)
 
@@ -173,7 +176,7 @@ class RegistryVerbs:
 
     def _download(self, kind: str, name: str, version: str | None, save_path: PathLike, overwrite: bool) -> str:
         from ..transport.registry import find_version
-        from ..transport.registry_download import download_version, folder_of, is_whole, manifest_of
+        from ..transport.registry_download import download_version, folder_of
 
         _check(name, version)
         try:
@@ -184,18 +187,15 @@ class RegistryVerbs:
                 self._note_usage(client, kind, found["project"]["id"], name, found["version"])
         except (ConfigurationError, LabRequestError) as e:
             # A node without network, to which a login node brought the files.
-            if version is None or overwrite or not (isinstance(e, ConfigurationError) or e.retry):
+            unreachable = isinstance(e, ConfigurationError) or e.retry
+            if version is not None and not overwrite and unreachable and _is_here(save_path, kind, name, version):
+                target = folder_of(save_path, name, version)
+                say(f"{e} The {NOUNS[kind]} in {target} is used as it is; that the run used it is not noted.")
+            elif self._opened.mode == "online":
                 raise
-            target = folder_of(save_path, name, version)
-            try:
-                manifest = manifest_of(target)
-            except (OSError, ValueError):
-                raise e from None
-            if (manifest["kind"], manifest["name"], manifest["version"]) != (kind, name, version):
-                raise
-            if not is_whole(target, manifest):
-                raise
-            say(f"{e} The {NOUNS[kind]} in {target} is used as it is; that the run used it is not noted.")
+            else:
+                target = Path(save_path) / f"{name}-{version or 'latest'}"
+                say_once(f"the {NOUNS[kind]} {name!r} is not downloaded {self._why_not()}: {e}")
         return str(target)
 
     def _add_usage(self, kind: str, name: str, version: str | None, project: str | None = None) -> None:
@@ -210,7 +210,13 @@ class RegistryVerbs:
     def _add_usage_of(self, kind: str, dirpath: PathLike) -> None:
         from ..transport.registry_download import manifest_of
 
-        manifest = manifest_of(os.fspath(dirpath))
+        try:
+            manifest = manifest_of(os.fspath(dirpath))
+        except FileNotFoundError:
+            if self._opened.mode == "online":
+                raise
+            say_once(f"which models and datasets the run uses is not noted {self._why_not()}")
+            return
         if manifest["kind"] != kind:
             raise ValueError(f"{dirpath} is a {NOUNS[manifest['kind']]}, not a {NOUNS[kind]}")
         self._add_usage(kind, manifest["name"], manifest["version"], manifest["project"])
@@ -273,6 +279,19 @@ class RegistryVerbs:
             return str(named)
         projects = list(client.pages("/projects"))
         return str(projects[0]["id"]) if len(projects) == 1 else "default"
+
+
+def _is_here(save_path: PathLike, kind: str, name: str, version: str) -> bool:
+    """Whether an earlier download of the version lies there, whole."""
+    from ..transport.registry_download import folder_of, is_whole, manifest_of
+
+    target = folder_of(save_path, name, version)
+    try:
+        manifest = manifest_of(target)
+    except (OSError, ValueError):
+        return False
+    same = (manifest["kind"], manifest["name"], manifest["version"]) == (kind, name, version)
+    return same and is_whole(target, manifest)
 
 
 def _one_name(first: str | None, second: str | None) -> str:

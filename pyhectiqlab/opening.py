@@ -14,7 +14,7 @@ from typing import Any
 
 from . import settings
 from ._version import __version__
-from .capture.launcher import Place, place
+from .capture.launcher import Place, job, place
 from .capture.process import host
 from .errors import ConfigurationError, LabRequestError
 from .outbox import Binding, DroppingOutbox, Outbox, QueueOutbox
@@ -83,6 +83,7 @@ def _request(
         "rank": here.rank,
         "world_size": here.world_size,
         "restart": here.restart,
+        "job": job(),
         "host": host(),
         "pid": os.getpid(),
         "client_time": time.time(),

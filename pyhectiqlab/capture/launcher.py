@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ _LAUNCHERS = (
     ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_RESTART_COUNT"),
 )
 
+_JOB_CHARS_MAX = 256
+
 
 def place(environ: Mapping[str, str] = os.environ) -> Place:
     """Reads the environment only. A variable that is no number counts as absent."""
@@ -43,3 +46,18 @@ def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
     """
     names = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "CI")
     return os.getpid() == 1 or any(environ.get(name) for name in names)
+
+
+def job(environ: Mapping[str, str] = os.environ) -> str:
+    """The batch system's job that this process belongs to, as `system/id/count`; "" where there is none.
+
+    The count changes when the system starts the same job again: Slurm counts requeues; in Kubernetes a new pod of the
+    same Job has another suffix.
+    """
+    if number := environ.get("SLURM_JOB_ID"):
+        return f"slurm/{number}/{environ.get('SLURM_RESTART_COUNT', '0')}"[:_JOB_CHARS_MAX]
+    if environ.get("KUBERNETES_SERVICE_HOST"):
+        pod = re.fullmatch(r"(.+)-([a-z0-9]{5})", environ.get("HOSTNAME", ""))
+        if pod:
+            return f"kubernetes/{pod[1]}/{pod[2]}"[:_JOB_CHARS_MAX]
+    return ""

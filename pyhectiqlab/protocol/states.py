@@ -1,18 +1,22 @@
-"""Run states and who may move a run from one to another, as data.
+"""Run states, who may say them, and how the state of a run follows from those of its ranks.
 
 A script sets the states of SCRIPT_STATES, as often and in any order it likes (existing scripts call `completed()` and
-then
-`failed()`). The states of ENDED_BY_LAB are never set by a script: they are what the uploader or the lab found out
-about a process.
+then `failed()`). The others are never set by a script: they are what the uploader or the lab found out about a process.
 
     pending ─ running ─ training           the job is alive
     completed  failed  stopped             the script said so, or it ended that way
     killed                                 ended by a signal that it did not handle
     ended                                  ended, cause unknown
     lost                                   no sign of life for some heartbeats; a later sign revives it
+    preempted                              of an earlier attempt: the batch system took it, and started the job again
+
+A rank is one process of a job that reports to the run, and whose end counts; `state_of_run` has the rules.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 PENDING = "pending"
 RUNNING = "running"
@@ -23,15 +27,20 @@ STOPPED = "stopped"
 KILLED = "killed"
 ENDED = "ended"
 LOST = "lost"
+PREEMPTED = "preempted"
 
-LIVE_STATES = frozenset({PENDING, RUNNING, TRAINING})
+_LIVE = (PENDING, RUNNING, TRAINING)  # from the beginning onwards
+LIVE_STATES = frozenset(_LIVE)
 FINAL_STATES = frozenset({COMPLETED, FAILED, STOPPED, KILLED, ENDED})
 SCRIPT_STATES = frozenset({PENDING, RUNNING, TRAINING, COMPLETED, FAILED, STOPPED})
-ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}
+ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}  # of a run; the newest attempt is never preempted
+
+_BAD = frozenset({FAILED, KILLED})
+_QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that is told first
 
 
 def state_after_end(state: str, found: str) -> str:
-    """State of a run in `state` once its owner's process ended and was found to have ended as `found`.
+    """State of a rank in `state` once its process ended and was found to have ended as `found`.
 
     A state that the script itself made final stands when nothing worse is known of the end; a process that died or
     failed afterwards is told as it was.
@@ -39,3 +48,80 @@ def state_after_end(state: str, found: str) -> str:
     if found in (COMPLETED, ENDED) and state in FINAL_STATES:
         return state
     return found
+
+
+@dataclass(frozen=True)
+class RankFacts:
+    """What is known of one rank of an attempt. Times in seconds since 1970, by the lab's clock.
+
+    Attributes:
+        said, said_at: what its script last said, and when; "running" at its beginning.
+        found, found_at: how its process was found to have ended; None while it lives, or nobody told.
+        lost, seen: whether it is silent for too long, and when it was last heard of.
+    """
+
+    rank: int
+    said: str = RUNNING
+    said_at: float = 0.0
+    found: str | None = None
+    found_at: float = 0.0
+    lost: bool = False
+    seen: float = 0.0
+
+    @property
+    def state(self) -> str:
+        if self.found is not None:
+            return state_after_end(self.said, self.found)
+        return LOST if self.lost and self.said in LIVE_STATES else self.said
+
+    @property
+    def ended(self) -> float | None:
+        """When it came to this state; None while it lives."""
+        if self.state in LIVE_STATES:
+            return None
+        if self.found is not None:
+            return self.found_at
+        return self.seen if self.state == LOST else self.said_at
+
+
+@dataclass(frozen=True)
+class RunState:
+    """`rank`: the one whose state this is, or whose failure was the first; None where it is that of all. `ended`: None
+    while the run is live.
+    """
+
+    state: str
+    rank: int | None = None
+    ended: float | None = None
+
+
+def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
+    """The state of a run, from those of the ranks of its newest attempt; pending where there is none.
+
+    The first rule that holds:
+
+    1. A rank failed or was killed: the run is that, as of the first of them. What the others do then (they are killed
+       by the launcher, or wait for ever in a collective) is a consequence.
+    2. A rank lives: the run does, as far along as the furthest of them; whichever others ended or are lost.
+    3. A rank is lost: the run is lost.
+    4. All ended: in cause unknown if one of them did, else stopped if one of them was, else completed.
+    """
+    if not ranks:
+        return RunState(PENDING)
+
+    def whose(state: str, rank: RankFacts) -> int | None:
+        return None if all(r.state == state for r in ranks) else rank.rank
+
+    bad = [r for r in ranks if r.state in _BAD]
+    if bad:
+        first = min(bad, key=lambda r: (r.ended or 0.0, r.rank))
+        return RunState(first.state, first.rank if len(ranks) > 1 else None, first.ended)
+    live = [r.state for r in ranks if r.state in LIVE_STATES]
+    if live:
+        return RunState(max(live, key=_LIVE.index))
+    lost = [r for r in ranks if r.state == LOST]
+    if lost:
+        return RunState(LOST, whose(LOST, min(lost, key=lambda r: r.rank)), max(r.seen for r in lost))
+    ended = max(r.ended or 0.0 for r in ranks)
+    state = min((r.state for r in ranks), key=_QUIET.index)
+    return RunState(state, whose(state, min((r for r in ranks if r.state == state), key=lambda r: r.rank)), ended)

@@ -73,6 +73,9 @@ class AttachBody(Body):
     rank: Rank = 0
     world_size: Annotated[int, Field(ge=1, le=INT32_MAX)] = 1
     restart: Annotated[str, Field(max_length=64)] | None = None
+    job: Annotated[str, Field(max_length=256)] = Field(
+        "", description="Of a batch system: its name, the job's id, how often it was started; with / between."
+    )
     host: Annotated[str, Field(max_length=256)] = ""
     pid: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0
     client_time: Seconds | None = None
@@ -192,6 +195,8 @@ class RunAnswer(BaseModel):
     project: ProjectRef
     author: str
     state: str
+    state_rank: int | None = Field(description="The rank whose state it is; null where it is that of all.")
+    state_why: str
     created: float
     started: float | None
     ended: float | None
@@ -205,10 +210,23 @@ class RunAnswer(BaseModel):
     url: str
 
 
+class StateChangeAnswer(BaseModel):
+    at: float
+    state: str
+    attempt: int
+    rank: int | None
+    who: str
+    why: str
+
+
 class SessionAnswer(BaseModel):
     session: str
     rank: int
     attempt: int
+    sets_state: bool = Field(description="Its process is a rank of the attempt: its end counts for the run.")
+    said: str = Field(description="What its script last said.")
+    lost: bool
+    job: str
     host: str
     pid: int
     world_size: int
@@ -240,6 +258,7 @@ class RunDetailAnswer(RunAnswer):
     config: dict[str, Any]
     meta: dict[str, Any]
     sessions: list[SessionAnswer]
+    history: list[StateChangeAnswer] = Field(description="The last changes of the state, the newest last.")
     losses: dict[str, int]
     events: int
     writers: int

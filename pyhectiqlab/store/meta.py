@@ -5,9 +5,9 @@ Two faces, both short-lived and bound to one thread: `reading()` gives a MetaVie
 thread at a time writes (server/writer.py). Times are float seconds since 1970 UTC by the lab's clock. Every method may
 raise StoreError (disk full, I/O).
 
-The state of a run is derived from three stored facts, so that words arriving late or twice cannot contradict each
-other: `script_state` (what the script last said; "running" at attach), `found` (how its process was found to have
-ended; None while alive) and `lost`.
+The state of a run follows from stored facts about the ranks of its newest attempt (protocol/states.py), so that words
+arriving late or twice cannot contradict each other: what each rank's script said last ("running" at attach), how its
+process was found to have ended, and whether it is lost. Changes of the state are kept, with who knew it and why.
 """
 
 from __future__ import annotations
@@ -17,18 +17,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ..protocol import states
 from .artifacts import FilesTransaction, FilesView
 from .registry import RegistryTransaction, RegistryView
-
-
-def derived_state(script_state: str, found: str | None, lost: bool) -> str:
-    """The state that is shown, from the three facts that are stored."""
-    if found is not None:
-        return states.state_after_end(script_state, found)
-    if lost and script_state in states.LIVE_STATES:
-        return states.LOST
-    return script_state
 
 
 @dataclass(frozen=True)
@@ -83,6 +73,8 @@ class Run:
     author_id: str
     author: str
     state: str
+    state_rank: int | None  # the rank whose state it is; None where it is that of all
+    state_why: str
     created: float
     started: float | None
     ended: float | None
@@ -93,6 +85,18 @@ class Run:
     deleted: float | None
     purged: float | None
     tags: Sequence[Tag] = ()
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """`who`: "script", "process" (its own last word), "uploader" or "lab"."""
+
+    at: float
+    state: str
+    attempt: int
+    rank: int | None
+    who: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -124,11 +128,14 @@ class Session:
     attempt: int
     user_id: str
     restart: str | None
+    job: str  # of a batch system, "system/id/how often it was started"; "" outside one
     world_size: int
     host: str
     pid: int
     client_version: str
-    sets_state: bool
+    sets_state: bool  # its process is a rank of the attempt: its end counts
+    said: str
+    lost: bool
     started: float
     last_seen: float
     ended: float | None
@@ -215,6 +222,7 @@ class AttachRequest:
     client_version: str
     skew: float
     started: float | None = None  # by our clock; None: now
+    job: str = ""
 
 
 @dataclass(frozen=True)
@@ -289,6 +297,9 @@ class MetaView(FilesView, RegistryView, Protocol):
     def config(self, run_id: str) -> dict[str, Any]: ...
     def meta(self, run_id: str) -> dict[str, Any]: ...
     def sessions(self, run_id: str) -> list[Session]: ...
+    def state_history(self, run_id: str, limit: int = ...) -> Sequence[StateChange]:
+        """The last changes of state, the newest last."""
+
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]: ...
     def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
     def writer_count(self, run_id: str) -> int: ...

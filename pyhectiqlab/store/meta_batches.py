@@ -246,9 +246,7 @@ class BatchesSql(SessionsSql):
         )
 
     def _say_state(self, batch: MetaBatch, state: str, at: float) -> None:
-        newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == batch.run)).scalar_one()
-        if batch.attempt == newest:
-            self.set_state(batch.run, at, script_state=state)
+        self.say(batch.run, batch.attempt, batch.rank, state, at)
 
     def _say_end(self, batch: MetaBatch, fields: Mapping[str, Any], at: float, now: float) -> None:
         owner = self.conn.execute(select(runs.c.author_id).where(runs.c.id == batch.run)).scalar_one()

@@ -11,7 +11,18 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 
 from ..protocol import states
 from .meta import SORTS, Changes, IngestRun, NameTakenError, Project, Run, RunPage, RunQuery, StoredEvent, Tag
-from .meta_schema import artifacts, events, projects, registry_usage, run_meta, run_tags, runs, sessions, users
+from .meta_schema import (
+    artifacts,
+    events,
+    projects,
+    registry_usage,
+    run_meta,
+    run_states,
+    run_tags,
+    runs,
+    sessions,
+    users,
+)
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
 
@@ -30,6 +41,8 @@ _RUN: Select[Any] = (
         runs.c.author_id,
         users.c.username.label("author"),
         runs.c.state,
+        runs.c.state_rank,
+        runs.c.state_why,
         runs.c.created,
         runs.c.started,
         runs.c.ended,
@@ -230,7 +243,7 @@ class RunsSql:
         some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
         if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
             return False
-        for table in (run_meta, run_tags, artifacts, registry_usage):
+        for table in (run_meta, run_tags, run_states, artifacts, registry_usage):
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True
@@ -246,8 +259,7 @@ def new_run(conn: Connection, project_id: str, name: str, author_id: str, now: f
             name=name,
             author_id=author_id,
             state=states.PENDING,
-            script_state=states.PENDING,
-            lost=False,
+            state_why="",
             created=now,
             attempt=1,
             last_activity=now,

@@ -24,8 +24,10 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.schema import CreateColumn
 
 from ..errors import NewerSchemaError
+from ..protocol import states
 
 metadata = MetaData()
 
@@ -96,10 +98,7 @@ runs = Table(
     Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
     Column("name", Text, nullable=False),
     Column("author_id", Text, ForeignKey("users.id"), nullable=False),
-    Column("state", Text, nullable=False),  # derived from the next three, see store/meta.py
-    Column("script_state", Text, nullable=False),
-    Column("found", Text),
-    Column("lost", Boolean, nullable=False, default=False),
+    Column("state", Text, nullable=False),  # follows from the ranks of the newest attempt, see store/meta_states.py
     Column("created", Double, nullable=False),
     Column("started", Double),  # of the newest attempt
     Column("ended", Double),
@@ -110,6 +109,8 @@ runs = Table(
     Column("config", LargeBinary),  # msgpack map
     Column("deleted", Double),
     Column("purged", Double),
+    Column("state_rank", Integer),
+    Column("state_why", Text, nullable=False, server_default=""),
     Index("runs_created", "created"),
     Index("runs_author", "author_id"),
 )
@@ -168,8 +169,27 @@ sessions = Table(
     Column("skew", Double, nullable=False, default=0.0),
     Column("backlog", BigInteger, nullable=False, default=0),
     Column("losses", LargeBinary),  # msgpack map: reason → count, as the uploader counts
+    Column("said", Text, nullable=False, server_default=states.RUNNING),  # by its script, last
+    Column("said_at", Double, nullable=False, server_default="0"),
+    Column("lost", Boolean, nullable=False, server_default="0"),
+    Column("silent_since", Double),
+    Column("job", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("session", "run_id", "rank", "attempt"),
     Index("sessions_run", "run_id", "rank"),
+)
+
+run_states = Table(
+    "run_states",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("n", Integer, nullable=False),  # 1, 2, …
+    Column("at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("rank", Integer),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "n"),
 )
 
 writers = Table(
@@ -299,12 +319,44 @@ def _add_registry(conn: Connection) -> None:
     metadata.create_all(conn, tables=[registry_versions, registry_files, registry_usage])
 
 
+def _add_columns(conn: Connection, table: Table, *names: str) -> None:
+    for name in names:
+        column = CreateColumn(table.c[name]).compile(dialect=conn.dialect)
+        conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
+
+
+def _add_states(conn: Connection) -> None:
+    """The facts that a run had move to the ranks of its newest attempt."""
+    metadata.create_all(conn, tables=[run_states])
+    _add_columns(conn, runs, "state_rank", "state_why")
+    _add_columns(conn, sessions, "said", "said_at", "lost", "silent_since", "job")
+    of_run = "FROM runs WHERE runs.id = sessions.run_id"
+    conn.execute(
+        text(
+            f"UPDATE sessions SET said = (SELECT script_state {of_run}),"
+            f" said_at = (SELECT coalesce(ended, started, created) {of_run}),"
+            f" lost = (SELECT lost {of_run}), silent_since = last_seen"
+            f" WHERE sets_state AND attempt = (SELECT attempt {of_run})"
+        )
+    )
+    conn.execute(
+        text(
+            "INSERT INTO run_states (run_id, n, at, state, attempt, who, why)"
+            " SELECT id, 1, coalesce(ended, started, created), state, attempt, 'lab', 'as it was when history began'"
+            " FROM runs"
+        )
+    )
+    for name in ("script_state", "found", "lost"):
+        conn.execute(text(f"ALTER TABLE runs DROP COLUMN {name}"))
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first tables", metadata.create_all),
     ("files and artifacts", _add_files),
     ("models and datasets", _add_registry),
+    ("states of ranks", _add_states),
 )
 
 

@@ -6,32 +6,28 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
 from ..protocol import states
 from .meta import (
     Attached,
     AttachRequest,
-    Changes,
     EndReport,
     Project,
     ProjectNotFoundError,
     Run,
     Session,
     User,
-    derived_state,
 )
 from .meta_runs import new_run, unpack
 from .meta_schema import runs, sessions
+from .meta_states import StatesSql
 
 DEFAULT_PROJECT = "default"
 
 
-class SessionsSql:
+class SessionsSql(StatesSql):
     """The sessions' share of a MetaTransaction over one connection."""
-
-    conn: Connection
-    changes: Changes
 
     if TYPE_CHECKING:  # RunsSql's, which the transaction has beside this
 
@@ -39,29 +35,6 @@ class SessionsSql:
         def add_project(self, name: str, user_id: str, now: float) -> Project: ...
         def projects_of(self, user_id: str) -> list[str]: ...
         def run(self, run_id: str) -> Run | None: ...
-
-    # States
-
-    def set_state(self, run_id: str, at: float, **facts: Any) -> None:
-        """Stores facts of meta.derived_state ("script_state", "found", "lost"), true since `at`, and what follows."""
-        old = self.conn.execute(
-            select(runs.c.state, runs.c.script_state, runs.c.found, runs.c.lost, runs.c.ended).where(
-                runs.c.id == run_id
-            )
-        ).one()
-        new = {"script_state": old.script_state, "found": old.found, "lost": old.lost, **facts}
-        state = derived_state(new["script_state"], new["found"], new["lost"])
-        if state in states.LIVE_STATES:
-            ended = None
-        elif old.ended is not None and (old.found is not None and "found" not in facts):
-            ended = old.ended  # a word of the script that arrived late does not move the end
-        else:
-            ended = at
-        if {**new, "state": state, "ended": ended} == {**old._mapping}:
-            return
-        self.conn.execute(update(runs).where(runs.c.id == run_id).values(**new, state=state, ended=ended))
-        if state != old.state:
-            self.changes.states[run_id] = state
 
     # Attaching
 
@@ -97,23 +70,34 @@ class SessionsSql:
         # A process that was asleep is silent, and still the same life of its job when it comes back.
         live = [s for s in known if s.ended is None and (s.last_seen > live_since or s.session == request.session)]
         attempt = self._attempt(request, known, live)
-        others = [s for s in live if s.attempt == attempt and s.session != request.session]
+        others = [s for s in live if (s.attempt, s.rank) == (attempt, request.rank) and s.session != request.session]
         mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
         sets_state = not others
         if mine and mine[0] in live:
             sets_state = mine[0].sets_state
         self._store_session(request, user, run_id, attempt, sets_state, now, exists=bool(mine))
         newest = created or attempt >= row.attempt  # type: ignore[union-attr]
+        opened = created or attempt > row.attempt  # type: ignore[union-attr]
         if newest:
             values: dict[str, Any] = {"attempt": attempt, "last_activity": now}
-            if created or attempt > row.attempt:  # type: ignore[union-attr]
+            if opened:
                 values["started"] = request.started if request.started is not None else now
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
-        if newest and sets_state and not (mine and mine[0] in live):
-            self.set_state(run_id, now, script_state=states.RUNNING, found=None, lost=False)
-        self.revive(run_id, attempt, request.session, now)
+        if opened and row is not None:
+            self.preempt(run_id, row.attempt, request.job, now)
+        if newest:
+            asleep = bool(mine and mine[0].lost)
+            why = "came back" if asleep else self._why_attached(request, attempt)
+            self.settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
         return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state)
+
+    @staticmethod
+    def _why_attached(request: AttachRequest, attempt: int) -> str:
+        where = f"on {request.host}" if request.host else "by a process"
+        if attempt == 1:
+            return f"started {where}"
+        return f"attempt {attempt} started {where}"
 
     def _the_run(self, run_id: str) -> Run:
         run = self.run(run_id)
@@ -157,7 +141,9 @@ class SessionsSql:
             & (sessions.c.attempt == attempt)
         )
         if exists:  # another process of the session, or the same one again: the row keeps telling of its owner
-            self.conn.execute(update(sessions).where(key).values(last_seen=now, ended=None, sets_state=sets_state))
+            self.conn.execute(
+                update(sessions).where(key).values(last_seen=now, ended=None, lost=False, sets_state=sets_state)
+            )
             return
         self.conn.execute(
             insert(sessions).values(
@@ -167,6 +153,10 @@ class SessionsSql:
                 attempt=attempt,
                 user_id=user.id,
                 restart=request.restart,
+                job=request.job,
+                said=states.RUNNING,
+                said_at=now,
+                lost=False,
                 world_size=request.world_size,
                 host=request.host,
                 pid=request.pid,
@@ -212,47 +202,82 @@ class SessionsSql:
                 self.revive(run_id, attempt, session, now)
 
     def revive(self, run_id: str, attempt: int, session: str, now: float) -> None:
-        """A sign of life of a session that has not ended: its run is not lost, if that is its newest attempt."""
-        lost = self.conn.execute(
-            select(runs.c.id)
-            .join(sessions, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
-            .where(
-                runs.c.id == run_id,
-                runs.c.lost.is_(True),
-                runs.c.attempt == attempt,
-                sessions.c.session == session,
-                sessions.c.ended.is_(None),
-            )
-        ).first()
-        if lost:
-            self.set_state(run_id, now, lost=False)
+        """A sign of life of a session that has not ended: it is not lost. `attempt` is the newest of the run, or
+        nothing changes.
+        """
+        key = and_(
+            sessions.c.run_id == run_id,
+            sessions.c.attempt == attempt,
+            sessions.c.session == session,
+            sessions.c.lost.is_(True),
+            sessions.c.ended.is_(None),
+        )
+        rows = self.conn.execute(
+            select(sessions.c.rank, sessions.c.silent_since)
+            .join(runs, and_(runs.c.id == sessions.c.run_id, runs.c.attempt == sessions.c.attempt))
+            .where(key)
+        ).all()
+        if not rows:
+            return
+        self.conn.execute(update(sessions).where(key).values(lost=False, silent_since=None))
+        silent = now - min(row.silent_since or now for row in rows)
+        self.settle(run_id, now, "lab", f"came back after {silent:.0f} s without a sign of life")
 
     def has_silent(self, before: float) -> bool:
-        query = (
-            select(runs.c.id)
-            .join(sessions, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
+        return self.conn.execute(self._silent(before).limit(1)).first() is not None
+
+    @staticmethod
+    def _silent(before: float) -> Any:
+        """Attachments of live runs, of their newest attempts, that were silent since then and are not marked so."""
+        return (
+            select(sessions.c.run_id, sessions.c.session, sessions.c.rank, sessions.c.attempt, sessions.c.last_seen)
+            .join(runs, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
             .where(
                 runs.c.state.in_(states.LIVE_STATES),
                 runs.c.deleted.is_(None),
+                sessions.c.sets_state.is_(True),
                 sessions.c.ended.is_(None),
+                sessions.c.lost.is_(False),
                 sessions.c.last_seen < before,
             )
         )
-        return self.conn.execute(query.limit(1)).first() is not None
 
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]:
-        """Marks live runs whose newest attempt has open sessions, all of them silent. Returns their ids."""
-        seen = func.max(sessions.c.last_seen)
-        silent = self.conn.execute(
-            select(runs.c.id, seen.label("seen"))
-            .join(sessions, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
-            .where(runs.c.state.in_(states.LIVE_STATES), runs.c.deleted.is_(None), sessions.c.ended.is_(None))
-            .group_by(runs.c.id)
-            .having(seen < now - lost_after_s)
-        ).all()
-        for row in silent:
-            self.set_state(row.id, row.seen, lost=True)
-        return [row.id for row in silent]
+        """Marks what is silent as lost. Returns the runs that are lost by it."""
+        rows = self.conn.execute(self._silent(now - lost_after_s)).all()
+        for row in rows:
+            self.conn.execute(
+                update(sessions)
+                .where(
+                    sessions.c.session == row.session,
+                    sessions.c.run_id == row.run_id,
+                    sessions.c.rank == row.rank,
+                    sessions.c.attempt == row.attempt,
+                )
+                .values(lost=True, silent_since=row.last_seen)
+            )
+        lost = []
+        for run_id in dict.fromkeys(row.run_id for row in rows):
+            self.settle(run_id, now, "lab", f"no sign of life for {lost_after_s:g} s")
+            if self.changes.states.get(run_id) == states.LOST:
+                lost.append(run_id)
+        return lost
+
+    def say(self, run_id: str, attempt: int, rank: int, state: str, at: float) -> None:
+        """The script of a rank said a state."""
+        self.conn.execute(
+            update(sessions)
+            .where(
+                sessions.c.run_id == run_id,
+                sessions.c.attempt == attempt,
+                sessions.c.rank == rank,
+                sessions.c.sets_state.is_(True),
+            )
+            .values(said=state, said_at=at)
+        )
+        newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == run_id)).scalar_one()
+        if attempt == newest:
+            self.settle(run_id, at, "script", "the script said so")
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
         key = and_(
@@ -270,14 +295,17 @@ class SessionsSql:
         told = row.ended is not None and row.state is not None
         # "ended, cause unknown" is no news about a process that said how it was ending.
         state = row.state if told and report.final and report.state == states.ENDED else report.state
+        if row.state == states.PREEMPTED:
+            state = row.state  # the job runs again meanwhile; what is new is how it went
         self.conn.execute(
             update(sessions)
             .where(key)
             .values(
                 ended=at,
                 last_seen=max(row.last_seen, at),
+                lost=False,
                 state=state,
-                cause=report.cause or row.cause,
+                cause=row.cause if state == states.PREEMPTED else report.cause or row.cause,
                 exit_code=report.exit_code if report.exit_code is not None else row.exit_code,
                 signal=report.signal if report.signal is not None else row.signal,
                 detail=report.detail or row.detail,
@@ -286,7 +314,8 @@ class SessionsSql:
         )
         newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == report.run)).scalar_one()
         if row.sets_state and report.attempt == newest:
-            self.set_state(report.run, at, found=state, lost=False)
+            who = "uploader" if report.final else "process"
+            self.settle(report.run, at, who, report.cause or row.cause)
         self.changes.runs.add(report.run)
         return True
 
@@ -299,7 +328,7 @@ class SessionsSql:
         return [
             Session(
                 **{
-                    **{k: v for k, v in row._mapping.items() if k not in {"run_id", "end_is_final"}},
+                    **{k: v for k, v in row._mapping.items() if k in Session.__dataclass_fields__},
                     "run": row.run_id,
                     "losses": unpack(row.losses),
                 }
@@ -308,15 +337,15 @@ class SessionsSql:
         ]
 
     def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
-        """(session, run_id, rank, attempt, lost) of open sessions not seen since `stale`, or whose run is lost."""
+        """(session, run_id, rank, attempt, lost) of open sessions that are lost or not seen since `stale`."""
         return list(
             self.conn.execute(
-                select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt, runs.c.lost)
-                .join(runs, runs.c.id == sessions.c.run_id)
-                .where(
+                select(
+                    sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt, sessions.c.lost
+                ).where(
                     sessions.c.session.in_(ids),
                     sessions.c.ended.is_(None),
-                    or_(sessions.c.last_seen < stale, runs.c.lost.is_(True)),
+                    or_(sessions.c.last_seen < stale, sessions.c.lost.is_(True)),
                 )
             )
         )

@@ -28,7 +28,7 @@ def test_sixteen_at_once_attach_to_one_run(lab: RealLab, api: Api) -> None:
         answers = list(pool.map(attach, range(16)))
     assert len({a["run"]["id"] for a in answers}) == 1
     assert [a["created"] for a in answers].count(True) == 1
-    assert [a["sets_state"] for a in answers].count(True) == 1
+    assert all(a["sets_state"] for a in answers), "each is a rank of its own"
     assert {a["attempt"] for a in answers} == {1}
     assert api.run(answers[0]["run"]["id"])["ranks"] == 16
 
@@ -171,8 +171,8 @@ def test_ranks_of_one_job_share_its_attempt_across_a_restart_of_the_launcher(api
         answer = api.attach(name, rank=rank, world_size=2, restart=restart)
         return answer["attempt"], answer["sets_state"]
 
-    assert [attach(0, "0"), attach(1, "0")] == [(1, True), (1, False)]
-    assert [attach(1, "1"), attach(0, "1")] == [(2, True), (2, False)]
+    assert [attach(0, "0"), attach(1, "0")] == [(1, True), (1, True)]
+    assert [attach(1, "1"), attach(0, "1")] == [(2, True), (2, True)]
     assert attach(0, "1") == (2, False)
 
 
@@ -182,6 +182,99 @@ def test_another_rank_that_comes_late_joins_the_newest_attempt(api: Api) -> None
     api.end("e1", run, "killed")
     assert api.attach(name, session="e2", rank=0)["attempt"] == 2
     assert api.attach(name, session="e3", rank=1)["attempt"] == 2
+
+
+def job_of(api: Api, ranks: int) -> tuple[str, list[str]]:
+    """The run of a job, and the sessions of its ranks."""
+    name, sessions = f"job-{new_id(4)}", [new_id(8) for _ in range(ranks)]
+    for rank, session in enumerate(sessions):
+        run = api.attach(name, session=session, rank=rank, world_size=ranks)["run"]["id"]
+    return run, sessions
+
+
+def test_the_rank_that_failed_first_is_the_state_of_the_run(api: Api) -> None:
+    run, sessions = job_of(api, 3)
+    now = time.time()
+    api.end(sessions[1], run, "killed", rank=1, cause="SIGKILL: out of memory", signal=9, time=now - 5, clock=now)
+    told = api.run(run)
+    assert (told["state"], told["state_rank"], told["state_why"]) == ("killed", 1, "SIGKILL: out of memory")
+    api.end(sessions[0], run, "failed", rank=0, cause="NCCL error", time=now - 1, clock=now)
+    api.end(sessions[2], run, "stopped", rank=2, cause="SIGTERM", time=now, clock=now)
+    told = api.run(run)
+    assert (told["state"], told["state_rank"], told["state_why"]) == ("killed", 1, "SIGKILL: out of memory")
+    assert abs(told["ended"] - (now - 5)) < 1
+
+
+def test_a_failure_that_is_told_late_but_came_first_is_the_state_of_the_run(api: Api) -> None:
+    run, sessions = job_of(api, 2)
+    now = time.time()
+    api.end(sessions[0], run, "failed", rank=0, cause="connection closed by peer", time=now, clock=now)
+    assert api.run(run)["state_rank"] == 0
+    api.end(sessions[1], run, "failed", rank=1, cause="ValueError: bad batch", time=now - 9, clock=now)
+    told = api.run(run)
+    assert (told["state_rank"], told["state_why"]) == (1, "ValueError: bad batch")
+
+
+def test_a_run_is_completed_when_all_its_ranks_are(api: Api) -> None:
+    run, sessions = job_of(api, 3)
+    for rank, session in enumerate(sessions):
+        assert api.state(run) == "running"
+        api.end(session, run, "completed", rank=rank)
+    told = api.run(run)
+    assert (told["state"], told["state_rank"]) == ("completed", None)
+
+
+def test_who_changed_a_state_when_and_why_is_kept(api: Api) -> None:
+    session, writer = new_id(8), new_id()
+    told = api.attach(session=session, host="gpu-7")
+    run, name = told["run"]["id"], told["run"]["name"]
+    api.ingest(events_batch(run, writer, 1, [("state", {"state": "training"})]), session=session)
+    api.ingest(events_batch(run, writer, 2, [("state", {"state": "training"})]), session=session)
+    api.end(session, run, "killed", cause="SIGKILL", signal=9)
+    api.attach(name, session=new_id(8), host="gpu-8")
+    history = [(h["state"], h["attempt"], h["who"], h["why"]) for h in api.run(run)["history"]]
+    assert history == [
+        ("running", 1, "lab", "started on gpu-7"),
+        ("training", 1, "script", "the script said so"),
+        ("killed", 1, "uploader", "SIGKILL"),
+        ("running", 2, "lab", "attempt 2 started on gpu-8"),
+    ]
+
+
+def test_the_history_of_a_script_that_never_stops_changing_its_mind_is_bounded(api: Api) -> None:
+    session, writer = new_id(8), new_id()
+    run = api.attach(session=session)["run"]["id"]
+    words = [("state", {"state": ("training", "pending")[i % 2]}) for i in range(1100)]
+    api.ingest(events_batch(run, writer, 1, words), session=session)
+    history = api.run(run)["history"]
+    assert len(history) == 200 and history[-1]["state"] == api.state(run) == "pending"
+
+
+def test_a_job_that_its_batch_system_started_again_was_preempted(api: Api) -> None:
+    name = f"requeued-{new_id(4)}"
+    old, new = new_id(8), new_id(8)
+    run = api.attach(name, session=old, job="slurm/42/0")["run"]["id"]
+    api.end(old, run, "stopped", cause="SIGTERM", signal=15)
+    assert api.state(run) == "stopped", "whether it was preempted or cancelled is not known yet"
+    assert api.attach(name, session=new, job="slurm/42/1")["attempt"] == 2
+    api.end(old, run, "stopped", cause="SIGTERM", signal=15, detail="stacks")  # its uploader, once more
+    told = api.run(run)
+    assert told["state"] == "running"
+    first, second = told["sessions"]
+    assert (first["state"], first["cause"]) == ("preempted", "SIGTERM; slurm 42 was started again")
+    assert (first["signal"], first["detail"], second["state"]) == (15, "stacks", None)
+    assert [(h["state"], h["attempt"]) for h in told["history"]] == [
+        ("running", 1), ("stopped", 1), ("preempted", 1), ("running", 2)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("before, after", [("", ""), ("slurm/42/0", "slurm/43/0"), ("slurm/42/0", "slurm/42/0")])
+def test_another_attempt_of_another_job_says_nothing_of_preemption(api: Api, before: str, after: str) -> None:
+    name, old = f"again-{new_id(4)}", new_id(8)
+    run = api.attach(name, session=old, job=before)["run"]["id"]
+    api.end(old, run, "stopped", cause="SIGTERM", signal=15)
+    api.attach(name, session=new_id(8), job=after)
+    assert [s["state"] for s in api.run(run)["sessions"]] == ["stopped", None]
 
 
 def test_an_end_that_belongs_to_nothing_is_told_404(api: Api, other: Api) -> None:
@@ -214,6 +307,14 @@ def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) ->
     api.heartbeat("a1", run)
     assert api.state(run) == "killed"
     assert api.state(ended) == "completed"
+    history = [(h["state"], h["why"].split(" after")[0]) for h in api.run(run)["history"]]
+    assert history == [
+        ("running", "started by a process"),
+        ("training", "the script said so"),
+        *[("lost", "no sign of life for 1 s"), ("training", "came back")] * 2,
+        ("lost", "no sign of life for 1 s"),
+        ("killed", "SIGKILL"),
+    ]
 
 
 def test_clock_skew_is_recorded_and_taken_out_of_ends(api: Api) -> None:

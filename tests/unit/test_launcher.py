@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyhectiqlab.capture.launcher import Place, dies_with_job, place
+from pyhectiqlab.capture.launcher import Place, dies_with_job, job, place
 
 TORCH = {"RANK": "3", "WORLD_SIZE": "8", "TORCHELASTIC_RESTART_COUNT": "2"}
 MPI = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}
@@ -45,3 +45,18 @@ def test_a_rank_alone_is_no_launcher() -> None:
 def test_batch_systems_take_helpers_with_them(variable: str) -> None:
     assert dies_with_job({variable: "1"}) and not dies_with_job({variable: ""})
     assert not dies_with_job({})
+
+
+@pytest.mark.parametrize(
+    "environ, expected",
+    [
+        ({}, ""),
+        ({"SLURM_JOB_ID": "42"}, "slurm/42/0"),
+        ({"SLURM_JOB_ID": "42", "SLURM_RESTART_COUNT": "3"}, "slurm/42/3"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "train-resnet-x7k2p"}, "kubernetes/train-resnet/x7k2p"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "notebook-0"}, ""),
+        ({"HOSTNAME": "train-resnet-x7k2p"}, ""),
+    ],
+)
+def test_the_batch_systems_job_is_known_by_its_environment(environ: dict[str, str], expected: str) -> None:
+    assert job(environ) == expected

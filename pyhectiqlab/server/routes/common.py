@@ -69,6 +69,8 @@ def _run_told(request: Request, run: Run, last: Sequence[SeriesInfo], now: float
         "project": {"id": run.project_id, "name": run.project},
         "author": run.author,
         "state": run.state,
+        "state_rank": run.state_rank,
+        "state_why": run.state_why,
         "created": run.created,
         "started": run.started,
         "ended": run.ended,

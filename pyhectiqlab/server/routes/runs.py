@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,6 +20,7 @@ from ..replies import ApiError, cursor_in, cursor_out, reply, reply_msgpack, wan
 from .common import LIMIT, After, Limit, answers, runs_told
 
 router = APIRouter(tags=["runs"])
+HISTORY_SHOWN = 200
 _RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
 
@@ -90,6 +92,7 @@ def get_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Re
             "sessions": [
                 {name: getattr(s, name) for name in models.SessionAnswer.model_fields} for s in view.sessions(run_id)
             ],
+            "history": [asdict(change) for change in view.state_history(run_id, HISTORY_SHOWN)],
             "losses": view.losses(run_id),
             "events": view.event_count(run_id),
             "writers": view.writer_count(run_id),

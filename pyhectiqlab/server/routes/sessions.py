@@ -30,6 +30,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         rank=body.rank,
         world_size=body.world_size,
         restart=body.restart,
+        job=body.job,
         host=body.host,
         pid=body.pid,
         client_version=body.client_version,

@@ -38,6 +38,9 @@ export interface Run {
   project: { id: string; name: string };
   author: string;
   state: string;
+  /** The rank whose state it is; null where it is that of all. */
+  state_rank: number | null;
+  state_why: string;
   created: number;
   started: number | null;
   ended: number | null;
@@ -51,10 +54,22 @@ export interface Run {
   url: string;
 }
 
+export interface StateChange {
+  at: number;
+  state: string;
+  attempt: number;
+  rank: number | null;
+  who: string;
+  why: string;
+}
+
 export interface Session {
   session: string;
   rank: number;
   attempt: number;
+  said: string;
+  lost: boolean;
+  job: string;
   host: string | null;
   pid: number | null;
   started: number | null;
@@ -78,6 +93,8 @@ export interface RunDetail extends Run {
   config: unknown;
   meta: Record<string, unknown>;
   sessions: Session[];
+  /** The last changes of the state, the newest last. */
+  history: StateChange[];
   losses: Record<string, number>;
   events: number;
   writers: number;

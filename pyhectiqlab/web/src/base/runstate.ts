@@ -12,6 +12,7 @@ const TONES: Record<string, Tone> = {
   stopped: 'idle',
   ended: 'warn',
   lost: 'warn',
+  preempted: 'idle',
 };
 
 const MEANINGS: Record<string, string> = {
@@ -24,6 +25,7 @@ const MEANINGS: Record<string, string> = {
   killed: 'The process was killed by a signal it did not handle',
   ended: 'The process ended; nobody could tell why',
   lost: 'No sign of life for a while; a later one revives it',
+  preempted: 'The batch system took this attempt away, and started the job again',
 };
 
 /** A state this page does not know (a newer lab's) is shown as it is, in a calm tone. */
@@ -39,4 +41,5 @@ export function isLive(state: string): boolean {
   return state === 'running' || state === 'training' || state === 'pending';
 }
 
-export const ALL_STATES: readonly string[] = Object.keys(TONES);
+/** What a run can be in; only an earlier attempt is preempted. */
+export const ALL_STATES: readonly string[] = Object.keys(TONES).filter((state) => state !== 'preempted');

@@ -2,7 +2,7 @@
 
 import { useEffect } from 'preact/hooks';
 import { openStream } from '../api/stream';
-import type { RunDetail, Session } from '../api/types';
+import type { RunDetail, Session, StateChange } from '../api/types';
 import { formatDuration, formatInteger, plural } from '../base/format';
 import { toneOf } from '../base/runstate';
 import { useNow } from '../state/clock';
@@ -43,6 +43,10 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
         <Tree value={run.meta} empty="No meta. The script can add some with run.add_meta(key, value)." />
       </section>
       <Captured run={run.id} capture={run.capture} />
+      <section class="block wide">
+        <h2>States</h2>
+        <History history={run.history} now={now} />
+      </section>
       <section class="block wide">
         <h2>Sessions</h2>
         <Sessions sessions={run.sessions} now={now} />
@@ -90,8 +94,38 @@ function Sessions({ sessions, now }: { sessions: readonly Session[]; now: number
               <td><Moment time={s.started} now={now} /></td>
               <td class="number">{s.started === null ? '–' : formatDuration((s.ended ?? now) - s.started)}</td>
               <td><Moment time={s.last_seen} now={now} /></td>
-              <td>{s.ended === null && !s.state ? <span class="dim">still going</span> : s.state ? <StateBadge state={s.state} /> : '–'}</td>
+              <td>{s.ended === null && !s.state ? <StillGoing session={s} /> : s.state ? <StateBadge state={s.state} /> : '–'}</td>
               <td class="why">{why(s)}{s.detail && <details open={toneOf(s.state ?? '') === 'bad'}><summary>detail</summary><pre>{s.detail}</pre></details>}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function StillGoing({ session }: { session: Session }) {
+  return session.lost ? <StateBadge state="lost" /> : <span class="dim">still going</span>;
+}
+
+/** What became of the run, the newest first: when, who knew it, and why. */
+function History({ history, now }: { history: readonly StateChange[]; now: number }) {
+  if (!history.length) return <p class="dim">No process has attached to this run yet.</p>;
+  return (
+    <div class="table-scroll" tabIndex={0} role="region" aria-label="States">
+      <table>
+        <thead>
+          <tr><th>State</th><th class="number">Attempt</th><th class="number">Rank</th><th>When</th><th>Told by</th><th>Why</th></tr>
+        </thead>
+        <tbody>
+          {[...history].reverse().map((h, i) => (
+            <tr key={history.length - i}>
+              <td><StateBadge state={h.state} /></td>
+              <td class="number">{h.attempt}</td>
+              <td class="number">{h.rank ?? '–'}</td>
+              <td><Moment time={h.at} now={now} /></td>
+              <td>{h.who}</td>
+              <td class="why">{h.why}</td>
             </tr>
           ))}
         </tbody>

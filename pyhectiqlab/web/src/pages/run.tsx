@@ -84,7 +84,7 @@ function Header({ run }: { run: RunDetail }) {
     <header class="run-head">
       <div class="run-title">
         <h1 class="name">{run.name}</h1>
-        <StateBadge state={run.state} />
+        <StateBadge state={run.state} rank={run.state_rank} why={run.state_why} />
         {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
       </div>
       <dl class="facts">

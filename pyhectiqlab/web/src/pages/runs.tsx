@@ -142,7 +142,7 @@ function RunsTable({ runs, route, set }: TableProps) {
                 <a href={`/runs/${encodeURIComponent(run.id)}`} title={run.note || run.name}>{run.name}</a>
                 {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
               </th>
-              <td><StateBadge state={run.state} /></td>
+              <td><StateBadge state={run.state} rank={run.state_rank} why={run.state_why} /></td>
               <td><Moment time={run.started ?? run.created} now={now} /></td>
               <td class="number">{formatDuration(durationOf(run, now))}</td>
               <td>{run.author}</td>

@@ -7,11 +7,12 @@ import { meaningOf, toneOf } from '../base/runstate';
 import type { Tag } from '../api/types';
 import { Icon } from './icon';
 
-export function StateBadge({ state }: { state: string }) {
+/** `rank`: whose state it is, where it is not that of all ranks; `why`: what is known of the reason. */
+export function StateBadge({ state, rank = null, why = '' }: { state: string; rank?: number | null; why?: string }) {
   return (
-    <span class={`badge tone-${toneOf(state)}`} title={meaningOf(state)} data-state={state}>
+    <span class={`badge tone-${toneOf(state)}`} title={[meaningOf(state), why].filter(Boolean).join(': ')} data-state={state}>
       <i class="badge-dot" />
-      {state}
+      {rank === null ? state : `${state} (rank ${rank})`}
     </span>
   );
 }

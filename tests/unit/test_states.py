@@ -1,0 +1,67 @@
+"""The state of a run from those of its ranks, as a table."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from pyhectiqlab.protocol import states
+from pyhectiqlab.protocol.states import RankFacts, RunState, state_of_run
+
+
+def rank(
+    number: int, said: str = "running", found: str | None = None, at: float = 0.0, lost: bool = False
+) -> RankFacts:
+    return RankFacts(number, said, at, found, at, lost, seen=at)
+
+
+@pytest.mark.parametrize(
+    "ranks, state",
+    [
+        ([], RunState("pending")),
+        # one rank: its own
+        ([rank(0)], RunState("running")),
+        ([rank(0, "training")], RunState("training")),
+        ([rank(0, "pending")], RunState("pending")),
+        ([rank(0, "completed", at=5.0)], RunState("completed", None, 5.0)),
+        ([rank(0, "training", "completed", 5.0)], RunState("completed", None, 5.0)),
+        ([rank(0, "completed", "killed", 5.0)], RunState("killed", None, 5.0)),
+        ([rank(0, "stopped", "completed", 5.0)], RunState("stopped", None, 5.0)),
+        ([rank(0, "failed", "ended", 5.0)], RunState("failed", None, 5.0)),
+        ([rank(0, "training", lost=True, at=4.0)], RunState("lost", None, 4.0)),
+        ([rank(0, "completed", lost=True, at=4.0)], RunState("completed", None, 4.0)),
+        # one failed: that, whatever the others do; the first of several
+        ([rank(0), rank(1, found="failed", at=3.0)], RunState("failed", 1, 3.0)),
+        ([rank(0, "failed", at=2.0), rank(1)], RunState("failed", 0, 2.0)),
+        ([rank(0, found="failed", at=4.0), rank(1, found="killed", at=3.0)], RunState("killed", 1, 3.0)),
+        ([rank(0, found="failed", at=3.0), rank(1, found="failed", at=3.5)], RunState("failed", 0, 3.0)),
+        ([rank(0, found="completed", at=9.0), rank(1, found="killed", at=3.0)], RunState("killed", 1, 3.0)),
+        ([rank(0, found="stopped", at=1.0), rank(1, found="failed", at=3.0)], RunState("failed", 1, 3.0)),
+        # one lives: it lives, as far along as the furthest
+        ([rank(0, "training"), rank(1, "pending"), rank(2)], RunState("training")),
+        ([rank(0, found="completed", at=1.0), rank(1)], RunState("running")),
+        ([rank(0, "completed", at=1.0), rank(1)], RunState("running")),
+        ([rank(0, lost=True, at=1.0), rank(1)], RunState("running")),
+        ([rank(0, found="stopped", at=1.0), rank(1, "training")], RunState("training")),
+        # none lives, and some are lost
+        ([rank(0, lost=True, at=1.0), rank(1, lost=True, at=2.0)], RunState("lost", None, 2.0)),
+        ([rank(0, found="completed", at=9.0), rank(1, lost=True, at=2.0)], RunState("lost", 1, 2.0)),
+        # all ended
+        ([rank(0, found="completed", at=1.0), rank(1, found="completed", at=2.0)], RunState("completed", None, 2.0)),
+        ([rank(0, found="completed", at=1.0), rank(1, found="stopped", at=2.0)], RunState("stopped", 1, 2.0)),
+        ([rank(0, found="stopped", at=3.0), rank(1, found="ended", at=2.0)], RunState("ended", 1, 3.0)),
+        ([rank(0, "completed", "ended", 3.0), rank(1, "completed", at=2.0)], RunState("completed", None, 3.0)),
+    ],
+)  # fmt: skip
+def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state: RunState) -> None:
+    assert state_of_run(ranks) == state
+    assert state_of_run(ranks[::-1]) == state, "in whichever order they are told"
+
+
+def test_whatever_is_known_of_two_ranks_the_run_has_a_state_that_can_be_shown() -> None:
+    said, found = sorted(states.SCRIPT_STATES), [None, *sorted(states.FINAL_STATES)]
+    facts = [RankFacts(r, s, 1.0, f, 2.0, lost, 3.0) for r in (0, 1) for s in said for f in found for lost in (0, 1)]
+    for some in itertools.product(facts[: len(facts) // 2], facts[len(facts) // 2 :]):
+        run = state_of_run(some)
+        assert run.state in states.ALL_STATES and (run.ended is None) == (run.state in states.LIVE_STATES)

@@ -18,7 +18,8 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from ..server.serve import Ready
 
-_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy")
+_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy", "prometheus_client")
+_file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(name="server")
@@ -40,6 +41,16 @@ _NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy")
     type=click.FloatRange(1, 86_400),
     help="Seconds without a sign of life until a run is shown as lost.",
 )
+@click.option("--tls-cert", type=_file, help="Serve https, with this certificate chain (PEM).")
+@click.option("--tls-key", type=_file, help="The certificate's private key (PEM).")
+@click.option(
+    "--behind-proxy",
+    metavar="ADDRESS",
+    default="",
+    help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at ADDRESS; several by commas.",
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--log-requests", is_flag=True, help="Log every request.")
 @click.option("--set-password", is_flag=True, help="Ask for a password of --user, keep it, and exit.")
 @click.option("--user", metavar="NAME", help="Whose password to set; made if unknown.  [default: the owner]")
 @click.option(
@@ -52,6 +63,11 @@ def command(
     as_json: bool,
     ready_file: Path | None,
     lost_after: float,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    behind_proxy: str,
+    log_format: str,
+    log_requests: bool,
     set_password: bool,
     user: str | None,
     password_file: Path | None,
@@ -69,7 +85,12 @@ def command(
     if set_password or password_file is not None or user is not None:
         _set_password(data, user, password_file)
         return
-    from ..server.serve import serve
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together.")
+    from ..server.serve import Options, serve
+
+    tls = (tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
+    options = Options(host, port, tls, behind_proxy, log_format, log_requests)
 
     def ready(lab: Ready) -> None:
         told = {"url": lab.url, "login_link": lab.login_link, "data": str(lab.data), "profile": lab.profile}
@@ -78,18 +99,21 @@ def command(
         if as_json:
             click.echo(json.dumps(told))
         else:
-            _tell(lab)
+            _tell(lab, encrypted=bool(tls or behind_proxy))
 
-    serve(host, port, data, ready, lost_after)
+    serve(options, data, ready, lost_after)
 
 
-def _tell(lab: Ready) -> None:
+def _tell(lab: Ready, encrypted: bool) -> None:
     click.echo(f"Lab: {lab.url}")
     if lab.login_link is not None:
         click.echo(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
     else:
         click.echo("It can be reached from other machines; log in with your password.")
-        click.echo("The connection is not encrypted: put a proxy with TLS before it.")
+        if not encrypted:
+            click.echo(
+                "The connection is not encrypted: give --tls-cert and --tls-key, or put a proxy with TLS before it."
+            )
     for note in lab.notes:
         click.echo(f"No profile was written: {note}")
     if lab.profile is not None:

@@ -23,6 +23,7 @@ from .routes import (
     handshake,
     ingest,
     logs,
+    operations,
     pages,
     projects,
     registry,
@@ -32,6 +33,7 @@ from .routes import (
     stream,
     uploads,
 )
+from .telemetry import Observe
 
 log = logging.getLogger("hectiqlab.server")
 API = "/api/v1"
@@ -63,6 +65,7 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
     )
     app.state.lab = lab
     app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Observe, telemetry=lab.telemetry)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
@@ -80,6 +83,7 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
         uploads,
         artifacts,
         registry,
+        operations,
     )
     for module in modules:
         app.include_router(module.router, prefix=API)

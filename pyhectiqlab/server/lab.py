@@ -24,6 +24,7 @@ from .accounts import Accounts
 from .files import Files
 from .login import FREE_FAILURES_OF_ADDRESS, Throttle
 from .stream import KEYS_MAX, Hub, Message
+from .telemetry import Telemetry
 from .writer import BusyError, Writer
 
 log = logging.getLogger("hectiqlab.server")
@@ -82,6 +83,7 @@ class Lab:
             raise
         self.hub = Hub()
         self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
+        self.telemetry = Telemetry(self)
         self.writer = Writer(self.meta, self.points, self._committed)
         self.accounts = Accounts(self.meta, self.write)
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
@@ -116,7 +118,9 @@ class Lab:
 
     # What a commit changed, to whoever watches.
 
-    def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob]) -> None:
+    def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob], seconds: float) -> None:
+        points = sum(batch.points for job in jobs for _, batch in job.accepted)
+        self.telemetry.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
         if not self.hub.watched:
             return
         arrived: dict[str, tuple[dict[str, None], int]] = {}

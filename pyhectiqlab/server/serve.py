@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import logging
 import os
 import signal
 import socket
-import sys
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from . import first_start
 from .app import create_app
 from .guard import LOOPBACK_NAMES
 from .lab import Lab
+from .telemetry import set_up_logging
 
 GRACE_S = 3  # for requests in flight when the lab is told to stop
 BACKLOG = 2048
@@ -37,22 +37,42 @@ class Ready:
     notes: tuple[str, ...] = ()
 
 
-def serve(host: str, port: int, data: Path, ready: Callable[[Ready], None], lost_after_s: float) -> None:
+@dataclass(frozen=True)
+class Options:
+    """How a lab is to be reached and what it logs."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tls: tuple[Path, Path] | None = None  # certificate chain and key, PEM
+    proxies: str = ""  # addresses, by commas, whose X-Forwarded-For and -Proto are believed; "*": all
+    log_format: str = "text"
+    log_requests: bool = False
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+
+def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_after_s: float) -> None:
     """Blocks until a signal ends it.
 
     Raises ConfigurationError (port in use, no password), DataDirectoryInUseError, NewerSchemaError, StoreError.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_logging(options.log_format, options.log_requests)
+    host = options.host
     loopback = is_loopback(host)
+    if options.tls:
+        check_certificate(*options.tls)
     lab = Lab(data, lost_after_s)
     try:
         if not loopback:
             require_password(lab, host)
-        listener = bind(host, port)
+        listener = bind(host, options.port)
         lab.start()
-        url = url_of(host, listener.getsockname()[1])
+        url = url_of(host, listener.getsockname()[1], options.scheme)
         prepared = prepare(lab, url, loopback)
-        hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback else None
+        # A proxy on this machine passes on the name that people know.
+        hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         config = uvicorn.Config(
             create_app(lab, hosts),
             lifespan="on",
@@ -63,6 +83,10 @@ def serve(host: str, port: int, data: Path, ready: Callable[[Ready], None], lost
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_S,
             backlog=BACKLOG,
+            proxy_headers=bool(options.proxies),
+            forwarded_allow_ips=options.proxies or None,
+            ssl_certfile=options.tls[0] if options.tls else None,
+            ssl_keyfile=options.tls[1] if options.tls else None,
         )
         _Server(config, lab, lambda: ready(prepared)).run(sockets=[listener])
     finally:
@@ -125,11 +149,23 @@ def bracketed(host: str) -> str:
     return f"[{host.strip('[]')}]" if ":" in host else host
 
 
-def url_of(host: str, port: int) -> str:
+def check_certificate(chain: Path, key: Path) -> None:
+    """Raises ConfigurationError where they cannot be served with."""
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(chain, key)
+    except ssl.SSLError as e:
+        raise ConfigurationError(
+            f"--tls-cert {chain} and --tls-key {key} do not belong together, or are no PEM files ({e.reason})."
+        ) from None
+    except OSError as e:
+        raise ConfigurationError(f"--tls-cert {chain}, --tls-key {key}: {e.strerror}.") from None
+
+
+def url_of(host: str, port: int, scheme: str = "http") -> str:
     """The address to tell people: one that can be opened, also when the lab listens everywhere."""
     if host in {"0.0.0.0", "::", "[::]"}:
         host = socket.gethostname()
-    return f"http://{bracketed(host)}:{port}"
+    return f"{scheme}://{bracketed(host)}:{port}"
 
 
 def bind(host: str, port: int) -> socket.socket:

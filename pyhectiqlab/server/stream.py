@@ -69,6 +69,10 @@ class Hub:
         return bool(self._subscriptions)
 
     @property
+    def watchers(self) -> int:
+        return len(self._subscriptions)
+
+    @property
     def full(self) -> bool:
         return self._closed or len(self._subscriptions) >= SUBSCRIBERS_MAX
 

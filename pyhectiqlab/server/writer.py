@@ -60,14 +60,15 @@ class Writer:
     """A thread between `start` and `stop`.
 
     Args:
-        committed: called on this thread after each commit with what it changed and the jobs it answered.
+        committed: called on this thread after each commit with what it changed, the jobs of ingest that it
+            answered, and how many seconds it took.
     """
 
     def __init__(
         self,
         meta: MetaStore,
         points: PointStore,
-        committed: Callable[[Changes, Sequence[commit.IngestJob]], None],
+        committed: Callable[[Changes, Sequence[commit.IngestJob], float], None],
     ) -> None:
         self._meta, self._points, self._committed = meta, points, committed
         self._waiting: deque[_Job] = deque()
@@ -86,6 +87,11 @@ class Writer:
             self._wake.notify()
         if self._thread.is_alive():
             self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that nobody has taken yet."""
+        return len(self._waiting)
 
     def ingest(self, job: commit.IngestJob, size: int) -> Future[list[commit.Result]]:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
@@ -156,6 +162,7 @@ class Writer:
         """One commit for the group. Where one job fails in a way that nobody foresaw, each is tried alone."""
         ingest = [job for job in group if isinstance(job, _Ingest)]
         its_plan: commit.Plan | None = None
+        began = time.monotonic()
         answers: list[tuple[_Job, Any, BaseException | None]] = []
         try:
             with self._meta.reading() as view:
@@ -195,7 +202,7 @@ class Writer:
             else:
                 job.future.set_result(result)
         try:
-            self._committed(changes, [job.job for job in ingest])
+            self._committed(changes, [job.job for job in ingest], time.monotonic() - began)
         except Exception:
             log.exception("live updates failed")  # the commit stands; pages see it when they look next
 

@@ -1,0 +1,32 @@
+"""For whoever runs the lab: its metrics, as Prometheus asks for them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from .. import models
+from ..access import TheCaller, TheLab
+from ..replies import ApiError
+from .common import answers
+
+router = APIRouter(tags=["operations"])
+_TEXT: dict[str, object] = {
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+    "description": "Prometheus' text format.",
+}
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses=answers(models.Empty, 200, 403) | {200: _TEXT},
+)
+def metrics(lab: TheLab, caller: TheCaller) -> Response:
+    """Requests, commits, points, what waits, runs by state, bytes on disk; for an admin's key.
+
+    As `bearer_token` or `authorization` in Prometheus' scrape settings.
+    """
+    if not caller.user.is_admin:
+        raise ApiError(403, "not_admin", "Only an admin of the lab may read its metrics: use an admin's API key.")
+    return Response(lab.telemetry.text(), media_type=CONTENT_TYPE_LATEST)

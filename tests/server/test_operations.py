@@ -1,0 +1,144 @@
+"""What an administrator relies on: metrics, logs for machines, TLS, a proxy before the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, batch, error_of, new_id
+
+
+def scraped(api: Api) -> dict[str, float]:
+    """Sample with its labels → value."""
+    text = api.raw("GET", "/metrics").text
+    return {
+        f"{s.name}{json.dumps(s.labels, sort_keys=True) if s.labels else ''}": s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+    }
+
+
+def test_metrics_count_points_batches_and_requests_by_route(api: Api) -> None:
+    before = scraped(api)
+    run = api.attach()["run"]["id"]
+    writer = new_id()
+    api.ingest(batch(run, writer, 1, 500))
+    assert api.statuses(batch(run, writer, 700, 800)) == [409]
+    api.run(run)
+    after = scraped(api)
+
+    def grown(name: str) -> float:
+        return after[name] - before.get(name, 0.0)
+
+    assert grown("hectiqlab_points_total") == 500
+    assert grown('hectiqlab_batches_total{"status": "200"}') == 1
+    assert grown('hectiqlab_batches_total{"status": "409"}') == 1
+    route = {"method": "GET", "route": "/runs/{run_id}", "status": "200"}
+    assert grown(f"hectiqlab_http_requests_total{json.dumps(route, sort_keys=True)}") == 1
+    assert grown("hectiqlab_commit_seconds_count") >= 2
+    assert after['hectiqlab_data_bytes{"what": "points.db"}'] > 0
+    assert sum(value for name, value in after.items() if name.startswith("hectiqlab_runs{")) >= 1
+    assert run not in api.raw("GET", "/metrics").text, "no label grows with the number of runs"
+
+
+def test_metrics_are_for_admins(api: Api, other: Api) -> None:
+    assert error_of(other.raw("GET", "/metrics"))["status"] == 403
+    assert requests.get(f"{api.url}/api/v1/metrics", timeout=10).status_code == 401
+
+
+def test_each_request_is_a_line_of_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    options = ("--log-format", "json", "--log-requests")
+    with RealLab(tmp_path / "data", tmp_path / "home", *options) as lab:
+        Api.of(lab).get("/runs/nothing", 404)
+        lines = [json.loads(line) for line in lab.log().splitlines() if line.startswith('{"time"')]
+    (line,) = (x for x in lines if x.get("path") == "/api/v1/runs/nothing")
+    assert (line["method"], line["status"], line["client"], line["level"]) == ("GET", 404, "127.0.0.1", "info")
+    assert line["ms"] > 0
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on this machine")
+    chain, key = folder / "lab.pem", folder / "lab.key"
+    names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=lab"]
+    command += ["-addext", names, "-keyout", str(key), "-out", str(chain)]
+    subprocess.run(command, check=True, capture_output=True)
+    return chain, key
+
+
+SCRIPT = """
+from pyhectiqlab import Run
+run = Run("by tls", project="p", should_create_project=True)
+for step in range(100):
+    run.add_metrics("loss", 1.0, step)
+run.close()
+print(run.status().acked, run.url)
+"""
+
+
+def test_a_training_reports_over_tls_with_a_certificate_of_its_own_authority(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path)
+    lab = RealLab(tmp_path / "data", tmp_path / "home", "--tls-cert", str(chain), "--tls-key", str(key))
+    with lab:
+        assert lab.url.startswith("https://127.0.0.1:")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")}
+        environment |= {"HECTIQLAB_HOME": str(lab.home), "HECTIQLAB_SYSTEM_METRICS": "0"}
+
+        def train(**more: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-c", SCRIPT]
+            return subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, timeout=60)
+
+        done = train(REQUESTS_CA_BUNDLE=str(chain))
+        assert done.returncode == 0, done.stderr
+        acked, url = done.stdout.split()
+        assert int(acked) >= 100 and url.startswith(lab.url)
+        untrusted = train()
+        assert untrusted.returncode == 0, "a broken lab never breaks the training"
+        assert "REQUESTS_CA_BUNDLE" in untrusted.stderr
+        login = requests.get(lab.login_link or "", verify=str(chain), timeout=10, allow_redirects=False)
+        assert "secure" in login.headers["set-cookie"].lower()
+
+
+def test_a_wrong_certificate_is_told_before_the_lab_starts(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path)
+    key.write_text("no key")
+    command = [sys.executable, "-m", "pyhectiqlab", "server", "--data", str(tmp_path / "data"), "--port", "0"]
+    done = subprocess.run(
+        [*command, "--tls-cert", str(chain), "--tls-key", str(key)], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1 and "do not belong together" in done.stderr
+    done = subprocess.run([*command, "--tls-cert", str(chain)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and "go together" in done.stderr
+
+
+def login_behind_proxy(lab: RealLab) -> Any:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7", "Host": "lab.example.org"}
+    return requests.get(lab.login_link or "", headers=headers, timeout=10, allow_redirects=False)
+
+
+def test_a_proxy_that_was_named_is_believed(tmp_path: Path) -> None:
+    with RealLab(tmp_path / "data", tmp_path / "home", "--behind-proxy", "127.0.0.1", "--log-requests") as lab:
+        answer = login_behind_proxy(lab)
+        assert answer.status_code == 303 and "secure" in answer.headers["set-cookie"].lower()
+        assert "192.0.2.7" in lab.log()
+        headers = {"X-Forwarded-Proto": "https", "Host": "lab.example.org"}
+        told = Api.of(lab).call("POST", "/runs/attach", json={"name": "r", "session": new_id(8)}, headers=headers)
+        assert told["run"]["url"].startswith("https://lab.example.org/runs/")
+
+
+def test_a_proxy_that_nobody_named_is_not_believed(tmp_path: Path) -> None:
+    with RealLab(tmp_path / "data", tmp_path / "home", "--log-requests") as lab:
+        assert login_behind_proxy(lab).status_code == 421
+        assert "192.0.2.7" not in lab.log()

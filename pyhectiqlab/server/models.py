@@ -392,8 +392,12 @@ class Projects(_List):
     items: list[ProjectAnswer]
 
 
+class FoundRun(RunAnswer):
+    config: dict[str, Any] | None = Field(None, description="Only where it was asked for.")
+
+
 class Runs(_List):
-    items: list[RunAnswer]
+    items: list[FoundRun]
 
 
 class SeriesKeys(_List):

@@ -12,11 +12,12 @@ process was found to have ended, and whether it is lost. Changes of the state ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from ..protocol.search import NEWEST_FIRST, Sort, Term
 from .artifacts import FilesTransaction, FilesView
 from .registry import RegistryTransaction, RegistryView
 
@@ -107,15 +108,11 @@ class RunPage:
 
 @dataclass(frozen=True)
 class RunQuery:
-    project: str | None = None
-    states: Sequence[str] = ()
-    text: str = ""
-    sort: str = "-created"
+    project: str | None = None  # name or id
+    terms: Sequence[Term] = ()  # all of which are to hold
+    sort: Sort = NEWEST_FIRST
     limit: int = 100
-    after: list[Any] | None = None
-
-
-SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
+    after: list[Any] | None = None  # `next` of the page before
 
 
 @dataclass(frozen=True)
@@ -282,7 +279,21 @@ class MetaView(FilesView, RegistryView, Protocol):
     def project(self, ref: str) -> Project | None:
         """By id, else by name."""
 
-    def runs(self, query: RunQuery, now: float) -> RunPage: ...
+    def runs(self, query: RunQuery, now: float, among: Container[str] | None = None) -> RunPage:
+        """One page. `now` is what ages in terms count from. `among`: only these runs.
+
+        Terms of metrics are not looked at, and sorts by metrics and configs not known: see server/search.py.
+        """
+
+    def found_ids(self, query: RunQuery, now: float) -> list[str]:
+        """Every run that the terms leave, those of metrics apart, in no order."""
+
+    def some_runs(self, ids: Sequence[str]) -> list[Run]:
+        """In that order, without those that are unknown."""
+
+    def config_values(self, path: str) -> dict[str, float | str]:
+        """One value of the configs of all runs that have it: a number, or the text of anything else."""
+
     def run(self, run_id: str) -> Run | None:
         """Deleted ones too."""
 
@@ -295,12 +306,11 @@ class MetaView(FilesView, RegistryView, Protocol):
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]: ...
     def config(self, run_id: str) -> dict[str, Any]: ...
+    def configs(self, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
+        """Of those runs whose config takes no more."""
+
     def meta(self, run_id: str) -> dict[str, Any]: ...
     def sessions(self, run_id: str) -> list[Session]: ...
-    def runs_by_state(self) -> Mapping[str, int]: ...
-    def stored_bytes(self) -> int:
-        """Of files, each counted once."""
-
     def state_history(self, run_id: str, limit: int = ...) -> Sequence[StateChange]:
         """The last changes of state, the newest last."""
 

@@ -13,6 +13,7 @@ from ..protocol import states
 from .meta import EndReport, MetaBatch, Writer
 from .meta_runs import unpack
 from .meta_schema import events, run_meta, run_tags, runs, sessions, writers
+from .meta_search import index_config
 from .meta_sessions import SessionsSql
 
 CONFIG_BYTES_MAX = 16 << 20
@@ -227,6 +228,7 @@ class BatchesSql(SessionsSql):
             packed = msgpack.packb(config)
             if len(packed) <= CONFIG_BYTES_MAX:  # what exceeds it is still there, among the run's events
                 self.conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
+                index_config(self.conn, run_id, config)
 
     def _set_meta(self, run_id: str, key: str, value: Any) -> None:
         self.conn.execute(delete(run_meta).where(run_meta.c.run_id == run_id, run_meta.c.key == key))

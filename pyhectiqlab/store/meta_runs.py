@@ -10,9 +10,10 @@ import msgpack
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, update
 
 from ..protocol import states
-from .meta import SORTS, Changes, IngestRun, NameTakenError, Project, Run, RunPage, RunQuery, StoredEvent, Tag
+from .meta import Changes, IngestRun, NameTakenError, Project, Run, StoredEvent, Tag
 from .meta_schema import (
     artifacts,
+    config_values,
     events,
     projects,
     registry_usage,
@@ -32,7 +33,7 @@ _RANKS = (
     .scalar_subquery()
     .label("ranks")
 )
-_RUN: Select[Any] = (
+RUN: Select[Any] = (
     select(
         runs.c.id,
         runs.c.name,
@@ -62,30 +63,6 @@ def unpack(blob: bytes | None) -> dict[str, Any]:
     """A stored msgpack map; empty for NULL."""
     value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
     return value
-
-
-def _like(words: str) -> str:
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def _sort_key(sort: str, now: float) -> tuple[ColumnElement[Any], bool]:
-    """The expression to sort by, never NULL, and whether downwards."""
-    word = sort.removeprefix("-")
-    if word not in SORTS:
-        raise ValueError(f"sort is one of {', '.join(SORTS)}, with a - before it for descending")
-    expressions: dict[str, ColumnElement[Any]] = {
-        "created": runs.c.created,
-        "name": runs.c.name,
-        "state": runs.c.state,
-        "duration": func.coalesce(func.coalesce(runs.c.ended, now) - runs.c.started, 0.0),
-        "started": func.coalesce(runs.c.started, 0.0),
-        "ended": func.coalesce(runs.c.ended, now),
-        "points": runs.c.points,
-        "author": users.c.username,
-        "activity": runs.c.last_activity,
-    }
-    return expressions[word], sort.startswith("-")
 
 
 class RunsSql:
@@ -136,41 +113,14 @@ class RunsSql:
         return [Run(**{**row._mapping, "tags": tags[row.id]}) for row in rows]
 
     def run(self, run_id: str) -> Run | None:
-        found = self._runs(_RUN.where(runs.c.id == run_id))
+        found = self._runs(RUN.where(runs.c.id == run_id))
         return found[0] if found else None
 
     def runs_named(self, name: str, project: str | None = None, limit: int = 10) -> list[Run]:
         where = [runs.c.name == name, runs.c.deleted.is_(None)]
         if project is not None:
             where.append(or_(projects.c.id == project, projects.c.name == project))
-        return self._runs(_RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
-
-    def runs(self, query: RunQuery, now: float) -> RunPage:
-        if query.after is not None:
-            now = query.after[2]  # of the first page: live runs grow older between two pages
-        key, downwards = _sort_key(query.sort, now)
-        statement = _RUN.add_columns(key.label("sort_key")).where(runs.c.deleted.is_(None))
-        if query.project is not None:
-            statement = statement.where(or_(projects.c.id == query.project, projects.c.name == query.project))
-        if query.states:
-            statement = statement.where(runs.c.state.in_(query.states))
-        if query.text:
-            like = _like(query.text)
-            statement = statement.where(
-                or_(runs.c.name.ilike(like, escape="\\"), runs.c.id == query.text, runs.c.note.ilike(like, escape="\\"))
-            )
-        if query.after is not None:
-            value, run_id, _ = query.after
-            further = key < value if downwards else key > value
-            tie = runs.c.id < run_id if downwards else runs.c.id > run_id
-            statement = statement.where(or_(further, and_(key == value, tie)))
-        order = (key.desc(), runs.c.id.desc()) if downwards else (key.asc(), runs.c.id.asc())
-        some = statement.order_by(*order).limit(query.limit + 1)
-        rows = self.conn.execute(some.with_only_columns(runs.c.id, key.label("sort_key"))).all()
-        page = rows[: query.limit]
-        by_id = {run.id: run for run in self._runs(_RUN.where(runs.c.id.in_([row.id for row in page])))}
-        more = [page[-1].sort_key, page[-1].id, now] if len(rows) > query.limit else None
-        return RunPage([by_id[row.id] for row in page if row.id in by_id], more)
+        return self._runs(RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
         rows = self.conn.execute(
@@ -243,7 +193,7 @@ class RunsSql:
         some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
         if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
             return False
-        for table in (run_meta, run_tags, run_states, artifacts, registry_usage):
+        for table in (run_meta, run_tags, config_values, run_states, artifacts, registry_usage):
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
+import msgpack
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -28,6 +29,7 @@ from sqlalchemy.schema import CreateColumn
 
 from ..errors import NewerSchemaError
 from ..protocol import states
+from ..protocol.search import searchable
 
 metadata = MetaData()
 
@@ -131,6 +133,19 @@ run_meta = Table(
     Column("key", Text, nullable=False),
     Column("value", LargeBinary, nullable=False),  # msgpack
     PrimaryKeyConstraint("run_id", "key"),
+)
+
+# The values of configs by the path to each, so that runs are found by them (protocol/search.py); made from runs.config.
+config_values = Table(
+    "config_values",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("number", Double),  # NULL: it is none
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("run_id", "path"),
+    Index("config_values_path", "path", "number", "run_id"),
+    sqlite_with_rowid=False,
 )
 
 run_tags = Table(
@@ -350,6 +365,16 @@ def _add_states(conn: Connection) -> None:
         conn.execute(text(f"ALTER TABLE runs DROP COLUMN {name}"))
 
 
+def _add_config_values(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[config_values])
+    with_config = select(runs.c.id, runs.c.config).where(runs.c.config.is_not(None))
+    for run_id, config in conn.execute(with_config).all():
+        values = searchable(msgpack.unpackb(config, strict_map_key=False))
+        rows = [{"run_id": run_id, "path": p, "number": number, "text": t} for p, (number, t) in values.items()]
+        if rows:
+            conn.execute(config_values.insert(), rows)
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -357,6 +382,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("files and artifacts", _add_files),
     ("models and datasets", _add_registry),
     ("states of ranks", _add_states),
+    ("values of configs", _add_config_values),
 )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,15 @@ class SeriesInfo:
     last_value: float
     last_time: int
     min: float  # over finite values; NaN where there is none
+    max: float
+
+
+class Summary(NamedTuple):
+    """Of a key in a run: how many points, and the rest as in SeriesInfo."""
+
+    points: int
+    last: float
+    min: float
     max: float
 
 
@@ -152,6 +161,12 @@ class PointStore(Protocol):
         """For a runs table: pooled infos of the given keys (or of the first `limit_per_run` keys) of each run.
 
         Every run of `runs` has an entry; keys that it lacks are left out.
+        """
+
+    def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+        """Of those of the runs that have the key, each pooled over ranks and attempts. For ten thousand runs at once.
+
+        Of what is appended meanwhile by another thread, it may miss the newest; not the next time.
         """
 
     def points(

@@ -24,13 +24,13 @@ from .meta_files import FilesSql
 from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
 from .meta_schema import upgrade
-from .meta_totals import TotalsSql
+from .meta_search import SearchSql
 
 READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, BatchesSql, FilesSql, RegistrySql, TotalsSql):
+class SqlMeta(AccountsSql, RunsSql, SearchSql, BatchesSql, FilesSql, RegistrySql):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

@@ -23,9 +23,10 @@ from typing import Literal
 from ..errors import NewerSchemaError, StoreError
 from . import sqlite_read as read
 from .compaction import Compactor
-from .points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo
+from .points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo, Summary
 from .purge import purge_step
 from .sqlite_append import Appender
+from .summaries import Summaries
 from .trees import Sizes
 
 SCHEMA_VERSION = 1
@@ -58,6 +59,7 @@ class SqlitePointStore:
                 raise
         self._appender = Appender(self._writer)
         self._compactor = Compactor(self._writer, sizes)
+        self._summaries = Summaries(self._reader)
 
     @classmethod
     def open(cls, path: Path | str) -> SqlitePointStore:
@@ -69,6 +71,7 @@ class SqlitePointStore:
             results, added = self._appender.apply(batches)
             self._commit()
             self._compactor.note(added)
+        self._summaries.note(batches)
         return results
 
     def cursor(self, writer: str) -> int:
@@ -89,6 +92,9 @@ class SqlitePointStore:
     ) -> dict[str, list[SeriesInfo]]:
         with self._reader() as connection:
             return read.last(connection, runs, keys, limit_per_run)
+
+    def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+        return self._summaries.of(key, runs)
 
     def points(
         self,
@@ -129,6 +135,7 @@ class SqlitePointStore:
                 if purged:
                     self._appender.forget()
                     self._compactor.drop(purged)
+                    self._summaries.forget()
             if time.monotonic() >= deadline:
                 break
         return more
@@ -156,6 +163,7 @@ class SqlitePointStore:
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO run (name) VALUES (?)", (run,))
             connection.execute("UPDATE run SET deleted = ? WHERE name = ?", (deleted, run))
+        self._summaries.forget()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(

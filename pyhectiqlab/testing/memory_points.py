@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..store.grid import check_batch, check_times, cuts, parse_cursor, shift_for, window_of
-from ..store.points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo
+from ..store.points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo, Summary
 
 
 class Point(NamedTuple):
@@ -74,6 +74,10 @@ class MemoryPointStore:
         if keys is None:
             return {run: self.keys(run, limit=limit_per_run) for run in runs}
         return {run: [self._pooled(run, key) for key in keys if self._of(run, key)] for run in runs}
+
+    def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+        infos = {run: self._pooled(run, key) for run in runs if self._of(run, key)}
+        return {run: Summary(i.count, i.last_value, i.min, i.max) for run, i in infos.items()}
 
     def points(
         self,

@@ -55,6 +55,7 @@ def test_what_an_older_lab_held_is_still_there(old: Path) -> None:
         run = view.run(RUN)
         assert run is not None and (run.name, run.project, run.author, run.points) == ("kept", "old", "alice", 3)
         assert view.config(RUN) == {"lr": 0.1}
+        assert view.config_values("lr") == {RUN: 0.1}
         assert [tag.name for tag in run.tags] == ["t"]
         assert view.event_count(RUN) == 2
         assert view.lab_value("generation") == "f2bfafb9632b5f5f"

@@ -53,7 +53,7 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.Users, api.get("/users"))
     fits(models.Projects, api.get("/projects"))
     fits(models.ProjectAnswer, api.get(f"/projects/{project}"))
-    fits(models.Runs, api.get("/runs"))
+    fits(models.Runs, api.get("/runs", config=True))
     fits(models.RunAnswer, api.get("/runs/resolve", ref=run))
     fits(models.RunDetailAnswer, api.run(run))
     fits(models.SeriesKeys, api.get(f"/runs/{run}/keys"))

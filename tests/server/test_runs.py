@@ -66,6 +66,7 @@ def test_a_project_tells_its_runs_and_last_activity(api: Api, project: Any, runs
     told = api.get(f"/projects/{project['id']}")
     assert told["runs"] == 12 and told["last_activity"] >= told["created"]
     assert project["id"] in [p["id"] for p in api.get("/projects", limit=1000)["items"]]
+    api.attach(project=f"other-{new_id(4)}", create_project=True)
     first = api.get("/projects", limit=1)
     assert first["next"] and api.get("/projects", limit=1, after=first["next"])["items"] != first["items"]
     assert api.raw("POST", "/projects", json={"name": project["name"]}).status_code == 409

@@ -46,10 +46,15 @@ def run_url(request: Request, run_id: str) -> str:
     return f"{str(request.base_url).rstrip('/')}/runs/{run_id}"
 
 
-def runs_told(request: Request, lab: Lab, runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Runs as the lists and the page show them, with the newest values of their first keys. Blocks on the stores."""
-    last: dict[str, list[SeriesInfo]] = lab.points.last([r.id for r in runs], limit_per_run=LAST_KEYS) if runs else {}
-    crowded = [run for run, infos in last.items() if any(_is_system(info) for info in infos)]
+def runs_told(
+    request: Request, lab: Lab, runs: Sequence[Run], keys: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Runs as the lists and the page show them, with the newest values of these keys, or of their first ones. Blocks
+    on the stores.
+    """
+    ids = [r.id for r in runs]
+    last: dict[str, list[SeriesInfo]] = lab.points.last(ids, keys, limit_per_run=LAST_KEYS) if runs else {}
+    crowded = [run for run, infos in last.items() if not keys and any(_is_system(info) for info in infos)]
     if crowded:  # what the script reports comes first
         more = lab.points.last(crowded, limit_per_run=LAST_KEYS + SYSTEM_KEYS)
         last |= {run: sorted(infos, key=_is_system)[:LAST_KEYS] for run, infos in more.items()}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...protocol import states
+from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery
 from .. import models
 from ..access import TheCaller, TheLab, find_run
@@ -17,10 +17,22 @@ from ..accounts import Caller
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
 from ..replies import ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
+from ..search import find_runs
 from .common import LIMIT, After, Limit, answers, runs_told
 
 router = APIRouter(tags=["runs"])
 HISTORY_SHOWN = 200
+KEYS_MAX = 256
+FILTER_NOTE = (
+    "Terms with spaces between them, all of which are to hold: state=failed,killed tag=baseline author=ada "
+    "created>2026-07-01 config.model.layers>=4 metric.loss.min<0.2 name~resnet. May be given several times."
+)
+CONFIG_TOLD_BYTES_MAX = 64 << 10
+CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than 64 KiB."
+SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, metric.KEY.last (min, max, count); - before it: descending."
+Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
+Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
+_VALUE = (str, int, float, type(None))
 _RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
 
@@ -33,26 +45,40 @@ def list_runs(
     project: Annotated[str | None, Query(max_length=512, description="Name or id.")] = None,
     state: Annotated[str | None, Query(max_length=512, description="One or several, with commas.")] = None,
     q: Annotated[str, Query(max_length=512, description="Part of the name or note, or an id.")] = "",
-    sort: Annotated[
-        str, Query(max_length=32, description="created, name, state, duration, …; - before it: descending.")
-    ] = "-created",
+    filter: Annotated[list[Search] | None, Query(description=FILTER_NOTE)] = None,
+    sort: Annotated[str, Query(max_length=2048, description=SORT_NOTE)] = "-created",
+    key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Which metrics `last` tells of.")] = None,
+    config: Annotated[bool, Query(description=CONFIG_NOTE)] = False,
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    wanted = [word for word in (state or "").split(",") if word]
+    """A page of the runs for which all holds. As msgpack (Accept: application/x-msgpack) NaN and the infinities are
+    numbers. What is added while somebody pages neither repeats a run nor hides one.
+    """
+    try:
+        terms = search.parse(*(filter or ()))
+        order = search.parse_sort(sort)
+    except ValueError as e:
+        raise ApiError(422, "bad_filter", f"{str(e)[:1].upper()}{str(e)[1:]}.") from None
+    wanted = tuple(word for word in (state or "").split(",") if word)
     if unknown := sorted(set(wanted) - states.ALL_STATES):
         raise ApiError(422, "bad_state", f"{unknown[0][:32]!r} is no state of a run.")
-    query = RunQuery(project, wanted, q, sort, limit, cursor_in(after, (str, int, float), str, float))
-    try:
-        with lab.meta.reading() as view:
-            if project is not None and view.project(project) is None:
-                raise ApiError(
-                    404, "project_not_found", f"No project named {project[:100]!r}: see `hectiqlab projects`."
-                )
-            page = view.runs(query, time.time())
-    except ValueError as e:
-        raise ApiError(422, "bad_sort", f"{e}.") from None
-    return reply({"items": runs_told(request, lab, page.items), "next": cursor_out(page.next)})
+    terms += (search.Term(search.Field("state"), "=", wanted),) if wanted else ()
+    terms += (search.Term(search.Field("text"), "~", (q,)),) if q else ()
+    value, run_id, now, by = cursor_in(after, _VALUE, str, float, str) or (None, None, time.time(), sort)
+    if by != sort:
+        raise ApiError(422, "bad_cursor", "`after` is of another sort: begin with the first page.")
+    query = RunQuery(project, terms, order, limit, [value, run_id] if after else None)
+    with lab.meta.reading() as view:
+        if project is not None and view.project(project) is None:
+            raise ApiError(404, "project_not_found", f"No project named {project[:100]!r}: see `hectiqlab projects`.")
+        page = find_runs(view, lab.points, query, now)
+        told = runs_told(request, lab, page.items, key)
+        if config:
+            configs = view.configs([run["id"] for run in told], CONFIG_TOLD_BYTES_MAX)
+            told = [{**run, "config": configs.get(run["id"])} for run in told]
+    answer = {"items": told, "next": cursor_out([*page.next, now, sort]) if page.next else None}
+    return reply_msgpack(answer) if wants_msgpack(request) else reply(answer)
 
 
 @router.get("/runs/resolve", response_model=None, responses=answers(models.RunAnswer, 200, 404, 409, 410))

@@ -1,0 +1,302 @@
+"""The language in which runs are searched, by HTTP, Python, the command and the web app alike: terms, and what to sort
+by. Pure: what it means for a lab's rows is in store/meta_search.py and server/search.py.
+
+    state=failed,killed  tag=baseline  author=ada  created>2026-07-01  config.model.layers>=4
+    metric.valid/loss.min<0.2  name~resnet  sweep
+
+A search is terms with spaces between them; a run is found when all of them hold.
+
+    term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id
+    FIELD   = state | tag | author | name | note | id | text
+            | created | started | ended | activity | duration | points | attempt
+            | config.PATH                                  names of nested values with dots between them
+            | metric.KEY[.last | .min | .max | .count]     over all ranks and attempts; last without one of these
+    OP      = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
+    VALUE   = TEXT {"," TEXT}                              several: any of them; "*": any value at all
+
+"=" is equal, "~" contains, whatever the case of the letters A to Z. "!=" and "!~" hold where "=" and "~" do not, so
+also for runs that have no such value; the others never hold for those. "<" and its like take one number, or a time: a
+date such as 2026-07-01 or 2026-07-01T12:00 (UTC unless it says otherwise), seconds since 1970, or an age such as -7d. A
+duration is in seconds, or 90s, 5m, 2h, 3d, 1w. NaN equals "nan" and is neither below nor above anything. Between double
+quotes, spaces, commas and operators are plain characters, and \\" is a quote: metric."a key, with spaces".min<1
+
+Values of a config that are no numbers compare as text: true, false, null, lists as JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from . import states
+
+TERMS_MAX = 32
+LENGTH_MAX = 4096  # characters of one search
+ANY = "*"
+STATS = ("last", "min", "max", "count")
+ORDERS = ("<", "<=", ">", ">=")
+
+_TEXTS = ("state", "tag", "author", "name", "note", "id", "text")
+_TIMES = ("created", "started", "ended", "activity")
+_NUMBERS = ("duration", "points", "attempt")
+FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
+SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
+
+_OPS = ("!=", "<=", ">=", "!~", "=", "<", ">", "~")  # the longer ones first
+_SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
+
+# A config's values as they can be searched: what is beyond is kept and shown like all else, but not found by.
+CONFIG_VALUES_MAX = 2_000  # of one run, in the order of the config
+CONFIG_TEXT_MAX = 1_000  # characters of a path, and of a value
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a term or a sort speaks of. `name`: the path in a config, the key of a metric; `stat`: of a metric."""
+
+    kind: str  # one of FIELDS, or "config", or "metric"
+    name: str = ""
+    stat: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    field: Field
+    op: str
+    values: tuple[str, ...]
+
+    @property
+    def positive(self) -> Term:
+        """The term that this one is the opposite of, for "!=" and "!~"; else itself."""
+        return Term(self.field, self.op.removeprefix("!"), self.values)
+
+    @property
+    def negated(self) -> bool:
+        return self.op.startswith("!")
+
+    def holds(self, number: float | None, now: float = 0.0) -> bool:
+        """Whether it holds for a number; None: the run has none."""
+        if self.negated:
+            return not self.positive.holds(number, now)
+        if number is None:
+            return False
+        return any(v == ANY or _compare(number, self.op, self.number(v, now)) for v in self.values)
+
+    def number(self, value: str, now: float = 0.0) -> float:
+        """What a value says: a number, seconds, or seconds since 1970. `now` is what an age counts from."""
+        return number_of(self.field, value, now)
+
+
+@dataclass(frozen=True)
+class Sort:
+    field: Field
+    downwards: bool
+
+
+NEWEST_FIRST = Sort(Field("created"), True)
+
+
+def _compare(a: float, op: str, b: float) -> bool:
+    if op == "=":
+        return a == b or (math.isnan(a) and math.isnan(b))
+    return a < b if op == "<" else a <= b if op == "<=" else a > b if op == ">" else a >= b
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
+
+
+def parse(*texts: str) -> tuple[Term, ...]:
+    """The terms of one or several searches, all of which are to hold. Raises ValueError, with one line."""
+    terms = tuple(_term(word) for text in texts for word in _words(text))
+    if len(terms) > TERMS_MAX:
+        raise ValueError(f"a search has at most {TERMS_MAX} terms, this one {len(terms)}")
+    return terms
+
+
+def parse_sort(text: str) -> Sort:
+    """`text`: one of SORTS, config.PATH or metric.KEY.STAT, with a - before it for descending. Raises ValueError."""
+    downwards = text.startswith("-")
+    words = list(_words(text[downwards:]))
+    name = "".join(c for c, _ in words[0]) if len(words) == 1 else text[downwards:]
+    if name in SORTS:
+        return Sort(Field(name), downwards)
+    if not name.startswith(("config.", "metric.")):
+        raise ValueError(
+            f"runs cannot be sorted by {name[:64]!r}: by {', '.join(SORTS)}, config.NAME or metric.KEY.last, "
+            "with a - before it for descending"
+        )
+    return Sort(_field(name), downwards)
+
+
+def quoted(text: str) -> str:
+    """`text` as a part of a term that means just these characters."""
+    if text and not any(c.isspace() or c in '",=!<>~\\' for c in text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_Word = list[tuple[str, bool]]  # characters, each with whether it stood between quotes
+
+
+def _words(text: str) -> Iterable[_Word]:
+    if len(text) > LENGTH_MAX:
+        raise ValueError(f"a search has at most {LENGTH_MAX} characters")
+    if "\0" in text:
+        raise ValueError("a search holds no zero character")
+    word: _Word = []
+    inside = begun = False
+    characters = iter(text)
+    for c in characters:
+        if c == '"':
+            inside, begun = not inside, True
+        elif inside:
+            word.append((next(characters, "\\") if c == "\\" else c, True))
+        elif not c.isspace():
+            word.append((c, False))
+        elif word or begun:
+            yield word
+            word, begun = [], False
+    if inside:
+        raise ValueError('a quote is not closed: put another " behind it')
+    if word or begun:
+        yield word
+
+
+def _term(word: _Word) -> Term:
+    for at in range(len(word)):
+        op = next((op for op in _OPS if word[at : at + len(op)] == [(c, False) for c in op]), None)
+        if op is not None:
+            name = "".join(c for c, _ in word[:at])
+            values: list[str] = [""]
+            for c, is_quoted in word[at + len(op) :]:
+                if c == "," and not is_quoted:
+                    values.append("")
+                else:
+                    values[-1] += c
+            return _checked(Term(_field(name), op, tuple(values)))
+    return Term(Field("text"), "~", ("".join(c for c, _ in word),))
+
+
+def _field(name: str) -> Field:
+    if name in FIELDS:
+        return Field(name)
+    kind, _, rest = name.partition(".")
+    if kind == "config" and rest:
+        return Field("config", rest)
+    if kind == "metric" and rest:
+        key, _, stat = rest.rpartition(".")
+        return Field("metric", key, stat) if key and stat in STATS else Field("metric", rest, "last")
+    near = difflib.get_close_matches(name, FIELDS, n=1)
+    raise ValueError(
+        f"there is no field {name[:64]!r} to search by"
+        + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(FIELDS)}, config.NAME, metric.KEY.last")
+    )
+
+
+def _checked(term: Term) -> Term:
+    """The term, if it means something. Raises ValueError."""
+    kind, op = term.field.kind, term.op
+    if op in ORDERS:
+        if kind in _TEXTS:
+            raise ValueError(f"{kind} is compared by = and ~, not by {op}")
+        if len(term.values) > 1:
+            raise ValueError(f"{op} takes one value, not several")
+        term.number(term.values[0])
+    elif "~" in op:
+        if kind not in _TEXTS and kind != "config":
+            raise ValueError(f"{term.field.name or kind} is compared by =, < and >, not by {op}")
+    elif kind == "text":
+        raise ValueError("text is searched by ~, or by the words alone")
+    elif kind in _TIMES and term.values != (ANY,):
+        raise ValueError(f"{kind} is compared by < and >, not by {op}")
+    elif kind in _NUMBERS or kind == "metric":
+        for value in term.values:
+            if value != ANY:
+                term.number(value)
+    elif kind == "state" and (unknown := sorted({*term.values} - states.ALL_STATES - {ANY})):
+        raise ValueError(f"{unknown[0][:32]!r} is no state of a run: there are {', '.join(sorted(states.ALL_STATES))}")
+    return term
+
+
+def number_of(field: Field, value: str, now: float = 0.0) -> float:
+    """See Term.number. Raises ValueError."""
+    try:
+        if field.kind in _TIMES:
+            return _moment(value, now)
+        return _span(value) if field.kind == "duration" else float(value)
+    except ValueError:
+        what = "a date such as 2026-07-01, or an age such as -7d" if field.kind in _TIMES else "a number"
+        raise ValueError(f"{field.name or field.kind} is compared with {what}, not with {value[:64]!r}") from None
+
+
+def _span(text: str) -> float:
+    unit = _SPANS.get(text[-1:])
+    return float(text) if unit is None else float(text[:-1]) * unit
+
+
+def _moment(text: str, now: float) -> float:
+    if text[-1:] in _SPANS and text.startswith("-"):
+        return now + _span(text)
+    try:
+        return float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 knows no Z
+        try:
+            return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        except OverflowError:
+            raise ValueError(text) from None
+
+
+# Configs as they are searched --------------------------------------------------------------------------------------
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a nested config by path: the names on the way to it, with dots between them.
+
+    An empty map is a value. Where two values have one path ({"a.b": 1, "a": {"b": 2}}), the later one counts.
+    """
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{path}.")
+        else:
+            found[path] = value
+    return found
+
+
+def searchable(config: Mapping[str, Any]) -> dict[str, tuple[float | None, str]]:
+    """What can be searched of a config: path → (number, text), within the bounds above."""
+    found: dict[str, tuple[float | None, str]] = {}
+    for path, value in flat(config).items():
+        if len(found) == CONFIG_VALUES_MAX:
+            break
+        if len(path) <= CONFIG_TEXT_MAX:
+            found[path] = _number_in(value), text_in(value)
+    return found
+
+
+def _number_in(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and not math.isnan(value) else None
+
+
+def text_in(value: Any) -> str:
+    """The text by which a value of a config is found."""
+    if isinstance(value, str):
+        return value[:CONFIG_TEXT_MAX]
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, default=str, ensure_ascii=False)[:CONFIG_TEXT_MAX]
+
+
+def as_written(value: str) -> tuple[str, ...]:
+    """The texts that a value in a term stands for: as it was written, and as a config would have it."""
+    cut = value[:CONFIG_TEXT_MAX]
+    known = {"True": "true", "False": "false", "None": "null", "NaN": "nan"}.get(cut)
+    return (cut,) if known is None else (cut, known)

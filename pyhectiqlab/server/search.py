@@ -1,0 +1,88 @@
+"""Searches over runs: what the MetaStore knows of them and what the PointStore knows of their metrics, put together.
+
+Values of metrics live in the other store, and those of configs are of any type: a search that compares or sorts by them
+takes the runs that all other terms leave, and looks at one value of each. That is milliseconds for ten thousand runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..protocol.search import Field
+from ..store.meta import MetaView, RunPage, RunQuery
+from ..store.points import PointStore, Summary
+
+Value = float | str
+
+
+def find_runs(view: MetaView, points: PointStore, query: RunQuery, now: float) -> RunPage:
+    """A page of what `query` finds. `now` is what ages count from and live runs last until: the same for all pages."""
+    terms = [term for term in query.terms if term.field.kind == "metric"]
+    by_value = query.sort.field.kind in ("metric", "config")
+    if not terms and not by_value:
+        return view.runs(query, now)
+    ids = view.found_ids(query, now)
+    summaries: dict[str, Mapping[str, Summary]] = {}
+    for term in terms:
+        its = _summaries(points, summaries, term.field.name, ids)
+        ids = [run for run in ids if term.holds(_stat(its.get(run), term.field))]
+    if not by_value:
+        return view.runs(query, now, among=frozenset(ids))
+    return _sorted_by_value(view, _values(view, points, summaries, query.sort.field, ids), ids, query)
+
+
+def _summaries(
+    points: PointStore, known: dict[str, Mapping[str, Summary]], key: str, ids: Sequence[str]
+) -> Mapping[str, Summary]:
+    if key not in known:
+        known[key] = points.summaries(key, ids)
+    return known[key]
+
+
+def _stat(summary: Summary | None, field: Field) -> float | None:
+    if summary is None:
+        return None
+    value: float = getattr(summary, "points" if field.stat == "count" else field.stat)
+    return None if math.isnan(value) and field.stat != "last" else value  # it has no finite value
+
+
+def _values(
+    view: MetaView,
+    points: PointStore,
+    known: dict[str, Mapping[str, Summary]],
+    field: Field,
+    ids: Sequence[str],
+) -> dict[str, Value]:
+    """What the runs are sorted by; those that have nothing, or NaN, are not in it."""
+    if field.kind == "config":
+        return view.config_values(field.name)
+    its = _summaries(points, known, field.name, ids)
+    found = ((run, _stat(its.get(run), field)) for run in ids)
+    return {run: value for run, value in found if value is not None and not math.isnan(value)}
+
+
+def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
+    """Numbers before texts, or the other way round when descending; runs without a value are the last both ways."""
+    downwards = query.sort.downwards
+    places = [(_place(values[run]), run) for run in ids if run in values]
+    without: list[str] = sorted((run for run in ids if run not in values), reverse=downwards)
+    if query.after is not None:
+        value, run_id = query.after
+        if value is None:
+            places = []
+            without = [run for run in without if (run < run_id if downwards else run > run_id)]
+        else:
+            behind = (_place(value), run_id)
+            places = [place for place in places if (place < behind if downwards else place > behind)]
+    places.sort(reverse=downwards)
+    page = [run for _, run in places[: query.limit + 1]]
+    page += without[: query.limit + 1 - len(page)]
+    shown = page[: query.limit]
+    more: list[Any] | None = [values.get(shown[-1]), shown[-1]] if len(page) > query.limit else None
+    return RunPage(view.some_runs(shown), more)
+
+
+def _place(value: Value) -> tuple[int, float, str]:
+    return (1, 0.0, value) if isinstance(value, str) else (0, value, "")

@@ -1,0 +1,286 @@
+"""Searches over runs against a plain model: every run looked at in Python, every page counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyhectiqlab.protocol.search import ANY, Sort, Term, parse, parse_sort, quoted, searchable
+from pyhectiqlab.server.search import find_runs
+from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
+from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sqlite_points import SqlitePointStore
+
+NOW = 2_000.0
+NAMES = ["resnet", "ResNet-50", "a_b", "a%b", "vit"]
+TAGS = ["base", "Final"]
+CONFIGS: list[Any] = [0.01, 1, 2.5, True, None, "adam", "0.01", [1, 2], math.nan, math.inf, {}]
+VALUES = [0.0, 0.5, -1.0, 2.0, math.nan, math.inf, -math.inf]
+PATHS = ["lr", "model.depth"]
+KEYS = ["loss", "a key, with spaces"]
+
+
+@dataclass
+class Fact:
+    """A run as the model knows it."""
+
+    name: str
+    tags: list[str]
+    config: dict[str, Any]
+    metrics: dict[str, list[float]]
+    note: str
+    created: float = 0.0
+    id: str = ""
+    points: int = field(default=0)
+
+
+class World:
+    """Both stores, and the facts of every run in them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.meta, self.points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
+        self.facts: list[Fact] = []
+        with self.meta.writing() as tx:
+            self.user = tx.add_user("ada", "member", None, 1.0)
+            tx.add_project("p", self.user.id, 1.0)
+
+    def add(self, fact: Fact) -> None:
+        n = len(self.facts)
+        fact.created = 1_000.0 + n % 7  # some at the same time
+        with self.meta.writing() as tx:
+            request = AttachRequest(f"{fact.name} {n}", "p", False, f"{n:x}", 0, 1, None, "h", 1, "0", 0.0)
+            fact.id = tx.attach(request, self.user, fact.created, 60.0).run.id
+            told: list[tuple[str, dict[str, Any]]] = [
+                ("config", {"values": fact.config}),
+                ("note", {"text": fact.note}),
+            ]
+            told += [("tag", {"name": tag}) for tag in fact.tags]
+            events = [Event(i + 1, kind, 1.0, f, msgpack.packb(f)) for i, (kind, f) in enumerate(told)]
+            fact.points = sum(map(len, fact.metrics.values()))
+            batch = MetaBatch(f"{n:032x}", fact.id, 0, 1, f"{n:x}", len(events), fact.points, 0.0, events)
+            tx.apply([batch], fact.created)
+        columns, first = [], 1
+        for key, values in fact.metrics.items():
+            n_points = len(values)
+            seq = np.arange(first, first + n_points)
+            columns.append(Column(key, seq, np.arange(n_points), np.array(values), 1_000_000 * seq))
+            first += n_points
+        if columns:
+            self.points.append([PointBatch(fact.id, 0, 1, f"{n:032x}", 1, first - 1, columns)])
+        fact.name = f"{fact.name} {n}"
+        self.facts.append(fact)
+
+    def found(self, terms: tuple[Term, ...], sort: Sort, limit: int, between: Any = None) -> list[str]:
+        """Names on all pages; `between` is called after each."""
+        after, names = None, []
+        while True:
+            with self.meta.reading() as view:
+                page = find_runs(view, self.points, RunQuery("p", terms, sort, limit, after), NOW)
+            names += [run.name for run in page.items]
+            assert len(page.items) == limit or page.next is None
+            if page.next is None:
+                return names
+            after = page.next
+            if between:
+                between()
+
+    def close(self) -> None:
+        self.meta.close()
+        self.points.close()
+
+
+# The model: the language as it is documented, on one run at a time
+
+
+def low(text: str) -> str:
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def of_metric(fact: Fact, key: str, stat: str) -> float | None:
+    values = fact.metrics.get(key)
+    if not values:
+        return None
+    finite = [v for v in values if math.isfinite(v)]
+    if stat in ("min", "max"):
+        return {"min": min, "max": max}[stat](finite) if finite else None
+    return values[-1] if stat == "last" else float(len(values))
+
+
+def as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def compare(a: float, op: str, b: float) -> bool:
+    if op == "=":
+        return a == b or (math.isnan(a) and math.isnan(b))
+    return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[op]
+
+
+def holds_for(fact: Fact, term: Term, value: str) -> bool:
+    kind, op = term.field.kind, term.op.removeprefix("!")
+    if kind == "metric":
+        number = of_metric(fact, term.field.name, term.field.stat)
+        return number is not None and (value == ANY or compare(number, op, float(value)))
+    if kind == "config":
+        if term.field.name not in (known := searchable(fact.config)):
+            return False
+        number, text = known[term.field.name]
+        if value == ANY:
+            return True
+        if op == "~":
+            return low(value) in low(text)
+        wanted = as_number(value)
+        if number is not None and wanted is not None and compare(number, op, wanted):
+            return True
+        aliases = {"True": "true", "False": "false", "None": "null", "NaN": "nan"}
+        return op == "=" and text in (value, aliases.get(value))
+    if kind in ("created", "points"):
+        return value == ANY or compare(getattr(fact, kind), op, term.number(value, NOW))
+    if kind == "text":
+        return low(value) in low(fact.name) or low(value) in low(fact.note) or value == fact.id
+    texts = {"tag": fact.tags, "name": [fact.name], "note": [fact.note], "author": ["ada"]}[kind]
+    if value == ANY:
+        return any(texts)
+    return any(low(value) in low(t) if op == "~" else value == t for t in texts)
+
+
+def holds(fact: Fact, term: Term) -> bool:
+    return any(holds_for(fact, term, value) for value in term.values) != term.op.startswith("!")
+
+
+def place(fact: Fact, sort: Sort) -> Any:
+    """None: it has no such value, and comes last."""
+    field = sort.field
+    if field.kind == "metric":
+        value = of_metric(fact, field.name, field.stat)
+        return None if value is None or math.isnan(value) else value
+    if field.kind == "config":
+        number, text = searchable(fact.config).get(field.name, (None, None))
+        return None if text is None else (1, text) if number is None else (0, number)
+    return "ada" if field.kind == "author" else getattr(fact, field.kind)
+
+
+def expected(facts: list[Fact], terms: tuple[Term, ...], sort: Sort) -> list[str]:
+    chosen = [f for f in facts if all(holds(f, t) for t in terms)]
+    have = sorted(
+        ((place(f, sort), f.id, f.name) for f in chosen if place(f, sort) is not None), reverse=sort.downwards
+    )
+    lack = sorted(((f.id, f.name) for f in chosen if place(f, sort) is None), reverse=sort.downwards)
+    return [name for *_, name in have] + [name for _, name in lack]
+
+
+# What is tried
+
+
+configs = st.fixed_dictionaries(
+    {}, optional={"lr": st.sampled_from(CONFIGS), "model": st.fixed_dictionaries({"depth": st.sampled_from(CONFIGS)})}
+)
+series = st.dictionaries(st.sampled_from(KEYS), st.lists(st.sampled_from(VALUES), min_size=1, max_size=3))
+facts = st.builds(
+    Fact,
+    st.sampled_from(NAMES),
+    st.lists(st.sampled_from(TAGS), unique=True),
+    configs,
+    series,
+    st.sampled_from(["", "a Note", "50% more"]),
+)
+numbers = st.sampled_from(["0", "0.5", "-1", "2", "nan", "inf", "-inf", "0.01", "1"])
+orders = st.sampled_from(["<", "<=", ">", ">="])
+equals = st.sampled_from(["=", "!="])
+contains = st.sampled_from(["~", "!~"])
+words = st.sampled_from([*NAMES, *TAGS, "base 0", "note", "50%", "NOTE", "ada", '"quoted"', "a,b", "="]).map(quoted)
+anything = st.sampled_from(["*", "true", "True", "null", "adam", "0.01", "nan", quoted("[1, 2]"), "{}", "1", "ADAM"])
+metric = st.tuples(st.sampled_from(KEYS), st.sampled_from(["", ".last", ".min", ".max", ".count"])).map(
+    lambda t: f"metric.{quoted(t[0])}{t[1]}"
+)
+config = st.sampled_from(PATHS).map(lambda path: f"config.{path}")
+text = st.sampled_from(["name", "note", "tag", "author"])
+several = lambda one: st.lists(one, min_size=1, max_size=3).map(",".join)  # noqa: E731
+terms = st.one_of(
+    words,
+    st.tuples(metric, orders, numbers).map("".join),
+    st.tuples(metric, equals, several(st.one_of(numbers, st.just("*")))).map("".join),
+    st.tuples(config, orders, numbers).map("".join),
+    st.tuples(config, st.one_of(equals, contains), several(anything)).map("".join),
+    st.tuples(text, st.one_of(equals, contains), several(words)).map("".join),
+    st.sampled_from(["tag=*", "tag!=*", "note=*", "note!=*"]),
+    st.tuples(st.just("created"), orders, st.sampled_from(["1003", "-995s", "1970-01-01T00:16:44Z"])).map("".join),
+    st.tuples(st.just("points"), st.one_of(orders, equals), st.sampled_from(["0", "2", "3"])).map("".join),
+)
+sorts = st.tuples(
+    st.sampled_from(["", "-"]),
+    st.one_of(st.sampled_from(["created", "name", "points", "author"]), config, metric),
+).map("".join)
+QUICKLY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("world"))
+
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True)
+    @given(facts)
+    def populate(fact: Fact) -> None:
+        world.add(fact)
+
+    populate()
+    yield world
+    world.close()
+
+
+@QUICKLY
+@given(search=st.lists(terms, max_size=3).map(" ".join), sort=sorts, limit=st.sampled_from([7, 20, 100]))
+def test_a_search_finds_what_the_model_finds(world: World, search: str, sort: str, limit: int) -> None:
+    wanted, order = parse(search), parse_sort(sort)
+    assert world.found(wanted, order, limit) == expected(world.facts, wanted, order)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(search=terms, sort=sorts, more=st.lists(facts, min_size=1, max_size=4))
+def test_runs_added_between_pages_push_none_out_and_repeat_none(
+    tmp_path_factory: pytest.TempPathFactory, search: str, sort: str, more: list[Fact]
+) -> None:
+    world = World(tmp_path_factory.mktemp("growing"))
+    for n in range(12):
+        world.add(
+            Fact(NAMES[n % 5], TAGS[: n % 3], {"lr": CONFIGS[n % 11]}, {"loss": [VALUES[n % 7]]} if n % 4 else {}, "")
+        )
+    wanted, order = parse(search), parse_sort(sort)
+    before = expected(world.facts, wanted, order)
+    waiting = list(more)
+    found = world.found(wanted, order, 3, between=lambda: waiting and world.add(waiting.pop()))
+    world.close()
+    assert len(found) == len(set(found))
+    known = set(before)
+    assert [name for name in found if name in known] == before
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_search_or_refused_in_one_line(text: str) -> None:
+    try:
+        parse(text)
+    except ValueError as e:
+        assert "\n" not in str(e) and len(str(e)) < 400
+
+
+@given(st.text(min_size=1, max_size=30).filter(lambda s: "\0" not in s))
+def test_what_is_quoted_means_just_its_characters(text: str) -> None:
+    (term,) = parse(f"name={quoted(text)}")
+    assert term.values == (text,)
+    (term,) = parse(f"metric.{quoted(text)}.min<1")
+    assert (term.field.name, term.field.stat) == (text, "min")
+    (word,) = parse(quoted(text))
+    assert word.values == (text,)

@@ -1,0 +1,133 @@
+"""Searching runs by HTTP: filters, sorts, what is told with a run, and searches that mean nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from .api import Api, batch, column, error_of, events_batch, new_id
+
+
+@pytest.fixture(scope="module")
+def project(api: Api) -> str:
+    """Six runs: lr 0, 0.1 … 0.5; losses fall with it; every other one tagged and failed."""
+    name = f"search-{new_id(4)}"
+    for n in range(6):
+        session = new_id(8)
+        run = api.attach(f"run-{n}", session, project=name, create_project=True)["run"]["id"]
+        losses = [float("nan") if n == 5 else 5.0 - n, 1.0 - n / 10]
+        api.ingest(batch(run, new_id(), 1, 2, series=[column("train/loss", [0, 1], losses)]), session=session)
+        told: list[tuple[str, dict[str, Any]]] = [
+            ("config", {"values": {"lr": n / 10, "model": {"name": f"m{n % 2}"}}})
+        ]
+        if n % 2:
+            told += [("tag", {"name": "odd"}), ("state", {"state": "failed"})]
+        api.ingest(events_batch(run, new_id(), 1, told), session=session)
+    return name
+
+
+def found(api: Api, project: str, *filters: str, **more: Any) -> list[str]:
+    return [
+        r["name"][4:] for r in api.get("/runs", project=project, filter=list(filters), sort="name", **more)["items"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ((), "012345"),
+        (("tag=odd",), "135"),
+        (("tag!=odd",), "024"),
+        (("state=failed,completed",), "135"),
+        (("config.lr>=0.2", "config.model.name=m0"), "24"),
+        (("config.lr>=0.2 config.model.name=m0",), "24"),
+        (("config.nothing=*",), ""),
+        (("metric.train/loss.last<0.75",), "345"),
+        (("metric.train/loss<0.75",), "345"),
+        (("metric.train/loss.max>=3",), "012"),
+        (("metric.train/loss.count=2 state!=failed",), "024"),
+        (("run-3",), "3"),
+        (("name~RUN", "name!=run-0,run-1"), "2345"),
+        (("created>-1h",), "012345"),
+        (("created<2020-01-01",), ""),
+    ],
+)
+def test_runs_are_found_by_all_that_is_known_of_them(
+    api: Api, project: str, filters: tuple[str, ...], expected: str
+) -> None:
+    assert "".join(found(api, project, *filters)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("config.lr", "012345"),
+        ("-config.lr", "543210"),
+        ("metric.train/loss.last", "543210"),
+        ("metric.train/loss.max", "543210"),
+        ("-metric.train/loss.min", "012345"),
+    ],
+)
+def test_runs_are_sorted_by_config_and_metric_page_by_page(api: Api, project: str, sort: str, expected: str) -> None:
+    names, after = "", None
+    while True:
+        page = api.get("/runs", project=project, sort=sort, limit=4, **({"after": after} if after else {}))
+        names += "".join(r["name"][4:] for r in page["items"])
+        after = page["next"]
+        if after is None:
+            break
+    assert names == expected
+
+
+def test_a_page_tells_the_metrics_and_configs_that_were_asked_for(api: Api, project: str) -> None:
+    asked = {"project": project, "filter": "name=run-3", "key": ["train/loss", "none"], "config": "true"}
+    (run,) = api.get("/runs", **asked)["items"]
+    assert run["last"] == {"train/loss": 0.7} and run["config"] == {"lr": 0.3, "model": {"name": "m1"}}
+    answer = api.raw("GET", "/runs", params=asked, headers={"Accept": "application/x-msgpack"})
+    assert msgpack.unpackb(answer.content)["items"][0]["config"]["lr"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "word"),
+    [
+        ({"filter": "stat=failed"}, "bad_filter", "state"),
+        ({"filter": "state=sleeping"}, "bad_filter", "no state"),
+        ({"filter": 'name="open'}, "bad_filter", "quote"),
+        ({"filter": "metric.loss<low"}, "bad_filter", "a number"),
+        ({"filter": "metric.loss~1"}, "bad_filter", "="),
+        ({"filter": "created>soon"}, "bad_filter", "date"),
+        ({"filter": "name<5"}, "bad_filter", "~"),
+        ({"filter": "a " * 40}, "bad_filter", "32"),
+        ({"filter": "x" * 5000}, "invalid", "4096"),
+        ({"sort": "size"}, "bad_filter", "sorted"),
+        ({"sort": "metric."}, "bad_filter", "field"),
+        ({"after": "nonsense"}, "bad_cursor", "after"),
+    ],
+)
+def test_a_search_that_means_nothing_is_refused_and_says_why(
+    api: Api, asked: dict[str, str], code: str, word: str
+) -> None:
+    error = error_of(api.raw("GET", "/runs", params=asked))
+    assert (error["status"], error["code"]) == (422, code) and word in error["message"]
+
+
+def test_a_cursor_of_another_sort_is_refused(api: Api, project: str) -> None:
+    after = api.get("/runs", project=project, limit=1)["next"]
+    error = error_of(api.raw("GET", "/runs", params={"project": project, "sort": "name", "after": after}))
+    assert (error["status"], error["code"]) == (422, "bad_cursor")
+
+
+def test_a_metric_searched_by_is_followed_as_it_grows(api: Api) -> None:
+    project = f"live-{new_id(4)}"
+    run = api.attach("live", project=project, create_project=True)["run"]["id"]
+    writer = new_id()
+    for n, value in enumerate((3.0, 2.0, 1.0)):
+        api.ingest(batch(run, writer, n + 1, n + 1, series=[column("loss", [0], [value], [n])]))
+        (seen,) = api.get("/runs", project=project, filter=f"metric.loss={value} metric.loss.min={value}")["items"]
+        assert seen["id"] == run
+    api.call("DELETE", f"/runs/{run}")
+    assert api.get("/runs", project=project, filter="metric.loss=1")["items"] == []
+    api.call("POST", f"/runs/{run}/restore")
+    assert len(api.get("/runs", project=project, filter="metric.loss=1")["items"]) == 1

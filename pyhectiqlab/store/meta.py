@@ -311,6 +311,10 @@ class MetaView(FilesView, RegistryView, Protocol):
 
     def meta(self, run_id: str) -> dict[str, Any]: ...
     def sessions(self, run_id: str) -> list[Session]: ...
+    def runs_by_state(self) -> Mapping[str, int]: ...
+    def stored_bytes(self) -> int:
+        """Of files, each counted once."""
+
     def state_history(self, run_id: str, limit: int = ...) -> Sequence[StateChange]:
         """The last changes of state, the newest last."""
 

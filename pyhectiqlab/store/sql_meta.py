@@ -25,12 +25,13 @@ from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
 from .meta_schema import upgrade
 from .meta_search import SearchSql
+from .meta_totals import TotalsSql
 
 READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, SearchSql, BatchesSql, FilesSql, RegistrySql):
+class SqlMeta(AccountsSql, RunsSql, SearchSql, BatchesSql, FilesSql, RegistrySql, TotalsSql):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

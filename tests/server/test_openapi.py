@@ -92,6 +92,7 @@ def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
         "POST /runs/{run_id}/restore",
         "GET /runs/{run_id}/keys",
         "GET /runs/{run_id}/points",
+        "GET /runs/{run_id}/export",
         "GET /runs/{run_id}/events",
         "GET /runs/{run_id}/logs",
         "GET /runs/{run_id}/writers",

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from ...protocol import limits
 from ...store.points import Buckets, Points, Selector, SeriesInfo
 from .. import models
 from ..access import TheCaller, TheLab, find_run
+from ..export import FORMATS, FormatMissingError, exported
 from ..replies import MSGPACK, ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
+from .artifacts import disposition
 from .common import LIMIT, After, Limit, answers
 
 router = APIRouter(tags=["series"])
 POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
+KEYS_MAX = 256
+Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 _POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
 _BUCKET_COLUMNS = (
     ("start", "<i8"),
@@ -104,6 +109,42 @@ def list_points(
         told = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
         return reply_msgpack({**told, "next": more})
     return reply({"items": _points_told(points), "next": more})
+
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+EXPORTED = {
+    **answers(models.Empty, 200, 404, 410),
+    200: {
+        "description": "One row a point: key, step, value, time, rank, attempt. `time` is in seconds since 1970 UTC, "
+        "in Parquet a timestamp; NaN and the infinities are NaN, Infinity and -Infinity, in JSON lines as strings.",
+        "content": {kind.partition(";")[0]: _FILE for kind in FORMATS.values()},
+    },
+}
+
+
+@router.get("/runs/{run_id}/export", response_model=None, responses=EXPORTED)
+def export(
+    run_id: str,
+    lab: TheLab,
+    caller: TheCaller,
+    format: Annotated[Literal["csv", "jsonl", "parquet"], Query(description="parquet: where the lab can.")] = "csv",
+    key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Without one: all keys.")] = None,
+    rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
+    attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
+) -> Response:
+    """Raw points as a file, in order of arrival for each key; streamed, however many there are."""
+    run = find_run(lab, run_id)
+    for name in key or ():
+        if not lab.points.series(run_id, name):
+            raise ApiError(
+                404, "key_not_found", f"The run has no metric {name[:100]!r}: see `hectiqlab metrics {run_id}`."
+            )
+    try:
+        pieces = exported(lab.points, run_id, key, format, rank, attempt)
+    except FormatMissingError as e:
+        raise ApiError(422, "format_missing", f"{e}") from None
+    headers = {"Content-Disposition": disposition("attachment", f"{run.name.replace('/', '_')}.{format}")}
+    return StreamingResponse(pieces, headers=headers, media_type=FORMATS[format])
 
 
 def _points_told(points: Points) -> list[dict[str, Any]]:

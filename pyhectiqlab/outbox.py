@@ -41,7 +41,7 @@ class RunStatus:
     """Where the events and files of one Run in this process are. All in events but the bytes and files.
 
     produced ≥ journaled ≥ sent ≥ acked; `backlog` is produced − acked. `files`: of each file that is not at the lab yet
-    its name, step, bytes, bytes hashed and sent, and state: "waiting", "hashing" or "sending".
+    its id, name, step, bytes, bytes hashed and sent, and state: "waiting", "hashing" or "sending".
     """
 
     mode: str

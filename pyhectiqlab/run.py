@@ -10,12 +10,13 @@ from .capture import ending
 from .capture.launcher import Place
 from .capture.snapshot import Source
 from .capture.values import as_float, as_step, check_key, check_name
+from .end_wait import wait_at_end
 from .errors import RunClosedError
 from .opening import DRY, READ_ONLY, Opened, join_run, open_run
 from .outbox import AtEnd, QueueOutbox, RunStatus
 from .protocol import states
 from .ring.producer import ForkedError, NotPlainError
-from .session import say_once, wait_at_end
+from .session import say_once
 from .uploads import Upload
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs

@@ -16,16 +16,13 @@ from pathlib import Path
 
 from . import settings
 from .capture import ending
-from .capture.launcher import dies_with_job
 from .capture.process import kill_process, this_process
 from .errors import ConfigurationError
-from .outbox import QueueOutbox, RunStatus, wait_until
+from .outbox import QueueOutbox
 from .spool import SessionDir, write_json
 
 FORK_WAIT_S = 0.1
 START_AGAIN_S = 5.0
-JOB_TIMEOUT_S = 600.0  # at exit, where helpers die with the job: as long as acks progress
-JOB_STALL_S = 30.0
 
 _current: Session | None = None
 _others: dict[Path, Session] = {}  # joined beside the current one, by Runs that were pickled into this process
@@ -139,6 +136,8 @@ class Session:
         """The exit hook of the owner: says how the process ends, waits for what it logged, within bounds."""
         if not self.is_owner or self.process.pid != os.getpid():
             return
+        from .end_wait import wait_at_end  # loaded with Run; it needs this module
+
         found = ending.this_ending()
         told = {
             "state": found.state,
@@ -161,112 +160,6 @@ class Session:
             wait_at_end(self, outboxes)
         except KeyboardInterrupt:
             say("not waiting any longer; the uploader goes on, and `hectiqlab sync` sends what is left.")
-
-
-def exit_timeout() -> tuple[float, float]:
-    """(seconds that an end waits in all, seconds without progress after which it gives up)."""
-    try:
-        timeout: float = settings.get("exit_timeout")
-    except ConfigurationError as e:
-        say(str(e))
-        timeout = 10.0
-    if os.environ.get("HECTIQLAB_EXIT_TIMEOUT") or not dies_with_job():
-        return timeout, timeout
-    return JOB_TIMEOUT_S, JOB_STALL_S
-
-
-def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | None = None) -> bool:
-    """Waits until what the outboxes took is journaled, then until it is at the lab; says what stays behind. Whether
-    nothing does.
-    """
-    if not outboxes:
-        return True
-    places = [(o, o.request_flush()) for o in outboxes]
-    online = [(o, place, o.files_left()) for o, place in places if o.binding.mode == "online"]
-    total, stall = (timeout, timeout) if timeout is not None else exit_timeout()
-    started = time.monotonic()
-    first = min(settings.EXIT_JOURNAL_TIMEOUT_S, timeout) if timeout is not None else settings.EXIT_JOURNAL_TIMEOUT_S
-    journaled = wait_until(lambda: all(o.is_journaled(place) for o, place in places), first, session, outboxes)
-    if not online:
-        return journaled
-    progress = _Progress([o for o, _, _ in online])
-
-    def is_there() -> bool:
-        return all(o.is_acked(place) and not o.uploads.any_left(files) for o, place, files in online)
-
-    acked = False
-    left = total - (time.monotonic() - started)
-    while left > 0 and not acked:
-        before = progress.moved()
-        acked = wait_until(lambda: is_there() or progress.show(), min(stall, left), session, outboxes)
-        left = total - (time.monotonic() - started)
-        if progress.moved() == before or all(o.is_stopped() for o in outboxes):
-            break
-    progress.clear()
-    if acked:
-        return True
-    status = [o.status() for o, _, _ in online]
-    left_behind = _amount(status)
-    why = next((f" ({s.trouble.rstrip('.')})" for s in status if s.trouble), "")
-    if not left_behind:
-        return True
-    alive = any(time.monotonic() - o.alive_at() < settings.LOOK_AFTER_S for o, _, _ in online)
-    how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
-    say(f"{left_behind} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
-    return False
-
-
-def _amount(status: list[RunStatus]) -> str:
-    """What is left, such as "120 events and 2 files (310.0 MB)"; "" where nothing is."""
-    events = sum(s.backlog for s in status)
-    files, size = sum(s.files_left for s in status), sum(s.file_bytes_left for s in status)
-    parts = [f"{events:,} events"] if events > 0 else []
-    if files:
-        parts.append(f"{files:,} file{'s' * (files > 1)} ({size / 1e6:.1f} MB)")
-    return " and ".join(parts)
-
-
-class _Progress:
-    """A line on stderr with what is left, once an end takes more than a second; rewritten in place on a terminal,
-    else shown once.
-    """
-
-    def __init__(self, outboxes: list[QueueOutbox]) -> None:
-        self._outboxes = outboxes
-        self._next = time.monotonic() + 1.0
-        self._shown = False
-        self._terminal = bool(getattr(sys.stderr, "isatty", lambda: False)())
-
-    def moved(self) -> tuple[int, int, int]:
-        """Grows, or falls, as long as something gets to the lab."""
-        status = [o.status() for o in self._outboxes]
-        return (
-            sum(s.acked for s in status),
-            sum(s.files_left for s in status),
-            sum(f["hashed"] + f["sent"] for s in status for f in s.files),
-        )
-
-    def show(self) -> bool:
-        now = time.monotonic()
-        if now < self._next or (self._shown and not self._terminal):
-            return False
-        self._next, self._shown = now + 0.5, True
-        status = [o.status() for o in self._outboxes]
-        size = sum(s.backlog_bytes for s in status)
-        line = f"hectiqlab: sending what is left: {_amount(status) or '0 events'}, {size / 1e6:.1f} MB in the queue"
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            if self._terminal:
-                sys.stderr.write("\r\033[K" + line)
-            else:
-                sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-        return False
-
-    def clear(self) -> None:
-        if self._shown and self._terminal:
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write("\r\033[K")
-                sys.stderr.flush()
 
 
 # Hooks of the process, set once; at-fork hooks cannot be taken back, so they look at what is current.

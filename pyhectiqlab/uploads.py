@@ -170,6 +170,7 @@ def progress(folder: SessionDir, requests: dict[str, FileRequest]) -> list[dict[
     told = (read_json(folder.path / "status.json") or {}).get("files", {})
     return [
         {
+            "id": r.id,
             "name": r.name,
             "step": r.step,
             "bytes": r.size,

@@ -5,41 +5,13 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .output import clean, echo_json, moment, table
-
-
-def size_text(n: int) -> str:
-    """Bytes to three digits: 1.21 GB."""
-    value, unit = float(n), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
-
-
-@contextmanager
-def bar(description: str, size: int) -> Iterator[Callable[[int], object]]:
-    """A progress bar on stderr where that is a terminal. Gives what takes the bytes so far."""
-    from tqdm import tqdm
-
-    with tqdm(
-        desc=clean(description)[:40],
-        total=size,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1000,
-        file=sys.stderr,
-        disable=not sys.stderr.isatty(),
-    ) as shown:
-        yield lambda done: shown.update(done - shown.n)
+from ..bars import bar
+from .output import clean, echo_json, moment, size_text, table
 
 
 def where(lab: Any, project: str | None, run: str | None) -> str:

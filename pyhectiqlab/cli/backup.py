@@ -12,7 +12,7 @@ import click
 
 from .. import settings
 from ..store import backup as backups
-from .artifacts import size_text
+from .output import size_text
 
 _data = click.option(
     "--data",

@@ -13,6 +13,20 @@ from typing import Any
 
 import click
 
+from ..bars import clean, size_text
+
+__all__ = [
+    "clean",
+    "echo_json",
+    "json_text",
+    "moment",
+    "number",
+    "short",
+    "size_text",
+    "span",
+    "table",
+]
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under a header, each column as wide as its widest cell."""
@@ -20,11 +34,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def clean(text: str) -> str:
-    """`text` without what could move the cursor or colour the terminal: names come from other people."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:

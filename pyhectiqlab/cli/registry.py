@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from ..bars import bar
 from ..protocol.registry import DATASETS, MODELS, NOUNS
-from .artifacts import bar, size_text
-from .output import clean, echo_json, moment, table
+from .output import clean, echo_json, moment, size_text, table
 
 
 def _project(named: str | None, profile: Any) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from .bars import FileBars
+from ..bars import FileBars
 
 
 @click.command("sync", short_help="Send what earlier scripts left here.")
@@ -21,8 +21,13 @@ def command(sessions: tuple[str, ...], everything: bool) -> None:
     """
     from ..uploader.sync import sync_sessions
 
-    with FileBars(shown=sys.stderr.isatty()) as bars:
-        result = sync_sessions(list(sessions) or None, all=everything, report=bars.say, on_file=bars.update)
+    with FileBars() as bars:
+        result = sync_sessions(
+            list(sessions) or None,
+            all=everything,
+            report=bars.say,
+            on_file=lambda request, sent: bars.update(request.id, request.name, request.size, sent),
+        )
     if result.sent_files or result.left_files:
         click.echo(f"Sent {result.sent_files:,} files; {result.left_files:,} left.")
     click.echo(f"Sent {result.sent_events:,} events; {result.left_events:,} left.")

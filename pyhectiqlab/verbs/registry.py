@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..bars import bar
 from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedError
 from ..outbox import QueueOutbox
 from ..protocol.registry import DATASETS, MODELS, NOUNS, registry_name, version_of
@@ -167,7 +167,7 @@ class RegistryVerbs:
             why = f"nothing is pushed {self._why_not()}"
         else:
             try:
-                with self._client() as client, _bar(f"{name} ↑", new.bytes) as progress:
+                with self._client() as client, bar(f"{name} ↑", new.bytes) as progress:
                     return upload_version(client, self._project(client), new, run=run, progress=progress)
             except (LabError, OSError) as e:
                 why = str(e)
@@ -182,7 +182,7 @@ class RegistryVerbs:
         try:
             with self._client() as client:
                 found = find_version(client, self._project(client), kind, name, version, tries=ASK_TRIES)
-                with _bar(f"{name}-{found['version']} ↓", found["bytes"]) as progress:
+                with bar(f"{name}-{found['version']} ↓", found["bytes"]) as progress:
                     target = download_version(client, found, save_path, overwrite=overwrite, progress=progress)
                 self._note_usage(client, kind, found["project"]["id"], name, found["version"])
         except (ConfigurationError, LabRequestError) as e:
@@ -308,15 +308,3 @@ def _check(name: object, version: object) -> None:
         if not isinstance(version, str):
             raise TypeError(f"a version is a text such as '1.0.0', not {type(version).__name__}")
         version_of(version)
-
-
-@contextlib.contextmanager
-def _bar(description: str, size: int) -> Iterator[Callable[[int], object]]:
-    """A progress bar on stderr where that is a terminal. Gives what takes the bytes so far."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(desc=description[-40:], total=size, unit="B", unit_scale=True, unit_divisor=1000) as bar:
-        yield lambda done: bar.update(done - bar.n)

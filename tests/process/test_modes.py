@@ -4,11 +4,16 @@ dry and read-only.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import stat
+import struct
+import subprocess
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -398,3 +403,46 @@ def test_an_offline_run_has_its_own_start_and_end_and_not_those_of_the_sync(site
     assert site.cli("sync").returncode == 0
     run = site.find(name)
     assert before - 0.1 <= run["started"] <= run["ended"] <= after + 0.1
+
+
+def test_an_exit_in_a_terminal_draws_a_bar_for_each_file_and_one_for_all(own_site: Site, tmp_path: Path) -> None:
+    """The lab is stopped in the middle of the script, so that the file cannot be there before somebody looks."""
+    site, name = own_site, unique("bars")
+    (tmp_path / "weights.bin").write_bytes(os.urandom(3_000_000))
+    script = """
+import os, signal, sys
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+assert run.flush(20)
+os.kill(int(sys.argv[3]), signal.SIGSTOP)
+run.add_artifact(sys.argv[2])
+print(len(run.status().files[0]["id"]), flush=True)
+"""
+    leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+    command = [sys.executable, "-c", script, name, str(tmp_path / "weights.bin"), str(site.lab.pid)]
+    env = {**site.env, "HECTIQLAB_EXIT_TIMEOUT": "20"}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=follower)
+    os.close(follower)
+    shown, stopped = b"", True
+    try:
+        while True:
+            try:
+                read = os.read(leader, 65536)
+            except OSError:  # Linux's way to say that nobody holds the other end any more
+                break
+            if not read:
+                break
+            shown += read
+            if stopped and b"all files" in shown:
+                os.kill(site.lab.pid, signal.SIGCONT)
+                stopped = False
+        out, _ = process.communicate(timeout=30)
+    finally:
+        os.close(leader)
+        os.kill(site.lab.pid, signal.SIGCONT)
+        process.kill()
+        process.wait()
+    assert (process.returncode, out) == (0, b"32\n"), shown
+    assert b"all files" in shown and b"/3.00M" in shown
+    assert b"not at the lab" not in shown

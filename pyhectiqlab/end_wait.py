@@ -1,0 +1,159 @@
+"""The end's wait: until what a process logged is on disk, then until it is at the lab, within bounds; what is shown
+meanwhile and said of what stays behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from . import settings
+from .bars import LINE_EVERY_S, LINES, TERMINAL, FileBars, place
+from .capture.launcher import dies_with_job
+from .errors import ConfigurationError
+from .outbox import QueueOutbox, RunStatus, wait_until
+from .session import say
+
+if TYPE_CHECKING:
+    from .session import Session
+
+JOB_TIMEOUT_S = 600.0  # where helpers die with the job: as long as acks progress
+JOB_STALL_S = 30.0
+QUIET_S = 1.0  # an end that is shorter shows nothing
+REDRAW_S = 0.2
+
+
+def exit_timeout() -> tuple[float, float]:
+    """(seconds that an end waits in all, seconds without progress after which it gives up)."""
+    try:
+        timeout: float = settings.get("exit_timeout")
+    except ConfigurationError as e:
+        say(str(e))
+        timeout = 10.0
+    if os.environ.get("HECTIQLAB_EXIT_TIMEOUT") or not dies_with_job():
+        return timeout, timeout
+    return JOB_TIMEOUT_S, JOB_STALL_S
+
+
+def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | None = None) -> bool:
+    """Waits until what the outboxes took is journaled, then until it is at the lab; says what stays behind. Whether
+    nothing does.
+    """
+    if not outboxes:
+        return True
+    places = [(o, o.request_flush()) for o in outboxes]
+    online = [(o, place, o.files_left()) for o, place in places if o.binding.mode == "online"]
+    total, stall = (timeout, timeout) if timeout is not None else exit_timeout()
+    started = time.monotonic()
+    first = min(settings.EXIT_JOURNAL_TIMEOUT_S, timeout) if timeout is not None else settings.EXIT_JOURNAL_TIMEOUT_S
+    journaled = wait_until(lambda: all(o.is_journaled(place) for o, place in places), first, session, outboxes)
+    if not online:
+        return journaled
+    progress = _Progress([o for o, _, _ in online])
+
+    def is_there() -> bool:
+        return all(o.is_acked(place) and not o.uploads.any_left(files) for o, place, files in online)
+
+    acked = False
+    left = total - (time.monotonic() - started)
+    while left > 0 and not acked:
+        before = progress.moved()
+        acked = wait_until(lambda: is_there() or progress.show(), min(stall, left), session, outboxes)
+        left = total - (time.monotonic() - started)
+        if progress.moved() == before or all(o.is_stopped() for o in outboxes):
+            break
+    progress.clear()
+    if acked:
+        return True
+    status = [o.status() for o, _, _ in online]
+    left_behind = _amount(status)
+    why = next((f" ({s.trouble.rstrip('.')})" for s in status if s.trouble), "")
+    if not left_behind:
+        return True
+    alive = any(time.monotonic() - o.alive_at() < settings.LOOK_AFTER_S for o, _, _ in online)
+    how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
+    say(f"{left_behind} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
+    return False
+
+
+def _amount(status: list[RunStatus]) -> str:
+    """What is left, such as "120 events and 2 files (310.0 MB)"; "" where nothing is."""
+    events = sum(s.backlog for s in status)
+    files, size = sum(s.files_left for s in status), sum(s.file_bytes_left for s in status)
+    parts = [f"{events:,} events"] if events > 0 else []
+    if files:
+        parts.append(f"{files:,} file{'s' * (files > 1)} ({size / 1e6:.1f} MB)")
+    return " and ".join(parts)
+
+
+class _Progress:
+    """What is left, on stderr, once an end takes more than a second: bars for files and a line for events in a terminal
+    or notebook; elsewhere a line now and then.
+    """
+
+    def __init__(self, outboxes: list[QueueOutbox]) -> None:
+        self._outboxes = outboxes
+        self._where = place()
+        self._next = time.monotonic() + QUIET_S
+        self._line = False
+        self._bars: FileBars | None = None
+        self._files: dict[str, tuple[str, int]] = {}  # id → name and bytes, of all that were left at some look
+
+    def moved(self) -> tuple[int, int, int]:
+        """Grows, or falls, as long as something gets to the lab."""
+        status = self._status()
+        return (
+            sum(s.acked for s in status),
+            sum(s.files_left for s in status),
+            sum(f["hashed"] + f["sent"] for s in status for f in s.files),
+        )
+
+    def show(self) -> bool:
+        """False, so that a wait may ask it too."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + (LINE_EVERY_S if self._where == LINES else REDRAW_S)
+            status = self._status()
+            if self._where != LINES and any(s.files_left for s in status):
+                self._draw_files(status)
+            else:
+                self._draw_line(status)
+        return False
+
+    def clear(self) -> None:
+        if self._bars is not None:
+            self._bars.close()
+            self._bars = None
+        if self._line and self._where != LINES:
+            self._write("\r\033[K" if self._where == TERMINAL else "\n")
+            self._line = False
+
+    def _status(self) -> list[RunStatus]:
+        return [o.status() for o in self._outboxes]
+
+    def _draw_files(self, status: list[RunStatus]) -> None:
+        if self._bars is None:
+            self.clear()
+            self._bars = FileBars(self._where)
+        now = {f["id"]: f for s in status for f in s.files}
+        self._files |= {ident: (f["name"], f["bytes"]) for ident, f in now.items()}
+        for ident, (name, size) in self._files.items():
+            self._bars.update(ident, name, size, now[ident]["sent"] if ident in now else size)
+        self._bars.show()
+
+    def _draw_line(self, status: list[RunStatus]) -> None:
+        if self._bars is not None:
+            self.clear()
+        size = sum(s.backlog_bytes for s in status)
+        line = f"hectiqlab: sending what is left: {_amount(status) or '0 events'}, {size / 1e6:.1f} MB in the queue"
+        start, end = {TERMINAL: ("\r\033[K", ""), LINES: ("", "\n")}.get(self._where, ("\r", ""))
+        self._line = True
+        self._write(f"{start}{line}{end}")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

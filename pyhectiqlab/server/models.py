@@ -80,6 +80,7 @@ class AttachBody(Body):
     pid: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0
     client_time: Seconds | None = None
     client_version: Annotated[str, Field(max_length=64)] = ""
+    ended: bool = Field(False, description="The process has ended; what it left, and how it ended, is still to come.")
     started: Seconds | None = Field(None, description="When the job started, by the client's clock; null: now.")
 
 

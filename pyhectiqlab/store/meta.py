@@ -220,6 +220,7 @@ class AttachRequest:
     skew: float
     started: float | None = None  # by our clock; None: now
     job: str = ""
+    ended: bool = False  # its process has, and nobody told yet how
 
 
 @dataclass(frozen=True)

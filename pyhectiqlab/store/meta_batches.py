@@ -162,6 +162,9 @@ class BatchesSql(SessionsSql):
             self.conn.execute(update(writers).where(writers.c.writer == writer).values(losses=msgpack.packb(losses)))
 
     def _sign_of_life(self, batches: Sequence[MetaBatch], now: float) -> None:
+        """Whoever delivers is there, and its session not silent. That brings no lost one back: what a dead process
+        left may be on its way, days later. Heartbeats speak for processes.
+        """
         senders = {(b.session, b.run, b.rank, b.attempt): b.skew for b in batches}
         ids = sorted({b.session for b in batches})
         silent = [
@@ -191,9 +194,6 @@ class BatchesSql(SessionsSql):
                 for row, skew in silent
             ],
         )
-        for row, _ in silent:
-            if row.lost:
-                self.revive(row.run_id, row.attempt, row.session, now)
 
     # What events change in their run. Kinds that are not here are stored as they came and change nothing.
 

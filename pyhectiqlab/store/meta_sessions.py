@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, insert, select, update
 
 from ..protocol import states
 from .meta import (
@@ -86,7 +86,7 @@ class SessionsSql(StatesSql):
         if opened and row is not None:
             self.preempt(run_id, row.attempt, request.job, now)
         if newest:
-            asleep = bool(mine and mine[0].lost)
+            asleep = bool(mine and mine[0].lost and not request.ended)
             why = "came back" if asleep else self._why_attached(request, attempt)
             self.settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
@@ -95,6 +95,8 @@ class SessionsSql(StatesSql):
     @staticmethod
     def _why_attached(request: AttachRequest, attempt: int) -> str:
         where = f"on {request.host}" if request.host else "by a process"
+        if request.ended:
+            return "what a process left that has ended is on its way"
         if attempt == 1:
             return f"started {where}"
         return f"attempt {attempt} started {where}"
@@ -141,8 +143,9 @@ class SessionsSql(StatesSql):
             & (sessions.c.attempt == attempt)
         )
         if exists:  # another process of the session, or the same one again: the row keeps telling of its owner
+            alive = {} if request.ended else {"lost": False, "silent_since": None}
             self.conn.execute(
-                update(sessions).where(key).values(last_seen=now, ended=None, lost=False, sets_state=sets_state)
+                update(sessions).where(key).values(last_seen=now, ended=None, sets_state=sets_state, **alive)
             )
             return
         self.conn.execute(
@@ -156,7 +159,7 @@ class SessionsSql(StatesSql):
                 job=request.job,
                 said=states.RUNNING,
                 said_at=now,
-                lost=False,
+                lost=request.ended,
                 world_size=request.world_size,
                 host=request.host,
                 pid=request.pid,
@@ -337,15 +340,14 @@ class SessionsSql(StatesSql):
         ]
 
     def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
-        """(session, run_id, rank, attempt, lost) of open sessions that are lost or not seen since `stale`."""
+        """(session, run_id, rank, attempt) of open sessions that are not lost, and not seen since `stale`."""
         return list(
             self.conn.execute(
-                select(
-                    sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt, sessions.c.lost
-                ).where(
+                select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt).where(
                     sessions.c.session.in_(ids),
                     sessions.c.ended.is_(None),
-                    or_(sessions.c.last_seen < stale, sessions.c.lost.is_(True)),
+                    sessions.c.lost.is_(False),
+                    sessions.c.last_seen < stale,
                 )
             )
         )

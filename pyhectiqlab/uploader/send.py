@@ -116,7 +116,8 @@ class Sender:
         """For a run that was opened without the lab: perhaps days ago, hence the clock as it is now beside the
         start.
         """
-        request = {**stream.info.attach, "client_time": time.time()}
+        ended = stream.info.owner.has_ended()
+        request = {**stream.info.attach, "client_time": time.time(), "ended": ended}
         try:
             answer = self.transport.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
         except (PermissionDeniedError, NotFoundError, GoneError) as e:

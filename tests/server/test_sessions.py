@@ -301,6 +301,8 @@ def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) ->
     assert told["sessions"][0]["backlog"] == 7
     wait_until(lambda: api.state(run) == "lost")
     assert api.statuses(batch(run, writer, 2, 5), session="a1") == [200]
+    assert api.state(run) == "lost", "what a dead process left may arrive now"
+    api.heartbeat("a1", run)
     assert api.state(run) == "training"
     wait_until(lambda: api.state(run) == "lost")
     api.end("a1", run, "killed", signal=9, cause="SIGKILL")
@@ -315,6 +317,15 @@ def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) ->
         ("lost", "no sign of life for 1 s"),
         ("killed", "SIGKILL"),
     ]
+
+
+def test_a_run_whose_process_ended_before_the_lab_heard_of_it_is_not_shown_as_running(api: Api) -> None:
+    session, writer = new_id(8), new_id()
+    run = api.attach(session=session, ended=True)["run"]["id"]
+    assert api.statuses(batch(run, writer, 1, 5), session=session) == [200]
+    assert api.state(run) == "lost"
+    api.end(session, run, "completed")
+    assert api.state(run) == "completed"
 
 
 def test_clock_skew_is_recorded_and_taken_out_of_ends(api: Api) -> None:

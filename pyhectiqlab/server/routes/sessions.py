@@ -31,6 +31,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         world_size=body.world_size,
         restart=body.restart,
         job=body.job,
+        ended=body.ended,
         host=body.host,
         pid=body.pid,
         client_version=body.client_version,

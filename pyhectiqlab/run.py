@@ -23,6 +23,7 @@ from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
 from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
+from .verbs.media import MediaVerbs
 from .verbs.notebook import NotebookVerbs
 from .verbs.page import PageVerbs
 from .verbs.registry import RegistryVerbs
@@ -30,7 +31,7 @@ from .verbs.registry import RegistryVerbs
 __all__ = ["Run"]
 
 
-class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, NotebookVerbs, PageVerbs, RegistryVerbs):
+class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, NotebookVerbs, PageVerbs, RegistryVerbs):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
@@ -376,6 +377,12 @@ class _Closed:
 
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
         self._refuse()
+
+    def record_descriptors(self, wanted: bool) -> None:
+        return None
+
+    def check_console(self) -> None:
+        return None
 
     def flush(self, timeout: float) -> bool:
         return True

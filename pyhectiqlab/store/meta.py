@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 from ..protocol.search import NEWEST_FIRST, Sort, Term
 from .artifacts import FilesTransaction, FilesView
+from .media import MediaView
 from .registry import RegistryTransaction, RegistryView
 
 
@@ -264,7 +265,7 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(FilesView, RegistryView, Protocol):
+class MetaView(FilesView, MediaView, RegistryView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
     def user(self, user_id: str) -> User | None: ...
     def user_named(self, username: str) -> User | None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -159,6 +160,11 @@ class FilesSql:
         return [
             _artifact(row) for row in self.conn.execute(_ARTIFACT.where(*where).order_by(*order).limit(query.limit))
         ]
+
+    def some_artifacts(self, ids: Sequence[str]) -> dict[str, Artifact]:
+        """By their ids, without those that are unknown."""
+        found = self.conn.execute(_ARTIFACT.where(artifacts.c.id.in_(ids))) if ids else ()
+        return {row.id: _artifact(row) for row in found}
 
     def add_artifact(self, new: NewArtifact, now: float) -> bool:
         there = self.conn.execute(select(artifacts).where(artifacts.c.id == new.id)).first()

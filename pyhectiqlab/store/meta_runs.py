@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
 from ..protocol import states
 from .meta import Changes, IngestRun, NameTakenError, Project, Run, StoredEvent, Tag
@@ -15,6 +15,7 @@ from .meta_schema import (
     artifacts,
     config_values,
     events,
+    media,
     projects,
     registry_usage,
     run_meta,
@@ -192,6 +193,11 @@ class RunsSql:
     def purge(self, run_id: str, now: float) -> bool:
         some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
         if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
+            return False
+        place = (media.c.kind, media.c.name, media.c.rank, media.c.step)
+        some_media = select(*place).where(media.c.run_id == run_id).limit(PURGE_EVENTS)
+        gone = self.conn.execute(delete(media).where(media.c.run_id == run_id, tuple_(*place).in_(some_media)))
+        if gone.rowcount == PURGE_EVENTS:
             return False
         for table in (run_meta, run_tags, config_values, run_states, artifacts, registry_usage):
             self.conn.execute(delete(table).where(table.c.run_id == run_id))

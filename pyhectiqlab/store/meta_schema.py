@@ -282,6 +282,25 @@ artifacts = Table(
     Index("artifacts_digest", "digest"),
 )
 
+# What is shown at a step under a name: an event's histogram or text (writer, seq), or an artifact.
+media = Table(
+    "media",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("step", BigInteger, nullable=False),  # protocol.media.NO_STEP: it has none
+    Column("attempt", Integer, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("writer", Text),
+    Column("seq", BigInteger),
+    Column("artifact_id", Text, ForeignKey("artifacts.id")),
+    PrimaryKeyConstraint("run_id", "kind", "name", "rank", "step"),
+    Index("media_artifact", "artifact_id"),
+    sqlite_with_rowid=False,
+)
+
 # Models and datasets. A version is written once, with all its files.
 registry_versions = Table(
     "registry_versions",
@@ -325,6 +344,20 @@ registry_usage = Table(
     Index("registry_usage_run", "run_id"),
 )
 
+registry_aliases = Table(
+    "registry_aliases",
+    metadata,
+    Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("alias", Text, nullable=False),
+    Column("version_id", Text, ForeignKey("registry_versions.id"), nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),  # who set it last
+    Column("set_at", Double, nullable=False),
+    PrimaryKeyConstraint("project_id", "kind", "name", "alias"),
+    Index("registry_aliases_version", "version_id"),
+)
+
 
 def _add_files(conn: Connection) -> None:
     metadata.create_all(conn, tables=[blobs, uploads, artifacts])
@@ -332,6 +365,10 @@ def _add_files(conn: Connection) -> None:
 
 def _add_registry(conn: Connection) -> None:
     metadata.create_all(conn, tables=[registry_versions, registry_files, registry_usage])
+
+
+def _add_aliases(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[registry_aliases])
 
 
 def _add_columns(conn: Connection, table: Table, *names: str) -> None:
@@ -375,6 +412,10 @@ def _add_config_values(conn: Connection) -> None:
             conn.execute(config_values.insert(), rows)
 
 
+def _add_media(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[media])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -383,6 +424,8 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("models and datasets", _add_registry),
     ("states of ranks", _add_states),
     ("values of configs", _add_config_values),
+    ("aliases of versions", _add_aliases),
+    ("media", _add_media),
 )
 
 

@@ -1,0 +1,118 @@
+"""Media of a run: the names it has figures, images, tables, histograms and texts under, and what is there by step."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ...protocol import limits
+from ...protocol import media as protocol
+from ...store.media import MediaGroup, MediaItem, MediaQuery
+from .. import models, models_media
+from ..access import TheCaller, TheLab, find_run
+from ..files import answer_artifact
+from ..replies import cursor_in, cursor_out, reply
+from .common import LIMIT, After, Limit, answers
+
+router = APIRouter(tags=["media"])
+STEPS_MIN = 16  # thinner than this, a grid of powers of two leaves next to nothing
+STEPS_MAX = 1000
+PAGE_BYTES_MAX = 4 << 20  # about: a page ends early beyond this
+AnyStep = Annotated[int | None, Query(ge=limits.STEP_MIN, le=limits.STEP_MAX)]
+Kind = Annotated[str, Query(pattern=f"^({'|'.join(protocol.KINDS)})$")]
+
+
+@router.get("/runs/{run_id}/media", response_model=None, responses=answers(models_media.MediaGroups, 200, 404, 410))
+def list_media(
+    run_id: str,
+    lab: TheLab,
+    caller: TheCaller,
+    kind: Kind | None = None,
+    q: Annotated[str, Query(max_length=limits.KEY_BYTES_MAX, description="Part of the name.")] = "",
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """Each name with its kind, how many items it has, and over which steps. By name."""
+    find_run(lab, run_id)
+    with lab.meta.reading() as view:
+        found = view.media_groups(run_id, kind, q, limit + 1, cursor_in(after, str, str))
+    more = cursor_out([found[limit - 1].name, found[limit - 1].kind]) if len(found) > limit else None
+    return reply({"items": [_group_told(group) for group in found[:limit]], "next": more})
+
+
+def _group_told(group: MediaGroup) -> dict[str, Any]:
+    return {
+        "kind": group.kind,
+        "name": group.name,
+        "count": group.count,
+        "step_min": group.step_min,
+        "step_max": group.step_max,
+        "ranks": list(group.ranks),
+    }
+
+
+@router.get(
+    "/runs/{run_id}/media/items", response_model=None, responses=answers(models_media.MediaItems, 200, 404, 410)
+)
+def list_items(
+    run_id: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    kind: Kind,
+    name: Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)],
+    rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
+    lo: Annotated[AnyStep, Query(description="From this step on; then nothing without a step.")] = None,
+    hi: Annotated[AnyStep, Query(description="Up to this step.")] = None,
+    steps: Annotated[
+        int | None,
+        Query(ge=STEPS_MIN, le=STEPS_MAX, description="At most so many different steps, spread over the range."),
+    ] = None,
+    newest: Annotated[bool, Query(description="The last step first.")] = False,
+    data: Annotated[bool, Query(description="False: only which steps there are.")] = True,
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """By step, those without one first, then by rank. Exact unless `steps` is less than there are."""
+    find_run(lab, run_id)
+    behind = cursor_in(after, (int, NoneType), int)
+    query = MediaQuery(run_id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
+    with lab.meta.reading() as view:
+        found = view.media_items(query)
+    base_url = str(request.base_url).rstrip("/")
+    told: list[dict[str, Any]] = []
+    size = 0
+    for item in found[:limit]:
+        told.append(_item_told(kind, item, base_url))
+        size += _size_of(item)
+        if size >= PAGE_BYTES_MAX:
+            break
+    last = found[len(told) - 1] if told else None
+    more = cursor_out([last.step, last.rank]) if last is not None and len(found) > len(told) else None
+    return reply({"items": told, "next": more})
+
+
+def _size_of(item: MediaItem) -> int:
+    """About, as JSON."""
+    fields = item.fields or {}
+    return 300 + len(fields.get("text", "")) + 2 * len(fields.get("edges", b"")) + 2 * len(fields.get("counts", b""))
+
+
+def _item_told(kind: str, item: MediaItem, base_url: str) -> dict[str, Any]:
+    histogram = text = None
+    if item.fields is not None and kind == protocol.HISTOGRAM:
+        found = protocol.histogram_of(item.fields)
+        histogram = None if found is None else vars(found)
+    elif item.fields is not None:
+        text = protocol.text_of(item.fields)
+    return {
+        "step": item.step,
+        "rank": item.rank,
+        "attempt": item.attempt,
+        "time": item.time,
+        "histogram": histogram,
+        "text": text,
+        "artifact": None if item.artifact is None else answer_artifact(item.artifact, base_url),
+    }

@@ -1,0 +1,120 @@
+"""Tables: rows, records, columns or a DataFrame as one JSON document that comes back as it went in."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .plain import plain
+
+COLUMNS_MAX = 1000
+CELLS_MAX = 1_000_000
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def table_of(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[Sequence[Any]]]:
+    """(names of the columns, cells row by row) of what `Run.add_table` takes. Raises TypeError and ValueError."""
+    names, cells = _read(rows, columns)
+    if columns is not None:
+        if isinstance(columns, str | bytes):
+            raise TypeError("columns is a list of names, not one text")
+        names = [str(name) for name in columns]
+    if len(names) > COLUMNS_MAX:
+        raise ValueError(f"a table of {len(names):,} columns is too wide to be shown: at most {COLUMNS_MAX:,}")
+    if len(cells) * max(1, len(names)) > CELLS_MAX:
+        raise ValueError(
+            f"a table of {len(cells):,} rows and {len(names)} columns is too large to be shown (at most {CELLS_MAX:,} "
+            "cells): write it to a file and use add_artifact"
+        )
+    for i, row in enumerate(cells):
+        if len(row) != len(names):
+            raise ValueError(f"row {i} has {len(row)} cells, and there are {len(names)} columns")
+    return names, cells
+
+
+def packed(names: list[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """As JSON: {"columns": [name], "types": ["number" | "any"], "rows": [[cell]]}, NaN and ±Inf of number columns as
+    texts, for which JSON has no numbers.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(names))]
+    told = {
+        "columns": names,
+        "types": ["number" if yes else "any" for yes in numeric],
+        "rows": [[_told(value) for value in row] for row in cells],
+    }
+    return json.dumps(told, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def unpacked(data: bytes) -> tuple[list[str], list[list[Any]]]:
+    """What `packed` was given. Raises ValueError, LookupError or TypeError for anything else."""
+    told = json.loads(data)
+    numeric = [kind == "number" for kind in told["types"]]
+    rows = [
+        [_NON_FINITE.get(v, v) if yes and isinstance(v, str) else v for v, yes in zip(row, numeric, strict=True)]
+        for row in told["rows"]
+    ]
+    return list(told["columns"]), rows
+
+
+def _read(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[Sequence[Any]]]:
+    pandas: Any = sys.modules.get("pandas")
+    if pandas is not None and isinstance(rows, pandas.DataFrame):
+        frame = rows if type(rows.index) is pandas.RangeIndex and rows.index.name is None else rows.reset_index()
+        return [_column_name(c) for c in frame.columns], list(frame.itertuples(index=False, name=None))
+    if callable(getattr(rows, "rows", None)) and hasattr(rows, "columns"):  # polars
+        return [str(c) for c in rows.columns], list(rows.rows())
+    if isinstance(rows, Mapping):
+        lists = {str(name): list(_listed(values)) for name, values in rows.items()}
+        if len({len(values) for values in lists.values()}) > 1:
+            raise ValueError("the columns of a table are of equal length; these differ")
+        return list(lists), list(zip(*lists.values(), strict=True))
+    if isinstance(rows, str | bytes) or not hasattr(rows, "__iter__"):
+        raise TypeError(f"a table is a DataFrame, a list of rows or a dict of columns, not {type(rows).__name__}")
+    found = _listed(rows)
+    records = [row for row in found if isinstance(row, Mapping)]
+    if records and len(records) < len(found):
+        raise TypeError("the rows of a table are all lists, or all dicts")
+    if records:
+        keys = list(dict.fromkeys(key for row in records for key in row)) if columns is None else list(columns)
+        return [str(key) for key in keys], [[row.get(key) for key in keys] for row in records]
+    width = len(_listed(found[0])) if found else len(columns or ())
+    return [str(i) for i in range(width)], [_listed(row) for row in found]
+
+
+def _listed(values: Any) -> Sequence[Any]:
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
+        raise TypeError(f"a row of a table is a list of cells, not {type(values).__name__}")
+    if callable(getattr(values, "tolist", None)):
+        found: list[Any] = (values.detach() if callable(getattr(values, "detach", None)) else values).tolist()
+        return found
+    return list(values)
+
+
+def _column_name(name: Any) -> str:
+    return " / ".join(str(part) for part in name) if isinstance(name, tuple) else str(name)
+
+
+def _cell(value: Any) -> Any:
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and any(value is getattr(pandas, name, None) for name in ("NA", "NaT")):
+        return None
+    return plain(value)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _told(value: Any) -> Any:
+    """As JSON can say it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _told(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_told(v) for v in value]
+    return value

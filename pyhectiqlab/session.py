@@ -78,9 +78,11 @@ class Session:
             return _current
         if path in _others:
             return _others[path]
-        if not (path / "session.json").exists():
-            raise FileNotFoundError(f"session {path.name} is not on this machine")
-        session = cls(SessionDir(path))
+        folder = SessionDir(path)
+        owner = folder.owner()
+        if owner is None or not owner.is_here():  # on a shared disk perhaps; but its uploader sees no memory of ours
+            raise FileNotFoundError(f"session {path.name} is not of this machine")
+        session = cls(folder)
         session.is_owner = False
         if _current is None:
             _current = session
@@ -123,8 +125,8 @@ class Session:
             if lease.is_held():
                 silent_s = now - max((o.alive_at() for o in self.outboxes), default=now)
                 holder = lease.holder()
-                if silent_s < settings.STUCK_AFTER_S or holder is None:
-                    return
+                if silent_s < settings.STUCK_AFTER_S or holder is None or not holder.is_here():
+                    return  # one of another machine is at work on the journal; its lease expires if it is not
                 kill_process(holder, signal.SIGKILL)
             self.start_uploader()
         finally:

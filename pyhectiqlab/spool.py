@@ -12,8 +12,11 @@
       files/<id>.answer.json    by the uploader, for a process that waits; which removes it
       ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
       crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
-      rejected/                 by the uploader: batches that the lab can never accept
-      lease, uploader.log       by the uploader
+      lease, lease.json         by who drains it: an uploader, or a sync
+      status.json, uploader.log by the uploader
+      synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/courier.py)
+
+What can never be sent is moved to `quarantine/<session>/` beside the spool (uploader/quarantine.py).
 
 A file to upload is a request with its snapshot. The request says whose run it goes to, its name and step, where the
 bytes are and how they are held, and what the file was at the call: inode, size, time of the last change. Its id is the
@@ -30,6 +33,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -38,6 +42,7 @@ from typing import Any
 from .capture.process import Process
 
 VERSION = 1
+LOG_BYTES_MAX = 1 << 20
 MODES = (
     "online",
     "offline",
@@ -80,6 +85,7 @@ class Writer:
         done: everything is at the lab; the files of the queue are gone.
         cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
         system: it carries the uploader's own system metrics.
+        drained: its process ended and its queue was emptied: nothing of it is in any memory any more.
     """
 
     writer: str
@@ -95,6 +101,7 @@ class Writer:
     done: bool = False
     cache: list[Any] = field(default_factory=list)
     system: bool = False
+    drained: bool = False
     version: int = VERSION
 
     @classmethod
@@ -228,6 +235,15 @@ class SessionDir:
         except OSError:
             return []
         return [name[:32] for name in names if name[32:] == f".{what}"]
+
+    def log(self, text: str) -> None:
+        """Appends a line to uploader.log, up to a bound. Never raises. From any thread."""
+        path = self.path / "uploader.log"
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} [{os.getpid()}] {text}\n"
+        with contextlib.suppress(OSError):
+            if not path.exists() or path.stat().st_size < LOG_BYTES_MAX:
+                with open(path, "a") as f:
+                    f.write(line)
 
     def spill(self, writer: str) -> Path:
         return self.path / "spill" / writer

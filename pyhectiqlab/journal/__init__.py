@@ -2,5 +2,6 @@
 
 from .frames import Ack, Data, Keys, Lost
 from .journal import Journal, Location
+from .tail import Tail
 
-__all__ = ["Ack", "Data", "Journal", "Keys", "Location", "Lost"]
+__all__ = ["Ack", "Data", "Journal", "Keys", "Location", "Lost", "Tail"]

@@ -108,9 +108,9 @@ Read = Callable[[int, int], bytes]  # (offset, size) → bytes, fewer at the end
 SEARCH_BYTES = 1 << 20
 
 
-def read_frames(read: Read, end: int) -> Iterator[tuple[int, int, Frame] | Damage]:
+def read_frames(read: Read, end: int, start: int = 0) -> Iterator[tuple[int, int, Frame] | Damage]:
     """Yields (offset, size, frame) and Damage of a segment of `end` bytes. A torn tail just ends it. Raises
-    ValueError for what is no segment.
+    ValueError for what is no segment. `start`: 0, or where a frame begins.
 
     Reads a frame at a time, so that memory stays flat whatever the segment's size.
     """
@@ -119,7 +119,7 @@ def read_frames(read: Read, end: int) -> Iterator[tuple[int, int, Frame] | Damag
         if SEGMENT_MAGIC.startswith(magic):
             return
         raise ValueError("not a journal segment of version 1")
-    at = len(SEGMENT_MAGIC)
+    at = max(start, len(SEGMENT_MAGIC))
     while at < end:
         found = _frame_at(read, at)
         if found is not None:

@@ -14,7 +14,7 @@ from .. import crashpoints
 from ..settings import FSYNC_INTERVAL_S, JOURNAL_KEEP_BYTES, JOURNAL_KEEP_S, JOURNAL_SEGMENT_BYTES
 from .frames import DATA_HEAD_BYTES, SEGMENT_MAGIC, Ack, Damage, Data, Frame, Keys, Lost, read_frames
 
-_NAME = re.compile(r"(\d{4,})-(\d{6,})\.seg")
+SEGMENT_NAME = re.compile(r"(\d{4,})-(\d{6,})\.seg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Journal:
     def _paths(self) -> list[tuple[int, int, Path]]:
         found = []
         for path in self.folder.iterdir():
-            if match := _NAME.fullmatch(path.name):
+            if match := SEGMENT_NAME.fullmatch(path.name):
                 found.append((int(match[1]), int(match[2]), path))
         return sorted(found)
 

@@ -18,7 +18,8 @@ from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
 from ..store.points import Column, PointBatch, PointStore
 from .ingest import Batch, Refused, Request
 
-GONE = "The run was deleted, or never was in this lab."
+GONE = "The run was deleted."
+UNKNOWN = "The lab does not know the run: attach to it again."
 NOT_YOURS = "The run belongs to somebody else."
 LOST_POINTS = "The lab lost points of this writer: send them again."
 OTHER_STREAM = "The writer belongs to another run, rank or attempt."
@@ -96,7 +97,7 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))
                 cursor = cursors[batch.writer] = batch.last
                 job.accepted.append((index, batch))
-            if status in {403, 410}:  # not theirs to know
+            if status in {403, 404, 410}:  # not theirs to know
                 cursor = 0
             job.results.append(Result(batch.writer, status, cursor, error))
     return Plan(jobs, committed, runs)
@@ -114,7 +115,7 @@ def _decide(
     points = batch.columns
     run = runs.get(points.run)
     if run is None:
-        return 410, GONE
+        return 404, UNKNOWN
     if run.author_id != user_id:
         return 403, NOT_YOURS
     if run.deleted:

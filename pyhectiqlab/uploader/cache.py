@@ -69,8 +69,9 @@ class Folded:
     count: int = 0
 
 
-def fold(columns: dict[str, Columns], changes: Sequence[Change], skip: int = 0) -> Folded:
-    """The points from offset `skip` on, those of a group replaced by one with step, time and offset of its last.
+def fold(columns: dict[str, Columns], changes: Sequence[Change], skip: int = 0, end: int | None = None) -> Folded:
+    """The points from offset `skip` on, before `end`; those of a group replaced by one with step, time and offset of
+    its last. Where nothing is folded, the columns as they are.
 
     `changes` in order, the first for offset -1. A group with a NaN becomes NaN.
     """
@@ -80,10 +81,10 @@ def fold(columns: dict[str, Columns], changes: Sequence[Change], skip: int = 0) 
     first, count = -1, 0
     for key, column in columns.items():
         out = made[key] = Columns()
-        for start, end in _groups(column, changes, skip):
+        for start, behind in _groups(column, changes, skip, end):
             settings = _holding(changes, column.seq[start])
-            last = end - 1
-            value = _combined(settings.aggr, column.value[start:end])
+            last = behind - 1
+            value = _combined(settings.aggr, column.value[start:behind])
             out.append(column.seq[last], column.step[last], value, column.time[last])
             if last > start:
                 count += last - start
@@ -95,17 +96,18 @@ def _holding(changes: Sequence[Change], offset: int) -> CacheSettings:
     return next(settings for at, settings in reversed(changes) if at < offset)
 
 
-def _groups(column: Columns, changes: Sequence[Change], skip: int) -> Iterator[tuple[int, int]]:
+def _groups(column: Columns, changes: Sequence[Change], skip: int, end: int | None) -> Iterator[tuple[int, int]]:
     """(first, behind the last) of each group, by their places in the column."""
-    starts = [bisect_left(column.seq, max(at, skip)) for at, _ in changes]
-    for (_, settings), begin, end in zip(changes, starts, [*starts[1:], len(column.seq)], strict=True):
+    stop = len(column.seq) if end is None else bisect_left(column.seq, end)
+    starts = [min(stop, bisect_left(column.seq, max(at, skip))) for at, _ in changes]
+    for (_, settings), begin, behind in zip(changes, starts, [*starts[1:], stop], strict=True):
         start = begin
-        for i in range(begin + 1, end):
+        for i in range(begin + 1, behind):
             if _ends(settings, i - start, column.time[i] - column.time[start]):
                 yield start, i
                 start = i
-        if end > begin:
-            yield start, end
+        if behind > begin:
+            yield start, behind
 
 
 def _ends(settings: CacheSettings, length: int, span_s: float) -> bool:

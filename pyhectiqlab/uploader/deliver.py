@@ -15,7 +15,8 @@ from .. import crashpoints, profile, settings
 from ..errors import ConfigurationError, GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
 from ..spool import read_json
-from .send import Sender, keep_rejected
+from . import quarantine
+from .send import Sender
 from .stream import Batch, Stream
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Delivery:
         """One request to each lab that something waits for. Whether anything was done."""
         busy = False
         for sender, streams in self._groups():
+            for stream in streams:
+                stream.take_synced()
             if any(self._wants_flush(s) for s in streams):
                 sender.backoff.hurry()
                 self._uploader.transfer.hurry()
@@ -114,7 +117,7 @@ class Delivery:
 
     def _attached(self, stream: Stream, answer: dict[str, Any]) -> None:
         ends_run = stream.info.ends_run and bool(answer.get("sets_state", True))
-        stream.info = stream.info.changed(run=answer, ends_run=ends_run)
+        stream.change(run=answer, ends_run=ends_run)
         with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
             self._uploader.session.save_writer(stream.info)
 
@@ -124,7 +127,7 @@ class Delivery:
 
     def _rejected(self, stream: Stream, batch: Batch) -> None:
         try:
-            keep_rejected(self._uploader.session.path / "rejected", stream, batch)
+            quarantine.keep(self._uploader.session, stream, batch, "rejected")
         except OSError as e:
             self._uploader.log(f"events {batch.first} to {batch.last} of {stream.id} could not even be put aside: {e}")
 

@@ -31,25 +31,28 @@ def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
         columns, events, count = records.decode(batch.read(), stream.keys)
     except (KeyError, ValueError, TypeError, IndexError) as e:
         raise UndecodableError(f"{type(e).__name__}: {e}") from e
-    if count != batch.last - batch.first + 1:
-        raise UndecodableError(f"{count} events where {batch.last - batch.first + 1} were journaled")
-    skip = first - batch.first
-    folded = cache.fold(columns, _changes(stream, batch, events), skip)
-    series = [s for key, column in folded.columns.items() if (s := _series(key, column, skip))]
-    told: list[Any] = [[seq - skip, kind, int(time * 1e6), fields] for seq, kind, time, fields in events if seq >= skip]
+    start, stop = batch.frame or (batch.first, batch.last)
+    if count != stop - start + 1:
+        raise UndecodableError(f"{count} events where {stop - start + 1} were journaled")
+    skip, end = first - start, batch.last - start + 1
+    folded = cache.fold(columns, _changes(stream, start, events), skip, end)
+    series = [s for key, column in folded.columns.items() if (s := _series(key, column, skip, end))]
+    told: list[Any] = [
+        [seq - skip, kind, int(time * 1e6), fields] for seq, kind, time, fields in events if skip <= seq < end
+    ]
     if folded.count:
         told.append([folded.first - skip, "aggregated", 0, {"count": folded.count}])
         told.sort(key=itemgetter(0))
     return _wire(stream, first, batch.last, series, told)
 
 
-def _changes(stream: Stream, batch: Batch, events: list[records.Event]) -> list[cache.Change]:
-    """The settings of the metrics cache at the start of the batch, and those that its events bring."""
-    changes = [(-1, stream.cache_at(batch.first))]
+def _changes(stream: Stream, start: int, events: list[records.Event]) -> list[cache.Change]:
+    """The settings of the metrics cache where the number `start` begins, and those that events from there bring."""
+    changes = [(-1, stream.cache_at(start))]
     for seq, kind, _, fields in events:
         if kind == cache.KIND:
             changes.append((seq, cache.CacheSettings.from_dict(fields)))
-            stream.learn_cache(batch.first + seq, fields)
+            stream.learn_cache(start + seq, fields)
     return changes
 
 
@@ -66,14 +69,15 @@ def _wire(stream: Stream, first: int, last: int, series: list[Any], events: list
     }
 
 
-def _series(key: str, column: records.Columns, skip: int) -> dict[str, Any] | None:
+def _series(key: str, column: records.Columns, skip: int, end: int) -> dict[str, Any] | None:
+    """The points with offsets from `skip` to before `end`, with offsets from `skip`; None where there is none."""
     seq, step, value, time = column.seq, column.step, column.value, column.time
-    if skip:
-        start = bisect_left(seq, skip)
-        if start == len(seq):
+    if skip or seq[-1] >= end:
+        start, stop = bisect_left(seq, skip), bisect_left(seq, end)
+        if start == stop:
             return None
-        seq = array("I", [number - skip for number in seq[start:]])
-        step, value, time = step[start:], value[start:], time[start:]
+        seq = array("I", [number - skip for number in seq[start:stop]])
+        step, value, time = step[start:stop], value[start:stop], time[start:stop]
     return {"key": key, "seq": _bytes(seq), "step": _bytes(step), "value": _bytes(value), "time": _bytes(time)}
 
 

@@ -1,5 +1,12 @@
-"""The lease: which process may drain a session. The kernel's file lock where there is one, else a pid file with a
-pulse.
+"""The lease: which process may drain a session. It expires unless renewed, so a machine that vanished frees it.
+
+Two signs, of which each is safe where the other is not:
+
+* The kernel's file lock tells processes of one machine apart at once, however they end. Between machines it means
+  nothing: on many network file systems it is local, or missing.
+* `lease.json` names the holder. It is made by a link (which exists or does not, on NFS too), renewed by its time of
+  change, and taken from a holder that is silent by a rename. How long it was silent is told by the clock of the file
+  server: its time is compared with that of a file made now in the same folder.
 
 Correctness does not rest on it: were two uploaders to run, both would give the same events the same numbers, and the
 lab takes each number once.
@@ -7,82 +14,201 @@ lab takes each number once.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from ..capture.process import Process, this_process
-from ..settings import STUCK_AFTER_S
+from ..capture.process import Process, boot_id, host, this_process
+from ..settings import LEASE_RENEW_S, LEASE_STALE_S
 from ..spool import read_json, write_json
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
 class Lease:
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "lease"
+    """Args: name: of the lock file in `folder`; a folder may have several leases."""
+
+    def __init__(self, folder: Path, name: str = "lease") -> None:
+        self._path = folder / name
+        self._named = folder / f"{name}.json"
         self._fd = -1
-        self._pulsing = False
-        self._pulsed_at = 0.0
+        self._token = ""
 
     def acquire(self) -> bool:
         """Whether this process now holds it. Never waits. Raises OSError where the folder cannot be written."""
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            os.close(fd)
-            if e.errno not in _NO_LOCKS:
+            locked = _lock(fd)
+            if locked is False or not self._claim(bool(locked)):
                 return False
-            holder = self.holder()
-            if holder is not None and not holder.has_ended() and self._pulse_is_fresh():
+            self._fd, fd = fd, -1
+            return True
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _claim(self, locked: bool) -> bool:
+        self._token = os.urandom(8).hex()
+        for _ in range(3):  # a holder that ends, and another that is faster than this process
+            if self._named.exists():
+                seen = self._told()
+                if not self._is_free(seen, locked):
+                    break
+                self._put_aside(seen)
+            try:
+                if self._create():
+                    return True
+            except OSError:
+                if not locked:
+                    raise
+                return True  # a full disk: among the processes of this machine the lock alone will do
+        self._token = ""
+        return False
+
+    def _create(self) -> bool:
+        """Makes the file that names the holder, whole or not at all. Whether there was none."""
+        beside = self._path.with_name(f".{self._named.name}.{self._token}")
+        write_json(beside, {**this_process().as_dict(), "token": self._token})
+        try:
+            os.link(beside, self._named)
+        except FileExistsError:
+            return self._is_mine()  # a server's answer may get lost, and the repeated request fail
+        except OSError:  # a file system without hard links
+            try:
+                with open(self._named, "xb") as f:
+                    f.write(beside.read_bytes())
+            except FileExistsError:
                 return False
-            self._pulsing = True
-        else:
-            self._fd = fd
-        write_json(self._path.with_name("lease.json"), this_process().as_dict())
+        finally:
+            beside.unlink(missing_ok=True)
         return True
 
-    def _pulse_is_fresh(self) -> bool:
-        try:
-            return time.time() - self._path.with_name("lease.json").stat().st_mtime < 4 * STUCK_AFTER_S
-        except OSError:
-            return False
+    def _put_aside(self, seen: dict[str, Any]) -> None:
+        """Takes away what a holder that is gone left; only that: another may have taken its place meanwhile."""
+        aside = self._path.with_name(f".{self._named.name}.{self._token}.old")
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._named, aside)
+            if (read_json(aside) or {}).get("token") != seen.get("token"):
+                with contextlib.suppress(OSError):
+                    os.link(aside, self._named)
+            aside.unlink(missing_ok=True)
 
-    def renew(self) -> None:
-        """Call it every few seconds while holding the lease."""
-        if self._pulsing and time.monotonic() - self._pulsed_at > 2:
-            self._pulsed_at = time.monotonic()
-            os.utime(self._path.with_name("lease.json"))
+    def _is_free(self, told: dict[str, Any], locked: bool) -> bool:
+        """Whether the holder that the file names is gone. `locked`: this process got the kernel's lock."""
+        holder = _process(told)
+        if holder is not None:
+            if holder.is_here() and holder.has_ended():
+                return True
+            if locked and _same_kernel(holder):
+                return True
+        age = self._silent_s()
+        return age is None or age > LEASE_STALE_S
+
+    def _silent_s(self) -> float | None:
+        """Seconds since the holder last renewed it, by the clock of the file system; None where there is no holder."""
+        try:
+            with open(self._named, "rb") as f:  # opened, not only looked at: NFS then asks the server
+                renewed = os.fstat(f.fileno()).st_mtime
+        except OSError:
+            return None
+        mark = self._path.with_name(f".{self._named.name}.{os.urandom(4).hex()}.now")
+        try:
+            with open(mark, "xb") as f:
+                now = os.fstat(f.fileno()).st_mtime
+            mark.unlink()
+        except OSError:  # read-only, or full: this machine's clock is the only one there is
+            now = time.time()
+        return now - renewed
+
+    def _told(self) -> dict[str, Any]:
+        return read_json(self._named) or {}
+
+    def _is_mine(self) -> bool:
+        return bool(self._token) and self._told().get("token") == self._token
+
+    def renew(self) -> bool:
+        """Call it every LEASE_RENEW_S while holding it. False: it was taken from this process, which was silent for
+        too long; then stop. Raises OSError.
+        """
+        if not self._token:
+            return False
+        if not self._named.exists():
+            return self._create()
+        if not self._is_mine():
+            return False
+        os.utime(self._named)
+        return True
+
+    @contextlib.contextmanager
+    def renewed(self, lost: Callable[[], None]) -> Iterator[None]:
+        """Renews it in a thread of its own, and releases it at the end. `lost` is called there if it is taken."""
+        done = threading.Event()
+
+        def loop() -> None:
+            while not done.wait(LEASE_RENEW_S):
+                with contextlib.suppress(OSError):  # a full disk, a server that is away: the next time perhaps
+                    if not self.renew():
+                        lost()
+                        return
+
+        thread = threading.Thread(target=loop, name="hectiqlab-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            self.release()
 
     def holder(self) -> Process | None:
         """Who took it last, whether or not it still lives."""
-        try:
-            return Process.from_dict(read_json(self._path.with_name("lease.json")) or {})
-        except (KeyError, TypeError, ValueError):
-            return None
+        return _process(self._told())
 
     def is_held(self) -> bool:
-        """Whether another process holds it now."""
+        """Whether a process holds it now, on this machine or another."""
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
             return False
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            if e.errno not in _NO_LOCKS:
-                return True
-            holder = self.holder()
-            return holder is not None and not holder.has_ended() and self._pulse_is_fresh()
+            locked = _lock(fd)
         finally:
             os.close(fd)
-        return False
+        if locked is False:
+            return True
+        return self._named.exists() and not self._is_free(self._told(), bool(locked))
 
     def release(self) -> None:
+        """Safe twice."""
+        if self._is_mine():
+            self._named.unlink(missing_ok=True)
+        self._token = ""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        self._pulsing = False
+
+
+def _process(told: dict[str, Any]) -> Process | None:
+    try:
+        return Process.from_dict(told)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _lock(fd: int) -> bool | None:
+    """None where there are no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        return None if e.errno in _NO_LOCKS else False
+    return True
+
+
+def _same_kernel(process: Process) -> bool:
+    """Whether it ran under the kernel that this process runs under, in whatever container."""
+    return process.boot_id == boot_id() if boot_id() else process.host == host()

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 
@@ -29,25 +28,16 @@ def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
     # The send thread decodes for milliseconds at a time; a drain that waits that long for the GIL lets the queues
     # fill up.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    threading.Thread(target=_renew, args=(lease,), daemon=True).start()
     uploader = Uploader(session, owner_fd=owner_fd)
-    uploader.system.start()
-    if adopt:
-        threading.Thread(target=adopt_orphans, args=(session,), daemon=True).start()
-    try:
-        uploader.run()
-    except Exception:
-        uploader.log("internal error: " + traceback.format_exc())
-        raise
-    finally:
-        lease.release()
-
-
-def _renew(lease: Lease) -> None:
-    while True:
-        time.sleep(2)
-        with contextlib.suppress(OSError):
-            lease.renew()
+    with lease.renewed(lost=uploader.give_way):
+        uploader.system.start()
+        if adopt:
+            threading.Thread(target=adopt_orphans, args=(session,), daemon=True).start()
+        try:
+            uploader.run()
+        except Exception:
+            uploader.log("internal error: " + traceback.format_exc())
+            raise
 
 
 def run_spawned(session: str, owner_fd: int, adopt: bool) -> None:

@@ -34,10 +34,10 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
     return streams
 
 
-def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
+def _add(stream: Stream, frame: Data | Lost, location: Location | None, reason: str = "journal_damaged") -> None:
     if frame.last <= stream.journaled:
         return  # journaled twice, by two uploaders: the same events, for numbers follow from the place in the queue
-    _fill(stream, frame.first - 1, stream.ack_noted)
+    _fill(stream, frame.first - 1, stream.ack_noted, reason)
     if isinstance(frame, Data):
         stream.ring_at, stream.spill_at = frame.ring_end, frame.spill_end
         size = location.size if location else 0
@@ -47,12 +47,12 @@ def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
     stream.journaled = frame.last
 
 
-def _fill(stream: Stream, upto: int, acked: int) -> None:
+def _fill(stream: Stream, upto: int, acked: int, reason: str = "journal_damaged") -> None:
     """Numbers up to `upto` are given up, but for those up to `acked`: they went straight from the queue to the lab."""
     held = max(stream.journaled, min(acked, upto))
     if upto > held:
-        stream.pending.append(Batch(held + 1, upto, 0, stream.ring_at, stream.spill_at, lost="journal_damaged"))
-        stream.lose("journal_damaged", upto - held)
+        stream.pending.append(Batch(held + 1, upto, 0, stream.ring_at, stream.spill_at, lost=reason))
+        stream.lose(reason, upto - held)
     stream.journaled = max(stream.journaled, upto)
 
 
@@ -62,7 +62,7 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
     try:
         mapping = open_existing(Path(info.queue))
     except FileNotFoundError:
-        if not info.owner.has_ended() or stream.journaled == 0:
+        if not info.drained and info.owner.is_here() and (not info.owner.has_ended() or stream.journaled == 0):
             log(f"the queue {info.queue} of writer {info.writer} is gone (a restart, or another mount namespace)")
         return
     except (OSError, ValueError) as e:
@@ -91,6 +91,9 @@ def open_stream(session: SessionDir, info: Writer, known: Stream | None, log: Ca
     return stream
 
 
+LAB_RESTORED = "lab_restored"  # the lab had it, was restored from an older backup, and it is kept nowhere any more
+
+
 def rewind(journal_folder: Path, stream: Stream, cursor: int, log: Callable[[str], None]) -> None:
     """The lab holds less than it had acknowledged (a restored backup): send again from the journal what it still has.
 
@@ -100,10 +103,10 @@ def rewind(journal_folder: Path, stream: Stream, cursor: int, log: Callable[[str
     again = Stream(stream.info, journaled=cursor)
     for frame, location in journal.recover(log):
         if frame.writer == stream.id and isinstance(frame, Data | Lost):
-            _add(again, frame, location)
+            _add(again, frame, location, LAB_RESTORED)
     journaled = {(b.first, b.last) for b in again.pending}
     rest = [b for b in stream.pending if b.last > again.journaled and (b.first, b.last) not in journaled]
-    _fill(again, rest[0].first - 1 if rest else stream.journaled, cursor)
+    _fill(again, rest[0].first - 1 if rest else stream.journaled, cursor, LAB_RESTORED)
     for reason, count in again.lost.items():
         stream.lose(reason, count)
     stream.pending.clear()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -25,14 +24,15 @@ from ..errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from ..protocol.limits import BATCHES_PER_REQUEST_MAX
+from ..protocol.limits import ARRAY_LENGTH_MAX, BATCHES_PER_REQUEST_MAX, INGEST_BYTES_MAX
 from ..transport import Transport
 from ..transport.retry import Backoff
 from . import encode
 from .stream import Batch, Stream
 
 REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
-WHOLE_REFUSED = {400, 413, 422}  # something in the request can never be accepted
+TOO_LARGE = 413
+WHOLE_REFUSED = {400, TOO_LARGE, 422}  # something in the request can never be accepted
 
 
 class Sender:
@@ -61,6 +61,8 @@ class Sender:
         self._attached, self._rejected, self._log = attached, rejected, log
         self._transport: Transport | None = None
         self._turns = 0
+        self._room = REQUEST_RECORD_BYTES
+        self._body_max = INGEST_BYTES_MAX  # a proxy on the way may take less
         self.backoff = Backoff()
         self.trouble = ""  # the last thing that went wrong, "" when all is well
         self.hopeless = False  # … and it does not heal by itself: a wrong key, no profile, no lab at that address
@@ -101,6 +103,10 @@ class Sender:
             self._log(str(error))
         self.trouble = str(error)
 
+    def close(self) -> None:
+        """Lets go of the connection. Safe twice; a turn after it makes another."""
+        self._drop_transport()
+
     def _drop_transport(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -139,7 +145,7 @@ class Sender:
         logs flat out would leave no room for the others.
         """
         chosen: list[tuple[Stream, Batch]] = []
-        room = REQUEST_RECORD_BYTES
+        room = self._room
         self._turns += 1
         first = self._turns % max(1, len(streams))
         for stream in streams[first:] + streams[:first]:
@@ -174,6 +180,9 @@ class Sender:
     def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> bool:
         """Whether the lab took all of it. Raises what says nothing about the batches themselves."""
         body = msgpack.packb(encode.request(self._session, time.time(), wire), unicode_errors="surrogatepass")
+        if len(body) > self._body_max or any(len(one["series"]) > ARRAY_LENGTH_MAX for one in wire):
+            self._isolate(wire, sent, InvalidRequestError("The request is too large.", status=TOO_LARGE))
+            return False
         for stream, batch in sent:
             stream.sent = max(stream.sent, batch.last)
         try:
@@ -183,6 +192,8 @@ class Sender:
         except LabRequestError as e:
             if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
                 raise
+            if e.status == TOO_LARGE:
+                self._body_max = min(self._body_max, len(body) - 1)
             self._isolate(wire, sent, e)
             return False
         refused: set[str] = set()
@@ -194,8 +205,13 @@ class Sender:
 
     def _isolate(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]], error: LabRequestError) -> None:
         """The whole request was refused: finds out whose fault it is."""
+        if error.status == TOO_LARGE:
+            self._room = max(self._room // 2, REQUEST_RECORD_BYTES >> 6)
         if len(sent) == 1:
             stream, batch = sent[0]
+            if error.status == TOO_LARGE and batch.lost is None and batch.first < batch.last:
+                self._halve(stream, batch)
+                return
             self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {error}")
             self._reject(stream, batch)
             return
@@ -203,6 +219,15 @@ class Sender:
         for one, (stream, batch) in zip(wire, sent, strict=True):
             if stream.id not in refused and not self._post([one], [(stream, batch)]):
                 refused.add(stream.id)  # its next batch would be a gap until the loss is told
+
+    def _halve(self, stream: Stream, batch: Batch) -> None:
+        """What is too large for one request goes in two, in order. The numbers stay what they are: were this uploader
+        to end in between, the next would be told how far the lab is, and send the rest of the whole.
+        """
+        at = next((i for i, pending in enumerate(tuple(stream.pending)) if pending is batch), None)
+        if at is not None:
+            stream.pending[at], second = batch.halves()
+            stream.pending.insert(at + 1, second)
 
     def _settle(self, stream: Stream, batch: Batch, result: dict[str, Any]) -> bool:
         """Draws the consequence of one batch's result. Whether the stream's next batch of the same request counts."""
@@ -221,6 +246,10 @@ class Sender:
                     f"the lab holds events up to {cursor} of writer {stream.id}, not {batch.first - 1}: going back"
                 )
                 stream.rewind_to = cursor
+        elif status == 404:  # a lab that was restored from a backup of before the run; attaching makes it anew
+            stream.change(run=None)
+            stream.rewind_to = 0
+            raise LabUnavailableError(error or "the lab does not know the run; it is told of it again", status=503)
         elif status == 410:
             self._stop(stream, "deleted", "the run was deleted at the lab")
         elif status == 403:
@@ -252,14 +281,3 @@ class Sender:
         stream.stopped = why
         stream.lose(why, max(0, stream.journaled - stream.acked))
         self._log(f"writer {stream.id} is not sent any more: {message}")
-
-
-def keep_rejected(folder: Path, stream: Stream, batch: Batch) -> None:
-    """Writes the records of a refused batch aside, with the keys that they need, so that nothing is deleted. Best
-    effort on a full disk.
-    """
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{stream.id}-{batch.first}-{batch.last}.msgpack"
-    path.write_bytes(
-        msgpack.packb({"writer": stream.id, "run": stream.run_id, "table": stream.table(), "records": batch.read()})
-    )

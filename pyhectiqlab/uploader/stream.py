@@ -7,8 +7,9 @@ moves `sent` and `acked` and takes from `pending`'s left. Nothing else is shared
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..journal import Location
@@ -17,6 +18,9 @@ from ..ring import layout
 from ..ring.consumer import Consumer, Taken
 from ..spool import Writer
 from .cache import KEEP_ALL, CacheSettings
+
+CACHE_KEPT = 64  # settings of the metrics cache that hold for what the lab has
+_changing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,15 @@ class Batch:
     location: Location | None = None
     data: bytes | None = None
     lost: str | None = None
+    frame: tuple[int, int] | None = None  # first and last of its records, where it is a part of them
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The same numbers as two batches; `first < last`. Records are cut when they are encoded."""
+        middle = (self.first + self.last) // 2
+        frame = self.frame or (self.first, self.last)
+        part = replace(self, frame=frame, size=self.size // 2)
+        # What is behind it in the queue is free only with the second.
+        return replace(part, last=middle, ring_end=0, spill_end=0), replace(part, first=middle + 1)
 
     def read(self) -> bytes:
         """Raises OSError where the journal can no longer be read."""
@@ -65,6 +78,8 @@ class Stream:
     acked_ring: int = 0
     acked_spill: int = 0
     unsaved: bool = False  # `info` knows of a setting that its file does not
+    synced: int = 0  # a cursor that a sync on another machine brought the lab to
+    behind_since: float | None = None  # wall time since when the lab has not had everything that is journaled
 
     @property
     def id(self) -> str:
@@ -82,6 +97,11 @@ class Stream:
     def attempt(self) -> int:
         return int(self.info.run["attempt"]) if self.info.run else 1
 
+    def change(self, **changes: Any) -> None:
+        """Changes fields of `info`; both threads do."""
+        with _changing:
+            self.info = self.info.changed(**changes)
+
     def lose(self, reason: str, count: int) -> None:
         self.lost[reason] = self.lost.get(reason, 0) + count
 
@@ -97,7 +117,8 @@ class Stream:
         if all(at != number for at, _ in self.info.cache):
             entries = sorted([*self.info.cache, [number, raw]], key=lambda entry: entry[0])
             old = [entry for entry in entries if entry[0] <= self.acked]
-            self.info = self.info.changed(cache=[*old[-1:], *entries[len(old) :]])
+            # The old ones are for what is sent again to a lab that was restored, and for `hectiqlab verify`.
+            self.change(cache=[*old[-CACHE_KEPT:], *entries[len(old) :]])
             self.unsaved = True
 
     def learn(self, table: bytes) -> None:
@@ -107,6 +128,11 @@ class Stream:
     def table(self) -> bytes:
         """The whole intern table as known here."""
         return b"".join(records.intern_entry(ident, key) for ident, key in self.keys.items())
+
+    def take_synced(self) -> None:
+        """By the thread that sends the stream, where one does."""
+        if self.synced > self.acked and self.rewind_to is None:
+            self.acknowledge(min(self.synced, self.journaled))
 
     def acknowledge(self, cursor: int) -> None:
         """The lab holds everything up to `cursor`: forget what of it is pending."""

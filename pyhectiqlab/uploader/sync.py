@@ -1,5 +1,13 @@
-"""Sync: delivering what earlier sessions on this machine left, by hand (`hectiqlab sync`) or by the next uploader
-(adoption).
+"""Sync: delivering what earlier sessions left, by hand (`hectiqlab sync`) or by the next uploader (adoption); also
+sessions of other machines whose spool is on a shared disk.
+
+What may be done with a session follows from its lease and its owner:
+
+* Nobody holds the lease: this process does the work of an uploader. Of a process on another machine it cannot know
+  whether it lives; then it sends the journal and leaves the rest, until the writers say that they were drained or
+  somebody says that the machine is gone.
+* An uploader of this machine holds it: that one is woken, and waited for.
+* One of another machine holds it: a courier reads the journal beside it (courier.py).
 """
 
 from __future__ import annotations
@@ -7,13 +15,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import settings
+from ..capture.process import Process
 from ..errors import ConfigurationError
 from ..spool import FileRequest, SessionDir, read_json
+from . import quarantine, refill
+from .courier import Courier
 from .lease import Lease
 from .uploader import Uploader
 
@@ -21,6 +32,16 @@ ADOPT_AGAIN_S = 60.0
 LIVE_TIMEOUT_S = 60.0  # how long a sync waits for a live uploader that makes no progress
 
 OnFile = Callable[[FileRequest, int], None]
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one session: events brought to the lab, events left here, why ("" where nothing is wrong)."""
+
+    sent: int
+    left: int
+    error: str = ""
 
 
 @dataclass
@@ -38,35 +59,38 @@ def _no_bar(request: FileRequest, sent: int) -> None:
     return None
 
 
+def _say_nothing(line: str) -> None:
+    return None
+
+
 def sync_sessions(
     sessions: list[str] | None,
     *,
     all: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    hosts_gone: Collection[str] = (),
+    report: Report = _say_nothing,
     on_file: OnFile = _no_bar,
 ) -> SyncResult:
-    """Sends what the sessions hold, also what was kept in dry or offline mode. Blocks until it is at the lab or the
-    lab fails.
+    """Sends what the sessions hold, also what was kept in dry or offline mode, and what a lab that was restored from
+    a backup lacks of those delivered within a day. Blocks until it is at the lab or the lab fails.
 
     Args:
-        sessions: names (or beginnings of names); None: every session whose owner has ended, and with `all` those of
-            living ones.
+        sessions: names (or beginnings of names); None: every session whose owner has ended, or may have on another
+            machine, and with `all` those of living ones.
+        hosts_gone: machines that will not come back: what was in their memory is given up.
         report: told of each session, in a line.
         on_file: told of each file how many of its bytes are at the lab, as they get there; in another thread.
 
     A bad session does not stop the others. Raises ConfigurationError for a name that no session has.
     """
     result = SyncResult()
-    for session in _chosen(sessions, all):
+    for session in chosen(sessions, all):
         files = set(session.file_ids())
-        try:
-            sent, left, error = _sync_one(session, report, on_file)
-        except Exception as e:  # one broken session must not keep the others here
-            sent, left, error = 0, 0, f"{type(e).__name__}: {e}"
-        result.sent_events += sent
-        result.left_events += left
-        if error:
-            result.errors.append(f"session {session.name}: {error}")
+        outcome = sync_one(session, hosts_gone, report, on_file)
+        result.sent_events += outcome.sent
+        result.left_events += outcome.left
+        if outcome.error:
+            result.errors.append(f"session {session.name}: {outcome.error}")
         left_files, refused = set(session.file_ids()), files & set(session.file_ids("failed.json"))
         result.left_files += len(left_files)
         result.sent_files += len(files - left_files - refused)
@@ -75,32 +99,142 @@ def sync_sessions(
     return result
 
 
-def _chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
+def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
+    """Oldest first. Raises ConfigurationError."""
     found = SessionDir.all(settings.spool_dir())
     if names is None:
-        return [s for s in found if has_unsent(s) and (all or _owner_ended(s) or not _is_all_online(s))]
-    chosen = []
+        return [s for s in found if refill.may_lack(s) or (has_unsent(s) and (all or _is_ours_to_send(s)))]
+    matching = []
     for name in names:
         matches = [s for s in found if s.name.startswith(name)]
         if len(matches) != 1:
             raise ConfigurationError(
                 f"{len(matches) or 'No'} sessions are named {name!r} in {settings.spool_dir()}: see `hectiqlab status`."
             )
-        chosen += matches
-    return chosen
+        matching += matches
+    return matching
 
 
-def _owner_ended(session: SessionDir) -> bool:
+def _is_ours_to_send(session: SessionDir) -> bool:
     owner = session.owner()
-    return owner is None or owner.has_ended()
-
-
-def _is_all_online(session: SessionDir) -> bool:
-    return all(w.mode == "online" for w in session.writers())
+    if owner is None or owner.has_ended() or any(w.mode != "online" for w in session.writers()):
+        return True
+    return not owner.is_here() and not Lease(session.path).is_held()
 
 
 def has_unsent(session: SessionDir) -> bool:
     return any(not w.done for w in session.writers())
+
+
+def sync_one(session: SessionDir, hosts_gone: Collection[str], report: Report, on_file: OnFile = _no_bar) -> Outcome:
+    """Never raises: one broken session must not keep the others here."""
+    try:
+        lease = Lease(session.path)
+        if lease.acquire():
+            behind = refill.reopen(session, report)
+            if not has_unsent(session):
+                lease.release()
+                return Outcome(0, 0)
+            return deliver(
+                session, lease, deliver_kept=True, hosts_gone=hosts_gone, behind=behind, report=report, on_file=on_file
+            )
+        holder = lease.holder()
+        if holder is None or holder.is_here():
+            report(f"session {session.name}: its uploader is at work; waiting for it")
+            return _wait_for_live(session)
+        return _beside(session, holder, report)
+    except Exception as e:
+        return Outcome(0, 0, f"{type(e).__name__}: {e}")
+
+
+def deliver(
+    session: SessionDir,
+    lease: Lease,
+    *,
+    deliver_kept: bool,
+    hosts_gone: Collection[str] = (),
+    behind: dict[str, int] | None = None,
+    report: Report = _say_nothing,
+    on_file: OnFile = _no_bar,
+) -> Outcome:
+    """Does the work of an uploader in this process, which holds the lease; releases it.
+
+    Args: behind: cursors of a lab that was restored from a backup, of writers that are to go back to them.
+    """
+    try:
+        uploader = Uploader(session, deliver_kept=deliver_kept, until_drained=True, hosts_gone=hosts_gone)
+    except BaseException:
+        lease.release()
+        raise
+    before = {s.id: s.acked for s in uploader.streams.values()}
+    for writer, cursor in (behind or {}).items():
+        if writer in uploader.streams:
+            uploader.streams[writer].rewind_to = before[writer] = cursor
+    with lease.renewed(lost=uploader.give_way):
+        _announce(uploader, report, on_file)
+        if hosts_gone:
+            _give_up_memory(uploader)
+        uploader.run()
+    streams = uploader.streams.values()
+    sent = sum(max(0, s.acked - before.get(s.id, 0)) for s in streams)
+    left = sum(s.backlog for s in streams if not s.stopped)
+    stopped = [
+        f"writer {s.id} was {s.stopped} at the lab; what it had left is in {quarantine.folder_of(session)}"
+        for s in streams
+        if s.stopped and s.backlog > 0
+    ]
+    trouble = (uploader.delivery.trouble() or uploader.transfer.trouble()) if left or has_unsent(session) else ""
+    return Outcome(sent, left, trouble or "; ".join(stopped) or _in_memory(uploader))
+
+
+def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
+    events, files = sum(s.backlog for s in uploader.sendable()), uploader.transfer.left()
+    for request, _ in files:  # so that the whole is known before the first of them is sent
+        on_file(request, 0)
+    uploader.transfer.listener = on_file
+    if events or files:
+        size = sum(request.size for request, _ in files)
+        also = f" and {len(files):,} files ({size / 1e6:,.1f} MB)" if files else ""
+        report(f"session {uploader.session.name}: {events:,} events{also} to send")
+
+
+def _give_up_memory(uploader: Uploader) -> None:
+    """What was in the memory of a machine that is gone, as far as it is known, becomes a loss that the run shows."""
+    for stream in uploader.streams.values():
+        size = uploader.queued_bytes(stream) if stream.info.owner.host in uploader.hosts_gone else 0
+        if size and uploader.drain.tell_loss(stream, {"reason": "host_gone", "count": 1, "bytes": size}):
+            stream.lose("host_gone", 1)
+
+
+def _in_memory(uploader: Uploader) -> str:
+    """What this machine cannot reach, in a line; "" where there is no such thing."""
+    away = [s for s in uploader.streams.values() if uploader.is_out_of_reach(s)]
+    if not away:
+        return ""
+    host, size = away[0].info.owner.host, sum(map(uploader.queued_bytes, away))
+    seen = f"{size:,} bytes of events at its last sign of life" if size else "no events at its last sign of life"
+    return (
+        f"what is still in the memory of {host} can only be read there ({seen}): run `hectiqlab sync` on {host}, or, "
+        f"where that machine or its job is gone for good, `hectiqlab sync --host-gone {host}`"
+    )
+
+
+def _beside(session: SessionDir, holder: Process, report: Report) -> Outcome:
+    courier = Courier(session, session.log)
+    try:
+        if not courier.take():
+            report(f"session {session.name}: another sync follows it")
+            return Outcome(0, 0)
+        report(f"session {session.name}: goes on at {holder.host}; sending what it has journaled")
+        busy = courier.turn()
+        goal = courier.journaled()
+        while courier.is_behind(goal) and not courier.has_failed():
+            if not busy:
+                time.sleep(settings.POLL_INTERVAL_S)
+            busy = courier.turn()
+        return Outcome(courier.sent, courier.left(), courier.trouble())
+    finally:
+        courier.close()
 
 
 def _acked(session: SessionDir) -> tuple[int, int, int, str]:
@@ -117,61 +251,26 @@ def _acked(session: SessionDir) -> tuple[int, int, int, str]:
     )
 
 
-def _sync_one(session: SessionDir, report: Callable[[str], None], on_file: OnFile) -> tuple[int, int, str]:
-    lease = Lease(session.path)
-    if lease.acquire():
-        try:
-            return deliver(session, deliver_kept=True, report=report, on_file=on_file)
-        finally:
-            lease.release()
-    report(f"session {session.name}: its uploader is at work; waiting for it")
-    return _wait_for_live(session)
-
-
-def deliver(
-    session: SessionDir,
-    *,
-    deliver_kept: bool,
-    report: Callable[[str], None] = lambda line: None,
-    on_file: OnFile = _no_bar,
-) -> tuple[int, int, str]:
-    """Does the work of an uploader in this process, whose lease the caller holds: (events sent, events left, error
-    or "").
-    """
-    uploader = Uploader(session, deliver_kept=deliver_kept, until_drained=True)
-    before = {s.id: s.acked for s in uploader.streams.values()}
-    events, files = sum(s.backlog for s in uploader.sendable()), uploader.transfer.left()
-    for request, _ in files:  # so that the whole is known before the first of them is sent
-        on_file(request, 0)
-    uploader.transfer.listener = on_file
-    if events or files:
-        size = sum(request.size for request, _ in files)
-        also = f" and {len(files):,} files ({size / 1e6:,.1f} MB)" if files else ""
-        report(f"session {session.name}: {events:,} events{also} to send")
-    uploader.run()
-    streams = uploader.streams.values()
-    sent = sum(s.acked - before.get(s.id, 0) for s in streams)
-    left = sum(s.backlog for s in streams if not s.stopped)
-    stopped = [f"writer {s.id} was {s.stopped} at the lab; its data stays here" for s in streams if s.stopped]
-    trouble = (uploader.delivery.trouble() or uploader.transfer.trouble()) if left or has_unsent(session) else ""
-    return sent, left, trouble or "; ".join(stopped)
-
-
-def _wait_for_live(session: SessionDir) -> tuple[int, int, str]:
-    """Wakes the session's uploader, also for what was kept, and waits while it makes progress."""
-    start, *_ = _acked(session)
+def wake(session: SessionDir) -> None:
+    """Has the session's uploader, on this machine, send at once, and also what was kept."""
     (session.path / "wake").touch()
+
+
+def _wait_for_live(session: SessionDir) -> Outcome:
+    """Wakes the session's uploader and waits while it makes progress."""
+    start, *_ = _acked(session)
+    wake(session)
     time.sleep(2 * settings.ALIVE_INTERVAL_S + settings.CUT_INTERVAL_S)
     moved, deadline = (start, 0, 0), time.monotonic() + LIVE_TIMEOUT_S
     while True:
         now_acked, left, file_bytes, trouble = _acked(session)
         files = len(session.file_ids())
         if not left and not files:
-            return now_acked - start, 0, ""
+            return Outcome(now_acked - start, 0)
         if (now_acked, file_bytes, files) != moved:
             moved, deadline = (now_acked, file_bytes, files), time.monotonic() + LIVE_TIMEOUT_S
         if time.monotonic() > deadline or (trouble and now_acked == start):
-            return now_acked - start, left, trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s"
+            return Outcome(now_acked - start, left, trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s")
         time.sleep(settings.ALIVE_INTERVAL_S)
 
 
@@ -179,24 +278,24 @@ def adopt_orphans(own: SessionDir) -> None:
     """Delivers, one after another, what sessions left whose owner and uploader are gone; again every minute while the
     lab fails.
 
-    Runs in a thread of a live uploader. Kept sessions wait for a sync by hand.
+    Runs in a thread of a live uploader. Kept sessions, and what another machine has not finished, wait for a sync by
+    hand.
     """
     while True:
         again = False
         for session in SessionDir.all(own.path.parent):
-            if session.name == own.name or not _owner_ended(session):
+            owner = session.owner()
+            if session.name == own.name or (owner is not None and owner.is_here() and not owner.has_ended()):
                 continue
-            if not any(not w.done and w.mode == "online" for w in session.writers()):
+            elsewhere = owner is not None and not owner.has_ended()
+            if elsewhere or not any(not w.done and w.mode == "online" for w in session.writers()):
                 remove_if_old(session)
                 continue
             lease = Lease(session.path)
             with contextlib.suppress(OSError):
                 if lease.acquire():
-                    try:
-                        _, left, error = deliver(session, deliver_kept=False)
-                        again |= bool(left or error)
-                    finally:
-                        lease.release()
+                    outcome = deliver(session, lease, deliver_kept=False)
+                    again |= bool(outcome.left or outcome.error)
         if not again:
             return
         time.sleep(ADOPT_AGAIN_S)
@@ -204,11 +303,12 @@ def adopt_orphans(own: SessionDir) -> None:
 
 def remove_if_old(session: SessionDir) -> None:
     """Removes a session that was delivered whole a day ago; until then its journal could refill a lab restored from
-    a backup.
+    a backup. Damaged segments are put aside.
     """
-    if has_unsent(session) or (session.path / "rejected").exists():
+    if has_unsent(session):
         return
     with contextlib.suppress(OSError):
         newest = max(p.stat().st_mtime for p in (session.path, *Path(session.path).iterdir()))
         if time.time() - newest > settings.JOURNAL_KEEP_S and not Lease(session.path).is_held():
+            quarantine.keep_damaged(session)
             shutil.rmtree(session.path)

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from .. import crashpoints, settings
 from ..journal import Journal
 from ..ring import layout
-from ..spool import SessionDir, Writer, write_json
-from . import recover
+from ..spool import SessionDir, Writer, read_json, write_json
+from . import courier, quarantine, recover
 from .deliver import Delivery, connector
 from .drain import Drain
 from .stream import Stream
 from .system import SystemMetrics
 from .transfer import Transfer
 from .watch import End, Owner
-
-LOG_BYTES_MAX = 1 << 20
 
 
 class Uploader:
@@ -36,12 +33,21 @@ class Uploader:
         owner_fd: a pidfd of the session's owner, opened while it surely lived, or -1.
         deliver_kept: also send what was kept in dry or offline mode (a sync).
         until_drained: do not wait for living owners; return once all there is was sent, or the lab failed (a sync).
+        hosts_gone: machines of which somebody said that they are gone, with all that was in their memory.
     """
 
     def __init__(
-        self, session: SessionDir, *, owner_fd: int = -1, deliver_kept: bool = False, until_drained: bool = False
+        self,
+        session: SessionDir,
+        *,
+        owner_fd: int = -1,
+        deliver_kept: bool = False,
+        until_drained: bool = False,
+        hosts_gone: Collection[str] = (),
     ) -> None:
         self.session = session
+        self.hosts_gone = hosts_gone
+        self._given_way = False
         self.deliver_kept = deliver_kept
         self.until_drained = until_drained
         self.streams: dict[str, Stream] = {}
@@ -52,9 +58,9 @@ class Uploader:
         self._status: dict[str, Any] = {}
         self._woken = 0
         self._started = time.monotonic()
-        self._log_lock = threading.Lock()
         self.budget: int = settings.get("spool_max_bytes")
         self.journal = Journal(session.path / "journal")
+        self._told_before = (read_json(session.path / "status.json") or {}).get("writers", {})
         self._known = recover.read_journal(self.journal, self.log)
         crashpoints.passing("recover.read")
         self.drain = Drain(self.journal, self.budget, self.log)
@@ -66,6 +72,7 @@ class Uploader:
         self._woken = self._wake_mark()
         self.system = SystemMetrics(session, self._session_owner, self.log)
         self.scan()
+        self._read_synced()
         self.transfer.open()
 
     # Streams and their owners -----------------------------------------------------------------------------------
@@ -84,13 +91,25 @@ class Uploader:
         for info in self.session.writers():
             if info.writer not in self.streams:
                 known = self._known.pop(info.writer, None)
-                self.streams[info.writer] = recover.open_stream(self.session, info, known, self.log)
+                stream = self.streams[info.writer] = recover.open_stream(self.session, info, known, self.log)
+                if info.done:  # as it was left: the journal need not know of the last ack
+                    told = self._told_before.get(info.writer, {})
+                    stream.acknowledge(stream.journaled)
+                    stream.lost, stream.stopped = dict(told.get("lost", {})), str(told.get("stopped", ""))
 
     def owner(self, info: Writer) -> Owner:
         key = _key(info.owner)
-        if key not in self._owners:
-            self._owners[key] = Owner(info.owner, self.session)
+        if key not in self._owners or (not self._owners[key].has_ended() and self._is_gone(info)):
+            self._owners[key] = Owner(info.owner, self.session, gone=self._is_gone(info))
         return self._owners[key]
+
+    def _is_gone(self, info: Writer) -> bool:
+        """Whether a process of another machine is known to have ended with nothing of it left in that machine."""
+        if info.owner.is_here():
+            return False
+        if info.drained or info.owner.host in self.hosts_gone:
+            return True
+        return self.session.end_path(info.owner).exists() and Path(info.queue).exists()  # a queue on the shared disk
 
     def has_ended(self, stream: Stream) -> bool:
         return self.owner(stream.info).has_ended()
@@ -184,6 +203,10 @@ class Uploader:
             if not self._sync_journal(force=True) and not delivered:
                 return
             self._publish([stream])
+            if ended:  # a sync on another machine cannot see the queue go
+                stream.change(drained=True)
+                if not self._save(stream) and not delivered:
+                    return
             crashpoints.passing("finish.synced")
             stream.consumer.close()
             stream.consumer = None
@@ -193,9 +216,21 @@ class Uploader:
         if self.transfer.waits(stream.id):
             return
         if delivered and (closed or stream.stopped or not stream.info.ends_run or self.delivery.told_end(stream)):
-            stream.info = stream.info.changed(done=True)
-            with contextlib.suppress(OSError):
-                self.session.save_writer(stream.info)
+            if stream.stopped:
+                try:
+                    quarantine.keep_stopped(self.session, stream)
+                except OSError as e:
+                    self.log(f"what writer {stream.id} did not send could not be put aside: {e}")
+            stream.change(done=True)
+            self._save(stream)
+
+    def _save(self, stream: Stream) -> bool:
+        try:
+            self.session.save_writer(stream.info)
+        except OSError as e:
+            self.log(f"the file of writer {stream.id} cannot be written: {e}")
+            return False
+        return True
 
     def has_work(self) -> bool:
         """Whether anything is, or may become, this process's to do."""
@@ -226,6 +261,7 @@ class Uploader:
         self.system.aim(self.streams.values(), lambda s: self.has_ended(s) or self.is_closed(s))
         self.journal.release(self.budget)
         self._write_status()
+        self._read_synced()
         mark = self._wake_mark()
         if mark != self._woken:
             self._woken = mark
@@ -239,7 +275,40 @@ class Uploader:
         except OSError:
             return 0
 
+    def _read_synced(self) -> None:
+        """What a sync on another machine brought to the lab from this session's journal."""
+        for writer, told in courier.read_synced(self.session).items():
+            stream = self.streams.get(writer)
+            if stream is None:
+                continue
+            if stream.info.run is None and told.run is not None:
+                stream.change(run=told.run)
+                self._save(stream)
+            stream.synced = max(stream.synced, told.acked)
+            if not self.is_sendable(stream):  # else the send thread does
+                stream.take_synced()
+
+    def is_out_of_reach(self, stream: Stream) -> bool:
+        """Whether its queue is in the memory of another machine, or was when that was last heard of."""
+        info = stream.info
+        if stream.consumer is not None or info.done or info.drained or info.owner.is_here():
+            return False
+        return info.owner.host not in self.hosts_gone
+
+    def queued_bytes(self, stream: Stream) -> int:
+        """What is in its queue; or was, at the last sign of life of the machine that it is in."""
+        if stream.consumer is not None:
+            return stream.consumer.backlog
+        if stream.info.done or stream.info.drained or stream.info.owner.is_here():
+            return 0
+        return int(self._told_before.get(stream.id, {}).get("queued_bytes", 0))
+
     def _write_status(self) -> None:
+        for stream in self.streams.values():
+            if stream.backlog <= 0:
+                stream.behind_since = None
+            elif stream.behind_since is None:
+                stream.behind_since = self._told_before.get(stream.id, {}).get("behind_since") or time.time()
         status = {
             "pid": os.getpid(),
             "trouble": self.delivery.trouble() or self.transfer.trouble(),
@@ -251,6 +320,8 @@ class Uploader:
                     "acked": s.acked,
                     "lost": dict(s.lost),
                     "stopped": s.stopped,
+                    "queued_bytes": self.queued_bytes(s),
+                    "behind_since": s.behind_since,
                 }
                 for s in self.streams.values()
             },
@@ -274,6 +345,9 @@ class Uploader:
                     self._look_around()
                     if not self.session.path.exists():
                         return
+                    if self._given_way:
+                        self.log("another process has taken the session's lease: leaving the work to it")
+                        return
                     if now - self._started > linger_s:
                         self.log("giving up; `hectiqlab sync` sends what is left")
                         return
@@ -294,13 +368,12 @@ class Uploader:
             with contextlib.suppress(OSError):
                 self.journal.close()
 
+    def give_way(self) -> None:
+        """Another process took over: `run` returns soon. From any thread."""
+        self._given_way = True
+
     def log(self, text: str) -> None:
-        """Appends a line to uploader.log, up to a bound. Never raises."""
-        path = self.session.path / "uploader.log"
-        with self._log_lock, contextlib.suppress(OSError):
-            if not path.exists() or path.stat().st_size < LOG_BYTES_MAX:
-                with open(path, "a") as f:
-                    f.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} [{os.getpid()}] {text}\n")
+        self.session.log(text)
 
 
 def _key(process: Any) -> tuple[int, float]:

@@ -46,20 +46,24 @@ class End:
 
 
 class Owner:
-    """One process that feeds queues. Polled; costs a system call a look."""
+    """One process that feeds queues. Polled; costs a system call a look.
 
-    def __init__(self, process: Process, session: SessionDir, pidfd: int = -1) -> None:
+    Args: gone: it ended, as is known in another way; this machine's kernel cannot be asked about it.
+    """
+
+    def __init__(self, process: Process, session: SessionDir, pidfd: int = -1, *, gone: bool = False) -> None:
         self.process = process
+        self._gone = gone
         self._session = session
         self._pidfd = pidfd
-        if pidfd < 0 and not process.has_ended():
+        if pidfd < 0 and not gone and not process.has_ended():
             self._pidfd = open_pidfd(process.pid)
             if self._pidfd >= 0 and process.has_ended():
                 # It ended, and its pid may have been taken by another, between looking and opening.
                 os.close(self._pidfd)
                 self._pidfd = -1
         self._oom = OomWatch(process.pid) if not process.has_ended() and process.is_here() else None
-        self._ended_at: float | None = None
+        self._ended_at: float | None = time.monotonic() if gone else None
         self._status: int | None = None
 
     @property
@@ -85,6 +89,8 @@ class Owner:
         if self._status is None and time.monotonic() - self._ended_at < (ASK_STATUS_S if self._pidfd >= 0 else 0):
             return None
         told = read_json(self._session.end_path(self.process))
+        if self._gone and told is None and not self._stacks():
+            return End(states.ENDED, f"the machine {self.process.host} is gone")
         return how_it_ended(self._status, told, self._stacks, self._out_of_memory)
 
     def _out_of_memory(self) -> bool | None:

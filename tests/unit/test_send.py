@@ -71,9 +71,9 @@ def test_what_a_restored_lab_lacks_and_nobody_has_becomes_a_loss(line: Pipeline)
     batches(line, 5)
     line.told.clear()
     line.deliver()
-    assert line.told[:10] == [("loss", "journal_damaged")] * 10
+    assert line.told[:10] == [("loss", "lab_restored")] * 10
     assert line.points() == list(range(10, 15))
-    assert line.stream.lost == {"journal_damaged": 10}
+    assert line.stream.lost == {"lab_restored": 10}
 
 
 @pytest.mark.parametrize("how", ["batch", "request"])

@@ -12,7 +12,7 @@ import pytest
 from pyhectiqlab.capture.process import Process, this_process
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
-from pyhectiqlab.uploader import sync
+from pyhectiqlab.uploader import quarantine, sync
 from pyhectiqlab.uploader.lease import Lease
 
 
@@ -31,7 +31,7 @@ def session(home: Path, owner: Process, *writers: dict[str, Any]) -> SessionDir:
 
 
 def chosen(names: list[str] | None = None, *, all: bool = False) -> set[str]:
-    return {s.name for s in sync._chosen(names, all)}
+    return {s.name for s in sync.chosen(names, all)}
 
 
 def test_a_sync_takes_what_has_something_left_and_whose_owner_is_gone(home: Path) -> None:
@@ -67,12 +67,13 @@ def test_no_spool_is_nothing_to_sync(home: Path) -> None:
 def test_a_broken_session_does_not_stop_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = session(home, gone(), {}), session(home, gone(), {})
 
-    def one(found: SessionDir, report: Any, on_file: Any) -> tuple[int, int, str]:
+    def one(found: SessionDir, lease: Lease, **more: Any) -> sync.Outcome:
+        lease.release()
         if found.name == first.name:
             raise RuntimeError("broken")
-        return 5, 1, "the lab is full"
+        return sync.Outcome(5, 1, "the lab is full")
 
-    monkeypatch.setattr(sync, "_sync_one", one)
+    monkeypatch.setattr(sync, "deliver", one)
     result = sync.sync_sessions(None)
     assert (result.sent_events, result.left_events) == (5, 1)
     assert sorted(result.errors) == sorted(
@@ -105,12 +106,14 @@ def test_old_delivered_sessions_are_removed_and_no_others(home: Path) -> None:
     delivered = aged(session(home, gone(), {"done": True}))
     young = session(home, gone(), {"done": True})
     unsent = aged(session(home, gone(), {}))
-    rejected = session(home, gone(), {"done": True})
-    (rejected.path / "rejected").mkdir()
-    aged(rejected)
-    for made in (delivered, young, unsent, rejected):
+    damaged = session(home, gone(), {"done": True})
+    (damaged.path / "journal" / "0001-000000.seg").write_bytes(b"nothing that is a journal")
+    aged(damaged)
+    for made in (delivered, young, unsent, damaged):
         sync.remove_if_old(made)
-    assert [m.path.exists() for m in (delivered, young, unsent, rejected)] == [False, True, True, True]
+    assert [m.path.exists() for m in (delivered, young, unsent, damaged)] == [False, True, True, False]
+    (kept,) = quarantine.contents(home)
+    assert (kept["session"], kept["files"], kept["bytes"]) == (damaged.name, 1, 25)
 
 
 def test_a_writer_comes_back_from_its_file_and_what_is_newer_is_ignored(home: Path) -> None:

@@ -1,0 +1,139 @@
+"""Follow: `hectiqlab sync --watch`. Delivers sessions as they appear and grow, until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from ..spool import SessionDir
+from .courier import Courier
+from .lease import Lease
+from .sync import SyncResult, chosen, has_unsent, sync_one, wake
+
+LOOK_INTERVAL_S = 2.0
+AGAIN_S = 30.0  # a session that failed is tried again after this long
+
+
+@dataclass
+class _Followed:
+    """What is known of one session. `mark`: how its folder looked when it was last delivered."""
+
+    courier: Courier | None = None
+    mark: tuple[object, ...] = ()
+    again_at: float = 0.0
+    said: str = ""
+    woken: bool = False
+    totals: SyncResult = field(default_factory=SyncResult)
+
+
+class Follower:
+    """Args: names, hosts_gone, report: as of `sync_sessions`; a name need not be there yet."""
+
+    def __init__(
+        self, names: list[str] | None, *, hosts_gone: Collection[str] = (), report: Callable[[str], None]
+    ) -> None:
+        self._names, self._hosts_gone, self._report = names, hosts_gone, report
+        self._followed: dict[str, _Followed] = {}
+
+    def turn(self, now: float) -> bool:
+        """One look at every session. Whether something was brought to the lab. Blocks while it sends. A bad session
+        stops nobody: what is wrong with it is reported once, and it is tried again later.
+        """
+        busy = False
+        for session in chosen(None, True):
+            if self._names is None or any(session.name.startswith(name) for name in self._names):
+                busy |= self._look_at(session, self._followed.setdefault(session.name, _Followed()), now)
+        return busy
+
+    def _look_at(self, session: SessionDir, its: _Followed, now: float) -> bool:
+        lease = Lease(session.path)
+        holder = lease.holder() if lease.is_held() else None
+        if holder is not None and not holder.is_here():
+            return self._beside(session, its, now)
+        self._drop_courier(its)
+        if holder is not None:  # an uploader of this machine: it sends by itself, but for what was kept
+            if not its.woken and any(w.mode != "online" for w in session.writers()):
+                wake(session)
+                its.woken = True
+            return False
+        mark = _mark(session)
+        if mark == its.mark or now < its.again_at:
+            return False
+        outcome = sync_one(session, self._hosts_gone, self._report)
+        its.totals.sent_events += outcome.sent
+        its.totals.left_events = outcome.left
+        its.mark = _mark(session)
+        its.again_at = now + AGAIN_S if outcome.error else 0.0
+        if outcome.error and outcome.left:
+            its.mark = ()
+        self._say(session, its, outcome.error)
+        if outcome.sent:
+            done = "" if has_unsent(session) else "; nothing is left of it here"
+            self._report(f"session {session.name}: {outcome.sent:,} events sent{done}")
+        return outcome.sent > 0
+
+    def _beside(self, session: SessionDir, its: _Followed, now: float) -> bool:
+        if now < its.again_at:
+            return False
+        try:
+            if its.courier is None:
+                its.courier = Courier(session, session.log)
+            if not its.courier.take():
+                return False
+            before = its.courier.sent
+            its.courier.turn()
+        except OSError as e:
+            its.again_at = now + AGAIN_S
+            self._say(session, its, f"{e.strerror or e}")
+            return False
+        if not before and its.courier.sent:
+            self._report(f"session {session.name}: followed while it goes on")
+        its.totals.sent_events += its.courier.sent - before
+        its.totals.left_events = its.courier.left()
+        self._say(session, its, its.courier.trouble())
+        return its.courier.sent > before
+
+    def _say(self, session: SessionDir, its: _Followed, error: str) -> None:
+        if error and error != its.said:
+            self._report(f"session {session.name}: {error}")
+        its.said = error
+
+    @staticmethod
+    def _drop_courier(its: _Followed) -> None:
+        if its.courier is not None:
+            its.courier.close()
+            its.courier = None
+
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Blocks until `stopped`, or an exception such as KeyboardInterrupt."""
+        try:
+            while not stopped():
+                if not self.turn(time.monotonic()):
+                    time.sleep(LOOK_INTERVAL_S)
+        finally:
+            for its in self._followed.values():
+                self._drop_courier(its)
+
+    def result(self) -> SyncResult:
+        """What was sent so far, and what is wrong now."""
+        result = SyncResult()
+        for name, its in self._followed.items():
+            result.sent_events += its.totals.sent_events
+            result.left_events += its.totals.left_events
+            if its.said:
+                result.errors.append(f"session {name}: {its.said}")
+        return result
+
+
+def _mark(session: SessionDir) -> tuple[object, ...]:
+    """Differs once there may be something new to deliver."""
+    found: list[object] = []
+    for name in ("journal", "writers", "files", "queues", "spill", "ends"):
+        try:
+            with os.scandir(session.path / name) as entries:
+                found.append(sorted((e.name, e.stat().st_size) for e in entries if not e.name.startswith(".")))
+        except OSError:
+            found.append(name)
+    return tuple(map(str, found))

@@ -1,0 +1,81 @@
+"""Refill: after the lab was restored from a backup, sessions that were delivered are opened again at the lab's cursors,
+so that what their journals still keep is sent once more.
+
+Whoever still logs needs none of this: the lab answers its next batch with 409 and its cursor, or 404 where it does not
+know the run any more. A delivered session sends nothing by itself; hence a sync asks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .. import settings
+from ..errors import GoneError, LabError, NotFoundError
+from ..spool import SessionDir, Writer, read_json
+from ..transport.http import LabClient, quoted
+from .deliver import connector
+
+
+def acked(session: SessionDir) -> dict[str, int]:
+    """How far the lab once said that it is, by writer."""
+    told = (read_json(session.path / "status.json") or {}).get("writers", {})
+    return {writer: int(fields.get("acked", 0)) for writer, fields in told.items() if not fields.get("stopped")}
+
+
+def may_lack(session: SessionDir) -> bool:
+    """Whether it was delivered so lately that its journal is kept for a lab restored from a backup."""
+    try:
+        age_s = time.time() - (session.path / "status.json").stat().st_mtime
+    except OSError:
+        return False
+    return age_s < settings.JOURNAL_KEEP_S and any(w.done for w in session.writers())
+
+
+def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, int]:
+    """Marks those delivered writers of the session as not done of which the lab holds less than it acknowledged; its
+    cursor, by writer. Blocks for a request or two a run. Where the lab cannot be asked, nothing is changed.
+    """
+    known = acked(session)
+    done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
+    behind: dict[str, int] = {}
+    clients: dict[tuple[str, str], LabClient] = {}
+    cursors: dict[str, dict[str, int] | None] = {}
+    try:
+        for info in done:
+            where = info.url, info.profile
+            if where not in clients:
+                clients[where] = connector(*where)()
+            run = run_of(info)
+            if run not in cursors:
+                cursors[run] = _cursors(clients[where], run)
+            its = cursors[run]
+            if its is not None and its.get(info.writer, 0) < known[info.writer]:
+                session.save_writer(info.changed(done=False, run=info.run if its else None))
+                behind[info.writer] = its.get(info.writer, 0)
+    except LabError as e:  # it is asked again by the next sync
+        session.log(f"whether the lab still has what it had cannot be told: {e}")
+    finally:
+        for client in clients.values():
+            client.close()
+    if behind:
+        missing = sum(known[writer] - cursor for writer, cursor in behind.items())
+        report(f"session {session.name}: the lab lacks {missing:,} events that it had; sending what is still kept")
+    return behind
+
+
+def run_of(info: Writer) -> str:
+    assert info.run is not None
+    return str(info.run["run"]["id"])
+
+
+def _cursors(client: LabClient, run: str) -> dict[str, int] | None:
+    """The lab's, by writer; {} where it does not know the run; None where the run was deleted, so that none counts."""
+    try:
+        items: list[dict[str, Any]] = list(client.pages(f"/runs/{quoted(run)}/writers", {"limit": 1000}))
+    except GoneError:
+        return None
+    except NotFoundError:
+        return {}
+    return {str(item["writer"]): int(item["cursor"]) for item in items}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .capture import ending
 from .capture.launcher import Place
@@ -27,6 +27,9 @@ from .verbs.media import MediaVerbs
 from .verbs.notebook import NotebookVerbs
 from .verbs.page import PageVerbs
 from .verbs.registry import RegistryVerbs
+
+if TYPE_CHECKING:
+    from .read import RunView
 
 __all__ = ["Run"]
 
@@ -80,6 +83,24 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
         self._opened = opened
         self._outbox = opened.outbox
         self._closed = False
+
+    @staticmethod
+    def existing(id_or_name: str, project: str | None = None) -> RunView:
+        """A run to read back: its config, metrics, logs and files, whoever's it is. Nothing can be added to it.
+
+            run = Run.existing("first-run")
+            run.config.learning_rate, run.state, run.metrics("train/loss")
+
+        Args:
+            id_or_name: its id, the link of its page, or its name where only one run has it.
+            project: name or id of the project that the name is looked for in; None: all.
+
+        Waits for the lab, and raises where it cannot be read: NotFoundError, ConflictError (several have the name),
+        ConfigurationError (no lab is known) and the rest of LabError.
+        """
+        from . import read
+
+        return read.run(id_or_name, project)
 
     # Who and where ----------------------------------------------------------------------------------------------
 

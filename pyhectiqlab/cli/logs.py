@@ -11,7 +11,7 @@ import click
 
 from ..protocol.states import FINAL_STATES
 from ..protocol.terminal import Line, Terminals
-from ..read import Log, RunInfo
+from ..read import Log, RunView
 from .output import json_text
 
 _EVERY_S = 1.0
@@ -104,7 +104,7 @@ class _Screen:
 class _Wait:
     """What follows asks when there is no more: waits, and says whether to look again."""
 
-    def __init__(self, run: RunInfo, profile: str | None, screen: _Screen) -> None:
+    def __init__(self, run: RunView, profile: str | None, screen: _Screen) -> None:
         self._run, self._profile, self._screen = run, profile, screen
         self._ended = run.state in FINAL_STATES
 

@@ -2,94 +2,112 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple, fields
+from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
-from math import isfinite
+from pathlib import Path
 
 import click
 
-from ..read import KeyInfo, Point
-from .output import json_text, number, short, table
+from ..read import KeyInfo, Point, RunView
+from .output import echo_json, number, short, table
 
 _LINES_AT_ONCE = 1000
 
 
-@click.command("metrics", short_help="Print every raw point of a metric.")
+@click.command("metrics", short_help="Print or export every raw point of metrics.")
 @click.argument("run")
-@click.argument("key", required=False)
-@click.option("--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True)
-@click.option("--rank", type=int, help="Only the points of this rank.")
-@click.option("--attempt", type=int, help="Only the points of this attempt.")
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl", "parquet"]),
+    help="Default: table, or as FILE ends. Parquet needs pyarrow at the lab.",
+)
+@click.option("--output", "-o", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write to FILE.")
+@click.option("--rank", type=click.IntRange(min=0), help="Only the points of this rank.")
+@click.option("--attempt", type=click.IntRange(min=1), help="Only the points of this attempt.")
+@click.option("--json", "as_json", is_flag=True, help="Print the keys as a JSON list of objects.")
 @click.pass_obj
-def command(profile: str | None, run: str, key: str | None, form: str, rank: int | None, attempt: int | None) -> None:
+def command(
+    profile: str | None,
+    run: str,
+    keys: tuple[str, ...],
+    form: str | None,
+    output: Path | None,
+    rank: int | None,
+    attempt: int | None,
+    as_json: bool,
+) -> None:
     """Print every raw point of KEY in RUN, in order of arrival; without KEY, list the keys of the run.
 
-    RUN is an id, the link of its page, or its name where only one run has it. Each point has `step`, `value`, `time`
-    (seconds since 1970 UTC), `rank` and `attempt`. Values are exact; NaN and the infinities are written NaN, Infinity
-    and -Infinity, in jsonl as strings.
+    RUN is an id, the link of its page, or its name where only one run has it. As csv, jsonl or parquet, the points of
+    all KEYs are written, or of all keys of the run, however many there are: a row for each with `key`, `step`, `value`,
+    `time` (seconds since 1970 UTC), `rank` and `attempt`. Values are exact; NaN and the infinities are written NaN,
+    Infinity and -Infinity, in jsonl as strings. FILE is replaced once the new one is whole.
     """
     from .. import read
 
+    if form is None and output is not None:
+        form = output.suffix.removeprefix(".").lower()
+        if form not in ("csv", "jsonl", "parquet"):
+            raise click.UsageError(f"{output.name!r} ends in no format: give --format csv, jsonl or parquet.")
+    form = form or "table"
+    if as_json and (keys or form != "table"):
+        raise click.UsageError("--json lists the keys: give it without KEY and --format; points come as jsonl.")
+    if form == "table" and output is not None:
+        raise click.UsageError("a table is not written to a file: give --format csv, jsonl or parquet.")
+    if form == "table" and not keys and not (rank is None and attempt is None):
+        raise click.UsageError("--rank and --attempt need a KEY, or --format csv, jsonl or parquet.")
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal: name a file with -o FILE.")
     found = read.run(run, profile=profile)
-    if key is None:
-        if rank is not None or attempt is not None:
-            raise click.UsageError("--rank and --attempt need a KEY.")
-        _print_keys(found.key_infos(), form)
+    if form != "table":
+        _export(found, keys, form, output, rank, attempt)
+    elif not keys:
+        _print_keys(found.key_infos(), as_json)
     else:
-        _print_points(found.iter_metrics(key, rank=rank, attempt=attempt), form)
+        for key in keys:
+            if len(keys) > 1:
+                click.echo(key)
+            _print_points(found.iter_points(key, rank=rank, attempt=attempt))
 
 
-def _print_keys(keys: list[KeyInfo], form: str) -> None:
-    if form == "jsonl":
-        for info in keys:
-            click.echo(json_text(asdict(info)))
-    elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(f.name for f in fields(KeyInfo))
-        writer.writerows([number(v) if isinstance(v, float) else v for v in astuple(info)] for info in keys)
-    else:
-        table(
-            ("key", "points", "steps", "last", "min", "max"),
-            (
-                (i.key, str(i.count), f"{i.step_min} … {i.step_max}", short(i.last), short(i.min), short(i.max))
-                for i in keys
-            ),
-        )
+def _export(
+    run: RunView, keys: tuple[str, ...], form: str, output: Path | None, rank: int | None, attempt: int | None
+) -> None:
+    from ..read.export import pieces, save
+
+    chosen = keys or None
+    if output is not None:
+        save(run.profile, run.id, output, chosen, form, rank, attempt)
+        return
+    for piece in pieces(run.profile, run.id, chosen, form, rank, attempt):
+        sys.stdout.buffer.write(piece)
 
 
-def _print_points(points: Iterator[Point], form: str) -> None:
-    header, line = _FORMS[form]
-    some = header + "".join(map(line, islice(points, _LINES_AT_ONCE)))
+def _print_keys(keys: list[KeyInfo], as_json: bool) -> None:
+    if as_json:
+        echo_json([asdict(info) for info in keys])
+        return
+    table(
+        ("key", "points", "steps", "last", "min", "max"),
+        (
+            (i.key, str(i.count), f"{i.step_min} … {i.step_max}", short(i.last), short(i.min), short(i.max))
+            for i in keys
+        ),
+    )
+
+
+def _print_points(points: Iterator[Point]) -> None:
+    some = f"{'STEP':>20}  {'VALUE':>24}  {'TIME':>17}  {'RANK':>5}  {'ATTEMPT':>7}\n"
+    some += "".join(map(_line, islice(points, _LINES_AT_ONCE)))
     while some:  # a series of ten million points is printed as it comes
         click.echo(some, nl=False)
-        some = "".join(map(line, islice(points, _LINES_AT_ONCE)))
+        some = "".join(map(_line, islice(points, _LINES_AT_ONCE)))
 
 
-# The repr of a float is the shortest text that reads back to the same digits, and for finite ones also JSON. Lines are
-# written out here, because json.dumps and csv.writer take ten times as long.
-
-
-def _table_line(point: Point) -> str:
+def _line(point: Point) -> str:
     step, value, time, rank, attempt = point
     return f"{step:>20}  {number(value)!s:>24}  {time:>17.6f}  {rank:>5}  {attempt:>7}\n"
-
-
-def _jsonl_line(point: Point) -> str:
-    step, value, time, rank, attempt = point
-    exact = repr(value) if isfinite(value) else f'"{number(value)}"'
-    return f'{{"step": {step}, "value": {exact}, "time": {time!r}, "rank": {rank}, "attempt": {attempt}}}\n'
-
-
-def _csv_line(point: Point) -> str:
-    step, value, time, rank, attempt = point
-    return f"{step},{number(value)},{time!r},{rank},{attempt}\n"
-
-
-_FORMS: dict[str, tuple[str, Callable[[Point], str]]] = {
-    "table": (f"{'STEP':>20}  {'VALUE':>24}  {'TIME':>17}  {'RANK':>5}  {'ATTEMPT':>7}\n", _table_line),
-    "jsonl": ("", _jsonl_line),
-    "csv": (",".join(Point._fields) + "\n", _csv_line),
-}

@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import islice
 
 import click
 
 from ..protocol.states import ALL_STATES
-from ..read import RunInfo
+from ..read.view import RunView
 from .output import echo_json, moment, short, span, table
 
 _LAST_SHOWN = 3
 
 
-@click.command("runs", short_help="List the runs, newest first.")
+@click.command("runs", short_help="List or search the runs, newest first.")
 @click.argument("project", required=False)
+@click.option("--filter", "-f", "filters", multiple=True, metavar="TERMS", help="Only runs for which TERMS hold.")
 @click.option("--state", type=click.Choice(sorted(ALL_STATES)), help="Only runs in this state.")
-@click.option("--limit", type=click.IntRange(min=1), help="No more than this many, the newest; without it, all.")
+@click.option("--sort", default="-created", show_default=True, help="What to sort by; with a - before it descending.")
+@click.option("--key", "-k", "keys", multiple=True, help="Show the last value of this metric; may be repeated.")
+@click.option("--limit", type=click.IntRange(min=1), help="No more than this many, the first; without it, all.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @click.pass_obj
-def command(profile: str | None, project: str | None, state: str | None, limit: int | None, as_json: bool) -> None:
+def command(
+    profile: str | None,
+    project: str | None,
+    filters: tuple[str, ...],
+    state: str | None,
+    sort: str,
+    keys: tuple[str, ...],
+    limit: int | None,
+    as_json: bool,
+) -> None:
     """List the runs of PROJECT (a name or an id), or of all projects, newest first.
 
-    In JSON, times are seconds since 1970 UTC and `duration` is in seconds.
-    """
-    from .. import read
+    TERMS are a search, in quotes for the shell: 'state=failed,killed tag=baseline created>-7d config.model.layers>=4
+    metric.valid/loss.min<0.2 name~resnet'. A field is state, tag, author, name, note, id, created, started, ended,
+    duration, points, config.PATH or metric.KEY.last (min, max, count); a comparison is = != < <= > >= ~ (contains) or
+    !~; values with commas between them are alternatives; a word alone is looked for in names and notes.
 
-    found = read.runs(project, state=state, limit=limit, profile=profile)
+    Runs are sorted by created, name, state, duration, started, ended, points, author, activity, config.PATH or
+    metric.KEY.last (min, max, count). In JSON, times are seconds since 1970 UTC and `duration` is in seconds.
+    """
+    from ..read.search import search_runs
+
+    try:
+        found = search_runs(project, filters, state=state, sort=sort, keys=keys, limit=limit, profile=profile)
+    except ValueError as e:
+        raise click.UsageError(f"{e}.") from None
     if as_json:
-        shown = [f.name for f in fields(RunInfo) if not f.name.startswith("_")]
+        shown = [f.name for f in fields(RunView) if not f.name.startswith("_")]
         echo_json([{name: getattr(run, name) for name in shown} for run in found])
         return
     header = ("id", "name", "project", "state", "author", "started", "ended", "duration", "last")
-    table(header, (_row(run) for run in found))
+    table(header, (_row(run, len(keys) or _LAST_SHOWN) for run in found))
 
 
-def _row(run: RunInfo) -> tuple[str, ...]:
-    last = [f"{key}={short(value)}" for key, value in list(run.last.items())[:_LAST_SHOWN]]
+def _row(run: RunView, shown: int) -> tuple[str, ...]:
+    last = [f"{key}={short(value)}" for key, value in islice(run.last.items(), shown)]
     times = (moment(run.started), moment(run.ended), span(run.duration))
     return (run.id, run.name, run.project, run.state, run.author, *times, " ".join(last))

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
-from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 from .. import settings
@@ -20,38 +18,17 @@ from ..errors import ConfigurationError, LabRequestError, LabUnreachableError
 from ..protocol import limits
 from . import answers
 from .answers import JSON, MSGPACK, Answer, Handshake
+from .columns import Buckets, Points
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Handshake", "LabClient", "Points"]
+__all__ = ["Buckets", "Handshake", "LabClient", "Points"]
 
 OCTETS = "application/octet-stream"
 ANSWER_BYTES_MAX = 64 << 20
 UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets this much more time than the read time-out: slow links exist
 _PREFIX = "/api/v1"
-
-
-class Points(NamedTuple):
-    """Points of one series in order of arrival, as columns of equal length."""
-
-    step: array[int]  # int64
-    value: array[float]  # float64, NaN and ±Inf as they were logged
-    time: array[int]  # int64, µs since 1970 UTC
-    rank: array[int]  # int64
-    attempt: array[int]  # int64
-
-    @classmethod
-    def joined(cls, parts: Iterable[Points]) -> Points:
-        """The points of all parts, one after the other."""
-        whole = cls(array("q"), array("d"), array("q"), array("q"), array("q"))
-        for part in parts:
-            whole.step.extend(part.step)
-            whole.value.extend(part.value)
-            whole.time.extend(part.time)
-            whole.rank.extend(part.rank)
-            whole.attempt.extend(part.attempt)
-        return whole
 
 
 class Body:
@@ -160,6 +137,9 @@ class LabClient:
     def post(self, path: str, value: Any = None) -> Any:
         return self._call("POST", path, body=_packed(value)).value()
 
+    def put(self, path: str, value: Any) -> Any:
+        return self._call("PUT", path, body=_packed(value)).value()
+
     def patch(self, path: str, value: Any) -> Any:
         return self._call("PATCH", path, body=_packed(value)).value()
 
@@ -186,9 +166,13 @@ class LabClient:
         with self._response("GET", path, headers=dict(headers), timeout_s=self._read_timeout_s) as response:
             yield Body(self, response)
 
-    def pages(self, path: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Every item of a list, page after page, as they come. `limit` in `params` is the size of one page."""
-        for page in self._pages(path, params, JSON):
+    def pages(
+        self, path: str, params: dict[str, Any] | None = None, *, exact: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page after page, as they come. `limit` in `params` is the size of one page; `exact`
+        asks for msgpack, in which NaN and the infinities are numbers.
+        """
+        for page in self._pages(path, params, MSGPACK if exact else JSON):
             items = page.get("items")
             if not isinstance(items, list):
                 raise answers.not_a_lab(self.url, "its list has another shape")
@@ -201,12 +185,17 @@ class LabClient:
         params = {"key": key, "rank": rank, "attempt": attempt, "limit": page}
         for columns in self._pages(f"/runs/{quoted(run)}/points", params, MSGPACK):
             try:
-                found = Points(*(_column(columns[name], "d" if name == "value" else "q") for name in Points._fields))
+                yield Points.of(columns)
             except (KeyError, TypeError, ValueError):
-                found = None
-            if found is None or len({len(column) for column in found}) != 1:
-                raise answers.not_a_lab(self.url, "its points have another shape")
-            yield found
+                raise answers.not_a_lab(self.url, "its points have another shape") from None
+
+    def buckets(self, query: dict[str, Any]) -> list[Buckets]:
+        """POST /series/buckets, one answer for each of its selectors."""
+        answer = self._call("POST", "/series/buckets", body=_packed(query), accept=MSGPACK).value()
+        try:
+            return [Buckets.of(series) for series in answer["series"]]
+        except (KeyError, TypeError, ValueError):
+            raise answers.not_a_lab(self.url, "its buckets have another shape") from None
 
     def _pages(self, path: str, params: dict[str, Any] | None, accept: str) -> Iterator[dict[str, Any]]:
         params = dict(params or {})
@@ -352,14 +341,6 @@ def _authorization(api_key: str | None, auth: tuple[str, str] | None) -> str | N
 
 def _packed(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _column(raw: Any, typecode: str) -> array[Any]:
-    column = array(typecode)
-    column.frombytes(raw)  # ValueError: not a whole number of items
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
 
 
 def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:

@@ -20,7 +20,7 @@ import msgpack
 import pytest
 import requests
 
-from pyhectiqlab import read
+from pyhectiqlab import read, search_runs
 from pyhectiqlab.errors import AuthenticationError, ConflictError, NotFoundError
 from pyhectiqlab.profile import load_profiles
 from pyhectiqlab.testing.lab import RealLab
@@ -149,7 +149,11 @@ def test_runs_can_be_narrowed_down(filled: Filled, at_lab: Hectiqlab) -> None:
     assert names(filled.digits["project"]["id"]) == ["twice", "digits"]
     assert names("--limit", "2") == ["twice", "twice"]
     assert names("--state", "failed") == []
-    assert [run.name for run in read.runs(search="digi")] == ["digits"]
+    assert names("-f", "digi points>=2000") == names("--filter", "name~DIGI") == ["digits"]
+    assert names("vision", "--sort", "metric.train/loss.max") == ["digits", "twice"]
+    assert [run.name for run in search_runs(text="digi")] == ["digits"]
+    refused = at_lab("runs", "-f", "stat=failed")
+    assert refused.returncode == 2 and "did you mean state" in refused.stderr
     assert "nowhere" in told(at_lab("runs", "nowhere"))
 
 
@@ -157,7 +161,7 @@ def test_runs_can_be_narrowed_down(filled: Filled, at_lab: Hectiqlab) -> None:
 def test_every_raw_point_comes_back_exactly(filled: Filled, at_lab: Hectiqlab, ref: str) -> None:
     lines = well(at_lab("metrics", filled.digits[ref], "train/loss", "--format", "jsonl")).splitlines()
     points = [strict(line) for line in lines]
-    assert [list(p) for p in points] == [["step", "value", "time", "rank", "attempt"]] * len(points)
+    assert [list(p) for p in points] == [["key", "step", "value", "time", "rank", "attempt"]] * len(points)
     assert [p["step"] for p in points] == [*STEPS, 1]
     assert [exact(p["value"]) for p in points] == [exact(v) for v in [*VALUES, 2.0]]
     assert [p["value"] for p in points[1:4]] == ["NaN", "Infinity", "-Infinity"]
@@ -167,7 +171,7 @@ def test_every_raw_point_comes_back_exactly(filled: Filled, at_lab: Hectiqlab, r
 
 def test_csv_holds_the_same_points(at_lab: Hectiqlab) -> None:
     rows = list(csv.DictReader(io.StringIO(well(at_lab("metrics", "digits", "train/loss", "--format", "csv")))))
-    assert list(rows[0]) == ["step", "value", "time", "rank", "attempt"]
+    assert list(rows[0]) == ["key", "step", "value", "time", "rank", "attempt"]
     assert [(int(r["step"]), exact(r["value"])) for r in rows] == [
         (s, exact(v)) for s, v in zip([*STEPS, 1], [*VALUES, 2.0], strict=True)
     ]
@@ -196,13 +200,25 @@ def test_a_long_series_comes_whole(at_lab: Hectiqlab) -> None:
 
 
 def test_without_a_key_the_keys_are_listed(at_lab: Hectiqlab) -> None:
-    keys = [strict(line) for line in well(at_lab("metrics", "digits", "--format", "jsonl")).splitlines()]
+    keys = strict(well(at_lab("metrics", "digits", "--json")))
     assert [(k["key"], k["count"]) for k in keys] == [("long", 2500), ("train/loss", len(STEPS) + 1)]
     assert (keys[1]["step_min"], keys[1]["step_max"]) == (min(STEPS), max(STEPS))
     assert (keys[1]["min"], keys[1]["max"]) == (-0.0, 1e300)
     assert "train/loss" in well(at_lab("metrics", "digits"))
-    rows = list(csv.DictReader(io.StringIO(well(at_lab("metrics", "digits", "--format", "csv")))))
-    assert [row["key"] for row in rows] == ["long", "train/loss"]
+
+
+def test_all_keys_of_a_run_are_exported_to_a_file(at_lab: Hectiqlab, tmp_path: Path) -> None:
+    target = tmp_path / "points.csv"
+    well(at_lab("metrics", "digits", "-o", str(target)))
+    rows = list(csv.DictReader(io.StringIO(target.read_text())))
+    assert {row["key"] for row in rows} == {"long", "train/loss"} and len(rows) == 2501 + len(STEPS)
+    assert well(at_lab("metrics", "digits", "--format", "csv")) == target.read_text()
+    well(at_lab("metrics", "digits", "long", "-o", str(tmp_path / "points.parquet")))
+    assert (tmp_path / "points.parquet").read_bytes()[:4] == b"PAR1"
+    refused = at_lab("metrics", "digits", "-o", str(tmp_path / "points.xls"))
+    assert refused.returncode == 2 and "no format" in refused.stderr
+    assert "'none'" in told(at_lab("metrics", "digits", "none", "-o", str(tmp_path / "none.csv")))
+    assert {path.name for path in tmp_path.iterdir()} == {"points.csv", "points.parquet"}
 
 
 def test_what_does_not_exist_is_told(at_lab: Hectiqlab) -> None:
@@ -230,16 +246,16 @@ def test_python_reads_the_same(filled: Filled, at_lab: Hectiqlab) -> None:
     run = read.run("digits")
     assert {run.id, read.run(filled.digits["id"]).id, read.run(filled.digits["url"]).id} == {filled.digits["id"]}
     assert run.keys() == ["long", "train/loss"]
-    points = run.metrics("train/loss", rank=0)
+    points = list(run.iter_points("train/loss", rank=0))
     assert [p.step for p in points] == STEPS
     assert [exact(p.value) for p in points] == [exact(v) for v in VALUES]
-    columns = run.columns("train/loss", rank=0)
+    columns = run.series("train/loss", rank=0)
     assert list(columns.step) == STEPS and columns.time[1] == int(START * 1e6) + 1
-    assert sum(1 for _ in run.iter_metrics("long")) == len(run.columns("long").value) == 2500
+    assert sum(1 for _ in run.iter_points("long")) == len(run.series("long").value) == 2500
     assert exact(run.last["train/loss"])
     assert filled.lab.api_key not in repr(run)
     with pytest.raises(NotFoundError, match="it has long, train/loss"):
-        run.metrics("nosuch")
+        run.series("nosuch")
 
 
 def test_add_profile_from_standard_input_logs_in(filled: Filled, hectiqlab: Hectiqlab, home: Path) -> None:

@@ -23,7 +23,7 @@ SLOW = (
 
 
 def test_the_public_names_are_these() -> None:
-    assert sorted(pyhectiqlab.__all__) == ["AuthProvider", "Config", "Run", "__version__"]
+    assert sorted(pyhectiqlab.__all__) == ["AuthProvider", "Config", "Run", "__version__", "search_runs"]
     for name in pyhectiqlab.__all__:
         assert getattr(pyhectiqlab, name) is not None
 
@@ -41,7 +41,7 @@ def test_importing_the_client_loads_nothing_slow_and_nothing_of_the_lab() -> Non
     script = (
         "import sys, pyhectiqlab, pyhectiqlab.run\n"
         f"slow = [m for m in {SLOW!r} if m in sys.modules]\n"
-        "parts = ('pyhectiqlab.server', 'pyhectiqlab.store', 'pyhectiqlab.cli')\n"
+        "parts = ('pyhectiqlab.server', 'pyhectiqlab.store', 'pyhectiqlab.cli', 'pyhectiqlab.read')\n"
         "ours = [m for m in sys.modules if m.startswith(parts)]\n"
         "print(slow + ours)"
     )

@@ -1,0 +1,62 @@
+"""Reading back from the lab: projects, runs and all that is in them. What the commands of the same names print.
+
+    from pyhectiqlab import read, search_runs
+
+    for run in search_runs("vision", "state=completed metric.valid/loss.min<0.2", sort="-created"):
+        print(run.name, run.config.lr, run.metrics("valid/loss"))
+
+    run = read.run("dev-run")  # the same as Run.existing("dev-run")
+
+Everything here blocks on the network, each request within the bounds of `transport.http.LabClient`, and raises:
+ConfigurationError where no lab is known or pandas is missing, LabRequestError where the lab cannot be asked or refuses.
+Times are seconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from ..errors import NotFoundError
+from ..profile import resolve
+from ..protocol.search import quoted
+from .artifacts import Artifact, Lineage, Version
+from .search import FoundRuns, search_runs
+from .shapes import KeyInfo, Log, Point, ProjectInfo, asking, project_info, shaped
+from .view import RunView, run_view
+
+__all__ = [
+    "Artifact",
+    "FoundRuns",
+    "KeyInfo",
+    "Lineage",
+    "Log",
+    "Point",
+    "ProjectInfo",
+    "RunView",
+    "Version",
+    "projects",
+    "run",
+    "search_runs",
+]
+
+
+def projects(*, profile: str | None = None) -> list[ProjectInfo]:
+    """The projects that the user of `profile` can see (None: the profile in use)."""
+    with asking(resolve(profile)) as lab:
+        return [shaped(lab, project_info, item) for item in lab.pages("/projects", {"limit": 1000})]
+
+
+def run(ref: str, project: str | None = None, *, profile: str | None = None) -> RunView:
+    """One run by its id, the link of its page, or its name where only one has it (in `project`, if that is given).
+
+    Raises NotFoundError, and ConflictError where several runs have the name; its message lists their ids.
+    """
+    chosen = resolve(profile)
+    with asking(chosen) as lab:
+        if project is None:
+            return shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref}), chosen)
+        for term in (f"name={quoted(ref)}", f"id={quoted(ref)}"):
+            for item in lab.pages("/runs", {"project": project, "filter": term, "limit": 1}):
+                return shaped(lab, run_view, item, chosen)
+        found = shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref}), chosen)
+        if project not in (found.project, found.project_id):
+            raise NotFoundError(f"The run {ref!r} is of the project {found.project!r}, not {project!r}.", status=404)
+        return found

@@ -1,0 +1,96 @@
+"""Files of a run, and the models and datasets that it made or used, as they are read back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..profile import Profile
+from .shapes import asking
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One version of a file.
+
+    Attributes:
+        step: None where it has none.
+        version: 1, 2, … of this name and step; `newest` for the last.
+        digest: its SHA-256, hex.
+    """
+
+    uuid: str
+    name: str
+    step: int | None
+    version: int
+    newest: bool
+    bytes: int
+    digest: str
+    kind: str
+    meta: dict[str, Any]
+    author: str
+    created: float
+    url: str
+    _profile: Profile = field(repr=False, compare=False)
+
+    def download(self, path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
+        """Brings the file to `path`, a file or a folder that exists; returns the file.
+
+        Goes on where an interrupted call was; the file takes its name once it is whole and its SHA-256 is right. Raises
+        FileExistsError where another file is there, OSError, LabRequestError.
+        """
+        from ..transport.files import download
+
+        told = {"uuid": self.uuid, "name": self.name, "digest": self.digest, "bytes": self.bytes}
+        with asking(self._profile) as lab:
+            return download(lab, told, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a model or a dataset. `kind`: "models" or "datasets"."""
+
+    uuid: str
+    kind: str
+    name: str
+    version: str
+    short_description: str
+    files: int
+    bytes: int
+    author: str
+    created: float
+    project: str
+    project_id: str
+    _profile: Profile = field(repr=False, compare=False)
+
+    def download(self, save_path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
+        """Brings its files into the folder `save_path`/NAME-VERSION and returns that; as Run.download_mlmodel, but
+        nothing is noted of it.
+        """
+        from ..transport.registry import find_version
+        from ..transport.registry_download import download_version
+
+        with asking(self._profile) as lab:
+            found = find_version(lab, self.project_id, self.kind, self.name, self.version)
+            return Path(download_version(lab, found, save_path, overwrite=overwrite))
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a run `made` and what it `used`, of models or of datasets."""
+
+    made: list[Version]
+    used: list[Version]
+
+
+def artifact_of(item: dict[str, Any], profile: Profile) -> Artifact:
+    names = [name for name in Artifact.__dataclass_fields__ if not name.startswith("_")]
+    return Artifact(**{name: item[name] for name in names}, _profile=profile)
+
+
+def version_of(item: dict[str, Any], profile: Profile) -> Version:
+    told = {**item, "project": item["project"]["name"], "project_id": item["project"]["id"]}
+    names = [name for name in Version.__dataclass_fields__ if not name.startswith("_")]
+    return Version(**{name: told[name] for name in names}, _profile=profile)

@@ -1,0 +1,133 @@
+"""Tables of pandas, which is imported here and nowhere else, when somebody asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import ConfigurationError
+from ..protocol.search import flat
+from ..transport.columns import Buckets, Points
+
+if TYPE_CHECKING:
+    import pandas
+
+    from .view import RunView
+
+Axis = Literal["step", "time", "relative"]
+AXES = ("step", "time", "relative")
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise ConfigurationError(
+            "This table needs pandas: pip install 'pyhectiqlab[pandas]'. Without it, run.series(key) gives arrays and "
+            "search_runs(...) runs."
+        ) from None
+    return pandas
+
+
+def _moments(column: Any) -> Any:
+    return _pandas().to_datetime(column, unit="us", utc=True)
+
+
+def _points(points: Points, axis: Axis, newest: bool) -> Any:
+    """A row a point, in order of arrival: step, value, time, rank, attempt, and `at` on the axis."""
+    pd = _pandas()
+    frame = pd.DataFrame(points._asdict())
+    of_attempt = frame.groupby(["rank", "attempt"], sort=False)
+    if axis == "relative":
+        frame["at"] = (frame["time"] - of_attempt["time"].transform("first")) / 1e6
+    else:
+        frame["at"] = frame["step"] if axis == "step" else _moments(frame["time"])
+    if newest and len(frame):
+        # A job restarted from a checkpoint repeats steps: its newest telling of them counts.
+        first = of_attempt["step"].min().unstack("rank")[::-1]
+        from_newer = first.cummin().ffill().shift(1)[::-1].stack().rename("hidden")
+        frame = frame.join(from_newer, on=["attempt", "rank"])
+        frame = frame[frame["hidden"].isna() | (frame["step"] < frame["hidden"])].drop(columns="hidden")
+    return frame
+
+
+def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool) -> pandas.DataFrame:
+    """A column a key, a row a place on the axis; see RunView.metrics."""
+    pd = _pandas()
+    columns = []
+    table: pandas.DataFrame
+    levels = ["rank", "at", "n"] if newest else ["rank", "attempt", "at", "n"]
+    for key, points in series:
+        frame = _points(points, axis, newest)
+        frame["n"] = frame.groupby(levels[:-1], sort=False).cumcount()
+        columns.append(frame.set_index(levels)["value"].rename(key))
+    if not columns:
+        table = pd.DataFrame(index=pd.Index([], name=axis))
+        return table
+    table = pd.concat(columns, axis=1).sort_index().droplevel("n")
+    table = table.rename_axis(index={"at": axis})
+    alike: list[Any] = [name for name in ("rank", "attempt") if name in levels and table.index.unique(name).size <= 1]
+    table = table.droplevel(alike)
+    return table
+
+
+def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame:
+    """A row a point: key, step, value, time, rank, attempt."""
+    pd = _pandas()
+    table: pandas.DataFrame
+    parts = []
+    for key, points in series:
+        frame = _points(points, "step", newest).drop(columns="at")
+        frame["time"] = _moments(frame["time"])
+        frame.insert(0, "key", key)
+        parts.append(frame)
+    if not parts:
+        table = pd.DataFrame(columns=["key", *Points._fields])
+        return table
+    table = pd.concat(parts, ignore_index=True)
+    return table
+
+
+def bucketed(found: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFrame:
+    """Columns (key, statistic), a row for each slice of the axis, by where it begins."""
+    pd = _pandas()
+    table: pandas.DataFrame
+    parts = {}
+    for key, buckets in found:
+        frame = pd.DataFrame(buckets.columns()).drop(columns="last_x").set_index("start")
+        parts[key] = frame[["mean", "min", "max", "last", "count", "nan", "pinf", "ninf"]]
+    if not parts:
+        table = pd.DataFrame(index=pd.Index([], name=axis))
+        return table
+    table = pd.concat(parts, axis=1).sort_index().rename_axis(index=axis)
+    if axis == "time":
+        table.index = _moments(table.index).rename("time")
+    elif axis == "relative":
+        table.index = (table.index / 1e6).rename("relative")
+    return table
+
+
+def runs_frame(runs: Iterable[RunView]) -> pandas.DataFrame:
+    """A row a run; see FoundRuns.to_pandas."""
+    pd = _pandas()
+    rows = [
+        {
+            **{name: getattr(run, name) for name in _OF_RUN},
+            **{f"config.{path}": value for path, value in flat(run.config.dict).items()},
+            **{f"metric.{key}": value for key, value in run.last.items()},
+        }
+        for run in runs
+    ]
+    fixed: Sequence[str] = ("id", *_OF_RUN[1:])
+    more = sorted({name for row in rows for name in row} - set(fixed))
+    table: pandas.DataFrame = pd.DataFrame(rows, columns=[*fixed, *more])
+    for name in ("created", "started", "ended"):
+        table[name] = pd.to_datetime(table[name], unit="s", utc=True)
+    table = table.set_index("id")
+    return table
+
+
+_OF_RUN = (
+    *("id", "name", "project", "author", "state", "created", "started", "ended", "duration", "attempt", "ranks"),
+    *("points", "note", "tags", "url"),
+)

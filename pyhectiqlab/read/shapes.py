@@ -1,0 +1,110 @@
+"""What is read back, as plain values, and how an answer of the lab becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from ..profile import Profile
+from ..transport.answers import not_a_lab
+from ..transport.http import LabClient
+
+T = TypeVar("T")
+
+
+class Point(NamedTuple):
+    """One logged value. `value` may be NaN or ±Inf; `time` is when it was logged."""
+
+    step: int
+    value: float
+    time: float
+    rank: int
+    attempt: int
+
+
+class Log(NamedTuple):
+    """What was logged, or printed, at once: `text` with its line break, if it had one.
+
+    Attributes:
+        level: its name; None for what was printed.
+        channel: "default", the name of a logger, "stdout" or "stderr".
+        writer: the process that it came from; texts of one process follow each other as on its terminal.
+    """
+
+    time: float
+    level: str | None
+    channel: str
+    rank: int
+    attempt: int
+    text: str
+    writer: str
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """One key of a run, over all ranks and attempts.
+
+    Attributes:
+        count: number of points.
+        last: value at the highest (attempt, step).
+        min, max: of the finite values; None where there are none.
+    """
+
+    key: str
+    count: int
+    step_min: int
+    step_max: int
+    last: float | None
+    min: float | None
+    max: float | None
+
+
+@dataclass(frozen=True)
+class ProjectInfo:
+    """A project as the lab described it at the time of the call."""
+
+    id: str
+    name: str
+    created: float
+    runs: int
+    last_activity: float | None
+
+
+@contextmanager
+def asking(profile: Profile) -> Iterator[LabClient]:
+    with LabClient(profile.url, profile.secret_api_key) as lab:
+        lab.handshake()
+        yield lab
+
+
+def shaped(lab: LabClient, make: Callable[..., T], *args: Any) -> T:
+    """What `make` makes of an answer. Raises NotALabError for one of another shape."""
+    try:
+        return make(*args)
+    except (LookupError, TypeError, ValueError):
+        raise not_a_lab(lab.url, "its list has another shape") from None
+
+
+def project_info(item: dict[str, Any]) -> ProjectInfo:
+    return ProjectInfo(item["id"], item["name"], item["created"], item["runs"], item["last_activity"])
+
+
+def log_of(item: dict[str, Any]) -> Log:
+    return Log(*(item[name] for name in Log._fields))
+
+
+def key_info(item: dict[str, Any]) -> KeyInfo:
+    last, low, high = (item["last"] or {}).get("value"), item["min"], item["max"]
+    return KeyInfo(
+        item["key"],
+        item["count"],
+        item["step_min"],
+        item["step_max"],
+        *(None if value is None else float(value) for value in (last, low, high)),
+    )
+
+
+def some_of(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,337 @@
+"""RunView: a run as it can be read, by anybody and from anywhere.
+
+A class of its own and no Run in read-only mode: that one takes every call and drops what it is given, so that a script
+runs on; who reads back wants to be told that a view has no `add_metrics`. Nor does a view open a session.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..config import Config
+from ..errors import NotFoundError
+from ..profile import Profile
+from ..protocol.registry import DATASETS, MODELS
+from ..transport.columns import Buckets, Points
+from ..transport.http import quoted
+from .artifacts import Artifact, Lineage, artifact_of, version_of
+from .shapes import KeyInfo, Log, Point, asking, key_info, log_of, shaped, some_of
+
+if TYPE_CHECKING:
+    import pandas
+
+    from .frames import Axis
+
+_LOGS_AT_ONCE = 5000
+_SYSTEM = "system/"
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as the lab described it at the time of the call; all that takes a request of its own is asked for when it
+    is first looked at. Methods block on the network.
+
+    Attributes:
+        state: one of protocol.states; `state_why` says how it came to it.
+        duration: seconds from `started` to `ended`, or until the call while it lives; None before it started.
+        points: how many, over all metrics.
+        last: newest value of its first few metrics, or of those that were asked for.
+    """
+
+    id: str
+    name: str
+    project: str
+    project_id: str
+    author: str
+    state: str
+    state_why: str
+    created: float
+    started: float | None
+    ended: float | None
+    duration: float | None
+    attempt: int
+    ranks: int
+    points: int
+    last: dict[str, float]
+    note: str
+    tags: list[str]
+    url: str
+    profile: Profile = field(repr=False, compare=False)
+    _config: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        link = f'<a href="{escape(self.url)}" target="_blank">{escape(self.name)}</a>'
+        return f"<b>Run</b> {link} ({escape(self.project)}, {escape(self.state)})"
+
+    @property
+    def notes(self) -> str:
+        """The note."""
+        return self.note
+
+    @cached_property
+    def config(self) -> Config:
+        """Its values have the types that they went in with."""
+        if self._config is not None:
+            return Config.from_dict(self._config)
+        with self._asking() as lab:
+            return Config.from_dict(lab.config(self.id))
+
+    @cached_property
+    def _detail(self) -> dict[str, Any]:
+        with self._asking() as lab:
+            told = lab.get(f"/runs/{quoted(self.id)}")
+            return shaped(lab, lambda: {name: told[name] for name in ("meta", "paper", "losses", "sessions")})
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What `add_meta` stored."""
+        return dict(self._detail["meta"])
+
+    @property
+    def paper(self) -> str:
+        return str(self._detail["paper"])
+
+    @property
+    def losses(self) -> dict[str, int]:
+        """How many events were lost, by reason."""
+        return dict(self._detail["losses"])
+
+    # Metrics ----------------------------------------------------------------------------------------------------
+
+    def keys(self) -> list[str]:
+        """Names of the metrics of this run."""
+        return [info.key for info in self.key_infos()]
+
+    def key_infos(self) -> list[KeyInfo]:
+        """The metrics of this run, each with its number of points and its range."""
+        with self._asking() as lab:
+            items = lab.pages(f"/runs/{quoted(self.id)}/keys", {"limit": 1000})
+            return [shaped(lab, key_info, item) for item in items]
+
+    def metrics(
+        self,
+        keys: str | Iterable[str] | None = None,
+        *,
+        axis: Axis = "step",
+        rank: int | None = None,
+        attempt: int | None = None,
+        attempts: Literal["newest", "all"] = "newest",
+        buckets: int | None = None,
+        long: bool = False,
+    ) -> pandas.DataFrame:
+        """Metrics as a table of pandas: a column for each key, a row for each step, NaN where a key has no point.
+
+            run.metrics("train/loss").plot()
+            run.metrics(["train/loss", "valid/loss"], axis="relative", rank=0)
+
+        Every raw point is there, exactly: a step that was logged several times has several rows. Where points of
+        several ranks are among them, the rank is a first level of the index; likewise the attempt with attempts="all".
+
+        Args:
+            keys: one or several; None: all but those of the machine ("system/…").
+            axis: what rows are by: "step"; "time" (UTC); "relative", seconds since the first point to arrive.
+            rank, attempt: only its points.
+            attempts: "newest" hides what a job that was restarted from a checkpoint told anew, as charts do.
+            buckets: no raw points, but at most about so many slices of the axis; columns (key, "mean", "min", "max",
+                "last", "count", "nan", "pinf" or "ninf"), over exactly the points in each. For series of millions.
+            long: a row for each point instead: key, step, value, time, rank, attempt.
+
+        Raises NotFoundError for a key that the run does not have, ValueError, ConfigurationError without pandas.
+        """
+        from . import frames
+
+        if axis not in frames.AXES:
+            raise ValueError(f"an axis is one of {', '.join(frames.AXES)}, not {axis!r}")
+        newest = attempts == "newest" and attempt is None
+        names = self._chosen(keys)
+        if buckets is not None:
+            if attempt is not None:
+                raise ValueError("buckets are of the newest or of all attempts, not of one: leave out attempt=")
+            found = ((k, self.buckets(k, buckets, axis=axis, rank=rank, attempts=attempts)) for k in names)
+            return frames.bucketed(found, axis)
+        series = ((key, self.series(key, rank=rank, attempt=attempt)) for key in names)
+        return frames.long(series, newest) if long else frames.wide(series, axis, newest)
+
+    def _chosen(self, keys: str | Iterable[str] | None) -> list[str]:
+        if keys is None:
+            return [key for key in self.keys() if not key.startswith(_SYSTEM)]
+        return [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
+
+    def series(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Points:
+        """Every raw point of a key in order of arrival, as arrays of equal length: step, value, time (µs), rank,
+        attempt. numpy.asarray takes them without a copy. Raises NotFoundError where the run has no such key.
+        """
+        return Points.joined(self.pages(key, rank=rank, attempt=attempt))
+
+    def pages(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Points]:
+        """As `series`, a page of 50,000 points at a time: memory stays flat however long the series is."""
+        with self._asking() as lab:
+            some = False
+            for page in lab.points(self.id, key, rank=rank, attempt=attempt):
+                some = some or len(page.step) > 0
+                yield page
+            if not some:
+                self._require(key)
+
+    def iter_points(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Point]:
+        """As `pages`, point by point."""
+        for page in self.pages(key, rank=rank, attempt=attempt):
+            for step, value, time_us, of_rank, of_attempt in zip(*page, strict=True):
+                yield Point(step, value, time_us / 1e6, of_rank, of_attempt)
+
+    def buckets(
+        self,
+        key: str,
+        n: int = 1500,
+        *,
+        axis: Axis = "step",
+        lo: int | None = None,
+        hi: int | None = None,
+        rank: int | None = None,
+        attempts: Literal["newest", "all"] = "newest",
+    ) -> Buckets:
+        """A key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly, and without its
+        millions of points. `lo`, `hi`: the range on the axis, inclusive: steps, or µs. Raises as `series`.
+        """
+        selector = {"run": self.id, "key": key, "rank": rank}
+        query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
+        with self._asking() as lab:
+            found: Buckets = shaped(lab, lambda: lab.buckets(query)[0])
+        if not found.start:
+            self._require(key)
+        return found
+
+    def _require(self, key: str) -> None:
+        known = self.keys()
+        if key not in known:
+            has = f"it has {some_of(known)}" if known else "it has none yet"
+            raise NotFoundError(f"Run {self.name!r} has no metric {key!r}: {has}.", code="key_not_found")
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        keys: str | Iterable[str] | None = None,
+        *,
+        format: Literal["csv", "jsonl", "parquet"] | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+    ) -> Path:
+        """Raw points as a file: a row for each, with key, step, value, time, rank, attempt. Replaces the file, once the
+        new one is whole.
+
+        Args:
+            keys: one or several; None: all.
+            format: None: as the name of the file ends.
+
+        Raises NotFoundError for a key that the run does not have, InvalidRequestError where the lab cannot write
+        Parquet, ValueError, OSError.
+        """
+        from .export import save
+
+        names = None if keys is None else self._chosen(keys)
+        return save(self.profile, self.id, Path(path), names, format, rank, attempt)
+
+    # Logs -------------------------------------------------------------------------------------------------------
+
+    def logs(
+        self,
+        *,
+        channel: str | None = None,
+        level: str | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+    ) -> list[Log]:
+        """Every log of this run in order of arrival. `level`: this one and worse."""
+        return list(self.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt))
+
+    def iter_logs(
+        self,
+        *,
+        channel: str | None = None,
+        level: str | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+        wait: Callable[[], bool] | None = None,
+    ) -> Iterator[Log]:
+        """As `logs`, a page at a time. With `wait`, which is called when there is no more: goes on while it is true."""
+        chosen = {"channel": channel, "level": level, "rank": rank, "attempt": attempt, "limit": _LOGS_AT_ONCE}
+        after = None
+        with self._asking() as lab:
+            while True:
+                page = lab.get(f"/runs/{quoted(self.id)}/logs", {**chosen, "after": after})
+                for item in shaped(lab, lambda page=page: page["items"]):
+                    yield shaped(lab, log_of, item)
+                after = page.get("end") or after
+                if page.get("next") is None and not (wait and wait()):
+                    return
+
+    # Files ------------------------------------------------------------------------------------------------------
+
+    def artifacts(
+        self, name: str | None = None, *, step: int | None = None, versions: Literal["latest", "all"] = "latest"
+    ) -> list[Artifact]:
+        """The files of this run by name, step and version; each has `download(path)`."""
+        asked = {"name": name, "step": step, "versions": versions, "limit": 1000}
+        with self._asking() as lab:
+            items = lab.pages(f"/runs/{quoted(self.id)}/artifacts", asked)
+            return [shaped(lab, artifact_of, item, self.profile) for item in items]
+
+    @property
+    def models(self) -> Lineage:
+        """The versions of models that this run `made`, and those that it `used`."""
+        return self._lineage(MODELS)
+
+    @property
+    def datasets(self) -> Lineage:
+        """The versions of datasets that this run `made`, and those that it `used`."""
+        return self._lineage(DATASETS)
+
+    def _lineage(self, kind: str) -> Lineage:
+        with self._asking() as lab:
+            told = lab.get(f"/runs/{quoted(self.id)}/registry")
+
+            def of(which: str) -> list[Any]:
+                return [version_of(item, self.profile) for item in told[which] if item["kind"] == kind]
+
+            return shaped(lab, lambda: Lineage(of("made"), of("used")))
+
+    def refreshed(self) -> RunView:
+        """The run as it is by now."""
+        with self._asking() as lab:
+            return shaped(lab, run_view, lab.get(f"/runs/{quoted(self.id)}"), self.profile)
+
+    def _asking(self) -> Any:
+        return asking(self.profile)
+
+
+def run_view(item: dict[str, Any], profile: Profile) -> RunView:
+    """A run of a list, or of its page."""
+    return RunView(
+        id=item["id"],
+        name=item["name"],
+        project=item["project"]["name"],
+        project_id=item["project"]["id"],
+        author=item["author"],
+        state=item["state"],
+        state_why=item.get("state_why", ""),
+        created=item["created"],
+        started=item["started"],
+        ended=item["ended"],
+        duration=item["duration"],
+        attempt=item["attempt"],
+        ranks=item["ranks"],
+        points=item["points"],
+        last={key: float(value) for key, value in item["last"].items()},  # float() reads "NaN" and "-Infinity"
+        note=item["note"] or "",
+        tags=[tag["name"] for tag in item["tags"]],
+        url=item["url"],
+        profile=profile,
+        _config=item.get("config") if "meta" not in item else None,  # of the page it is JSON: NaN would be a text
+    )

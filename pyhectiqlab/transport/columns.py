@@ -1,0 +1,82 @@
+"""Series as they come from the lab: columns of equal length, as arrays of the standard library."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+
+class Points(NamedTuple):
+    """Points of one series in order of arrival, as columns of equal length."""
+
+    step: array[int]  # int64
+    value: array[float]  # float64, NaN and ±Inf as they were logged
+    time: array[int]  # int64, µs since 1970 UTC
+    rank: array[int]  # int64
+    attempt: array[int]  # int64
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Points:
+        """Raises KeyError, TypeError or ValueError for what is no such answer."""
+        return cls(*_equal(column(told[name], "d" if name == "value" else "q") for name in cls._fields))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Points]) -> Points:
+        """The points of all parts, one after the other."""
+        whole = cls(array("q"), array("d"), array("q"), array("q"), array("q"))
+        for part in parts:
+            whole.step.extend(part.step)
+            whole.value.extend(part.value)
+            whole.time.extend(part.time)
+            whole.rank.extend(part.rank)
+            whole.attempt.extend(part.attempt)
+        return whole
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """A series in slices of the axis, one row for each slice that is not empty, as columns of equal length.
+
+    Slices are `width` wide, a power of two, and begin at multiples of it. `min`, `max` and `mean` are of exactly the
+    finite values in the slice, NaN where there are none; `last` is of the highest (attempt, step), `last_x` its place.
+    """
+
+    start: array[int]  # int64, in units of the axis: steps, or µs
+    count: array[int]  # int64; of these, `nan`, `pinf` and `ninf` are NaN, +Inf and −Inf
+    min: array[float]  # float64, as the next three
+    max: array[float]
+    mean: array[float]
+    last: array[float]
+    last_x: array[int]
+    nan: array[int]
+    pinf: array[int]
+    ninf: array[int]
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Buckets:
+        """Raises KeyError, TypeError or ValueError for what is no such answer."""
+        floats = {"min", "max", "mean", "last"}
+        names = [f.name for f in fields(cls)]
+        return cls(*_equal(column(told[name], "d" if name in floats else "q") for name in names))
+
+    def columns(self) -> dict[str, array[Any]]:
+        """By name, as pandas.DataFrame takes them."""
+        return dict(vars(self))
+
+
+def column(raw: Any, typecode: str) -> array[Any]:
+    found = array(typecode)
+    found.frombytes(raw)  # ValueError: not a whole number of items
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def _equal(columns: Iterable[array[Any]]) -> list[array[Any]]:
+    found = list(columns)
+    if len({len(c) for c in found}) != 1:
+        raise ValueError("columns of different lengths")
+    return found

@@ -31,6 +31,8 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "datasets": "registry:datasets",
     "download-mlmodel": "registry:download_mlmodel",
     "download-dataset": "registry:download_dataset",
+    "alias-mlmodel": "registry:alias_mlmodel",
+    "alias-dataset": "registry:alias_dataset",
     "status": "status:command",
     "sync": "sync:command",
     "import": "import_:command",

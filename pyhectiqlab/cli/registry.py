@@ -43,11 +43,12 @@ def _list(kind: str) -> click.Command:
             echo_json(items)
             return
         table(
-            ("name", "version", "files", "size", "author", "created", "description"),
+            ("name", "version", "aliases", "files", "size", "author", "created", "description"),
             (
                 (
                     v["name"],
                     v["version"],
+                    " ".join(v.get("aliases", ())),
                     str(v["files"]),
                     size_text(v["bytes"]),
                     v["author"],
@@ -72,7 +73,9 @@ def _download(kind: str, command_name: str) -> click.Command:
         options = (
             click.option("-p", "--project", metavar="PROJECT", help="Name or id; default: that of the profile."),
             click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}."),
-            click.option("-v", "--version", metavar="VERSION", help="major.minor.micro; default: the latest."),
+            click.option(
+                "-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest."
+            ),
             click.option(
                 "-s",
                 "--save-path",
@@ -93,7 +96,7 @@ def _download(kind: str, command_name: str) -> click.Command:
         profile: str | None, project: str | None, name: str, version: str | None, save_path: Path, overwrite: bool
     ) -> None:
         from ..profile import resolve
-        from ..protocol.registry import registry_name, version_of
+        from ..protocol.registry import registry_name, version_or_alias
         from ..transport import LabClient
         from ..transport.registry import find_version
         from ..transport.registry_download import download_version
@@ -101,7 +104,7 @@ def _download(kind: str, command_name: str) -> click.Command:
         try:
             registry_name(name)
             if version is not None:
-                version_of(version)
+                version_or_alias(version)
         except ValueError as e:
             raise click.UsageError(f"{e}.") from None
         chosen = resolve(profile)
@@ -120,6 +123,52 @@ def _download(kind: str, command_name: str) -> click.Command:
     return command
 
 
+def _alias(kind: str, command_name: str) -> click.Command:
+    noun = NOUNS[kind]
+
+    @click.command(command_name, short_help=f"Point an alias to a version of a {noun}.")
+    @click.argument("alias")
+    @click.option("-p", "--project", metavar="PROJECT", help="Name or id; default: that of the profile.")
+    @click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}.")
+    @click.option("-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest.")
+    @click.option("--remove", is_flag=True, help="Take the alias away.")
+    @click.pass_obj
+    def command(
+        profile: str | None, alias: str, project: str | None, name: str, version: str | None, remove: bool
+    ) -> None:
+        from ..profile import resolve
+        from ..protocol.registry import alias_name, registry_name, version_or_alias
+        from ..transport import LabClient
+        from ..transport.registry import remove_alias, set_alias
+
+        if remove and version is not None:
+            raise click.UsageError("Give --version or --remove, not both.")
+        try:
+            registry_name(name)
+            alias_name(alias)
+            if version is not None:
+                version_or_alias(version)
+        except ValueError as e:
+            raise click.UsageError(f"{e}.") from None
+        chosen = resolve(profile)
+        with LabClient(chosen.url, chosen.secret_api_key) as lab:
+            lab.handshake()
+            where = _project(project, chosen)
+            if remove:
+                remove_alias(lab, where, kind, name, alias)
+                click.echo(f"{clean(name)} has no alias {alias} any more")
+            else:
+                click.echo(f"{alias} is {clean(name)} {set_alias(lab, where, kind, name, alias, version)}")
+
+    command.help = (
+        f"Point ALIAS, such as best or production, to a version of a {noun}, and away from any other.\n\n"
+        "Downloads take an alias in the place of a version."
+    )
+    return command
+
+
 models, datasets = _list(MODELS), _list(DATASETS)
 download_mlmodel = _download(MODELS, "download-mlmodel")
 download_dataset = _download(DATASETS, "download-dataset")
+alias_mlmodel = _alias(MODELS, "alias-mlmodel")
+alias_dataset = _alias(DATASETS, "alias-dataset")

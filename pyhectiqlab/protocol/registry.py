@@ -18,6 +18,10 @@ MANIFEST = ".hectiqlab.json"  # what a downloaded version is, in its folder; nev
 MODELS, DATASETS = "models", "datasets"
 NOUNS = {MODELS: "model", DATASETS: "dataset"}
 
+LATEST = "latest"  # names the newest version where an alias may stand
+ALIASES_MAX = 100  # of one name
+
+_ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 
 
@@ -38,6 +42,20 @@ def version_of(text: str) -> Version:
     if found is None:
         raise ValueError(f"{text[:40]!r} is no version: it looks like 1.0.0 (major.minor.micro)")
     return Version(*map(int, found.groups()))
+
+
+def alias_name(text: str) -> str:
+    """`text`, where it can be an alias of a version, such as best or production. Raises ValueError."""
+    if _ALIAS.fullmatch(text) is None or text == LATEST:
+        raise ValueError(f"{text[:60]!r} cannot be an alias: a-z, 0-9, - and _, a letter first, at most 64, not latest")
+    return text
+
+
+def version_or_alias(text: str) -> Version | str:
+    """A version such as 1.0.0, or an alias, or `latest`. Raises ValueError."""
+    if text[:1].isalpha():
+        return text if text == LATEST else alias_name(text)
+    return version_of(text)
 
 
 def following(latest: Version | None) -> Version:

@@ -56,6 +56,10 @@ class UsageBody(Body):
     run: Annotated[str, Field(max_length=64)]
 
 
+class AliasBody(Body):
+    version: Annotated[str, Field(max_length=64, description="A number, an alias, or latest.")] = "latest"
+
+
 class RunRef(BaseModel):
     id: str
     name: str
@@ -72,6 +76,7 @@ class VersionAnswer(BaseModel):
     kind: str
     name: str
     version: str
+    aliases: list[str]
     short_description: str
     description: str
     files: int

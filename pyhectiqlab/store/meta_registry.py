@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    delete,
     desc,
     func,
     insert,
@@ -20,13 +21,14 @@ from sqlalchemy import (
     update,
 )
 
-from ..protocol.registry import Version, following
+from ..protocol.registry import ALIASES_MAX, Version, following
 from .artifacts import IdTakenError
 from .meta import Changes
 from .meta_schema import (
     artifacts,
     blobs,
     projects,
+    registry_aliases,
     registry_files,
     registry_usage,
     registry_versions,
@@ -34,13 +36,29 @@ from .meta_schema import (
     uploads,
     users,
 )
-from .registry import NewVersion, RegisteredVersion, UsingRun, VersionExistsError, VersionFile
+from .registry import (
+    NewVersion,
+    RegisteredVersion,
+    TooManyAliasesError,
+    UsingRun,
+    VersionExistsError,
+    VersionFile,
+)
 
 DIGESTS_AT_ONCE = 500
 _v = registry_versions.c
 _number = (_v.major, _v.minor, _v.micro)
 _newest_first = tuple(desc(part) for part in _number)
 _maker = and_(runs.c.id == _v.run_id, runs.c.deleted.is_(None))
+
+
+_a = registry_aliases.c
+_aliases = (
+    select(func.aggregate_strings(_a.alias, ","))
+    .where(_a.version_id == _v.id)
+    .correlate(registry_versions)
+    .scalar_subquery()
+)
 
 
 def _versions(count: ColumnElement[Any]) -> Select[Any]:
@@ -61,6 +79,7 @@ def _versions(count: ColumnElement[Any]) -> Select[Any]:
             users.c.username.label("author"),
             _v.created,
             count.label("versions"),
+            _aliases.label("aliases"),
         )
         .join(projects, projects.c.id == _v.project_id)
         .join(users, users.c.id == _v.author_id)
@@ -75,7 +94,8 @@ def _registered(row: Any) -> RegisteredVersion:
     fields = dict(row._mapping)
     version = Version(fields.pop("major"), fields.pop("minor"), fields.pop("micro"))
     fields.pop("place", None)
-    return RegisteredVersion(version=version, **fields)
+    aliases = tuple(sorted(filter(None, (fields.pop("aliases") or "").split(","))))
+    return RegisteredVersion(version=version, aliases=aliases, **fields)
 
 
 def _is(kind: str, project: str, name: str) -> ColumnElement[bool]:
@@ -109,11 +129,15 @@ class RegistrySql:
         row = self.conn.execute(_VERSIONS.where(_v.id == version_id)).first()
         return None if row is None else _registered(row)
 
-    def find_version(self, kind: str, project: str, name: str, version: Version | None) -> RegisteredVersion | None:
+    def find_version(
+        self, kind: str, project: str, name: str, version: Version | str | None
+    ) -> RegisteredVersion | None:
         of_name = _is(kind, project, name)
         counted = _versions(select(func.count()).select_from(registry_versions).where(of_name).scalar_subquery())
         query = counted.where(of_name)
-        if version is not None:
+        if isinstance(version, str):
+            query = query.join(registry_aliases, _a.version_id == _v.id).where(_a.alias == version)
+        elif version is not None:
             query = query.where(*(column == part for column, part in zip(_number, version, strict=True)))
         row = self.conn.execute(query.order_by(*_newest_first).limit(1)).first()
         return None if row is None else _registered(row)
@@ -224,3 +248,17 @@ class RegistrySql:
         )
         if self.conn.execute(there).first() is None:
             self.conn.execute(insert(registry_usage).values(version_id=version_id, run_id=run, created=now))
+
+    def set_alias(self, version_id: str, alias: str, user: str, now: float) -> None:
+        version = self.conn.execute(select(_v.kind, _v.project_id, _v.name).where(_v.id == version_id)).one()
+        of_name = and_(*(_a[field] == value for field, value in version._mapping.items()))
+        self.conn.execute(delete(registry_aliases).where(of_name, _a.alias == alias))
+        count = self.conn.execute(select(func.count()).select_from(registry_aliases).where(of_name)).scalar_one()
+        if count >= ALIASES_MAX:
+            raise TooManyAliasesError(f"{version.name!r} has {ALIASES_MAX} aliases: remove one of them first.")
+        row = {**version._mapping, "alias": alias, "version_id": version_id, "user_id": user, "set_at": now}
+        self.conn.execute(insert(registry_aliases).values(row))
+
+    def remove_alias(self, kind: str, project: str, name: str, alias: str) -> bool:
+        there = and_(_a.kind == kind, _a.project_id == project, _a.name == name, _a.alias == alias)
+        return self.conn.execute(delete(registry_aliases).where(there)).rowcount > 0

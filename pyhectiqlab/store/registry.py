@@ -56,6 +56,7 @@ class RegisteredVersion:
     author: str
     created: float
     versions: int  # of the name; 0 where it was not counted
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,19 @@ class VersionExistsError(ValueError):
     """The name has this version already."""
 
 
+class TooManyAliasesError(ValueError):
+    """The name has as many aliases as it may."""
+
+
 class RegistryView(Protocol):
     def known_blobs(self, user_id: str, digests: Collection[str]) -> set[str]:
         """Those of the digests that the user may know of, see FilesView.knows_blob."""
 
     def version(self, version_id: str) -> RegisteredVersion | None: ...
-    def find_version(self, kind: str, project: str, name: str, version: Version | None) -> RegisteredVersion | None:
-        """None: the latest, which also tells how many there are."""
+    def find_version(
+        self, kind: str, project: str, name: str, version: Version | str | None
+    ) -> RegisteredVersion | None:
+        """By number or alias; None: the latest. Also tells how many there are."""
 
     def latest_versions(self, kind: str, project: str, limit: int, after: str) -> list[RegisteredVersion]:
         """The latest of each name behind `after`, by name."""
@@ -102,3 +109,8 @@ class RegistryTransaction(RegistryView, Protocol):
         """False where it is there already. Raises VersionExistsError; IdTakenError where something else has its id."""
 
     def add_usage(self, version_id: str, run: str, now: float) -> None: ...
+    def set_alias(self, version_id: str, alias: str, user: str, now: float) -> None:
+        """The alias of the version's name points to it from now on, and to no other. Raises TooManyAliasesError."""
+
+    def remove_alias(self, kind: str, project: str, name: str, alias: str) -> bool:
+        """Whether there was one."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..protocol.registry import file_paths, registry_name, version_of
+from ..protocol.registry import LATEST, file_paths, registry_name, version_of
 from .answers import not_a_lab
 from .files import TRIES, retried
 from .http import LabClient, quoted
@@ -22,11 +22,12 @@ def find_version(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
-    """A version with its files, checked; None: the latest. Raises LabRequestError. Blocks."""
+    """A version, by number or alias, with its files, checked; None: the latest. Raises LabRequestError. Blocks."""
     where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}"
     found: dict[str, Any] = retried(lambda _: client.get(where), tries, sleep)
     contents_of(client, found)
-    if found["name"] != name or version not in {None, found["version"]} or found.get("kind") != kind:
+    asked = version in {None, LATEST, found["version"]} or version in found.get("aliases", ())
+    if found["name"] != name or not asked or found.get("kind") != kind:
         raise not_a_lab(client.url, "it tells of another version than the one it was asked for")
     return found
 
@@ -46,3 +47,31 @@ def contents_of(client: LabClient, version: Any) -> dict[str, tuple[str, int]]:
     except (LookupError, TypeError, ValueError, AttributeError):
         raise not_a_lab(client.url, "it tells of a version in another way") from None
     return files
+
+
+def set_alias(
+    client: LabClient,
+    project: str,
+    kind: str,
+    name: str,
+    alias: str,
+    version: str | None,
+    *,
+    tries: int = TRIES,
+    sleep: Callable[[float], object] = time.sleep,
+) -> str:
+    """Points an alias to a version (a number or another alias; None: the latest). The number that it has now.
+
+    Raises LabRequestError. Blocks.
+    """
+    where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/aliases/{quoted(alias)}"
+    told = retried(lambda _: client.put(where, {"version": version or LATEST}), tries, sleep)
+    try:
+        return str(version_of(told["version"]))
+    except (LookupError, TypeError, ValueError):
+        raise not_a_lab(client.url, "its answer to an alias has another shape") from None
+
+
+def remove_alias(client: LabClient, project: str, kind: str, name: str, alias: str) -> None:
+    """Raises LabRequestError (NotFoundError: there is none). Blocks."""
+    client.delete(f"/projects/{quoted(project)}/{kind}/{quoted(name)}/aliases/{quoted(alias)}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..bars import bar
 from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedError
 from ..outbox import QueueOutbox
-from ..protocol.registry import DATASETS, MODELS, NOUNS, registry_name, version_of
+from ..protocol.registry import DATASETS, MODELS, NOUNS, alias_name, registry_name, version_of, version_or_alias
 from ..session import say, say_once
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class RegistryVerbs:
 
         Args:
             mlmodel_name, name: of the model; give one of them.
-            version: major.minor.micro; None: the latest.
+            version: major.minor.micro, or an alias such as "production"; None: the latest.
             overwrite: replace what is at that place.
 
         Raises LabError in an online run (NotFoundError: no such model or version; LabUnreachableError …),
@@ -118,7 +118,8 @@ class RegistryVerbs:
         return self._download(DATASETS, _one_name(dataset_name, name), version, save_path, overwrite)
 
     def add_mlmodel_usage(self, name: str, version: str | None = None) -> None:
-        """Notes in the lab that the run used a version of a model; None: the latest. Downloads do it by themselves.
+        """Notes in the lab that the run used a version of a model, by number or alias; None: the latest. Downloads do
+        it by themselves.
 
         Waits for the lab, some ten seconds at most. What goes wrong there is said in one line. Raises TypeError and
         ValueError for a name or version that cannot be one.
@@ -128,6 +129,24 @@ class RegistryVerbs:
     def add_dataset_usage(self, name: str, version: str | None = None) -> None:
         """Notes in the lab that the run used a version of a dataset. As `add_mlmodel_usage` in all else."""
         self._add_usage(DATASETS, name, version)
+
+    def set_mlmodel_alias(self, name: str, alias: str, version: str | None = None) -> bool:
+        """Points an alias of a model, such as "best" or "production", to one of its versions, and away from any other.
+
+        Waits for the lab, some ten seconds at most. Whether it is set; what goes wrong there is said in one line, and
+        in dry, read-only and offline mode nothing is set.
+
+        Args:
+            alias: up to 64 lower-case letters, digits, - and _, a letter first.
+            version: major.minor.micro or another alias; None: the latest.
+
+        Raises TypeError and ValueError for a name, alias or version that cannot be one.
+        """
+        return self._set_alias(MODELS, name, alias, version)
+
+    def set_dataset_alias(self, name: str, alias: str, version: str | None = None) -> bool:
+        """Points an alias of a dataset to one of its versions. As `set_mlmodel_alias` in all else."""
+        return self._set_alias(DATASETS, name, alias, version)
 
     def add_mlmodel_usage_from_dirpath(self, dirpath: PathLike) -> None:
         """As `add_mlmodel_usage`, for what an earlier download put there.
@@ -178,7 +197,7 @@ class RegistryVerbs:
         from ..transport.registry import find_version
         from ..transport.registry_download import download_version, folder_of
 
-        _check(name, version)
+        _check(name, version, or_alias=True)
         try:
             with self._client() as client:
                 found = find_version(client, self._project(client), kind, name, version, tries=ASK_TRIES)
@@ -198,8 +217,27 @@ class RegistryVerbs:
                 say_once(f"the {NOUNS[kind]} {name!r} is not downloaded {self._why_not()}: {e}")
         return str(target)
 
+    def _set_alias(self, kind: str, name: str, alias: str, version: str | None) -> bool:
+        from ..transport.registry import set_alias
+
+        _check(name, version, or_alias=True)
+        if not isinstance(alias, str):
+            raise TypeError(f"an alias is a text, not {type(alias).__name__}")
+        alias_name(alias)
+        self._require_open()
+        if self._run_id() is None:
+            say_once(f"no alias is set {self._why_not()}")
+            return False
+        try:
+            with self._client() as client:
+                set_alias(client, self._project(client), kind, name, alias, version, tries=ASK_TRIES)
+        except LabError as e:
+            say(f"the alias {alias!r} of the {NOUNS[kind]} {name!r} is not set: {e}")
+            return False
+        return True
+
     def _add_usage(self, kind: str, name: str, version: str | None, project: str | None = None) -> None:
-        _check(name, version)
+        _check(name, version, or_alias=True)
         self._require_open()
         try:
             with self._client() as client:
@@ -285,6 +323,8 @@ def _is_here(save_path: PathLike, kind: str, name: str, version: str) -> bool:
     """Whether an earlier download of the version lies there, whole."""
     from ..transport.registry_download import folder_of, is_whole, manifest_of
 
+    if version[:1].isalpha():  # which one an alias means is not known here
+        return False
     target = folder_of(save_path, name, version)
     try:
         manifest = manifest_of(target)
@@ -300,11 +340,14 @@ def _one_name(first: str | None, second: str | None) -> str:
     return first if first is not None else second  # type: ignore[return-value]
 
 
-def _check(name: object, version: object) -> None:
+def _check(name: object, version: object, *, or_alias: bool = False) -> None:
     if not isinstance(name, str):
         raise TypeError(f"a name is a text, not {type(name).__name__}")
     registry_name(name)
     if version is not None:
         if not isinstance(version, str):
             raise TypeError(f"a version is a text such as '1.0.0', not {type(version).__name__}")
-        version_of(version)
+        if or_alias:
+            version_or_alias(version)
+        else:
+            version_of(version)

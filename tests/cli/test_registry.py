@@ -79,3 +79,24 @@ def test_what_cannot_be_is_said(hectiqlab: Hectiqlab, project: str, tmp_path: Pa
     for arguments in (("-n", "net", "-v", "1.0"), ("-n", "../net"), ()):
         assert hectiqlab("download-mlmodel", "-p", project, *arguments).returncode == 2
     assert hectiqlab("models").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "download"), [("alias-mlmodel", "download-mlmodel"), ("alias-dataset", "download-dataset")]
+)
+def test_an_alias_is_set_and_stands_for_a_version(
+    hectiqlab: Hectiqlab, project: str, tmp_path: Path, command: str, download: str
+) -> None:
+    of = ("-p", project, "-n", "net")
+    assert well(hectiqlab(command, "production", *of, "-v", "1.0.0")) == "production is net 1.0.0\n"
+    assert well(hectiqlab(command, "best", *of)) == "best is net 1.1.0\n"
+    place = str(tmp_path)
+    assert well(hectiqlab(download, *of, "-v", "production", "-s", place)) == f"{place}/net-1.0.0\n"
+    assert well(hectiqlab(command, "production", *of, "-v", "best")) == "production is net 1.1.0\n"
+    assert well(hectiqlab(download, *of, "-v", "production", "-s", place)) == f"{place}/net-1.1.0\n"
+    listed = well(hectiqlab("models" if command == "alias-mlmodel" else "datasets", project))
+    assert "best production" in listed
+    for alias in ("best", "production"):
+        well(hectiqlab(command, alias, *of, "--remove"))
+    assert "no alias" in told(hectiqlab(command, "best", *of, "--remove"))
+    assert hectiqlab(command, "latest", *of).returncode == 2

@@ -39,6 +39,11 @@ CALLS: dict[str, str] = {
     "add_directory_as_zip_artifact": "folder",
     "add_tf_model_as_artifact": "Model(), 'model.h5'",
     "add_current_notebook": "",
+    "add_figure": "Figure(), 'figure', step=1",
+    "add_image": "[[0.0, 1.0]], 'image'",
+    "add_table": "[['cat', 0.9]], 'table', columns=['label', 'score']",
+    "add_histogram": "[1.0, 2.0], 'histogram'",
+    "add_text": "'words', 'text'",
     "add_package_versions": "globals()",
     "add_package_repo_state": "'voxnet'",
     "start_recording_logs": "'channel'",
@@ -49,6 +54,8 @@ CALLS: dict[str, str] = {
     "download_dataset": "'every-verb', save_path=folder.parent / 'data'",
     "add_mlmodel_usage": "'every-verb'",
     "add_dataset_usage": "'every-verb', '1.0.0'",
+    "set_mlmodel_alias": "'every-verb', 'best'",
+    "set_dataset_alias": "'every-verb', 'best', '1.0.0'",
     "add_mlmodel_usage_from_dirpath": "returned['download_mlmodel']",
     "add_dataset_usage_from_dirpath": "returned['download_dataset']",
     "flush": "10",
@@ -59,6 +66,7 @@ CALLS: dict[str, str] = {
 SCRIPT = """
 import json, sys
 from pathlib import Path
+from matplotlib.figure import Figure
 from pyhectiqlab import Run
 
 class Model:

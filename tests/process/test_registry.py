@@ -245,3 +245,25 @@ run.add_mlmodel_usage(name)
     said, where = ok(done).splitlines()
     assert said == "nothing is pushed in read-only mode" and content(Path(where)) == content(tree)
     assert done.stderr.count("is not noted") == 1, done.stderr
+
+
+def test_an_alias_set_by_a_run_stands_for_its_version_in_downloads(site: Site, tree: Path, tmp_path: Path) -> None:
+    name = unique("net")
+    out = ok(site.run(START + """
+for _ in range(2):
+    run.add_mlmodel(folder, name)
+    (folder / "more").touch()
+assert run.set_mlmodel_alias(name, "production", "1.0.0")
+print(run.download_mlmodel(name, "production", folder.parent))
+assert run.set_mlmodel_alias(name, "production")
+print(run.download_mlmodel(name=name, version="production", save_path=folder.parent))
+assert not run.set_dataset_alias("no-such", "best")
+for wrong in ("latest", "Best", ""):
+    try:
+        run.set_mlmodel_alias(name, wrong)
+    except ValueError:
+        print("ValueError")
+""", unique("run"), name, str(tree)))  # fmt: skip
+    first, second, *wrong = out.splitlines()
+    assert (first, second) == (str(tmp_path / f"{name}-1.0.0"), str(tmp_path / f"{name}-1.1.0"))
+    assert wrong == ["ValueError"] * 3

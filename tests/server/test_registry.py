@@ -210,3 +210,55 @@ def test_bytes_of_a_version_are_kept_when_nothing_else_has_them(own_lab: RealLab
         lab.stop()
     own_lab.start()
     assert api.raw("GET", f"/models/{told['uuid']}/content", params={"path": "kept"}).content == b"kept"
+
+
+@pytest.mark.parametrize("kind", ["models", "datasets"])
+def test_an_alias_names_one_version_and_moves_in_one_step(api: Api, project: str, kind: str) -> None:
+    for _ in range(2):
+        add(api, project, "net", kind=kind)
+    place = f"/projects/{project}/{kind}/net"
+    told = api.call("PUT", f"{place}/aliases/production", 200, json={"version": "1.0.0"})
+    fits(models_registry.VersionAnswer, told)
+    assert (told["version"], told["aliases"]) == ("1.0.0", ["production"])
+    api.call("PUT", f"{place}/aliases/best", 200, json={})
+    found = api.get(f"{place}/versions/production")
+    fits(models_registry.VersionDetailAnswer, found)
+    assert found["version"] == "1.0.0" and len(found["contents"]) == 1
+    api.call("PUT", f"{place}/aliases/production", 200, json={"version": "best"})
+    listed = {v["version"]: v["aliases"] for v in api.get(f"{place}/versions")["items"]}
+    assert listed == {"1.1.0": ["best", "production"], "1.0.0": []}
+    assert api.get(f"/projects/{project}/{kind}")["items"][0]["aliases"] == ["best", "production"]
+    assert api.call("DELETE", f"{place}/aliases/best", 200) == {}
+    assert error_of(api.raw("DELETE", f"{place}/aliases/best"))["code"] == "alias_not_found"
+    assert api.get(f"{place}/versions/1.1.0")["aliases"] == ["production"]
+    assert api.raw("GET", f"{place}/versions/best").status_code == 404
+
+
+def test_an_alias_that_cannot_be_one_is_refused(api: Api, project: str) -> None:
+    add(api, project, "net")
+    place = f"/projects/{project}/models/net/aliases"
+    for alias in ("latest", "Best", "1.0.0", "a" * 65, "a,b", "%2e%2e"):
+        assert api.raw("PUT", f"{place}/{alias}", json={}).status_code in (404, 422), alias
+    assert api.raw("PUT", f"{place}/best", json={"version": "9.0.0"}).status_code == 404
+    assert api.raw("PUT", f"{place}/best", json={"version": "../1"}).status_code == 422
+    assert api.raw("PUT", f"/projects/{project}/models/none/aliases/best", json={}).status_code == 404
+    for i in range(100):
+        api.call("PUT", f"{place}/a{i}", 200, json={})
+    assert error_of(api.raw("PUT", f"{place}/one-more", json={}))["code"] == "too_many_aliases"
+    api.call("PUT", f"{place}/a7", 200, json={"version": "1.0.0"})  # one that is there may still move
+
+
+def test_an_alias_set_by_many_at_once_names_one_version(api: Api, lab: RealLab, project: str) -> None:
+    files = body(api, {"a": b"a"})
+    for _ in range(4):
+        add(api, project, "net", **files)
+    place = f"/projects/{project}/models/net"
+    with ThreadPoolExecutor(8) as pool:
+        list(
+            pool.map(
+                lambda i: Api.of(lab).call("PUT", f"{place}/aliases/best", 200, json={"version": f"1.{i % 4}.0"}),
+                range(16),
+            )
+        )
+    aliases = [v["aliases"] for v in api.get(f"{place}/versions")["items"]]
+    assert sorted(aliases) == [[], [], [], ["best"]]

@@ -12,10 +12,21 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...protocol.registry import DATASETS, MODELS, NOUNS, PATH_BYTES_MAX, Version, registry_name, version_of
+from ...protocol.registry import (
+    DATASETS,
+    LATEST,
+    MODELS,
+    NOUNS,
+    PATH_BYTES_MAX,
+    Version,
+    alias_name,
+    registry_name,
+    version_of,
+    version_or_alias,
+)
 from ...store.meta import Project
-from ...store.registry import NewVersion, RegisteredVersion, VersionFile
-from .. import models_registry
+from ...store.registry import NewVersion, RegisteredVersion, TooManyAliasesError, VersionFile
+from .. import models, models_registry
 from ..access import TheCaller, TheLab, find_project, find_run
 from ..accounts import Caller
 from ..lab import Lab
@@ -36,6 +47,7 @@ def _told(request: Request, version: RegisteredVersion, counted: bool = False) -
         "kind": version.kind,
         "name": version.name,
         "version": str(version.version),
+        "aliases": list(version.aliases),
         "short_description": version.short_description,
         "description": version.description,
         "files": version.files,
@@ -56,23 +68,19 @@ def _own_run(lab: Lab, caller: Caller, run_id: str) -> str:
 
 
 def _find(lab: Lab, kind: str, project: Project, name: str, version: str) -> RegisteredVersion:
-    """`version`: a number, or latest."""
-    number = None if version == "latest" else _number(version)
+    """`version`: a number, an alias, or latest."""
+    try:
+        wanted = version_or_alias(version)
+    except ValueError as e:
+        raise ApiError(422, "bad_version", f"{e}.") from None
     with lab.meta.reading() as view:
-        found = view.find_version(kind, project.id, name, number)
+        found = view.find_version(kind, project.id, name, None if wanted == LATEST else wanted)
     if found is None:
-        which = "" if number is None else f" of version {number}"
+        which = "" if wanted == LATEST else f" of version {wanted}"
         raise ApiError(
             404, "version_not_found", f"The project {project.name!r} has no {NOUNS[kind]} {name[:100]!r}{which}."
         )
     return found
-
-
-def _number(text: str) -> Version:
-    try:
-        return version_of(text)
-    except ValueError as e:
-        raise ApiError(422, "bad_version", f"{e}.") from None
 
 
 def _add_routes(kind: str) -> None:
@@ -145,7 +153,7 @@ def _add_routes(kind: str) -> None:
 
     @router.get(one, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
     def get_version(ref: str, name: str, version: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-        """A version (a number, or latest) with its files and the latest runs that used it."""
+        """A version (a number, an alias, or latest) with its files and the latest runs that used it."""
         found = _find(lab, kind, find_project(lab, ref), name, version)
         with lab.meta.reading() as view:
             files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD)
@@ -162,6 +170,44 @@ def _add_routes(kind: str) -> None:
             ],
         }
         return reply(told)
+
+    @router.put(
+        f"{of_name}/aliases/{{alias}}",
+        response_model=None,
+        responses=answers(models_registry.VersionAnswer, 200, 403, 404, 409),
+    )
+    def set_alias(
+        ref: str,
+        name: str,
+        alias: str,
+        body: models_registry.AliasBody,
+        request: Request,
+        lab: TheLab,
+        caller: TheCaller,
+    ) -> Response:
+        """Points an alias to a version (a number, an alias, or latest), and away from any other, in one step. Answers
+        with the version.
+        """
+        try:
+            alias_name(alias)
+        except ValueError as e:
+            raise ApiError(422, "bad_alias", f"{e}.") from None
+        found = _find(lab, kind, find_project(lab, ref), name, body.version)
+        try:
+            lab.write(lambda tx: tx.set_alias(found.id, alias, caller.user.id, time.time()))
+        except TooManyAliasesError as e:
+            raise ApiError(409, "too_many_aliases", str(e)) from None
+        with lab.meta.reading() as view:
+            return reply(_told(request, view.version(found.id) or found))
+
+    @router.delete(f"{of_name}/aliases/{{alias}}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
+    def remove_alias(ref: str, name: str, alias: str, lab: TheLab, caller: TheCaller) -> Response:
+        project = find_project(lab, ref)
+        if not lab.write(lambda tx: tx.remove_alias(kind, project.id, name, alias)):
+            raise ApiError(
+                404, "alias_not_found", f"The {NOUNS[kind]} {name[:100]!r} has no alias {alias[:64]!r} here."
+            )
+        return reply({})
 
     @router.post(
         f"{one}/usage", response_model=None, responses=answers(models_registry.VersionAnswer, 200, 403, 404, 410)

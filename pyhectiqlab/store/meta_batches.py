@@ -44,6 +44,12 @@ def _int_of(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 31 else None
 
 
+def _events_lost(fields: Mapping[str, Any]) -> int:
+    """How many events one loss event stands for: more than the numbers it occupies where they never got any."""
+    events, count = fields.get("events"), int(fields.get("count", 1))
+    return max(count, events) if isinstance(events, int) and events < 1 << 53 else count
+
+
 def count_losses(losses: dict[str, int], batch: MetaBatch) -> bool:
     """Adds the batch's loss events to `losses`; True where there was one."""
     changed = False
@@ -53,7 +59,7 @@ def count_losses(losses: dict[str, int], batch: MetaBatch) -> bool:
         reason = text_of(event.fields.get("reason"), 64) or "unknown"
         if reason not in losses and len(losses) >= LOSS_REASONS_MAX:
             reason = "other"
-        losses[reason] = losses.get(reason, 0) + int(event.fields.get("count", 1))
+        losses[reason] = losses.get(reason, 0) + _events_lost(event.fields)
         changed = True
     return changed
 

@@ -117,10 +117,10 @@ def test_losses_and_aggregated_points_occupy_their_numbers_and_are_counted(api: 
         [3, "loss", NOW_US, {"reason": "queue full", "count": 100}],
         [103, "aggregated", NOW_US, {"key": "x", "count": 5}],
         [108, "loss", NOW_US, {"reason": "queue full"}],
-        [109, "loss", NOW_US, {"reason": "disk full"}],
+        [109, "loss", NOW_US, {"reason": "disk full", "count": 1, "events": 4000}],
     ]
     assert api.statuses(lossy, batch(run, writer, 111, 112)) == [200, 200]
-    assert api.run(run)["losses"] == {"queue full": 101, "disk full": 1}
+    assert api.run(run)["losses"] == {"queue full": 101, "disk full": 4000}
     assert api.get(f"/runs/{run}/writers")["items"][0]["cursor"] == 112
 
 

@@ -34,7 +34,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,17 +50,29 @@ MODES = (
 )  # kept: the lab could not be reached when the run was made (dry mode); waits for a sync
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Raises OSError."""
+def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> None:
+    """Raises OSError. `durable`: on disk when it returns, not just handed to the kernel."""
     beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "w") as f:
             json.dump(value, f)
+            if durable:
+                f.flush()
+                os.fsync(fd)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def sync_path(path: Path) -> None:
+    """fsync of a file or folder. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -260,8 +272,22 @@ class SessionDir:
                 with contextlib.suppress(KeyError, TypeError, ValueError):
                     yield Writer.from_dict(raw)
 
-    def save_writer(self, writer: Writer) -> None:
-        write_json(self.writers_dir / f"{writer.writer}.json", writer.as_dict())
+    def writer_path(self, writer: str) -> Path:
+        return self.writers_dir / f"{writer}.json"
+
+    def save_writer(self, writer: Writer, *, durable: bool = False) -> None:
+        write_json(self.writer_path(writer.writer), writer.as_dict(), durable=durable)
+
+    def sync_writers(self, writers: Iterable[str]) -> None:
+        """Makes what is known of them survive a power failure: without it nobody would know whose events the journal
+        holds. Here, not at the call, as it takes milliseconds. Best effort.
+        """
+        for path in (*map(self.writer_path, writers), self.path / "session.json"):
+            with contextlib.suppress(OSError):
+                sync_path(path)
+        for folder in (self.writers_dir, self.path, self.path.parent):
+            with contextlib.suppress(OSError):
+                sync_path(folder)
 
     def end_path(self, process: Process) -> Path:
         return self.path / "ends" / f"{process.pid}-{process.start:.0f}.json"

@@ -50,16 +50,22 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path, *, clock: Callable[[], float] = time.monotonic, fsync: Callable[[int], None] = os.fsync
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        fsync: Callable[[int], None] = os.fsync,
+        segment_bytes_max: int | None = None,
     ) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._clock, self._fsync = clock, fsync
+        self._clock, self._fsync, self._segment_bytes_max = clock, fsync, segment_bytes_max
         self._segments: list[_Segment] = []
         self._fd = -1
         self._index = 0
         self._synced_at = clock()
         self._dirty = False
+        self._unnamed = False  # a segment was made whose name may not be on disk
         self._damaged = False
         found = self._paths()
         self.incarnation = 1 + max((n for n, _, _ in found), default=0)
@@ -125,12 +131,14 @@ class Journal:
 
     def _room(self, size: int) -> None:
         """Opens a new segment where there is none, it is full, or a failed write left it with a torn frame."""
-        if self._fd >= 0 and not self._damaged and self._segments[-1].size + size <= JOURNAL_SEGMENT_BYTES:
+        most = min(JOURNAL_SEGMENT_BYTES, self._segment_bytes_max or JOURNAL_SEGMENT_BYTES)
+        if self._fd >= 0 and not self._damaged and self._segments[-1].size + size <= most:
             return
         self._end_segment()
         path, self._fd = self._new_segment()
         self._damaged = False
         self._segments.append(_Segment(path, 0, time.time()))
+        self._unnamed = True
         crashpoints.passing("journal.opened")
         try:
             self._write(SEGMENT_MAGIC)
@@ -177,15 +185,25 @@ class Journal:
         now = self._clock()
         if self._dirty and self._fd >= 0 and (force or now - self._synced_at >= FSYNC_INTERVAL_S):
             self._fsync(self._fd)
+            if self._unnamed:
+                self._fsync_folder()
             self._dirty, self._synced_at = False, now
             crashpoints.passing("journal.synced")
+
+    def _fsync_folder(self) -> None:
+        fd = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self._unnamed = False
 
     def bytes(self) -> int:
         return sum(segment.size for segment in self._segments)
 
     def release(self, budget: int, keep_s: float = JOURNAL_KEEP_S) -> None:
         """Removes acked segments: those older than `keep_s`, and, oldest first, any while all take more than `budget`
-        bytes or the acked ones more than JOURNAL_KEEP_BYTES. Never an unacked one.
+        bytes or the acked ones more than JOURNAL_KEEP_BYTES. Never an unacked one, nor the one that is appended to.
         """
         now = time.time()
         total = self.bytes()

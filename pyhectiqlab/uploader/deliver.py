@@ -119,11 +119,11 @@ class Delivery:
         ends_run = stream.info.ends_run and bool(answer.get("sets_state", True))
         stream.change(run=answer, ends_run=ends_run)
         with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
-            self._uploader.session.save_writer(stream.info)
+            self._uploader.session.save_writer(stream.info, durable=True)
 
     def _save(self, stream: Stream) -> None:
         with contextlib.suppress(OSError):  # a full disk: an uploader after this one may fold less, and loses nothing
-            self._uploader.session.save_writer(stream.info)
+            self._uploader.session.save_writer(stream.info, durable=True)
 
     def _rejected(self, stream: Stream, batch: Batch) -> None:
         try:

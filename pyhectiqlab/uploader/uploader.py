@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import crashpoints, settings
+from ..errors import ConfigurationError
 from ..journal import Journal
 from ..ring import layout
 from ..spool import SessionDir, Writer, read_json, write_json
@@ -24,6 +25,8 @@ from .stream import Stream
 from .system import SystemMetrics
 from .transfer import Transfer
 from .watch import End, Owner
+
+SEGMENTS_OF_BUDGET_MIN = 8
 
 
 class Uploader:
@@ -58,8 +61,10 @@ class Uploader:
         self._status: dict[str, Any] = {}
         self._woken = 0
         self._started = time.monotonic()
-        self.budget: int = settings.get("spool_max_bytes")
-        self.journal = Journal(session.path / "journal")
+        self.budget = self._spool_budget()
+        # Only whole segments are removed: with few large ones, a small budget would stay used up for ever.
+        share = self.budget // SEGMENTS_OF_BUDGET_MIN
+        self.journal = Journal(session.path / "journal", segment_bytes_max=share)
         self._told_before = (read_json(session.path / "status.json") or {}).get("writers", {})
         self._known = recover.read_journal(self.journal, self.log)
         crashpoints.passing("recover.read")
@@ -75,6 +80,15 @@ class Uploader:
         self._read_synced()
         self.transfer.open()
 
+    def _spool_budget(self) -> int:
+        try:
+            budget: int = settings.get("spool_max_bytes")
+        except ConfigurationError as e:  # no reason to deliver nothing
+            self.log(f"{e} The default is taken.")
+            setting = settings.TABLE["spool_max_bytes"]
+            budget = setting.parse(str(setting.default))
+        return budget
+
     # Streams and their owners -----------------------------------------------------------------------------------
 
     def scan(self) -> None:
@@ -88,14 +102,19 @@ class Uploader:
         if changed == self._scanned[0] and now < self._scanned[1]:
             return
         self._scanned = changed, now + (5 if changed == self._scanned[0] else 0.2)
+        new = []
         for info in self.session.writers():
             if info.writer not in self.streams:
+                if not info.done:
+                    new.append(info.writer)
                 known = self._known.pop(info.writer, None)
                 stream = self.streams[info.writer] = recover.open_stream(self.session, info, known, self.log)
                 if info.done:  # as it was left: the journal need not know of the last ack
                     told = self._told_before.get(info.writer, {})
                     stream.acknowledge(stream.journaled)
                     stream.lost, stream.stopped = dict(told.get("lost", {})), str(told.get("stopped", ""))
+        if new:
+            self.session.sync_writers(new)
 
     def owner(self, info: Writer) -> Owner:
         key = _key(info.owner)
@@ -226,7 +245,7 @@ class Uploader:
 
     def _save(self, stream: Stream) -> bool:
         try:
-            self.session.save_writer(stream.info)
+            self.session.save_writer(stream.info, durable=True)
         except OSError as e:
             self.log(f"the file of writer {stream.id} cannot be written: {e}")
             return False

@@ -1,0 +1,52 @@
+"""`python -m tests.faults`: faults at random against trainers, uploaders and a lab, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+
+from .chaos import Result, run_chaos
+from .kinds import FLAVOURS, NEED_MOUNTS, flavours, kinds
+
+
+def summary(result: Result, seed: int, seconds: float) -> str:
+    """A table in Markdown."""
+    faults = result.faults
+    lines = [f"| {kind} | {faults[kind]} |" for kind in sorted(faults) if faults[kind]]
+    head = (
+        f"seed {seed}, {seconds:.0f} s: {result.episodes} episodes, {result.trainers} trainers, "
+        f"{sum(faults.values()):,} faults of {len(lines)} kinds, {result.events:,} events and {result.files:,} files "
+        f"audited: lost {result.lost}, doubled {result.doubled}, other problems "
+        f"{'none' if not result.problems else 'above'}; slowest call {result.slowest_call_s:.2f} s, "
+        f"slowest exit {result.slowest_exit_s:.1f} s"
+    )
+    return "\n".join([head, "", "| fault | times |", "|---|---|", *lines])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="how long to begin new episodes (default 60)")
+    parser.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
+    parser.add_argument("--replay", type=int, nargs="+", metavar="EPISODE", help="play only these episodes of the seed")
+    parser.add_argument("--only", nargs="+", choices=[*kinds(), *FLAVOURS], help="play only these kinds of faults")
+    parser.add_argument("--lanes", type=int, default=3, help="episodes at once (default 3)")
+    parser.add_argument("--verbose", action="store_true", help="tell each fault as it strikes")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}", flush=True)
+    if missing := set(FLAVOURS) - set(flavours()):
+        print(
+            f"!!! not possible here, and left out: {', '.join(sorted(missing))} (needs root: {', '.join(NEED_MOUNTS)})"
+        )
+    began = time.monotonic()
+    result = run_chaos(
+        options.seconds, seed, lanes=options.lanes, only=options.only, episodes=options.replay, verbose=options.verbose
+    )
+    print(summary(result, seed, time.monotonic() - began))
+    return 1 if result.problems or result.lost or result.doubled else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""Trainers: real training processes, forked from one process that has imported everything, a few dozen a minute.
+
+`python -m tests.faults.trainer` reads a line of JSON a trainer from stdin and answers in lines of JSON: its pid, later
+its wait status. What a trainer meets in its life besides (a full disk, a clock that jumps, a file system without locks)
+is its `flavour`: see `hostile.py`. Its uploader is a fork of it and meets the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import random
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack  # noqa: F401
+import requests  # noqa: F401
+
+import pyhectiqlab.transport.http
+import pyhectiqlab.uploader.main  # noqa: F401
+from pyhectiqlab import Run
+from pyhectiqlab.uploader.sync import sync_sessions
+
+from . import hostile
+from .ledger import (
+    ENDED_WELL,
+    ENDING,
+    FILES,
+    FLAGS,
+    LOGS,
+    ONLINE,
+    OPENED,
+    POINTS,
+    RAISED,
+    SLOWEST_US,
+    STARTED,
+    STOP,
+    Ledger,
+)
+
+ENDINGS = ("exit", "close", "raise", "exit3", "term")  # the word ENDING is an index into this
+BURST, PAUSE_S = 20, 0.01
+FLOOD = 6000  # calls at once, now and then: more than a small ring holds
+
+
+class Logging:
+    """One stream of points, logs and files: counts what returned, notes what raised."""
+
+    def __init__(self, run: Run, ledger: Ledger, slot: int) -> None:
+        self.run, self.slot, self._words = run, slot, ledger.words
+        self.ledger = ledger
+        self.key = f"m{slot}"
+        self._points = ledger.place(slot, POINTS)
+        self._words[ledger.place(slot, FLAGS)] |= STARTED
+        self.n = self._words[self._points]
+
+    def point(self) -> None:
+        n = self.n
+        self.n = n + 1  # a call that is cut off was never counted, and its number is not used twice
+        before = time.monotonic()
+        if n % 3:
+            self.run.add_metrics(self.key, float(n), n)
+        else:
+            self.run.add_metrics({self.key: float(n)}, n)
+        self._words[self._points] = n + 1
+        took_us = int((time.monotonic() - before) * 1e6)
+        if took_us > self._words[SLOWEST_US]:
+            self._words[SLOWEST_US] = took_us
+
+    def points(self, count: int) -> None:
+        for _ in range(count):
+            self.point()
+
+    def line(self, logger: Any) -> None:
+        place = self.ledger.place(self.slot, LOGS)
+        logger.info("line %d of %d", self._words[place], self.slot)
+        self._words[place] += 1
+
+    def file(self, folder: Path) -> None:
+        """A new file each time, its content named by its number."""
+        place = self.ledger.place(self.slot, FILES)
+        n = self._words[place]
+        path = folder / f"file-{self.slot}-{n}.bin"
+        try:
+            path.write_bytes(content(self.slot, n))
+            self.run.add_artifact(str(path))
+        except OSError as e:
+            if e.errno != errno.EMFILE:  # nobody can read a file then
+                raise
+            return
+        self._words[place] = n + 1
+
+    def well(self) -> None:
+        self._words[self.ledger.place(self.slot, FLAGS)] |= ENDED_WELL
+
+
+def content(slot: int, n: int) -> bytes:
+    return hashlib.sha256(f"{slot}/{n}".encode()).digest() * (1 + n % 7 * 4096)
+
+
+def train(spec: dict[str, Any]) -> None:
+    """Logs until it is told to end; then ends as it is told."""
+    ledger = Ledger(Path(spec["ledger"]))
+    words = ledger.words
+    rng = random.Random(spec["seed"])
+    try:
+        hostile.enter(spec, ledger)
+        run = Run(spec["run"])
+        words[ONLINE] = not run.dry_mode
+        logger = run.start_recording_logs("chaos")
+        logger.setLevel("INFO")
+        main = Logging(run, ledger, 0)
+        words[OPENED] = 1
+        main.point()
+        extra = hostile.start_companions(spec["flavour"], run, ledger, Logging)
+        burst = BURST * 5 if spec["flavour"] == "budget" else BURST
+        _loop(words, rng, main, logger, Path(spec["folder"]), extra, burst)
+    except Exception:
+        words[RAISED] += 1
+        Path(spec["folder"], "raised").write_text(traceback.format_exc())
+        raise
+    ending = ENDINGS[words[ENDING]]
+    main.well()
+    if ending == "close":
+        run.close()
+    elif ending == "raise":
+        raise RuntimeError("as it was told")
+    elif ending == "exit3":
+        sys.exit(3)
+    elif ending == "term":
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+
+def _loop(
+    words: Any,
+    rng: random.Random,
+    main: Logging,
+    logger: Any,
+    folder: Path,
+    turn: Callable[[], Callable[[], None]],
+    burst: int,
+) -> None:
+    step = 0
+    finish: Callable[[], None] | None = None
+    while not words[STOP]:
+        main.points(burst)
+        if step % 10 == 0:
+            main.line(logger)
+        if step % 60 == 30:
+            main.file(folder)
+        if rng.random() < 0.01:
+            main.points(FLOOD)
+        if step == 5:
+            finish = turn()
+        step += 1
+        time.sleep(PAUSE_S)
+    if finish is None:
+        finish = turn()
+    finish()
+
+
+# The process they are forked from -----------------------------------------------------------------------------------
+
+
+def _start(order: dict[str, Any]) -> int:
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    status = 70
+    try:
+        os.setpgid(0, 0)
+        fd = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for at, to in ((null, 0), (fd, 1), (fd, 2)):
+            os.dup2(at, to)
+        for other in (fd, null):
+            os.close(other)
+        os.environ.update(order["env"])
+        status = _as_a_script(train if order["what"] == "train" else sync, order)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _as_a_script(main: Callable[[dict[str, Any]], None], order: dict[str, Any]) -> int:
+    """Runs it as the interpreter runs a script, exit hooks and all. Its exit status."""
+    import atexit
+
+    status = 0
+    try:
+        main(order)
+    except SystemExit as e:
+        status = int(e.code or 0)
+    except BaseException as e:
+        sys.last_type, sys.last_value, sys.last_traceback = type(e), e, e.__traceback__
+        if sys.version_info >= (3, 12):
+            sys.last_exc = e
+        traceback.print_exc()
+        status = 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(20)
+    atexit._run_exitfuncs()
+    return status
+
+
+def sync(order: dict[str, Any]) -> None:
+    """`hectiqlab sync --all`, without the half second that importing takes."""
+    result = sync_sessions(None, all=True, report=print)
+    print(json.dumps({"left": result.left_events, "files": result.left_files, "errors": result.errors}))
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting = b""
+    children: set[int] = set()
+    while True:
+        ready, _, _ = select.select([0], [], [], 0.03)
+        if ready:
+            block = os.read(0, 1 << 16)
+            if not block:
+                break
+            waiting += block
+        *lines, waiting = waiting.split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            pid = _start(order)
+            children.add(pid)
+            print(json.dumps({"id": order["id"], "pid": pid}), flush=True)
+        for pid in tuple(children):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                children.discard(pid)
+                print(json.dumps({"ended": pid, "status": status}), flush=True)
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

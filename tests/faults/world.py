@@ -1,0 +1,350 @@
+"""The world of one lane: a real lab, a proxy before it, trainers with homes of their own, and what was done to them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from pyhectiqlab.capture.process import Process
+from pyhectiqlab.errors import LabError
+from pyhectiqlab.spool import SessionDir, read_json
+from pyhectiqlab.testing.lab import RealLab
+from pyhectiqlab.transport.http import LabClient
+
+from .ledger import ENDING, OPENED, STOP, Ledger
+from .proxy import Proxy, make_certificate
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL_SHM_BYTES = 1 << 20  # an eighth of it is a ring of 128 KiB
+SMALL_HOME_BYTES = 1 << 20
+BUDGET_BYTES = 1 << 20
+EXIT_TIMEOUT_S = 4
+
+
+def until(check: Callable[[], Any], timeout: float) -> Any:
+    """The first true answer of `check`, or the last false one after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (answer := check()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return answer
+
+
+@dataclass
+class Trainer:
+    ident: str
+    flavour: str
+    folder: Path
+    home: Path
+    ledger: Ledger
+    order: dict[str, Any]
+    secure: bool  # speaks TLS
+    pid: int = 0
+    status: int | None = None  # its wait status, once it has ended
+    killed: bool = False
+    key_id: str = ""
+    met: set[str] = field(default_factory=set)  # faults that excuse a counted loss
+    durable: dict[str, int] = field(default_factory=dict)  # after a power failure: writer → its events that must arrive
+    mounts: list[Path] = field(default_factory=list)
+    told_at: float = 0.0
+    ended_at: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self.pid > 0 and self.status is None
+
+    @property
+    def opened(self) -> bool:
+        return bool(self.ledger.words[OPENED])
+
+    def sessions(self) -> list[SessionDir]:
+        return SessionDir.all(self.home / "spool")
+
+    def uploader(self) -> Process | None:
+        for session in self.sessions():
+            try:
+                holder = Process.from_dict(read_json(session.path / "lease.json") or {})
+            except (KeyError, TypeError, ValueError):
+                continue
+            if not holder.has_ended():
+                return holder
+        return None
+
+    def is_done(self) -> bool:
+        """Whether the spool says that everything is at the lab."""
+        return all(w.done for s in self.sessions() for w in s.writers())
+
+    def output(self) -> str:
+        path = self.folder / "output"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def logs(self) -> str:
+        return "\n".join(p.read_text(errors="replace") for p in self.home.glob("spool/*/uploader.log"))
+
+
+class World:
+    """Blocks until the lab answers. `close` ends everything that was started."""
+
+    def __init__(self, folder: Path, seed: int, *, lab_env: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.trainer"], cwd=ROOT, env=_environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True,
+        )  # fmt: skip
+        self.lab = RealLab(folder / "lab", folder / "labhome", env=lab_env)
+        self.lab.start()
+        certificates = certificates_in(folder.parent)
+        self.certificate = certificates[0] if certificates else None
+        self.proxy = Proxy(self.lab.port, seed, certificates)
+        self.owner_key = self.lab.api_key
+        self.trainers: list[Trainer] = []
+        self._answers: dict[str, int] = {}
+        self.crashes: list[Path] = []  # made by uploaders that die at a crash point
+        self._started = 0
+        self._prepared: dict[str, tuple[str, str]] = {}
+        self._changed = threading.Condition()
+        self._ended: dict[int, tuple[int, float]] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    # Processes ------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        assert self._nursery.stdout is not None
+        for line in self._nursery.stdout:
+            told = json.loads(line)
+            with self._changed:
+                if "ended" in told:
+                    self._ended[told["ended"]] = told["status"], time.monotonic()
+                else:
+                    self._answers[told["id"]] = told["pid"]
+                self._changed.notify_all()
+
+    def _order(self, order: dict[str, Any]) -> int:
+        """Forks a process that does it; its pid."""
+        assert self._nursery.stdin is not None
+        self._nursery.stdin.write(json.dumps(order) + "\n")
+        self._nursery.stdin.flush()
+        with self._changed:
+            if not self._changed.wait_for(lambda: order["id"] in self._answers, 30):
+                raise RuntimeError("the process that trainers are forked from does not answer")
+            return self._answers.pop(order["id"])
+
+    def _wait(self, pid: int, timeout: float) -> int | None:
+        with self._changed:
+            self._changed.wait_for(lambda: pid in self._ended, timeout)
+            return self._ended[pid][0] if pid in self._ended else None
+
+    def start(self, name: str, flavour: str, seed: int, *, secure: bool = False, crash: str = "") -> Trainer:
+        """A trainer and its home; returns when its process runs, not yet when its run is open."""
+        self._started += 1
+        folder = self.folder / name
+        folder.mkdir()
+        home = folder / "home"
+        home.mkdir(mode=0o700)
+        ledger = Ledger(folder / "ledger", create=True)
+        order: dict[str, Any] = {"id": name, "what": "train", "run": name, "flavour": flavour, "seed": seed}
+        order |= {"folder": str(folder), "home": str(home), "ledger": str(ledger.path), "crash": crash}
+        order["output"] = str(folder / "output")
+        trainer = Trainer(name, flavour, folder, home, ledger, order, secure and self.certificate is not None)
+        self.new_key(trainer)
+        order["env"] = self._variables(trainer)
+        if crash:
+            order["env"]["HECTIQLAB_CRASH_AT"] = crash
+        self._surround(trainer)
+        self.trainers.append(trainer)
+        trainer.pid = self._order(order)
+        return trainer
+
+    def _variables(self, trainer: Trainer) -> dict[str, str]:
+        found = {
+            "HECTIQLAB_HOME": str(trainer.home),
+            "HECTIQLAB_CREDENTIALS": str(trainer.folder / "credentials"),
+            "HECTIQLAB_SYSTEM_METRICS": "0",
+            "HECTIQLAB_EXIT_TIMEOUT": str(EXIT_TIMEOUT_S),
+            "HECTIQLAB_START_METHOD": "spawn" if trainer.flavour == "spawned" else "fork",
+            "REQUESTS_CA_BUNDLE": str(self.certificate or ""),
+        }
+        if trainer.flavour == "budget":
+            found["HECTIQLAB_SPOOL_MAX_BYTES"] = str(BUDGET_BYTES)
+        return found
+
+    def _surround(self, trainer: Trainer) -> None:
+        """Mounts and owners, before the trainer runs."""
+        order, flavour = trainer.order, trainer.flavour
+        if flavour == "budget":
+            trainer.met.add(flavour)
+        if flavour in ("shm_tiny", "shm_full", "shm_missing"):
+            shm = trainer.folder / "shm"
+            if flavour == "shm_missing":
+                # Neither is the temporary folder any good: the queue is a file that is written, not mapped.
+                order |= {"shm": str(shm), "tmp": str(trainer.folder / "nowhere")}
+            else:
+                _mount(trainer, shm, SMALL_SHM_BYTES)
+                order["shm"] = str(shm)
+                if flavour == "shm_full":
+                    _fill(shm / "filler")
+        elif flavour in ("home_full", "home_read_only"):
+            _mount(trainer, trainer.home, SMALL_HOME_BYTES)
+            if flavour == "home_read_only":
+                subprocess.run(["mount", "-o", "remount,ro", str(trainer.home)], check=True)
+            else:
+                trainer.met.add("disk")
+        elif flavour == "processes":
+            order["uid"] = 200_000 + os.getpid() % 1000 * 100 + self._started % 100
+            for path in (trainer.folder, trainer.home, trainer.ledger.path, *trainer.folder.glob("credentials")):
+                os.chown(path, order["uid"], order["uid"])
+
+    def prepare(self, name: str) -> None:
+        """Makes the key of a trainer that is started when the lab is down."""
+        with self.client() as lab:
+            made = lab.post("/keys", {"name": name})
+        self._prepared[name] = made["id"], made["key"]
+
+    def new_key(self, trainer: Trainer) -> None:
+        """A key of its own at the lab, in credentials of its own."""
+        if trainer.ident not in self._prepared:
+            self.prepare(trainer.ident)
+        trainer.key_id, key = self._prepared.pop(trainer.ident)
+        scheme, port = ("https", self.proxy.tls_port) if trainer.secure else ("http", self.proxy.port)
+        profile = {"url": f"{scheme}://localhost:{port}", "username": "chaos", "secret_api_key": key}
+        path = trainer.folder / "credentials"
+        path.write_text(tomli_w.dumps({"local": {**profile, "api_key_uuid": trainer.key_id}}))
+        path.chmod(0o600)
+
+    def client(self) -> LabClient:
+        """The lab itself, not through the proxy, as its owner."""
+        return LabClient(self.lab.url, self.owner_key)
+
+    def refresh(self) -> None:
+        """Notes which trainers have ended."""
+        with self._changed:
+            for trainer in self.trainers:
+                if trainer.status is None and trainer.pid in self._ended:
+                    trainer.status, trainer.ended_at = self._ended[trainer.pid]
+
+    def alive(self) -> list[Trainer]:
+        self.refresh()
+        return [t for t in self.trainers if t.alive]
+
+    def tell_to_end(self, trainer: Trainer, ending: int) -> None:
+        trainer.ledger.words[ENDING] = ending
+        trainer.ledger.words[STOP] = 1
+        trainer.told_at = time.monotonic()
+
+    def kill(self, trainer: Trainer, *, uploader: bool = False, trainer_too: bool = True) -> bool:
+        """SIGKILL; whether there was somebody to kill."""
+        victims = []
+        if trainer_too and trainer.alive:
+            trainer.killed = True
+            victims.append(trainer.pid)
+        if uploader and (holder := trainer.uploader()):
+            victims.append(holder.pid)
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if trainer.killed:
+            self._wait(trainer.pid, 20)
+            self.refresh()
+        return bool(victims)
+
+    def sync(self, trainer: Trainer) -> str:
+        """What `hectiqlab sync --all` said, run in this trainer's home."""
+        self._started += 1
+        name = f"{trainer.ident}-sync{self._started}"
+        output = trainer.folder / f"sync{self._started}"
+        crash = {"crash": ""}
+        pid = self._order({**trainer.order, **crash, "id": name, "what": "sync", "output": str(output)})
+        if self._wait(pid, 90) is None:
+            os.kill(pid, signal.SIGABRT)
+            self._wait(pid, 10)
+            return f"the sync did not end within 90 s: {output.read_text()[-2000:]}"
+        return output.read_text()[-2000:]
+
+    def start_lab(self) -> None:
+        for _ in range(3):  # somebody else may have taken the port in the meantime, for a moment
+            try:
+                self.lab.start()
+                return
+            except LabError:
+                time.sleep(1)
+        self.lab.start()
+
+    def forget(self, trainer: Trainer) -> None:
+        """After its audit: frees what it holds."""
+        for mount in trainer.mounts:
+            subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
+        shutil.rmtree(trainer.folder, ignore_errors=True)
+        self.trainers.remove(trainer)
+
+    def close(self, *, keep: bool = False) -> None:
+        for trainer in self.trainers:
+            with contextlib.suppress(OSError):
+                self.kill(trainer, uploader=True)
+            for mount in trainer.mounts:
+                subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
+        self._nursery.kill()
+        self._nursery.wait()
+        self._reader.join(10)
+        for pipe in (self._nursery.stdin, self._nursery.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        self.proxy.close()
+        self.lab.kill()
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def certificates_in(folder: Path) -> tuple[Path, Path] | None:
+    """(one that is trusted, one of another name), made at the first call; None where there is no openssl."""
+    if shutil.which("openssl") is None:
+        return None
+    with _MAKING:
+        found = folder / "right.pem", folder / "wrong.pem"
+        if not found[1].exists():
+            make_certificate(folder, "right", "DNS:localhost")
+            make_certificate(folder, "wrong", "DNS:elsewhere.example")
+    return found
+
+
+_MAKING = threading.Lock()
+
+
+def can_mount() -> bool:
+    """Whether this process may mount a file system."""
+    return (
+        os.geteuid() == 0
+        and subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
+    )
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def _mount(trainer: Trainer, path: Path, size: int) -> None:
+    path.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(path)], check=True)
+    trainer.mounts.append(path)
+
+
+def _fill(path: Path) -> None:
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as f:
+        while True:
+            f.write(bytes(4096))

@@ -23,6 +23,7 @@ from . import commit
 from .accounts import Accounts
 from .files import Files
 from .login import FREE_FAILURES_OF_ADDRESS, Throttle
+from .notifier import Notifier
 from .stream import KEYS_MAX, Hub, Message
 from .telemetry import Telemetry
 from .writer import BusyError, Writer
@@ -86,6 +87,7 @@ class Lab:
         self.telemetry = Telemetry(self)
         self.writer = Writer(self.meta, self.points, self._committed)
         self.accounts = Accounts(self.meta, self.write)
+        self.notifier = Notifier(self.meta, self.write)
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
         self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)
         self._stopping = threading.Event()
@@ -94,12 +96,14 @@ class Lab:
     def start(self) -> None:
         self.writer.start()
         self._watch.start()
+        self.notifier.start()
 
     def stop(self) -> None:
         """Commits what waits, then closes the stores and gives the data directory free. Blocks until then."""
         self._stopping.set()
         if self._watch.is_alive():
             self._watch.join()
+        self.notifier.stop()
         self.writer.stop()
         self.points.close()
         self.blobs.close()

@@ -44,6 +44,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8080
     tls: tuple[Path, Path] | None = None  # certificate chain and key, PEM
+    public_url: str = ""  # where people find it, for what is written to them; "": what it listens at
     proxies: str = ""  # addresses, by commas, whose X-Forwarded-For and -Proto are believed; "*": all
     log_format: str = "text"
     log_requests: bool = False
@@ -71,6 +72,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme)
         prepared = prepare(lab, url, loopback)
+        lab.notifier.url = options.public_url.rstrip("/") or url
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         config = uvicorn.Config(

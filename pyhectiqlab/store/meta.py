@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol
 from ..protocol.search import NEWEST_FIRST, Sort, Term
 from .artifacts import FilesTransaction, FilesView
 from .media import MediaView
+from .notices import NoticesTransaction, NoticesView
 from .registry import RegistryTransaction, RegistryView
 
 
@@ -265,7 +266,7 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(FilesView, MediaView, RegistryView, Protocol):
+class MetaView(FilesView, MediaView, RegistryView, NoticesView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
     def user(self, user_id: str) -> User | None: ...
     def user_named(self, username: str) -> User | None: ...
@@ -330,7 +331,7 @@ class MetaView(FilesView, MediaView, RegistryView, Protocol):
         """The last ones before the id `before` (None: of all), newest first."""
 
 
-class MetaTransaction(MetaView, FilesTransaction, RegistryTransaction, Protocol):
+class MetaTransaction(MetaView, FilesTransaction, RegistryTransaction, NoticesTransaction, Protocol):
     changes: Changes
 
     def undoable(self) -> AbstractContextManager[object]:

@@ -16,6 +16,7 @@ from .meta_schema import (
     config_values,
     events,
     media,
+    notices,
     projects,
     registry_usage,
     run_meta,
@@ -199,7 +200,7 @@ class RunsSql:
         gone = self.conn.execute(delete(media).where(media.c.run_id == run_id, tuple_(*place).in_(some_media)))
         if gone.rowcount == PURGE_EVENTS:
             return False
-        for table in (run_meta, run_tags, config_values, run_states, artifacts, registry_usage):
+        for table in (run_meta, run_tags, config_values, run_states, notices, artifacts, registry_usage):
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True

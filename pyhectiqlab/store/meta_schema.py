@@ -358,6 +358,34 @@ registry_aliases = Table(
     Index("registry_aliases_version", "version_id"),
 )
 
+# Who is told when a run fails, is lost or ends, and what is still to be told.
+notice_targets = Table(
+    "notice_targets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("project_id", Text, ForeignKey("projects.id")),  # NULL: of all projects
+    Column("states", Text, nullable=False),  # by commas
+    Column("secret", Text, nullable=False),  # in clear: what is posted is signed with it
+    Column("created", Double, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("target_id", Text, ForeignKey("notice_targets.id"), nullable=False),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("again_at", Double, nullable=False),
+    Index("notices_again", "again_at"),
+    Index("notices_target", "target_id"),
+    sqlite_autoincrement=True,  # an id is told to others: it must never come back
+)
+
 
 def _add_files(conn: Connection) -> None:
     metadata.create_all(conn, tables=[blobs, uploads, artifacts])
@@ -416,6 +444,10 @@ def _add_media(conn: Connection) -> None:
     metadata.create_all(conn, tables=[media])
 
 
+def _add_notices(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[notice_targets, notices])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -426,6 +458,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("values of configs", _add_config_values),
     ("aliases of versions", _add_aliases),
     ("media", _add_media),
+    ("notices", _add_notices),
 )
 
 

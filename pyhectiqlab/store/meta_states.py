@@ -7,7 +7,7 @@ why; the run's own state, and the history, are written here alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -25,6 +25,10 @@ class StatesSql:
 
     conn: Connection
     changes: Changes
+
+    if TYPE_CHECKING:  # NoticesSql's, which the transaction has beside this
+
+        def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None: ...
 
     def ranks(self, run_id: str, attempt: int) -> list[RankFacts]:
         """Of the ranks of an attempt, each once."""
@@ -54,7 +58,9 @@ class StatesSql:
             news: note it even if the state is what it was: a new attempt.
         """
         old = self.conn.execute(
-            select(runs.c.state, runs.c.state_rank, runs.c.ended, runs.c.attempt).where(runs.c.id == run_id)
+            select(runs.c.state, runs.c.state_rank, runs.c.ended, runs.c.attempt, runs.c.project_id).where(
+                runs.c.id == run_id
+            )
         ).one()
         new = state_of_run(self.ranks(run_id, old.attempt))
         changed = news or (new.state, new.rank) != (old.state, old.state_rank)
@@ -67,6 +73,7 @@ class StatesSql:
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if new.state != old.state:
             self.changes.states[run_id] = new.state
+            self.note_for_targets(run_id, old.project_id, new.state, why[:WHY_CHARS_MAX], now)
 
     def _note(self, run_id: str, at: float, state: str, attempt: int, rank: int | None, who: str, why: str) -> None:
         last = self.conn.execute(select(func.max(run_states.c.n)).where(run_states.c.run_id == run_id)).scalar() or 0

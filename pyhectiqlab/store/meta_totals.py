@@ -16,7 +16,7 @@ class TotalsSql:
         found = self.conn.execute(
             select(runs.c.state, func.count()).where(runs.c.deleted.is_(None)).group_by(runs.c.state)
         )
-        return {state: count for state, count in found}
+        return {row.state: row[1] for row in found}
 
     def stored_bytes(self) -> int:
         """Of files, each counted once."""

@@ -20,6 +20,7 @@ from ..errors import StoreError
 from .meta import Changes
 from .meta_accounts import AccountsSql
 from .meta_media import MediaSql
+from .meta_notices import NoticesSql
 from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
 from .meta_schema import upgrade
@@ -30,7 +31,7 @@ READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, TotalsSql):
+class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql, TotalsSql):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

@@ -1,0 +1,158 @@
+"""hectiqlab admin notify, mail-server: who is told when a run fails, is lost or ends."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from .. import settings
+from ..errors import ConfigurationError
+from ..store.notices import TOLD_STATES, Target, states_of
+from ..store.sql_meta import SqlMetaStore
+from .output import clean, table
+
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+)
+_MAIL = re.compile(r"mailto:[^\s@,;<>]+@[^\s@,;<>]+")
+_SCHEMES = ("smtp", "smtps", "smtp+starttls")
+
+
+@click.group()
+def notify() -> None:
+    """Tell people when a run fails, is killed, lost, stopped, or completed.
+
+    A running lab takes changes up within seconds. What cannot be delivered is tried again, for about 17 hours.
+    """
+
+
+@notify.command()
+@click.argument("address")
+@click.option("--project", metavar="NAME", help="Only of this project's runs.")
+@click.option(
+    "--on", "words", metavar="STATES", default="", help=f"By commas, of {', '.join(TOLD_STATES)}.  [default: all]"
+)
+@_data
+def add(address: str, project: str | None, words: str, data: Path | None) -> None:
+    """Tell ADDRESS: a URL that takes a POST of JSON, such as a chat's incoming webhook, or mailto:NAME@HOST.
+
+    Prints the secret with which what is posted is signed: the header Hectiqlab-Signature is "sha256=" and the HMAC-
+    SHA256
+    of the body, in hex.
+    """
+    if not _MAIL.fullmatch(address) and not _is_url(address, ("http", "https")):
+        raise click.UsageError(f"{address!r} is neither an http or https URL nor mailto:NAME@HOST.")
+    try:
+        on = states_of([word.strip() for word in words.split(",") if word.strip()])
+    except ValueError as e:
+        raise click.UsageError(f"--on: {e}.") from None
+    with _lab(data) as store:
+        project_id = None
+        if project is not None:
+            with store.reading() as view:
+                found = view.project(project)
+            if found is None:
+                raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
+            project_id = found.id
+        target = Target(secrets.token_hex(4), address, project_id, project, on, secrets.token_urlsafe(24), time.time())
+        with store.writing() as tx:
+            tx.add_target(target)
+    click.echo(f"{target.id} is told of runs that are {', '.join(on)}.")
+    if not address.startswith("mailto:"):
+        click.echo(f"Secret of its signatures: {target.secret}")
+
+
+@notify.command(name="list")
+@_data
+def list_targets(data: Path | None) -> None:
+    """List who is told of what."""
+    from ..server.notifier import safe
+
+    with _lab(data) as store, store.reading() as view:
+        targets = view.targets()
+    table(
+        ("id", "address", "project", "on"),
+        [(t.id, clean(safe(t.address)), t.project or "(all)", ",".join(t.states)) for t in targets],
+    )
+
+
+@notify.command()
+@click.argument("target")
+@_data
+def remove(target: str, data: Path | None) -> None:
+    """Tell TARGET (an id of the list) nothing any more."""
+    with _lab(data) as store, store.writing() as tx:
+        known = tx.remove_target(target)
+    if not known:
+        raise _unknown(target)
+    click.echo(f"{target} is told nothing any more.")
+
+
+@notify.command()
+@click.argument("target")
+@_data
+def test(target: str, data: Path | None) -> None:
+    """Send TARGET (an id of the list) a word now, and say whether it got through."""
+    from ..server.notifier import MAIL_SERVER, Undelivered, deliver
+
+    with _lab(data) as store, store.reading() as view:
+        found = next((t for t in view.targets() if t.id == target), None)
+        server = view.lab_value(MAIL_SERVER)
+    if found is None:
+        raise _unknown(target)
+    try:
+        deliver(found, {"id": 0, "text": "A test of the lab's notices.", "state": "test", "url": ""}, server)
+    except Undelivered as e:
+        raise ConfigurationError(f"It did not get through: {e}.") from None
+    click.echo("Delivered.")
+
+
+@click.command(name="mail-server")
+@click.argument("url")
+@_data
+def mail_server(url: str, data: Path | None) -> None:
+    """Send mail through URL: smtp://HOST:25, smtps://USER:PASSWORD@HOST:465 or smtp+starttls://USER:PASSWORD@HOST:587.
+
+    `?from=NAME@HOST` behind it is the sender. A % or @ in the password is written as %25 or %40.
+    """
+    if not _is_url(url, _SCHEMES):
+        raise click.UsageError(f"That is no URL of {', '.join(f'{s}://' for s in _SCHEMES)}.")
+    from ..server.notifier import MAIL_SERVER
+
+    with _lab(data) as store, store.writing() as tx:
+        tx.set_lab_value(MAIL_SERVER, url)
+    click.echo(f"Mail goes through {urlsplit(url).hostname}.")
+
+
+def _unknown(target: str) -> ConfigurationError:
+    return ConfigurationError(f"Nobody with the id {target!r} is told of anything: see `hectiqlab admin notify list`.")
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and text.isprintable() and " " not in text
+
+
+@contextmanager
+def _lab(data: Path | None) -> Iterator[SqlMetaStore]:
+    where = data.absolute() if data is not None else settings.home() / "lab"
+    if not (where / "lab.db").is_file():
+        raise ConfigurationError(f"{where} is no lab's data: name the folder that `hectiqlab server` printed: --data.")
+    store = SqlMetaStore(where / "lab.db")
+    try:
+        yield store
+    finally:
+        store.close()

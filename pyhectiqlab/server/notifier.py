@@ -1,0 +1,161 @@
+"""Tells people when a run fails, is lost or ends: delivers the notices that the store keeps, until they are delivered.
+
+At least once: a lab killed between a delivery and the note of it delivers again; the notice's id is in what is posted.
+What is posted is JSON with a member `text`, so that the incoming webhooks of common chat programs take it as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import smtplib
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
+from functools import partial
+from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from .._version import __version__
+from ..errors import StoreError
+from ..store.meta import MetaStore, MetaTransaction
+from ..store.notices import Notice, Target
+
+log = logging.getLogger("hectiqlab.server")
+T = TypeVar("T")
+
+LOOK_EVERY_S = 2.0
+TIMEOUT_S = 10.0
+AT_ONCE = 4
+TAKEN = 40
+FIRST_PAUSE_S = 15.0
+TRIES_MAX = 12  # pauses double: the last try is some 17 hours after the first
+MAIL_SERVER = "mail_server"  # key of the lab's value
+
+
+class _Write(Protocol):
+    def __call__(self, function: Callable[[MetaTransaction], T]) -> T: ...
+
+
+class Undelivered(Exception):
+    """Why a notice did not get through, in a few words."""
+
+
+class Notifier:
+    """A thread between `start` and `stop`."""
+
+    def __init__(self, meta: MetaStore, write: _Write) -> None:
+        self._meta, self._write = meta, write
+        self.url = ""  # under which people know the lab
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="hectiqlab-notifier", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Blocks until deliveries under way are done, TIMEOUT_S at most each."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _loop(self) -> None:
+        with ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice") as pool:
+            while not self._stopping.wait(LOOK_EVERY_S):
+                try:
+                    with self._meta.reading() as view:
+                        due = view.due_notices(time.time(), TAKEN)
+                        server = view.lab_value(MAIL_SERVER)
+                    list(pool.map(partial(self._deliver, server), due))
+                except StoreError as e:
+                    log.warning("notices wait: %s", e)
+
+    def _deliver(self, mail_server: str | None, notice: Notice) -> None:
+        if self._stopping.is_set():
+            return
+        again_at = None
+        try:
+            deliver(notice.target, told(notice, self.url), mail_server)
+        except Undelivered as e:
+            last = notice.tries + 1 >= TRIES_MAX
+            again_at = None if last else time.time() + FIRST_PAUSE_S * 2**notice.tries
+            what = "is given up" if last else "waits"
+            log.warning("a notice for %s %s: %s", safe(notice.target.address), what, e)
+        self._write(lambda tx: tx.notice_tried(notice.id, again_at))
+
+
+def told(notice: Notice, lab_url: str) -> dict[str, Any]:
+    """What a target gets of a notice."""
+    url = f"{lab_url}/runs/{notice.run_id}"
+    why = f": {notice.why}" if notice.why else ""
+    return {
+        "id": notice.id,
+        "text": f"{notice.run} ({notice.project}) {WORDS.get(notice.state, notice.state)}{why} {url}",
+        "state": notice.state,
+        "why": notice.why,
+        "at": notice.at,
+        "url": url,
+        "run": {"id": notice.run_id, "name": notice.run, "project": notice.project, "author": notice.author},
+    }
+
+
+WORDS = {"lost": "was lost", "killed": "was killed", "stopped": "was stopped"}
+
+
+def deliver(target: Target, body: dict[str, Any], mail_server: str | None) -> None:
+    """Blocks for TIMEOUT_S at most, some more for a slow mail server. Raises Undelivered."""
+    if target.address.startswith("mailto:"):
+        _mail(target.address.removeprefix("mailto:"), body, mail_server)
+        return
+    content = json.dumps(body).encode()
+    signature = hmac.new(target.secret.encode(), content, hashlib.sha256).hexdigest()
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"hectiqlab/{__version__}",
+        "Hectiqlab-Signature": f"sha256={signature}",
+    }
+    try:
+        with requests.post(
+            target.address, data=content, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True
+        ) as answer:  # stream: what it says does not matter, however much it is
+            if not 200 <= answer.status_code < 300:
+                raise Undelivered(f"it answered {answer.status_code}")
+    except requests.RequestException as e:
+        raise Undelivered(type(e).__name__) from None
+
+
+def _mail(to: str, body: dict[str, Any], server: str | None) -> None:
+    if not server:
+        raise Undelivered("no mail server is set: hectiqlab admin mail-server smtp://…")
+    where = urlsplit(server)
+    message = EmailMessage()
+    subject = body["text"].splitlines()[0]
+    message["Subject"] = subject[:200]
+    message["From"] = unquote(where.query.removeprefix("from=")) or f"hectiqlab@{where.hostname}"
+    message["To"] = to
+    message.set_content(f"{body['text']}\n\n{body['url']}\n")
+    try:
+        kind = smtplib.SMTP_SSL if where.scheme == "smtps" else smtplib.SMTP
+        with kind(where.hostname or "", where.port or 0, timeout=TIMEOUT_S) as smtp:
+            if where.scheme == "smtp+starttls":
+                smtp.starttls(context=ssl.create_default_context())
+            if where.username:
+                smtp.login(unquote(where.username), unquote(where.password or ""))
+            smtp.send_message(message)
+    except (OSError, smtplib.SMTPException) as e:
+        raise Undelivered(f"{type(e).__name__}: {e}"[:200]) from None
+
+
+def safe(address: str) -> str:
+    """An address without what is secret in it: chat programs put a key into the path."""
+    if address.startswith("mailto:"):
+        return address
+    where = urlsplit(address)
+    return f"{where.scheme}://{where.hostname}{f':{where.port}' if where.port else ''}/…"

@@ -1,0 +1,201 @@
+"""Whoever asked for it hears of a run that failed, is lost or ended, once it can be reached, after a kill of the lab
+too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import Api, new_id, wait_until
+
+
+class Chat(ThreadingHTTPServer):
+    """A chat program's webhook: keeps what it gets; answers `status`."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, Any], str, bytes]] = []
+        self.tried = 0
+        self.status = 200
+        super().__init__(("127.0.0.1", 0), _Hook)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/hooks/secret-path"
+
+
+class _Hook(BaseHTTPRequestHandler):
+    server: Chat
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.tried += 1
+        if self.server.status == 200:
+            self.server.got.append((json.loads(content), self.headers["Hectiqlab-Signature"], content))
+        self.send_response(self.server.status)
+        self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    with Chat() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def admin(lab: RealLab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyhectiqlab", "admin", *arguments, "--data", str(lab.data_dir)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def add(lab: RealLab, *arguments: str) -> tuple[str, str]:
+    """(id, secret) of a new target."""
+    done = admin(lab, "notify", "add", *arguments)
+    assert done.returncode == 0, done.stderr
+    first, _, second = done.stdout.partition("\n")
+    return first.split()[0], second.rpartition(" ")[2].strip()
+
+
+def ended(api: Api, name: str, state: str, project: str = "vision", why: str = "ValueError: no") -> str:
+    session = new_id(8)
+    told = api.attach(name, session, project=project, create_project=True)["run"]
+    api.end(session, told["id"], state, cause=why)
+    return str(told["id"])
+
+
+def test_a_failed_run_is_told_with_its_reason_signed(own_lab: RealLab, chat: Chat) -> None:
+    with own_lab:
+        api = Api.of(own_lab)
+        _, secret = add(own_lab, chat.url, "--on", "failed")
+        ended(api, "fine", "completed")
+        run = ended(api, "resnet", "failed")
+        wait_until(lambda: chat.got)
+        (told, signature, content), *more = chat.got
+        assert not more, "of completed runs it wants to hear nothing"
+        assert told["state"] == "failed" and told["run"] == {
+            "id": run,
+            "name": "resnet",
+            "project": "vision",
+            "author": told["run"]["author"],
+        }
+        assert told["text"].startswith("resnet (vision) failed: ValueError: no")
+        assert told["url"] == f"{own_lab.url}/runs/{run}" and told["url"] in told["text"]
+        assert signature == "sha256=" + hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+        assert "secret-path" not in own_lab.log() + admin(own_lab, "notify", "list").stdout
+
+
+def test_what_could_not_be_delivered_outlives_the_lab(own_lab: RealLab, chat: Chat) -> None:
+    with own_lab:
+        add(own_lab, chat.url)
+        chat.status = 503
+        run = ended(Api.of(own_lab), "resnet", "failed")
+        wait_until(lambda: chat.tried)
+        own_lab.kill()
+        chat.status = 200
+        own_lab.start()
+        wait_until(lambda: chat.got, 30)
+        assert chat.got[0][0]["run"]["id"] == run
+
+
+def test_a_redirect_is_not_followed(own_lab: RealLab, chat: Chat) -> None:
+    with own_lab:
+        add(own_lab, chat.url)
+        chat.status = 307
+        ended(Api.of(own_lab), "resnet", "failed")
+        wait_until(lambda: "it answered 307" in own_lab.log())
+
+
+def test_of_other_projects_it_hears_nothing(own_lab: RealLab, chat: Chat) -> None:
+    with own_lab:
+        api = Api.of(own_lab)
+        ended(api, "before", "failed", "vision")
+        add(own_lab, chat.url, "--project", "vision")
+        ended(api, "other", "failed", "speech")
+        run = ended(api, "mine", "failed", "vision")
+        wait_until(lambda: chat.got)
+        assert [told["run"]["id"] for told, _, _ in chat.got] == [run]
+
+
+def test_a_lost_run_is_told(tmp_path: Path, chat: Chat) -> None:
+    with RealLab(tmp_path / "data", tmp_path / "home", "--lost-after", "1", "--public-url", "https://lab.org") as lab:
+        add(lab, chat.url, "--on", "lost")
+        told = Api.of(lab).attach("silent")["run"]
+        wait_until(lambda: chat.got, 20)
+        assert chat.got[0][0]["state"] == "lost"
+        assert chat.got[0][0]["url"] == f"https://lab.org/runs/{told['id']}"
+
+
+class MailHost(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Smtp)
+
+
+class _Smtp(socketserver.StreamRequestHandler):
+    """As much SMTP as a sender needs."""
+
+    server: MailHost
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail\r\n")
+        for line in self.rfile:
+            word = line[:4].upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = []
+                while (content := self.rfile.readline()) != b".\r\n":
+                    lines.append(content)
+                self.server.mails.append(b"".join(lines).decode())
+            self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+            if word == b"QUIT":
+                return
+
+
+def test_a_mail_is_sent_through_the_server_that_was_set(own_lab: RealLab) -> None:
+    with MailHost() as host, own_lab:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        target, _ = add(own_lab, "mailto:team@example.org")
+        refused = admin(own_lab, "notify", "test", target)
+        assert refused.returncode == 1 and "no mail server is set" in refused.stderr
+        port = host.server_address[1]
+        assert admin(own_lab, "mail-server", f"smtp://127.0.0.1:{port}?from=lab@example.org").returncode == 0
+        run = ended(Api.of(own_lab), "Größe", "killed", why="signal 9")
+        wait_until(lambda: host.mails)
+        assert "To: team@example.org" in host.mails[0] and "From: lab@example.org" in host.mails[0]
+        assert f"/runs/{run}" in host.mails[0].replace("=\r\n", "")
+        assert admin(own_lab, "notify", "test", target).stdout == "Delivered.\n"
+        assert admin(own_lab, "notify", "remove", target).returncode == 0
+        assert admin(own_lab, "notify", "remove", target).returncode == 1
+        host.shutdown()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ftp://example.org",),
+        ("mailto:a@b, c@d",),
+        ("mailto:team@example.org\nBcc: x@y.z",),
+        ("http://",),
+        ("https://ok.example.org", "--on", "failed,melted"),
+    ],
+)
+def test_a_target_that_cannot_be_told_is_refused(lab: RealLab, arguments: tuple[str, ...]) -> None:
+    done = admin(lab, "notify", "add", *arguments)
+    assert done.returncode == 2 and "Error:" in done.stderr, done

@@ -126,6 +126,29 @@ def test_the_runs_table_shows_states_and_last_values_and_follows_them(page: Page
     page.get_by_role("heading", name="No run matches").wait_for()
 
 
+def test_the_search_box_finds_and_a_metric_sorts(page: Page, watch: Watch, feeder: Feeder) -> None:
+    watch.allowed.append("422")  # of the search that means nothing
+    for n in range(3):
+        run = feeder.run(f"find-{n}", project="finding")
+        run.points({"val/loss": ([0], [3.0 - n])})
+        run.end("completed" if n else "failed")
+    page.goto(f"{feeder.url}/projects/finding")
+    names = page.locator("tbody .run-name a")
+    page.get_by_role("button", name="val/loss").click()
+    page.wait_for_function("() => document.querySelector('tbody .run-name a')?.textContent === 'find-2'")
+    assert names.all_inner_texts() == ["find-2", "find-1", "find-0"]
+    box = page.get_by_label("Search runs")
+    box.fill("state=completed metric.val/loss.last>1")
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+    assert names.all_inner_texts() == ["find-1"]
+    box.fill("stat=completed")
+    assert "did you mean state" in page.get_by_role("alert").inner_text()
+    assert names.all_inner_texts() == ["find-1"]
+    box.fill("")
+    page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 3")
+    assert page.get_by_role("alert").count() == 0
+
+
 def test_the_runs_table_sorts_and_pages_through_many(page: Page, feeder: Feeder) -> None:
     runs = [feeder.run(f"run-{i:03}", project="pages") for i in range(60)]
     page.goto(f"{feeder.url}/projects/{runs[0].project}")

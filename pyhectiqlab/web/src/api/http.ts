@@ -123,7 +123,7 @@ export const api = {
     json<Page<Project>>(`/projects${query({ after, limit: 200 })}`, { signal }),
   project: (ref: string, signal?: AbortSignal) => json<Project>(`/projects/${id(ref)}`, { signal }),
   runs: (
-    params: { project: string; q: string; state: string; sort: string; after: string | null; limit: number },
+    params: { project: string; filter: string; state: string; sort: string; after: string | null; limit: number },
     signal?: AbortSignal,
   ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
   run: (ref: string, signal?: AbortSignal) => json<RunDetail>(`/runs/${id(ref)}`, { signal }),

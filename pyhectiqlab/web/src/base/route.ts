@@ -41,6 +41,9 @@ export const SMOOTHING_MAX = 0.99;
 export const SORTS = ['created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration'] as const;
 export const DEFAULT_SORT = '-created';
 
+/** One of SORTS, or a value of the config or of a metric, which only the lab can tell. */
+const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || /^-?(config|metric)\../.test(sort.slice(0, 2048));
+
 const TEXT_MAX = 1024;
 const CHANNEL_MAX = 512;
 const AXES: readonly Axis[] = ['step', 'time', 'relative'];
@@ -71,7 +74,7 @@ export function parseRoute(path: string, search: string): Route {
       project: id,
       query: text(params.get('q')),
       state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
-      sort: (SORTS as readonly string[]).includes(sort) ? sort : DEFAULT_SORT,
+      sort: isSort(sort) ? sort : DEFAULT_SORT,
       after: text(params.get('after')) || null,
       selected: parseIds(params.get('sel')),
     };

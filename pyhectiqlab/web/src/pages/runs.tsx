@@ -27,7 +27,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const { project: ref, query, state, sort, after } = route;
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
   const { data, error, refresh } = useLoad(
-    (signal) => api.runs({ project: ref, q: query, state, sort, after, limit: PAGE }, signal),
+    (signal) => api.runs({ project: ref, filter: query, state, sort, after, limit: PAGE }, signal),
     [ref, query, state, sort, after],
     REFRESH_MS,
   );
@@ -42,7 +42,9 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, after: null, ...change }, replace);
   const name = project.data?.name ?? ref;
   const filtered = query !== '' || state !== '';
-  const missing = project.error ?? error;
+  // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
+  const unclear = error?.code === 'bad_filter' ? error.message : '';
+  const missing = project.error ?? (unclear ? null : error);
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
@@ -54,7 +56,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       ) : (
         <>
           <div class="controls">
-            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Search runs by name" />
+            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Search: words, tag=best, metric.loss.min<0.2" />
             <label class="select">
               State
               <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>
@@ -64,7 +66,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
             </label>
             <CompareButton selected={route.selected} onClear={() => navigate({ ...route, selected: [] }, true)} />
           </div>
-          {!data && <Waiting />}
+          {unclear && <p class="problem" role="alert">{unclear}</p>}
+          {!data && !unclear && <Waiting />}
           {data && data.items.length === 0 && !after && (
             filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={name} />
           )}
@@ -124,7 +127,9 @@ function RunsTable({ runs, route, set }: TableProps) {
             {head('Duration', 'duration')}
             <th>Author</th>
             <th class="number">Points</th>
-            {keys.map((k) => <th class="number value" key={k} title={`Last value of ${k}`}>{k}</th>)}
+            {keys.map((k) => (
+              <SortHead key={k} text={k} by={sortBy(k)} sort={route.sort} onSort={(sort) => set({ sort })} title={`Last value of ${k}`} />
+            ))}
           </tr>
         </thead>
         <tbody>
@@ -160,14 +165,25 @@ function RunsTable({ runs, route, set }: TableProps) {
   );
 }
 
-function SortHead({ text, by, sort, onSort }: { text: string; by: string; sort: string; onSort: (sort: string) => void }) {
+/** How the lab is asked to sort by the last value of a key. */
+const sortBy = (key: string) => `metric."${key.replace(/["\\]/g, '\\$&')}".last`;
+
+interface SortHeadProps {
+  text: string;
+  by: string;
+  sort: string;
+  onSort: (sort: string) => void;
+  title?: string; // of a metric's column
+}
+
+function SortHead({ text, by, sort, onSort, title }: SortHeadProps) {
   const down = sort === `-${by}`;
   const up = sort === by;
   // What is new or long comes first at the first click, names from a to z.
   const first = by === 'created' || by === 'duration' ? `-${by}` : by;
   const next = !up && !down ? first : up ? `-${by}` : by;
   return (
-    <th aria-sort={up ? 'ascending' : down ? 'descending' : 'none'} class={by === 'duration' ? 'number' : ''}>
+    <th aria-sort={up ? 'ascending' : down ? 'descending' : 'none'} class={title ? 'number value' : by === 'duration' ? 'number' : ''} title={title}>
       <button class="sort" onClick={() => onSort(next)}>
         {text}
         {(up || down) && <Icon name={up ? 'up' : 'down'} />}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FLUSH_POLL_S = 0.002
 FLUSH_POLL_MAX_S = 0.02
 AtEnd = Callable[[Ending], None]
+Place = tuple[int, int, int, int]  # in the ring, in the spill file, and in what was printed to stdout and stderr
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Outbox(Protocol):
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
         """As `file`, for one that `make` writes where it is told to; it is not called where the file is dropped."""
 
+    def record_descriptors(self, wanted: bool) -> None:
+        """Begins or ends to record what C libraries and child processes print. Never waits, safe twice."""
+
+    def check_console(self) -> None:
+        """To be called now and then while that is recorded. Never waits."""
+
     def flush(self, timeout: float) -> bool:
         """Waits until everything put so far is where it belongs. Whether it is."""
 
@@ -111,6 +118,12 @@ class DroppingOutbox:
         return None
 
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
+        return None
+
+    def record_descriptors(self, wanted: bool) -> None:
+        return None
+
+    def check_console(self) -> None:
         return None
 
     def flush(self, timeout: float) -> bool:
@@ -244,6 +257,16 @@ class QueueOutbox:
         self.event("metrics_cache", settings)
         self.binding = replace(self.binding, cache=settings)
 
+    # The console ------------------------------------------------------------------------------------------------
+
+    def record_descriptors(self, wanted: bool) -> None:
+        if self.session.is_owner:
+            console = self.session.console
+            (console.start if wanted else console.stop)(self.writer)
+
+    def check_console(self) -> None:
+        self.session.console.check()
+
     # Forks ------------------------------------------------------------------------------------------------------
 
     def before_fork(self, timeout: float) -> None:
@@ -288,25 +311,27 @@ class QueueOutbox:
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
-    def request_flush(self) -> tuple[int, int]:
+    def request_flush(self) -> Place:
         """Asks the uploader to send at once; the positions up to which everything put so far lies."""
         words = self._mapping.words
-        place = words[layout.TAIL], self._spill.size()
+        place = words[layout.TAIL], self._spill.size(), *self.session.console.place(self.writer)
         words[layout.FLUSH] += 1
         return place
 
-    def is_journaled(self, place: tuple[int, int]) -> bool:
+    def is_journaled(self, place: Place) -> bool:
         words = self._mapping.words
-        return bool(words[layout.HEAD] >= place[0] and words[layout.SPILL] >= place[1])
+        taken = words[layout.HEAD] >= place[0] and words[layout.SPILL] >= place[1]
+        return bool(taken) and self.session.console.is_there(self.writer, place[2:], acked=False)
 
-    def is_acked(self, place: tuple[int, int]) -> bool:
+    def is_acked(self, place: Place) -> bool:
         words = self._mapping.words
-        return bool(words[layout.ACKED_RING] >= place[0] and words[layout.ACKED_SPILL] >= place[1])
+        acked = words[layout.ACKED_RING] >= place[0] and words[layout.ACKED_SPILL] >= place[1]
+        return bool(acked) and self.session.console.is_there(self.writer, place[2:], acked=True)
 
     def is_stopped(self) -> bool:
         return bool(self._mapping.words[layout.STOPPED])
 
-    def is_there(self, place: tuple[int, int]) -> bool:
+    def is_there(self, place: Place) -> bool:
         """Acked; or journaled, where nothing is sent."""
         return self.is_acked(place) if self.binding.mode == "online" else self.is_journaled(place)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from . import settings
 from .capture import ending
 from .capture.process import kill_process, this_process
+from .console import Channel, Console
 from .errors import ConfigurationError
 from .outbox import QueueOutbox
 from .spool import SessionDir, write_json
@@ -53,6 +54,8 @@ class Session:
         self._starts = 0
         self._started_at = -START_AGAIN_S
         self._looking = False
+        self._channel = Channel()
+        self.console = Console(folder.path, self._channel.send, say_once)
 
     @classmethod
     def current(cls) -> Session:
@@ -102,10 +105,17 @@ class Session:
 
         self._starts += 1
         self._started_at = time.monotonic()
+        channel = -1
         try:
-            start_uploader(self.dir.path, is_owner=self.is_owner)
+            channel = self._channel.renew()
+            start_uploader(self.dir.path, is_owner=self.is_owner, channel=channel)
         except (OSError, ConfigurationError) as e:
+            self.console.give_back()
             say_once(f"the uploader cannot be started ({e}); what is logged stays here for `hectiqlab sync`")
+        finally:
+            if channel >= 0:
+                os.close(channel)
+        self.console.hand_over()
 
     def look_after_uploader(self) -> None:
         """Replaces an uploader that is dead or stuck. Called by a put, flush or close that saw no sign of life;
@@ -115,6 +125,7 @@ class Session:
         if self._looking or now - self._started_at < START_AGAIN_S:
             return
         if self._starts >= settings.UPLOADER_RESTARTS_MAX:
+            self.console.give_back()
             say_once("the uploader keeps ending; what is logged stays here for `hectiqlab sync`")
             return
         self._looking = True  # a put inside what follows must not come back here
@@ -159,6 +170,7 @@ class Session:
                 with contextlib.suppress(Exception):  # the uploader tells it from the file
                     outbox.event("end", told)
         try:
+            self.console.settle()
             wait_at_end(self, outboxes)
         except KeyboardInterrupt:
             say("not waiting any longer; the uploader goes on, and `hectiqlab sync` sends what is left.")

@@ -10,6 +10,7 @@
       files/<id>.data           the snapshot of that file, where one could be made (capture/snapshot.py)
       files/<id>.failed.json    by the uploader, in place of the request: why it is not at the lab
       files/<id>.answer.json    by the uploader, for a process that waits; which removes it
+      console/                  what C libraries and child processes print: consolefiles.py
       ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
       crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
       lease, lease.json         by who drains it: an uploader, or a sync
@@ -97,6 +98,7 @@ class Writer:
         done: everything is at the lab; the files of the queue are gone.
         cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
         system: it carries the uploader's own system metrics.
+        console: it carries what the uploader recorded of the captured console.
         drained: its process ended and its queue was emptied: nothing of it is in any memory any more.
     """
 
@@ -113,6 +115,7 @@ class Writer:
     done: bool = False
     cache: list[Any] = field(default_factory=list)
     system: bool = False
+    console: bool = False
     drained: bool = False
     version: int = VERSION
 

@@ -33,6 +33,10 @@ class LogOutbox(Protocol):
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None: ...
 
+    def record_descriptors(self, wanted: bool) -> None: ...
+
+    def check_console(self) -> None: ...
+
 
 class Recorder:
     """All that is recorded for one outbox. `of` finds the one there is.
@@ -106,10 +110,16 @@ class Recorder:
 
     # The console ------------------------------------------------------------------------------------------------
 
-    def capture_console(self) -> None:
-        """Records what Python prints to stdout and stderr. Safe twice."""
-        if self._tees:
-            return
+    def capture_console(self, descriptors: bool) -> None:
+        """Records what Python prints to stdout and stderr; and, in a script, what anybody else prints to them. Safe
+        twice.
+        """
+        if not self._tees:
+            self._tee()
+        if descriptors and not is_interactive():
+            self._outbox.record_descriptors(True)
+
+    def _tee(self) -> None:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is None:  # a process without a console
@@ -129,6 +139,8 @@ class Recorder:
 
     def _stop_console(self) -> None:
         tees, self._tees = self._tees, []
+        if tees:
+            self._outbox.record_descriptors(False)
         shell = ipython()
         if shell is not None and tees:
             with contextlib.suppress(ValueError):
@@ -137,6 +149,7 @@ class Recorder:
             tee.stop()
 
     def _printed(self, channel: str, text: str) -> None:
+        self._outbox.check_console()
         self.put(text, channel, None, time.time())
 
     # Events -----------------------------------------------------------------------------------------------------
@@ -236,6 +249,11 @@ def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
 def ipython() -> Any:
     """The shell of a notebook or of IPython; None elsewhere."""
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
+def is_interactive() -> bool:
+    """Whether somebody types at this process: a notebook, IPython, Python's own prompt."""
+    return ipython() is not None or hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 
 @dataclass

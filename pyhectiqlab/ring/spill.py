@@ -111,7 +111,7 @@ class SpillReader:
         """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
         keeps its length, so that the producer needs to know nothing of it.
         """
-        if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and _punch(self._fd, self._punched, upto & ~4095):
+        if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and punch(self._fd, self._punched, upto & ~4095):
             self._punched = upto & ~4095
 
     def close(self) -> None:
@@ -120,7 +120,8 @@ class SpillReader:
             self._fd = -1
 
 
-def _punch(fd: int, start: int, end: int) -> bool:
+def punch(fd: int, start: int, end: int) -> bool:
+    """Gives back the blocks of a file's bytes in [start, end), multiples of 4096. Whether the file system can."""
     if sys.platform != "linux" or end <= start:
         return False
     import ctypes  # only once several MiB went through the spill file

@@ -139,6 +139,8 @@ class Delivery:
             return False
         if not self._uploader.has_ended(stream) or not self._uploader.is_empty(stream):
             return False
+        if self._uploader.console.holds_end(stream, self._uploader.streams):
+            return False
         end = self._uploader.end_of(stream)
         if end is None:
             return False

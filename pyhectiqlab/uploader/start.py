@@ -55,9 +55,13 @@ def start_method() -> str:
     return method
 
 
-def start_uploader(session: Path, *, is_owner: bool, method: str | None = None, adopt: bool = True) -> None:
+def start_uploader(
+    session: Path, *, is_owner: bool, method: str | None = None, adopt: bool = True, channel: int = -1
+) -> None:
     """Starts an uploader for the session and returns without waiting for it. Raises OSError where the process limit
     is reached.
+
+    Args: channel: its end of a socket by which it is handed the terminal, or -1; stays open here.
 
     Starting one too many is harmless: it finds the lease taken and ends.
     """
@@ -65,15 +69,15 @@ def start_uploader(session: Path, *, is_owner: bool, method: str | None = None, 
     owner_fd = open_pidfd(os.getpid()) if is_owner else -1
     try:
         if method == "fork":
-            _fork(session, owner_fd, adopt)
+            _fork(session, owner_fd, channel, adopt)
         else:
-            _spawn(session, owner_fd, adopt)
+            _spawn(session, owner_fd, channel, adopt)
     finally:
         if owner_fd >= 0:
             os.close(owner_fd)
 
 
-def _fork(session: Path, owner_fd: int, adopt: bool) -> None:
+def _fork(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     import warnings
 
     # Imported before the fork: the child shares these pages instead of reading the files again.
@@ -89,12 +93,12 @@ def _fork(session: Path, owner_fd: int, adopt: bool) -> None:
         os.setsid()
         if os.fork():
             os._exit(0)
-        main.run_forked(session, owner_fd, adopt)
+        main.run_forked(session, owner_fd, channel, adopt)
     finally:
         os._exit(70)
 
 
-def _spawn(session: Path, owner_fd: int, adopt: bool) -> None:
+def _spawn(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     """A shell is the process in between: it starts the interpreter in the background and is gone within a
     millisecond or two.
     """
@@ -109,6 +113,7 @@ def _spawn(session: Path, owner_fd: int, adopt: bool) -> None:
         str(owner_fd),
         "1" if adopt else "0",
         import_path(),
+        str(channel),
     ]
     with contextlib.suppress(ChildProcessError):
         subprocess.Popen(
@@ -117,7 +122,7 @@ def _spawn(session: Path, owner_fd: int, adopt: bool) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            pass_fds=[owner_fd] if owner_fd >= 0 else [],
+            pass_fds=[fd for fd in (owner_fd, channel) if fd >= 0],
             start_new_session=True,
         ).wait()
 

@@ -64,8 +64,8 @@ class SystemMetrics:
     def aim(self, streams: Iterable[Stream], is_over: Callable[[Stream], bool]) -> None:
         """Says which runs the owner has open. Ends the queues that an uploader before this one left."""
         streams = list(streams)
-        mine = (s for s in streams if s.info.owner == self._owner and not s.info.system and not s.info.done)
-        self._aims = {_run_of(s.info): s.info for s in mine if not is_over(s)}
+        mine = (s for s in streams if s.info.owner == self._owner and not (s.info.system or s.info.console))
+        self._aims = {_run_of(s.info): s.info for s in mine if not s.info.done and not is_over(s)}
         for stream in streams:
             if stream.info.system and stream.id not in self._own and (words := stream.words()) is not None:
                 words[layout.CLOSED] = 1

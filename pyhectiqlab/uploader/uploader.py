@@ -19,6 +19,7 @@ from ..journal import Journal
 from ..ring import layout
 from ..spool import SessionDir, Writer, read_json, write_json
 from . import courier, quarantine, recover
+from .console import Consoles
 from .deliver import Delivery, connector
 from .drain import Drain
 from .stream import Stream
@@ -34,6 +35,7 @@ class Uploader:
 
     Args:
         owner_fd: a pidfd of the session's owner, opened while it surely lived, or -1.
+        channel: a socket by which the owner hands over its terminal, or -1.
         deliver_kept: also send what was kept in dry or offline mode (a sync).
         until_drained: do not wait for living owners; return once all there is was sent, or the lab failed (a sync).
         hosts_gone: machines of which somebody said that they are gone, with all that was in their memory.
@@ -44,6 +46,7 @@ class Uploader:
         session: SessionDir,
         *,
         owner_fd: int = -1,
+        channel: int = -1,
         deliver_kept: bool = False,
         until_drained: bool = False,
         hosts_gone: Collection[str] = (),
@@ -76,6 +79,7 @@ class Uploader:
             self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)
         self._woken = self._wake_mark()
         self.system = SystemMetrics(session, self._session_owner, self.log)
+        self.console = Consoles(session, channel, self._has_session_ended, self.log)
         self.scan()
         self._read_synced()
         self.transfer.open()
@@ -131,7 +135,15 @@ class Uploader:
         return self.session.end_path(info.owner).exists() and Path(info.queue).exists()  # a queue on the shared disk
 
     def has_ended(self, stream: Stream) -> bool:
-        return self.owner(stream.info).has_ended()
+        return self.owner(stream.info).has_ended() and not self.console.feeds(stream)
+
+    def _has_session_ended(self) -> bool:
+        return self._session_owner is None or self._owners[_key(self._session_owner)].has_ended()
+
+    def _sees_session(self) -> bool:
+        """Whether the session's processes are, or were, of this machine; or somebody said that theirs is gone."""
+        owner = self._session_owner
+        return owner is None or owner.is_here() or owner.host in self.hosts_gone
 
     def end_of(self, stream: Stream) -> End | None:
         """How the stream's process ended, once that is known; kept on disk from then on, for a sync on another day."""
@@ -172,7 +184,7 @@ class Uploader:
         """Drains what is due. Whether there was anything."""
         self.scan()
         self.drain.cut_interval_s = settings.CUT_INTERVAL_S if self.can_send() else settings.CUT_INTERVAL_AWAY_S
-        took = False
+        took = self._sees_session() and self.console.turn(now, self.streams)
         for stream in self.streams.values():
             if stream.info.done:
                 continue
@@ -267,9 +279,9 @@ class Uploader:
             )
             if not finished or not self.is_empty(stream) or waits:
                 return True
-        if self.until_drained or self._session_owner is None:
-            return False
-        return not self._owners[_key(self._session_owner)].has_ended()
+        if self.console.has_work():
+            return True
+        return not self.until_drained and not self._has_session_ended()
 
     def left(self) -> int:
         """Events that are not at the lab, of the streams that may be sent."""

@@ -21,7 +21,9 @@ class LogVerbs:
     _closed: bool
 
     @never_breaks
-    def start_recording_logs(self, channel: str | None = None, *, capture_console: bool = False) -> logging.Logger:
+    def start_recording_logs(
+        self, channel: str | None = None, *, capture_console: bool | str = False
+    ) -> logging.Logger:
         """Records what goes through a logger, and returns that logger. Never waits for the network. Safe twice, and
         again after a stop.
 
@@ -36,11 +38,12 @@ class LogVerbs:
 
         Args:
             channel: name of a logger; its children are recorded with it. None: the run's own.
-            capture_console: also record what Python prints to stdout and stderr. (Not what C libraries and child
-                processes print by themselves.)
+            capture_console: also record what is printed to stdout and stderr: by Python, and in scripts by C libraries
+                and child processes too, which then find no terminal (see the README). "python": only by Python.
 
         Raises:
             TypeError: a channel that is no text.
+            ValueError: another `capture_console`.
             RunClosedError: after `close`.
         """
         from ..capture.logs import Recorder
@@ -49,9 +52,11 @@ class LogVerbs:
             raise TypeError(f"a channel is the name of a logger, not {type(channel).__name__}")
         if self._closed:
             raise RunClosedError("this run is closed: create a new Run to log more")
+        if not isinstance(capture_console, bool) and capture_console != "python":
+            raise ValueError(f'capture_console is True, False or "python", not {capture_console!r}')
         recorder = Recorder.of(self._outbox, say_once)
         if capture_console:
-            recorder.capture_console()
+            recorder.capture_console(descriptors=capture_console is True)
         return recorder.start(channel)
 
     @never_breaks

@@ -1,0 +1,148 @@
+"""File descriptors 1 and 2 led into files: what C libraries and child processes print, without a pipe to block on.
+
+Python's own streams stay on the terminal, and stay the objects they are: the file object at their bottom is pointed
+at a saved copy of the descriptor, so nothing that Python prints is delayed, and `isatty` and `fileno` are a terminal's.
+What C holds in its buffer is written out before the descriptors go back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SAVED_AT = 64  # saved copies get numbers from here on, out of the way of scripts that count on small ones
+_LINE_BUFFERED = 1  # _IOLBF
+
+
+class Diversion:
+    """Descriptors 1 and 2 lead into `files`, appended to, until `end`. Raises OSError where they are not open or the
+    files cannot be made; then nothing has changed.
+
+    Attributes:
+        saved: copies of what 1 and 2 were, open until `close`; no program that is started inherits them.
+    """
+
+    def __init__(self, files: tuple[Path, Path]) -> None:
+        self._pid = os.getpid()
+        self._ended_with: tuple[int, int] | None = None
+        self.saved: list[int] = []
+        self._files: list[int] = []
+        try:
+            for fd in (1, 2):
+                self.saved.append(_copy(fd))
+            for path in files:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._files.append(os.open(path, flags, 0o600))
+        except OSError:
+            self.close()
+            raise
+        self._is = [_identity(fd) for fd in self._files]
+        for fd, saved in zip((1, 2), self.saved, strict=True):
+            for raw in _raw_files(fd):
+                _point(raw, saved)
+        for fd, file in zip((1, 2), self._files, strict=True):
+            os.dup2(file, fd)
+        if os.isatty(self.saved[0]):
+            _as_on_a_terminal()
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes that each of both files has, with what C still held; after the end, what they had then."""
+        if self._ended_with is not None:
+            return self._ended_with
+        _flush_c()
+        out, err = (os.fstat(fd).st_size for fd in self._files)
+        return out, err
+
+    def end(self) -> None:
+        """Puts both descriptors back, but for one that somebody led elsewhere meanwhile. Safe twice; nothing in a
+        forked child, whose streams write to the terminal as they are.
+        """
+        if self._ended_with is not None or self._pid != os.getpid():
+            return
+        _flush_c()
+        for fd, saved, ours in zip((1, 2), self.saved, self._is, strict=True):
+            with contextlib.suppress(OSError):
+                if _identity(fd) == ours:
+                    os.dup2(saved, fd)
+            for raw in _raw_files(saved):
+                _point(raw, fd)
+        self._ended_with = self.sizes()
+        for fd in self._files:  # the uploader waits for the last one that may write
+            os.close(fd)
+        self._files = []
+
+    def close(self) -> None:
+        """Lets go of the copies too. Only after `end`."""
+        for fd in (*self.saved, *self._files):
+            os.close(fd)
+        self.saved, self._files = [], []
+
+
+def can_divert() -> bool:
+    """Whether both descriptors are open, and no stream of Python owns one of them."""
+    try:
+        for fd in (1, 2):
+            os.fstat(fd)
+            if any(raw.closefd for raw in _raw_files(fd)):
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _copy(fd: int) -> int:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, SAVED_AT)
+    except OSError:  # EINVAL: no process here may open so many files
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def _raw_files(fd: int) -> Iterator[Any]:
+    """The file objects at the bottom of Python's streams that write to `fd`."""
+    seen = set()
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__):
+        buffer = getattr(stream, "buffer", None)
+        raw = getattr(buffer, "raw", buffer)
+        if type(raw) is io.FileIO and id(raw) not in seen and not raw.closed and raw.fileno() == fd:
+            seen.add(id(raw))
+            yield raw
+
+
+def _point(raw: Any, fd: int) -> None:
+    """Leads a file object to another descriptor. It does not own the old one, so that one stays open."""
+    name = raw.name
+    raw.__init__(fd, "wb", closefd=False)
+    raw.name = name
+
+
+def _c_stdout() -> tuple[Any, Any]:
+    """(the C library, its `stdout`). Raises OSError, ValueError, AttributeError or ImportError where there is none."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    return libc, ctypes.c_void_p.in_dll(libc, "__stdoutp" if sys.platform == "darwin" else "stdout")
+
+
+def _as_on_a_terminal() -> None:
+    """C writes a line at once on a terminal, but holds back 4 KiB for a file."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, ImportError):
+        libc, stdout = _c_stdout()
+        libc.setvbuf(stdout, None, _LINE_BUFFERED, 0)
+
+
+def _flush_c() -> None:
+    """stdout alone: flushing all would wait for a thread that reads from stdin."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, ImportError):
+        libc, stdout = _c_stdout()
+        libc.fflush(stdout)

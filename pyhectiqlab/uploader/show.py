@@ -1,0 +1,149 @@
+"""The show: a thread that copies what C libraries and child processes print to the terminal.
+
+A thread of its own, for a terminal may take nothing for ever (a pipe whose reader sleeps, a pressed Ctrl-S), and
+nothing else is to wait for that. Flags of the descriptors stay as they are: the script and its shell share them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from .. import consolefiles
+from ..consolefiles import STREAMS, ConsoleDir
+
+POLL_S = 0.02
+LOOK_S = 0.25
+GIVE_UP_S = 60.0  # after the script, for a terminal that takes nothing
+_GONE = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ECONNRESET}
+
+
+class Show:
+    """Args:
+    channel: a socket by which the script hands over its terminal; owned from here on.
+    has_ended: whether the script's process has.
+    """
+
+    def __init__(self, folder: ConsoleDir, channel: int, has_ended: Callable[[], bool], log: Callable[[str], None]):
+        self._folder, self._has_ended, self._log = folder, has_ended, log
+        self._channel: socket.socket | None = socket.socket(fileno=channel)
+        self._channel.setblocking(False)
+        self._terminals: list[int] = []
+        self._gone = [False, False]
+        self._moved_at = time.monotonic()
+        self.written_by_others = True  # whether, after the script, anybody may still print
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Safe twice. Raises OSError."""
+        if self._thread is None:
+            self._files = [os.open(self._folder.file(name), os.O_RDONLY | os.O_CLOEXEC) for name in STREAMS]
+            self._shown = self._folder.shown()
+            self._thread = threading.Thread(target=self._loop, name="hectiqlab-show", daemon=True)
+            self._thread.start()
+
+    def is_over(self) -> bool:
+        """Whether nothing is to be shown any more."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        looked_at = 0.0
+        try:
+            while True:
+                ended = self._has_ended()  # first this, then the files: what came before the end is surely seen
+                self._receive()
+                moved = sum(self._copy(stream) for stream in (0, 1)) > 0
+                now = time.monotonic()
+                if not moved and now - looked_at > LOOK_S:
+                    looked_at = now
+                    if self._release(ended):
+                        return
+                if not moved:
+                    time.sleep(POLL_S)
+        except Exception:
+            self._log("the console is no longer shown: " + traceback.format_exc())
+        finally:
+            self._let_go()
+            self.written_by_others = False
+
+    def _receive(self) -> None:
+        if self._channel is None:
+            return
+        try:
+            data, fds, _, _ = socket.recv_fds(self._channel, 1, 2)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        if len(fds) == 2:
+            self._let_go()
+            self._terminals, self._gone = list(fds), [False, False]
+        if not data:
+            self._channel.close()
+            self._channel = None
+
+    def _copy(self, stream: int) -> bool:
+        """Whether anything was copied."""
+        if not self._terminals:
+            return False
+        file, terminal = self._files[stream], self._terminals[stream]
+        size = os.fstat(file).st_size
+        if size <= self._shown[consolefiles.SHOWN + stream]:
+            self._moved_at = time.monotonic()
+            return False
+        if self._gone[stream]:
+            self._shown[consolefiles.SHOWN + stream] = size
+            return False
+        poller = select.poll()
+        poller.register(terminal, select.POLLOUT)
+        if not poller.poll(50):
+            return False
+        try:
+            with self._shown.copying() as mine:
+                return mine and consolefiles.copy_some(file, terminal, self._shown, stream) > 0
+        except OSError as e:
+            if e.errno in _GONE:
+                self._gone[stream] = True
+                self._log(f"the script's {STREAMS[stream]} is gone ({e.strerror}): what is printed is only recorded")
+            return False
+
+    def _release(self, ended: bool) -> bool:
+        """Lets go of the terminal once all is shown and nobody can print any more: whoever reads the script's output
+        from a pipe waits for that. Whether this thread is done.
+        """
+        if not ended and not self._shown[consolefiles.ENDED]:
+            return False
+        given_up = time.monotonic() - self._moved_at > GIVE_UP_S
+        left = any(
+            os.fstat(file).st_size > self._shown[consolefiles.SHOWN + stream] for stream, file in enumerate(self._files)
+        )
+        if left and self._terminals and not given_up:
+            return False
+        if any(is_written(file) for file in self._files) and not given_up:
+            return False
+        self._let_go()
+        return ended
+
+    def _let_go(self) -> None:
+        for fd in self._terminals:
+            os.close(fd)
+        self._terminals = []
+
+
+def is_written(fd: int) -> bool:
+    """Whether any process has the file open for writing: the kernel refuses a read lease then. SIGIO must be ignored,
+    for whoever opens it in that moment breaks the lease.
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except (OSError, AttributeError) as e:
+        return getattr(e, "errno", None) == errno.EAGAIN
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

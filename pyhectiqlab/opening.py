@@ -21,6 +21,7 @@ from .outbox import Binding, DroppingOutbox, Outbox, QueueOutbox
 from .profile import Profile, resolve
 from .session import Session, say
 
+MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
 ONLINE, OFFLINE, DRY, READ_ONLY = "online", "offline", "dry", "read-only"
 
 
@@ -95,10 +96,12 @@ def _request(
 def _attach(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
     from .transport.http import LabClient
 
-    client = LabClient(profile.url, profile.secret_api_key)
+    started = time.monotonic()
+    whole, connect = settings.ATTACH_TIMEOUT_S, min(settings.REQUEST_CONNECT_TIMEOUT_S, settings.ATTACH_TIMEOUT_S / 2)
+    client = LabClient(profile.url, profile.secret_api_key, connect_timeout_s=connect, read_timeout_s=whole - connect)
     try:
         client.handshake()
-        return client.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
+        return client.attach(request, timeout_s=max(MIN_ATTACH_S, whole - (time.monotonic() - started)))
     finally:
         client.close()
 

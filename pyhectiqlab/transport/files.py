@@ -29,6 +29,7 @@ T = TypeVar("T")
 PIECE_BYTES = 8 << 20  # of a file in one request
 BLOCK_BYTES = 1 << 20  # read or written at once
 TRIES = 8  # in a row without a byte of progress; with the delays of Backoff about a minute
+PATIENCE_S = 90.0  # how long they may take in all: a lab may ask for an hour's patience, and a caller waits
 CHECKSUM_MISMATCH = 460
 _TUS = {"Tus-Resumable": "1.0.0"}
 _OFFSET_BYTES = "application/offset+octet-stream"
@@ -197,14 +198,20 @@ def _header_number(client: LabClient, answer: Answer, name: str) -> int:
 
 
 def retried(work: Callable[[Backoff], T], tries: int, sleep: Callable[[float], object] = time.sleep) -> T:
-    """Does it until it succeeds; gives up after `tries` failures in a row. `work` tells the Backoff of any progress."""
+    """Does it until it succeeds; gives up after `tries` failures in a row, and where another would come later than
+    PATIENCE_S behind the first of them. `work` tells the Backoff of any progress.
+    """
     backoff = Backoff()
+    began = time.monotonic()
     while True:
         try:
             return work(backoff)
         except LabRequestError as e:
             delay = backoff.failed(e.retry_after_s)
-            if backoff.failures >= tries or not (e.retry or _may_pass(e)):
+            if backoff.failures == 1:
+                began = time.monotonic()
+            late = time.monotonic() + delay - began > PATIENCE_S
+            if backoff.failures >= tries or late or not (e.retry or _may_pass(e)):
                 raise
             sleep(delay)
 

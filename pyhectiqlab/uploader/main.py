@@ -20,7 +20,7 @@ from .uploader import Uploader
 SWITCH_INTERVAL_S = 0.0005
 
 
-def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
+def _main(session_path: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     session = SessionDir(session_path)
     lease = Lease(session_path)
     if not lease.acquire():
@@ -28,7 +28,7 @@ def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
     # The send thread decodes for milliseconds at a time; a drain that waits that long for the GIL lets the queues
     # fill up.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    uploader = Uploader(session, owner_fd=owner_fd)
+    uploader = Uploader(session, owner_fd=owner_fd, channel=channel)
     with lease.renewed(lost=uploader.give_way):
         uploader.system.start()
         if adopt:
@@ -40,14 +40,14 @@ def _main(session_path: Path, owner_fd: int, adopt: bool) -> None:
             raise
 
 
-def run_spawned(session: str, owner_fd: int, adopt: bool) -> None:
+def run_spawned(session: str, owner_fd: int, adopt: bool, channel: int) -> None:
     """In a fresh interpreter. Returns when the work is done."""
     _reset_signals()
     os.umask(0o077)
-    _main(Path(session), owner_fd, adopt)
+    _main(Path(session), owner_fd, channel, adopt)
 
 
-def run_forked(session: Path, owner_fd: int, adopt: bool) -> None:
+def run_forked(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     """In a forked child: lets go of everything of the parent's but its memory, which it leaves untouched. Never
     returns.
     """
@@ -61,14 +61,14 @@ def run_forked(session: Path, owner_fd: int, adopt: bool) -> None:
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(null, fd)
-        keep = {0, 1, 2, owner_fd}
+        keep = {0, 1, 2, owner_fd, channel}
         for name in os.listdir("/proc/self/fd"):
             if int(name) not in keep:
                 with contextlib.suppress(OSError):
                     os.close(int(name))
         os.chdir("/")
         os.umask(0o077)
-        _main(session, owner_fd, adopt)
+        _main(session, owner_fd, channel, adopt)
         os._exit(0)
     finally:
         os._exit(70)
@@ -80,7 +80,7 @@ def _reset_signals() -> None:
         with contextlib.suppress(OSError, ValueError, TypeError):
             if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None):
                 signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGIO):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(AttributeError):

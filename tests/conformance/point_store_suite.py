@@ -268,6 +268,26 @@ class PointStoreSuite:
         chosen = store.last(["r2"], ["c", "missing", "a"])
         assert [(i.key, i.run, i.last_value) for i in chosen["r2"]] == [("c", "r2", 0.25), ("a", "r2", 0.25)]
 
+    def test_summaries_pool_ranks_and_attempts_and_follow_what_is_appended(self, store: PointStore) -> None:
+        writers = [Writer(f"w{rank}{attempt}", rank=rank, attempt=attempt) for rank in (0, 1) for attempt in (1, 2)]
+        model = MemoryPointStore()
+        runs = ["none", "run", "other"]
+        for n, value in enumerate([3.0, math.nan, math.inf, -2.0, 0.5]):
+            mine = writers[n % 4].batch(loss=[(10 - n, value, T0 + n)])
+            others = Writer(f"o{n}", run="other").batch(acc=[(n, value, T0)])
+            store.append([mine, others])
+            model.append([mine, others])
+            for key in ("loss", "acc", "missing"):
+                found, wanted = store.summaries(key, runs), model.summaries(key, runs)
+                assert found.keys() == wanted.keys()
+                for name, summary in found.items():
+                    np.testing.assert_array_equal(summary, wanted[name])
+        store.delete("run")
+        assert store.summaries("loss", runs) == {}
+        store.undelete("run")
+        assert store.summaries("loss", runs)["run"].points == 5
+        assert store.summaries("loss", ["other"]) == {}
+
     def test_points_page_on_behind_the_cursor_also_while_more_arrive(self, store: PointStore) -> None:
         w = Writer("w")
         store.append([w.steps([5, 4, 3])])

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyhectiqlab import read, search_runs
-from pyhectiqlab.errors import ConfigurationError, NotALabError
-from tests.transport.scripted import answering, as_json, scripted
+from pyhectiqlab.errors import ConfigurationError, LabUnreachableError, NotALabError
+from tests.transport.scripted import ScriptedServer, answering, as_json, read_request, scripted
 
+NONE = ("started", "ended", "duration", "note")
+RUN = {name: None for name in NONE} | {
+    "id": "r",
+    "name": "r",
+    "project": {"id": "p", "name": "p"},
+    "author": "a",
+    "state": "completed",
+    "created": 1.0,
+    "attempt": 1,
+    "ranks": 1,
+    "points": 0,
+    "last": {},
+    "tags": [],
+    "url": "http://lab/runs/r",
+}
 GREETING = {"lab": "hectiqlab", "version": "0.1.0", "protocol": {"min": 1, "max": 1}, "generation": "ab"}
 
 
@@ -35,3 +52,23 @@ def test_an_answer_of_another_shape_is_not_believed(
 def test_without_a_lab_it_says_how_to_get_one(home: object) -> None:
     with pytest.raises(ConfigurationError, match="add-profile"):
         search_runs()
+
+
+def test_an_export_that_breaks_off_leaves_no_file(
+    home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(connection: socket.socket, server: ScriptedServer) -> None:
+        connection.settimeout(10)
+        while request := read_request(connection, server):
+            if b"/export" in request:
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+                connection.sendall(head + b"5\r\nkey,s\r\n")
+                return
+            connection.sendall(as_json(GREETING if b"/handshake" in request else RUN))
+
+    with scripted(script) as server:
+        monkeypatch.setenv("HECTIQLAB_URL", server.url)
+        monkeypatch.setenv("HECTIQLAB_API_KEY", "k")
+        with pytest.raises(LabUnreachableError):
+            read.run("r").export(tmp_path / "points.csv")
+    assert list(tmp_path.glob("*points*")) == []

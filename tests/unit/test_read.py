@@ -14,7 +14,7 @@ from pyhectiqlab.errors import ConfigurationError, LabUnreachableError, NotALabE
 from tests.transport.scripted import ScriptedServer, answering, as_json, read_request, scripted
 
 NONE = ("started", "ended", "duration", "note")
-RUN = {name: None for name in NONE} | {
+RUN: dict[str, Any] = dict.fromkeys(NONE) | {
     "id": "r",
     "name": "r",
     "project": {"id": "p", "name": "p"},

@@ -6,6 +6,7 @@ import { AccountPage } from './pages/account';
 import { ComparePage } from './pages/compare';
 import { LoginPage } from './pages/login';
 import { ProjectsPage } from './pages/projects';
+import { RegistryPage } from './pages/registry';
 import { RunPage } from './pages/run';
 import { RunsPage } from './pages/runs';
 import { interceptLinks, useRoute } from './state/router';
@@ -26,6 +27,8 @@ function App() {
       return <RunsPage key={route.project} route={route} />;
     case 'run':
       return <RunPage key={route.run} route={route} />;
+    case 'registry':
+      return <RegistryPage route={route} />;
     case 'compare':
       return <ComparePage route={route} />;
     case 'account':

@@ -1,6 +1,8 @@
 // The URL is the state of a page. It is typed by hand, mailed around and edited: whatever cannot be understood falls
 // back to its default, and what is written back is only what differs from the defaults.
 
+import type { Kind } from './registry';
+
 export type Axis = 'step' | 'time' | 'relative';
 
 /** What all panels of a page share. `lo`/`hi`: the zoomed range in units of the axis (steps, or µs), null: everything. */
@@ -33,6 +35,7 @@ export type Route =
   | { page: 'account' }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
+  | { page: 'registry'; project: string; kind: Kind; name: string | null; version: string; after: string | null } // `version`: a number, an alias, or latest
   | { page: 'compare'; runs: string[]; view: ChartView }
   | { page: 'missing'; path: string };
 
@@ -79,6 +82,18 @@ export function parseRoute(path: string, search: string): Route {
       selected: parseIds(params.get('sel')),
     };
   }
+  const kind = parts[2];
+  if (head === 'projects' && id && (kind === 'models' || kind === 'datasets') && parts.length <= 4) {
+    const version = params.get('version') ?? '';
+    return {
+      page: 'registry',
+      project: id,
+      kind,
+      name: parts[3] ?? null,
+      version: /^[0-9a-z._-]{1,64}$/.test(version) ? version : 'latest',
+      after: text(params.get('after')) || null,
+    };
+  }
   if (head === 'runs' && id && parts.length === 2) {
     const tab = params.get('tab');
     return { page: 'run', run: id, tab: tab === 'overview' || tab === 'logs' || tab === 'artifacts' ? tab : 'charts', view: parseView(params), logs: parseLogs(params) };
@@ -112,6 +127,11 @@ export function formatRoute(route: Route): string {
       if (route.tab !== 'charts') params.set('tab', route.tab);
       formatView(route.view, params);
       formatLogs(route.logs, params);
+      break;
+    case 'registry':
+      path = `/projects/${encodeURIComponent(route.project)}/${route.kind}${route.name === null ? '' : `/${encodeURIComponent(route.name)}`}`;
+      if (route.version !== 'latest') params.set('version', route.version);
+      if (route.after) params.set('after', route.after);
       break;
     case 'compare':
       path = '/compare';

@@ -10,6 +10,7 @@ import { probe } from '../state/session';
 import { CopyButton, Moment, StateBadge } from '../widgets/basics';
 import { Tree } from '../widgets/tree';
 import { Captured } from './captured';
+import { RunRegistry } from './registry';
 
 export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }) {
   const now = useNow(true);
@@ -42,6 +43,7 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
         <h2>Meta</h2>
         <Tree value={run.meta} empty="No meta. The script can add some with run.add_meta(key, value)." />
       </section>
+      <RunRegistry run={run.id} />
       <Captured run={run.id} capture={run.capture} />
       <section class="block wide">
         <h2>States</h2>

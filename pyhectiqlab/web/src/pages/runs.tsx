@@ -16,6 +16,7 @@ import { Icon } from '../widgets/icon';
 import { Shell } from '../widgets/shell';
 import { SharedArtifacts } from './artifacts';
 import { FirstRun } from './projects';
+import { KindLinks } from './registry';
 
 type RunsRoute = Extract<Route, { page: 'runs' }>;
 
@@ -48,6 +49,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
+      {!missing && <KindLinks project={ref} kind={null} />}
       {missing ? (
         <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
           <p>{missing.message}</p>

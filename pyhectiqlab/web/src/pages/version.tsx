@@ -1,0 +1,187 @@
+// One version of a model or dataset: what it is, its files, its aliases, which run made it and which runs used it.
+
+import { useState } from 'preact/hooks';
+import { ApiError } from '../api/http';
+import { registry } from '../api/registry';
+import { formatBytes } from '../base/artifacts';
+import { formatInteger, plural } from '../base/format';
+import { downloadByPython, downloadByShell, fileUrl, isAlias, NOUNS, registryUrl, type Kind, type Version, type VersionDetail } from '../base/registry';
+import { useNow } from '../state/clock';
+import { useLoad } from '../state/load';
+import { navigate } from '../state/router';
+import { CopyButton, Empty, Moment, Snippet, Waiting } from '../widgets/basics';
+import { Markdown } from '../widgets/markdown';
+import { Shell } from '../widgets/shell';
+import { KindLinks } from './registry';
+
+const FILES_SHOWN = 500;
+
+interface NamedRoute {
+  page: 'registry';
+  project: string;
+  kind: Kind;
+  name: string;
+  version: string;
+  after: string | null;
+}
+
+export function VersionPage({ route }: { route: NamedRoute }) {
+  const { project, kind, name, version } = route;
+  const { data, error, refresh } = useLoad((signal) => registry.version(project, kind, name, version, signal), [project, kind, name, version], 200);
+  const all = useLoad((signal) => registry.versions(project, kind, name, signal), [project, kind, name], 200);
+  const changed = () => {
+    // An alias in the address may mean another version by now, or none.
+    if (data && version !== 'latest' && version !== data.version) navigate({ ...route, version: data.version }, true);
+    else refresh();
+    all.refresh();
+  };
+  const crumbs = [
+    { text: data?.project.name ?? project, href: `/projects/${encodeURIComponent(project)}` },
+    { text: kind === 'models' ? 'Models' : 'Datasets', href: registryUrl(project, kind) },
+    { text: name },
+  ];
+  return (
+    <Shell crumbs={crumbs} title={name}>
+      <KindLinks project={project} kind={kind} />
+      {error && (!data || error.status === 404) ? (
+        <Empty title={`There is no such ${NOUNS[kind]}`}><p>{error.message}</p></Empty>
+      ) : !data ? (
+        <Waiting />
+      ) : (
+        <Shown version={data} others={all.data?.items ?? [data]} pick={(v) => navigate({ ...route, version: v })} changed={changed} />
+      )}
+    </Shell>
+  );
+}
+
+interface ShownProps {
+  version: VersionDetail;
+  others: Version[];
+  pick: (version: string) => void;
+  changed: () => void;
+}
+
+function Shown({ version, others, pick, changed }: ShownProps) {
+  const now = useNow(true);
+  const as = version.aliases[0] ?? version.version;
+  return (
+    <>
+      <header class="run-head">
+        <div class="run-title">
+          <h1 class="name">{version.name}</h1>
+          {version.short_description && <p class="dim">{version.short_description}</p>}
+        </div>
+        <dl class="facts">
+          <div>
+            <dt>Version</dt>
+            <dd>
+              <select aria-label="Version" value={version.version} onChange={(e) => pick(e.currentTarget.value)}>
+                {(others.some((o) => o.uuid === version.uuid) ? others : [version, ...others]).map((o) => (
+                  <option key={o.uuid} value={o.version}>{[o.version, ...o.aliases].join(' · ')}</option>
+                ))}
+              </select>
+            </dd>
+          </div>
+          <div><dt>Files</dt><dd class="num">{formatInteger(version.files)}</dd></div>
+          <div><dt>Size</dt><dd class="num" title={plural(version.bytes, 'byte')}>{formatBytes(version.bytes)}</dd></div>
+          <div><dt>Author</dt><dd>{version.author}</dd></div>
+          <div><dt>Created</dt><dd><Moment time={version.created} now={now} /></dd></div>
+          <div><dt>Made by</dt><dd>{version.run ? <a href={`/runs/${encodeURIComponent(version.run.id)}`}>{version.run.name}</a> : <span class="dim">no run</span>}</dd></div>
+        </dl>
+      </header>
+      <div class="overview">
+        <Aliases version={version} changed={changed} />
+        <section class="block">
+          <h2>Download</h2>
+          <Snippet label="Python" text={downloadByPython(version, as)} />
+          <Snippet label="Shell" text={downloadByShell(version, as)} />
+        </section>
+        {version.description && (
+          <section class="block wide">
+            <h2>Description</h2>
+            <Markdown text={version.description} />
+          </section>
+        )}
+        <Files version={version} />
+        <section class="block wide">
+          <h2>Used by</h2>
+          {version.used_by.length === 0 && <p class="dim">No run told that it used this version.</p>}
+          <ul class="lineage">
+            {version.used_by.map((run) => (
+              <li key={run.id}>
+                <a href={`/runs/${encodeURIComponent(run.id)}`}>{run.name}</a> <span class="dim">{run.author}, <Moment time={run.created} now={now} /></span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      </div>
+    </>
+  );
+}
+
+function Aliases({ version, changed }: { version: VersionDetail; changed: () => void }) {
+  const [text, setText] = useState('');
+  const [problem, setProblem] = useState('');
+  const act = (work: Promise<void>) => {
+    setProblem('');
+    work.then(
+      () => {
+        setText('');
+        changed();
+      },
+      (e: Error) => setProblem(e instanceof ApiError ? e.message : 'The lab does not answer.'),
+    );
+  };
+  return (
+    <section class="block">
+      <h2>Aliases</h2>
+      {version.aliases.length === 0 && <p class="dim">None points to this version.</p>}
+      <ul class="aliases" aria-label="Aliases">
+        {version.aliases.map((alias) => (
+          <li key={alias} class="tag">
+            {alias}
+            <button class="link" type="button" aria-label={`Remove the alias ${alias}`} title="Remove" onClick={() => act(registry.removeAlias(version, alias))}>×</button>
+          </li>
+        ))}
+      </ul>
+      <form
+        class="alias-form"
+        onSubmit={(e) => {
+          e.preventDefault();
+          if (isAlias(text)) act(registry.setAlias(version, text));
+          else setProblem('An alias has a-z, 0-9, - and _, begins with a letter, and is not “latest”.');
+        }}
+      >
+        <input value={text} onInput={(e) => setText(e.currentTarget.value)} aria-label="Alias" placeholder="production" maxLength={64} spellcheck={false} autocapitalize="off" />
+        <button class="button" disabled={!text}>Point here</button>
+      </form>
+      {problem && <p class="bad" role="alert">{problem}</p>}
+      <p class="dim">An alias points to one version: set here, it leaves any other.</p>
+    </section>
+  );
+}
+
+function Files({ version }: { version: VersionDetail }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? version.contents : version.contents.slice(0, FILES_SHOWN);
+  return (
+    <section class="block wide">
+      <h2>Files</h2>
+      <div class="table-scroll" tabIndex={0} role="region" aria-label="Files">
+        <table class="versions">
+          <thead><tr><th>Path</th><th class="number">Size</th><th>SHA-256</th></tr></thead>
+          <tbody>
+            {shown.map((file) => (
+              <tr key={file.path}>
+                <th scope="row"><a href={fileUrl(version, file.path)} download={file.path.split('/').pop()}>{file.path}</a></th>
+                <td class="number" title={plural(file.bytes, 'byte')}>{formatBytes(file.bytes)}</td>
+                <td><span class="with-copy"><code>{file.digest.slice(0, 12)}…</code><CopyButton text={file.digest} label={`Copy the SHA-256 of ${file.path}`} /></span></td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {shown.length < version.contents.length && <button class="button" onClick={() => setAll(true)}>Show all {formatInteger(version.contents.length)}</button>}
+    </section>
+  );
+}

@@ -54,21 +54,23 @@ def _points(points: Points, axis: Axis, newest: bool) -> Any:
 def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool) -> pandas.DataFrame:
     """A column a key, a row a place on the axis; see RunView.metrics."""
     pd = _pandas()
-    columns = []
-    table: pandas.DataFrame
-    levels = ["rank", "at", "n"] if newest else ["rank", "attempt", "at", "n"]
-    for key, points in series:
-        frame = _points(points, axis, newest)
-        frame["n"] = frame.groupby(levels[:-1], sort=False).cumcount()
-        columns.append(frame.set_index(levels)["value"].rename(key))
-    if not columns:
-        table = pd.DataFrame(index=pd.Index([], name=axis))
+    frames = {key: _points(points, axis, newest) for key, points in series}
+    if not frames:
+        table: pandas.DataFrame = pd.DataFrame(index=pd.Index([], name=axis))
         return table
-    table = pd.concat(columns, axis=1).sort_index().droplevel("n")
-    table = table.rename_axis(index={"at": axis})
-    alike: list[Any] = [name for name in ("rank", "attempt") if name in levels and table.index.unique(name).size <= 1]
-    table = table.droplevel(alike)
-    return table
+    several = ("rank",) if newest else ("rank", "attempt")
+    levels = [name for name in several if len({v for frame in frames.values() for v in frame[name].unique()}) > 1]
+    levels.append("at")
+    if len(frames) == 1:  # needs no join, which takes its time with millions of points
+        ((key, frame),) = frames.items()
+        table = frame.sort_values(levels, kind="stable").set_index(levels)[["value"]].rename(columns={"value": key})
+    else:
+        columns = []
+        for key, frame in frames.items():
+            again = frame.groupby(levels, sort=False).cumcount().rename("again")  # a step that was logged twice
+            columns.append(frame.set_index([*levels, again])["value"].rename(key))
+        table = pd.concat(columns, axis=1).sort_index().droplevel("again")
+    return table.rename_axis(index={"at": axis})
 
 
 def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame:

@@ -10,6 +10,7 @@ export default defineConfig({
     // Pictures stay files: the lab's content policy allows data: for images only, and nothing is gained by inlining.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 1200, // kB: plotly.js, which is loaded when a figure needs it
   },
   server: {
     // `npm run dev` beside a lab on its default port.

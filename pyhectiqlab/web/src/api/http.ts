@@ -41,6 +41,7 @@ interface Options {
   method?: string;
   body?: unknown;
   accept?: string;
+  range?: string;
   signal?: AbortSignal | undefined;
   /** A 401 is an answer to this question (am I logged in? is this the password?), not the end of the session. */
   anonymous?: boolean;
@@ -59,8 +60,9 @@ export async function request(path: string, options: Options = {}): Promise<Resp
 }
 
 async function ask(path: string, options: Options): Promise<Response> {
-  const { method = 'GET', body, accept = 'application/json', signal, anonymous = false } = options;
+  const { method = 'GET', body, accept = 'application/json', range, signal, anonymous = false } = options;
   const headers: Record<string, string> = { Accept: accept };
+  if (range) headers.Range = range;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrf) headers['X-CSRF-Token'] = csrf;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);

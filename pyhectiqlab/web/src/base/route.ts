@@ -25,7 +25,7 @@ export interface LogView {
   times: boolean;
 }
 
-export type RunTab = 'charts' | 'logs' | 'artifacts' | 'overview';
+export type RunTab = 'charts' | 'logs' | 'media' | 'artifacts' | 'overview';
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
 export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times: false };
 
@@ -44,6 +44,7 @@ export const SMOOTHING_MAX = 0.99;
 export const SORTS = ['created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration'] as const;
 export const DEFAULT_SORT = '-created';
 
+const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overview'];
 /** One of SORTS, or a value of the config or of a metric, which only the lab can tell. */
 const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || /^-?(config|metric)\../.test(sort.slice(0, 2048));
 
@@ -96,7 +97,7 @@ export function parseRoute(path: string, search: string): Route {
   }
   if (head === 'runs' && id && parts.length === 2) {
     const tab = params.get('tab');
-    return { page: 'run', run: id, tab: tab === 'overview' || tab === 'logs' || tab === 'artifacts' ? tab : 'charts', view: parseView(params), logs: parseLogs(params) };
+    return { page: 'run', run: id, tab: (TABS as readonly (string | null)[]).includes(tab) ? (tab as RunTab) : 'charts', view: parseView(params), logs: parseLogs(params) };
   }
   return { page: 'missing', path };
 }

@@ -15,6 +15,7 @@ import { CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widg
 import { Shell, type Crumb } from '../widgets/shell';
 import { RunArtifacts } from './artifacts';
 import { Logs } from './logs';
+import { Media } from './media';
 import { Overview } from './overview';
 import { durationOf } from './runs';
 
@@ -52,6 +53,10 @@ export function RunPage({ route }: { route: RunRoute }) {
           ) : route.tab === 'logs' ? (
             <div role="tabpanel" aria-labelledby="tab-logs">
               <Logs run={run} view={route.logs} setView={(logs) => navigate({ ...route, logs }, true)} onNews={refresh} />
+            </div>
+          ) : route.tab === 'media' ? (
+            <div role="tabpanel" aria-labelledby="tab-media">
+              <Media run={run} query={route.view.query} setQuery={(query) => navigate({ ...route, view: { ...route.view, query } }, true)} onNews={refresh} />
             </div>
           ) : route.tab === 'artifacts' ? (
             <div role="tabpanel" aria-labelledby="tab-artifacts">
@@ -101,7 +106,7 @@ function Header({ run }: { run: RunDetail }) {
 }
 
 function Tabs({ route }: { route: RunRoute }) {
-  const tabs = [['charts', 'Charts'], ['logs', 'Logs'], ['artifacts', 'Artifacts'], ['overview', 'Overview']] as const;
+  const tabs = [['charts', 'Charts'], ['logs', 'Logs'], ['media', 'Media'], ['artifacts', 'Artifacts'], ['overview', 'Overview']] as const;
   const go = (tab: RunRoute['tab']) => navigate({ ...route, tab });
   return (
     <div

@@ -1,0 +1,128 @@
+// Media as a page shows them: histograms as bars and over steps, tables, what is near a step. No DOM.
+
+import type { Artifact } from './artifacts';
+import { formatValue } from './format';
+
+export type MediaKind = 'figure' | 'histogram' | 'image' | 'table' | 'text';
+
+/** All of one kind under one name. */
+export interface MediaGroup {
+  kind: MediaKind;
+  name: string;
+  count: number;
+  step_min: number | null;
+  step_max: number | null;
+  ranks: number[];
+}
+
+/** `counts[i]` values lie between `edges[i]` and `edges[i + 1]`; both empty where none was finite. */
+export interface Histogram {
+  edges: number[];
+  counts: number[];
+  nan: number;
+  pinf: number;
+  ninf: number;
+}
+
+export interface MediaItem {
+  step: number | null;
+  rank: number;
+  attempt: number;
+  time: number;
+  histogram: Histogram | null;
+  text: string | null;
+  artifact: Artifact | null;
+}
+
+/** The place in `steps` (sorted, null first) of the last one that is not behind `step`; the first where all are. */
+export function placeOf(steps: readonly (number | null)[], step: number | null): number {
+  let at = 0;
+  for (let i = 0; i < steps.length; i++) if ((steps[i] ?? -Infinity) <= (step ?? -Infinity)) at = i;
+  return at;
+}
+
+export interface Bar {
+  x: number; // 0 to 1, as are all of these
+  width: number;
+  height: number;
+  label: string;
+}
+
+/** Bars whose area is the count: of bins of equal width the height is, too. */
+export function barsOf(histogram: Histogram): Bar[] {
+  const { counts } = histogram;
+  if (!counts.length) return [];
+  const edges = histogram.edges.map((e) => e / 2); // so that no range is infinite
+  const low = edges[0]!;
+  const span = edges[edges.length - 1]! - low || 1;
+  const even = edges.every((e, i) => Math.abs(e - (low + (span * i) / counts.length)) <= span * 1e-6);
+  const heights = counts.map((n, i) => (even ? n : n / ((edges[i + 1]! - edges[i]!) / span || 1 / counts.length)));
+  const top = Math.max(...heights) || 1;
+  return counts.map((n, i) => ({
+    x: (edges[i]! - low) / span,
+    width: (edges[i + 1]! - edges[i]!) / span,
+    height: heights[i]! / top,
+    label: `${formatValue(histogram.edges[i]!)} to ${formatValue(histogram.edges[i + 1]!)}: ${formatValue(n)}`,
+  }));
+}
+
+export interface HeatMap {
+  low: number;
+  high: number;
+  rows: number;
+  /** Column by column, each from `low` up: the density of that histogram, of which its densest cell is 1. */
+  cells: Float64Array;
+}
+
+/** Histograms side by side on one scale; null where none of them has a value. What has none leaves an empty column. */
+export function heatMap(histograms: readonly Histogram[], rows: number): HeatMap | null {
+  const some = histograms.filter((h) => h.counts.length > 0);
+  if (!some.length) return null;
+  let low = Math.min(...some.map((h) => h.edges[0]!));
+  let high = Math.max(...some.map((h) => h.edges[h.edges.length - 1]!));
+  if (low === high) [low, high] = [low - 0.5, high + 0.5];
+  const cells = new Float64Array(histograms.length * rows);
+  const scale = rows / (high / 2 - low / 2); // halves, so that no range is infinite
+  const placed = (value: number) => (value / 2 - low / 2) * scale;
+  histograms.forEach(({ edges, counts }, column) => {
+    const start = column * rows;
+    counts.forEach((n, i) => {
+      const from = Math.min(placed(edges[i]!), rows - 1e-9);
+      const to = Math.max(placed(edges[i + 1]!), from + 1e-9); // a bin without width still has its values
+      const last = Math.min(rows - 1, Math.ceil(to) - 1);
+      for (let row = Math.floor(from); row <= last; row++) {
+        const part = Math.max(0, Math.min(to, row + 1) - Math.max(from, row)) / (to - from);
+        cells[start + row]! += n * part;
+      }
+    });
+    const top = Math.max(...cells.subarray(start, start + rows));
+    if (top > 0) for (let row = start; row < start + rows; row++) cells[row]! /= top;
+  });
+  return { low, high, rows, cells };
+}
+
+/** "3 NaN, 1 +∞": what is in no bin; "" where all is. */
+export function outsideOf(histogram: Histogram): string {
+  const parts: [number, string][] = [[histogram.nan, 'NaN'], [histogram.pinf, '+∞'], [histogram.ninf, '−∞']];
+  return parts.filter(([n]) => n > 0).map(([n, what]) => `${formatValue(n)} ${what}`).join(', ');
+}
+
+export interface TableData {
+  columns: string[];
+  numeric: boolean[];
+  rows: unknown[][];
+}
+
+/** A table's file, which some client sent. Throws where it is none. */
+export function parseTable(text: string): TableData {
+  const { columns, types, rows } = JSON.parse(text) as { columns: unknown; types: unknown; rows: unknown };
+  if (!Array.isArray(columns) || !Array.isArray(types) || !Array.isArray(rows)) throw new Error('This file is no table.');
+  if (!rows.every((row) => Array.isArray(row) && row.length === columns.length)) throw new Error('The rows of this table differ.');
+  return { columns: columns.map(String), numeric: columns.map((_, i) => types[i] === 'number'), rows: rows as unknown[][] };
+}
+
+export function cellText(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : formatValue(value, 8);
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

@@ -6,6 +6,7 @@ takes the runs that all other terms leave, and looks at one value of each. That 
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,8 +77,8 @@ def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[
         else:
             behind = (_place(value), run_id)
             places = [place for place in places if (place < behind if downwards else place > behind)]
-    places.sort(reverse=downwards)
-    page = [run for _, run in places[: query.limit + 1]]
+    first = heapq.nlargest if downwards else heapq.nsmallest
+    page = [run for _, run in first(query.limit + 1, places)]
     page += without[: query.limit + 1 - len(page)]
     shown = page[: query.limit]
     more: list[Any] | None = [values.get(shown[-1]), shown[-1]] if len(page) > query.limit else None

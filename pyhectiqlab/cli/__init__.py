@@ -13,6 +13,7 @@ import click
 
 from .._version import __version__
 from ..errors import LabError
+from .completion import profiles
 from .lazy import LazyGroup
 
 __all__ = ["main"]
@@ -39,6 +40,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "server": "server:command",
     "admin": "admin:command",
     "settings": "settings:command",
+    "completion": "completion:command",
     "version": "version:command",
 }
 EXIT_ERROR = 1
@@ -86,7 +88,13 @@ def _give_up_stdout() -> None:
     commands_in=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("-p", "--profile", metavar="NAME", help="Profile of the credentials file to use (HECTIQLAB_PROFILE).")
+@click.option(
+    "-p",
+    "--profile",
+    metavar="NAME",
+    shell_complete=profiles,
+    help="Profile of the credentials file to use (HECTIQLAB_PROFILE).",
+)
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context
 def main(ctx: click.Context, profile: str | None) -> None:
@@ -94,5 +102,8 @@ def main(ctx: click.Context, profile: str | None) -> None:
 
     Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. What a script logged is read back
     with `projects`, `runs`, `metrics` and `logs`; `status` and `sync` show and send what is still on this machine.
+
+    Results go to stdout, all else to stderr. The exit status is 0; 1 where something failed, which is told in a line; 2
+    for a call that cannot be; 130 after Ctrl-C.
     """
     ctx.obj = profile

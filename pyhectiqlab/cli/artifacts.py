@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..bars import bar
+from .completion import projects, runs
 from .output import clean, echo_json, moment, size_text, table
 
 
@@ -32,9 +33,18 @@ def place_of(argument: str | None, option: str | None) -> str | None:
 
 
 @click.command("artifacts", short_help="List and download shared artifacts, or those of a run.")
-@click.argument("project", required=False)
-@click.option("-p", "--project", "by_option", metavar="PROJECT", help="The same as the argument PROJECT.")
-@click.option("--run", metavar="RUN", help="Those of a run: its id, the link of its page, or its name.")
+@click.argument("project", required=False, shell_complete=projects)
+@click.option(
+    "-p",
+    "--project",
+    "by_option",
+    metavar="PROJECT",
+    shell_complete=projects,
+    help="The same as the argument PROJECT.",
+)
+@click.option(
+    "--run", metavar="RUN", shell_complete=runs, help="Those of a run: its id, the link of its page, or its name."
+)
 @click.option("--versions", is_flag=True, help="Also earlier versions.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @click.option("-d", "--download", "name", metavar="NAME", help="Download the newest artifact of this name.")
@@ -127,9 +137,16 @@ def _fetch(lab: Any, artifact: dict[str, Any], output: Path, overwrite: bool) ->
 
 
 @click.command("post-artifact", short_help="Upload a file to the shared artifacts of a project.")
-@click.argument("project", required=False)
+@click.argument("project", required=False, shell_complete=projects)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("-p", "--project", "by_option", metavar="PROJECT", help="The same as the argument PROJECT.")
+@click.option(
+    "-p",
+    "--project",
+    "by_option",
+    metavar="PROJECT",
+    shell_complete=projects,
+    help="The same as the argument PROJECT.",
+)
 @click.option("-f", "--file", "file_option", type=click.Path(path_type=Path), help="The same as the argument FILE.")
 @click.option("--name", help="Its name in the lab; default: that of the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the artifact as a JSON object.")

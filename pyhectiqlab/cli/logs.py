@@ -12,13 +12,14 @@ import click
 from ..protocol.states import FINAL_STATES
 from ..protocol.terminal import Line, Terminals
 from ..read import Log, RunView
+from .completion import runs
 from .output import json_text
 
 _EVERY_S = 1.0
 
 
 @click.command("logs", short_help="Print what a run logged, as a terminal would have shown it.")
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
 @click.option("--channel", metavar="NAME", help="Only of this channel: default, stdout, stderr, or a logger's name.")
 @click.option("--level", metavar="LEVEL", help="Only this level and worse, such as WARNING.")

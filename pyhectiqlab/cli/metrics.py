@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 
 from ..read import KeyInfo, Point, RunView
+from .completion import runs
 from .output import echo_json, number, short, table
 
 _LINES_AT_ONCE = 1000
 
 
 @click.command("metrics", short_help="Print or export every raw point of metrics.")
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option(
     "--format",

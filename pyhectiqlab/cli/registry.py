@@ -10,6 +10,7 @@ import click
 
 from ..bars import bar
 from ..protocol.registry import DATASETS, MODELS, NOUNS
+from .completion import projects
 from .output import clean, echo_json, moment, size_text, table
 
 
@@ -25,7 +26,7 @@ def _project(named: str | None, profile: Any) -> str:
 
 def _list(kind: str) -> click.Command:
     @click.command(kind, short_help=f"List the {kind} of a project.")
-    @click.argument("project", required=False)
+    @click.argument("project", required=False, shell_complete=projects)
     @click.option("-n", "--name", metavar="NAME", help=f"All versions of this {NOUNS[kind]}.")
     @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
     @click.pass_obj
@@ -71,7 +72,13 @@ def _download(kind: str, command_name: str) -> click.Command:
 
     def decorated(function: Callable[..., None]) -> click.Command:
         options = (
-            click.option("-p", "--project", metavar="PROJECT", help="Name or id; default: that of the profile."),
+            click.option(
+                "-p",
+                "--project",
+                metavar="PROJECT",
+                shell_complete=projects,
+                help="Name or id; default: that of the profile.",
+            ),
             click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}."),
             click.option(
                 "-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest."
@@ -128,7 +135,9 @@ def _alias(kind: str, command_name: str) -> click.Command:
 
     @click.command(command_name, short_help=f"Point an alias to a version of a {noun}.")
     @click.argument("alias")
-    @click.option("-p", "--project", metavar="PROJECT", help="Name or id; default: that of the profile.")
+    @click.option(
+        "-p", "--project", metavar="PROJECT", shell_complete=projects, help="Name or id; default: that of the profile."
+    )
     @click.option("-n", "--name", metavar="NAME", required=True, help=f"Name of the {noun}.")
     @click.option("-v", "--version", metavar="VERSION", help="major.minor.micro, or an alias; default: the latest.")
     @click.option("--remove", is_flag=True, help="Take the alias away.")

@@ -9,13 +9,14 @@ import click
 
 from ..protocol.states import ALL_STATES
 from ..read.view import RunView
+from .completion import projects
 from .output import echo_json, moment, short, span, table
 
 _LAST_SHOWN = 3
 
 
 @click.command("runs", short_help="List or search the runs, newest first.")
-@click.argument("project", required=False)
+@click.argument("project", required=False, shell_complete=projects)
 @click.option("--filter", "-f", "filters", multiple=True, metavar="TERMS", help="Only runs for which TERMS hold.")
 @click.option("--state", type=click.Choice(sorted(ALL_STATES)), help="Only runs in this state.")
 @click.option("--sort", default="-created", show_default=True, help="What to sort by; with a - before it descending.")

@@ -1,0 +1,93 @@
+"""`hectiqlab completion`: the shell's Tab key; and what it completes: profiles, projects and runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+TIMEOUT_S = 1.0  # a person waits at the prompt: a lab that does not answer completes nothing
+NAMES_MAX = 100
+
+_INSTALL = {
+    "bash": 'eval "$(hectiqlab completion bash)"  # in ~/.bashrc',
+    "zsh": 'eval "$(hectiqlab completion zsh)"  # in ~/.zshrc',
+    "fish": "hectiqlab completion fish | source  # in ~/.config/fish/config.fish",
+}
+
+
+@click.command("completion", short_help="Print what lets the shell complete commands and names.")
+@click.argument("shell", type=click.Choice(list(_INSTALL)))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the script with which SHELL completes the commands, options, profiles, projects and runs of hectiqlab.
+
+    \b
+    bash:  eval "$(hectiqlab completion bash)"      in ~/.bashrc (bash 4.4 or newer)
+    zsh:   eval "$(hectiqlab completion zsh)"       in ~/.zshrc
+    fish:  hectiqlab completion fish | source       in ~/.config/fish/config.fish
+
+    Names of projects and runs are asked of the lab, for a second at most.
+    """
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    assert made is not None
+    root = ctx.find_root().command
+    # source() of bash would first run bash, to warn of an old one: the help says so, and the script is plain text.
+    complete = made(root, {}, "hectiqlab", "_HECTIQLAB_COMPLETE")
+    click.echo(complete.source_template % complete.source_vars())
+
+
+def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    def names() -> Iterable[str]:
+        from ..profile import load_profiles
+
+        return load_profiles()
+
+    return _found(names, incomplete)
+
+
+def projects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return _of_lab(ctx, "/projects", {"limit": 1000}, incomplete)
+
+
+def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The newest that begin so."""
+    return _of_lab(ctx, "/runs", {"q": incomplete, "limit": 200}, incomplete)
+
+
+def _of_lab(ctx: click.Context, path: str, params: dict[str, Any], incomplete: str) -> list[str]:
+    def names() -> Iterable[str]:
+        from ..profile import resolve
+        from ..transport import LabClient
+
+        chosen = resolve(ctx.find_root().params.get("profile"))
+        with LabClient(chosen.url, chosen.secret_api_key, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S) as lab:
+            return [item["name"] for item in lab.get(path, params)["items"]]
+
+    return _found(names, incomplete)
+
+
+def _found(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
+    """Those that begin so and that a shell takes as one plain word; nothing, and nothing said, where they cannot be
+    had in time: the line that is typed belongs to its writer.
+    """
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            told.extend(dict.fromkeys(n for n in names() if n.startswith(incomplete) and _is_plain(n)))
+        except Exception:
+            told.clear()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(TIMEOUT_S)
+    return told[:NAMES_MAX]
+
+
+def _is_plain(name: str) -> bool:
+    return name.isprintable() and not set(name) & set(" \t\"'`$\\&|;<>()*?[]{}!#~,:")

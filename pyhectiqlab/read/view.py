@@ -20,6 +20,7 @@ from ..protocol.registry import DATASETS, MODELS
 from ..transport.columns import Buckets, Points
 from ..transport.http import quoted
 from .artifacts import Artifact, Lineage, artifact_of, version_of
+from .media import ReadsMedia
 from .shapes import KeyInfo, Log, Point, asking, key_info, log_of, shaped, some_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _SYSTEM = "system/"
 
 
 @dataclass(frozen=True)
-class RunView:
+class RunView(ReadsMedia):
     """A run as the lab described it at the time of the call; all that takes a request of its own is asked for when it
     is first looked at. Methods block on the network.
 

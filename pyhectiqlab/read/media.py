@@ -1,0 +1,151 @@
+"""Figures, images, tables, histograms and texts of a run, as they are read back by name and step."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import tables
+from ..profile import Profile
+from ..protocol import media as protocol
+from ..transport.http import LabClient, quoted
+from .artifacts import Artifact, artifact_of
+from .shapes import shaped
+
+if TYPE_CHECKING:
+    import pandas
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a run shows of one kind under one name.
+
+    Attributes:
+        kind: "figure", "histogram", "image", "table" or "text".
+        step_min, step_max: None where nothing has a step.
+    """
+
+    kind: str
+    name: str
+    count: int
+    step_min: int | None
+    step_max: int | None
+    ranks: list[int]
+
+
+class Histogram(NamedTuple):
+    """`counts[i]` values lie between `edges[i]` and `edges[i + 1]`; both are empty where none was finite. `nan`, `pinf`
+    and `ninf` count what is in no bin.
+    """
+
+    step: int | None
+    rank: int
+    edges: list[float]
+    counts: list[float]
+    nan: int
+    pinf: int
+    ninf: int
+
+
+class Text(NamedTuple):
+    step: int | None
+    rank: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells row by row, of the types that they went in with."""
+
+    step: int | None
+    rank: int
+    columns: list[str]
+    rows: list[list[Any]] = field(repr=False)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """As a DataFrame. Raises ConfigurationError where there is no pandas."""
+        from .frames import _pandas
+
+        frame: pandas.DataFrame = _pandas().DataFrame(self.rows, columns=self.columns)
+        return frame
+
+
+class ReadsMedia:
+    """Mixed into RunView. All methods wait for the lab. Items come by step, those without one first, then by rank.
+
+    Their arguments: `rank`, only of this one; `lo`, `hi`, only steps from lo to hi, both included; `steps`, at most so
+    many different ones (16 to 1,000), spread over the range.
+    """
+
+    if TYPE_CHECKING:
+        id: str
+        profile: Profile
+
+        def _asking(self) -> AbstractContextManager[LabClient]: ...
+
+    def media(self, kind: str | None = None) -> list[MediaInfo]:
+        """The names that this run has media under."""
+        with self._asking() as lab:
+            asked = {"kind": kind, "limit": _AT_ONCE}
+            items = lab.pages(f"/runs/{quoted(self.id)}/media", asked)
+            return [shaped(lab, lambda item: MediaInfo(**item), item) for item in items]
+
+    def histograms(self, name: str, **which: int | None) -> list[Histogram]:
+        """The histograms of a name. Keyword arguments: rank, lo, hi, steps."""
+        return [
+            shaped(lab, lambda item: Histogram(item["step"], item["rank"], **item["histogram"]), item)
+            for lab, item in self._items(protocol.HISTOGRAM, name, which)
+        ]
+
+    def texts(self, name: str, **which: int | None) -> list[Text]:
+        """The texts of a name; long ones are downloaded. Keyword arguments: rank, lo, hi, steps."""
+        found = []
+        for lab, item in self._items(protocol.TEXT, name, which):
+            artifact = shaped(lab, self._artifact, item)
+            text = item["text"] if artifact is None else _content(artifact).decode("utf-8", "replace")
+            found.append(Text(item["step"], item["rank"], text))
+        return found
+
+    def tables(self, name: str, **which: int | None) -> list[Table]:
+        """The tables of a name, each with `to_pandas()`; downloads them. Keyword arguments: rank, lo, hi, steps."""
+        found = []
+        for lab, item in self._items(protocol.TABLE, name, which):
+            artifact = shaped(lab, self._artifact, item)
+            if artifact is not None:
+                columns, rows = shaped(lab, tables.unpacked, _content(artifact))
+                found.append(Table(item["step"], item["rank"], columns, rows))
+        return found
+
+    def images(self, name: str, **which: int | None) -> list[Artifact]:
+        """The images of a name, each with `step` and `download(path)`. Keyword arguments: rank, lo, hi, steps."""
+        return self._files(protocol.IMAGE, name, which)
+
+    def figures(self, name: str, **which: int | None) -> list[Artifact]:
+        """The figures of a name, as `images`: PNG files, or the JSON of plotly, which `plotly.io.read_json` reads."""
+        return self._files(protocol.FIGURE, name, which)
+
+    def _files(self, kind: str, name: str, which: dict[str, int | None]) -> list[Artifact]:
+        found = [shaped(lab, self._artifact, item) for lab, item in self._items(kind, name, which)]
+        return [artifact for artifact in found if artifact is not None]
+
+    def _artifact(self, item: dict[str, Any]) -> Artifact | None:
+        return None if item["artifact"] is None else artifact_of(item["artifact"], self.profile)
+
+    def _items(self, kind: str, name: str, which: dict[str, int | None]) -> Iterator[tuple[LabClient, dict[str, Any]]]:
+        unknown = sorted(set(which) - {"rank", "lo", "hi", "steps"})
+        if unknown:
+            raise TypeError(f"{', '.join(unknown)}: the arguments are rank, lo, hi and steps")
+        with self._asking() as lab:
+            asked = {"kind": kind, "name": name, "limit": _AT_ONCE, **which}
+            for item in lab.pages(f"/runs/{quoted(self.id)}/media/items", asked):
+                yield lab, item
+
+
+def _content(artifact: Artifact) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return artifact.download(folder).read_bytes()

@@ -6,7 +6,6 @@ put: accept, never wait. flush: wait until the lab has it, with a bound. close: 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -21,9 +20,9 @@ from .capture.values import PLAIN_TYPES, check_key
 from .errors import RunClosedError
 from .protocol import records
 from .ring import layout, mapping
-from .ring.consumer import Consumer
+from .ring.peek import peek
 from .ring.producer import ForkedError, Puts, make_puts
-from .ring.spill import SpillReader, SpillWriter
+from .ring.spill import SpillWriter
 from .settings import LOOK_AFTER_S
 from .spool import Writer, read_json
 from .uploads import Upload, Uploads, progress
@@ -377,7 +376,8 @@ class QueueOutbox:
     def status(self) -> RunStatus:
         words = self._mapping.words
         journaled, acked = int(words[layout.JOURNALED]), int(words[layout.ACKED])
-        waiting, waiting_bytes = self._waiting()
+        found = peek(self._mapping.path, self.session.dir.spill(self.writer))
+        waiting, waiting_bytes = (found.waiting, found.waiting_bytes) if found else (0, 0)
         told = read_json(self.session.dir.path / "status.json") or {}
         losses = dict(told.get("writers", {}).get(self.writer, {}).get("lost", {}))
         if words[layout.LOST] > words[layout.LOST_TOLD]:
@@ -400,24 +400,6 @@ class QueueOutbox:
             file_bytes_left=sum(f["bytes"] - f["sent"] for f in files),
             files=tuple(files),
         )
-
-    def _waiting(self) -> tuple[int, int]:
-        """(events, bytes) in the queue that the uploader has not taken. It works meanwhile, so look again if it
-        moved.
-        """
-        for _ in range(5):
-            with contextlib.suppress(OSError, ValueError):
-                own = mapping.open_existing(self._mapping.path)
-                words = own.words
-                start = words[layout.HEAD], words[layout.SPILL]
-                consumer = Consumer(own, SpillReader(self.session.dir.spill(self.writer)), *start)
-                try:
-                    taken = consumer.take(1 << 40)
-                    if start == (words[layout.HEAD], words[layout.SPILL]):
-                        return (taken.count, len(taken.data)) if taken else (0, 0)
-                finally:
-                    consumer.close()
-        return 0, 0
 
 
 def wait_until(done: Callable[[], bool], timeout: float, session: Session, outboxes: list[QueueOutbox]) -> bool:

@@ -36,6 +36,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "alias-dataset": "registry:alias_dataset",
     "status": "status:command",
     "sync": "sync:command",
+    "verify": "verify:command",
     "import": "import_:command",
     "server": "server:command",
     "admin": "admin:command",

@@ -6,16 +6,17 @@ from typing import Any
 
 import click
 
-from .output import echo_json, span, table
+from .output import clean, echo_json, span, table
 
 
 @click.command("status", short_help="Show what is still on this machine.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects, with every cursor.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects, with every writer's cursors.")
 def command(as_json: bool) -> None:
-    """Show the sessions on this machine that are alive or hold something that is not yet in the lab.
+    """Show the sessions on this machine, and on a disk shared with it, that live or hold what is not yet in the lab.
 
-    EVENTS are in the journal and not yet acknowledged by the lab, BYTES are in the queue before it; FILES wait to be
-    uploaded; LOST counts by reason what was given up. Asks no lab.
+    EVENTS were produced and are not yet acknowledged by the lab, for as long as LAG tells; BYTES of them are still in
+    memory, before the journal. FILES wait to be uploaded; LOST counts by reason what was given up. What can never be
+    sent is in a quarantine, told below. Asks no lab: `hectiqlab verify` does.
     """
     from ..uploader.report import session_reports
 
@@ -23,13 +24,14 @@ def command(as_json: bool) -> None:
     if as_json:
         echo_json(reports)
         return
-    if not reports:
+    shown = [report for report in reports if report["state"] in ("alive", "waits")]
+    if not shown:
         click.echo("Nothing waits on this machine and nothing is being logged.")
-        return
-    header = ("session", "state", "mode", "runs", "owner", "uploader", "age", "events", "bytes", "files", "lost")
-    table((*header, "trouble"), (_row(report) for report in reports))
-    if any(report["state"] == "waits" for report in reports):
-        click.echo("Send what waits with `hectiqlab sync`.")
+    else:
+        header = ("session", "state", "mode", "runs", "owner", "uploader", "age", "events", "lag", "bytes", "files")
+        table((*header, "lost", "trouble"), (_row(report) for report in shown))
+    for line in _remarks(reports):
+        click.echo(clean(line))
 
 
 def _row(report: dict[str, Any]) -> tuple[str, ...]:
@@ -39,12 +41,40 @@ def _row(report: dict[str, Any]) -> tuple[str, ...]:
         report["state"],
         report["mode"],
         " ".join(report["runs"]) or "-",
-        str(report["owner_pid"] or "-"),
-        str(report["uploader_pid"] or "-"),
+        _process(report["owner_pid"], report["host"], report["here"]),
+        _process(report["uploader_pid"], report["uploader_host"], report["uploader_host"] in (None, report["host"])),
         span(report["age_s"]),
         str(report["backlog"]),
-        str(report["queued_bytes"]),
+        span(report["lag_s"]) if report["backlog"] else "-",
+        str(report["queued_bytes"]) if report["reachable"] else f"{report['queued_bytes']}?",
         f"{report['files_left']} ({report['file_bytes_left'] / 1e6:.1f} MB)" if report["files_left"] else "0",
         lost or "-",
         report["trouble"] or "-",
     )
+
+
+def _process(pid: int | None, host: str | None, plain: bool) -> str:
+    return "-" if pid is None else str(pid) if plain else f"{pid}@{host}"
+
+
+def _remarks(reports: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for report in reports:
+        if report["state"] == "removed":
+            continue
+        if not report["reachable"]:
+            lines.append(
+                f"{report['session']}: what is in the memory of {report['host']} is seen only there; its bytes are "
+                "those of its last sign of life."
+            )
+        for file in report["files_failed"]:
+            lines.append(f"{report['session']}: the file {file['name']!r} is not stored: {file['detail']}")
+    for report in reports:
+        if aside := report["quarantined"]:
+            lines.append(
+                f"{report['session']}: {aside['files']:,} files ({aside['bytes'] / 1e6:.1f} MB) that can never be sent "
+                f"are kept in {aside['path']}"
+            )
+    if any(report["state"] == "waits" for report in reports):
+        lines.append("Send what waits with `hectiqlab sync`.")
+    return lines

@@ -33,6 +33,7 @@ from .routes import (
     sessions,
     stream,
     uploads,
+    verify,
 )
 from .telemetry import Observe
 
@@ -80,6 +81,7 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
         series,
         stream,
         runs,
+        verify,
         logs,
         media,
         uploads,

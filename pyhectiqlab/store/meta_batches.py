@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, upd
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..protocol import states
+from ..protocol.records import event_count
 from .meta import EndReport, MetaBatch, Writer
 from .meta_runs import unpack
 from .meta_schema import events, run_meta, run_tags, runs, sessions, writers
@@ -88,6 +89,12 @@ class BatchesSql(SessionsSql):
 
     def writer_count(self, run_id: str) -> int:
         return len(self.conn.execute(select(writers.c.writer).where(writers.c.run_id == run_id)).all())
+
+    def events_of(self, writer: str) -> list[tuple[int, str, int]]:
+        rows = self.conn.execute(
+            select(events.c.seq, events.c.kind, events.c.fields).where(events.c.writer == writer).order_by(events.c.seq)
+        )
+        return [(seq, kind, event_count(kind, unpack(fields))) for seq, kind, fields in rows]
 
     def losses(self, run_id: str) -> dict[str, int]:
         """Losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once."""

@@ -183,6 +183,11 @@ class PointStore(Protocol):
         Raises ValueError for an `after` that no call of this gave out.
         """
 
+    def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+        """All points that came by one writer, a key at a time, in order of their sequence numbers. Memory: those of one
+        key. Nothing for a deleted run.
+        """
+
     def buckets(
         self,
         selectors: Iterable[Selector],

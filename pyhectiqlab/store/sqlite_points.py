@@ -23,7 +23,7 @@ from typing import Literal
 from ..errors import NewerSchemaError, StoreError
 from . import sqlite_read as read
 from .compaction import Compactor
-from .points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo, Summary
+from .points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
 from .purge import purge_step
 from .sqlite_append import Appender
 from .summaries import Summaries
@@ -107,6 +107,10 @@ class SqlitePointStore:
     ) -> Points:
         with self._reader() as connection:
             return read.points(connection, run, key, rank, attempt, after, limit)
+
+    def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+        with self._reader() as connection:
+            yield from read.of_writer(connection, run, writer, rank, attempt)
 
     def buckets(
         self,

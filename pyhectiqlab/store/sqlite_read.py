@@ -13,7 +13,7 @@ from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
 from .grid import cuts, parse_cursor, shift_for, window_of
-from .points import Axis, Buckets, Int64s, Points, Selector, SeriesInfo
+from .points import Axis, Buckets, Column, Int64s, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME, COARSER
 
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
@@ -109,6 +109,24 @@ def points(
     return Points(
         step[page], value[page], time[page], ranks[page], attempts[page], seq[page], f"{arrival[end]}.{seq[end]}"
     )
+
+
+def of_writer(connection: sqlite3.Connection, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+    row = connection.execute("SELECT id FROM writer WHERE name = ?", (writer,)).fetchone()
+    if row is None:
+        return
+    rows = connection.execute(_SERIES + " AND s.rank = ? AND s.attempt = ? ORDER BY s.key", (run, rank, attempt))
+    for series in [_series(run, found) for found in rows]:
+        parts = []
+        for block in _blocks_by_arrival(connection, series, 0):
+            columns = decode_some(_data(connection, block), ("writer", "seq", "step", "value", "time"))
+            its = columns[0] == row[0]
+            if its.any():
+                parts.append([column[its] for column in columns[1:]])
+        if parts:
+            seq, step, value, time = (np.concatenate(column) for column in zip(*parts, strict=True))
+            order = np.argsort(seq, kind="stable")
+            yield Column(series.info.key, seq[order], step[order], value[order], time[order])
 
 
 def buckets(

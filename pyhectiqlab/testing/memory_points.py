@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..store.grid import check_batch, check_times, cuts, parse_cursor, shift_for, window_of
-from ..store.points import AppendResult, Axis, Buckets, PointBatch, Points, Selector, SeriesInfo, Summary
+from ..store.points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
 
 
 class Point(NamedTuple):
@@ -27,6 +27,7 @@ class Point(NamedTuple):
     time: int
     rank: int
     attempt: int
+    writer: str = ""
 
     def place(self) -> tuple[int, ...]:
         """The highest is the last point."""
@@ -104,6 +105,13 @@ class MemoryPointStore:
             seq=_int64s(p.seq for p in found),
             cursor=f"{found[-1].arrival}.{found[-1].seq}" if found else after,
         )
+
+    def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+        for place, points in sorted(self._visible(run).items()):
+            its = sorted((p for p in points if p.writer == writer), key=lambda p: p.seq)
+            if its and (place[0], *place[2:]) == (run, rank, attempt):
+                seq, step, time = (_int64s(getattr(p, name) for p in its) for name in ("seq", "step", "time"))
+                yield Column(place[1], seq, step, np.array([p.value for p in its]), time)
 
     def buckets(
         self,
@@ -186,7 +194,8 @@ def _apply(state: _State, batch: PointBatch) -> AppendResult:
         points = state.series.setdefault((batch.run, column.key, batch.rank, batch.attempt), [])
         columns = zip(column.seq, column.step, column.value, column.time, strict=True)
         for seq, step, value, time in columns:
-            points.append(Point(state.arrival, int(seq), int(step), float(value), int(time), batch.rank, batch.attempt))
+            where = batch.rank, batch.attempt, batch.writer
+            points.append(Point(state.arrival, int(seq), int(step), float(value), int(time), *where))
     state.cursors[batch.writer] = batch.last
     return AppendResult("ok", batch.last)
 

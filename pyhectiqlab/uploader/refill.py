@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import settings
 from ..errors import GoneError, LabError, NotFoundError
 from ..spool import SessionDir, Writer, read_json
 from ..transport.http import LabClient, quoted
 from .deliver import connector
+
+
+class Behind(NamedTuple):
+    """`cursor`: the lab's now. `acked`: what it once was."""
+
+    cursor: int
+    acked: int
 
 
 def acked(session: SessionDir) -> dict[str, int]:
@@ -33,13 +40,13 @@ def may_lack(session: SessionDir) -> bool:
     return age_s < settings.JOURNAL_KEEP_S and any(w.done for w in session.writers())
 
 
-def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, int]:
-    """Marks those delivered writers of the session as not done of which the lab holds less than it acknowledged; its
-    cursor, by writer. Blocks for a request or two a run. Where the lab cannot be asked, nothing is changed.
+def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behind]:
+    """Marks those delivered writers of the session as not done of which the lab holds less than it acknowledged; by
+    writer. Blocks for a request or two a run. Where the lab cannot be asked, nothing is changed.
     """
     known = acked(session)
     done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
-    behind: dict[str, int] = {}
+    behind: dict[str, Behind] = {}
     clients: dict[tuple[str, str], LabClient] = {}
     cursors: dict[str, dict[str, int] | None] = {}
     try:
@@ -53,14 +60,14 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, int]
             its = cursors[run]
             if its is not None and its.get(info.writer, 0) < known[info.writer]:
                 session.save_writer(info.changed(done=False, run=info.run if its else None))
-                behind[info.writer] = its.get(info.writer, 0)
+                behind[info.writer] = Behind(its.get(info.writer, 0), known[info.writer])
     except LabError as e:  # it is asked again by the next sync
         session.log(f"whether the lab still has what it had cannot be told: {e}")
     finally:
         for client in clients.values():
             client.close()
     if behind:
-        missing = sum(known[writer] - cursor for writer, cursor in behind.items())
+        missing = sum(b.acked - b.cursor for b in behind.values())
         report(f"session {session.name}: the lab lacks {missing:,} events that it had; sending what is still kept")
     return behind
 

@@ -1,83 +1,138 @@
-"""Reports: what the sessions on this machine hold, read from their files; for `hectiqlab status`."""
+"""Reports: what the sessions on this machine hold, read from their files; for `hectiqlab status`. The numbers are those
+of `run.status()`, writer by writer.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import settings
-from ..ring import layout
-from ..ring.mapping import open_existing
+from ..ring.peek import peek
 from ..spool import SessionDir, Writer, read_json
+from . import quarantine
+from .courier import Synced, read_synced
 from .lease import Lease
 
 
+@dataclass(frozen=True)
+class WriterReport:
+    """acked ≤ sent ≤ journaled ≤ produced. `queued_bytes` of a queue in another machine's memory are those of its last
+    sign of life, and `produced` does not count them (`reachable` is False). `lag_s`: for how long the lab has not had
+    everything; 0 where it has.
+    """
+
+    writer: str
+    run: str
+    mode: str
+    produced: int
+    journaled: int
+    sent: int
+    acked: int
+    queued_bytes: int
+    reachable: bool
+    lag_s: float
+    lost: dict[str, int] = field(default_factory=dict)
+    stopped: str = ""
+    done: bool = False
+
+
 def session_reports() -> list[dict[str, Any]]:
-    """One dict a session that still holds something or whose owner lives. Reads files only; never blocks on the
-    network.
+    """One dict a session that still holds something or whose owner lives, or of which something can never be sent.
+    Reads files only; never blocks on the network.
     """
     reports = [session_report(s) for s in SessionDir.all(settings.spool_dir())]
-    return [r for r in reports if r["state"] != "delivered"]
+    aside = {found["session"]: found for found in quarantine.contents(settings.home())}
+    for report in reports:
+        report["quarantined"] = aside.pop(report["session"], None)
+    shown = [r for r in reports if r["state"] != "delivered" or r["quarantined"]]
+    return [*shown, *({"session": name, "state": "removed", "quarantined": it} for name, it in aside.items())]
 
 
 def session_report(session: SessionDir) -> dict[str, Any]:
     status = read_json(session.path / "status.json") or {}
     owner = session.owner()
-    alive = owner is not None and not owner.has_ended()
     lease = Lease(session.path)
     held = lease.is_held()
-    holder = lease.holder()
-    writers = list(session.writers())
-    acked = journaled = sent = waiting = 0
+    holder = lease.holder() if held else None
+    here = owner is None or owner.is_here()
+    # Of a process on another machine only its uploader's lease tells.
+    alive = owner is not None and not owner.has_ended() and (here or held)
+    synced = read_synced(session)
+    told = status.get("writers", {})
+    infos = list(session.writers())
+    writers = [_writer(session, info, told.get(info.writer, {}), synced.get(info.writer)) for info in infos]
     losses: dict[str, int] = {}
-    for info in writers:
-        known = status.get("writers", {}).get(info.writer, {})
-        journaled += known.get("journaled", 0)
-        sent += known.get("sent", 0)
-        acked += known.get("acked", 0)
-        waiting += _waiting_bytes(session, info)
-        for reason, count in known.get("lost", {}).items():
+    for writer in writers:
+        for reason, count in writer.lost.items():
             losses[reason] = losses.get(reason, 0) + count
-    unsent = [w for w in writers if not w.done]
     files = [r for ident in session.file_ids() if (r := session.file_request(ident))]
+    failed = [r for ident in session.file_ids("failed.json") if (r := session.file_request(ident, "failed.json"))]
     sent_bytes = sum(f.get("sent", 0) for f in status.get("files", {}).values())
     return {
         "session": session.name,
-        "state": "alive" if alive else "waits" if unsent else "delivered",
-        "mode": "/".join(sorted({w.mode for w in writers})) or "online",
+        "state": "alive" if alive else "waits" if any(not w.done for w in infos) else "delivered",
+        "mode": "/".join(sorted({w.mode for w in infos})) or "online",
         "owner_pid": owner.pid if owner else None,
         "host": owner.host if owner else None,
+        "here": here,
         "age_s": round(time.time() - float(session.info().get("started", time.time()))),
-        "uploader_pid": holder.pid if held and holder else None,
-        "runs": sorted({str(w.attach.get("name", "")) for w in writers}),
-        "journaled": journaled,
-        "sent": sent,
-        "acked": acked,
-        "backlog": journaled - acked,
-        "queued_bytes": waiting,
+        "uploader_pid": holder.pid if holder else None,
+        "uploader_host": holder.host if holder else None,
+        "runs": sorted({w.run for w in writers}),
+        "produced": sum(w.produced for w in writers),
+        "journaled": sum(w.journaled for w in writers),
+        "sent": sum(w.sent for w in writers),
+        "acked": sum(w.acked for w in writers),
+        "backlog": sum(w.produced - w.acked for w in writers if not w.stopped),
+        "lag_s": max((w.lag_s for w in writers), default=0.0),
+        "queued_bytes": sum(w.queued_bytes for w in writers),
+        "reachable": all(w.reachable for w in writers),
+        "journal_bytes": _bytes_in(session.path / "journal"),
         "files_left": len(files),
         "file_bytes_left": max(0, sum(r.size for r in files) - sent_bytes),
+        "files_failed": [{"name": r.name, "step": r.step, "reason": r.reason, "detail": r.detail} for r in failed],
         "lost": losses,
         "trouble": status.get("trouble", ""),
+        "writers": [asdict(w) for w in writers],
     }
 
 
-def _waiting_bytes(session: SessionDir, info: Writer) -> int:
-    """Bytes in the queue and its spill file that no uploader has taken yet."""
-    if info.done:
-        return 0
+def _writer(session: SessionDir, info: Writer, told: dict[str, Any], synced: Synced | None) -> WriterReport:
+    found = None if info.done else peek(Path(info.queue), session.spill(info.writer))
+    journaled, sent, acked = (int(told.get(name, 0)) for name in ("journaled", "sent", "acked"))
+    losses = dict(told.get("lost", {}))
+    waiting, queued = 0, int(told.get("queued_bytes", 0))
+    if found is not None:
+        journaled, sent, acked = max(journaled, found.journaled), max(sent, found.sent), max(acked, found.acked)
+        waiting, queued = found.waiting, found.waiting_bytes
+        if found.lost:
+            losses["queue_full"] = losses.get("queue_full", 0) + found.lost
+    if synced is not None:
+        acked = max(acked, min(synced.acked, journaled))
+    since = told.get("behind_since")
+    behind = acked < journaled + waiting and not info.done
+    return WriterReport(
+        writer=info.writer,
+        run=str(info.attach.get("name", "")),
+        mode=info.mode,
+        produced=journaled + waiting,
+        journaled=journaled,
+        sent=max(sent, acked),
+        acked=acked,
+        queued_bytes=0 if info.done or info.drained else queued,
+        reachable=info.done or info.drained or info.owner.is_here() or found is not None,
+        lag_s=round(max(0.0, time.time() - since), 1) if behind and since is not None else 0.0,
+        lost=losses,
+        stopped=str(told.get("stopped", "")),
+        done=info.done,
+    )
+
+
+def _bytes_in(folder: Path) -> int:
     try:
-        mapping = open_existing(Path(info.queue))
-    except (OSError, ValueError):
+        return sum(path.stat().st_size for path in folder.iterdir())
+    except OSError:
         return 0
-    try:
-        words = mapping.words
-        waiting = int(words[layout.TAIL] - words[layout.HEAD])
-        try:
-            waiting += session.spill(info.writer).stat().st_size - int(words[layout.SPILL])
-        except FileNotFoundError:
-            pass
-        return waiting
-    finally:
-        mapping.close()

@@ -180,7 +180,8 @@ class Sender:
     def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> bool:
         """Whether the lab took all of it. Raises what says nothing about the batches themselves."""
         body = msgpack.packb(encode.request(self._session, time.time(), wire), unicode_errors="surrogatepass")
-        if len(body) > self._body_max or any(len(one["series"]) > ARRAY_LENGTH_MAX for one in wire):
+        parts = len(sent) > 1 or _has_halves(sent[0][1])
+        if parts and (len(body) > self._body_max or any(len(one["series"]) > ARRAY_LENGTH_MAX for one in wire)):
             self._isolate(wire, sent, InvalidRequestError("The request is too large.", status=TOO_LARGE))
             return False
         for stream, batch in sent:
@@ -192,7 +193,7 @@ class Sender:
         except LabRequestError as e:
             if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
                 raise
-            if e.status == TOO_LARGE:
+            if e.status == TOO_LARGE and parts:
                 self._body_max = min(self._body_max, len(body) - 1)
             self._isolate(wire, sent, e)
             return False
@@ -209,7 +210,7 @@ class Sender:
             self._room = max(self._room // 2, REQUEST_RECORD_BYTES >> 6)
         if len(sent) == 1:
             stream, batch = sent[0]
-            if error.status == TOO_LARGE and batch.lost is None and batch.first < batch.last:
+            if error.status == TOO_LARGE and _has_halves(batch):
                 self._halve(stream, batch)
                 return
             self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {error}")
@@ -281,3 +282,7 @@ class Sender:
         stream.stopped = why
         stream.lose(why, max(0, stream.journaled - stream.acked))
         self._log(f"writer {stream.id} is not sent any more: {message}")
+
+
+def _has_halves(batch: Batch) -> bool:
+    return batch.lost is None and batch.first < batch.last

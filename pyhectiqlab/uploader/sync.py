@@ -26,6 +26,7 @@ from ..spool import FileRequest, SessionDir, read_json
 from . import quarantine, refill
 from .courier import Courier
 from .lease import Lease
+from .recover import LAB_RESTORED
 from .uploader import Uploader
 
 ADOPT_AGAIN_S = 60.0
@@ -153,13 +154,13 @@ def deliver(
     *,
     deliver_kept: bool,
     hosts_gone: Collection[str] = (),
-    behind: dict[str, int] | None = None,
+    behind: dict[str, refill.Behind] | None = None,
     report: Report = _say_nothing,
     on_file: OnFile = _no_bar,
 ) -> Outcome:
     """Does the work of an uploader in this process, which holds the lease; releases it.
 
-    Args: behind: cursors of a lab that was restored from a backup, of writers that are to go back to them.
+    Args: behind: writers that go back, for a lab that was restored from a backup.
     """
     try:
         uploader = Uploader(session, deliver_kept=deliver_kept, until_drained=True, hosts_gone=hosts_gone)
@@ -167,16 +168,20 @@ def deliver(
         lease.release()
         raise
     before = {s.id: s.acked for s in uploader.streams.values()}
-    for writer, cursor in (behind or {}).items():
-        if writer in uploader.streams:
-            uploader.streams[writer].rewind_to = before[writer] = cursor
+    for writer, back in (behind or {}).items():
+        if (stream := uploader.streams.get(writer)) is not None:
+            stream.rewind_to = before[writer] = back.cursor
+            stream.journaled = max(stream.journaled, back.acked)  # what is kept nowhere any more is to be told, too
     with lease.renewed(lost=uploader.give_way):
         _announce(uploader, report, on_file)
         if hosts_gone:
             _give_up_memory(uploader)
         uploader.run()
     streams = uploader.streams.values()
-    sent = sum(max(0, s.acked - before.get(s.id, 0)) for s in streams)
+    lost = sum(s.lost.get(LAB_RESTORED, 0) for s in streams if s.id in (behind or {}))
+    if lost:
+        report(f"session {session.name}: {lost:,} events that the lab had are kept nowhere any more: told as lost")
+    sent = sum(max(0, s.acked - before.get(s.id, 0)) for s in streams) - lost
     left = sum(s.backlog for s in streams if not s.stopped)
     stopped = [
         f"writer {s.id} was {s.stopped} at the lab; what it had left is in {quarantine.folder_of(session)}"

@@ -306,6 +306,16 @@ class PointStoreSuite:
         assert store.points("run", "loss", attempt=2).step.tolist() == [2]
         assert store.points("run", "loss", rank=3).step.tolist() == []
 
+    def test_the_points_of_one_writer_come_by_key_in_order_of_their_numbers(self, store: PointStore) -> None:
+        one, other = Writer("one"), Writer("other")
+        store.append([one.steps([3, 1]), other.steps([2])])
+        store.append([one.steps([7], key="acc"), one.steps([2])])
+        store.compact(1.0)
+        found = {c.key: (c.seq.tolist(), c.step.tolist()) for c in store.of_writer("run", "one", 0, 1)}
+        assert found == {"acc": ([3], [7]), "loss": ([1, 2, 4], [3, 1, 2])}
+        assert [c.step.tolist() for c in store.of_writer("run", "other", 0, 1)] == [[2]]
+        assert not list(store.of_writer("run", "nobody", 0, 1)) and not list(store.of_writer("run", "one", 1, 1))
+
     def test_a_deleted_run_is_hidden_until_undeleted(self, store: PointStore) -> None:
         store.append([Writer("w").steps([1, 2]), Writer("x", run="kept").steps([1])])
         store.delete("run")

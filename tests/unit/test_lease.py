@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,56 @@ def test_a_lock_that_is_somebody_elses_is_no_reason_to_look_at_the_pulse(tmp_pat
         assert Lease(tmp_path).is_held() and not Lease(tmp_path).acquire()
     finally:
         end(process)
+
+
+def elsewhere(folder: Path, *, silent_s: float) -> None:
+    """As if a process of another machine had taken it and last renewed it so long ago."""
+    me = this_process().as_dict()
+    write_json(folder / "lease.json", {**me, "host": "node7", "boot_id": "another", "token": "theirs"})
+    (folder / "lease").touch()
+    then = time.time() - silent_s
+    os.utime(folder / "lease.json", (then, then))
+
+
+@pytest.mark.parametrize("locks", ["locks that mean nothing between machines", "no locks"])
+def test_a_lease_of_another_machine_is_free_once_it_is_silent(
+    tmp_path: Path, locks: str, request: pytest.FixtureRequest
+) -> None:
+    if locks == "no locks":
+        request.getfixturevalue("no_locks")
+    elsewhere(tmp_path, silent_s=10)
+    lease = Lease(tmp_path)
+    assert lease.is_held() and not lease.acquire()
+    found = lease.holder()
+    assert found is not None and found.host == "node7"
+    elsewhere(tmp_path, silent_s=1000)
+    assert not lease.is_held() and lease.acquire() and lease.holder() == this_process()
+    lease.release()
+    assert lease.holder() is None and not list(tmp_path.glob(".*"))
+
+
+def test_how_long_it_was_silent_is_told_by_the_clock_of_the_files_and_not_by_this_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere(tmp_path, silent_s=0)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+    assert Lease(tmp_path).is_held()
+
+
+def test_who_was_silent_for_too_long_learns_that_it_was_taken(tmp_path: Path) -> None:
+    lease = Lease(tmp_path)
+    assert lease.acquire() and lease.renew()
+    elsewhere(tmp_path, silent_s=0)
+    assert not lease.renew()
+    lease.release()
+    found = Lease(tmp_path).holder()
+    assert found is not None and found.host == "node7"
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_of_many_that_want_it_one_gets_it(tmp_path: Path) -> None:
+    elsewhere(tmp_path, silent_s=1000)
+    wanting = [Lease(tmp_path) for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(Lease.acquire, wanting)) == 1

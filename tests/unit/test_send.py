@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -273,3 +276,37 @@ def test_after_any_faults_the_lab_has_everything_once_and_in_order(faults: list[
         assert [item[2] for item in lab.told.get(line.writer, [])] == list(range(line.n))
         assert not line.stream.lost
         line.mapping.close()
+
+
+def test_what_is_too_large_for_one_request_goes_in_parts_and_nothing_is_lost(line: Pipeline) -> None:
+    """A proxy on the way may take less than the lab."""
+    batches(line, 200)
+    real, sizes = line.lab.ingest, list[int]()
+
+    def small(body: bytes) -> dict[str, Any]:
+        sizes.append(len(body))
+        if len(body) > 600:
+            raise invalid(413)
+        return real(body)
+
+    line.lab.ingest = small  # type: ignore[method-assign]
+    line.deliver()
+    assert line.points() == list(range(200)) and not line.stream.lost and not line.rejected
+    assert max(sizes) > 600
+
+
+def test_one_event_that_no_request_can_carry_is_put_aside_alone(line: Pipeline) -> None:
+    batches(line, 8)
+    real = line.lab.ingest
+
+    def small(body: bytes) -> dict[str, Any]:
+        request = msgpack.unpackb(body, strict_map_key=False)
+        steps = [struct.unpack(f"<{len(s['step']) // 8}q", s["step"]) for b in request["batches"] for s in b["series"]]
+        if any(5 in step for step in steps):
+            raise invalid(413)
+        return real(body)
+
+    line.lab.ingest = small  # type: ignore[method-assign]
+    line.deliver()
+    assert line.points() == [0, 1, 2, 3, 4, 6, 7]
+    assert line.stream.lost == {"rejected": 1} and [(b.first, b.last) for b in line.rejected] == [(6, 6)]

@@ -74,6 +74,8 @@ export interface Session {
   pid: number | null;
   started: number | null;
   last_seen: number | null;
+  /** Events that its uploader had and the lab had not, at its last heartbeat. */
+  backlog: number;
   ended: number | null;
   state: string | null;
   cause: string | null;

@@ -57,6 +57,25 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
   );
 }
 
+/** Reasons whose names say too little. */
+const LOSSES: Record<string, string> = {
+  lab_restored: 'gone with a restored backup',
+  host_gone: 'in the memory of a machine that is gone',
+  spool_full: 'no room in the spool',
+  queue_full: 'no room in the queue',
+  journal_damaged: 'damaged on the disk',
+  rejected: 'refused by the lab',
+};
+
+/** In words, whether all is here: of what the uploaders last said to have, and of what was told as lost. */
+function verdict(run: RunDetail, lost: number): string {
+  const waiting = run.sessions.filter((s) => s.ended === null).reduce((sum, s) => sum + s.backlog, 0);
+  const silent = run.sessions.some((s) => s.ended === null && s.backlog > 0 && s.lost);
+  if (silent) return `${plural(waiting, 'event')} had not arrived when their machine was last heard of: hectiqlab sync there sends them`;
+  if (waiting) return `${plural(waiting, 'event')} on the way`;
+  return lost ? 'all else arrived' : 'all arrived, nothing lost';
+}
+
 function Health({ run, now }: { run: RunDetail; now: number }) {
   const losses = Object.entries(run.losses).filter(([, n]) => n > 0);
   const lost = losses.reduce((sum, [, n]) => sum + n, 0);
@@ -67,7 +86,8 @@ function Health({ run, now }: { run: RunDetail; now: number }) {
       <h2>Data health</h2>
       <p>
         <span><b>{formatInteger(run.points)}</b> points and <b>{formatInteger(run.events)}</b> other events received</span>
-        <span>{lost ? <><b>{formatInteger(lost)}</b> lost: {losses.map(([reason, n]) => `${reason} ${formatInteger(n)}`).join(', ')}</> : 'nothing lost'}</span>
+        <span>{verdict(run, lost)}</span>
+        {lost > 0 && <span><b>{formatInteger(lost)}</b> lost: {losses.map(([reason, n]) => `${LOSSES[reason] ?? reason} ${formatInteger(n)}`).join(', ')}</span>}
         <span>last heartbeat <Moment time={last} now={now} /></span>
         <span>{plural(run.writers, 'writer')}</span>
       </p>

@@ -1,0 +1,101 @@
+"""`hectiqlab verify`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import clean, echo_json
+
+if TYPE_CHECKING:
+    from ..uploader.verify import RunVerdict, WriterVerdict
+
+
+@click.command("verify", short_help="Compare what is here with what the lab holds.")
+@click.argument("run", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of runs, with every writer and range.")
+@click.pass_obj
+def command(profile: str | None, run: str | None, as_json: bool) -> None:
+    """Compare what the sessions on this machine hold with what the lab holds of RUN (an id, a link or a name), or of
+    every run that they belong to.
+
+    Each process writes a numbered stream of events into a run. What the journals here still keep of it (a day) is
+    compared by content; of the rest, that the lab accounts for every number. Fails where something does not agree:
+    ranges that differ, numbers that the lab lacks though it had them (it was restored from a backup: `hectiqlab sync`
+    sends again what is kept), numbers that it has nothing for. What waits to be sent, and losses that were told, are
+    shown and are no failure.
+    """
+    verdicts = _verdicts(profile, run)
+    if as_json:
+        echo_json([{**asdict(v), "agrees": v.agrees} for v in verdicts])
+    elif not verdicts:
+        click.echo("No run that the lab knows has a session here.")
+    else:
+        for verdict in verdicts:
+            for line in _lines(verdict):
+                click.echo(clean(line))
+    if not all(verdict.agrees for verdict in verdicts):
+        sys.exit(1)
+
+
+def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
+    from ..errors import LabError
+    from ..profile import resolve
+    from ..transport.http import LabClient
+    from ..uploader.deliver import connector
+    from ..uploader.verify import RunVerdict, runs_here, verify_run
+
+    here = runs_here()
+    if ref is not None:
+        mine = resolve(profile)
+        with LabClient(mine.url, mine.secret_api_key) as client:
+            found: dict[str, Any] = client.get("/runs/resolve", {"ref": ref})
+            return [verify_run(client, found["id"], found["name"], here.get(found["id"], []))]
+    verdicts = []
+    for run, its in here.items():
+        info = its[0][1]
+        name = str(info.attach.get("name", ""))
+        try:
+            with connector(info.url, info.profile)() as client:
+                verdicts.append(verify_run(client, run, name, its))
+        except LabError as e:
+            verdicts.append(RunVerdict(run, name, error=str(e)))
+    return verdicts
+
+
+def _lines(verdict: RunVerdict) -> list[str]:
+    title = f"{verdict.name} ({verdict.run})"
+    if verdict.error:
+        return [f"{title}: cannot be compared: {verdict.error}"]
+    writers = verdict.writers
+    points, events = sum(w.points for w in writers), sum(w.events for w in writers)
+    state = "agrees" if verdict.agrees else "does NOT agree"
+    compared = sum(w.compared for w in writers)
+    lines = [
+        f"{title}: {state}; {points:,} points and {events:,} other events at the lab, {compared:,} compared by content"
+    ]
+    lost: dict[str, int] = {}
+    for writer in writers:
+        for reason, count in writer.losses.items():
+            lost[reason] = lost.get(reason, 0) + count
+    if lost:
+        lines.append("  lost and told: " + ", ".join(f"{reason} {count:,}" for reason, count in lost.items()))
+    return lines + [line for writer in writers for line in _of_writer(writer)]
+
+
+def _of_writer(writer: WriterVerdict) -> list[str]:
+    where = f"session {writer.session} at {writer.host}" if writer.here else "of another machine"
+    said = [
+        (writer.waiting, f"{writer.waiting:,} wait to be sent"),
+        (writer.gap, f"the lab lacks {writer.gap:,} that it had; `hectiqlab sync` sends what is still kept"),
+        (writer.unaccounted, f"the lab has nothing for {writer.unaccounted:,} of {writer.cursor:,} numbers"),
+        (writer.stopped, f"not sent any more: {writer.stopped} at the lab"),
+    ]
+    lines = [f"  writer {writer.writer} ({where}): {text}" for amount, text in said if amount]
+    return lines + [
+        f"  writer {writer.writer} ({where}): {first:,} to {last:,} differ: {what}"
+        for first, last, what in writer.differs
+    ]

@@ -1,0 +1,58 @@
+"""Peek: what a queue holds, without taking anything. From any process of the machine that it is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import layout
+from .consumer import Consumer
+from .mapping import open_existing
+from .spill import SpillReader
+
+TRIES = 5  # its consumer works meanwhile: look again if it moved
+
+
+@dataclass(frozen=True)
+class Peek:
+    """Attributes: waiting, waiting_bytes: events, and their bytes, that no uploader has taken yet. journaled, sent,
+    acked: as the uploader last published them. lost: events that found no place and were not told of yet."""
+
+    journaled: int
+    sent: int
+    acked: int
+    waiting: int
+    waiting_bytes: int
+    lost: int
+
+
+def peek(queue: Path, spill: Path) -> Peek | None:
+    """None where there is no such queue here (any more)."""
+    try:
+        mapping = open_existing(queue)
+    except (OSError, ValueError):
+        return None
+    words = mapping.words
+    consumer = Consumer(mapping, SpillReader(spill), words[layout.HEAD], words[layout.SPILL])
+    try:
+        waiting = waiting_bytes = 0
+        for _ in range(TRIES):
+            start = words[layout.HEAD], words[layout.SPILL]
+            consumer.ring_at, consumer.spill_at = start
+            try:
+                taken = consumer.take(1 << 40)
+            except (OSError, ValueError):  # overwritten while it was read
+                continue
+            if start == (words[layout.HEAD], words[layout.SPILL]):
+                waiting, waiting_bytes = (taken.count, len(taken.data)) if taken else (0, 0)
+                break
+        return Peek(
+            int(words[layout.JOURNALED]),
+            int(words[layout.SENT]),
+            int(words[layout.ACKED]),
+            waiting,
+            waiting_bytes,
+            max(0, int(words[layout.LOST] - words[layout.LOST_TOLD])),
+        )
+    finally:
+        consumer.close()

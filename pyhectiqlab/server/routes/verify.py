@@ -1,0 +1,27 @@
+"""POST /runs/{run}/verify: what the lab holds of each writer, for a client to compare with what it sent."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from .. import models_verify as models
+from ..access import TheCaller, TheLab, find_run
+from ..replies import reply
+from ..verify import held
+from .common import answers
+
+router = APIRouter(tags=["runs"])
+
+
+@router.post("/runs/{run_id}/verify", response_model=None, responses=answers(models.VerifyAnswer, 200, 404, 410))
+def verify(run_id: str, body: models.VerifyBody, lab: TheLab, caller: TheCaller) -> Response:
+    """Changes nothing. Writers that the lab does not know in this run are left out."""
+    find_run(lab, run_id)
+    with lab.meta.reading() as view:
+        known = view.writers([w.writer for w in body.writers])
+        found = [
+            held(lab.points, view, known[w.writer], [(first, last) for first, last in w.ranges])
+            for w in body.writers
+            if w.writer in known and known[w.writer].run == run_id
+        ]
+    return reply({"run": run_id, "generation": lab.generation, "writers": found})

@@ -11,15 +11,11 @@ import click
 TIMEOUT_S = 1.0  # a person waits at the prompt: a lab that does not answer completes nothing
 NAMES_MAX = 100
 
-_INSTALL = {
-    "bash": 'eval "$(hectiqlab completion bash)"  # in ~/.bashrc',
-    "zsh": 'eval "$(hectiqlab completion zsh)"  # in ~/.zshrc',
-    "fish": "hectiqlab completion fish | source  # in ~/.config/fish/config.fish",
-}
+SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command("completion", short_help="Print what lets the shell complete commands and names.")
-@click.argument("shell", type=click.Choice(list(_INSTALL)))
+@click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the script with which SHELL completes the commands, options, profiles, projects and runs of hectiqlab.

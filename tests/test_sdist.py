@@ -1,0 +1,47 @@
+"""What a source distribution and a wheel made of it carry."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("setuptools")
+
+ROOT = Path(__file__).resolve().parents[1]
+LEFT_OUT = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.egg-info", "tests", "benchmarks", "docs")
+
+
+def build(what: str, tree: Path, target: Path) -> Path:
+    call = f"import sys; from setuptools import build_meta; build_meta.build_{what}(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", call, str(target)], cwd=tree, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (made,) = target.iterdir()
+    return made
+
+
+def test_a_wheel_made_of_the_sources_has_the_built_pages_and_not_their_sources(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+    static = tree / "pyhectiqlab" / "server" / "static"
+    static.mkdir(exist_ok=True)
+    (static / "index.html").write_text("<!doctype html>")  # as scripts/build-web leaves it
+    (tree / "pyhectiqlab" / "web" / "node_modules").mkdir()
+    (tree / "pyhectiqlab" / "web" / "node_modules" / "x.js").touch()
+    (tmp_path / "sdist").mkdir()
+    with tarfile.open(build("sdist", tree, tmp_path / "sdist")) as packed:
+        packed.extractall(tmp_path / "sources", filter="data")
+    (sources,) = (tmp_path / "sources").iterdir()
+    for path in ("scripts/build-web", "pyhectiqlab/web/package-lock.json", "pyhectiqlab/web/src/main.tsx", "LICENSE"):
+        assert (sources / path).is_file(), path
+    assert not (sources / "pyhectiqlab" / "web" / "node_modules").exists()
+    (tmp_path / "wheel").mkdir()
+    with zipfile.ZipFile(build("wheel", sources, tmp_path / "wheel")) as wheel:
+        names = set(wheel.namelist())
+    assert {"pyhectiqlab/server/static/index.html", "pyhectiqlab/store/sql/points.sql", "pyhectiqlab/py.typed"} <= names
+    assert not [name for name in names if name.startswith("pyhectiqlab/web/")]

@@ -1,7 +1,7 @@
 """Digests of points and events, so that client and lab can tell by content whether both hold the same.
 
 A digest of a range of sequence numbers is the sum, modulo 2^256, of the SHA-256 of each key's points in it and of each
-event's place and kind: the order of the keys does not matter. FORMAT.md, section 8.
+event's place and kind: the order of the keys does not matter. FORMAT.md, section 9.
 """
 
 from __future__ import annotations

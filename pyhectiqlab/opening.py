@@ -36,8 +36,15 @@ class Opened:
 
 
 def open_run(name: str, project: str | None, create_project: bool, dry: bool, where: Place | None) -> Opened:
-    """Never raises for what is wrong with the lab, the network, the disk or the configuration."""
+    """Never raises for what is wrong with the lab, the network, the disk, the configuration, or us."""
     here = where or place()
+    try:
+        return _open_run(name, project, create_project, dry, here)
+    except Exception as e:
+        return _drop(f"internal error in Run(...): {type(e).__name__}: {e}.", here)
+
+
+def _open_run(name: str, project: str | None, create_project: bool, dry: bool, here: Place) -> Opened:
     try:
         wanted = DRY if dry else settings.get("mode")
         if wanted == DRY:
@@ -94,14 +101,13 @@ def _request(
 
 
 def _attach(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
-    from .transport.http import LabClient
+    from .transport.http import LabClient, asking
 
-    started = time.monotonic()
-    whole, connect = settings.ATTACH_TIMEOUT_S, min(settings.REQUEST_CONNECT_TIMEOUT_S, settings.ATTACH_TIMEOUT_S / 2)
-    client = LabClient(profile.url, profile.secret_api_key, connect_timeout_s=connect, read_timeout_s=whole - connect)
+    ends_at = time.monotonic() + settings.ATTACH_TIMEOUT_S
+    client = LabClient(profile.url, profile.secret_api_key, **asking())
     try:
         client.handshake()
-        return client.attach(request, timeout_s=max(MIN_ATTACH_S, whole - (time.monotonic() - started)))
+        return client.attach(request, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
     finally:
         client.close()
 

@@ -197,10 +197,16 @@ def _header_number(client: LabClient, answer: Answer, name: str) -> int:
     return int(text)
 
 
-def retried(work: Callable[[Backoff], T], tries: int, sleep: Callable[[float], object] = time.sleep) -> T:
+def retried(
+    work: Callable[[Backoff], T],
+    tries: int,
+    sleep: Callable[[float], object] = time.sleep,
+    patience_s: float | None = None,
+) -> T:
     """Does it until it succeeds; gives up after `tries` failures in a row, and where another would come later than
-    PATIENCE_S behind the first of them. `work` tells the Backoff of any progress.
+    `patience_s` (None: PATIENCE_S) behind the first of them. `work` tells the Backoff of any progress.
     """
+    patience = PATIENCE_S if patience_s is None else patience_s
     backoff = Backoff()
     began = time.monotonic()
     while True:
@@ -210,7 +216,7 @@ def retried(work: Callable[[Backoff], T], tries: int, sleep: Callable[[float], o
             delay = backoff.failed(e.retry_after_s)
             if backoff.failures == 1:
                 began = time.monotonic()
-            late = time.monotonic() + delay - began > PATIENCE_S
+            late = time.monotonic() + delay - began > patience
             if backoff.failures >= tries or late or not (e.retry or _may_pass(e)):
                 raise
             sleep(delay)

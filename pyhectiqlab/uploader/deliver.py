@@ -20,7 +20,7 @@ from .send import Sender
 from .stream import Batch, Stream
 
 if TYPE_CHECKING:
-    from ..transport.http import LabClient
+    from ..transport.http import Bounds, LabClient
     from .uploader import Uploader
 
 IDLE_WAIT_S = 0.1
@@ -192,16 +192,16 @@ class Delivery:
         return True
 
 
-def connector(url: str, name: str) -> Callable[[], LabClient]:
+def connector(url: str, name: str, bounds: Bounds | None = None) -> Callable[[], LabClient]:
     """What makes a client for a lab, as profiles are when it is called; that may raise ConfigurationError."""
 
     def connect() -> LabClient:
-        from ..transport.http import LabClient
+        from ..transport.http import LabClient, defaults
 
         if not url:  # kept when no lab was known; whichever is the one now
             now = profile.resolve()
-            return LabClient(now.url, now.secret_api_key)
-        return LabClient(url, key_for(url, name))
+            return LabClient(now.url, now.secret_api_key, **(bounds or defaults()))
+        return LabClient(url, key_for(url, name), **(bounds or defaults()))
 
     return connect
 

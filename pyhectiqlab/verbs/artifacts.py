@@ -15,7 +15,7 @@ from ..outbox import QueueOutbox
 from ..protocol.names import artifact_name
 from ..session import say, say_once
 from ..uploads import Upload
-from .guard import never_breaks
+from .guard import never_breaks, raises_of_files
 
 if TYPE_CHECKING:
     from ..opening import Opened
@@ -35,6 +35,7 @@ class ArtifactVerbs:
     _outbox: Outbox
     _opened: Opened
 
+    @raises_of_files
     def add_artifact(
         self, filepath: PathLike, step: int | None = None, wait_response: bool = False
     ) -> dict[str, Any] | None:
@@ -56,10 +57,12 @@ class ArtifactVerbs:
 
     add_artifacts = add_artifact
 
+    @raises_of_files
     def add_shared_artifact(self, filename: PathLike) -> None:
         """Uploads a file to the project, where all its runs share it. As `add_artifact` in all else."""
         self._add_file(filename, target="project")
 
+    @raises_of_files
     def add_directory_as_zip_artifact(self, dirpath: PathLike, step: int | None = None) -> None:
         """Uploads a directory as one zip file, named as the directory with .zip.
 
@@ -76,6 +79,7 @@ class ArtifactVerbs:
         upload = Upload(artifact_name(f"{folder.name}.zip"), _step(step), kind="zip")
         self._put_made(upload, partial(_zip, folder, upload))
 
+    @raises_of_files
     def add_tf_model_as_artifact(self, model: Any, filename: str, step: int | None = None) -> None:
         """Uploads the weights of a TensorFlow or Keras model, written by its own `save_weights(filename)`.
 
@@ -165,16 +169,16 @@ class ArtifactVerbs:
             return None
         from ..errors import LabError
         from ..profile import resolve
-        from ..transport.http import LabClient
+        from ..transport.http import LabClient, asking
         from ..uploader.deliver import connector
 
         outbox = self._outbox
         try:
             if isinstance(outbox, QueueOutbox):
-                client = connector(outbox.binding.url, outbox.binding.profile)()
+                client = connector(outbox.binding.url, outbox.binding.profile, asking())()
             else:
                 now = resolve()
-                client = LabClient(now.url, now.secret_api_key)
+                client = LabClient(now.url, now.secret_api_key, **asking())
             with client:
                 return list(client.pages(f"/projects/{told['run']['project']['id']}/artifacts"))
         except LabError as e:

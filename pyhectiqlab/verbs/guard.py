@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..session import say_once
+
+_NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -24,6 +27,22 @@ def never_breaks(method: _F) -> _F:
             raise
         except Exception as e:
             say_once(f"internal error in Run.{method.__name__}, the call did nothing: {type(e).__name__}: {e}")
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+def raises_of_files(method: _F) -> _F:
+    """For verbs that raise what is wrong with a file of the user's: that this process may open nothing more is not."""
+
+    @functools.wraps(method)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except OSError as e:
+            if e.errno not in _NOT_THE_FILE:
+                raise
+            say_once(f"Run.{method.__name__} did nothing: {e.strerror}. Open fewer files, or raise the limit (ulimit).")
             return None
 
     return guarded  # type: ignore[return-value]

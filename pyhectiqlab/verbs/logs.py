@@ -46,6 +46,15 @@ class LogVerbs:
             ValueError: another `capture_console`.
             RunClosedError: after `close`.
         """
+        logger: logging.Logger | None = self._start_recording(channel, capture_console)
+        if logger is None:  # said by the guard; the script logs on, unrecorded
+            import logging
+
+            logger = logging.getLogger(channel or "hectiqlab")
+        return logger
+
+    @never_breaks
+    def _start_recording(self, channel: str | None, capture_console: bool | str) -> logging.Logger:
         from ..capture.logs import Recorder
 
         if channel is not None and not isinstance(channel, str):

@@ -14,7 +14,7 @@ from ..protocol.limits import KEY_BYTES_MAX
 from ..protocol.names import artifact_name
 from ..session import say_once
 from ..uploads import Upload
-from .guard import never_breaks
+from .guard import never_breaks, raises_of_files
 
 if TYPE_CHECKING:
     from ..opening import Opened
@@ -52,6 +52,7 @@ class MediaVerbs:
         ending, encode = figure_encoder(figure)
         self._put_medium(media.FIGURE, name, step, ending, encode)
 
+    @raises_of_files
     def add_image(self, image: Any, name: str, step: int | None = None) -> None:
         """Stores one image; an array as a PNG. Blocks while it is packed: about 50 ms a million pixels.
 

@@ -67,9 +67,8 @@ class PageVerbs:
 
 
 def _rename(url: str, profile: str, run_id: str, name: str) -> None:
-    from .. import settings
-    from ..transport.http import LabClient, quoted
+    from ..transport.http import LabClient, asking, quoted
     from ..uploader.deliver import key_for
 
-    with LabClient(url, key_for(url, profile), read_timeout_s=settings.ATTACH_TIMEOUT_S) as lab:
+    with LabClient(url, key_for(url, profile), **asking()) as lab:
         lab.patch(f"/runs/{quoted(run_id)}", {"name": name})

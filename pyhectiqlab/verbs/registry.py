@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedErr
 from ..outbox import QueueOutbox
 from ..protocol.registry import DATASETS, MODELS, NOUNS, alias_name, registry_name, version_of, version_or_alias
 from ..session import say, say_once
+from .guard import raises_of_files
 
 if TYPE_CHECKING:
     from ..opening import Opened
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..transport.http import LabClient
 
 PathLike = str | os.PathLike[str]
-ASK_TRIES = 3  # of a small request: some seconds
+ASK_TRIES = 3  # of a small request: some seconds; of one that takes as long as it may, two
 
 
 class RegistryVerbs:
@@ -130,6 +131,7 @@ class RegistryVerbs:
         """Notes in the lab that the run used a version of a dataset. As `add_mlmodel_usage` in all else."""
         self._add_usage(DATASETS, name, version)
 
+    @raises_of_files
     def set_mlmodel_alias(self, name: str, alias: str, version: str | None = None) -> bool:
         """Points an alias of a model, such as "best" or "production", to one of its versions, and away from any other.
 
@@ -144,6 +146,7 @@ class RegistryVerbs:
         """
         return self._set_alias(MODELS, name, alias, version)
 
+    @raises_of_files
     def set_dataset_alias(self, name: str, alias: str, version: str | None = None) -> bool:
         """Points an alias of a dataset to one of its versions. As `set_mlmodel_alias` in all else."""
         return self._set_alias(DATASETS, name, alias, version)
@@ -229,7 +232,7 @@ class RegistryVerbs:
             say_once(f"no alias is set {self._why_not()}")
             return False
         try:
-            with self._client() as client:
+            with self._client(waits=True) as client:
                 set_alias(client, self._project(client), kind, name, alias, version, tries=ASK_TRIES)
         except LabError as e:
             say(f"the alias {alias!r} of the {NOUNS[kind]} {name!r} is not set: {e}")
@@ -240,7 +243,7 @@ class RegistryVerbs:
         _check(name, version, or_alias=True)
         self._require_open()
         try:
-            with self._client() as client:
+            with self._client(waits=True) as client:
                 self._note_usage(client, kind, project or self._project(client), name, version)
         except LabError as e:
             say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
@@ -260,6 +263,7 @@ class RegistryVerbs:
         self._add_usage(kind, manifest["name"], manifest["version"], manifest["project"])
 
     def _note_usage(self, client: LabClient, kind: str, project: str, name: str, version: str | None) -> None:
+        from .. import settings
         from ..transport.files import retried
         from ..transport.http import quoted
 
@@ -269,7 +273,7 @@ class RegistryVerbs:
             return
         where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}/usage"
         try:
-            retried(lambda _: client.post(where, {"run": run}), ASK_TRIES)
+            retried(lambda _: client.post(where, {"run": run}), ASK_TRIES, patience_s=settings.ATTACH_TIMEOUT_S / 2)
         except LabRequestError as e:
             say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
 
@@ -288,17 +292,18 @@ class RegistryVerbs:
         return f"in {self._opened.mode} mode"
 
     @contextlib.contextmanager
-    def _client(self) -> Iterator[LabClient]:
-        """Raises ConfigurationError where no lab is known."""
+    def _client(self, *, waits: bool = False) -> Iterator[LabClient]:
+        """`waits`: for small requests whose caller waits. Raises ConfigurationError where no lab is known."""
         from ..profile import resolve
-        from ..transport.http import LabClient
+        from ..transport.http import LabClient, asking, defaults
         from ..uploader.deliver import connector
 
+        bounds = asking() if waits else None
         if isinstance(self._outbox, QueueOutbox):
-            client = connector(self._outbox.binding.url, self._outbox.binding.profile)()
+            client = connector(self._outbox.binding.url, self._outbox.binding.profile, bounds)()
         else:
             now = resolve()
-            client = LabClient(now.url, now.secret_api_key)
+            client = LabClient(now.url, now.secret_api_key, **(bounds or defaults()))
         with client:
             yield client
 

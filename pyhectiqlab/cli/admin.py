@@ -13,6 +13,9 @@ _COMMANDS = {
     "check": "backup:check",
     "notify": "notify:notify",
     "mail-server": "notify:mail_server",
+    "user": "users:user",
+    "project": "users:project",
+    "audit": "users:audit",
 }
 
 

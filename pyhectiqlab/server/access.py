@@ -1,4 +1,12 @@
-"""Who is asking, and what they may do: the dependencies that routes name."""
+"""Who is asking, and what they may do: the dependencies that routes name.
+
+Every route of the API has a guard among its dependencies: the type of a parameter (`TheCaller`, `ReadableRun`, …) or an
+entry in `dependencies=`. `check_guarded` refuses to start an application with a route that has none, or that takes the
+id of a run or the name of a project without a guard that has looked at it. tests/server/test_permissions.py asks each
+route as everybody.
+
+What is in a private project does not exist for whoever has no role in it: the answer is the 404 of what never was.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +14,66 @@ import base64
 import binascii
 import hmac
 import math
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from ..protocol import limits
+from ..protocol import limits, roles
 from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .lab import Lab
 from .replies import ApiError
 
 COOKIE = "hectiqlab_session"
+Guarding = TypeVar("Guarding", bound=Callable[..., Any])
+NEEDS: dict[Callable[..., Any], str] = {}  # guard → what it asks for, as the permission matrix names it
+
+
+def guard(need: str) -> Callable[[Guarding], Guarding]:
+    """Marks a dependency as one that decides who may pass."""
+
+    def marked(function: Guarding) -> Guarding:
+        NEEDS[function] = need
+        return function
+
+    return marked
+
+
+def needs_of(dependant: Dependant) -> set[str]:
+    """What the guards among these dependencies ask for."""
+    return {NEEDS[d.call] for d in _all(dependant) if d.call in NEEDS}
+
+
+@guard("batch:add")
+async def checked_inside() -> None:
+    """For ingest, which asks who it is by itself and looks at each batch (commit.py): a dependency costs as much as a
+    small request does.
+    """
+
+
+def _all(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for below in dependant.dependencies:
+        yield from _all(below)
+
+
+def check_guarded(route: APIRoute) -> None:
+    """Raises RuntimeError for a route that nobody decides about."""
+    needs = needs_of(route.dependant)
+    about = {need.partition(":")[0] for need in needs}
+    missing = "any guard" if not needs else None
+    if "{run_id}" in route.path and "run" not in about:
+        missing = "a guard that looks at the run, such as ReadableRun"
+    if "/projects/{ref}" in route.path and "project" not in about:
+        missing = "a guard that looks at the project, such as ReadableProject"
+    if missing:
+        raise RuntimeError(
+            f"{'/'.join(sorted(route.methods or ()))} {route.path} has not {missing} (server/access.py)."
+        )
 
 
 def lab_of(request: Request) -> Lab:
@@ -34,23 +90,30 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+@guard("open")
+async def anybody() -> None:
+    """Nobody is asked who they are."""
+
+
+@guard("account")
 async def caller(request: Request) -> Caller:
     """Whoever holds the request's API key or cookie. Raises ApiError 401, 403 (CSRF), 400 (protocol)."""
     lab = lab_of(request)
     check_protocol(request)
     key = bearer(request)
     if key is not None:
-        found = lab.accounts.cached(key) or await run_in_threadpool(lab.accounts.of_key, key)
+        address = address_of(request)
+        found = lab.accounts.cached(key, address) or await run_in_threadpool(lab.accounts.of_key, key, address)
         if found is None:
             raise ApiError(
                 401,
                 "wrong_key",
-                "The API key is wrong or revoked: log in again with `hectiqlab add-profile`.",
+                "The API key is wrong, revoked or expired: log in again with `hectiqlab add-profile`.",
                 {"WWW-Authenticate": "Bearer"},
             )
         return found
     cookie = request.cookies.get(COOKIE)
-    found = await run_in_threadpool(lab.accounts.of_cookie, cookie) if cookie else None
+    found = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
     if found is None:
         raise ApiError(401, "not_logged_in", "Log in, or send an API key.", {"WWW-Authenticate": "Bearer"})
     if request.method not in {"GET", "HEAD"} and not _same(request.headers.get("x-csrf-token", ""), found.csrf or ""):
@@ -79,9 +142,7 @@ def check_protocol(request: Request) -> None:
 
 def log_in(lab: Lab, username: str, password: str, address: str) -> User:
     """Blocks while the password is hashed. Raises ApiError 401 or 429."""
-    # By name and address together: a stranger who guesses does not lock the owner out from elsewhere.
-    who = f"{username}@{address}"
-    wait = max(lab.names.wait_s(who), lab.addresses.wait_s(address))
+    wait = lab.logins.wait_s(username, address)
     if wait > 0:
         seconds = math.ceil(wait)
         raise ApiError(
@@ -89,10 +150,9 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
         )
     user = lab.accounts.check_password(username, password)
     if user is None:
-        lab.names.failed(who)
-        lab.addresses.failed(address)
+        lab.logins.failed(username, address)
         raise ApiError(401, "wrong_password", "The username or the password is wrong.")
-    lab.names.succeeded(who)
+    lab.logins.succeeded(username, address)
     return user
 
 
@@ -114,25 +174,142 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def find_project(lab: Lab, ref: str) -> Project:
+def find_project(lab: Lab, caller: Caller, ref: str) -> Project:
     """By name or id. Blocks on the database. Raises ApiError 404."""
+    return _project(lab, caller, ref)[0]
+
+
+def _project(lab: Lab, caller: Caller, ref: str) -> tuple[Project, str]:
     with lab.meta.reading() as view:
         project = view.project(ref)
-    if project is None:
+        role = None if project is None else view.role_in(project.id, caller.user.id)
+    if project is None or role is None:
         raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.")
-    return project
+    return project, role
 
 
-def find_run(lab: Lab, run_id: str) -> Run:
-    """Blocks on the database. Raises ApiError 404, 410. Everybody with an account may read every run."""
+def find_run(lab: Lab, caller: Caller, run_id: str, *, deleted_too: bool = False) -> Run:
+    """Blocks on the database. Raises ApiError 404, 410."""
+    return _run(lab, caller, run_id, deleted_too)[0]
+
+
+def _run(lab: Lab, caller: Caller, run_id: str, deleted_too: bool = False) -> tuple[Run, str]:
     with lab.meta.reading() as view:
         run = view.run(run_id)
-    if run is None:
+        role = None if run is None else view.role_in(run.project_id, caller.user.id)
+    if run is None or role is None:
         raise ApiError(404, "run_not_found", f"No run has the id {run_id[:64]!r}: see `hectiqlab runs`.")
-    if run.deleted is not None:
+    if run.deleted is not None and not deleted_too:
         raise ApiError(410, "run_deleted", f"The run {run.name!r} ({run.id}) was deleted.")
+    return run, role
+
+
+def own_run(lab: Lab, caller: Caller, run_id: str) -> Run:
+    """A run that the caller may add to. Raises ApiError 403, 404, 410."""
+    run, role = _run(lab, caller, run_id)
+    if run.author_id != caller.user.id:
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: only they add to it.")
+    if not roles.at_least(role, roles.MEMBER):
+        raise ApiError(403, "may_not_add", f"You are a viewer of the project {run.project!r}: ask an admin of it.")
     return run
+
+
+def may_change(role: str | None, caller: Caller, run: Run) -> bool:
+    """Whether the caller may rename, delete and restore a run: its author while a member, and admins."""
+    needed = roles.MEMBER if run.author_id == caller.user.id else roles.ADMIN
+    return roles.at_least(role, needed)
 
 
 TheLab = Annotated[Lab, Depends(the_lab)]
 TheCaller = Annotated[Caller, Depends(caller)]
+
+
+@guard("lab:admin")
+def admin(caller: TheCaller) -> Caller:
+    if not caller.user.is_admin:
+        raise ApiError(403, "not_admin", "Only an admin of the lab may do this: ask one.")
+    return caller
+
+
+@guard("lab:member")
+def member(caller: TheCaller) -> Caller:
+    if not roles.at_least(caller.user.role, roles.MEMBER):
+        raise ApiError(403, "may_not_add", "You are a viewer of this lab: ask an admin for the role of a member.")
+    return caller
+
+
+@guard("lab:adder")
+def adder(lab: TheLab, caller: TheCaller) -> Caller:
+    """Whoever may add to some project."""
+    if not roles.at_least(caller.user.role, roles.MEMBER):
+        with lab.meta.reading() as view:
+            given = view.roles_of(caller.user.id).values()
+        if not any(roles.at_least(role, roles.MEMBER) for role in given):
+            raise ApiError(403, "may_not_add", "You are a viewer of this lab: ask an admin for the role of a member.")
+    return caller
+
+
+@guard("project:read")
+def readable_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
+    return _project(lab, caller, ref)[0]
+
+
+@guard("project:add")
+def addable_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
+    return _with_role(lab, caller, ref, roles.MEMBER)
+
+
+@guard("project:admin")
+def administered_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
+    return _with_role(lab, caller, ref, roles.ADMIN)
+
+
+def _with_role(lab: Lab, caller: Caller, ref: str, needed: str) -> Project:
+    project, role = _project(lab, caller, ref)
+    if not roles.at_least(role, needed):
+        raise ApiError(
+            403, "may_not_add", f"You are a {role} of the project {project.name!r}, not a {needed}: ask an admin of it."
+        )
+    return project
+
+
+@guard("run:read")
+def readable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
+    return _run(lab, caller, run_id)[0]
+
+
+@guard("run:add")
+def addable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
+    """Only its author adds to a run: for everybody else it is read-only."""
+    return own_run(lab, caller, run_id)
+
+
+@guard("run:change")
+def changeable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
+    return _changeable(lab, caller, run_id, deleted_too=False)
+
+
+@guard("run:change")
+def restorable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
+    return _changeable(lab, caller, run_id, deleted_too=True)
+
+
+def _changeable(lab: Lab, caller: Caller, run_id: str, deleted_too: bool) -> Run:
+    run, role = _run(lab, caller, run_id, deleted_too)
+    if not may_change(role, caller, run):
+        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin of its project.")
+    return run
+
+
+Anybody = Depends(anybody)
+CheckedInside = Depends(checked_inside)
+Admin = Annotated[Caller, Depends(admin)]
+Member = Annotated[Caller, Depends(member)]
+Adder = Annotated[Caller, Depends(adder)]
+ReadableProject = Annotated[Project, Depends(readable_project)]
+AddableProject = Annotated[Project, Depends(addable_project)]
+AdministeredProject = Annotated[Project, Depends(administered_project)]
+ReadableRun = Annotated[Run, Depends(readable_run)]
+AddableRun = Annotated[Run, Depends(addable_run)]
+ChangeableRun = Annotated[Run, Depends(changeable_run)]
+RestorableRun = Annotated[Run, Depends(restorable_run)]

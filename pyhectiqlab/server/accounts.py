@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import argon2
 
-from ..store.meta import ApiKey, MetaStore, MetaTransaction, User
+from ..store.accounts import ApiKey, Change, Invite
+from ..store.meta import MetaStore, MetaTransaction, User
 
-WEB_SESSION_S = 30 * 86_400.0
+WEB_SESSION_S = 30 * 86_400.0  # at most
+WEB_SESSION_IDLE_S = 7 * 86_400.0  # without a request
+LAST_USED_S = 60.0  # how exact it is kept: a commit for each request would cost more than the request
 LOGIN_LINK_S = 15 * 60.0
+INVITE_S = 7 * 86_400.0
+AUDIT_KEPT_S = 400 * 86_400.0
 PASSWORD_LENGTH_MIN = 8
 PASSWORD_LENGTH_MAX = 1024
 HASHES_AT_ONCE = 2  # argon2 takes 64 MiB and a core for each
@@ -43,61 +51,121 @@ class Write(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request, and how they proved it. `csrf` is None with an API key."""
+    """Who sent a request, from where, and how they proved it. `csrf` is None with an API key."""
 
     user: User
     csrf: str | None = None
     token_hash: str = ""
+    via: str = "web"
+    address: str = ""
+
+    def change(self, action: str, subject: str, detail: str = "") -> Change:
+        """An entry of the audit log."""
+        return Change(time.time(), self.user.username, self.via, self.address, action, subject, detail)
+
+
+class ChangeMark:
+    """A file whose time says when permissions last changed, whichever process changed them: what was found out about a
+    key before that is looked up again. A look at it costs a microsecond.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "permissions.changed"
+
+    def read(self) -> int:
+        try:
+            return os.stat(self._path).st_mtime_ns
+        except OSError:
+            return 0
+
+    def set(self) -> None:
+        """Blocks on the disk for a moment. Raises nothing: where it fails, keys are looked up again after CACHE_S."""
+        with contextlib.suppress(OSError):
+            self._path.touch(mode=0o600)
+            now = time.time_ns()
+            os.utime(self._path, ns=(now, max(now, self.read() + 1)))
+
+
+@dataclass(frozen=True)
+class _Known:
+    user: User
+    via: str
+    until: float  # by the monotonic clock
+    mark: int
 
 
 class Accounts:
     """Blocks on the database or on a password's hash, but for `cached`: call it from a worker thread."""
 
-    def __init__(self, meta: MetaStore, write: Write) -> None:
+    def __init__(self, meta: MetaStore, write: Write, mark: ChangeMark) -> None:
         self._meta = meta
         self._write = write
+        self.mark = mark
         self._hasher = argon2.PasswordHasher()
         self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._nobody = self._hasher.hash(secrets.token_hex(16))  # so that an unknown name takes as long as a known one
-        self._cache: dict[str, tuple[User, float]] = {}
+        self._cache: dict[str, _Known] = {}
+        self._used: dict[str, float] = {}  # key id → when, not yet stored
+
+    def change(self, function: Callable[[MetaTransaction], T], *noted: Change) -> T:
+        """Runs what changes who may do what, and notes it in the audit log. It holds from the next request on."""
+
+        def both(tx: MetaTransaction) -> T:
+            result = function(tx)
+            tx.note_changes(noted)
+            return result
+
+        result = self._write(both)
+        self.mark.set()
+        return result
 
     # API keys
 
-    def cached(self, key: str) -> Caller | None:
+    def cached(self, key: str, address: str) -> Caller | None:
         """The caller of a key seen in the last seconds. Never blocks."""
         found = self._cache.get(hash_token(key))
-        return Caller(found[0]) if found and found[1] > time.monotonic() else None
-
-    def of_key(self, key: str) -> Caller | None:
-        if caller := self.cached(key):
-            return caller
-        key_hash = hash_token(key)
-        with self._meta.reading() as view:
-            user = view.user_of_key(key_hash)
-        if user is None:
+        if found is None or found.until < time.monotonic() or found.mark != self.mark.read():
             return None
+        return Caller(found.user, via=found.via, address=address)
+
+    def of_key(self, key: str, address: str = "") -> Caller | None:
+        if caller := self.cached(key, address):
+            return caller
+        key_hash, mark, now = hash_token(key), self.mark.read(), time.time()  # the mark first: a change behind it shows
+        with self._meta.reading() as view:
+            found = view.user_of_key(key_hash, now)
+        if found is None:
+            return None
+        user, its_key = found
         if len(self._cache) >= CACHE_MAX:
             self._cache.clear()
-        self._cache[key_hash] = (user, time.monotonic() + CACHE_S)
-        return Caller(user)
+        left = CACHE_S if its_key.expires is None else min(CACHE_S, its_key.expires - now)
+        self._cache[key_hash] = _Known(user, f"key {its_key.name}", time.monotonic() + left, mark)
+        if len(self._used) < CACHE_MAX:
+            self._used[its_key.id] = now
+        return Caller(user, via=f"key {its_key.name}", address=address)
 
-    def add_key(self, user: User, name: str) -> tuple[ApiKey, str]:
-        """A new key and its secret, which is not kept."""
+    def store_use(self) -> None:
+        """Which keys were used since this was last called."""
+        used, self._used = self._used, {}
+        if used:
+            self._write(lambda tx: tx.keys_used(used))
+
+    def add_key(self, user: User, name: str, expires: float | None = None, *noted: Change) -> tuple[ApiKey, str]:
+        """A new key and its secret, which is not kept. Raises TooManyError."""
         secret = new_key()
-        made = self._write(lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time()))
+        made = self.change(lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time(), expires), *noted)
         return made, secret
 
-    def revoke_key(self, user: User, key_id: str) -> bool:
-        done = self._write(lambda tx: tx.revoke_key(user.id, key_id, time.time()))
-        self._cache.clear()
-        return done
+    def revoke_key(self, user: User, key_id: str, *noted: Change) -> bool:
+        return self.change(lambda tx: tx.revoke_key(user.id, key_id, time.time()), *noted)
 
     # Passwords
 
     def check_password(self, username: str, password: str) -> User | None:
         with self._meta.reading() as view:
             user = view.user_named(username)
-        known = user.password_hash if user is not None else None
+        known = user.password_hash if user is not None and user.disabled is None else None
         with self._hashing:
             try:
                 self._hasher.verify(known or self._nobody, password)
@@ -114,17 +182,22 @@ class Accounts:
         with self._hashing:
             return self._hasher.hash(password)
 
-    def set_password(self, user: User, password: str) -> None:
+    def set_password(self, user: User, password: str, *noted: Change) -> None:
+        """Ends all their web sessions. Raises ValueError."""
         hashed = self.hash_password(password)
-        self._write(lambda tx: tx.set_password(user.id, hashed))
+        self.change(lambda tx: tx.set_password(user.id, hashed), *noted)
 
-    # Web sessions and login links
+    # Web sessions, login links, invites
 
-    def of_cookie(self, token: str) -> Caller | None:
-        token_hash = hash_token(token)
+    def of_cookie(self, token: str, address: str = "") -> Caller | None:
+        token_hash, now = hash_token(token), time.time()
         with self._meta.reading() as view:
-            found = view.web_session(token_hash, time.time())
-        return Caller(found.user, found.csrf, token_hash) if found else None
+            found = view.web_session(token_hash, now)
+        if found is None or now - found.last_used > WEB_SESSION_IDLE_S:
+            return None
+        if now - found.last_used > LAST_USED_S:
+            self._write(lambda tx: tx.web_session_used(token_hash, now))
+        return Caller(found.user, found.csrf, token_hash, "web", address)
 
     def open_web_session(self, user: User) -> tuple[str, str]:
         """(token for the cookie, CSRF token)."""
@@ -142,3 +215,37 @@ class Accounts:
 
     def use_login_link(self, token: str) -> User | None:
         return self._write(lambda tx: tx.use_login_link(hash_token(token), time.time()))
+
+    def end_web_session_of(self, token: str) -> None:
+        """Whatever cookie came with a login: its session ends, so that nobody goes on in it."""
+        token_hash = hash_token(token)
+        self._write(lambda tx: tx.end_web_session(token_hash))
+
+    def new_invite(self, role: str, created_by: str, *noted: Change) -> tuple[Invite, str]:
+        """An invite and its token, which is not kept. Raises TooManyError."""
+        token, now = secrets.token_urlsafe(32), time.time()
+        made = self.change(lambda tx: tx.add_invite(role, hash_token(token), created_by, now, now + INVITE_S), *noted)
+        return made, token
+
+    def accept_invite(self, token: str, username: str, password: str, address: str) -> User | None:
+        """The new user; None for an invite that is used, taken back, too old or none. Raises ValueError (password),
+        NameTakenError.
+        """
+        token_hash = hash_token(token)
+        with self._meta.reading() as view:
+            if view.invite(token_hash, time.time()) is None:  # no hash of a password for whoever was not invited
+                return None
+        hashed = self.hash_password(password)
+
+        def accept(tx: MetaTransaction) -> User | None:
+            now = time.time()
+            invite = tx.invite(token_hash, now)
+            if invite is None:
+                return None
+            user = tx.add_user(username, invite.role, hashed, now)
+            tx.end_invite(invite.id)
+            detail = f"as {invite.role}, invited by {invite.created_by}"
+            tx.note_changes([Change(now, username, "web", address, "accepted an invite", f"user {username}", detail)])
+            return user
+
+        return self._write(accept)

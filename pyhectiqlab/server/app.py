@@ -14,6 +14,7 @@ from starlette.routing import compile_path
 
 from .._version import __version__
 from ..errors import StoreError
+from .access import check_guarded
 from .guard import Guard
 from .lab import Lab
 from .replies import ApiError, error_body, reply
@@ -33,12 +34,31 @@ from .routes import (
     sessions,
     stream,
     uploads,
+    users,
     verify,
 )
 from .telemetry import Observe
 
 log = logging.getLogger("hectiqlab.server")
 API = "/api/v1"
+MODULES = (  # whose routes are the API's
+    handshake,
+    accounts,
+    users,
+    projects,
+    sessions,
+    ingest,
+    series,
+    stream,
+    runs,
+    verify,
+    logs,
+    media,
+    uploads,
+    artifacts,
+    registry,
+    operations,
+)
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -72,28 +92,14 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(Exception, _unforeseen)
-    modules = (
-        handshake,
-        accounts,
-        projects,
-        sessions,
-        ingest,
-        series,
-        stream,
-        runs,
-        verify,
-        logs,
-        media,
-        uploads,
-        artifacts,
-        registry,
-        operations,
-    )
-    for module in modules:
+    for module in MODULES:
+        for route in module.router.routes:
+            if isinstance(route, APIRoute):
+                check_guarded(route)
         app.include_router(module.router, prefix=API)
     app.state.route_paths = [
         compile_path(API + route.path)[0]
-        for module in modules
+        for module in MODULES
         for route in module.router.routes
         if isinstance(route, APIRoute)
     ]

@@ -8,7 +8,7 @@ PointStore knows it, and the MetaStore applies its share. So the MetaStore's cur
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from .ingest import Batch, Refused, Request
 
 GONE = "The run was deleted."
 UNKNOWN = "The lab does not know the run: attach to it again."
+MAY_NOT_ADD = "You may no longer add to the project of this run: ask an admin of it."
 NOT_YOURS = "The run belongs to somebody else."
 LOST_POINTS = "The lab lost points of this writer: send them again."
 OTHER_STREAM = "The writer belongs to another run, rank or attempt."
@@ -91,7 +92,7 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
         job.results, job.accepted = [], []
         for index, batch in enumerate(job.request.batches):
             cursor = cursors[batch.writer]
-            status, error = _decide(batch, job.user_id, runs, streams, cursor)
+            status, error = _decide(batch, job.user_id, runs, streams, cursor, view.role_in)
             if status == 200 and isinstance(batch, Batch) and batch.last > cursor:
                 points = batch.columns
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))
@@ -109,15 +110,18 @@ def _decide(
     runs: dict[str, IngestRun],
     streams: dict[str, tuple[str, int, int]],
     cursor: int,
+    role_in: Callable[[str, str], str | None],
 ) -> tuple[int, str]:
     if isinstance(batch, Refused):
         return 422, f"The batch cannot be accepted: {batch.reason}."
     points = batch.columns
     run = runs.get(points.run)
-    if run is None:
+    if run is None or (run.author_id != user_id and role_in(run.project_id, user_id) is None):
         return 404, UNKNOWN
     if run.author_id != user_id:
         return 403, NOT_YOURS
+    if not run.writable:
+        return 403, MAY_NOT_ADD
     if run.deleted:
         return 410, GONE
     if streams.get(batch.writer, (points.run, points.rank, points.attempt)) != (

@@ -25,7 +25,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # a login link must not travel on as a referrer
     "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "default-src 'self'; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
@@ -98,8 +98,12 @@ class Guard:
                 421, "wrong_host", f"This lab does not answer as {host[:100]!r}: use the address it printed."
             )
         origin = headers.get("origin")
-        if scope["method"] not in {"GET", "HEAD", "OPTIONS"} and origin is not None and not _same_host(origin, host):
-            return ApiError(403, "cross_origin", "The request came from a page of another site.")
+        if scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
+            # Whoever has a cookie sends a CSRF token too (access.py); this also keeps other sites from logging somebody
+            # in as somebody else. Programs send neither header.
+            foreign = origin is not None and not _same_host(origin, host)
+            if foreign or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+                return ApiError(403, "cross_origin", "The request came from a page of another site.")
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length[:20]) > limit:
             return too_large(limit)

@@ -14,15 +14,16 @@ from typing import TypeVar
 
 from .. import settings
 from ..errors import DataDirectoryInUseError, StoreError
+from ..store.accounts import Change
 from ..store.backup import BackupLock
 from ..store.folder_blobs import FolderBlobStore
 from ..store.meta import Changes, MetaTransaction
 from ..store.sql_meta import SqlMetaStore
 from ..store.sqlite_points import SqlitePointStore
 from . import commit
-from .accounts import Accounts
+from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts, ChangeMark
 from .files import Files
-from .login import FREE_FAILURES_OF_ADDRESS, Throttle
+from .login import Logins
 from .notifier import Notifier
 from .stream import KEYS_MAX, Hub, Message
 from .telemetry import Telemetry
@@ -86,10 +87,12 @@ class Lab:
         self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
         self.telemetry = Telemetry(self)
         self.writer = Writer(self.meta, self.points, self._committed)
-        self.accounts = Accounts(self.meta, self.write)
+        self.permissions = ChangeMark(data)
+        self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.notifier = Notifier(self.meta, self.write)
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
-        self.names, self.addresses = Throttle(), Throttle(FREE_FAILURES_OF_ADDRESS)
+        self.logins = Logins()
+        self._accounts_at = 0.0
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)
 
@@ -119,6 +122,16 @@ class Lab:
             return self.writer.write(function).result(WRITE_TIMEOUT_S)
         except TimeoutError_:
             raise BusyError("The lab's disk takes too long: try again later.") from None
+
+    def change(self, function: Callable[[MetaTransaction], T], noted: Change) -> T:
+        """`write`, and an entry of the audit log in the same transaction."""
+
+        def both(tx: MetaTransaction) -> T:
+            result = function(tx)
+            tx.note_changes([noted])
+            return result
+
+        return self.write(both)
 
     # What a commit changed, to whoever watches.
 
@@ -157,19 +170,22 @@ class Lab:
 
     def _watch_loop(self) -> None:
         awake_since = last = time.time()
+        permissions = self.permissions.read()
         every = min(WATCH_EVERY_S, self.lost_after_s / 4)
         while not self._stopping.wait(every):
             now = time.time()
             if now - last > 5 * WATCH_EVERY_S or now < last:
                 awake_since = now  # the machine slept, or its clock was set: the silence was ours
             last = now
+            if permissions != (permissions := self.permissions.read()):
+                self.hub.hang_up()  # who watches asks again, and is let in again or not
             try:
                 self.watch_once(now, awake_since)
             except StoreError as e:
                 log.warning("the watch waits: %s", e)
 
     def watch_once(self, now: float, awake_since: float) -> None:
-        """Marks silent runs lost and removes what was deleted long ago."""
+        """Marks silent runs lost, removes what was deleted long ago, and ends what permissions no longer allow."""
         with self.meta.reading() as view:
             silent = now - awake_since >= self.lost_after_s and view.has_silent(now - self.lost_after_s)
             old = view.purgeable(now - KEEP_DELETED_S)
@@ -180,3 +196,7 @@ class Lab:
             self.points.delete(old)  # first: it may be repeated, and a crash here leaves the run to be found again
             self.write(lambda tx: tx.purge(old, now))
         self.files.tidy(now)
+        if not self._accounts_at <= now < self._accounts_at + LAST_USED_S:
+            self._accounts_at = now
+            self.accounts.store_use()
+            self.write(lambda tx: tx.forget_expired(now, WEB_SESSION_IDLE_S, now - AUDIT_KEPT_S))

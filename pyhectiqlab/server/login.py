@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 FREE_FAILURES = 5  # of one name at one address
 FREE_FAILURES_OF_ADDRESS = 50  # whatever the name
+FREE_FAILURES_OF_NAME = 100  # wherever from
 WAIT_MIN_S = 2.0
 WAIT_MAX_S = 300.0
 FORGET_S = 900.0
@@ -44,3 +45,36 @@ class Throttle:
     def succeeded(self, who: str) -> None:
         with self._lock:
             self._failures.pop(who, None)
+
+
+class Logins:
+    """Who may try a password now. Three counts, each bounded: of a name at an address, so that a stranger who guesses
+    does not lock its owner out elsewhere; of an address, whatever the names; and of a name wherever from, for guesses
+    from many addresses. The last does not hold where that name has logged in before.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._both = Throttle(clock=clock)
+        self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, clock)
+        self._names = Throttle(FREE_FAILURES_OF_NAME, clock)
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def wait_s(self, name: str, address: str) -> float:
+        wait = max(self._both.wait_s(f"{name}@{address}"), self._addresses.wait_s(address))
+        with self._lock:
+            known = (name, address) in self._known
+        return wait if known else max(wait, self._names.wait_s(name))
+
+    def failed(self, name: str, address: str) -> None:
+        self._both.failed(f"{name}@{address}")
+        self._addresses.failed(address)
+        self._names.failed(name)
+
+    def succeeded(self, name: str, address: str) -> None:
+        self._both.succeeded(f"{name}@{address}")
+        with self._lock:
+            self._known[name, address] = None
+            self._known.move_to_end((name, address))
+            while len(self._known) > ENTRIES_MAX:
+                self._known.popitem(last=False)

@@ -18,7 +18,7 @@ SELECTORS_MAX = 256
 BUCKETS_MAX = 10_000
 
 
-def _name(text: str) -> str:
+def name_checked(text: str) -> str:
     if len(text.encode("utf-8", "surrogatepass")) > limits.NAME_BYTES_MAX:
         raise ValueError(f"at most {limits.NAME_BYTES_MAX} bytes")
     if not text.strip() or not text.isprintable():
@@ -26,7 +26,7 @@ def _name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(name_checked)]
 Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Rank = Annotated[int, Field(ge=0, le=INT32_MAX)]
 Attempt = Annotated[int, Field(ge=1, le=INT32_MAX)]
@@ -49,20 +49,10 @@ class NameBody(Body):
     name: Name
 
 
-def _username(text: str) -> str:
+def username_checked(text: str) -> str:
     if ":" in text:
         raise ValueError("without a colon, which ends it in HTTP Basic")
     return text
-
-
-class UserBody(Body):
-    username: Annotated[Name, AfterValidator(_username)]
-    password: Annotated[str, Field(max_length=1024)]
-    role: Literal["admin", "member"] = "member"
-
-
-class PasswordBody(Body):
-    password: Annotated[str, Field(max_length=1024)]
 
 
 class AttachBody(Body):
@@ -156,6 +146,7 @@ class UserAnswer(BaseModel):
     id: str
     username: str
     role: str
+    disabled: bool
 
 
 class LoginAnswer(BaseModel):
@@ -167,6 +158,8 @@ class KeyAnswer(BaseModel):
     id: str
     name: str
     created: float
+    expires: float | None
+    last_used: float | None
 
 
 class NewKeyAnswer(KeyAnswer):
@@ -182,6 +175,8 @@ class ProjectAnswer(ProjectRef):
     created: float
     runs: int
     last_activity: float | None
+    private: bool
+    role: str
 
 
 class TagAnswer(BaseModel):

@@ -18,37 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..protocol.search import NEWEST_FIRST, Sort, Term
+from .accounts import AccountsTransaction, AccountsView
+from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
 from .registry import RegistryTransaction, RegistryView
-
-
-@dataclass(frozen=True)
-class User:
-    id: str
-    username: str
-    role: str  # owner | admin | member
-    created: float
-    password_hash: str | None = field(default=None, repr=False)
-
-    @property
-    def is_admin(self) -> bool:
-        return self.role in {"owner", "admin"}
-
-
-@dataclass(frozen=True)
-class ApiKey:
-    id: str
-    name: str
-    created: float
-
-
-@dataclass(frozen=True)
-class WebSession:
-    user: User
-    csrf: str
-    expires: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +33,7 @@ class Project:
     created: float
     runs: int
     last_activity: float | None
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +91,7 @@ class RunQuery:
     sort: Sort = NEWEST_FIRST
     limit: int = 100
     after: list[Any] | None = None  # `next` of the page before
+    seen_by: str | None = None  # a user's id: only what is in projects that exist for them; None: all
 
 
 @dataclass(frozen=True)
@@ -205,6 +182,7 @@ class IngestRun:
     author_id: str
     project_id: str
     deleted: bool
+    writable: bool = True  # its author may still add to its project
 
 
 @dataclass(frozen=True)
@@ -262,22 +240,18 @@ class ProjectNotFoundError(LookupError):
     """The named project does not exist and was not to be created."""
 
 
+class MayNotAddError(PermissionError):
+    """The project can be read by this user, and not added to."""
+
+
 class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(FilesView, MediaView, RegistryView, NoticesView, Protocol):
+class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
-    def user(self, user_id: str) -> User | None: ...
-    def user_named(self, username: str) -> User | None: ...
-    def owner(self) -> User | None: ...
-    def users(self) -> list[User]: ...
-    def user_of_key(self, key_hash: str) -> User | None: ...
-    def keys(self, user_id: str) -> list[ApiKey]: ...
-    def web_session(self, token_hash: str, now: float) -> WebSession | None: ...
-
-    def projects(self, limit: int, after: str = "") -> list[Project]:
-        """Sorted by name, those > `after`."""
+    def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
+        """Sorted by name, those > `after` that exist for the user; None: all."""
 
     def project(self, ref: str) -> Project | None:
         """By id, else by name."""
@@ -300,7 +274,9 @@ class MetaView(FilesView, MediaView, RegistryView, NoticesView, Protocol):
     def run(self, run_id: str) -> Run | None:
         """Deleted ones too."""
 
-    def runs_named(self, name: str, project: str | None = None, limit: int = 10) -> list[Run]: ...
+    def runs_named(
+        self, name: str, project: str | None = None, limit: int = 10, seen_by: str | None = None
+    ) -> list[Run]: ...
     def has_silent(self, before: float) -> bool:
         """Whether `mark_lost` may have something to do."""
 
@@ -334,32 +310,22 @@ class MetaView(FilesView, MediaView, RegistryView, NoticesView, Protocol):
         """The last ones before the id `before` (None: of all), newest first."""
 
 
-class MetaTransaction(MetaView, FilesTransaction, RegistryTransaction, NoticesTransaction, Protocol):
+class MetaTransaction(
+    MetaView, AccountsTransaction, FilesTransaction, RegistryTransaction, NoticesTransaction, Protocol
+):
     changes: Changes
 
     def undoable(self) -> AbstractContextManager[object]:
         """A block whose exception undoes what the block changed, and nothing else of the transaction."""
 
     def set_lab_value(self, key: str, value: str) -> None: ...
-    def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
-        """Raises NameTakenError."""
-
-    def set_password(self, user_id: str, password_hash: str) -> None: ...
-    def add_key(self, user_id: str, name: str, key_hash: str, now: float) -> ApiKey: ...
-    def revoke_key(self, user_id: str, key_id: str, now: float) -> bool: ...
-    def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None: ...
-    def end_web_session(self, token_hash: str) -> None: ...
-    def add_login_link(self, user_id: str, token_hash: str, now: float, expires: float) -> None: ...
-    def use_login_link(self, token_hash: str, now: float) -> User | None:
-        """The link's user, once, before it expires; None otherwise."""
-
     def add_project(self, name: str, user_id: str, now: float) -> Project:
-        """Raises NameTakenError."""
+        """Its maker is its first admin. Raises NameTakenError."""
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         """Finds or creates the run by name. A session seen in the last `lost_after_s` is live.
 
-        Raises ProjectNotFoundError.
+        Raises ProjectNotFoundError, MayNotAddError.
         """
 
     def heartbeat(
@@ -391,8 +357,6 @@ class MetaTransaction(MetaView, FilesTransaction, RegistryTransaction, NoticesTr
 
     def purge(self, run_id: str, now: float) -> bool:
         """Removes some of a deleted run's events; True once nothing is left of it but its name."""
-
-    def forget_expired(self, now: float) -> None: ...
 
 
 class MetaStore(Protocol):

@@ -19,7 +19,8 @@ from .artifacts import (
     Upload,
 )
 from .meta import Changes
-from .meta_schema import artifacts, blobs, projects, registry_files, runs, uploads, users
+from .meta_members import visible_to
+from .meta_schema import artifacts, blobs, projects, registry_files, registry_versions, runs, uploads, users
 
 _ARTIFACT: Select[Any] = (
     select(
@@ -110,10 +111,16 @@ class FilesSql:
         )
         readable = (
             select(artifacts.c.id)
+            .join(projects, projects.c.id == artifacts.c.project_id)
             .outerjoin(runs, runs.c.id == artifacts.c.run_id)
-            .where(artifacts.c.digest == digest, runs.c.deleted.is_(None))
+            .where(artifacts.c.digest == digest, runs.c.deleted.is_(None), visible_to(user_id))
         )
-        version = select(registry_files.c.digest).where(registry_files.c.digest == digest)
+        version = (
+            select(registry_files.c.digest)
+            .join(registry_versions, registry_versions.c.id == registry_files.c.version_id)
+            .join(projects, projects.c.id == registry_versions.c.project_id)
+            .where(registry_files.c.digest == digest, visible_to(user_id))
+        )
         return any(self.conn.execute(query.limit(1)).first() for query in (sent, readable, version))
 
     def unused_blobs(self, before: float, limit: int) -> list[str]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from ..protocol.registry import ALIASES_MAX, Version, following
 from .artifacts import IdTakenError
 from .meta import Changes
+from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
     blobs,
@@ -76,6 +77,7 @@ def _versions(count: ColumnElement[Any]) -> Select[Any]:
             _v.bytes,
             runs.c.id.label("run"),
             runs.c.name.label("run_name"),
+            runs.c.project_id.label("run_project"),
             users.c.username.label("author"),
             _v.created,
             count.label("versions"),
@@ -118,9 +120,13 @@ class RegistrySql:
                     uploads.c.user_id == user_id, uploads.c.digest.in_(some), uploads.c.finished.isnot(None)
                 ),
                 select(artifacts.c.digest)
+                .join(projects, projects.c.id == artifacts.c.project_id)
                 .outerjoin(runs, runs.c.id == artifacts.c.run_id)
-                .where(artifacts.c.digest.in_(some), runs.c.deleted.is_(None)),
-                select(registry_files.c.digest).where(registry_files.c.digest.in_(some)),
+                .where(artifacts.c.digest.in_(some), runs.c.deleted.is_(None), visible_to(user_id)),
+                select(registry_files.c.digest)
+                .join(registry_versions, _v.id == registry_files.c.version_id)
+                .join(projects, projects.c.id == _v.project_id)
+                .where(registry_files.c.digest.in_(some), visible_to(user_id)),
             )
             known.update(self.conn.execute(query).scalars())
         return known
@@ -178,25 +184,26 @@ class RegistrySql:
         ).first()
         return None if row is None else VersionFile(*row)
 
-    def used_by(self, version_id: str, limit: int) -> list[UsingRun]:
+    def used_by(self, version_id: str, limit: int, seen_by: str | None = None) -> list[UsingRun]:
         query = (
             select(runs.c.id, runs.c.name, users.c.username, registry_usage.c.created)
             .join(runs, runs.c.id == registry_usage.c.run_id)
             .join(users, users.c.id == runs.c.author_id)
-            .where(registry_usage.c.version_id == version_id, runs.c.deleted.is_(None))
+            .join(projects, projects.c.id == runs.c.project_id)
+            .where(registry_usage.c.version_id == version_id, runs.c.deleted.is_(None), visible_to(seen_by))
             .order_by(registry_usage.c.created.desc(), runs.c.id)
             .limit(limit)
         )
         return [UsingRun(*row) for row in self.conn.execute(query)]
 
-    def made_by_run(self, run: str, limit: int) -> list[RegisteredVersion]:
-        query = _VERSIONS.where(_v.run_id == run).order_by(_v.created.desc(), _v.id).limit(limit)
+    def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]:
+        query = _VERSIONS.where(_v.run_id == run, visible_to(seen_by)).order_by(_v.created.desc(), _v.id).limit(limit)
         return [_registered(row) for row in self.conn.execute(query)]
 
-    def used_by_run(self, run: str, limit: int) -> list[RegisteredVersion]:
+    def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]:
         query = (
             _VERSIONS.join(registry_usage, registry_usage.c.version_id == _v.id)
-            .where(registry_usage.c.run_id == run)
+            .where(registry_usage.c.run_id == run, visible_to(seen_by))
             .order_by(registry_usage.c.created.desc(), _v.id)
             .limit(limit)
         )

@@ -9,13 +9,15 @@ from typing import Any
 import msgpack
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
-from ..protocol import states
+from ..protocol import roles, states
 from .meta import Changes, IngestRun, NameTakenError, Project, Run, StoredEvent, Tag
+from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
     config_values,
     events,
     media,
+    members,
     notices,
     projects,
     registry_usage,
@@ -73,8 +75,8 @@ class RunsSql:
     conn: Connection
     changes: Changes
 
-    def projects(self, limit: int, after: str = "") -> list[Project]:
-        return self._projects(projects.c.name > after, limit)
+    def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
+        return self._projects(and_(projects.c.name > after, visible_to(seen_by)), limit)
 
     def project(self, ref: str) -> Project | None:
         found = self._projects(projects.c.id == ref, 1) or self._projects(projects.c.name == ref, 1)
@@ -85,17 +87,18 @@ class RunsSql:
             select(projects, func.count(runs.c.id).label("runs"), func.max(runs.c.last_activity).label("activity"))
             .outerjoin(runs, and_(runs.c.project_id == projects.c.id, runs.c.deleted.is_(None)))
             .where(where)
-            .group_by(projects.c.id, projects.c.name, projects.c.created, projects.c.created_by)
+            .group_by(projects.c.id, projects.c.name, projects.c.created, projects.c.private)
             .order_by(projects.c.name)
             .limit(limit)
         )
-        return [Project(row.id, row.name, row.created, row.runs, row.activity) for row in rows]
+        return [Project(row.id, row.name, row.created, row.runs, row.activity, row.private) for row in rows]
 
     def add_project(self, name: str, user_id: str, now: float) -> Project:
         if self.project(name):
             raise NameTakenError(f"A project named {name!r} exists already.")
         project = Project(secrets.token_hex(4), name, now, 0, None)
         self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, created_by=user_id))
+        self.conn.execute(insert(members).values(project_id=project.id, user_id=user_id, role=roles.ADMIN))
         return project
 
     def projects_of(self, user_id: str) -> list[str]:
@@ -118,17 +121,41 @@ class RunsSql:
         found = self._runs(RUN.where(runs.c.id == run_id))
         return found[0] if found else None
 
-    def runs_named(self, name: str, project: str | None = None, limit: int = 10) -> list[Run]:
-        where = [runs.c.name == name, runs.c.deleted.is_(None)]
+    def runs_named(
+        self, name: str, project: str | None = None, limit: int = 10, seen_by: str | None = None
+    ) -> list[Run]:
+        where = [runs.c.name == name, runs.c.deleted.is_(None), visible_to(seen_by)]
         if project is not None:
             where.append(or_(projects.c.id == project, projects.c.name == project))
         return self._runs(RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
         rows = self.conn.execute(
-            select(runs.c.id, runs.c.author_id, runs.c.project_id, runs.c.deleted).where(runs.c.id.in_(ids))
+            select(
+                runs.c.id,
+                runs.c.author_id,
+                runs.c.project_id,
+                runs.c.deleted,
+                users.c.role,
+                projects.c.private,
+                members.c.role.label("own"),
+            )
+            .select_from(runs)
+            .join(projects, projects.c.id == runs.c.project_id)
+            .join(users, users.c.id == runs.c.author_id)
+            .outerjoin(members, and_(members.c.project_id == projects.c.id, members.c.user_id == users.c.id))
+            .where(runs.c.id.in_(ids))
         )
-        return {row.id: IngestRun(row.id, row.author_id, row.project_id, row.deleted is not None) for row in rows}
+        return {
+            row.id: IngestRun(
+                row.id,
+                row.author_id,
+                row.project_id,
+                row.deleted is not None,
+                roles.at_least(roles.in_project(row.role, row.private, row.own), roles.MEMBER),
+            )
+            for row in rows
+        }
 
     def config(self, run_id: str) -> dict[str, Any]:
         return unpack(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())

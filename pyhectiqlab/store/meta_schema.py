@@ -21,6 +21,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    func,
     inspect,
     select,
     text,
@@ -51,6 +52,7 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("created", Double, nullable=False),
     Column("password_hash", Text),  # argon2; NULL: cannot log in with a password
+    Column("disabled", Double),
 )
 
 api_keys = Table(
@@ -62,6 +64,8 @@ api_keys = Table(
     Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the secret: 256 random bits need no slow hash
     Column("created", Double, nullable=False),
     Column("revoked", Double),
+    Column("expires", Double),  # NULL: never
+    Column("last_used", Double),  # to the minute
 )
 
 web_sessions = Table(
@@ -72,6 +76,7 @@ web_sessions = Table(
     Column("csrf", Text, nullable=False),
     Column("created", Double, nullable=False),
     Column("expires", Double, nullable=False),
+    Column("last_used", Double, nullable=False, server_default="0"),
 )
 
 login_links = Table(
@@ -84,6 +89,32 @@ login_links = Table(
     Column("used", Double),
 )
 
+# For somebody who is no user yet.
+invites = Table(
+    "invites",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("created_by", Text, nullable=False),  # a username
+    Column("expires", Double, nullable=False),
+)
+
+# Who changed what. It tells of users who may be renamed and of projects that may go: names, no references.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("via", Text, nullable=False),  # password, web, key NAME, command
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
 projects = Table(
     "projects",
     metadata,
@@ -91,6 +122,17 @@ projects = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("created", Double, nullable=False),
     Column("created_by", Text, ForeignKey("users.id"), nullable=False),
+    Column("private", Boolean, nullable=False, server_default="0"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False),
+    Column("role", Text, nullable=False),  # in the project, see protocol/roles.py
+    PrimaryKeyConstraint("project_id", "user_id"),
+    Index("members_user", "user_id"),
 )
 
 runs = Table(
@@ -448,6 +490,16 @@ def _add_notices(conn: Connection) -> None:
     metadata.create_all(conn, tables=[notice_targets, notices])
 
 
+def _add_roles(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[invites, audit, members])
+    _add_columns(conn, users, "disabled")
+    _add_columns(conn, api_keys, "expires", "last_used")
+    _add_columns(conn, web_sessions, "last_used")
+    _add_columns(conn, projects, "private")
+    conn.execute(text("UPDATE web_sessions SET last_used = created"))
+    conn.execute(text("INSERT INTO members SELECT id, created_by, 'admin' FROM projects"))
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -459,7 +511,13 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("aliases of versions", _add_aliases),
     ("media", _add_media),
     ("notices", _add_notices),
+    ("roles", _add_roles),
 )
+
+
+def is_current(conn: Connection) -> bool:
+    """Whether `upgrade` has nothing to do."""
+    return conn.execute(select(func.max(migrations.c.version))).scalar() == len(MIGRATIONS)
 
 
 def upgrade(conn: Connection) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, false, f
 
 from ..protocol.search import ANY, Term, as_written, searchable
 from .meta import Run, RunPage, RunQuery
+from .meta_members import visible_to
 from .meta_runs import RUN, unpack
 from .meta_schema import config_values, projects, run_tags, runs, users
 
@@ -110,6 +111,8 @@ class SearchSql:
 
     def _found(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
+        if query.seen_by is not None:
+            where.append(runs.c.project_id.in_(select(projects.c.id).where(visible_to(query.seen_by))))
         if query.project is not None:
             its = select(projects.c.id).where(or_(projects.c.id == query.project, projects.c.name == query.project))
             where.append(runs.c.project_id.in_(its))

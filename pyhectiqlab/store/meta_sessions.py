@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 from sqlalchemy import and_, insert, select, update
 
-from ..protocol import states
+from ..protocol import roles, states
 from .meta import (
     Attached,
     AttachRequest,
     EndReport,
+    MayNotAddError,
     Project,
     ProjectNotFoundError,
     Run,
@@ -34,34 +35,44 @@ class SessionsSql(StatesSql):
         def project(self, ref: str) -> Project | None: ...
         def add_project(self, name: str, user_id: str, now: float) -> Project: ...
         def projects_of(self, user_id: str) -> list[str]: ...
+        def role_in(self, project_id: str, user_id: str) -> str | None: ...
         def run(self, run_id: str) -> Run | None: ...
 
     # Attaching
 
-    def _project_for(self, request: AttachRequest, user: User, now: float) -> str:
-        if request.project is not None:
-            found = self.project(request.project)
-            if found is None and request.create_project:
-                found = self.add_project(request.project, user.id, now)
-            if found is None:
-                raise ProjectNotFoundError(
-                    f"No project named {request.project!r} in this lab. "
-                    "Create it with should_create_project=True, or see `hectiqlab projects`."
-                )
-            return found.id
-        mine = self.projects_of(user.id)
-        if len(mine) == 1:
-            return mine[0]
-        return (self.project(DEFAULT_PROJECT) or self.add_project(DEFAULT_PROJECT, user.id, now)).id
+    def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str]:
+        """(project, the user's role in it)."""
+        if request.project is None:
+            mine = [(id, role) for id in self.projects_of(user.id) if (role := self.role_in(id, user.id)) is not None]
+            if len(mine) == 1:
+                return mine[0]
+        name = DEFAULT_PROJECT if request.project is None else request.project
+        found = self.project(name)
+        role = None if found is None else self.role_in(found.id, user.id)
+        if found is not None and role is not None:
+            return found.id, role
+        if request.project is not None and not request.create_project:
+            raise ProjectNotFoundError(
+                f"No project named {name!r} in this lab. "
+                "Create it with should_create_project=True, or see `hectiqlab projects`."
+            )
+        if found is not None:
+            raise ProjectNotFoundError(f"No project named {name!r} can be made: give project= another name.")
+        if not roles.at_least(user.role, roles.MEMBER):
+            raise MayNotAddError("A viewer of this lab makes no projects: ask an admin for the role of a member.")
+        return self.add_project(name, user.id, now).id, roles.ADMIN
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
-        project_id = self._project_for(request, user, now)
+        project_id, role = self._project_for(request, user, now)
         row = self.conn.execute(
             select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
                 runs.c.project_id == project_id, runs.c.name == request.name, runs.c.deleted.is_(None)
             )
         ).first()
-        if row is not None and row.author_id != user.id:
+        may_add = roles.at_least(role, roles.MEMBER)
+        if row is None and not may_add:
+            raise MayNotAddError("A viewer of this project adds no runs: ask an admin of it for the role of a member.")
+        if row is not None and (row.author_id != user.id or not may_add):
             return Attached(self._the_run(row.id), row.attempt, "read-only", created=False, sets_state=False)
         created = row is None
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)

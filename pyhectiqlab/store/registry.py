@@ -57,6 +57,7 @@ class RegisteredVersion:
     created: float
     versions: int  # of the name; 0 where it was not counted
     aliases: tuple[str, ...] = ()
+    run_project: str | None = None  # the project of that run, by id
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ class RegistryView(Protocol):
         """By path."""
 
     def version_file(self, version_id: str, path: str) -> VersionFile | None: ...
-    def used_by(self, version_id: str, limit: int) -> list[UsingRun]:
+    def used_by(self, version_id: str, limit: int, seen_by: str | None = None) -> list[UsingRun]:
         """The latest first; no deleted runs."""
 
-    def made_by_run(self, run: str, limit: int) -> list[RegisteredVersion]: ...
-    def used_by_run(self, run: str, limit: int) -> list[RegisteredVersion]: ...
+    def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]: ...
+    def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]: ...
 
 
 class RegistryTransaction(RegistryView, Protocol):

@@ -23,7 +23,7 @@ from .meta_media import MediaSql
 from .meta_notices import NoticesSql
 from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
-from .meta_schema import upgrade
+from .meta_schema import is_current, upgrade
 from .meta_search import SearchSql
 from .meta_totals import TotalsSql
 
@@ -43,9 +43,13 @@ class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql
 
 
 class SqlMetaStore:
-    """A MetaStore in one SQLite file. Opening creates or migrates it; raises NewerSchemaError or StoreError."""
+    """A MetaStore in one SQLite file. Opening creates or migrates it; raises NewerSchemaError or StoreError.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        migrate: False beside a running lab, whose database is not to change its shape: StoreError where it would.
+    """
+
+    def __init__(self, path: Path, migrate: bool = True) -> None:
         url = URL.create("sqlite+pysqlite", database=str(path))
         self._write_engine = create_engine(url, pool_size=1, max_overflow=0)
         self._read_engine = create_engine(url, pool_size=READERS_MAX, max_overflow=0)
@@ -53,6 +57,8 @@ class SqlMetaStore:
         event.listen(self._write_engine, "begin", _begin_immediate)
         event.listen(self._read_engine, "connect", _reading_connection)
         with self.writing() as tx:
+            if not migrate and not is_current(tx.conn):
+                raise StoreError("The lab that runs is of another version: restart it with this one first.")
             upgrade(tx.conn)
 
     @contextmanager

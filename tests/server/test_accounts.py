@@ -127,10 +127,16 @@ def test_only_an_admin_makes_users_and_a_password_has_a_length(api: Api, other: 
     assert error_of(api.raw("POST", "/users", json=body))["code"] == "name_taken"
 
 
-def test_a_changed_password_ends_web_sessions(lab: RealLab, user: str) -> None:
+def test_a_changed_password_ends_the_other_web_sessions(lab: RealLab, user: str) -> None:
     first, second = log_in(lab, user), log_in(lab, user)
-    changed = first.put(f"{lab.url}/api/v1/me/password", json={"password": "another pass 8"}, timeout=30)
+    url, old = f"{lab.url}/api/v1/me/password", first.cookies["hectiqlab_session"]
+    for wrong in ({}, {"current": "not the one"}):
+        refused = first.put(url, json={"password": "another pass 8", **wrong}, timeout=30)
+        assert refused.status_code == 403 and error_of(refused)["code"] == "wrong_password"
+    changed = first.put(url, json={"password": "another pass 8", "current": PASSWORD}, timeout=30)
     assert changed.status_code == 200
+    assert first.cookies["hectiqlab_session"] != old
+    assert first.get(f"{lab.url}/api/v1/me", timeout=30).status_code == 200
     assert second.get(f"{lab.url}/api/v1/me", timeout=30).status_code == 401
     log_in(lab, user, "another pass 8")
 
@@ -140,6 +146,7 @@ def test_everything_but_the_door_needs_a_caller(lab: RealLab) -> None:
     api.http.headers.pop("Authorization")
     paths = api.get("/openapi.json")["paths"]
     open_doors = {("/api/v1/handshake", "get"), ("/api/v1/login", "post")}
+    open_doors |= {("/api/v1/invites/accept", "post")}
     open_doors |= {("/api/v1/uploads", "options"), ("/api/v1/uploads/{upload_id}", "options")}  # what tus can do here
     for path, methods in paths.items():
         for method in methods:

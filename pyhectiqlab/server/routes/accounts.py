@@ -1,4 +1,4 @@
-"""Logging in and out, API keys, users."""
+"""One's own account: logging in and out, the password, API keys."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from ...store.meta import NameTakenError
-from .. import models
-from ..access import COOKIE, TheCaller, TheLab, address_of, basic, check_protocol, log_in
+from ...store.accounts import TooManyError
+from ...store.meta import User
+from .. import models, models_accounts
+from ..access import COOKIE, Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
 from ..access import caller as find_caller
 from ..accounts import WEB_SESSION_S, Caller
+from ..lab import Lab
 from ..replies import ApiError, reply
 from .common import answers, user_told
 
@@ -31,20 +33,46 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
     )
 
 
-@router.post("/login", response_model=None, responses=answers(models.LoginAnswer, 200, 429))
-def login(body: models.LoginBody, request: Request, lab: TheLab) -> Response:
-    """Sets the session cookie."""
-    user = log_in(lab, body.username, body.password, address_of(request))
+def logged_in(request: Request, lab: Lab, user: User, status: int = 200) -> Response:
+    """A new web session, and the end of the one that the request came with: nobody goes on in a cookie that somebody
+    else may have put there.
+    """
+    if old := request.cookies.get(COOKIE):
+        lab.accounts.end_web_session_of(old)
     token, csrf = lab.accounts.open_web_session(user)
-    response = reply({"user": user_told(user), "csrf": csrf})
+    response = reply({"user": user_told(user), "csrf": csrf}, status)
     set_cookie(request, response, token)
     return response
+
+
+def bad_password(error: ValueError) -> ApiError:
+    return ApiError(422, "bad_password", str(error))
+
+
+@router.post("/login", dependencies=[Anybody], response_model=None, responses=answers(models.LoginAnswer, 200, 429))
+def login(body: models.LoginBody, request: Request, lab: TheLab) -> Response:
+    """Sets the session cookie."""
+    return logged_in(request, lab, log_in(lab, body.username, body.password, address_of(request)))
 
 
 @router.post("/logout", response_model=None, responses=answers(models.Empty, 200, 403))
 def logout(lab: TheLab, caller: TheCaller) -> Response:
     if caller.token_hash:
         lab.accounts.close_web_session(caller)
+    return _without_cookie()
+
+
+@router.post("/logout/everywhere", response_model=None, responses=answers(models.Empty, 200, 403))
+def logout_everywhere(lab: TheLab, caller: TheCaller) -> Response:
+    """Ends all web sessions of the caller. API keys go on working."""
+    lab.accounts.change(
+        lambda tx: tx.end_web_sessions(caller.user.id),
+        caller.change("logged out everywhere", f"user {caller.user.username}"),
+    )
+    return _without_cookie()
+
+
+def _without_cookie() -> Response:
     response = reply({})
     response.delete_cookie(COOKIE, path="/")
     return response
@@ -55,65 +83,67 @@ def me(caller: TheCaller) -> Response:
     return reply({"user": user_told(caller.user), "csrf": caller.csrf})
 
 
-@router.put("/me/password", response_model=None, responses=answers(models.Empty, 200, 403))
-def set_password(body: models.PasswordBody, lab: TheLab, caller: TheCaller) -> Response:
-    """Ends all web sessions of the user, this one too."""
+@router.put("/me/password", response_model=None, responses=answers(models.LoginAnswer, 200, 403, 429))
+def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """Asks for the one until now. Ends all web sessions of the user but this one, which goes on with a new cookie."""
+    user = caller.user
+    if user.password_hash is not None:
+        if body.current is None:
+            raise ApiError(403, "wrong_password", "Give the current password too, as `current`.")
+        try:
+            log_in(lab, user.username, body.current, address_of(request))
+        except ApiError as e:
+            if e.status_code == 429:
+                raise
+            raise ApiError(403, "wrong_password", "The current password is wrong.") from None
     try:
-        lab.accounts.set_password(caller.user, body.password)
+        lab.accounts.set_password(user, body.password, caller.change("changed the password", f"user {user.username}"))
     except ValueError as e:
-        raise ApiError(422, "bad_password", str(e)) from None
-    return reply({})
+        raise bad_password(e) from None
+    if not caller.token_hash:
+        return reply({"user": user_told(user), "csrf": None})
+    return logged_in(request, lab, user)
 
 
+@guard("account")
 async def key_maker(request: Request, lab: TheLab) -> Caller:
     """`hectiqlab add-profile` has no key yet: it proves itself by HTTP Basic."""
     check_protocol(request)
     credentials = basic(request)
     if credentials is None:
         return await find_caller(request)
-    return Caller(await run_in_threadpool(log_in, lab, *credentials, address_of(request)))
+    address = address_of(request)
+    return Caller(await run_in_threadpool(log_in, lab, *credentials, address), via="password", address=address)
 
 
-@router.post("/keys", status_code=201, response_model=None, responses=answers(models.NewKeyAnswer, 201, 403, 429))
-def make_key(body: models.NameBody, lab: TheLab, caller: Annotated[Caller, Depends(key_maker)]) -> Response:
+@router.post("/keys", status_code=201, response_model=None, responses=answers(models.NewKeyAnswer, 201, 403, 409, 429))
+def make_key(body: models_accounts.KeyBody, lab: TheLab, caller: Annotated[Caller, Depends(key_maker)]) -> Response:
     """The key is shown once. Takes HTTP Basic too."""
-    made, secret = lab.accounts.add_key(caller.user, body.name)
-    return reply({"id": made.id, "name": made.name, "created": made.created, "key": secret}, 201)
+    expires = None if body.days is None else time.time() + body.days * 86_400.0
+    noted = caller.change("made", f"key {body.name}", "" if body.days is None else f"for {body.days} days")
+    try:
+        made, secret = lab.accounts.add_key(caller.user, body.name, expires, noted)
+    except TooManyError as e:
+        raise ApiError(409, "too_many", str(e)) from None
+    told = {"id": made.id, "name": made.name, "created": made.created, "expires": made.expires, "last_used": None}
+    return reply({**told, "key": secret}, 201)
 
 
 @router.get("/keys", response_model=None, responses=answers(models.Keys))
 def list_keys(lab: TheLab, caller: TheCaller) -> Response:
     """Your own."""
+    lab.accounts.store_use()
     with lab.meta.reading() as view:
         keys = view.keys(caller.user.id)
-    return reply({"items": [{"id": k.id, "name": k.name, "created": k.created} for k in keys], "next": None})
+    items = [{name: getattr(k, name) for name in models.KeyAnswer.model_fields} for k in keys]
+    return reply({"items": items, "next": None})
 
 
 @router.delete("/keys/{key_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
 def revoke_key(key_id: str, lab: TheLab, caller: TheCaller) -> Response:
-    if not lab.accounts.revoke_key(caller.user, key_id):
+    with lab.meta.reading() as view:
+        named = {k.id: k.name for k in view.keys(caller.user.id)}.get(key_id)
+    noted = caller.change("revoked", f"key {named} ({key_id[:64]})")
+    if named is None or not lab.accounts.revoke_key(caller.user, key_id, noted):
         raise ApiError(404, "key_not_found", "You have no such key.")
     return reply({})
-
-
-@router.get("/users", response_model=None, responses=answers(models.Users))
-def list_users(lab: TheLab, caller: TheCaller) -> Response:
-    with lab.meta.reading() as view:
-        users = view.users()
-    return reply({"items": [user_told(u) for u in users], "next": None})
-
-
-@router.post("/users", status_code=201, response_model=None, responses=answers(models.UserAnswer, 201, 403, 409))
-def make_user(body: models.UserBody, lab: TheLab, caller: TheCaller) -> Response:
-    """For admins."""
-    if not caller.user.is_admin:
-        raise ApiError(403, "not_admin", "Only an admin of the lab makes users: ask one.")
-    try:
-        hashed = lab.accounts.hash_password(body.password)
-    except ValueError as e:
-        raise ApiError(422, "bad_password", str(e)) from None
-    try:
-        user = lab.write(lambda tx: tx.add_user(body.username, body.role, hashed, time.time()))
-    except NameTakenError as e:
-        raise ApiError(409, "name_taken", str(e)) from None
-    return reply(user_told(user), 201)

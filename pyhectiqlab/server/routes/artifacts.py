@@ -14,13 +14,22 @@ from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 import msgpack
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
 from .. import models, models_files
-from ..access import TheCaller, TheLab, find_project, find_run
+from ..access import (
+    AddableProject,
+    AddableRun,
+    ReadableProject,
+    ReadableRun,
+    TheCaller,
+    TheLab,
+    find_run,
+    guard,
+)
 from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
@@ -48,15 +57,20 @@ def _told(request: Request, artifact: Artifact) -> dict[str, object]:
     return answer_artifact(artifact, str(request.base_url).rstrip("/"))
 
 
-def _find(lab: Lab, uuid: str) -> Artifact:
-    """Raises ApiError 404, and 410 where its run was deleted. Everybody with an account may read every artifact."""
+@guard("artifact:read")
+def readable_artifact(uuid: str, lab: TheLab, caller: TheCaller) -> Artifact:
+    """Raises ApiError 404, and 410 where its run was deleted."""
     with lab.meta.reading() as view:
         artifact = view.artifact(uuid)
-    if artifact is None:
+        role = None if artifact is None else view.role_in(artifact.project_id, caller.user.id)
+    if artifact is None or role is None:
         raise ApiError(404, "artifact_not_found", f"No artifact has the uuid {uuid[:64]!r}.")
     if artifact.run is not None:
-        find_run(lab, artifact.run)
+        find_run(lab, caller, artifact.run)
     return artifact
+
+
+ReadableArtifact = Annotated[Artifact, Depends(readable_artifact)]
 
 
 def _register(
@@ -106,12 +120,9 @@ def _listed(request: Request, lab: Lab, query: ArtifactQuery, limit: int) -> Res
     },
 )
 def add_to_run(
-    run_id: str, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
+    run: AddableRun, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
     """Names an uploaded blob. The same name and step again is a new version; the same id again changes nothing: 200."""
-    run = find_run(lab, run_id)
-    if run.author_id != caller.user.id:
-        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: only they add to it.")
     return _register(request, lab, body, caller.user.id, run.project_id, run.id)
 
 
@@ -119,19 +130,20 @@ def add_to_run(
     "/projects/{ref}/artifacts",
     status_code=201,
     response_model=None,
-    responses={**answers(models_files.ArtifactAnswer, 201, 404, 409), 200: {"model": models_files.ArtifactAnswer}},
+    responses={**answers(models_files.ArtifactAnswer, 201, 403, 404, 409), 200: {"model": models_files.ArtifactAnswer}},
 )
-def add_shared(ref: str, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+def add_shared(
+    project: AddableProject, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
+) -> Response:
     """As for a run, shared by all runs of a project."""
-    return _register(request, lab, body, caller.user.id, find_project(lab, ref).id, None)
+    return _register(request, lab, body, caller.user.id, project.id, None)
 
 
 @router.get("/runs/{run_id}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404, 410))
 def list_of_run(
-    run_id: str,
+    run: ReadableRun,
     request: Request,
     lab: TheLab,
-    caller: TheCaller,
     name: Name = None,
     step: Step = None,
     versions: Versions = "latest",
@@ -139,7 +151,6 @@ def list_of_run(
     after: After = None,
 ) -> Response:
     """By name, then step, then version, the newest first: what has the same name is a group."""
-    run = find_run(lab, run_id)
     behind = cursor_in(after, *_CURSOR)
     query = ArtifactQuery(run.id, None, name, step, versions == "all", limit + 1, behind)
     return _listed(request, lab, query, limit)
@@ -147,10 +158,9 @@ def list_of_run(
 
 @router.get("/projects/{ref}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404))
 def list_shared(
-    ref: str,
+    project: ReadableProject,
     request: Request,
     lab: TheLab,
-    caller: TheCaller,
     name: Name = None,
     step: Step = None,
     versions: Versions = "latest",
@@ -159,13 +169,13 @@ def list_shared(
 ) -> Response:
     """The shared ones, in the same order."""
     behind = cursor_in(after, *_CURSOR)
-    query = ArtifactQuery(None, find_project(lab, ref).id, name, step, versions == "all", limit + 1, behind)
+    query = ArtifactQuery(None, project.id, name, step, versions == "all", limit + 1, behind)
     return _listed(request, lab, query, limit)
 
 
 @router.get("/artifacts/{uuid}", response_model=None, responses=answers(models_files.ArtifactAnswer, 200, 404, 410))
-def get_artifact(uuid: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    return reply(_told(request, _find(lab, uuid)))
+def get_artifact(artifact: ReadableArtifact, request: Request) -> Response:
+    return reply(_told(request, artifact))
 
 
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
@@ -180,14 +190,12 @@ CONTENT = {
 @router.get("/artifacts/{uuid}/content", response_model=None, responses=CONTENT)
 @router.head("/artifacts/{uuid}/content", response_model=None, responses=CONTENT)
 def content(
-    uuid: str,
+    artifact: ReadableArtifact,
     request: Request,
     lab: TheLab,
-    caller: TheCaller,
     inline: Annotated[bool, Query(description="Show it in place: raster images and plain text.")] = False,
 ) -> Response:
     """The bytes, or one range of them."""
-    artifact = _find(lab, uuid)
     return send_content(request, lab, artifact.name, artifact.digest, artifact.bytes, inline=inline)
 
 

@@ -29,16 +29,18 @@ def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int
 
 
 def user_told(user: User) -> dict[str, Any]:
-    return {"id": user.id, "username": user.username, "role": user.role}
+    return {"id": user.id, "username": user.username, "role": user.role, "disabled": user.disabled is not None}
 
 
-def project_told(project: Project) -> dict[str, Any]:
+def project_told(project: Project, role: str) -> dict[str, Any]:
     return {
         "id": project.id,
         "name": project.name,
         "created": project.created,
         "runs": project.runs,
         "last_activity": project.last_activity,
+        "private": project.private,
+        "role": role,
     }
 
 

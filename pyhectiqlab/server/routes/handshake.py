@@ -7,13 +7,13 @@ from fastapi import APIRouter, Response
 from ..._version import __version__
 from ...protocol import limits
 from .. import models
-from ..access import TheLab
+from ..access import Anybody, TheLab
 from ..replies import reply
 
 router = APIRouter(tags=["lab"])
 
 
-@router.get("/handshake", response_model=models.HandshakeAnswer)
+@router.get("/handshake", dependencies=[Anybody], response_model=models.HandshakeAnswer)
 async def handshake(lab: TheLab) -> Response:
     """Which protocol versions this lab speaks, and which life of its data this is."""
     return reply(

@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from ...errors import StoreError
 from ...protocol import limits
 from .. import models
+from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
-from ..access import lab_of
 from ..accounts import Caller
 from ..commit import IngestJob
 from ..ingest import Batch, decode, inflate
@@ -39,7 +39,11 @@ _BODY = {
 
 
 @router.post(
-    "/ingest", response_model=None, responses=answers(models.IngestAnswer, 200, 400, 413, 415, 503), openapi_extra=_BODY
+    "/ingest",
+    dependencies=[CheckedInside],
+    response_model=None,
+    responses=answers(models.IngestAnswer, 200, 400, 413, 415, 503),
+    openapi_extra=_BODY,
 )
 async def ingest(request: Request) -> Response:
     """One result for each batch, in order; a result other than 200 changed nothing."""

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from ...protocol import logs as protocol
 from ...store.meta import MetaView, StoredEvent
 from .. import models
-from ..access import TheCaller, TheLab, find_run
+from ..access import ReadableRun, TheLab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .common import LIMIT, After, answers
 
@@ -23,9 +23,8 @@ CHUNK = 1000
 
 @router.get("/runs/{run_id}/logs", response_model=None, responses=answers(models.Logs, 200, 404, 410))
 def list_logs(
-    run_id: str,
+    run: ReadableRun,
     lab: TheLab,
-    caller: TheCaller,
     channel: Annotated[str | None, Query(max_length=512)] = None,
     level: Annotated[str | None, Query(max_length=64, description="This one and worse.")] = None,
     q: Annotated[str, Query(max_length=512, description="Part of the text, in any case.")] = "",
@@ -37,7 +36,6 @@ def list_logs(
     limit: Annotated[int, Query(ge=1, le=LINES_MAX, description="How many items at most.")] = LIMIT,
 ) -> Response:
     """In order of arrival at the lab, whichever way it is read."""
-    find_run(lab, run_id)
     backwards = newest or before is not None
     if backwards and after is not None:
         raise ApiError(422, "bad_request", "Read forwards with `after`, or backwards with `newest` or `before`.")
@@ -56,7 +54,7 @@ def list_logs(
     given = cursor_in(before if backwards else after, int)
     start = given[0] if given else None
     with lab.meta.reading() as view:
-        found, first, last, more = _page(view, run_id, backwards, start, limit, wanted)
+        found, first, last, more = _page(view, run.id, backwards, start, limit, wanted)
     if backwards:
         found.reverse()
         first, last = last, first

@@ -11,7 +11,7 @@ from ...protocol import limits
 from ...protocol import media as protocol
 from ...store.media import MediaGroup, MediaItem, MediaQuery
 from .. import models, models_media
-from ..access import TheCaller, TheLab, find_run
+from ..access import ReadableRun, TheLab
 from ..files import answer_artifact
 from ..replies import cursor_in, cursor_out, reply
 from .common import LIMIT, After, Limit, answers
@@ -26,18 +26,16 @@ Kind = Annotated[str, Query(pattern=f"^({'|'.join(protocol.KINDS)})$")]
 
 @router.get("/runs/{run_id}/media", response_model=None, responses=answers(models_media.MediaGroups, 200, 404, 410))
 def list_media(
-    run_id: str,
+    run: ReadableRun,
     lab: TheLab,
-    caller: TheCaller,
     kind: Kind | None = None,
     q: Annotated[str, Query(max_length=limits.KEY_BYTES_MAX, description="Part of the name.")] = "",
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
     """Each name with its kind, how many items it has, and over which steps. By name."""
-    find_run(lab, run_id)
     with lab.meta.reading() as view:
-        found = view.media_groups(run_id, kind, q, limit + 1, cursor_in(after, str, str))
+        found = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str))
     more = cursor_out([found[limit - 1].name, found[limit - 1].kind]) if len(found) > limit else None
     return reply({"items": [_group_told(group) for group in found[:limit]], "next": more})
 
@@ -57,10 +55,9 @@ def _group_told(group: MediaGroup) -> dict[str, Any]:
     "/runs/{run_id}/media/items", response_model=None, responses=answers(models_media.MediaItems, 200, 404, 410)
 )
 def list_items(
-    run_id: str,
+    run: ReadableRun,
     request: Request,
     lab: TheLab,
-    caller: TheCaller,
     kind: Kind,
     name: Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)],
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
@@ -76,9 +73,8 @@ def list_items(
     after: After = None,
 ) -> Response:
     """By step, those without one first, then by rank. Exact unless `steps` is less than there are."""
-    find_run(lab, run_id)
     behind = cursor_in(after, (int, NoneType), int)
-    query = MediaQuery(run_id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
+    query = MediaQuery(run.id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
     with lab.meta.reading() as view:
         found = view.media_items(query)
     base_url = str(request.base_url).rstrip("/")

@@ -16,7 +16,15 @@ from .accounts import set_cookie
 
 router = APIRouter(include_in_schema=False)
 STATIC = Path(__file__).resolve().parent.parent / "static"
-PAGES = ("login", "projects", "runs", "compare", "account")  # whose paths the web app's own router knows
+PAGES = (
+    "login",
+    "projects",
+    "runs",
+    "compare",
+    "account",
+    "admin",
+    "invite",
+)  # whose paths the web app's own router knows
 
 
 def _plain_page(title: str, text: str, status: int) -> HTMLResponse:

@@ -1,4 +1,4 @@
-"""Projects: list, make, look up."""
+"""Projects: list, make, look up; who may see one, and what its members may do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import time
 
 from fastapi import APIRouter, Response
 
-from ...store.meta import NameTakenError
-from .. import models
-from ..access import TheCaller, TheLab
+from ...protocol import roles
+from ...store.meta import NameTakenError, Project, User
+from .. import models, models_accounts
+from ..access import AdministeredProject, Member, ReadableProject, TheCaller, TheLab
+from ..accounts import Caller
+from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .common import LIMIT, After, Limit, answers, project_told
 
@@ -17,28 +20,93 @@ router = APIRouter(tags=["projects"])
 
 @router.get("/projects", response_model=None, responses=answers(models.Projects))
 def list_projects(lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None) -> Response:
-    """By name."""
+    """By name: those that exist for the caller."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
-        found = view.projects(limit + 1, behind[0] if behind else "")
+        found = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
+        given = view.roles_of(caller.user.id)
     more = cursor_out([found[limit - 1].name]) if len(found) > limit else None
-    return reply({"items": [project_told(p) for p in found[:limit]], "next": more})
+    told = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in found[:limit]]
+    return reply({"items": [project_told(p, role) for p, role in told if role is not None], "next": more})
 
 
-@router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 409))
-def make_project(body: models.NameBody, lab: TheLab, caller: TheCaller) -> Response:
+@router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 403, 409))
+def make_project(body: models.NameBody, lab: TheLab, caller: Member) -> Response:
+    """Its maker is its first admin. Whether a name is taken is told to everybody, as no two projects share one."""
     try:
-        project = lab.write(lambda tx: tx.add_project(body.name, caller.user.id, time.time()))
+        project = lab.change(
+            lambda tx: tx.add_project(body.name, caller.user.id, time.time()),
+            caller.change("made", f"project {body.name}"),
+        )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(project_told(project), 201)
+    return reply(project_told(project, roles.ADMIN), 201)
+
+
+def _told(lab: Lab, caller: Caller, ref: str) -> Response:
+    with lab.meta.reading() as view:
+        project = view.project(ref)
+        role = None if project is None else view.role_in(project.id, caller.user.id)
+    if project is None or role is None:
+        raise ApiError(404, "project_not_found", "The project is gone.")
+    return reply(project_told(project, role))
 
 
 @router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectAnswer, 200, 404))
-def get_project(ref: str, lab: TheLab, caller: TheCaller) -> Response:
+def get_project(project: ReadableProject, lab: TheLab, caller: TheCaller) -> Response:
     """By id or by name."""
+    return _told(lab, caller, project.id)
+
+
+@router.patch("/projects/{ref}", response_model=None, responses=answers(models.ProjectAnswer, 200, 403, 404))
+def change_project(
+    project: AdministeredProject, body: models_accounts.ProjectChangeBody, lab: TheLab, caller: TheCaller
+) -> Response:
+    """Private: only for those who have a role in it, and for the lab's admins."""
+    action = "made private" if body.private else "opened to the lab"
+    lab.accounts.change(
+        lambda tx: tx.set_private(project.id, body.private), caller.change(action, f"project {project.name}")
+    )
+    return _told(lab, caller, project.id)
+
+
+@router.get("/projects/{ref}/members", response_model=None, responses=answers(models_accounts.Members, 200, 404))
+def list_members(project: ReadableProject, lab: TheLab) -> Response:
+    """Whoever was given a role in the project. In one that is not private the role in the lab counts too."""
     with lab.meta.reading() as view:
-        project = view.project(ref)
-    if project is None:
-        raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.")
-    return reply(project_told(project))
+        found = view.members(project.id)
+    items = [{"id": m.user_id, "username": m.username, "role": m.role, "disabled": m.disabled} for m in found]
+    return reply({"items": items, "next": None})
+
+
+@router.put("/projects/{ref}/members/{username}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
+def set_member(
+    project: AdministeredProject, username: str, body: models_accounts.MemberBody, lab: TheLab, caller: TheCaller
+) -> Response:
+    """Gives a user a role in the project."""
+    _set_member(lab, caller, project, _user(lab, username), body.role)
+    return reply({})
+
+
+@router.delete(
+    "/projects/{ref}/members/{username}", response_model=None, responses=answers(models.Empty, 200, 403, 404)
+)
+def remove_member(project: AdministeredProject, username: str, lab: TheLab, caller: TheCaller) -> Response:
+    _set_member(lab, caller, project, _user(lab, username), None)
+    return reply({})
+
+
+def _user(lab: Lab, username: str) -> User:
+    with lab.meta.reading() as view:
+        user = view.user_named(username)
+    if user is None:
+        raise ApiError(404, "user_not_found", f"No user is named {username[:100]!r}: see GET /api/v1/users.")
+    return user
+
+
+def _set_member(lab: Lab, caller: Caller, project: Project, user: User, role: str | None) -> None:
+    detail = "no longer a member" if role is None else f"now {role}"
+    lab.accounts.change(
+        lambda tx: tx.set_member(project.id, user.id, role),
+        caller.change("changed the role", f"project {project.name}, user {user.username}", detail),
+    )

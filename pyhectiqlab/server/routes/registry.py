@@ -10,7 +10,7 @@ import time
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ...protocol.registry import (
     DATASETS,
@@ -27,7 +27,7 @@ from ...protocol.registry import (
 from ...store.meta import Project
 from ...store.registry import NewVersion, RegisteredVersion, TooManyAliasesError, VersionFile
 from .. import models, models_registry
-from ..access import TheCaller, TheLab, find_project, find_run
+from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard, own_run
 from ..accounts import Caller
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
@@ -38,9 +38,11 @@ RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
 router = APIRouter(tags=["models and datasets"])
 
 
-def _told(request: Request, version: RegisteredVersion, counted: bool = False) -> dict[str, Any]:
+def _told(
+    request: Request, lab: Lab, caller: Caller, version: RegisteredVersion, counted: bool = False
+) -> dict[str, Any]:
     made_by = None
-    if version.run is not None:
+    if version.run is not None and _may_know(lab, caller, version):
         made_by = {"id": version.run, "name": version.run_name, "url": run_url(request, version.run)}
     return {
         "uuid": version.id,
@@ -60,11 +62,12 @@ def _told(request: Request, version: RegisteredVersion, counted: bool = False) -
     }
 
 
-def _own_run(lab: Lab, caller: Caller, run_id: str) -> str:
-    run = find_run(lab, run_id)
-    if run.author_id != caller.user.id:
-        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: only they add to it.")
-    return run.id
+def _may_know(lab: Lab, caller: Caller, version: RegisteredVersion) -> bool:
+    """Of the run that made it: that may be in another project, which is private."""
+    if version.run_project in {None, version.project_id}:
+        return True
+    with lab.meta.reading() as view:
+        return view.role_in(version.run_project or "", caller.user.id) is not None
 
 
 def _find(lab: Lab, kind: str, project: Project, name: str, version: str) -> RegisteredVersion:
@@ -83,6 +86,19 @@ def _find(lab: Lab, kind: str, project: Project, name: str, version: str) -> Reg
     return found
 
 
+@guard("version:read")
+def readable_version(uuid: str, lab: TheLab, caller: TheCaller) -> RegisteredVersion:
+    with lab.meta.reading() as view:
+        version = view.version(uuid)
+        role = None if version is None else view.role_in(version.project_id, caller.user.id)
+    if version is None or role is None:
+        raise ApiError(404, "file_not_found", "No version of a model or dataset has this file.")
+    return version
+
+
+ReadableVersion = Annotated[RegisteredVersion, Depends(readable_version)]
+
+
 def _add_routes(kind: str) -> None:
     of_project, of_name = f"/projects/{{ref}}/{kind}", f"/projects/{{ref}}/{kind}/{{name}}"
     one = f"{of_name}/versions/{{version}}"
@@ -97,7 +113,12 @@ def _add_routes(kind: str) -> None:
         },
     )
     def add_version(
-        ref: str, name: str, body: models_registry.VersionBody, request: Request, lab: TheLab, caller: TheCaller
+        project: AddableProject,
+        name: str,
+        body: models_registry.VersionBody,
+        request: Request,
+        lab: TheLab,
+        caller: TheCaller,
     ) -> Response:
         """Names uploaded blobs. The same id again changes nothing: 200."""
         try:
@@ -107,59 +128,72 @@ def _add_routes(kind: str) -> None:
         new = NewVersion(
             body.id or secrets.token_hex(16),
             kind,
-            find_project(lab, ref).id,
+            project.id,
             name,
             None if body.version is None else version_of(body.version),
             body.short_description,
             body.description,
             [VersionFile(file.path, file.digest, file.bytes) for file in body.files],
-            None if body.run is None else _own_run(lab, caller, body.run),
+            None if body.run is None else own_run(lab, caller, body.run).id,
             caller.user.id,
             time.time() if body.created is None else body.created,
         )
         version, fresh = lab.files.register_version(new)
-        return reply(_told(request, version), 201 if fresh else 200)
+        return reply(_told(request, lab, caller, version), 201 if fresh else 200)
 
     @router.get(of_project, response_model=None, responses=answers(models_registry.Latest, 200, 404))
     def list_latest(
-        ref: str, request: Request, lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None
+        project: ReadableProject,
+        request: Request,
+        lab: TheLab,
+        caller: TheCaller,
+        limit: Limit = LIMIT,
+        after: After = None,
     ) -> Response:
         """The latest version of each name, by name."""
-        project, behind = find_project(lab, ref), cursor_in(after, str)
+        behind = cursor_in(after, str)
         with lab.meta.reading() as view:
             found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
-        items = [_told(request, version, counted=True) for version in found[:limit]]
+        items = [_told(request, lab, caller, version, counted=True) for version in found[:limit]]
         return reply({"items": items, "next": cursor_out([found[limit - 1].name]) if len(found) > limit else None})
 
     @router.get(of_name, response_model=None, responses=answers(models_registry.LatestAnswer, 200, 404))
-    def get_latest(ref: str, name: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    def get_latest(project: ReadableProject, name: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
         """Its latest version, and how many it has."""
-        found = _find(lab, kind, find_project(lab, ref), name, "latest")
-        return reply(_told(request, found, counted=True))
+        found = _find(lab, kind, project, name, "latest")
+        return reply(_told(request, lab, caller, found, counted=True))
 
     @router.get(f"{of_name}/versions", response_model=None, responses=answers(models_registry.Versions, 200, 404))
     def list_versions(
-        ref: str, name: str, request: Request, lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None
+        project: ReadableProject,
+        name: str,
+        request: Request,
+        lab: TheLab,
+        caller: TheCaller,
+        limit: Limit = LIMIT,
+        after: After = None,
     ) -> Response:
         """The newest first."""
-        project, behind = find_project(lab, ref), cursor_in(after, int, int, int)
+        behind = cursor_in(after, int, int, int)
         with lab.meta.reading() as view:
             found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
         if not found and not behind:
             _find(lab, kind, project, name, "latest")
-        items = [_told(request, version) for version in found[:limit]]
+        items = [_told(request, lab, caller, version) for version in found[:limit]]
         more = cursor_out(list(found[limit - 1].version)) if len(found) > limit else None
         return reply({"items": items, "next": more})
 
     @router.get(one, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
-    def get_version(ref: str, name: str, version: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    def get_version(
+        project: ReadableProject, name: str, version: str, request: Request, lab: TheLab, caller: TheCaller
+    ) -> Response:
         """A version (a number, an alias, or latest) with its files and the latest runs that used it."""
-        found = _find(lab, kind, find_project(lab, ref), name, version)
+        found = _find(lab, kind, project, name, version)
         with lab.meta.reading() as view:
-            files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD)
+            files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD, caller.user.id)
         content = f"{str(request.base_url).rstrip('/')}/api/v1/{kind}/{found.id}/content?path="
         told = {
-            **_told(request, found),
+            **_told(request, lab, caller, found),
             "contents": [
                 {"path": f.path, "digest": f.digest, "bytes": f.bytes, "url": content + quote(f.path, safe="")}
                 for f in files
@@ -177,7 +211,7 @@ def _add_routes(kind: str) -> None:
         responses=answers(models_registry.VersionAnswer, 200, 403, 404, 409),
     )
     def set_alias(
-        ref: str,
+        project: AddableProject,
         name: str,
         alias: str,
         body: models_registry.AliasBody,
@@ -192,18 +226,21 @@ def _add_routes(kind: str) -> None:
             alias_name(alias)
         except ValueError as e:
             raise ApiError(422, "bad_alias", f"{e}.") from None
-        found = _find(lab, kind, find_project(lab, ref), name, body.version)
+        found = _find(lab, kind, project, name, body.version)
         try:
-            lab.write(lambda tx: tx.set_alias(found.id, alias, caller.user.id, time.time()))
+            lab.change(
+                lambda tx: tx.set_alias(found.id, alias, caller.user.id, time.time()),
+                caller.change("set an alias", f"{NOUNS[kind]} {project.name}/{name}", f"{alias}: {found.version}"),
+            )
         except TooManyAliasesError as e:
             raise ApiError(409, "too_many_aliases", str(e)) from None
         with lab.meta.reading() as view:
-            return reply(_told(request, view.version(found.id) or found))
+            return reply(_told(request, lab, caller, view.version(found.id) or found))
 
     @router.delete(f"{of_name}/aliases/{{alias}}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
-    def remove_alias(ref: str, name: str, alias: str, lab: TheLab, caller: TheCaller) -> Response:
-        project = find_project(lab, ref)
-        if not lab.write(lambda tx: tx.remove_alias(kind, project.id, name, alias)):
+    def remove_alias(project: AddableProject, name: str, alias: str, lab: TheLab, caller: TheCaller) -> Response:
+        noted = caller.change("removed an alias", f"{NOUNS[kind]} {project.name}/{name}", alias)
+        if not lab.change(lambda tx: tx.remove_alias(kind, project.id, name, alias), noted):
             raise ApiError(
                 404, "alias_not_found", f"The {NOUNS[kind]} {name[:100]!r} has no alias {alias[:64]!r} here."
             )
@@ -213,7 +250,7 @@ def _add_routes(kind: str) -> None:
         f"{one}/usage", response_model=None, responses=answers(models_registry.VersionAnswer, 200, 403, 404, 410)
     )
     def add_usage(
-        ref: str,
+        project: ReadableProject,
         name: str,
         version: str,
         body: models_registry.UsageBody,
@@ -222,25 +259,24 @@ def _add_routes(kind: str) -> None:
         caller: TheCaller,
     ) -> Response:
         """Says that a run of the caller used it. Answers with the version. Again changes nothing."""
-        found = _find(lab, kind, find_project(lab, ref), name, version)
-        run = _own_run(lab, caller, body.run)
+        found = _find(lab, kind, project, name, version)
+        run = own_run(lab, caller, body.run).id
         lab.write(lambda tx: tx.add_usage(found.id, run, time.time()))
-        return reply(_told(request, found))
+        return reply(_told(request, lab, caller, found))
 
     @router.get(f"/{kind}/{{uuid}}/content", response_model=None, responses=CONTENT)
     @router.head(f"/{kind}/{{uuid}}/content", response_model=None, responses=CONTENT)
     def content(
-        uuid: str,
+        version: ReadableVersion,
         request: Request,
         lab: TheLab,
-        caller: TheCaller,
         path: Annotated[str, Query(min_length=1, max_length=PATH_BYTES_MAX)],
     ) -> Response:
         """The bytes of one file of a version, or one range of them."""
         with lab.meta.reading() as view:
-            version, file = view.version(uuid), view.version_file(uuid, path)
-        if version is None or version.kind != kind or file is None:
-            raise ApiError(404, "file_not_found", f"No version of a {NOUNS[kind]} has this file.")
+            file = view.version_file(version.id, path)
+        if version.kind != kind or file is None:
+            raise ApiError(404, "file_not_found", "No version of a model or dataset has this file.")
         return send_content(request, lab, file.path.rpartition("/")[2], file.digest, file.bytes)
 
 
@@ -251,9 +287,11 @@ for _kind in (MODELS, DATASETS):
 @router.get(
     "/runs/{run_id}/registry", response_model=None, responses=answers(models_registry.RunRegistryAnswer, 200, 404, 410)
 )
-def of_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+def of_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """The versions of models and datasets that a run made, and those that it used, the latest first."""
-    find_run(lab, run_id)
     with lab.meta.reading() as view:
-        made, used = view.made_by_run(run_id, RUNS_TOLD), view.used_by_run(run_id, RUNS_TOLD)
-    return reply({"made": [_told(request, v) for v in made], "used": [_told(request, v) for v in used]})
+        made = view.made_by_run(run.id, RUNS_TOLD, caller.user.id)
+        used = view.used_by_run(run.id, RUNS_TOLD, caller.user.id)
+    return reply(
+        {"made": [_told(request, lab, caller, v) for v in made], "used": [_told(request, lab, caller, v) for v in used]}
+    )

@@ -12,8 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery
 from .. import models
-from ..access import TheCaller, TheLab, find_run
-from ..accounts import Caller
+from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
 from ..replies import ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
@@ -68,10 +67,10 @@ def list_runs(
     value, run_id, now, by = cursor_in(after, _VALUE, str, float, str) or (None, None, time.time(), sort)
     if by != sort:
         raise ApiError(422, "bad_cursor", "`after` is of another sort: begin with the first page.")
-    query = RunQuery(project, terms, order, limit, [value, run_id] if after else None)
+    query = RunQuery(project, terms, order, limit, [value, run_id] if after else None, caller.user.id)
+    if project is not None:
+        find_project(lab, caller, project)
     with lab.meta.reading() as view:
-        if project is not None and view.project(project) is None:
-            raise ApiError(404, "project_not_found", f"No project named {project[:100]!r}: see `hectiqlab projects`.")
         page = find_runs(view, lab.points, query, now)
         told = runs_told(request, lab, page.items, key)
         if config:
@@ -88,12 +87,16 @@ def resolve(
     """The run that is meant by an id, a link to its page, or a name that is unique."""
     link = _LINK.match(ref)
     run_id = link.group(1) if link else ref
+    by, named = caller.user.id, []
     with lab.meta.reading() as view:
         run = view.run(run_id) if _RUN_ID.fullmatch(run_id) else None
-        named = [] if run or link else view.runs_named(ref)
+        if run is not None and view.role_in(run.project_id, by) is None:
+            run = None
+        if not (run or link):
+            named = view.runs_named(ref, seen_by=by)
         if not (run or link or named) and "/" in ref:
             project, _, name = ref.partition("/")
-            named = view.runs_named(name, project)
+            named = view.runs_named(name, project, seen_by=by)
     if len(named) > 1:
         ids = [r.id for r in named]
         raise ApiError(
@@ -104,12 +107,12 @@ def resolve(
         raise ApiError(
             404, "run_not_found", f"No run is {ref[:100]!r}: give an id, a link or a name (`hectiqlab runs`)."
         )
-    return reply(runs_told(request, lab, [find_run(lab, run.id)])[0])
+    return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])
 
 
 @router.get("/runs/{run_id}", response_model=None, responses=answers(models.RunDetailAnswer, 200, 404, 410))
-def get_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    run = find_run(lab, run_id)
+def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    run_id = run.id
     told = runs_told(request, lab, [run])[0]
     with lab.meta.reading() as view:
         told |= {
@@ -122,7 +125,7 @@ def get_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Re
             "losses": view.losses(run_id),
             "events": view.event_count(run_id),
             "writers": view.writer_count(run_id),
-            "can_write": _may_change(caller, run),
+            "can_write": may_change(view.role_in(run.project_id, caller.user.id), caller, run),
             "capture": captured(view, run_id, with_diffs=False),
             "paper": paper(view, run_id),
         }
@@ -130,82 +133,68 @@ def get_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Re
 
 
 @router.get("/runs/{run_id}/capture", response_model=None, responses=answers(models.CaptureAnswer, 200, 404, 410))
-def get_capture(run_id: str, lab: TheLab, caller: TheCaller) -> Response:
+def get_capture(run: ReadableRun, lab: TheLab) -> Response:
     """Packages, machine and repositories as the scripts found them, diffs included."""
-    find_run(lab, run_id)
     with lab.meta.reading() as view:
-        return reply(captured(view, run_id, with_diffs=True))
+        return reply(captured(view, run.id, with_diffs=True))
 
 
 @router.get("/runs/{run_id}/config", response_model=None, responses=answers(models.ConfigAnswer, 200, 404, 410))
-def get_config(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+def get_config(run: ReadableRun, request: Request, lab: TheLab) -> Response:
     """The merged config. As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers."""
-    find_run(lab, run_id)
     with lab.meta.reading() as view:
-        told = {"config": view.config(run_id)}
+        told = {"config": view.config(run.id)}
     return reply_msgpack(told) if wants_msgpack(request) else reply(told)
 
 
 @router.patch("/runs/{run_id}", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410))
-def rename_run(run_id: str, body: models.NameBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    run = find_run(lab, run_id)
-    if not _may_change(caller, run):
-        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin.")
+def rename_run(run: ChangeableRun, body: models.NameBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     try:
-        lab.write(lambda tx: tx.rename_run(run_id, body.name))
+        lab.change(
+            lambda tx: tx.rename_run(run.id, body.name), caller.change("renamed", _subject(run), f"to {body.name}")
+        )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(runs_told(request, lab, [find_run(lab, run_id)])[0])
+    return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])
 
 
-def _may_change(caller: Caller, run: Run) -> bool:
-    return caller.user.id == run.author_id or caller.user.is_admin
+def _subject(run: Run) -> str:
+    return f"run {run.project}/{run.name} ({run.id})"
 
 
 @router.delete("/runs/{run_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 410))
-def delete_run(run_id: str, lab: TheLab, caller: TheCaller) -> Response:
+def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
     """It can be restored for a week; late data for it is refused at once."""
-    run = find_run(lab, run_id)
-    if not _may_change(caller, run):
-        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin.")
-    lab.write(lambda tx: tx.delete_run(run_id, time.time()))
+    lab.change(lambda tx: tx.delete_run(run.id, time.time()), caller.change("deleted", _subject(run)))
     return reply({})
 
 
 @router.post(
     "/runs/{run_id}/restore", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410)
 )
-def restore_run(run_id: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    with lab.meta.reading() as view:
-        run = view.run(run_id)
-    if run is None:
-        raise ApiError(404, "run_not_found", f"No run has the id {run_id[:64]!r}.")
-    if not _may_change(caller, run):
-        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin.")
+def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     if run.deleted is not None:
         if run.purged is not None or run.deleted < time.time() - KEEP_DELETED_S:
             raise ApiError(410, "run_purged", "The run was deleted too long ago: its data is gone.")
         try:
-            lab.write(lambda tx: tx.restore_run(run_id))
+            lab.change(lambda tx: tx.restore_run(run.id), caller.change("restored", _subject(run)))
         except NameTakenError as e:
             raise ApiError(409, "name_taken", str(e)) from None
-    return reply(runs_told(request, lab, [find_run(lab, run_id)])[0])
+    return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])
 
 
 @router.get("/runs/{run_id}/events", response_model=None, responses=answers(models.Events, 200, 404, 410))
 def list_events(
-    run_id: str,
+    run: ReadableRun,
     lab: TheLab,
-    caller: TheCaller,
     kind: Annotated[str | None, Query(max_length=64)] = None,
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
     """In order of arrival at the lab."""
-    find_run(lab, run_id)
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
-        found = view.events(run_id, kind, limit + 1, behind[0] if behind else 0)
+        found = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
     items: list[dict[str, Any]] = [
         {
             "seq": e.seq,
@@ -222,11 +211,10 @@ def list_events(
 
 
 @router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models.Writers, 200, 404, 410))
-def list_writers(run_id: str, lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None) -> Response:
+def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """How far the lab has each stream of events into this run."""
-    find_run(lab, run_id)
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
-        found = view.writers_of(run_id, limit + 1, behind[0] if behind else "")
+        found = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
     items = [{name: getattr(w, name) for name in models.WriterAnswer.model_fields} for w in found[:limit]]
     return reply({"items": items, "next": cursor_out([found[limit - 1].writer]) if len(found) > limit else None})

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from ...protocol import limits
 from ...store.points import Buckets, Points, Selector, SeriesInfo
 from .. import models
-from ..access import TheCaller, TheLab, find_run
+from ..access import ReadableRun, TheCaller, TheLab, find_run
 from ..export import FORMATS, FormatMissingError, exported
 from ..replies import MSGPACK, ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
 from .artifacts import disposition
@@ -49,17 +49,15 @@ def _also_msgpack(documented: dict[int | str, dict[str, Any]], what: str) -> dic
 
 @router.get("/runs/{run_id}/keys", response_model=None, responses=answers(models.SeriesKeys, 200, 404, 410))
 def list_keys(
-    run_id: str,
+    run: ReadableRun,
     lab: TheLab,
-    caller: TheCaller,
     q: Annotated[str, Query(max_length=limits.KEY_BYTES_MAX, description="Part of the key.")] = "",
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
     """The keys of a run, pooled over ranks and attempts. min and max are of finite values, null without any."""
-    find_run(lab, run_id)
     behind = cursor_in(after, str)
-    found = lab.points.keys(run_id, q, behind[0] if behind else "", limit + 1)
+    found = lab.points.keys(run.id, q, behind[0] if behind else "", limit + 1)
     more = cursor_out([found[limit - 1].key]) if len(found) > limit else None
     return reply({"items": [_key_told(info) for info in found[:limit]], "next": more})
 
@@ -86,10 +84,9 @@ def _key_told(info: SeriesInfo) -> dict[str, Any]:
     ),
 )
 def list_points(
-    run_id: str,
+    run: ReadableRun,
     request: Request,
     lab: TheLab,
-    caller: TheCaller,
     key: Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)],
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
     attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
@@ -97,9 +94,8 @@ def list_points(
     after: After = None,
 ) -> Response:
     """Every raw point of a key in order of arrival at the lab."""
-    find_run(lab, run_id)
     try:
-        points = lab.points.points(run_id, key, rank, attempt, after or "", limit)
+        points = lab.points.points(run.id, key, rank, attempt, after or "", limit)
     except ValueError:
         raise ApiError(
             422, "bad_cursor", "`after` is no cursor of this list: take it from `next` of the page before."
@@ -124,23 +120,21 @@ EXPORTED = {
 
 @router.get("/runs/{run_id}/export", response_model=None, responses=EXPORTED)
 def export(
-    run_id: str,
+    run: ReadableRun,
     lab: TheLab,
-    caller: TheCaller,
     format: Annotated[Literal["csv", "jsonl", "parquet"], Query(description="parquet: where the lab can.")] = "csv",
     key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Without one: all keys.")] = None,
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
     attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
 ) -> Response:
     """Raw points as a file, in order of arrival for each key; streamed, however many there are."""
-    run = find_run(lab, run_id)
     for name in key or ():
-        if not lab.points.series(run_id, name):
+        if not lab.points.series(run.id, name):
             raise ApiError(
-                404, "key_not_found", f"The run has no metric {name[:100]!r}: see `hectiqlab metrics {run_id}`."
+                404, "key_not_found", f"The run has no metric {name[:100]!r}: see `hectiqlab metrics {run.id}`."
             )
     try:
-        pieces = exported(lab.points, run_id, key, format, rank, attempt)
+        pieces = exported(lab.points, run.id, key, format, rank, attempt)
     except FormatMissingError as e:
         raise ApiError(422, "format_missing", f"{e}") from None
     headers = {"Content-Disposition": disposition("attachment", f"{run.name.replace('/', '_')}.{format}")}
@@ -173,7 +167,7 @@ def _points_told(points: Points) -> list[dict[str, Any]]:
 def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Series at a screen's resolution. min, max and mean are of the finite values of a bucket."""
     for run_id in {s.run for s in body.selectors}:
-        find_run(lab, run_id)
+        find_run(lab, caller, run_id)
     selectors = [Selector(s.run, s.key, s.rank) for s in body.selectors]
     try:
         found = lab.points.buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from ...store.meta import AttachRequest, EndReport, ProjectNotFoundError
+from ...store.meta import AttachRequest, EndReport, MayNotAddError, ProjectNotFoundError
 from .. import models
 from ..access import TheCaller, TheLab
 from ..replies import ApiError, reply
@@ -42,6 +42,8 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         attached = lab.write(lambda tx: tx.attach(wanted, caller.user, time.time(), lab.lost_after_s))
     except ProjectNotFoundError as e:
         raise ApiError(404, "project_not_found", str(e)) from None
+    except MayNotAddError as e:
+        raise ApiError(403, "may_not_add", str(e)) from None
     run = attached.run
     return reply(
         {

@@ -9,7 +9,9 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from .. import models
-from ..access import TheCaller, TheLab, find_run
+from ..access import TheCaller, TheLab, find_project, find_run
+from ..accounts import Caller
+from ..lab import Lab
 from ..replies import ApiError
 from .common import answers
 
@@ -37,18 +39,14 @@ async def stream(
         raise ApiError(422, "bad_request", "Name at least one run, or a project.")
     if lab.hub.full:
         raise ApiError(503, "busy", "Too many pages watch already: try again later.", {"Retry-After": "15"})
-    runs, project_id = await run_in_threadpool(_checked, lab, run, project)
+    runs, project_id = await run_in_threadpool(_checked, lab, caller, run, project)
     return StreamingResponse(
         lab.hub.read(runs, project_id), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )
 
 
-def _checked(lab: TheLab, run: list[str], project: str | None) -> tuple[frozenset[str], str | None]:
-    runs = frozenset(find_run(lab, one).id for one in run)
+def _checked(lab: Lab, caller: Caller, run: list[str], project: str | None) -> tuple[frozenset[str], str | None]:
+    runs = frozenset(find_run(lab, caller, one).id for one in run)
     if project is None:
         return runs, None
-    with lab.meta.reading() as view:
-        found = view.project(project)
-    if found is None:
-        raise ApiError(404, "project_not_found", f"No project named {project[:100]!r}: see `hectiqlab projects`.")
-    return runs, found.id
+    return runs, find_project(lab, caller, project).id

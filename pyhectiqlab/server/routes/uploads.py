@@ -21,7 +21,7 @@ from ...errors import StoreError
 from ...store.artifacts import Upload
 from ...store.blobs import BlobUpload
 from .. import models
-from ..access import TheCaller, TheLab
+from ..access import Adder, Anybody, TheCaller, TheLab
 from ..files import told
 from ..replies import ApiError
 from .common import answers
@@ -89,8 +89,8 @@ def head_blob(digest: Digest, lab: TheLab, caller: TheCaller) -> Response:
     return Response(headers={"Content-Length": str(size), "ETag": f'"{digest}"'})
 
 
-@router.options("/uploads", status_code=204, response_model=None)
-@router.options("/uploads/{upload_id}", status_code=204, response_model=None)
+@router.options("/uploads", dependencies=[Anybody], status_code=204, response_model=None)
+@router.options("/uploads/{upload_id}", dependencies=[Anybody], status_code=204, response_model=None)
 async def capabilities() -> Response:
     return Response(status_code=204, headers=_headers(Tus_Version=TUS, Tus_Extension=EXTENSIONS))
 
@@ -100,9 +100,12 @@ async def capabilities() -> Response:
     status_code=201,
     response_model=None,
     dependencies=[Tus],
-    responses={**answers(models.Empty, 201, 400, 412, 429, 507), 201: {"description": "Made; Location says where"}},
+    responses={
+        **answers(models.Empty, 201, 400, 403, 412, 429, 507),
+        201: {"description": "Made; Location says where"},
+    },
 )
-def create(request: Request, lab: TheLab, caller: TheCaller) -> Response:
+def create(request: Request, lab: TheLab, caller: Adder) -> Response:
     """Headers Upload-Length and Upload-Metadata (`digest`). Goes on with an unfinished one of the same bytes."""
     size = _number(request, "upload-length")
     digest = _announced_digest(request.headers.get("upload-metadata", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from .. import models_verify as models
-from ..access import TheCaller, TheLab, find_run
+from ..access import ReadableRun, TheLab
 from ..replies import reply
 from ..verify import held
 from .common import answers
@@ -14,14 +14,13 @@ router = APIRouter(tags=["runs"])
 
 
 @router.post("/runs/{run_id}/verify", response_model=None, responses=answers(models.VerifyAnswer, 200, 404, 410))
-def verify(run_id: str, body: models.VerifyBody, lab: TheLab, caller: TheCaller) -> Response:
+def verify(run: ReadableRun, body: models.VerifyBody, lab: TheLab) -> Response:
     """Changes nothing. Writers that the lab does not know in this run are left out."""
-    find_run(lab, run_id)
     with lab.meta.reading() as view:
         known = view.writers([w.writer for w in body.writers])
         found = [
             held(lab.points, view, known[w.writer], [(first, last) for first, last in w.ranges])
             for w in body.writers
-            if w.writer in known and known[w.writer].run == run_id
+            if w.writer in known and known[w.writer].run == run.id
         ]
-    return reply({"run": run_id, "generation": lab.generation, "writers": found})
+    return reply({"run": run.id, "generation": lab.generation, "writers": found})

@@ -1,0 +1,285 @@
+"""hectiqlab admin user, project, audit: accounts and permission, by whoever can read the lab's data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from .. import settings
+from ..errors import ConfigurationError, DataDirectoryInUseError
+from .output import echo_json, moment, table
+
+if TYPE_CHECKING:
+    from ..server.accounts import Accounts
+    from ..store.accounts import Change
+    from ..store.meta import MetaTransaction, MetaView, Project, User
+    from ..store.sql_meta import SqlMetaStore
+
+T = TypeVar("T")
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_role = click.Choice(["viewer", "member", "admin"])
+_password_file = click.option(
+    "--password-file", type=click.Path(path_type=Path), help="Read the password from this file instead of asking."
+)
+
+
+@contextlib.contextmanager
+def _accounts(data: Path | None) -> Iterator[tuple[SqlMetaStore, Accounts]]:
+    """The accounts of a lab that is stopped, or that runs meanwhile: one write waits for the other, and a running lab
+    looks again at what it knows of permissions. Raises ConfigurationError where there is no lab.
+    """
+    from ..server.accounts import Accounts, ChangeMark
+    from ..server.lab import DataLock
+    from ..store.sql_meta import SqlMetaStore
+
+    folder = data.absolute() if data is not None else settings.home() / "lab"
+    if not (folder / "lab.db").is_file():
+        raise ConfigurationError(f"{folder} holds no lab: name its folder with --data, or start one first.")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.callback(DataLock(folder).release)
+            stopped = True
+        except DataDirectoryInUseError:
+            stopped = False
+        store = SqlMetaStore(folder / "lab.db", migrate=stopped)
+        stack.callback(store.close)
+
+        def write(function: Callable[[MetaTransaction], T], /) -> T:
+            with store.writing() as tx:
+                return function(tx)
+
+        yield store, Accounts(store, write, ChangeMark(folder))
+
+
+def _change(action: str, subject: str, detail: str = "") -> Change:
+    from ..store.accounts import Change
+
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = "somebody"
+    return Change(time.time(), who, "command", socket.gethostname(), action, subject, detail)
+
+
+def _find(view: MetaView, name: str) -> User:
+    user = view.user_named(name)
+    if user is None:
+        raise ConfigurationError(f"No user is named {name!r}: see `hectiqlab admin user list`.")
+    return user
+
+
+def _project(view: MetaView, name: str) -> Project:
+    project = view.project(name)
+    if project is None:
+        raise ConfigurationError(f"No project is named {name!r}: see `hectiqlab projects`.")
+    return project
+
+
+def _password(accounts: Accounts, file: Path | None) -> str:
+    """The hash of a password that somebody typed, or that a file holds."""
+    from ..server.first_start import read_password_file
+
+    if file is not None:
+        password = read_password_file(file)
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    try:
+        return accounts.hash_password(password)
+    except ValueError as e:
+        raise ConfigurationError(str(e)) from None
+
+
+@click.group()
+def user() -> None:
+    """Users of a lab. It may run meanwhile: what changes holds from the next request on."""
+
+
+@user.command(name="list")
+@_data
+@_json
+def list_users(data: Path | None, as_json: bool) -> None:
+    """List the users."""
+    with _accounts(data) as (store, _), store.reading() as view:
+        found = view.users()
+    if as_json:
+        told = [{"username": u.username, "role": u.role, "disabled": u.disabled is not None} for u in found]
+        echo_json(told)
+        return
+    rows = [[u.username, u.role, "disabled" if u.disabled else "", moment(u.created)] for u in found]
+    table(["USER", "ROLE", "", "SINCE"], rows)
+
+
+@user.command()
+@click.argument("name")
+@click.option("--role", type=_role, default="member", show_default=True)
+@_password_file
+@_data
+def add(name: str, role: str, password_file: Path | None, data: Path | None) -> None:
+    """Add a user, and ask for their password. `invite` lets them choose it themselves."""
+    from ..server.models import name_checked, username_checked
+    from ..store.meta import NameTakenError
+
+    try:
+        username_checked(name_checked(name))
+    except ValueError as e:
+        raise ConfigurationError(f"{name!r} is no username: {e}.") from None
+    with _accounts(data) as (_, accounts):
+        hashed = _password(accounts, password_file)
+        try:
+            accounts.change(
+                lambda tx: tx.add_user(name, role, hashed, time.time()), _change("added", f"user {name}", f"as {role}")
+            )
+        except NameTakenError as e:
+            raise ConfigurationError(str(e)) from None
+    click.echo(f"{name} can log in now, as a {role}.")
+
+
+@user.command()
+@click.option("--role", type=_role, default="member", show_default=True)
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the lab is reached.")
+@_data
+def invite(role: str, url: str, data: Path | None) -> None:
+    """Print a link with which one person makes an account, within a week."""
+    from ..store.accounts import TooManyError
+
+    change = _change("invited", f"a {role}")
+    with _accounts(data) as (_, accounts):
+        try:
+            _, token = accounts.new_invite(role, change.who, change)
+        except TooManyError as e:
+            raise ConfigurationError(str(e)) from None
+    click.echo(f"{url.rstrip('/')}/invite#{token}")
+
+
+@user.command()
+@click.argument("name")
+@click.argument("role", type=_role)
+@_data
+def role(name: str, role: str, data: Path | None) -> None:
+    """Give a user another role in the lab: viewers read, members add runs, admins may do everything."""
+    _changed(data, name, lambda tx, its: tx.set_role(its.id, role), "changed the role", f"now {role}")
+    click.echo(f"{name} is a {role} now.")
+
+
+@user.command()
+@click.argument("name")
+@_data
+def disable(name: str, data: Path | None) -> None:
+    """Let a user in no more, at once: neither by password nor with keys. Their runs stay."""
+    _changed(data, name, lambda tx, its: tx.set_disabled(its.id, time.time()), "disabled")
+    click.echo(f"{name} is disabled.")
+
+
+@user.command()
+@click.argument("name")
+@_data
+def enable(name: str, data: Path | None) -> None:
+    """Let a disabled user in again. Their keys work again too."""
+    _changed(data, name, lambda tx, its: tx.set_disabled(its.id, None), "enabled")
+    click.echo(f"{name} is enabled.")
+
+
+@user.command(name="reset-password")
+@click.argument("name")
+@click.option("--generate", is_flag=True, help="Print a random one instead of asking.")
+@_password_file
+@_data
+def reset_password(name: str, generate: bool, password_file: Path | None, data: Path | None) -> None:
+    """Give a user a new password. Ends their web sessions; keys go on working."""
+    with _accounts(data) as (store, accounts):
+        with store.reading() as view:
+            its = _find(view, name)
+        generated = secrets.token_urlsafe(12) if generate else None
+        hashed = _password(accounts, password_file) if generated is None else accounts.hash_password(generated)
+        accounts.change(lambda tx: tx.set_password(its.id, hashed), _change("reset the password", f"user {name}"))
+    click.echo(f"{name} can log in with that password now." if generated is None else generated)
+
+
+def _changed(
+    data: Path | None, name: str, change: Callable[[MetaTransaction, User], None], action: str, detail: str = ""
+) -> None:
+    from ..store.accounts import LastAdminError
+
+    with _accounts(data) as (store, accounts):
+        with store.reading() as view:
+            its = _find(view, name)
+        try:
+            accounts.change(lambda tx: change(tx, its), _change(action, f"user {name}", detail))
+        except LastAdminError as e:
+            raise ConfigurationError(str(e)) from None
+
+
+@click.group(name="project")
+def project() -> None:
+    """Who may see a project, and what its members may do."""
+
+
+@project.command()
+@click.argument("name")
+@_data
+def private(name: str, data: Path | None) -> None:
+    """Show a project only to those who have a role in it, and to the lab's admins."""
+    _set_private(data, name, True, "made private")
+    click.echo(f"{name} is private: give roles in it with `hectiqlab admin project member`.")
+
+
+@project.command()
+@click.argument("name")
+@_data
+def public(name: str, data: Path | None) -> None:
+    """Show a project to everybody who has an account in the lab."""
+    _set_private(data, name, False, "opened to the lab")
+    click.echo(f"Everybody in the lab sees {name} now.")
+
+
+def _set_private(data: Path | None, name: str, private: bool, action: str) -> None:
+    with _accounts(data) as (store, accounts):
+        with store.reading() as view:
+            found = _project(view, name)
+        accounts.change(lambda tx: tx.set_private(found.id, private), _change(action, f"project {found.name}"))
+
+
+@project.command()
+@click.argument("name")
+@click.argument("username")
+@click.argument("role", type=click.Choice(["viewer", "member", "admin", "none"]))
+@_data
+def member(name: str, username: str, role: str, data: Path | None) -> None:
+    """Give a user a role in a project, or take it away (none)."""
+    with _accounts(data) as (store, accounts):
+        with store.reading() as view:
+            found, its = _project(view, name), _find(view, username)
+        accounts.change(
+            lambda tx: tx.set_member(found.id, its.id, None if role == "none" else role),
+            _change("changed the role", f"project {found.name}, user {username}", f"now {role}"),
+        )
+    click.echo(f"{username} is {'no longer a member' if role == 'none' else f'a {role}'} of {name}.")
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many.")
+@_data
+@_json
+def audit(limit: int, data: Path | None, as_json: bool) -> None:
+    """List who changed what, when and from where, the newest first."""
+    with _accounts(data) as (store, _), store.reading() as view:
+        found = view.changes_told(limit)
+    if as_json:
+        names = ("at", "who", "via", "address", "action", "subject", "detail")
+        echo_json([{name: getattr(c, name) for name in names} for c in found])
+        return
+    rows = [[moment(c.at), c.who, c.via, c.address, c.action, f"{c.subject} {c.detail}".strip()] for c in found]
+    table(["WHEN", "WHO", "BY", "FROM", "DID", "WHAT"], rows)

@@ -1,0 +1,102 @@
+"""The JSON of users, invites, members of projects and the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from .models import Body, Name, username_checked
+
+LabRole = Literal["viewer", "member", "admin"]
+Role = LabRole
+KEY_DAYS_MAX = 3650
+Password = Annotated[str, Field(max_length=1024)]
+Username = Annotated[Name, AfterValidator(username_checked)]
+
+
+class PasswordBody(Body):
+    password: Password
+    current: Password | None = Field(None, description="The password until now; not asked for where there is none.")
+
+
+class KeyBody(Body):
+    name: Name
+    days: Annotated[int, Field(ge=1, le=KEY_DAYS_MAX)] | None = Field(
+        None, description="How long it works; null: ever."
+    )
+
+
+class UserBody(Body):
+    username: Username
+    password: Password
+    role: LabRole = "member"
+
+
+class UserChangeBody(Body):
+    role: LabRole | None = None
+    disabled: bool | None = None
+    password: Password | None = Field(None, description="A new one, which ends the user's web sessions.")
+
+
+class InviteBody(Body):
+    role: LabRole = "member"
+
+
+class AcceptBody(Body):
+    token: Annotated[str, Field(max_length=256)]
+    username: Username
+    password: Password
+
+
+class ProjectChangeBody(Body):
+    private: bool
+
+
+class MemberBody(Body):
+    role: Role
+
+
+class InviteAnswer(BaseModel):
+    id: str
+    role: str
+    created: float
+    created_by: str
+    expires: float
+
+
+class NewInviteAnswer(InviteAnswer):
+    token: str
+    url: str
+
+
+class Invites(BaseModel):
+    items: list[InviteAnswer]
+    next: None
+
+
+class MemberAnswer(BaseModel):
+    id: str
+    username: str
+    role: str
+    disabled: bool
+
+
+class Members(BaseModel):
+    items: list[MemberAnswer]
+    next: None
+
+
+class ChangeAnswer(BaseModel):
+    at: float
+    who: str
+    via: str
+    address: str
+    action: str
+    subject: str
+    detail: str
+
+
+class Changes(BaseModel):
+    items: list[ChangeAnswer]
+    next: str | None

@@ -1,0 +1,159 @@
+"""For admins: users, invites, and the audit log. For whoever was invited: the way in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from ...store.accounts import Invite, LastAdminError, TooManyError
+from ...store.meta import MetaTransaction, NameTakenError
+from .. import models, models_accounts
+from ..access import Admin, Anybody, TheCaller, TheLab, address_of
+from ..lab import Lab
+from ..replies import ApiError, cursor_in, cursor_out, reply
+from .accounts import bad_password, logged_in
+from .common import LIMIT, After, Limit, answers, user_told
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.get("/users", response_model=None, responses=answers(models.Users))
+def list_users(lab: TheLab, caller: TheCaller) -> Response:
+    """Everybody who works here may know who else does: whoever shares a project names them."""
+    with lab.meta.reading() as view:
+        users = view.users()
+    return reply({"items": [user_told(u) for u in users], "next": None})
+
+
+@router.post("/users", status_code=201, response_model=None, responses=answers(models.UserAnswer, 201, 403, 409))
+def make_user(body: models_accounts.UserBody, lab: TheLab, caller: Admin) -> Response:
+    hashed = _hashed(lab, body.password)
+    try:
+        user = lab.accounts.change(
+            lambda tx: tx.add_user(body.username, body.role, hashed, time.time()),
+            caller.change("added", f"user {body.username}", f"as {body.role}"),
+        )
+    except NameTakenError as e:
+        raise ApiError(409, "name_taken", str(e)) from None
+    return reply(user_told(user), 201)
+
+
+@router.patch("/users/{username}", response_model=None, responses=answers(models.UserAnswer, 200, 403, 404, 409))
+def change_user(username: str, body: models_accounts.UserChangeBody, lab: TheLab, caller: Admin) -> Response:
+    """What is given. A disabled user's keys and web sessions stop working at once. There is always an admin."""
+    with lab.meta.reading() as view:
+        user = view.user_named(username)
+    if user is None:
+        raise ApiError(404, "user_not_found", f"No user is named {username[:100]!r}: see GET /api/v1/users.")
+    user_id, subject = user.id, f"user {user.username}"
+    hashed = None if body.password is None else _hashed(lab, body.password)
+    notes = []
+    if body.role is not None:
+        notes.append(caller.change("changed the role", subject, f"now {body.role}"))
+    if body.disabled is not None:
+        notes.append(caller.change("disabled" if body.disabled else "enabled", subject))
+    if hashed is not None:
+        notes.append(caller.change("reset the password", subject))
+
+    def change(tx: MetaTransaction) -> None:
+        if body.role is not None:
+            tx.set_role(user_id, body.role)
+        if body.disabled is not None:
+            tx.set_disabled(user_id, time.time() if body.disabled else None)
+        if hashed is not None:
+            tx.set_password(user_id, hashed)
+
+    try:
+        lab.accounts.change(change, *notes)
+    except LastAdminError as e:
+        raise ApiError(409, "last_admin", str(e)) from None
+    with lab.meta.reading() as view:
+        changed = view.user(user_id)
+    assert changed is not None  # users never go
+    return reply(user_told(changed))
+
+
+def _hashed(lab: Lab, password: str) -> str:
+    try:
+        return lab.accounts.hash_password(password)
+    except ValueError as e:
+        raise bad_password(e) from None
+
+
+# Invites
+
+
+def _invite_told(invite: Invite) -> dict[str, Any]:
+    return {
+        "id": invite.id,
+        "role": invite.role,
+        "created": invite.created,
+        "created_by": invite.created_by,
+        "expires": invite.expires,
+    }
+
+
+@router.get("/invites", response_model=None, responses=answers(models_accounts.Invites, 200, 403))
+def list_invites(lab: TheLab, caller: Admin) -> Response:
+    """Those that are open."""
+    with lab.meta.reading() as view:
+        found = view.invites(time.time())
+    return reply({"items": [_invite_told(i) for i in found], "next": None})
+
+
+@router.post(
+    "/invites", status_code=201, response_model=None, responses=answers(models_accounts.NewInviteAnswer, 201, 403, 409)
+)
+def make_invite(body: models_accounts.InviteBody, request: Request, lab: TheLab, caller: Admin) -> Response:
+    """A link with which one person makes an account for themselves, within a week. It is shown once."""
+    try:
+        invite, token = lab.accounts.new_invite(
+            body.role, caller.user.username, caller.change("invited", f"a {body.role}")
+        )
+    except TooManyError as e:
+        raise ApiError(409, "too_many", str(e)) from None
+    url = f"{str(request.base_url).rstrip('/')}/invite#{token}"  # behind #: no server's log ever sees it
+    return reply({**_invite_told(invite), "token": token, "url": url}, 201)
+
+
+@router.delete("/invites/{invite_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
+def take_back_invite(invite_id: str, lab: TheLab, caller: Admin) -> Response:
+    done = lab.accounts.change(
+        lambda tx: tx.end_invite(invite_id), caller.change("took back", f"invite {invite_id[:64]}")
+    )
+    if not done:
+        raise ApiError(404, "invite_not_found", "No open invite has this id: it was used, or is too old.")
+    return reply({})
+
+
+@router.post(
+    "/invites/accept",
+    status_code=201,
+    dependencies=[Anybody],
+    response_model=None,
+    responses=answers(models.LoginAnswer, 201, 404, 409, 429),
+)
+def accept_invite(body: models_accounts.AcceptBody, request: Request, lab: TheLab) -> Response:
+    """Makes an account, once, and logs in."""
+    address = address_of(request)
+    try:
+        user = lab.accounts.accept_invite(body.token, body.username, body.password, address)
+    except ValueError as e:
+        if isinstance(e, NameTakenError):
+            raise ApiError(409, "name_taken", str(e)) from None
+        raise bad_password(e) from None
+    if user is None:
+        raise ApiError(404, "invite_not_found", "The invite was used, taken back, or is over a week old: ask for one.")
+    return logged_in(request, lab, user, 201)
+
+
+@router.get("/audit", response_model=None, responses=answers(models_accounts.Changes, 200, 403))
+def audit(lab: TheLab, caller: Admin, limit: Limit = LIMIT, after: After = None) -> Response:
+    """Who changed what, when and from where, the newest first. Kept for 400 days, and 200,000 entries at most."""
+    before = cursor_in(after, int)
+    with lab.meta.reading() as view:
+        found = view.changes_told(limit + 1, before[0] if before else None)
+    items = [{name: getattr(c, name) for name in models_accounts.ChangeAnswer.model_fields} for c in found[:limit]]
+    return reply({"items": items, "next": cursor_out([found[limit - 1].id]) if len(found) > limit else None})

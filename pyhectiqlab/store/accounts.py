@@ -1,0 +1,150 @@
+"""The accounts' share of the MetaStore's interface: users, keys, web sessions, invites, members of projects, audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..protocol import roles
+
+AUDIT_ROWS_MAX = 200_000
+KEYS_OF_USER_MAX = 200
+INVITES_MAX = 1000
+
+
+@dataclass(frozen=True)
+class User:
+    id: str
+    username: str
+    role: str  # in the lab, see protocol/roles.py
+    created: float
+    password_hash: str | None = field(default=None, repr=False)
+    disabled: float | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role in roles.ADMINS
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    id: str
+    name: str
+    created: float
+    expires: float | None = None
+    last_used: float | None = None  # to the minute
+
+
+@dataclass(frozen=True)
+class WebSession:
+    user: User
+    csrf: str
+    expires: float
+    last_used: float
+
+
+@dataclass(frozen=True)
+class Invite:
+    id: str
+    role: str
+    created: float
+    created_by: str
+    expires: float
+
+
+@dataclass(frozen=True)
+class Member:
+    user_id: str
+    username: str
+    role: str
+    disabled: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """A line of the audit log: who changed what, from where. `via`: password, web, key NAME, or command."""
+
+    at: float
+    who: str
+    via: str
+    address: str
+    action: str
+    subject: str
+    detail: str = ""
+    id: int = 0
+
+
+class LastAdminError(ValueError):
+    """Nobody could look after the lab without this user."""
+
+
+class TooManyError(ValueError):
+    """As many as there may be of these."""
+
+
+class AccountsView(Protocol):
+    def user(self, user_id: str) -> User | None: ...
+    def user_named(self, username: str) -> User | None: ...
+    def owner(self) -> User | None:
+        """Whom a lab on loopback logs in: the owner, else the first admin. Nobody who is disabled."""
+
+    def users(self) -> list[User]: ...
+    def user_of_key(self, key_hash: str, now: float) -> tuple[User, ApiKey] | None:
+        """None for a key that is revoked or expired, or whose user is disabled; so for web sessions."""
+
+    def keys(self, user_id: str) -> list[ApiKey]: ...
+    def web_session(self, token_hash: str, now: float) -> WebSession | None: ...
+    def invites(self, now: float) -> list[Invite]: ...
+    def invite(self, token_hash: str, now: float) -> Invite | None: ...
+    def role_in(self, project_id: str, user_id: str) -> str | None:
+        """What the user may do in the project; None where it does not exist for them."""
+
+    def roles_of(self, user_id: str) -> Mapping[str, str]:
+        """The roles that the user was given in projects: project id → role."""
+
+    def members(self, project_id: str) -> list[Member]: ...
+    def changes_told(self, limit: int, before: int | None = None) -> list[Change]:
+        """The audit log, newest first: entries with an id below `before`."""
+
+
+class AccountsTransaction(AccountsView, Protocol):
+    def set_lab_value(self, key: str, value: str) -> None: ...
+    def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
+        """Raises NameTakenError."""
+
+    def set_password(self, user_id: str, password_hash: str) -> None:
+        """Ends the user's web sessions too: whoever changes a password wants others out."""
+
+    def set_role(self, user_id: str, role: str) -> None:
+        """Raises LastAdminError."""
+
+    def set_disabled(self, user_id: str, at: float | None) -> None:
+        """Ends the user's web sessions too; keys work again with the user. Raises LastAdminError."""
+
+    def add_key(self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None) -> ApiKey:
+        """Raises TooManyError."""
+
+    def revoke_key(self, user_id: str, key_id: str, now: float) -> bool: ...
+    def keys_used(self, used: Mapping[str, float]) -> None:
+        """Key id → when."""
+
+    def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None: ...
+    def web_session_used(self, token_hash: str, now: float) -> None: ...
+    def end_web_session(self, token_hash: str) -> None: ...
+    def end_web_sessions(self, user_id: str) -> None: ...
+    def add_login_link(self, user_id: str, token_hash: str, now: float, expires: float) -> None: ...
+    def use_login_link(self, token_hash: str, now: float) -> User | None:
+        """The link's user, once, before it expires; None otherwise."""
+
+    def add_invite(self, role: str, token_hash: str, created_by: str, now: float, expires: float) -> Invite:
+        """Raises TooManyError."""
+
+    def end_invite(self, invite_id: str) -> bool: ...
+    def set_private(self, project_id: str, private: bool) -> None: ...
+    def set_member(self, project_id: str, user_id: str, role: str | None) -> None:
+        """None: no longer a member."""
+
+    def note_changes(self, changes: Sequence[Change]) -> None: ...
+    def forget_expired(self, now: float, idle_s: float, audit_before: float) -> None:
+        """Removes sessions, links and invites that can no longer be used, and what the audit log keeps no longer."""

@@ -1,0 +1,421 @@
+"""The permission matrix: every route of the API, asked by everybody, about a project that is open to the lab and about
+one that is private.
+
+The routes come from the application itself. A route without a line in ROUTES fails, and so does one whose guard
+(server/access.py) asks for something else than its line says. A request is as small as it can be: what somebody may do
+but said badly is answered 404 or 422 by what lies behind the guard, never 401 or 403.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from fastapi.routing import APIRoute
+
+from pyhectiqlab.server import app as application
+from pyhectiqlab.server.access import needs_of
+from pyhectiqlab.testing.lab import RealLab
+
+from .api import INGEST_HEADERS, Api, batch, new_id, packed
+from .conftest import PASSWORD
+
+# Who asks. In both projects viewer, member and project_admin have that role; author is a member with a run in each;
+# stranger is a member of the lab without a role in the private one.
+NOBODY = ("anonymous", "disabled", "revoked")
+EVERYBODY = ("viewer", "member", "author", "project_admin", "stranger", "lab_admin")
+MAY = {
+    "account": EVERYBODY,
+    "lab:member": ("member", "author", "project_admin", "stranger", "lab_admin"),
+    "lab:adder": ("member", "author", "project_admin", "stranger", "lab_admin"),
+    "lab:admin": ("lab_admin",),
+    "project:read": EVERYBODY,
+    "project:add": ("member", "author", "project_admin", "stranger", "lab_admin"),
+    "project:admin": ("project_admin", "lab_admin"),
+    "run:read": EVERYBODY,
+    "run:add": ("author",),
+    "run:change": ("author", "project_admin", "lab_admin"),
+    "artifact:read": EVERYBODY,
+    "version:read": EVERYBODY,
+}
+
+# Method and path → what it needs. Those that take the run or project in a query or a body look inside: their guard asks
+# for an account (or, as ingest, nothing), and `INSIDE` says how they are asked.
+ROUTES = """
+GET /handshake open
+POST /login open
+POST /logout account
+POST /logout/everywhere account
+GET /me account
+PUT /me/password account
+POST /keys account
+GET /keys account
+DELETE /keys/{key_id} account
+GET /users account
+POST /users lab:admin
+PATCH /users/{username} lab:admin
+GET /invites lab:admin
+POST /invites lab:admin
+DELETE /invites/{invite_id} lab:admin
+POST /invites/accept open
+GET /audit lab:admin
+GET /metrics lab:admin
+GET /projects account
+POST /projects lab:member
+GET /projects/{ref} project:read
+PATCH /projects/{ref} project:admin
+GET /projects/{ref}/members project:read
+PUT /projects/{ref}/members/{username} project:admin
+DELETE /projects/{ref}/members/{username} project:admin
+POST /runs/attach project:add
+POST /sessions/{session}/heartbeat account
+POST /sessions/{session}/end account
+POST /ingest run:add
+GET /runs/{run_id}/keys run:read
+GET /runs/{run_id}/points run:read
+GET /runs/{run_id}/export run:read
+POST /series/buckets run:read
+GET /stream run:read
+GET /runs project:read
+GET /runs/resolve run:read
+GET /runs/{run_id} run:read
+PATCH /runs/{run_id} run:change
+DELETE /runs/{run_id} run:change
+POST /runs/{run_id}/restore run:change
+GET /runs/{run_id}/capture run:read
+GET /runs/{run_id}/config run:read
+GET /runs/{run_id}/events run:read
+GET /runs/{run_id}/writers run:read
+GET /runs/{run_id}/logs run:read
+POST /runs/{run_id}/verify run:read
+GET /runs/{run_id}/media run:read
+GET /runs/{run_id}/media/items run:read
+HEAD /blobs/{digest} account
+OPTIONS /uploads open
+OPTIONS /uploads/{upload_id} open
+POST /uploads lab:adder
+HEAD /uploads/{upload_id} account
+DELETE /uploads/{upload_id} account
+PATCH /uploads/{upload_id} account
+POST /runs/{run_id}/artifacts run:add
+POST /projects/{ref}/artifacts project:add
+GET /runs/{run_id}/artifacts run:read
+GET /projects/{ref}/artifacts project:read
+GET /artifacts/{uuid} artifact:read
+GET /artifacts/{uuid}/content artifact:read
+HEAD /artifacts/{uuid}/content artifact:read
+GET /runs/{run_id}/registry run:read
+"""
+FOR_BOTH_KINDS = """
+POST /projects/{ref}/KIND/{name}/versions project:add
+GET /projects/{ref}/KIND project:read
+GET /projects/{ref}/KIND/{name} project:read
+GET /projects/{ref}/KIND/{name}/versions project:read
+GET /projects/{ref}/KIND/{name}/versions/{version} project:read
+PUT /projects/{ref}/KIND/{name}/aliases/{alias} project:add
+DELETE /projects/{ref}/KIND/{name}/aliases/{alias} project:add
+POST /projects/{ref}/KIND/{name}/versions/{version}/usage project:read
+GET /KIND/{uuid}/content version:read
+HEAD /KIND/{uuid}/content version:read
+"""
+INSIDE = {"POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs", "GET /runs/resolve"}
+
+
+def listed() -> dict[str, str]:
+    lines = ROUTES + FOR_BOTH_KINDS.replace("KIND", "models") + FOR_BOTH_KINDS.replace("KIND", "datasets")
+    return dict(line.rsplit(" ", 1) for line in lines.split("\n") if line)  # type: ignore[misc]
+
+
+def routes() -> dict[str, set[str]]:
+    """Every route of the API as it is served, with what its guards ask for."""
+    found = (r for module in application.MODULES for r in module.router.routes if isinstance(r, APIRoute))
+    return {f"{method} {route.path}": needs_of(route.dependant) for route in found for method in route.methods or ()}
+
+
+def test_every_route_has_a_line_here_and_the_guard_that_it_says() -> None:
+    served, table = routes(), listed()
+    assert sorted(served) == sorted(table), "a new route needs a line in ROUTES"
+    for route, need in table.items():
+        if route in INSIDE:
+            assert served[route] & {"account", "batch:add"}, route
+        else:
+            assert need in served[route], (route, served[route])
+
+
+def test_a_route_without_a_guard_is_not_served() -> None:
+    from fastapi import APIRouter
+
+    from pyhectiqlab.server.access import TheCaller, check_guarded
+
+    router = APIRouter()
+
+    @router.get("/secrets")
+    def unguarded() -> None: ...
+
+    @router.get("/runs/{run_id}/secrets")
+    def looks_at_no_run(run_id: str, caller: TheCaller) -> None: ...
+
+    for route in router.routes:
+        with pytest.raises(RuntimeError, match=r"secrets has not a"):
+            check_guarded(route)  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass
+class Project:
+    """What there is to ask about."""
+
+    ref: str
+    run: str
+    artifact: str
+    versions: dict[str, str]  # models and datasets
+
+
+class World:
+    def __init__(self, lab: RealLab) -> None:
+        self.url = lab.url
+        owner = Api.of(lab)
+        self.callers = {"lab_admin": self._user(owner, "admin"), "viewer": self._user(owner, "viewer")}
+        for name in ("member", "author", "project_admin", "stranger", "disabled", "revoked"):
+            self.callers[name] = self._user(owner, "member")
+        self.callers["anonymous"] = Api(lab.url, "")
+        del self.callers["anonymous"].http.headers["Authorization"]
+        self.projects = {"public": self._project(owner, private=False), "private": self._project(owner, private=True)}
+        owner.call("PATCH", f"/users/{self._name('disabled')}", json={"disabled": True})
+        revoked = self.callers["revoked"]
+        revoked.call("DELETE", f"/keys/{revoked.get('/keys')['items'][0]['id']}")
+
+    def _user(self, owner: Api, role: str) -> Api:
+        name = f"u{new_id(4)}"
+        owner.call("POST", "/users", 201, json={"username": name, "password": PASSWORD, "role": role})
+        made = requests.post(f"{self.url}/api/v1/keys", auth=(name, PASSWORD), json={"name": "k"}, timeout=30)
+        api = Api(self.url, made.json()["key"])
+        api.name = name  # type: ignore[attr-defined]
+        return api
+
+    def _name(self, who: str) -> str:
+        return str(self.callers[who].name)  # type: ignore[attr-defined]
+
+    def _project(self, owner: Api, private: bool) -> Project:
+        ref = owner.call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"})["id"]
+        for who, role in (("viewer", "viewer"), ("member", "member"), ("author", "member"), ("project_admin", "admin")):
+            owner.call("PUT", f"/projects/{ref}/members/{self._name(who)}", json={"role": role})
+        if private:
+            owner.call("PATCH", f"/projects/{ref}", json={"private": True})
+        author = self.callers["author"]
+        run = author.attach(project=ref, session="5e551011")["run"]["id"]
+        assert author.statuses(batch(run, new_id(), 1, 3)) == [200]
+        data = f"{ref}: somebody's bytes".encode()
+        digest = hashlib.sha256(data).hexdigest()
+        self.upload(author, data, digest)
+        file = {"digest": digest, "bytes": len(data)}
+        artifact = author.call("POST", f"/runs/{run}/artifacts", 201, json={"name": "a.txt", **file})["uuid"]
+        body = {"files": [{"path": "w", **file}], "short_description": "", "description": ""}
+        versions = {
+            kind: author.call("POST", f"/projects/{ref}/{kind}/m/versions", 201, json=body)["uuid"]
+            for kind in ("models", "datasets")
+        }
+        return Project(ref, run, artifact, versions)
+
+    def upload(self, api: Api, data: bytes, digest: str) -> None:
+        import base64
+
+        tus = {"Tus-Resumable": "1.0.0"}
+        meta = f"digest {base64.b64encode(digest.encode()).decode()}"
+        made = api.raw("POST", "/uploads", headers={**tus, "Upload-Length": str(len(data)), "Upload-Metadata": meta})
+        assert made.status_code == 201, made.text
+        headers = {**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        sent = api.http.patch(self.url + made.headers["location"], data=data, headers=headers, timeout=30)
+        assert sent.status_code == 204, sent.text
+
+    def ask(self, who: str, route: str, project: Project) -> requests.Response:
+        method, path = route.split(" ")
+        run = project.run
+        if route == "DELETE /runs/{run_id}" and who in MAY["run:change"]:
+            run = self.callers["author"].attach(project=project.ref)["run"]["id"]  # it may go
+        path = path.format(
+            ref=project.ref,
+            run_id=run,
+            uuid=project.versions.get(path.split("/")[1], project.artifact),
+            name="m",
+            version="latest",
+            alias="no-such",
+            username="no-such-user",
+            key_id="no-such",
+            invite_id="no-such",
+            session="5e551011",
+            digest="0" * 64,
+            upload_id="0" * 32,
+        )
+        more: dict[str, Any] = {"json": {}} if method in {"POST", "PUT", "PATCH"} else {}
+        if route == "POST /runs/attach":
+            more = {"json": {"name": f"r-{new_id(4)}", "session": "5e551012", "project": project.ref}}
+        elif route == "POST /ingest":
+            more = {"data": packed([batch(run, new_id(), 1, 1)]), "headers": INGEST_HEADERS}
+        elif route == "POST /series/buckets":
+            more = {"json": {"selectors": [{"run": run, "key": "loss"}], "axis": "step", "n": 2}}
+        elif route == "GET /stream":
+            more = {"params": {"run": run}, "stream": True}
+        elif route == "GET /runs":
+            more = {"params": {"project": project.ref}}
+        elif route == "GET /runs/resolve":
+            more = {"params": {"ref": run}}
+        elif path.endswith("/content"):
+            more = {"params": {"path": "w"}}
+        elif "/uploads" in path:
+            more["headers"] = {"Tus-Resumable": "1.0.0"}
+        return self.callers[who].raw(method, path, **more)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("permissions")
+    with RealLab(folder / "data", folder / "home", "--lost-after", "600") as lab:
+        yield World(lab)
+
+
+NEVER = Project("0" * 8, "1" * 12, "2" * 32, {"models": "3" * 32, "datasets": "4" * 32})
+
+
+def refused(answer: requests.Response, route: str) -> int | None:
+    """401, 403, 404 of what does not exist for the caller; None where they may."""
+    if route == "POST /ingest" and answer.status_code == 200:
+        status = answer.json()["results"][0]["status"]
+        return None if status == 200 else int(status)
+    if answer.status_code in {401, 403}:
+        return answer.status_code
+    if answer.status_code == 404:
+        hidden = {"run_not_found", "project_not_found", "artifact_not_found", "file_not_found"}
+        if not answer.content:  # HEAD
+            return 404 if listed()[route].endswith(":read") else None
+        return 404 if answer.json()["error"]["code"] in hidden else None
+    return None
+
+
+@pytest.mark.parametrize("kind", ["public", "private"])
+@pytest.mark.parametrize("route", listed())
+def test_each_may_what_the_matrix_says(world: World, route: str, kind: str) -> None:
+    need = listed()[route]
+    project = world.projects[kind]
+    about = need.partition(":")[0]
+    for who in (*NOBODY, *EVERYBODY):
+        answer = world.ask(who, route, project)
+        found = refused(answer, route)
+        answer.close()
+        told = (route, kind, who, answer.status_code)
+        assert answer.status_code < 500, told
+        if need == "open":
+            assert found in (None, 401) and (found is None or route == "POST /login"), told
+        elif who in NOBODY:
+            assert found == 401, told
+        elif kind == "private" and who == "stranger" and about in {"project", "run", "artifact", "version"}:
+            assert found == 404, told
+        elif who in MAY[need]:
+            assert found is None, told
+        else:
+            assert found == 403, told
+
+
+@pytest.mark.parametrize(
+    "route", [r for r, need in listed().items() if need.partition(":")[0] not in {"lab", "account", "open"}]
+)
+def test_what_is_private_is_answered_as_what_never_was(world: World, route: str) -> None:
+    """Status, code and message, but for the id that the caller gave."""
+    private = world.projects["private"]
+
+    def told(answer: requests.Response) -> tuple[int, str]:
+        text = answer.text
+        for project in (private, NEVER):
+            for value in (project.ref, project.run, project.artifact):
+                text = text.replace(value, "ID")
+        return answer.status_code, text
+
+    def ask(project: Project) -> tuple[int, str]:
+        with world.ask("stranger", route, project) as answer:
+            if route == "POST /ingest":
+                result = answer.json()["results"][0]
+                return result["status"], result["error"]
+            return told(answer)
+
+    assert ask(private) == ask(NEVER)
+
+
+def test_lists_hold_nothing_of_a_private_project(world: World) -> None:
+    private = world.projects["private"]
+    stranger, member = world.callers["stranger"], world.callers["member"]
+    for api, seen in ((stranger, False), (member, True)):
+        assert (private.ref in {p["id"] for p in api.get("/projects", limit=1000)["items"]}) is seen
+        assert (private.run in {r["id"] for r in api.get("/runs", limit=1000)["items"]}) is seen
+        assert (
+            private.run in {r["id"] for r in api.get("/runs", limit=1000, sort="metric.loss.last")["items"]}
+        ) is seen
+        name = world.callers["author"].run(private.run)["name"]
+        assert api.raw("GET", "/runs/resolve", params={"ref": name}).status_code == (200 if seen else 404)
+    digest = world.callers["author"].get(f"/artifacts/{private.artifact}")["digest"]
+    assert stranger.raw("HEAD", f"/blobs/{digest}").status_code == 404, "a guessed digest is no way to a file"
+    assert member.raw("HEAD", f"/blobs/{digest}").status_code == 200
+
+
+def test_what_leads_into_a_private_project_is_not_told_outside(world: World) -> None:
+    """A version of a public project tells neither of the private run that made it nor of one that used it."""
+    author, stranger = world.callers["author"], world.callers["stranger"]
+    private, public = world.projects["private"], world.projects["public"]
+    data = new_id().encode()
+    digest = hashlib.sha256(data).hexdigest()
+    world.upload(author, data, digest)
+    body = {"files": [{"path": "w", "digest": digest, "bytes": len(data)}], "run": private.run}
+    of_project = f"/projects/{public.ref}/models/leak"
+    author.call("POST", f"{of_project}/versions", 201, json=body)
+    author.call("POST", f"{of_project}/versions/latest/usage", json={"run": private.run})
+    for path in ("", "/versions", "/versions/latest"):
+        assert private.run not in stranger.raw("GET", of_project + path).text, path
+        assert private.run in author.raw("GET", of_project + path).text, path
+
+
+def test_a_disabled_user_and_a_changed_role_count_from_the_next_request_on(world: World) -> None:
+    owner = world.callers["lab_admin"]
+    user = world._user(owner, "member")
+    name = user.name  # type: ignore[attr-defined]
+    run = user.attach(project=world.projects["public"].ref, session="5e551011")["run"]["id"]
+    writer = new_id()
+    assert user.statuses(batch(run, writer, 1, 1)) == [200]
+    owner.call("PATCH", f"/users/{name}", json={"role": "viewer"})
+    assert user.statuses(batch(run, writer, 2, 2)) == [403]
+    assert user.raw("POST", "/projects", json={"name": new_id(4)}).status_code == 403
+    owner.call("PATCH", f"/users/{name}", json={"role": "member", "disabled": True})
+    assert user.ingest_raw(packed([batch(run, writer, 2, 2)])).status_code == 401
+    login = requests.post(f"{world.url}/api/v1/login", json={"username": name, "password": PASSWORD}, timeout=30)
+    assert login.status_code == 401 and login.json()["error"]["code"] == "wrong_password"
+    owner.call("PATCH", f"/users/{name}", json={"disabled": False})
+    assert user.statuses(batch(run, writer, 2, 2)) == [200]
+
+
+def test_the_last_admin_stays(own_lab: RealLab) -> None:
+    own_lab.start()
+    owner = Api.of(own_lab)
+    me = owner.get("/me")["user"]["username"]
+    for change in ({"role": "member"}, {"disabled": True}):
+        answer = owner.raw("PATCH", f"/users/{me}", json=change)
+        assert answer.status_code == 409 and answer.json()["error"]["code"] == "last_admin"
+    assert owner.get("/me")["user"]["role"] == "owner"
+    owner.call("POST", "/users", 201, json={"username": "second", "password": PASSWORD, "role": "admin"})
+    assert owner.call("PATCH", f"/users/{me}", json={"role": "member"})["role"] == "member"
+
+
+def test_the_audit_log_says_who_changed_what(world: World) -> None:
+    admin, author = world.callers["lab_admin"], world.callers["author"]
+    run = author.attach(project=world.projects["public"].ref)["run"]["id"]
+    author.call("PATCH", f"/runs/{run}", json={"name": f"new-{run}"})
+    newest = admin.get("/audit", limit=1)
+    (entry,) = newest["items"]
+    assert (entry["who"], entry["via"], entry["action"], entry["detail"]) == (
+        author.name,  # type: ignore[attr-defined]
+        "key k",
+        "renamed",
+        f"to new-{run}",
+    )
+    assert entry["address"] == "127.0.0.1" and run in entry["subject"]
+    assert admin.get("/audit", limit=1, after=newest["next"])["items"][0] != entry

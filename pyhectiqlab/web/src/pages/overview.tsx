@@ -57,7 +57,7 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
   );
 }
 
-/** Reasons whose names say too little. */
+/** What reasons mean whose names say too little. */
 const LOSSES: Record<string, string> = {
   lab_restored: 'gone with a restored backup',
   host_gone: 'in the memory of a machine that is gone',
@@ -87,7 +87,7 @@ function Health({ run, now }: { run: RunDetail; now: number }) {
       <p>
         <span><b>{formatInteger(run.points)}</b> points and <b>{formatInteger(run.events)}</b> other events received</span>
         <span>{verdict(run, lost)}</span>
-        {lost > 0 && <span><b>{formatInteger(lost)}</b> lost: {losses.map(([reason, n]) => `${LOSSES[reason] ?? reason} ${formatInteger(n)}`).join(', ')}</span>}
+        {lost > 0 && <span><b>{formatInteger(lost)}</b> lost: {losses.map(([reason, n]) => `${reason} ${formatInteger(n)}${LOSSES[reason] ? ` (${LOSSES[reason]})` : ''}`).join(', ')}</span>}
         <span>last heartbeat <Moment time={last} now={now} /></span>
         <span>{plural(run.writers, 'writer')}</span>
       </p>

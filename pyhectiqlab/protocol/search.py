@@ -36,6 +36,7 @@ from typing import Any
 from . import states
 
 TERMS_MAX = 32
+VALUES_MAX = 100  # of one term
 LENGTH_MAX = 4096  # characters of one search
 ANY = "*"
 STATS = ("last", "min", "max", "count")
@@ -201,6 +202,8 @@ def _field(name: str) -> Field:
 def _checked(term: Term) -> Term:
     """The term, if it means something. Raises ValueError."""
     kind, op = term.field.kind, term.op
+    if len(term.values) > VALUES_MAX:
+        raise ValueError(f"a term has at most {VALUES_MAX} values, this one {len(term.values)}")
     if op in ORDERS:
         if kind in _TEXTS:
             raise ValueError(f"{kind} is compared by = and ~, not by {op}")

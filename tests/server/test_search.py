@@ -7,6 +7,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from pyhectiqlab.server.replies import cursor_out
+
 from .api import Api, batch, column, error_of, events_batch, new_id
 
 
@@ -101,6 +103,8 @@ def test_a_page_tells_the_metrics_and_configs_that_were_asked_for(api: Api, proj
         ({"filter": "name<5"}, "bad_filter", "~"),
         ({"filter": "a " * 40}, "bad_filter", "32"),
         ({"filter": "x" * 5000}, "invalid", "4096"),
+        ({"filter": "name=" + ",".join("a" * 2000)}, "bad_filter", "100"),
+        ({"after": cursor_out([None, "a", 1.0, "-created"])}, "bad_cursor", "sort"),
         ({"sort": "size"}, "bad_filter", "sorted"),
         ({"sort": "metric."}, "bad_filter", "field"),
         ({"after": "nonsense"}, "bad_cursor", "after"),

@@ -36,7 +36,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
 
 
-@router.get("/runs", response_model=None, responses=answers(models.Runs))
+@router.get("/runs", response_model=None, responses=answers(models.Runs, 200, 404))
 def list_runs(
     request: Request,
     lab: TheLab,
@@ -65,7 +65,7 @@ def list_runs(
     terms += (search.Term(search.Field("state"), "=", wanted),) if wanted else ()
     terms += (search.Term(search.Field("text"), "~", (q,)),) if q else ()
     value, run_id, now, by = cursor_in(after, _VALUE, str, float, str) or (None, None, time.time(), sort)
-    if by != sort:
+    if by != sort or (after and value is None and order.field.kind not in ("metric", "config")):
         raise ApiError(422, "bad_cursor", "`after` is of another sort: begin with the first page.")
     query = RunQuery(project, terms, order, limit, [value, run_id] if after else None, caller.user.id)
     if project is not None:

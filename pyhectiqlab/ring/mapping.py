@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import stat
@@ -170,12 +171,18 @@ def create(name: str, fallback: Path, *, capacity: int = QUEUE_BYTES) -> Mapping
 
 
 def open_existing(path: Path) -> Mapping:
-    """Opens a queue file for its consumer. Raises FileNotFoundError, or ValueError where it is not (whole) ours."""
+    """Opens a queue file for its consumer.
+
+    Raises FileNotFoundError; another OSError where it cannot be opened now (no descriptor is left, another user's);
+    ValueError where it is no whole queue.
+    """
     fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         found = os.fstat(fd)
-        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path} is not a queue of this user")
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{path} is no file")
+        if found.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it is not a queue of this user", str(path))
         head = os.pread(fd, 32, 0)
         version, capacity, table_bytes = (int.from_bytes(head[i : i + 8], sys.byteorder) for i in (8, 16, 24))
         if head[:8] != layout.MAGIC or version != layout.VERSION:

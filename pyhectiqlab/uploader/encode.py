@@ -31,6 +31,7 @@ def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
         columns, events, count = records.decode(batch.read(), stream.keys)
     except (KeyError, ValueError, TypeError, IndexError) as e:
         raise UndecodableError(f"{type(e).__name__}: {e}") from e
+    stream.said_end = next((fields for _, kind, _, fields in reversed(events) if kind == "end"), stream.said_end)
     start, stop = batch.frame or (batch.first, batch.last)
     if count != stop - start + 1:
         raise UndecodableError(f"{count} events where {stop - start + 1} were journaled")

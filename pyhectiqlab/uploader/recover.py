@@ -57,7 +57,10 @@ def _fill(stream: Stream, upto: int, acked: int, reason: str = "journal_damaged"
 
 
 def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) -> None:
-    """Opens the stream's queue, where there still is one, behind what the journal holds of it."""
+    """Opens the stream's queue, where there still is one, behind what the journal holds of it.
+
+    Raises OSError where it cannot be opened now though it is there: taken for gone, what it holds would be lost.
+    """
     info = stream.info
     try:
         mapping = open_existing(Path(info.queue))
@@ -65,7 +68,7 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
         if not info.drained and info.owner.is_here() and (not info.owner.has_ended() or stream.journaled == 0):
             log(f"the queue {info.queue} of writer {info.writer} is gone (a restart, or another mount namespace)")
         return
-    except (OSError, ValueError) as e:
+    except ValueError as e:
         log(f"the queue of writer {info.writer} cannot be opened: {e}")
         return
     words = mapping.words
@@ -84,6 +87,7 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
 
 
 def open_stream(session: SessionDir, info: Writer, known: Stream | None, log: Callable[[str], None]) -> Stream:
+    """Raises OSError as `open_queue` does; `known` is then as it was."""
     stream = known or Stream(info)
     stream.info = info
     if not info.done:

@@ -77,6 +77,7 @@ class Stream:
     spill_at: int = 0
     acked_ring: int = 0
     acked_spill: int = 0
+    said_end: dict[str, Any] | None = None  # what its process said of its own end, by an event
     unsaved: bool = False  # `info` knows of a setting that its file does not
     synced: int = 0  # a cursor that a sync on another machine brought the lab to
     behind_since: float | None = None  # wall time since when the lab has not had everything that is journaled

@@ -189,7 +189,8 @@ def deliver(
         if s.stopped and s.backlog > 0
     ]
     trouble = (uploader.delivery.trouble() or uploader.transfer.trouble()) if left or has_unsent(session) else ""
-    return Outcome(sent, left, trouble or "; ".join(stopped) or _in_memory(uploader))
+    stuck = "; ".join((*stopped, *uploader.unopened.values()))
+    return Outcome(sent, left, trouble or stuck or _in_memory(uploader))
 
 
 def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:

@@ -57,6 +57,7 @@ class Uploader:
         self.deliver_kept = deliver_kept
         self.until_drained = until_drained
         self.streams: dict[str, Stream] = {}
+        self.unopened: dict[str, str] = {}  # writers whose queue is there but cannot be opened now → why
         self._owners: dict[tuple[int, float], Owner] = {}
         self._ends: dict[tuple[int, float], End] = {}
         self._scanned: tuple[int, float] = (0, 0.0)
@@ -109,16 +110,29 @@ class Uploader:
         new = []
         for info in self.session.writers():
             if info.writer not in self.streams:
+                try:
+                    stream = recover.open_stream(self.session, info, self._known.get(info.writer), self.log)
+                except OSError as e:
+                    self._cannot_open(info, e)
+                    continue
+                self.unopened.pop(info.writer, None)
+                self._known.pop(info.writer, None)
+                self.streams[info.writer] = stream
                 if not info.done:
                     new.append(info.writer)
-                known = self._known.pop(info.writer, None)
-                stream = self.streams[info.writer] = recover.open_stream(self.session, info, known, self.log)
                 if info.done:  # as it was left: the journal need not know of the last ack
                     told = self._told_before.get(info.writer, {})
                     stream.acknowledge(stream.journaled)
                     stream.lost, stream.stopped = dict(told.get("lost", {})), str(told.get("stopped", ""))
         if new:
             self.session.sync_writers(new)
+
+    def _cannot_open(self, info: Writer, error: OSError) -> None:
+        """Tried again at the next look."""
+        why = f"the queue {info.queue} of writer {info.writer} cannot be opened: {error.strerror}"
+        if self.unopened.get(info.writer) != why:
+            self.unopened[info.writer] = why
+            self.log(why)
 
     def owner(self, info: Writer) -> Owner:
         key = _key(info.owner)
@@ -149,7 +163,7 @@ class Uploader:
         """How the stream's process ended, once that is known; kept on disk from then on, for a sync on another day."""
         key = _key(stream.info.owner)
         if key not in self._ends:
-            end = self.owner(stream.info).end()
+            end = self.owner(stream.info).end(stream.said_end)
             if end is None:
                 return None
             self._ends[key] = end
@@ -279,7 +293,7 @@ class Uploader:
             )
             if not finished or not self.is_empty(stream) or waits:
                 return True
-        if self.console.has_work():
+        if self.console.has_work() or (self.unopened and not self.until_drained):
             return True
         return not self.until_drained and not self._has_session_ended()
 

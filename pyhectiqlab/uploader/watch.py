@@ -79,8 +79,11 @@ class Owner:
                 self._oom.look()
         return self._ended_at is not None
 
-    def end(self) -> End | None:
-        """How it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S."""
+    def end(self, said: dict[str, Any] | None = None) -> End | None:
+        """How it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S.
+
+        `said`: its own word on it in the stream of events, for a disk on which the file with it found no room.
+        """
         if not self.has_ended():
             return None
         if self._status is None and self.process.is_here():
@@ -88,7 +91,7 @@ class Owner:
         assert self._ended_at is not None
         if self._status is None and time.monotonic() - self._ended_at < (ASK_STATUS_S if self._pidfd >= 0 else 0):
             return None
-        told = read_json(self._session.end_path(self.process))
+        told = read_json(self._session.end_path(self.process)) or said
         if self._gone and told is None and not self._stacks():
             return End(states.ENDED, f"the machine {self.process.host} is gone")
         return how_it_ended(self._status, told, self._stacks, self._out_of_memory)

@@ -213,7 +213,7 @@ def test_a_link_is_not_followed(queue: Path, tmp_path: Path) -> None:
 
 def test_another_users_queue_is_refused(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyhectiqlab.ring.mapping.os.geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(ValueError, match="not a queue of this user"):
+    with pytest.raises(PermissionError, match="not a queue of this user"):
         mapping.open_existing(queue)
 
 

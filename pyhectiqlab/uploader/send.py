@@ -32,6 +32,7 @@ from .stream import Batch, Stream
 
 REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
 TOO_LARGE = 413
+NEVER_TOO_LARGE_BYTES = 64 << 10  # halving ends here; a loss in the place of a batch is smaller still
 WHOLE_REFUSED = {400, TOO_LARGE, 422}  # something in the request can never be accepted
 
 
@@ -193,6 +194,9 @@ class Sender:
         except LabRequestError as e:
             if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
                 raise
+            if e.status == TOO_LARGE and len(body) <= NEVER_TOO_LARGE_BYTES:  # not our size, then
+                why = "something before it refuses even small requests as too large: see its limits"
+                raise LabUnavailableError(f"The lab cannot be reached: {why}.", status=TOO_LARGE) from None
             if e.status == TOO_LARGE and parts:
                 self._body_max = min(self._body_max, len(body) - 1)
             self._isolate(wire, sent, e)

@@ -123,6 +123,8 @@ class Audit:
     def _losses(self, missing: int) -> None:
         """Events are missing only where a fault excuses it, and then the lab says how many and why."""
         reasons = set[str]().union(*(EXCUSES.get(fault, set()) for fault in self.trainer.met))
+        if self.trainer.met >= {"lab_from_backup"} and self.trainer.met & {"disk", "budget"}:
+            reasons |= {"lab_restored"}  # there was no room to keep what the lab had taken
         counted = sum(n for reason, n in self.run["losses"].items() if reason in reasons)
         other = {r: n for r, n in self.run["losses"].items() if r not in reasons}
         in_flight = len(self.trainer.ledger.slots())

@@ -22,7 +22,7 @@ from .kinds import HARMLESS, flavours, kinds
 from .trainer import ENDINGS
 from .world import Trainer, World, until
 
-FAULTS = 8  # in an episode
+FAULTS = 10  # in an episode
 BORN = 3  # trainers at its start
 AT_ONCE_MAX = 6
 DELIVERED_WITHIN_S = 60.0

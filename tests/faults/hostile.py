@@ -40,8 +40,7 @@ def enter(spec: dict[str, Any], ledger: Ledger) -> None:
     _resolver(ledger)
     _disk(ledger, spec["home"])
     _synced(Path(spec["folder"], "synced"))
-    if spec.get("crash"):
-        crashpoints.passing = crashpoints.armed(spec["crash"])
+    arm(spec)
     if flavour == "clock":
         _clock(ledger)
     elif flavour == "no_locks":
@@ -51,9 +50,21 @@ def enter(spec: dict[str, Any], ledger: Ledger) -> None:
         if spec.get("tmp"):
             tempfile.tempdir = spec["tmp"]
     elif flavour == "processes":
+        become(spec)
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 4096))  # this process; no uploader beside it
+
+
+def become(spec: dict[str, Any]) -> None:
+    """Another user, where the spool is another user's."""
+    if "uid" in spec:
         os.setgid(spec["uid"])
         os.setuid(spec["uid"])
-        resource.setrlimit(resource.RLIMIT_NPROC, (1, 4096))  # this process; no uploader beside it
+
+
+def arm(spec: dict[str, Any]) -> None:
+    """The crash point, in this process and those that it forks; those that it spawns have the variable."""
+    if spec["crash"]:
+        crashpoints.passing = crashpoints.armed(spec["crash"])
 
 
 # What is turned on and off -----------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import random
 import select
 import signal
@@ -49,7 +51,7 @@ from .ledger import (
 )
 
 ENDINGS = ("exit", "close", "raise", "exit3", "term")  # the word ENDING is an index into this
-BURST, PAUSE_S = 20, 0.01
+BURST, PAUSE_S = 10, 0.02
 FLOOD = 6000  # calls at once, now and then: more than a small ring holds
 
 
@@ -123,7 +125,7 @@ def train(spec: dict[str, Any]) -> None:
         words[OPENED] = 1
         main.point()
         extra = hostile.start_companions(spec["flavour"], run, ledger, Logging)
-        burst = BURST * 5 if spec["flavour"] == "budget" else BURST
+        burst = BURST * 20 if spec["flavour"] == "budget" else BURST
         _loop(words, rng, main, logger, Path(spec["folder"]), extra, burst)
     except Exception:
         words[RAISED] += 1
@@ -159,7 +161,7 @@ def _loop(
             main.line(logger)
         if step % 60 == 30:
             main.file(folder)
-        if rng.random() < 0.01:
+        if rng.random() < 0.004:
             main.points(FLOOD)
         if step == 5:
             finish = turn()
@@ -220,11 +222,26 @@ def _as_a_script(main: Callable[[dict[str, Any]], None], order: dict[str, Any]) 
 
 def sync(order: dict[str, Any]) -> None:
     """`hectiqlab sync --all`, without the half second that importing takes."""
+    hostile.arm(order)
+    hostile.become(order)
     result = sync_sessions(None, all=True, report=print)
     print(json.dumps({"left": result.left_events, "files": result.left_files, "errors": result.errors}))
 
 
+def _import_all() -> None:
+    """So that a fork starts in milliseconds, and may become a user who cannot read the interpreter's folder."""
+    for name in ("tomllib", "ctypes", "tempfile", "subprocess", "encodings.idna", "stringprep", "uuid"):
+        with contextlib.suppress(ImportError):  # tomllib: Python 3.10
+            importlib.import_module(name)
+    for package in ("uploader", "transport", "capture", "ring", "journal", "verbs", "protocol"):
+        folder = importlib.import_module(f"pyhectiqlab.{package}").__path__
+        for module in pkgutil.iter_modules(folder):
+            if module.name != "__main__":
+                importlib.import_module(f"pyhectiqlab.{package}.{module.name}")
+
+
 def main() -> None:
+    _import_all()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     waiting = b""
     children: set[int] = set()

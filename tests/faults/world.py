@@ -262,13 +262,13 @@ class World:
             self.refresh()
         return bool(victims)
 
-    def sync(self, trainer: Trainer) -> str:
-        """What `hectiqlab sync --all` said, run in this trainer's home."""
+    def sync(self, trainer: Trainer, *, crash: bool = False) -> str:
+        """What `hectiqlab sync --all` said, run in this trainer's home. `crash`: it comes by its crash point too."""
         self._started += 1
         name = f"{trainer.ident}-sync{self._started}"
         output = trainer.folder / f"sync{self._started}"
-        crash = {"crash": ""}
-        pid = self._order({**trainer.order, **crash, "id": name, "what": "sync", "output": str(output)})
+        order = trainer.order if crash else {**trainer.order, "crash": ""}
+        pid = self._order({**order, "id": name, "what": "sync", "output": str(output)})
         if self._wait(pid, 90) is None:
             os.kill(pid, signal.SIGABRT)
             self._wait(pid, 10)

@@ -20,6 +20,7 @@ from pyhectiqlab.errors import (
     PermissionDeniedError,
 )
 from pyhectiqlab.testing.transport import FaultyTransport
+from pyhectiqlab.uploader import send
 
 from .pipeline import ModelLab, Pipeline, invalid
 
@@ -278,8 +279,11 @@ def test_after_any_faults_the_lab_has_everything_once_and_in_order(faults: list[
         line.mapping.close()
 
 
-def test_what_is_too_large_for_one_request_goes_in_parts_and_nothing_is_lost(line: Pipeline) -> None:
+def test_what_is_too_large_for_one_request_goes_in_parts_and_nothing_is_lost(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A proxy on the way may take less than the lab."""
+    monkeypatch.setattr(send, "NEVER_TOO_LARGE_BYTES", 300)
     batches(line, 200)
     real, sizes = line.lab.ingest, list[int]()
 
@@ -295,7 +299,26 @@ def test_what_is_too_large_for_one_request_goes_in_parts_and_nothing_is_lost(lin
     assert max(sizes) > 600
 
 
-def test_one_event_that_no_request_can_carry_is_put_aside_alone(line: Pipeline) -> None:
+def test_what_refuses_even_small_requests_as_too_large_is_tried_again(line: Pipeline) -> None:
+    """Its limit is not what is wrong; a loss in the batch's place would be refused as well."""
+    batches(line, 20)
+    real, refused = line.lab.ingest, list[int]()
+
+    def angry(body: bytes) -> dict[str, Any]:
+        if len(refused) < 5:
+            refused.append(len(body))
+            raise invalid(413)
+        return real(body)
+
+    line.lab.ingest = angry  # type: ignore[method-assign]
+    line.deliver()
+    assert line.points() == list(range(20)) and not line.stream.lost and not line.rejected
+
+
+def test_one_event_that_no_request_can_carry_is_put_aside_alone(
+    line: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "NEVER_TOO_LARGE_BYTES", 0)
     batches(line, 8)
     real = line.lab.ingest
 

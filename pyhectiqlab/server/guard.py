@@ -25,7 +25,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # a login link must not travel on as a referrer
     "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; "
+        # Inline styles, which run nothing: plotly draws figures with them.
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }

@@ -3,8 +3,11 @@
 import { render } from 'preact';
 import './styles.css';
 import { AccountPage } from './pages/account';
+import { AdminPage } from './pages/admin';
 import { ComparePage } from './pages/compare';
+import { InvitePage } from './pages/invite';
 import { LoginPage } from './pages/login';
+import { MembersPage } from './pages/members';
 import { ProjectsPage } from './pages/projects';
 import { RegistryPage } from './pages/registry';
 import { RunPage } from './pages/run';
@@ -19,6 +22,7 @@ function App() {
   const route = useRoute();
   const who = useStore(user);
   if (route.page === 'login') return <LoginPage next={route.next} />;
+  if (route.page === 'invite') return <InvitePage />;
   if (!who) return <ConnectionLine />; // not known yet, or on the way to the login page
   switch (route.page) {
     case 'projects':
@@ -33,6 +37,10 @@ function App() {
       return <ComparePage route={route} />;
     case 'account':
       return <AccountPage />;
+    case 'admin':
+      return <AdminPage tab={route.tab} />;
+    case 'members':
+      return <MembersPage key={route.project} project={route.project} />;
     case 'missing':
       return (
         <Shell crumbs={[]} title="Not found">

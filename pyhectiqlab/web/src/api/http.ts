@@ -1,6 +1,6 @@
 // One door to the lab: every request of the page goes through `request`.
 
-import type { LogPage, Me, Page, Project, Run, RunDetail, KeyInfo, ApiKey, Capture } from './types';
+import type { ApiKey, Capture, Change, Invite, KeyInfo, LogPage, Me, Page, Project, Run, RunDetail, User } from './types';
 
 const ROOT = '/api/v1';
 const TIMEOUT_MS = 30_000;
@@ -138,6 +138,28 @@ export const api = {
     signal?: AbortSignal,
   ) => json<LogPage>(`/runs/${id(run)}/logs${query({ ...params, newest: params.newest ? 'true' : '' })}`, { signal }),
   apiKeys: (signal?: AbortSignal) => json<Page<ApiKey>>('/keys', { signal }),
-  createApiKey: (name: string) => json<ApiKey & { key: string }>('/keys', { method: 'POST', body: { name } }),
+  createApiKey: (name: string, days: number | null) =>
+    json<ApiKey & { key: string }>('/keys', { method: 'POST', body: { name, days } }),
+  setPassword: (password: string, current: string) =>
+    json<Me>('/me/password', { method: 'PUT', body: { password, current } }),
+  logoutEverywhere: async () => void (await request('/logout/everywhere', { method: 'POST', body: {} })),
+  acceptInvite: (token: string, username: string, password: string) =>
+    json<Me>('/invites/accept', { method: 'POST', body: { token, username, password }, anonymous: true }),
+  users: (signal?: AbortSignal) => json<Page<User>>('/users', { signal }),
+  addUser: (username: string, password: string, role: string) =>
+    json<User>('/users', { method: 'POST', body: { username, password, role } }),
+  changeUser: (username: string, change: { role?: string; disabled?: boolean }) =>
+    json<User>(`/users/${id(username)}`, { method: 'PATCH', body: change }),
+  invites: (signal?: AbortSignal) => json<Page<Invite>>('/invites', { signal }),
+  invite: (role: string) => json<Invite & { url: string }>('/invites', { method: 'POST', body: { role } }),
+  takeBack: async (invite: string) => void (await request(`/invites/${id(invite)}`, { method: 'DELETE' })),
+  audit: (after: string | null, signal?: AbortSignal) => json<Page<Change>>(`/audit${query({ after, limit: 100 })}`, { signal }),
+  members: (project: string, signal?: AbortSignal) => json<Page<User>>(`/projects/${id(project)}/members`, { signal }),
+  setPrivate: (project: string, hidden: boolean) =>
+    json<Project>(`/projects/${id(project)}`, { method: 'PATCH', body: { private: hidden } }),
+  setMember: async (project: string, username: string, role: string) =>
+    void (await request(`/projects/${id(project)}/members/${id(username)}`, { method: 'PUT', body: { role } })),
+  removeMember: async (project: string, username: string) =>
+    void (await request(`/projects/${id(project)}/members/${id(username)}`, { method: 'DELETE' })),
   deleteApiKey: async (key: string) => void (await request(`/keys/${id(key)}`, { method: 'DELETE' })),
 };

@@ -4,6 +4,28 @@ export interface User {
   id: string;
   username: string;
   role?: string;
+  disabled?: boolean;
+}
+
+export const ROLES = ['viewer', 'member', 'admin'] as const;
+
+export interface Invite {
+  id: string;
+  role: string;
+  created: number;
+  created_by: string;
+  expires: number;
+}
+
+/** An entry of the audit log. */
+export interface Change {
+  at: number;
+  who: string;
+  via: string;
+  address: string;
+  action: string;
+  subject: string;
+  detail: string;
 }
 
 export interface Me {
@@ -22,6 +44,9 @@ export interface Project {
   created: number | null;
   runs: number;
   last_activity: number | null;
+  private?: boolean;
+  /** What the reader is in it. */
+  role?: string;
 }
 
 /** NaN and the infinities travel as strings. */
@@ -135,6 +160,7 @@ export interface ApiKey {
   id: string;
   name: string;
   created: number | null;
+  expires?: number | null;
   last_used?: number | null;
 }
 

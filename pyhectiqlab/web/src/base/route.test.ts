@@ -11,6 +11,9 @@ test('every page survives being written and read again', () => {
   const routes: Route[] = [
     { page: 'projects' },
     { page: 'account' },
+    { page: 'admin', tab: 'audit' },
+    { page: 'invite' },
+    { page: 'members', project: 'vision/α' },
     { page: 'login', next: '/runs/abc?x=time' },
     { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sort: 'name', after: 'c=', selected: ['a', 'b'] },
     { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW, logs: DEFAULT_LOGS },

@@ -33,6 +33,9 @@ export type Route =
   | { page: 'projects' }
   | { page: 'login'; next: string }
   | { page: 'account' }
+  | { page: 'admin'; tab: 'users' | 'audit' }
+  | { page: 'invite' }
+  | { page: 'members'; project: string }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
   | { page: 'registry'; project: string; kind: Kind; name: string | null; version: string; after: string | null } // `version`: a number, an alias, or latest
@@ -70,6 +73,9 @@ export function parseRoute(path: string, search: string): Route {
   if (parts.length === 0 || (head === 'projects' && parts.length === 1)) return { page: 'projects' };
   if (head === 'login' && parts.length === 1) return { page: 'login', next: safeNext(params.get('next')) };
   if (head === 'account' && parts.length === 1) return { page: 'account' };
+  if (head === 'invite' && parts.length === 1) return { page: 'invite' };
+  if (head === 'admin' && parts.length === 2 && (id === 'users' || id === 'audit')) return { page: 'admin', tab: id };
+  if (head === 'projects' && id && parts.length === 3 && parts[2] === 'members') return { page: 'members', project: id };
   if (head === 'compare' && parts.length === 1) return { page: 'compare', runs: parseIds(params.get('runs')), view: parseView(params) };
   if (head === 'projects' && id && parts.length === 2) {
     const sort = params.get('sort') ?? '';
@@ -110,6 +116,15 @@ export function formatRoute(route: Route): string {
       break;
     case 'account':
       path = '/account';
+      break;
+    case 'invite':
+      path = '/invite';
+      break;
+    case 'admin':
+      path = `/admin/${route.tab}`;
+      break;
+    case 'members':
+      path = `/projects/${encodeURIComponent(route.project)}/members`;
       break;
     case 'login':
       path = '/login';

@@ -2,9 +2,10 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { api, ApiError } from '../api/http';
+import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
-import { user } from '../state/session';
+import { enter, logOut, user } from '../state/session';
 import { useStore } from '../state/store';
 import { Moment, Snippet, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
@@ -17,6 +18,7 @@ export function AccountPage() {
   const [problem, setProblem] = useState('');
   const [revoking, setRevoking] = useState<string | null>(null);
   const name = useRef<HTMLInputElement>(null);
+  const days = useRef<HTMLSelectElement>(null);
 
   async function attempt(task: () => Promise<void>): Promise<void> {
     setProblem('');
@@ -31,7 +33,7 @@ export function AccountPage() {
   const create = (event: Event) => {
     event.preventDefault();
     void attempt(async () => {
-      const { name: called, key } = await api.createApiKey(name.current!.value.trim() || 'web');
+      const { name: called, key } = await api.createApiKey(name.current!.value.trim() || 'web', Number(days.current!.value) || null);
       setMade({ name: called, key });
       name.current!.value = '';
     });
@@ -45,6 +47,7 @@ export function AccountPage() {
   return (
     <Shell crumbs={[{ text: 'Account' }]} title="Account">
       <h1>{who?.username}</h1>
+      <Password />
       <section class="block">
         <h2>API keys</h2>
         <p class="dim">
@@ -54,6 +57,10 @@ export function AccountPage() {
           <label class="search">
             <input ref={name} placeholder="Name, such as the machine's" aria-label="Name of the new key" maxLength={100} />
           </label>
+          <select ref={days} aria-label="How long it works">
+            <option value="">never expires</option>
+            {[7, 30, 90, 365].map((d) => <option key={d} value={d}>for {d} days</option>)}
+          </select>
           <button class="button primary">Create key</button>
         </form>
         {problem && <p class="problem" role="alert">{problem}</p>}
@@ -69,7 +76,7 @@ export function AccountPage() {
           <div class="table-scroll" tabIndex={0} role="region" aria-label="API keys">
             <table>
               <thead>
-                <tr><th>Name</th><th>ID</th><th>Created</th><th><span class="sr">Actions</span></th></tr>
+                <tr><th>Name</th><th>ID</th><th>Created</th><th>Last used</th><th>Expires</th><th><span class="sr">Actions</span></th></tr>
               </thead>
               <tbody>
                 {data.items.map((k) => (
@@ -77,6 +84,8 @@ export function AccountPage() {
                     <td>{k.name}</td>
                     <td><code>{k.id}</code></td>
                     <td><Moment time={k.created} now={now} /></td>
+                    <td>{k.last_used ? <Moment time={k.last_used} now={now} /> : 'not yet'}</td>
+                    <td>{k.expires ? new Date(k.expires * 1000).toLocaleDateString() : 'never'}</td>
                     <td>
                       {revoking === k.id ? (
                         <>
@@ -95,5 +104,41 @@ export function AccountPage() {
         )}
       </section>
     </Shell>
+  );
+}
+
+function Password() {
+  const current = useRef<HTMLInputElement>(null);
+  const fresh = useRef<HTMLInputElement>(null);
+  const [done, setDone] = useState(false);
+  const { problem, attempt } = useAttempt(() => {});
+  const submit = (event: Event) => {
+    event.preventDefault();
+    setDone(false);
+    attempt(async () => {
+      enter(await api.setPassword(fresh.current!.value, current.current!.value));
+      current.current!.value = fresh.current!.value = '';
+      setDone(true);
+    });
+  };
+  return (
+    <section class="block">
+      <h2>Password</h2>
+      <form class="controls" onSubmit={submit}>
+        <input name="username" autocomplete="username" value={user.value?.username ?? ''} hidden readOnly />
+        <label class="search">
+          <input ref={current} type="password" placeholder="Current, if there is one" aria-label="Current password" autocomplete="current-password" />
+        </label>
+        <label class="search">
+          <input ref={fresh} type="password" placeholder="New" aria-label="New password" autocomplete="new-password" minLength={8} required />
+        </label>
+        <button class="button">Change it</button>
+        <button type="button" class="link" onClick={() => attempt(async () => (await api.logoutEverywhere(), logOut()))}>
+          Log out everywhere
+        </button>
+      </form>
+      {problem && <p class="problem" role="alert">{problem}</p>}
+      {done && <p role="status">Changed. Your other web sessions have ended; keys go on working.</p>}
+    </section>
   );
 }

@@ -50,6 +50,12 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
       {!missing && <KindLinks project={ref} kind={null} />}
+      {!missing && (
+        <p class="dim">
+          <a href={`/projects/${encodeURIComponent(ref)}/members`}>Members</a>
+          {project.data?.private && ' · private'}
+        </p>
+      )}
       {missing ? (
         <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
           <p>{missing.message}</p>

@@ -60,7 +60,7 @@ async function whoAmI(): Promise<void> {
 function expired(): void {
   user.set(null);
   const route = currentRoute();
-  if (route.page !== 'login') navigate({ page: 'login', next: location.pathname + location.search }, true);
+  if (route.page !== 'login' && route.page !== 'invite') navigate({ page: 'login', next: location.pathname + location.search }, true);
 }
 
 export async function logOut(): Promise<void> {

@@ -33,6 +33,7 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
         </nav>
         {who && (
           <div class="who">
+            {(who.role === 'admin' || who.role === 'owner') && <a href="/admin/users">Lab</a>}
             <a href="/account" title="Account and API keys">{who.username}</a>
             <button class="link" onClick={() => void logOut()}>
               Log out

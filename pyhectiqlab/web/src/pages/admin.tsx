@@ -1,0 +1,139 @@
+// For admins of the lab: users and invites, and the audit log.
+
+import { useRef, useState } from 'preact/hooks';
+import { api } from '../api/http';
+import { ROLES } from '../api/types';
+import { useAttempt } from '../state/attempt';
+import { useNow } from '../state/clock';
+import { useLoad } from '../state/load';
+import { Moment, Snippet, Waiting } from '../widgets/basics';
+import { Shell } from '../widgets/shell';
+
+export function AdminPage({ tab }: { tab: 'users' | 'audit' }) {
+  return (
+    <Shell crumbs={[{ text: 'Lab' }]} title={tab === 'users' ? 'Users' : 'Audit log'}>
+      <nav class="tabs" aria-label="Of the lab">
+        <a href="/admin/users" aria-current={tab === 'users' ? 'page' : undefined}>Users</a>
+        <a href="/admin/audit" aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>
+      </nav>
+      {tab === 'users' ? <Users /> : <Audit />}
+    </Shell>
+  );
+}
+
+function Users() {
+  const now = useNow(true);
+  const users = useLoad((signal) => api.users(signal), [], 0);
+  const invites = useLoad((signal) => api.invites(signal), [], 0);
+  const role = useRef<HTMLSelectElement>(null);
+  const [link, setLink] = useState('');
+  const { problem, attempt } = useAttempt(() => (users.refresh(), invites.refresh()));
+  const error = users.error ?? invites.error;
+  const invite = (event: Event) => {
+    event.preventDefault();
+    attempt(async () => setLink((await api.invite(role.current!.value)).url));
+  };
+  return (
+    <>
+      <h1>Users</h1>
+      {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
+      {!users.data && !error && <Waiting />}
+      {users.data && (
+        <div class="table-scroll" tabIndex={0} role="region" aria-label="Users">
+          <table>
+            <thead>
+              <tr><th>User</th><th>Role in the lab</th><th><span class="sr">Actions</span></th></tr>
+            </thead>
+            <tbody>
+              {users.data.items.map((u) => (
+                <tr key={u.id}>
+                  <td>{u.username}{u.disabled && ' (disabled)'}</td>
+                  <td>
+                    {u.role === 'owner' ? 'owner' : (
+                      <select
+                        aria-label={`Role of ${u.username}`}
+                        value={u.role ?? ''}
+                        onChange={(e) => attempt(async () => void (await api.changeUser(u.username, { role: e.currentTarget.value })))}
+                      >
+                        {ROLES.map((r) => <option key={r}>{r}</option>)}
+                      </select>
+                    )}
+                  </td>
+                  <td>
+                    <button
+                      class="link"
+                      onClick={() => attempt(async () => void (await api.changeUser(u.username, { disabled: !u.disabled })))}
+                    >
+                      {u.disabled ? 'Enable' : 'Disable'}
+                    </button>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      <section class="block">
+        <h2>Invites</h2>
+        <p class="dim">A link with which one person makes an account for themselves, within a week. It is shown once.</p>
+        <form class="controls" onSubmit={invite}>
+          <select ref={role} aria-label="Role of the new user">
+            {['member', 'viewer', 'admin'].map((r) => <option key={r}>{r}</option>)}
+          </select>
+          <button class="button primary">Make an invite</button>
+        </form>
+        {link && <Snippet label="Give this to one person" text={link} />}
+        {invites.data && invites.data.items.length > 0 && (
+          <ul>
+            {invites.data.items.map((i) => (
+              <li key={i.id}>
+                for a {i.role}, by {i.created_by}, <Moment time={i.created} now={now} />{' '}
+                <button class="link" onClick={() => attempt(() => api.takeBack(i.id))}>Take back</button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
+    </>
+  );
+}
+
+function Audit() {
+  const now = useNow(true);
+  const [after, setAfter] = useState<string | null>(null);
+  const { data, error } = useLoad((signal) => api.audit(after, signal), [after], 0);
+  return (
+    <>
+      <h1>Audit log</h1>
+      {error && <p class="problem" role="alert">{error.message}</p>}
+      {!data && !error && <Waiting />}
+      {data && (
+        <>
+          <div class="table-scroll" tabIndex={0} role="region" aria-label="Audit log">
+            <table>
+              <thead>
+                <tr><th>When</th><th>Who</th><th>By</th><th>From</th><th>Did</th><th>What</th></tr>
+              </thead>
+              <tbody>
+                {data.items.map((c, i) => (
+                  <tr key={i}>
+                    <td><Moment time={c.at} now={now} /></td>
+                    <td>{c.who}</td>
+                    <td>{c.via}</td>
+                    <td>{c.address}</td>
+                    <td>{c.action}</td>
+                    <td>{c.subject} {c.detail}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <p class="paging">
+            {after && <button class="button" onClick={() => setAfter(null)}>Newest</button>}
+            {data.next && <button class="button" onClick={() => setAfter(data.next)}>Older</button>}
+          </p>
+        </>
+      )}
+    </>
+  );
+}

@@ -79,7 +79,10 @@ def _announced_digest(metadata: str) -> str:
 
 
 @router.head(
-    "/blobs/{digest}", response_model=None, responses={**answers(models.Empty, 200, 404), 200: {"description": "Known"}}
+    "/blobs/{digest}",
+    response_model=None,
+    response_class=Response,
+    responses={**answers(models.Empty, 200, 404), 200: {"description": "Known"}},
 )
 def head_blob(digest: Digest, lab: TheLab, caller: TheCaller) -> Response:
     """Whether the lab has these bytes, told only to who sent them lately or can read an artifact with them."""
@@ -90,9 +93,13 @@ def head_blob(digest: Digest, lab: TheLab, caller: TheCaller) -> Response:
 
 
 @router.options("/uploads", dependencies=[Anybody], status_code=204, response_model=None)
-@router.options("/uploads/{upload_id}", dependencies=[Anybody], status_code=204, response_model=None)
 async def capabilities() -> Response:
     return Response(status_code=204, headers=_headers(Tus_Version=TUS, Tus_Extension=EXTENSIONS))
+
+
+@router.options("/uploads/{upload_id}", dependencies=[Anybody], status_code=204, response_model=None)
+async def capabilities_of_one(upload_id: str) -> Response:
+    return await capabilities()
 
 
 @router.post(
@@ -116,6 +123,7 @@ def create(request: Request, lab: TheLab, caller: Adder) -> Response:
 @router.head(
     "/uploads/{upload_id}",
     response_model=None,
+    response_class=Response,
     dependencies=[Tus],
     responses={**answers(models.Empty, 200, 404, 412), 200: {"description": "Upload-Offset and Upload-Length"}},
 )

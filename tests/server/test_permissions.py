@@ -127,7 +127,7 @@ INSIDE = {"POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /str
 
 def listed() -> dict[str, str]:
     lines = ROUTES + FOR_BOTH_KINDS.replace("KIND", "models") + FOR_BOTH_KINDS.replace("KIND", "datasets")
-    return dict(line.rsplit(" ", 1) for line in lines.split("\n") if line)  # type: ignore[misc]
+    return dict(line.rsplit(" ", 1) for line in lines.split("\n") if line)
 
 
 def routes() -> dict[str, set[str]]:

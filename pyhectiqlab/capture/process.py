@@ -129,7 +129,7 @@ def exit_status(pid: int, pidfd: int) -> int | None:
 
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        if fields[0] == b"Z":
+        if fields[0] == b"Z" and _may_know(pid):
             return int(fields[-1])
     except (OSError, IndexError):
         pass  # reaped, or no such /proc: ask the pidfd
@@ -142,6 +142,20 @@ def exit_status(pid: int, pidfd: int) -> int | None:
         return None
     mask, *_, status = _PIDFD_INFO.unpack(request)
     return int(status) if mask & _PIDFD_INFO_EXIT else None
+
+
+def _may_know(pid: int) -> bool:
+    """Whether the kernel tells this process about that one. Of one that gave up its rights (setuid) it says that its
+    status is 0, whatever it is: a run that failed was shown as completed. A zombie has no `exe`; who may not know is
+    told so instead.
+    """
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def kill_process(process: Process, signal: int) -> None:

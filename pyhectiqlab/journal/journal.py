@@ -67,6 +67,7 @@ class Journal:
         self._dirty = False
         self._unnamed = False  # a segment was made whose name may not be on disk
         self._damaged = False
+        self._acked: dict[str, int] = {}
         found = self._paths()
         self.incarnation = 1 + max((n for n, _, _ in found), default=0)
 
@@ -119,6 +120,7 @@ class Journal:
         self._write(Ack(writer, cursor).pack())
 
     def _forget(self, writer: str, cursor: int) -> None:
+        self._acked[writer] = max(cursor, self._acked.get(writer, 0))
         for segment in self._segments:
             if segment.unacked.get(writer, cursor + 1) <= cursor:
                 del segment.unacked[writer]
@@ -141,7 +143,9 @@ class Journal:
         self._unnamed = True
         crashpoints.passing("journal.opened")
         try:
-            self._write(SEGMENT_MAGIC)
+            # What is acked is said again, or it would go with the segment that said it, and what the next one begins
+            # behind would be taken for damage.
+            self._write(SEGMENT_MAGIC + b"".join(Ack(*acked).pack() for acked in self._acked.items()))
         except OSError:  # leave no empty file behind, for each try on a full disk would
             self._segments.pop()
             os.close(self._fd)

@@ -185,8 +185,13 @@ def test_any_history_survives_any_wound_but_for_what_was_hit(
         journal, cursor = Journal(folder), 0
         expected: list[tuple[Path, int, Frame]] = []  # where each frame ends
 
+        acked = list[int]()
+
         def note(frame: Frame) -> None:
             path = segments(folder)[-1]
+            if acked and all(path != before for before, _, _ in expected):  # a segment begins with what is acked
+                known = Ack(A, max(acked))
+                expected.append((path, len(SEGMENT_MAGIC) + len(known.pack()), known))
             expected.append((path, path.stat().st_size, frame))
 
         for what, n, raw in operations:
@@ -197,6 +202,7 @@ def test_any_history_survives_any_wound_but_for_what_was_hit(
                 note(item)
             elif what == "ack":
                 journal.append_ack(A, n)
+                acked.append(n)
                 note(Ack(A, n))
             elif what == "lost":
                 lost = Lost(A, cursor + 1, cursor + n, "reason")
@@ -205,7 +211,7 @@ def test_any_history_survives_any_wound_but_for_what_was_hit(
                 note(lost)
             else:
                 journal.close()
-                journal = Journal(folder)
+                journal, acked = Journal(folder), []  # not recovered: it knows of no ack
         journal.close()
         assert recovered(folder) == [frame for _, _, frame in expected]
         if not expected:
@@ -354,7 +360,7 @@ def test_a_full_disk_is_not_littered_with_empty_segments(tmp_path: Path) -> None
         assert segments(tmp_path) == []
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         journal.append(data(50, 50), lambda: TABLE)
-        assert recovered(tmp_path) == [Keys(A, TABLE), data(50, 50)]
+        assert recovered(tmp_path) == [Ack(A, 1), Keys(A, TABLE), data(50, 50)]
 
     in_child(work)
 
@@ -397,3 +403,16 @@ def test_the_folder_and_its_files_are_the_users_alone(tmp_path: Path) -> None:
     Journal(tmp_path / "journal").append(data(1, 1), lambda: b"")
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
     assert segments(tmp_path / "journal")[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_an_ack_outlives_the_segment_that_said_it(tmp_path: Path) -> None:
+    """Else what the next segment begins behind would be taken for damage, and told as a loss."""
+    journal = Journal(tmp_path, segment_bytes_max=200)
+    journal.append(data(1, 10), lambda: TABLE)
+    journal.append_ack(A, 10)
+    journal.append(data(11, 20), lambda: TABLE)
+    journal.append(data(21, 30), lambda: TABLE)
+    journal.release(0, keep_s=0)
+    found = recovered(tmp_path)
+    assert data(1, 10) not in found and data(11, 20) in found
+    assert Ack(A, 10) in found

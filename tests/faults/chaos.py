@@ -165,7 +165,7 @@ class Episode:
                 said = world.sync(trainer)
                 self.tell(f"a sync of {trainer.ident}: {said.strip()}")
                 time.sleep(0.5)
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not trainer.is_done():
                 self._problem(
                     trainer, f"is not delivered within {DELIVERED_WITHIN_S:.0f} s: {said} {trainer.logs()[-2000:]}"
                 )

@@ -50,6 +50,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
     help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at ADDRESS; several by commas.",
 )
 @click.option("--public-url", metavar="URL", default="", help="Where people find the lab: for links in notices.")
+@click.option("--root-path", metavar="PATH", default="", help="Where the lab lies on its host, such as /hectiqlab.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-requests", is_flag=True, help="Log every request.")
 @click.option("--set-password", is_flag=True, help="Ask for a password of --user, keep it, and exit.")
@@ -68,6 +69,7 @@ def command(
     tls_key: Path | None,
     behind_proxy: str,
     public_url: str,
+    root_path: str,
     log_format: str,
     log_requests: bool,
     set_password: bool,
@@ -92,7 +94,7 @@ def command(
     from ..server.serve import Options, serve
 
     tls = (tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
-    options = Options(host, port, tls, public_url, behind_proxy, log_format, log_requests)
+    options = Options(host, port, tls, public_url, behind_proxy, root_path, log_format, log_requests)
 
     def ready(lab: Ready) -> None:
         told = {"url": lab.url, "login_link": lab.login_link, "data": str(lab.data), "profile": lab.profile}

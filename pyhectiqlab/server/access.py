@@ -85,6 +85,12 @@ async def the_lab(request: Request) -> Lab:  # async: a plain function would be 
     return lab_of(request)
 
 
+def cookie_name(request: Request) -> str:
+    """Of its own below each root path: a lab at the root of the same host has a cookie that comes here too."""
+    root_path: str = request.scope["root_path"]
+    return COOKIE + root_path.replace("/", "_")
+
+
 def bearer(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
@@ -112,7 +118,7 @@ async def caller(request: Request) -> Caller:
                 {"WWW-Authenticate": "Bearer"},
             )
         return found
-    cookie = request.cookies.get(COOKIE)
+    cookie = request.cookies.get(cookie_name(request))
     found = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
     if found is None:
         raise ApiError(401, "not_logged_in", "Log in, or send an API key.", {"WWW-Authenticate": "Bearer"})

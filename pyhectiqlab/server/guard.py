@@ -27,7 +27,7 @@ HEADERS = {
     "Content-Security-Policy": (
         # Inline styles, which run nothing: plotly draws figures with them.
         "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
 

@@ -20,6 +20,7 @@ from . import first_start
 from .app import create_app
 from .guard import LOOPBACK_NAMES
 from .lab import Lab
+from .rootpath import checked
 from .telemetry import set_up_logging
 
 GRACE_S = 3  # for requests in flight when the lab is told to stop
@@ -46,6 +47,7 @@ class Options:
     tls: tuple[Path, Path] | None = None  # certificate chain and key, PEM
     public_url: str = ""  # where people find it, for what is written to them; "": what it listens at
     proxies: str = ""  # addresses, by commas, whose X-Forwarded-For and -Proto are believed; "*": all
+    root_path: str = ""  # below which the lab lies on its host, see rootpath.py
     log_format: str = "text"
     log_requests: bool = False
 
@@ -61,6 +63,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
     """
     set_up_logging(options.log_format, options.log_requests)
     host = options.host
+    root_path = checked(options.root_path)
     loopback = is_loopback(host)
     if options.tls:
         check_certificate(*options.tls)
@@ -70,13 +73,13 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             require_password(lab, host)
         listener = bind(host, options.port)
         lab.start()
-        url = url_of(host, listener.getsockname()[1], options.scheme)
+        url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
         prepared = prepare(lab, url, loopback)
         lab.notifier.url = options.public_url.rstrip("/") or url
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         config = uvicorn.Config(
-            create_app(lab, hosts),
+            create_app(lab, hosts, root_path),
             lifespan="on",
             log_config=None,
             log_level="warning",

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from ..errors import LabError
 
@@ -61,7 +62,7 @@ class RealLab:
             time.sleep(0.01)
         told = json.loads(ready.read_text())
         self.url, self.login_link, self.profile = told["url"], told["login_link"], told["profile"]
-        self.port = int(self.url.rpartition(":")[2])
+        self.port = urlsplit(self.url).port or 0
         return self
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:

@@ -3,6 +3,7 @@ import { defineConfig } from 'vite';
 
 // The built pages lie in the Python package; the lab serves /assets/* as they are and index.html for every page.
 export default defineConfig({
+  base: './', // what is loaded is found from <base>, which the lab sets to where it is
   build: {
     outDir: '../server/static',
     emptyOutDir: true,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
-import shutil
-import socket
+import re
 import subprocess
 import sys
 import time
@@ -14,65 +15,37 @@ from pathlib import Path
 import pytest
 import requests
 
+from pyhectiqlab.errors import ConfigurationError
+from pyhectiqlab.server.rootpath import checked
 from pyhectiqlab.testing.lab import RealLab
 
-from .api import Api, batch, new_id, wait_until
+from .api import Api, batch, new_id
+from .nginx import NGINX, nginx_before
 from .test_operations import make_certificate
-
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-SHIPPED = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx on this machine")
 
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+Behind = tuple[RealLab, str, Path]
 
 
-@pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealLab, str, Path]]:
+# Where the lab lies on its host, and whether nginx takes that off a request's path.
+PLACES = {"at the root": ("", False), "below a path": ("/tools/lab", False), "path taken off": ("/tools/lab", True)}
+
+
+@pytest.fixture(scope="module", params=list(PLACES))
+def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     """The lab, the address that people know, and the certificate to trust."""
+    root_path, strips = PLACES[request.param]
     folder = tmp_path_factory.mktemp("nginx")
     chain, key = make_certificate(folder)
-    port = free_port()
-    with RealLab(folder / "data", folder / "home", "--behind-proxy", "127.0.0.1", "--lost-after", "600") as lab:
-        server = SHIPPED.read_text()
-        for shipped, here in {
-            "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-            "/etc/ssl/lab.example.org.pem": str(chain),
-            "/etc/ssl/private/lab.example.org.key": str(key),
-            "http://127.0.0.1:8080": lab.url,
-        }.items():
-            assert shipped in server
-            server = server.replace(shipped, here)
-        folders = "".join(
-            f"{what}_temp_path {folder}/{what};\n" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off; pid {folder}/pid; error_log {folder}/errors;\n"
-            f"events {{}}\nhttp {{ access_log off;\n{folders}{server}}}\n"
-        )
-        assert NGINX is not None
-        nginx = subprocess.Popen([NGINX, "-p", str(folder), "-c", "nginx.conf", "-e", f"{folder}/errors"])
-        try:
-            url = f"https://localhost:{port}"
-            wait_until(lambda: answers(url, chain))
+    options = ["--behind-proxy", "127.0.0.1", "--root-path", root_path, "--lost-after", "600"]
+    with RealLab(folder / "data", folder / "home", *options) as lab:
+        bare = lab.url.removesuffix(root_path)
+        with nginx_before(bare, folder / "nginx", chain, key, root_path=root_path, strips=strips) as url:
             yield lab, url, chain
-        finally:
-            nginx.terminate()
-            nginx.wait()
 
 
-def answers(url: str, chain: Path) -> bool:
-    try:
-        return requests.get(f"{url}/healthz", verify=str(chain), timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
-def api_of(behind: tuple[RealLab, str, Path]) -> Api:
+def api_of(behind: Behind) -> Api:
     lab, url, chain = behind
     api = Api(url, lab.api_key)
     api.http.verify = str(chain)
@@ -92,7 +65,7 @@ print(run.status().acked, run.url)
 """
 
 
-def test_a_training_and_its_large_file_reach_the_lab(behind: tuple[RealLab, str, Path], tmp_path: Path) -> None:
+def test_a_training_and_its_large_file_reach_the_lab(behind: Behind, tmp_path: Path) -> None:
     lab, url, chain = behind
     file = tmp_path / "large.bin"
     file.write_bytes(os.urandom(20_000_000))
@@ -107,7 +80,7 @@ def test_a_training_and_its_large_file_reach_the_lab(behind: tuple[RealLab, str,
     assert told.startswith(f"{url}/runs/"), "the address of a run is the one that people know"
 
 
-def test_a_live_page_hears_of_points_at_once(behind: tuple[RealLab, str, Path]) -> None:
+def test_a_live_page_hears_of_points_at_once(behind: Behind) -> None:
     api = api_of(behind)
     run = api.attach()["run"]["id"]
     with api.raw("GET", f"/stream?run={run}", stream=True) as stream:
@@ -121,8 +94,52 @@ def test_a_live_page_hears_of_points_at_once(behind: tuple[RealLab, str, Path]) 
         assert time.monotonic() - began < 5
 
 
-def test_a_browser_gets_a_cookie_for_https_alone(behind: tuple[RealLab, str, Path]) -> None:
+def test_a_browser_gets_a_cookie_for_https_alone(behind: Behind) -> None:
     lab, url, chain = behind
     link = url + (lab.login_link or "").removeprefix(lab.url)
     answer = requests.get(link, verify=str(chain), timeout=10, allow_redirects=False)
-    assert answer.status_code == 303 and "secure" in answer.headers["set-cookie"].lower()
+    cookie = answer.headers["set-cookie"].lower()
+    assert answer.status_code == 303 and "secure" in cookie
+    assert url.endswith(answer.headers["location"].removesuffix("/"))
+    assert f"path={answer.headers['location'].removesuffix('/') or '/'};" in cookie + ";", "no other site's business"
+
+
+def test_what_the_lab_answers_leads_back_to_where_it_is(behind: Behind) -> None:
+    url = behind[1]
+    api = api_of(behind)
+    digest = hashlib.sha256(b"hello").hexdigest()
+    told = base64.b64encode(digest.encode()).decode()
+    tus = {"Tus-Resumable": "1.0.0"}
+    made = api.raw("POST", "/uploads", headers={**tus, "Upload-Length": "5", "Upload-Metadata": f"digest {told}"})
+    place = requests.compat.urljoin(f"{url}/", made.headers["location"])
+    patch = {**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    sent = api.http.patch(place, b"hello", headers={**api.http.headers, **patch}, timeout=10)
+    assert sent.status_code == 204
+    run = api.attach()["run"]["id"]
+    artifact = api.call("POST", f"/runs/{run}/artifacts", 201, json={"name": "a.txt", "digest": digest, "bytes": 5})
+    assert artifact["url"].startswith(f"{url}/api/v1/")
+    assert api.http.get(artifact["url"], timeout=10).content == b"hello"
+
+
+def test_a_large_batch_is_let_in_wherever_the_lab_is(behind: Behind) -> None:
+    answer = api_of(behind).ingest_raw(b"\xc1" * (2 << 20))
+    assert answer.status_code == 400, "larger than any JSON may be, and refused for what it is"
+
+
+def test_a_page_finds_its_files(behind: Behind) -> None:
+    _, url, chain = behind
+    page = requests.get(f"{url}/runs/1", verify=str(chain), timeout=10).text
+    if "<base" not in page:
+        pytest.skip("the web app is not built")
+    base = re.search(r'<base href="([^"]*)"', page)
+    script = re.search(r'src="([^"]*)"', page)
+    assert base and script
+    address = requests.compat.urljoin(requests.compat.urljoin(f"{url}/runs/1", base[1]), script[1])
+    answer = requests.get(address, verify=str(chain), timeout=10)
+    assert answer.ok and "javascript" in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize("wrong", ["lab", "/a//b", "/a/../b", "/runs", "/a b"])
+def test_a_root_path_that_could_not_work_is_refused_at_the_start(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match="--root-path"):
+        checked(wrong)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from ...store.accounts import TooManyError
 from ...store.meta import User
 from .. import models, models_accounts
-from ..access import COOKIE, Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
+from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, cookie_name, guard, log_in
 from ..access import caller as find_caller
 from ..accounts import WEB_SESSION_S, Caller
 from ..lab import Lab
@@ -23,10 +23,10 @@ router = APIRouter(tags=["accounts"])
 
 def set_cookie(request: Request, response: Response, token: str) -> None:
     response.set_cookie(
-        COOKIE,
+        cookie_name(request),
         token,
         max_age=int(WEB_SESSION_S),
-        path="/",
+        path=request.scope["root_path"] or "/",
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
@@ -37,7 +37,7 @@ def logged_in(request: Request, lab: Lab, user: User, status: int = 200) -> Resp
     """A new web session, and the end of the one that the request came with: nobody goes on in a cookie that somebody
     else may have put there.
     """
-    if old := request.cookies.get(COOKIE):
+    if old := request.cookies.get(cookie_name(request)):
         lab.accounts.end_web_session_of(old)
     token, csrf = lab.accounts.open_web_session(user)
     response = reply({"user": user_told(user), "csrf": csrf}, status)
@@ -56,25 +56,25 @@ def login(body: models.LoginBody, request: Request, lab: TheLab) -> Response:
 
 
 @router.post("/logout", response_model=None, responses=answers(models.Empty, 200, 403))
-def logout(lab: TheLab, caller: TheCaller) -> Response:
+def logout(request: Request, lab: TheLab, caller: TheCaller) -> Response:
     if caller.token_hash:
         lab.accounts.close_web_session(caller)
-    return _without_cookie()
+    return _without_cookie(request)
 
 
 @router.post("/logout/everywhere", response_model=None, responses=answers(models.Empty, 200, 403))
-def logout_everywhere(lab: TheLab, caller: TheCaller) -> Response:
+def logout_everywhere(request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Ends all web sessions of the caller. API keys go on working."""
     lab.accounts.change(
         lambda tx: tx.end_web_sessions(caller.user.id),
         caller.change("logged out everywhere", f"user {caller.user.username}"),
     )
-    return _without_cookie()
+    return _without_cookie(request)
 
 
-def _without_cookie() -> Response:
+def _without_cookie(request: Request) -> Response:
     response = reply({})
-    response.delete_cookie(COOKIE, path="/")
+    response.delete_cookie(cookie_name(request), path=request.scope["root_path"] or "/")
     return response
 
 

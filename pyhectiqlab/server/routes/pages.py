@@ -15,6 +15,7 @@ from ..replies import ApiError, reply
 from .accounts import set_cookie
 
 router = APIRouter(include_in_schema=False)
+BASE = '<base href="/" />'  # in index.html: what its other addresses are relative to
 STATIC = Path(__file__).resolve().parent.parent / "static"
 PAGES = (
     "login",
@@ -43,35 +44,38 @@ async def healthz() -> Response:
 @router.get("/login-link")
 def login_link(request: Request, lab: TheLab, token: Annotated[str, Query(max_length=256)] = "") -> Response:
     """Logs in, once, and goes to the app."""
+    root_path = request.scope["root_path"]
     user = lab.accounts.use_login_link(token)
     if user is None:
         return _plain_page(
             "This link was used already, or is too old",
-            "Restart <code>hectiqlab server</code> for a new one, or <a href='/login'>log in</a> with your password.",
+            "Restart <code>hectiqlab server</code> for a new one, "
+            f"or <a href='{root_path}/login'>log in</a> with your password.",
             410,
         )
-    response = RedirectResponse("/", 303)
+    response = RedirectResponse(f"{root_path}/", 303)
     set_cookie(request, response, lab.accounts.open_web_session(user)[0])
     return response
 
 
-def _index() -> Response:
+def _index(root_path: str) -> Response:
     index = STATIC / "index.html"
     if not index.is_file():
         return _plain_page(
             "The web app is not built",
             "Run <code>scripts/build-web</code>, then reload this page. "
-            "The lab itself works: see <a href='/api/v1/openapi.json'>its API</a>.",
+            f"The lab itself works: see <a href='{root_path}/api/v1/openapi.json'>its API</a>.",
             200,
         )
-    return FileResponse(index, headers={"Cache-Control": "no-cache"})
+    page = index.read_text().replace(BASE, f'<base href="{root_path}/" />')
+    return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
 
 @router.api_route("/{path:path}", methods=["GET", "HEAD"])
-def page(path: str) -> Response:
+def page(request: Request, path: str) -> Response:
     first = path.partition("/")[0]
     if path == "" or first in PAGES:
-        return _index()
+        return _index(request.scope["root_path"])
     if first != "api" and "\0" not in path:
         wanted = Path(os.path.normpath(STATIC / path))
         if wanted.is_relative_to(STATIC) and wanted.is_file():

@@ -117,7 +117,9 @@ def create(request: Request, lab: TheLab, caller: Adder) -> Response:
     size = _number(request, "upload-length")
     digest = _announced_digest(request.headers.get("upload-metadata", ""))
     upload = lab.files.start(caller.user.id, digest, size)
-    return Response(status_code=201, headers=_headers(upload, Location=f"/api/v1/uploads/{upload.id}"))
+    return Response(
+        status_code=201, headers=_headers(upload, Location=f"{request.scope['root_path']}/api/v1/uploads/{upload.id}")
+    )
 
 
 @router.head(

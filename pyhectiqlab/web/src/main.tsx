@@ -2,6 +2,7 @@
 
 import { render } from 'preact';
 import './styles.css';
+import { at } from './base/root';
 import { AccountPage } from './pages/account';
 import { AdminPage } from './pages/admin';
 import { ComparePage } from './pages/compare';
@@ -46,7 +47,7 @@ function App() {
         <Shell crumbs={[]} title="Not found">
           <Empty title="There is no such page">
             <p><code>{route.path}</code> leads nowhere in this lab.</p>
-            <p><a class="button" href="/">All projects</a></p>
+            <p><a class="button" href={at('/')}>All projects</a></p>
           </Empty>
         </Shell>
       );

@@ -1,8 +1,9 @@
 // One door to the lab: every request of the page goes through `request`.
 
+import { at } from '../base/root';
 import type { ApiKey, Capture, Change, Invite, KeyInfo, LogPage, Me, Page, Project, Run, RunDetail, User } from './types';
 
-const ROOT = '/api/v1';
+const API = at('/api/v1');
 const TIMEOUT_MS = 30_000;
 
 /** The lab answered, and said no. `code` is its own short word ("project_not_found"). */
@@ -68,7 +69,7 @@ async function ask(path: string, options: Options): Promise<Response> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let response: Response;
   try {
-    response = await fetch(ROOT + path, {
+    response = await fetch(API + path, {
       method,
       headers,
       credentials: 'same-origin',

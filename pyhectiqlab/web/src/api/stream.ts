@@ -1,5 +1,7 @@
 // Live news from the lab: server-sent events, reconnecting for ever, closed while nobody looks.
 
+import { at } from '../base/root';
+
 export interface News {
   points?: (run: string, keys: string[] | null) => void; // null: more keys than were named
   logs?: (run: string) => void;
@@ -29,7 +31,7 @@ export function openStream(query: string, news: News): () => void {
   function connect(): void {
     retry = null;
     if (ended || source || document.hidden) return;
-    const mine = new EventSource(`/api/v1/stream?${query}`);
+    const mine = new EventSource(at(`/api/v1/stream?${query}`));
     source = mine;
     mine.onopen = () => {
       delay_ms = RETRY_MS_MIN;

@@ -1,5 +1,7 @@
 // Artifacts as a page shows them: grouped by name, with their steps, and how to fetch one. No DOM.
 
+import { at } from './root';
+
 export interface Artifact {
   uuid: string;
   name: string;
@@ -38,7 +40,7 @@ export function isImage(name: string): boolean {
 }
 
 export function contentUrl(artifact: Artifact, inline = false): string {
-  return `/api/v1/artifacts/${encodeURIComponent(artifact.uuid)}/content${inline ? '?inline=1' : ''}`;
+  return at(`/api/v1/artifacts/${encodeURIComponent(artifact.uuid)}/content${inline ? '?inline=1' : ''}`);
 }
 
 /** 1.21 GB, in powers of 1000, to three digits. */

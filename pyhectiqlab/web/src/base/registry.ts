@@ -1,5 +1,7 @@
 // Models and datasets as a page shows them. No DOM.
 
+import { at } from './root';
+
 export type Kind = 'models' | 'datasets';
 export const NOUNS: Record<Kind, string> = { models: 'model', datasets: 'dataset' };
 
@@ -38,11 +40,11 @@ export function isAlias(text: string): boolean {
 export function registryUrl(project: string, kind: Kind, name?: string, version?: string): string {
   const id = encodeURIComponent;
   const of = name === undefined ? '' : `/${id(name)}`;
-  return `/projects/${id(project)}/${kind}${of}${version === undefined ? '' : `?version=${id(version)}`}`;
+  return at(`/projects/${id(project)}/${kind}${of}${version === undefined ? '' : `?version=${id(version)}`}`);
 }
 
 export function fileUrl(version: Version, path: string): string {
-  return `/api/v1/${version.kind}/${encodeURIComponent(version.uuid)}/content?path=${encodeURIComponent(path)}`;
+  return at(`/api/v1/${version.kind}/${encodeURIComponent(version.uuid)}/content?path=${encodeURIComponent(path)}`);
 }
 
 /** `as`: the number, or an alias of it. */

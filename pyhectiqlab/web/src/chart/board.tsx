@@ -6,6 +6,7 @@ import { ApiError, UnreachableError } from '../api/http';
 import { openStream } from '../api/stream';
 import { groupKeys } from '../base/group';
 import { plural } from '../base/format';
+import { at } from '../base/root';
 import type { ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
 import { useKeys } from '../state/keys';
@@ -203,7 +204,7 @@ function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: Char
               <i style={{ background: run.color }} />
               {run.name}
             </button>
-            <a href={`/runs/${encodeURIComponent(run.id)}`} aria-label={`Open ${run.name}`} title="Open the run">
+            <a href={at(`/runs/${encodeURIComponent(run.id)}`)} aria-label={`Open ${run.name}`} title="Open the run">
               <Icon name="chevron" />
             </a>
           </li>

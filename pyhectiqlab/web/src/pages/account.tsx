@@ -2,6 +2,7 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { api, ApiError } from '../api/http';
+import { ROOT } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
@@ -67,7 +68,7 @@ export function AccountPage() {
         {made && (
           <Snippet
             label={`${made.name}: shown now and never again`}
-            text={`export HECTIQLAB_URL=${location.origin}\nexport HECTIQLAB_API_KEY=${made.key}`}
+            text={`export HECTIQLAB_URL=${location.origin}${ROOT}\nexport HECTIQLAB_API_KEY=${made.key}`}
           />
         )}
         {error && <p class="problem" role="alert">{error.message}</p>}

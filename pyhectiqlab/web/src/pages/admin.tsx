@@ -3,6 +3,7 @@
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/http';
 import { ROLES } from '../api/types';
+import { at } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
@@ -13,8 +14,8 @@ export function AdminPage({ tab }: { tab: 'users' | 'audit' }) {
   return (
     <Shell crumbs={[{ text: 'Lab' }]} title={tab === 'users' ? 'Users' : 'Audit log'}>
       <nav class="tabs" aria-label="Of the lab">
-        <a href="/admin/users" aria-current={tab === 'users' ? 'page' : undefined}>Users</a>
-        <a href="/admin/audit" aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>
+        <a href={at('/admin/users')} aria-current={tab === 'users' ? 'page' : undefined}>Users</a>
+        <a href={at('/admin/audit')} aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>
       </nav>
       {tab === 'users' ? <Users /> : <Audit />}
     </Shell>

@@ -4,6 +4,7 @@ import { useMemo } from 'preact/hooks';
 import { api, ApiError } from '../api/http';
 import type { RunDetail } from '../api/types';
 import { plural } from '../base/format';
+import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { isLive } from '../base/runstate';
 import { Board } from '../chart/board';
@@ -35,7 +36,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
     }));
   }, [identity]);
   const projects = new Map(found.map((r) => [r.project.id, r.project.name]));
-  const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: `/projects/${encodeURIComponent(id)}` }));
+  const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: at(`/projects/${encodeURIComponent(id)}`) }));
   return (
     <Shell crumbs={projects.size === 1 ? [...crumbs, { text: 'Compare' }] : [{ text: 'Compare' }]} title="Compare">
       <h1>Compare {plural(wanted.length, 'run')}</h1>
@@ -47,7 +48,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
       {wanted.length === 0 || (data && !found.length) ? (
         <Empty title="No run to show">
           <p>Tick runs in the table of a project, then choose Compare.</p>
-          <p><a class="button" href="/">All projects</a></p>
+          <p><a class="button" href={at('/')}>All projects</a></p>
         </Empty>
       ) : !data ? (
         <Waiting />

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/http';
+import { at } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { navigate } from '../state/router';
 import { enter } from '../state/session';
@@ -15,7 +16,7 @@ export function InvitePage() {
   const { problem, attempt } = useAttempt(() => navigate('/', true));
   useEffect(() => {
     document.title = 'Invitation · hectiqlab';
-    history.replaceState(null, '', '/invite'); // a token is not for bookmarks
+    history.replaceState(null, '', at('/invite')); // a token is not for bookmarks
     name.current?.focus();
   }, []);
   const submit = (event: Event) => {

@@ -3,6 +3,7 @@
 import { useRef } from 'preact/hooks';
 import { api } from '../api/http';
 import { ROLES } from '../api/types';
+import { at } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useLoad } from '../state/load';
 import { Waiting } from '../widgets/basics';
@@ -24,7 +25,7 @@ export function MembersPage({ project }: { project: string }) {
   const error = its.error ?? members.error;
   const listed = new Set(members.data?.items.map((m) => m.username));
   return (
-    <Shell crumbs={[{ text: found?.name ?? project, href: `/projects/${encodeURIComponent(project)}` }, { text: 'Members' }]} title="Members">
+    <Shell crumbs={[{ text: found?.name ?? project, href: at(`/projects/${encodeURIComponent(project)}`) }, { text: 'Members' }]} title="Members">
       <h1>Members</h1>
       {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
       {!found && !error && <Waiting />}

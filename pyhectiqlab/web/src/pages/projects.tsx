@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { api } from '../api/http';
 import type { Project } from '../api/types';
 import { formatInteger } from '../base/format';
+import { at, ROOT } from '../base/root';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { Empty, Moment, Snippet, Waiting } from '../widgets/basics';
@@ -42,7 +43,7 @@ export function ProjectsPage() {
 function Card({ project, now }: { project: Project; now: number }) {
   return (
     <li>
-      <a class="card" href={`/projects/${encodeURIComponent(project.id)}`}>
+      <a class="card" href={at(`/projects/${encodeURIComponent(project.id)}`)}>
         <strong>{project.name}</strong>
         <span class="card-facts">
           <span>
@@ -74,7 +75,7 @@ with Run("first-run"${argument}) as run:
 `}
       />
       <p>A script on another machine first needs to know this lab and a key to it:</p>
-      <Snippet label="Shell, on the other machine" text={`hectiqlab add-profile --url ${location.origin}`} />
+      <Snippet label="Shell, on the other machine" text={`hectiqlab add-profile --url ${location.origin}${ROOT}`} />
     </Empty>
   );
 }

@@ -4,6 +4,7 @@ import { registry } from '../api/registry';
 import { formatBytes } from '../base/artifacts';
 import { formatInteger } from '../base/format';
 import { NOUNS, registryUrl, type Kind, type Version } from '../base/registry';
+import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
@@ -26,7 +27,7 @@ function ListPage({ route }: { route: RegistryRoute }) {
   const name = project.data?.name ?? ref;
   const title = kind === 'models' ? 'Models' : 'Datasets';
   return (
-    <Shell crumbs={[{ text: name, href: `/projects/${encodeURIComponent(ref)}` }, { text: title }]} title={`${title} of ${name}`}>
+    <Shell crumbs={[{ text: name, href: at(`/projects/${encodeURIComponent(ref)}`) }, { text: title }]} title={`${title} of ${name}`}>
       <h1 class="name">{name}</h1>
       <KindLinks project={ref} kind={kind} />
       {error ? (
@@ -53,7 +54,7 @@ export function KindLinks({ project, kind }: { project: string; kind: Kind | nul
   const here = (k: Kind | null) => (k === kind ? 'page' : undefined);
   return (
     <nav class="kinds" aria-label="Of this project">
-      <a href={`/projects/${encodeURIComponent(project)}`} aria-current={here(null)}>Runs</a>
+      <a href={at(`/projects/${encodeURIComponent(project)}`)} aria-current={here(null)}>Runs</a>
       <a href={registryUrl(project, 'models')} aria-current={here('models')}>Models</a>
       <a href={registryUrl(project, 'datasets')} aria-current={here('datasets')}>Datasets</a>
     </nav>

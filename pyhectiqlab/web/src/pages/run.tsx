@@ -4,6 +4,7 @@ import { useMemo } from 'preact/hooks';
 import { api, type ApiError } from '../api/http';
 import type { RunDetail } from '../api/types';
 import { formatDuration, formatInteger, plural } from '../base/format';
+import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { isLive } from '../base/runstate';
 import { Board } from '../chart/board';
@@ -27,7 +28,7 @@ export function RunPage({ route }: { route: RunRoute }) {
   const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
   const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, color: colorOf(0) }] : []), [run?.id, run?.name]);
   const crumbs: Crumb[] = run
-    ? [{ text: run.project.name, href: `/projects/${encodeURIComponent(run.project.id)}` }, { text: run.name }]
+    ? [{ text: run.project.name, href: at(`/projects/${encodeURIComponent(run.project.id)}`) }, { text: run.name }]
     : [{ text: route.run }];
   const goneNow = error && (error.status === 404 || error.status === 410);
   return (
@@ -78,7 +79,7 @@ function NoRun({ error }: { error: ApiError }) {
   return (
     <Empty title={title}>
       <p>{error.message}</p>
-      <p><a class="button" href="/">All projects</a></p>
+      <p><a class="button" href={at('/')}>All projects</a></p>
     </Empty>
   );
 }

@@ -5,6 +5,7 @@ import { api } from '../api/http';
 import { openStream } from '../api/stream';
 import { fromJsonNumber, type Run } from '../api/types';
 import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { at } from '../base/root';
 import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
 import { ALL_STATES, isLive } from '../base/runstate';
 import { useNow } from '../state/clock';
@@ -52,14 +53,14 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       {!missing && <KindLinks project={ref} kind={null} />}
       {!missing && (
         <p class="dim">
-          <a href={`/projects/${encodeURIComponent(ref)}/members`}>Members</a>
+          <a href={at(`/projects/${encodeURIComponent(ref)}/members`)}>Members</a>
           {project.data?.private && ' · private'}
         </p>
       )}
       {missing ? (
         <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
           <p>{missing.message}</p>
-          <p><a class="button" href="/">All projects</a></p>
+          <p><a class="button" href={at('/')}>All projects</a></p>
         </Empty>
       ) : (
         <>
@@ -100,7 +101,7 @@ function CompareButton({ selected, onClear }: { selected: string[]; onClear: () 
   if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other.</span>;
   return (
     <span class="compare">
-      <a class="button primary" href={formatRoute({ page: 'compare', runs: selected, view: DEFAULT_VIEW })}>
+      <a class="button primary" href={at(formatRoute({ page: 'compare', runs: selected, view: DEFAULT_VIEW }))}>
         Compare {plural(selected.length, 'run')}
       </a>
       <button class="link" onClick={onClear}>Clear</button>
@@ -152,7 +153,7 @@ function RunsTable({ runs, route, set }: TableProps) {
                 />
               </td>
               <th scope="row" class="run-name">
-                <a href={`/runs/${encodeURIComponent(run.id)}`} title={run.note || run.name}>{run.name}</a>
+                <a href={at(`/runs/${encodeURIComponent(run.id)}`)} title={run.note || run.name}>{run.name}</a>
                 {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
               </th>
               <td><StateBadge state={run.state} rank={run.state_rank} why={run.state_why} /></td>

@@ -6,6 +6,7 @@ import { registry } from '../api/registry';
 import { formatBytes } from '../base/artifacts';
 import { formatInteger, plural } from '../base/format';
 import { downloadByPython, downloadByShell, fileUrl, isAlias, NOUNS, registryUrl, type Kind, type Version, type VersionDetail } from '../base/registry';
+import { at } from '../base/root';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
@@ -36,7 +37,7 @@ export function VersionPage({ route }: { route: NamedRoute }) {
     all.refresh();
   };
   const crumbs = [
-    { text: data?.project.name ?? project, href: `/projects/${encodeURIComponent(project)}` },
+    { text: data?.project.name ?? project, href: at(`/projects/${encodeURIComponent(project)}`) },
     { text: kind === 'models' ? 'Models' : 'Datasets', href: registryUrl(project, kind) },
     { text: name },
   ];
@@ -86,7 +87,7 @@ function Shown({ version, others, pick, changed }: ShownProps) {
           <div><dt>Size</dt><dd class="num" title={plural(version.bytes, 'byte')}>{formatBytes(version.bytes)}</dd></div>
           <div><dt>Author</dt><dd>{version.author}</dd></div>
           <div><dt>Created</dt><dd><Moment time={version.created} now={now} /></dd></div>
-          <div><dt>Made by</dt><dd>{version.run ? <a href={`/runs/${encodeURIComponent(version.run.id)}`}>{version.run.name}</a> : <span class="dim">no run</span>}</dd></div>
+          <div><dt>Made by</dt><dd>{version.run ? <a href={at(`/runs/${encodeURIComponent(version.run.id)}`)}>{version.run.name}</a> : <span class="dim">no run</span>}</dd></div>
         </dl>
       </header>
       <div class="overview">
@@ -109,7 +110,7 @@ function Shown({ version, others, pick, changed }: ShownProps) {
           <ul class="lineage">
             {version.used_by.map((run) => (
               <li key={run.id}>
-                <a href={`/runs/${encodeURIComponent(run.id)}`}>{run.name}</a> <span class="dim">{run.author}, <Moment time={run.created} now={now} /></span>
+                <a href={at(`/runs/${encodeURIComponent(run.id)}`)}>{run.name}</a> <span class="dim">{run.author}, <Moment time={run.created} now={now} /></span>
               </li>
             ))}
           </ul>

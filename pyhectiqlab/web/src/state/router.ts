@@ -1,6 +1,7 @@
 // The URL as state: read it, change it, hear of changes. Everything a link should restore goes through here.
 
 import { useEffect, useState } from 'preact/hooks';
+import { at, below, ROOT } from '../base/root';
 import { formatRoute, parseRoute, type Route } from '../base/route';
 
 const WRITE_DELAY_MS = 200;
@@ -10,8 +11,9 @@ const listeners = new Set<() => void>();
 let unwritten: string | null = null;
 let timer: ReturnType<typeof setTimeout> | null = null;
 
-function currentUrl(): string {
-  return unwritten ?? location.pathname + location.search;
+/** Path and query of the page, as the lab's own. */
+export function currentUrl(): string {
+  return unwritten ?? below(location.pathname) + location.search;
 }
 
 export function currentRoute(): Route {
@@ -29,7 +31,7 @@ export function navigate(to: Route | string, replace = false): void {
     timer ??= setTimeout(write, WRITE_DELAY_MS);
   } else {
     write();
-    history.pushState(null, '', url);
+    history.pushState(null, '', at(url));
   }
   for (const listener of [...listeners]) listener();
 }
@@ -37,7 +39,7 @@ export function navigate(to: Route | string, replace = false): void {
 function write(): void {
   if (timer !== null) clearTimeout(timer);
   timer = null;
-  if (unwritten !== null) history.replaceState(null, '', unwritten);
+  if (unwritten !== null) history.replaceState(null, '', at(unwritten));
   unwritten = null;
 }
 
@@ -68,9 +70,11 @@ export function interceptLinks(root: HTMLElement): void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest?.('a');
     if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
-    if (link.pathname.startsWith('/api/')) return;
+    const path = below(link.pathname);
+    if (ROOT !== '' && path === link.pathname) return; // something else on this host
+    if (path.startsWith('/api/')) return;
     event.preventDefault();
-    navigate(link.pathname + link.search);
+    navigate(path + link.search);
     window.scrollTo(0, 0);
   });
 }

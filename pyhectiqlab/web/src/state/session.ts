@@ -2,7 +2,7 @@
 
 import { api, ApiError, listen, setCsrf } from '../api/http';
 import type { Me, User } from '../api/types';
-import { currentRoute, navigate } from './router';
+import { currentRoute, currentUrl, navigate } from './router';
 import { Store } from './store';
 
 /** undefined: not known yet; null: nobody. */
@@ -60,7 +60,7 @@ async function whoAmI(): Promise<void> {
 function expired(): void {
   user.set(null);
   const route = currentRoute();
-  if (route.page !== 'login' && route.page !== 'invite') navigate({ page: 'login', next: location.pathname + location.search }, true);
+  if (route.page !== 'login' && route.page !== 'invite') navigate({ page: 'login', next: currentUrl() }, true);
 }
 
 export async function logOut(): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { at } from '../base/root';
 import { labReached, logOut, user } from '../state/session';
 import { useStore } from '../state/store';
 import { Logo } from './icon';
@@ -22,7 +23,7 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
         Skip to content
       </a>
       <header class="topbar">
-        <a class="brand" href="/" aria-label="All projects">
+        <a class="brand" href={at('/')} aria-label="All projects">
           <Logo />
           <span>hectiqlab</span>
         </a>
@@ -33,8 +34,8 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
         </nav>
         {who && (
           <div class="who">
-            {(who.role === 'admin' || who.role === 'owner') && <a href="/admin/users">Lab</a>}
-            <a href="/account" title="Account and API keys">{who.username}</a>
+            {(who.role === 'admin' || who.role === 'owner') && <a href={at('/admin/users')}>Lab</a>}
+            <a href={at('/account')} title="Account and API keys">{who.username}</a>
             <button class="link" onClick={() => void logOut()}>
               Log out
             </button>

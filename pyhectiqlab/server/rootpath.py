@@ -1,0 +1,43 @@
+"""Root path: a lab that is not at the root of its host, but below a path of it, where a proxy lets it be."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..errors import ConfigurationError
+from .routes.pages import PAGES
+
+# The first parts of the lab's own paths: below one of them it could not be told whether a proxy took it off.
+OURS = {"api", "assets", "login-link", "healthz", "icon.svg", *PAGES}
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+
+
+def checked(root_path: str) -> str:
+    """ "" or "/…" without a slash at its end. Raises ConfigurationError."""
+    path = root_path.rstrip("/")
+    if path and not _PATH.fullmatch(path):
+        raise ConfigurationError(
+            f"--root-path {root_path!r} is no path: give one such as /hectiqlab, of letters, digits, - and _."
+        )
+    if path and path.split("/")[1] in OURS:
+        raise ConfigurationError(f"--root-path {root_path!r} begins like a path of the lab's own: choose another.")
+    return path
+
+
+class RootPath:
+    """ASGI middleware, the outermost. Proxies either take the path off a request or leave it; behind this, `path` is
+    always the lab's own and `root_path` what was before it, from which Starlette makes `base_url`.
+    """
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self.app, self.root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path == self.root_path or path.startswith(f"{self.root_path}/"):
+                path = path[len(self.root_path) :] or "/"
+            scope = {**scope, "path": path, "root_path": self.root_path}
+        await self.app(scope, receive, send)

@@ -51,6 +51,7 @@ class Recording:
         self._queue: mapping.Mapping | None = None
         self._spill = SpillWriter(session.spill(writer))
         self._put: Callable[[bytes], None] = lambda data: None
+        self._untold = b""  # of a loss
         self._on_the_way: deque[tuple[int, int, tuple[int, int]]] = deque()  # (ring end, spill end, recorded)
 
     def resume(self, info: Writer | None) -> None:
@@ -132,11 +133,19 @@ class Recording:
         return True
 
     def lose(self, why: str) -> None:
-        """Tells the lab that something is missing. Raises OSError."""
+        """Something is missing: the lab is told by `tell_loss`."""
+        self._untold = records.event("loss", time.time(), {"reason": "console_full", "count": 1, "detail": why})
+
+    def tell_loss(self) -> bool:
+        """Whether no loss is left to tell: a queue without room is tried again. Raises OSError."""
+        if not self._untold:
+            return True
         if self._queue is None:
             self._make()
         with contextlib.suppress(_NoRoomError):
-            self._put(records.event("loss", time.time(), {"reason": "console_full", "count": 1, "detail": why}))
+            self._put(self._untold)
+            self._untold = b""
+        return not self._untold
 
     def publish(self) -> None:
         """Tells the script how far things are."""
@@ -181,7 +190,7 @@ class Consoles:
         self._wishes = 0
         self._punched = [0, 0]
         self._ended_at: float | None = None
-        self._ended_with: tuple[int, int] = (0, 0)
+        self._ended_with: tuple[int, int] | None = None
         self._complained = ""
 
     def turn(self, now: float, streams: dict[str, Stream]) -> bool:
@@ -198,6 +207,8 @@ class Consoles:
 
     def _turn(self, now: float, streams: dict[str, Stream]) -> bool:
         ended = self._has_ended()  # first this, then the files
+        if ended and self._ended_at is None:
+            self._ended_at = now  # before anything that may fail: the end of a run waits from here on
         if now - self._looked_at > READ_INTERVAL_S or ended:
             self._looked_at = now
             self._look(streams)
@@ -209,8 +220,8 @@ class Consoles:
             return False
         self._read_at = now
         sizes = tuple(os.fstat(fd).st_size for fd in self._files)
-        if ended and self._ended_at is None:
-            self._ended_at, self._ended_with = now, (sizes[0], sizes[1])
+        if ended and self._ended_with is None:
+            self._ended_with = sizes[0], sizes[1]
         closing = ended and not self._may_grow()
         took = False
         for recording in self._recordings.values():
@@ -250,7 +261,7 @@ class Consoles:
             recording.hurry()
         recorded = recording.words.pair(consolefiles.RECORDED)
         whole = all(recorded[s] >= recording.until(s, sizes[s]) for s in (0, 1))
-        if whole and (closing or recording.is_stopped()):
+        if recording.tell_loss() and whole and (closing or recording.is_stopped()):
             recording.finish()
         return took
 
@@ -296,7 +307,7 @@ class Consoles:
         """Whether the end of this run is not to be told yet: what was printed before it is still on its way."""
         if not self._files or (self._ended_at is not None and time.monotonic() - self._ended_at > END_WAIT_S):
             return False
-        if self._ended_at is None:
+        if self._ended_at is None or self._ended_with is None:
             return True
         for recording in tuple(self._recordings.values()):
             if recording.main.writer == stream.id:

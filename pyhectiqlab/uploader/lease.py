@@ -42,6 +42,7 @@ class Lease:
 
     def acquire(self) -> bool:
         """Whether this process now holds it. Never waits. Raises OSError where the folder cannot be written."""
+        self.release()  # of a lease that was taken from this process, the kernel's lock is still there
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             locked = _lock(fd)
@@ -138,7 +139,9 @@ class Lease:
         """
         if not self._token:
             return False
-        if not self._named.exists():
+        try:
+            self._named.read_bytes()  # what cannot be read at this moment was not taken
+        except FileNotFoundError:
             return self._create()
         if not self._is_mine():
             return False

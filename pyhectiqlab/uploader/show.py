@@ -37,7 +37,7 @@ class Show:
         self._channel.setblocking(False)
         self._terminals: list[int] = []
         self._gone = [False, False]
-        self._moved_at = time.monotonic()
+        self._moved_at = time.monotonic()  # since then the script has ended, and its terminal takes nothing
         self.written_by_others = True  # whether, after the script, anybody may still print
         self._thread: threading.Thread | None = None
 
@@ -61,6 +61,8 @@ class Show:
                 self._receive()
                 moved = sum(self._copy(stream) for stream in (0, 1)) > 0
                 now = time.monotonic()
+                if moved or not ended or not self._is_behind():
+                    self._moved_at = now
                 if not moved and now - looked_at > LOOK_S:
                     looked_at = now
                     if self._release(ended):
@@ -70,7 +72,7 @@ class Show:
         except Exception:
             self._log("the console is no longer shown: " + traceback.format_exc())
         finally:
-            self._let_go()
+            self._close()
             self.written_by_others = False
 
     def _receive(self) -> None:
@@ -96,7 +98,6 @@ class Show:
         file, terminal = self._files[stream], self._terminals[stream]
         size = os.fstat(file).st_size
         if size <= self._shown[consolefiles.SHOWN + stream]:
-            self._moved_at = time.monotonic()
             return False
         if self._gone[stream]:
             self._shown[consolefiles.SHOWN + stream] = size
@@ -121,20 +122,29 @@ class Show:
         if not ended and not self._shown[consolefiles.ENDED]:
             return False
         given_up = time.monotonic() - self._moved_at > GIVE_UP_S
-        left = any(
-            os.fstat(file).st_size > self._shown[consolefiles.SHOWN + stream] for stream, file in enumerate(self._files)
-        )
-        if left and self._terminals and not given_up:
+        if self._terminals and self._is_behind() and not given_up:
             return False
         if any(is_written(file) for file in self._files) and not given_up:
             return False
         self._let_go()
         return ended
 
+    def _is_behind(self) -> bool:
+        return any(os.fstat(f).st_size > self._shown[consolefiles.SHOWN + s] for s, f in enumerate(self._files))
+
     def _let_go(self) -> None:
         for fd in self._terminals:
             os.close(fd)
         self._terminals = []
+
+    def _close(self) -> None:
+        self._let_go()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        for fd in self._files:
+            os.close(fd)
+        self._shown.close()
 
 
 def is_written(fd: int) -> bool:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from pyhectiqlab import consolefiles
+from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.consolefiles import ConsoleDir, copy_some
-from pyhectiqlab.uploader.console import whole_characters
-from pyhectiqlab.uploader.show import is_written
+from pyhectiqlab.ring import layout
+from pyhectiqlab.spool import SessionDir, Writer
+from pyhectiqlab.uploader import console, show
+from pyhectiqlab.uploader.console import Consoles, Recording, whole_characters
+from pyhectiqlab.uploader.show import Show, is_written
+from pyhectiqlab.uploader.stream import Stream
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Ω", "aé", "a€", "a\U0001f600"])
@@ -59,3 +67,73 @@ def test_whether_anybody_may_still_write_is_asked_of_the_kernel(tmp_path: Path) 
     os.close(writer)
     assert not is_written(reader)
     os.close(reader)
+
+
+def full_pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, bytes(4096))
+    return reader, writer
+
+
+def test_a_terminal_that_takes_nothing_is_given_up_though_the_other_stream_has_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "GIVE_UP_S", 0.5)
+    folder = ConsoleDir(tmp_path)
+    folder.make()
+    folder.file("stdout").write_text("nobody reads this")
+    reader, writer = full_pipe()
+    ours, theirs = socket.socketpair()
+    shown = Show(folder, theirs.detach(), lambda: True, print)
+    with ours:
+        socket.send_fds(ours, [b"c"], [writer, writer])
+        shown.start()
+        deadline = time.monotonic() + 10
+        while not shown.is_over() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert shown.is_over()
+    for fd in (reader, writer):
+        os.close(fd)
+
+
+def writer_of(session: SessionDir) -> Writer:
+    return Writer("a" * 32, "", this_process(), "online", "", "", {}, {"run": {"id": "r"}}, True, time.time())
+
+
+def test_the_end_of_a_run_does_not_wait_for_ever_for_a_recording_that_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "END_WAIT_S", 0.05)
+    session = SessionDir(tmp_path)
+    stream = Stream(writer_of(session))
+    streams = {stream.id: stream}
+    folder = ConsoleDir(tmp_path)
+    folder.make()
+    (folder.path / f"{'b' * 32}-{stream.id}").mkdir()  # no file of words
+    said: list[str] = []
+    consoles = Consoles(session, -1, lambda: True, said.append)
+    consoles.turn(time.monotonic(), streams)
+    assert len(said) == 1 and consoles.holds_end(stream, streams)
+    time.sleep(0.1)
+    assert not consoles.holds_end(stream, streams)
+
+
+def test_a_loss_waits_for_room_in_the_queue(tmp_path: Path) -> None:
+    session = SessionDir(tmp_path)
+    (session.path / "writers").mkdir()
+    (session.path / "spill").mkdir()
+    folder = ConsoleDir(tmp_path)
+    folder.make()
+    main = writer_of(session)
+    words = folder.ask(main.writer, (0, 0))
+    recording = Recording(session, "b" * 32, main, words.path)
+    words.close()
+    recording.lose("no room")
+    while recording.tell_loss():  # nobody drains the queue
+        recording.lose("no room")
+    queue = recording._queue
+    assert queue is not None and not recording.tell_loss()
+    queue.words[layout.HEAD] = queue.words[layout.TAIL]
+    assert recording.tell_loss()
+    queue.path.unlink()

@@ -158,3 +158,26 @@ def test_of_many_that_want_it_one_gets_it(tmp_path: Path) -> None:
     wanting = [Lease(tmp_path) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
         assert sum(pool.map(Lease.acquire, wanting)) == 1
+
+
+def test_who_lost_it_may_have_it_again_once_it_is_free(tmp_path: Path) -> None:
+    lease = Lease(tmp_path)
+    assert lease.acquire()
+    elsewhere(tmp_path, silent_s=0)
+    assert not lease.renew() and not lease.acquire()
+    elsewhere(tmp_path, silent_s=1000)
+    assert lease.acquire() and lease.renew()
+    lease.release()
+
+
+def test_what_cannot_be_read_at_this_moment_was_not_taken(tmp_path: Path) -> None:
+    lease = Lease(tmp_path)
+    assert lease.acquire()
+    kept = (tmp_path / "lease.json").rename(tmp_path / "kept")
+    (tmp_path / "lease.json").mkdir()  # an error of the disk, for whoever runs the tests as root too
+    with pytest.raises(OSError):
+        lease.renew()
+    (tmp_path / "lease.json").rmdir()
+    kept.rename(tmp_path / "lease.json")
+    assert lease.renew()
+    lease.release()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -153,10 +153,8 @@ class RunView(ReadsMedia):
         newest = attempts == "newest" and attempt is None
         names = self._chosen(keys)
         if buckets is not None:
-            if attempt is not None:
-                raise ValueError("buckets are of the newest or of all attempts, not of one: leave out attempt=")
-            found = ((k, self.buckets(k, buckets, axis=axis, rank=rank, attempts=attempts)) for k in names)
-            return frames.bucketed(found, axis)
+            slices = partial(self.buckets, n=buckets, axis=axis, rank=rank, attempt=attempt, attempts=attempts)
+            return frames.bucketed(((name, slices(name)) for name in names), axis)
         series = ((key, self.series(key, rank=rank, attempt=attempt)) for key in names)
         return frames.long(series, newest) if long else frames.wide(series, axis, newest)
 
@@ -196,12 +194,14 @@ class RunView(ReadsMedia):
         lo: int | None = None,
         hi: int | None = None,
         rank: int | None = None,
+        attempt: int | None = None,
         attempts: Literal["newest", "all"] = "newest",
     ) -> Buckets:
         """A key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly, and without its
-        millions of points. `lo`, `hi`: the range on the axis, inclusive: steps, or µs. Raises as `series`.
+        millions of points. `lo`, `hi`: the range on the axis, inclusive: steps, or µs. Without a rank, `min`, `max` and
+        `mean` are over all ranks; of an `attempt`, nothing is hidden. Raises as `series`.
         """
-        selector = {"run": self.id, "key": key, "rank": rank}
+        selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
         query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
         with self._asking() as lab:
             found: Buckets = shaped(lab, lambda: lab.buckets(query)[0])

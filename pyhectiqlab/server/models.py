@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..protocol import limits
+from ..store.points import RANKS_MAX
 
 INT32_MAX = (1 << 31) - 1
 INT64_MAX = (1 << 63) - 1
@@ -104,7 +105,14 @@ class EndBody(RunOfSession):
 class SelectorBody(Body):
     run: Id
     key: Annotated[str, Field(max_length=limits.KEY_BYTES_MAX)]
-    rank: Rank | None = None
+    rank: Rank | Literal["each"] | None = Field(
+        None,
+        description="null: all ranks as one series, its min, max and mean over all of them. "
+        f"each: a series for each rank, of the {RANKS_MAX} lowest ones.",
+    )
+    attempt: Attempt | None = Field(
+        None, description="Only its points, none of them hidden; null: as `attempts` says, for all."
+    )
 
 
 class BucketsBody(Body):
@@ -113,7 +121,9 @@ class BucketsBody(Body):
     lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
     hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
     n: Annotated[int, Field(ge=1, le=BUCKETS_MAX)] = 1500
-    attempts: Literal["newest", "all"] = "newest"
+    attempts: Literal["newest", "all"] = Field(
+        "newest", description="newest: of what a restarted job told again, its newest telling."
+    )
 
 
 # Answers
@@ -350,7 +360,9 @@ class SeriesBuckets(BaseModel):
     run: str
     key: str
     rank: int | None
-    width: int
+    attempt: int | None
+    ranks: int = Field(description="How many ranks have points that the selector means, answered or not.")
+    width: int = Field(description="Of the buckets: one for all series of a key in this answer.")
     total: int
     start: list[int]
     count: list[int]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Literal, TypeVar
 
 from ..protocol.limits import STEP_MAX, STEP_MIN
-from .points import Axis, Column, PointBatch, SeriesInfo
+from .points import RANKS_MAX, Axis, Column, PointBatch, Selector, SeriesInfo
+
+T = TypeVar("T")
 
 TIME_MAX = 1 << 62  # µs, both ways: the year 148,000; keeps differences of times inside int64
 SHIFT_MAX = 63
+Window = tuple[int, int]  # lowest and highest place on an axis
 
 
 def check_batch(batch: PointBatch) -> None:
@@ -38,6 +42,29 @@ def shift_for(low: int, high: int, n: int) -> int:
     return shift
 
 
+def apart(
+    selector: Selector, series: Sequence[T], rank_of: Callable[[T], int]
+) -> list[tuple[Selector, Sequence[T], int]]:
+    """(selector, series, how many ranks there are) of each line that a selector means, given all series it means."""
+    ranks = sorted({rank_of(s) for s in series})
+    if selector.rank != "each":
+        return [(selector, series, len(ranks))]
+    return [
+        (replace(selector, rank=rank), [s for s in series if rank_of(s) == rank], len(ranks))
+        for rank in ranks[:RANKS_MAX]
+    ]
+
+
+def shifts_for(windows: Iterable[tuple[str, Window | None]], n: int) -> dict[str, int]:
+    """By key, the grid of all its windows together. None: nothing is there, on any grid."""
+    ends: dict[str, Window] = {}
+    for key, window in windows:
+        if window is not None:
+            low, high = ends.get(key, window)
+            ends[key] = min(low, window[0]), max(high, window[1])
+    return {key: shift_for(low, high, n) for key, (low, high) in ends.items()}
+
+
 def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> list[int | None]:
     """For each series of one key, the step from which on a newer attempt of its rank hides it; None: nowhere.
 
@@ -57,7 +84,7 @@ def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> li
 
 def window_of(
     series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis, lo: int | None, hi: int | None
-) -> tuple[int, int] | None:
+) -> Window | None:
     """Lowest and highest place that a query looks at, of (series, cut, origin) items; None where nothing can be there.
 
     Where `lo` or `hi` is None it is the end of what is visible. Steps from a cut on are not; of times, all those of a
@@ -89,6 +116,12 @@ def parse_cursor(after: str) -> tuple[int, int]:
     if not (dot and arrival.isdecimal() and seq.isdecimal() and len(after) < 42):
         raise ValueError(f"cursor {after!r} is none that this store gave out")
     return int(arrival), int(seq)
+
+
+def rank_of(info: SeriesInfo) -> int:
+    """Of a series that is not pooled."""
+    assert info.rank is not None
+    return info.rank
 
 
 def _attempt(info: SeriesInfo) -> int:

@@ -141,7 +141,7 @@ def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:
     return index[ends]
 
 
-def to_buckets(selector: Selector, shift: int, nodes: Nodes) -> Buckets:
+def to_buckets(selector: Selector, shift: int, nodes: Nodes, ranks: int) -> Buckets:
     """What a chart draws, from merged nodes."""
     counts = {name: nodes[name].astype(np.int64) for name in ("count", "nan", "pinf", "ninf")}
     finite = counts["count"] - counts["nan"] - counts["pinf"] - counts["ninf"]
@@ -163,4 +163,5 @@ def to_buckets(selector: Selector, shift: int, nodes: Nodes) -> Buckets:
         pinf=counts["pinf"],
         ninf=counts["ninf"],
         total=int(counts["count"].sum()),
+        ranks=ranks,
     )

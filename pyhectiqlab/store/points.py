@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
 Axis = Literal["step", "time", "relative"]
+RANKS_MAX = 32  # lines of one key: more nobody can tell apart, and an answer must not grow with the cluster
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,24 @@ class Points:
 
 @dataclass(frozen=True)
 class Selector:
-    """`rank=None`: all ranks pooled into one series of buckets."""
+    """Which points of a key are drawn as one line, or as one for each rank.
+
+    `rank`: one of them; None: all pooled into one series of buckets, in which min, mean and max are over the ranks;
+    "each": a series for each rank, of the RANKS_MAX lowest ones.
+    `attempt`: its points alone, none of them hidden; None: as the query's `attempts` says.
+    """
 
     run: str
     key: str
-    rank: int | None = None
+    rank: int | Literal["each"] | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True)
 class Buckets:
     """A series seen at a screen's resolution: one row for each non-empty bucket, arrays of length m ≤ about n.
 
+    `selector`: the one asked for; of "each" rank, with the rank of these points.
     `start` is the left edge of each bucket in units of the axis (steps, or µs), on a fixed grid: a multiple of `width`,
     which is a power of two, so that ranks, runs and pans agree. `min`/`max`/`mean` are over the finite values of
     exactly the points in the bucket (NaN where there is none); `last` is the value of the point with the highest
@@ -136,6 +144,7 @@ class Buckets:
     pinf: Int64s
     ninf: Int64s
     total: int  # points in the range, hidden ones not counted
+    ranks: int  # how many have points that the selector means, also those beyond RANKS_MAX
 
 
 class PointStore(Protocol):
@@ -197,11 +206,13 @@ class PointStore(Protocol):
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
     ) -> list[Buckets]:
-        """One Buckets a selector, in order; one without rows for an unknown or deleted run or key.
+        """One Buckets a selector, in order; one without rows for an unknown or deleted run, key, rank or attempt. For
+        "each" rank one a rank, by its number, and none where there is none.
 
         `lo`/`hi`: inclusive, in units of the axis; None: the selector's own ends. Points outside lo…hi count in no
         bucket, also where the outermost buckets reach beyond. `n` ≥ 1: at most so many buckets (two for n = 1: 0 is an
-        edge on every grid); the width is the finest power of two that keeps to it.
+        edge on every grid) between the ends of all selectors of one key, which share one grid, so that runs, ranks and
+        attempts over each other agree; the width is the finest power of two that keeps to it.
 
         attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or
         below that point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is

@@ -122,7 +122,7 @@ class SqlitePointStore:
         attempts: Literal["newest", "all"] = "newest",
     ) -> list[Buckets]:
         with self._reader() as connection:
-            return [read.buckets(connection, selector, axis, lo, hi, n, attempts) for selector in selectors]
+            return read.buckets(connection, selectors, axis, lo, hi, n, attempts)
 
     def delete(self, run: str) -> None:
         self._mark(run, deleted=True)

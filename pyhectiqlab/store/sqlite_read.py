@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
-from .grid import cuts, parse_cursor, shift_for, window_of
+from .grid import apart, cuts, parse_cursor, rank_of, shifts_for, window_of
 from .points import Axis, Buckets, Column, Int64s, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME, COARSER
 
@@ -131,29 +131,45 @@ def of_writer(connection: sqlite3.Connection, run: str, writer: str, rank: int, 
 
 def buckets(
     connection: sqlite3.Connection,
-    selector: Selector,
+    selectors: Iterable[Selector],
     axis: Axis,
     lo: int | None,
     hi: int | None,
     n: int,
     attempts: Literal["newest", "all"],
-) -> Buckets:
-    series = series_of(connection, selector.run, selector.key, selector.rank)
-    hidden_from = cuts([s.info for s in series], attempts)
-    window = window_of(((s.info, cut, s.origin) for s, cut in zip(series, hidden_from, strict=True)), axis, lo, hi)
-    if window is None:
-        return levels.to_buckets(selector, 0, levels.EMPTY)
-    low, high = window
-    shift = shift_for(low, high, n)
+) -> list[Buckets]:
+    lines = []
+    for selector in selectors:
+        rank = None if selector.rank == "each" else selector.rank
+        found = series_of(connection, selector.run, selector.key, rank, selector.attempt)
+        for told, series, ranks in apart(selector, found, lambda s: rank_of(s.info)):
+            hidden_from = cuts([s.info for s in series], attempts)
+            line = Line(told, list(zip(series, hidden_from, strict=True)), ranks)
+            lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
+    shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), n)
+    return [_drawn(connection, line, axis, ends, shifts.get(line.selector.key, 0)) for line, ends in lines]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
+
+    selector: Selector
+    series: Sequence[tuple[Series, int | None]]
+    ranks: int
+
+
+def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[int, int] | None, shift: int) -> Buckets:
+    if ends is None:
+        return levels.to_buckets(line.selector, 0, levels.EMPTY, line.ranks)
     nodes: list[levels.Nodes] = []
     attempt: list[Int64s] = []
-    for s, cut in zip(series, hidden_from, strict=True):
-        for found in _nodes_in(connection, s, Window(axis, low, high, cut, shift)):
+    for s, cut in line.series:
+        for found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
             nodes.append(found)
             attempt.append(np.full(len(found), s.info.attempt, np.int64))
-    if not nodes:
-        return levels.to_buckets(selector, shift, levels.EMPTY)
-    return levels.to_buckets(selector, shift, levels.merge(np.concatenate(nodes), np.concatenate(attempt), shift))
+    merged = levels.merge(np.concatenate(nodes), np.concatenate(attempt), shift) if nodes else levels.EMPTY
+    return levels.to_buckets(line.selector, shift, merged, line.ranks)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..errors import StoreError
-from ..store.grid import check_batch, check_times, cuts, parse_cursor, shift_for, window_of
+from ..store.grid import apart, check_batch, check_times, cuts, parse_cursor, shifts_for, window_of
 from ..store.points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
 
 
@@ -32,6 +32,11 @@ class Point(NamedTuple):
     def place(self) -> tuple[int, ...]:
         """The highest is the last point."""
         return (self.attempt, self.step, self.seq, self.arrival)
+
+
+# Of one line of a chart: (run, key, rank, attempt), points, the step they are hidden from, where relative time is 0.
+Series = list[tuple[tuple[str, str, int, int], list[Point], int | None, int]]
+Line = tuple[Selector, Series, int]
 
 
 @dataclass
@@ -122,7 +127,16 @@ class MemoryPointStore:
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
     ) -> list[Buckets]:
-        return [self._buckets(selector, axis, lo, hi, n, attempts) for selector in selectors]
+        lines = [line for selector in selectors for line in self._lines(selector, axis, attempts)]
+        windows = [
+            window_of(((_info(p, points), cut, o) for p, points, cut, o in series), axis, lo, hi)
+            for _, series, _ in lines
+        ]
+        shifts = shifts_for(zip((s.key for s, _, _ in lines), windows, strict=True), n)
+        return [
+            _buckets(selector, series, axis, window, shifts.get(selector.key, 0), ranks)
+            for (selector, series, ranks), window in zip(lines, windows, strict=True)
+        ]
 
     def delete(self, run: str) -> None:
         self._check_open()
@@ -160,25 +174,30 @@ class MemoryPointStore:
         same = self._of(run, key)
         return _pooled([_info(*s) for s in same], [max(points, key=Point.place).place() for _, points in same])
 
-    def _buckets(
-        self, selector: Selector, axis: Axis, lo: int | None, hi: int | None, n: int, attempts: Literal["newest", "all"]
-    ) -> Buckets:
-        same = [s for s in self._of(selector.run, selector.key) if selector.rank in (None, s[0][2])]
-        infos = [_info(*s) for s in same]
-        hidden_from = cuts(infos, attempts)
-        origins = [points[0].time for _, points in same]
-        window = window_of(zip(infos, hidden_from, origins, strict=True), axis, lo, hi)
-        if window is None:
-            return _as_buckets(selector, 0, {})
-        low, high = window
-        shift = shift_for(low, high, n)
-        rows: dict[int, list[tuple[int, Point]]] = {}
-        for (_, points), cut, origin in zip(same, hidden_from, origins, strict=True):
-            for p in points:
-                x = {"step": p.step, "time": p.time, "relative": p.time - origin}[axis]
-                if low <= x <= high and (cut is None or p.step < cut):
-                    rows.setdefault(x >> shift << shift, []).append((x, p))
-        return _as_buckets(selector, shift, rows)
+    def _lines(self, selector: Selector, axis: Axis, attempts: Literal["newest", "all"]) -> Iterator[Line]:
+        meant = [
+            (place, points)
+            for place, points in self._of(selector.run, selector.key)
+            if selector.rank in (None, "each", place[2]) and selector.attempt in (None, place[3])
+        ]
+        for told, same, ranks in apart(selector, meant, lambda s: s[0][2]):
+            hidden_from = cuts([_info(*s) for s in same], attempts)
+            series = [(*s, cut, s[1][0].time) for s, cut in zip(same, hidden_from, strict=True)]
+            yield told, series, ranks
+
+
+def _buckets(
+    selector: Selector, series: Series, axis: Axis, window: tuple[int, int] | None, shift: int, ranks: int
+) -> Buckets:
+    if window is None:
+        return _as_buckets(selector, 0, {}, ranks)
+    rows: dict[int, list[tuple[int, Point]]] = {}
+    for _, points, cut, origin in series:
+        for p in points:
+            x = {"step": p.step, "time": p.time, "relative": p.time - origin}[axis]
+            if window[0] <= x <= window[1] and (cut is None or p.step < cut):
+                rows.setdefault(x >> shift << shift, []).append((x, p))
+    return _as_buckets(selector, shift, rows, ranks)
 
 
 def _apply(state: _State, batch: PointBatch) -> AppendResult:
@@ -247,7 +266,7 @@ def _pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> Se
     )
 
 
-def _as_buckets(selector: Selector, shift: int, rows: dict[int, list[tuple[int, Point]]]) -> Buckets:
+def _as_buckets(selector: Selector, shift: int, rows: dict[int, list[tuple[int, Point]]], ranks: int) -> Buckets:
     columns: dict[str, list[Any]] = {
         name: [] for name in ("start", "count", "min", "max", "mean", "last", "last_x", "nan", "pinf", "ninf")
     }
@@ -258,7 +277,7 @@ def _as_buckets(selector: Selector, shift: int, rows: dict[int, list[tuple[int, 
     arrays: dict[str, Any] = {
         name: np.array(c, np.float64 if name in floats else np.int64) for name, c in columns.items()
     }
-    return Buckets(selector=selector, width=1 << shift, total=sum(columns["count"]), **arrays)
+    return Buckets(selector=selector, width=1 << shift, total=sum(columns["count"]), ranks=ranks, **arrays)
 
 
 def _bucket(start: int, row: Sequence[tuple[int, Point]]) -> Iterator[tuple[str, Any]]:

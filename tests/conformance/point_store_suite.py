@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.store.points import AppendResult, Column, PointBatch, PointStore, Selector, SeriesInfo, iter_points
+from pyhectiqlab.store.points import (
+    RANKS_MAX,
+    AppendResult,
+    Buckets,
+    Column,
+    PointBatch,
+    PointStore,
+    Selector,
+    SeriesInfo,
+    iter_points,
+)
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import T0, Writer
@@ -30,9 +40,19 @@ def all_points(store: PointStore, run: str = "run", key: str = "loss", limit: in
 
 
 def assert_same_buckets(store: PointStore, model: PointStore, selector: Selector, **query: object) -> None:
-    (got,) = store.buckets([selector], **query)  # type: ignore[arg-type]
-    (want,) = model.buckets([selector], **query)  # type: ignore[arg-type]
-    assert (got.selector, got.width, got.total) == (selector, want.width, want.total)
+    assert_same_lines(store, model, [selector], **query)
+
+
+def assert_same_lines(store: PointStore, model: PointStore, selectors: Sequence[Selector], **query: object) -> None:
+    found = store.buckets(selectors, **query)  # type: ignore[arg-type]
+    wanted = model.buckets(selectors, **query)  # type: ignore[arg-type]
+    for got, want in zip(found, wanted, strict=True):
+        assert_same_line(got, want)
+
+
+def assert_same_line(got: Buckets, want: Buckets) -> None:
+    for name in ("selector", "width", "total", "ranks"):
+        assert getattr(got, name) == getattr(want, name), name
     for name in ("start", "count", "min", "max", "last", "last_x", "nan", "pinf", "ninf"):
         found, wanted = getattr(got, name), getattr(want, name)
         assert found.dtype == wanted.dtype, name
@@ -208,6 +228,36 @@ class PointStoreSuite:
         (info,) = store.keys("run")
         assert (info.rank, info.attempt, info.count, info.max) == (None, None, 6, 5.0)
         assert set(store.points("run", "loss", rank=1).rank.tolist()) == {1}
+
+    def test_each_rank_is_a_line_of_its_own_and_all_share_one_grid(self, store: PointStore) -> None:
+        store.append([Writer("a", rank=0).steps(range(100), value=1.0), Writer("b", rank=3).steps([7, 9], value=5.0)])
+        lines = store.buckets([Selector("run", "loss", "each")], n=10)
+        assert [(b.selector.rank, b.total, b.width, b.ranks) for b in lines] == [(0, 100, 16, 2), (3, 2, 16, 2)]
+        assert store.buckets([Selector("run", "other", "each"), Selector("none", "loss", "each")]) == []
+        (pooled,) = store.buckets([Selector("run", "loss")], n=10)
+        assert (pooled.ranks, pooled.min[0], pooled.max[0], pooled.mean[0]) == (2, 1.0, 5.0, (16 + 2 * 5) / 18)
+
+    def test_of_very_many_ranks_the_lowest_are_lines_and_all_are_counted(self, store: PointStore) -> None:
+        store.append([Writer(f"{rank}", rank=rank).steps([rank]) for rank in range(RANKS_MAX + 5)])
+        lines = store.buckets([Selector("run", "loss", "each")])
+        assert [b.selector.rank for b in lines] == list(range(RANKS_MAX))
+        assert {b.ranks for b in lines} == {RANKS_MAX + 5}
+
+    def test_series_of_one_key_share_a_grid_and_other_keys_have_their_own(self, store: PointStore) -> None:
+        short, long = Writer("a", run="short"), Writer("b", run="long")
+        store.append([short.steps(range(10)), long.steps(range(1000)), long.steps(range(8), key="other")])
+        selectors = [Selector("short", "loss"), Selector("long", "loss"), Selector("long", "other")]
+        assert [b.width for b in store.buckets(selectors, n=100)] == [16, 16, 1]
+        assert store.buckets(selectors[:1], n=100)[0].width == 1
+
+    def test_an_older_attempt_is_shown_alone_and_whole(self, store: PointStore) -> None:
+        store.append([Writer("a", attempt=1).steps(range(10), value=1.0), Writer("b", attempt=2).steps([6, 7])])
+        (first,) = store.buckets([Selector("run", "loss", attempt=1)])
+        assert (first.total, set(first.mean.tolist())) == (10, {1.0})
+        (second,) = store.buckets([Selector("run", "loss", 0, 2)])
+        assert second.start.tolist() == [6, 7]
+        (none,) = store.buckets([Selector("run", "loss", attempt=3)])
+        assert (none.total, none.ranks) == (0, 0)
 
     def test_the_newest_attempt_hides_older_points_from_its_lowest_step_on(self, store: PointStore) -> None:
         one, two = Writer("a", attempt=1), Writer("b", attempt=2)

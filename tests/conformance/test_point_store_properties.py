@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,7 @@ from pyhectiqlab.store.sqlite_points import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import T0, TINY
-from .point_store_suite import all_points, assert_same_buckets, assert_same_infos
+from .point_store_suite import all_points, assert_same_infos, assert_same_lines
 
 RUNS = st.sampled_from(["r", "s"])
 KEYS = st.sampled_from(["loss", "acc"])
@@ -125,7 +126,9 @@ class Stores(RuleBasedStateMachine):
     @rule(
         run=RUNS,
         key=KEYS,
-        rank=RANKS,
+        rank=st.one_of(RANKS, st.just("each")),
+        attempt=st.sampled_from([None, None, 1, 2, 3]),
+        others=st.lists(st.builds(Selector, RUNS, KEYS, RANKS), max_size=2),
         axis=AXES,
         ends=st.one_of(
             st.just((None, None)),
@@ -137,11 +140,20 @@ class Stores(RuleBasedStateMachine):
         attempts=st.sampled_from(["newest", "all"]),
     )
     def compare_buckets(
-        self, run: str, key: str, rank: int | None, axis: Axis, ends: tuple, n: int, attempts: str
+        self,
+        run: str,
+        key: str,
+        rank: Any,
+        attempt: int | None,
+        others: list[Selector],
+        axis: Axis,
+        ends: tuple,
+        n: int,
+        attempts: str,
     ) -> None:
         lo, hi = ends if None in ends else sorted(ends)
         query = {"axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
-        assert_same_buckets(self.store, self.model, Selector(run, key, rank), **query)
+        assert_same_lines(self.store, self.model, [Selector(run, key, rank, attempt), *others], **query)
 
 
 Stores.TestCase.settings = settings(

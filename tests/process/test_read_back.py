@@ -151,6 +151,9 @@ def test_ranks_and_attempts_stand_before_the_step_or_the_newest_hides(reader: Si
     assert every.index.names == ["rank", "attempt", "step"] and len(every) == 11
     assert run.metrics("loss", rank=0, attempt=1).index.names == ["step"]
     assert list(run.metrics("loss", rank=0, buckets=100)["loss", "last"]) == [0, 1, 102, 103, 104]
+    assert list(run.metrics("loss", rank=0, attempt=1, buckets=100)["loss", "last"]) == [0, 1, 2, 3]
+    together = run.metrics("loss", buckets=100)["loss"]
+    assert (together.loc[3, "min"], together.loc[3, "max"], together.loc[3, "count"]) == (13, 103, 2)
 
 
 def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) -> None:

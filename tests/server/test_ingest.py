@@ -236,6 +236,22 @@ def test_buckets_come_as_columns_or_as_json(api: Api, run: str) -> None:
     assert as_json["max"][-1] == 1000 / 7
 
 
+def test_ranks_come_together_or_each_by_itself_and_an_attempt_alone(api: Api, run: str) -> None:
+    for rank, attempt in ((0, 1), (1, 1), (1, 2)):
+        api.ingest(batch(run, new_id(), 1, 100 * attempt, rank=rank, attempt=attempt))
+
+    def asked(**selector: object) -> list[tuple[object, ...]]:
+        body = {"selectors": [{"run": run, "key": "loss", **selector}], "n": 50}
+        told = api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"})["series"]
+        return [(b["rank"], b["attempt"], b["ranks"], b["width"], b["total"]) for b in told]
+
+    assert asked() == [(None, None, 2, 8, 300)]
+    assert asked(rank="each") == [(0, None, 2, 8, 100), (1, None, 2, 8, 200)]
+    assert asked(rank="each", attempt=1) == [(0, 1, 2, 4, 100), (1, 1, 2, 4, 100)]
+    assert asked(rank=1, attempt=1) == [(1, 1, 1, 4, 100)]
+    assert asked(attempt=9) == [(None, 9, 0, 1, 0)]
+
+
 def test_a_body_just_under_the_limit_is_taken(api: Api, run: str) -> None:
     n = limits.INGEST_BYTES_MAX // 28 - 100
     (result,) = api.ingest(batch(run, new_id(), 1, n))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from ...protocol import limits
-from ...store.points import Buckets, Points, Selector, SeriesInfo
+from ...store.points import RANKS_MAX, Buckets, Points, Selector, SeriesInfo
 from .. import models
 from ..access import ReadableRun, TheCaller, TheLab, find_run
 from ..export import FORMATS, FormatMissingError, exported
@@ -22,6 +22,7 @@ router = APIRouter(tags=["series"])
 POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
 KEYS_MAX = 256
+ANSWERED_MAX = models.SELECTORS_MAX * models.BUCKETS_MAX  # in one answer; 80 bytes each
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 _POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
 _BUCKET_COLUMNS = (
@@ -165,10 +166,19 @@ def _points_told(points: Points) -> list[dict[str, Any]]:
     ),
 )
 def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    """Series at a screen's resolution. min, max and mean are of the finite values of a bucket."""
+    """Series at a screen's resolution. min, max and mean are of the finite values of a bucket. All series of one key
+    lie on one grid, made for the range that they cover together."""
+    most = body.n * sum(RANKS_MAX if s.rank == "each" else 1 for s in body.selectors)
+    if most > ANSWERED_MAX:
+        raise ApiError(
+            422,
+            "too_many_buckets",
+            f"These could be {most:,} buckets, and {ANSWERED_MAX:,} fit an answer: ask for fewer series (each rank "
+            f"counts as {RANKS_MAX}), or for a smaller n.",
+        )
     for run_id in {s.run for s in body.selectors}:
         find_run(lab, caller, run_id)
-    selectors = [Selector(s.run, s.key, s.rank) for s in body.selectors]
+    selectors = [Selector(s.run, s.key, s.rank, s.attempt) for s in body.selectors]
     try:
         found = lab.points.buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts)
     except ValueError as e:
@@ -183,6 +193,8 @@ def _buckets_told(b: Buckets, packed: bool) -> dict[str, Any]:
         "run": b.selector.run,
         "key": b.selector.key,
         "rank": b.selector.rank,
+        "attempt": b.selector.attempt,
+        "ranks": b.ranks,
         "width": b.width,
         "total": b.total,
     }

@@ -15,6 +15,8 @@ from pyhectiqlab import cli, settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+GUIDES = README + "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
 PAGES = sorted(
     page
     for pattern in ("*.md", "benchmarks/*.md", "docs/**/*.md", "pyhectiqlab/*/*.md", "tests/**/*.md")
@@ -24,12 +26,12 @@ PAGES = sorted(
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDES, re.MULTILINE | re.DOTALL)
 
 
 def row(first_cell: str) -> str:
-    """The row of a table in the README whose first cell starts so, or ""."""
-    return next((line for line in README.splitlines() if line.startswith(f"| {first_cell}")), "")
+    """The row of a table in the reference whose first cell starts so, or ""."""
+    return next((line for line in REFERENCE.splitlines() if line.startswith(f"| {first_cell}")), "")
 
 
 def commands() -> set[str]:
@@ -41,31 +43,31 @@ def commands() -> set[str]:
 
 
 @pytest.mark.parametrize("setting", settings.TABLE.values(), ids=lambda s: s.variable)
-def test_every_setting_is_in_the_readme_with_its_default(setting: settings.Setting) -> None:
+def test_every_setting_is_in_the_reference_with_its_default(setting: settings.Setting) -> None:
     default = f" `{setting.default}`" if setting.default is not None else ""
     unit = setting.unit.replace("|", "\\|")
     expected = f"| `{setting.variable}` | {unit} |{default} | {setting.meaning} |"
-    assert expected in README.splitlines(), f"README.md, Settings, lacks the row\n{expected}"
+    assert expected in REFERENCE.splitlines(), f"docs/reference.md, Settings, lacks the row\n{expected}"
 
 
-def test_every_command_is_in_the_readme() -> None:
+def test_every_command_is_in_the_reference() -> None:
     missing = [name for name in sorted(commands()) if not re.match(rf"\| `{name}[ `]", row(f"`{name}"))]
-    assert not missing, f"README.md, Commands, has no row for: {', '.join(missing)}"
+    assert not missing, f"docs/reference.md, Commands, has no row for: {', '.join(missing)}"
 
 
-def test_the_readme_names_no_command_that_is_gone() -> None:
-    code = "\n".join(re.findall(r"`[^`\n]+`|^\$ .*$", README, re.MULTILINE))
+def test_no_guide_names_a_command_that_is_gone() -> None:
+    code = "\n".join(re.findall(r"`[^`\n]+`|^\$ .*$", GUIDES, re.MULTILINE))
     gone = set(re.findall(r"hectiqlab [a-z][a-z_-]+", code)) - commands()
-    assert not gone, f"README.md speaks of {', '.join(gone)}"
+    assert not gone, f"README.md or docs/ speak of {', '.join(gone)}"
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python_in_the_readme_compiles(block: str) -> None:
+def test_python_in_the_guides_compiles(block: str) -> None:
     ast.parse(block)
 
 
 @pytest.mark.parametrize("block", blocks("console"))
-def test_shell_in_the_readme_is_shell_and_names_scripts_that_exist(block: str) -> None:
+def test_shell_in_the_guides_is_shell_and_names_scripts_that_exist(block: str) -> None:
     lines = [line.removeprefix("$ ") for line in block.splitlines()]
     subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, check=True)
     for script in re.findall(r"scripts/[a-z-]+", block):

@@ -39,7 +39,7 @@ class LogVerbs:
         Args:
             channel: name of a logger; its children are recorded with it. None: the run's own.
             capture_console: also record what is printed to stdout and stderr: by Python, and in scripts by C libraries
-                and child processes too, which then find no terminal (see the README). "python": only by Python.
+                and child processes too, which then find no terminal (see docs/console.md). "python": only by Python.
 
         Raises:
             TypeError: a channel that is no text.

@@ -24,6 +24,7 @@ JOB_TIMEOUT_S = 600.0  # where helpers die with the job: as long as acks progres
 JOB_STALL_S = 30.0
 QUIET_S = 1.0  # an end that is shorter shows nothing
 REDRAW_S = 0.2
+NAMED_MAX = 3
 
 
 def exit_timeout() -> tuple[float, float]:
@@ -66,6 +67,7 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
         if progress.moved() == before or all(o.is_stopped() for o in outboxes):
             break
     progress.clear()
+    _say_what_found_no_room(session, [o for o, _, _ in online])
     if acked:
         return True
     status = [o.status() for o, _, _ in online]
@@ -77,6 +79,16 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
     how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
     say(f"{left_behind} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
     return False
+
+
+def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> None:
+    """Files beyond a quota: somebody can make room, if the script's user hears of it."""
+    writers = {o.writer for o in outboxes}
+    failed = [session.dir.file_request(ident, "failed.json") for ident in session.dir.file_ids("failed.json")]
+    found = [r for r in failed if r is not None and r.writer in writers and r.reason == "quota_exceeded"]
+    if found:
+        names = ", ".join(repr(r.name) for r in found[:NAMED_MAX]) + (", …" if len(found) > NAMED_MAX else "")
+        say(f"{len(found)} file{'s' * (len(found) > 1)} not stored, quota_exceeded ({names}): {found[0].detail}")
 
 
 def _amount(status: list[RunStatus]) -> str:

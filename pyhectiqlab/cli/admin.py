@@ -13,6 +13,7 @@ _COMMANDS = {
     "check": "backup:check",
     "notify": "notify:notify",
     "mail-server": "notify:mail_server",
+    "quota": "quota:quota",
     "user": "users:user",
     "project": "users:project",
     "audit": "users:audit",

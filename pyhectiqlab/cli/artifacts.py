@@ -187,7 +187,7 @@ def post(
         lab.handshake()
         project_id = lab.get(f"{where(lab, project, None)}")["id"]
         with bar(name, file.stat().st_size) as progress:
-            sent = upload_file(lab, file, progress=progress)
+            sent = upload_file(lab, file, project=project_id, progress=progress)
         body = {
             "id": secrets.token_hex(16),
             "name": name,

@@ -18,7 +18,7 @@ from ..store.notices import TOLD_STATES, Target, states_of
 from ..store.sql_meta import SqlMetaStore
 from .output import clean, table
 
-_data = click.option(
+data_option = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
@@ -41,7 +41,7 @@ def notify() -> None:
 @click.option(
     "--on", "words", metavar="STATES", default="", help=f"By commas, of {', '.join(TOLD_STATES)}.  [default: all]"
 )
-@_data
+@data_option
 def add(address: str, project: str | None, words: str, data: Path | None) -> None:
     """Tell ADDRESS: a URL that takes a POST of JSON, such as a chat's incoming webhook, or mailto:NAME@HOST.
 
@@ -55,7 +55,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
         on = states_of([word.strip() for word in words.split(",") if word.strip()])
     except ValueError as e:
         raise click.UsageError(f"--on: {e}.") from None
-    with _lab(data) as store:
+    with opened_lab(data) as store:
         project_id = None
         if project is not None:
             with store.reading() as view:
@@ -72,12 +72,12 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
 
 
 @notify.command(name="list")
-@_data
+@data_option
 def list_targets(data: Path | None) -> None:
     """List who is told of what."""
     from ..server.notifier import safe
 
-    with _lab(data) as store, store.reading() as view:
+    with opened_lab(data) as store, store.reading() as view:
         targets = view.targets()
     table(
         ("id", "address", "project", "on"),
@@ -87,10 +87,10 @@ def list_targets(data: Path | None) -> None:
 
 @notify.command()
 @click.argument("target")
-@_data
+@data_option
 def remove(target: str, data: Path | None) -> None:
     """Tell TARGET (an id of the list) nothing any more."""
-    with _lab(data) as store, store.writing() as tx:
+    with opened_lab(data) as store, store.writing() as tx:
         known = tx.remove_target(target)
     if not known:
         raise _unknown(target)
@@ -99,12 +99,12 @@ def remove(target: str, data: Path | None) -> None:
 
 @notify.command()
 @click.argument("target")
-@_data
+@data_option
 def test(target: str, data: Path | None) -> None:
     """Send TARGET (an id of the list) a word now, and say whether it got through."""
     from ..server.notifier import MAIL_SERVER, Undelivered, deliver
 
-    with _lab(data) as store, store.reading() as view:
+    with opened_lab(data) as store, store.reading() as view:
         found = next((t for t in view.targets() if t.id == target), None)
         server = view.lab_value(MAIL_SERVER)
     if found is None:
@@ -118,7 +118,7 @@ def test(target: str, data: Path | None) -> None:
 
 @click.command(name="mail-server")
 @click.argument("url")
-@_data
+@data_option
 def mail_server(url: str, data: Path | None) -> None:
     """Send mail through URL: smtp://HOST:25, smtps://USER:PASSWORD@HOST:465 or smtp+starttls://USER:PASSWORD@HOST:587.
 
@@ -128,7 +128,7 @@ def mail_server(url: str, data: Path | None) -> None:
         raise click.UsageError(f"That is no URL of {', '.join(f'{s}://' for s in _SCHEMES)}.")
     from ..server.notifier import MAIL_SERVER
 
-    with _lab(data) as store, store.writing() as tx:
+    with opened_lab(data) as store, store.writing() as tx:
         tx.set_lab_value(MAIL_SERVER, url)
     click.echo(f"Mail goes through {urlsplit(url).hostname}.")
 
@@ -147,7 +147,7 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
 
 
 @contextmanager
-def _lab(data: Path | None) -> Iterator[SqlMetaStore]:
+def opened_lab(data: Path | None) -> Iterator[SqlMetaStore]:
     where = data.absolute() if data is not None else settings.home() / "lab"
     if not (where / "lab.db").is_file():
         raise ConfigurationError(f"{where} is no lab's data: name the folder that `hectiqlab server` printed: --data.")

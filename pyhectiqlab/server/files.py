@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from ..bars import size_text
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
 from ..store.backup import BackupLock
 from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
 from ..store.meta import MetaStore, MetaTransaction
+from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
 from .replies import ApiError
 
@@ -55,17 +57,40 @@ class Files:
         except KeyError:
             return None
 
-    def start(self, user_id: str, digest: str, size: int) -> Upload:
-        """A new upload, or the user's unfinished one of the same bytes."""
+    def start(self, user_id: str, digest: str, size: int, project_id: str | None = None) -> Upload:
+        """A new upload, or the user's unfinished one of the same bytes. `project_id`: whose quota they will count
+        for, where it is known; `register` asks again.
+        """
         room = self.blobs.room()
         if room is not None and size > room - ROOM_KEPT:
             raise full()
         now = time.time()
         new = Upload(secrets.token_hex(16), user_id, digest, size, now + KEEP_UPLOADS_S, False)
+
+        def start(tx: MetaTransaction) -> Upload:
+            tx.check_quota(None, {digest: size})
+            if project_id is not None and tx.role_in(project_id, user_id) is not None:
+                tx.check_quota(project_id, {digest: size})
+            return tx.start_upload(new, now)
+
         try:
-            return self._write(lambda tx: tx.start_upload(new, now))
+            return self._write(start)
         except TooManyUploadsError as e:
             raise ApiError(429, "too_many_uploads", str(e), {"Retry-After": "60"}) from None
+        except QuotaExceededError as e:
+            raise self._over_quota(e) from None
+
+    def _over_quota(self, error: QuotaExceededError) -> ApiError:
+        with self.meta.reading() as view:
+            owner = view.owner()
+        what = "The lab" if error.project is None else f"The project {error.project!r}"
+        held, more = size_text(error.use.used), size_text(error.more)
+        return ApiError(
+            413,
+            "quota_exceeded",
+            f"{what} holds {held} of the {size_text(error.use.quota or 0)} that its files may take, so {more} more are "
+            f"not stored: ask {'its owner' if owner is None else owner.username} for more (hectiqlab admin quota).",
+        )
 
     def upload(self, user_id: str, upload_id: str) -> Upload:
         with self.meta.reading() as view:
@@ -110,15 +135,22 @@ class Files:
 
     def register(self, new: NewArtifact) -> tuple[Artifact, bool]:
         """The artifact, and whether it is new."""
+
+        def add(tx: MetaTransaction) -> bool:
+            tx.check_quota(new.project, {new.digest: new.bytes})
+            return tx.add_artifact(new, time.time())
+
         if self.known_bytes(new.author_id, new.digest) != new.bytes:
             raise ApiError(409, "blob_missing", "The lab does not have these bytes: upload them first.")
         with self._ending:  # no tidying between the look at the bytes and the reference to them
             if not self.blobs.has(new.digest):
                 raise ApiError(409, "blob_missing", "The lab does not have these bytes: upload them first.")
             try:
-                fresh = self._write(lambda tx: tx.add_artifact(new, time.time()))
+                fresh = self._write(add)
             except IdTakenError as e:
                 raise ApiError(409, "id_taken", str(e)) from None
+            except QuotaExceededError as e:
+                raise self._over_quota(e) from None
         with self.meta.reading() as view:
             artifact = view.artifact(new.id)
         if artifact is None:
@@ -127,6 +159,11 @@ class Files:
 
     def register_version(self, new: NewVersion) -> tuple[RegisteredVersion, bool]:
         """The version of a model or dataset, and whether it is new."""
+
+        def add(tx: MetaTransaction) -> bool:
+            tx.check_quota(new.project, {file.digest: file.bytes for file in new.files})
+            return tx.add_version(new, time.time())
+
         sizes = {(file.digest, file.bytes) for file in new.files}
         with self.meta.reading() as view:
             known = view.known_blobs(new.author_id, {digest for digest, _ in sizes})
@@ -134,11 +171,13 @@ class Files:
             if not all(digest in known and self._has(digest, size) for digest, size in sizes):
                 raise ApiError(409, "blob_missing", "The lab does not have all of these bytes: upload them first.")
             try:
-                fresh = self._write(lambda tx: tx.add_version(new, time.time()))
+                fresh = self._write(add)
             except IdTakenError as e:
                 raise ApiError(409, "id_taken", str(e)) from None
             except VersionExistsError as e:
                 raise ApiError(409, "version_exists", str(e)) from None
+            except QuotaExceededError as e:
+                raise self._over_quota(e) from None
         with self.meta.reading() as view:
             version = view.version(new.id)
         assert version is not None  # a version never goes

@@ -189,6 +189,11 @@ class ProjectAnswer(ProjectRef):
     role: str
 
 
+class ProjectDetailAnswer(ProjectAnswer):
+    file_bytes: int  # each file counted once
+    quota: int | None  # bytes that its files may take; null: any
+
+
 class TagAnswer(BaseModel):
     name: str
     color: str | None

@@ -23,6 +23,7 @@ from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
+from .quotas import QuotasTransaction, QuotasView
 from .registry import RegistryTransaction, RegistryView
 
 
@@ -248,7 +249,7 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Protocol):
+class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, QuotasView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
     def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
         """Sorted by name, those > `after` that exist for the user; None: all."""
@@ -311,7 +312,13 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Pr
 
 
 class MetaTransaction(
-    MetaView, AccountsTransaction, FilesTransaction, RegistryTransaction, NoticesTransaction, Protocol
+    MetaView,
+    AccountsTransaction,
+    FilesTransaction,
+    RegistryTransaction,
+    NoticesTransaction,
+    QuotasTransaction,
+    Protocol,
 ):
     changes: Changes
 

@@ -21,6 +21,7 @@ from .meta import Changes
 from .meta_accounts import AccountsSql
 from .meta_media import MediaSql
 from .meta_notices import NoticesSql
+from .meta_quotas import QuotasSql
 from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
 from .meta_schema import is_current, upgrade
@@ -31,7 +32,7 @@ READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql, TotalsSql):
+class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql, QuotasSql, TotalsSql):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

@@ -65,6 +65,7 @@ def upload_file(
     client: LabClient,
     path: str | os.PathLike[str],
     *,
+    project: str = "",
     hashed: Progress = no_progress,
     progress: Progress = no_progress,
     tries: int = TRIES,
@@ -77,7 +78,7 @@ def upload_file(
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         digest, size = hash_file(fd, hashed)
-        return send_file(client, fd, size, digest, progress=progress, tries=tries, sleep=sleep)
+        return send_file(client, fd, size, digest, project=project, progress=progress, tries=tries, sleep=sleep)
     finally:
         os.close(fd)
 
@@ -88,11 +89,13 @@ def send_file(
     size: int,
     digest: str,
     *,
+    project: str = "",
     progress: Progress = no_progress,
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Sent:
-    """As `upload_file`, for an open file of known size and digest (lower-case hex).
+    """As `upload_file`, for an open file of known size and digest (lower-case hex). `project`: id of the one that it is
+    for, whose quota the lab then looks at before anything is sent.
 
     Raises LabRequestError: after `tries` failures in a row, and at once where the lab refuses. One of status
     CHECKSUM_MISMATCH says that the file is not what was hashed: it changed, and nothing of it was kept.
@@ -100,7 +103,7 @@ def send_file(
     if has_blob(client, digest, tries=tries, sleep=sleep):
         progress(size)
         return Sent(digest, size, there=True)
-    sending = _Sending(client, fd, size, digest, progress)
+    sending = _Sending(client, fd, size, digest, project, progress)
     retried(sending.go_on, tries, sleep)
     return Sent(digest, size, there=False)
 
@@ -138,9 +141,9 @@ def register(
 class _Sending:
     """One upload, over any number of connections."""
 
-    def __init__(self, client: LabClient, fd: int, size: int, digest: str, progress: Progress) -> None:
+    def __init__(self, client: LabClient, fd: int, size: int, digest: str, project: str, progress: Progress) -> None:
         self._client, self._fd, self._size, self._digest = client, fd, size, digest
-        self._progress = progress
+        self._project, self._progress = project, progress
         self._where = ""
 
     def go_on(self, backoff: Backoff) -> None:
@@ -164,11 +167,12 @@ class _Sending:
                 return
 
     def _create(self) -> str:
-        told = base64.b64encode(self._digest.encode()).decode()
+        told = {"digest": self._digest, **({"project": self._project} if self._project else {})}
+        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
         answer = self._client.request(
             "POST",
             "/uploads",
-            headers={**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": f"digest {told}"},
+            headers={**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": metadata},
         )
         if not 200 <= answer.status < 300:
             raise answer.failure()

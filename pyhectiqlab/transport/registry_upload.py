@@ -135,7 +135,7 @@ def upload_version(
                 status=409,
                 code="version_exists",
             )
-    files = _send(client, new, progress, tries, sleep)
+    files = _send(client, project, new, progress, tries, sleep)
     body = {
         "id": secrets.token_hex(16),
         "version": new.version,
@@ -152,7 +152,12 @@ def upload_version(
 
 
 def _send(
-    client: LabClient, new: NewVersion, progress: Progress, tries: int, sleep: Callable[[float], object]
+    client: LabClient,
+    project: str,
+    new: NewVersion,
+    progress: Progress,
+    tries: int,
+    sleep: Callable[[float], object],
 ) -> list[dict[str, Any]]:
     """Some files at a time: each small one waits for the lab's disk, which takes those of several together."""
     lock, done = threading.Lock(), dict.fromkeys(new.files, 0)
@@ -166,7 +171,7 @@ def _send(
                 done[path] = n
                 progress(total)
 
-        sent = upload_file(client, new.files[path], progress=so_far, tries=tries, sleep=sleep)
+        sent = upload_file(client, new.files[path], project=project, progress=so_far, tries=tries, sleep=sleep)
         return {"path": path, "digest": sent.digest, "bytes": sent.bytes}
 
     pool = ThreadPoolExecutor(SENT_AT_ONCE, "hectiqlab-version")

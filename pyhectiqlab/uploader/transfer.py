@@ -269,7 +269,7 @@ class Transfer:
             if lab.client is None:
                 lab.client = self._connect(stream.info.url, stream.info.profile)()
             crashpoints.passing("files.opened")
-            self._send(request, fd, lab)
+            self._send(request, stream, fd, lab)
         crashpoints.passing("files.sent")
         assert stream.info.run is not None
         run = stream.info.run["run"]
@@ -306,8 +306,9 @@ class Transfer:
             write_json(self._session.file_path(request.id), request.as_dict())
         return request
 
-    def _send(self, request: FileRequest, fd: int, lab: _Lab) -> None:
-        assert lab.client is not None
+    def _send(self, request: FileRequest, stream: Stream, fd: int, lab: _Lab) -> None:
+        assert lab.client is not None and stream.info.run is not None
+        project = stream.info.run["run"]["project"]["id"]
 
         def progress(sent: int) -> None:
             if sent > self._sent.get(request.id, 0):
@@ -315,7 +316,7 @@ class Transfer:
             self._progress(request, sent)
 
         try:
-            send_file(lab.client, fd, request.size, request.digest, progress=progress, tries=1)
+            send_file(lab.client, fd, request.size, request.digest, project=project, progress=progress, tries=1)
         except LabRequestError as e:
             if e.status == CHECKSUM_MISMATCH:
                 snapshot.check(fd, request.size, request.identity)
@@ -387,6 +388,8 @@ def _is_final(error: LabError) -> str:
         return "deleted"
     if isinstance(error, PermissionDeniedError):
         return "denied"
+    if getattr(error, "code", "") == "quota_exceeded":
+        return "quota_exceeded"
     if not isinstance(error, LabRequestError) or error.retry or isinstance(error, AuthenticationError | NotALabError):
         return ""
     if error.status is None or (error.status in TRY_AGAIN and error.code != "id_taken"):

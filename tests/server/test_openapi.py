@@ -52,7 +52,7 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.Keys, api.get("/keys"))
     fits(models.Users, api.get("/users"))
     fits(models.Projects, api.get("/projects"))
-    fits(models.ProjectAnswer, api.get(f"/projects/{project}"))
+    fits(models.ProjectDetailAnswer, api.get(f"/projects/{project}"))
     fits(models.Runs, api.get("/runs", config=True))
     fits(models.RunAnswer, api.get("/runs/resolve", ref=run))
     fits(models.RunDetailAnswer, api.run(run))

@@ -47,18 +47,19 @@ def _told(lab: Lab, caller: Caller, ref: str) -> Response:
     with lab.meta.reading() as view:
         project = view.project(ref)
         role = None if project is None else view.role_in(project.id, caller.user.id)
-    if project is None or role is None:
+        use = view.use_of(project.id) if project is not None and role is not None else None
+    if project is None or role is None or use is None:
         raise ApiError(404, "project_not_found", "The project is gone.")
-    return reply(project_told(project, role))
+    return reply({**project_told(project, role), "file_bytes": use.used, "quota": use.quota})
 
 
-@router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectAnswer, 200, 404))
+@router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 404))
 def get_project(project: ReadableProject, lab: TheLab, caller: TheCaller) -> Response:
     """By id or by name."""
     return _told(lab, caller, project.id)
 
 
-@router.patch("/projects/{ref}", response_model=None, responses=answers(models.ProjectAnswer, 200, 403, 404))
+@router.patch("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404))
 def change_project(
     project: AdministeredProject, body: models_accounts.ProjectChangeBody, lab: TheLab, caller: TheCaller
 ) -> Response:

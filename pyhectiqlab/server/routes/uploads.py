@@ -63,19 +63,23 @@ def _number(request: Request, name: str) -> int:
     return int(text)
 
 
-def _announced_digest(metadata: str) -> str:
-    """The value of `digest` in Upload-Metadata: pairs of a key and a base64 value, with commas."""
+def _announced(metadata: str, name: str) -> str | None:
+    """A value of Upload-Metadata: pairs of a key and a base64 value, with commas."""
     for pair in metadata.split(","):
         key, _, value = pair.strip().partition(" ")
-        if key == "digest":
+        if key == name:
             try:
-                digest = base64.b64decode(value.strip(), validate=True).decode("ascii").lower()
+                return base64.b64decode(value.strip(), validate=True).decode("ascii").lower()
             except (binascii.Error, ValueError):
-                digest = ""
-            if re.fullmatch(r"[0-9a-f]{64}", digest):
-                return digest
-            break
-    raise ApiError(400, "bad_request", "Upload-Metadata holds no digest: the SHA-256 of the file, hex, in base64.")
+                return None
+    return None
+
+
+def _announced_digest(metadata: str) -> str:
+    digest = _announced(metadata, "digest") or ""
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ApiError(400, "bad_request", "Upload-Metadata holds no digest: the SHA-256 of the file, hex, in base64.")
+    return digest
 
 
 @router.head(
@@ -108,15 +112,18 @@ async def capabilities_of_one(upload_id: str) -> Response:
     response_model=None,
     dependencies=[Tus],
     responses={
-        **answers(models.Empty, 201, 400, 403, 412, 429, 507),
+        **answers(models.Empty, 201, 400, 403, 412, 413, 429, 507),
         201: {"description": "Made; Location says where"},
     },
 )
 def create(request: Request, lab: TheLab, caller: Adder) -> Response:
-    """Headers Upload-Length and Upload-Metadata (`digest`). Goes on with an unfinished one of the same bytes."""
+    """Headers Upload-Length and Upload-Metadata (`digest`; `project`: the id of the one it is for). Goes on with an
+    unfinished one of the same bytes.
+    """
     size = _number(request, "upload-length")
-    digest = _announced_digest(request.headers.get("upload-metadata", ""))
-    upload = lab.files.start(caller.user.id, digest, size)
+    metadata = request.headers.get("upload-metadata", "")
+    project = _announced(metadata, "project")
+    upload = lab.files.start(caller.user.id, _announced_digest(metadata), size, project)
     return Response(
         status_code=201, headers=_headers(upload, Location=f"{request.scope['root_path']}/api/v1/uploads/{upload.id}")
     )

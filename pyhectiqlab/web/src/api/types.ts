@@ -47,6 +47,9 @@ export interface Project {
   private?: boolean;
   /** What the reader is in it. */
   role?: string;
+  /** Of one project alone: what its files take, and may take (null: anything). */
+  file_bytes?: number;
+  quota?: number | null;
 }
 
 /** NaN and the infinities travel as strings. */

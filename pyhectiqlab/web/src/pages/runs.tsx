@@ -3,7 +3,8 @@
 import { useEffect, useMemo } from 'preact/hooks';
 import { api } from '../api/http';
 import { openStream } from '../api/stream';
-import { fromJsonNumber, type Run } from '../api/types';
+import { fromJsonNumber, type Project, type Run } from '../api/types';
+import { formatBytes } from '../base/artifacts';
 import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
 import { at } from '../base/root';
 import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
@@ -55,6 +56,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
         <p class="dim">
           <a href={at(`/projects/${encodeURIComponent(ref)}/members`)}>Members</a>
           {project.data?.private && ' · private'}
+          {project.data && filesTold(project.data)}
         </p>
       )}
       {missing ? (
@@ -95,6 +97,12 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       )}
     </Shell>
   );
+}
+
+/** What the project's files take, where there are some or their bytes are bounded. */
+function filesTold({ file_bytes = 0, quota = null }: Project): string {
+  if (quota === null) return file_bytes ? ` · ${formatBytes(file_bytes)} of files` : '';
+  return ` · ${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
 }
 
 function CompareButton({ selected, onClear }: { selected: string[]; onClear: () => void }) {

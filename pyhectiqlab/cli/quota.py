@@ -1,0 +1,65 @@
+"""hectiqlab admin quota: how many bytes of files a project, and the whole lab, may hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from ..bars import size_text
+from ..errors import ConfigurationError
+from .notify import data_option, opened_lab
+from .output import clean, echo_json, table
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]?)B?")
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@click.command()
+@click.argument("size", required=False)
+@click.option("--project", metavar="NAME", help="Of this project's files.  [default: of all files of the lab]")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@data_option
+def quota(size: str | None, project: str | None, as_json: bool, data: Path | None) -> None:
+    """Let files take SIZE (such as 500GB) and no more, or `none` for any number of bytes; without SIZE list the use.
+
+    What would go beyond is refused before it is sent; runs go on and show it. A running lab takes changes up at once.
+    """
+    with opened_lab(data) as store:
+        with store.reading() as view:
+            found = None if project is None else view.project(project)
+        if project is not None and found is None:
+            raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
+        of = None if found is None else found.id
+        if size is not None:
+            limit = _bytes_of(size)
+            with store.writing() as tx:
+                tx.set_quota(of, limit)
+        with store.reading() as view:
+            if size is not None or found is not None:
+                uses = [(project, view.use_of(of))]
+            else:
+                uses = [(None, view.use_of(None))]
+                after = ""
+                while page := view.projects(1000, after):
+                    uses += [(p.name, view.use_of(p.id)) for p in page]
+                    after = page[-1].name
+    if as_json:
+        echo_json([{"project": name, "used": use.used, "quota": use.quota} for name, use in uses])
+        return
+    rows = [("(the lab)" if name is None else clean(name), size_text(use.used), _told(use.quota)) for name, use in uses]
+    table(("project", "files", "quota"), rows)
+
+
+def _told(quota: int | None) -> str:
+    return "none" if quota is None else size_text(quota)
+
+
+def _bytes_of(size: str) -> int | None:
+    if size == "none":
+        return None
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise click.UsageError(f"{size!r} is no size: write 500GB, 1.5TB, a number of bytes, or none.")
+    return int(float(found[1]) * _UNITS[found[2]])

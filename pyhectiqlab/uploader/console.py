@@ -219,10 +219,10 @@ class Consoles:
         if not (wished or ended) and now - self._read_at < READ_INTERVAL_S:
             return False
         self._read_at = now
+        closing = ended and not self._may_grow()  # this, too, before the sizes
         sizes = tuple(os.fstat(fd).st_size for fd in self._files)
         if ended and self._ended_with is None:
             self._ended_with = sizes[0], sizes[1]
-        closing = ended and not self._may_grow()
         took = False
         for recording in self._recordings.values():
             if not recording.is_done:

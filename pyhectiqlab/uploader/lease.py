@@ -28,6 +28,7 @@ from ..capture.process import Process, boot_id, host, this_process
 from ..settings import LEASE_RENEW_S, LEASE_STALE_S
 from ..spool import read_json, write_json
 
+ASKING_S = 1.0  # who only asks whether it is held has the kernel's lock for a moment: an uploader must not end for that
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
@@ -41,11 +42,17 @@ class Lease:
         self._token = ""
 
     def acquire(self) -> bool:
-        """Whether this process now holds it. Never waits. Raises OSError where the folder cannot be written."""
+        """Whether this process now holds it. Waits up to ASKING_S, where one has the lock who is not named as the
+        holder. Raises OSError where the folder cannot be written.
+        """
         self.release()  # of a lease that was taken from this process, the kernel's lock is still there
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             locked = _lock(fd)
+            deadline = time.monotonic() + ASKING_S
+            while locked is False and self._is_free(self._told(), False) and time.monotonic() < deadline:
+                time.sleep(0.005)
+                locked = _lock(fd)
             if locked is False or not self._claim(bool(locked)):
                 return False
             self._fd, fd = fd, -1

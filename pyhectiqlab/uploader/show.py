@@ -122,9 +122,8 @@ class Show:
         if not ended and not self._shown[consolefiles.ENDED]:
             return False
         given_up = time.monotonic() - self._moved_at > GIVE_UP_S
-        if self._terminals and self._is_behind() and not given_up:
-            return False
-        if any(is_written(file) for file in self._files) and not given_up:
+        written = any(is_written(file) for file in self._files)  # first this: the last writer's last line may come now
+        if (written or (self._terminals and self._is_behind())) and not given_up:
             return False
         self._let_go()
         return ended

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,6 +54,29 @@ def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     end(process)
     assert not lease.is_held() and lease.acquire()
     lease.release()
+
+
+def test_who_only_asks_takes_it_from_nobody(tmp_path: Path) -> None:
+    asked, quit = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        while not quit.is_set():
+            Lease(tmp_path).is_held()
+            asked.set()
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    asked.wait(10)
+    try:
+        for _ in range(50):
+            lease = Lease(tmp_path)
+            assert lease.acquire()
+            lease.release()
+    finally:
+        quit.set()
+        for asker in askers:
+            asker.join()
 
 
 def test_a_folder_that_is_gone_is_an_error_to_acquire_and_not_held(tmp_path: Path) -> None:

@@ -234,6 +234,7 @@ for name in ("large.bin", "small.bin"):
     assert time.perf_counter() - start < 1
     (folder / name).unlink()
     (folder / name).write_text("another")
+assert run.flush(60)
 """,
         name,
         str(tmp_path),

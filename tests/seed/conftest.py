@@ -52,7 +52,8 @@ class User:
     def env(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
         commands = str(Path(sys.executable).parent)
-        return {**kept, "HOME": str(self.home), "PATH": f"{commands}{os.pathsep}{kept.get('PATH', '')}"}
+        quiet = {"HECTIQLAB_SYSTEM_METRICS": "0"}  # points are counted; those of a slow machine would join them
+        return {**kept, **quiet, "HOME": str(self.home), "PATH": f"{commands}{os.pathsep}{kept.get('PATH', '')}"}
 
     def python(self, *parts: str, **env: str) -> subprocess.CompletedProcess[str]:
         """The parts as one script, in a process of its own, in the project of the test."""

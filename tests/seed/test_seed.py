@@ -29,6 +29,7 @@ BEGIN = PYTHON["Quickstart"]
 IMAGE = "./data/test.png"
 NEEDS = {"Push a config": ["Config"], "Download": ["Upload"]}  # blocks whose names or files another one uses
 IN_A_SCRIPT = {"Special artifacts": "this is no notebook"}  # what a script is told, in one line
+SLOW = "sending what is left"  # said at the end on a machine that needs more than a second for it
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -207,7 +208,7 @@ def test_a_block_of_python_does_what_the_document_says(user: User, voxnet: str, 
     done = user.python(NAMES, *before, *blocks(heading))
     assert done.returncode == 0, done.stderr
     told = IN_A_SCRIPT.get(heading)
-    said = lines_of_ours(done.stderr)
+    said = [line for line in lines_of_ours(done.stderr) if SLOW not in line]
     assert len(said) == 1 and told in said[0] if told else not said
     CHECKS[heading](user, user.run())
 
@@ -225,6 +226,7 @@ def test_the_whole_document_runs_in_a_notebook_cell_by_cell(
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(user.home))
     monkeypatch.setenv("HECTIQLAB_PROJECT", user.project["id"])
+    monkeypatch.setenv("HECTIQLAB_SYSTEM_METRICS", "0")  # points are counted
     cells = [nbformat.v4.new_code_cell(code) for code in (NAMES, *together(), "assert run.flush(30)")]
     notebook = nbformat.v4.new_notebook(cells=cells)
     client = NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": user.place}})
@@ -249,7 +251,7 @@ def test_the_whole_document_runs_where_nothing_is_pushed(user: User, voxnet: str
     parts = [code for code in together() if code != PYTHON["Download"]]  # nothing was uploaded that it could find
     done = user.python(NAMES, *parts, **env)
     assert done.returncode == 0, done.stderr
-    said = lines_of_ours(done.stderr)
+    said = [line for line in lines_of_ours(done.stderr) if SLOW not in line]
     assert len(said) == len(set(said)) <= 5, said
     if why == "the lab is down":
         assert "cannot be reached" in said[0] and "Dry mode" in said[0], said

@@ -14,7 +14,6 @@ SEED = 20261123
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its faults are Linux's")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nothing_is_lost_or_doubled_whatever_strikes() -> None:

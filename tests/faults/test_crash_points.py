@@ -24,7 +24,6 @@ from .world import Trainer, World, until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="trainers are forked"),
-    pytest.mark.slow,
     pytest.mark.timeout(600),
     # Connections that the proxy breaks on purpose are collected with their ends loose.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -83,6 +82,7 @@ def deliver(world: World, trainer: Trainer, *, crash: bool = False) -> None:
     assert trainer.is_done(), trainer.logs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", OF_UPLOADER)
 def test_an_uploader_that_dies_there_loses_and_doubles_nothing(
     world: World, crashed: dict[str, tuple[Trainer, Path]], point: str
@@ -96,6 +96,7 @@ def test_an_uploader_that_dies_there_loses_and_doubles_nothing(
     assert audit.events > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", OF_LAB)
 def test_a_lab_that_dies_there_loses_and_doubles_nothing(tmp_path: Path, point: str) -> None:
     tmp_path.chmod(0o755)

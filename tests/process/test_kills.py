@@ -22,7 +22,7 @@ from .conftest import Site, eventually
 from .test_ends import unique
 
 KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 100)
-LAB_KILLS = max(1, KILLS // 4)  # each takes a second for the lab to come back
+LAB_KILLS = max(1, KILLS // 10)  # each takes two seconds for the lab to come back
 
 # Each trainer is a fork of one process that has imported everything: a hundred of them in seconds. It counts, in
 # memory that it shares with
@@ -89,7 +89,6 @@ def assert_exactly_once_in_order(site: Site, name: str, returned: int, uncounted
     return len(points)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_hundred_kills_of_the_trainer_lose_and_double_nothing(
     site: Site, tmp_path: Path, seed: random.Random
@@ -133,7 +132,6 @@ sys.exit(0 if run.flush(60) else 1)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_hundred_kills_of_the_uploader_lose_and_double_nothing(
     own_site: Site, tmp_path: Path, seed: random.Random, monkeypatch: pytest.MonkeyPatch
@@ -171,7 +169,6 @@ def start_another(site: Site) -> None:
         os.environ.update(environ)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_kills_of_the_lab_lose_and_double_nothing(own_site: Site, tmp_path: Path, seed: random.Random) -> None:
     site, name, counts = own_site, unique("labkill"), Counts(tmp_path / "counts")

@@ -43,6 +43,8 @@ IDLE_WAIT_S = 0.1
 TRIES_MAX = 3
 SMALL_BYTES_MAX = 64 << 20
 SHOWN_MAX = 100  # files in status.json with their progress
+ELSEWHERE = {"upload_busy", "wrong_offset"}  # another process sends the same bytes: 64 ranks save one checkpoint
+ELSEWHERE_WAIT_MAX_S = 5.0
 TRY_AGAIN = {404, 408, 409, 423, CHECKSUM_MISMATCH}  # the connection before this one is not closed yet, and the like
 
 
@@ -92,6 +94,7 @@ class Transfer:
         self._hashed: dict[str, int] = {}
         self._sent: dict[str, int] = {}
         self._now = ""  # id of the one under way
+        self._elsewhere: dict[str, Backoff] = {}  # those that another process sends as well, by id
         self._labs: dict[tuple[str, str], _Lab] = {}
         self._lock = threading.Lock()  # between finding a request and putting one away
         self._scanned: tuple[int, float] = (0, 0.0)
@@ -181,6 +184,8 @@ class Transfer:
         """Somebody waits: try again at once."""
         for lab in tuple(self._labs.values()):
             lab.backoff.hurry()
+        for backoff in tuple(self._elsewhere.values()):
+            backoff.hurry()
         self._wake.set()
 
     def _start(self) -> None:
@@ -220,7 +225,8 @@ class Transfer:
                 self._give_up(request, stream.stopped, f"the run was {stream.stopped} at the lab")
                 return True
             lab = self._lab(stream)
-            if stream.run_id is None or lab.backoff.wait_s() > 0:
+            elsewhere = self._elsewhere.get(request.id)
+            if stream.run_id is None or lab.backoff.wait_s() > 0 or (elsewhere and elsewhere.wait_s() > 0):
                 continue
             self._now = request.id
             try:
@@ -251,6 +257,10 @@ class Transfer:
         except (LabRequestError, ConfigurationError) as e:
             if reason := _is_final(e):
                 self._give_up(request, reason, str(e))
+            elif getattr(e, "code", "") in ELSEWHERE:  # the lab is well; other files need not wait for this one
+                lab.succeeded()
+                wait = self._elsewhere.setdefault(request.id, Backoff(max_s=ELSEWHERE_WAIT_MAX_S))
+                wait.failed()
             else:
                 if lab.trouble != str(e):
                     self._uploader.log(f"uploading {request.name!r}: {e}")
@@ -369,6 +379,7 @@ class Transfer:
         self._requests.pop(request.id, None)
         self._hashed.pop(request.id, None)
         self._sent.pop(request.id, None)
+        self._elsewhere.pop(request.id, None)
 
     def _answer(self, request: FileRequest, answer: dict[str, Any]) -> None:
         if request.answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
+import http.client
 import io
 import os
 import signal
@@ -218,6 +220,41 @@ def test_a_file_that_the_lab_has_is_not_sent_again(site: Site, tmp_path: Path) -
     assert first.stdout.strip() and second.stdout.strip() and first.stdout != second.stdout
     (found,) = artifacts(site, name)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == found["digest"]
+
+
+def test_a_file_that_another_process_sends_as_well_holds_up_no_other(site: Site, tmp_path: Path) -> None:
+    same = random_file(tmp_path / "same.bin", 3 * MB)
+    random_file(tmp_path / "other.bin", 1000)
+    data = same.read_bytes()
+    name = unique("elsewhere")
+    tus = {"Tus-Resumable": "1.0.0"}
+    digest = base64.b64encode(hashlib.sha256(data).hexdigest().encode()).decode()
+    with site.client() as client:
+        made = client.request(
+            "POST", "/uploads", headers={**tus, "Upload-Length": str(len(data)), "Upload-Metadata": f"digest {digest}"}
+        )
+    # The other one, which stops in the middle for now and keeps the lab from taking the bytes from anybody else.
+    other = http.client.HTTPConnection("127.0.0.1", site.lab.port)
+    other.putrequest("PATCH", made.headers["location"])
+    headers = {**tus, **site.lab.headers, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    for key, value in {**headers, "Content-Length": str(len(data))}.items():
+        other.putheader(key, value)
+    other.endheaders(data[: 2 * MB])
+    script = (
+        START
+        + "run.add_artifact(folder / 'same.bin')\nrun.add_artifact(folder / 'other.bin')\nprint('on', flush=True)\nsys.stdin.read()"
+    )
+    process = site.start(script, name, str(tmp_path))
+    assert process.stdout is not None and process.stdout.readline() == "on\n"
+    try:
+        eventually(lambda: [a["name"] for a in artifacts(site, name)] == ["other.bin"], what="the other file")
+        other.send(data[2 * MB :])
+        assert other.getresponse().status == 204
+        eventually(lambda: len(artifacts(site, name)) == 2, what="the file that both sent")
+    finally:
+        other.close()
+        process.communicate("", timeout=60)
+    assert process.returncode == 0
 
 
 def test_removed_or_replaced_right_after_the_call_it_still_arrives(site: Site, tmp_path: Path) -> None:

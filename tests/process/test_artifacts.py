@@ -242,7 +242,12 @@ def test_a_file_that_another_process_sends_as_well_holds_up_no_other(site: Site,
     other.endheaders(data[: 2 * MB])
     script = (
         START
-        + "run.add_artifact(folder / 'same.bin')\nrun.add_artifact(folder / 'other.bin')\nprint('on', flush=True)\nsys.stdin.read()"
+        + """
+run.add_artifact(folder / 'same.bin')
+run.add_artifact(folder / 'other.bin')
+print('on', flush=True)
+sys.stdin.read()
+"""
     )
     process = site.start(script, name, str(tmp_path))
     assert process.stdout is not None and process.stdout.readline() == "on\n"

@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fastapi.responses import FileResponse
+from fastapi import Request, Response
 
 from pyhectiqlab.server.replies import ApiError
 from pyhectiqlab.server.routes import pages
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def asked(path: str, accept: str = "*/*", root_path: str = "") -> Response:
+    headers = [(b"accept", accept.encode())]
+    return pages.page(Request({"type": "http", "headers": headers, "root_path": root_path}), path)
 
 
 @pytest.fixture
@@ -25,14 +32,14 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("path", ["", "login", "projects/vision", "runs/0123456789ab", "runs/a/b"])
 def test_paths_of_the_app_are_its_index(built: Path, path: str) -> None:
-    answer = pages.page(path)
-    assert isinstance(answer, FileResponse) and Path(answer.path) == built / "index.html"
+    answer = asked(path)
+    assert (answer.status_code, bytes(answer.body)) == (200, b"<html>")
     assert answer.headers["cache-control"] == "no-cache"
 
 
 def test_files_named_by_their_content_are_kept_by_browsers(built: Path) -> None:
-    assert "immutable" in pages.page("assets/index-abc.js").headers["cache-control"]
-    assert pages.page("icon.svg").headers["cache-control"] == "no-cache"
+    assert "immutable" in asked("assets/index-abc.js").headers["cache-control"]
+    assert asked("icon.svg").headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
@@ -40,11 +47,19 @@ def test_files_named_by_their_content_are_kept_by_browsers(built: Path) -> None:
 )
 def test_what_is_no_file_of_the_app_is_not_there(built: Path, path: str) -> None:
     with pytest.raises(ApiError) as told:
-        pages.page(path)
+        asked(path)
     assert told.value.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["nothing", "../secret", "assets/index-old.js"])
+def test_a_browser_is_given_the_app_to_be_told_that_a_page_is_not_there(built: Path, path: str) -> None:
+    answer = asked(path, BROWSER)
+    assert (answer.status_code, bytes(answer.body)) == (404, b"<html>")
+    with pytest.raises(ApiError):
+        asked("api/v1/nothing", BROWSER)
 
 
 def test_an_app_that_is_not_built_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "STATIC", tmp_path / "none")
-    answer = pages.page("")
+    answer = asked("")
     assert answer.status_code == 200 and b"scripts/build-web" in bytes(answer.body)

@@ -52,10 +52,14 @@ class FedRun:
     def event(self, kind: str, **fields: Any) -> None:
         self._send(1, events=[[0, kind, int(time.time() * 1e6), fields]])
 
-    def heartbeat(self) -> None:
+    def heartbeat(self, backlog: int = 0, losses: Mapping[str, int] | None = None) -> None:
         self.feeder.post(
             f"sessions/{self.session}/heartbeat",
-            json={"runs": [{"run": self.id, "rank": self.rank, "attempt": self.attempt}], "backlog": 0, "losses": {}},
+            json={
+                "runs": [{"run": self.id, "rank": self.rank, "attempt": self.attempt}],
+                "backlog": backlog,
+                "losses": dict(losses or {}),
+            },
         )
 
     def end(self, state: str, **told: Any) -> None:

@@ -14,9 +14,10 @@ _DRAWN = """panel => {
   return {
     x: d.x, y: d.y, axis: d.data.axis, log: d.data.log,
     curves: d.data.curves.map(c => ({
-      run: c.run, name: c.name, x: list(c.x), line: list(c.line), raw: list(c.raw), gap: list(c.gap),
+      run: c.run, rank: c.buckets.rank, name: c.name, color: c.color,
+      x: list(c.x), line: list(c.line), raw: list(c.raw), gap: list(c.gap),
       width: c.buckets.width, total: c.buckets.total, count: list(c.buckets.count),
-      min: list(c.buckets.min), max: list(c.buckets.max), nan: list(c.buckets.nan),
+      start: list(c.buckets.start), min: list(c.buckets.min), max: list(c.buckets.max), nan: list(c.buckets.nan),
     })),
   };
 }"""

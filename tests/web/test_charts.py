@@ -227,6 +227,54 @@ def test_a_panel_enlarged_is_in_the_link_and_closes_with_escape(page: Page, feed
     page.locator("dialog").wait_for(state="detached")
 
 
+def test_ranks_are_a_band_or_lines_or_one_of_them(page: Page, feeder: Feeder) -> None:
+    ranks = [feeder.run("ranked", rank=rank, world_size=3) for rank in range(3)]
+    for rank, run in enumerate(ranks):
+        run.points({"loss": (range(10), [i + 10.0 * rank for i in range(10)])})
+    open_run(page, feeder, ranks[0].id)
+    panel = Panel(page, "loss")
+    band = panel.wait("d.curves[0].total === 30")["curves"]
+    assert [(c["rank"], c["min"][4], c["line"][4], c["max"][4]) for c in band] == [(None, 4, 14, 24)]
+    page.get_by_label("Ranks").select_option("each")
+    lines = panel.wait("d.curves.length === 3")["curves"]
+    assert [(c["name"], c["line"][4]) for c in lines] == [("rank 0", 4), ("rank 1", 14), ("rank 2", 24)]
+    assert len({c["color"] for c in lines}) == 3
+    page.wait_for_url(re.compile("rank=each"))
+    page.get_by_role("list", name="Ranks").get_by_role("button", name="rank 2").click()
+    (only,) = panel.wait("d.curves.length === 1 && d.curves[0].rank === 2")["curves"]
+    assert only["line"][4] == 24
+    page.wait_for_url(re.compile("rank=2"))
+    assert page.get_by_label("Attempt").count() == 0  # there is but one
+
+
+def test_the_newest_attempt_is_shown_and_an_older_one_can_be_chosen(page: Page, feeder: Feeder) -> None:
+    first = feeder.run("attempts", restart="0")
+    first.points({"loss": (range(6), [1.0] * 6)})
+    second = feeder.run("attempts", restart="1")
+    assert (second.id, second.attempt) == (first.id, 2)
+    second.points({"loss": ([4, 5, 6], [2.0] * 3)})
+    open_run(page, feeder, first.id)
+    panel = Panel(page, "loss")
+    assert panel.wait("d.curves[0].total === 7")["curves"][0]["line"] == [1, 1, 1, 1, 2, 2, 2]
+    page.get_by_label("Attempt").select_option("1")
+    assert panel.wait("d.curves[0].total === 6")["curves"][0]["line"] == [1] * 6
+    page.get_by_label("Attempt").select_option("all")
+    assert panel.wait("d.curves[0].total === 9")["curves"][0]["count"] == [1, 1, 1, 1, 2, 2, 1]
+    page.reload()
+    panel.wait("d.curves[0].total === 9")
+    assert page.get_by_label("Attempt").input_value() == "all"
+
+
+def test_runs_of_different_lengths_are_drawn_in_the_same_slices(page: Page, feeder: Feeder) -> None:
+    short, long = feeder.run("short", project="grid"), feeder.run("long", project="grid")
+    short.points({"loss": (range(500), [1.0] * 500)})
+    long.points({"loss": (range(20_000), [2.0] * 20_000)})
+    page.goto(f"{feeder.url}/compare?runs={short.id},{long.id}")
+    one, other = Panel(page, "loss").wait("d.curves.length === 2")["curves"]
+    assert one["width"] == other["width"] > 1
+    assert set(one["start"]) <= set(other["start"])
+
+
 def test_several_runs_lie_over_each_other(page: Page, feeder: Feeder) -> None:
     runs = [feeder.run(name, project="overlay") for name in ("first", "second", "third")]
     for i, run in enumerate(runs):

@@ -181,6 +181,40 @@ def test_the_overview_tells_config_note_sessions_and_health(page: Page, feeder: 
     page.wait_for_url(re.compile("tab=overview"))
 
 
+def test_the_overview_tells_what_became_of_a_run_and_whether_all_of_it_arrived(page: Page, feeder: Feeder) -> None:
+    run = feeder.run("history", world_size=2)
+    other = feeder.run("history", rank=1, world_size=2)
+    run.points({"loss": (range(3), [1.0] * 3)})
+    run.heartbeat(backlog=40)
+    page.goto(f"{feeder.url}/runs/{run.id}?tab=overview")
+    health = page.locator(".health")
+    assert "3 points and 0 other events received" in health.inner_text()
+    assert "40 events on the way" in health.inner_text()
+    run.heartbeat()
+    health.get_by_text("all arrived, nothing lost").wait_for()  # by itself: nobody reloads
+    run.heartbeat(losses={"spool_full": 7})
+    health.get_by_text("7 lost: spool_full 7 (no room in the spool)").wait_for()
+    assert "all else arrived" in health.inner_text()
+    other.end("failed", cause="CUDA out of memory", exit_code=1)
+    states = page.get_by_role("region", name="States")
+    states.get_by_text("CUDA out of memory").wait_for()
+    newest, *older = [row.inner_text().split("\t") for row in states.locator("tbody tr").all()]
+    assert [cell.strip() for cell in newest[:3]] == ["failed", "1", "1"]  # state, attempt, rank
+    assert older and older[-1][0].strip() in ("pending", "running")
+    assert "CUDA out of memory" in (page.locator(".run-title .badge").get_attribute("title") or "")
+
+
+def test_a_page_that_is_not_there_says_so(page: Page, lab: RealLab, watch: Watch) -> None:
+    watch.allowed.append("404")
+    answer = page.goto(f"{lab.url}/nowhere/at/all")
+    assert answer is not None and answer.status == 404
+    page.get_by_text("There is no such page").wait_for()
+    page.locator("a.button", has_text="All projects").click()
+    page.get_by_role("heading", name="Projects").wait_for()
+    told = requests.get(f"{lab.url}/nowhere", timeout=5)
+    assert (told.status_code, told.json()["error"]["code"]) == (404, "not_found")
+
+
 def test_a_run_that_does_not_exist_or_was_deleted_is_told(page: Page, feeder: Feeder, watch: Watch) -> None:
     watch.allowed += ["404", "410"]
     page.goto(f"{feeder.url}/runs/ffffffffffff")

@@ -58,17 +58,17 @@ def login_link(request: Request, lab: TheLab, token: Annotated[str, Query(max_le
     return response
 
 
-def _index(root_path: str) -> Response:
+def _index(root_path: str, status: int = 200) -> Response:
     index = STATIC / "index.html"
     if not index.is_file():
         return _plain_page(
             "The web app is not built",
             "Run <code>scripts/build-web</code>, then reload this page. "
             f"The lab itself works: see <a href='{root_path}/api/v1/openapi.json'>its API</a>.",
-            200,
+            status,
         )
     page = index.read_text().replace(BASE, f'<base href="{root_path}/" />')
-    return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(page, status, headers={"Cache-Control": "no-cache"})
 
 
 @router.api_route("/{path:path}", methods=["GET", "HEAD"])
@@ -83,4 +83,6 @@ def page(request: Request, path: str) -> Response:
             return FileResponse(
                 wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache"}
             )
+        if "text/html" in request.headers.get("accept", ""):  # somebody's browser: the app tells that there is none
+            return _index(request.scope["root_path"], 404)
     raise ApiError(404, "not_found", f"Nothing is at /{path[:200]}.")

@@ -7,7 +7,7 @@ const floats = (...values: number[]) => new Uint8Array(Float64Array.from(values)
 
 function row(extra: object = {}) {
   return {
-    run: 'abc', key: 'train/loss', rank: null, width: 4, total: 5,
+    run: 'abc', key: 'train/loss', rank: 3, attempt: null, ranks: 8, width: 4, total: 5,
     start: ints(0, 4), count: ints(4, 1), min: floats(1, NaN), max: floats(2, NaN), mean: floats(1.5, NaN),
     last: floats(2, Infinity), last_x: ints(3, 4), nan: ints(0, 0), pinf: ints(0, 1), ninf: ints(0, 0), ...extra,
   };
@@ -15,7 +15,7 @@ function row(extra: object = {}) {
 
 test('columns become typed arrays', () => {
   const [b] = decodeBuckets(encode({ series: [row()], added_later: 1 }));
-  expect(b).toMatchObject({ run: 'abc', key: 'train/loss', width: 4, total: 5 });
+  expect(b).toMatchObject({ run: 'abc', key: 'train/loss', rank: 3, ranks: 8, width: 4, total: 5 });
   expect([...b!.start]).toEqual([0, 4]);
   expect([...b!.max]).toEqual([2, NaN]);
   expect([...b!.lastX]).toEqual([3, 4]);

@@ -2,7 +2,7 @@
 
 import { decode } from '@msgpack/msgpack';
 import { float64s, int64ToFloat64 } from '../base/int64';
-import type { Axis } from '../base/route';
+import type { Axis, ChartView } from '../base/route';
 import type { Buckets } from '../base/buckets';
 import { request } from './http';
 
@@ -11,6 +11,8 @@ export const BUCKETS_MAX = 1500; // of one series: more than a panel has pixels
 
 export interface BucketQuery {
   axis: Axis;
+  rank: ChartView['rank'];
+  attempt: ChartView['attempt'];
   lo: number | null;
   hi: number | null;
   n: number;
@@ -18,10 +20,18 @@ export interface BucketQuery {
 
 export async function fetchBuckets(
   selectors: readonly { run: string; key: string }[],
-  { axis, lo, hi, n }: BucketQuery,
+  { axis, rank, attempt, lo, hi, n }: BucketQuery,
   signal: AbortSignal,
 ): Promise<Buckets[]> {
-  const body = { selectors, axis, n, ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
+  const chosen = { rank, attempt: attempt === 'all' ? null : attempt };
+  const body = {
+    selectors: selectors.map((s) => ({ ...s, ...chosen })),
+    axis,
+    n,
+    attempts: attempt === 'all' ? 'all' : 'newest',
+    ...(lo === null ? {} : { lo }),
+    ...(hi === null ? {} : { hi }),
+  };
   const response = await request('/series/buckets', { method: 'POST', body, accept: 'application/x-msgpack', signal });
   return decodeBuckets(new Uint8Array(await response.arrayBuffer()));
 }
@@ -39,6 +49,8 @@ function decodeOne(row: Record<string, unknown>): Buckets {
   const b: Buckets = {
     run: String(row['run']),
     key: String(row['key']),
+    rank: typeof row['rank'] === 'number' ? row['rank'] : null,
+    ranks: Number(row['ranks']),
     width: Number(row['width']),
     total: Number(row['total']),
     start: ints('start'),

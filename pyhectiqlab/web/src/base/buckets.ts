@@ -1,9 +1,13 @@
 // The columns that charts are made of.
 
+export const RANKS_MAX = 32; // lines of one key and run, where each rank has its own
+
 /** One series at a screen's resolution, arrays of length m, as the lab sends it; see the PointStore's Buckets. */
 export interface Buckets {
   run: string;
   key: string;
+  rank: number | null; // null: of all ranks together
+  ranks: number; // how many there are, of which at most RANKS_MAX are answered each by itself
   width: number; // of a bucket, in units of the axis (steps, or µs)
   total: number;
   start: Float64Array;

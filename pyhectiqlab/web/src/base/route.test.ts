@@ -7,7 +7,7 @@ const parse = (url: string): Route => {
 };
 
 test('every page survives being written and read again', () => {
-  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: 0.6, log: true, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'] } as const;
+  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: 0.6, log: true, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', attempt: 2 } as const;
   const routes: Route[] = [
     { page: 'projects' },
     { page: 'account' },
@@ -34,8 +34,14 @@ test.each([
   '/runs/abc?lo=99999999999999999999&hi=0',
   '/runs/abc?lo=5',
   '/runs/abc?smooth=NaN&tab=nonsense',
+  '/runs/abc?rank=-1&attempt=0',
+  '/runs/abc?rank=every&attempt=2147483648',
 ])('nonsense falls back to the defaults: %s', (url) => {
   expect(parse(url)).toEqual({ page: 'run', run: 'abc', tab: 'charts', view: DEFAULT_VIEW, logs: DEFAULT_LOGS });
+});
+
+test('ranks and attempts: one, each or all of them', () => {
+  expect(parse('/runs/abc?rank=0&attempt=all')).toMatchObject({ view: { rank: 0, attempt: 'all' } });
 });
 
 test('smoothing is bounded', () => {

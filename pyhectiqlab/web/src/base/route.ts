@@ -15,6 +15,8 @@ export interface ChartView {
   query: string; // which keys
   panel: string | null; // the key shown large
   hidden: string[]; // runs switched off in the legend
+  rank: number | 'each' | null; // one, a line for each, or null: all together
+  attempt: number | 'all' | null; // one alone, all over each other, or null: the newest telling of each step
 }
 
 /** What of a run's logs is shown. */
@@ -64,6 +66,8 @@ export const DEFAULT_VIEW: ChartView = {
   query: '',
   panel: null,
   hidden: [],
+  rank: null,
+  attempt: null,
 };
 
 export function parseRoute(path: string, search: string): Route {
@@ -176,6 +180,8 @@ function parseView(params: URLSearchParams): ChartView {
     query: text(params.get('q')),
     panel: text(params.get('panel')) || null,
     hidden: parseIds(params.get('hide')),
+    rank: params.get('rank') === 'each' ? 'each' : counted(params.get('rank'), 0),
+    attempt: params.get('attempt') === 'all' ? 'all' : counted(params.get('attempt'), 1),
   };
 }
 
@@ -190,6 +196,8 @@ function formatView(view: ChartView, params: URLSearchParams): void {
   }
   if (view.panel !== null) params.set('panel', view.panel);
   if (view.hidden.length) params.set('hide', view.hidden.join(','));
+  if (view.rank !== null) params.set('rank', String(view.rank));
+  if (view.attempt !== null) params.set('attempt', String(view.attempt));
 }
 
 function parseLogs(params: URLSearchParams): LogView {
@@ -226,6 +234,12 @@ function integer(raw: string | null): number | null {
   if (raw === null || !/^-?\d{1,16}$/.test(raw)) return null;
   const value = Number(raw);
   return Number.isSafeInteger(value) ? value : null;
+}
+
+/** The number of a rank or an attempt. */
+function counted(raw: string | null, least: number): number | null {
+  const value = integer(raw);
+  return value !== null && value >= least && value < 2 ** 31 ? value : null;
 }
 
 function bounded(raw: string | null, least: number, most: number): number {

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { BUCKETS_MAX, fetchBuckets, type BucketQuery } from '../api/buckets';
 import { ApiError, UnreachableError } from '../api/http';
 import { openStream } from '../api/stream';
+import { RANKS_MAX } from '../base/buckets';
 import { groupKeys } from '../base/group';
 import { plural } from '../base/format';
 import { at } from '../base/root';
@@ -14,6 +15,7 @@ import { probe, revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { colorOf } from './colors';
 import { Controls } from './controls';
 import { Panel, type ChartRun } from './panel';
 import { axisScale } from './series';
@@ -23,6 +25,9 @@ interface Props {
   view: ChartView;
   /** `replace`: no new entry in the history. */
   setView: (view: ChartView, replace: boolean) => void;
+  /** The most that any of the runs has. */
+  ranks: number;
+  attempts: number;
   /** Any of the runs is still going. */
   live: boolean;
   /** Something about a run itself changed (its state, for example). */
@@ -34,7 +39,7 @@ const PANEL_HEIGHT = 196;
 const GAP = 12;
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
-export function Board({ runs, live, view, setView, onRunNews }: Props) {
+export function Board({ runs, ranks, attempts, live, view, setView, onRunNews }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
@@ -130,7 +135,8 @@ export function Board({ runs, live, view, setView, onRunNews }: Props) {
 
   return (
     <div class="board" ref={root}>
-      <Controls view={view} setView={setView} onReset={reset} />
+      <Controls view={view} setView={setView} onReset={reset} ranks={ranks} attempts={attempts} />
+      {view.rank === 'each' && shown.length === 1 && <RankLegend ranks={ranks} view={view} setView={setView} />}
       {runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
       {keys.keys === null ? (
@@ -186,7 +192,7 @@ function bucketQuery(view: ChartView, width: number): BucketQuery {
     hi += margin;
     n = Math.ceil(n * (1 + 2 * ZOOM_MARGIN));
   }
-  return { axis: view.axis, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };
+  return { axis: view.axis, rank: view.rank, attempt: view.attempt, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };
 }
 
 function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: ChartView; setView: Props['setView'] }) {
@@ -210,6 +216,22 @@ function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: Char
           </li>
         );
       })}
+    </ul>
+  );
+}
+
+/** The ranks of the one run that is shown. */
+function RankLegend({ ranks, view, setView }: { ranks: number; view: ChartView; setView: Props['setView'] }) {
+  return (
+    <ul class="legend" aria-label="Ranks">
+      {Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => (
+        <li key={rank}>
+          <button onClick={() => setView({ ...view, rank }, true)} title="Show this rank alone">
+            <i style={{ background: colorOf(rank) }} />
+            rank {rank}
+          </button>
+        </li>
+      ))}
     </ul>
   );
 }

@@ -15,9 +15,14 @@ interface Props {
   view: ChartView;
   setView: (view: ChartView, replace: boolean) => void;
   onReset: () => void;
+  /** The most that any of the runs has. */
+  ranks: number;
+  attempts: number;
 }
 
-export function Controls({ view, setView, onReset }: Props) {
+const OPTIONS_MAX = 1024; // more can be asked for in the URL
+
+export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
   return (
     <div class="controls" role="toolbar" aria-label="Chart settings">
       <SearchBox
@@ -33,6 +38,24 @@ export function Controls({ view, setView, onReset }: Props) {
         // A range of steps means nothing on a clock.
         onChange={(axis) => setView({ ...view, axis, lo: null, hi: null }, true)}
       />
+      {(ranks > 1 || view.rank !== null) && (
+        <Choice
+          label="Ranks"
+          title="Together: the line is the mean over all ranks, the band reaches from the least value of any to the greatest"
+          value={view.rank}
+          options={[['', 'Together'], ['each', 'Each'], ...numbers(0, ranks, view.rank)]}
+          onChange={(rank) => setView({ ...view, rank: rank === 'each' ? rank : rank === '' ? null : Number(rank) }, true)}
+        />
+      )}
+      {(attempts > 1 || view.attempt !== null) && (
+        <Choice
+          label="Attempt"
+          title="Newest: of what a restarted job told again, its newest telling. All: everything, over each other"
+          value={view.attempt}
+          options={[['', 'Newest'], ['all', 'All'], ...numbers(1, attempts, view.attempt)]}
+          onChange={(attempt) => setView({ ...view, attempt: attempt === 'all' ? attempt : attempt === '' ? null : Number(attempt) }, true)}
+        />
+      )}
       <label class="slider">
         Smoothing
         <input
@@ -56,6 +79,32 @@ export function Controls({ view, setView, onReset }: Props) {
         </button>
       )}
     </div>
+  );
+}
+
+/** The numbers to choose from, also the one that is chosen if there is no such rank or attempt. */
+function numbers(first: number, count: number, chosen: number | string | null): [string, string][] {
+  const all = Array.from({ length: Math.min(OPTIONS_MAX, count) }, (_, i) => String(first + i));
+  if (typeof chosen === 'number' && !all.includes(String(chosen))) all.push(String(chosen));
+  return all.map((n) => [n, n]);
+}
+
+interface ChoiceProps {
+  label: string;
+  title: string;
+  value: number | string | null;
+  options: readonly (readonly [string, string])[];
+  onChange: (value: string) => void;
+}
+
+function Choice({ label, title, value, options, onChange }: ChoiceProps) {
+  return (
+    <label class="select" title={title}>
+      {label}
+      <select value={String(value ?? '')} onChange={(e) => onChange(e.currentTarget.value)}>
+        {options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}
+      </select>
+    </label>
   );
 }
 

@@ -7,7 +7,8 @@ import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
 import { describeX, readAt, readBucket, type Reading } from './readout';
-import { axisScale, countOddities, describeOddities, makeCurve, nearest, rangeX } from './series';
+import { colorOf } from './colors';
+import { axisScale, countOddities, describeOddities, describeRanks, makeCurve, nearest, rangeX } from './series';
 
 export interface ChartRun {
   id: string;
@@ -75,7 +76,10 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
     const byId = new Map(runs.map((r) => [r.id, r]));
     return answer.series.flatMap((b) => {
       const run = byId.get(b.run);
-      return run && b.start.length ? [makeCurve(b, answer.axis, view.smoothing, run.name, run.color)] : [];
+      if (!run || !b.start.length) return [];
+      // The ranks of one run have colours of their own; over another run's, the run's.
+      const [name, color] = b.rank === null ? [run.name, run.color] : runs.length > 1 ? [`${run.name} · rank ${b.rank}`, run.color] : [`rank ${b.rank}`, colorOf(b.rank)];
+      return [makeCurve(b, answer.axis, view.smoothing, name, color)];
     });
   }, [answer, runs, view.smoothing]);
 
@@ -137,7 +141,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);
 
-  const odd = curves ? describeOddities(countOddities(curves, seen[0], seen[1]), view.log) : '';
+  const odd = curves ? [describeOddities(countOddities(curves, seen[0], seen[1]), view.log), describeRanks(curves)].filter(Boolean).join(' · ') : '';
   const only = curves?.length === 1 ? curves[0]! : null;
   const latest = only ? (readings[0] ?? readBucket(only, only.x.length - 1, view.axis)) : null;
 
@@ -206,7 +210,7 @@ function Readout({ readings, hover, axis, box }: { readings: Reading[]; hover: H
     <div class={`readout ${several ? 'several' : ''}`} style={style} role="status">
       <div class="readout-where">{oneWhere ? readings[0]!.where : `around ${describeX(x, 1, x, axis)}`}</div>
       {readings.slice(0, READINGS_MAX).map((r) => (
-        <div class="readout-row" key={r.run}>
+        <div class="readout-row" key={r.id}>
           <i style={{ background: r.color }} />
           {several && <span class="readout-name">{r.name}</span>}
           <b>{r.value}</b>

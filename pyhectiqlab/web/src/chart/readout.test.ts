@@ -7,7 +7,7 @@ function buckets(run: string, mean: number[], count = mean.map(() => 1)): Bucket
   const zeros = new Float64Array(mean.length);
   const x = Float64Array.from(mean, (_, i) => 8 * i);
   return {
-    run, key: 'k', width: 8, total: 0, start: x, count: Float64Array.from(count),
+    run, key: 'k', rank: null, ranks: 1, width: 8, total: 0, start: x, count: Float64Array.from(count),
     min: Float64Array.from(mean, (v) => v - 1), max: Float64Array.from(mean, (v) => v + 1), mean: Float64Array.from(mean),
     last: Float64Array.from(mean), lastX: x, nan: zeros, pinf: zeros, ninf: zeros,
   };

@@ -5,7 +5,7 @@ import type { Axis } from '../base/route';
 import { axisScale, nearest, type Curve } from './series';
 
 export interface Reading {
-  run: string;
+  id: string; // of the curve
   name: string;
   color: string;
   x: number; // where the dot goes, drawing units
@@ -40,7 +40,7 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     [b.ninf[i]!, '−Inf'],
   ] as const;
   return {
-    run: c.run,
+    id: `${c.run}/${b.rank ?? ''}`,
     name: c.name,
     color: c.color,
     x: c.x[i]!,

@@ -7,7 +7,7 @@ function single(values: number[], steps = values.map((_, i) => i)): Buckets {
   const finite = values.map((v) => (Number.isFinite(v) ? v : NaN));
   const ones = (test: (v: number) => boolean) => Float64Array.from(values, (v) => (test(v) ? 1 : 0));
   return {
-    run: 'r', key: 'k', width: 1, total: values.length,
+    run: 'r', key: 'k', rank: null, ranks: 1, width: 1, total: values.length,
     start: Float64Array.from(steps), count: new Float64Array(values.length).fill(1),
     min: Float64Array.from(finite), max: Float64Array.from(finite), mean: Float64Array.from(finite),
     last: Float64Array.from(values), lastX: Float64Array.from(steps),

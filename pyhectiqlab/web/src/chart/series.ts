@@ -3,7 +3,7 @@
 // Nothing may be hidden: a bucket keeps its extremes (the band), NaN and ±Inf are counted apart (the marks), a line is
 // broken where all of a bucket is not finite, and where nothing was reported for much longer than usual (the gap).
 
-import type { Buckets } from '../base/buckets';
+import { RANKS_MAX, type Buckets } from '../base/buckets';
 import { formatInteger, plural } from '../base/format';
 import type { Axis } from '../base/route';
 import { smooth, typicalSpacing } from '../base/smooth';
@@ -145,6 +145,13 @@ export function describeOddities(o: Oddities, log: boolean): string {
     parts.push(`${o.notPositiveAtLeast ? 'at least ' : ''}${plural(o.notPositive, 'point')} ≤ 0 not drawable on a log scale`);
   }
   return parts.join(' · ');
+}
+
+/** "the first 32 of 512 ranks are shown"; "" when all are, or all as one. */
+export function describeRanks(curves: readonly Curve[]): string {
+  const apart = curves.filter((c) => c.buckets.rank !== null);
+  const most = Math.max(0, ...apart.map((c) => c.buckets.ranks));
+  return most > RANKS_MAX && apart.length > 1 ? `the first ${RANKS_MAX} of ${formatInteger(most)} ranks are shown` : '';
 }
 
 /** Index of the bucket nearest to x (drawing units); -1 for an empty curve. x: not falling. */

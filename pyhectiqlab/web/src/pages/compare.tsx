@@ -55,6 +55,8 @@ export function ComparePage({ route }: { route: CompareRoute }) {
       ) : (
         <Board
           runs={runs}
+          ranks={Math.max(...found.map((r) => r.ranks))}
+          attempts={Math.max(...found.map((r) => r.attempt))}
           live={found.some((r) => isLive(r.state))}
           view={route.view}
           setView={(view, replace) => navigate({ ...route, view }, replace)}

@@ -12,12 +12,21 @@ import { Tree } from '../widgets/tree';
 import { Captured } from './captured';
 import { RunRegistry } from './registry';
 
+const HEARTBEATS_MS = 5000;
+
 export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }) {
   const now = useNow(true);
   useEffect(() => {
     const news = { points: onNews, state: onNews, run: onNews, missed: onNews, broken: probe };
     return openStream(`run=${encodeURIComponent(run.id)}`, news);
   }, [run.id, onNews]);
+  // Heartbeats are no news of the run's: what its uploaders say to have would be as old as the last point.
+  const live = run.sessions.some((s) => s.ended === null && !s.lost);
+  useEffect(() => {
+    if (!live) return;
+    const timer = setInterval(onNews, HEARTBEATS_MS);
+    return () => clearInterval(timer);
+  }, [live, onNews]);
   return (
     <div class="overview">
       <Health run={run} now={now} />

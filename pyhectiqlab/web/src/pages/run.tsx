@@ -45,6 +45,8 @@ export function RunPage({ route }: { route: RunRoute }) {
             <div role="tabpanel" aria-labelledby="tab-charts">
               <Board
                 runs={charts}
+                ranks={run.ranks}
+                attempts={run.attempt}
                 live={isLive(run.state)}
                 view={route.view}
                 setView={(view, replace) => navigate({ ...route, view }, replace)}

@@ -3,7 +3,7 @@
 import type { BucketQuery } from '../api/buckets';
 import { SELECTORS_MAX } from '../api/buckets';
 import { Newest, Throttle } from '../base/limiter';
-import type { Buckets } from '../base/buckets';
+import { RANKS_MAX, type Buckets } from '../base/buckets';
 
 export type FetchBuckets = (
   selectors: readonly { run: string; key: string }[],
@@ -11,7 +11,7 @@ export type FetchBuckets = (
   signal: AbortSignal,
 ) => Promise<Buckets[]>;
 
-/** What a panel is told: one Buckets for each run, in the order of the runs; and the query they answer. */
+/** What a panel is told: one Buckets for each run (or one for each of its ranks), in the order of the runs; and the query. */
 export type ShowBuckets = (series: Buckets[], query: BucketQuery) => void;
 
 interface Panel {
@@ -90,7 +90,7 @@ export class BucketFeed {
     const wanted = [...this.panels].filter((p) => p.visible && p.stale);
     if (!wanted.length) return;
     const ticket = this.newest.begin();
-    const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / runs.length));
+    const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / (runs.length * (query.rank === 'each' ? RANKS_MAX : 1))));
     for (let i = 0; i < wanted.length; i += perRequest) {
       const some = wanted.slice(i, i + perRequest);
       for (const panel of some) panel.stale = false; // before asking: news that come meanwhile make it stale again
@@ -98,9 +98,7 @@ export class BucketFeed {
         const selectors = some.flatMap(({ key }) => runs.map((run) => ({ run, key })));
         const series = await this.fetch(selectors, query, ticket.signal);
         if (!ticket.isNewest()) return;
-        some.forEach((panel, k) => {
-          if (this.panels.has(panel)) panel.show(series.slice(k * runs.length, (k + 1) * runs.length), query);
-        });
+        for (const panel of some) if (this.panels.has(panel)) panel.show(series.filter((b) => b.key === panel.key), query);
       } catch (e) {
         for (const panel of some) panel.stale = true;
         if (ticket.isNewest()) this.failed(e);

@@ -101,7 +101,13 @@ async def capabilities() -> Response:
     return Response(status_code=204, headers=_headers(Tus_Version=TUS, Tus_Extension=EXTENSIONS))
 
 
-@router.options("/uploads/{upload_id}", dependencies=[Anybody], status_code=204, response_model=None)
+@router.options(
+    "/uploads/{upload_id}",
+    dependencies=[Anybody],
+    status_code=204,
+    response_model=None,
+    responses={**answers(models.Empty, 204), 204: {"description": "What of tus is spoken here"}},
+)
 async def capabilities_of_one(upload_id: str) -> Response:
     return await capabilities()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pyhectiqlab.testing.lab import RealLab
 
@@ -18,6 +18,7 @@ from .feeder import Feeder
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_MS = 20_000  # generous: only a failure waits for it
+expect.set_options(timeout=TIMEOUT_MS)
 NewPage = Callable[..., Page]
 ARGUMENTS = (
     "--no-sandbox",

@@ -69,6 +69,10 @@ class Outbox(Protocol):
     def points(self) -> Callable[[Mapping[str, float], int], None]: ...
 
     @property
+    def lab(self) -> tuple[str, str]:
+        """URL and profile of its lab; "" means whichever is the one now."""
+
+    @property
     def at_end(self) -> list[AtEnd]:
         """Called once, while puts are still accepted, with how the run or its process ends. Must not raise."""
 
@@ -101,6 +105,7 @@ class DroppingOutbox:
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
+        self.lab = "", ""
         self.at_end: list[AtEnd] = []
 
     def point(self, key: str, step: int, value: float) -> None:
@@ -170,6 +175,10 @@ class QueueOutbox:
         self._files_lost: dict[str, int] = {}
         self._open(binding)
         session.outboxes.add(self)
+
+    @property
+    def lab(self) -> tuple[str, str]:
+        return self.binding.url, self.binding.profile
 
     def _open(self, binding: Binding) -> None:
         folder = self.session.dir

@@ -376,6 +376,8 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
 class _Closed:
     """The outbox of a closed run in dry or read-only mode."""
 
+    lab = "", ""
+
     @property
     def at_end(self) -> list[AtEnd]:
         return []

@@ -42,10 +42,10 @@ def command(profile: str | None, run: str | None, as_json: bool) -> None:
 
 
 def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
+    from ..connecting import connect
     from ..errors import LabError
     from ..profile import resolve
     from ..transport.http import LabClient
-    from ..uploader.deliver import connector
     from ..uploader.verify import RunVerdict, runs_here, verify_run
 
     here = runs_here()
@@ -59,7 +59,7 @@ def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
         info = its[0][1]
         name = str(info.attach.get("name", ""))
         try:
-            with connector(info.url, info.profile)() as client:
+            with connect(info.url, info.profile) as client:
                 verdicts.append(verify_run(client, run, name, its))
         except LabError as e:
             verdicts.append(RunVerdict(run, name, error=str(e)))

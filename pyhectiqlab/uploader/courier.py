@@ -12,14 +12,16 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .. import settings
+from ..connecting import connect
 from ..errors import LabError
 from ..journal import Ack, Data, Keys, Location, Lost, Tail
 from ..spool import SessionDir, read_json, write_json
 from . import quarantine
-from .deliver import TRIES_MAX, connector
+from .deliver import TRIES_MAX
 from .lease import Lease
 from .send import Sender
 from .stream import Batch, Stream
@@ -144,7 +146,7 @@ class Courier:
         for url, name in groups.keys() - self._senders.keys():
             self._senders[url, name] = Sender(
                 self.session.name,
-                connector(url, name),
+                partial(connect, url, name),
                 attached=self._attached,
                 rejected=self._rejected,
                 log=self._log,

@@ -8,11 +8,12 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import crashpoints, profile, settings
-from ..errors import ConfigurationError, GoneError, LabError, LabRequestError, NotFoundError
+from .. import crashpoints, settings
+from ..connecting import connect
+from ..errors import GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
 from ..spool import read_json
 from . import quarantine
@@ -20,7 +21,6 @@ from .send import Sender
 from .stream import Batch, Stream
 
 if TYPE_CHECKING:
-    from ..transport.http import Bounds, LabClient
     from .uploader import Uploader
 
 IDLE_WAIT_S = 0.1
@@ -99,7 +99,7 @@ class Delivery:
         for url, name in groups.keys() - self._senders.keys():
             self._senders[url, name] = Sender(
                 self._uploader.session.name,
-                connector(url, name),
+                partial(connect, url, name),
                 attached=self._attached,
                 rejected=self._rejected,
                 log=self._uploader.log,
@@ -190,36 +190,3 @@ class Delivery:
             return False
         sender.succeeded()
         return True
-
-
-def connector(url: str, name: str, bounds: Bounds | None = None) -> Callable[[], LabClient]:
-    """What makes a client for a lab, as profiles are when it is called; that may raise ConfigurationError."""
-
-    def connect() -> LabClient:
-        from ..transport.http import LabClient, defaults
-
-        if not url:  # kept when no lab was known; whichever is the one now
-            now = profile.resolve()
-            return LabClient(now.url, now.secret_api_key, **(bounds or defaults()))
-        return LabClient(url, key_for(url, name), **(bounds or defaults()))
-
-    return connect
-
-
-def key_for(url: str, name: str) -> str:
-    """The API key for a lab, as things are now: what the environment says if it is about this lab, else the profile
-    `name` if it
-    is, else any profile of this lab. Raises ConfigurationError."""
-    with contextlib.suppress(ConfigurationError):
-        now = profile.resolve()
-        if _same(now.url, url):
-            return now.secret_api_key
-    profiles = profile.load_profiles()
-    for candidate in (profiles.get(name), *profiles.values()):
-        if candidate is not None and _same(candidate.url, url) and candidate.secret_api_key:
-            return candidate.secret_api_key
-    raise ConfigurationError(f"No profile is for the lab {url}: log in with `hectiqlab add-profile --url {url}`.")
-
-
-def _same(a: str, b: str) -> bool:
-    return a.strip().rstrip("/") == b.strip().rstrip("/")

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import settings
+from ..connecting import connect
 from ..errors import GoneError, LabError, NotFoundError
 from ..spool import SessionDir, Writer, read_json
 from ..transport.http import LabClient, quoted
-from .deliver import connector
 
 
 class Behind(NamedTuple):
@@ -53,7 +53,7 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behi
         for info in done:
             where = info.url, info.profile
             if where not in clients:
-                clients[where] = connector(*where)()
+                clients[where] = connect(*where)
             run = run_of(info)
             if run not in cursors:
                 cursors[run] = _cursors(clients[where], run)

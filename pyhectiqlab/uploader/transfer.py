@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .. import crashpoints, settings
 from ..capture import snapshot
 from ..capture.snapshot import ChangedError
+from ..connecting import connect
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -81,14 +82,9 @@ class _Lab:
 
 
 class Transfer:
-    """Args:
-    connect: (url, profile) → a function that makes the client; that may raise ConfigurationError.
-    """
-
-    def __init__(self, uploader: Uploader, connect: Callable[[str, str], Callable[[], LabClient]]) -> None:
+    def __init__(self, uploader: Uploader) -> None:
         self._uploader = uploader
         self._session = uploader.session
-        self._connect = connect
         self._requests: dict[str, FileRequest] = {}
         self._failed: list[FileRequest] = []  # not yet told to the lab
         self._hashed: dict[str, int] = {}
@@ -277,7 +273,7 @@ class Transfer:
         with snapshot.reopened(path, request.size, request.identity) as fd:
             request = self._with_digest(request, fd)
             if lab.client is None:
-                lab.client = self._connect(stream.info.url, stream.info.profile)()
+                lab.client = connect(stream.info.url, stream.info.profile)
             crashpoints.passing("files.opened")
             self._send(request, stream, fd, lab)
         crashpoints.passing("files.sent")

@@ -20,7 +20,7 @@ from ..ring import layout
 from ..spool import SessionDir, Writer, read_json, write_json
 from . import courier, quarantine, recover
 from .console import Consoles
-from .deliver import Delivery, connector
+from .deliver import Delivery
 from .drain import Drain
 from .stream import Stream
 from .system import SystemMetrics
@@ -74,7 +74,7 @@ class Uploader:
         crashpoints.passing("recover.read")
         self.drain = Drain(self.journal, self.budget, self.log)
         self.delivery = Delivery(self)
-        self.transfer = Transfer(self, connector)
+        self.transfer = Transfer(self)
         self._session_owner = session.owner()
         if self._session_owner is not None:
             self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)

@@ -167,19 +167,11 @@ class ArtifactVerbs:
         if told is None:
             say_once("list_shared_artifact: the lab does not know this run yet, the list is empty")
             return None
+        from ..connecting import connect
         from ..errors import LabError
-        from ..profile import resolve
-        from ..transport.http import LabClient, asking
-        from ..uploader.deliver import connector
 
-        outbox = self._outbox
         try:
-            if isinstance(outbox, QueueOutbox):
-                client = connector(outbox.binding.url, outbox.binding.profile, asking())()
-            else:
-                now = resolve()
-                client = LabClient(now.url, now.secret_api_key, **asking())
-            with client:
+            with connect(*self._outbox.lab, waits=True) as client:
                 return list(client.pages(f"/projects/{told['run']['project']['id']}/artifacts"))
         except LabError as e:
             say(f"the shared artifacts cannot be listed: {e}")

@@ -56,7 +56,7 @@ class PageVerbs:
             say_once(f"the run keeps its name {self.name!r}: to be renamed it needs the lab.")
             return False
         try:
-            _rename(outbox.binding.url, outbox.binding.profile, str(answer["run"]["id"]), name)
+            _rename(outbox.lab, str(answer["run"]["id"]), name)
         except (ConflictError, InvalidRequestError) as e:
             raise ValueError(str(e)) from None
         except (LabRequestError, ConfigurationError) as e:
@@ -66,9 +66,9 @@ class PageVerbs:
         return True
 
 
-def _rename(url: str, profile: str, run_id: str, name: str) -> None:
-    from ..transport.http import LabClient, asking, quoted
-    from ..uploader.deliver import key_for
+def _rename(lab_and_profile: tuple[str, str], run_id: str, name: str) -> None:
+    from ..connecting import connect
+    from ..transport.http import quoted
 
-    with LabClient(url, key_for(url, profile), **asking()) as lab:
+    with connect(*lab_and_profile, waits=True) as lab:
         lab.patch(f"/runs/{quoted(run_id)}", {"name": name})

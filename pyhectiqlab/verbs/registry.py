@@ -294,17 +294,9 @@ class RegistryVerbs:
     @contextlib.contextmanager
     def _client(self, *, waits: bool = False) -> Iterator[LabClient]:
         """`waits`: for small requests whose caller waits. Raises ConfigurationError where no lab is known."""
-        from ..profile import resolve
-        from ..transport.http import LabClient, asking, defaults
-        from ..uploader.deliver import connector
+        from ..connecting import connect
 
-        bounds = asking() if waits else None
-        if isinstance(self._outbox, QueueOutbox):
-            client = connector(self._outbox.binding.url, self._outbox.binding.profile, bounds)()
-        else:
-            now = resolve()
-            client = LabClient(now.url, now.secret_api_key, **(bounds or defaults()))
-        with client:
+        with connect(*self._outbox.lab, waits=waits) as client:
             yield client
 
     def _project(self, client: LabClient) -> str:

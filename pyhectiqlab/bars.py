@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from .texts import clean, size_text
+
 TERMINAL, NOTEBOOK, LINES = "terminal", "notebook", "lines"
 LINE_EVERY_S = 30.0
 
@@ -22,21 +24,6 @@ def place() -> str:
         if stream.isatty():
             return TERMINAL
     return NOTEBOOK if type(stream).__module__.startswith("ipykernel.") else LINES
-
-
-def clean(text: str) -> str:
-    """`text` without what could move the cursor or colour the terminal: names come from other people."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def size_text(n: float) -> str:
-    """Bytes to three digits: 1.21 GB."""
-    value, unit = float(n), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
 
 
 @functools.cache

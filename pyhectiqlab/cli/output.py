@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ..bars import clean, size_text
+from ..texts import clean, size_text
 
 __all__ = [
     "clean",

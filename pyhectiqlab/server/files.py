@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from ..bars import size_text
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
 from ..store.backup import BackupLock
@@ -22,6 +21,7 @@ from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, W
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
+from ..texts import size_text
 from .replies import ApiError
 
 log = logging.getLogger("hectiqlab.server")

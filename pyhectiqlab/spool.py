@@ -44,11 +44,6 @@ from .capture.process import Process
 
 VERSION = 1
 LOG_BYTES_MAX = 1 << 20
-MODES = (
-    "online",
-    "offline",
-    "kept",
-)  # kept: the lab could not be reached when the run was made (dry mode); waits for a sync
 
 
 def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> None:
@@ -90,7 +85,8 @@ class Writer:
     """One process's stream into one run.
 
     Attributes:
-        mode: one of MODES.
+        mode: "online", "offline", or "kept": the lab could not be reached when the run was made (dry mode), so what is
+            here waits for a sync.
         url, profile: which lab, and whose key; the key itself is never in the spool.
         attach: the request that finds or creates the run, for when there was no answer yet.
         run: the lab's answer to it (run, attempt, mode, sets_state), or None.

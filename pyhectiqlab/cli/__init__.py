@@ -45,7 +45,6 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "version": "version:command",
 }
 EXIT_ERROR = 1
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 

@@ -16,11 +16,11 @@ class Tail:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read_to: dict[str, int] = {}
-        self.damaged_bytes = 0
 
     def read(self) -> Iterator[tuple[Frame, Location | None]]:
         """Every whole frame that was appended since, oldest first. A frame that is not whole is left for later;
-        damage with frames behind it is passed over and counted. Raises OSError where the folder cannot be read.
+        damage with frames behind it is passed over; the session's own uploader tells of it. Raises OSError where the
+        folder cannot be read.
         """
         for path in self._segments():
             try:
@@ -59,7 +59,6 @@ class Tail:
             return
         for item in read_frames(lambda at, n: os.pread(fd, n, at), size, start):
             if isinstance(item, Damage):
-                self.damaged_bytes += item.end - item.start
                 self._read_to[path.name] = item.end
                 continue
             offset, length, frame = item

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 VIEWER, MEMBER, ADMIN = "viewer", "member", "admin"
 OWNER = "owner"  # whoever started the lab: an admin, and the user that a lab on loopback logs in
-ROLES = (VIEWER, MEMBER, ADMIN)
 ADMINS = (OWNER, ADMIN)
 _RANK = {None: 0, VIEWER: 1, MEMBER: 2, ADMIN: 3, OWNER: 3}
 
@@ -18,7 +17,7 @@ def at_least(role: str | None, needed: str) -> bool:
 
 
 def in_project(lab_role: str, private: bool, project_role: str | None) -> str | None:
-    """What somebody with these roles is in a project: a role of ROLES, or None where it does not exist for them."""
+    """What somebody with these roles is in a project: VIEWER, MEMBER or ADMIN; None where there is none for them."""
     if lab_role in ADMINS:
         return ADMIN
     if private:

@@ -20,7 +20,7 @@ from ..connecting import connect
 from ..errors import LabError
 from ..journal import Ack, Data, Keys, Location, Lost, Tail
 from ..spool import SessionDir, read_json, write_json
-from . import quarantine
+from . import encode, quarantine
 from .deliver import TRIES_MAX
 from .lease import Lease
 from .send import Sender
@@ -182,16 +182,8 @@ class Courier:
             alive = [s for s in streams if s.run_id is not None and not s.info.drained]
             if not alive or sender.backoff.wait_s() > 0:
                 continue
-            payload = {
-                "runs": [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive],
-                "host": alive[0].info.owner.host,
-                "pid": alive[0].info.owner.pid,
-                "clock": time.time(),
-                "backlog": sum(s.backlog for s in alive),
-                "losses": {},
-            }
             try:
-                sender.transport.heartbeat(self.session.name, payload)
+                sender.transport.heartbeat(self.session.name, encode.heartbeat(alive, {}, time.time()))
             except LabError as e:
                 sender.failed(e)
 

@@ -16,7 +16,7 @@ from ..connecting import connect
 from ..errors import GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
 from ..spool import read_json
-from . import quarantine
+from . import encode, quarantine
 from .send import Sender
 from .stream import Batch, Stream
 
@@ -166,15 +166,7 @@ class Delivery:
             for stream in alive:
                 for reason, count in tuple(stream.lost.items()):
                     losses[reason] = losses.get(reason, 0) + count
-            payload = {
-                "runs": [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive],
-                "host": alive[0].info.owner.host,
-                "pid": alive[0].info.owner.pid,
-                "clock": time.time(),
-                "backlog": sum(s.backlog for s in alive),
-                "losses": losses,
-            }
-            self._tell(sender, "heartbeat", payload)
+            self._tell(sender, "heartbeat", encode.heartbeat(alive, losses, time.time()))
 
     def _tell(self, sender: Sender, what: str, payload: dict[str, Any]) -> bool:
         """Whether the lab need not be told again."""

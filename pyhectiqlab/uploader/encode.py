@@ -91,3 +91,16 @@ def _bytes(column: array[Any]) -> bytes:
 
 def request(session: str, clock: float, batches: list[dict[str, Any]]) -> dict[str, Any]:
     return {"v": PROTOCOL_VERSION, "session": session, "clock": clock, "batches": batches}
+
+
+def heartbeat(alive: list[Stream], losses: dict[str, int], clock: float) -> dict[str, Any]:
+    """A sign of life of these streams, at least one, each of a run that the lab knows."""
+    owner = alive[0].info.owner
+    return {
+        "runs": [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive],
+        "host": owner.host,
+        "pid": owner.pid,
+        "clock": clock,
+        "backlog": sum(s.backlog for s in alive),
+        "losses": losses,
+    }

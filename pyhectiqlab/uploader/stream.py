@@ -1,8 +1,8 @@
 """Stream: the uploader's side of one writer. Its queue, its numbers, its batches on the way, in one place.
 
 One number line per writer: acked ≤ sent ≤ journaled ≤ produced. The drain thread moves `journaled` and appends to
-`pending`; the send thread
-moves `sent` and `acked` and takes from `pending`'s left. Nothing else is shared, so a deque is all that both need.
+`pending`; the send thread moves `sent` and `acked` and takes from `pending`'s left. Nothing else is shared, so a deque
+is all that both need.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ class Batch:
     """Consecutive events that are sent together. Its range never changes, whatever crashes.
 
     Exactly one of `location`, `data` and `lost` says what it holds: records in the journal, records in memory (the
-    journal cannot be
-    written), or nothing any more, for the reason `lost`.
+    journal cannot be written), or nothing any more, for the reason `lost`.
     """
 
     first: int

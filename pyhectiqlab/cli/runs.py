@@ -22,6 +22,7 @@ _LAST_SHOWN = 3
 @click.option("--sort", default="-created", show_default=True, help="What to sort by; with a - before it descending.")
 @click.option("--key", "-k", "keys", multiple=True, help="Show the last value of this metric; may be repeated.")
 @click.option("--limit", type=click.IntRange(min=1), help="No more than this many, the first; without it, all.")
+@click.option("--why", is_flag=True, help="Show how each run came to its state, and which rank did.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @click.pass_obj
 def command(
@@ -32,6 +33,7 @@ def command(
     sort: str,
     keys: tuple[str, ...],
     limit: int | None,
+    why: bool,
     as_json: bool,
 ) -> None:
     """List the runs of PROJECT (a name or an id), or of all projects, newest first.
@@ -42,7 +44,8 @@ def command(
     !~; values with commas between them are alternatives; a word alone is looked for in names and notes.
 
     Runs are sorted by created, name, state, duration, started, ended, points, author, activity, config.PATH or
-    metric.KEY.last (min, max, count). In JSON, times are seconds since 1970 UTC and `duration` is in seconds.
+    metric.KEY.last (min, max, count). In JSON, times are seconds since 1970 UTC, `duration` is in seconds, and
+    `state_why` and `state_rank` tell how a run came to its state.
     """
     from ..read.search import search_runs
 
@@ -55,7 +58,13 @@ def command(
         echo_json([{name: getattr(run, name) for name in shown} for run in found])
         return
     header = ("id", "name", "project", "state", "author", "started", "ended", "duration", "last")
-    table(header, (_row(run, len(keys) or _LAST_SHOWN) for run in found))
+    shown_last = len(keys) or _LAST_SHOWN
+    table((*header, "why") if why else header, (_row(run, shown_last) + ((_why(run),) if why else ()) for run in found))
+
+
+def _why(run: RunView) -> str:
+    told = " ".join(run.state_why.split())
+    return told if run.state_rank is None else f"rank {run.state_rank}: {told}"
 
 
 def _row(run: RunView, shown: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ..profile import resolve
 from ..protocol.search import quoted
 from .artifacts import Artifact, Lineage, Version
 from .search import FoundRuns, search_runs
-from .shapes import KeyInfo, Log, Point, ProjectInfo, asking, project_info, shaped
+from .shapes import KeyInfo, Log, Point, ProjectInfo, StateChange, asking, project_info, shaped
 from .view import RunView, run_view
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Point",
     "ProjectInfo",
     "RunView",
+    "StateChange",
     "Version",
     "projects",
     "run",

@@ -61,6 +61,18 @@ class KeyInfo:
     max: float | None
 
 
+class StateChange(NamedTuple):
+    """A change of a run's state. `rank`: whose state it is; None: that of all. `who`: "script", "process" (its own last
+    word), "uploader" or "lab"."""
+
+    at: float
+    state: str
+    attempt: int
+    rank: int | None
+    who: str
+    why: str
+
+
 @dataclass(frozen=True)
 class ProjectInfo:
     """A project as the lab described it at the time of the call."""

@@ -21,7 +21,7 @@ from ..transport.columns import Buckets, Points
 from ..transport.http import quoted
 from .artifacts import Artifact, Lineage, artifact_of, version_of
 from .media import ReadsMedia
-from .shapes import KeyInfo, Log, Point, asking, key_info, log_of, shaped, some_of
+from .shapes import KeyInfo, Log, Point, StateChange, asking, key_info, log_of, shaped, some_of
 
 if TYPE_CHECKING:
     import pandas
@@ -38,7 +38,7 @@ class RunView(ReadsMedia):
     is first looked at. Methods block on the network.
 
     Attributes:
-        state: one of protocol.states; `state_why` says how it came to it.
+        state: one of protocol.states; `state_why` says how it came to it, `state_rank` which rank did (None: all).
         duration: seconds from `started` to `ended`, or until the call while it lives; None before it started.
         points: how many, over all metrics.
         last: newest value of its first few metrics, or of those that were asked for.
@@ -50,6 +50,7 @@ class RunView(ReadsMedia):
     project_id: str
     author: str
     state: str
+    state_rank: int | None
     state_why: str
     created: float
     started: float | None
@@ -88,7 +89,9 @@ class RunView(ReadsMedia):
     def _detail(self) -> dict[str, Any]:
         with self._asking() as lab:
             told = lab.get(f"/runs/{quoted(self.id)}")
-            return shaped(lab, lambda: {name: told[name] for name in ("meta", "paper", "losses", "sessions")})
+            return shaped(
+                lab, lambda: {name: told[name] for name in ("meta", "paper", "losses", "sessions", "history")}
+            )
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -103,6 +106,11 @@ class RunView(ReadsMedia):
     def losses(self) -> dict[str, int]:
         """How many events were lost, by reason."""
         return dict(self._detail["losses"])
+
+    @property
+    def history(self) -> list[StateChange]:
+        """The last changes of its state, the newest last: when, to what, who knew it, and why."""
+        return [StateChange(**change) for change in self._detail["history"]]
 
     # Metrics ----------------------------------------------------------------------------------------------------
 
@@ -321,6 +329,7 @@ def run_view(item: dict[str, Any], profile: Profile) -> RunView:
         project_id=item["project"]["id"],
         author=item["author"],
         state=item["state"],
+        state_rank=item.get("state_rank"),
         state_why=item.get("state_why", ""),
         created=item["created"],
         started=item["started"],

@@ -141,6 +141,14 @@ def test_runs_are_listed_newest_first(filled: Filled, at_lab: Hectiqlab) -> None
     assert well(at_lab("runs")).splitlines()[-1].split()[:3] == [digits["id"], "digits", "vision"]
 
 
+def test_runs_tell_how_they_came_to_their_state(filled: Filled, at_lab: Hectiqlab) -> None:
+    (digits,) = strict(well(at_lab("runs", "-f", "digits", "--json")))
+    assert digits["state_why"] and digits["state_rank"] is None
+    assert well(at_lab("runs", "-f", "digits", "--why")).splitlines()[-1].endswith(digits["state_why"])
+    history = read.run("digits").history
+    assert (history[-1].state, history[-1].why, history[-1].rank) == (digits["state"], digits["state_why"], None)
+
+
 def test_runs_can_be_narrowed_down(filled: Filled, at_lab: Hectiqlab) -> None:
     def names(*args: str) -> list[str]:
         return [run["name"] for run in strict(well(at_lab("runs", "--json", *args)))]

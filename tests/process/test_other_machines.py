@@ -60,6 +60,8 @@ class Node:
     def dies(self) -> None:
         """The machine and all that it runs, at once."""
         self.process.send_signal(signal.SIGKILL)
+        assert self.process.stdout is not None
+        self.process.stdout.read()  # to its end: were its standard input to end first, the script would complete
         self.process.communicate(timeout=10)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -20,7 +21,8 @@ _SPECIAL = re.compile(
 _ERASE = re.compile(r"\x1b\[([012]?)K")
 
 
-class Line(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Line(Generic[T]):
     """One line as it stood when it ended, and the tag of the text that began it."""
 
     text: str

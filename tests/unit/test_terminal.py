@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyhectiqlab.protocol.logs import TEXT_CHARS_MAX, ended, pieces, severity, severity_of
-from pyhectiqlab.protocol.terminal import Terminal, Terminals, shown
+from pyhectiqlab.protocol.terminal import Line, Terminal, Terminals, shown
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_nothing_that_moves_the_cursor_comes_out(text: str) -> None:
 def test_a_line_is_tagged_by_the_text_that_began_it_and_sources_do_not_mix() -> None:
     terminal: Terminal[str] = Terminal()
     assert list(terminal.feed("half", "first")) == []
-    assert [tuple(line) for line in terminal.feed(" done\nnext", "second")] == [("half done", "first")]
-    assert terminal.rest() == ("next", "second")
+    assert list(terminal.feed(" done\nnext", "second")) == [Line("half done", "first")]
+    assert terminal.rest() == Line("next", "second")
     both: Terminals[int] = Terminals()
     assert list(both.feed("a", "from a ", 1)) == list(both.feed("b", "from b", 2)) == []
-    assert [tuple(line) for line in both.feed("a", "still a\n", 3)] == [("from a still a", 1)]
-    assert [tuple(line) for line in both.rest()] == [("from b", 2)]
+    assert list(both.feed("a", "still a\n", 3)) == [Line("from a still a", 1)]
+    assert list(both.rest()) == [Line("from b", 2)]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1200, // kB: plotly.js, which is loaded when a figure needs it
+    rolldownOptions: { checks: { pluginTimings: false } }, // a slow machine is nothing to warn a new user of
   },
   server: {
     // `npm run dev` beside a lab on its default port.

@@ -1,12 +1,16 @@
 // Numbers, durations and moments as people read them. No DOM, no clock: "now" is given.
 
-/** A metric's value in at most about eight characters: 0.98231, 1.5e-7, 12,345.7, NaN, +Inf, −Inf. */
+/** A metric's value in at most about eight characters: 0.98231, 1.5e-7, 12,345.7, 57.77G, NaN, +Inf, −Inf. */
 export function formatValue(value: number, digits = 5): string {
   if (Number.isNaN(value)) return 'NaN';
   if (value === Infinity) return '+Inf';
   if (value === -Infinity) return '−Inf';
   if (value === 0) return '0';
   const size = Math.abs(value);
+  if (size >= 1e7 && size < 1e15) {
+    const [factor, suffix] = size >= 1e12 ? [1e12, 'T'] : size >= 1e9 ? [1e9, 'G'] : [1e6, 'M']; // as on the axis
+    return formatValue(Number((value / factor).toPrecision(Math.max(3, digits - 1))), digits) + suffix;
+  }
   if (size >= 1e7 || size < 1e-4) {
     const [mantissa = '', exponent = ''] = value.toExponential(Math.max(0, digits - 2)).split('e');
     return minus(`${trimZeros(mantissa)}e${exponent.replace('+', '')}`);

@@ -11,6 +11,11 @@ test('keys are grouped by what stands before the first slash', () => {
   expect(groupName('/odd')).toBe('');
 });
 
+test('what was measured of the machine stands below what the script reported', () => {
+  const groups = groupKeys(['lr', 'system/cpu', 'train/loss', 'valid/loss'], (k) => k);
+  expect(groups.map((g) => g.name)).toEqual(['', 'train', 'valid', 'system']);
+});
+
 test('keys of several runs merge into one sorted list', () => {
   const merged = mergeKeyPages([
     { keys: ['a', 'c'], next: null },

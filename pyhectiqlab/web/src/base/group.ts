@@ -5,7 +5,7 @@ export interface Group<T> {
   items: T[];
 }
 
-/** Groups in order of appearance; keys without a "/" first. */
+/** Groups in order of appearance; keys without a "/" first, and what the uploader measured of the machine last. */
 export function groupKeys<T>(items: readonly T[], keyOf: (item: T) => string): Group<T>[] {
   const groups = new Map<string, Group<T>>();
   for (const item of items) {
@@ -14,7 +14,11 @@ export function groupKeys<T>(items: readonly T[], keyOf: (item: T) => string): G
     if (!group) groups.set(name, (group = { name, items: [] }));
     group.items.push(item);
   }
-  return [...groups.values()].sort((a, b) => Number(a.name !== '') - Number(b.name !== ''));
+  return [...groups.values()].sort((a, b) => placeOf(a.name) - placeOf(b.name));
+}
+
+function placeOf(group: string): number {
+  return group === '' ? 0 : group === 'system' ? 2 : 1;
 }
 
 export function groupName(key: string): string {

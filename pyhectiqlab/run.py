@@ -192,12 +192,15 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
                 self._outbox.points(key, step)
             else:
                 self._outbox.point(key, step, value)  # type: ignore[arg-type]
+            return
         except (NotPlainError, ForkedError):
-            self._add_metrics_converted(key, value, step)
+            pass  # gone on with below, so that a traceback shows the user's mistake and not how we found it
         except (TypeError, ValueError):
             raise
         except Exception as e:
             say_once(f"internal error in Run.add_metrics, the call did nothing: {type(e).__name__}: {e}")
+            return
+        self._add_metrics_converted(key, value, step)
 
     def _add_metrics_converted(self, key: Any, value: Any, step: Any) -> None:
         """The slow path: what is not of the plainest types is checked and converted, then put."""

@@ -132,10 +132,20 @@ class Recorder:
         shell = ipython()
         if shell is not None and self._tees:
             shell.events.register("pre_run_cell", self._renew_console)
+            if hasattr(shell, "kernel"):  # IPython's terminal prints what a cell raised to stdout
+                shell.events.register("post_run_cell", self._cell_ended)
 
     def _renew_console(self, *_: object) -> None:
         for tee in self._tees:
             tee.renew()
+
+    def _cell_ended(self, result: Any) -> None:
+        """Records what a cell raised, which a notebook shows without writing it to a stream."""
+        error = result.error_in_exec or result.error_before_exec
+        if error is not None and self._tees:
+            for tee in self._tees:
+                tee.drain()
+            self.put(_of_the_cell(error), "stderr", ("ERROR", logging.ERROR), time.time())
 
     def _stop_console(self) -> None:
         tees, self._tees = self._tees, []
@@ -145,6 +155,7 @@ class Recorder:
         if shell is not None and tees:
             with contextlib.suppress(ValueError):
                 shell.events.unregister("pre_run_cell", self._renew_console)
+                shell.events.unregister("post_run_cell", self._cell_ended)  # ValueError where it was not registered
         for tee in tees:
             tee.stop()
 
@@ -244,6 +255,14 @@ def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
         if logger.parent is None or not logger.propagate:
             return
         logger = logger.parent
+
+
+def _of_the_cell(error: BaseException) -> str:
+    """The traceback without the frames of IPython that ran the cell."""
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_globals.get("__name__", "").startswith("IPython."):
+        at = at.tb_next
+    return "".join(traceback.format_exception(type(error), error, at or error.__traceback__))
 
 
 def ipython() -> Any:

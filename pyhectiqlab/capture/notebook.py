@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".ipynb"
 OUTPUT_CHARS_MAX = 1 << 20  # of one form of one output; what is longer is left out, a text cut
+CHECKED_BYTES_MAX = 32 << 20  # a file beyond it is not read to see whether it is old
 
 # Asks a Jupyter server for its sessions: (its address, its token, seconds that it may take) → what it answered.
 # Raises OSError or ValueError.
@@ -48,6 +49,20 @@ def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
     if kernel is not None and (file := _from_servers(*kernel, ask, deadline)):
         return file
     return _notebook(Path(os.environ.get("JPY_SESSION_NAME", "")))
+
+
+def lacks_cell(shell: Any, file: Path) -> bool:
+    """Whether the file, as it was saved last, is without the cell that runs now: a sign that it is old. False where
+    that cannot be told. Reads the file.
+    """
+    try:
+        running = shell.history_manager.input_hist_raw[-1].strip()
+        if not running or file.stat().st_size > CHECKED_BYTES_MAX:
+            return False
+        cells = json.loads(file.read_bytes())["cells"]
+        return running not in {"".join(cell["source"]).strip() for cell in cells}
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return False
 
 
 def _notebook(path: Path) -> Path | None:

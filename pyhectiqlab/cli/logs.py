@@ -55,9 +55,14 @@ def command(
     screen = _Screen(found.ranks > 1 and rank is None, timestamps)
     show: Callable[[Log], None] = _print_json if as_json else _print_raw if raw else screen.show
     wait = _Wait(found, profile, screen) if follow else None
+    log = None
     for log in found.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt, wait=wait):
         show(log)
     screen.end()
+    if log is None:
+        narrowed = any(asked is not None for asked in (channel, level, rank, attempt))
+        why = "fits" if narrowed else "was logged: a script records its logs by run.start_recording_logs()"
+        click.echo(f"Nothing {why}.", err=True)
 
 
 class _Screen:

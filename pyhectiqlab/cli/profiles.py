@@ -38,7 +38,8 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
     if not asks and not (url and username and password_stdin):
         raise click.UsageError("Without a terminal to ask on, give --url, --username and --password-stdin.")
     known = credentials.load_profiles()  # before a key is made: a corrupt file could not take it
-    url = clean_url(url or click.prompt("Address of the lab", default=_URL_DEFAULT, err=True))
+    nearest = known["local"].url if "local" in known else _URL_DEFAULT  # a lab on this machine left that profile
+    url = clean_url(url or click.prompt("Address of the lab", default=nearest, err=True))
     with LabClient(url) as lab:
         lab.handshake()  # before a password is asked for
     if url.startswith("http:") and not is_loopback(urlsplit(url).hostname or ""):

@@ -25,14 +25,14 @@ class Artifact:
     name: str
     step: int | None
     version: int
-    newest: bool
+    newest: bool = field(repr=False)
     bytes: int
-    digest: str
+    digest: str = field(repr=False)
     kind: str
-    meta: dict[str, Any]
-    author: str
-    created: float
-    url: str
+    meta: dict[str, Any] = field(repr=False)
+    author: str = field(repr=False)
+    created: float = field(repr=False)
+    url: str = field(repr=False)
     _profile: Profile = field(repr=False, compare=False)
 
     def download(self, path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
@@ -60,9 +60,9 @@ class Version:
     files: int
     bytes: int
     author: str
-    created: float
+    created: float = field(repr=False)
     project: str
-    project_id: str
+    project_id: str = field(repr=False)
     _profile: Profile = field(repr=False, compare=False)
 
     def download(self, save_path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:

@@ -124,7 +124,7 @@ def runs_frame(runs: Iterable[RunView]) -> pandas.DataFrame:
     more = sorted({name for row in rows for name in row} - set(fixed))
     table: pandas.DataFrame = pd.DataFrame(rows, columns=[*fixed, *more])
     for name in ("created", "started", "ended"):
-        table[name] = pd.to_datetime(table[name], unit="s", utc=True)
+        table[name] = pd.to_datetime(table[name], unit="s", utc=True).dt.round("us")  # what a float can tell
     table = table.set_index("id")
     return table
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
 from ..protocol.names import artifact_name
-from ..session import say_once
+from ..session import say, say_once
 from ..uploads import Upload
 from .guard import never_breaks
 
@@ -31,10 +31,10 @@ class NotebookVerbs:
 
             run.add_current_notebook()  # digits_v2026-07-31_14-05-59.ipynb
 
-        The file is uploaded as it was last saved: save it first. It is found in Jupyter (classic, Lab, Hub) and VS
-        Code. Where it cannot be (Colab, a kernel on another machine), a notebook is built from the cells that this
-        kernel ran and what came out of them, without the texts between them. Waits for Jupyter's server, never more
-        than 2 s; never for the lab.
+        The file is uploaded as it was last saved: save it first. One that lacks the running cell is told in a line on
+        stderr. It is found in Jupyter (classic, Lab, Hub) and VS Code. Where it cannot be (Colab, a kernel on another
+        machine), a notebook is built from the cells that this kernel ran and what came out of them, without the texts
+        between them. Waits for Jupyter's server, never more than 2 s; never for the lab.
 
         Args:
             stamp: "datetime" or "date", in local time; None: none, so that another call makes a new version.
@@ -58,6 +58,8 @@ class NotebookVerbs:
             name = artifact_name(f"{file.stem}{when}{notebook.SUFFIX}")
             with contextlib.suppress(OSError), Source(file) as source:  # unreadable, or gone since: the cells are here
                 self._outbox.file(Upload(name, kind="notebook", meta={"rebuilt": False}), source)
+                if notebook.lacks_cell(shell, file):
+                    say(f"{file.name} was uploaded as last saved, without this cell: save it (Ctrl-S) and call again")
                 return name
         name = artifact_name(f"{notebook.rebuilt_name()}{when}{notebook.SUFFIX}")
         made = notebook.rebuild(shell)

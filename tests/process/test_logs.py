@@ -399,6 +399,22 @@ assert run.flush(30)
     assert texts(site, name) == ["printed\n", "to stderr\n", "logged\n"] * 2
 
 
+def test_what_a_cell_raises_is_recorded_with_the_console_of_a_notebook(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = unique("raising")
+    for variable, value in site.env.items():
+        monkeypatch.setenv(variable, value)
+    begin = f"from pyhectiqlab import Run\nrun = Run({name!r})\nrun.start_recording_logs(capture_console=True)"
+    cells = [begin + "\nprint('before')\n1 / 0", "run.stop_recording_logs(); run.flush(30); 1 / 0"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
+    before, raised = texts(site, name)
+    assert before == "before\n"
+    assert raised.startswith("Traceback") and raised.endswith("ZeroDivisionError: division by zero\n")
+    assert "IPython/core" not in raised, "only frames of the cell"
+
+
 def test_following_shows_lines_as_they_come_and_ends_with_the_run(site: Site) -> None:
     name = unique("followed")
     script = """

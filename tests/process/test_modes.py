@@ -282,6 +282,7 @@ def test_mistakes_at_a_call_raise_there_and_nothing_of_the_call_is_logged(site: 
             run.add_metrics(*args, **kwargs)
         except kind as e:
             assert type(e) is kind and str(e), e
+            assert "NotPlain" not in type(e.__context__).__name__, "how we found it is no part of the traceback"
         else:
             raise AssertionError((args, kwargs))
     refused(ValueError, "", 1.0, 1)

@@ -93,12 +93,13 @@ manager.outputs = kept
 
 def test_vs_code_tells_the_file(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     name, file = unique("vscode"), tmp_path / "étude 1.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Text")]), file)
-    in_kernel(
-        site,
-        monkeypatch,
-        BEGIN.format(name=name),
-        f"__vsc_ipynb_file__ = {str(file)!r}\nrun.add_current_notebook(None)",
+    cell = f"__vsc_ipynb_file__ = {str(file)!r}\nrun.add_current_notebook(None);"
+    cells = [nbformat.v4.new_markdown_cell("# Text"), nbformat.v4.new_code_cell(cell)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), file)
+    _, saved, changed = in_kernel(site, monkeypatch, BEGIN.format(name=name), cell, f"{cell}  # not saved")
+    assert not saved
+    assert changed[0]["text"] == (
+        "hectiqlab: étude 1.ipynb was uploaded as last saved, without this cell: save it (Ctrl-S) and call again\n"
     )
     site.ended(name, 60)
     ((artifact, _),) = stored(site, name).values()
@@ -167,7 +168,7 @@ def jupyter(site: Site, folder: Path, notebook: str) -> Iterator[Jupyter]:
     )
     told = runtime / f"jpserver-{server.pid}.json"
     try:
-        eventually(lambda: told.exists() and told.read_bytes().endswith(b"}"), what="Jupyter's server")
+        eventually(lambda: told.exists() and told.read_bytes().endswith(b"}"), what="Jupyter's server", timeout=60)
         about = json.loads(told.read_bytes())
         eventually(lambda: listens(about["port"]), what="Jupyter's server to listen: it writes its file before that")
         found = Jupyter(about, runtime, notebook)
@@ -185,16 +186,17 @@ def test_a_real_jupyter_server_tells_the_file_also_after_it_was_renamed(site: Si
     name, root = unique("jupyter"), tmp_path / "root"
     (root / "sub").mkdir(parents=True)
     first, second = root / "first.ipynb", root / "sub" / "second.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Text")]), first)
+    add, add_by_day = "print(run.add_current_notebook(None))", "print(run.add_current_notebook(stamp='date'))"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in (add, add_by_day)]), first)
     with jupyter(site, tmp_path, "first.ipynb") as server:
         server.run(BEGIN.format(name=name))
-        assert server.run("print(run.add_current_notebook(None))") == "first.ipynb"
+        assert server.run(add) == "first.ipynb"
         first.rename(second)
         server.ask("PATCH", f"/{server.session['id']}", path="sub/second.ipynb", name="second.ipynb")
-        assert server.run("print(run.add_current_notebook(stamp='date'))") == time.strftime("second_v%Y-%m-%d.ipynb")
+        assert server.run(add_by_day) == time.strftime("second_v%Y-%m-%d.ipynb")
         second.rename(first)  # the server knows nothing of it; its environment variable has the name from the start
         begun = time.monotonic()
-        assert server.run("print(run.add_current_notebook(None))") == "first.ipynb"
+        assert server.run(add) == "first.ipynb"
         assert time.monotonic() - begun < 5, "two seconds for the server that never answers, and the machine's own"
         server.run("assert run.flush(30)")
     site.ended(name, 60)

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/http';
 import type { Capture, Fields } from '../api/types';
 import { formatInteger, plural } from '../base/format';
+import { formatBytes } from '../base/artifacts';
 import { commitLink } from '../base/remote';
 import { Tree } from '../widgets/tree';
 
@@ -18,7 +19,7 @@ export function Captured({ run, capture }: { run: string; capture: Capture }) {
       {told && (
         <section class="block">
           <h2>Environment</h2>
-          <Tree value={{ ...(told.python ? { python: told.python } : {}), ...fieldsOf(told.system) }} empty="Nothing was told of the machine." />
+          <Tree value={{ ...(told.python ? { python: told.python } : {}), ...machineOf(told.system) }} empty="Nothing was told of the machine." />
           {count > 0 && (
             <details>
               <summary>{plural(count, 'package')}</summary>
@@ -85,6 +86,12 @@ function Diff({ run, find }: { run: string; find: (capture: Capture) => Fields }
     };
   }, [run]);
   return <pre class="diff">{text}</pre>;
+}
+
+/** The machine, its memory in units that people read. */
+function machineOf(system: unknown): Fields {
+  const { memory_bytes: bytes, ...rest } = fieldsOf(system);
+  return typeof bytes === 'number' ? { ...rest, memory: formatBytes(bytes) } : fieldsOf(system);
 }
 
 function fieldsOf(value: unknown): Fields {

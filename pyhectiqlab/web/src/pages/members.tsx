@@ -8,6 +8,7 @@ import { useAttempt } from '../state/attempt';
 import { useLoad } from '../state/load';
 import { Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
+import { KindLinks } from './registry';
 
 export function MembersPage({ project }: { project: string }) {
   const its = useLoad((signal) => api.project(project, signal), [project], 0);
@@ -27,6 +28,7 @@ export function MembersPage({ project }: { project: string }) {
   return (
     <Shell crumbs={[{ text: found?.name ?? project, href: at(`/projects/${encodeURIComponent(project)}`) }, { text: 'Members' }]} title="Members">
       <h1>Members</h1>
+      <KindLinks project={project} here="members" />
       {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
       {!found && !error && <Waiting />}
       {found && (

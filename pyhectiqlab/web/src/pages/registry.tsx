@@ -29,7 +29,7 @@ function ListPage({ route }: { route: RegistryRoute }) {
   return (
     <Shell crumbs={[{ text: name, href: at(`/projects/${encodeURIComponent(ref)}`) }, { text: title }]} title={`${title} of ${name}`}>
       <h1 class="name">{name}</h1>
-      <KindLinks project={ref} kind={kind} />
+      <KindLinks project={ref} here={kind} />
       {error ? (
         <Empty title={`The ${kind} cannot be shown`}><p>{error.message}</p></Empty>
       ) : !data ? (
@@ -50,13 +50,14 @@ function ListPage({ route }: { route: RegistryRoute }) {
 }
 
 /** Between the pages of a project. */
-export function KindLinks({ project, kind }: { project: string; kind: Kind | null }) {
-  const here = (k: Kind | null) => (k === kind ? 'page' : undefined);
+export function KindLinks({ project, here }: { project: string; here: Kind | 'runs' | 'members' }) {
+  const current = (page: string) => (page === here ? 'page' : undefined);
   return (
     <nav class="kinds" aria-label="Of this project">
-      <a href={at(`/projects/${encodeURIComponent(project)}`)} aria-current={here(null)}>Runs</a>
-      <a href={registryUrl(project, 'models')} aria-current={here('models')}>Models</a>
-      <a href={registryUrl(project, 'datasets')} aria-current={here('datasets')}>Datasets</a>
+      <a href={at(`/projects/${encodeURIComponent(project)}`)} aria-current={current('runs')}>Runs</a>
+      <a href={registryUrl(project, 'models')} aria-current={current('models')}>Models</a>
+      <a href={registryUrl(project, 'datasets')} aria-current={current('datasets')}>Datasets</a>
+      <a href={at(`/projects/${encodeURIComponent(project)}/members`)} aria-current={current('members')}>Members</a>
     </nav>
   );
 }

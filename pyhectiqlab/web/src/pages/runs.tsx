@@ -48,17 +48,12 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter' ? error.message : '';
   const missing = project.error ?? (unclear ? null : error);
+  const told = [project.data?.private && 'private', project.data && filesTold(project.data)].filter(Boolean).join(' · ');
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
-      {!missing && <KindLinks project={ref} kind={null} />}
-      {!missing && (
-        <p class="dim">
-          <a href={at(`/projects/${encodeURIComponent(ref)}/members`)}>Members</a>
-          {project.data?.private && ' · private'}
-          {project.data && filesTold(project.data)}
-        </p>
-      )}
+      {told && <p class="dim">{told}</p>}
+      {!missing && <KindLinks project={ref} here="runs" />}
       {missing ? (
         <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
           <p>{missing.message}</p>
@@ -67,7 +62,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       ) : (
         <>
           <div class="controls">
-            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Search: words, tag=best, metric.loss.min<0.2" />
+            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, metric.loss.min<0.2" />
             <label class="select">
               State
               <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>
@@ -101,8 +96,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
 
 /** What the project's files take, where there are some or their bytes are bounded. */
 function filesTold({ file_bytes = 0, quota = null }: Project): string {
-  if (quota === null) return file_bytes ? ` · ${formatBytes(file_bytes)} of files` : '';
-  return ` · ${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
+  if (quota === null) return file_bytes ? `${formatBytes(file_bytes)} of files` : '';
+  return `${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
 }
 
 function CompareButton({ selected, onClear }: { selected: string[]; onClear: () => void }) {
@@ -209,11 +204,12 @@ function SortHead({ text, by, sort, onSort, title }: SortHeadProps) {
   );
 }
 
-/** The keys that most runs of the page have, in the order of their names. */
+/** The keys that most runs of the page have, in the order of their names; of the machine's only where there are no others. */
 function valueColumns(runs: readonly Run[]): string[] {
   const counts = new Map<string, number>();
   for (const run of runs) for (const key of Object.keys(run.last)) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return [...counts]
+  const reported = [...counts].filter(([key]) => !key.startsWith('system/'));
+  return (reported.length ? reported : [...counts])
     .sort((a, b) => b[1] - a[1])
     .slice(0, VALUE_COLUMNS_MAX)
     .map(([key]) => key)

@@ -43,7 +43,7 @@ export function VersionPage({ route }: { route: NamedRoute }) {
   ];
   return (
     <Shell crumbs={crumbs} title={name}>
-      <KindLinks project={project} kind={kind} />
+      <KindLinks project={project} here={kind} />
       {error && (!data || error.status === 404) ? (
         <Empty title={`There is no such ${NOUNS[kind]}`}><p>{error.message}</p></Empty>
       ) : !data ? (

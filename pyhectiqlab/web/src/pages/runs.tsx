@@ -62,7 +62,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       ) : (
         <>
           <div class="controls">
-            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, metric.loss.min<0.2" />
+            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, config.lr<0.1" />
             <label class="select">
               State
               <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>

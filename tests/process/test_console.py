@@ -97,9 +97,8 @@ subprocess.run("for i in $(seq 301 600); do echo line $i; done", shell=True)
     )
     process = site.start(script, name)
     assert process.stdout
-    first = ""
-    while "go\n" not in first:
-        first += process.stdout.readline()
+    # Not by readline: what it read ahead, communicate does not see.
+    first = read_until(process.stdout.fileno(), b"go\n").decode()
     (pid,) = eventually(site.uploaders)
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate("\n", timeout=60)

@@ -148,7 +148,7 @@ class Job:
 
     @property
     def uploader(self) -> int:
-        (pid,) = self.site.uploaders()
+        (pid,) = eventually(self.site.uploaders)
         return pid
 
     @property

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 from urllib.parse import urlsplit
 
 from ..errors import LabError
@@ -51,9 +52,7 @@ class RealLab:
         command = [sys.executable, "-m", "pyhectiqlab", "server", "--json", "--data", str(self.data_dir)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self.arguments]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            self._process = self._spawn(command, log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -64,6 +63,11 @@ class RealLab:
         self.url, self.login_link, self.profile = told["url"], told["login_link"], told["profile"]
         self.port = urlsplit(self.url).port or 0
         return self
+
+    def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
         """Sends the signal, then waits. Returns the exit status; -9 where it had to be killed."""

@@ -8,21 +8,36 @@ import sys
 import time
 
 from .chaos import Result, run_chaos
-from .kinds import FLAVOURS, NEED_MOUNTS, flavours, kinds
+from .kinds import FLAVOURS, HARMLESS, NEED_MOUNTS, flavours, kinds
+
+ENOUGH, ENOUGH_OF_EACH = 1000, 20  # faults that ten minutes on a quiet machine with two cores shall see
 
 
 def summary(result: Result, seed: int, seconds: float) -> str:
     """A table in Markdown."""
     faults = result.faults
-    lines = [f"| {kind} | {faults[kind]} |" for kind in sorted(faults) if faults[kind]]
+    names = sorted({*kinds(), *flavours()} - HARMLESS)
+    lines = [f"| {kind} | {faults[kind]} | {result.drawn[kind]} |" for kind in names]
+    lacking = [f"{kind} {faults[kind]}" for kind in names if faults[kind] < ENOUGH_OF_EACH]
+    last = (
+        f"fewer than {ENOUGH_OF_EACH} times: {', '.join(lacking) or 'none'}; faults a minute: "
+        f"{sum(faults.values()) / seconds * 60:.0f} (ten minutes shall have {ENOUGH:,})"
+    )
+    struck = sum(faults[kind] > 0 for kind in names)
     head = (
         f"seed {seed}, {seconds:.0f} s: {result.episodes} episodes, {result.trainers} trainers, "
-        f"{sum(faults.values()):,} faults of {len(lines)} kinds, {result.events:,} events and {result.files:,} files "
+        f"{sum(faults.values()):,} faults of {struck} kinds, {result.events:,} events and {result.files:,} files "
         f"audited: lost {result.lost}, doubled {result.doubled}, other problems "
         f"{'none' if not result.problems else 'above'}; slowest call {result.slowest_call_s:.2f} s, "
         f"slowest exit {result.slowest_exit_s:.1f} s"
     )
-    return "\n".join([head, "", "| fault | times |", "|---|---|", *lines])
+    return "\n".join([head, "", "| fault | struck | drawn |", "|---|---|---|", *lines, "", last])
+
+
+def profile(result: Result) -> str:
+    """Where the wall time of all lanes went."""
+    told = [f"{what} {seconds:.0f}" for what, seconds in result.seconds.most_common(16)]
+    return f"seconds of the lanes: {', '.join(told)}"
 
 
 def main() -> int:
@@ -30,8 +45,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long to begin new episodes (default 60)")
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
     parser.add_argument("--replay", type=int, nargs="+", metavar="EPISODE", help="play only these episodes of the seed")
+    parser.add_argument("--deck", nargs="+", metavar="KIND", help="the faults of those, as a failure tells them")
     parser.add_argument("--only", nargs="+", choices=[*kinds(), *FLAVOURS], help="play only these kinds of faults")
-    parser.add_argument("--lanes", type=int, default=3, help="episodes at once (default 3)")
+    parser.add_argument("--lanes", type=int, default=6, help="episodes at once (default 6)")
     parser.add_argument("--verbose", action="store_true", help="tell each fault as it strikes")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
@@ -42,9 +58,11 @@ def main() -> int:
         )
     began = time.monotonic()
     result = run_chaos(
-        options.seconds, seed, lanes=options.lanes, only=options.only, episodes=options.replay, verbose=options.verbose
-    )
+        options.seconds, seed, lanes=options.lanes, only=options.only, episodes=options.replay,
+        deck=options.deck, verbose=options.verbose,
+    )  # fmt: skip
     print(summary(result, seed, time.monotonic() - began))
+    print(profile(result))
     return 1 if result.problems or result.lost or result.doubled else 0
 
 

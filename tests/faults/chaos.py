@@ -7,6 +7,8 @@ the processes are doing when a fault strikes is up to the machine.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
 import tempfile
@@ -14,24 +16,35 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .audit import Audit
-from .kinds import HARMLESS, flavours, kinds
+from .kinds import FLAVOURS, HARMLESS, flavours, kinds
+from .ledger import SLOWEST_US
+from .nursery import Nursery
 from .trainer import ENDINGS
-from .world import Trainer, World, until
+from .world import Trainer, World, start_nurseries, until
 
-FAULTS = 10  # in an episode
-BORN = 3  # trainers at its start
-AT_ONCE_MAX = 6
-DELIVERED_WITHIN_S = 60.0
-EXIT_WITHIN_S = 45.0  # the exit's own bounds (5 s and EXIT_TIMEOUT_S), on a machine that does much else
+CARDS = 24  # faults in an episode: what strikes, and trainers who are born into trouble
+BORN = 2  # trainers at its start
+AT_ONCE_MAX = 5
+DELIVERED_WITHIN_S = 45.0  # on a machine that has nothing else to do; see `patience`
+EXIT_WITHIN_S = 20.0  # the exit's own bounds (5 s and EXIT_TIMEOUT_S), as above
+PATIENCE_MAX = 4.0
+
+
+def patience() -> float:
+    """How many times longer things may take here and now: the machine does other work besides."""
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), PATIENCE_MAX)
 
 
 @dataclass
 class Result:
     faults: Counter[str] = field(default_factory=Counter)
+    drawn: Counter[str] = field(default_factory=Counter)  # those that struck and those that found nobody
+    seconds: Counter[str] = field(default_factory=Counter)  # of wall time, by what took them
     problems: list[str] = field(default_factory=list)
     trainers: int = 0
     events: int = 0
@@ -44,6 +57,8 @@ class Result:
 
     def add(self, other: Result) -> None:
         self.faults += other.faults
+        self.drawn += other.drawn
+        self.seconds += other.seconds
         self.problems += other.problems
         for name in ("trainers", "events", "files", "lost", "doubled", "episodes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -52,27 +67,31 @@ class Result:
 
 
 class Schedule:
-    """What happens in which episode. Kinds take turns, in another order each time round, so that all come as often."""
+    """What happens in which episode: a deck of kinds of faults and of flavours of trainers.
+
+    Without a tally kinds take turns, in another order each time round. With one, an episode gets the kinds that struck
+    least so far; its deck is then told when it fails, since it does not follow from the seed alone.
+    """
 
     def __init__(self, seed: int, only: list[str] | None = None) -> None:
         self.seed = seed
-        self._kinds = [k for k in kinds() if only is None or k in only]
-        self._flavours = [f for f in flavours() if only is None or f in only] or ["plain"]
+        names = [*kinds(), *(f for f in flavours() if f not in HARMLESS)]
+        self.names = [name for name in names if only is None or name in only]
 
-    def _turn(self, names: list[str], what: str, at: int, count: int) -> list[str]:
-        chosen = []
-        for i in range(at, at + count):
-            lap, place = divmod(i, len(names))
-            order = names[:]
-            random.Random(f"{self.seed}:{what}:{lap}").shuffle(order)
-            chosen.append(order[place])
-        return chosen
+    def deck(self, episode: int, struck: Counter[str] | None = None) -> list[str]:
+        rng = random.Random(f"{self.seed}:deck:{episode}")
+        if struck is None:
+            return [self._turn(i) for i in range(episode * CARDS, (episode + 1) * CARDS)]
+        lot = {name: rng.random() for name in self.names}
+        lacking = sorted(self.names, key=lambda name: (struck[name], lot[name]))[:CARDS]
+        rng.shuffle(lacking)
+        return lacking
 
-    def faults(self, episode: int) -> list[str]:
-        return self._turn(self._kinds, "faults", episode * FAULTS, FAULTS) if self._kinds else []
-
-    def flavours(self, episode: int) -> list[str]:
-        return self._turn(self._flavours, "flavours", episode * BORN, BORN)
+    def _turn(self, i: int) -> str:
+        lap, place = divmod(i, len(self.names))
+        order = self.names[:]
+        random.Random(f"{self.seed}:{lap}").shuffle(order)
+        return order[place]
 
     def rng(self, episode: int) -> random.Random:
         return random.Random(f"{self.seed}:{episode}")
@@ -81,9 +100,12 @@ class Schedule:
 class Episode:
     """One: `run` blocks until it was audited."""
 
-    def __init__(self, schedule: Schedule, number: int, folder: Path, *, verbose: bool = False) -> None:
-        self.schedule, self.number, self.verbose = schedule, number, verbose
-        self.folder = folder
+    def __init__(
+        self, schedule: Schedule, number: int, deck: list[str], folder: Path, nurseries: tuple[Nursery, Nursery], *,
+        verbose: bool = False,
+    ) -> None:  # fmt: skip
+        self.number, self.deck, self.folder, self.verbose = number, deck, folder, verbose
+        self._nurseries = nurseries
         self.rng = schedule.rng(number)
         self.result = Result(episodes=1)
         self.story: list[str] = []
@@ -94,8 +116,17 @@ class Episode:
         if self.verbose:
             print(f"episode {self.number}: {self.story[-1]}", flush=True)
 
+    @contextlib.contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.result.seconds[what] += time.monotonic() - began
+
     def run(self) -> Result:
-        world = World(self.folder, self.rng.randrange(1 << 30))
+        with self._timed("(begin)"):
+            world = World(self.folder, self.rng.randrange(1 << 30), nurseries=self._nurseries)
         try:
             self._play(world)
             self._end(world)
@@ -109,22 +140,35 @@ class Episode:
 
     def _play(self, world: World) -> None:
         rng = self.rng
-        for i, flavour in enumerate(self.schedule.flavours(self.number)):
-            trainer = world.start(f"e{self.number}t{i}", flavour, rng.randrange(1 << 30), secure=i == 0)
-            self.tell(f"{trainer.ident} begins: {flavour}")
-            if flavour not in HARMLESS:
-                self.result.faults[flavour] += 1
-        until(lambda: all(t.opened for t in world.alive()), 20)
-        for i, name in enumerate(self.schedule.faults(self.number)):
-            if len(world.alive()) < 2:
-                world.start(f"e{self.number}r{i}", "plain", rng.randrange(1 << 30), secure=rng.random() < 0.3)
-                until(lambda: all(t.opened for t in world.alive()), 10)
-            elif len(world.alive()) > AT_ONCE_MAX:
+        harmless = sorted(HARMLESS)
+        for i in range(BORN):
+            self._bear(world, f"t{i}", harmless[(self.number + i) % len(harmless)], secure=i == 0)
+        for i, name in enumerate(self.deck):
+            while len(world.alive()) > AT_ONCE_MAX:
                 self._tell_to_end(world, world.alive()[0])
-            time.sleep(rng.uniform(0.0, 0.4))
-            struck = kinds()[name](world, rng)
+                with self._timed("(ends)"):
+                    until(lambda: len(world.alive()) <= AT_ONCE_MAX, 1)
+            with self._timed("(opens)"):
+                if len(world.alive()) < 2:
+                    self._bear(world, f"r{i}", "plain", secure=rng.random() < 0.3)
+                until(lambda: all(t.opened for t in world.alive()), 10)
+            time.sleep(rng.uniform(0.0, 0.2))
+            with self._timed(name):
+                if name in FLAVOURS:
+                    struck = self._bear(world, f"f{i}", name, secure=rng.random() < 0.2)
+                else:
+                    struck = kinds()[name](world, rng)
             self.result.faults[name] += struck
+            self.result.drawn[name] += 1
             self.tell(f"{name}{'' if struck else ' (struck nobody)'}")
+        with self._timed("(opens)"):
+            until(lambda: all(t.opened for t in world.alive()), 10)
+        time.sleep(0.5)  # those born last shall meet what they were born for
+
+    def _bear(self, world: World, name: str, flavour: str, *, secure: bool) -> bool:
+        trainer = world.start(f"e{self.number}{name}", flavour, self.rng.randrange(1 << 30), secure=secure)
+        self.tell(f"{trainer.ident} begins: {flavour}")
+        return True
 
     def _tell_to_end(self, world: World, trainer: Trainer) -> None:
         ending = self.rng.randrange(len(ENDINGS))
@@ -135,14 +179,19 @@ class Episode:
         for trainer in world.alive():
             if not trainer.told_at:
                 self._tell_to_end(world, trainer)
-        until(lambda: not world.alive(), EXIT_WITHIN_S)
+        with self._timed("(ends)"):
+            limit = EXIT_WITHIN_S * patience()
+            until(lambda: not world.alive(), limit)
         for trainer in world.alive():
-            self._problem(trainer, f"has not ended within {EXIT_WITHIN_S:.0f} s: {trainer.output()[-1000:]}")
+            self._problem(trainer, f"has not ended within {limit:.0f} s: {trainer.output()[-1000:]}")
             world.kill(trainer)
         self.result.faults["crash_uploader"] += sum(marker.exists() for marker in world.crashes)
-        for trainer in list(world.trainers):
-            self._deliver(world, trainer)
-        with world.client() as lab:
+        with self._timed("(delivery)"):
+            limit = DELIVERED_WITHIN_S * patience()
+            deadline = time.monotonic() + limit
+            for trainer in list(world.trainers):
+                self._deliver(world, trainer, deadline, limit)
+        with self._timed("(audit)"), world.client() as lab:
             for trainer in list(world.trainers):
                 audit = Audit(lab, trainer)
                 self.result.problems += audit.problems
@@ -150,25 +199,19 @@ class Episode:
                 for name in ("events", "lost", "doubled", "files"):
                     setattr(self.result, name, getattr(self.result, name) + getattr(audit, name))
 
-    def _deliver(self, world: World, trainer: Trainer) -> None:
+    def _deliver(self, world: World, trainer: Trainer, deadline: float, limit: float) -> None:
         """Waits for the uploader of a trainer that has ended; where there is none, a sync does its work."""
-        from .ledger import SLOWEST_US
-
         self.result.slowest_call_s = max(self.result.slowest_call_s, trainer.ledger.words[SLOWEST_US] / 1e6)
         if trainer.told_at and trainer.ended_at:
             self.result.slowest_exit_s = max(self.result.slowest_exit_s, trainer.ended_at - trainer.told_at)
-        deadline = time.monotonic() + DELIVERED_WITHIN_S
         said = ""
         while not trainer.is_done():
             until(lambda: trainer.is_done() or trainer.uploader() is None, 2)
             if not trainer.is_done():
                 said = world.sync(trainer)
                 self.tell(f"a sync of {trainer.ident}: {said.strip()}")
-                time.sleep(0.5)
             if time.monotonic() > deadline and not trainer.is_done():
-                self._problem(
-                    trainer, f"is not delivered within {DELIVERED_WITHIN_S:.0f} s: {said} {trainer.logs()[-2000:]}"
-                )
+                self._problem(trainer, f"is not delivered within {limit:.0f} s: {said} {trainer.logs()[-2000:]}")
                 return
         until(lambda: trainer.uploader() is None, 10)
 
@@ -178,37 +221,49 @@ class Episode:
 
 def run_chaos(
     seconds: float, seed: int, *, lanes: int = 3, only: list[str] | None = None, episodes: list[int] | None = None,
-    verbose: bool = False,
+    deck: list[str] | None = None, verbose: bool = False,
 ) -> Result:  # fmt: skip
-    """Plays episodes until the time is over (or those given), `lanes` at once. Prints failures as they come."""
+    """Plays episodes until the time is over (or those given), `lanes` at once. Prints failures as they come.
+
+    Args:
+        deck: the faults of those given, in place of the seed's.
+    """
     schedule = Schedule(seed, only)
     total = Result()
+    under_way: Counter[str] = Counter()
     waiting = iter(episodes if episodes is not None else range(1 << 30))
     lock = threading.Lock()
     deadline = time.monotonic() + seconds
     folder = Path(tempfile.mkdtemp(prefix="hectiqlab-chaos-"))
     folder.chmod(0o755)
+    nurseries = start_nurseries()
 
     def lane() -> None:
         while episodes is not None or time.monotonic() < deadline:
             with lock:
                 number = next(waiting, None)
-            if number is None:
-                return
-            result = Episode(schedule, number, folder / str(number), verbose=verbose).run()
+                if number is None:
+                    return
+                cards = deck or schedule.deck(number, total.faults + under_way if episodes is None else None)
+                under_way.update(cards)
+            result = Episode(schedule, number, cards, folder / str(number), nurseries, verbose=verbose).run()
             with lock:
+                under_way.subtract(cards)
                 total.add(result)
                 if result.problems:
-                    print(
-                        f"\nepisode {number} failed; again: scripts/chaos --seed {seed} --replay {number}", flush=True
-                    )
+                    again = f"--seed {seed} --replay {number} --deck {' '.join(cards)}"
+                    print(f"\nepisode {number} failed; again: scripts/chaos {again}", flush=True)
                     print("\n".join(f"  {line}" for line in result.problems), flush=True)
 
     threads = [threading.Thread(target=lane) for _ in range(lanes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for nursery in nurseries:
+            nursery.close()
     if not total.problems:
         shutil.rmtree(folder, ignore_errors=True)
     return total

@@ -133,6 +133,7 @@ def crash_lab(world: World, rng: random.Random) -> bool:
         world.start_lab()
     finally:
         world.lab.env = before
+    world.wake()
     struck = bool(until(lambda: not world.lab.running, STRIKE_S))
     world.lab.kill()
     world.start_lab()
@@ -243,9 +244,7 @@ def key_revoked(world: World, rng: random.Random) -> bool:
 
     told = bool(until(said, STRIKE_S))
     world.new_key(trainer)
-    for session in trainer.sessions():
-        with contextlib.suppress(OSError):
-            (session.path / "wake").touch()
+    world.wake()
     return told
 
 
@@ -287,7 +286,7 @@ def clock_set(world: World, rng: random.Random) -> bool:
     if trainer is None:
         trainer = world.start(f"clock{rng.randrange(1 << 40):x}", "clock", rng.randrange(1 << 30))
         until(lambda: trainer.opened, 10)
-    for _ in range(3):
+    for _ in range(2):
         trainer.ledger.words[CLOCK_S] = rng.choice((-86_400 * 365 * 3, -3600, -5, 5, 3600, 86_400 * 365 * 3))
         time.sleep(0.3)
     return True
@@ -354,6 +353,7 @@ def _network(kind: str) -> Fault:
                 trainer.met.add(kind)
         before = world.proxy.hits
         world.proxy.start(kind)
+        world.wake()
         if kind == "refused":
             time.sleep(1.0)
         else:

@@ -14,6 +14,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,13 @@ class Proxy:
         self._tls, self._wrong = (None, None) if certificates is None else map(_context, certificates)
         if self._tls is not None:
             self._tls.sni_callback = self._hello
-        self._sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(1 if certificates is None else 2)]
-        self.port = self._sockets[0].getsockname()[1]
-        self.tls_port = self._sockets[-1].getsockname()[1] if certificates is not None else 0
-        for listener in self._sockets:
-            listener.close()
+        # Bound and never listening: they keep the ports for us while connections to them are refused.
+        self._held = [_held_port() for _ in range(1 if certificates is None else 2)]
+        self.port = self._held[0].getsockname()[1]
+        self.tls_port = self._held[-1].getsockname()[1] if certificates is not None else 0
         self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
+        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._call(self._listen())
@@ -94,12 +95,15 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        for held in self._held:
+            held.close()
 
     async def _listen(self) -> None:
         start = asyncio.start_server
-        self._servers = [await start(self._serve, "127.0.0.1", self.port)]
+        self._servers = [await start(self._serve, "127.0.0.1", self.port, reuse_port=True)]
         if self._tls is not None:
-            self._servers.append(await start(self._serve, "127.0.0.1", self.tls_port, ssl=self._tls))
+            tls = await start(self._serve, "127.0.0.1", self.tls_port, reuse_port=True, ssl=self._tls)
+            self._servers.append(tls)
 
     async def _unlisten(self) -> None:
         for server in self._servers:
@@ -126,7 +130,9 @@ class Proxy:
         for task in open_ones:
             task.cancel()
         await asyncio.gather(*open_ones, return_exceptions=True)
-        await asyncio.sleep(0)  # the transports close their sockets
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0.05)  # sockets are closed in the loop's next turns, else collected with their ends loose
 
     def _hello(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> int | None:
         if self.fault == "tls_handshake":
@@ -140,6 +146,7 @@ class Proxy:
     # One connection -------------------------------------------------------------------------------------------------
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -212,6 +219,7 @@ class Proxy:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.lab_port)
         except OSError:
             return b""
+        self._writers.add(writer)
         try:
             writer.write(head + body)
             await writer.drain()
@@ -221,7 +229,14 @@ class Proxy:
         except (OSError, asyncio.IncompleteReadError):
             return b""
         finally:
-            writer.close()
+            writer.transport.abort()  # not `close`, which waits for a lab that may be stopped to read the rest
+
+
+def _held_port() -> socket.socket:
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def _context(certificate: Path) -> ssl.SSLContext:

@@ -19,14 +19,13 @@ from pyhectiqlab.crashpoints import POINTS
 
 from .audit import Audit
 from .ledger import DISK, FILES
+from .nursery import Nursery
 from .trainer import ENDINGS
-from .world import Trainer, World, until
+from .world import Trainer, World, start_nurseries, until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="trainers are forked"),
     pytest.mark.timeout(600),
-    # Connections that the proxy breaks on purpose are collected with their ends loose.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 OF_LAB = [p for p in POINTS if p.startswith("lab.")]
@@ -34,10 +33,18 @@ OF_UPLOADER = [p for p in POINTS if p not in OF_LAB]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def nurseries() -> Iterator[tuple[Nursery, Nursery]]:
+    found = start_nurseries()
+    yield found
+    for nursery in found:
+        nursery.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, nurseries: tuple[Nursery, Nursery]) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("crashes")
     folder.chmod(0o755)
-    world = World(folder / "world", 1)
+    world = World(folder / "world", 1, nurseries=nurseries)
     yield world
     world.close()
 
@@ -98,10 +105,13 @@ def test_an_uploader_that_dies_there_loses_and_doubles_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", OF_LAB)
-def test_a_lab_that_dies_there_loses_and_doubles_nothing(tmp_path: Path, point: str) -> None:
+def test_a_lab_that_dies_there_loses_and_doubles_nothing(
+    tmp_path: Path, nurseries: tuple[Nursery, Nursery], point: str
+) -> None:
     tmp_path.chmod(0o755)
     marker = tmp_path / "crashed"
-    world = World(tmp_path / "world", 1, lab_env={"HECTIQLAB_CRASH_AT": f"{point}:2:{marker}"})
+    crash = {"HECTIQLAB_CRASH_AT": f"{point}:2:{marker}"}
+    world = World(tmp_path / "world", 1, lab_env=crash, nurseries=nurseries)
     try:
         trainer = world.start("trainer", "plain", 1)
         assert until(lambda: not world.lab.running, 20), f"the lab did not come by {point}"

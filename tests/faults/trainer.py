@@ -1,8 +1,7 @@
 """Trainers: real training processes, forked from one process that has imported everything, a few dozen a minute.
 
-`python -m tests.faults.trainer` reads a line of JSON a trainer from stdin and answers in lines of JSON: its pid, later
-its wait status. What a trainer meets in its life besides (a full disk, a clock that jumps, a file system without locks)
-is its `flavour`: see `hostile.py`. Its uploader is a fork of it and meets the same.
+`python -m tests.faults.trainer` is their nursery. What a trainer meets in its life besides (a full disk, a clock that
+jumps, a file system without locks) is its `flavour`: see `hostile.py`. Its uploader is a fork of it and meets the same.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import json
 import os
 import pkgutil
 import random
-import select
 import signal
 import sys
 import threading
@@ -49,10 +47,11 @@ from .ledger import (
     STOP,
     Ledger,
 )
+from .nursery import serve
 
 ENDINGS = ("exit", "close", "raise", "exit3", "term")  # the word ENDING is an index into this
-BURST, PAUSE_S = 10, 0.02
-FLOOD = 6000  # calls at once, now and then: more than a small ring holds
+BURST, PAUSE_S = 4, 0.03
+FLOOD = 3000  # calls at once, now and then: more than a small ring holds
 
 
 class Logging:
@@ -161,7 +160,7 @@ def _loop(
             main.line(logger)
         if step % 60 == 30:
             main.file(folder)
-        if rng.random() < 0.004:
+        if rng.random() < 0.002:
             main.points(FLOOD)
         if step == 5:
             finish = turn()
@@ -175,27 +174,8 @@ def _loop(
 # The process they are forked from -----------------------------------------------------------------------------------
 
 
-def _start(order: dict[str, Any]) -> int:
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    status = 70
-    try:
-        os.setpgid(0, 0)
-        fd = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for at, to in ((null, 0), (fd, 1), (fd, 2)):
-            os.dup2(at, to)
-        for other in (fd, null):
-            os.close(other)
-        os.environ.update(order["env"])
-        status = _as_a_script(train if order["what"] == "train" else sync, order)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
+def work(order: dict[str, Any]) -> int:
+    return _as_a_script(train if order["what"] == "train" else sync, order)
 
 
 def _as_a_script(main: Callable[[dict[str, Any]], None], order: dict[str, Any]) -> int:
@@ -242,30 +222,7 @@ def _import_all() -> None:
 
 def main() -> None:
     _import_all()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    waiting = b""
-    children: set[int] = set()
-    while True:
-        ready, _, _ = select.select([0], [], [], 0.03)
-        if ready:
-            block = os.read(0, 1 << 16)
-            if not block:
-                break
-            waiting += block
-        *lines, waiting = waiting.split(b"\n")
-        for line in lines:
-            order = json.loads(line)
-            pid = _start(order)
-            children.add(pid)
-            print(json.dumps({"id": order["id"], "pid": pid}), flush=True)
-        for pid in tuple(children):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                children.discard(pid)
-                print(json.dumps({"ended": pid, "status": status}), flush=True)
-    for pid in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    serve(work)
 
 
 if __name__ == "__main__":

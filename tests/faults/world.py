@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,13 +19,13 @@ import tomli_w
 from pyhectiqlab.capture.process import Process
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.spool import SessionDir, read_json
-from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
+from .labs import ForkedLab
 from .ledger import ENDING, OPENED, STOP, Ledger
+from .nursery import Nursery
 from .proxy import Proxy, make_certificate
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL_SHM_BYTES = 1 << 20  # an eighth of it is a ring of 128 KiB
 SMALL_HOME_BYTES = 1 << 20
 BUDGET_BYTES = 1 << 20
@@ -97,57 +95,27 @@ class Trainer:
 class World:
     """Blocks until the lab answers. `close` ends everything that was started."""
 
-    def __init__(self, folder: Path, seed: int, *, lab_env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, seed: int, *, lab_env: dict[str, str] | None = None,
+        nurseries: tuple[Nursery, Nursery] | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder
         folder.mkdir(parents=True)
         folder.chmod(0o755)
-        self._nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.trainer"], cwd=ROOT, env=_environment(),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True,
-        )  # fmt: skip
-        self.lab = RealLab(folder / "lab", folder / "labhome", env=lab_env)
+        self._own = nurseries is None
+        self._trainers, self._labs = nurseries or start_nurseries()
+        self.lab = ForkedLab(self._labs, folder / "lab", folder / "labhome", env=lab_env)
         self.lab.start()
         certificates = certificates_in(folder.parent)
         self.certificate = certificates[0] if certificates else None
         self.proxy = Proxy(self.lab.port, seed, certificates)
         self.owner_key = self.lab.api_key
         self.trainers: list[Trainer] = []
-        self._answers: dict[str, int] = {}
         self.crashes: list[Path] = []  # made by uploaders that die at a crash point
         self._started = 0
         self._prepared: dict[str, tuple[str, str]] = {}
-        self._changed = threading.Condition()
-        self._ended: dict[int, tuple[int, float]] = {}
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
     # Processes ------------------------------------------------------------------------------------------------------
-
-    def _read(self) -> None:
-        assert self._nursery.stdout is not None
-        for line in self._nursery.stdout:
-            told = json.loads(line)
-            with self._changed:
-                if "ended" in told:
-                    self._ended[told["ended"]] = told["status"], time.monotonic()
-                else:
-                    self._answers[told["id"]] = told["pid"]
-                self._changed.notify_all()
-
-    def _order(self, order: dict[str, Any]) -> int:
-        """Forks a process that does it; its pid."""
-        assert self._nursery.stdin is not None
-        self._nursery.stdin.write(json.dumps(order) + "\n")
-        self._nursery.stdin.flush()
-        with self._changed:
-            if not self._changed.wait_for(lambda: order["id"] in self._answers, 30):
-                raise RuntimeError("the process that trainers are forked from does not answer")
-            return self._answers.pop(order["id"])
-
-    def _wait(self, pid: int, timeout: float) -> int | None:
-        with self._changed:
-            self._changed.wait_for(lambda: pid in self._ended, timeout)
-            return self._ended[pid][0] if pid in self._ended else None
 
     def start(self, name: str, flavour: str, seed: int, *, secure: bool = False, crash: str = "") -> Trainer:
         """A trainer and its home; returns when its process runs, not yet when its run is open."""
@@ -157,7 +125,7 @@ class World:
         home = folder / "home"
         home.mkdir(mode=0o700)
         ledger = Ledger(folder / "ledger", create=True)
-        order: dict[str, Any] = {"id": name, "what": "train", "run": name, "flavour": flavour, "seed": seed}
+        order: dict[str, Any] = {"what": "train", "run": name, "flavour": flavour, "seed": seed}
         order |= {"folder": str(folder), "home": str(home), "ledger": str(ledger.path), "crash": crash}
         order["output"] = str(folder / "output")
         trainer = Trainer(name, flavour, folder, home, ledger, order, secure and self.certificate is not None)
@@ -167,7 +135,7 @@ class World:
             order["env"]["HECTIQLAB_CRASH_AT"] = crash
         self._surround(trainer)
         self.trainers.append(trainer)
-        trainer.pid = self._order(order)
+        trainer.pid = self._trainers.fork(order)
         return trainer
 
     def _variables(self, trainer: Trainer) -> dict[str, str]:
@@ -232,10 +200,9 @@ class World:
 
     def refresh(self) -> None:
         """Notes which trainers have ended."""
-        with self._changed:
-            for trainer in self.trainers:
-                if trainer.status is None and trainer.pid in self._ended:
-                    trainer.status, trainer.ended_at = self._ended[trainer.pid]
+        for trainer in self.trainers:
+            if trainer.status is None and (found := self._trainers.ended(trainer.pid)):
+                trainer.status, trainer.ended_at = found
 
     def alive(self) -> list[Trainer]:
         self.refresh()
@@ -258,22 +225,28 @@ class World:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if trainer.killed:
-            self._wait(trainer.pid, 20)
+            self._trainers.wait(trainer.pid, 20)
             self.refresh()
         return bool(victims)
 
     def sync(self, trainer: Trainer, *, crash: bool = False) -> str:
         """What `hectiqlab sync --all` said, run in this trainer's home. `crash`: it comes by its crash point too."""
         self._started += 1
-        name = f"{trainer.ident}-sync{self._started}"
         output = trainer.folder / f"sync{self._started}"
         order = trainer.order if crash else {**trainer.order, "crash": ""}
-        pid = self._order({**order, "id": name, "what": "sync", "output": str(output)})
-        if self._wait(pid, 90) is None:
+        pid = self._trainers.fork({**order, "what": "sync", "output": str(output)})
+        if self._trainers.wait(pid, 90) is None:
             os.kill(pid, signal.SIGABRT)
-            self._wait(pid, 10)
+            self._trainers.wait(pid, 10)
             return f"the sync did not end within 90 s: {output.read_text()[-2000:]}"
         return output.read_text()[-2000:]
+
+    def wake(self) -> None:
+        """Uploaders that wait for their next try make it now."""
+        for trainer in self.alive():
+            for session in trainer.sessions():
+                with contextlib.suppress(OSError):
+                    (session.path / "wake").touch()
 
     def start_lab(self) -> None:
         for _ in range(3):  # somebody else may have taken the port in the meantime, for a moment
@@ -297,17 +270,18 @@ class World:
                 self.kill(trainer, uploader=True)
             for mount in trainer.mounts:
                 subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
-        self._nursery.kill()
-        self._nursery.wait()
-        self._reader.join(10)
-        for pipe in (self._nursery.stdin, self._nursery.stdout):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
         self.proxy.close()
         self.lab.kill()
+        if self._own:
+            self._trainers.close()
+            self._labs.close()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_nurseries() -> tuple[Nursery, Nursery]:
+    """Of trainers and of labs. Close them when no world needs them any more."""
+    return Nursery("tests.faults.trainer"), Nursery("tests.faults.labs")
 
 
 def certificates_in(folder: Path) -> tuple[Path, Path] | None:
@@ -331,11 +305,6 @@ def can_mount() -> bool:
         os.geteuid() == 0
         and subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0
     )
-
-
-def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
-    return {**kept, "PYTHONPATH": str(ROOT)}
 
 
 def _mount(trainer: Trainer, path: Path, size: int) -> None:

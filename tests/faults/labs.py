@@ -1,0 +1,82 @@
+"""Labs: the real lab, forked from a process that has imported it, so that it can be killed and started all the time.
+
+Starting one anew costs two seconds of importing, which is most of what a minute of chaos would do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import IO, Any
+
+from pyhectiqlab import crashpoints
+from pyhectiqlab.testing.lab import RealLab
+
+from .nursery import Nursery, serve
+
+
+class ForkedLab(RealLab):
+    """As `RealLab`, out of a nursery of this module."""
+
+    def __init__(self, nursery: Nursery, data_dir: Path, home: Path, *, env: dict[str, str] | None = None) -> None:
+        super().__init__(data_dir, home, env=env)
+        self._nursery = nursery
+
+    def _spawn(self, command: list[str], log: IO[bytes]) -> Any:
+        arguments = command[command.index("server") :]
+        changed = {k: v for k, v in self.env.items() if os.environ.get(k) != v}
+        order = {"arguments": arguments, "env": changed, "output": log.name}
+        return _Process(self._nursery, self._nursery.fork(order))
+
+
+class _Process:
+    """What RealLab needs of a subprocess.Popen."""
+
+    def __init__(self, nursery: Nursery, pid: int) -> None:
+        self._nursery, self.pid = nursery, pid
+
+    def poll(self) -> int | None:
+        found = self._nursery.ended(self.pid)
+        return None if found is None else os.waitstatus_to_exitcode(found[0])
+
+    def wait(self, timeout: float = 60) -> int:
+        found = self._nursery.wait(self.pid, timeout)
+        if found is None:
+            raise subprocess.TimeoutExpired("the lab", timeout)
+        return os.waitstatus_to_exitcode(found)
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _serve_lab(order: dict[str, Any]) -> int:
+    from pyhectiqlab.cli import main
+
+    if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
+        crashpoints.passing = crashpoints.armed(wish)
+    try:
+        main(order["arguments"], prog_name="hectiqlab")
+    except SystemExit as e:
+        return int(e.code or 0)
+    return 0
+
+
+def main() -> None:
+    import uvicorn.loops.uvloop
+    import uvicorn.protocols.http.httptools_impl  # noqa: F401
+
+    import pyhectiqlab.cli.server
+    import pyhectiqlab.server.app
+    import pyhectiqlab.server.serve  # noqa: F401
+
+    serve(_serve_lab)
+
+
+if __name__ == "__main__":
+    main()

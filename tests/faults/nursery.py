@@ -1,0 +1,147 @@
+"""Nurseries: processes that have imported everything and fork others in milliseconds, as they are told line by line.
+
+`serve` is the loop of such a process: it reads a line of JSON a child from stdin and answers with its pid, later with
+its wait status. `Nursery` is the harness's side; several worlds may share one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Nursery:
+    """Of the module `python -m MODULE`. Several threads may use it."""
+
+    def __init__(self, module: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module], cwd=ROOT, env=_environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True,
+        )  # fmt: skip
+        self._answers: dict[str, int] = {}
+        self._ended: dict[int, tuple[int, float]] = {}
+        self._changed = threading.Condition()
+        self._asked = 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            told = json.loads(line)
+            with self._changed:
+                if "ended" in told:
+                    self._ended[told["ended"]] = told["status"], time.monotonic()
+                else:
+                    self._answers[told["id"]] = told["pid"]
+                    self._ended.pop(told["pid"], None)  # another process had that pid before
+                self._changed.notify_all()
+
+    def fork(self, order: dict[str, Any]) -> int:
+        """A process that does it; its pid. Blocks until it runs."""
+        assert self._process.stdin is not None
+        with self._changed:
+            self._asked += 1
+            ident = str(self._asked)
+            self._process.stdin.write(json.dumps({**order, "id": ident}) + "\n")
+            self._process.stdin.flush()
+            if not self._changed.wait_for(lambda: ident in self._answers, 180):
+                raise RuntimeError("the process that others are forked from does not answer")
+            return self._answers.pop(ident)
+
+    def wait(self, pid: int, timeout: float) -> int | None:
+        """The wait status; None where it has not ended by then."""
+        with self._changed:
+            self._changed.wait_for(lambda: pid in self._ended, timeout)
+            return self._ended[pid][0] if pid in self._ended else None
+
+    def ended(self, pid: int) -> tuple[int, float] | None:
+        """Wait status, and when."""
+        return self._ended.get(pid)
+
+    def close(self) -> None:
+        """Ends it, and with it what it forked and still runs."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(10)
+        self._process.stdout.close()
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
+    return {**kept, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+
+
+# The process itself --------------------------------------------------------------------------------------------------
+
+
+def serve(work: Callable[[dict[str, Any]], int]) -> None:
+    """Forks a child a line, which does the work and ends with the status that it returns. Until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting = b""
+    children: set[int] = set()
+    try:
+        while True:
+            ready, _, _ = select.select([0], [], [], 0.03)
+            if ready:
+                block = os.read(0, 1 << 16)
+                if not block:
+                    break
+                waiting += block
+            *lines, waiting = waiting.split(b"\n")
+            for line in lines:
+                order = json.loads(line)
+                pid = _fork(order, work)
+                children.add(pid)
+                print(json.dumps({"id": order["id"], "pid": pid}), flush=True)
+            for pid in tuple(children):
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    children.discard(pid)
+                    print(json.dumps({"ended": pid, "status": status}), flush=True)
+    finally:  # the harness may have been killed: nobody reads any more
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _fork(order: dict[str, Any], work: Callable[[dict[str, Any]], int]) -> int:
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    status = 70
+    try:
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        fd = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for at, to in ((null, 0), (fd, 1), (fd, 2)):
+            os.dup2(at, to)
+        for other in (fd, null):
+            os.close(other)
+        os.environ.update(order["env"])
+        status = work(order)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)

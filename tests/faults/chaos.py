@@ -144,12 +144,11 @@ class Episode:
         for i in range(BORN):
             self._bear(world, f"t{i}", harmless[(self.number + i) % len(harmless)], secure=i == 0)
         for i, name in enumerate(self.deck):
-            while len(world.alive()) > AT_ONCE_MAX:
-                self._tell_to_end(world, world.alive()[0])
-                with self._timed("(ends)"):
-                    until(lambda: len(world.alive()) <= AT_ONCE_MAX, 1)
+            going_on = [t for t in world.alive() if not t.told_at]
+            for trainer in going_on[: max(0, len(going_on) - AT_ONCE_MAX)]:
+                self._tell_to_end(world, trainer)
             with self._timed("(opens)"):
-                if len(world.alive()) < 2:
+                if len(going_on) < 2:
                     self._bear(world, f"r{i}", "plain", secure=rng.random() < 0.3)
                 until(lambda: all(t.opened for t in world.alive()), 10)
             time.sleep(rng.uniform(0.0, 0.2))

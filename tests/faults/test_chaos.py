@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its faults are 
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nothing_is_lost_or_doubled_whatever_strikes() -> None:
     if missing := set(FLAVOURS) - set(flavours()):
         print(f"!!! not possible here, and left out: {', '.join(sorted(missing))}")

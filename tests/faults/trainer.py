@@ -124,7 +124,7 @@ def train(spec: dict[str, Any]) -> None:
         words[OPENED] = 1
         main.point()
         extra = hostile.start_companions(spec["flavour"], run, ledger, Logging)
-        burst = BURST * 20 if spec["flavour"] == "budget" else BURST
+        burst = BURST * 50 if spec["flavour"] == "budget" else BURST
         _loop(words, rng, main, logger, Path(spec["folder"]), extra, burst)
     except Exception:
         words[RAISED] += 1

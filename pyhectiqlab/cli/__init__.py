@@ -22,6 +22,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "add-profile": "profiles:add_profile",
     "profiles": "profiles:profiles",
     "remove-profile": "profiles:remove_profile",
+    "keys": "keys:command",
     "projects": "projects:command",
     "runs": "runs:command",
     "metrics": "metrics:command",

@@ -17,6 +17,7 @@ from ..errors import ConfigurationError
 from ..store.notices import TOLD_STATES, Target, states_of
 from ..store.sql_meta import SqlMetaStore
 from .output import clean, table
+from .users import change_noted
 
 data_option = click.option(
     "--data",
@@ -51,6 +52,8 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
     """
     if not _MAIL.fullmatch(address) and not _is_url(address, ("http", "https")):
         raise click.UsageError(f"{address!r} is neither an http or https URL nor mailto:NAME@HOST.")
+    from ..server.notifier import safe
+
     try:
         on = states_of([word.strip() for word in words.split(",") if word.strip()])
     except ValueError as e:
@@ -66,6 +69,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
         target = Target(secrets.token_hex(4), address, project_id, project, on, secrets.token_urlsafe(24), time.time())
         with store.writing() as tx:
             tx.add_target(target)
+            tx.note_changes([change_noted("added a notice", f"target {target.id}", f"to {safe(address)}")])
     click.echo(f"{target.id} is told of runs that are {', '.join(on)}.")
     if not address.startswith("mailto:"):
         click.echo(f"Secret of its signatures: {target.secret}")
@@ -92,6 +96,8 @@ def remove(target: str, data: Path | None) -> None:
     """Tell TARGET (an id of the list) nothing any more."""
     with opened_lab(data) as store, store.writing() as tx:
         known = tx.remove_target(target)
+        if known:
+            tx.note_changes([change_noted("removed a notice", f"target {target}")])
     if not known:
         raise _unknown(target)
     click.echo(f"{target} is told nothing any more.")
@@ -130,6 +136,7 @@ def mail_server(url: str, data: Path | None) -> None:
 
     with opened_lab(data) as store, store.writing() as tx:
         tx.set_lab_value(MAIL_SERVER, url)
+        tx.note_changes([change_noted("set the mail server", str(urlsplit(url).hostname))])
     click.echo(f"Mail goes through {urlsplit(url).hostname}.")
 
 

@@ -49,7 +49,12 @@ _file = click.Path(path_type=Path, dir_okay=False)
     default="",
     help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at ADDRESS; several by commas.",
 )
-@click.option("--public-url", metavar="URL", default="", help="Where people find the lab: for links in notices.")
+@click.option(
+    "--public-url",
+    metavar="URL",
+    default="",
+    help="Where people find the lab: for the links in notices, invites and below.",
+)
 @click.option("--root-path", metavar="PATH", default="", help="Where the lab lies on its host, such as /hectiqlab.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-requests", is_flag=True, help="Log every request.")
@@ -123,12 +128,13 @@ def _tell(lab: Ready, encrypted: bool) -> None:
     if lab.profile is not None:
         click.echo(f"Scripts on this machine find it by the profile {lab.profile!r} in {settings.credentials_path()}")
     click.echo(f"Data: {lab.data}")
-    click.echo("Stop it with Ctrl-C; while it is stopped, `hectiqlab server --set-password` sets a password.")
+    click.echo("Stop it with Ctrl-C. Accounts and passwords, while it runs or not: `hectiqlab admin user --help`.")
 
 
 def _set_password(data: Path, username: str | None, password_file: Path | None) -> None:
     from ..server import first_start
     from ..server.lab import Lab
+    from .users import change_noted
 
     lab = Lab(data)
     try:
@@ -148,10 +154,12 @@ def _set_password(data: Path, username: str | None, password_file: Path | None) 
         if account is None:
             assert username is not None
             role = "member" if first_start.owner_of(lab) is not None else "owner"
-            account = lab.write(lambda tx: tx.add_user(username, role, hashed, time.time()))
+            noted = change_noted("added", f"user {username}", f"as {role}")
+            account = lab.accounts.change(lambda tx: tx.add_user(username, role, hashed, time.time()), noted)
         else:
             user_id = account.id
-            lab.write(lambda tx: tx.set_password(user_id, hashed))
+            noted = change_noted("reset the password", f"user {account.username}")
+            lab.accounts.change(lambda tx: tx.set_password(user_id, hashed), noted)
         click.echo(f"{account.username} can log in with that password now.")
     finally:
         lab.stop()

@@ -64,7 +64,8 @@ def _accounts(data: Path | None) -> Iterator[tuple[SqlMetaStore, Accounts]]:
         yield store, Accounts(store, write, ChangeMark(folder))
 
 
-def _change(action: str, subject: str, detail: str = "") -> Change:
+def change_noted(action: str, subject: str, detail: str = "") -> Change:
+    """A line of the audit log, in the name of whoever is logged in on this machine."""
     from ..store.accounts import Change
 
     try:
@@ -72,6 +73,10 @@ def _change(action: str, subject: str, detail: str = "") -> Change:
     except (KeyError, OSError):
         who = "somebody"
     return Change(time.time(), who, "command", socket.gethostname(), action, subject, detail)
+
+
+def _a(role: str) -> str:
+    return f"an {role}" if role == "admin" else f"a {role}"
 
 
 def _find(view: MetaView, name: str) -> User:
@@ -140,23 +145,30 @@ def add(name: str, role: str, password_file: Path | None, data: Path | None) -> 
         hashed = _password(accounts, password_file)
         try:
             accounts.change(
-                lambda tx: tx.add_user(name, role, hashed, time.time()), _change("added", f"user {name}", f"as {role}")
+                lambda tx: tx.add_user(name, role, hashed, time.time()),
+                change_noted("added", f"user {name}", f"as {role}"),
             )
         except NameTakenError as e:
             raise ConfigurationError(str(e)) from None
-    click.echo(f"{name} can log in now, as a {role}.")
+    click.echo(f"{name} can log in now, as {_a(role)}.")
 
 
 @user.command()
 @click.option("--role", type=_role, default="member", show_default=True)
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the lab is reached.")
+@click.option("--url", help="Where people find the lab.  [default: its --public-url, or where it listens]")
 @_data
-def invite(role: str, url: str, data: Path | None) -> None:
+def invite(role: str, url: str | None, data: Path | None) -> None:
     """Print a link with which one person makes an account, within a week."""
+    from ..server.lab import PEOPLES_URL
     from ..store.accounts import TooManyError
 
-    change = _change("invited", f"a {role}")
-    with _accounts(data) as (_, accounts):
+    change = change_noted("invited", _a(role))
+    with _accounts(data) as (store, accounts):
+        if url is None:
+            with store.reading() as view:
+                url = view.lab_value(PEOPLES_URL)
+        if url is None:
+            raise ConfigurationError("Nobody said where people find the lab: give --url.")
         try:
             _, token = accounts.new_invite(role, change.who, change)
         except TooManyError as e:
@@ -171,7 +183,7 @@ def invite(role: str, url: str, data: Path | None) -> None:
 def role(name: str, role: str, data: Path | None) -> None:
     """Give a user another role in the lab: viewers read, members add runs, admins may do everything."""
     _changed(data, name, lambda tx, its: tx.set_role(its.id, role), "changed the role", f"now {role}")
-    click.echo(f"{name} is a {role} now.")
+    click.echo(f"{name} is {_a(role)} now.")
 
 
 @user.command()
@@ -204,7 +216,7 @@ def reset_password(name: str, generate: bool, password_file: Path | None, data: 
             its = _find(view, name)
         generated = secrets.token_urlsafe(12) if generate else None
         hashed = _password(accounts, password_file) if generated is None else accounts.hash_password(generated)
-        accounts.change(lambda tx: tx.set_password(its.id, hashed), _change("reset the password", f"user {name}"))
+        accounts.change(lambda tx: tx.set_password(its.id, hashed), change_noted("reset the password", f"user {name}"))
     click.echo(f"{name} can log in with that password now." if generated is None else generated)
 
 
@@ -217,7 +229,7 @@ def _changed(
         with store.reading() as view:
             its = _find(view, name)
         try:
-            accounts.change(lambda tx: change(tx, its), _change(action, f"user {name}", detail))
+            accounts.change(lambda tx: change(tx, its), change_noted(action, f"user {name}", detail))
         except LastAdminError as e:
             raise ConfigurationError(str(e)) from None
 
@@ -249,7 +261,7 @@ def _set_private(data: Path | None, name: str, private: bool, action: str) -> No
     with _accounts(data) as (store, accounts):
         with store.reading() as view:
             found = _project(view, name)
-        accounts.change(lambda tx: tx.set_private(found.id, private), _change(action, f"project {found.name}"))
+        accounts.change(lambda tx: tx.set_private(found.id, private), change_noted(action, f"project {found.name}"))
 
 
 @project.command()
@@ -264,9 +276,13 @@ def member(name: str, username: str, role: str, data: Path | None) -> None:
             found, its = _project(view, name), _find(view, username)
         accounts.change(
             lambda tx: tx.set_member(found.id, its.id, None if role == "none" else role),
-            _change("changed the role", f"project {found.name}, user {username}", f"now {role}"),
+            change_noted(
+                "changed the role",
+                f"project {found.name}, user {username}",
+                "no longer a member" if role == "none" else f"now {role}",
+            ),
         )
-    click.echo(f"{username} is {'no longer a member' if role == 'none' else f'a {role}'} of {name}.")
+    click.echo(f"{username} is {'no longer a member' if role == 'none' else _a(role)} of {name}.")
 
 
 @click.command()

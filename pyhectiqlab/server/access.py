@@ -274,7 +274,9 @@ def _with_role(lab: Lab, caller: Caller, ref: str, needed: str) -> Project:
     project, role = _project(lab, caller, ref)
     if not roles.at_least(role, needed):
         raise ApiError(
-            403, "may_not_add", f"You are a {role} of the project {project.name!r}, not a {needed}: ask an admin of it."
+            403,
+            "may_not_add",
+            f"You are a {role} of the project {project.name!r}; this needs the role {needed!r}: ask an admin of it.",
         )
     return project
 

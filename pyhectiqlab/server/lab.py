@@ -35,6 +35,7 @@ T = TypeVar("T")
 WATCH_EVERY_S = 2.0
 WRITE_TIMEOUT_S = 30.0
 KEEP_DELETED_S = 7 * 86_400.0  # a deleted run can be restored this long
+PEOPLES_URL = "url"  # a value of the lab: where people found it when it last started, for `hectiqlab admin`
 
 
 class DataLock:
@@ -97,6 +98,7 @@ class Lab:
         self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)
 
     def start(self) -> None:
+        self.permissions.set()  # made by the lab's own user: where root's command made it, the lab could not touch it
         self.writer.start()
         self._watch.start()
         self.notifier.start()

@@ -19,7 +19,7 @@ from ..errors import ConfigurationError
 from . import first_start
 from .app import create_app
 from .guard import LOOPBACK_NAMES
-from .lab import Lab
+from .lab import PEOPLES_URL, Lab
 from .rootpath import checked
 from .telemetry import set_up_logging
 
@@ -74,8 +74,9 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         listener = bind(host, options.port)
         lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
-        prepared = prepare(lab, url, loopback)
-        lab.notifier.url = options.public_url.rstrip("/") or url
+        lab.notifier.url = known = options.public_url.rstrip("/") or url
+        lab.write(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
+        prepared = prepare(lab, url, known, loopback)
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         config = uvicorn.Config(
@@ -121,13 +122,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def prepare(lab: Lab, url: str, loopback: bool) -> Ready:
-    """On loopback: the owner, a profile and a one-time login link."""
+def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
+    """On loopback: the owner, a profile and a one-time login link, which leads to where people find the lab."""
     if not loopback:
         return Ready(url, None, lab.data, None)
     owner = first_start.make_owner(lab)
     profile, problem = first_start.try_profile(lab, owner, url)
-    link = f"{url}/login-link?token={lab.accounts.new_login_link(owner)}"
+    link = f"{known}/login-link?token={lab.accounts.new_login_link(owner)}"
     return Ready(url, link, lab.data, profile, (problem,) if problem else ())
 
 

@@ -211,6 +211,7 @@ class Attached:
     mode: Literal["read-write", "read-only"]
     created: bool
     sets_state: bool
+    project_made: bool = False
 
 
 @dataclass(frozen=True)

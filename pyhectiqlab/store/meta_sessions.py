@@ -40,30 +40,33 @@ class SessionsSql(StatesSql):
 
     # Attaching
 
-    def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str]:
-        """(project, the user's role in it)."""
+    def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str, bool]:
+        """(project, the user's role in it, whether it was made now)."""
         if request.project is None:
             mine = [(id, role) for id in self.projects_of(user.id) if (role := self.role_in(id, user.id)) is not None]
             if len(mine) == 1:
-                return mine[0]
+                return *mine[0], False
         name = DEFAULT_PROJECT if request.project is None else request.project
         found = self.project(name)
         role = None if found is None else self.role_in(found.id, user.id)
         if found is not None and role is not None:
-            return found.id, role
+            return found.id, role, False
         if request.project is not None and not request.create_project:
             raise ProjectNotFoundError(
                 f"No project named {name!r} in this lab. "
                 "Create it with should_create_project=True, or see `hectiqlab projects`."
             )
-        if found is not None:
-            raise ProjectNotFoundError(f"No project named {name!r} can be made: give project= another name.")
         if not roles.at_least(user.role, roles.MEMBER):
             raise MayNotAddError("A viewer of this lab makes no projects: ask an admin for the role of a member.")
-        return self.add_project(name, user.id, now).id, roles.ADMIN
+        if found is not None:  # that a name is taken is no secret: no two projects share one
+            raise ProjectNotFoundError(
+                f"The project {name!r} is private and you have no role in it: ask an admin for one, "
+                "or give project= another name."
+            )
+        return self.add_project(name, user.id, now).id, roles.ADMIN, True
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
-        project_id, role = self._project_for(request, user, now)
+        project_id, role, project_made = self._project_for(request, user, now)
         row = self.conn.execute(
             select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
                 runs.c.project_id == project_id, runs.c.name == request.name, runs.c.deleted.is_(None)
@@ -101,7 +104,7 @@ class SessionsSql(StatesSql):
             why = "came back" if asleep else self._why_attached(request, attempt)
             self.settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
-        return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state)
+        return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state, project_made)
 
     @staticmethod
     def _why_attached(request: AttachRequest, attempt: int) -> str:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from ...store.meta import AttachRequest, EndReport, MayNotAddError, ProjectNotFoundError
+from ...store.meta import Attached, AttachRequest, EndReport, MayNotAddError, MetaTransaction, ProjectNotFoundError
 from .. import models
 from ..access import TheCaller, TheLab
+from ..accounts import Caller
+from ..lab import Lab
 from ..replies import ApiError, reply
 from .common import answers, run_url
 
@@ -39,7 +41,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         started=min(body.started - skew, now) if body.started is not None else None,
     )
     try:
-        attached = lab.write(lambda tx: tx.attach(wanted, caller.user, time.time(), lab.lost_after_s))
+        attached = lab.write(lambda tx: _attach(lab, tx, wanted, caller))
     except ProjectNotFoundError as e:
         raise ApiError(404, "project_not_found", str(e)) from None
     except MayNotAddError as e:
@@ -62,6 +64,13 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
             "generation": lab.generation,
         }
     )
+
+
+def _attach(lab: Lab, tx: MetaTransaction, wanted: AttachRequest, caller: Caller) -> Attached:
+    attached = tx.attach(wanted, caller.user, time.time(), lab.lost_after_s)
+    if attached.project_made:
+        tx.note_changes([caller.change("made", f"project {attached.run.project}")])
+    return attached
 
 
 @router.post("/sessions/{session}/heartbeat", response_model=None, responses=answers(models.Empty))

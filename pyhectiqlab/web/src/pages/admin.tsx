@@ -7,12 +7,25 @@ import { at } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
-import { Moment, Snippet, Waiting } from '../widgets/basics';
+import { user } from '../state/session';
+import { useStore } from '../state/store';
+import { Empty, Moment, Snippet, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 
 export function AdminPage({ tab }: { tab: 'users' | 'audit' }) {
+  const role = useStore(user)?.role;
+  const title = tab === 'users' ? 'Users' : 'Audit log';
+  if (role !== 'admin' && role !== 'owner') {
+    return (
+      <Shell crumbs={[{ text: 'Lab' }]} title={title}>
+        <Empty title="This is for admins of the lab">
+          <p>Ask one of them for what you need.</p>
+        </Empty>
+      </Shell>
+    );
+  }
   return (
-    <Shell crumbs={[{ text: 'Lab' }]} title={tab === 'users' ? 'Users' : 'Audit log'}>
+    <Shell crumbs={[{ text: 'Lab' }]} title={title}>
       <nav class="tabs" aria-label="Of the lab">
         <a href={at('/admin/users')} aria-current={tab === 'users' ? 'page' : undefined}>Users</a>
         <a href={at('/admin/audit')} aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>

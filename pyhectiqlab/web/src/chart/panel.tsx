@@ -6,7 +6,7 @@ import type { Axis, ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
-import { describeX, readAt, readBucket, type Reading } from './readout';
+import { describeX, readAt, readNewest, type Reading } from './readout';
 import { colorOf } from './colors';
 import { axisScale, countOddities, describeOddities, describeRanks, makeCurve, nearest, rangeX } from './series';
 
@@ -143,7 +143,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
 
   const odd = curves ? [describeOddities(countOddities(curves, seen[0], seen[1]), view.log), describeRanks(curves)].filter(Boolean).join(' · ') : '';
   const only = curves?.length === 1 ? curves[0]! : null;
-  const latest = only ? (readings[0] ?? readBucket(only, only.x.length - 1, view.axis)) : null;
+  const latest = only ? (readings[0] ?? readNewest(only, view.axis)) : null;
 
   function onKeyDown(event: KeyboardEvent): void {
     const first = curves?.[0];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeX, readAt } from './readout';
+import { describeX, readAt, readNewest } from './readout';
 import { makeCurve } from './series';
 import type { Buckets } from '../base/buckets';
 
@@ -24,6 +24,15 @@ test('a bucket of many tells its extremes, its count and its steps', () => {
   const c = makeCurve(buckets('r', [2, 4], [1, 5]), 'step', 0, 'r', '#000');
   expect(readAt([c], 11, 'step', 99)[0]).toMatchObject({ value: '4', range: '3 … 5', count: '5 points', where: 'steps 8 – 15' });
   expect(readAt([c], 0, 'step', 99)[0]).toMatchObject({ value: '2', range: '', count: '', raw: '', where: 'step 0' });
+});
+
+test('with nothing pointed at it is the newest value, not the mean of the last bucket', () => {
+  const b = buckets('r', [2, 4], [1, 5]);
+  b.last = Float64Array.of(2, 4.5);
+  b.lastX = Float64Array.of(0, 13);
+  expect(readNewest(makeCurve(b, 'step', 0, 'r', '#000'), 'step')).toMatchObject({ value: '4.5', where: 'step 13' });
+  const smoothed = makeCurve(b, 'step', 0.5, 'r', '#000');
+  expect(readNewest(smoothed, 'step').value).toBe(readAt([smoothed], 99, 'step', 99)[0]!.value);
 });
 
 test('NaN is read as NaN', () => {

@@ -54,6 +54,16 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
   };
 }
 
+/** What stands in a panel's head while nothing is pointed at: the newest value itself, as every table of runs tells it; of a
+ * smoothed line its end. */
+export function readNewest(c: Curve, axis: Axis): Reading {
+  const b = c.buckets;
+  const i = c.x.length - 1;
+  const reading = readBucket(c, i, axis);
+  if (c.raw) return reading;
+  return { ...reading, value: formatValue(b.last[i]!), where: describeX(b.start[i]!, b.width, b.lastX[i]!, axis) };
+}
+
 /** "step 12,345", "steps 1,024 – 1,031", "2026-03-01 14:05:07", "1h 30m". */
 export function describeX(start: number, width: number, exact: number | null, axis: Axis): string {
   if (axis === 'step') {

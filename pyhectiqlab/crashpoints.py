@@ -45,6 +45,12 @@ POINTS = {
     "lab.committed": "all is committed, nobody was answered",
     "lab.blob_placing": "a blob's row is there, its bytes have no name yet",
     "lab.blob_placed": "a blob has its name, nobody was answered",
+    # The lab's own upkeep.
+    "upkeep.migrated": "one step of a migration is done, nothing of it is committed",
+    "upkeep.compacting": "a head was laid into chunks, not committed",
+    "upkeep.purging": "a step of a deleted run's purge is done, not committed",
+    "upkeep.run_dropped": "the points of a deleted run are going, its row is there",
+    "upkeep.blob_deleted": "the bytes of a blob that nothing refers to are gone, its row is there",
 }
 
 

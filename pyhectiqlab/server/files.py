@@ -1,6 +1,6 @@
 """Files: what happens to uploads, blobs and artifacts between their routes and the two stores.
 
-The order that keeps both stores in step: a blob's row is written before its first byte arrives and removed before its
+The order that keeps both stores in step: a blob's row is written before its first byte arrives and removed after its
 bytes are, under one lock with the ending of uploads. So a crash leaves rows without bytes, which tidying removes, and
 never bytes without a row, nor an artifact without its bytes.
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from .. import crashpoints
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
 from ..store.backup import BackupLock
@@ -208,8 +209,12 @@ class Files:
         with self._backups.tried() as free:  # a backup has read which files there are, and still copies them
             for digest in unused if free else ():
                 with self._ending:
-                    if self._forget_blob(digest, now - KEEP_UNUSED_S):
+                    with self.meta.reading() as view:
+                        idle = view.is_unused(digest, now - KEEP_UNUSED_S)
+                    if idle:
                         self.blobs.delete(digest)
+                        crashpoints.passing("upkeep.blob_deleted")
+                        self._forget_blob(digest, now - KEEP_UNUSED_S)
 
     def _forget_upload(self, upload_id: str) -> None:
         self._write(lambda tx: tx.forget_upload(upload_id))

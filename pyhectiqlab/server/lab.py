@@ -12,7 +12,7 @@ from concurrent.futures import TimeoutError as TimeoutError_
 from pathlib import Path
 from typing import TypeVar
 
-from .. import settings
+from .. import crashpoints, settings
 from ..errors import DataDirectoryInUseError, StoreError
 from ..store.accounts import Change
 from ..store.backup import BackupLock
@@ -196,6 +196,7 @@ class Lab:
                 log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
         if old is not None:
             self.points.delete(old)  # first: it may be repeated, and a crash here leaves the run to be found again
+            crashpoints.passing("upkeep.run_dropped")
             self.write(lambda tx: tx.purge(old, now))
         self.files.tidy(now)
         if not self._accounts_at <= now < self._accounts_at + LAST_USED_S:

@@ -95,6 +95,9 @@ class FilesView(Protocol):
     def unused_blobs(self, before: float, limit: int) -> list[str]:
         """Digests that no artifact, no version and no upload has, last used before that time."""
 
+    def is_unused(self, digest: str, before: float) -> bool:
+        """Whether this is one of them."""
+
 
 class FilesTransaction(FilesView, Protocol):
     def start_upload(self, upload: Upload, now: float) -> Upload:

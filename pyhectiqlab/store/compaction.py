@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .. import crashpoints
 from .chunks import concatenate, decode
 from .sqlite_append import Added
 from .trees import BY_STEP, BY_TIME, SeriesState, Sizes, Tree
@@ -135,6 +136,7 @@ class Compactor:
             del self._heads[series]
         if not self._is_worth_flattening(head):
             self._ready.pop(series, None)
+        crashpoints.passing("upkeep.compacting")
 
     def _tidy(self, series: int) -> bool:
         """One piece of work on a series' chunks; False: there was none."""

@@ -126,6 +126,12 @@ class FilesSql:
     def unused_blobs(self, before: float, limit: int) -> list[str]:
         return list(self.conn.execute(select(blobs.c.digest).where(self._unused(before)).limit(limit)).scalars())
 
+    def is_unused(self, digest: str, before: float) -> bool:
+        return (
+            self.conn.execute(select(blobs.c.digest).where(blobs.c.digest == digest, self._unused(before))).first()
+            is not None
+        )
+
     def forget_blob(self, digest: str, before: float) -> bool:
         gone = self.conn.execute(delete(blobs).where(blobs.c.digest == digest, self._unused(before)))
         return gone.rowcount > 0

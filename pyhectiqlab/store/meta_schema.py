@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
+from .. import crashpoints
 from ..errors import NewerSchemaError
 from ..protocol import states
 from ..protocol.search import searchable
@@ -534,6 +535,7 @@ def upgrade(conn: Connection) -> None:
             continue
         if version == 1 or not fresh:
             step(conn)
+            crashpoints.passing("upkeep.migrated")
         conn.execute(migrations.insert().values(version=version, name=name, applied=time.time()))
     if fresh:
         conn.execute(lab.insert().values(key="generation", value=secrets.token_hex(8)))

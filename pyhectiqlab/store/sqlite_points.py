@@ -20,6 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from .. import crashpoints
 from ..errors import NewerSchemaError, StoreError
 from . import sqlite_read as read
 from .compaction import Compactor
@@ -140,6 +141,7 @@ class SqlitePointStore:
                     self._appender.forget()
                     self._compactor.drop(purged)
                     self._summaries.forget()
+                    crashpoints.passing("upkeep.purging")
             if time.monotonic() >= deadline:
                 break
         return more

@@ -44,6 +44,7 @@ from .capture.process import Process
 
 VERSION = 1
 LOG_BYTES_MAX = 1 << 20
+DELIVERED_BYTES_MAX = 1 << 20  # of the notes on delivered files, twice: some 4,000 files
 
 
 def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> None:
@@ -143,6 +144,7 @@ class FileRequest:
         created: seconds since 1970 UTC.
         answer: somebody waits for the lab's answer.
         digest: SHA-256 in hex, "" until it was computed.
+        origin: the absolute path that the caller named; "" for what was made for the upload.
         reason, detail: of one that failed; `told` once the lab knows.
     """
 
@@ -163,6 +165,7 @@ class FileRequest:
     reason: str = ""
     detail: str = ""
     told: bool = False
+    origin: str = ""
     version: int = VERSION
 
     @classmethod
@@ -246,6 +249,28 @@ class SessionDir:
         except OSError:
             return []
         return [name[:32] for name in names if name[32:] == f".{what}"]
+
+    def note_delivered(self, request: FileRequest) -> None:
+        """Remembers a file that the lab has, should the lab ever be restored from an older backup; the last some
+        thousand are kept. Best effort.
+        """
+        path = self.path / "delivered"
+        with contextlib.suppress(OSError):
+            if path.exists() and path.stat().st_size > DELIVERED_BYTES_MAX:
+                os.replace(path, self.path / "delivered.old")
+            with open(path, "a") as f:
+                f.write(json.dumps(request.as_dict()) + "\n")
+
+    def delivered(self) -> list[FileRequest]:
+        """Files that the lab had, each once, as it was last noted; a `reason` says that it was given up since."""
+        found: dict[str, FileRequest] = {}
+        for name in ("delivered.old", "delivered"):
+            with contextlib.suppress(OSError):
+                for line in (self.path / name).read_text().splitlines():
+                    with contextlib.suppress(KeyError, TypeError, ValueError):  # a torn line
+                        request = FileRequest.from_dict(json.loads(line))
+                        found[request.id] = request
+        return list(found.values())
 
     def log(self, text: str) -> None:
         """Appends a line to uploader.log, up to a bound. Never raises. From any thread."""

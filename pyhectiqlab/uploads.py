@@ -60,7 +60,7 @@ class Uploads:
             self._make_folder()
             room = self._has_room(min(source.found.st_size, snapshot.COPY_BYTES_MAX))
             held = snapshot.take(source, self._dir.file_path(ident, "data"), may_copy=room)
-            return self._ask(ident, writer, upload, held)
+            return self._ask(ident, writer, upload, held, os.path.abspath(source.path))
         except ChangedError as e:
             self._lose(upload, "file_changed", str(e))
         except OSError as e:
@@ -98,7 +98,7 @@ class Uploads:
     def _make_folder(self) -> None:
         self._dir.files_dir.mkdir(mode=0o700, exist_ok=True)  # a session of an earlier version has none
 
-    def _ask(self, ident: str, writer: str, upload: Upload, held: Held) -> str:
+    def _ask(self, ident: str, writer: str, upload: Upload, held: Held, origin: str = "") -> str:
         ours = held.path.parent == self._dir.files_dir
         request = FileRequest(
             id=ident,
@@ -114,6 +114,7 @@ class Uploads:
             identity=held.identity,
             created=time.time(),
             answer=upload.answer,
+            origin=origin,
         )
         try:
             write_json(self._dir.file_path(ident), request.as_dict())

@@ -1,5 +1,5 @@
 """Refill: after the lab was restored from a backup, sessions that were delivered are opened again at the lab's cursors,
-so that what their journals still keep is sent once more.
+so that what their journals still keep is sent once more; and so are their files, where they still are what they were.
 
 Whoever still logs needs none of this: the lab answers its next batch with 409 and its cursor, or 404 where it does not
 know the run any more. A delivered session sends nothing by itself; hence a sync asks.
@@ -7,15 +7,19 @@ know the run any more. A delivered session sends nothing by itself; hence a sync
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import settings
+from ..capture.snapshot import REFERENCE, identity_of
 from ..connecting import connect
 from ..errors import GoneError, LabError, NotFoundError
-from ..spool import SessionDir, Writer, read_json
+from ..spool import FileRequest, SessionDir, Writer, read_json, write_json
+from ..transport.files import hash_file
 from ..transport.http import LabClient, quoted
+from .recover import LAB_RESTORED
 
 
 class Behind(NamedTuple):
@@ -61,6 +65,11 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behi
             if its is not None and its.get(info.writer, 0) < known[info.writer]:
                 session.save_writer(info.changed(done=False, run=info.run if its else None))
                 behind[info.writer] = Behind(its.get(info.writer, 0), known[info.writer])
+        files = _reopen_files(session, [i for i in done if cursors[run_of(i)] is not None], clients, behind)
+        if files:
+            report(
+                f"session {session.name}: the lab lacks {files:,} files that it had; sending those that are unchanged"
+            )
     except LabError as e:  # it is asked again by the next sync
         session.log(f"whether the lab still has what it had cannot be told: {e}")
     finally:
@@ -70,6 +79,62 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behi
         missing = sum(b.acked - b.cursor for b in behind.values())
         report(f"session {session.name}: the lab lacks {missing:,} events that it had; sending what is still kept")
     return behind
+
+
+def _reopen_files(
+    session: SessionDir, done: list[Writer], clients: dict[tuple[str, str], LabClient], behind: dict[str, Behind]
+) -> int:
+    """Asks for those delivered files once more that the lab does not know; how many. One that is not there any more as
+    it was is given up, which is told to the lab. A request for each file where the lab is another than it was.
+    """
+    writers = {info.writer: info for info in done}
+    delivered = [r for r in session.delivered() if r.writer in writers and not r.reason]
+    generations: dict[tuple[str, str], str] = {}
+    lacking = 0
+    for request in delivered:
+        info = writers[request.writer]
+        where = info.url, info.profile
+        if where not in generations:
+            generations[where] = clients[where].handshake().generation
+        if not behind and info.run and info.run.get("generation") == generations[where]:
+            continue
+        try:
+            clients[where].get(f"/artifacts/{request.id}")
+            continue
+        except GoneError:
+            continue
+        except NotFoundError:
+            lacking += 1
+        _ask_again(session, request)
+        if request.writer not in behind:
+            session.save_writer(info.changed(done=False))
+            writers[request.writer] = info.changed(done=False)
+    return lacking
+
+
+def _ask_again(session: SessionDir, request: FileRequest) -> None:
+    """By a request like the first; by the word that it failed where the file is not what it was. Raises OSError where
+    the spool cannot be written.
+    """
+    again = request.changed(answer=False, told=False)
+    try:
+        fd = os.open(request.origin, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        same = False
+    else:
+        try:
+            found = os.fstat(fd)
+            same = found.st_size == request.size and hash_file(fd)[0] == request.digest
+        finally:
+            os.close(fd)
+    if same:
+        again = again.changed(source=request.origin, held=REFERENCE, identity=identity_of(found))
+        write_json(session.file_path(request.id), again.as_dict())
+        return
+    detail = "the lab was restored from a backup that does not have it, and it is not there any more as it was"
+    again = again.changed(reason=LAB_RESTORED, detail=detail)
+    write_json(session.file_path(request.id, "failed.json"), again.as_dict())
+    session.note_delivered(again)  # with its reason: the next sync does not count it once more
 
 
 def run_of(info: Writer) -> str:

@@ -343,6 +343,7 @@ class Transfer:
     def _finish(self, request: FileRequest, answer: dict[str, Any]) -> None:
         crashpoints.passing("files.registered")
         self._answer(request, answer)
+        self._session.note_delivered(self._requests.get(request.id, request))  # with its digest
         self.delivered += 1
         self.listener(request, request.size)
         with self._lock:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 from .conftest import Site, eventually
+from .test_artifacts import artifacts
 from .test_ends import unique
 
 SCRIPT = """
@@ -106,6 +108,43 @@ def test_what_is_kept_nowhere_any_more_is_a_loss_with_its_reason(own_site: Site)
     assert losses["lab_restored"] >= 500
     told = site.cli("verify", name)
     assert told.returncode == 0 and "lab_restored" in told.stdout, told
+
+
+FILES = """
+import sys
+from pathlib import Path
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+for name in ("before", "same", "changed", "removed"):
+    path = Path(sys.argv[2]) / name
+    path.write_text(name * 1000)
+    run.add_artifact(path)
+    run.add_metrics("loss", 1.0, 0)
+    assert run.flush(30)
+    if name == "before":
+        print("now", flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_files_are_sent_again_where_they_are_what_they_were_and_else_counted(own_site: Site, tmp_path: Path) -> None:
+    site, name = own_site, unique("files")
+    process = site.start(FILES, name, str(tmp_path))
+    assert process.stdout.readline() == "now\n"
+    back_up(site)
+    process.communicate("\n", timeout=60)
+    eventually(lambda: not site.uploaders())
+    (tmp_path / "changed").write_text("another " * 1000)
+    (tmp_path / "removed").unlink()
+    restore(site)
+    assert [a["name"] for a in artifacts(site, name)] == ["before"]
+    synced = site.cli("sync")
+    assert "the lab lacks 3 files" in synced.stderr, synced
+    assert [a["name"] for a in artifacts(site, name)] == ["before", "same"]
+    assert site.find(name)["losses"] == {"lab_restored": 2}
+    again = site.cli("sync")
+    assert again.returncode == 0 and "lacks" not in again.stderr, again
+    assert site.find(name)["losses"] == {"lab_restored": 2}, "told once"
 
 
 def test_verify_finds_a_value_that_is_not_the_same(own_site: Site) -> None:

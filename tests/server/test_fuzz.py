@@ -74,6 +74,7 @@ def fuzz(lab: RealLab, folder: Path, *options: str) -> None:
     told = "\n".join(line[:300] for line in (found.stdout + found.stderr).splitlines())  # bodies of megabytes
     assert found.returncode == 0, told[-20_000:]
     sent = re.search(r"(\d+) generated", found.stdout)
+    print(f"{sent and sent[1]} requests to {operations} operations")
     assert sent is not None and int(sent[1]) >= max(REQUESTS / 2, operations)
 
 

@@ -116,7 +116,9 @@ class FileBars:
 
     def _redraw(self, ident: str, name: str) -> None:
         if self._all is None:
-            self._all = _drawn("all files", 0, position=int(self._where == TERMINAL), leave=False)
+            self._all = _drawn(
+                "all files", sum(self._sizes.values()), position=int(self._where == TERMINAL), leave=False
+            )
         if self._where == TERMINAL and ident and ident != self._ident:
             if self._one is not None:
                 self._one.close()

@@ -104,7 +104,7 @@ def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
     """Oldest first. Raises ConfigurationError."""
     found = SessionDir.all(settings.spool_dir())
     if names is None:
-        return [s for s in found if refill.may_lack(s) or (has_unsent(s) and (all or _is_ours_to_send(s)))]
+        return [s for s in found if (has_unsent(s) and (all or _is_ours_to_send(s))) or _may_lack(s)]
     matching = []
     for name in names:
         matches = [s for s in found if s.name.startswith(name)]
@@ -121,6 +121,11 @@ def _is_ours_to_send(session: SessionDir) -> bool:
     if owner is None or owner.has_ended() or any(w.mode != "online" for w in session.writers()):
         return True
     return not owner.is_here() and not Lease(session.path).is_held()
+
+
+def _may_lack(session: SessionDir) -> bool:
+    """Not that of a training that goes on: its uploader hears from the lab itself, and would be waited for in vain."""
+    return refill.may_lack(session) and not Lease(session.path).is_held()
 
 
 def has_unsent(session: SessionDir) -> bool:

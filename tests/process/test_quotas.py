@@ -12,7 +12,7 @@ from pyhectiqlab.testing.lab import RealLab
 from .conftest import Site
 
 SCRIPT = """
-import sys
+import sys, time
 from pathlib import Path
 from pyhectiqlab import Run
 run = Run("bounded", project="small", should_create_project=True)
@@ -30,6 +30,9 @@ try:
 except Exception as e:
     print(type(e).__name__, e)
 run.close()
+until = time.monotonic() + 10
+while not run.status().losses and time.monotonic() < until:  # the uploader writes down what it lost within a second
+    time.sleep(0.05)
 print(run.status().losses)
 """
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pyhectiqlab.testing.lab import RealLab
 
-from .api import Api, batch, error_of, new_id
+from .api import Api, batch, error_of, new_id, wait_until
 
 
 def scraped(api: Api) -> dict[str, float]:
@@ -132,7 +132,7 @@ def test_a_proxy_that_was_named_is_believed(tmp_path: Path) -> None:
     with RealLab(tmp_path / "data", tmp_path / "home", "--behind-proxy", "127.0.0.1", "--log-requests") as lab:
         answer = login_behind_proxy(lab)
         assert answer.status_code == 303 and "secure" in answer.headers["set-cookie"].lower()
-        assert "192.0.2.7" in lab.log()
+        wait_until(lambda: "192.0.2.7" in lab.log())  # written once the answer has gone out
         headers = {"X-Forwarded-Proto": "https", "Host": "lab.example.org"}
         told = Api.of(lab).call("POST", "/runs/attach", json={"name": "r", "session": new_id(8)}, headers=headers)
         assert told["run"]["url"].startswith("https://lab.example.org/runs/")

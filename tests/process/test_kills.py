@@ -21,7 +21,7 @@ from pyhectiqlab.testing.lab import RealLab
 from .conftest import Site, eventually
 from .test_ends import unique
 
-KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 100)
+KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 40)
 LAB_KILLS = max(1, KILLS // 10)  # each takes two seconds for the lab to come back
 
 # Each trainer is a fork of one process that has imported everything: a hundred of them in seconds. It counts, in

@@ -78,6 +78,7 @@ def fuzz(lab: RealLab, folder: Path, *options: str) -> None:
     assert sent is not None and int(sent[1]) >= max(REQUESTS / 2, operations)
 
 
+@pytest.mark.slow
 def test_with_a_login(own_lab: RealLab, tmp_path: Path) -> None:
     with own_lab:
         fuzz(own_lab, tmp_path, "-H", f"Authorization: Bearer {own_lab.api_key}")

@@ -234,7 +234,7 @@ def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:
     """The message and its traceback; where its arguments do not fit, what was given."""
     try:
         return handler.format(record)
-    except Exception:
+    except Exception:  # a wrong format string is the caller's: logging itself tells of it, and never raises
         trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
         return f"{record.msg!r} {record.args!r}\n{trace}".rstrip("\n")
 

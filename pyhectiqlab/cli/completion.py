@@ -76,7 +76,7 @@ def _found(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
     def ask() -> None:
         try:
             told.extend(dict.fromkeys(n for n in names() if n.startswith(incomplete) and _is_plain(n)))
-        except Exception:
+        except Exception:  # no lab, no profile: the Tab key then completes nothing, and must not print a traceback
             told.clear()
 
     asking = threading.Thread(target=ask, daemon=True)

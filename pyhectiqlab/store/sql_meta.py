@@ -20,11 +20,11 @@ from ..errors import StoreError
 from .meta import Changes
 from .meta_accounts import AccountsSql
 from .meta_media import MediaSql
+from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
 from .meta_quotas import QuotasSql
 from .meta_registry import RegistrySql
 from .meta_runs import RunsSql
-from .meta_schema import is_current, upgrade
 from .meta_search import SearchSql
 from .meta_totals import TotalsSql
 

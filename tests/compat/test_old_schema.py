@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from pyhectiqlab.errors import NewerSchemaError
-from pyhectiqlab.store.meta_schema import MIGRATIONS
+from pyhectiqlab.store.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 
 HERE = Path(__file__).parent

@@ -20,7 +20,7 @@ from pyhectiqlab.server.ingest import decode
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
-from pyhectiqlab.store.meta_schema import MIGRATIONS
+from pyhectiqlab.store.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 
 from .api import batch, new_id, packed

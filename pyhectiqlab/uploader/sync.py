@@ -16,7 +16,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import settings
@@ -134,21 +134,26 @@ def has_unsent(session: SessionDir) -> bool:
 
 def sync_one(session: SessionDir, hosts_gone: Collection[str], report: Report, on_file: OnFile = _no_bar) -> Outcome:
     """Never raises: one broken session must not keep the others here."""
+    sent = 0
     try:
         lease = Lease(session.path)
-        if lease.acquire():
-            behind = refill.reopen(session, report)
-            if not has_unsent(session):
-                lease.release()
-                return Outcome(0, 0)
-            return deliver(
-                session, lease, deliver_kept=True, hosts_gone=hosts_gone, behind=behind, report=report, on_file=on_file
-            )
-        holder = lease.holder()
-        if holder is None or holder.is_here():
+        while not lease.acquire():
+            holder = lease.holder()
+            if holder is not None and not holder.is_here():
+                return _beside(session, holder, report)
             report(f"session {session.name}: its uploader is at work; waiting for it")
-            return _wait_for_live(session)
-        return _beside(session, holder, report)
+            outcome, ended = _wait_for_live(session, lease)
+            if not ended:
+                return outcome
+            sent += outcome.sent  # what it left is this process's to send
+        behind = refill.reopen(session, report)
+        if not has_unsent(session):
+            lease.release()
+            return Outcome(sent, 0)
+        outcome = deliver(
+            session, lease, deliver_kept=True, hosts_gone=hosts_gone, behind=behind, report=report, on_file=on_file
+        )
+        return replace(outcome, sent=sent + outcome.sent)
     except Exception as e:
         return Outcome(0, 0, f"{type(e).__name__}: {e}")
 
@@ -267,21 +272,25 @@ def wake(session: SessionDir) -> None:
     (session.path / "wake").touch()
 
 
-def _wait_for_live(session: SessionDir) -> Outcome:
-    """Wakes the session's uploader and waits while it makes progress."""
+def _wait_for_live(session: SessionDir, lease: Lease) -> tuple[Outcome, bool]:
+    """Wakes the session's uploader and waits while it makes progress. Also whether it ended meanwhile: it may have
+    been on its way out, and not have seen that it was woken.
+    """
     start, *_ = _acked(session)
     wake(session)
-    time.sleep(2 * settings.ALIVE_INTERVAL_S + settings.CUT_INTERVAL_S)
-    moved, deadline = (start, 0, 0), time.monotonic() + LIVE_TIMEOUT_S
+    seen = time.monotonic() + 2 * settings.ALIVE_INTERVAL_S + settings.CUT_INTERVAL_S
+    moved, deadline = (start, 0, 0), seen + LIVE_TIMEOUT_S
     while True:
+        ended = not lease.is_held()
         now_acked, left, file_bytes, trouble = _acked(session)
         files = len(session.file_ids())
-        if not left and not files:
-            return Outcome(now_acked - start, 0)
+        now = time.monotonic()
+        if ended or (now > seen and not left and not files):
+            return Outcome(now_acked - start, left), ended
         if (now_acked, file_bytes, files) != moved:
-            moved, deadline = (now_acked, file_bytes, files), time.monotonic() + LIVE_TIMEOUT_S
-        if time.monotonic() > deadline or (trouble and now_acked == start):
-            return Outcome(now_acked - start, left, trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s")
+            moved, deadline = (now_acked, file_bytes, files), max(seen, now) + LIVE_TIMEOUT_S
+        if now > deadline or (now > seen and trouble and now_acked == start):
+            return Outcome(now_acked - start, left, trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s"), False
         time.sleep(settings.ALIVE_INTERVAL_S)
 
 

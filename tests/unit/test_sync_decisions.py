@@ -96,6 +96,25 @@ def test_a_session_whose_uploader_is_at_work_is_woken_and_waited_for(
     assert result.errors == []
 
 
+def test_what_an_uploader_leaves_that_ends_while_it_is_waited_for_is_sent(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was on its way out, and did not see that it was woken."""
+    made = session(home, gone(), {"mode": "offline"})
+    write_json(made.path / "status.json", {"writers": {"w": {"journaled": 9, "acked": 4}}, "trouble": ""})
+    leaving = Lease(made.path)
+    assert leaving.acquire()
+    monkeypatch.setattr(sync, "wake", lambda found: leaving.release())
+
+    def send(found: SessionDir, lease: Lease, **more: Any) -> sync.Outcome:
+        lease.release()
+        return sync.Outcome(5, 0)
+
+    monkeypatch.setattr(sync, "deliver", send)
+    result = sync.sync_sessions([made.name])
+    assert (result.sent_events, result.left_events, result.errors) == (5, 0, [])
+
+
 def test_old_delivered_sessions_are_removed_and_no_others(home: Path) -> None:
     def aged(made: SessionDir) -> SessionDir:
         old = time.time() - 2 * 86_400

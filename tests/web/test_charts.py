@@ -260,6 +260,7 @@ def test_the_newest_attempt_is_shown_and_an_older_one_can_be_chosen(page: Page, 
     assert panel.wait("d.curves[0].total === 6")["curves"][0]["line"] == [1] * 6
     page.get_by_label("Attempt").select_option("all")
     assert panel.wait("d.curves[0].total === 9")["curves"][0]["count"] == [1, 1, 1, 1, 2, 2, 1]
+    page.wait_for_url(re.compile("attempt=all"))  # the address bar follows a moment later
     page.reload()
     panel.wait("d.curves[0].total === 9")
     assert page.get_by_label("Attempt").input_value() == "all"

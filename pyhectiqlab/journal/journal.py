@@ -37,7 +37,7 @@ class Location:
 class _Segment:
     def __init__(self, path: Path, size: int, written: float) -> None:
         self.path, self.size, self.written = path, size, written
-        self.unacked: dict[str, int] = {}  # writer → last sequence number in here
+        self.last: dict[str, int] = {}  # writer → last sequence number in here
         self.writers: set[str] = set()  # writers whose keys are in here
 
 
@@ -68,6 +68,7 @@ class Journal:
         self._unnamed = False  # a segment was made whose name may not be on disk
         self._damaged = False
         self._acked: dict[str, int] = {}
+        self._acked_once: dict[str, int] = {}  # … before the lab went back
         found = self._paths()
         self.incarnation = 1 + max((n for n, _, _ in found), default=0)
 
@@ -106,7 +107,7 @@ class Journal:
             segment.writers.add(item.writer)
         offset = segment.size + DATA_HEAD_BYTES
         self._write(item.pack())
-        segment.unacked[item.writer] = item.last
+        segment.last[item.writer] = item.last
         return Location(segment.path, offset, len(item.records))
 
     def append_keys(self, writer: str, table: bytes) -> None:
@@ -121,15 +122,20 @@ class Journal:
 
     def _forget(self, writer: str, cursor: int) -> None:
         self._acked[writer] = max(cursor, self._acked.get(writer, 0))
-        for segment in self._segments:
-            if segment.unacked.get(writer, cursor + 1) <= cursor:
-                del segment.unacked[writer]
+        self._acked_once[writer] = max(cursor, self._acked_once.get(writer, 0))
+
+    def rewind(self, writer: str, cursor: int) -> None:
+        """The lab holds no more than this after all: what is behind it is needed again, and not released."""
+        self._acked[writer] = min(cursor, self._acked.get(writer, 0))
+
+    def _is_acked(self, segment: _Segment) -> bool:
+        return all(last <= self._acked.get(writer, 0) for writer, last in segment.last.items())
 
     def append_lost(self, item: Lost) -> None:
         self._room(64)
         self._write(item.pack())
-        unacked = self._segments[-1].unacked
-        unacked[item.writer] = max(item.last, unacked.get(item.writer, 0))
+        last = self._segments[-1].last
+        last[item.writer] = max(item.last, last.get(item.writer, 0))
 
     def _room(self, size: int) -> None:
         """Opens a new segment where there is none, it is full, or a failed write left it with a torn frame."""
@@ -145,7 +151,7 @@ class Journal:
         try:
             # What is acked is said again, or it would go with the segment that said it, and what the next one begins
             # behind would be taken for damage.
-            self._write(SEGMENT_MAGIC + b"".join(Ack(*acked).pack() for acked in self._acked.items()))
+            self._write(SEGMENT_MAGIC + b"".join(Ack(*acked).pack() for acked in self._acked_once.items()))
         except OSError:  # leave no empty file behind, for each try on a full disk would
             self._segments.pop()
             os.close(self._fd)
@@ -211,11 +217,11 @@ class Journal:
         """
         now = time.time()
         total = self.bytes()
-        acked = sum(s.size for s in self._segments if not s.unacked)
+        acked = sum(s.size for s in self._segments if self._is_acked(s))
         last = self._segments[-1] if self._fd >= 0 else None
         kept = []
         for segment in self._segments:
-            done = segment is not last and not segment.unacked
+            done = segment is not last and self._is_acked(segment)
             if done and (total > budget or acked > JOURNAL_KEEP_BYTES or now - segment.written > keep_s):
                 segment.path.unlink(missing_ok=True)
                 crashpoints.passing("journal.released")
@@ -225,7 +231,7 @@ class Journal:
         self._segments = kept
 
     def all_acked(self) -> bool:
-        return not any(segment.unacked for segment in self._segments)
+        return all(map(self._is_acked, self._segments))
 
     def close(self) -> None:
         """Safe twice."""
@@ -245,7 +251,7 @@ def _recover_segment(segment: _Segment, report: Callable[[str], None]) -> Iterat
                 if isinstance(found, Data):
                     location = Location(path, offset + DATA_HEAD_BYTES, size - DATA_HEAD_BYTES)
                 if isinstance(found, Data | Lost):
-                    segment.unacked[found.writer] = max(found.last, segment.unacked.get(found.writer, 0))
+                    segment.last[found.writer] = max(found.last, segment.last.get(found.writer, 0))
                 yield found, location
         except ValueError as e:
             report(f"{path.name}: {e}")

@@ -13,12 +13,16 @@ from ..ring.spill import SpillReader
 from ..spool import SessionDir, Writer
 from .stream import Batch, Stream
 
+JOURNAL_DAMAGED = "journal_damaged"
+LAB_RESTORED = "lab_restored"  # the lab had it, was restored from an older backup, and it is kept nowhere any more
+
 
 def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stream]:
     """What the journal knows, as streams without queue and (yet) without a `Writer`; call it before anything is
     appended.
     """
     streams: dict[str, Stream] = {}
+    holes: list[tuple[Stream, Batch]] = []
     for frame, location in journal.recover(log):
         stream = streams.get(frame.writer)
         if stream is None:
@@ -27,17 +31,22 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
             stream.learn(frame.table)
         elif isinstance(frame, Ack):
             stream.ack_noted = max(stream.ack_noted, frame.cursor)
-        else:
-            _add(stream, frame, location)
+        elif (hole := add_frame(stream, frame, location)) is not None:
+            holes.append((stream, hole))
     for stream in streams.values():
         stream.acknowledge(min(stream.ack_noted, stream.journaled))
+    for stream, hole in holes:  # only now: most are what was removed once it was acked, as a later frame tells
+        count_hole(stream, hole)
     return streams
 
 
-def _add(stream: Stream, frame: Data | Lost, location: Location | None, reason: str = "journal_damaged") -> None:
+def add_frame(
+    stream: Stream, frame: Data | Lost, location: Location | None, reason: str = JOURNAL_DAMAGED
+) -> Batch | None:
+    """Makes it the next batch. Gives the hole before it, which is not counted yet."""
     if frame.last <= stream.journaled:
-        return  # journaled twice, by two uploaders: the same events, for numbers follow from the place in the queue
-    _fill(stream, frame.first - 1, stream.ack_noted, reason)
+        return None  # journaled twice, by two uploaders: the same events, as numbers follow from the place in the queue
+    hole = _fill(stream, frame.first - 1, stream.ack_noted, reason)
     if isinstance(frame, Data):
         stream.ring_at, stream.spill_at = frame.ring_end, frame.spill_end
         size = location.size if location else 0
@@ -45,15 +54,24 @@ def _add(stream: Stream, frame: Data | Lost, location: Location | None, reason: 
     else:
         stream.pending.append(Batch(frame.first, frame.last, 0, stream.ring_at, stream.spill_at, lost=frame.reason))
     stream.journaled = frame.last
+    return hole
 
 
-def _fill(stream: Stream, upto: int, acked: int, reason: str = "journal_damaged") -> None:
+def _fill(stream: Stream, upto: int, acked: int, reason: str) -> Batch | None:
     """Numbers up to `upto` are given up, but for those up to `acked`: they went straight from the queue to the lab."""
     held = max(stream.journaled, min(acked, upto))
-    if upto > held:
-        stream.pending.append(Batch(held + 1, upto, 0, stream.ring_at, stream.spill_at, lost=reason))
-        stream.lose(reason, upto - held)
     stream.journaled = max(stream.journaled, upto)
+    if upto <= held:
+        return None
+    hole = Batch(held + 1, upto, 0, stream.ring_at, stream.spill_at, lost=reason)
+    stream.pending.append(hole)
+    return hole
+
+
+def count_hole(stream: Stream, hole: Batch | None) -> None:
+    """Counts as lost what of it the lab does not have."""
+    if hole is not None and hole.lost is not None and hole.last > stream.acked:
+        stream.lose(hole.lost, hole.last - max(stream.acked, hole.first - 1))
 
 
 def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) -> None:
@@ -75,8 +93,9 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
     # What the journal lacks of what was drained went straight from the queue to the lab, or was damaged. The header
     # has the numbers: they must not be given to other events.
     if words[layout.HEAD] > stream.ring_at or words[layout.SPILL] > stream.spill_at:
-        _fill(stream, words[layout.JOURNALED], words[layout.ACKED])
+        hole = _fill(stream, words[layout.JOURNALED], words[layout.ACKED], JOURNAL_DAMAGED)
         stream.acknowledge(min(words[layout.ACKED], stream.journaled))
+        count_hole(stream, hole)
     ring_at, spill_at = max(stream.ring_at, words[layout.HEAD]), max(stream.spill_at, words[layout.SPILL])
     stream.consumer = Consumer(mapping, SpillReader(session.spill(info.writer)), ring_at, spill_at)
     stream.consumer.skip_to(ring_at, spill_at)
@@ -95,22 +114,19 @@ def open_stream(session: SessionDir, info: Writer, known: Stream | None, log: Ca
     return stream
 
 
-LAB_RESTORED = "lab_restored"  # the lab had it, was restored from an older backup, and it is kept nowhere any more
-
-
-def rewind(journal_folder: Path, stream: Stream, cursor: int, log: Callable[[str], None]) -> None:
+def rewind(journal: Journal, stream: Stream, cursor: int, log: Callable[[str], None]) -> None:
     """The lab holds less than it had acknowledged (a restored backup): send again from the journal what it still has.
 
     Numbers that are nowhere any more become a loss, said in the log and at the lab.
     """
-    journal = Journal(journal_folder)
+    journal.rewind(stream.id, cursor)  # else what is about to be sent again would be removed as acked
     again = Stream(stream.info, journaled=cursor)
-    for frame, location in journal.recover(log):
+    for frame, location in Journal(journal.folder).recover(log):
         if frame.writer == stream.id and isinstance(frame, Data | Lost):
-            _add(again, frame, location, LAB_RESTORED)
+            count_hole(again, add_frame(again, frame, location, LAB_RESTORED))
     journaled = {(b.first, b.last) for b in again.pending}
     rest = [b for b in stream.pending if b.last > again.journaled and (b.first, b.last) not in journaled]
-    _fill(again, rest[0].first - 1 if rest else stream.journaled, cursor, LAB_RESTORED)
+    count_hole(again, _fill(again, rest[0].first - 1 if rest else stream.journaled, cursor, LAB_RESTORED))
     for reason, count in again.lost.items():
         stream.lose(reason, count)
     stream.pending.clear()

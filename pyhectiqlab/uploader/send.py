@@ -28,6 +28,7 @@ from ..protocol.limits import ARRAY_LENGTH_MAX, BATCHES_PER_REQUEST_MAX, INGEST_
 from ..transport import Transport
 from ..transport.retry import Backoff
 from . import encode
+from .recover import JOURNAL_DAMAGED
 from .stream import Batch, Stream
 
 REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
@@ -168,7 +169,7 @@ class Sender:
                 wire.append(encode.wire_batch(stream, batch, stream.acked))
             except (encode.UndecodableError, OSError) as e:
                 self._log(f"events {batch.first} to {batch.last} of writer {stream.id} cannot be read back: {e}")
-                self._replace(stream, batch, "journal_damaged")
+                self._replace(stream, batch, JOURNAL_DAMAGED)
                 continue
             sent.append((stream, batch))
             if stream.unsaved:

@@ -203,7 +203,7 @@ class Uploader:
             if stream.info.done:
                 continue
             if stream.rewind_to is not None:
-                recover.rewind(self.journal.folder, stream, stream.rewind_to, self.log)
+                recover.rewind(self.journal, stream, stream.rewind_to, self.log)
             # First whether it ended, then the queue: what a process put before its end is then surely seen.
             closing = self.has_ended(stream) or self.is_closed(stream)
             took |= self.drain.turn(stream, now, closing=closing)

@@ -174,7 +174,7 @@ class Pipeline:
     def drain(self) -> None:
         self.now += 10
         if self.stream.rewind_to is not None:
-            recover.rewind(self.journal.folder, self.stream, self.stream.rewind_to, self.log.append)
+            recover.rewind(self.journal, self.stream, self.stream.rewind_to, self.log.append)
         self.drain_loop.turn(self.stream, self.now, closing=True)
         self.stream.publish(1, 1)
 

@@ -271,6 +271,22 @@ def test_the_budget_is_kept_by_removing_what_is_acked_before_anything_is_given_u
     assert not line.stream.lost
 
 
+def test_segments_that_went_because_they_were_acked_are_no_damage_to_the_next_uploader(line: Pipeline) -> None:
+    """The word that they were acked stands behind the events that follow theirs."""
+    line.log_points(10)
+    line.drain()
+    line.journal._end_segment()
+    line.log_points(5)
+    line.deliver()
+    line.drain()  # notes the ack
+    line.journal.release(0, keep_s=0)
+    line.start()
+    assert line.stream.acked == 15 and not line.stream.lost
+    line.log_points(5)
+    line.deliver()
+    assert line.points() == list(range(20)) and not line.stream.lost
+
+
 # Damage --------------------------------------------------------------------------------------------------------
 
 

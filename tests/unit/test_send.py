@@ -80,6 +80,24 @@ def test_what_a_restored_lab_lacks_and_nobody_has_becomes_a_loss(line: Pipeline)
     assert line.stream.lost == {"lab_restored": 10}
 
 
+def test_what_is_sent_again_to_a_restored_lab_is_kept_though_the_budget_is_used_up(line: Pipeline) -> None:
+    """The lab had acknowledged it, so it was free to go; until the lab was put back."""
+    for n in (10, 10, 10):
+        batches(line, n)
+        line.deliver()
+        line.journal._end_segment()
+    line.log_points(1)
+    del line.told[5:]
+    while line.stream.rewind_to is None:
+        line.drain()
+        line.send()
+    line.drain()
+    line.journal.release(0, keep_s=0)
+    line.deliver()
+    assert line.points() == list(range(31))
+    assert not line.stream.lost
+
+
 @pytest.mark.parametrize("how", ["batch", "request"])
 def test_a_batch_that_can_never_be_accepted_costs_itself_and_no_other(line: Pipeline, how: str) -> None:
     batches(line, 3, 3, 3, 3)

@@ -206,7 +206,7 @@ class QueueOutbox:
             cache=[[0, binding.cache]] if binding.cache else [],
         )
         try:
-            folder.save_writer(writer)
+            folder.announce(writer)
         except OSError:
             self._mapping.path.unlink(missing_ok=True)
             raise

@@ -2,7 +2,8 @@
 
     spool/<session>/            0700
       session.json              by the owner, once: who owns it, since when
-      writers/<writer>.json     by the producing process when it starts to log; then only by the uploader
+      writers/<writer>.json     by the producing process when it starts to log; then only by the uploader. Where that
+                                cannot be written then, <session>-<writer>.json beside an older queue, until it can
       spill/<writer>            by the producing process
       queues/<writer>.q         only where no memory can be mapped
       journal/                  by the uploader: journal/FORMAT.md
@@ -183,6 +184,19 @@ class FileRequest:
         return replace(self, **changes)
 
 
+def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
+    """Those of `folder` whose files begin with `prefix`, by name."""
+    try:
+        names = sorted(n for n in os.listdir(folder) if n.startswith(prefix) and n.endswith(".json") and n[0] != ".")
+    except OSError:
+        return
+    for name in names:
+        raw = read_json(folder / name)
+        if raw is not None:
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                yield Writer.from_dict(raw)
+
+
 @dataclass(frozen=True)
 class SessionDir:
     """Paths of one session and the small files in it."""
@@ -286,21 +300,39 @@ class SessionDir:
 
     def writers(self) -> Iterator[Writer]:
         """Whoever announced itself. A file that is not understood is skipped."""
-        try:
-            names = sorted(p for p in self.writers_dir.iterdir() if p.suffix == ".json" and not p.name.startswith("."))
-        except OSError:
-            return
-        for path in names:
-            raw = read_json(path)
-            if raw is not None:
-                with contextlib.suppress(KeyError, TypeError, ValueError):
-                    yield Writer.from_dict(raw)
+        seen, folders = set(), set()
+        for writer in _read_writers(self.writers_dir, ""):
+            seen.add(writer.writer)
+            folders.add(Path(writer.queue).parent)
+            yield writer
+        for _, writer in self.announced_beside(folders):
+            if writer.writer not in seen:
+                yield writer
 
     def writer_path(self, writer: str) -> Path:
         return self.writers_dir / f"{writer}.json"
 
     def save_writer(self, writer: Writer, *, durable: bool = False) -> None:
         write_json(self.writer_path(writer.writer), writer.as_dict(), durable=durable)
+
+    def announce(self, writer: Writer) -> None:
+        """By the producing process. A disk that is full or read-only at this moment keeps nobody from logging: where
+        queues lie is another file system. Raises OSError where that does not help either.
+        """
+        try:
+            self.save_writer(writer)
+        except OSError:
+            for folder in {Path(known.queue).parent for known in self.writers()}:
+                with contextlib.suppress(OSError):
+                    write_json(folder / f"{self.name}-{writer.writer}.json", writer.as_dict())
+                    return
+            raise
+
+    def announced_beside(self, folders: Iterable[Path]) -> Iterator[tuple[Path, Writer]]:
+        """Files beside queues, and whom they announce."""
+        for folder in folders:
+            for writer in _read_writers(folder, f"{self.name}-"):
+                yield folder / f"{self.name}-{writer.writer}.json", writer
 
     def sync_writers(self, writers: Iterable[str]) -> None:
         """Makes what is known of them survive a power failure: without it nobody would know whose events the journal

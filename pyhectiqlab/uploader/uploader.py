@@ -127,6 +127,15 @@ class Uploader:
         if new:
             self.session.sync_writers(new)
 
+    def _take_in(self) -> None:
+        """Moves into the spool what announced itself beside the queues, once the spool can be written."""
+        folders = {Path(s.info.queue).parent for s in self.streams.values()}
+        for path, info in self.session.announced_beside(folders):
+            stream = self.streams.get(info.writer)
+            with contextlib.suppress(OSError):  # the next time perhaps; until then it is found where it is
+                self.session.save_writer(stream.info if stream else info, durable=True)
+                path.unlink(missing_ok=True)
+
     def _cannot_open(self, info: Writer, error: OSError) -> None:
         """Tried again at the next look."""
         why = f"the queue {info.queue} of writer {info.writer} cannot be opened: {error.strerror}"
@@ -303,6 +312,7 @@ class Uploader:
 
     def _look_around(self) -> None:
         """What need not be done at every turn."""
+        self._take_in()
         self.system.aim(self.streams.values(), lambda s: self.has_ended(s) or self.is_closed(s))
         self.journal.release(self.budget)
         self._write_status()

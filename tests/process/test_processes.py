@@ -54,6 +54,52 @@ sys.stdin.read()
     assert site.ended(name)["state"] == "completed"
 
 
+def test_a_child_that_cannot_write_to_the_spool_when_it_first_logs_loses_nothing(site: Site) -> None:
+    """A disk that is read-only at that moment. Its queue is in memory, and it announces itself there."""
+    name = unique("read_only_fork")
+    script = (
+        """
+import errno
+import os
+import sys
+from pathlib import Path
+
+read_only, open_ = [], os.open
+
+def hostile(path, flags, *more, **named):
+    if read_only and flags & os.O_CREAT and os.fspath(path).startswith(os.environ["HECTIQLAB_HOME"]):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
+    return open_(path, flags, *more, **named)
+
+os.open = hostile
+"""
+        + HEAD
+        + """
+child = os.fork()
+if not child:
+    read_only.append(True)
+    for step in range(1000):
+        run.add_metrics("child", step, step)
+    queue = Path(next(iter(run._outbox.session.outboxes))._mapping.path)
+    print(len(list(queue.parent.glob(f"*-{queue.stem}.json"))), queue.parent, flush=True)
+    sys.exit(0)
+os.waitpid(child, 0)
+print(run.flush(20), flush=True)
+sys.stdin.read()
+"""
+    )
+    process = site.start(script, name)
+    assert process.stdout is not None
+    beside, folder = process.stdout.readline().split()
+    assert beside == "1" and process.stdout.readline() == "True\n"
+    eventually(lambda: len(steps(site, name, "child")) == 1000)
+    assert steps(site, name, "child") == list(range(1000))
+    (session,) = site.sessions()
+    eventually(lambda: not list(Path(folder).glob(f"{session.name}-*")))
+    assert process.communicate(timeout=20)[1] == ""
+    assert site.ended(name)["state"] == "completed"
+
+
 def test_forks_of_forks_and_sixteen_children_that_log_at_once_all_arrive(site: Site) -> None:
     name = unique("many")
     script = (

@@ -8,11 +8,13 @@ import re
 from typing import Any
 
 from pyhectiqlab.errors import NotFoundError
+from pyhectiqlab.protocol.states import LIVE_STATES
 from pyhectiqlab.transport.http import LabClient
 
+from .labs import LOST_AFTER_S
 from .ledger import ENDED_WELL, ENDING, FILES, FLAGS, LOGS, ONLINE, POINTS, RAISED
 from .trainer import ENDINGS, content
-from .world import Trainer
+from .world import Trainer, until
 
 LOG_LINE = re.compile(r"line (\d+) of (\d+)")
 STATES = {"exit": "completed", "close": "completed", "raise": "failed", "exit3": "failed", "term": "stopped"}
@@ -22,6 +24,7 @@ EXCUSES = {  # faults → reasons for which events may be given up, each counted
     "html_413": {"rejected"},
     "budget": {"spool_full", "queue_full"},
 }
+FOUND_LOST_S = 2 * LOST_AFTER_S + 5  # of a lab that has just been started
 OTHER_EVENTS_MAX = 40  # of a run besides points and log lines: its state, channels, files
 
 
@@ -152,7 +155,7 @@ class Audit:
         return " ".join(told)
 
     def _state(self) -> None:
-        trainer, state = self.trainer, self.run["state"]
+        trainer, state = self.trainer, self._final_state()
         ending = ENDINGS[trainer.ledger.words[ENDING]]
         if trainer.status is not None and os.WIFSIGNALED(trainer.status) and os.WTERMSIG(trainer.status) == 9:
             right = KILLED | ({STATES[ending]} if trainer.ledger.get(0, FLAGS) & ENDED_WELL else set())
@@ -164,6 +167,15 @@ class Audit:
             cause = self.run["sessions"][0].get("cause", "") if self.run["sessions"] else "no session"
             self.problem(f"its state is {state} ({cause}), it should be {' or '.join(sorted(right))}")
         self._durable()
+
+    def _final_state(self) -> str:
+        """A script killed within `Run(...)` may be one of which nobody but the lab knows: that it is silent."""
+
+        def ended() -> str:
+            self.run = self.lab.get(f"/runs/{self.run['id']}")
+            return "" if self.run["state"] in LIVE_STATES else str(self.run["state"])
+
+        return str(until(ended, FOUND_LOST_S) or self.run["state"])
 
     def _durable(self) -> None:
         """After a power failure: whatever was synced has come."""

@@ -17,12 +17,14 @@ from pyhectiqlab.testing.lab import RealLab
 
 from .nursery import Nursery, serve
 
+LOST_AFTER_S = 15  # three heartbeats
+
 
 class ForkedLab(RealLab):
     """As `RealLab`, out of a nursery of this module."""
 
     def __init__(self, nursery: Nursery, data_dir: Path, home: Path, *, env: dict[str, str] | None = None) -> None:
-        super().__init__(data_dir, home, env=env)
+        super().__init__(data_dir, home, "--lost-after", str(LOST_AFTER_S), env=env)
         self._nursery = nursery
 
     def _spawn(self, command: list[str], log: IO[bytes]) -> Any:

@@ -64,12 +64,12 @@ class Lease:
     def _claim(self, locked: bool) -> bool:
         self._token = os.urandom(8).hex()
         for _ in range(3):  # a holder that ends, and another that is faster than this process
-            if self._named.exists():
-                seen = self._told()
-                if not self._is_free(seen, locked):
-                    break
-                self._put_aside(seen)
             try:
+                if self._named.exists():
+                    seen = self._told()
+                    if not self._is_free(seen, locked):
+                        break
+                    self._put_aside(seen)
                 if self._create():
                     return True
             except OSError:
@@ -98,14 +98,29 @@ class Lease:
         return True
 
     def _put_aside(self, seen: dict[str, Any]) -> None:
-        """Takes away what a holder that is gone left; only that: another may have taken its place meanwhile."""
+        """Takes away what a holder that is gone left; only that: another may have taken its place meanwhile. One of
+        those who saw it may, or the slower would take away what the faster put there.
+        """
+        token = seen.get("token")
+        right = self._path.with_name(f".{self._named.name}.{''.join(filter(str.isalnum, str(token)))}.right")
+        try:
+            right.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            if (self._age_s(right) or 0) > LEASE_STALE_S:  # who had it is gone, too
+                right.unlink(missing_ok=True)
+            return
         aside = self._path.with_name(f".{self._named.name}.{self._token}.old")
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(self._named, aside)
-            if (read_json(aside) or {}).get("token") != seen.get("token"):
-                with contextlib.suppress(OSError):
-                    os.link(aside, self._named)
-            aside.unlink(missing_ok=True)
+        try:
+            if self._told().get("token") != token:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self._named, aside)
+                if (read_json(aside) or {}).get("token") != token:  # the holder came back, and let go of it
+                    with contextlib.suppress(OSError):
+                        os.link(aside, self._named)
+                aside.unlink(missing_ok=True)
+        finally:
+            right.unlink(missing_ok=True)
 
     def _is_free(self, told: dict[str, Any], locked: bool) -> bool:
         """Whether the holder that the file names is gone. `locked`: this process got the kernel's lock."""
@@ -115,13 +130,15 @@ class Lease:
                 return True
             if locked and _same_kernel(holder):
                 return True
-        age = self._silent_s()
+        age = self._age_s(self._named)
         return age is None or age > LEASE_STALE_S
 
-    def _silent_s(self) -> float | None:
-        """Seconds since the holder last renewed it, by the clock of the file system; None where there is no holder."""
+    def _age_s(self, path: Path) -> float | None:
+        """Seconds since the file was changed (the holder renewed it), by the clock of the file system; None where there
+        is none.
+        """
         try:
-            with open(self._named, "rb") as f:  # opened, not only looked at: NFS then asks the server
+            with open(path, "rb") as f:  # opened, not only looked at: NFS then asks the server
                 renewed = os.fstat(f.fileno()).st_mtime
         except OSError:
             return None

@@ -184,6 +184,29 @@ def test_of_many_that_want_it_one_gets_it(tmp_path: Path) -> None:
         assert sum(pool.map(Lease.acquire, wanting)) == 1
 
 
+@pytest.mark.usefixtures("no_locks")
+def test_who_saw_a_dead_holder_takes_nothing_from_who_was_faster(tmp_path: Path) -> None:
+    elsewhere(tmp_path, silent_s=1000)
+    slow, fast = Lease(tmp_path), Lease(tmp_path)
+    seen = slow._told()
+    assert fast.acquire()
+    slow._token = "slow"
+    slow._put_aside(seen)
+    assert fast.renew() and not slow.acquire()
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_who_died_while_it_took_over_keeps_nobody_from_it(tmp_path: Path) -> None:
+    elsewhere(tmp_path, silent_s=1000)
+    lease = Lease(tmp_path)
+    right = tmp_path / f".lease.json.{lease._told()['token']}.right"
+    right.touch()
+    assert not lease.acquire()
+    os.utime(right, (time.time() - 1000,) * 2)
+    assert lease.acquire()
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
 def test_who_lost_it_may_have_it_again_once_it_is_free(tmp_path: Path) -> None:
     lease = Lease(tmp_path)
     assert lease.acquire()

@@ -22,15 +22,14 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from .names import addresses
+
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)  # monotonic; of this thread's call
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Every read and write of a session made by `new_session` inside ends with TimeoutError after `seconds` in all.
-
-    Names are the one exception: the resolver of the C library keeps its own time.
-    """
+    """Every read and write of a session made by `new_session` inside ends with TimeoutError after `seconds` in all."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -85,7 +84,7 @@ class _Deadline:
         conn = cast(HTTPConnection, self)
         ends_at = time.monotonic() + cast(float, conn.timeout)
         error: OSError = TimeoutError("timed out")
-        for family, kind, proto, _, address in socket.getaddrinfo(conn._dns_host, conn.port, 0, socket.SOCK_STREAM):
+        for family, kind, proto, _, address in addresses(conn._dns_host, conn.port, cast(float, conn.timeout)):
             left = ends_at - time.monotonic()
             if left <= 0:
                 break

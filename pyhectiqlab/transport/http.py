@@ -375,7 +375,9 @@ def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:
     def caused_by(*types: type[BaseException]) -> bool:
         return any(isinstance(c, types) for c in causes)
 
-    if caused_by(socket.gaierror) or "NameResolutionError" in kinds:
+    if any(isinstance(c, socket.gaierror) and c.errno == socket.EAI_AGAIN for c in causes):
+        why = f"the name {host} cannot be looked up now, no name server answers: check the network"
+    elif caused_by(socket.gaierror) or "NameResolutionError" in kinds:
         why = f"the name {host} is not known: check the address and the network"
     elif "ProxyError" in kinds:
         why = "the proxy does not let us through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..paper import PaperContent
 
 PAPER_BYTES_MAX = 1 << 20
+NAME_REFUSED = {400, 409, 422}  # answers to a rename; no other is the name's fault
 
 
 class PageVerbs:
@@ -57,9 +58,9 @@ class PageVerbs:
             return False
         try:
             _rename(outbox.lab, str(answer["run"]["id"]), name)
-        except (ConflictError, InvalidRequestError) as e:
-            raise ValueError(str(e)) from None
         except (LabRequestError, ConfigurationError) as e:
+            if isinstance(e, ConflictError | InvalidRequestError) and e.status in NAME_REFUSED:
+                raise ValueError(str(e)) from None
             say(f"the run keeps its name {self.name!r}: {e}")
             return False
         self.name = name

@@ -13,6 +13,7 @@ import logging  # as every training has; a logger cannot be returned without it
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -221,6 +222,8 @@ import pytest  # noqa: E402  (the trainer needs none of this)
 
 from pyhectiqlab.opening import MIN_ATTACH_S  # noqa: E402
 from pyhectiqlab.testing.lab import RealLab  # noqa: E402
+from tests.faults import proxy  # noqa: E402
+from tests.faults.world import certificates_in  # noqa: E402
 from tests.process.conftest import Site, _nothing_stays  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,6 +236,8 @@ FAULTS = {
     "descriptors": "before and behind",
     "uploader-stopped": "behind",
     "uploader-killed": "behind",
+    "silent_name_server": "before and behind",
+    **{kind: "before and behind" for kind in proxy.KINDS if kind != "refused"},
 }
 CASES = [f"{fault}-{when}" for fault, whens in FAULTS.items() for when in ("before", "behind") if when in whens]
 
@@ -291,6 +296,52 @@ def site(tmp_path: Path) -> Iterator[Site]:
     lab.kill()
 
 
+@contextlib.contextmanager
+def spoiled(site: Site, folder: Path, fault: str) -> Iterator[Callable[[], None]]:
+    """Clients reach the lab through a proxy, which spoils all that they ask from when the result is called."""
+    certificates = certificates_in(folder)
+    if fault.startswith("tls_") and certificates is None:
+        pytest.skip("needs openssl")
+    between = proxy.Proxy(site.lab.port, 1, certificates)
+    secure = fault.startswith("tls_")
+    address = f"https://localhost:{between.tls_port}" if secure else f"http://127.0.0.1:{between.port}"
+    site.variables |= _at(site, folder, address)
+    if certificates is not None:
+        site.variables["REQUESTS_CA_BUNDLE"] = str(certificates[0])
+    try:
+        yield lambda: between.start(fault)
+    finally:
+        between.close()
+
+
+def _at(site: Site, folder: Path, address: str) -> dict[str, str]:
+    """Credentials of the lab at another address of it."""
+    path = folder / "credentials"
+    path.write_text(site.lab.credentials.read_text().replace(site.lab.url, address))
+    path.chmod(0o600)
+    return {"HECTIQLAB_CREDENTIALS": str(path)}
+
+
+@contextlib.contextmanager
+def named(site: Site, folder: Path) -> Iterator[tuple[list[str], Callable[[], None]]]:
+    """The lab has a name, which is known until the second of the results is called; from then on a name server is
+    asked that takes every question and answers none. The first is what a command is to be run by.
+    """
+    address = "127.0.53.53"
+    hosts, resolver = folder / "hosts", folder / "resolv.conf"
+    hosts.write_text("127.0.0.1 localhost lab.test\n")
+    resolver.write_text(f"nameserver {address}\n")
+    site.variables |= _at(site, folder, f"http://lab.test:{site.lab.port}")
+    mounts = f"mount --bind {hosts} /etc/hosts && mount --bind {resolver} /etc/resolv.conf"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        try:
+            silent.bind((address, 53))
+        except OSError:
+            pytest.skip("needs the right to be a name server")
+        command = ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+        yield command, lambda: hosts.write_text("127.0.0.1 localhost\n") and None
+
+
 def strike(fault: str, site: Site) -> _Slow | None:
     if fault == "refused":
         site.lab.stop()
@@ -323,7 +374,15 @@ def test_every_call_returns_within_its_bound_and_raises_nothing(site: Site, tmp_
         if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
             pytest.skip("needs the right to have mounts of its own")
         command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh", *command]
-    with small_disk(site.home) if fault == "disk-full" else contextlib.nullcontext():
+    with contextlib.ExitStack() as surroundings:
+        spoil: Callable[[], None] | None = None
+        if fault == "disk-full":
+            surroundings.enter_context(small_disk(site.home))
+        elif fault == "silent_name_server":
+            by, spoil = surroundings.enter_context(named(site, tmp_path))
+            command = by + command
+        elif fault in proxy.KINDS and fault != "refused":
+            spoil = surroundings.enter_context(spoiled(site, tmp_path, fault))
         with (tmp_path / "stderr").open("w") as errors:
             trainer = subprocess.Popen(
                 command, env=site.env, cwd=work, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -332,6 +391,8 @@ def test_every_call_returns_within_its_bound_and_raises_nothing(site: Site, tmp_
         assert trainer.stdin is not None and trainer.stdout is not None
         assert trainer.stdout.readline() == "ready\n", (tmp_path / "stderr").read_text()
         slow = strike(fault, site)
+        if spoil is not None:
+            spoil()
         trainer.stdin.write("\n")
         trainer.stdin.flush()
         line = trainer.stdout.readline()

@@ -6,9 +6,11 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from array import array
 from collections.abc import Callable
+from typing import Any
 
 import msgpack
 import pytest
@@ -110,6 +112,30 @@ def test_nothing_listening_is_unreachable_and_says_so() -> None:
 
 def test_an_unknown_name_is_unreachable() -> None:
     assert "not known" in str(failure(LabClient("http://lab.invalid", KEY).handshake, LabUnreachableError))
+
+
+def test_a_name_server_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolver of the C library would wait for it for half a minute. One thread waits on, however many ask."""
+    answer, real, asked = threading.Event(), socket.getaddrinfo, list[str]()
+
+    def silent(host: str, port: int, *more: int) -> list[Any]:
+        if host != "lab.example":
+            return real(host, port, *more)
+        if more[-1] == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        asked.append(host)
+        answer.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "at last")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    with LabClient("http://lab.example:1", KEY, connect_timeout_s=0.2, read_timeout_s=0.2) as lab:
+        for _ in range(3):
+            began = time.monotonic()
+            error = failure(lab.handshake, LabUnreachableError)
+            assert time.monotonic() - began < 5
+            assert "no name server answers" in str(error)
+    assert asked == ["lab.example"]
+    answer.set()
 
 
 def test_a_server_without_tls_behind_https_is_unreachable() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .capture.ending import Ending
+from .capture.ending import Ending, as_word
 from .capture.process import this_process
 from .capture.snapshot import Source
 from .capture.values import PLAIN_TYPES, check_key
@@ -372,6 +372,10 @@ class QueueOutbox:
         queue was made.
         """
         return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
+
+    def note_end(self, found: Ending) -> None:
+        """How the process ends, where a full disk cannot keep it from being known."""
+        self._mapping.words[layout.END] = as_word(found)
 
     def close(self) -> None:
         if not self.closed:

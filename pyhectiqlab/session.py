@@ -34,7 +34,8 @@ _said: set[str] = set()
 def say(text: str) -> None:
     """One line to stderr, where all our output goes. Never raises: stderr may be closed."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"hectiqlab: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"hectiqlab: {text}\n")  # at once: another thread may have something to say, too
+        sys.stderr.flush()
 
 
 def say_once(text: str) -> None:
@@ -167,6 +168,7 @@ class Session:
             for hook in outbox.at_end:
                 hook(found)
             if outbox.binding.ends_run:
+                outbox.note_end(found)
                 with contextlib.suppress(Exception):  # the uploader tells it from the file
                     outbox.event("end", told)
         try:

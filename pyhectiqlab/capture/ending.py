@@ -118,6 +118,25 @@ def ending_by(error: BaseException) -> Ending:
     return Ending("failed", cause, 1, text[-DETAIL_CHARS_MAX:])
 
 
+_STATES = ("completed", "failed", "stopped")
+_CODE_KNOWN = 1 << 16
+
+
+def as_word(found: Ending) -> int:
+    """The gist of it as a number that a queue's header holds: for a disk that takes no more. Never 0."""
+    code = 0 if found.exit_code is None else _CODE_KNOWN | (found.exit_code & 0xFF) << 8
+    return code | 1 + _STATES.index(found.state)
+
+
+def from_word(word: int) -> dict[str, Any] | None:
+    """What a process said by `as_word`, as its `ends` file would say it; None for 0, and for what a newer one says."""
+    if not 0 < word & 0xFF <= len(_STATES):
+        return None
+    code = word >> 8 & 0xFF if word & _CODE_KNOWN else None
+    cause = "exit" if code is None else f"exit status {code}"
+    return {"state": _STATES[(word & 0xFF) - 1], "cause": cause, "exit_code": code}
+
+
 def exit_status(code: Any) -> int:
     """The status that `sys.exit(code)` gives the process."""
     if code is None:

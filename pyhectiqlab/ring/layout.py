@@ -17,6 +17,7 @@ TABLE = 17  # bytes of the intern table in use
 FLUSH = 18  # counts the wishes to have everything sent at once
 CLOSED = 19  # 1: this producer will not put again
 LOST = 20  # events that could be put nowhere (the spill file failed)
+END = 21  # how the producer's process ends, as it says itself (capture/ending.py); 0: it came to no such thing
 
 # Stored by the consumer only (from byte 256).
 HEAD = 32  # position up to which the ring is drained: free for the producer

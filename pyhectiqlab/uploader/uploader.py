@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import crashpoints, settings
+from ..capture import ending
 from ..errors import ConfigurationError
 from ..journal import Journal
 from ..ring import layout
@@ -172,7 +173,9 @@ class Uploader:
         """How the stream's process ended, once that is known; kept on disk from then on, for a sync on another day."""
         key = _key(stream.info.owner)
         if key not in self._ends:
-            end = self.owner(stream.info).end(stream.said_end)
+            words = stream.words()
+            said = stream.said_end or (ending.from_word(words[layout.END]) if words is not None else None)
+            end = self.owner(stream.info).end(said)
             if end is None:
                 return None
             self._ends[key] = end

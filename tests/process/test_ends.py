@@ -57,6 +57,24 @@ def test_the_end_of_a_process_is_told_as_it_was(site: Site, ending: str, status:
     assert [step for step, _, _ in site.points(name, "loss")] == list(range(STEPS))
 
 
+@pytest.mark.parametrize(
+    ("ending", "state", "cause"), [("", "completed", "exit"), ("sys.exit(3)", "failed", "exit status 3")]
+)
+def test_an_end_that_no_disk_and_no_queue_had_room_for_is_told_by_the_header_of_the_queue(
+    site: Site, ending: str, state: str, cause: str
+) -> None:
+    name = unique("full")
+    full = """
+import pyhectiqlab.session as session
+def full(*arguments, **named):
+    raise OSError(28, "No space left on device")
+session.write_json = run._outbox.event = full
+"""
+    assert "Traceback" not in site.run(SCRIPT + full + ending, name).stderr
+    run = site.ended(name)
+    assert (run["state"], run["sessions"][0]["cause"]) == (state, cause), (run, site.logs())
+
+
 def test_the_traceback_of_an_uncaught_exception_reaches_the_lab(site: Site) -> None:
     name = unique("traceback")
     site.run(SCRIPT + "def train():\n    raise ValueError('gone')\ntrain()", name)

@@ -14,7 +14,8 @@ from . import settings
 from .bars import LINE_EVERY_S, LINES, TERMINAL, FileBars, place
 from .capture.launcher import dies_with_job
 from .errors import ConfigurationError
-from .outbox import QueueOutbox, RunStatus, wait_until
+from .outbox import RunStatus
+from .queue_outbox import QueueOutbox, wait_until
 from .session import say
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from ._version import __version__
 from .capture.launcher import Place, job, place
 from .capture.process import host
 from .errors import ConfigurationError, LabRequestError
-from .outbox import Binding, DroppingOutbox, Outbox, QueueOutbox
+from .outbox import DroppingOutbox, Outbox
 from .profile import Profile, resolve
+from .queue_outbox import Binding, QueueOutbox
 from .session import Session, say
 
 MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took

@@ -6,34 +6,20 @@ put: accept, never wait. flush: wait until the lab has it, with a bound. close: 
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from .capture.ending import Ending, as_word
-from .capture.process import this_process
-from .capture.snapshot import Source
-from .capture.values import PLAIN_TYPES, check_key
+from .capture.values import check_key
 from .errors import RunClosedError
-from .protocol import records
-from .ring import layout, mapping
-from .ring.peek import peek
-from .ring.producer import ForkedError, Puts, make_puts
-from .ring.spill import SpillWriter
-from .settings import LOOK_AFTER_S
-from .spool import Writer, read_json
-from .uploads import Upload, Uploads, progress
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .capture.ending import Ending
+    from .capture.snapshot import Source
+    from .uploads import Upload
 
-FLUSH_POLL_S = 0.002
-FLUSH_POLL_MAX_S = 0.02
-AtEnd = Callable[[Ending], None]
-Place = tuple[int, int, int, int]  # in the ring, in the spill file, and in what was printed to stdout and stderr
+AtEnd = Callable[["Ending"], None]
 
 
 @dataclass(frozen=True)
@@ -140,293 +126,45 @@ class DroppingOutbox:
         return RunStatus(self._mode)
 
 
-def _raise_closed(*args: object) -> None:
+def raise_closed(*arguments: object) -> NoReturn:
     raise RunClosedError("this run is closed: create a new Run to log more")
 
 
-@dataclass(frozen=True)
-class Binding:
-    """What an outbox's events are for; see spool.Writer for the fields."""
+class ClosedOutbox:
+    """The outbox of a closed run in dry or read-only mode."""
 
-    mode: str
-    url: str
-    profile: str
-    attach: dict[str, Any]
-    run: dict[str, Any] | None
-    ends_run: bool
-    cache: dict[str, Any] | None = None  # settings of the metrics cache
-
-
-class QueueOutbox:
-    """Puts into a shared-memory queue that the session's uploader empties. Raises OSError where the spool cannot be
-    written.
-    """
-
-    point: Callable[[str, int, float], None]
-    points: Callable[[Mapping[str, float], int], None]
-    _record: Callable[[bytes], None]
-
-    def __init__(self, session: Session, binding: Binding) -> None:
-        self.session = session
-        self.binding = binding
-        self.closed = False
-        self.at_end: list[AtEnd] = []
-        self.uploads = Uploads(session.dir, self._lose_file)
-        self._files_lost: dict[str, int] = {}
-        self._open(binding)
-        session.outboxes.add(self)
+    lab = "", ""
 
     @property
-    def lab(self) -> tuple[str, str]:
-        return self.binding.url, self.binding.profile
+    def at_end(self) -> list[AtEnd]:
+        return []
 
-    def _open(self, binding: Binding) -> None:
-        folder = self.session.dir
-        self.writer = os.urandom(16).hex()
-        self._pid = os.getpid()
-        (folder.path / "queues").mkdir(mode=0o700, exist_ok=True)
-        self._mapping = mapping.create(f"{self.writer}.q", folder.path / "queues")
-        self._opened_at = time.monotonic()
-        self._spill = SpillWriter(folder.spill(self.writer))
-        self._puts: Puts = make_puts(
-            self._mapping, self._overflow, PLAIN_TYPES, check_key=check_key, on_silence=self.session.look_after_uploader
-        )
-        self.point, self.points, self._record = self._puts.point, self._puts.points, self._puts.record
-        writer = Writer(
-            writer=self.writer,
-            queue=str(self._mapping.path),
-            owner=this_process(),
-            mode=binding.mode,
-            url=binding.url,
-            profile=binding.profile,
-            attach=binding.attach,
-            run=binding.run,
-            ends_run=binding.ends_run,
-            created=time.time(),
-            cache=[[0, binding.cache]] if binding.cache else [],
-        )
-        try:
-            folder.announce(writer)
-        except OSError:
-            self._mapping.path.unlink(missing_ok=True)
-            raise
+    def point(self, key: str, step: int, value: float) -> None:
+        raise_closed()
 
-    def _overflow(self, tail: int, record: bytes) -> None:
-        """What the ring could not take: one write to the spill file; where that fails too, the event is lost and
-        counted.
-        """
-        words = self._mapping.words
-        if not words[layout.SPOOL_FULL]:
-            try:
-                self._spill.append(tail, record)
-                return
-            except OSError:
-                pass  # counted below; the uploader tells the lab and the log
-        words[layout.LOST] += 1
+    def points(self, values: Mapping[str, float], step: int) -> None:
+        raise_closed()
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        """Raises ValueError where it is too large, TypeError where it cannot be packed."""
-        data = records.event(kind, time.time() if at is None else at, fields)
-        try:
-            self._record(data)
-        except ForkedError:
-            self.after_fork_in_child()
-            self._record(data)
-
-    # Files ------------------------------------------------------------------------------------------------------
+        raise_closed()
 
     def file(self, upload: Upload, source: Source) -> str | None:
-        return self._asked(self.uploads.put(self._own_writer(), upload, source))
+        raise_closed()
 
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
-        return self._asked(self.uploads.put_made(self._own_writer(), upload, make))
-
-    def _own_writer(self) -> str:
-        """The writer of this process; a forked child becomes one now. Raises RunClosedError."""
-        if self.closed:
-            _raise_closed()
-        if self._pid != os.getpid():
-            self._reopened()
-        return self.writer
-
-    def _asked(self, ident: str | None) -> str | None:
-        if ident is not None and time.monotonic() - self.alive_at() > LOOK_AFTER_S:
-            self.session.look_after_uploader()
-        return ident
-
-    def _lose_file(self, upload: Upload, reason: str, why: str) -> None:
-        """A file given up at the call: said, counted here, and told to the lab by an event."""
-        self._files_lost[reason] = self._files_lost.get(reason, 0) + 1
-        self.session.complain(f"the artifact {upload.name!r} is not stored: {why}")
-        self.event("loss", {"reason": reason, "count": 1, "name": upload.name, "step": upload.step, "detail": why})
-
-    def set_cache(self, settings: dict[str, Any]) -> None:
-        """Settings of the metrics cache, from here in the stream on; also for processes forked later."""
-        self.event("metrics_cache", settings)
-        self.binding = replace(self.binding, cache=settings)
-
-    # The console ------------------------------------------------------------------------------------------------
+        raise_closed()
 
     def record_descriptors(self, wanted: bool) -> None:
-        if self.session.is_owner:
-            console = self.session.console
-            (console.start if wanted else console.stop)(self.writer)
+        return None
 
     def check_console(self) -> None:
-        self.session.console.check()
-
-    # Forks ------------------------------------------------------------------------------------------------------
-
-    def before_fork(self, timeout: float) -> None:
-        self._puts.wait_idle(timeout)
-
-    def after_fork_in_child(self) -> None:
-        """The queue has one producing process, and that is the parent. The child gets one of its own when it first
-        logs.
-        """
-        if self.closed:
-            return
-        self._puts.disown()
-        self.point = lambda key, step, value: self._reopened().point(key, step, value)
-        self.points = lambda values, step: self._reopened().points(values, step)
-        self._record = lambda data: self._reopened()._record(data)
-
-    def _reopened(self) -> QueueOutbox:
-        self._spill.close()
-        before = self.writer
-        self.uploads = Uploads(self.session.dir, self._lose_file)
-        self._files_lost = {}
-        try:
-            # A child that ends does not end its parent's run.
-            self._open(
-                Binding(
-                    self.binding.mode,
-                    self.binding.url,
-                    self.binding.profile,
-                    self.binding.attach,
-                    self.binding.run,
-                    False,
-                    self.binding.cache,
-                )
-            )
-        except OSError as e:
-            self.session.complain(f"a forked process cannot log: {os.strerror(e.errno or 5)}")
-            drop = DroppingOutbox("dry")
-            self.writer, self._pid = before, os.getpid()  # files still find the run by the parent's writer
-            self.point, self.points, self._record = drop.point, drop.points, lambda data: None
-        self.session.look_after_uploader()
-        return self
-
-    # Waiting ----------------------------------------------------------------------------------------------------
-
-    def request_flush(self) -> Place:
-        """Asks the uploader to send at once; the positions up to which everything put so far lies."""
-        words = self._mapping.words
-        place = words[layout.TAIL], self._spill.size(), *self.session.console.place(self.writer)
-        words[layout.FLUSH] += 1
-        return place
-
-    def is_journaled(self, place: Place) -> bool:
-        words = self._mapping.words
-        taken = words[layout.HEAD] >= place[0] and words[layout.SPILL] >= place[1]
-        return bool(taken) and self.session.console.is_there(self.writer, place[2:], acked=False)
-
-    def is_acked(self, place: Place) -> bool:
-        words = self._mapping.words
-        acked = words[layout.ACKED_RING] >= place[0] and words[layout.ACKED_SPILL] >= place[1]
-        return bool(acked) and self.session.console.is_there(self.writer, place[2:], acked=True)
-
-    def is_stopped(self) -> bool:
-        return bool(self._mapping.words[layout.STOPPED])
-
-    def is_there(self, place: Place) -> bool:
-        """Acked; or journaled, where nothing is sent."""
-        return self.is_acked(place) if self.binding.mode == "online" else self.is_journaled(place)
-
-    def files_left(self) -> set[str]:
-        """Ids of this process's files that are still to be sent; none where nothing is sent."""
-        return set(self.uploads.left()) if self.binding.mode == "online" else set()
+        return None
 
     def flush(self, timeout: float) -> bool:
-        place, files = self.request_flush(), self.files_left()
-        return wait_until(
-            lambda: self.is_there(place) and not self.uploads.any_left(files), timeout, self.session, [self]
-        )
-
-    def answer_to(self, ident: str, timeout: float) -> dict[str, Any] | None:
-        """Waits for what comes of a file put with `answer`; None where nothing did within `timeout` seconds."""
-        self.request_flush()
-        found: list[dict[str, Any]] = []
-
-        def told() -> bool:
-            answer = self.uploads.answer(ident)
-            if answer is not None:
-                found.append(answer)
-            return bool(found)
-
-        wait_until(told, timeout, self.session, [self])
-        return found[0] if found else None
-
-    def alive_at(self) -> float:
-        """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the
-        queue was made.
-        """
-        return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
-
-    def note_end(self, found: Ending) -> None:
-        """How the process ends, where a full disk cannot keep it from being known."""
-        self._mapping.words[layout.END] = as_word(found)
+        return True
 
     def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self.point = self.points = self._record = _raise_closed
-            words = self._mapping.words
-            words[layout.CLOSED] = 1
-            words[layout.FLUSH] += 1
-            self.session.outboxes.discard(self)
+        return None
 
     def status(self) -> RunStatus:
-        words = self._mapping.words
-        journaled, acked = int(words[layout.JOURNALED]), int(words[layout.ACKED])
-        found = peek(self._mapping.path, self.session.dir.spill(self.writer))
-        waiting, waiting_bytes = (found.waiting, found.waiting_bytes) if found else (0, 0)
-        told = read_json(self.session.dir.path / "status.json") or {}
-        losses = dict(told.get("writers", {}).get(self.writer, {}).get("lost", {}))
-        if words[layout.LOST] > words[layout.LOST_TOLD]:
-            losses["queue_full"] = losses.get("queue_full", 0) + words[layout.LOST] - words[layout.LOST_TOLD]
-        for reason, count in self._files_lost.items():
-            losses[reason] = losses.get(reason, 0) + count
-        files = progress(self.session.dir, self.uploads.left())
-        return RunStatus(
-            mode=self.binding.mode,
-            produced=journaled + waiting,
-            journaled=journaled,
-            sent=int(words[layout.SENT]),
-            acked=acked,
-            backlog=journaled + waiting - acked,
-            backlog_bytes=waiting_bytes,
-            losses=losses,
-            uploader_pid=int(words[layout.UPLOADER_PID]) or None,
-            trouble=str(told.get("trouble", "")),
-            files_left=len(files),
-            file_bytes_left=sum(f["bytes"] - f["sent"] for f in files),
-            files=tuple(files),
-        )
-
-
-def wait_until(done: Callable[[], bool], timeout: float, session: Session, outboxes: list[QueueOutbox]) -> bool:
-    """Waits for the uploader, looking after it. Blocks at most `timeout` seconds. False also where it cannot come
-    true.
-    """
-    deadline = time.monotonic() + timeout
-    pause = FLUSH_POLL_S
-    while not done():
-        now = time.monotonic()
-        if now >= deadline or all(o.is_stopped() for o in outboxes):
-            return False
-        if now - max(o.alive_at() for o in outboxes) > LOOK_AFTER_S:
-            session.look_after_uploader()
-        time.sleep(min(pause, max(0.0, deadline - now)))
-        pause = min(pause * 1.5, FLUSH_POLL_MAX_S)
-    return True
+        return RunStatus("closed")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .capture import ending
 from .capture.launcher import Place
-from .capture.snapshot import Source
 from .capture.values import as_float, as_step, check_key, check_name
 from .end_wait import wait_at_end
-from .errors import RunClosedError
 from .opening import DRY, READ_ONLY, Opened, join_run, open_run
-from .outbox import AtEnd, QueueOutbox, RunStatus
+from .outbox import ClosedOutbox, RunStatus
 from .protocol import states
+from .queue_outbox import QueueOutbox
 from .ring.producer import ForkedError, NotPlainError
 from .session import say_once
-from .uploads import Upload
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
@@ -326,7 +323,7 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
         for hook in outbox.at_end:
             hook(found)
         if not isinstance(outbox, QueueOutbox):
-            self._outbox = _Closed()
+            self._outbox = ClosedOutbox()
             return True
         if outbox.closed:
             return True
@@ -374,50 +371,6 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
         if isinstance(outbox, QueueOutbox):
             return _joined, (self.name, str(outbox.session.dir.path), outbox.binding, self._opened.place, self.mode)
         return _dropped, (self.name, self.mode, self._opened.place, self._opened.answer)
-
-
-class _Closed:
-    """The outbox of a closed run in dry or read-only mode."""
-
-    lab = "", ""
-
-    @property
-    def at_end(self) -> list[AtEnd]:
-        return []
-
-    @staticmethod
-    def _refuse() -> NoReturn:
-        raise RunClosedError("this run is closed: create a new Run to log more")
-
-    def point(self, key: str, step: int, value: float) -> None:
-        self._refuse()
-
-    def points(self, values: Mapping[str, float], step: int) -> None:
-        self._refuse()
-
-    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        self._refuse()
-
-    def file(self, upload: Upload, source: Source) -> str | None:
-        self._refuse()
-
-    def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
-        self._refuse()
-
-    def record_descriptors(self, wanted: bool) -> None:
-        return None
-
-    def check_console(self) -> None:
-        return None
-
-    def flush(self, timeout: float) -> bool:
-        return True
-
-    def close(self) -> None:
-        return None
-
-    def status(self) -> RunStatus:
-        return RunStatus("closed")
 
 
 def _step_of_dict(value: Any, step: Any) -> Any:

@@ -19,7 +19,7 @@ from .capture import ending
 from .capture.process import kill_process, this_process
 from .console import Channel, Console
 from .errors import ConfigurationError
-from .outbox import QueueOutbox
+from .queue_outbox import QueueOutbox
 from .spool import SessionDir, write_json
 
 FORK_WAIT_S = 0.1

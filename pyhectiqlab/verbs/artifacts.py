@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
 from ..capture.values import as_step
-from ..outbox import QueueOutbox
 from ..protocol.names import artifact_name
+from ..queue_outbox import QueueOutbox
 from ..session import say, say_once
 from ..uploads import Upload
 from .guard import never_breaks, raises_of_files

@@ -41,7 +41,7 @@ class CacheVerbs:
 
         Raises TypeError, ValueError.
         """
-        from ..outbox import QueueOutbox
+        from ..queue_outbox import QueueOutbox
         from ..uploader.cache import AGGREGATES, CacheSettings
 
         if aggr is not None and aggr not in AGGREGATES:

@@ -49,7 +49,7 @@ class PageVerbs:
         """
         check_name("name of a run", name)
         from ..errors import ConfigurationError, ConflictError, InvalidRequestError, LabRequestError
-        from ..outbox import QueueOutbox
+        from ..queue_outbox import QueueOutbox
 
         outbox = self._outbox
         answer = outbox.binding.run if isinstance(outbox, QueueOutbox) and outbox.binding.mode == "online" else None

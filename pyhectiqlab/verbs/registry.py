@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..bars import bar
 from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedError
-from ..outbox import QueueOutbox
 from ..protocol.registry import DATASETS, MODELS, NOUNS, alias_name, registry_name, version_of, version_or_alias
+from ..queue_outbox import QueueOutbox
 from ..session import say, say_once
 from .guard import raises_of_files
 

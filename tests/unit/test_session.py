@@ -10,7 +10,7 @@ SCRIPT = """
 import os, time
 from pyhectiqlab import session as module
 from pyhectiqlab.capture.process import this_process
-from pyhectiqlab.outbox import Binding, QueueOutbox
+from pyhectiqlab.queue_outbox import Binding, QueueOutbox
 from pyhectiqlab.session import Session
 from pyhectiqlab.spool import SessionDir
 from pyhectiqlab import settings

@@ -14,6 +14,7 @@ _COMMANDS = {
     "notify": "notify:notify",
     "mail-server": "notify:mail_server",
     "quota": "quota:quota",
+    "retention": "retention:retention",
     "user": "users:user",
     "project": "users:project",
     "audit": "users:audit",

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from .. import crashpoints
 from ..errors import StoreError
-from ..store.artifacts import Artifact, IdTakenError, NewArtifact, TooManyUploadsError, Upload
+from ..store.artifacts import Artifact, IdTakenError, NewArtifact, RemovedError, TooManyUploadsError, Upload
 from ..store.backup import BackupLock
 from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
 from ..store.meta import MetaStore, MetaTransaction
@@ -150,6 +150,8 @@ class Files:
                 fresh = self._write(add)
             except IdTakenError as e:
                 raise ApiError(409, "id_taken", str(e)) from None
+            except RemovedError as e:
+                raise ApiError(410, "version_removed", str(e)) from None
             except QuotaExceededError as e:
                 raise self._over_quota(e) from None
         with self.meta.reading() as view:

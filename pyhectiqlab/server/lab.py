@@ -22,9 +22,11 @@ from ..store.sql_meta import SqlMetaStore
 from ..store.sqlite_points import SqlitePointStore
 from . import commit
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts, ChangeMark
+from .clock import Clock
 from .files import Files
 from .login import Logins
 from .notifier import Notifier
+from .retention import Retention
 from .stream import KEYS_MAX, Hub, Message
 from .telemetry import Telemetry
 from .writer import BusyError, Writer
@@ -92,6 +94,8 @@ class Lab:
         self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.notifier = Notifier(self.meta, self.write)
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
+        self.retention = Retention(self.meta, self.write)
+        self.clock = Clock(self.meta, self.write)
         self.logins = Logins()
         self._accounts_at = 0.0
         self._stopping = threading.Event()
@@ -182,15 +186,18 @@ class Lab:
             if permissions != (permissions := self.permissions.read()):
                 self.hub.hang_up()  # who watches asks again, and is let in again or not
             try:
-                self.watch_once(now, awake_since)
+                self.watch_once(now, awake_since, self.clock.look(now))
+                self.clock.note()
             except StoreError as e:
                 log.warning("the watch waits: %s", e)
 
-    def watch_once(self, now: float, awake_since: float) -> None:
-        """Marks silent runs lost, removes what was deleted long ago, and ends what permissions no longer allow."""
+    def watch_once(self, now: float, awake_since: float, steady: bool = True) -> None:
+        """Marks silent runs lost, removes what was deleted long ago or is no longer to be kept, and ends what
+        permissions no longer allow. Without a `steady` clock (server/clock.py) nothing is removed.
+        """
         with self.meta.reading() as view:
             silent = now - awake_since >= self.lost_after_s and view.has_silent(now - self.lost_after_s)
-            old = view.purgeable(now - KEEP_DELETED_S)
+            old = view.purgeable(now - KEEP_DELETED_S) if steady else None
         if silent:
             for run in self.write(lambda tx: tx.mark_lost(now, self.lost_after_s)):
                 log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
@@ -203,3 +210,5 @@ class Lab:
             self._accounts_at = now
             self.accounts.store_use()
             self.write(lambda tx: tx.forget_expired(now, WEB_SESSION_IDLE_S, now - AUDIT_KEPT_S))
+        if steady:
+            self.retention.turn(now)

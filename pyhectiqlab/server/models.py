@@ -189,9 +189,20 @@ class ProjectAnswer(ProjectRef):
     role: str
 
 
+class RetentionAnswer(BaseModel):
+    """null: for ever, or any number."""
+
+    runs_days: int | None = Field(description="A run is deleted so many days after its last sign of life.")
+    versions_max: int | None = Field(description="Of an artifact, the newest so many versions stay.")
+    versions_days: int | None = Field(description="Its earlier versions are removed once they are so many days old.")
+    keep_tag: str = Field(description="From a run with this tag nothing is taken.")
+    own: list[str] = Field(description="What the project has set for itself; all else is as the lab has it.")
+
+
 class ProjectDetailAnswer(ProjectAnswer):
     file_bytes: int  # each file counted once
     quota: int | None  # bytes that its files may take; null: any
+    retention: RetentionAnswer
 
 
 class TagAnswer(BaseModel):
@@ -276,6 +287,7 @@ class RunDetailAnswer(RunAnswer):
     can_write: bool
     capture: CaptureAnswer = Field(description="Without the diffs, see GET /runs/{run_id}/capture.")
     paper: str
+    kept_until: float | None = Field(description="When the project's retention will delete it; null: it will not.")
 
 
 class AttachedRun(BaseModel):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from ..store import retention
 from .models import Body, Name, username_checked
 
 LabRole = Literal["viewer", "member", "admin"]
@@ -51,6 +52,15 @@ class AcceptBody(Body):
 
 class ProjectChangeBody(Body):
     private: bool
+
+
+class RetentionBody(Body):
+    """What is left out is as the lab has it; null: for ever, or any number."""
+
+    runs_days: Annotated[int, Field(ge=1, le=retention.DAYS_MAX)] | None = None
+    versions_max: Annotated[int, Field(ge=1, le=retention.VERSIONS_MAX)] | None = None
+    versions_days: Annotated[int, Field(ge=1, le=retention.DAYS_MAX)] | None = None
+    keep_tag: Annotated[str, Field(min_length=1, max_length=retention.TAG_CHARS_MAX)] = retention.Rule.keep_tag
 
 
 class MemberBody(Body):

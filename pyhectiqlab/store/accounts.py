@@ -63,7 +63,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Change:
-    """A line of the audit log: who changed what, from where. `via`: password, web, key NAME, or command."""
+    """A line of the audit log: who changed what, from where. `via`: password, web, key NAME, command, or lab."""
 
     at: float
     who: str

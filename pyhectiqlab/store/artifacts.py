@@ -80,6 +80,10 @@ class IdTakenError(ValueError):
     """Another artifact has this id."""
 
 
+class RemovedError(ValueError):
+    """Retention removed the version with this id."""
+
+
 class TooManyUploadsError(ValueError):
     """The user has as many unfinished uploads as one may have."""
 
@@ -107,7 +111,9 @@ class FilesTransaction(FilesView, Protocol):
     def renew_upload(self, upload_id: str, expires: float) -> None: ...
     def forget_upload(self, upload_id: str) -> None: ...
     def add_artifact(self, new: NewArtifact, now: float) -> bool:
-        """False where it is there already. Raises IdTakenError where something else has its id."""
+        """False where it is there already. Raises IdTakenError where something else has its id, and RemovedError where
+        retention removed it.
+        """
 
     def forget_blob(self, digest: str, before: float) -> bool:
         """Removes its row unless it is in use (again)."""

@@ -25,6 +25,7 @@ from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
 from .quotas import QuotasTransaction, QuotasView
 from .registry import RegistryTransaction, RegistryView
+from .retention import RetentionTransaction, RetentionView
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, QuotasView, Protocol):
+class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, QuotasView, RetentionView, Protocol):
     def lab_value(self, key: str) -> str | None: ...
     def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
         """Sorted by name, those > `after` that exist for the user; None: all."""
@@ -319,6 +320,7 @@ class MetaTransaction(
     RegistryTransaction,
     NoticesTransaction,
     QuotasTransaction,
+    RetentionTransaction,
     Protocol,
 ):
     changes: Changes
@@ -357,8 +359,11 @@ class MetaTransaction(
     def set_cursor(self, writer: str, cursor: int) -> None: ...
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]: ...
     def delete_run(self, run_id: str, now: float) -> None: ...
-    def restore_run(self, run_id: str) -> None:
-        """Raises NameTakenError where the name is in use again."""
+    def restore_run(self, run_id: str, now: float) -> None:
+        """Counts as a sign of life, so that retention lets it be for a while.
+
+        Raises NameTakenError where the name is in use again.
+        """
 
     def rename_run(self, run_id: str, name: str) -> None:
         """Raises NameTakenError where another run of the project has the name."""

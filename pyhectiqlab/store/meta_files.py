@@ -15,12 +15,23 @@ from .artifacts import (
     ArtifactQuery,
     IdTakenError,
     NewArtifact,
+    RemovedError,
     TooManyUploadsError,
     Upload,
 )
 from .meta import Changes
 from .meta_members import visible_to
-from .meta_schema import artifacts, blobs, projects, registry_files, registry_versions, runs, uploads, users
+from .meta_schema import (
+    artifacts,
+    blobs,
+    projects,
+    registry_files,
+    registry_versions,
+    removed_artifacts,
+    runs,
+    uploads,
+    users,
+)
 
 _ARTIFACT: Select[Any] = (
     select(
@@ -192,6 +203,8 @@ class FilesSql:
             ):
                 raise IdTakenError("Another artifact has this id: choose 32 random hex digits.")
             return False
+        if self.conn.execute(select(removed_artifacts.c.id).where(removed_artifacts.c.id == new.id)).first():
+            raise RemovedError("This version was removed by the retention of its project.")
         same = and_(
             artifacts.c.run_id.is_(None) if new.run is None else artifacts.c.run_id == new.run,
             artifacts.c.project_id == new.project,
@@ -219,5 +232,6 @@ class FilesSql:
             )
         )
         if new.run is not None:
+            self.conn.execute(update(runs).where(runs.c.id == new.run).values(last_activity=now))
             self.changes.runs.add(new.run)
         return True

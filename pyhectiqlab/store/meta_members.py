@@ -60,10 +60,9 @@ class MembersSql:
     # The audit log
 
     def note_changes(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            fields = asdict(change)
-            del fields["id"]
-            self.conn.execute(insert(audit).values(**fields))
+        rows = [{name: value for name, value in asdict(change).items() if name != "id"} for change in changes]
+        if rows:
+            self.conn.execute(insert(audit), rows)
 
     def changes_told(self, limit: int, before: int | None = None) -> list[Change]:
         query = select(audit).order_by(audit.c.id.desc()).limit(limit)

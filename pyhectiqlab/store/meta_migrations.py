@@ -32,6 +32,7 @@ from .meta_schema import (
     registry_files,
     registry_usage,
     registry_versions,
+    removed_artifacts,
     run_states,
     runs,
     sessions,
@@ -112,6 +113,10 @@ def _add_roles(conn: Connection) -> None:
     conn.execute(text("INSERT INTO members SELECT id, created_by, 'admin' FROM projects"))
 
 
+def _add_retention(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[removed_artifacts])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -124,6 +129,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("media", _add_media),
     ("notices", _add_notices),
     ("roles", _add_roles),
+    ("retention", _add_retention),
 )
 
 

@@ -192,11 +192,11 @@ class RunsSql:
         self.conn.execute(update(runs).where(runs.c.id == run_id, runs.c.deleted.is_(None)).values(deleted=now))
         self.changes.runs.add(run_id)
 
-    def restore_run(self, run_id: str) -> None:
+    def restore_run(self, run_id: str, now: float) -> None:
         row = self.conn.execute(select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)).one()
         if self._is_taken(row.name, row.project_id, run_id):
             raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
-        self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None))
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None, last_activity=now))
         self.changes.runs.add(run_id)
 
     def rename_run(self, run_id: str, name: str) -> None:

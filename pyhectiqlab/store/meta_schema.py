@@ -312,6 +312,15 @@ artifacts = Table(
     Index("artifacts_digest", "digest"),
 )
 
+# Versions that retention removed: what was registered once is never registered again, however late it is repeated.
+removed_artifacts = Table(
+    "removed_artifacts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, ForeignKey("projects.id"), nullable=False),
+    Column("removed", Double, nullable=False),
+)
+
 # What is shown at a step under a name: an event's histogram or text (writer, seq), or an artifact.
 media = Table(
     "media",

@@ -24,6 +24,7 @@ from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
 from .meta_quotas import QuotasSql
 from .meta_registry import RegistrySql
+from .meta_retention import RetentionSql
 from .meta_runs import RunsSql
 from .meta_search import SearchSql
 from .meta_totals import TotalsSql
@@ -32,7 +33,7 @@ READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql, QuotasSql, TotalsSql):
+class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql, QuotasSql, RetentionSql, TotalsSql):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

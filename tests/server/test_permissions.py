@@ -76,6 +76,7 @@ GET /projects account
 POST /projects lab:member
 GET /projects/{ref} project:read
 PATCH /projects/{ref} project:admin
+PUT /projects/{ref}/retention project:admin
 GET /projects/{ref}/members project:read
 PUT /projects/{ref}/members/{username} project:admin
 DELETE /projects/{ref}/members/{username} project:admin

@@ -59,10 +59,13 @@ def _told(request: Request, artifact: Artifact) -> dict[str, object]:
 
 @guard("artifact:read")
 def readable_artifact(uuid: str, lab: TheLab, caller: TheCaller) -> Artifact:
-    """Raises ApiError 404, and 410 where its run was deleted."""
+    """Raises ApiError 404, and 410 where its run was deleted, or retention removed it."""
     with lab.meta.reading() as view:
         artifact = view.artifact(uuid)
-        role = None if artifact is None else view.role_in(artifact.project_id, caller.user.id)
+        project = view.was_removed(uuid) if artifact is None else artifact.project_id
+        role = None if project is None else view.role_in(project, caller.user.id)
+    if artifact is None and role is not None:
+        raise ApiError(410, "version_removed", "This version was removed by the retention of its project.")
     if artifact is None or role is None:
         raise ApiError(404, "artifact_not_found", f"No artifact has the uuid {uuid[:64]!r}.")
     if artifact.run is not None:
@@ -130,7 +133,10 @@ def add_to_run(
     "/projects/{ref}/artifacts",
     status_code=201,
     response_model=None,
-    responses={**answers(models_files.ArtifactAnswer, 201, 403, 404, 409), 200: {"model": models_files.ArtifactAnswer}},
+    responses={
+        **answers(models_files.ArtifactAnswer, 201, 403, 404, 409, 410),
+        200: {"model": models_files.ArtifactAnswer},
+    },
 )
 def add_shared(
     project: AddableProject, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller

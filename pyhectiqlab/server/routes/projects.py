@@ -1,13 +1,15 @@
-"""Projects: list, make, look up; who may see one, and what its members may do."""
+"""Projects: list, make, look up; who may see one, what its members may do, and how long it keeps what."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 from fastapi import APIRouter, Response
 
 from ...protocol import roles
 from ...store.meta import NameTakenError, Project, User
+from ...store.retention import settings_text
 from .. import models, models_accounts
 from ..access import AdministeredProject, Member, ReadableProject, TheCaller, TheLab
 from ..accounts import Caller
@@ -43,14 +45,17 @@ def make_project(body: models.NameBody, lab: TheLab, caller: Member) -> Response
     return reply(project_told(project, roles.ADMIN), 201)
 
 
-def _told(lab: Lab, caller: Caller, ref: str) -> Response:
+def _told(lab: Lab, caller: Caller, project_id: str) -> Response:
     with lab.meta.reading() as view:
-        project = view.project(ref)
+        project = view.project(project_id)
         role = None if project is None else view.role_in(project.id, caller.user.id)
         use = view.use_of(project.id) if project is not None and role is not None else None
+        own = view.retention_settings().get(project_id, {})
+        rule = view.retention_of(project_id)
     if project is None or role is None or use is None:
         raise ApiError(404, "project_not_found", "The project is gone.")
-    return reply({**project_told(project, role), "file_bytes": use.used, "quota": use.quota})
+    kept = {**asdict(rule), "own": sorted(own)}
+    return reply({**project_told(project, role), "file_bytes": use.used, "quota": use.quota, "retention": kept})
 
 
 @router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 404))
@@ -67,6 +72,21 @@ def change_project(
     action = "made private" if body.private else "opened to the lab"
     lab.accounts.change(
         lambda tx: tx.set_private(project.id, body.private), caller.change(action, f"project {project.name}")
+    )
+    return _told(lab, caller, project.id)
+
+
+@router.put(
+    "/projects/{ref}/retention", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404)
+)
+def set_retention(
+    project: AdministeredProject, body: models_accounts.RetentionBody, lab: TheLab, caller: TheCaller
+) -> Response:
+    """How long the project keeps its runs and earlier versions of artifacts, in the place of what it had set before."""
+    settings = body.model_dump(include=body.model_fields_set)
+    lab.change(
+        lambda tx: tx.set_retention(project.id, settings),
+        caller.change("set the retention", f"project {project.name}", settings_text(settings)),
     )
     return _told(lab, caller, project.id)
 

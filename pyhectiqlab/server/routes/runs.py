@@ -128,6 +128,7 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "can_write": may_change(view.role_in(run.project_id, caller.user.id), caller, run),
             "capture": captured(view, run_id, with_diffs=False),
             "paper": paper(view, run_id),
+            "kept_until": view.kept_until(run_id),
         }
     return reply(told)
 
@@ -177,7 +178,7 @@ def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCa
         if run.purged is not None or run.deleted < time.time() - KEEP_DELETED_S:
             raise ApiError(410, "run_purged", "The run was deleted too long ago: its data is gone.")
         try:
-            lab.change(lambda tx: tx.restore_run(run.id), caller.change("restored", _subject(run)))
+            lab.change(lambda tx: tx.restore_run(run.id, time.time()), caller.change("restored", _subject(run)))
         except NameTakenError as e:
             raise ApiError(409, "name_taken", str(e)) from None
     return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])

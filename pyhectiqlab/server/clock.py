@@ -1,0 +1,83 @@
+"""Clock: whether the lab's clock went on as clocks do, so that what is removed by time alone may be removed.
+
+A machine may wake up in another year. So the lab remembers, across its starts too, where it last saw its clock. Where
+that is more than a day from there, the clock has leapt, or the lab was not there to see it go by: nobody can tell
+which. Then nothing is removed by age until the lab has watched its clock go on for a day, with pauses of a day at most.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Protocol, TypeVar
+
+from ..store.meta import MetaStore, MetaTransaction, MetaView
+from ..store.retention import DAY_S
+
+log = logging.getLogger("hectiqlab.server")
+T = TypeVar("T")
+
+KEY = "clock"  # of the lab's value
+NOTED_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """`seen`: where the clock was last. `steady_from`: from when on it may be believed."""
+
+    seen: float
+    steady_from: float = 0.0
+
+    def next(self, now: float) -> Sight:
+        leapt = abs(now - self.seen) > DAY_S
+        return Sight(now, now + DAY_S if leapt else self.steady_from)
+
+
+class _Write(Protocol):
+    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
+
+
+class Clock:
+    """For one thread."""
+
+    def __init__(self, meta: MetaStore, write: _Write) -> None:
+        self._write = write
+        with meta.reading() as view:
+            self._noted = sight_of(view)
+            newest = view.newest_sign() if self._noted is None else None
+        # A lab that has just learned to look was there when its runs were; an empty one has nothing to lose.
+        self._sight = self._noted if newest is None else Sight(newest)
+
+    def look(self, now: float) -> bool:
+        """Whether the clock may be believed, now that it says `now`."""
+        before = self._sight or Sight(now)
+        sight = before.next(now)
+        if sight.steady_from != before.steady_from:
+            days = (now - before.seen) / DAY_S
+            log.warning(
+                "the clock is %.1f days from where the lab last saw it: nothing is removed by its age until %s",
+                days,
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(sight.steady_from)),
+            )
+        self._sight = sight
+        return now >= sight.steady_from
+
+    def note(self) -> None:
+        """Writes down what was seen, where that is news; a kill before it makes the next start look again. Raises
+        StoreError.
+        """
+        sight, noted = self._sight, self._noted
+        if sight is None:
+            return
+        if noted is None or noted.steady_from != sight.steady_from or abs(sight.seen - noted.seen) >= NOTED_EVERY_S:
+            self._write(lambda tx: tx.set_lab_value(KEY, json.dumps(asdict(sight))))
+            self._noted = sight
+
+
+def sight_of(view: MetaView) -> Sight | None:
+    """The last that a lab noted."""
+    told = view.lab_value(KEY)
+    return None if told is None else Sight(**json.loads(told))

@@ -1,0 +1,117 @@
+"""Retention: how long a project keeps its runs, and which versions of artifacts. For ever until a rule is set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+DAY_S = 86_400.0
+DAYS_MAX = 36_500
+VERSIONS_MAX = 1_000_000
+TAG_CHARS_MAX = 256
+Setting = int | str | None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a project keeps; None: for ever, or any number.
+
+    Attributes:
+        runs_days: a run is deleted once its last sign of life is so many days ago.
+        versions_max: the newest versions of an artifact that stay, the current one among them.
+        versions_days: its earlier versions are removed once they are so many days old.
+        keep_tag: from a run with this tag nothing is taken.
+
+    Whatever it says, nothing is taken from a run that lives, was heard of within a day, or made or used a version of a
+    model or dataset; nor the current version of an artifact, one that is shown among the media, or one whose bytes
+    came within a day.
+    """
+
+    runs_days: int | None = None
+    versions_max: int | None = None
+    versions_days: int | None = None
+    keep_tag: str = "keep"
+
+    @property
+    def keeps_all(self) -> bool:
+        return self.runs_days is None and not self.takes_versions
+
+    @property
+    def takes_versions(self) -> bool:
+        return self.versions_max is not None or self.versions_days is not None
+
+
+FIELDS = tuple(field.name for field in fields(Rule))
+
+
+def rule_of(lab: Mapping[str, Setting], project: Mapping[str, Setting]) -> Rule:
+    """What holds where these are set: a project's own settings, one by one, before those of the lab."""
+    return Rule(**{name: value for name, value in {**lab, **project}.items() if name in FIELDS})  # type: ignore[arg-type]
+
+
+def settings_text(settings: Mapping[str, Setting]) -> str:
+    """For the audit log: what is not named is as the lab has it, and what the lab does not name is kept."""
+    return ", ".join(f"{name} {'ever' if value is None else value}" for name, value in settings.items()) or "none"
+
+
+@dataclass(frozen=True)
+class DueRun:
+    """`seen`: its last sign of life. `bytes`: of its files."""
+
+    id: str
+    name: str
+    seen: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class DueVersion:
+    """`run`, `run_name`: None for an artifact that the project shares."""
+
+    id: str
+    run: str | None
+    run_name: str | None
+    name: str
+    step: int | None
+    version: int
+    created: float
+    bytes: int
+
+
+class RetentionView(Protocol):
+    def retention_settings(self) -> dict[str | None, dict[str, Setting]]:
+        """What was set, by project id; None: for the whole lab. What is not set for a project is as the lab has it."""
+
+    def retention_of(self, project_id: str) -> Rule: ...
+    def due_runs(
+        self, project_id: str, rule: Rule, now: float, limit: int | None = None, among: Collection[str] | None = None
+    ) -> list[DueRun]:
+        """Runs of the project that the rule ends, the longest silent first. `among`: only these."""
+
+    def due_versions(
+        self, project_id: str, rule: Rule, now: float, limit: int | None = None, among: Collection[str] | None = None
+    ) -> list[DueVersion]:
+        """Versions that the rule ends, the oldest first; those of runs that it ends as well among them.
+
+        Args:
+            among: only these, which were due by the same rule before: what came since makes none current again.
+        """
+
+    def freed_bytes(self, runs: Sequence[str], versions: Sequence[str]) -> int:
+        """Of the files that nothing else names."""
+
+    def kept_until(self, run_id: str) -> float | None:
+        """When the rule of its project will end a run, if nothing else happens; None: it does not."""
+
+    def was_removed(self, artifact_id: str) -> str | None:
+        """The id of the project that had the version which retention removed; None: it removed none with this id."""
+
+    def newest_sign(self) -> float | None:
+        """The last sign of life of all runs."""
+
+
+class RetentionTransaction(RetentionView, Protocol):
+    def set_retention(self, project_id: str | None, settings: Mapping[str, Setting]) -> None: ...
+    def remove_versions(self, ids: Sequence[str], now: float) -> None:
+        """Their ids are never taken again. The blobs are left to whoever tidies."""

@@ -1,5 +1,7 @@
 // The lab's answers, as its HTTP API describes them. Times are seconds since 1970 UTC, null when absent.
 
+import type { Retention } from '../base/retention';
+
 export interface User {
   id: string;
   username: string;
@@ -50,6 +52,7 @@ export interface Project {
   /** Of one project alone: what its files take, and may take (null: anything). */
   file_bytes?: number;
   quota?: number | null;
+  retention?: Retention;
 }
 
 /** NaN and the infinities travel as strings. */
@@ -130,6 +133,8 @@ export interface RunDetail extends Run {
   writers: number;
   capture: Capture;
   paper: string;
+  /** When the retention of its project will delete it; null: it will not. */
+  kept_until: number | null;
 }
 
 /** What was logged or printed at once. `level` is null for what was printed. */

@@ -4,6 +4,7 @@ import { useMemo } from 'preact/hooks';
 import { api, type ApiError } from '../api/http';
 import type { RunDetail } from '../api/types';
 import { formatDuration, formatInteger, plural } from '../base/format';
+import { keptUntilTold } from '../base/retention';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { isLive } from '../base/runstate';
@@ -23,6 +24,7 @@ import { durationOf } from './runs';
 type RunRoute = Extract<Route, { page: 'run' }>;
 
 const REFRESH_MS = 2000;
+const KEPT_UNTIL = 'Then it is deleted, as its project keeps runs for so long. It can be restored for another 7 days.';
 
 export function RunPage({ route }: { route: RunRoute }) {
   const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
@@ -88,6 +90,7 @@ function NoRun({ error }: { error: ApiError }) {
 
 function Header({ run }: { run: RunDetail }) {
   const now = useNow(true);
+  const keptUntil = keptUntilTold(run.kept_until, now);
   return (
     <header class="run-head">
       <div class="run-title">
@@ -102,6 +105,7 @@ function Header({ run }: { run: RunDetail }) {
         <div><dt>Points</dt><dd class="num">{formatInteger(run.points)}</dd></div>
         {run.ranks > 1 && <div><dt>Ranks</dt><dd class="num">{run.ranks}</dd></div>}
         {run.attempt > 1 && <div><dt>Attempt</dt><dd class="num" title={plural(run.attempt, 'life', 'lives') + ' of this job; the newest telling of a step is shown'}>{run.attempt}</dd></div>}
+        {keptUntil && <div><dt>Kept until</dt><dd class="num" title={KEPT_UNTIL}>{keptUntil}</dd></div>}
         <div><dt>ID</dt><dd class="with-copy"><code>{run.id}</code><CopyButton text={run.id} label="Copy the run's id" /></dd></div>
       </dl>
     </header>

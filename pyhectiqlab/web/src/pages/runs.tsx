@@ -6,6 +6,7 @@ import { openStream } from '../api/stream';
 import { fromJsonNumber, type Project, type Run } from '../api/types';
 import { formatBytes } from '../base/artifacts';
 import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
 import { ALL_STATES, isLive } from '../base/runstate';
@@ -48,7 +49,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter' ? error.message : '';
   const missing = project.error ?? (unclear ? null : error);
-  const told = [project.data?.private && 'private', project.data && filesTold(project.data)].filter(Boolean).join(' · ');
+  const told = project.data ? projectTold(project.data) : '';
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
@@ -92,6 +93,12 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       )}
     </Shell>
   );
+}
+
+/** Who may see it, what its files take, and how long it keeps what. */
+function projectTold(project: Project): string {
+  const kept = project.retention ? retentionTold(project.retention) : '';
+  return [project.private && 'private', filesTold(project), kept].filter(Boolean).join(' · ');
 }
 
 /** What the project's files take, where there are some or their bytes are bounded. */

@@ -1,0 +1,33 @@
+// How long a project keeps what, as its pages say it. No DOM, no clock: "now" is given.
+
+import { formatMoment, plural } from './format';
+
+/** null: for ever, or any number. */
+export interface Retention {
+  runs_days: number | null;
+  versions_max: number | null;
+  versions_days: number | null;
+  keep_tag: string;
+}
+
+const DAY_S = 86_400;
+const SOON_S = 14 * DAY_S;
+
+/** "runs kept for 90 days · the newest 5 versions of a file kept, all but the newest for 30 days"; "": all is kept. */
+export function retentionTold({ runs_days, versions_max, versions_days }: Retention): string {
+  const runs = runs_days === null ? '' : `runs kept for ${plural(runs_days, 'day')}`;
+  return [runs, versionsTold(versions_max, versions_days)].filter(Boolean).join(' · ');
+}
+
+function versionsTold(most: number | null, days: number | null): string {
+  if (most === 1) return 'only the newest version of a file kept';
+  const age = days === null ? '' : `for ${plural(days, 'day')}`;
+  if (most === null) return age && `earlier versions of a file kept ${age}`;
+  return `the newest ${plural(most, 'version')} of a file kept${age && `, all but the newest ${age}`}`;
+}
+
+/** When a run goes, where that is soon; "" where it is not. */
+export function keptUntilTold(keptUntil: number | null, now: number): string {
+  if (keptUntil === null || keptUntil - now > SOON_S) return '';
+  return keptUntil <= now ? 'now' : formatMoment(keptUntil);
+}

@@ -27,6 +27,7 @@ from .files import Files
 from .login import Logins
 from .notifier import Notifier
 from .retention import Retention
+from .searched import Searched
 from .stream import KEYS_MAX, Hub, Message
 from .telemetry import Telemetry
 from .writer import BusyError, Writer
@@ -96,6 +97,7 @@ class Lab:
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
+        self.searched = Searched(self.meta, self.points, self.write)
         self.logins = Logins()
         self._accounts_at = 0.0
         self._stopping = threading.Event()
@@ -106,6 +108,7 @@ class Lab:
         self.writer.start()
         self._watch.start()
         self.notifier.start()
+        self.searched.start()
 
     def stop(self) -> None:
         """Commits what waits, then closes the stores and gives the data directory free. Blocks until then."""
@@ -113,6 +116,7 @@ class Lab:
         if self._watch.is_alive():
             self._watch.join()
         self.notifier.stop()
+        self.searched.stop()
         self.writer.stop()
         self.points.close()
         self.blobs.close()
@@ -188,6 +192,7 @@ class Lab:
             try:
                 self.watch_once(now, awake_since, self.clock.look(now))
                 self.clock.note()
+                self.searched.keep(now)
             except StoreError as e:
                 log.warning("the watch waits: %s", e)
 

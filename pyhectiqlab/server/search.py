@@ -56,18 +56,22 @@ def _values(
     field: Field,
     ids: Sequence[str],
 ) -> dict[str, Value]:
-    """What the runs are sorted by; those that have nothing, or NaN, are not in it."""
+    """What the runs are sorted by, and perhaps others; those that have nothing, or NaN, are not in it."""
     if field.kind == "config":
         return view.config_values(field.name)
     its = _summaries(points, known, field.name, ids)
-    found = ((run, _stat(its.get(run), field)) for run in ids)
-    return {run: value for run, value in found if value is not None and not math.isnan(value)}
+    stat = Summary._fields.index("points" if field.stat == "count" else field.stat or "last")
+    return {run: value for run, summary in its.items() if (value := summary[stat]) == value}  # NaN is not
 
 
 def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
     """Numbers before texts, or the other way round when descending; runs without a value are the last both ways."""
     downwards = query.sort.downwards
-    places = [(_place(values[run]), run) for run in ids if run in values]
+    after = None if query.after is None else query.after[0]
+    places: list[tuple[Any, str]] = [(value, run) for run in ids if (value := values.get(run)) is not None]
+    texts = isinstance(after, str) or any(type(value) is str for value, _ in places)
+    if texts:  # else spared: a call for each of ten thousand runs
+        places = [(_place(value), run) for value, run in places]
     without: list[str] = sorted((run for run in ids if run not in values), reverse=downwards)
     if query.after is not None:
         value, run_id = query.after
@@ -75,7 +79,7 @@ def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[
             places = []
             without = [run for run in without if (run < run_id if downwards else run > run_id)]
         else:
-            behind = (_place(value), run_id)
+            behind = (_place(value) if texts else value, run_id)
             places = [place for place in places if (place < behind if downwards else place > behind)]
     first = heapq.nlargest if downwards else heapq.nsmallest
     page = [run for _, run in first(query.limit + 1, places)]

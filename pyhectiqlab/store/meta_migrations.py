@@ -117,6 +117,10 @@ def _add_retention(conn: Connection) -> None:
     metadata.create_all(conn, tables=[removed_artifacts])
 
 
+def _add_list(conn: Connection) -> None:
+    next(index for index in runs.indexes if index.name == "runs_listed").create(conn)
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -130,6 +134,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("notices", _add_notices),
     ("roles", _add_roles),
     ("retention", _add_retention),
+    ("list of runs", _add_list),
 )
 
 

@@ -145,6 +145,8 @@ runs = Table(
     Column("state_why", Text, nullable=False, server_default=""),
     Index("runs_created", "created"),
     Index("runs_author", "author_id"),
+    # A project's runs and their order by age, without a look at their rows, which hold configs.
+    Index("runs_listed", "project_id", "deleted", "created", "id"),
 )
 # Two live runs of one project never share a name; a deleted one gives its name free.
 Index(

@@ -140,7 +140,6 @@ class SqlitePointStore:
                 if purged:
                     self._appender.forget()
                     self._compactor.drop(purged)
-                    self._summaries.forget()
                     crashpoints.passing("upkeep.purging")
             if time.monotonic() >= deadline:
                 break
@@ -169,7 +168,7 @@ class SqlitePointStore:
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO run (name) VALUES (?)", (run,))
             connection.execute("UPDATE run SET deleted = ? WHERE name = ?", (deleted, run))
-        self._summaries.forget()
+        self._summaries.forget(run)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(

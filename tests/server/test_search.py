@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
 
+from pyhectiqlab.protocol import search
+from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.server.replies import cursor_out
+from pyhectiqlab.server.searched import KEY, METRICS_MAX
+from pyhectiqlab.store.meta import RunQuery
 
 from .api import Api, batch, column, error_of, events_batch, new_id
 
@@ -135,3 +141,32 @@ def test_a_metric_searched_by_is_followed_as_it_grows(api: Api) -> None:
     assert api.get("/runs", project=project, filter="metric.loss=1")["items"] == []
     api.call("POST", f"/runs/{run}/restore")
     assert len(api.get("/runs", project=project, filter="metric.loss=1")["items"]) == 1
+
+
+def test_metrics_that_were_searched_by_are_in_memory_again_after_a_start(tmp_path: Path) -> None:
+    """Looked at from within: how long a search takes is a benchmark's question."""
+    lab = Lab(tmp_path / "data")
+    lab.start()
+    for metric in ("a", "b", "a"):
+        lab.searched.note(RunQuery(terms=search.parse(f"metric.{metric}>0"), sort=search.parse_sort("-metric.c.max")))
+    lab.searched.keep(1e9)
+    lab.stop()
+    again = Lab(tmp_path / "data")
+    read: list[str] = []
+    again.points.summaries = lambda metric, runs: read.append(metric) or {}  # type: ignore[method-assign]
+    again.start()
+    again.searched._thread.join(10)
+    again.stop()
+    assert read == ["c", "a", "b"]
+
+
+def test_no_more_metrics_are_noted_than_are_worth_it(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "data")
+    for i in range(2 * METRICS_MAX):
+        lab.searched.note(RunQuery(sort=search.parse_sort(f"metric.m{i}")))
+    lab.start()
+    lab.searched.keep(1e9)
+    with lab.meta.reading() as view:
+        told = json.loads(view.lab_value(KEY) or "")
+    lab.stop()
+    assert told == [f"m{i}" for i in range(METRICS_MAX, 2 * METRICS_MAX)]

@@ -70,6 +70,7 @@ def list_runs(
     query = RunQuery(project, terms, order, limit, [value, run_id] if after else None, caller.user.id)
     if project is not None:
         find_project(lab, caller, project)
+    lab.searched.note(query)
     with lab.meta.reading() as view:
         page = find_runs(view, lab.points, query, now)
         told = runs_told(request, lab, page.items, key)

@@ -1,0 +1,81 @@
+"""Searched: which metrics people search and sort by, noted across starts, so that the first search after a start finds
+them in memory: reading a metric of ten thousand runs takes some 0.2 s, and a second where the disk has to be asked.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from ..errors import StoreError
+from ..store.meta import MetaStore, MetaTransaction, RunQuery
+from ..store.points import PointStore
+
+log = logging.getLogger("hectiqlab.server")
+T = TypeVar("T")
+
+KEY = "searched_metrics"  # of the lab's value: a list, the latest last
+METRICS_MAX = 20
+NOTED_EVERY_S = 60.0
+
+
+class _Write(Protocol):
+    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
+
+
+class Searched:
+    """`note` from any thread, `keep` by the watch. The reading has a thread of its own between `start` and `stop`."""
+
+    def __init__(self, meta: MetaStore, points: PointStore, write: _Write) -> None:
+        self._meta, self._points, self._write = meta, points, write
+        with meta.reading() as view:
+            told = json.loads(view.lab_value(KEY) or "[]")
+        self._lock = threading.Lock()
+        self._metrics: OrderedDict[str, None] = OrderedDict.fromkeys(told)
+        self._kept: list[str] = list(told)
+        self._kept_at = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="hectiqlab-searched", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Blocks until the metric that is being read was read."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def note(self, query: RunQuery) -> None:
+        fields = [*(term.field for term in query.terms), query.sort.field]
+        with self._lock:
+            for metric in (field.name for field in fields if field.kind == "metric"):
+                self._metrics[metric] = None
+                self._metrics.move_to_end(metric)
+            while len(self._metrics) > METRICS_MAX:
+                self._metrics.popitem(last=False)
+
+    def keep(self, now: float) -> None:
+        """Writes them down where that is news, now and then. Raises StoreError."""
+        with self._lock:
+            metrics = list(self._metrics)
+        if metrics != self._kept and not 0 <= now - self._kept_at < NOTED_EVERY_S:
+            self._write(lambda tx: tx.set_lab_value(KEY, json.dumps(metrics)))
+            self._kept, self._kept_at = metrics, now
+
+    def _read(self) -> None:
+        """The latest first. Nobody waits for it: a search that comes meanwhile reads what it needs by itself."""
+        try:
+            with self._meta.reading() as view:
+                runs = view.found_ids(RunQuery(), time.time()) if self._kept else []
+            for metric in reversed(self._kept):
+                if self._stopping.is_set():
+                    return
+                self._points.summaries(metric, runs)
+        except StoreError as e:
+            log.warning("the metrics that are searched by could not be read: %s", e)

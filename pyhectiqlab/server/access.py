@@ -114,7 +114,8 @@ async def caller(request: Request) -> Caller:
             raise ApiError(
                 401,
                 "wrong_key",
-                "The API key is wrong, revoked or expired: log in again with `hectiqlab add-profile`.",
+                "The API key is wrong, revoked or expired: log in again with `hectiqlab add-profile`; where that fails, "
+                "an admin of the lab may have disabled the account.",
                 {"WWW-Authenticate": "Bearer"},
             )
         return found
@@ -157,7 +158,7 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
     user = lab.accounts.check_password(username, password)
     if user is None:
         lab.logins.failed(username, address)
-        raise ApiError(401, "wrong_password", "The username or the password is wrong.")
+        raise ApiError(401, "wrong_password", "The username or the password is wrong, or the account is disabled.")
     lab.logins.succeeded(username, address)
     return user
 

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from pyhectiqlab import Config
 from pyhectiqlab.config import plain
 
+from .ids import named
+
 
 def test_it_is_used_by_dots_and_by_brackets() -> None:
     config = Config(hello="world", a=Config(path="./here", b=1))
@@ -135,7 +137,7 @@ def test_what_is_stored_of_it(value: Any, expected: Any) -> None:
     assert found == expected and type(found) is type(expected)
 
 
-@pytest.mark.parametrize("value", [Color.RED, object(), len, Model, np.zeros(3), 1j, b"bytes", print], ids=repr)
+@pytest.mark.parametrize("value", [Color.RED, object(), len, Model, np.zeros(3), 1j, b"bytes", print], ids=named)
 def test_anything_else_is_stored_as_its_text(value: Any) -> None:
     assert plain(value) == str(value)
 

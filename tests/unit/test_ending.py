@@ -86,6 +86,8 @@ SIGNALS = """
 import faulthandler, os, signal, sys, time
 from pathlib import Path
 from pyhectiqlab.capture import ending
+
+from .ids import named
 """
 
 
@@ -146,7 +148,7 @@ def test_a_forked_child_writes_nothing_into_its_parents_file(tmp_path: Path) -> 
         (ValueError("a\nb"), "failed", 1),
         (GeneratorExit(), "failed", 1),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_an_exception_that_nobody_caught_makes_the_end(error: BaseException, state: str, exit_code: int | None) -> None:
     found = ending_by(error)

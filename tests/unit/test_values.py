@@ -15,6 +15,8 @@ import pytest
 from pyhectiqlab.capture.values import PLAIN_TYPES, as_float, as_step, check_key
 from pyhectiqlab.protocol.limits import STEP_MAX, STEP_MIN
 
+from .ids import named
+
 
 @pytest.fixture(autouse=True)
 def plain_types() -> Iterator[None]:
@@ -68,7 +70,7 @@ FLOATS += [(np.array(1.5, dtype=object), 1.5), (Tensor(1.25), 1.25), (Tensor(np.
 @pytest.mark.parametrize(
     "value, expected",
     FLOATS,
-    ids=repr,
+    ids=named,
 )
 def test_one_real_number_is_taken_as_a_float(value: Any, expected: float) -> None:
     for _ in range(2):  # a type that was seen is plain from then on
@@ -108,7 +110,7 @@ NOT_FLOATS += [np.array([1.0]), np.array([[2.0]]), np.array([]), np.zeros((2, 3)
 @pytest.mark.parametrize(
     "value",
     NOT_FLOATS,
-    ids=repr,
+    ids=named,
 )
 def test_anything_else_is_a_type_error_that_names_the_metric(value: Any) -> None:
     for _ in range(2):
@@ -145,7 +147,7 @@ STEPS += [(np.array(7.0), 7), (Tensor(7), 7), (Tensor(7.0), 7), (Level.LOW, 3)]
 @pytest.mark.parametrize(
     "step, expected",
     STEPS,
-    ids=repr,
+    ids=named,
 )
 def test_a_whole_number_is_a_step(step: Any, expected: int) -> None:
     got = as_step(step)
@@ -171,7 +173,7 @@ NOT_STEPS += [Tensor(1, (1,)), object()]
 @pytest.mark.parametrize(
     "step",
     NOT_STEPS,
-    ids=repr,
+    ids=named,
 )
 def test_what_is_no_whole_number_is_no_step(step: Any) -> None:
     with pytest.raises(TypeError, match="whole number"):

@@ -43,7 +43,7 @@ def test_a_wrong_password_is_told_and_a_right_one_leads_to_the_page_asked_for(
     page.get_by_label("Username").fill("grace")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
-    assert page.get_by_role("alert").inner_text() == "Wrong username or password."
+    assert page.get_by_role("alert").inner_text() == "Wrong username or password, or a disabled account."
     page.get_by_label("Password").fill("correct horse")
     page.get_by_role("button", name="Log in").click()
     Panel(page, "loss").wait()

@@ -73,7 +73,7 @@ export function LoginPage({ next }: { next: string }) {
 
 function explain(e: unknown): string {
   if (!(e instanceof ApiError)) return 'The lab does not answer. Try again in a moment.';
-  if (e.status === 401) return 'Wrong username or password.';
+  if (e.status === 401) return 'Wrong username or password, or a disabled account.';
   if (e.status === 429) return 'Too many attempts. Wait a minute, then try again.';
   return e.message;
 }

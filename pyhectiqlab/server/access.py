@@ -114,8 +114,8 @@ async def caller(request: Request) -> Caller:
             raise ApiError(
                 401,
                 "wrong_key",
-                "The API key is wrong, revoked or expired: log in again with `hectiqlab add-profile`; where that fails, "
-                "an admin of the lab may have disabled the account.",
+                "The API key is wrong, revoked or expired: log in again with `hectiqlab add-profile`; where that "
+                "fails, an admin of the lab may have disabled the account.",
                 {"WWW-Authenticate": "Bearer"},
             )
         return found

@@ -14,6 +14,8 @@ import pytest
 
 from pyhectiqlab.capture.ending import ending_by, exit_status
 
+from .ids import named
+
 WATCH = """
 import atexit, json, os, sys
 from pyhectiqlab.capture import ending
@@ -86,8 +88,6 @@ SIGNALS = """
 import faulthandler, os, signal, sys, time
 from pathlib import Path
 from pyhectiqlab.capture import ending
-
-from .ids import named
 """
 
 

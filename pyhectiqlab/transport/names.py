@@ -28,7 +28,10 @@ def addresses(host: str, port: int, timeout_s: float) -> Addresses:
     mine: Future[Addresses] = Future()
     found = _asked.setdefault(key, mine)  # one step: no lock that a fork could leave held
     if found is mine:
-        threading.Thread(target=_look_up, args=(key, mine), name="hectiqlab-names", daemon=True).start()
+        try:
+            threading.Thread(target=_look_up, args=(key, mine), name="hectiqlab-names", daemon=True).start()
+        except RuntimeError:  # the limit of processes: better by this thread, for as long as it takes, than not at all
+            _look_up(key, mine)
     try:
         return found.result(timeout_s)
     except LateError:

@@ -138,6 +138,20 @@ def test_a_name_server_that_is_silent_holds_nobody_up(monkeypatch: pytest.Monkey
     answer.set()
 
 
+def test_where_no_thread_can_be_started_a_name_is_looked_up_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def no_more(self: threading.Thread) -> None:
+        if self.name == "hectiqlab-names":
+            raise RuntimeError("can't start new thread")
+        start(self)  # the server's own
+
+    with scripted(answering(as_json(GREETING))) as server, monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        with LabClient(server.url.replace("127.0.0.1", "localhost"), KEY) as lab:
+            assert lab.handshake().version == "0.1.0"
+
+
 def test_a_server_without_tls_behind_https_is_unreachable() -> None:
     def script(connection: socket.socket, server: ScriptedServer) -> None:
         connection.recv(65536)

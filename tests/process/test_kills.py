@@ -21,8 +21,8 @@ from pyhectiqlab.testing.lab import RealLab
 from .conftest import Site, eventually
 from .test_ends import unique
 
-KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 40)
-LAB_KILLS = max(1, KILLS // 10)  # each takes two seconds for the lab to come back
+KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 25)
+LAB_KILLS = max(1, KILLS // 8)  # each takes two seconds for the lab to come back
 
 # Each trainer is a fork of one process that has imported everything: a hundred of them in seconds. It counts, in
 # memory that it shares with

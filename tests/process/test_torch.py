@@ -37,7 +37,7 @@ def test_tensors_without_dimensions_are_values_and_steps(site: Site) -> None:
     assert [(s, v) for s, v, _ in site.points(name, "n")] == [(4, 7.0)]
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("context", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_four_dataloader_workers_log_to_the_run_and_their_ends_do_not_end_it(
     site: Site, tmp_path: Path, context: str
 ) -> None:

@@ -37,7 +37,14 @@ def killed_at(lab: RealLab, point: str, nth: int, marker: Path) -> None:
     assert marker.exists(), f"the lab did not come by {point}"
 
 
-@pytest.mark.parametrize("nth", [1, len(MIGRATIONS) // 2, len(MIGRATIONS) - 1])
+@pytest.mark.parametrize(
+    "nth",
+    [
+        pytest.param(1, marks=pytest.mark.slow),
+        len(MIGRATIONS) // 2,
+        pytest.param(len(MIGRATIONS) - 1, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_a_migration(own_lab: RealLab, tmp_path: Path, nth: int) -> None:
     own_lab.data_dir.mkdir(parents=True)
     database = sqlite3.connect(own_lab.data_dir / "lab.db")
@@ -52,7 +59,7 @@ def test_killed_in_a_migration(own_lab: RealLab, tmp_path: Path, nth: int) -> No
     assert (run["name"], run["points"]) == ("kept", 3)
 
 
-@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("nth", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_killed_in_a_compaction(own_lab: RealLab, tmp_path: Path, nth: int) -> None:
     marker = tmp_path / "died"
     own_lab.env["HECTIQLAB_CRASH_AT"] = f"upkeep.compacting:{nth}:{marker}"
@@ -74,7 +81,14 @@ def test_killed_in_a_compaction(own_lab: RealLab, tmp_path: Path, nth: int) -> N
     assert steps == list(range(1, acked + POINTS + 1)), "each once"
 
 
-@pytest.mark.parametrize("point", ["upkeep.run_dropped", "upkeep.purging", "upkeep.blob_deleted"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("upkeep.run_dropped", marks=pytest.mark.slow),
+        "upkeep.purging",
+        pytest.param("upkeep.blob_deleted", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_a_garbage_collection(own_lab: RealLab, tmp_path: Path, point: str) -> None:
     api = Api.of(own_lab.start())
     run, gone = api.attach()["run"]["id"], api.attach()["run"]["id"]

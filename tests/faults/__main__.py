@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--replay", type=int, nargs="+", metavar="EPISODE", help="play only these episodes of the seed")
     parser.add_argument("--deck", nargs="+", metavar="KIND", help="the faults of those, as a failure tells them")
     parser.add_argument("--only", nargs="+", choices=[*kinds(), *FLAVOURS], help="play only these kinds of faults")
-    parser.add_argument("--lanes", type=int, default=6, help="episodes at once (default 6)")
+    parser.add_argument("--lanes", type=int, default=3, help="episodes at once (default 3: two cores are then busy)")
     parser.add_argument("--verbose", action="store_true", help="tell each fault as it strikes")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -87,6 +88,7 @@ class Lab:
         except BaseException:
             self._lock.release()
             raise
+        self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
         self.hub = Hub()
         self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
         self.telemetry = Telemetry(self)

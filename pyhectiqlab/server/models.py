@@ -318,6 +318,7 @@ class IngestResult(BaseModel):
 class IngestAnswer(BaseModel):
     v: int
     generation: str
+    start: str
     results: list[IngestResult]
 
 

@@ -8,6 +8,7 @@ import contextlib
 import threading
 import time
 import traceback
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from .. import crashpoints, settings
 from ..connecting import connect
 from ..errors import GoneError, LabError, LabRequestError, NotFoundError
 from ..ring import layout
-from ..spool import read_json
-from . import encode, quarantine
+from ..spool import Writer, read_json
+from . import encode, quarantine, refill
 from .send import Sender
 from .stream import Batch, Stream
 
@@ -34,6 +35,8 @@ class Delivery:
         self._told_ends: set[str] = set()
         self._wishes: dict[str, int] = {}
         self._heartbeat_at = 0.0
+        self._ask_at: float | None = None  # when to ask what a lab that went back lacks of what was delivered
+        self.behind: deque[tuple[str, refill.Behind]] = deque()  # what it lacked, for the drain thread to go back
         self._wake = threading.Event()
         self._quit = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="hectiqlab-send", daemon=True)
@@ -89,8 +92,34 @@ class Delivery:
                 self._uploader.transfer.hurry()
             busy |= sender.turn(streams)
             busy |= any(self._tell_end(sender, s) for s in streams)
+        self._ask()
         self._heartbeats()
         return busy
+
+    def _went_back(self) -> None:
+        """Perhaps."""
+        if any(s.info.done for s in tuple(self._uploader.streams.values())):
+            self._ask_at = time.monotonic()
+
+    def _ask(self) -> None:
+        """Nothing more comes from a process that has ended, by which the lab could tell that it lacks what it had."""
+        if self._ask_at is None or time.monotonic() < self._ask_at:
+            return
+        try:
+            found = refill.reopened(self._uploader.session, self._uploader.log)
+        except (LabError, OSError):  # why is said by whoever sends
+            self._ask_at = time.monotonic() + settings.HEARTBEAT_INTERVAL_S
+            return
+        self._ask_at = None
+        self.behind.extend(found.items())
+
+    def go_back(self, stream: Stream, behind: refill.Behind, info: Writer) -> None:
+        """By the drain thread: a delivered stream is to be sent again from there, as its file says now."""
+        stream.journaled = max(stream.journaled, behind.acked)  # what is kept nowhere any more is to be told, too
+        stream.rewind_to = behind.cursor  # first: until then, the send thread has nothing to do with it
+        if not self._uploader.has_ended(stream):
+            self._told_ends.add(stream.id)  # a run that was closed: its end is among its events
+        stream.change(done=False, run=info.run)
 
     def _groups(self) -> list[tuple[Sender, list[Stream]]]:
         groups: dict[tuple[str, str], list[Stream]] = {}
@@ -102,6 +131,7 @@ class Delivery:
                 partial(connect, url, name),
                 attached=self._attached,
                 rejected=self._rejected,
+                went_back=self._went_back,
                 log=self._uploader.log,
                 save=self._save,
             )

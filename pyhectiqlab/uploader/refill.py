@@ -1,8 +1,9 @@
 """Refill: after the lab was restored from a backup, sessions that were delivered are opened again at the lab's cursors,
 so that what their journals still keep is sent once more; and so are their files, where they still are what they were.
 
-Whoever still logs needs none of this: the lab answers its next batch with 409 and its cursor, or 404 where it does not
-know the run any more. A delivered session sends nothing by itself; hence a sync asks.
+Whoever still logs is told by the lab, which answers its next batch with 409 and its cursor, or 404 where it does not
+know the run any more; and has its uploader ask about those of its session that were delivered: processes that have
+ended, runs that were closed. A delivered session sends nothing by itself; hence a sync asks.
 """
 
 from __future__ import annotations
@@ -45,8 +46,17 @@ def may_lack(session: SessionDir) -> bool:
 
 
 def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behind]:
+    """`reopened`; where the lab cannot be asked, that is logged, and it is asked again by the next sync."""
+    try:
+        return reopened(session, report)
+    except LabError as e:
+        session.log(f"whether the lab still has what it had cannot be told: {e}")
+        return {}
+
+
+def reopened(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behind]:
     """Marks those delivered writers of the session as not done of which the lab holds less than it acknowledged; by
-    writer. Blocks for a request or two a run. Where the lab cannot be asked, nothing is changed.
+    writer. Blocks for a request or two a run. Raises LabError: then what was not asked about is as it was.
     """
     known = acked(session)
     done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
@@ -70,8 +80,6 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behi
             report(
                 f"session {session.name}: the lab lacks {files:,} files that it had; sending those that are unchanged"
             )
-    except LabError as e:  # it is asked again by the next sync
-        session.log(f"whether the lab still has what it had cannot be told: {e}")
     finally:
         for client in clients.values():
             client.close()

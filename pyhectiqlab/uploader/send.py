@@ -44,6 +44,7 @@ class Sender:
         connect: makes the transport; may raise ConfigurationError (the profile is gone), which is tried again later.
         attached: told of a stream that got its run.
         rejected: told of a batch that the lab can never accept, before it is replaced by a loss.
+        went_back: told that the lab holds less than it had acknowledged, or may: it was started again.
         save: told of a stream whose `info` is to be on disk before what was encoded with it is sent.
     """
 
@@ -55,12 +56,15 @@ class Sender:
         attached: Callable[[Stream, dict[str, Any]], None],
         rejected: Callable[[Stream, Batch], None],
         log: Callable[[str], None],
+        went_back: Callable[[], None] = lambda: None,
         save: Callable[[Stream], None] = lambda stream: None,
     ) -> None:
         self._session = session
         self._save = save
         self._connect = connect
         self._attached, self._rejected, self._log = attached, rejected, log
+        self._went_back = went_back
+        self._lab_start = ""
         self._transport: Transport | None = None
         self._turns = 0
         self._room = REQUEST_RECORD_BYTES
@@ -202,6 +206,10 @@ class Sender:
                 self._body_max = min(self._body_max, len(body) - 1)
             self._isolate(wire, sent, e)
             return False
+        start = str(answer.get("start", ""))
+        if self._lab_start not in ("", start):
+            self._went_back()
+        self._lab_start = start
         refused: set[str] = set()
         for (stream, batch), result in zip(sent, answer["results"], strict=True):
             if stream.id not in refused and not self._settle(stream, batch, result):
@@ -252,9 +260,11 @@ class Sender:
                     f"the lab holds events up to {cursor} of writer {stream.id}, not {batch.first - 1}: going back"
                 )
                 stream.rewind_to = cursor
+                self._went_back()
         elif status == 404:  # a lab that was restored from a backup of before the run; attaching makes it anew
             stream.change(run=None)
             stream.rewind_to = 0
+            self._went_back()
             raise LabUnavailableError(error or "the lab does not know the run; it is told of it again", status=503)
         elif status == 410:
             self._stop(stream, "deleted", "the run was deleted at the lab")

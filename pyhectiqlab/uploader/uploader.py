@@ -209,6 +209,7 @@ class Uploader:
     def turn(self, now: float) -> bool:
         """Drains what is due. Whether there was anything."""
         self.scan()
+        self._go_back()
         self.drain.cut_interval_s = settings.CUT_INTERVAL_S if self.can_send() else settings.CUT_INTERVAL_AWAY_S
         took = self._sees_session() and self.console.turn(now, self.streams)
         for stream in self.streams.values():
@@ -229,6 +230,14 @@ class Uploader:
             if not stream.info.done:
                 self._finish(stream)
         return took
+
+    def _go_back(self) -> None:
+        """Opens again what was delivered to a lab that was put back since."""
+        while self.delivery.behind:
+            writer, behind = self.delivery.behind.popleft()
+            info = next((w for w in self.session.writers() if w.writer == writer), None)
+            if (stream := self.streams.get(writer)) is not None and info is not None:
+                self.delivery.go_back(stream, behind, info)
 
     def _sync_journal(self, force: bool = False) -> bool:
         try:

@@ -4,10 +4,16 @@ nowhere any more is counted and shown. `hectiqlab verify` tells before and after
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from pyhectiqlab.errors import NotFoundError
+from pyhectiqlab.spool import SessionDir
 
 from .conftest import Site, eventually
 from .test_artifacts import artifacts
@@ -88,6 +94,69 @@ def test_a_run_that_the_backup_does_not_know_is_made_again_while_it_lives(own_si
     assert site.ended(name, 30)["state"] == "completed"
     assert steps(site, name) == list(range(1500))
     assert site.find(name)["losses"] == {}
+
+
+CHILD_AND_CLOSED = """
+import os, sys
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+run.add_metrics("loss", 0.0, 0)
+print(run.flush(30), flush=True)
+sys.stdin.readline()
+if not os.fork():
+    for n in range(500):
+        run.add_metrics("child", float(n), n)
+    os._exit(0)
+os.wait()
+with Run(sys.argv[1] + "-closed") as closed:
+    for n in range(500):
+        closed.add_metrics("loss", float(n), n)
+print(run.flush(30), flush=True)
+sys.stdin.readline()
+run.add_metrics("loss", 1.0, 1)
+print(run.flush(30), flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_ended_processes_and_closed_runs_of_a_living_session_had_delivered_is_sent_again(
+    own_site: Site, known: bool
+) -> None:
+    """Nothing more comes from them, by which the lab could tell that it lacks what it had. Once with a backup that
+    knows of the run, once with one that knows of nothing.
+    """
+    site, name = own_site, unique("child")
+    if not known:
+        back_up(site)
+    process = site.start(CHILD_AND_CLOSED, name)
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    if known:
+        back_up(site)
+
+    def go_on() -> None:
+        process.stdin.write("\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        assert process.stdout.readline() == "True\n"  # type: ignore[union-attr]
+
+    def child_delivered() -> bool:
+        with contextlib.suppress(NotFoundError):
+            return len(site.points(name, "child")) == len(site.points(f"{name}-closed", "loss")) == 500
+        return False
+
+    go_on()
+    eventually(child_delivered)
+    eventually(lambda: sum(w.done for s in SessionDir.all(site.home / "spool") for w in s.writers()) == 2)
+    restore(site)
+    go_on()
+    eventually(child_delivered)
+    assert [step for step, _, _ in site.points(name, "child")] == list(range(500))
+    assert [step for step, _, _ in site.points(f"{name}-closed", "loss")] == list(range(500))
+    process.communicate("\n", timeout=30)
+    assert site.ended(name)["state"] == "completed" and steps(site, name) == [0, 1]
+    assert site.state(f"{name}-closed") == "completed"
+    assert site.find(name)["losses"] == {} and site.find(f"{name}-closed")["losses"] == {}
 
 
 def test_what_is_kept_nowhere_any_more_is_a_loss_with_its_reason(own_site: Site) -> None:

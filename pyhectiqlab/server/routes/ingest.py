@@ -82,5 +82,6 @@ async def _ingest(request: Request, lab: Lab, caller: Caller) -> Response:
         results = [r.told() for r in await asyncio.wrap_future(lab.writer.ingest(job, size))]
     except StoreError as e:
         results = [{"writer": b.writer, "status": 503, "cursor": 0, "error": str(e)} for b in decoded.batches]
-    answer: dict[str, Any] = {"v": limits.PROTOCOL_VERSION, "generation": lab.generation, "results": results}
+    lives = {"generation": lab.generation, "start": lab.start_id}
+    answer: dict[str, Any] = {"v": limits.PROTOCOL_VERSION, **lives, "results": results}
     return reply_msgpack(answer) if "msgpack" in request.headers.get("accept", "") else reply(answer)

@@ -110,8 +110,12 @@ class Delivery:
         except (LabError, OSError):  # why is said by whoever sends
             self._ask_at = time.monotonic() + settings.HEARTBEAT_INTERVAL_S
             return
-        self._ask_at = None
         self.behind.extend(found.items())
+        self._ask_at = None
+
+    def asks(self) -> bool:
+        """Whether more may come to be sent: the lab is still to be asked, or what it lacks to be opened again."""
+        return self._ask_at is not None or bool(self.behind)
 
     def go_back(self, stream: Stream, behind: refill.Behind, info: Writer) -> None:
         """By the drain thread: a delivered stream is to be sent again from there, as its file says now."""

@@ -285,13 +285,21 @@ def _wait_for_live(session: SessionDir, lease: Lease) -> tuple[Outcome, bool]:
         now_acked, left, file_bytes, trouble = _acked(session)
         files = len(session.file_ids())
         now = time.monotonic()
-        if ended or (now > seen and not left and not files):
+        nothing = not left and not files
+        # Of a script that has ended, that is not all: its end is still to be told, and the session to be put away.
+        if ended or (now > seen and nothing and (_lives(session) or not has_unsent(session))):
             return Outcome(now_acked - start, left), ended
         if (now_acked, file_bytes, files) != moved:
             moved, deadline = (now_acked, file_bytes, files), max(seen, now) + LIVE_TIMEOUT_S
         if now > deadline or (now > seen and trouble and now_acked == start):
-            return Outcome(now_acked - start, left, trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s"), False
+            why = "" if nothing else trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s"
+            return Outcome(now_acked - start, left, why), False
         time.sleep(settings.ALIVE_INTERVAL_S)
+
+
+def _lives(session: SessionDir) -> bool:
+    owner = session.owner()
+    return owner is not None and not owner.has_ended()
 
 
 def adopt_orphans(own: SessionDir) -> None:

@@ -316,6 +316,8 @@ class Uploader:
                 return True
         if self.console.has_work() or (self.unopened and not self.until_drained):
             return True
+        if self.delivery.asks() and not self.until_drained:  # a sync has asked already
+            return True
         return not self.until_drained and not self._has_session_ended()
 
     def left(self) -> int:

@@ -71,15 +71,18 @@ def reopened(session: SessionDir, report: Callable[[str], None]) -> dict[str, Be
             run = run_of(info)
             if run not in cursors:
                 cursors[run] = _cursors(clients[where], run)
-            its = cursors[run]
+        for info in done:  # only once all were asked: who is asked again finds nothing half done
+            its = cursors[run_of(info)]
             if its is not None and its.get(info.writer, 0) < known[info.writer]:
                 session.save_writer(info.changed(done=False, run=info.run if its else None))
                 behind[info.writer] = Behind(its.get(info.writer, 0), known[info.writer])
-        files = _reopen_files(session, [i for i in done if cursors[run_of(i)] is not None], clients, behind)
-        if files:
-            report(
-                f"session {session.name}: the lab lacks {files:,} files that it had; sending those that are unchanged"
-            )
+        try:
+            files = _reopen_files(session, [i for i in done if cursors[run_of(i)] is not None], clients, behind)
+            if files:
+                lacks = f"the lab lacks {files:,} files that it had"
+                report(f"session {session.name}: {lacks}; sending those that are unchanged")
+        except LabError as e:  # files are asked about again by the next sync
+            session.log(f"whether the lab still has the files that it had cannot be told: {e}")
     finally:
         for client in clients.values():
             client.close()

@@ -28,7 +28,8 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -40,7 +41,8 @@ VALUES_MAX = 100  # of one term
 LENGTH_MAX = 4096  # characters of one search
 ANY = "*"
 STATS = ("last", "min", "max", "count")
-ORDERS = ("<", "<=", ">", ">=")
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+ORDERS = tuple(_COMPARE)
 
 _TEXTS = ("state", "tag", "author", "name", "note", "id", "text")
 _TIMES = ("created", "started", "ended", "activity")
@@ -80,13 +82,21 @@ class Term:
     def negated(self) -> bool:
         return self.op.startswith("!")
 
-    def holds(self, number: float | None, now: float = 0.0) -> bool:
-        """Whether it holds for a number; None: the run has none."""
+    def test(self, now: float = 0.0) -> Callable[[float | None], bool]:
+        """Says of a number whether the term holds for it; None: the run has none. Made once for many runs."""
         if self.negated:
-            return not self.positive.holds(number, now)
-        if number is None:
-            return False
-        return any(v == ANY or _compare(number, self.op, self.number(v, now)) for v in self.values)
+            holds = self.positive.test(now)
+            return lambda number: not holds(number)
+        anything = ANY in self.values
+        wanted = [self.number(v, now) for v in self.values if v != ANY]
+        if anything:
+            return lambda number: number is not None
+        if self.op == "=":
+            nan = any(math.isnan(v) for v in wanted)
+            equal = frozenset(wanted)
+            return lambda number: number is not None and (number in equal or (nan and number != number))
+        compare, (bound,) = _COMPARE[self.op], wanted
+        return lambda number: number is not None and compare(number, bound)
 
     def number(self, value: str, now: float = 0.0) -> float:
         """What a value says: a number, seconds, or seconds since 1970. `now` is what an age counts from."""
@@ -100,12 +110,6 @@ class Sort:
 
 
 NEWEST_FIRST = Sort(Field("created"), True)
-
-
-def _compare(a: float, op: str, b: float) -> bool:
-    if op == "=":
-        return a == b or (math.isnan(a) and math.isnan(b))
-    return a < b if op == "<" else a <= b if op == "<=" else a > b if op == ">" else a >= b
 
 
 # Reading ----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ takes the runs that all other terms leave, and looks at one value of each. That 
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..protocol.search import Field
@@ -28,7 +28,8 @@ def find_runs(view: MetaView, points: PointStore, query: RunQuery, now: float) -
     summaries: dict[str, Mapping[str, Summary]] = {}
     for term in terms:
         its = _summaries(points, summaries, term.field.name, ids)
-        ids = [run for run in ids if term.holds(_stat(its.get(run), term.field))]
+        stat, holds = _stat(term.field), term.test(now)
+        ids = [run for run in ids if holds(stat(its.get(run)))]
     if not by_value:
         return view.runs(query, now, among=frozenset(ids))
     return _sorted_by_value(view, _values(view, points, summaries, query.sort.field, ids), ids, query)
@@ -42,11 +43,12 @@ def _summaries(
     return known[key]
 
 
-def _stat(summary: Summary | None, field: Field) -> float | None:
-    if summary is None:
-        return None
-    value: float = getattr(summary, "points" if field.stat == "count" else field.stat)
-    return None if math.isnan(value) and field.stat != "last" else value  # it has no finite value
+def _stat(field: Field) -> Callable[[Summary | None], float | None]:
+    """Takes the value that `field` means from what is known of a run, None where it has none."""
+    value_of = operator.attrgetter("points" if field.stat == "count" else field.stat)
+    if field.stat == "last":  # may be NaN; the lowest and the highest are that only where no value is finite
+        return lambda summary: None if summary is None else value_of(summary)
+    return lambda summary: None if summary is None or (value := value_of(summary)) != value else value
 
 
 def _values(
@@ -60,8 +62,8 @@ def _values(
     if field.kind == "config":
         return view.config_values(field.name)
     its = _summaries(points, known, field.name, ids)
-    stat = Summary._fields.index("points" if field.stat == "count" else field.stat or "last")
-    return {run: value for run, summary in its.items() if (value := summary[stat]) == value}  # NaN is not
+    stat = _stat(field)
+    return {run: value for run, summary in its.items() if (value := stat(summary)) == value and value is not None}
 
 
 def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
 from ..protocol import roles, states
-from .meta import Changes, IngestRun, NameTakenError, Project, Run, StoredEvent, Tag
+from .meta import Changes, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
 from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
@@ -37,6 +37,7 @@ _RANKS = (
     .scalar_subquery()
     .label("ranks")
 )
+_PROJECT = select(projects.c.id, projects.c.name, projects.c.created, projects.c.private)
 RUN: Select[Any] = (
     select(
         runs.c.id,
@@ -76,27 +77,28 @@ class RunsSql:
     changes: Changes
 
     def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
-        return self._projects(and_(projects.c.name > after, visible_to(seen_by)), limit)
+        found = _PROJECT.where(projects.c.name > after, visible_to(seen_by)).order_by(projects.c.name).limit(limit)
+        return [Project(*row) for row in self.conn.execute(found)]
 
     def project(self, ref: str) -> Project | None:
-        found = self._projects(projects.c.id == ref, 1) or self._projects(projects.c.name == ref, 1)
-        return found[0] if found else None
+        for its in (projects.c.id, projects.c.name):
+            if (row := self.conn.execute(_PROJECT.where(its == ref)).first()) is not None:
+                return Project(*row)
+        return None
 
-    def _projects(self, where: ColumnElement[bool], limit: int) -> list[Project]:
+    def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
         rows = self.conn.execute(
-            select(projects, func.count(runs.c.id).label("runs"), func.max(runs.c.last_activity).label("activity"))
-            .outerjoin(runs, and_(runs.c.project_id == projects.c.id, runs.c.deleted.is_(None)))
-            .where(where)
-            .group_by(projects.c.id, projects.c.name, projects.c.created, projects.c.private)
-            .order_by(projects.c.name)
-            .limit(limit)
+            select(runs.c.project_id, func.count(), func.max(runs.c.last_activity))
+            .where(runs.c.project_id.in_(ids), runs.c.deleted.is_(None))
+            .group_by(runs.c.project_id)
         )
-        return [Project(row.id, row.name, row.created, row.runs, row.activity, row.private) for row in rows]
+        counted = {row[0]: ProjectRuns(row[1], row[2]) for row in rows}
+        return {project: counted.get(project, ProjectRuns()) for project in ids}
 
     def add_project(self, name: str, user_id: str, now: float) -> Project:
         if self.project(name):
             raise NameTakenError(f"A project named {name!r} exists already.")
-        project = Project(secrets.token_hex(4), name, now, 0, None)
+        project = Project(secrets.token_hex(4), name, now)
         self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, created_by=user_id))
         self.conn.execute(insert(members).values(project_id=project.id, user_id=user_id, role=roles.ADMIN))
         return project

@@ -6,10 +6,10 @@ added meanwhile push none out and repeat none. Terms of metrics are not the Meta
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, false, func, insert, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, false, func, insert, not_, or_, select, true
 
 from ..protocol.search import ANY, Term, as_written, searchable
 from .meta import Run, RunPage, RunQuery
@@ -45,7 +45,10 @@ def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
         return runs.c[kind]
     if kind == "author":
         return users.c.username
-    return func.coalesce(_number(kind, now), now if kind == "ended" else 0.0)
+    number = _number(kind, now)
+    if kind in ("started", "ended", "duration"):
+        return func.coalesce(number, now if kind == "ended" else 0.0)
+    return number  # bare, so that an index of it can tell the order
 
 
 def _ordered(left: ColumnElement[Any], op: str, right: float) -> ColumnElement[bool]:
@@ -111,15 +114,16 @@ class SearchSql:
 
     def _found(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
-        if query.seen_by is not None:
-            where.append(runs.c.project_id.in_(select(projects.c.id).where(visible_to(query.seen_by))))
+        visible = select(projects.c.id).where(visible_to(query.seen_by))
         if query.project is not None:
-            its = select(projects.c.id).where(or_(projects.c.id == query.project, projects.c.name == query.project))
-            where.append(runs.c.project_id.in_(its))
+            where.append(runs.c.project_id == query.project)
+            where.append(exists(visible.where(projects.c.id == query.project)))  # asked once, not of each run
+        elif query.seen_by is not None:
+            where.append(runs.c.project_id.in_(visible))
         where += [_condition(term, now) for term in query.terms if term.field.kind != "metric"]
         return where
 
-    def runs(self, query: RunQuery, now: float, among: Container[str] | None = None) -> RunPage:
+    def runs(self, query: RunQuery, now: float, among: Collection[str] | None = None) -> RunPage:
         kind, downwards = query.sort.field.kind, query.sort.downwards
         value = _sort_value(kind, now)
         statement = select(runs.c.id, value.label("value")).where(*self._found(query, now))
@@ -133,6 +137,8 @@ class SearchSql:
         statement = statement.order_by(*((value.desc(), runs.c.id.desc()) if downwards else (value, runs.c.id)))
         if among is None:
             statement = statement.limit(query.limit + 1)
+        elif len(among) <= ROWS_AT_ONCE:  # few: looked up, instead of looked for in the order of all
+            statement = statement.where(runs.c.id.in_(among))
         page: list[tuple[str, Any]] = []
         with self.conn.execution_options(yield_per=ROWS_AT_ONCE).execute(statement) as rows:
             for row in rows:
@@ -144,8 +150,8 @@ class SearchSql:
         return RunPage(self.some_runs([run_id for run_id, _ in page[: query.limit]]), more)
 
     def found_ids(self, query: RunQuery, now: float) -> list[str]:
-        rows = self.conn.execute(select(runs.c.id).where(*self._found(query, now))).all()  # twice as fast as one by one
-        return [row[0] for row in rows]
+        rows = self.conn.execute(select(runs.c.id).where(*self._found(query, now)))
+        return list(rows.scalars().all())  # more than twice as fast as one by one
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
         by_id = {run.id: run for run in self._runs(RUN.where(runs.c.id.in_(ids)))}

@@ -52,7 +52,7 @@ class World:
         self.facts: list[Fact] = []
         with self.meta.writing() as tx:
             self.user = tx.add_user("ada", "member", None, 1.0)
-            tx.add_project("p", self.user.id, 1.0)
+            self.project = tx.add_project("p", self.user.id, 1.0).id
 
     def add(self, fact: Fact) -> None:
         n = len(self.facts)
@@ -85,7 +85,7 @@ class World:
         after, names = None, []
         while True:
             with self.meta.reading() as view:
-                page = find_runs(view, self.points, RunQuery("p", terms, sort, limit, after), NOW)
+                page = find_runs(view, self.points, RunQuery(self.project, terms, sort, limit, after), NOW)
             names += [run.name for run in page.items]
             assert len(page.items) == limit or page.next is None
             if page.next is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from pydantic import BaseModel
 
-from ...store.meta import Project, Run, User
+from ...store.meta import Project, ProjectRuns, Run, User
 from ...store.points import SeriesInfo
 from ..lab import Lab
 from ..models import ErrorAnswer
@@ -32,13 +32,13 @@ def user_told(user: User) -> dict[str, Any]:
     return {"id": user.id, "username": user.username, "role": user.role, "disabled": user.disabled is not None}
 
 
-def project_told(project: Project, role: str) -> dict[str, Any]:
+def project_told(project: Project, its: ProjectRuns, role: str) -> dict[str, Any]:
     return {
         "id": project.id,
         "name": project.name,
         "created": project.created,
-        "runs": project.runs,
-        "last_activity": project.last_activity,
+        "runs": its.runs,
+        "last_activity": its.last_activity,
         "private": project.private,
         "role": role,
     }

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Response
 
 from ...protocol import roles
-from ...store.meta import NameTakenError, Project, User
+from ...store.meta import NameTakenError, Project, ProjectRuns, User
 from ...store.retention import settings_text
 from .. import models, models_accounts
 from ..access import AdministeredProject, Member, ReadableProject, TheCaller, TheLab
@@ -26,10 +26,13 @@ def list_projects(lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: A
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         found = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
+        counted = view.runs_of_projects([p.id for p in found])
         given = view.roles_of(caller.user.id)
     more = cursor_out([found[limit - 1].name]) if len(found) > limit else None
     told = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in found[:limit]]
-    return reply({"items": [project_told(p, role) for p, role in told if role is not None], "next": more})
+    return reply(
+        {"items": [project_told(p, counted[p.id], role) for p, role in told if role is not None], "next": more}
+    )
 
 
 @router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 403, 409))
@@ -42,20 +45,22 @@ def make_project(body: models.NameBody, lab: TheLab, caller: Member) -> Response
         )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(project_told(project, roles.ADMIN), 201)
+    return reply(project_told(project, ProjectRuns(), roles.ADMIN), 201)
 
 
 def _told(lab: Lab, caller: Caller, project_id: str) -> Response:
     with lab.meta.reading() as view:
         project = view.project(project_id)
         role = None if project is None else view.role_in(project.id, caller.user.id)
+        counted = view.runs_of_projects([project_id])[project_id]
         use = view.use_of(project.id) if project is not None and role is not None else None
         own = view.retention_settings().get(project_id, {})
         rule = view.retention_of(project_id)
     if project is None or role is None or use is None:
         raise ApiError(404, "project_not_found", "The project is gone.")
     kept = {**asdict(rule), "own": sorted(own)}
-    return reply({**project_told(project, role), "file_bytes": use.used, "quota": use.quota, "retention": kept})
+    told = project_told(project, counted, role)
+    return reply({**told, "file_bytes": use.used, "quota": use.quota, "retention": kept})
 
 
 @router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 404))

@@ -67,9 +67,8 @@ def list_runs(
     value, run_id, now, by = cursor_in(after, _VALUE, str, float, str) or (None, None, time.time(), sort)
     if by != sort or (after and value is None and order.field.kind not in ("metric", "config")):
         raise ApiError(422, "bad_cursor", "`after` is of another sort: begin with the first page.")
-    query = RunQuery(project, terms, order, limit, [value, run_id] if after else None, caller.user.id)
-    if project is not None:
-        find_project(lab, caller, project)
+    project_id = None if project is None else find_project(lab, caller, project).id
+    query = RunQuery(project_id, terms, order, limit, [value, run_id] if after else None, caller.user.id)
     lab.searched.note(query)
     with lab.meta.reading() as view:
         page = find_runs(view, lab.points, query, now)

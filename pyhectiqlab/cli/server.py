@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -96,6 +97,7 @@ def command(
         return
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together.")
+    gc.disable()  # until the lab answers: a sixth of the time until then goes into looking for what nobody needs
     from ..server.serve import Options, serve
 
     tls = (tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
@@ -110,7 +112,10 @@ def command(
         else:
             _tell(lab, encrypted=bool(tls or behind_proxy))
 
-    serve(options, data, ready, lost_after)
+    try:
+        serve(options, data, ready, lost_after)
+    finally:
+        gc.enable()
 
 
 def _tell(lab: Ready, encrypted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import os
 import signal
@@ -97,6 +98,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         _Server(config, lab, lambda: ready(prepared)).run(sockets=[listener])
     finally:
         lab.stop()
+        gc.freeze()  # the interpreter's last collection would walk all of it, too
 
 
 class _Server(uvicorn.Server):
@@ -108,6 +110,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.freeze()  # what was imported stays: a collection that walked all of it would stop the lab for up to 0.7 s
+        gc.enable()  # see cli/server.py
         if self.started:
             self._ready()
 

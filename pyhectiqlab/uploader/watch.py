@@ -141,7 +141,7 @@ def how_it_ended(
         return End(str(told["state"]), str(told["cause"]), exit_code, told.get("signal"), str(told.get("detail", "")))
     if status is None:
         trace = stacks()
-        if "SIGTERM" in trace or trace.startswith(("Current thread", "Thread")):
+        if "SIGTERM" in trace or trace.startswith(("Stack", "Current thread", "Thread")):
             # faulthandler names a deadly signal ("Fatal Python error: …"), but not the one it was registered for.
             return End(states.STOPPED, "SIGTERM", signal=int(signal.SIGTERM), detail=trace)
         if trace:

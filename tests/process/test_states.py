@@ -228,7 +228,7 @@ def test_a_job_that_slurm_took_away_and_started_again_is_a_preempted_attempt_and
     eventually(lambda: len(site.points(name, "loss")) >= 5)
     first.terminate()
     first.communicate(timeout=20)
-    assert site.ended(name)["state"] == "stopped"  # preempted, cancelled, out of time: nobody knows yet
+    assert (ended := site.ended(name))["state"] == "stopped", ended  # preempted, cancelled, out of time: nobody knows yet
     again = site.start(script, name, "short", **{**slurm, "SLURM_RESTART_COUNT": "1"})
     again.communicate(timeout=60)
     assert again.returncode == 0

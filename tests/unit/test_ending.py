@@ -164,3 +164,30 @@ def test_an_exit_code_is_what_the_system_makes_of_it(code: Any) -> None:
         [sys.executable, "-S", "-E", "-c", f"import sys; sys.stderr = None; sys.exit({code!r})"],
     )
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == exit_status(code)
+
+
+def test_a_sigterm_stays_one_while_threads_come_and_go(tmp_path: Path) -> None:
+    """A look at the stacks of all threads read those of threads that had ended: SIGSEGV, one time in seven."""
+    script = """
+import sys, threading
+from pathlib import Path
+from pyhectiqlab.capture import ending
+ending.watch_signals(Path(sys.argv[1]))
+def deep(n): return deep(n - 1) if n else None
+def start():
+    while True:
+        worker = threading.Thread(target=deep, args=(300,))
+        worker.start()
+        worker.join()
+for _ in range(2): threading.Thread(target=start, daemon=True).start()
+print(flush=True)
+threading.Event().wait()
+"""
+    for i in range(20):
+        stacks = tmp_path / str(i)
+        process = subprocess.Popen([sys.executable, "-c", script, str(stacks)], stdout=subprocess.PIPE)
+        assert process.stdout is not None and process.stdout.readline() == b"\n"
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM
+        process.stdout.close()
+        assert stacks.read_text().startswith("Stack (most recent call first):")

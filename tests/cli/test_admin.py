@@ -17,6 +17,7 @@ import requests
 from pyhectiqlab.cli import main
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .conftest import Hectiqlab, told, well
 
 PASSWORD = "a password of nobody"
@@ -26,7 +27,7 @@ Admin = Callable[..., Any]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home") as real:
+    with ForkedLab(folder / "data", folder / "home") as real:
         yield real
 
 

@@ -13,13 +13,14 @@ import pytest
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 
+from ..labs import ForkedLab
 from .conftest import Hectiqlab, well
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home") as real:
+    with ForkedLab(folder / "data", folder / "home") as real:
         with LabClient(real.url, real.api_key) as client:
             for name in ("vision", "vision-2", "two words", "speech"):
                 client.post("/projects", {"name": name})

@@ -14,6 +14,7 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 from pyhectiqlab.transport.registry_upload import NewVersion, upload_version
 
+from ..labs import ForkedLab
 from .conftest import Hectiqlab, told, well
 
 DATA = os.urandom(100_000)
@@ -22,7 +23,7 @@ DATA = os.urandom(100_000)
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home") as real:
+    with ForkedLab(folder / "data", folder / "home") as real:
         yield real
 
 

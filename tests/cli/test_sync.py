@@ -12,6 +12,7 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .conftest import Hectiqlab, well
 
 SCRIPT = """
@@ -26,7 +27,7 @@ for step in range(500):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home") as lab:
+    with ForkedLab(folder / "data", folder / "home") as lab:
         yield lab
 
 

@@ -11,10 +11,9 @@ from pyhectiqlab.errors import NotFoundError
 from pyhectiqlab.protocol.states import LIVE_STATES
 from pyhectiqlab.transport.http import LabClient
 
-from .labs import LOST_AFTER_S
 from .ledger import ENDED_WELL, ENDING, FILES, FLAGS, LOGS, ONLINE, POINTS, RAISED
 from .trainer import ENDINGS, content
-from .world import Trainer, until
+from .world import LOST_AFTER_S, Trainer, until
 
 LOG_LINE = re.compile(r"line (\d+) of (\d+)")
 STATES = {"exit": "completed", "close": "completed", "raise": "failed", "exit3": "failed", "term": "stopped"}

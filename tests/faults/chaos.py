@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..nursery import Nursery
 from .audit import Audit
 from .kinds import FLAVOURS, HARMLESS, flavours, kinds
 from .ledger import SLOWEST_US
-from .nursery import Nursery
 from .trainer import ENDINGS
 from .world import Trainer, World, start_nurseries, until
 

@@ -222,9 +222,9 @@ if __name__ == "__main__":
 import pytest  # noqa: E402  (the trainer needs none of this)
 
 from pyhectiqlab.opening import MIN_ATTACH_S  # noqa: E402
-from pyhectiqlab.testing.lab import RealLab  # noqa: E402
 from tests.faults import proxy  # noqa: E402
 from tests.faults.world import certificates_in  # noqa: E402
+from tests.labs import ForkedLab  # noqa: E402
 from tests.process.conftest import Site, _nothing_stays  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -287,7 +287,7 @@ def _fill(path: Path) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    lab = RealLab(tmp_path / "lab", tmp_path / "labhome")
+    lab = ForkedLab(tmp_path / "lab", tmp_path / "labhome")
     lab.start()
     site = Site(lab, tmp_path / "home", {"HECTIQLAB_EXIT_TIMEOUT": str(EXIT_S), "PYTHONPATH": str(ROOT)})
     yield site

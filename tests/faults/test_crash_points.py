@@ -17,9 +17,9 @@ import pytest
 from pyhectiqlab import crashpoints
 from pyhectiqlab.crashpoints import POINTS
 
+from ..nursery import Nursery
 from .audit import Audit
 from .ledger import DISK, FILES
-from .nursery import Nursery
 from .trainer import ENDINGS
 from .world import Trainer, World, start_nurseries, until
 

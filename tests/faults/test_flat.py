@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pyhectiqlab.testing.lab import RealLab
+from tests.labs import ForkedLab
 from tests.process.conftest import Site, eventually
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
 from pyhectiqlab import Run
+
 
 run, step, notes = Run(sys.argv[1]), 0, Path(sys.argv[2])
 logger = run.start_recording_logs("flat")
@@ -53,7 +54,7 @@ def used(pid: int) -> tuple[int, int]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_grows_while_the_lab_is_down_and_all_of_it_is_delivered(tmp_path: Path) -> None:
-    with RealLab(tmp_path / "lab", tmp_path / "labhome") as lab:
+    with ForkedLab(tmp_path / "lab", tmp_path / "labhome") as lab:
         site = Site(lab, tmp_path / "home", {"HECTIQLAB_EXIT_TIMEOUT": "0"})
         trainer = site.start(SCRIPT, "flat", str(tmp_path / "notes"))
         assert trainer.stdin is not None and trainer.stdout is not None

@@ -31,6 +31,7 @@ import pyhectiqlab.uploader.main  # noqa: F401
 from pyhectiqlab import Run
 from pyhectiqlab.uploader.sync import sync_sessions
 
+from ..nursery import serve
 from . import hostile
 from .ledger import (
     ENDED_WELL,
@@ -47,7 +48,6 @@ from .ledger import (
     STOP,
     Ledger,
 )
-from .nursery import serve
 
 ENDINGS = ("exit", "close", "raise", "exit3", "term")  # the word ENDING is an index into this
 BURST, PAUSE_S = 4, 0.03

@@ -21,15 +21,16 @@ from pyhectiqlab.errors import LabError
 from pyhectiqlab.spool import SessionDir, read_json
 from pyhectiqlab.transport.http import LabClient
 
-from .labs import ForkedLab
+from ..labs import ForkedLab
+from ..nursery import Nursery
 from .ledger import ENDING, OPENED, STOP, Ledger
-from .nursery import Nursery
 from .proxy import Proxy, make_certificate
 
 SMALL_SHM_BYTES = 1 << 20  # an eighth of it is a ring of 128 KiB
 SMALL_HOME_BYTES = 1 << 20
 BUDGET_BYTES = 1 << 20
 EXIT_TIMEOUT_S = 4
+LOST_AFTER_S = 15  # three heartbeats
 
 
 def until(check: Callable[[], Any], timeout: float) -> Any:
@@ -104,7 +105,9 @@ class World:
         folder.chmod(0o755)
         self._own = nurseries is None
         self._trainers, self._labs = nurseries or start_nurseries()
-        self.lab = ForkedLab(self._labs, folder / "lab", folder / "labhome", env=lab_env)
+        self.lab = ForkedLab(
+            folder / "lab", folder / "labhome", "--lost-after", str(LOST_AFTER_S), env=lab_env, its_nursery=self._labs
+        )
         self.lab.start()
         certificates = certificates_in(folder.parent)
         self.certificate = certificates[0] if certificates else None
@@ -281,7 +284,7 @@ class World:
 
 def start_nurseries() -> tuple[Nursery, Nursery]:
     """Of trainers and of labs. Close them when no world needs them any more."""
-    return Nursery("tests.faults.trainer"), Nursery("tests.faults.labs")
+    return Nursery("tests.faults.trainer"), Nursery("tests.labs")
 
 
 def certificates_in(folder: Path) -> tuple[Path, Path] | None:

@@ -19,6 +19,8 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader.lease import Lease
 
+from ..labs import ForkedLab
+
 
 def eventually(check: Callable[[], Any], timeout: float = 20.0, what: str = "") -> Any:
     """The first true answer of `check`, asked again until then; fails after `timeout` seconds."""
@@ -124,14 +126,14 @@ class Site:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home") as lab:
+    with ForkedLab(folder / "data", folder / "home") as lab:
         yield lab
 
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[RealLab]:
     """A lab for a test that kills or stops it."""
-    lab = RealLab(tmp_path / "lab", tmp_path / "labhome")
+    lab = ForkedLab(tmp_path / "lab", tmp_path / "labhome")
     lab.start()
     yield lab
     lab.kill()

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab.capture.oom import counter_of
-from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .conftest import Site, _nothing_stays, eventually
 from .test_ends import SCRIPT, unique
 
@@ -163,7 +163,7 @@ class Job:
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[dict[str, Job]]:
     """On a lab that gives up soon; all at once, as they wait for the same clock."""
-    lab = RealLab(tmp_path / "lab", tmp_path / "labhome", "--lost-after", str(LOST_AFTER_S))
+    lab = ForkedLab(tmp_path / "lab", tmp_path / "labhome", "--lost-after", str(LOST_AFTER_S))
     lab.start()
     sites = {who: Site(lab, tmp_path / who) for who in ("asleep", "dark", "told", "orphaned")}
     try:
@@ -228,7 +228,9 @@ def test_a_job_that_slurm_took_away_and_started_again_is_a_preempted_attempt_and
     eventually(lambda: len(site.points(name, "loss")) >= 5)
     first.terminate()
     first.communicate(timeout=20)
-    assert (ended := site.ended(name))["state"] == "stopped", ended  # preempted, cancelled, out of time: nobody knows yet
+    assert (ended := site.ended(name))["state"] == "stopped", (
+        ended
+    )  # preempted, cancelled, out of time: nobody knows yet
     again = site.start(script, name, "short", **{**slurm, "SLURM_RESTART_COUNT": "1"})
     again.communicate(timeout=60)
     assert again.returncode == 0

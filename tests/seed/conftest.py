@@ -20,6 +20,7 @@ import pytest
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
+from ..labs import ForkedLab
 from ..process.conftest import eventually
 
 USER, PASSWORD = "ada", "correct horse battery"
@@ -141,7 +142,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     command = [sys.executable, "-m", "pyhectiqlab", "server", "--set-password", "--user", USER]
     command += ["--data", str(folder / "data"), "--password-file", str(folder / "password")]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    with RealLab(folder / "data", folder / "home") as lab:
+    with ForkedLab(folder / "data", folder / "home") as lab:
         yield lab
 
 

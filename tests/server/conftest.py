@@ -7,6 +7,7 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import Api, new_id
 
 PASSWORD = "correct horse 7"
@@ -16,7 +17,7 @@ PASSWORD = "correct horse 7"
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """A lab that all tests of this folder share: each makes runs of its own."""
     folder = tmp_path_factory.mktemp("lab")
-    with RealLab(folder / "data", folder / "home", "--lost-after", "600") as real:
+    with ForkedLab(folder / "data", folder / "home", "--lost-after", "600") as real:
         yield real
 
 
@@ -40,6 +41,6 @@ def other(lab: RealLab, api: Api) -> Api:
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[RealLab]:
     """A lab of one test's own, not started."""
-    real = RealLab(tmp_path / "data", tmp_path / "home")
+    real = ForkedLab(tmp_path / "data", tmp_path / "home")
     yield real
     real.kill()

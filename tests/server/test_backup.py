@@ -19,6 +19,7 @@ from pyhectiqlab.errors import StoreError
 from pyhectiqlab.store import backup as backups
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import Api, batch, new_id, wait_until
 from .test_uploads import keep
 
@@ -32,7 +33,7 @@ def lab_of(tmp_path: Path) -> Any:
     started: list[RealLab] = []
 
     def start(name: str) -> RealLab:
-        started.append(RealLab(tmp_path / name, tmp_path / "home"))
+        started.append(ForkedLab(tmp_path / name, tmp_path / "home"))
         return started[-1].start()
 
     yield start

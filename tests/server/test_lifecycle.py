@@ -22,6 +22,7 @@ from pyhectiqlab.errors import LabError
 from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import Api, batch, events_batch, new_id, wait_until
 
 
@@ -155,7 +156,7 @@ def test_a_second_lab_on_the_same_data_names_the_first(own_lab: RealLab) -> None
 
 
 def test_of_labs_started_at_once_one_serves(tmp_path: Path) -> None:
-    labs = [RealLab(tmp_path / "data", tmp_path / "home") for _ in range(3)]
+    labs = [ForkedLab(tmp_path / "data", tmp_path / "home") for _ in range(3)]
     outcomes: list[bool] = []
 
     def start(lab: RealLab) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import Api, new_id, wait_until
 
 
@@ -132,7 +133,7 @@ def test_of_other_projects_it_hears_nothing(own_lab: RealLab, chat: Chat) -> Non
 
 
 def test_a_lost_run_is_told(tmp_path: Path, chat: Chat) -> None:
-    with RealLab(tmp_path / "data", tmp_path / "home", "--lost-after", "1", "--public-url", "https://lab.org") as lab:
+    with ForkedLab(tmp_path / "data", tmp_path / "home", "--lost-after", "1", "--public-url", "https://lab.org") as lab:
         assert (lab.login_link or "").startswith("https://lab.org/login-link?token=")
         add(lab, chat.url, "--on", "lost")
         told = Api.of(lab).attach("silent")["run"]

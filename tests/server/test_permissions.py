@@ -28,6 +28,7 @@ from pyhectiqlab.store.meta import MetaTransaction
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import INGEST_HEADERS, Api, batch, new_id, packed
 from .conftest import PASSWORD
 
@@ -290,7 +291,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("permissions")
-    with RealLab(folder / "data", folder / "home", "--lost-after", "600") as lab:
+    with ForkedLab(folder / "data", folder / "home", "--lost-after", "600") as lab:
         yield World(lab)
 
 

@@ -19,6 +19,7 @@ from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.server.rootpath import checked
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import Api, batch, new_id
 from .nginx import NGINX, nginx_before
 from .test_operations import make_certificate
@@ -39,7 +40,7 @@ def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("nginx")
     chain, key = make_certificate(folder)
     options = ["--behind-proxy", "127.0.0.1", "--root-path", root_path, "--lost-after", "600"]
-    with RealLab(folder / "data", folder / "home", *options) as lab:
+    with ForkedLab(folder / "data", folder / "home", *options) as lab:
         bare = lab.url.removesuffix(root_path)
         with nginx_before(bare, folder / "nginx", chain, key, root_path=root_path, strips=strips) as url:
             yield lab, url, chain

@@ -22,13 +22,14 @@ from pyhectiqlab.transport import LabClient, files
 from pyhectiqlab.transport.files import download, register, send_file, upload_file
 from pyhectiqlab.utils import download_existing_run_artifact
 
+from ..labs import ForkedLab
 from .scripted import answering, http, scripted
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     folder = tmp_path_factory.mktemp("files")
-    with RealLab(folder / "data", folder / "home") as real:
+    with ForkedLab(folder / "data", folder / "home") as real:
         yield real
 
 

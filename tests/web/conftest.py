@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .feeder import Feeder
 
 ROOT = Path(__file__).parents[2]
@@ -58,14 +59,14 @@ def browser() -> Iterator[Browser]:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
     """One lab for all tests that do not harm it. Each uses runs and projects of its own names."""
     root = tmp_path_factory.mktemp("web")
-    with RealLab(root / "data", root / "home") as lab:
+    with ForkedLab(root / "data", root / "home") as lab:
         yield lab
 
 
 @pytest.fixture
 def own_lab(tmp_path: Path) -> Iterator[RealLab]:
     """A lab to stop, or to find empty."""
-    with RealLab(tmp_path / "data", tmp_path / "home") as lab:
+    with ForkedLab(tmp_path / "data", tmp_path / "home") as lab:
         yield lab
 
 

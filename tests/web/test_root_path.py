@@ -12,6 +12,7 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.files import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
+from ..labs import ForkedLab
 from ..server.nginx import NGINX, nginx_before
 from ..server.test_operations import make_certificate
 from .conftest import NewPage, Watch
@@ -26,7 +27,7 @@ def below(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Real
     """The lab, and the address that people know; nginx leaves its path on the requests, or takes it off."""
     chain, key = make_certificate(tmp_path)
     options = ["--behind-proxy", "127.0.0.1", "--root-path", ROOT_PATH]
-    with RealLab(tmp_path / "data", tmp_path / "home", *options) as lab:
+    with ForkedLab(tmp_path / "data", tmp_path / "home", *options) as lab:
         bare = lab.url.removesuffix(ROOT_PATH)
         strips = request.param == "taken off"
         with nginx_before(bare, tmp_path / "nginx", chain, key, root_path=ROOT_PATH, strips=strips) as url:

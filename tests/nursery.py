@@ -20,69 +20,79 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Nursery:
-    """Of the module `python -m MODULE`. Several threads may use it."""
+    """Of the module `python -m MODULE`. Several threads may use it; it has none of its own, as tests fork."""
 
     def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", module], cwd=ROOT, env=_environment(),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None,
         )  # fmt: skip
-        self._answers: dict[str, int] = {}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._orders, self._told = self._process.stdin, self._process.stdout
+        self._lock = threading.Lock()
+        self._unfinished = b""  # of a line
+        self._pids: dict[str, int] = {}
         self._ended: dict[int, tuple[int, float]] = {}
-        self._changed = threading.Condition()
         self._asked = 0
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            told = json.loads(line)
-            with self._changed:
-                if "ended" in told:
-                    self._ended[told["ended"]] = told["status"], time.monotonic()
-                else:
-                    self._answers[told["id"]] = told["pid"]
-                    self._ended.pop(told["pid"], None)  # another process had that pid before
-                self._changed.notify_all()
 
     def fork(self, order: dict[str, Any]) -> int:
         """A process that does it; its pid. Blocks until it runs."""
-        assert self._process.stdin is not None
-        with self._changed:
+        with self._lock:
             self._asked += 1
             ident = str(self._asked)
-            self._process.stdin.write(json.dumps({**order, "id": ident}) + "\n")
-            self._process.stdin.flush()
-            if not self._changed.wait_for(lambda: ident in self._answers, 180):
-                raise RuntimeError("the process that others are forked from does not answer")
-            return self._answers.pop(ident)
+            self._orders.write(json.dumps({**order, "id": ident}).encode() + b"\n")
+            self._orders.flush()
+        if not self._wait_for(lambda: ident in self._pids, 180):
+            raise RuntimeError("the process that others are forked from does not answer")
+        return self._pids.pop(ident)
 
     def wait(self, pid: int, timeout: float) -> int | None:
         """The wait status; None where it has not ended by then."""
-        with self._changed:
-            self._changed.wait_for(lambda: pid in self._ended, timeout)
-            return self._ended[pid][0] if pid in self._ended else None
+        self._wait_for(lambda: pid in self._ended, timeout)
+        return self._ended[pid][0] if pid in self._ended else None
 
     def ended(self, pid: int) -> tuple[int, float] | None:
-        """Wait status, and when."""
+        """Wait status, and when. Does not block."""
+        self._read(0)
         return self._ended.get(pid)
 
     def close(self) -> None:
         """Ends it, and with it what it forked and still runs."""
-        assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._orders.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         self._process.kill()
         self._process.wait()
-        self._reader.join(10)
-        self._process.stdout.close()
+        self._told.close()
+
+    def _wait_for(self, said: Callable[[], bool], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while not said():
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._read(min(left, 0.05)):
+                return said()
+        return True
+
+    def _read(self, timeout: float) -> bool:
+        """What the process told, waiting so long for it. False where it has ended."""
+        with self._lock:
+            fd = self._told.fileno()
+            if not select.select([fd], [], [], timeout)[0]:
+                return True
+            block = os.read(fd, 1 << 16)
+            *lines, self._unfinished = (self._unfinished + block).split(b"\n")
+            for told in map(json.loads, lines):
+                if "ended" in told:
+                    self._ended[told["ended"]] = told["status"], told["at"]
+                else:
+                    self._pids[told["id"]] = told["pid"]
+                    self._ended.pop(told["pid"], None)  # another process had that pid before
+            return bool(block)
 
 
 def _environment() -> dict[str, str]:
@@ -116,7 +126,8 @@ def serve(work: Callable[[dict[str, Any]], int]) -> None:
                 found, status = os.waitpid(pid, os.WNOHANG)
                 if found:
                     children.discard(pid)
-                    print(json.dumps({"ended": pid, "status": status}), flush=True)
+                    told = {"ended": pid, "status": status, "at": time.monotonic()}  # the clock of all processes
+                    print(json.dumps(told), flush=True)
     finally:  # the harness may have been killed: nobody reads any more
         for pid in children:
             with contextlib.suppress(ProcessLookupError):

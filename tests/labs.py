@@ -1,11 +1,13 @@
 """Labs: the real lab, forked from a process that has imported it, so that it can be killed and started all the time.
 
-Starting one anew costs two seconds of importing, which is most of what a minute of chaos would do.
+Starting one anew costs two seconds of importing, which is most of what many a test would do.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -17,15 +19,28 @@ from pyhectiqlab.testing.lab import RealLab
 
 from .nursery import Nursery, serve
 
-LOST_AFTER_S = 15  # three heartbeats
+
+@functools.cache
+def nursery() -> Nursery:
+    """Of labs: one for all tests of this process."""
+    shared = Nursery(__name__)
+    atexit.register(shared.close)
+    return shared
 
 
 class ForkedLab(RealLab):
-    """As `RealLab`, out of a nursery of this module."""
+    """As `RealLab`, out of a nursery of this module: without another, the one that all share."""
 
-    def __init__(self, nursery: Nursery, data_dir: Path, home: Path, *, env: dict[str, str] | None = None) -> None:
-        super().__init__(data_dir, home, "--lost-after", str(LOST_AFTER_S), env=env)
-        self._nursery = nursery
+    def __init__(
+        self,
+        data_dir: Path,
+        home: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        its_nursery: Nursery | None = None,
+    ) -> None:
+        super().__init__(data_dir, home, *arguments, env=env)
+        self._nursery = its_nursery or nursery()
 
     def _spawn(self, command: list[str], log: IO[bytes]) -> Any:
         arguments = command[command.index("server") :]

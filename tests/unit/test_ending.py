@@ -190,4 +190,4 @@ threading.Event().wait()
         process.terminate()
         assert process.wait(20) == -signal.SIGTERM
         process.stdout.close()
-        assert stacks.read_text().startswith("Stack (most recent call first):")
+        assert stacks.read_text()[:5] in ("", "Stack")  # "": got by a thread that Python knew nothing of yet

@@ -1,0 +1,8 @@
+"""For all tests."""
+
+from __future__ import annotations
+
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background job: the scripts under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -264,6 +264,15 @@ class QueueOutbox:
         """How the process ends, where a full disk cannot keep it from being known."""
         self._mapping.words[layout.END] = as_word(found)
 
+    def end(self, found: Ending) -> None:
+        """How the run ends that is closed now; noted where no event finds room any more."""
+        words = self._mapping.words
+        lost = words[layout.LOST]
+        told = {"state": found.state, "cause": found.cause, "exit_code": found.exit_code, "detail": found.detail}
+        self.event("end", {**told, "signal": None})
+        if words[layout.LOST] != lost:
+            self.note_end(found)
+
     def close(self) -> None:
         if not self.closed:
             self.closed = True

@@ -329,16 +329,7 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
             return True
         if outbox.binding.ends_run:
             try:
-                outbox.event(
-                    "end",
-                    {
-                        "state": found.state,
-                        "cause": found.cause,
-                        "exit_code": found.exit_code,
-                        "signal": None,
-                        "detail": found.detail,
-                    },
-                )
+                outbox.end(found)
             except Exception as e:
                 say_once(f"the end of the run could not be told: {type(e).__name__}: {e}")
         outbox.close()

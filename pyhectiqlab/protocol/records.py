@@ -178,6 +178,18 @@ def measure(buf: bytes, bytes_max: int | None = None) -> tuple[int, int]:
     return used, count
 
 
+def closing(buf: bytes) -> bytes:
+    """The last record, if it is the event that ends a run; else nothing."""
+    last = b""
+    for tag, at, size, _ in runs(buf):
+        last = buf[at : at + size] if tag == TAG_EVENT else b""
+    return (
+        last
+        if last and msgpack.unpackb(last[4:], strict_map_key=False, unicode_errors="surrogatepass")[1] == "end"
+        else b""
+    )
+
+
 # Decoding ----------------------------------------------------------------------------------------------------------
 
 SMALL = 16  # shorter stretches are decoded record by record: a C call on a few bytes costs as much as the bytes

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import crashpoints, settings
+from ..capture.ending import from_word
 from ..journal import Data, Journal, Location, Lost
 from ..protocol import records
 from ..protocol.limits import BATCH_RECORD_BYTES_MAX
@@ -68,8 +69,13 @@ class Drain:
         over = self._journal.bytes() > self._budget and not self._release()
         stream.words()[layout.SPOOL_FULL] = int(over)
         if over:
-            self._give_up(stream, first, last, *at)
-            return True
+            end = records.closing(taken.data)  # how its run ended is kept even so, or the run would be lost for ever
+            if not end:
+                self._give_up(stream, first, last, *at)
+                return True
+            if taken.count > 1:
+                self._give_up(stream, first, last - 1, taken.ring_start, taken.spill_start)
+            first, taken = last, Taken(end, 1, at[0], at[0], at[1], at[1], taken.more)
         location = self._append(stream, first, last, taken)
         if location is None:
             batch = Batch(first, last, len(taken.data), *at, data=taken.data)
@@ -179,6 +185,10 @@ class Drain:
     def _tell_losses(self, stream: Stream) -> None:
         """What the producer could put nowhere never got a number: it is told by an event of its own, made here."""
         words = stream.words()
+        if words[layout.CLOSED] and (said := from_word(words[layout.END])) is not None:
+            if not self._tell(stream, "end", {**said, "cause": "closed"}):
+                return
+            words[layout.END] = 0
         lost = words[layout.LOST] - words[layout.LOST_TOLD]
         if lost > 0 and self.tell_loss(stream, {"reason": "queue_full", "count": 1, "events": lost}):
             stream.lose("queue_full", lost)
@@ -186,10 +196,13 @@ class Drain:
 
     def tell_loss(self, stream: Stream, fields: dict[str, Any]) -> bool:
         """Puts a loss event of the uploader's own behind what was drained. False where it must be tried again later."""
+        return self._tell(stream, "loss", fields)
+
+    def _tell(self, stream: Stream, kind: str, fields: dict[str, Any]) -> bool:
         if stream.direct is not None:
             return False
         at = stream.ring_at, stream.ring_at, stream.spill_at, stream.spill_at
-        data = records.event("loss", time.time(), fields)
+        data = records.event(kind, time.time(), fields)
         first = stream.journaled + 1
         location = self._append(stream, first, first, Taken(data, 1, *at, more=False))
         if location is None:

@@ -259,6 +259,36 @@ print(run.flush(0.5), flush=True)
     assert [step for step, _, _ in site.points(name, "loss")] == list(range(10_000))
 
 
+def test_how_a_run_was_closed_past_the_budget_of_the_spool_is_told_while_its_process_lives_on(own_site: Site) -> None:
+    site, name = own_site, unique("over")
+    script = (
+        SCRIPT
+        + """
+assert run.flush(20)
+print("ready", flush=True)
+sys.stdin.readline()
+for step in range(100, 200_100):
+    run.add_metrics("loss", float(step), step)
+print(run.close(0.5), flush=True)
+sys.stdin.readline()
+"""
+    )
+    process = site.start(script, name, HECTIQLAB_SPOOL_MAX_BYTES="1MiB")
+    assert process.stdin is not None and process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
+    site.lab.kill()
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "False\n"
+    site.lab.start()
+    eventually(lambda: site.state(name) == "completed", 30)
+    assert process.poll() is None
+    run = site.find(name)
+    lost = eventually(lambda: site.find(name)["losses"])
+    assert run["sessions"][0]["cause"] == "closed" and lost["spool_full"] > 0
+    process.communicate("end\n", timeout=30)
+
+
 def test_a_profile_is_chosen_by_its_variable(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "credentials"
     for name, url in (("one", "http://127.0.0.1:9"), ("two", site.lab.url)):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyhectiqlab.capture.ending import Ending, as_word
 from pyhectiqlab.journal import Data, Journal, Keys, Location
 from pyhectiqlab.protocol import records
 from pyhectiqlab.ring import layout
@@ -259,6 +260,40 @@ def test_a_spool_over_its_budget_gives_up_what_is_new_and_says_so(line: Pipeline
     assert line.points() == [*range(5), *range(15, 20)]
     assert line.told[5:15] == [("loss", "spool_full")] * 10
     assert line.stream.lost == {"spool_full": 10}
+
+
+@pytest.mark.parametrize("before", [0, 5])
+def test_how_a_run_ended_is_kept_past_the_budget_as_it_was_said(line: Pipeline, before: int) -> None:
+    line.log_points(5)
+    line.drain()
+    line.drain_loop._budget = 10
+    line.log_points(before)
+    line.puts.record(records.event("end", 7.0, {"state": "failed", "cause": "ValueError: no"}))
+    line.drain()
+    line.start()
+    line.deliver()
+    assert line.points() == list(range(5))
+    assert line.told[5:] == [("loss", "spool_full")] * before + [
+        ("event", "end", {"state": "failed", "cause": "ValueError: no"})
+    ]
+
+
+def test_the_end_of_a_closed_run_that_found_no_room_is_told_by_the_header_of_the_queue(line: Pipeline) -> None:
+    line.log_points(5)
+    line.drain()
+    words = line.mapping.words
+    words[layout.LOST] += 3
+    words[layout.END] = as_word(Ending("failed", "ValueError: no", 1))
+    line.deliver()
+    assert [item[:2] for item in line.told[5:]] == [("loss", "queue_full")], "closed by nobody yet"
+    words[layout.CLOSED] = 1
+    words[layout.LOST] += 1
+    line.deliver()
+    line.start()
+    line.deliver()
+    assert [item[:2] for item in line.told[6:]] == [("event", "end"), ("loss", "queue_full")]
+    fields = line.told[6][2]
+    assert (fields["state"], fields["cause"], fields["exit_code"]) == ("failed", "closed", 1)
 
 
 def test_the_budget_is_kept_by_removing_what_is_acked_before_anything_is_given_up(line: Pipeline) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 IDLE_WAIT_S = 0.1
 TRIES_MAX = 3
+SURE_S = 0.2  # what was acknowledged so lately is there when the uploader ends: no lab is put back in that time
 
 
 class Delivery:
@@ -36,6 +37,7 @@ class Delivery:
         self._wishes: dict[str, int] = {}
         self._heartbeat_at = 0.0
         self._ask_at: float | None = None  # when to ask what a lab that went back lacks of what was delivered
+        self._ending = False  # it was asked for the last time
         self.behind: deque[tuple[str, refill.Behind]] = deque()  # what it lacked, for the drain thread to go back
         self._wake = threading.Event()
         self._quit = threading.Event()
@@ -108,10 +110,21 @@ class Delivery:
         try:
             found = refill.reopened(self._uploader.session, self._uploader.log)
         except (LabError, OSError):  # why is said by whoever sends
-            self._ask_at = time.monotonic() + settings.HEARTBEAT_INTERVAL_S
+            self._ask_at = None if self._ending else time.monotonic() + settings.HEARTBEAT_INTERVAL_S
             return
         self.behind.extend(found.items())
         self._ask_at = None
+
+    def asks_at_the_end(self) -> bool:
+        """Whether the lab is asked for the last time, now that all is delivered: it may have been put back since it
+        last took events, while files were sent or it was away, and nothing more comes by which it could tell.
+        """
+        heard = [s.heard_at for s in tuple(self._senders.values()) if s.heard_at is not None]
+        if self._ending or not heard or time.monotonic() - min(heard) < SURE_S:
+            return False
+        self._ending, self._ask_at = True, time.monotonic()
+        self._wake.set()
+        return True
 
     def asks(self) -> bool:
         """Whether more may come to be sent: the lab is still to be asked, or what it lacks to be opened again."""
@@ -121,7 +134,9 @@ class Delivery:
         """By the drain thread: a delivered stream is to be sent again from there, as its file says now."""
         stream.journaled = max(stream.journaled, behind.acked)  # what is kept nowhere any more is to be told, too
         stream.rewind_to = behind.cursor  # first: until then, the send thread has nothing to do with it
-        if not self._uploader.has_ended(stream):
+        if self._uploader.has_ended(stream):
+            self._told_ends.discard(stream.id)  # the lab may lack that, too
+        else:
             self._told_ends.add(stream.id)  # a run that was closed: its end is among its events
         stream.change(done=False, run=info.run)
 

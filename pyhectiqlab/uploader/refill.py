@@ -30,6 +30,13 @@ class Behind(NamedTuple):
     acked: int
 
 
+class _Held(NamedTuple):
+    """What the lab has of a run: the cursors of its writers. `known`: it has the run, perhaps without any writer."""
+
+    known: bool
+    cursors: dict[str, int]
+
+
 def acked(session: SessionDir) -> dict[str, int]:
     """How far the lab once said that it is, by writer."""
     told = (read_json(session.path / "status.json") or {}).get("writers", {})
@@ -62,22 +69,22 @@ def reopened(session: SessionDir, report: Callable[[str], None]) -> dict[str, Be
     done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
     behind: dict[str, Behind] = {}
     clients: dict[tuple[str, str], LabClient] = {}
-    cursors: dict[str, dict[str, int] | None] = {}
+    held: dict[str, _Held | None] = {}
     try:
         for info in done:
             where = info.url, info.profile
             if where not in clients:
                 clients[where] = connect(*where)
             run = run_of(info)
-            if run not in cursors:
-                cursors[run] = _cursors(clients[where], run)
+            if run not in held:
+                held[run] = _held(clients[where], run)
         for info in done:  # only once all were asked: who is asked again finds nothing half done
-            its = cursors[run_of(info)]
-            if its is not None and its.get(info.writer, 0) < known[info.writer]:
-                session.save_writer(info.changed(done=False, run=info.run if its else None))
-                behind[info.writer] = Behind(its.get(info.writer, 0), known[info.writer])
+            its = held[run_of(info)]
+            if its is not None and its.cursors.get(info.writer, 0) < known[info.writer]:
+                session.save_writer(info.changed(done=False, run=info.run if its.known else None))
+                behind[info.writer] = Behind(its.cursors.get(info.writer, 0), known[info.writer])
         try:
-            files = _reopen_files(session, [i for i in done if cursors[run_of(i)] is not None], clients, behind)
+            files = _reopen_files(session, [i for i in done if held[run_of(i)] is not None], clients, behind)
             if files:
                 lacks = f"the lab lacks {files:,} files that it had"
                 report(f"session {session.name}: {lacks}; sending those that are unchanged")
@@ -153,12 +160,12 @@ def run_of(info: Writer) -> str:
     return str(info.run["run"]["id"])
 
 
-def _cursors(client: LabClient, run: str) -> dict[str, int] | None:
-    """The lab's, by writer; {} where it does not know the run; None where the run was deleted, so that none counts."""
+def _held(client: LabClient, run: str) -> _Held | None:
+    """None where the run was deleted, so that nothing of it counts."""
     try:
         items: list[dict[str, Any]] = list(client.pages(f"/runs/{quoted(run)}/writers", {"limit": 1000}))
     except GoneError:
         return None
     except NotFoundError:
-        return {}
-    return {str(item["writer"]): int(item["cursor"]) for item in items}
+        return _Held(False, {})
+    return _Held(True, {str(item["writer"]): int(item["cursor"]) for item in items})

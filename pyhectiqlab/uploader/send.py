@@ -65,6 +65,7 @@ class Sender:
         self._attached, self._rejected, self._log = attached, rejected, log
         self._went_back = went_back
         self._lab_start = ""
+        self.heard_at: float | None = None  # when the lab last answered what was sent
         self._transport: Transport | None = None
         self._turns = 0
         self._room = REQUEST_RECORD_BYTES
@@ -209,7 +210,7 @@ class Sender:
         start = str(answer.get("start", ""))
         if self._lab_start not in ("", start):
             self._went_back()
-        self._lab_start = start
+        self._lab_start, self.heard_at = start, time.monotonic()
         refused: set[str] = set()
         for (stream, batch), result in zip(sent, answer["results"], strict=True):
             if stream.id not in refused and not self._settle(stream, batch, result):

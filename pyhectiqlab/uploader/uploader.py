@@ -423,7 +423,9 @@ class Uploader:
                     if self.until_drained and (self.delivery.has_failed() or self.transfer.has_failed()):
                         return
                 if not self.has_work():
-                    return
+                    self._write_status()  # with what the lab acknowledged, by which it is asked
+                    if self.until_drained or not self.delivery.asks_at_the_end():  # a sync has asked already
+                        return
                 time.sleep(settings.POLL_INTERVAL_S if took or self.left() else settings.IDLE_POLL_INTERVAL_S / 2)
         except KeyboardInterrupt:  # a sync by hand: what was under way is sent again the next time
             self.transfer.stop(timeout=0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from .test_artifacts import artifacts
 from .test_ends import unique
 
 SCRIPT = """
-import sys
+import sys, time
 from pyhectiqlab import Run
 run, n = Run(sys.argv[1]), 0
 for line in sys.stdin:
@@ -157,6 +158,31 @@ def test_what_ended_processes_and_closed_runs_of_a_living_session_had_delivered_
     assert site.ended(name)["state"] == "completed" and steps(site, name) == [0, 1]
     assert site.state(f"{name}-closed") == "completed"
     assert site.find(name)["losses"] == {} and site.find(f"{name}-closed")["losses"] == {}
+
+
+def test_an_uploader_whose_last_work_is_a_file_asks_before_it_ends(own_site: Site, tmp_path: Path) -> None:
+    """Its events were acknowledged before the lab went back, and no other comes by which the lab could tell."""
+    site, name = own_site, unique("file-last")
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(9 << 20))
+    script = SCRIPT.replace("for line in sys.stdin:", "print(run.flush(30), flush=True)\nfor line in sys.stdin:")
+    process = site.start(script + f"run.add_artifact({str(large)!r})\nprint(flush=True)\ntime.sleep(60)", name)
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    back_up(site)
+    log(process, 500)
+    site.lab.kill()
+    process.stdin.close()
+    process.stdin = None
+    assert process.stdout.readline() == "\n"
+    process.kill()
+    process.communicate(timeout=30)
+    restore(site)
+    eventually(lambda: not site.uploaders(), 30)
+    assert [a["name"] for a in artifacts(site, name)] == ["large.bin"]
+    assert steps(site, name) == list(range(500))
+    run = site.find(name)
+    assert (run["state"], run["attempt"]) == ("killed", 1), site.logs()
 
 
 def test_what_is_kept_nowhere_any_more_is_a_loss_with_its_reason(own_site: Site) -> None:

@@ -128,8 +128,9 @@ def exit_status(pid: int, pidfd: int) -> int | None:
     import fcntl
 
     try:
+        known = _may_know(pid)  # first: asked of one that is reaped by then, it would say yes to a status read before
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        if fields[0] == b"Z" and _may_know(pid):
+        if fields[0] == b"Z" and known:
             return int(fields[-1])
     except (OSError, IndexError):
         pass  # reaped, or no such /proc: ask the pidfd

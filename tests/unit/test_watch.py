@@ -183,3 +183,38 @@ def test_a_process_of_another_machine_counts_as_alive_and_one_before_a_reboot_as
     assert Process(me.pid, me.start, me.host, "another boot", me.pid_ns).has_ended()
     assert not Process(1 << 22, me.start, me.host, me.boot_id, me.pid_ns + 1).has_ended()
     assert not me.has_ended() and os.getpid() == me.pid
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="gives up the rights of root")
+def test_a_status_of_a_process_that_gave_up_its_rights_is_unknown_also_where_it_is_reaped_meanwhile() -> None:
+    """The kernel says 0 of it: a run that failed was shown as completed (chaos, seed 11)."""
+    script = """
+import os
+from pyhectiqlab.capture import process
+
+def without_rights():
+    os.setgid(200_124)
+    os.setuid(200_124)
+
+if not (zombie := os.fork()):
+    without_rights()
+    os._exit(3)
+os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)
+asked, done = os.pipe(), os.pipe()
+if not (reader := os.fork()):
+    without_rights()
+    real = os.readlink
+    def readlink(path):  # the moment between the two looks
+        os.write(asked[1], b"x")
+        os.read(done[0], 1)
+        return real(path)
+    first = process.exit_status(zombie, -1)
+    process.os.readlink = readlink
+    print(first, process.exit_status(zombie, -1), flush=True)
+    os._exit(0)
+os.read(asked[0], 1)
+os.waitpid(zombie, 0)
+os.write(done[1], b"x")
+os.waitpid(reader, 0)
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "None None\n"

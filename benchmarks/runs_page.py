@@ -75,12 +75,16 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
             reply({"items": runs_told(request, lab, found.items)})
         return found
 
+    with meta.reading() as view:
+        project = view.project(PROJECT)
+    assert project is not None
     numbers = []
     for sort, words in ASKED:
-        query = RunQuery(PROJECT, parse(words), parse_sort(sort), PAGE)
+        query = RunQuery(project.id, parse(words), parse_sort(sort), PAGE)
         what = f"by {sort}, {words or 'no filter'}: "
         began = time.perf_counter()
         first = page(query)
+        assert first.items, what
         if "metric." in what:
             numbers.append(Number(f"{what}first asked", 1e3 * (time.perf_counter() - began), "ms"))
         numbers.append(Number(f"{what}first page", _milliseconds(lambda q=query: page(q)), "ms", REACH_MS))

@@ -82,7 +82,8 @@ def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arri
     """Blob of one column of a batch: arrays of length n ≥ 1, one arrival and one writer for all."""
     n = len(step)
     if n > PLAIN_POINTS_MAX:
-        return encode(PointColumns(seq, step, time, np.full(n, arrival), np.full(n, writer), value))
+        same = ((0, number, 0, b"") for number in (arrival, writer))  # as _pack has a column of equal numbers
+        return _packed([_pack(seq), _pack(step), _pack(time), *same], value)
     return b"".join(
         (_PLAIN.pack(0, n, arrival, writer), seq.tobytes(), step.tobytes(), time.tobytes(), value.tobytes())
     )
@@ -90,17 +91,22 @@ def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arri
 
 def encode(points: PointColumns) -> bytes:
     """Blob of n ≥ 1 points."""
-    head: list[int] = [1, len(points)]
+    return _packed([_pack(getattr(points, name)) for name in _INTEGERS], points.value)
+
+
+def _packed(integers: Sequence[tuple[int, int, int, bytes]], value: Float64s) -> bytes:
+    """Blob of kind 1, of the packed columns in the order of _INTEGERS."""
+    head: list[int] = [1, len(value)]
     body = []
-    for name in _INTEGERS:
-        width, base, delta, packed = _pack(getattr(points, name))
+    for width, base, delta, packed in integers:
         head += (width, base, delta)
         body.append(packed)
     with np.errstate(over="ignore", invalid="ignore"):
-        narrow = points.value.astype("<f4")
-        lossless = bool(np.array_equal(narrow, points.value, equal_nan=True))
+        narrow = value.astype("<f4")
+        same = narrow == value
+    lossless = bool(same.all()) or bool((same | np.isnan(value)).all())
     head.append(4 if lossless else 8)
-    body.append(narrow.tobytes() if lossless else points.value.astype("<f8", copy=False).tobytes())
+    body.append(narrow.tobytes() if lossless else value.astype("<f8", copy=False).tobytes())
     return _PACKED.pack(*head) + b"".join(body)
 
 

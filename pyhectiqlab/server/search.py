@@ -43,9 +43,14 @@ def _summaries(
     return known[key]
 
 
+def _value_of(field: Field) -> Callable[[Summary], float]:
+    """Takes the value that `field` means out of a summary."""
+    return operator.itemgetter(Summary._fields.index("points" if field.stat == "count" else field.stat or "last"))
+
+
 def _stat(field: Field) -> Callable[[Summary | None], float | None]:
-    """Takes the value that `field` means from what is known of a run, None where it has none."""
-    value_of = operator.attrgetter("points" if field.stat == "count" else field.stat)
+    """The same of what is perhaps known of a run; None where it has no such value."""
+    value_of = _value_of(field)
     if field.stat == "last":  # may be NaN; the lowest and the highest are that only where no value is finite
         return lambda summary: None if summary is None else value_of(summary)
     return lambda summary: None if summary is None or (value := value_of(summary)) != value else value
@@ -62,8 +67,8 @@ def _values(
     if field.kind == "config":
         return view.config_values(field.name)
     its = _summaries(points, known, field.name, ids)
-    stat = _stat(field)
-    return {run: value for run, summary in its.items() if (value := stat(summary)) == value and value is not None}
+    value_of = _value_of(field)
+    return {run: value for run, summary in its.items() if (value := value_of(summary)) == value}  # NaN is not
 
 
 def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:

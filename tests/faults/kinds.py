@@ -217,6 +217,7 @@ def lab_from_backup(world: World, rng: random.Random) -> bool:
                 return False
     if any(not t.opened for t in world.alive()) or not world.alive():
         return False
+    going_on = world.alive()
     copy = world.folder / "backup"
     world.lab.kill()
     shutil.copytree(world.lab.data_dir, copy)
@@ -228,6 +229,9 @@ def lab_from_backup(world: World, rng: random.Random) -> bool:
     world.start_lab()
     for trainer in world.trainers:
         trainer.met.add("lab_from_backup")
+    for trainer in going_on:
+        if not trainer.alive:  # perhaps it was delivered in between: then it sends nothing by itself, and a sync asks
+            world.sync(trainer)
     return True
 
 

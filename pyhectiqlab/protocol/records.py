@@ -183,11 +183,10 @@ def closing(buf: bytes) -> bytes:
     last = b""
     for tag, at, size, _ in runs(buf):
         last = buf[at : at + size] if tag == TAG_EVENT else b""
-    return (
-        last
-        if last and msgpack.unpackb(last[4:], strict_map_key=False, unicode_errors="surrogatepass")[1] == "end"
-        else b""
-    )
+    if not last:
+        return b""
+    _, kind, *_ = msgpack.unpackb(last[4:], strict_map_key=False, unicode_errors="surrogatepass")
+    return last if kind == "end" else b""
 
 
 # Decoding ----------------------------------------------------------------------------------------------------------

@@ -184,3 +184,11 @@ class Console:
             return True
         found = self._recordings[writer].pair(consolefiles.ACKED if acked else consolefiles.JOURNALED)
         return found[0] >= place[0] and found[1] >= place[1]
+
+    def left(self, writer: str) -> int:
+        """Bytes printed that are not at the lab."""
+        place = self.place(writer)
+        if place == (0, 0):
+            return 0
+        acked = self._recordings[writer].pair(consolefiles.ACKED)
+        return sum(max(0, end - at) for end, at in zip(place, acked, strict=True))

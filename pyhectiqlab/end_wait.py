@@ -94,11 +94,14 @@ def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> No
 
 def _amount(status: list[RunStatus]) -> str:
     """What is left, such as "120 events and 2 files (310.0 MB)"; "" where nothing is."""
+    printed = sum(s.printed_bytes_left for s in status)
     events = sum(s.backlog for s in status)
     files, size = sum(s.files_left for s in status), sum(s.file_bytes_left for s in status)
     parts = [f"{events:,} events"] if events > 0 else []
     if files:
         parts.append(f"{files:,} file{'s' * (files > 1)} ({size / 1e6:.1f} MB)")
+    if printed:
+        parts.append(f"{printed:,} printed bytes")
     return " and ".join(parts)
 
 
@@ -121,7 +124,7 @@ class _Progress:
         return (
             sum(s.acked for s in status),
             sum(s.files_left for s in status),
-            sum(f["hashed"] + f["sent"] for s in status for f in s.files),
+            sum(f["hashed"] + f["sent"] for s in status for f in s.files) - sum(s.printed_bytes_left for s in status),
         )
 
     def show(self) -> bool:

@@ -42,6 +42,7 @@ class RunStatus:
     trouble: str = ""  # why the lab does not get what waits, in one line; "" when all is well
     files_left: int = 0
     file_bytes_left: int = 0
+    printed_bytes_left: int = 0  # of the captured console, by C libraries and child processes
     files: tuple[dict[str, Any], ...] = ()
 
 

@@ -307,6 +307,7 @@ class QueueOutbox:
             trouble=str(told.get("trouble", "")),
             files_left=len(files),
             file_bytes_left=sum(f["bytes"] - f["sent"] for f in files),
+            printed_bytes_left=self.session.console.left(self.writer),
             files=tuple(files),
         )
 

@@ -123,6 +123,23 @@ def test_what_nobody_followed_is_recorded_by_a_sync(site: Site) -> None:
     assert "late\n" in texts(site, name)
 
 
+def test_an_end_that_cannot_wait_for_the_lab_says_that_something_printed_is_left(own_site: Site) -> None:
+    site, name = own_site, unique("printed")
+    script = CAPTURED + "assert run.flush(20)\nprint('ready', flush=True); sys.stdin.readline()\n"
+    script += "os.write(1, b'late\\n')\nprint(run.status().printed_bytes_left, flush=True)\n"
+    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="2")
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    os.kill(site.lab.pid, signal.SIGSTOP)
+    try:
+        out, err = process.communicate("\n", timeout=30)
+    finally:
+        os.kill(site.lab.pid, signal.SIGCONT)
+    assert sorted(out.splitlines()) == ["5", "late"]
+    assert "events and 5 printed bytes are not at the lab yet" in err
+    site.ended(name, 60)
+    assert "late\n" in texts(site, name)
+
+
 def test_a_reader_that_stops_reading_stops_neither_the_script_nor_the_recording(site: Site) -> None:
     name = unique("slow reader")
     script = (

@@ -21,6 +21,7 @@ from pyhectiqlab.errors import ConflictError
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 
+from ..process.conftest import SLOW
 from ..process.test_modes import lines_of_ours
 from .conftest import NAMES, PASSWORD, USER, User, log_in, terminal
 from .document import BLOCKS, PAGE, PYTHON, SHELL
@@ -29,7 +30,6 @@ BEGIN = PYTHON["Quickstart"]
 IMAGE = "./data/test.png"
 NEEDS = {"Push a config": ["Config"], "Download": ["Upload"]}  # blocks whose names or files another one uses
 IN_A_SCRIPT = {"Special artifacts": "this is no notebook"}  # what a script is told, in one line
-SLOW = "sending what is left"  # said at the end on a machine that needs more than a second for it
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..protocol import states
@@ -97,12 +97,17 @@ class BatchesSql(SessionsSql):
         return [(seq, kind, event_count(kind, unpack(fields))) for seq, kind, fields in rows]
 
     def losses(self, run_id: str) -> dict[str, int]:
-        """Losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once."""
+        """Losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once. Heartbeats
+        of sessions that have ended count no more: by then all is told by events, which are exact also where numbers
+        were lost for one reason, and for another again once the lab had been put back.
+        """
         totals: list[dict[str, int]] = [{}, {}]
-        for total, table in zip(totals, (writers, sessions), strict=True):
-            for blob in self.conn.execute(
-                select(table.c.losses).where(table.c.run_id == run_id, table.c.losses.is_not(None))
-            ).scalars():
+        by_whom = (writers.c.losses, writers.c.run_id == run_id), (
+            sessions.c.losses,
+            and_(sessions.c.run_id == run_id, sessions.c.ended.is_(None)),
+        )
+        for total, (told, which) in zip(totals, by_whom, strict=True):
+            for blob in self.conn.execute(select(told).where(which, told.is_not(None))).scalars():
                 for reason, count in unpack(blob).items():
                     total[reason] = total.get(reason, 0) + count
         by_events, by_heartbeats = totals

@@ -12,7 +12,7 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 
-from .api import Api, batch, error_of, events_batch, new_id, wait_until
+from .api import NOW_US, Api, batch, error_of, events_batch, new_id, wait_until
 
 
 def test_sixteen_at_once_attach_to_one_run(lab: RealLab, api: Api) -> None:
@@ -284,6 +284,18 @@ def test_an_end_that_belongs_to_nothing_is_told_404(api: Api, other: Api) -> Non
     other.end("f1", run, "killed", status=404)
     other.heartbeat("f1", run)
     assert api.state(run) == "running"
+
+
+def test_losses_of_heartbeats_count_until_the_end_and_then_those_of_events_alone(api: Api) -> None:
+    run, writer = api.attach(session="l1")["run"]["id"], new_id()
+    api.heartbeat("l1", run, backlog=7, losses={"spool_full": 7, "lab_restored": 5})
+    for first, reason, count in ((1, "lab_restored", 5), (6, "spool_full", 2)):
+        told = [[0, "loss", NOW_US, {"reason": reason, "count": count}]]
+        lossy = batch(run, writer, first, first + count - 1, series=[], events=told)
+        assert api.statuses(lossy, session="l1") == [200]
+    assert api.run(run)["losses"] == {"spool_full": 7, "lab_restored": 5}
+    api.end("l1", run, "completed")
+    assert api.run(run)["losses"] == {"spool_full": 2, "lab_restored": 5}
 
 
 def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) -> None:

@@ -102,9 +102,12 @@ class BatchesSql(SessionsSql):
         were lost for one reason, and for another again once the lab had been put back.
         """
         totals: list[dict[str, int]] = [{}, {}]
-        by_whom = (writers.c.losses, writers.c.run_id == run_id), (
-            sessions.c.losses,
-            and_(sessions.c.run_id == run_id, sessions.c.ended.is_(None)),
+        by_whom = (
+            (writers.c.losses, writers.c.run_id == run_id),
+            (
+                sessions.c.losses,
+                and_(sessions.c.run_id == run_id, sessions.c.ended.is_(None)),
+            ),
         )
         for total, (told, which) in zip(totals, by_whom, strict=True):
             for blob in self.conn.execute(select(told).where(which, told.is_not(None))).scalars():

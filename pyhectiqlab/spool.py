@@ -203,9 +203,13 @@ class SessionDir:
 
     path: Path
     name: str = field(init=False)
+    writers_dir: Path = field(init=False, repr=False)  # made once: the uploader looks there fifty times a second
+    files_dir: Path = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.path.name)
+        object.__setattr__(self, "writers_dir", self.path / "writers")
+        object.__setattr__(self, "files_dir", self.path / "files")
 
     @classmethod
     def create(cls, spool: Path, owner: Process, started: float) -> SessionDir:
@@ -227,10 +231,6 @@ class SessionDir:
             return []
         return [cls(d) for d in sorted(found, key=lambda d: (d.stat().st_mtime, d.name))]
 
-    @property
-    def writers_dir(self) -> Path:
-        return self.path / "writers"
-
     def info(self) -> dict[str, Any]:
         return read_json(self.path / "session.json") or {}
 
@@ -239,10 +239,6 @@ class SessionDir:
             return Process.from_dict(self.info()["owner"])
         except (KeyError, TypeError, ValueError):
             return None
-
-    @property
-    def files_dir(self) -> Path:
-        return self.path / "files"
 
     def file_path(self, ident: str, what: str = "json") -> Path:
         """`what`: json, data, failed.json, answer.json or done."""

@@ -89,11 +89,17 @@ def boot_id() -> str:
         return ""
 
 
+@cache
 def pid_namespace() -> int:
+    """Never another while a process lives; 0 where it cannot be read."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
         return 0
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=pid_namespace.cache_clear)
 
 
 def open_pidfd(pid: int) -> int:

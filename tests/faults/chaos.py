@@ -27,7 +27,7 @@ from .ledger import SLOWEST_US
 from .trainer import ENDINGS
 from .world import Trainer, World, start_nurseries, until
 
-CARDS = 24  # faults in an episode: what strikes, and trainers who are born into trouble
+CARDS = 28  # faults in an episode: what strikes, and trainers who are born into trouble
 BORN = 2  # trainers at its start
 AT_ONCE_MAX = 5
 DELIVERED_WITHIN_S = 45.0  # on a machine that has nothing else to do; see `patience`

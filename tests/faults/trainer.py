@@ -50,7 +50,7 @@ from .ledger import (
 )
 
 ENDINGS = ("exit", "close", "raise", "exit3", "term")  # the word ENDING is an index into this
-BURST, PAUSE_S = 4, 0.03
+BURST, PAUSE_S = 4, 0.04
 FLOOD = 3000  # calls at once, now and then: more than a small ring holds
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from _common import Number, arguments, lab, private_bytes, report
-from loop_overhead import KEYS, _timed, amount_for, work
+from loop_overhead import KEYS, REFERENCE, Turns, amount_for, dumping, numbers_of, work
 
 NAME = "lab-down"
+REFERENCE_PAIRS = 60
 EXIT_TIMEOUT_S = 10.0  # HECTIQLAB_EXIT_TIMEOUT unless set
 EXIT_MARGIN_S = 1.0  # the interpreter's own end, on a machine with neighbours
 
@@ -50,21 +51,18 @@ def train(points: int, stretch: int) -> None:
             step += 1
 
     bare()
-    pairs: list[tuple[tuple[float, float], tuple[float, float]]] = []
+    logged = Turns(stretch)
     while step * len(KEYS) < points:
-        if len(pairs) % 2:
-            without, taken = _timed(bare), _timed(logging)
-        else:
-            taken, without = _timed(logging), _timed(bare)
-        pairs.append((taken, without))
-    ratios = [taken[0] / without[0] for taken, without in pairs]
+        logged.take(bare, logging)
+    losses = run.status().losses
+    dumped = Turns(stretch)
+    for _ in range(REFERENCE_PAIRS):
+        dumped.take(bare, lambda: dumping(stretch, amount))
     told = {
-        "ratio": statistics.median(ratios),
-        "quartiles": statistics.quantiles(ratios, n=4),
-        "cpu": statistics.median(taken[1] / without[1] for taken, without in pairs),
-        "bare_ms": statistics.median(without[0] for _, without in pairs) / stretch * 1e3,
+        "logging": logged.summary(),
+        "dumping": dumped.summary(),
         "points": step * len(KEYS),
-        "losses": run.status().losses,
+        "losses": losses,
         "ended": time.monotonic(),
     }
     print(json.dumps(told), flush=True)
@@ -146,11 +144,8 @@ def measure(down: str, points: int, stretch: int) -> list[Number]:
         check(name, told["points"])
     label = "lab down before Run" if down == "before" else "lab down behind Run"
     return [
-        Number(f"{label}: with the run over without", told["ratio"], "×", 1.03),
-        Number("  quartiles of the pairs, lower", told["quartiles"][0], "×"),
-        Number("  quartiles of the pairs, upper", told["quartiles"][2], "×"),
-        Number("  by CPU time of the loop", told["cpu"], "×"),
-        Number("  a bare step", told["bare_ms"], "ms"),
+        *numbers_of(f"{label}: with the run over without", told["logging"], 1.03),
+        *numbers_of(REFERENCE, told["dumping"]),
         *samples.numbers(),
         Number("  end of the script", exit_s, "s", EXIT_TIMEOUT_S + EXIT_MARGIN_S),
         Number("  hectiqlab sync, once the lab is back", sync_s, "s"),

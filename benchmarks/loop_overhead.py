@@ -2,18 +2,24 @@
 
 A step is about 1 ms of pure Python. Stretches of the loop with and without logging take turns, in either order, while
 the uploader sends to a lab on the same machine; the number is the median of the ratios of neighbouring stretches. The
-ratio of the loop's own CPU time stands beside it: it leaves out what the neighbours on the two cores take.
+ratio of the loop's own CPU time stands beside it: it leaves out what the neighbours on the two cores take. So does the
+ratio of a loop that makes JSON of the ten scalars and throws it away: between two steps of work any call finds its code
+and data out of the caches, the more so where others fill them, and this is what that costs here and now.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from _common import Number, arguments, lab, report
 
 KEYS = [f"train/scalar{i}" for i in range(10)]
+REFERENCE = "the ten made JSON instead: with it over without"
 
 
 def work(n: int) -> int:
@@ -30,11 +36,55 @@ def amount_for(seconds: float) -> int:
     return max(1, int(n * seconds / best))
 
 
+def dumping(steps: int, amount: int) -> None:
+    """What anything costs between such steps: a machine whose caches others fill makes every first call slow."""
+    for step in range(steps):
+        work(amount)
+        json.dumps(dict.fromkeys(KEYS, float(step)))
+
+
 def _timed(call: Callable[[], object]) -> tuple[float, float]:
     """(wall, CPU) seconds."""
     start, start_cpu = time.perf_counter(), time.thread_time()
     call()
     return time.perf_counter() - start, time.thread_time() - start_cpu
+
+
+@dataclass
+class Turns:
+    """Stretches without and with something else in each step, in turn and in either order: a machine changes its mind
+    in between, and neighbouring stretches less than distant ones.
+    """
+
+    steps: int
+    pairs: list[tuple[tuple[float, float], tuple[float, float]]] = field(default_factory=list)
+
+    def take(self, without: Callable[[], object], with_it: Callable[[], object]) -> None:
+        if len(self.pairs) % 2:
+            bare, taken = _timed(without), _timed(with_it)
+        else:
+            taken, bare = _timed(with_it), _timed(without)
+        self.pairs.append((taken, bare))
+
+    def summary(self) -> dict[str, Any]:
+        """Medians, by the clock and by CPU time."""
+        ratios = [taken[0] / bare[0] for taken, bare in self.pairs]
+        return {
+            "ratio": statistics.median(ratios),
+            "quartiles": statistics.quantiles(ratios, n=4),
+            "cpu": statistics.median(taken[1] / bare[1] for taken, bare in self.pairs),
+            "bare_ms": statistics.median(bare[0] for _, bare in self.pairs) / self.steps * 1e3,
+        }
+
+
+def numbers_of(label: str, told: dict[str, Any], reach: float | None = None) -> list[Number]:
+    return [
+        Number(label, told["ratio"], "×", reach),
+        Number("  quartiles of the pairs, lower", told["quartiles"][0], "×"),
+        Number("  quartiles of the pairs, upper", told["quartiles"][2], "×"),
+        Number("  by CPU time of the loop", told["cpu"], "×"),
+        Number("  a bare step", told["bare_ms"], "ms"),
+    ]
 
 
 def main() -> None:
@@ -65,24 +115,17 @@ def main() -> None:
                     run.add_metrics(dict.fromkeys(KEYS, 0.5), step=step)
 
             numbers = []
-            for label, with_run in (("ten calls a step", logging), ("one dict a step", logging_dict)):
+            for label, in_a_step, reach in (
+                ("ten calls a step: with the run over without", logging, 1.03),
+                ("one dict a step: with the run over without", logging_dict, 1.03),
+                (REFERENCE, lambda: dumping(args.steps, amount), None),
+            ):
                 bare()
-                with_run()
-                ratios, cpu_ratios, stretches = [], [], []
-                for pair in range(args.pairs):
-                    if pair % 2:
-                        without, taken = _timed(bare), _timed(with_run)
-                    else:
-                        taken, without = _timed(with_run), _timed(bare)
-                    ratios.append(taken[0] / without[0])
-                    cpu_ratios.append(taken[1] / without[1])
-                    stretches.append(without[0])
-                numbers.append(Number(f"{label}: with the run over without", statistics.median(ratios), "×", 1.03))
-                spread = statistics.quantiles(ratios, n=4)
-                numbers.append(Number("  quartiles of the pairs, lower", spread[0], "×"))
-                numbers.append(Number("  quartiles of the pairs, upper", spread[2], "×"))
-                numbers.append(Number("  by CPU time of the loop", statistics.median(cpu_ratios), "×"))
-                numbers.append(Number("  a bare step", statistics.median(stretches) / args.steps * 1e3, "ms"))
+                in_a_step()
+                turns = Turns(args.steps)
+                for _ in range(args.pairs):
+                    turns.take(bare, in_a_step)
+                numbers += numbers_of(label, turns.summary(), reach)
             assert run.flush(60), "the lab did not acknowledge everything within 60 s"
             assert not run.status().losses, f"events were lost: {run.status().losses}"
     report(__doc__, numbers, args.json)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..protocol import states
@@ -102,15 +102,14 @@ class BatchesSql(SessionsSql):
         were lost for one reason, and for another again once the lab had been put back.
         """
         totals: list[dict[str, int]] = [{}, {}]
-        by_whom = (
-            (writers.c.losses, writers.c.run_id == run_id),
-            (
-                sessions.c.losses,
-                and_(sessions.c.run_id == run_id, sessions.c.ended.is_(None)),
+        by_whom = [
+            select(writers.c.losses).where(writers.c.run_id == run_id, writers.c.losses.is_not(None)),
+            select(sessions.c.losses).where(
+                sessions.c.run_id == run_id, sessions.c.losses.is_not(None), sessions.c.ended.is_(None)
             ),
-        )
-        for total, (told, which) in zip(totals, by_whom, strict=True):
-            for blob in self.conn.execute(select(told).where(which, told.is_not(None))).scalars():
+        ]
+        for total, told in zip(totals, by_whom, strict=True):
+            for blob in self.conn.execute(told).scalars():
                 for reason, count in unpack(blob).items():
                     total[reason] = total.get(reason, 0) + count
         by_events, by_heartbeats = totals

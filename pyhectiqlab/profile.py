@@ -5,6 +5,7 @@
     username = "ann"
     secret_api_key = "…"
     api_key_uuid = "…"
+    lab_id = "…"              # by which the lab is known again at another address
     project = "vision"        # optional: the project of a Run that names none
 
 A file that is not understood is never written over: the keys in it were shown once and cannot be had again.
@@ -15,17 +16,18 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from . import settings
 from .errors import ConfigurationError
+from .texts import address
 
 __all__ = ["AuthProvider", "Profile", "load_profiles", "remove_profile", "resolve", "save_profile"]
 
 FROM_ENVIRONMENT = "environment"
-_FIELDS = ("url", "username", "secret_api_key", "api_key_uuid", "project")
+_FIELDS = ("url", "username", "secret_api_key", "api_key_uuid", "lab_id", "project")
 _warned: set[Path] = set()
 
 
@@ -38,6 +40,7 @@ class Profile:
         url: address of the lab; "" where the file has none (files of older clients).
         secret_api_key: not shown by repr().
         project: name or id of the default project, or None.
+        lab_id: of the lab itself, as it told it; "" where it was never asked.
     """
 
     name: str
@@ -46,6 +49,26 @@ class Profile:
     secret_api_key: str = field(default="", repr=False)
     api_key_uuid: str = ""
     project: str | None = None
+    lab_id: str = ""
+
+
+def same_address(a: str, b: str) -> bool:
+    """Whether both lead to the same place."""
+    return _place(a) == _place(b)
+
+
+def _place(url: str) -> tuple[str, str, int | None, str]:
+    from urllib.parse import urlsplit
+
+    url = address(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return url, "", None, ""
+    host = parts.hostname or ""
+    path = parts.path.rstrip("/").removesuffix("/api/v1")
+    return parts.scheme, "127.0.0.1" if host in ("localhost", "::1") else host, port, path
 
 
 def load_profiles(path: Path | None = None) -> dict[str, Profile]:
@@ -80,8 +103,10 @@ def resolve(profile: str | None = None) -> Profile:
     file.
     """
     if profile is not None:
-        return _complete(_named(profile, load_profiles(), "Profile"))
+        named = _named(profile, load_profiles(), "Profile")
+        return _complete(replace(named, url=address(named.url)))
     url, key = settings.get("url"), settings.get("api_key")
+    url = address(url) if url else url
     if url and key:  # a broken credentials file does not matter to somebody who does not use it
         return Profile(FROM_ENVIRONMENT, url, secret_api_key=key)
     name, profiles = settings.get("profile"), load_profiles()
@@ -94,11 +119,12 @@ def resolve(profile: str | None = None) -> Profile:
     return _complete(
         Profile(
             chosen.name,
-            url or chosen.url,
+            url or address(chosen.url),
             username="" if key else chosen.username,
             secret_api_key=key or chosen.secret_api_key,
             api_key_uuid="" if key else chosen.api_key_uuid,
             project=chosen.project,
+            lab_id=chosen.lab_id if not url or same_address(url, chosen.url) else "",
         )
     )
 
@@ -111,6 +137,7 @@ def save_profile(
     secret_api_key: str,
     api_key_uuid: str,
     project: str | None = None,
+    lab_id: str = "",
     path: Path | None = None,
 ) -> Path:
     """Add a profile to the credentials file or replace it; the other tables stay. Returns the path of the file.
@@ -125,7 +152,7 @@ def save_profile(
         raise ConfigurationError(f"No profile can be named {name!r}: choose another name.")
     tables = _read(path)
     table = {"url": url, "username": username, "secret_api_key": secret_api_key, "api_key_uuid": api_key_uuid}
-    tables[name] = table | ({"project": project} if project else {})
+    tables[name] = table | ({"lab_id": lab_id} if lab_id else {}) | ({"project": project} if project else {})
     _write(path, tables)
     return path
 
@@ -188,7 +215,7 @@ def _named(name: str, profiles: dict[str, Profile], called: str) -> Profile:
 
 
 def _of_lab(url: str, profiles: dict[str, Profile]) -> Profile:
-    same = {name: p for name, p in profiles.items() if p.url.strip().rstrip("/") == url.strip().rstrip("/")}
+    same = {name: p for name, p in profiles.items() if same_address(p.url, url)}
     if not same:
         raise ConfigurationError(
             f"No profile is for HECTIQLAB_URL={url}: set HECTIQLAB_API_KEY too, or log in with `hectiqlab add-profile`."

@@ -41,7 +41,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
     nearest = known["local"].url if "local" in known else _URL_DEFAULT  # a lab on this machine left that profile
     url = clean_url(url or click.prompt("Address of the lab", default=nearest, err=True))
     with LabClient(url) as lab:
-        lab.handshake()  # before a password is asked for
+        lab_id = lab.handshake().lab_id  # before a password is asked for
     if url.startswith("http:") and not is_loopback(urlsplit(url).hostname or ""):
         click.echo("Warning: the password and the key travel unencrypted to an http:// address.", err=True)
     username = username or click.prompt("User name", err=True)
@@ -61,6 +61,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
         secret_api_key=made["key"],
         api_key_uuid=made["id"],
         project=known[name].project if name in known and known[name].url == url else None,
+        lab_id=lab_id,
     )
     click.echo(f"Logged in to {url} as {clean(username)}: profile {clean(name)!r} is in {path}.")
 

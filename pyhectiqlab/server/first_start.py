@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from .. import settings
 from ..errors import ConfigurationError
-from ..profile import load_profiles, save_profile
+from ..profile import load_profiles, same_address, save_profile
 from ..store.meta import User
 from .accounts import hash_token
 from .lab import Lab
@@ -46,12 +46,12 @@ def write_profile(lab: Lab, owner: User, url: str) -> str:
     profiles = load_profiles(path)
     name = PROFILE
     other = profiles.get(PROFILE)
-    foreign = other is not None and not _is_ours(lab, other.secret_api_key) and not _same_place(other.url, url)
+    foreign = other is not None and not _is_ours(lab, other.secret_api_key) and not same_address(other.url, url)
     if other is not None and foreign and _answers(other.url):
         name = f"{PROFILE}-{urlsplit(url).port}"
     current = profiles.get(name)
     if current is not None and _is_ours(lab, current.secret_api_key):
-        if current.url != url:
+        if (current.url, current.lab_id) != (url, lab.lab_id):
             save_profile(
                 name,
                 url=url,
@@ -59,11 +59,12 @@ def write_profile(lab: Lab, owner: User, url: str) -> str:
                 secret_api_key=current.secret_api_key,
                 api_key_uuid=current.api_key_uuid,
                 project=current.project,
+                lab_id=lab.lab_id,
                 path=path,
             )
         return name
     key, secret = lab.accounts.add_key(owner, f"profile {name} on {socket.gethostname()}"[:200])
-    project = current.project if current is not None and _same_place(current.url, url) else None
+    project = current.project if current is not None and same_address(current.url, url) else None
     save_profile(
         name,
         url=url,
@@ -71,6 +72,7 @@ def write_profile(lab: Lab, owner: User, url: str) -> str:
         secret_api_key=secret,
         api_key_uuid=key.id,
         project=project,
+        lab_id=lab.lab_id,
         path=path,
     )
     return name
@@ -89,10 +91,6 @@ def _is_ours(lab: Lab, secret: str) -> bool:
         return False
     with lab.meta.reading() as view:
         return view.user_of_key(hash_token(secret), time.time()) is not None
-
-
-def _same_place(a: str, b: str) -> bool:
-    return _place(a) == _place(b)
 
 
 def _place(url: str) -> tuple[str, int | None]:

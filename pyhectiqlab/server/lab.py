@@ -85,6 +85,7 @@ class Lab:
             self.blobs = FolderBlobStore(data / "blobs")
             with self.meta.reading() as view:
                 self.generation = view.lab_value("generation") or ""
+                self.lab_id = view.lab_value("id") or ""  # the same for as long as the lab lives, restored or not
         except BaseException:
             self._lock.release()
             raise

@@ -149,6 +149,7 @@ class HandshakeAnswer(BaseModel):
     lab: Literal["hectiqlab"]
     version: str
     protocol: ProtocolRange
+    lab_id: str
     generation: str
 
 
@@ -305,6 +306,7 @@ class AttachAnswer(BaseModel):
     mode: Literal["read-write", "read-only"]
     created: bool
     sets_state: bool
+    lab_id: str
     generation: str
 
 

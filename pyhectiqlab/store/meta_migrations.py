@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -121,6 +122,12 @@ def _add_list(conn: Connection) -> None:
     next(index for index in runs.indexes if index.name == "runs_listed").create(conn)
 
 
+def _add_lab_id(conn: Connection) -> None:
+    """A lab that is older than its id gets one that its backups of that time get, too: made of its birth."""
+    born = conn.execute(select(migrations.c.applied).where(migrations.c.version == 1)).scalar()
+    conn.execute(lab.insert().values(key="id", value=hashlib.sha256(f"born {born!r}".encode()).hexdigest()[:16]))
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -135,6 +142,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("roles", _add_roles),
     ("retention", _add_retention),
     ("list of runs", _add_list),
+    ("id of the lab", _add_lab_id),
 )
 
 
@@ -160,4 +168,5 @@ def upgrade(conn: Connection) -> None:
             crashpoints.passing("upkeep.migrated")
         conn.execute(migrations.insert().values(version=version, name=name, applied=time.time()))
     if fresh:
-        conn.execute(lab.insert().values(key="generation", value=secrets.token_hex(8)))
+        values = [{"key": key, "value": secrets.token_hex(8)} for key in ("generation", "id")]
+        conn.execute(lab.insert(), values)

@@ -44,11 +44,13 @@ class Handshake:
         version: the lab's release, such as "0.1.0".
         protocol: the protocol version that both sides speak.
         generation: names this life of the lab's data; another one means that a backup was restored.
+        lab_id: names the lab, wherever it is reached and whether it was restored or not; "" of older labs.
     """
 
     version: str
     protocol: int
     generation: str
+    lab_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,10 @@ def handshake(value: Any, lab: str) -> Handshake:
     try:
         if value["lab"] != "hectiqlab":
             raise not_a_lab(lab, "it calls itself something else")
-        version, generation = value["version"], value["generation"]
+        version, generation, lab_id = value["version"], value["generation"], value.get("lab_id", "")
         oldest, newest = value["protocol"]["min"], value["protocol"]["max"]
-        shaped = _are(str, version, generation) and _are(int, oldest, newest)
-    except (LookupError, TypeError):
+        shaped = _are(str, version, generation, lab_id) and _are(int, oldest, newest)
+    except (LookupError, TypeError, AttributeError):
         shaped = False
     if not shaped:
         raise not_a_lab(lab, "its greeting has another shape")
@@ -174,7 +176,7 @@ def handshake(value: Any, lab: str) -> Handshake:
             f"The lab at {lab} (version {version}) is too old for this client: upgrade the lab, or install the client "
             "of its version."
         )
-    return Handshake(version, min(newest, limits.PROTOCOL_VERSION), generation)
+    return Handshake(version, min(newest, limits.PROTOCOL_VERSION), generation, lab_id)
 
 
 def attached(value: Any, lab: str) -> dict[str, Any]:
@@ -188,8 +190,9 @@ def attached(value: Any, lab: str) -> dict[str, Any]:
             and _are(str, run["project"]["id"], run["project"]["name"])
             and _are(int, value["attempt"])
             and _are(bool, value["created"], value["sets_state"])
+            and _are(str, value.get("lab_id", ""))
         )
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, AttributeError):
         shaped = False
     if not shaped:
         raise not_a_lab(lab, "its answer to a new run has another shape")

@@ -16,6 +16,7 @@ from .. import settings
 from .._version import __version__
 from ..errors import ConfigurationError, LabRequestError, LabUnreachableError
 from ..protocol import limits
+from ..texts import address
 from . import answers
 from .answers import JSON, MSGPACK, Answer, Handshake
 from .columns import Buckets, Points
@@ -28,6 +29,7 @@ __all__ = ["Buckets", "Handshake", "LabClient", "Points"]
 OCTETS = "application/octet-stream"
 ANSWER_BYTES_MAX = 64 << 20
 UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets this much more time than the read time-out: slow links exist
+LAB_PORT = 8080  # where `hectiqlab server` listens unless it is told
 _PREFIX = "/api/v1"
 
 
@@ -86,7 +88,8 @@ class LabClient:
     Proxies of the environment are used, but never to reach this machine itself.
 
     Args:
-        url: address of the lab, http or https, with the path in front of /api where a reverse proxy adds one.
+        url: address of the lab, http or https (http where an IP address or localhost has neither), with the path in
+            front of /api where a reverse proxy adds one.
         api_key: sent as a bearer token; None: anonymous.
         auth: user name and password, in place of an API key.
 
@@ -317,7 +320,7 @@ class LabClient:
 
 def clean_url(url: str) -> str:
     """The address of a lab without a trailing slash. Raises ConfigurationError when it cannot be one."""
-    cleaned = url.strip().rstrip("/")
+    cleaned = address(url)
     try:
         parts = urlsplit(cleaned)
         port_ok = parts.port is None or parts.port > 0
@@ -329,8 +332,10 @@ def clean_url(url: str) -> str:
         )
     right = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
     if not (right and port_ok) or any(c.isspace() or not c.isprintable() for c in cleaned):
+        mend = "" if "://" in cleaned else "put https:// or http:// in front; "
         raise ConfigurationError(
-            f"{answers.one_line(url)!r} is not the address of a lab: it looks like http://127.0.0.1:8080 or https://lab.example.com."
+            f"{answers.one_line(url)!r} is not the address of a lab: {mend}it looks like http://127.0.0.1:8080 or "
+            "https://lab.example.com."
         )
     return cleaned.removesuffix(_PREFIX)
 
@@ -386,7 +391,7 @@ def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:
     elif caused_by(ssl.SSLError):
         why = "no TLS connection comes about: check whether it is http:// or https://"
     elif caused_by(ConnectionRefusedError):
-        why = "nothing listens there: start the lab (`hectiqlab server`) or check the address"
+        why = f"nothing listens there: {_start_it(url)} or check the address"
     elif caused_by(TimeoutError) or any("Timeout" in kind for kind in kinds):
         why = f"no answer in time (at most {timeout_s:g} s): check the network and the lab"
     elif caused_by(ConnectionError) or {"IncompleteRead", "ProtocolError", "InvalidChunkLength"} & set(kinds):
@@ -394,6 +399,15 @@ def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:
     else:
         why = f"{kinds[-1]}: check the network and the address"
     return f"The lab at {url} cannot be reached: {why}."
+
+
+def _start_it(url: str) -> str:
+    """How to start the lab that is not there."""
+    parts = urlsplit(url)
+    if not is_loopback(parts.hostname or ""):
+        return "start the lab there"
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return "start the lab (`hectiqlab server" + (f" --port {port}" if port != LAB_PORT else "") + "`)"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

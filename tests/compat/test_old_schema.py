@@ -65,6 +65,19 @@ def test_what_an_older_lab_held_is_still_there(old: Path) -> None:
     assert steps == [(i,) for i in range(1, len(MIGRATIONS) + 1)]
 
 
+def test_backups_of_an_older_lab_are_of_the_same_lab(old: Path, tmp_path: Path) -> None:
+    """Each becomes a current one by itself."""
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(old.read_bytes())
+    ids = set()
+    for path in (old, copy):
+        store = SqlMetaStore(path)
+        with store.reading() as view:
+            ids.add(view.lab_value("id"))
+        store.close()
+    assert len(ids) == 1 and None not in ids
+
+
 def test_a_database_of_a_newer_lab_is_left_alone(old: Path) -> None:
     conn = sqlite3.connect(old)
     conn.execute("INSERT INTO migrations VALUES (9999, 'of the future', 0.0)")

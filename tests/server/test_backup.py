@@ -113,11 +113,13 @@ def test_a_backup_taken_while_fifty_runs_write_restores_to_a_lab_that_verifies(l
 
 def test_a_restored_lab_has_another_generation_so_that_clients_notice(lab_of: Any, tmp_path: Path) -> None:
     lab = lab_of("data")
-    before = Api.of(lab).get("/handshake")["generation"]
+    before = Api.of(lab).get("/handshake")
     taken = backups.backup(tmp_path / "data", tmp_path / "backups")
     backups.restore(Path(taken.path), tmp_path / "again")
     lab.stop()
-    assert Api.of(lab_of("again")).get("/handshake")["generation"] != before
+    after = Api.of(lab_of("again")).get("/handshake")
+    assert after["generation"] != before["generation"]
+    assert after["lab_id"] == before["lab_id"], "it is the same lab"
 
 
 def test_a_second_snapshot_copies_only_the_files_that_are_new(lab_of: Any, tmp_path: Path) -> None:

@@ -190,15 +190,15 @@ def test_the_throttle_waits_longer_and_longer_and_forgives() -> None:
     throttle.succeeded("a")
 
 
-def test_a_fresh_database_notes_its_migrations_and_its_generation(tmp_path: Path) -> None:
+def test_a_fresh_database_notes_its_migrations_its_id_and_its_generation(tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     for _ in range(2):
         store = SqlMetaStore(path)
         with store.reading() as view:
-            generation = view.lab_value("generation")
+            generation, lab_id = view.lab_value("generation"), view.lab_value("id")
         store.close()
     steps = [(version, name) for version, (name, _) in enumerate(MIGRATIONS, start=1)]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT version, name FROM migrations").fetchall() == steps
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert generation and len(generation) == 16
+    assert generation and lab_id and len(generation) == len(lab_id) == 16 and lab_id != generation

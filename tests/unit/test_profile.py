@@ -11,6 +11,7 @@ import pytest
 from pyhectiqlab import profile as profiles
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.profile import AuthProvider, load_profiles, remove_profile, resolve, save_profile
+from pyhectiqlab.texts import address
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -167,7 +168,7 @@ def test_a_key_is_not_shown_to_a_lab_that_did_not_make_it(monkeypatch: pytest.Mo
     save("b")
     assert resolve().secret_api_key == "key-b"
     monkeypatch.setenv("HECTIQLAB_PROFILE", "a")  # named: the user's word
-    assert (resolve().url, resolve().secret_api_key) == ("http://b.lab/", "key-a")
+    assert (resolve().url, resolve().secret_api_key) == ("http://b.lab", "key-a")
 
 
 def test_a_profile_of_an_older_client_needs_only_an_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +191,44 @@ def test_another_credentials_file_can_be_named(tmp_path: Path, monkeypatch: pyte
 def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError):
         save(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "means"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("localhost:8090/", "http://localhost:8090"),
+        ("//10.0.0.5:8080/lab", "http://10.0.0.5:8080/lab"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        (" https://lab.example.com/ ", "https://lab.example.com"),
+        ("lab.example.com", "lab.example.com"),  # nobody can know whether it is http or https
+        ("htp:/x", "htp:/x"),
+        ("", ""),
+    ],
+)
+def test_the_scheme_is_put_in_front_of_an_address_that_can_have_only_one(
+    typed: str, means: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert address(typed) == means
+    if means:
+        monkeypatch.setenv("HECTIQLAB_URL", typed)
+        monkeypatch.setenv("HECTIQLAB_API_KEY", "k")
+        assert resolve().url == means
+
+
+def test_one_place_is_one_place_however_it_is_written() -> None:
+    same = ["http://127.0.0.1:8080", "localhost:8080", "HTTP://LOCALHOST:8080/", "http://[::1]:8080/api/v1"]
+    assert all(profiles.same_address(a, b) for a in same for b in same)
+    other = ["https://127.0.0.1:8080", "http://127.0.0.1:8081", "http://127.0.0.1:8080/lab", "http://lab:8080"]
+    assert not any(profiles.same_address(a, "http://127.0.0.1:8080") for a in other)
+    assert profiles.same_address("https://lab.example.com:443", "https://LAB.example.com")
+
+
+def test_the_id_of_the_lab_is_kept_with_its_profile_and_not_with_another_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save("a", lab_id="f00d")
+    assert load_profiles()["a"].lab_id == resolve("a").lab_id == "f00d"
+    monkeypatch.setenv("HECTIQLAB_PROFILE", "a")
+    monkeypatch.setenv("HECTIQLAB_URL", "http://elsewhere")
+    assert resolve().lab_id == "", "another lab may be there"

@@ -15,12 +15,13 @@ router = APIRouter(tags=["lab"])
 
 @router.get("/handshake", dependencies=[Anybody], response_model=models.HandshakeAnswer)
 async def handshake(lab: TheLab) -> Response:
-    """Which protocol versions this lab speaks, and which life of its data this is."""
+    """Which protocol versions this lab speaks, which lab it is, and which life of its data this is."""
     return reply(
         {
             "lab": "hectiqlab",
             "version": __version__,
             "protocol": {"min": limits.PROTOCOL_MIN, "max": limits.PROTOCOL_VERSION},
+            "lab_id": lab.lab_id,
             "generation": lab.generation,
         }
     )

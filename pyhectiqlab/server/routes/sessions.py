@@ -61,6 +61,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
             "mode": attached.mode,
             "created": attached.created,
             "sets_state": attached.sets_state,
+            "lab_id": lab.lab_id,
             "generation": lab.generation,
         }
     )

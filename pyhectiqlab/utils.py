@@ -29,8 +29,10 @@ def download_existing_run_artifact(
         return download(lab, lab.get(f"/artifacts/{quoted(artifact_uuid)}"), savepath, overwrite=overwrite)
 
 
-def run_config(run_id: str) -> Config:
-    """The config of a run, named by its id, the link of its page, or its name where only one has it.
+def run_config(run_id: str, attempt: int | None = None) -> Config:
+    """The config of a run, named by its id, the link of its page, or its name where only one has it: what all its
+    attempts told, the newest one's values where several told one. With `attempt`, what this one told itself, or where
+    it told none, the one before it.
 
     Values have the types that they went in with. Raises ConfigurationError where no lab is known, LabRequestError
     (NotFoundError, ConflictError where several have the name) where it cannot be told.
@@ -42,4 +44,4 @@ def run_config(run_id: str) -> Config:
     with LabClient(profile.url, profile.secret_api_key) as lab:
         lab.handshake()
         run = lab.get("/runs/resolve", {"ref": run_id})
-        return Config(lab.config(str(run["id"])))
+        return Config(lab.config(str(run["id"]), attempt))

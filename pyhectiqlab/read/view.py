@@ -79,11 +79,32 @@ class RunView(ReadsMedia):
 
     @cached_property
     def config(self) -> Config:
-        """Its values have the types that they went in with."""
+        """What all attempts told, the newest one's values where several told one; see `configs` for each attempt's.
+
+        Its values have the types that they went in with.
+        """
         if self._config is not None:
             return Config.from_dict(self._config)
         with self._asking() as lab:
             return Config.from_dict(lab.config(self.id))
+
+    def configs(self) -> dict[int, Config]:
+        """The config of each attempt that told one, by attempt: what it told itself, and nothing of the others.
+
+        Of the last 200 that did. Blocks for a request each.
+        """
+        with self._asking() as lab:
+            told = lab.get(f"/runs/{quoted(self.id)}")
+            attempts = shaped(lab, lambda: [int(n) for n in told["config_attempts"]])
+            return {attempt: Config.from_dict(lab.config(self.id, attempt)) for attempt in attempts}
+
+    def metas(self) -> dict[int, dict[str, Any]]:
+        """As `configs`, what `add_meta` stored in each attempt."""
+        with self._asking() as lab:
+            path = f"/runs/{quoted(self.id)}"
+            told = lab.get(path)
+            attempts = shaped(lab, lambda: [int(n) for n in told["meta_attempts"]])
+            return {n: shaped(lab, lambda n=n: lab.get(f"{path}/meta", {"attempt": n})["meta"]) for n in attempts}
 
     @cached_property
     def _detail(self) -> dict[str, Any]:
@@ -95,7 +116,7 @@ class RunView(ReadsMedia):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What `add_meta` stored."""
+        """What `add_meta` stored, in all attempts; of a key that several told, the newest one's value."""
         return dict(self._detail["meta"])
 
     @property

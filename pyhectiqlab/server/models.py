@@ -275,11 +275,21 @@ class CaptureAnswer(BaseModel):
 
 class ConfigAnswer(BaseModel):
     config: dict[str, Any]
+    attempt: int | None = Field(
+        description="Which attempt told it: the one that was asked for, else the newest one before it that told a "
+        "config; null where none did. Also null without `attempt=`, where it is what all of them told."
+    )
+
+
+class MetaAnswer(BaseModel):
+    meta: dict[str, Any]
 
 
 class RunDetailAnswer(RunAnswer):
-    config: dict[str, Any]
-    meta: dict[str, Any]
+    config: dict[str, Any] = Field(description="What all attempts told, the newest one's last.")
+    meta: dict[str, Any] = Field(description="Likewise.")
+    config_attempts: list[int] = Field(description="The last attempts that told a config, upwards.")
+    meta_attempts: list[int] = Field(description="The last attempts that told meta, upwards.")
     sessions: list[SessionAnswer]
     history: list[StateChangeAnswer] = Field(description="The last changes of the state, the newest last.")
     losses: dict[str, int]

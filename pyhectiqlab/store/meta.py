@@ -296,11 +296,24 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
         """A run that was deleted before that time and is not purged."""
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]: ...
-    def config(self, run_id: str) -> dict[str, Any]: ...
+    def config(self, run_id: str) -> dict[str, Any]:
+        """What all its attempts told; of a value that several told, the newest one's."""
+
+    def attempt_config(self, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
+        """What this attempt told itself, else the newest one before it that told anything; with which one that is."""
+
+    def config_attempts(self, run_id: str, limit: int) -> list[int]:
+        """The newest of the attempts that told a config, upwards."""
+
     def configs(self, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
         """Of those runs whose config takes no more."""
 
-    def meta(self, run_id: str) -> dict[str, Any]: ...
+    def meta(self, run_id: str, attempt: int | None = None) -> dict[str, Any]:
+        """What this attempt told itself. None: what all told; of a key that several told, the newest one's."""
+
+    def meta_attempts(self, run_id: str, limit: int) -> list[int]:
+        """The newest of the attempts that told meta, upwards."""
+
     def sessions(self, run_id: str) -> list[Session]: ...
     def runs_by_state(self) -> Mapping[str, int]: ...
     def stored_bytes(self) -> int:

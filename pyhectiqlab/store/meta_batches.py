@@ -6,35 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from ..protocol import states
 from ..protocol.records import event_count
 from .meta import EndReport, MetaBatch, Writer
+from .meta_configs import ArrivingConfigs, set_meta, upsert
 from .meta_runs import unpack
-from .meta_schema import events, run_meta, run_tags, runs, sessions, writers
-from .meta_search import index_config
+from .meta_schema import events, run_tags, runs, sessions, writers
 from .meta_sessions import SessionsSql
 
-CONFIG_BYTES_MAX = 16 << 20
 LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
-
-
-def upsert(conn: Connection, table: Table) -> Any:
-    """An INSERT that takes on_conflict_…, in the connection's dialect."""
-    return (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table)
-
-
-def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    """Deep merge: maps are merged, anything else is replaced by the newer value."""
-    for key, value in new.items():
-        old = into.get(key)
-        if isinstance(old, dict) and isinstance(value, Mapping):
-            merge(old, value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
 
 
 def text_of(value: Any, length_max: int = 1 << 20) -> str:
@@ -68,7 +51,7 @@ def count_losses(losses: dict[str, int], batch: MetaBatch) -> bool:
 class BatchesSql(SessionsSql):
     """Ingest's share of a MetaTransaction over one connection."""
 
-    _configs: dict[str, dict[str, Any]]  # of the runs whose config the batches at hand change
+    _configs: ArrivingConfigs  # in the batches at hand
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
         rows = self.conn.execute(select(writers).where(writers.c.writer.in_(ids)))
@@ -124,11 +107,11 @@ class BatchesSql(SessionsSql):
         self._store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}
-        self._configs = {}
+        self._configs = ArrivingConfigs(self.conn)
         for batch in batches:
             totals[batch.run] = totals.get(batch.run, 0) + batch.points
             self._apply_effects(batch, now)
-        self._store_configs()
+        self._configs.store()
         self.conn.execute(
             update(runs)
             .where(runs.c.id == bindparam("run"))
@@ -221,9 +204,9 @@ class BatchesSql(SessionsSql):
         for event in batch.events:
             fields, at = event.fields, event.time - batch.skew
             if event.kind == "config" and isinstance(fields.get("values"), dict):
-                self._merge_config(batch.run, fields["values"])
+                self._configs.add(batch.run, batch.attempt, fields["values"])
             elif event.kind == "meta" and fields.get("key") is not None:
-                self._set_meta(batch.run, text_of(fields["key"], 1024), fields.get("value"))
+                set_meta(self.conn, batch.run, batch.attempt, text_of(fields["key"], 1024), fields.get("value"))
             elif event.kind == "note":
                 self.conn.execute(update(runs).where(runs.c.id == batch.run).values(note=text_of(fields.get("text"))))
             elif event.kind == "tag" and fields.get("name"):
@@ -235,24 +218,6 @@ class BatchesSql(SessionsSql):
             else:
                 continue
             self.changes.runs.add(batch.run)
-
-    def _merge_config(self, run_id: str, values: dict[str, Any]) -> None:
-        if run_id not in self._configs:
-            config = self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar()
-            self._configs[run_id] = unpack(config)
-        merge(self._configs[run_id], values)
-
-    def _store_configs(self) -> None:
-        """Once for all that arrived: a large config comes in many parts, and each would cost the whole."""
-        for run_id, config in self._configs.items():
-            packed = msgpack.packb(config)
-            if len(packed) <= CONFIG_BYTES_MAX:  # what exceeds it is still there, among the run's events
-                self.conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
-                index_config(self.conn, run_id, config)
-
-    def _set_meta(self, run_id: str, key: str, value: Any) -> None:
-        self.conn.execute(delete(run_meta).where(run_meta.c.run_id == run_id, run_meta.c.key == key))
-        self.conn.execute(insert(run_meta).values(run_id=run_id, key=key, value=msgpack.packb(value)))
 
     def _add_tag(self, run_id: str, fields: Mapping[str, Any]) -> None:
         name = text_of(fields["name"], 256)

@@ -11,7 +11,8 @@ from ..protocol import media as protocol
 from .artifacts import NewArtifact
 from .media import MediaGroup, MediaItem, MediaQuery
 from .meta import Event, MetaBatch
-from .meta_batches import BatchesSql, upsert
+from .meta_batches import BatchesSql
+from .meta_configs import upsert
 from .meta_files import FilesSql
 from .meta_runs import unpack
 from .meta_schema import events, media, runs

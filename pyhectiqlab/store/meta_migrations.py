@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgpack
 from sqlalchemy import Connection, Table, func, inspect, select, text
@@ -14,12 +15,17 @@ from sqlalchemy.schema import CreateColumn
 from .. import crashpoints
 from ..errors import NewerSchemaError
 from ..protocol.search import searchable
+from .meta_batches import text_of
+from .meta_configs import merge
+from .meta_runs import unpack
 from .meta_schema import (
     api_keys,
     artifacts,
+    attempt_configs,
     audit,
     blobs,
     config_values,
+    events,
     invites,
     lab,
     media,
@@ -34,6 +40,7 @@ from .meta_schema import (
     registry_usage,
     registry_versions,
     removed_artifacts,
+    run_meta,
     run_states,
     runs,
     sessions,
@@ -128,6 +135,44 @@ def _add_lab_id(conn: Connection) -> None:
     conn.execute(lab.insert().values(key="id", value=hashlib.sha256(f"born {born!r}".encode()).hexdigest()[:16]))
 
 
+def _add_attempt_configs(conn: Connection) -> None:
+    """What each attempt told is still among the events; what is not, counts as the newest one's."""
+    metadata.create_all(conn, tables=[attempt_configs])
+    for run_id, whole, newest in conn.execute(
+        select(runs.c.id, runs.c.config, runs.c.attempt).where(runs.c.config.is_not(None))
+    ).all():
+        told: dict[int, dict[str, Any]] = {}
+        its = select(events.c.attempt, events.c.fields).where(events.c.run_id == run_id, events.c.kind == "config")
+        for attempt, fields in conn.execute(its.order_by(events.c.id)):
+            values = unpack(fields).get("values")
+            if isinstance(values, dict):
+                merge(told.setdefault(attempt, {}), values)
+        rows = [{"run_id": run_id, "attempt": a, "config": msgpack.packb(config)} for a, config in told.items()]
+        conn.execute(attempt_configs.insert(), rows or [{"run_id": run_id, "attempt": newest, "config": whole}])
+
+
+def _add_attempts_meta(conn: Connection) -> None:
+    """As configs: from the events, and the rest counts as the newest attempt's."""
+    conn.execute(text("ALTER TABLE run_meta RENAME TO meta_of_runs"))
+    metadata.create_all(conn, tables=[run_meta])
+    kept: dict[tuple[str, int], dict[str, bytes]] = {}
+    its_rows = "SELECT m.run_id, r.attempt, m.key, m.value FROM meta_of_runs m JOIN runs r ON r.id = m.run_id"
+    for run_id, newest, key, value in conn.execute(text(its_rows)).all():
+        kept.setdefault((run_id, newest), {})[key] = value
+    for (run_id, newest), values in kept.items():
+        told: dict[tuple[int, str], bytes] = {}
+        its = select(events.c.attempt, events.c.fields).where(events.c.run_id == run_id, events.c.kind == "meta")
+        for attempt, packed in conn.execute(its.order_by(events.c.id)):
+            fields = unpack(packed)
+            if fields.get("key") is not None:
+                told[attempt, text_of(fields["key"], 1024)] = msgpack.packb(fields.get("value"))
+        known = {key for _, key in told}
+        told |= {(newest, key): value for key, value in values.items() if key not in known}
+        rows = [{"run_id": run_id, "attempt": a, "key": key, "value": value} for (a, key), value in told.items()]
+        conn.execute(run_meta.insert(), rows)
+    conn.execute(text("DROP TABLE meta_of_runs"))
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -143,6 +188,8 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("retention", _add_retention),
     ("list of runs", _add_list),
     ("id of the lab", _add_lab_id),
+    ("configs of attempts", _add_attempt_configs),
+    ("meta of attempts", _add_attempts_meta),
 )
 
 

@@ -14,6 +14,7 @@ from .meta import Changes, IngestRun, NameTakenError, Project, ProjectRuns, Run,
 from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
+    attempt_configs,
     config_values,
     events,
     media,
@@ -159,15 +160,6 @@ class RunsSql:
             for row in rows
         }
 
-    def config(self, run_id: str) -> dict[str, Any]:
-        return unpack(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
-
-    def meta(self, run_id: str) -> dict[str, Any]:
-        rows = self.conn.execute(
-            select(run_meta.c.key, run_meta.c.value).where(run_meta.c.run_id == run_id).order_by(run_meta.c.key)
-        )
-        return {row.key: msgpack.unpackb(row.value, strict_map_key=False) for row in rows}
-
     def event_count(self, run_id: str) -> int:
         query = select(func.count()).select_from(events).where(events.c.run_id == run_id)
         return int(self.conn.execute(query).scalar_one())
@@ -229,7 +221,16 @@ class RunsSql:
         gone = self.conn.execute(delete(media).where(media.c.run_id == run_id, tuple_(*place).in_(some_media)))
         if gone.rowcount == PURGE_EVENTS:
             return False
-        for table in (run_meta, run_tags, config_values, run_states, notices, artifacts, registry_usage):
+        for table in (
+            run_meta,
+            attempt_configs,
+            run_tags,
+            config_values,
+            run_states,
+            notices,
+            artifacts,
+            registry_usage,
+        ):
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True

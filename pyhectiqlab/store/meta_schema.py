@@ -138,7 +138,7 @@ runs = Table(
     Column("last_activity", Double, nullable=False),
     Column("note", Text, nullable=False, default=""),
     Column("points", BigInteger, nullable=False, default=0),
-    Column("config", LargeBinary),  # msgpack map
+    Column("config", LargeBinary),  # msgpack map: of all attempts, the newest last
     Column("deleted", Double),
     Column("purged", Double),
     Column("state_rank", Integer),
@@ -162,9 +162,20 @@ run_meta = Table(
     "run_meta",
     metadata,
     Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
     Column("key", Text, nullable=False),
     Column("value", LargeBinary, nullable=False),  # msgpack
-    PrimaryKeyConstraint("run_id", "key"),
+    PrimaryKeyConstraint("run_id", "attempt", "key"),
+)
+
+# What each attempt told itself. runs.config is that of all of them, see store/meta_configs.py.
+attempt_configs = Table(
+    "attempt_configs",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("config", LargeBinary, nullable=False),  # msgpack map
+    PrimaryKeyConstraint("run_id", "attempt"),
 )
 
 # The values of configs by the path to each, so that runs are found by them (protocol/search.py); made from runs.config.

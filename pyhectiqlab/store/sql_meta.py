@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from ..errors import StoreError
 from .meta import Changes
 from .meta_accounts import AccountsSql
+from .meta_configs import ConfigsSql
 from .meta_media import MediaSql
 from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
@@ -33,7 +34,18 @@ READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 
 
-class SqlMeta(AccountsSql, RunsSql, SearchSql, MediaSql, RegistrySql, NoticesSql, QuotasSql, RetentionSql, TotalsSql):
+class SqlMeta(
+    AccountsSql,
+    RunsSql,
+    ConfigsSql,
+    SearchSql,
+    MediaSql,
+    RegistrySql,
+    NoticesSql,
+    QuotasSql,
+    RetentionSql,
+    TotalsSql,
+):
     """MetaView and MetaTransaction over one connection."""
 
     def __init__(self, conn: Connection) -> None:

@@ -166,9 +166,9 @@ class LabClient:
     def patch(self, path: str, value: Any) -> Any:
         return self._call("PATCH", path, body=_packed(value)).value()
 
-    def config(self, run: str) -> dict[str, Any]:
-        """The config of a run, its values of the types that they went in with."""
-        answer = self._call("GET", f"/runs/{quoted(run)}/config", accept=MSGPACK).value()
+    def config(self, run: str, attempt: int | None = None) -> dict[str, Any]:
+        """The config of a run, or of one of its attempts, its values of the types that they went in with."""
+        answer = self._call("GET", f"/runs/{quoted(run)}/config", params={"attempt": attempt}, accept=MSGPACK).value()
         config = answer.get("config") if isinstance(answer, dict) else None
         if not isinstance(config, dict):
             raise answers.not_a_lab(self.url, "its config has another shape")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import msgpack
 import pytest
 from sqlalchemy import create_engine, inspect
 
@@ -56,6 +57,7 @@ def test_what_an_older_lab_held_is_still_there(old: Path) -> None:
         assert run is not None and (run.name, run.project, run.author, run.points) == ("kept", "old", "alice", 3)
         assert view.config(RUN) == {"lr": 0.1}
         assert view.config_values("lr") == {RUN: 0.1}
+        assert view.attempt_config(RUN, 1) == (1, {"lr": 0.1})
         assert [tag.name for tag in run.tags] == ["t"]
         assert view.event_count(RUN) == 2
         assert view.lab_value("generation") == "f2bfafb9632b5f5f"
@@ -76,6 +78,45 @@ def test_backups_of_an_older_lab_are_of_the_same_lab(old: Path, tmp_path: Path) 
             ids.add(view.lab_value("id"))
         store.close()
     assert len(ids) == 1 and None not in ids
+
+
+def test_what_each_attempt_told_is_found_among_the_events_of_an_older_lab(old: Path) -> None:
+    conn = sqlite3.connect(old)
+    told = [
+        (1, "config", {"values": {"lr": 0.1, "a": {"x": 1}}}),
+        (2, "config", {"values": {"lr": 0.2, "a": {"y": 2}}}),
+        (1, "meta", {"key": "data", "value": "v1"}),
+        (2, "meta", {"key": "data", "value": "v2"}),
+    ]
+    conn.execute("DELETE FROM events")
+    for seq, (attempt, kind, fields) in enumerate(told, start=10):
+        values = (RUN, "ab" * 16, seq, kind, 0.0, 0, attempt, msgpack.packb(fields))
+        conn.execute(
+            "INSERT INTO events (run_id, writer, seq, kind, time, rank, attempt, fields) VALUES (?,?,?,?,?,?,?,?)",
+            values,
+        )
+    whole = {"lr": 0.2, "a": {"x": 1, "y": 2}}
+    conn.execute("UPDATE runs SET attempt = 2, config = ?", [msgpack.packb(whole)])
+    rows = [("data", "v2"), ("of whom nobody knows", "old")]
+    conn.executemany("INSERT INTO run_meta VALUES (?, ?, ?)", [(RUN, k, msgpack.packb(v)) for k, v in rows])
+    conn.commit()
+    conn.close()
+    with SqlMetaStore(old).reading() as view:
+        assert view.config(RUN) == whole
+        assert view.attempt_config(RUN, 1) == (1, {"lr": 0.1, "a": {"x": 1}})
+        assert view.attempt_config(RUN, 2) == (2, {"lr": 0.2, "a": {"y": 2}})
+        assert view.meta(RUN) == {"data": "v2", "of whom nobody knows": "old"}
+        assert view.meta(RUN, 1) == {"data": "v1"}
+
+
+def test_a_config_without_events_counts_as_the_newest_attempts(old: Path) -> None:
+    conn = sqlite3.connect(old)
+    conn.execute("DELETE FROM events")
+    conn.execute("UPDATE runs SET attempt = 3")
+    conn.commit()
+    conn.close()
+    with SqlMetaStore(old).reading() as view:
+        assert view.config_attempts(RUN, 10) == [3] and view.attempt_config(RUN, 3) == (3, {"lr": 0.1})
 
 
 def test_a_database_of_a_newer_lab_is_left_alone(old: Path) -> None:

@@ -37,6 +37,36 @@ def test_values_of_a_config_come_back_as_they_went_in(site: Site) -> None:
     assert site.find(name)["meta"] == {"model/a/b": 1}
 
 
+def test_a_second_run_of_a_script_hides_nothing_of_the_configs_of_the_first(site: Site) -> None:
+    name = unique("again")
+    script = """
+        import sys
+        from pyhectiqlab import Run
+        with Run(sys.argv[1]) as run:
+            if len(sys.argv) > 2:
+                run.add_config({"lr": float(sys.argv[2]), "only": {sys.argv[2]: True}})
+                run.add_meta("lr", sys.argv[2])
+        """
+    for arguments in (["0.1"], ["0.2"], []):  # the third is a job that was restarted and tells no config
+        done = site.run(script, name, *arguments)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    look = """
+        import sys
+        from pyhectiqlab import Run
+        from pyhectiqlab.utils import run_config
+        view = Run.existing(sys.argv[1])
+        assert view.attempt == 3
+        first, second = {"lr": 0.1, "only": {"0.1": True}}, {"lr": 0.2, "only": {"0.2": True}}
+        assert view.configs() == {1: first, 2: second}, view.configs()
+        assert view.metas() == {1: {"lr": "0.1"}, 2: {"lr": "0.2"}}
+        assert run_config(view.id, attempt=1) == first and run_config(view.id, attempt=3) == second
+        assert view.config == run_config(view.id) == {"lr": 0.2, "only": {"0.1": True, "0.2": True}}
+        assert view.meta == {"lr": "0.2"}
+        """
+    done = site.run(look, name)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
 def test_a_config_of_100_000_leaves_arrives_whole(site: Site) -> None:
     name = unique("large-config")
     script = """

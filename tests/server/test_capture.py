@@ -61,6 +61,40 @@ def test_config_events_that_arrive_together_are_merged_in_order_with_what_there_
     assert api.run(run)["config"] == {"a": {"x": 2}, "b": 1, "c": {}}
 
 
+def test_each_attempt_keeps_the_config_and_meta_that_it_told_itself(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    tell(api, run, ("config", {"values": {"lr": 0.1, "model": {"layers": 2, "dropout": 0.5}}}))
+    tell(api, run, ("meta", {"key": "data", "value": "v1"}), ("meta", {"key": "host", "value": "a"}))
+    tell(api, run, ("config", {"values": {"lr": 0.2, "model": {"layers": 3}}}), attempt=2)
+    tell(api, run, ("meta", {"key": "data", "value": "v2"}), attempt=2)
+    tell(api, run, ("config", {"values": {"seed": 7}}), attempt=1)  # late, as from a spool that was synced by hand
+    tell(api, run, ("config", {"values": {"lr": 0.9}}), attempt=1)
+    tell(api, run, ("meta", {"key": "data", "value": "v1, late"}), attempt=1)
+    first = {"config": {"lr": 0.9, "model": {"layers": 2, "dropout": 0.5}, "seed": 7}, "attempt": 1}
+    assert api.get(f"/runs/{run}/config", attempt=1) == first
+    second = {"config": {"lr": 0.2, "model": {"layers": 3}}, "attempt": 2}
+    assert api.get(f"/runs/{run}/config", attempt=2) == second
+    assert api.get(f"/runs/{run}/config", attempt=5) == second  # told none: what went before still holds
+    whole = {"lr": 0.2, "model": {"layers": 3, "dropout": 0.5}, "seed": 7}
+    assert api.get(f"/runs/{run}/config") == {"config": whole, "attempt": None}
+    assert api.get(f"/runs/{run}/meta", attempt=1) == {"meta": {"data": "v1, late", "host": "a"}}
+    assert api.get(f"/runs/{run}/meta", attempt=2) == {"meta": {"data": "v2"}}
+    told = api.run(run)
+    assert told["config"] == whole and told["meta"] == {"data": "v2", "host": "a"}
+    assert (told["config_attempts"], told["meta_attempts"]) == ([1, 2], [1, 2])
+    models.ConfigAnswer.model_validate(first, strict=True)
+    found = api.get("/runs", filter=f"config.lr=0.2 id={run}")["items"]
+    assert [item["id"] for item in found] == [run]
+    assert not api.get("/runs", filter=f"config.lr=0.9 id={run}")["items"]
+
+
+def test_a_run_without_a_config_has_none_of_any_attempt(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    assert api.get(f"/runs/{run}/config", attempt=1) == {"config": {}, "attempt": None}
+    assert api.raw("GET", f"/runs/{run}/config", params={"attempt": 0}).status_code == 422
+    assert api.run(run)["config_attempts"] == []
+
+
 def test_a_run_is_renamed_by_whom_it_belongs_to_unless_the_name_is_taken(api: Api, other: Api) -> None:
     name = f"run-{new_id(4)}"
     run, taken = api.attach(name)["run"]["id"], api.attach(f"{name}-2")["run"]["name"]

@@ -98,6 +98,7 @@ DELETE /runs/{run_id} run:change
 POST /runs/{run_id}/restore run:change
 GET /runs/{run_id}/capture run:read
 GET /runs/{run_id}/config run:read
+GET /runs/{run_id}/meta run:read
 GET /runs/{run_id}/events run:read
 GET /runs/{run_id}/writers run:read
 GET /runs/{run_id}/logs run:read

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import requests
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from pyhectiqlab.testing.lab import RealLab
 
@@ -179,6 +179,28 @@ def test_the_overview_tells_config_note_sessions_and_health(page: Page, feeder: 
         assert part in text, part
     assert page.locator(".run-title .tag").inner_text() == "baseline"
     page.wait_for_url(re.compile("tab=overview"))
+
+
+def test_the_overview_shows_the_config_of_the_newest_attempt_and_of_any_other(page: Page, feeder: Feeder) -> None:
+    first = feeder.run("attempts", restart="0")
+    first.event("config", values={"lr": 0.1, "dropped": True})
+    first.event("meta", key="data", value="v1")
+    first.end("failed")
+    second = feeder.run("attempts", restart="1")
+    second.event("config", values={"lr": 0.25})
+    page.goto(f"{feeder.url}/runs/{first.id}?tab=overview")
+    config, meta = page.get_by_role("region", name="Config"), page.get_by_role("region", name="Meta")
+    expect(config.locator(".tree")).to_have_text("lr0.25")
+    config.get_by_label("Attempt").select_option("1")
+    expect(config.locator(".tree")).to_contain_text("lr0.1")
+    expect(config.locator(".tree")).to_contain_text("dropped")
+    config.get_by_label("Attempt").select_option("All")
+    expect(config.locator(".tree")).to_contain_text("lr0.25")
+    expect(config.locator(".tree")).to_contain_text("dropped")
+    assert meta.get_by_label("Attempt").count() == 0  # told by one attempt only
+    config.get_by_label("Attempt").select_option("2 (newest)")
+    second.event("config", values={"lr": 0.125})
+    expect(config.locator(".tree")).to_have_text("lr0.125")  # live
 
 
 def test_the_overview_tells_what_became_of_a_run_and_whether_all_of_it_arrived(page: Page, feeder: Feeder) -> None:

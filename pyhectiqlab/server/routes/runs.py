@@ -31,6 +31,7 @@ CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than
 SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, metric.KEY.last (min, max, count); - before it: descending."
 Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
+OfAttempt = Annotated[int | None, Query(ge=1, le=models.INT32_MAX, description="What this attempt told itself.")]
 _VALUE = (str, int, float, type(None))
 _RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
@@ -118,6 +119,8 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
         told |= {
             "config": view.config(run_id),
             "meta": view.meta(run_id),
+            "config_attempts": view.config_attempts(run_id, HISTORY_SHOWN),
+            "meta_attempts": view.meta_attempts(run_id, HISTORY_SHOWN),
             "sessions": [
                 {name: getattr(s, name) for name in models.SessionAnswer.model_fields} for s in view.sessions(run_id)
             ],
@@ -141,11 +144,25 @@ def get_capture(run: ReadableRun, lab: TheLab) -> Response:
 
 
 @router.get("/runs/{run_id}/config", response_model=None, responses=answers(models.ConfigAnswer, 200, 404, 410))
-def get_config(run: ReadableRun, request: Request, lab: TheLab) -> Response:
-    """The merged config. As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers."""
+def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttempt = None) -> Response:
+    """What all attempts told, merged, the newest one's last; or what one attempt told itself.
+
+    As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers.
+    """
     with lab.meta.reading() as view:
-        told = {"config": view.config(run.id)}
+        if attempt is None:
+            of, config = None, view.config(run.id)
+        else:
+            of, config = view.attempt_config(run.id, attempt) or (None, {})
+    told = {"config": config, "attempt": of}
     return reply_msgpack(told) if wants_msgpack(request) else reply(told)
+
+
+@router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models.MetaAnswer, 200, 404, 410))
+def get_meta(run: ReadableRun, lab: TheLab, attempt: OfAttempt = None) -> Response:
+    """What all attempts told; of a key that several told, the newest one's. Or what one attempt told itself."""
+    with lab.meta.reading() as view:
+        return reply({"meta": view.meta(run.id, attempt)})
 
 
 @router.patch("/runs/{run_id}", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410))

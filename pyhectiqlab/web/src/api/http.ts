@@ -131,6 +131,9 @@ export const api = {
   ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
   run: (ref: string, signal?: AbortSignal) => json<RunDetail>(`/runs/${id(ref)}`, { signal }),
   capture: (run: string, signal?: AbortSignal) => json<Capture>(`/runs/${id(run)}/capture`, { signal }),
+  /** What one attempt told itself, of its config or meta. */
+  told: async (run: string, what: 'config' | 'meta', attempt: number, signal?: AbortSignal) =>
+    (await json<Record<string, unknown>>(`/runs/${id(run)}/${what}${query({ attempt })}`, { signal }))[what],
   keys: (run: string, params: { q: string; after: string | null; limit: number }, signal?: AbortSignal) =>
     json<Page<KeyInfo>>(`/runs/${id(run)}/keys${query(params)}`, { signal }),
   logs: (

@@ -123,8 +123,12 @@ export interface Capture {
 }
 
 export interface RunDetail extends Run {
+  /** What all attempts told, the newest one's last; so is meta. */
   config: unknown;
   meta: Record<string, unknown>;
+  /** The last attempts that told something of their own, upwards. */
+  config_attempts: number[];
+  meta_attempts: number[];
   sessions: Session[];
   /** The last changes of the state, the newest last. */
   history: StateChange[];

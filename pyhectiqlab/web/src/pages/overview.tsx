@@ -7,10 +7,10 @@ import { formatDuration, formatInteger, plural } from '../base/format';
 import { toneOf } from '../base/runstate';
 import { useNow } from '../state/clock';
 import { probe } from '../state/session';
-import { CopyButton, Moment, StateBadge } from '../widgets/basics';
-import { Tree } from '../widgets/tree';
+import { Moment, StateBadge } from '../widgets/basics';
 import { Captured } from './captured';
 import { RunRegistry } from './registry';
+import { Told } from './told';
 
 const HEARTBEATS_MS = 5000;
 
@@ -42,16 +42,8 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
           <p class="note">{run.paper}</p>
         </section>
       )}
-      <section class="block">
-        <h2>
-          Config <CopyButton text={JSON.stringify(run.config ?? {}, null, 2)} label="Copy the config as JSON" />
-        </h2>
-        <Tree value={run.config} empty="No config. The script can push one with run.add_config(config)." />
-      </section>
-      <section class="block">
-        <h2>Meta</h2>
-        <Tree value={run.meta} empty="No meta. The script can add some with run.add_meta(key, value)." />
-      </section>
+      <Told run={run} what="config" empty="No config. The script can push one with run.add_config(config)." />
+      <Told run={run} what="meta" empty="No meta. The script can add some with run.add_meta(key, value)." />
       <RunRegistry run={run.id} />
       <Captured run={run.id} capture={run.capture} />
       <section class="block wide">

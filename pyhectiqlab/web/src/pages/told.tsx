@@ -1,0 +1,48 @@
+// The config or the meta of a run: of its newest attempt, of an earlier one, or of all of them together.
+
+import { useState } from 'preact/hooks';
+import { api } from '../api/http';
+import type { RunDetail } from '../api/types';
+import { useLoad } from '../state/load';
+import { CopyButton } from '../widgets/basics';
+import { Tree } from '../widgets/tree';
+
+type What = 'config' | 'meta';
+const NEWEST = '';
+const ALL = 'all';
+
+/** One that only one attempt told needs no choice. */
+export function Told({ run, what, empty }: { run: RunDetail; what: What; empty: string }) {
+  const attempts = what === 'config' ? run.config_attempts : run.meta_attempts;
+  const [chosen, choose] = useState(NEWEST);
+  const title = what === 'config' ? 'Config' : 'Meta';
+  const several = attempts.length > 1;
+  const newest = attempts[attempts.length - 1];
+  const shown = !several || chosen === ALL ? null : chosen === NEWEST ? newest! : Number(chosen);
+  // What all attempts told changes with each of them: then this attempt's is asked for again.
+  const its = useLoad(
+    async (signal) => (shown === null ? null : { of: shown, value: await api.told(run.id, what, shown, signal) }),
+    [run.id, what, shown, JSON.stringify(run[what])],
+  );
+  const loaded = shown === null ? { value: run[what] } : its.data?.of === shown ? its.data : null;
+  return (
+    <section class="block" aria-label={title}>
+      <h2>
+        {title}
+        {loaded && what === 'config' && <CopyButton text={JSON.stringify(loaded.value ?? {}, null, 2)} label="Copy the config as JSON" />}
+        {several && (
+          <label class="select" title={`What one attempt told itself, or all of them, the newest one's values last`}>
+            Attempt
+            <select value={chosen} onChange={(e) => choose(e.currentTarget.value)}>
+              <option value={NEWEST}>{newest} (newest)</option>
+              {attempts.slice(0, -1).reverse().map((n) => <option key={n} value={String(n)}>{n}</option>)}
+              <option value={ALL}>All</option>
+            </select>
+          </label>
+        )}
+      </h2>
+      {loaded && <Tree value={loaded.value} empty={empty} />}
+      {its.error && !loaded && <p class="dim">{its.error.message}</p>}
+    </section>
+  );
+}

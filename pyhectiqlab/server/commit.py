@@ -48,6 +48,20 @@ class IngestJob:
     results: list[Result] = field(default_factory=list)
     accepted: list[tuple[int, Batch]] = field(default_factory=list)  # (index of its result, batch)
 
+    def refuse(self, status: int, error: str) -> None:
+        """Nothing of it was kept. What its cursors are is not told: whoever sends it again is."""
+        self.accepted = []
+        self.results = [Result(batch.writer, status, 0, error) for batch in self.request.batches]
+
+    def split(self) -> list[IngestJob]:
+        """One job for each of its batches, in order."""
+        return [replace(self, request=replace(self.request, batches=[b]), results=[]) for b in self.request.batches]
+
+    def join(self, parts: Sequence[IngestJob]) -> None:
+        """Takes the outcome of the jobs that it was split into."""
+        self.results = [result for part in parts for result in part.results]
+        self.accepted = [(index, batch) for index, part in enumerate(parts) for _, batch in part.accepted]
+
 
 @dataclass
 class Plan:
@@ -61,11 +75,6 @@ class Plan:
         for job in self.jobs:
             for index, batch in job.accepted:
                 yield job, index, batch
-
-    def refuse_all(self, status: int, error: str) -> None:
-        """Nothing of the group was kept."""
-        for writer, cursor in self.committed.items():
-            self.take_back(writer, cursor, status, error)
 
     def take_back(self, writer: str, cursor: int, status: int, error: str) -> None:
         """The writer's cursor is this one after all: undoes what was decided in the hope that it would be further."""

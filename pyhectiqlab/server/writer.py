@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from .. import crashpoints
@@ -26,6 +27,7 @@ JOBS_MAX = 4096  # that wait
 BYTES_MAX = 128 << 20  # of ingest bodies that wait
 GROUP_BYTES_MAX = 32 << 20  # of ingest bodies in one commit
 GROUP_JOBS_MAX = 512
+APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
 LULL_S = 0.02
@@ -43,6 +45,16 @@ class _Job:
         self.size = size
         self.future: Future[Any] = Future()
 
+    def answer(self, result: Any, error: Exception | None = None) -> None:
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+    def refuse(self, error: StoreError) -> None:
+        """Nothing of it was kept."""
+        self.future.set_exception(error)
+
 
 class _Write(_Job):
     def __init__(self, function: WriteFunction[Any]) -> None:
@@ -54,6 +66,35 @@ class _Ingest(_Job):
     def __init__(self, job: commit.IngestJob, size: int) -> None:
         super().__init__(size)
         self.job = job
+
+    def split(self) -> list[_Job]:
+        """One job for each batch; with the last of their answers, it is answered."""
+        parts = self.job.split()
+        unanswered = set(range(len(parts)))
+
+        def answered(number: int) -> None:
+            unanswered.discard(number)
+            if not unanswered:
+                self.job.join(parts)
+                self.future.set_result(self.job.results)
+
+        return [_Part(part, partial(answered, i)) for i, part in enumerate(parts)]
+
+    def refuse(self, error: StoreError) -> None:
+        """Batch by batch, as another writer's may stand beside it."""
+        self.job.refuse(503, str(error))
+        self.answer(self.job.results)
+
+
+class _Part(_Ingest):
+    """One batch of a request that failed as a whole."""
+
+    def __init__(self, job: commit.IngestJob, answered: Callable[[], None]) -> None:
+        super().__init__(job, 0)
+        self._answered = answered
+
+    def answer(self, result: Any, error: Exception | None = None) -> None:
+        self._answered()
 
 
 class Writer:
@@ -159,70 +200,86 @@ class Writer:
         return False
 
     def _commit(self, group: Sequence[_Job]) -> None:
-        """One commit for the group. Where one job fails in a way that nobody foresaw, each is tried alone."""
+        """One commit for the group. Where anything of it fails in a way that is not its own answer (an error of a
+        database, a defect of ours), nothing of the group is kept, and its halves are tried, down to the single batch:
+        what cannot be done is refused, and nobody beside it.
+
+        Never raises, and answers every job: afterwards, when what it did is durable, or when it is surely undone.
+        """
+        deadline = time.monotonic() + APART_S
+        parts: list[Sequence[_Job]] = [group]
+        while parts:
+            some = parts.pop()
+            try:
+                self._commit_whole(some)
+            except BaseException as e:  # also a SystemExit in a job: the writer goes on
+                apart = _halves(some) if time.monotonic() < deadline else []
+                if not apart:
+                    _refuse(some, e)
+                parts += reversed(apart)
+
+    def _commit_whole(self, group: Sequence[_Job]) -> None:
+        """One commit, then the answers. Raises whatever went wrong: then nothing of it was kept and nobody answered,
+        but points, which the PointStore knows when they come again.
+        """
         ingest = [job for job in group if isinstance(job, _Ingest)]
-        its_plan: commit.Plan | None = None
         began = time.monotonic()
-        answers: list[tuple[_Job, Any, BaseException | None]] = []
-        try:
-            with self._meta.reading() as view:
-                its_plan = commit.plan(view, [job.job for job in ingest])
+        answers: list[tuple[_Job, Any, Exception | None]] = []
+        with self._meta.reading() as view:
+            its_plan = commit.plan(view, [job.job for job in ingest])
+        if ingest:
+            crashpoints.passing("lab.planned")
+        behind = commit.append_points(self._points, its_plan)
+        if ingest:
+            crashpoints.passing("lab.points")
+        with self._meta.writing() as tx:
             if ingest:
-                crashpoints.passing("lab.planned")
-            behind = commit.append_points(self._points, its_plan)
-            if ingest:
-                crashpoints.passing("lab.points")
-            with self._meta.writing() as tx:
-                if ingest:
-                    commit.apply_meta(tx, its_plan, behind)
-                for job in group:
-                    if isinstance(job, _Write):
-                        answers.append((job, *_run(tx, job.function)))
-            changes = tx.changes
-            if ingest:
-                crashpoints.passing("lab.committed")
-        except StoreError as e:
-            self._refuse(group, its_plan, e)
-            return
-        except Exception as e:
-            if len(group) > 1:
-                for job in group:
-                    self._commit([job])
-                return
-            log.exception("a write failed")
-            self._refuse(
-                group, its_plan, StoreError(f"The lab failed on this ({type(e).__name__}); its log says more.")
-            )
-            return
+                commit.apply_meta(tx, its_plan, behind)
+            for job in group:
+                if isinstance(job, _Write):
+                    answers.append((job, *_run(tx, job.function)))
+        changes = tx.changes
+        if ingest:
+            crashpoints.passing("lab.committed")
         for job in ingest:
-            job.future.set_result(job.job.results)
+            job.answer(job.job.results)
         for job, result, error in answers:
-            if error is not None:
-                job.future.set_exception(error)
-            else:
-                job.future.set_result(result)
+            job.answer(result, error)
         try:
             self._committed(changes, [job.job for job in ingest], time.monotonic() - began)
         except Exception:
             log.exception("live updates failed")  # the commit stands; pages see it when they look next
 
-    @staticmethod
-    def _refuse(group: Sequence[_Job], its_plan: commit.Plan | None, error: StoreError) -> None:
-        if its_plan is not None:
-            its_plan.refuse_all(503, str(error))
-        for job in group:
-            if isinstance(job, _Ingest) and its_plan is not None:
-                job.future.set_result(job.job.results)
-            else:
-                job.future.set_exception(error)
 
-
-def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, BaseException | None]:
-    """The function's result, or the exception that undid what it had changed."""
+def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, Exception | None]:
+    """The function's result, or the exception that undid what it had changed and is its answer. Raises what is no
+    answer: StoreError, and where the transaction is no longer whole.
+    """
     try:
         with tx.undoable():
-            return function(tx), None
+            result, error = function(tx), None
     except StoreError:
         raise
     except Exception as e:
-        return None, e
+        result, error = None, e
+    tx.prove_whole()  # after each: what the next one did would be kept piece by piece
+    return result, error
+
+
+def _halves(group: Sequence[_Job]) -> list[Sequence[_Job]]:
+    """What to try apart: halves of the group, then the batches of a request; nothing where there is but one thing."""
+    if len(group) > 1:
+        middle = len(group) // 2
+        return [group[:middle], group[middle:]]
+    job = group[0]
+    if isinstance(job, _Ingest) and len(job.job.request.batches) > 1:
+        return [job.split()]
+    return []
+
+
+def _refuse(group: Sequence[_Job], error: BaseException) -> None:
+    if not isinstance(error, StoreError):
+        log.error("a write failed", exc_info=error)
+        error = StoreError(f"The lab failed on this ({type(error).__name__}); its log says more.")
+    for job in group:
+        job.refuse(error)

@@ -348,7 +348,14 @@ class MetaTransaction(
     changes: Changes
 
     def undoable(self) -> AbstractContextManager[object]:
-        """A block whose exception undoes what the block changed, and nothing else of the transaction."""
+        """A block whose exception undoes what the block changed, and nothing else of the transaction. An error of the
+        database itself spoils the whole transaction, see `prove_whole`.
+        """
+
+    def prove_whole(self) -> None:
+        """Raises StoreError unless all that was changed so far is still part of this transaction: a database may roll
+        back by itself (a full disk). `writing` asks before it commits.
+        """
 
     def set_lab_value(self, key: str, value: str) -> None: ...
     def add_project(self, name: str, user_id: str, now: float) -> Project:

@@ -12,7 +12,7 @@ from ..protocol import states
 from ..protocol.records import event_count
 from .meta import EndReport, MetaBatch, Writer
 from .meta_configs import ArrivingConfigs, set_meta, upsert
-from .meta_runs import unpack
+from .meta_runs import any_of, unpack
 from .meta_schema import events, run_tags, runs, sessions, writers
 from .meta_sessions import SessionsSql
 
@@ -54,7 +54,7 @@ class BatchesSql(SessionsSql):
     _configs: ArrivingConfigs  # in the batches at hand
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
-        rows = self.conn.execute(select(writers).where(writers.c.writer.in_(ids)))
+        rows = self.conn.execute(select(writers).where(any_of(writers.c.writer, ids)))
         return {row.writer: self._writer(row) for row in rows}
 
     @staticmethod

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
 from ..protocol import roles, states
 from .meta import Changes, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
@@ -71,6 +72,14 @@ def unpack(blob: bytes | None) -> dict[str, Any]:
     return value
 
 
+def any_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the column is one of them, however many: as one parameter, where `in_` has one for each, of which a
+    database takes only so many in a statement.
+    """
+    listed = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
 class RunsSql:
     """The projects' and runs' share of a MetaTransaction over one connection."""
 
@@ -90,7 +99,7 @@ class RunsSql:
     def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
         rows = self.conn.execute(
             select(runs.c.project_id, func.count(), func.max(runs.c.last_activity))
-            .where(runs.c.project_id.in_(ids), runs.c.deleted.is_(None))
+            .where(any_of(runs.c.project_id, ids), runs.c.deleted.is_(None))
             .group_by(runs.c.project_id)
         )
         counted = {row[0]: ProjectRuns(row[1], row[2]) for row in rows}
@@ -147,7 +156,7 @@ class RunsSql:
             .join(projects, projects.c.id == runs.c.project_id)
             .join(users, users.c.id == runs.c.author_id)
             .outerjoin(members, and_(members.c.project_id == projects.c.id, members.c.user_id == users.c.id))
-            .where(runs.c.id.in_(ids))
+            .where(any_of(runs.c.id, ids))
         )
         return {
             row.id: IngestRun(

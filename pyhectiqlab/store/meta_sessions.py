@@ -20,7 +20,7 @@ from .meta import (
     Session,
     User,
 )
-from .meta_runs import new_run, unpack
+from .meta_runs import any_of, new_run, unpack
 from .meta_schema import runs, sessions
 from .meta_states import StatesSql
 
@@ -358,7 +358,7 @@ class SessionsSql(StatesSql):
         return list(
             self.conn.execute(
                 select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt).where(
-                    sessions.c.session.in_(ids),
+                    any_of(sessions.c.session, ids),
                     sessions.c.ended.is_(None),
                     sessions.c.lost.is_(False),
                     sessions.c.last_seen < stale,

@@ -2,6 +2,11 @@
 
 On SQLite: WAL with synchronous=FULL, so that a commit survives a power failure and readers never wait for the writer.
 One connection writes; readers take theirs from a pool.
+
+A transaction is all or nothing only while it is ours. After some errors (a full disk, a failed read) SQLite rolls back
+by itself; what is executed behind that would be kept statement by statement, and the final COMMIT would succeed over
+nothing. So every error of the database spoils the transaction in which it came up, whoever caught it, and before COMMIT
+the connection is asked whether the transaction that we began is still open (`prove_whole`).
 """
 
 from __future__ import annotations
@@ -13,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from ..errors import StoreError
 from .meta import Changes
@@ -32,6 +37,7 @@ from .meta_totals import TotalsSql
 
 READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
+SPOILED = "hectiqlab_spoiled"  # key of a connection's `info`: the first error of the transaction that is open
 
 
 class SqlMeta(
@@ -55,6 +61,11 @@ class SqlMeta(
     def undoable(self) -> AbstractContextManager[object]:
         return self.conn.begin_nested()
 
+    def prove_whole(self) -> None:
+        _raise_where_spoiled(self.conn)
+        if not self.conn.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+            raise StoreError("The lab's database has rolled back by itself: nothing was changed.")
+
 
 class SqlMetaStore:
     """A MetaStore in one SQLite file. Opening creates or migrates it; raises NewerSchemaError or StoreError.
@@ -69,6 +80,8 @@ class SqlMetaStore:
         self._read_engine = create_engine(url, pool_size=READERS_MAX, max_overflow=0)
         event.listen(self._write_engine, "connect", _writing_connection)
         event.listen(self._write_engine, "begin", _begin_immediate)
+        event.listen(self._write_engine, "handle_error", _spoil)
+        event.listen(self._write_engine, "before_cursor_execute", _refuse_spoiled)
         event.listen(self._read_engine, "connect", _reading_connection)
         with self.writing() as tx:
             if not migrate and not is_current(tx.conn):
@@ -83,7 +96,9 @@ class SqlMetaStore:
     @contextmanager
     def writing(self) -> Iterator[SqlMeta]:
         with _told_as_store_error(), self._write_engine.begin() as conn:
-            yield SqlMeta(conn)
+            tx = SqlMeta(conn)
+            yield tx
+            tx.prove_whole()
 
     def close(self) -> None:
         self._read_engine.dispose()
@@ -96,6 +111,8 @@ def _told_as_store_error() -> Iterator[None]:
         yield
     except DBAPIError as e:
         raise StoreError(f"The lab's database failed: {e.orig}.") from e
+    except TimeoutError:
+        raise StoreError("Too many read the lab's database at once: try again later.") from None
 
 
 def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
@@ -117,4 +134,20 @@ def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _begin_immediate(conn: Connection) -> None:
     # The driver's own BEGIN comes late and deferred: a savepoint would then be outside the transaction.
+    conn.info.pop(SPOILED, None)
     conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _spoil(context: ExceptionContext) -> None:
+    if context.connection is not None and isinstance(context.sqlalchemy_exception, DBAPIError):
+        context.connection.info.setdefault(SPOILED, context.original_exception)
+
+
+def _refuse_spoiled(conn: Connection, *_: Any) -> None:
+    _raise_where_spoiled(conn)
+
+
+def _raise_where_spoiled(conn: Connection) -> None:
+    error = conn.info.get(SPOILED)
+    if error is not None:
+        raise StoreError(f"The lab's database failed: {error}.")

@@ -47,7 +47,7 @@ class SqlitePointStore:
 
     def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()  # held by whoever uses the writing connection
+        self._lock = threading.RLock()  # held by whoever uses the writing connection
         self._pool_lock = threading.Lock()  # never taken while waiting for anything else
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
@@ -68,9 +68,9 @@ class SqlitePointStore:
 
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """See PointStore. Blocks for one fsync."""
-        with self._transaction():
-            results, added = self._appender.apply(batches)
-            self._commit()
+        with self._lock:
+            with self._transaction():
+                results, added = self._appender.apply(batches)
             self._compactor.note(added)
         self._summaries.note(batches)
         return results
@@ -213,8 +213,9 @@ class SqlitePointStore:
                 raise
 
     def _commit(self) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("COMMIT")
+        if not self._writer.in_transaction:  # an error that somebody caught: what followed it was kept by itself
+            raise StoreError(f"{self.path} has rolled back by itself: nothing was changed; see that the disk has room.")
+        self._writer.execute("COMMIT")
 
     def _forget(self) -> None:
         self._appender.forget()

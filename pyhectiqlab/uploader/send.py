@@ -212,10 +212,19 @@ class Sender:
             self._went_back()
         self._lab_start, self.heard_at = start, time.monotonic()
         refused: set[str] = set()
+        later: LabUnavailableError | None = None
         for (stream, batch), result in zip(sent, answer["results"], strict=True):
-            if stream.id not in refused and not self._settle(stream, batch, result):
-                refused.add(stream.id)  # what follows in this request had no chance
+            if stream.id in refused:  # what follows in this request had no chance
+                continue
+            try:
+                settled = self._settle(stream, batch, result)
+            except LabUnavailableError as e:  # said of one writer: the others of the request are settled all the same
+                later, settled = later or e, False
+            if not settled:
+                refused.add(stream.id)
         crashpoints.passing("send.settled")
+        if later is not None:
+            raise later
         return not refused
 
     def _isolate(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]], error: LabRequestError) -> None:

@@ -158,6 +158,16 @@ def test_a_batch_put_off_is_sent_again(line: Pipeline) -> None:
     assert line.sender.trouble == ""
 
 
+def test_a_batch_put_off_puts_off_no_other_writer_of_its_request(line: Pipeline, tmp_path: Path) -> None:
+    other = Pipeline(tmp_path / "other", lab=line.lab)
+    batches(line, 3)
+    batches(other, 3)
+    line.lab.results = [{"status": 503, "cursor": 0}, {"status": 200, "cursor": 3}]
+    line.sender.turn([line.stream, other.stream])
+    assert sorted([line.stream.acked, other.stream.acked]) == [0, 3]
+    assert line.sender.trouble, "it is tried again later"
+
+
 @pytest.mark.parametrize(
     "error",
     [

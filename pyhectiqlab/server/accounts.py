@@ -51,13 +51,16 @@ class Write(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request, from where, and how they proved it. `csrf` is None with an API key."""
+    """Who sent a request, from where, and how they proved it. `csrf` is None with an API key, and so is `token_hash`
+    empty; `proof` is the hash of the key, or of the session's token.
+    """
 
     user: User
     csrf: str | None = None
     token_hash: str = ""
     via: str = "web"
     address: str = ""
+    proof: str = ""
 
     def change(self, action: str, subject: str, detail: str = "") -> Change:
         """An entry of the audit log."""
@@ -123,10 +126,11 @@ class Accounts:
 
     def cached(self, key: str, address: str) -> Caller | None:
         """The caller of a key seen in the last seconds. Never blocks."""
-        found = self._cache.get(hash_token(key))
+        key_hash = hash_token(key)
+        found = self._cache.get(key_hash)
         if found is None or found.until < time.monotonic() or found.mark != self.mark.read():
             return None
-        return Caller(found.user, via=found.via, address=address)
+        return Caller(found.user, via=found.via, address=address, proof=key_hash)
 
     def of_key(self, key: str, address: str = "") -> Caller | None:
         if caller := self.cached(key, address):
@@ -143,7 +147,7 @@ class Accounts:
         self._cache[key_hash] = _Known(user, f"key {its_key.name}", time.monotonic() + left, mark)
         if len(self._used) < CACHE_MAX:
             self._used[its_key.id] = now
-        return Caller(user, via=f"key {its_key.name}", address=address)
+        return Caller(user, via=f"key {its_key.name}", address=address, proof=key_hash)
 
     def store_use(self) -> None:
         """Which keys were used since this was last called."""
@@ -197,7 +201,7 @@ class Accounts:
             return None
         if now - found.last_used > LAST_USED_S:
             self._write(lambda tx: tx.web_session_used(token_hash, now))
-        return Caller(found.user, found.csrf, token_hash, "web", address)
+        return Caller(found.user, found.csrf, token_hash, "web", address, token_hash)
 
     def open_web_session(self, user: User) -> tuple[str, str]:
         """(token for the cookie, CSRF token)."""

@@ -93,7 +93,8 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
     """Decides each batch of the group against its run and its writer's cursor. Changes nothing in the store."""
     batches = [b for job in jobs for b in job.request.batches]
     writers = view.writers(sorted({b.writer for b in batches}))
-    runs = view.run_ids(sorted({b.columns.run for b in batches if isinstance(b, Batch)}))
+    named = {b.columns.run for b in batches if isinstance(b, Batch)}
+    runs = view.run_ids(sorted(named | {row.run for row in writers.values()}))
     streams = {w: (row.run, row.rank, row.attempt) for w, row in writers.items()}
     committed = {b.writer: writers[b.writer].cursor if b.writer in writers else 0 for b in batches}
     cursors = dict(committed)
@@ -107,10 +108,19 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))
                 cursor = cursors[batch.writer] = batch.last
                 job.accepted.append((index, batch))
-            if status in {403, 404, 410}:  # not theirs to know
-                cursor = 0
+            if status in {403, 404, 410} or not _own(batch.writer, job.user_id, streams, runs):
+                cursor = 0  # not theirs to know
             job.results.append(Result(batch.writer, status, cursor, error))
     return Plan(jobs, committed, runs)
+
+
+def _own(writer: str, user_id: str, streams: dict[str, tuple[str, int, int]], runs: dict[str, IngestRun]) -> bool:
+    """Whether a writer is the user's own, or nobody's yet: where somebody else's is, is told as of one that is not."""
+    stream = streams.get(writer)
+    if stream is None:
+        return True
+    run = runs.get(stream[0])
+    return run is not None and run.author_id == user_id
 
 
 def _decide(

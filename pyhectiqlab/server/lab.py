@@ -23,6 +23,7 @@ from ..store.sql_meta import SqlMetaStore
 from ..store.sqlite_points import SqlitePointStore
 from . import commit
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts, ChangeMark
+from .authority import Authority
 from .clock import Clock
 from .files import Files
 from .login import Logins
@@ -96,6 +97,7 @@ class Lab:
         self.writer = Writer(self.meta, self.points, self._committed)
         self.permissions = ChangeMark(data)
         self.accounts = Accounts(self.meta, self.write, self.permissions)
+        self.authority = Authority(self.meta)
         self.notifier = Notifier(self.meta, self.write)
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
         self.retention = Retention(self.meta, self.write)
@@ -110,6 +112,7 @@ class Lab:
         self.permissions.set()  # made by the lab's own user: where root's command made it, the lab could not touch it
         self.writer.start()
         self._watch.start()
+        self.authority.start()
         self.notifier.start()
         self.searched.start()
 
@@ -118,6 +121,7 @@ class Lab:
         self._stopping.set()
         if self._watch.is_alive():
             self._watch.join()
+        self.authority.stop()
         self.notifier.stop()
         self.searched.stop()
         self.writer.stop()
@@ -183,15 +187,12 @@ class Lab:
 
     def _watch_loop(self) -> None:
         awake_since = last = time.time()
-        permissions = self.permissions.read()
         every = min(WATCH_EVERY_S, self.lost_after_s / 4)
         while not self._stopping.wait(every):
             now = time.time()
             if now - last > 5 * WATCH_EVERY_S or now < last:
                 awake_since = now  # the machine slept, or its clock was set: the silence was ours
             last = now
-            if permissions != (permissions := self.permissions.read()):
-                self.hub.hang_up()  # who watches asks again, and is let in again or not
             try:
                 self.watch_once(now, awake_since, self.clock.look(now))
                 self.clock.note()
@@ -200,8 +201,8 @@ class Lab:
                 log.warning("the watch waits: %s", e)
 
     def watch_once(self, now: float, awake_since: float, steady: bool = True) -> None:
-        """Marks silent runs lost, removes what was deleted long ago or is no longer to be kept, and ends what
-        permissions no longer allow. Without a `steady` clock (server/clock.py) nothing is removed.
+        """Marks silent runs lost, and removes what was deleted long ago or is no longer to be kept. Without a `steady`
+        clock (server/clock.py) nothing is removed.
         """
         with self.meta.reading() as view:
             silent = now - awake_since >= self.lost_after_s and view.has_silent(now - self.lost_after_s)

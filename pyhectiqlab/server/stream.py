@@ -80,11 +80,6 @@ class Hub:
         if self._loop is not None and messages and self._subscriptions and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._fan_out, messages)
 
-    def hang_up(self) -> None:
-        """Ends every stream; their readers may come back. From any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end_all)
-
     def close(self) -> None:
         """On the event loop."""
         self._closed = True

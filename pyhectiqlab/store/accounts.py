@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -93,6 +93,12 @@ class AccountsView(Protocol):
     def user_of_key(self, key_hash: str, now: float) -> tuple[User, ApiKey] | None:
         """None for a key that is revoked or expired, or whose user is disabled; so for web sessions."""
 
+    def users_of_keys(self, hashes: Collection[str], now: float) -> dict[str, User]:
+        """Those of these hashes whose keys still open something, with their users."""
+
+    def users_of_web_sessions(self, hashes: Collection[str], now: float, idle_before: float) -> dict[str, User]:
+        """The same for web sessions; one that was last used before `idle_before` opens nothing."""
+
     def keys(self, user_id: str) -> list[ApiKey]: ...
     def web_session(self, token_hash: str, now: float) -> WebSession | None: ...
     def invites(self, now: float) -> list[Invite]: ...
@@ -102,6 +108,12 @@ class AccountsView(Protocol):
 
     def roles_of(self, user_id: str) -> Mapping[str, str]:
         """The roles that the user was given in projects: project id → role."""
+
+    def roles_of_users(self, ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """`roles_of` for several: user id → project id → role."""
+
+    def private_projects(self, ids: Collection[str]) -> Mapping[str, bool]:
+        """Whether they are private, of those that there are."""
 
     def members(self, project_id: str) -> list[Member]: ...
     def changes_told(self, limit: int, before: int | None = None) -> list[Change]:
@@ -114,13 +126,15 @@ class AccountsTransaction(AccountsView, Protocol):
         """Raises NameTakenError."""
 
     def set_password(self, user_id: str, password_hash: str) -> None:
-        """Ends the user's web sessions too: whoever changes a password wants others out."""
+        """Ends the user's web sessions and login links too: whoever changes a password wants others out."""
 
     def set_role(self, user_id: str, role: str) -> None:
-        """Raises LastAdminError."""
+        """Ends the open invites of whoever is no longer an admin. Raises LastAdminError."""
 
     def set_disabled(self, user_id: str, at: float | None) -> None:
-        """Ends the user's web sessions too; keys work again with the user. Raises LastAdminError."""
+        """Ends the user's web sessions, login links and open invites too; keys work again with the user. Raises
+        LastAdminError.
+        """
 
     def add_key(self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None) -> ApiKey:
         """Raises TooManyError."""

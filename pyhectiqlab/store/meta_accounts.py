@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
@@ -60,15 +60,26 @@ class AccountsSql(MembersSql):
     def set_password(self, user_id: str, password_hash: str) -> None:
         self.conn.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
         self.end_web_sessions(user_id)
+        self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
 
     def set_role(self, user_id: str, role: str) -> None:
         self.conn.execute(update(users).where(users.c.id == user_id).values(role=role))
         self._check_admins()
+        if role not in roles.ADMINS:
+            self._end_invites_of(user_id)
 
     def set_disabled(self, user_id: str, at: float | None) -> None:
         self.conn.execute(update(users).where(users.c.id == user_id).values(disabled=at))
         self._check_admins()
         self.end_web_sessions(user_id)
+        self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
+        if at is not None:
+            self._end_invites_of(user_id)
+
+    def _end_invites_of(self, user_id: str) -> None:
+        """Whoever is no longer an admin must not come back by an invite of their own."""
+        name = select(users.c.username).where(users.c.id == user_id).scalar_subquery()
+        self.conn.execute(delete(invites).where(invites.c.created_by == name))
 
     def _check_admins(self) -> None:
         if self.owner() is None:  # what the transaction changed is undone by this
@@ -88,6 +99,19 @@ class AccountsSql(MembersSql):
             )
         ).first()
         return (_user(row), ApiKey(row.key_id, row.name, row.created, row.expires)) if row else None
+
+    def users_of_keys(self, hashes: Collection[str], now: float) -> dict[str, User]:
+        rows = self.conn.execute(
+            select(users, api_keys.c.hash)
+            .join(api_keys, api_keys.c.user_id == users.c.id)
+            .where(
+                api_keys.c.hash.in_(hashes),
+                api_keys.c.revoked.is_(None),
+                or_(api_keys.c.expires.is_(None), api_keys.c.expires > now),
+                users.c.disabled.is_(None),
+            )
+        )
+        return {row.hash: _user(row) for row in rows}
 
     def keys(self, user_id: str) -> list[ApiKey]:
         rows = self.conn.execute(
@@ -128,6 +152,19 @@ class AccountsSql(MembersSql):
             .where(web_sessions.c.hash == token_hash, web_sessions.c.expires > now, users.c.disabled.is_(None))
         ).first()
         return WebSession(_user(row), row.csrf, row.expires, row.last_used) if row else None
+
+    def users_of_web_sessions(self, hashes: Collection[str], now: float, idle_before: float) -> dict[str, User]:
+        rows = self.conn.execute(
+            select(users, web_sessions.c.hash)
+            .join(web_sessions, web_sessions.c.user_id == users.c.id)
+            .where(
+                web_sessions.c.hash.in_(hashes),
+                web_sessions.c.expires > now,
+                web_sessions.c.last_used >= idle_before,
+                users.c.disabled.is_(None),
+            )
+        )
+        return {row.hash: _user(row) for row in rows}
 
     def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None:
         self.conn.execute(

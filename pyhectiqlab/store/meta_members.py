@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, true, update
@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 from ..protocol import roles
 from .accounts import AUDIT_ROWS_MAX, Change, Member
 from .meta_schema import audit, members, projects, users
+
+VARIABLES_MAX = 10_000  # of one statement; SQLite takes 32,766 at least
 
 
 def visible_to(user_id: str | None) -> ColumnElement[bool]:
@@ -39,6 +41,18 @@ class MembersSql:
     def roles_of(self, user_id: str) -> Mapping[str, str]:
         rows = self.conn.execute(select(members.c.project_id, members.c.role).where(members.c.user_id == user_id))
         return {row.project_id: row.role for row in rows}
+
+    def roles_of_users(self, ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        given: dict[str, dict[str, str]] = {}
+        for row in self.conn.execute(select(members).where(members.c.user_id.in_(ids))):
+            given.setdefault(row.user_id, {})[row.project_id] = row.role
+        return given
+
+    def private_projects(self, ids: Collection[str]) -> Mapping[str, bool]:
+        query = select(projects.c.id, projects.c.private)
+        if len(ids) <= VARIABLES_MAX:
+            query = query.where(projects.c.id.in_(ids))
+        return {row.id: row.private for row in self.conn.execute(query)}
 
     def members(self, project_id: str) -> list[Member]:
         rows = self.conn.execute(

@@ -111,7 +111,7 @@ OPTIONS /uploads/{upload_id} open
 POST /uploads lab:adder
 HEAD /uploads/{upload_id} account
 DELETE /uploads/{upload_id} account
-PATCH /uploads/{upload_id} account
+PATCH /uploads/{upload_id} lab:adder
 POST /runs/{run_id}/artifacts run:add
 POST /projects/{ref}/artifacts project:add
 GET /runs/{run_id}/artifacts run:read

@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import msgpack
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
@@ -30,6 +29,7 @@ from ..access import (
     find_run,
     guard,
 )
+from ..authority import Grant, GrantedResponse
 from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
@@ -199,14 +199,20 @@ def content(
     artifact: ReadableArtifact,
     request: Request,
     lab: TheLab,
+    caller: TheCaller,
     inline: Annotated[bool, Query(description="Show it in place: raster images and plain text.")] = False,
 ) -> Response:
     """The bytes, or one range of them."""
-    return send_content(request, lab, artifact.name, artifact.digest, artifact.bytes, inline=inline)
+    grant = Grant(caller, frozenset({artifact.project_id}))
+    return send_content(request, lab, grant, artifact.name, artifact.digest, artifact.bytes, inline=inline)
 
 
-def send_content(request: Request, lab: Lab, name: str, digest: str, size: int, *, inline: bool = False) -> Response:
-    """Answers with the bytes of a blob, as the request's conditions and its range say. Raises ApiError 416."""
+def send_content(
+    request: Request, lab: Lab, grant: Grant, name: str, digest: str, size: int, *, inline: bool = False
+) -> Response:
+    """Answers with the bytes of a blob, as the request's conditions and its range say, while the grant holds. Raises
+    ApiError 416.
+    """
     etag = f'"{digest}"'
     headers = {
         "ETag": etag,
@@ -243,7 +249,15 @@ def send_content(request: Request, lab: Lab, name: str, digest: str, size: int, 
         file = lab.blobs.open(digest, start)
     except KeyError:
         raise ApiError(500, "blob_lost", "The lab has lost the bytes of this file.") from None
-    return StreamingResponse(_pieces(file, stop - start), status, headers=headers, media_type=media_type)
+    return GrantedResponse(
+        _pieces(file, stop - start),
+        lab.authority,
+        grant,
+        whole=True,
+        status_code=status,
+        headers=headers,
+        media_type=media_type,
+    )
 
 
 def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:

@@ -29,6 +29,7 @@ from ...store.registry import NewVersion, RegisteredVersion, TooManyAliasesError
 from .. import models, models_registry
 from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard, own_run
 from ..accounts import Caller
+from ..authority import Grant
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .artifacts import CONTENT, send_content
@@ -270,6 +271,7 @@ def _add_routes(kind: str) -> None:
         version: ReadableVersion,
         request: Request,
         lab: TheLab,
+        caller: TheCaller,
         path: Annotated[str, Query(min_length=1, max_length=PATH_BYTES_MAX)],
     ) -> Response:
         """The bytes of one file of a version, or one range of them."""
@@ -277,7 +279,8 @@ def _add_routes(kind: str) -> None:
             file = view.version_file(version.id, path)
         if version.kind != kind or file is None:
             raise ApiError(404, "file_not_found", "No version of a model or dataset has this file.")
-        return send_content(request, lab, file.path.rpartition("/")[2], file.digest, file.bytes)
+        grant = Grant(caller, frozenset({version.project_id}))
+        return send_content(request, lab, grant, file.path.rpartition("/")[2], file.digest, file.bytes)
 
 
 for _kind in (MODELS, DATASETS):

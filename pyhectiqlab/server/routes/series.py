@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from ...protocol import limits
 from ...store.points import RANKS_MAX, Buckets, Points, Selector, SeriesInfo
 from .. import models
 from ..access import ReadableRun, TheCaller, TheLab, find_run
+from ..authority import Grant, GrantedResponse
 from ..export import FORMATS, FormatMissingError, exported
 from ..replies import MSGPACK, ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
 from .artifacts import disposition
@@ -123,6 +123,7 @@ EXPORTED = {
 def export(
     run: ReadableRun,
     lab: TheLab,
+    caller: TheCaller,
     format: Annotated[Literal["csv", "jsonl", "parquet"], Query(description="parquet: where the lab can.")] = "csv",
     key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Without one: all keys.")] = None,
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
@@ -139,7 +140,8 @@ def export(
     except FormatMissingError as e:
         raise ApiError(422, "format_missing", f"{e}") from None
     headers = {"Content-Disposition": disposition("attachment", f"{run.name.replace('/', '_')}.{format}")}
-    return StreamingResponse(pieces, headers=headers, media_type=FORMATS[format])
+    grant = Grant(caller, frozenset({run.project_id}))
+    return GrantedResponse(pieces, lab.authority, grant, whole=True, headers=headers, media_type=FORMATS[format])
 
 
 def _points_told(points: Points) -> list[dict[str, Any]]:

@@ -76,9 +76,14 @@ def _attach(lab: Lab, tx: MetaTransaction, wanted: AttachRequest, caller: Caller
 
 @router.post("/sessions/{session}/heartbeat", response_model=None, responses=answers(models.Empty))
 def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, caller: TheCaller) -> Response:
-    """A sign of life for these attachments of the session; those that the lab does not know are passed over."""
+    """A sign of life for these attachments of the session; those that the lab does not know are passed over, and so are
+    those of runs to which the caller may no longer add.
+    """
     now = time.time()
-    runs = [(r.run, r.rank, r.attempt) for r in body.runs]
+    with lab.meta.reading() as view:
+        known = view.run_ids(sorted({r.run for r in body.runs}))
+    added_to = {id for id, run in known.items() if run.author_id == caller.user.id and run.writable}
+    runs = [(r.run, r.rank, r.attempt) for r in body.runs if r.run in added_to]
     skew = body.clock - now if body.clock is not None else 0.0
     lab.write(
         lambda tx: tx.heartbeat(
@@ -88,7 +93,7 @@ def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, calle
     return reply({})
 
 
-@router.post("/sessions/{session}/end", response_model=None, responses=answers(models.Empty, 200, 404))
+@router.post("/sessions/{session}/end", response_model=None, responses=answers(models.Empty, 200, 403, 404))
 def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller) -> Response:
     """How the owner's process ended, as its uploader found out. Idempotent; the last word wins."""
     now = time.time()
@@ -106,6 +111,14 @@ def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller
         skew=0.0 if body.time is None else None if body.clock is None else body.clock - now,
         final=True,
     )
+    unknown = ApiError(404, "session_not_found", "The lab knows no such attachment of this session to this run.")
+    with lab.meta.reading() as view:
+        run = view.run_ids([body.run]).get(body.run)
+        role = None if run is None else view.role_in(run.project_id, caller.user.id)
+    if run is None or role is None or run.author_id != caller.user.id:
+        raise unknown
+    if not run.writable:
+        raise ApiError(403, "may_not_add", "You may no longer add to the project of this run: ask an admin of it.")
     if not lab.write(lambda tx: tx.end(report, caller.user.id, now)):
-        raise ApiError(404, "session_not_found", "The lab knows no such attachment of this session to this run.")
+        raise unknown
     return reply({})

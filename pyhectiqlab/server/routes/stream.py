@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from .. import models
 from ..access import TheCaller, TheLab, find_project, find_run
 from ..accounts import Caller
+from ..authority import Grant, GrantedResponse
 from ..lab import Lab
 from ..replies import ApiError
 from .common import answers
@@ -39,14 +39,20 @@ async def stream(
         raise ApiError(422, "bad_request", "Name at least one run, or a project.")
     if lab.hub.full:
         raise ApiError(503, "busy", "Too many pages watch already: try again later.", {"Retry-After": "15"})
-    runs, project_id = await run_in_threadpool(_checked, lab, caller, run, project)
-    return StreamingResponse(
-        lab.hub.read(runs, project_id), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    runs, project_id, grant = await run_in_threadpool(_checked, lab, caller, run, project)
+    return GrantedResponse(
+        lab.hub.read(runs, project_id),
+        lab.authority,
+        grant,
+        whole=False,
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
     )
 
 
-def _checked(lab: Lab, caller: Caller, run: list[str], project: str | None) -> tuple[frozenset[str], str | None]:
-    runs = frozenset(find_run(lab, caller, one).id for one in run)
-    if project is None:
-        return runs, None
-    return runs, find_project(lab, caller, project).id
+def _checked(lab: Lab, caller: Caller, run: list[str], project: str | None) -> tuple[frozenset[str], str | None, Grant]:
+    """Runs and project by their ids, and on what watching them stands."""
+    runs = {found.id: found.project_id for one in run for found in [find_run(lab, caller, one)]}
+    project_id = None if project is None else find_project(lab, caller, project).id
+    of = {*runs.values(), *([] if project_id is None else [project_id])}
+    return frozenset(runs), project_id, Grant(caller, frozenset(of))

@@ -22,6 +22,7 @@ from ...store.artifacts import Upload
 from ...store.blobs import BlobUpload
 from .. import models
 from ..access import Adder, Anybody, TheCaller, TheLab
+from ..authority import Grant
 from ..files import told
 from ..replies import ApiError
 from .common import answers
@@ -174,7 +175,7 @@ def end(upload_id: UploadId, lab: TheLab, caller: TheCaller) -> Response:
         "requestBody": {"content": {OFFSET_BYTES: {"schema": {"type": "string", "format": "binary"}}}, "required": True}
     },
 )
-async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: Adder) -> Response:
     """Bytes from Upload-Offset on. What arrived before the connection breaks is kept."""
     if request.headers.get("content-type", "") != OFFSET_BYTES:
         raise ApiError(415, "bad_request", f"PATCH takes {OFFSET_BYTES}.")
@@ -192,7 +193,8 @@ async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: TheCa
     try:
         if received.offset != offset:
             raise _wrong_offset(received.offset)
-        await _receive(request, received, upload.bytes)
+        with lab.authority.renewing(Grant(caller, adds=True)) as grant:
+            await _receive(request, received, upload.bytes, grant)
         if received.offset == upload.bytes:
             await run_in_threadpool(files.finish, upload, received)
         else:
@@ -213,7 +215,7 @@ def _wrong_offset(offset: int) -> ApiError:
     )
 
 
-async def _receive(request: Request, received: BlobUpload, size: int) -> None:
+async def _receive(request: Request, received: BlobUpload, size: int, grant: Grant) -> None:
     """Writes a body as it comes, in a thread, while the next of it arrives: two blocks of memory, whatever it holds."""
     body = request.stream()
     left = size - received.offset
@@ -221,8 +223,16 @@ async def _receive(request: Request, received: BlobUpload, size: int) -> None:
     blocks: list[bytes] = []
     try:
         while True:
+            gathering = asyncio.ensure_future(_gather(body, blocks, left))
+            grant.when_ended(gathering.cancel)
             try:
-                more = await asyncio.wait_for(_gather(body, blocks, left), SILENT_S)
+                more = await asyncio.wait_for(gathering, SILENT_S)
+            except asyncio.CancelledError:
+                if not grant.ended:
+                    raise
+                raise ApiError(
+                    403, "may_not_add", "You may no longer add to this lab: log in again, or ask an admin.", _CLOSE
+                ) from None
             except (asyncio.TimeoutError, ClientDisconnect):
                 raise ApiError(
                     408, "upload_interrupted", "The sender stopped in the middle: go on where the lab is.", _CLOSE

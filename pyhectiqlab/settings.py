@@ -203,3 +203,17 @@ FSYNC_INTERVAL_S = 1.0
 EXIT_JOURNAL_TIMEOUT_S = 5.0
 LINGER_MAX_S = 14 * 86_400.0  # an uploader that cannot deliver gives up for this time, leaving the spool
 LOST_AFTER_S = 60.0  # the lab calls a run lost after this long without a heartbeat
+
+# What the lab lets one user, one address and all together take, so that nobody takes it from the others. Who is over a
+# bound is told 429 with Retry-After, or gives way.
+LAB_CONNECTIONS_MAX = 4096  # … and as many fewer as `ulimit -n` has fewer descriptors than LAB_DESCRIPTORS_KEPT more
+LAB_DESCRIPTORS_KEPT = 160  # for databases and files
+LAB_CONNECTIONS_SHARE = 0.5  # of those, which one address may have; a proxy named by --behind-proxy may have all
+LAB_HEAD_BYTES_MAX = 32 << 10  # of a request's line and headers, and whatever else of it is not its body
+LAB_HEADERS_MAX = 128
+LAB_PIPELINED_MAX = 16  # requests that wait behind another on their connection
+LAB_HEAD_S = 15.0  # for the head of a request to arrive, from the connection or from its first byte
+LAB_BODY_SILENT_S = 30.0  # without a byte of a body
+LAB_BODY_S = 60.0  # a body may take this long, and a second more for each LAB_BODY_BYTES_PER_S_MIN that came
+LAB_BODY_BYTES_PER_S_MIN = 16 << 10
+LAB_ANSWER_SILENT_S = 60.0  # without the reader of an answer taking a byte of it

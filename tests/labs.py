@@ -8,13 +8,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import json
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
 from typing import IO, Any
 
-from pyhectiqlab import crashpoints
+from pyhectiqlab import crashpoints, settings
 from pyhectiqlab.testing.lab import RealLab
 
 from .nursery import Nursery, serve
@@ -79,6 +81,13 @@ def _serve_lab(order: dict[str, Any]) -> int:
 
     if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
         crashpoints.passing = crashpoints.armed(wish)
+    if wish := order["env"].get("HECTIQLAB_TEST_BOUNDS"):  # a JSON map: bounds of settings.py, and `descriptors`
+        for name, value in json.loads(wish).items():
+            if name == "descriptors":
+                resource.setrlimit(resource.RLIMIT_NOFILE, (value, value))
+            else:
+                getattr(settings, name)
+                setattr(settings, name, value)
     try:
         main(order["arguments"], prog_name="hectiqlab")
     except SystemExit as e:

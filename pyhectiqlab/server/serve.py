@@ -19,6 +19,7 @@ import uvicorn
 from ..errors import ConfigurationError
 from . import first_start
 from .app import create_app
+from .connections import Connections, Protocol, most_connections
 from .guard import LOOPBACK_NAMES
 from .lab import PEOPLES_URL, Lab
 from .rootpath import checked
@@ -80,8 +81,11 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         prepared = prepare(lab, url, known, loopback)
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
+        connections = Connections(most_connections(), options.proxies)
         config = uvicorn.Config(
             create_app(lab, hosts, root_path),
+            http=Protocol.of(connections),
+            ws="none",
             lifespan="on",
             log_config=None,
             log_level="warning",
@@ -95,7 +99,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             ssl_certfile=options.tls[0] if options.tls else None,
             ssl_keyfile=options.tls[1] if options.tls else None,
         )
-        _Server(config, lab, lambda: ready(prepared)).run(sockets=[listener])
+        _Server(config, lab, connections, lambda: ready(prepared)).run(sockets=[listener])
     finally:
         lab.stop()
         gc.freeze()  # the interpreter's last collection would walk all of it, too
@@ -104,9 +108,9 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
 class _Server(uvicorn.Server):
     """uvicorn's server: tells when it answers, ends live streams at once, exits with status 0 when told to stop."""
 
-    def __init__(self, config: uvicorn.Config, lab: Lab, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, lab: Lab, connections: Connections, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._lab, self._ready = lab, ready
+        self._lab, self._connections, self._ready = lab, connections, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -114,6 +118,11 @@ class _Server(uvicorn.Server):
         gc.enable()  # see cli/server.py
         if self.started:
             self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # a tick is 0.1 s
+            self._connections.look()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn's own remembers the signal and raises it again at the end; a stop that was asked for is no such death.

@@ -1,0 +1,249 @@
+"""Connections: how many there may be and who gives way, and how long a request may take to arrive.
+
+uvicorn has a time-out for connections between two requests and none for a request that does not arrive, and httptools
+takes a head of any length. So here are a protocol that counts what is not body, and a registry that looks at all
+connections once a second. Lives on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import resource
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .. import settings
+
+_CANDIDATES = 64  # that are compared when somebody has to give way
+_OVERHEAD = 8  # bytes that are no body for each that is: chunks of a byte
+_YOUNG_S = 1.0  # so long nobody of the same address has to give way: else each would push out the one before
+_CLOSING_S = 5.0  # for the last answer of a connection to be read
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `of(connections)` makes the class that uvicorn is given.
+
+    A head of more than LAB_HEAD_BYTES_MAX is answered with 431. What is counted is all that is not body: so a trailer
+    without end is found too, and so are the sizes of chunks.
+    """
+
+    connections_of_lab: ClassVar[Connections]
+
+    @classmethod
+    def of(cls, connections: Connections) -> type[Protocol]:
+        return type("LabProtocol", (cls,), {"connections_of_lab": connections})
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self._reading = "head"  # | body | "": the request has arrived, or none has begun
+        self._since = self._heard = self.connections_of_lab.clock()
+        self._no_body, self._body = 0, 0  # bytes of the request under way
+        self._fresh = True  # nothing of the bytes at hand belongs to a request before
+        self._unread = 0  # bytes of answers that the other side has not taken
+        self._gone_at: float | None = None  # when it was told to go
+        self.connections_of_lab.arrived(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections_of_lab.left(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._gone_at is not None:
+            return
+        self._heard = self.connections_of_lab.clock()
+        self._fresh = self._reading in {"", "head"} and self._no_body == 0
+        if not self._reading:
+            self._reading, self._since = "head", self._heard
+        self._no_body += len(data)
+        super().data_received(data)
+        if self._no_body > settings.LAB_HEAD_BYTES_MAX + _OVERHEAD * self._body and self._reading:
+            self.refuse(431, "The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if not self._fresh:  # behind the end of another request, in the same bytes
+            self._no_body, self._since = 0, self._heard
+        self._fresh, self._body, self._reading = False, 0, "head"
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(self.headers) > settings.LAB_HEADERS_MAX:
+            raise _TooLarge  # uvicorn answers 400
+
+    def on_headers_complete(self) -> None:
+        self._reading, self._since = "body", self._heard
+        super().on_headers_complete()
+        if len(self.pipeline) > settings.LAB_PIPELINED_MAX:
+            raise _TooLarge
+
+    def on_body(self, body: bytes) -> None:
+        self._no_body -= len(body)
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._reading, self._no_body, self._body = "", 0, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._since = self.connections_of_lab.clock()
+        self.connections_of_lab.served(self)
+
+    @property
+    def age_s(self) -> float:
+        """Since its request began to arrive, or since its last answer."""
+        return self.connections_of_lab.clock() - self._since
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether nothing is lost that the lab works at: no request is here, or it is not here yet."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        return self._gone_at is None and (self._reading == "body" or not answering)
+
+    def look(self, now: float) -> None:
+        """Ends what takes too long."""
+        if self._gone_at is not None:
+            if now - self._gone_at > _CLOSING_S:
+                self.transport.abort()
+        elif self._reading == "head":
+            if now - self._since > settings.LAB_HEAD_S:
+                self.refuse(408, "The request did not arrive in time.")
+        elif self._reading == "body":
+            if self.flow.read_paused or self.cycle.waiting_for_100_continue:  # it is the lab that takes its time
+                self._since += now - self._heard
+                self._heard = now
+            paid_s = settings.LAB_BODY_S + self._body / settings.LAB_BODY_BYTES_PER_S_MIN
+            if now - self._heard > settings.LAB_BODY_SILENT_S or now - self._since > paid_s:
+                self.refuse(408, "The body did not arrive in time.")
+        else:
+            unread = self.transport.get_write_buffer_size()
+            if not unread or unread < self._unread:
+                self._heard = now
+            elif now - self._heard > settings.LAB_ANSWER_SILENT_S and unread == self._unread:
+                self.transport.abort()
+            self._unread = unread
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answers with that, unless an answer has begun, and closes."""
+        self._gone_at = self.connections_of_lab.clock()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            reason = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
+            head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: text/plain\r\nconnection: close\r\n"
+            self.transport.write(f"{head}content-length: {len(message)}\r\n\r\n{message}".encode())
+        self._forget()
+        self.transport.close()
+
+    def drop(self) -> None:
+        """For others to have room."""
+        self._gone_at = self.connections_of_lab.clock()
+        self._forget()
+        self.transport.abort()
+
+    def _forget(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+
+class Connections:
+    """All connections of a lab.
+
+    When there are as many as there may be, or as many of one address, the newest comes in and another gives way: first
+    one over which no request was answered yet, of the address that has most of them, the oldest first; else the one
+    that was idle for longest. Where none can, the newest is turned away.
+
+    Args:
+        most: how many there may be.
+        proxies: addresses and networks by commas, or "*", whose connections are many people's.
+    """
+
+    def __init__(self, most: int, proxies: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self.most, self.clock = most, clock
+        self.most_of_address = max(1, int(most * settings.LAB_CONNECTIONS_SHARE))
+        self._everybody = "*" in proxies
+        self._proxies = [] if self._everybody else list(filter(None, map(_network, proxies.split(","))))
+        self._new: dict[Protocol, None] = {}  # no request was answered over them; in order of their arrival
+        self._known: dict[Protocol, None] = {}  # in order of their last answer
+        self._of: dict[str, dict[Protocol, None]] = {}  # by address, in order of their arrival or last answer
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._known)
+
+    def arrived(self, new: Protocol) -> None:
+        its = self._of.setdefault(new.address, {})
+        if len(its) >= self.most_of_address and not self._is_proxy(new.address):
+            self._make_room(new, [c for c in its if c.gives_way and c.age_s > _YOUNG_S][:1])
+        elif len(self) >= self.most:
+            self._make_room(new, self._candidates(self._new) or self._candidates(self._known))
+        if new.gives_way:
+            self._new[new] = None
+            self._of.setdefault(new.address, {})[new] = None
+
+    def _candidates(self, among: dict[Protocol, None]) -> list[Protocol]:
+        found: list[Protocol] = []
+        for connection in among:
+            if connection.gives_way:
+                found.append(connection)
+                if len(found) == _CANDIDATES:
+                    break
+        return found
+
+    def _make_room(self, new: Protocol, candidates: list[Protocol]) -> None:
+        one = max(candidates, key=lambda c: len(self._of[c.address]), default=new)  # the first of equals
+        self.left(one)
+        one.drop()
+
+    def served(self, connection: Protocol) -> None:
+        """An answer over it is complete."""
+        its = self._of.get(connection.address, {})
+        if connection in its:
+            self._new.pop(connection, None)
+            self._known.pop(connection, None)
+            self._known[connection] = its[connection] = its.pop(connection)
+
+    def left(self, connection: Protocol) -> None:
+        self._new.pop(connection, None)
+        self._known.pop(connection, None)
+        its = self._of.get(connection.address)
+        if its is not None:
+            its.pop(connection, None)
+            if not its:
+                del self._of[connection.address]
+
+    def look(self) -> None:
+        """Once a second."""
+        now = self.clock()
+        for connection in [*self._new, *self._known]:
+            connection.look(now)
+
+    def _is_proxy(self, address: str) -> bool:
+        if self._everybody or not address:
+            return True
+        return bool(self._proxies) and any(ipaddress.ip_address(address) in network for network in self._proxies)
+
+
+def _network(text: str) -> Any:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def most_connections() -> int:
+    """What the descriptors of this process allow, after it has taken as many as it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.LAB_CONNECTIONS_MAX + settings.LAB_DESCRIPTORS_KEPT
+    if soft < wanted and soft < hard:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(16, min(settings.LAB_CONNECTIONS_MAX, soft - settings.LAB_DESCRIPTORS_KEPT))

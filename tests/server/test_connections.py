@@ -1,0 +1,199 @@
+"""Who sends no whole request, or takes every connection, takes them from nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from pyhectiqlab import settings
+from pyhectiqlab.testing.lab import RealLab
+
+from ..labs import ForkedLab
+from .api import Api, events_batch, new_id, wait_until
+
+HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: 1\r\n"
+DESCRIPTORS = 256
+
+
+@pytest.fixture
+def bounded(tmp_path: Path) -> Iterator[Callable[..., RealLab]]:
+    """Starts a lab with these bounds."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**bounds: Any) -> RealLab:
+            env = {"HECTIQLAB_TEST_BOUNDS": json.dumps(bounds)}
+            return stack.enter_context(ForkedLab(tmp_path / "data", tmp_path / "home", env=env))
+
+        yield start
+
+
+@pytest.fixture
+def sockets() -> Iterator[Callable[..., socket.socket]]:
+    """Connects to a lab from one of the addresses 127.66.0.0/16 and sends something."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(lab: RealLab, sent: bytes = b"", i: int = 0) -> socket.socket:
+            made = socket.create_connection(("127.0.0.1", lab.port), 10, (f"127.66.{i // 250}.{i % 250 + 1}", 0))
+            stack.callback(made.close)
+            with contextlib.suppress(OSError):
+                made.sendall(sent)
+            return made
+
+        yield connect
+
+
+def closed(s: socket.socket, timeout_s: float = 10) -> bytes:
+    """What came until the lab closed it."""
+    s.settimeout(timeout_s)
+    told = b""
+    with contextlib.suppress(ConnectionError):
+        while data := s.recv(1 << 16):
+            told += data
+    return told
+
+
+def is_open(s: socket.socket) -> bool:
+    readable, _, _ = select.select([s], [], [], 0)
+    if not readable:
+        return True
+    with contextlib.suppress(ConnectionError):
+        return bool(s.recv(1 << 16))
+    return False
+
+
+def login(length: int, body: bytes) -> bytes:
+    head = "POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {length}\r\n\r\n".encode() + body
+
+
+def test_a_head_without_end_is_refused(lab: RealLab, sockets: Callable[..., socket.socket]) -> None:
+    before = psutil.Process(lab.pid).memory_info().rss
+    for line in (b"GET / HTTP/1.1\r\nX: ", b"GET /", login(1, b"")[:-4] + b"\r\nTransfer-Encoding: chunked\r\nX-Y: "):
+        s = sockets(lab, line)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1024):
+                s.sendall(b"a" * (64 << 10))
+            pytest.fail("the lab took 64 MiB of a head")
+        with contextlib.suppress(ConnectionError):
+            assert closed(s)[:12] in {b"HTTP/1.1 431", b"HTTP/1.1 400", b""}
+    assert psutil.Process(lab.pid).memory_info().rss - before < 16 << 20
+
+
+def test_a_trailer_without_end_is_refused(lab: RealLab, sockets: Callable[..., socket.socket]) -> None:
+    head = "POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    s = sockets(lab, f"{head}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n0\r\nX: ".encode())
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1024):
+            s.sendall(b"a" * (64 << 10))
+        pytest.fail("the lab took 64 MiB of a trailer")
+
+
+def test_very_many_headers_are_refused(lab: RealLab, sockets: Callable[..., socket.socket]) -> None:
+    fine = b"".join(b"a%d: b\r\n" % i for i in range(settings.LAB_HEADERS_MAX - 2))
+    assert closed(sockets(lab, b"GET /api/v1/handshake HTTP/1.0\r\nHost: 127.0.0.1\r\n" + fine + b"\r\n")).startswith(
+        b"HTTP/1.1 200"
+    )
+    s = sockets(lab, b"GET /api/v1/handshake HTTP/1.0\r\nHost: 127.0.0.1\r\n" + fine + b"c: d\r\ne: f\r\n\r\n")
+    assert closed(s).startswith(b"HTTP/1.1 400")
+
+
+def test_requests_in_a_row_are_answered_and_very_many_refused(
+    lab: RealLab, sockets: Callable[..., socket.socket]
+) -> None:
+    one = b"GET /api/v1/handshake HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    last = one.replace(b"1.1\r\n", b"1.0\r\n", 1)
+    assert closed(sockets(lab, one * 9 + last)).count(b"HTTP/1.1 200") == 10
+    assert closed(sockets(lab, one * 1000 + last)).count(b"HTTP/1.1 200") < 100
+
+
+def test_a_large_body_behind_another_request_is_no_head(api: Api, lab: RealLab) -> None:
+    with requests.Session() as http:
+        http.headers.update(lab.headers)
+        for _ in range(3):
+            url = f"{lab.url}/api/v1/ingest"
+            answer = http.post(url, bytes(1 << 20), headers={"Content-Type": "application/x-msgpack"}, timeout=30)
+            assert answer.status_code in {400, 422}
+
+
+def test_half_requests_leave_connections_for_others(
+    bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
+) -> None:
+    lab = bounded(descriptors=DESCRIPTORS)
+    assert Api.of(lab).get("/me")
+    for begin, addresses in ((HALF, 1), (login(1000, b"{"), 1), (b"", 400)):
+        for i in range(400):
+            sockets(lab, begin, i % addresses)
+        began = time.monotonic()
+        for _ in range(5):
+            assert Api.of(lab).get("/me")
+        assert time.monotonic() - began < 5
+    assert "Traceback" not in lab.log(), lab.log()
+
+
+def test_a_connection_that_is_used_stays_when_others_say_nothing(
+    bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
+) -> None:
+    lab = bounded(descriptors=DESCRIPTORS)
+    used = sockets(lab, b"GET /api/v1/handshake HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 999)
+    assert used.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    for i in range(400):
+        sockets(lab, HALF, i)
+    assert Api.of(lab).get("/me")
+    assert is_open(used)
+
+
+def test_an_address_has_its_share_of_connections(
+    bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
+) -> None:
+    lab = bounded(LAB_CONNECTIONS_MAX=40)
+    mine = [sockets(lab, HALF) for _ in range(30)]
+    other = [sockets(lab, HALF, 1) for _ in range(15)]
+    assert Api.of(lab).get("/me")
+    assert sum(map(is_open, mine)) == 40 * settings.LAB_CONNECTIONS_SHARE
+    assert all(map(is_open, other))
+
+
+def test_what_does_not_arrive_in_time_is_hung_up_on(
+    bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
+) -> None:
+    lab = bounded(LAB_HEAD_S=1.0, LAB_BODY_SILENT_S=1.0, LAB_BODY_S=3.0)
+    silent, head = sockets(lab), sockets(lab, HALF)
+    body, trickle = sockets(lab, login(1000, b"{")), sockets(lab, login(1000, b"{"))
+    for late in (silent, head, body):
+        assert closed(late).startswith(b"HTTP/1.1 408")
+    began = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() - began < 10 and is_open(trickle):
+            trickle.sendall(b" ")
+            time.sleep(0.2)
+    assert time.monotonic() - began < 8
+    kept = sockets(lab, b"GET /api/v1/handshake HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    time.sleep(2.5)
+    assert is_open(kept) and is_open(kept), "between two requests a connection may be silent"
+
+
+def test_who_does_not_read_an_answer_is_hung_up_on(
+    bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
+) -> None:
+    lab = bounded(LAB_ANSWER_SILENT_S=1.0)
+    api = Api.of(lab)
+    run = api.attach()["run"]["id"]
+    assert api.statuses(events_batch(run, new_id(), 1, [("note", {"text": "x" * 1_000_000})])) == [200]
+    request = f"GET /api/v1/runs/{run} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {lab.api_key}\r\n\r\n"
+    sockets(lab, request.encode() * 16)
+
+    def connections() -> int:
+        return len([c for c in psutil.Process(lab.pid).net_connections() if c.raddr and c.raddr.ip == "127.66.0.1"])
+
+    wait_until(lambda: connections() == 1)
+    wait_until(lambda: connections() == 0)

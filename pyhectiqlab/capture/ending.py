@@ -10,22 +10,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import signal
 import sys
 import traceback
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .descriptors import lifted
+
 DETAIL_CHARS_MAX = 64 << 10
+DEADLY = ("SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL")  # what faulthandler.enable watches
 
 _exit_code: Any = None
 _exit_called = False
-_crash_file: Any = None
-_faulthandler_ours = False
-_sigterm_ours = False
+_crash_fd = -1
+_watches: list[_Watch] = []
 
 
 @dataclass(frozen=True)
@@ -52,39 +57,100 @@ def watch_exit_code() -> None:
     sys.exit = exit
 
 
+class _Sink:
+    """What faulthandler is given to write to. It holds this for as long as it writes here, and nobody else does: once
+    the script has it do something else, this is gone.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def flush(self) -> None:
+        return None
+
+
+class _Watch:
+    """Signals that faulthandler watches for us; `is_ours` as long as nobody has set anything else for them."""
+
+    def __init__(self, sink: _Sink, signals: Sequence[str], stop: Callable[[], object]) -> None:
+        self._sink = weakref.ref(sink)
+        self._numbers = [int(getattr(signal, name)) for name in signals]
+        self._set = _handlers(self._numbers)
+        self.stop = stop
+
+    def is_ours(self) -> bool:
+        return self._sink() is not None and _handlers(self._numbers) == self._set
+
+
+def _handlers(numbers: Sequence[int]) -> list[object]:
+    """What the process does at each of these signals: Python's word, and the address that the kernel knows, as a
+    handler that a C library set is unknown to Python.
+    """
+    return [(signal.getsignal(number), _address(number)) for number in numbers]
+
+
+def _address(number: int) -> int:
+    """Of the C function that handles a signal; 0 where it cannot be asked."""
+    try:
+        import ctypes
+
+        told = ctypes.create_string_buffer(1024)  # a struct sigaction, of which the handler is the first member
+        if ctypes.CDLL(None).sigaction(number, None, told):
+            return 0
+    except (OSError, AttributeError, ImportError):
+        return 0
+    return int.from_bytes(told.raw[: ctypes.sizeof(ctypes.c_void_p)], sys.byteorder)
+
+
 def watch_signals(crash_path: Path) -> None:
     """Has faulthandler write stacks to `crash_path` at SIGTERM and at crashes, where the user has not asked it for
     something else.
     """
-    global _crash_file, _faulthandler_ours, _sigterm_ours
-    if _crash_file is not None:
+    global _crash_fd
+    if _crash_fd >= 0:
         return
     want_crashes = not faulthandler.is_enabled()
     want_sigterm = hasattr(faulthandler, "register") and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if not want_crashes and not want_sigterm:
         return
-    _crash_file = open(crash_path, "w", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115 (it stays open as long as the process lives)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    _crash_fd = lifted(os.open(crash_path, flags, 0o600))  # open as long as the process lives
     if want_crashes:
-        faulthandler.enable(_crash_file)
-        _faulthandler_ours = True
+        sink = _Sink(_crash_fd)
+        faulthandler.enable(sink)  # type: ignore[arg-type]
+        _watches.append(_Watch(sink, DEADLY, faulthandler.disable))
     if want_sigterm:
         # Of all threads, it would read the stacks of those that run meanwhile: one that ends under its eyes, as workers
         # of pools do, made a SIGSEGV of 21 out of 150 SIGTERMs.
-        faulthandler.register(signal.SIGTERM, file=_crash_file, all_threads=False, chain=True)
-        _sigterm_ours = True
+        sink = _Sink(_crash_fd)
+        faulthandler.register(signal.SIGTERM, file=sink, all_threads=False, chain=True)  # type: ignore[arg-type]
+        _watches.append(_Watch(sink, ["SIGTERM"], lambda: faulthandler.unregister(signal.SIGTERM)))
 
 
 def unwatch_signals() -> None:
-    """In a forked child: its crash is not its parent's, and its file would be."""
-    global _crash_file, _faulthandler_ours, _sigterm_ours
-    if _faulthandler_ours:
-        faulthandler.disable()
-    if _sigterm_ours:
-        faulthandler.unregister(signal.SIGTERM)
-    _faulthandler_ours = _sigterm_ours = False
-    if _crash_file is not None:
-        _crash_file.close()
-        _crash_file = None
+    """In a forked child: its crash is not its parent's, and its file would be. What the script has set since, for
+    itself and its children, stays.
+    """
+    global _crash_fd
+    stays = False
+    for watch in _watches:
+        if watch.is_ours():
+            watch.stop()
+        else:
+            stays = True
+    _watches.clear()
+    if _crash_fd >= 0:
+        with contextlib.suppress(OSError):
+            if stays:  # faulthandler may still know its number, below a handler of the script's
+                null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+                os.dup2(null, _crash_fd, inheritable=False)
+                os.close(null)
+            else:
+                os.close(_crash_fd)
+        _crash_fd = -1
 
 
 def forget_exit() -> None:

@@ -136,6 +136,57 @@ def test_a_forked_child_writes_nothing_into_its_parents_file(tmp_path: Path) -> 
     assert status == 0 and stacks == ""
 
 
+LATER = {
+    "a handler of Python's for SIGTERM": (
+        "signal.signal(signal.SIGTERM, lambda *a: os._exit(7))",
+        "os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)",
+        7,
+    ),
+    "SIGTERM ignored": (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "os.kill(os.getpid(), signal.SIGTERM)\n    os._exit(7)",
+        7,
+    ),
+    "a handler of a C library's for SIGTERM": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]\n"
+        "libc.signal(signal.SIGTERM, ctypes.cast(libc._exit, ctypes.c_void_p).value)",
+        "os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(60)",
+        int(signal.SIGTERM),  # _exit, called with the number of the signal
+    ),
+    "faulthandler on": ("faulthandler.enable()", "os._exit(7 if faulthandler.is_enabled() else 8)", 7),
+    "faulthandler off": ("faulthandler.disable()", "os._exit(8 if faulthandler.is_enabled() else 7)", 7),
+    "faulthandler for SIGTERM": (
+        "mine = open(sys.argv[1] + '.mine', 'w')\nfaulthandler.register(signal.SIGTERM, file=mine)",
+        "os.kill(os.getpid(), signal.SIGTERM)\n    os._exit(7 if os.path.getsize(mine.name) else 8)",
+        7,
+    ),
+    "a handler of a C library's for SIGSEGV": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]\n"
+        "libc.signal(signal.SIGSEGV, ctypes.cast(libc._exit, ctypes.c_void_p).value)",
+        "os.kill(os.getpid(), signal.SIGSEGV)\n    time.sleep(60)",
+        int(signal.SIGSEGV),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LATER)
+def test_what_the_script_sets_later_holds_in_the_processes_that_it_forks(tmp_path: Path, what: str) -> None:
+    later, child, expected = LATER[what]
+    status, stacks = run_signal(
+        tmp_path,
+        "ending.watch_signals(Path(sys.argv[1]))\n"
+        "os.register_at_fork(after_in_child=ending.unwatch_signals)\n"
+        f"{later}\n"
+        "for _ in range(2):\n"
+        "  pid = os.fork()\n"
+        "  if pid == 0:\n"
+        f"    {child}\n"
+        "  first = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "sys.exit(first)",
+    )
+    assert status == expected and stacks == ""
+
+
 @pytest.mark.parametrize(
     "error, state, exit_code",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from .capture.values import PLAIN_TYPES, check_key
 from .outbox import AtEnd, DroppingOutbox, RunStatus, raise_closed
 from .protocol import records
 from .ring import layout, mapping
-from .ring.peek import peek
+from .ring.peek import Peek, peek
 from .ring.producer import ForkedError, Puts, make_puts
 from .ring.spill import SpillWriter
 from .settings import LOOK_AFTER_S
@@ -57,6 +58,8 @@ class QueueOutbox:
         self.session = session
         self.binding = binding
         self.closed = False
+        self._let_go = False
+        self._last = RunStatus(binding.mode)  # of a queue that was let go and is gone since
         self.at_end: list[AtEnd] = []
         self.uploads = Uploads(session.dir, self._lose_file)
         self._files_lost: dict[str, int] = {}
@@ -224,6 +227,9 @@ class QueueOutbox:
         return bool(acked) and self.session.console.is_there(self.writer, place[2:], acked=True)
 
     def is_stopped(self) -> bool:
+        if self._let_go:
+            found = self._peek()
+            return found is not None and found.stopped
         return bool(self._mapping.words[layout.STOPPED])
 
     def is_there(self, place: Place) -> bool:
@@ -235,6 +241,10 @@ class QueueOutbox:
         return set(self.uploads.left()) if self.binding.mode == "online" else set()
 
     def flush(self, timeout: float) -> bool:
+        if self._let_go:
+            with contextlib.suppress(OSError):
+                (self.session.dir.path / "hurry").touch()
+            return wait_until(self._is_all_there, timeout, self.session, [self])
         place, files = self.request_flush(), self.files_left()
         return wait_until(
             lambda: self.is_there(place) and not self.uploads.any_left(files), timeout, self.session, [self]
@@ -258,6 +268,9 @@ class QueueOutbox:
         """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the
         queue was made.
         """
+        if self._let_go:
+            found = self._peek()
+            return time.monotonic() if found is None else max(found.alive_s, self._opened_at)
         return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
 
     def note_end(self, found: Ending) -> None:
@@ -282,15 +295,44 @@ class QueueOutbox:
             words[layout.FLUSH] += 1
             self.session.outboxes.discard(self)
 
+    def let_go(self) -> None:
+        """Gives back the memory and the descriptors of a closed queue, of which a sweep makes hundreds in one process.
+        What is still in it is the uploader's; `status` and `flush` find it by its name. Safe twice.
+        """
+        if not self.closed or self._let_go or self._pid != os.getpid() or not self._puts.retire(raise_closed):
+            return
+        self._last = self.status()
+        self._let_go = True
+        self._mapping.words[layout.CLOSED] = layout.LET_GO
+        self._mapping.close()
+        self._spill.close()
+        self.session.console.forget(self.writer)
+
+    def _peek(self) -> Peek | None:
+        return peek(self._mapping.path, self.session.dir.spill(self.writer))
+
+    def _is_all_there(self) -> bool:
+        status = self.status()
+        left = status.backlog if self.binding.mode == "online" else status.produced - status.journaled
+        return not left and not status.files_left and not status.printed_bytes_left
+
     def status(self) -> RunStatus:
-        words = self._mapping.words
-        journaled, acked = int(words[layout.JOURNALED]), int(words[layout.ACKED])
-        found = peek(self._mapping.path, self.session.dir.spill(self.writer))
-        waiting, waiting_bytes = (found.waiting, found.waiting_bytes) if found else (0, 0)
+        found = self._peek()
         told = read_json(self.session.dir.path / "status.json") or {}
-        losses = dict(told.get("writers", {}).get(self.writer, {}).get("lost", {}))
-        if words[layout.LOST] > words[layout.LOST_TOLD]:
-            losses["queue_full"] = losses.get("queue_full", 0) + words[layout.LOST] - words[layout.LOST_TOLD]
+        its = told.get("writers", {}).get(self.writer, {})
+        if not self._let_go:
+            words = self._mapping.words
+            cursors = [int(words[at]) for at in (layout.JOURNALED, layout.SENT, layout.ACKED)]
+        elif found is not None:
+            cursors = [found.journaled, found.sent, found.acked]
+        else:  # put away: what the uploader wrote down of it counts
+            cursors = [int(its.get(name, 0)) for name in ("journaled", "sent", "acked")]
+        last = (self._last.journaled, self._last.sent, self._last.acked)
+        journaled, sent, acked = map(max, cursors, last)
+        waiting, waiting_bytes = (found.waiting, found.waiting_bytes) if found else (0, 0)
+        losses = dict(its.get("lost", {}))
+        if found is not None and found.lost:
+            losses["queue_full"] = losses.get("queue_full", 0) + found.lost
         for reason, count in self._files_lost.items():
             losses[reason] = losses.get(reason, 0) + count
         files = progress(self.session.dir, self.uploads.left())
@@ -298,12 +340,12 @@ class QueueOutbox:
             mode=self.binding.mode,
             produced=journaled + waiting,
             journaled=journaled,
-            sent=int(words[layout.SENT]),
+            sent=sent,
             acked=acked,
             backlog=journaled + waiting - acked,
             backlog_bytes=waiting_bytes,
             losses=losses,
-            uploader_pid=int(words[layout.UPLOADER_PID]) or None,
+            uploader_pid=(found.uploader_pid if found else int(told.get("pid", 0))) or None,
             trouble=str(told.get("trouble", "")),
             files_left=len(files),
             file_bytes_left=sum(f["bytes"] - f["sent"] for f in files),

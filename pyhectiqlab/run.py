@@ -334,7 +334,9 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
                 say_once(f"the end of the run could not be told: {type(e).__name__}: {e}")
         outbox.close()
         outbox.session.look_after_uploader()
-        return wait_at_end(outbox.session, [outbox], timeout)
+        there = wait_at_end(outbox.session, [outbox], timeout)
+        outbox.let_go()
+        return there
 
     def status(self) -> RunStatus:
         """Where this process's events are: produced, journaled, sent, acked, what waits, what was lost and why. Reads

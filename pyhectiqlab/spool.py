@@ -15,6 +15,7 @@
       ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
       crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
       lease, lease.json         by who drains it: an uploader, or a sync
+      wake, hurry               touched by who wants all sent now; by who waits for what is to be sent anyway
       status.json, uploader.log by the uploader
       synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/courier.py)
 
@@ -98,6 +99,7 @@ class Writer:
         system: it carries the uploader's own system metrics.
         console: it carries what the uploader recorded of the captured console.
         drained: its process ended and its queue was emptied: nothing of it is in any memory any more.
+        closed: the same of a run that was closed, of a process that may live on.
     """
 
     writer: str
@@ -115,6 +117,7 @@ class Writer:
     system: bool = False
     console: bool = False
     drained: bool = False
+    closed: bool = False
     version: int = VERSION
 
     @classmethod

@@ -120,13 +120,13 @@ def watch_signals(crash_path: Path) -> None:
     _crash_fd = lifted(os.open(crash_path, flags, 0o600))  # open as long as the process lives
     if want_crashes:
         sink = _Sink(_crash_fd)
-        faulthandler.enable(sink)  # type: ignore[arg-type]
+        faulthandler.enable(sink)
         _watches.append(_Watch(sink, DEADLY, faulthandler.disable))
     if want_sigterm:
         # Of all threads, it would read the stacks of those that run meanwhile: one that ends under its eyes, as workers
         # of pools do, made a SIGSEGV of 21 out of 150 SIGTERMs.
         sink = _Sink(_crash_fd)
-        faulthandler.register(signal.SIGTERM, file=sink, all_threads=False, chain=True)  # type: ignore[arg-type]
+        faulthandler.register(signal.SIGTERM, file=sink, all_threads=False, chain=True)
         _watches.append(_Watch(sink, ["SIGTERM"], lambda: faulthandler.unregister(signal.SIGTERM)))
 
 

@@ -15,7 +15,7 @@ W_TABLE_BYTES = 3
 TAIL = 16  # position up to which records are published
 TABLE = 17  # bytes of the intern table in use
 FLUSH = 18  # counts the wishes to have everything sent at once
-CLOSED = 19  # 1: this producer will not put again
+CLOSED = 19  # 1: this producer will not put again; LET_GO: nor does it look at the queue any more
 LOST = 20  # events that could be put nowhere (the spill file failed)
 END = 21  # how the producer's process ends, as it says itself (capture/ending.py); 0: it came to no such thing
 
@@ -36,4 +36,5 @@ UPLOADER_LOST = 44  # events given up by the uploader
 SPOOL_FULL = 45  # 1: the spool's budget is used up, so do not spill
 LOST_TOLD = 46  # of LOST, how many were told to the lab
 
+LET_GO = 2
 WORDS = HEADER_BYTES // 8

@@ -16,7 +16,8 @@ TRIES = 5  # its consumer works meanwhile: look again if it moved
 @dataclass(frozen=True)
 class Peek:
     """Attributes: waiting, waiting_bytes: events, and their bytes, that no uploader has taken yet. journaled, sent,
-    acked: as the uploader last published them. lost: events that found no place and were not told of yet."""
+    acked: as the uploader last published them. lost: events that found no place and were not told of yet. alive_s: its
+    last sign of life, by the monotonic clock; 0.0: none. stopped: the lab will never take what waits."""
 
     journaled: int
     sent: int
@@ -24,6 +25,9 @@ class Peek:
     waiting: int
     waiting_bytes: int
     lost: int
+    alive_s: float = 0.0
+    uploader_pid: int = 0
+    stopped: bool = False
 
 
 def peek(queue: Path, spill: Path) -> Peek | None:
@@ -53,6 +57,9 @@ def peek(queue: Path, spill: Path) -> Peek | None:
             waiting,
             waiting_bytes,
             max(0, int(words[layout.LOST] - words[layout.LOST_TOLD])),
+            words[layout.ALIVE_MS] / 1e3,
+            int(words[layout.UPLOADER_PID]),
+            bool(words[layout.STOPPED]),
         )
     finally:
         consumer.close()

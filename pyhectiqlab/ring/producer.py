@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, NoReturn
 
 from ..protocol import records
 from ..settings import LOOK_AFTER_S, PUT_WAIT_S
@@ -56,6 +56,7 @@ class Puts:
     record: Callable[[bytes], None]
     wait_idle: Callable[[float], bool]
     disown: Callable[[], None]
+    retire: Callable[[Callable[[], NoReturn]], bool]
     tail: Callable[[], int]
 
 
@@ -94,6 +95,9 @@ def make_puts(
     last_keys: tuple[str, ...] | None = None
     last_shape: tuple[bytes, int, Callable[..., None]]
     codes: set[CodeType] = set()
+
+    def refuse() -> NoReturn:
+        raise ForkedError
 
     def point(key: str, step: int, value: float) -> None:
         nonlocal busy, tail
@@ -274,7 +278,7 @@ def make_puts(
         for it.
         """
         if disowned:
-            raise ForkedError
+            refuse()
         if not interrupted_a_put(codes) and wait_idle(PUT_WAIT_S):
             return again()
         return overflow(tail, full())
@@ -297,7 +301,20 @@ def make_puts(
             overflow = lambda tail, record: None  # noqa: E731
         disowned = busy = True
 
-    puts = Puts(point, points, record, wait_idle, disown, lambda: tail)
+    def retire(refusal: Callable[[], NoReturn]) -> bool:
+        """Ends the puts: later ones raise what `refusal` does, and the queue's memory is used no more. False where one
+        is under way for longer than a moment; then it is used still. Safe twice.
+        """
+        nonlocal busy, disowned, refuse, words, ring, table
+        if not disowned:
+            if not wait_idle(PUT_WAIT_S):
+                return False
+            disowned = busy = True
+        refuse = refusal
+        words, ring, table = [0] * layout.WORDS, memoryview(b""), memoryview(b"")
+        return True
+
+    puts = Puts(point, points, record, wait_idle, disown, retire, lambda: tail)
     return _locked(puts) if not getattr(sys, "_is_gil_enabled", lambda: True)() else puts
 
 
@@ -350,4 +367,8 @@ def _locked(puts: Puts) -> Puts:
         with lock:
             puts.record(data)
 
-    return Puts(point, points, record, puts.wait_idle, puts.disown, puts.tail)
+    def retire(refusal: Callable[[], NoReturn]) -> bool:
+        with lock:
+            return puts.retire(refusal)
+
+    return Puts(point, points, record, puts.wait_idle, puts.disown, retire, puts.tail)

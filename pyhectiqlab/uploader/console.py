@@ -48,6 +48,7 @@ class Recording:
         self._session, self.writer, self.main = session, writer, main
         self.words = Words(path)
         self.is_done = False
+        self.is_over = False  # done, and all of it is at the lab: its files are closed
         self._queue: mapping.Mapping | None = None
         self._spill = SpillWriter(session.spill(writer))
         self._put: Callable[[bytes], None] = lambda data: None
@@ -78,7 +79,9 @@ class Recording:
         assert self._queue is not None
         more = {"writer": self.writer, "queue": str(self._queue.path), "ends_run": False, "console": True, "cache": []}
         try:
-            self._session.save_writer(self.main.changed(created=time.time(), done=False, drained=False, **more))
+            self._session.save_writer(
+                self.main.changed(created=time.time(), done=False, drained=False, closed=False, **more)
+            )
         except OSError:
             self._queue.path.unlink(missing_ok=True)
             self._queue = None
@@ -148,10 +151,16 @@ class Recording:
         return not self._untold
 
     def publish(self) -> None:
-        """Tells the script how far things are."""
-        if self._queue is None:
+        """Tells the script how far things are. Gives back what it holds, once all is at the lab."""
+        if self.is_over:
             return
-        words = self._queue.words
+        if self._queue is not None:
+            self._publish(self._queue)
+        if self.is_done and not self._on_the_way:
+            self._give_back()
+
+    def _publish(self, queue: mapping.Mapping) -> None:
+        words = queue.words
         for what, at in ((consolefiles.JOURNALED, layout.HEAD), (consolefiles.ACKED, layout.ACKED_RING)):
             ring, spill = words[at], words[layout.SPILL if at == layout.HEAD else layout.ACKED_SPILL]
             there = [recorded for r, s, recorded in self._on_the_way if r <= ring and s <= spill]
@@ -159,6 +168,15 @@ class Recording:
                 self.words.store(what, there[-1])
         while self._on_the_way and self._on_the_way[0][2] <= self.words.pair(consolefiles.ACKED):
             self._on_the_way.popleft()
+
+    def _give_back(self) -> None:
+        self.is_over = True
+        self.words.close()
+        self._spill.close()
+        self._put = lambda data: None
+        if self._queue is not None:
+            self._queue.close()
+            self._queue = None
 
     def hurry(self) -> None:
         if self._queue is not None:
@@ -310,8 +328,11 @@ class Consoles:
         if self._ended_at is None or self._ended_with is None:
             return True
         for recording in tuple(self._recordings.values()):
-            if recording.main.writer == stream.id:
-                journaled = recording.words.pair(consolefiles.JOURNALED)
+            if recording.main.writer == stream.id and not recording.is_over:
+                try:
+                    journaled = recording.words.pair(consolefiles.JOURNALED)
+                except OSError:  # it became over just now, in the main thread
+                    continue
                 carrier = streams.get(recording.writer)
                 if any(journaled[s] < recording.until(s, self._ended_with[s]) for s in (0, 1)):
                     return True

@@ -83,7 +83,11 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
     try:
         mapping = open_existing(Path(info.queue))
     except FileNotFoundError:
-        if not info.drained and info.owner.is_here() and (not info.owner.has_ended() or stream.journaled == 0):
+        if (
+            not (info.drained or info.closed)
+            and info.owner.is_here()
+            and (not info.owner.has_ended() or stream.journaled == 0)
+        ):
             log(f"the queue {info.queue} of writer {info.writer} is gone (a restart, or another mount namespace)")
         return
     except ValueError as e:

@@ -30,17 +30,25 @@ class _Outlet:
     def __init__(self, session: SessionDir, info: Writer, writer: str) -> None:
         (session.path / "queues").mkdir(mode=0o700, exist_ok=True)
         made = mapping.create(f"{writer}.q", session.path / "queues", capacity=settings.QUEUE_BYTES_MIN)
-        self._words = made.words
+        self._made = made
         self.points = make_puts(made, self._overflow, PLAIN_TYPES).points
-        more = {"writer": writer, "queue": str(made.path), "ends_run": False, "system": True, "cache": []}
+        more = {
+            "writer": writer,
+            "queue": str(made.path),
+            "ends_run": False,
+            "system": True,
+            "cache": [],
+            "closed": False,
+        }
         session.save_writer(info.changed(created=time.time(), **more))
 
     def _overflow(self, tail: int, record: bytes) -> None:
-        self._words[layout.LOST] += 1
+        self._made.words[layout.LOST] += 1
 
     def close(self) -> None:
-        self._words[layout.CLOSED] = 1
-        self._words[layout.FLUSH] += 1
+        self._made.words[layout.FLUSH] += 1
+        self._made.words[layout.CLOSED] = layout.LET_GO
+        self._made.close()
 
 
 class SystemMetrics:

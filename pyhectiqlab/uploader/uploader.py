@@ -64,7 +64,6 @@ class Uploader:
         self._scanned: tuple[int, float] = (0, 0.0)
         self._looked_at = 0.0
         self._status: dict[str, Any] = {}
-        self._woken = 0
         self._started = time.monotonic()
         self.budget = self._spool_budget()
         # Only whole segments are removed: with few large ones, a small budget would stay used up for ever.
@@ -79,7 +78,7 @@ class Uploader:
         self._session_owner = session.owner()
         if self._session_owner is not None:
             self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)
-        self._woken = self._wake_mark()
+        self._marks_seen = self._marks()
         self.system = SystemMetrics(session, self._session_owner, self.log)
         self.console = Consoles(session, channel, self._has_session_ended, self.log)
         self.scan()
@@ -188,7 +187,13 @@ class Uploader:
     @staticmethod
     def is_closed(stream: Stream) -> bool:
         words = stream.words()
-        return words is not None and bool(words[layout.CLOSED])
+        return stream.info.closed or (words is not None and bool(words[layout.CLOSED]))
+
+    @staticmethod
+    def is_let_go(stream: Stream) -> bool:
+        """Whether its process, which may live on, looks at the queue no more."""
+        words = stream.words()
+        return words is not None and words[layout.CLOSED] == layout.LET_GO
 
     @staticmethod
     def is_empty(stream: Stream) -> bool:
@@ -264,13 +269,14 @@ class Uploader:
             return
         self.transfer.scan(now=True)  # what the process put before its end is surely seen
         delivered = stream.acked >= stream.journaled or bool(stream.stopped)
-        if stream.consumer is not None and (ended or delivered):
+        let_go = self.is_let_go(stream)
+        if stream.consumer is not None and (ended or delivered or let_go):
             # On disk, not just handed to the kernel, before the other copy goes.
             if not self._sync_journal(force=True) and not delivered:
                 return
             self._publish([stream])
-            if ended:  # a sync on another machine cannot see the queue go
-                stream.change(drained=True)
+            if ended or let_go:  # a sync on another machine cannot see the queue go
+                stream.change(drained=ended or stream.info.drained, closed=closed)
                 if not self._save(stream) and not delivered:
                     return
             crashpoints.passing("finish.synced")
@@ -331,18 +337,18 @@ class Uploader:
         self.journal.release(self.budget)
         self._write_status()
         self._read_synced()
-        mark = self._wake_mark()
-        if mark != self._woken:
-            self._woken = mark
-            self.deliver_kept = True
+        marks = self._marks()
+        if marks != self._marks_seen:
+            self.deliver_kept |= marks[0] != self._marks_seen[0]
+            self._marks_seen = marks
             self.delivery.hurry()
             self.transfer.hurry()
 
-    def _wake_mark(self) -> int:
-        try:
-            return (self.session.path / "wake").stat().st_mtime_ns
-        except OSError:
-            return 0
+    def _marks(self) -> tuple[int, int]:
+        """Change when somebody wants all that is here sent, also what was kept; and when somebody waits for what is to
+        be sent anyway.
+        """
+        return tuple(_changed_at(self.session.path / name) for name in ("wake", "hurry"))  # type: ignore[return-value]
 
     def _read_synced(self) -> None:
         """What a sync on another machine brought to the lab from this session's journal."""
@@ -360,7 +366,7 @@ class Uploader:
     def is_out_of_reach(self, stream: Stream) -> bool:
         """Whether its queue is in the memory of another machine, or was when that was last heard of."""
         info = stream.info
-        if stream.consumer is not None or info.done or info.drained or info.owner.is_here():
+        if stream.consumer is not None or info.done or info.drained or info.closed or info.owner.is_here():
             return False
         return info.owner.host not in self.hosts_gone
 
@@ -368,7 +374,7 @@ class Uploader:
         """What is in its queue; or was, at the last sign of life of the machine that it is in."""
         if stream.consumer is not None:
             return stream.consumer.backlog
-        if stream.info.done or stream.info.drained or stream.info.owner.is_here():
+        if stream.info.done or stream.info.drained or stream.info.closed or stream.info.owner.is_here():
             return 0
         return int(self._told_before.get(stream.id, {}).get("queued_bytes", 0))
 
@@ -445,6 +451,13 @@ class Uploader:
 
     def log(self, text: str) -> None:
         self.session.log(text)
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _key(process: Any) -> tuple[int, float]:

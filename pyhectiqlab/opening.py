@@ -1,29 +1,33 @@
 """Opening a run: from what `Run(...)` was given to an outbox. The one place that waits for the lab, within
 ATTACH_TIMEOUT_S.
 
-Whatever goes wrong here is printed once, and training goes on in dry mode, with what it logs kept in the spool
-(unless HECTIQLAB_KEEP_DRY=0).
+Whatever goes wrong here is printed once, and training goes on with nothing pushed: what it logs is kept in the spool
+(mode "kept"), or with HECTIQLAB_KEEP_DRY=0 dropped (mode "dry").
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from . import settings
 from ._version import __version__
-from .capture.launcher import Place, job, place
+from .capture.launcher import Place, job
 from .capture.process import host
-from .errors import ConfigurationError, LabRequestError
+from .errors import ConfigurationError, ConflictError, LabRequestError
 from .outbox import DroppingOutbox, Outbox
 from .profile import Profile, resolve
 from .queue_outbox import Binding, QueueOutbox
-from .session import Session, say
+from .session import Session, say, say_once
+from .texts import clean
 
 MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
-ONLINE, OFFLINE, DRY, READ_ONLY = "online", "offline", "dry", "read-only"
+NAMES_TRIED_MAX = 5
+# Nothing is pushed in all but the first. DRY drops, OFFLINE keeps on purpose, KEPT keeps since something is wrong.
+ONLINE, OFFLINE, KEPT, DRY, READ_ONLY = "online", "offline", "kept", "dry", "read-only"
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,21 @@ class Opened:
     answer: dict[str, Any] | None = None
 
 
-def open_run(name: str, project: str | None, create_project: bool, dry: bool, where: Place | None) -> Opened:
-    """Never raises for what is wrong with the lab, the network, the disk, the configuration, or us."""
-    here = where or place()
+def open_run(name: str, project: str | None, create_project: bool, dry: bool, here: Place, new: bool = False) -> Opened:
+    """Never raises for what is wrong with the lab, the network, the disk, the configuration, or us.
+
+    `new`: the name was made up here, and another is where the lab has a run of it.
+    """
     try:
-        return _open_run(name, project, create_project, dry, here)
+        opened = _open_run(name, project, create_project, dry, here, new)
+        if new and opened.mode in (OFFLINE, KEPT) and _tells(here):
+            say_once(f"new run {name}, kept here: `hectiqlab sync` pushes it.")
+        return opened
     except Exception as e:
         return _drop(f"internal error in Run(...): {type(e).__name__}: {e}.", here)
 
 
-def _open_run(name: str, project: str | None, create_project: bool, dry: bool, here: Place) -> Opened:
+def _open_run(name: str, project: str | None, create_project: bool, dry: bool, here: Place, new: bool) -> Opened:
     try:
         wanted = DRY if dry else settings.get("mode")
         if wanted == DRY:
@@ -62,13 +71,15 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
         return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
     request = _request(session, name, project, create_project, here)
     try:
-        answer = _attach(profile, request)
+        answer = _attach_new(profile, request) if new else _attach(profile, request)
     except (LabRequestError, ConfigurationError) as e:
         return _dry(str(e), profile, name, project, create_project, here)
     if answer["mode"] == READ_ONLY:
         say(f"the run {name!r} belongs to {answer['run']['author']}: it is read-only here, nothing is pushed.")
         return Opened(READ_ONLY, DroppingOutbox(READ_ONLY), here, answer)
     binding = Binding(ONLINE, profile.url, profile.name, request, answer, bool(answer.get("sets_state", True)))
+    if _shared(session, binding) is None:
+        _say_where(answer, here)
     return _opened(session, ONLINE, binding, here, answer)
 
 
@@ -113,17 +124,59 @@ def _attach(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
         client.close()
 
 
+def _attach_new(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
+    """As a run that there was not. Changes the request's name where the lab has one of that name."""
+    from .naming import random_name
+
+    for _ in range(NAMES_TRIED_MAX):
+        try:
+            return _attach(profile, {**request, "new": True})
+        except ConflictError as e:
+            if e.code != "name_taken":
+                raise
+            request["name"] = random_name()
+    return _attach(profile, request)
+
+
+def _tells(here: Place) -> bool:
+    """Whether this process is to say which run it writes to: one of each job does, and no worker of another one."""
+    worker = getattr(sys.modules.get("multiprocessing"), "parent_process", lambda: None)() is not None
+    try:
+        return here.rank == 0 and not worker and not settings.get("quiet")
+    except ConfigurationError as e:
+        say_once(str(e))
+        return True
+
+
+def _say_where(answer: dict[str, Any], here: Place) -> None:
+    """Which run this process writes to, and where it is seen."""
+    if not _tells(here):
+        return
+    run, attempt = answer["run"], answer["attempt"]
+    name, project = clean(run["name"]), clean((run.get("project") or {}).get("name") or "-")
+    if not answer.get("sets_state", True):
+        what = f"joins {name}, which another process writes to"
+    elif attempt > 1:
+        what = f"continues {name} as attempt {attempt}"
+    else:
+        what = f"{'new run' if answer.get('created') else 'run'} {name} in {project}"
+    say_once(f"{what}: {clean(run['url'])}")
+
+
 def _dry(why: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place) -> Opened:
-    """Dry mode with a reason; kept in the spool, unless that is not wanted."""
+    """Nothing is pushed, for a reason. What would be is kept in the spool, unless that is not wanted."""
     try:
         keep = bool(settings.get("keep_dry"))
     except ConfigurationError:
         keep = True
     if not keep:
         return _drop(why, here)
-    opened = _keep("kept", profile, name, project, create_project, here)
+    opened = _keep(KEPT, profile, name, project, create_project, here)
     if isinstance(opened.outbox, QueueOutbox):
-        say(f"{why} Dry mode: training goes on, nothing is pushed; it is kept, and `hectiqlab sync` pushes it later.")
+        say(
+            f"{why} Dry mode, kept: training goes on and nothing is pushed now; all is kept here, and `hectiqlab sync` "
+            "pushes it later."
+        )
     return opened
 
 
@@ -133,8 +186,7 @@ def _keep(mode: str, profile: Profile, name: str, project: str | None, create_pr
     except OSError as e:
         return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
     request = _request(session, name, project, create_project, here)
-    shown = OFFLINE if mode == OFFLINE else DRY
-    return _opened(session, shown, Binding(mode, profile.url, profile.name, request, None, True), here, None)
+    return _opened(session, mode, Binding(mode, profile.url, profile.name, request, None, True), here, None)
 
 
 def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: dict[str, Any] | None) -> Opened:
@@ -166,7 +218,7 @@ def _shared(session: Session, binding: Binding) -> QueueOutbox | None:
 
 
 def _drop(why: str, here: Place) -> Opened:
-    say(f"{why} Dry mode: training goes on, nothing is pushed or kept.")
+    say(f"{why} Dry mode, dropped: training goes on, nothing is pushed or kept.")
     return Opened(DRY, DroppingOutbox(DRY), here)
 
 

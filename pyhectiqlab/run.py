@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .capture import ending
-from .capture.launcher import Place
+from .capture.launcher import Place, place
 from .capture.values import as_float, as_step, check_key, check_name
 from .end_wait import wait_at_end
-from .opening import DRY, READ_ONLY, Opened, join_run, open_run
+from .opening import DRY, KEPT, READ_ONLY, Opened, join_run, open_run
 from .outbox import ClosedOutbox, RunStatus
 from .protocol import states
 from .queue_outbox import QueueOutbox
@@ -35,30 +35,31 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
-    wrong, one line is printed
-    and the run goes on in dry mode. No other method waits for the network but those that say so: `flush`, `close`,
-    models and datasets, lists. None raises but for a mistake at the call (TypeError, ValueError, the errors of a file,
-    or RunClosedError after `close`), and the downloads of an online run, which cannot return what is not there.
+    wrong, one line is printed and the run goes on with nothing pushed (`mode` is "kept"). No other method waits for the
+    network but those that say so: `flush`, `close`, models and datasets, lists. None raises but for a mistake at the
+    call (TypeError, ValueError, the errors of a file, or RunClosedError after `close`), and the downloads of an online
+    run, which cannot return what is not there.
 
     May be used from any thread, signal handler or forked child, and pickled into other processes of the same machine.
 
     Args:
-        name: of the run, 1 to 512 bytes.
+        name: of the run, 1 to 512 bytes. None: one is made up that the lab has no run of, such as brave-otter-48213,
+            the same for all ranks of a job.
         project: name or id. None: HECTIQLAB_PROJECT, else the profile's project, else your only one, else one named
             `default`.
         should_create_project: make the project if there is none of this name.
-        dry: drop everything.
+        dry: drop everything that is logged.
         rank, world_size: of this process in a distributed job; None: as the launcher (torchrun, SLURM, MPI) says,
         else 0 of 1.
         restart: how often the launcher restarted the job; a new count is a new attempt.
 
     Raises:
-        TypeError, ValueError: a name or rank that can be none.
+        TypeError, ValueError: a name or rank that can be none; no name, where nothing tells the ranks of a job which.
     """
 
     def __init__(
         self,
-        name: str,
+        name: str | None = None,
         project: str | None = None,
         should_create_project: bool = False,
         dry: bool = False,
@@ -67,12 +68,19 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
         world_size: int | None = None,
         restart: int | str | None = None,
     ) -> None:
-        check_name("name of a run", name)
+        if name is not None:
+            check_name("name of a run", name)
         if project is not None:
             check_name("project", project)
-        where = _place(rank, world_size, restart)
+        here = _place(rank, world_size, restart)
+        new = False
+        if name is None:
+            from .naming import name_for
+
+            name, new = name_for(here)
         self._asked_project = project
-        self._become(name, open_run(name, project, should_create_project, dry, where))
+        opened = open_run(name, project, should_create_project, dry, here, new)
+        self._become(opened.answer["run"]["name"] if new and opened.answer else name, opened)
 
     def _become(self, name: str, opened: Opened) -> None:
         self.name = name
@@ -139,12 +147,13 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
 
     @property
     def dry_mode(self) -> bool:
-        return self.mode == DRY
+        """Whether nothing is pushed: all is kept for `hectiqlab sync` where `mode` is "kept", dropped where "dry"."""
+        return self.mode in (KEPT, DRY)
 
     @property
     def action_mode(self) -> str:
-        """ "dry", "read-only" or "read-write"."""
-        return self.mode if self.mode in (DRY, READ_ONLY) else "read-write"
+        """ "dry", "read-only" or "read-write", in words of older scripts; `mode` says more."""
+        return DRY if self.dry_mode else READ_ONLY if self.read_only else "read-write"
 
     def __repr__(self) -> str:
         return (
@@ -152,7 +161,7 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
         )
 
     def __str__(self) -> str:
-        rows = {"project": self.project, "author": self.author, "mode": self.action_mode, "url": self.url}
+        rows = {"project": self.project, "author": self.author, "mode": self.mode, "url": self.url}
         return f"Run {self.name}\n" + "\n".join(f"  {k}: {'-' if v is None else v}" for k, v in rows.items())
 
     def _repr_html_(self) -> str:
@@ -387,13 +396,11 @@ def _dropped(name: str, mode: str, place: Place, answer: dict[str, Any] | None) 
     return run
 
 
-def _place(rank: int | None, world_size: int | None, restart: int | str | None) -> Place | None:
-    """None: ask the launcher."""
-    if rank is None and world_size is None and restart is None:
-        return None
-    from .capture.launcher import place
-
+def _place(rank: int | None, world_size: int | None, restart: int | str | None) -> Place:
+    """As given, else as the launcher says."""
     told = place()
+    if rank is None and world_size is None and restart is None:
+        return told
     rank = told.rank if rank is None else rank
     world_size = max(told.world_size, rank + 1) if world_size is None else world_size
     if not 0 <= rank < world_size:

@@ -120,6 +120,14 @@ _TABLE = (
         "Keep in the spool what could not be pushed because the lab was unreachable or the configuration wrong",
     ),
     Setting(
+        "quiet",
+        "HECTIQLAB_QUIET",
+        "0",
+        "0|1",
+        _flag,
+        "1: do not say on stderr which run a script writes to, with its link; what is wrong is said all the same",
+    ),
+    Setting(
         "system_metrics",
         "HECTIQLAB_SYSTEM_METRICS",
         "10",

@@ -102,7 +102,7 @@ def environment(profile: str) -> dict[str, str]:
     env = dict(os.environ)
     for name in ("HECTIQLAB_URL", "HECTIQLAB_API_KEY", "HECTIQLAB_MODE", "HECTIQLAB_PROJECT"):
         env.pop(name, None)
-    return env | {"HECTIQLAB_PROFILE": profile, "PYTHONUNBUFFERED": "1"}
+    return env | {"HECTIQLAB_PROFILE": profile, "HECTIQLAB_QUIET": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def train(name: str, seconds: float, env: dict[str, str]) -> None:

@@ -31,8 +31,8 @@ class HectiqlabCallback(TrainerCallback):
         trainer = Trainer(model, args, callbacks=[HectiqlabCallback("bert-tiny", project="language")])
 
     Keys become `train/…`, `eval/…` and `test/…`. The run is made when the training begins: that waits for the lab as
-    `Run(...)` does, and goes on in dry mode where the lab cannot be reached. In a distributed training only the first
-    process makes one. Afterwards `callback.run` is the Run, or None.
+    `Run(...)` does, and goes on with nothing pushed where the lab cannot be reached. In a distributed training only the
+    first process makes one. Afterwards `callback.run` is the Run, or None.
 
     Args:
         name: of the run; None: the trainer's `run_name`, else the last part of its `output_dir`.

@@ -43,9 +43,9 @@ class HectiqlabLogger(_Logger):
 
         trainer = Trainer(logger=HectiqlabLogger("mnist", project="vision"))
 
-    The run is made when it is first used: that waits for the lab as `Run(...)` does, and goes on in dry mode where the
-    lab cannot be reached. In a distributed training only rank 0 makes one. `logger.experiment` is the Run, for
-    all that Lightning has no call for. May be copied and pickled into other processes of the same machine.
+    The run is made when it is first used: that waits for the lab as `Run(...)` does, and goes on with nothing pushed
+    where the lab cannot be reached. In a distributed training only rank 0 makes one. `logger.experiment` is the Run,
+    for all that Lightning has no call for. May be copied and pickled into other processes of the same machine.
 
     Args:
         name, project, should_create_project, dry: as of `Run`.

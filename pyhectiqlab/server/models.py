@@ -60,6 +60,7 @@ class AttachBody(Body):
     name: Name
     project: Name | None = None
     create_project: bool = False
+    new: bool = Field(False, description="409 `name_taken` where the project has a run of this name already.")
     session: Id
     rank: Rank = 0
     world_size: Annotated[int, Field(ge=1, le=INT32_MAX)] = 1

@@ -209,6 +209,7 @@ class AttachRequest:
     started: float | None = None  # by our clock; None: now
     job: str = ""
     ended: bool = False  # its process has, and nobody told yet how
+    new: bool = False  # it is not to continue a run; one that this session made is no other one
 
 
 @dataclass(frozen=True)
@@ -364,7 +365,7 @@ class MetaTransaction(
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         """Finds or creates the run by name. A session seen in the last `lost_after_s` is live.
 
-        Raises ProjectNotFoundError, MayNotAddError.
+        Raises ProjectNotFoundError, MayNotAddError; NameTakenError where the run was to be new.
         """
 
     def heartbeat(

@@ -14,6 +14,7 @@ from .meta import (
     AttachRequest,
     EndReport,
     MayNotAddError,
+    NameTakenError,
     Project,
     ProjectNotFoundError,
     Run,
@@ -75,6 +76,8 @@ class SessionsSql(StatesSql):
         may_add = roles.at_least(role, roles.MEMBER)
         if row is None and not may_add:
             raise MayNotAddError("A viewer of this project adds no runs: ask an admin of it for the role of a member.")
+        if row is not None and request.new and not self._attached_to(row.id, request.session):
+            raise NameTakenError(f"The project has a run named {request.name!r} already: choose another name.")
         if row is not None and (row.author_id != user.id or not may_add):
             return Attached(self._the_run(row.id), row.attempt, "read-only", created=False, sets_state=False)
         created = row is None
@@ -105,6 +108,10 @@ class SessionsSql(StatesSql):
             self.settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
         return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state, project_made)
+
+    def _attached_to(self, run_id: str, session: str) -> bool:
+        its = (sessions.c.run_id == run_id) & (sessions.c.session == session)
+        return self.conn.execute(select(sessions.c.session).where(its).limit(1)).first() is not None
 
     @staticmethod
     def _why_attached(request: AttachRequest, attempt: int) -> str:

@@ -146,6 +146,7 @@ class World:
             "HECTIQLAB_HOME": str(trainer.home),
             "HECTIQLAB_CREDENTIALS": str(trainer.folder / "credentials"),
             "HECTIQLAB_SYSTEM_METRICS": "0",
+            "HECTIQLAB_QUIET": "1",
             "HECTIQLAB_EXIT_TIMEOUT": str(EXIT_TIMEOUT_S),
             "HECTIQLAB_START_METHOD": "spawn" if trainer.flavour == "spawned" else "fork",
             "REQUESTS_CA_BUNDLE": str(self.certificate or ""),

@@ -50,6 +50,7 @@ class Site:
             "HECTIQLAB_HOME": str(self.home),
             "HECTIQLAB_CREDENTIALS": str(self.lab.credentials),
             "HECTIQLAB_EXIT_TIMEOUT": "30",  # on a slow disk, 10 s are not always enough
+            "HECTIQLAB_QUIET": "1",  # but for trouble, which tests look at
             "HECTIQLAB_SYSTEM_METRICS": "0",  # tests count points; those of a busy machine would join them after 10 s
             **self.variables,
         }

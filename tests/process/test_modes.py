@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -105,7 +106,7 @@ def test_a_wrong_configuration_is_said_once_and_what_was_logged_is_kept_for_a_sy
     }
     wrong = {k: v.format(**words) for k, v in variables.items()}
     done = site.run(SCRIPT, name, **wrong)
-    assert (done.returncode, done.stdout) == (0, "dry dry\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "kept dry\n"), done.stderr
     said = lines_of_ours(done.stderr)
     assert len(said) == 1 and says in said[0] and "hectiqlab sync" in said[0], done.stderr
     assert (
@@ -132,7 +133,7 @@ def test_a_wrong_configuration_is_said_once_and_what_was_logged_is_kept_for_a_sy
 def test_a_lab_that_never_answers_costs_a_bounded_time(site: Site, silent_server: str) -> None:
     start = time.monotonic()
     done = site.run(SCRIPT, unique("silent"), HECTIQLAB_URL=silent_server, HECTIQLAB_API_KEY="x", timeout=90)
-    assert (done.returncode, done.stdout) == (0, "dry dry\n")
+    assert (done.returncode, done.stdout) == (0, "kept dry\n")
     assert time.monotonic() - start < 60
     assert len(lines_of_ours(done.stderr)) == 1
 
@@ -195,6 +196,105 @@ def test_a_kept_session_whose_script_still_runs_is_synced_by_its_own_uploader(si
     assert [step for step, _, _ in site.points(name, "loss")] == list(range(100))
     process.communicate(timeout=20)
     assert site.ended(name)["state"] == "completed"
+
+
+def test_the_mode_says_whether_what_is_not_pushed_is_kept_and_print_says_the_same(site: Site) -> None:
+    script = """
+        import sys
+        from pyhectiqlab import Run
+        run = Run(sys.argv[1], dry=len(sys.argv) > 2)
+        shown = dict(line.strip().split(": ", 1) for line in str(run).splitlines()[1:])
+        print(run.mode, shown["mode"], f"mode={run.mode!r}" in repr(run), run.dry_mode, run.action_mode)
+        """
+    nobody = {"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "x"}
+    for arguments, env, said in (
+        ([], {}, "online online True False read-write"),
+        ([], {"HECTIQLAB_MODE": "offline"}, "offline offline True False read-write"),
+        ([], nobody, "kept kept True True dry"),
+        ([], {**nobody, "HECTIQLAB_KEEP_DRY": "0"}, "dry dry True True dry"),
+        (["dry"], {}, "dry dry True True dry"),
+    ):
+        done = site.run(script, unique("words"), *arguments, **env)
+        assert (done.returncode, done.stdout) == (0, said + "\n"), done.stderr
+
+
+def test_a_script_says_which_run_it_writes_to_and_which_attempt_that_is(site: Site) -> None:
+    name = unique("where")
+    script = """
+        import os, sys
+        from pyhectiqlab import Run
+        run = Run(sys.argv[1], project="where", should_create_project=True)
+        again = Run(sys.argv[1], project="where")  # as a cell that is run again
+        if os.fork() == 0:
+            run.add_metrics("x", 1, 1)
+            os._exit(0)
+        os.wait()
+        """
+    said = [lines_of_ours(site.run(script, name, HECTIQLAB_QUIET="0").stderr) for _ in range(2)]
+    url = site.find(name)["url"]
+    assert said == [
+        [f"hectiqlab: new run {name} in where: {url}"],
+        [f"hectiqlab: continues {name} as attempt 2: {url}"],
+    ]
+    assert lines_of_ours(site.run(script, name).stderr) == []  # HECTIQLAB_QUIET=1
+
+
+def test_of_a_job_only_its_first_rank_says_so_and_who_joins_a_living_run_is_told(site: Site) -> None:
+    name = unique("ranks")
+    script = "import sys\nfrom pyhectiqlab import Run\nrun = Run(sys.argv[1])\nprint(flush=True)\nsys.stdin.read()"
+    ranks = {"WORLD_SIZE": "2", "HECTIQLAB_QUIET": "0"}
+    first = site.start(script, name, RANK="0", **ranks)
+    assert first.stdout is not None and first.stdout.readline()
+    second = site.run(script, name, RANK="1", **ranks)
+    assert lines_of_ours(second.stderr) == []
+    joined = site.run("from pyhectiqlab import Run; import sys; Run(sys.argv[1])", name, HECTIQLAB_QUIET="0")
+    (line,) = lines_of_ours(joined.stderr)
+    assert line.startswith(f"hectiqlab: joins {name}, which another process writes to: http")
+    _, err = first.communicate(timeout=30)
+    (line,) = lines_of_ours(err)
+    assert line.startswith(f"hectiqlab: new run {name} in ")
+
+
+def test_a_run_without_a_name_gets_one_that_is_new(site: Site) -> None:
+    script = "from pyhectiqlab import Run\nfor name in ((), (None,)):\n    print(Run(*name).name)"
+    done = site.run(script, HECTIQLAB_QUIET="0")
+    first, second = done.stdout.split()
+    for name in (first, second):
+        assert re.fullmatch(r"[a-z]+-[a-z]+-\d{5}", name)
+        assert f"hectiqlab: new run {name} in " in done.stderr
+        assert site.find(name)["attempt"] == 1
+    taken = site.run(f"""
+        import pyhectiqlab.naming
+        from pyhectiqlab import Run
+        pyhectiqlab.naming.name_of = lambda seed: {first!r} if seed != b"free" else "of-its-own"
+        seeds = iter([b"", b"", b"free"])
+        pyhectiqlab.naming.random_name = lambda: pyhectiqlab.naming.name_of(next(seeds))
+        run = Run()
+        print(run.name, run.attempt, run.mode)
+        """)
+    assert taken.stdout == "of-its-own 1 online\n", taken.stderr
+    assert site.find(first)["attempt"] == 1  # nobody continued it
+
+
+def test_a_name_is_made_up_without_a_lab_too_and_arrives_by_a_sync(site: Site) -> None:
+    script = "from pyhectiqlab import Run\nwith Run() as run:\n    run.add_metrics('x', 1, 1)\nprint(run.name)"
+    done = site.run(script, HECTIQLAB_MODE="offline", HECTIQLAB_QUIET="0")
+    name = done.stdout.strip()
+    assert lines_of_ours(done.stderr) == [f"hectiqlab: new run {name}, kept here: `hectiqlab sync` pushes it."]
+    assert site.cli("sync").returncode == 0
+    assert site.find(name)["points"] == 1
+
+
+def test_the_ranks_of_a_job_find_the_same_name_by_themselves_or_are_told_to_give_one(site: Site) -> None:
+    script = "from pyhectiqlab import Run\nprint(Run().name)"
+    torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "0"}
+    names = [site.run(script, RANK=str(rank), **torchrun).stdout for rank in (0, 1)]
+    assert names[0] == names[1] != ""
+    slurm = {"SLURM_NTASKS": "2", "SLURM_JOB_ID": unique("42"), "SLURM_STEP_ID": "0"}
+    names += [site.run(script, SLURM_PROCID=str(rank), **slurm).stdout for rank in (0, 1)]
+    assert names[2] == names[3] != names[0]
+    alone = site.run(script, RANK="0", WORLD_SIZE="2")
+    assert alone.returncode == 1 and "ValueError: a job of 2 ranks needs a name that all of them give" in alone.stderr
 
 
 def test_the_run_of_somebody_else_is_read_only(site: Site) -> None:
@@ -346,7 +446,7 @@ def test_mistakes_at_a_call_raise_there_and_nothing_of_the_call_is_logged(site: 
     run.add_metrics("good", 1.0, 2**63 - 1)
     run.add_metrics("good", 1.0, 7.0)
     run.add_metrics("k" * 1024, 1.0, 1)
-    for bad in (None, 3, ""):
+    for bad in (3, ""):
         try:
             Run(bad)
         except (TypeError, ValueError):

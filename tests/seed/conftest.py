@@ -53,7 +53,8 @@ class User:
     def env(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_") and k != "CI"}
         commands = str(Path(sys.executable).parent)
-        quiet = {"HECTIQLAB_SYSTEM_METRICS": "0"}  # points are counted; those of a slow machine would join them
+        # Points are counted; those of a slow machine would join them. And what is said is looked at.
+        quiet = {"HECTIQLAB_SYSTEM_METRICS": "0", "HECTIQLAB_QUIET": "1"}
         return {**kept, **quiet, "HOME": str(self.home), "PATH": f"{commands}{os.pathsep}{kept.get('PATH', '')}"}
 
     def python(self, *parts: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -227,6 +227,7 @@ def test_the_whole_document_runs_in_a_notebook_cell_by_cell(
     monkeypatch.setenv("HOME", str(user.home))
     monkeypatch.setenv("HECTIQLAB_PROJECT", user.project["id"])
     monkeypatch.setenv("HECTIQLAB_SYSTEM_METRICS", "0")  # points are counted
+    monkeypatch.setenv("HECTIQLAB_QUIET", "1")
     cells = [nbformat.v4.new_code_cell(code) for code in (NAMES, *together(), "assert run.flush(30)")]
     notebook = nbformat.v4.new_notebook(cells=cells)
     client = NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": user.place}})

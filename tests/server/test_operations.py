@@ -94,7 +94,7 @@ def test_a_training_reports_over_tls_with_a_certificate_of_its_own_authority(tmp
     with lab:
         assert lab.url.startswith("https://127.0.0.1:")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")}
-        environment |= {"HECTIQLAB_HOME": str(lab.home), "HECTIQLAB_SYSTEM_METRICS": "0"}
+        environment |= {"HECTIQLAB_HOME": str(lab.home), "HECTIQLAB_SYSTEM_METRICS": "0", "HECTIQLAB_QUIET": "1"}
 
         def train(**more: str) -> subprocess.CompletedProcess[str]:
             command = [sys.executable, "-c", SCRIPT]

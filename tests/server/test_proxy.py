@@ -72,7 +72,7 @@ def test_a_training_and_its_large_file_reach_the_lab(behind: Behind, tmp_path: P
     file.write_bytes(os.urandom(20_000_000))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")}
     environment |= {"HECTIQLAB_HOME": str(tmp_path), "HECTIQLAB_URL": url, "HECTIQLAB_API_KEY": lab.api_key}
-    environment |= {"REQUESTS_CA_BUNDLE": str(chain), "HECTIQLAB_SYSTEM_METRICS": "0"}
+    environment |= {"REQUESTS_CA_BUNDLE": str(chain), "HECTIQLAB_SYSTEM_METRICS": "0", "HECTIQLAB_QUIET": "1"}
     command = [sys.executable, "-c", SCRIPT, str(file)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from ...store.meta import Attached, AttachRequest, EndReport, MayNotAddError, MetaTransaction, ProjectNotFoundError
+from ...store.meta import (
+    Attached,
+    AttachRequest,
+    EndReport,
+    MayNotAddError,
+    MetaTransaction,
+    NameTakenError,
+    ProjectNotFoundError,
+)
 from .. import models
 from ..access import TheCaller, TheLab
 from ..accounts import Caller
@@ -19,7 +27,7 @@ router = APIRouter(tags=["sessions"])
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
 
-@router.post("/runs/attach", response_model=None, responses=answers(models.AttachAnswer, 200, 403, 404))
+@router.post("/runs/attach", response_model=None, responses=answers(models.AttachAnswer, 200, 403, 404, 409))
 def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCaller) -> Response:
     """Finds or creates the run by name, in one atomic step."""
     now = time.time()
@@ -34,6 +42,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         restart=body.restart,
         job=body.job,
         ended=body.ended,
+        new=body.new,
         host=body.host,
         pid=body.pid,
         client_version=body.client_version,
@@ -46,6 +55,8 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         raise ApiError(404, "project_not_found", str(e)) from None
     except MayNotAddError as e:
         raise ApiError(403, "may_not_add", str(e)) from None
+    except NameTakenError as e:
+        raise ApiError(409, "name_taken", str(e)) from None
     run = attached.run
     return reply(
         {

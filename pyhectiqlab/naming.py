@@ -1,0 +1,72 @@
+"""Names for runs that get none: an adjective, a noun and a number. All ranks of a job find the same one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+from .capture.launcher import Place
+from .capture.process import host, start_time
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+ADJECTIVES = _words(
+    "amber ample azure bold brave brisk bright broad calm candid clean clear clever cosy crisp curious daring deft "
+    "dewy eager early easy fair famous fancy fast fond frank fresh gentle glad golden good grand green happy hardy "
+    "honest humble jolly keen kind large lively loyal lucky mellow merry mild misty modest neat nimble noble patient "
+    "plain polite proud quick quiet rapid ready robust rosy royal sandy serene sharp shiny silent silver simple sleek "
+    "smooth snowy solar solid spry steady still strong subtle sunny sure swift tidy tranquil true upbeat valiant vast "
+    "velvet vivid warm wise witty young"
+)
+NOUNS = _words(
+    "acorn alder anchor arrow aspen aurora badger bay beacon bear birch bison breeze bridge brook canyon cedar cliff "
+    "cloud comet coral cove crane creek dawn delta dolphin dune eagle ember falcon fern field finch fjord forest fox "
+    "garden geyser glacier grove gull harbor hare hawk hazel heron hill holly island ivy juniper kite lagoon lake lark "
+    "leaf lily linden lynx maple marsh meadow meteor moon moss oak ocean olive orchid osprey otter owl panda peak "
+    "pearl pebble pine planet plover pond poplar prairie puffin quartz rain raven reef ridge river robin sail sequoia "
+    "shore sky sparrow spring star stone stream summit swan thistle tide trail valley violet wave willow wind wolf wren"
+)
+
+
+def name_of(seed: bytes) -> str:
+    """The same for the same seed: one of some 900 million."""
+    number = int.from_bytes(hashlib.sha256(seed).digest(), "big")
+    number, adjective = divmod(number, len(ADJECTIVES))
+    number, noun = divmod(number, len(NOUNS))
+    return f"{ADJECTIVES[adjective]}-{NOUNS[noun]}-{10_000 + number % 90_000}"
+
+
+def random_name() -> str:
+    return name_of(os.urandom(16))
+
+
+def name_for(place: Place) -> tuple[str, bool]:
+    """(a name for a run, whether it is this process's alone). The ranks of a job find the same one, also when their
+    launcher starts them again. Raises ValueError where nothing tells one job from another.
+    """
+    if place.world_size <= 1:
+        return random_name(), True
+    job = _job(os.environ)
+    if job is None:
+        raise ValueError(
+            f"a job of {place.world_size} ranks needs a name that all of them give: Run('my-run', …). "
+            "Nothing in the environment tells this job from others, so they would not find the same one by themselves."
+        )
+    return name_of(f"{os.getuid()}/{job}".encode()), False
+
+
+def _job(environ: Mapping[str, str]) -> str | None:
+    """What all ranks of a job know of it, and no other job: of the launcher that is nearest to them."""
+    if (run_id := environ.get("TORCHELASTIC_RUN_ID", "none")) != "none":
+        return f"torchrun/{run_id}"
+    if "TORCHELASTIC_RESTART_COUNT" in environ and environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
+        parent = os.getppid()  # torchrun: it lives while its ranks are started again
+        return f"torchrun/{host()}/{parent}/{start_time(parent)}"
+    for names in (("PMIX_NAMESPACE",), ("OMPI_MCA_ess_base_jobid",), ("SLURM_JOB_ID", "SLURM_STEP_ID")):
+        if all(environ.get(name) for name in names):
+            return "/".join([names[0], *(environ[name] for name in names)])
+    return None

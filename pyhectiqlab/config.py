@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .plain import as_mapping, plain
+from .plain import DEPTH_MAX, as_mapping, plain
 
 if TYPE_CHECKING:
     import argparse
@@ -73,12 +73,13 @@ class Config(MutableMapping[str, Any]):
     @classmethod
     def from_dict(cls: type[_C], values: Any) -> _C:
         """A config from a mapping, an argparse.Namespace, a dataclass, or a mapping-like of another library (OmegaConf,
-        ml_collections), nested ones too. Keys become texts. Raises TypeError for anything else.
+        ml_collections), nested ones too. Keys become texts. Raises TypeError for anything else, ValueError for what
+        contains itself or is nested deeper than 48.
         """
         mapping = as_mapping(values)
         if mapping is None:
             raise TypeError(f"a config is made from a mapping, a Namespace or a dataclass, not {type(values).__name__}")
-        return cls(**{str(k): v if as_mapping(v) is None else Config.from_dict(v) for k, v in mapping.items()})
+        return cls(**_nested(mapping, {id(values)}))
 
     @classmethod
     def from_args(cls: type[_C], args: argparse.Namespace) -> _C:
@@ -87,8 +88,8 @@ class Config(MutableMapping[str, Any]):
 
     @property
     def dict(self) -> Plain:
-        """A plain dict of it, nested ones included."""
-        return {k: v.dict if isinstance(v, Config) else v for k, v in self._values.items()}
+        """A plain dict of it, nested ones included. Raises ValueError for a config that contains itself."""
+        return _dict_of(self, set())
 
     # Files ------------------------------------------------------------------------------------------------------
 
@@ -114,13 +115,11 @@ class Config(MutableMapping[str, Any]):
         return cls.from_dict(load(Path(path)))
 
     def push_as_meta(self, run: Run, prefix: str = "") -> None:
-        """Stores each value as a meta of the run, nested ones as `prefix/name/name`. Never waits."""
-        for key, value in self._values.items():
-            name = f"{prefix}/{key}" if prefix else key
-            if isinstance(value, Config):
-                value.push_as_meta(run, name)
-            else:
-                run.add_meta(name, value)
+        """Stores each value as a meta of the run, nested ones as `prefix/name/name`. Never waits. Raises what
+        `Run.add_meta` raises, and ValueError for a config that contains itself.
+        """
+        for name, value in _flat(self.dict, prefix):
+            run.add_meta(name, value)
 
     # A mapping --------------------------------------------------------------------------------------------------
 
@@ -208,6 +207,38 @@ class Config(MutableMapping[str, Any]):
         return made
 
     __copy__ = copy
+
+
+def _nested(mapping: Mapping[Any, Any], within: set[int]) -> Plain:
+    """Its values by their names as texts, what has names itself as a Config. `within`: ids of what is being read."""
+    found: Plain = {}
+    for key, value in mapping.items():
+        name = str(key)
+        inner = as_mapping(value)
+        if inner is None:
+            found[name] = value
+        elif id(value) in within or len(within) >= DEPTH_MAX:
+            what = "contains itself" if id(value) in within else f"is nested deeper than {DEPTH_MAX}"
+            raise ValueError(f"the parameter {name!r} {what}: no config can hold it")
+        else:
+            found[name] = Config(**_nested(inner, {*within, id(value)}))
+    return found
+
+
+def _dict_of(config: Config, within: set[int]) -> Plain:
+    if id(config) in within:
+        raise ValueError("this config contains itself: no plain dict can hold it")
+    around = {*within, id(config)}
+    return {k: _dict_of(v, around) if isinstance(v, Config) else v for k, v in config._values.items()}
+
+
+def _flat(values: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        name = f"{prefix}/{key}" if prefix else key
+        if isinstance(value, dict):
+            yield from _flat(value, name)
+        else:
+            yield name, value
 
 
 def _is_behaviour(value: object) -> bool:

@@ -2,70 +2,226 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, TypeVar
 
 import msgpack
 
-from .protocol.limits import ARRAY_LENGTH_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
+from .protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
 
 DEPTH_MAX = 48  # the lab takes 64, of which an event and a prefix need some
+NODES_MAX = 1 << 20  # values of one structure: what refers to itself in many ways would have no end
+DIGITS_BITS_MAX = 10_000  # a larger int is written in hex: Python refuses to write one of 4,300 digits
 
 # A map of so many bytes cannot have MAP_LENGTH_MAX entries, for which alone keys of five bytes and a value are needed.
 PART_BYTES = 256 << 10
 VALUE_BYTES_MAX = EVENT_BYTES_MAX - (64 << 10)  # the names above a value take part of an event too
 
+_T = TypeVar("_T")
+TOLD_MAX = 5  # kinds of gaps that a message names
+Gap = tuple[str, str]
 
-def as_mapping(value: Any) -> Mapping[Any, Any] | None:
-    """The names and values of a mapping, an argparse.Namespace, a dataclass, or anything else with `keys()` and `[]`
-    (OmegaConf, ml_collections) that is no array or table; None for what has none.
-    """
+
+def _items(value: Any) -> Iterable[tuple[Any, Callable[[], Any]]] | None:
+    """(name, how to read its value) of what has names and values, see `as_mapping`; None for what has none."""
     if isinstance(value, Mapping):
-        return value
+        return ((key, lambda key=key: value[key]) for key in value)  # type: ignore[misc]
     argparse = sys.modules.get("argparse")
     if argparse is not None and isinstance(value, argparse.Namespace):
         named: dict[str, Any] = vars(value)
-        return named
+        return ((key, lambda key=key: named[key]) for key in named)  # type: ignore[misc]
     if isinstance(value, type):
         return None
-    if dataclasses.is_dataclass(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if hasattr(type(value), "__dataclass_fields__"):
+        fields = sys.modules["dataclasses"].fields(value)
+        return ((f.name, lambda name=f.name: getattr(value, name)) for f in fields)
     if callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__") and not hasattr(value, "shape"):
-        return {key: value[key] for key in value.keys()}  # noqa: SIM118 (iterating it may mean something else)
+        # `for key in value` may mean something else
+        return ((key, lambda key=key: value[key]) for key in value.keys())  # type: ignore[misc]  # noqa: SIM118
     return None
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def as_mapping(value: Any) -> Mapping[Any, Any] | None:
+    """The names and values of a mapping, an argparse.Namespace, a dataclass, or anything else with `keys()` and `[]`
+    (OmegaConf, ml_collections) that is no array or table; None for what has none. Raises what reading them raises.
+    """
+    if isinstance(value, Mapping):
+        return value
+    items = _items(value)
+    return None if items is None else {key: read() for key, read in items}
+
+
+def has_names(value: Any) -> bool:
+    """Whether it has names and values, as `as_mapping` takes them."""
+    try:
+        return _items(value) is not None
+    except Exception:
+        return False
+
+
+def plain(value: Any) -> Any:
     """`value` as what msgpack and JSON have types for, so that it comes back as it went in; anything else as its text.
 
     None, bool, int of 64 bits, float (NaN and ±Inf too) and str stay what they are. Numbers of numpy and the like
-    become Python's; mappings (see `as_mapping`) become dicts with texts as keys, tuples and sets lists.
-    Nesting beyond DEPTH_MAX is cut to text (and so is a structure that contains itself).
+    become Python's; mappings (see `as_mapping`) become dicts with texts as keys, tuples and sets lists. Always ends
+    and never raises: see `plain_and_gaps`.
     """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, int):
-        return int(value) if -(1 << 63) <= value < 1 << 64 else str(value)
-    if isinstance(value, float):
-        return float(value)
-    if depth >= DEPTH_MAX:
-        return str(value)[:1000]
-    mapping = as_mapping(value)
-    if mapping is not None:
-        return {str(k): plain(v, depth + 1) for k, v in mapping.items()}
-    if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray | memoryview):
-        return [plain(v, depth + 1) for v in value]
-    item = getattr(value, "item", None)
-    if callable(item) and tuple(getattr(value, "shape", (0,))) == ():
-        return plain(item(), depth + 1)
-    return str(value)
+    return plain_and_gaps(value)[0]
+
+
+def plain_and_gaps(value: Any) -> tuple[Any, list[Gap]]:
+    """`plain` of a value, and what of it could not be kept, as (where, what).
+
+    That is a part that contains itself, one that lies deeper than DEPTH_MAX, one that raises when it is read (each has
+    a text in its place that says so), and all that comes after NODES_MAX values, which is left out.
+    """
+    walk = _Walk()
+    return walk.of(value), walk.gaps
+
+
+def told_gaps(gaps: list[Gap]) -> str:
+    """The gaps of a value in one line: the first of each kind, and how many there are."""
+    kinds: dict[str, list[str]] = {}
+    for where, what in gaps:
+        kinds.setdefault(what, []).append(where)
+    told = [
+        f"{places[0]!r} {what}" + (f" (and {len(places) - 1:,} more)" if len(places) > 1 else "")
+        for what, places in list(kinds.items())[:TOLD_MAX]
+    ]
+    return "; ".join(told) + ("; and more of other kinds" if len(kinds) > TOLD_MAX else "")
+
+
+class _Walk:
+    """One walk through a value. `gaps`: what could not be kept."""
+
+    def __init__(self) -> None:
+        self.gaps: list[Gap] = []
+        self._path: list[str] = []
+        self._within: set[int] = set()  # ids of the containers that the walk is in: these are alive
+        self._nodes = 0
+        self._is_full = False
+
+    def of(self, value: Any) -> Any:
+        self._nodes += 1
+        if value is None or isinstance(value, bool | str):
+            return value
+        if isinstance(value, int):
+            return int(value) if -(1 << 63) <= value < 1 << 64 else _digits(value)
+        if isinstance(value, float):
+            return float(value)
+        try:
+            return self._of_other(value)
+        except Exception as e:  # what a property, `__iter__` or `__str__` of the script raises costs that value alone
+            return self._gap(f"cannot be read ({said(e)})", f"<unreadable: {type(e).__name__}>")
+
+    def _of_other(self, value: Any) -> Any:
+        items = _items(value)
+        if items is None and not _is_list(value):
+            item = getattr(value, "item", None)
+            if callable(item) and _is_single(value):
+                return self.of(item())
+            return str(value)
+        kind = type(value).__name__
+        if id(value) in self._within:
+            return self._gap("contains itself", f"<{kind} that contains itself>")
+        if len(self._path) >= DEPTH_MAX:
+            return self._gap(f"is nested deeper than {DEPTH_MAX}", f"<{kind} nested deeper than {DEPTH_MAX}>")
+        self._within.add(id(value))
+        try:
+            return self._list(value) if items is None else self._dict(items)
+        finally:
+            self._within.discard(id(value))
+
+    def _dict(self, items: Iterable[tuple[Any, Callable[[], Any]]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, read in self._readable(items):
+            try:
+                name = key if type(key) is str else str(key)
+            except Exception as e:
+                self._gap(f"has a name that cannot be read ({said(e)})", None)
+                continue
+            self._path.append(name)
+            try:
+                if name in found:
+                    self._gap("is there twice: the last one is kept", None)
+                found[name] = self.of(read())
+            except Exception as e:
+                found[name] = self._gap(f"cannot be read ({said(e)})", f"<unreadable: {type(e).__name__}>")
+            finally:
+                self._path.pop()
+        return found
+
+    def _list(self, values: Iterable[Any]) -> list[Any]:
+        found: list[Any] = []
+        for value in self._readable(values):
+            self._path.append(f"[{len(found)}]")
+            try:
+                found.append(self.of(value))
+            finally:
+                self._path.pop()
+        return found
+
+    def _readable(self, values: Iterable[_T]) -> Iterator[_T]:
+        """Ends where the script's own iterator raises, and at the bound."""
+        iterator = iter(values)
+        while self._nodes < NODES_MAX:
+            try:
+                value = next(iterator)
+            except StopIteration:
+                return
+            except Exception as e:
+                self._gap(f"cannot be read to its end ({said(e)})", None)
+                return
+            yield value
+        if not self._is_full:
+            self._is_full = True
+            self._gap(f"is left out from here on: {NODES_MAX:,} values are the most", None)
+
+    def _gap(self, what: str, instead: Any) -> Any:
+        self.gaps.append((".".join(self._path)[:200] or "the value", what))
+        return instead
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray | memoryview)
+
+
+def _is_single(value: Any) -> bool:
+    """Whether it is an array or tensor without dimensions."""
+    try:
+        return tuple(getattr(value, "shape", (0,))) == ()
+    except Exception:
+        return False
+
+
+def _digits(value: int) -> str:
+    return str(int(value)) if value.bit_length() < DIGITS_BITS_MAX else hex(value)
+
+
+def said(error: BaseException) -> str:
+    """An exception of somebody's in a few words."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:
+        text = type(error).__name__
+    return text[:100]
 
 
 def packed_bytes(value: Any) -> int:
     """How many bytes a plain value is on the wire."""
     return len(msgpack.packb(value, unicode_errors="surrogatepass"))
+
+
+def config_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """A config, plain, as maps that give it when merged in order. Raises ValueError for one that a run cannot hold."""
+    size = packed_bytes(values)
+    if size > CONFIG_BYTES_MAX:
+        raise ValueError(
+            f"a config of {size:,} bytes is too large: a run's config has at most {CONFIG_BYTES_MAX >> 20} MiB in all; "
+            "store what is large as an artifact"
+        )
+    return list(parts(values))
 
 
 def parts(values: dict[str, Any], path: str = "") -> Iterator[dict[str, Any]]:

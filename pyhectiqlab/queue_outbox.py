@@ -16,6 +16,7 @@ from .capture.snapshot import Source
 from .capture.values import PLAIN_TYPES, check_key
 from .outbox import AtEnd, DroppingOutbox, RunStatus, raise_closed
 from .protocol import records
+from .protocol.events import is_time
 from .ring import layout, mapping
 from .ring.peek import Peek, peek
 from .ring.producer import ForkedError, Puts, make_puts
@@ -115,8 +116,8 @@ class QueueOutbox:
         words[layout.LOST] += 1
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        """Raises ValueError where it is too large, TypeError where it cannot be packed."""
-        data = records.event(kind, time.time() if at is None else at, fields)
+        """Raises ValueError for one that the lab would refuse or cut. `at` that is no time: now."""
+        data = records.event(kind, float(at) if at is not None and is_time(at) else time.time(), fields)
         try:
             self._record(data)
         except ForkedError:

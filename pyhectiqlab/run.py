@@ -270,38 +270,59 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
 
         Args:
             config: a Config, dict or other mapping, an argparse.Namespace or a dataclass; nested ones too. What msgpack
-                has no type for is stored as text; tuples as lists.
+                has no type for is stored as text; tuples as lists. In the place of a value that cannot be read (a
+                property or `__str__` that raises), of a part that contains itself, and of what is nested deeper than
+                48, stands a text that says so, and a line on stderr.
             prefix: put everything below this name.
 
-        Raises TypeError for what is no mapping, ValueError for a single value of some 4 MiB.
+        Raises TypeError for what is no mapping, ValueError for one over 16 MiB, which is what a run's config may have
+        in all, or a single value of some 4 MiB; nothing of the call is stored. What later calls add beyond 16 MiB is
+        counted as a loss.
         """
-        from .plain import as_mapping, parts, plain
+        from .plain import config_parts, has_names
 
-        mapping = as_mapping(config)
-        if mapping is None:
+        if not has_names(config):
             raise TypeError(f"add_config takes a Config or a dict, not {type(config).__name__}")
-        values = plain(mapping)
-        for part in list(parts({prefix: values} if prefix else values)):
+        values = self._plain("add_config", config)
+        for part in config_parts({prefix: values} if prefix else values):
             self._outbox.event("config", {"values": part})
 
     @never_breaks
     def add_meta(self, key: str, value: Any) -> None:
-        """Stores one value beside the run's config. Never waits."""
-        from .plain import plain
+        """Stores one value beside the run's config. Never waits. Anything that `add_config` takes as a value.
 
+        Raises TypeError, ValueError for a key that can be none, and for a value that is too large: over 4 MiB, a list
+        of more than 262,144 items, a map of more than 65,536 entries.
+        """
         check_key(key)
-        self._outbox.event("meta", {"key": key, "value": plain(value)})
+        self._outbox.event("meta", {"key": key, "value": self._plain("add_meta", value)})
+
+    def _plain(self, verb: str, value: Any) -> Any:
+        """What can be stored of a value; what cannot is said."""
+        from .plain import plain_and_gaps, told_gaps
+
+        found, gaps = plain_and_gaps(value)
+        if gaps:
+            say_once(f"Run.{verb}: {told_gaps(gaps)}. All else is stored.")
+        return found
 
     @never_breaks
     def set_note(self, text: str) -> None:
-        """Sets the run's description, replacing an earlier one. Never waits. Raises TypeError for what is no text."""
+        """Sets the run's description, replacing an earlier one. Never waits.
+
+        Raises TypeError for what is no text, ValueError for one of more than 1,048,576 characters.
+        """
         if not isinstance(text, str):
             raise TypeError(f"a note is a text, not {type(text).__name__}")
         self._outbox.event("note", {"text": text})
 
     @never_breaks
     def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
-        """Attaches a tag, made if there is none of this name. `color` as hex: "#2e7d32". Never waits."""
+        """Attaches a tag, made if there is none of this name. `color` as hex: "#2e7d32". Never waits.
+
+        Raises TypeError, ValueError for a name that can be none or has more than 512 bytes, a description of more than
+        4,096 characters, a color of more than 32.
+        """
         check_name("name of a tag", name)
         self._outbox.event("tag", {"name": name, "description": description, "color": color})
 

@@ -175,12 +175,14 @@ class Recorder:
             tee.drain()
         self.put(text, channel, (record.levelname, record.levelno), record.created)
 
-    def put(self, text: str, channel: str, level: tuple[str, int] | None, at: float) -> None:
-        """Never raises. Ends the recording where the run was closed."""
-        fields: dict[str, Any] = {"level": None, "channel": channel}
-        if level is not None:
-            fields |= {"level": str(level[0]), "severity": int(level[1])}
+    def put(self, text: str, channel: str, level: tuple[Any, Any] | None, at: Any) -> None:
+        """Never raises. Ends the recording where the run was closed. `level` and `at` may be what others put into a
+        record: anything.
+        """
         try:
+            fields: dict[str, Any] = {"level": None, "channel": channel[: protocol.TEXT_CHARS_MAX]}
+            if level is not None:
+                fields |= protocol.level_fields(*level)
             for piece in protocol.pieces(text):
                 self._outbox.event("log", {"text": piece, **fields}, at)
         except RunClosedError:
@@ -223,9 +225,9 @@ class EchoHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr
-        if stream is None or _shown_elsewhere(record):
-            return
         with contextlib.suppress(Exception):  # a closed stderr, a full pipe's reader gone: nothing of the training's
+            if stream is None or _shown_elsewhere(record):
+                return
             untapped_write(stream)(protocol.ended(_text_of(self, record)))
             stream.flush()
 
@@ -235,20 +237,32 @@ def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:
     try:
         return handler.format(record)
     except Exception:  # a wrong format string is the caller's: logging itself tells of it, and never raises
-        trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
-        return f"{record.msg!r} {record.args!r}\n{trace}".rstrip("\n")
+        return f"{_repr(record.msg)} {_repr(record.args)}\n{_trace_of(record)}".rstrip("\n")
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as e:
+        return f"<unreadable: {type(e).__name__}>"
+
+
+def _trace_of(record: logging.LogRecord) -> str:
+    try:
+        return "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
+    except Exception as e:
+        return f"<unreadable: {type(e).__name__}>"
 
 
 def _shown_elsewhere(record: logging.LogRecord) -> bool:
     quiet = (RecordHandler, EchoHandler, logging.FileHandler, logging.NullHandler)
-    return any(
-        not isinstance(h, quiet) and record.levelno >= h.level for logger in _way_up(record) for h in logger.handlers
-    )
+    level = protocol.level_fields(record.levelname, record.levelno)["severity"]
+    return any(not isinstance(h, quiet) and level >= h.level for logger in _way_up(record) for h in logger.handlers)
 
 
 def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
     """The loggers whose handlers see a record."""
-    found = logging.Logger.manager.loggerDict.get(record.name)
+    found = logging.Logger.manager.loggerDict.get(record.name) if isinstance(record.name, str) else None
     logger = found if isinstance(found, logging.Logger) else logging.getLogger()
     while True:
         yield logger

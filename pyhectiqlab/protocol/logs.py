@@ -8,6 +8,9 @@ from typing import Any
 
 TEXT_CHARS_MAX = 1 << 16  # of one log event; a longer text becomes several, of which only the last ends the line
 
+LEVEL_CHARS_MAX = 256
+LEVEL_MAX = 1 << 31
+
 SEVERITIES = {"NOTSET": 0, "DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
 _NUMBERED = re.compile(r"Level (-?\d{1,6})")
 
@@ -23,6 +26,19 @@ def pieces(text: str) -> Iterator[str]:
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     for start in range(0, len(text), TEXT_CHARS_MAX):
         yield text[start : start + TEXT_CHARS_MAX]
+
+
+def level_fields(name: object, number: object) -> dict[str, Any]:
+    """`level` and `severity` of an event, from what a record has as its level's name and number: anything, where
+    relays of other processes' logs make them. A number that is none is that of the name.
+    """
+    level = name if isinstance(name, str) else f"Level {number}" if isinstance(number, int) else "INFO"
+    try:
+        value = int(number)  # type: ignore[call-overload]
+        known = -LEVEL_MAX <= value <= LEVEL_MAX
+    except (TypeError, ValueError, OverflowError):
+        known = False
+    return {"level": level[:LEVEL_CHARS_MAX], "severity": value if known else severity_of(level)}
 
 
 def severity(fields: Mapping[str, Any]) -> int:

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgpack
 
-from .limits import EVENT_BYTES_MAX, RECORD_BYTES_MAX
+from . import events as rules
+from .limits import RECORD_BYTES_MAX
 
 TAG_POINT = 1
 TAG_POINT_FULL = 2
@@ -73,10 +74,13 @@ def points_full(keys: tuple[str, ...], step: int, values: list[float], time: flo
 
 
 def event(kind: str, time: float, fields: dict[str, Any]) -> bytes:
-    """Raises ValueError for one that the lab would not take, TypeError for what msgpack has no type for."""
-    payload = msgpack.packb([TAG_EVENT, kind, time, fields], unicode_errors="surrogatepass")
-    if len(payload) > EVENT_BYTES_MAX:
-        raise ValueError(f"{kind}: {len(payload):,} bytes are too large for an event: the limit is {EVENT_BYTES_MAX:,}")
+    """Raises ValueError for one that the lab would not take or would cut."""
+    try:
+        rules.check_call(kind, fields)
+        payload = msgpack.packb([TAG_EVENT, kind, time, fields], unicode_errors="surrogatepass")
+        rules.check_size(len(payload))
+    except (ValueError, OverflowError) as e:
+        raise ValueError(f"{kind}: {e}") from None
     return record(TAG_EVENT, payload)
 
 
@@ -134,14 +138,29 @@ def _events_in(tag: int, buf: bytes, at: int, size: int) -> int:
     if tag == TAG_POINTS_FULL:
         return len(msgpack.unpackb(buf[at + 4 : at + size])[1])
     if tag == TAG_EVENT:
-        fields = msgpack.unpackb(buf[at + 4 : at + size], strict_map_key=False, unicode_errors="surrogatepass")
-        return event_count(*fields[1::2])
+        kind, _, fields = _event_of(buf[at + 4 : at + size])
+        return event_count(kind, fields)
     return 1
 
 
 def event_count(kind: str, fields: dict[str, Any]) -> int:
     """How many sequence numbers an event occupies: a loss stands for as many as were given up."""
     return int(fields.get("count", 1)) if kind in ("loss", "aggregated", "skip") else 1
+
+
+def _event_of(payload: bytes) -> tuple[str, float, dict[str, Any]]:
+    """(kind, time, fields) of an event's bytes. One that makes no sense becomes a loss of its number: whoever wrote it,
+    it must not hold up what lies behind it.
+    """
+    try:
+        _, kind, time, fields = msgpack.unpackb(payload, strict_map_key=False, unicode_errors="surrogatepass")
+        rules.check_kind(kind)
+        rules.check_fields(fields)
+        if event_count(kind, fields) < 1:
+            raise ValueError("a count is a number from 1")
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as e:
+        return "loss", 0.0, {"reason": "unreadable", "count": 1, "detail": f"{type(e).__name__}: {e}"[:200]}
+    return kind, time, fields
 
 
 def runs(buf: bytes, bytes_max: int | None = None) -> Iterator[tuple[int, int, int, int]]:
@@ -185,8 +204,7 @@ def closing(buf: bytes) -> bytes:
         last = buf[at : at + size] if tag == TAG_EVENT else b""
     if not last:
         return b""
-    _, kind, *_ = msgpack.unpackb(last[4:], strict_map_key=False, unicode_errors="surrogatepass")
-    return last if kind == "end" else b""
+    return last if _event_of(last[4:])[0] == "end" else b""
 
 
 # Decoding ----------------------------------------------------------------------------------------------------------
@@ -345,7 +363,7 @@ def _single(tag: int, payload: bytes, seq: int, series: _Series, events: list[Ev
             seq += 1
         return seq
     if tag == TAG_EVENT:
-        _, kind, time, fields = msgpack.unpackb(payload, strict_map_key=False, unicode_errors="surrogatepass")
+        kind, time, fields = _event_of(payload)
         events.append((seq, kind, time, fields))
         return seq + event_count(kind, fields)
     # From a newer version of ourselves: pass it on, nothing is dropped.

@@ -1,8 +1,9 @@
 """Ingest, first half: the bytes of a request become validated batches. Pure; no store, no event loop.
 
 What is malformed as a whole raises ApiError; a batch that can never be accepted becomes a Refused of its own, so that
-the others of the request are not held up. No Python time is spent per point: columns are taken by `np.frombuffer` and
-checked for the whole batch at once.
+the others of the request are not held up; an event that can never be kept becomes a loss in its place, so that the
+points and events beside it are not lost with it. No Python time is spent per point: columns are taken by
+`np.frombuffer` and checked for the whole batch at once.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from ..protocol import events as rules
 from ..protocol import limits
 from ..store.meta import Event
 from ..store.points import Column, PointBatch
 from .replies import ApiError
 
-FIELDS_DEPTH_MAX = 64
-TIME_MAX = 1 << 62  # µs: what a PointStore holds
 SPARSE = 16
 COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})
+REFUSED = "rejected"  # the loss that stands in the place of an event that the lab does not take
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -194,7 +195,7 @@ def _columns(series: Any, first: int) -> tuple[list[Column], Any]:
         if not grows.all():
             raise _Bad("seq is strictly increasing")
         seconds = np.frombuffer(b"".join([time for _, _, time in raw]), dtype="<f8")
-        if not (np.abs(seconds) <= TIME_MAX / 1e6).all():  # false for NaN too
+        if not (np.abs(seconds) <= limits.TIME_MAX_US / 1e6).all():  # false for NaN too
             raise _Bad("time is seconds since 1970, finite, within ±2^62 µs")
         times = np.rint(seconds * 1e6).astype(np.int64)
     sequence = offsets + first
@@ -246,33 +247,44 @@ def _events(raw: Any, first: int, span: int) -> tuple[list[Event], list[int], in
         seq, kind, time, fields = one[:4]
         if not _is_int(seq, 0, span) or (offsets and seq <= offsets[-1]):
             raise _Bad("seq of events is an increasing offset within last - first")
-        if not isinstance(kind, str) or not kind or not _is_utf8(kind, limits.KIND_BYTES_MAX):
-            raise _Bad(f"kind is a text of 1 to {limits.KIND_BYTES_MAX} bytes")
-        if not _is_int(time, -TIME_MAX, TIME_MAX):
-            raise _Bad("time of an event is µs since 1970")
-        if not isinstance(fields, dict) or not all(isinstance(k, str) for k in fields):
-            raise _Bad("fields is a map with texts as keys")
-        count = 1
-        if kind in COUNTED_KINDS:
-            count = fields.get("count", 1)
-            if not _is_int(count, 1, limits.STEP_MAX):
-                raise _Bad(f"count of {kind} is a number from 1")
-        clean = _clean(fields, 0)
-        packed = _pack(clean)
-        if len(packed) > limits.EVENT_BYTES_MAX:
-            raise _Bad(f"the fields of an event are over {limits.EVENT_BYTES_MAX} bytes")
+        count = _count(kind, fields)
         covered += count
         offsets.append(seq)
-        events.append(Event(first + seq, kind, time / 1e6, clean, packed))
+        try:
+            event = _event(first + seq, kind, time, fields)
+        except ValueError as e:
+            event = _refused(first + seq, kind, count, str(e))
+        events.append(event)
     return events, offsets, covered
 
 
-def _pack(fields: Any) -> bytes:
-    try:
-        packed: bytes = msgpack.packb(fields)
-    except (ValueError, TypeError, OverflowError):
-        raise _Bad("the fields of an event cannot be kept") from None
-    return packed
+def _count(kind: Any, fields: Any) -> int:
+    """How many sequence numbers an event says that it occupies: without that, those of the batch cannot be checked."""
+    if not isinstance(kind, str) or kind not in COUNTED_KINDS:
+        return 1
+    count: Any = fields.get("count", 1) if isinstance(fields, dict) else None
+    if not _is_int(count, 1, limits.STEP_MAX):
+        raise _Bad(f"count of {kind} is a number from 1")
+    return int(count)
+
+
+def _event(seq: int, kind: Any, time: Any, fields: Any) -> Event:
+    """Raises ValueError for an event that the lab does not take."""
+    rules.check_kind(kind)
+    if not _is_int(time, -limits.TIME_MAX_US, limits.TIME_MAX_US):
+        raise ValueError("the time of an event is µs since 1970")
+    rules.check_fields(fields)
+    clean = _clean(fields)
+    return Event(seq, kind, time / 1e6, clean, rules.packed(clean))
+
+
+def _refused(seq: int, kind: Any, count: int, why: str) -> Event:
+    """What is kept in the place of an event that cannot be: a loss of its numbers, so that the others of its batch are
+    taken and nobody has to ask what became of this one.
+    """
+    known = _clean(kind)[: limits.KIND_BYTES_MAX] if isinstance(kind, str) else ""
+    fields = {"reason": REFUSED, "count": count, "kind": known, "detail": why[:200]}
+    return Event(seq, "loss", 0.0, fields, rules.packed(fields))
 
 
 def _is_utf8(text: str, bytes_max: int) -> bool:
@@ -282,14 +294,12 @@ def _is_utf8(text: str, bytes_max: int) -> bool:
         return False
 
 
-def _clean(value: Any, depth: int) -> Any:
-    """The same, with what was no UTF-8 in its texts replaced by U+FFFD. Raises _Bad where it is nested too deep."""
-    if depth > FIELDS_DEPTH_MAX:
-        raise _Bad(f"the fields of an event are nested deeper than {FIELDS_DEPTH_MAX}")
+def _clean(value: Any) -> Any:
+    """The same, with what was no UTF-8 in its texts replaced by U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not value.isascii() else value
     if isinstance(value, dict):
-        return {_clean(k, depth + 1): _clean(v, depth + 1) for k, v in value.items()}
+        return {_clean(k): _clean(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_clean(v, depth + 1) for v in value]
+        return [_clean(v) for v in value]
     return value

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from ..protocol import states
+from ..protocol import limits, states
 from ..protocol.records import event_count
 from .meta import EndReport, MetaBatch, Writer
 from .meta_configs import ArrivingConfigs, set_meta, upsert
@@ -20,7 +20,7 @@ LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
 
 
-def text_of(value: Any, length_max: int = 1 << 20) -> str:
+def text_of(value: Any, length_max: int = limits.NOTE_CHARS_MAX) -> str:
     return (value if isinstance(value, str) else "" if value is None else str(value))[:length_max]
 
 
@@ -52,6 +52,7 @@ class BatchesSql(SessionsSql):
     """Ingest's share of a MetaTransaction over one connection."""
 
     _configs: ArrivingConfigs  # in the batches at hand
+    _no_room: dict[str, int]  # by writer: their config events that found none
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
         rows = self.conn.execute(select(writers).where(any_of(writers.c.writer, ids)))
@@ -107,11 +108,12 @@ class BatchesSql(SessionsSql):
         self._store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}
-        self._configs = ArrivingConfigs(self.conn)
+        self._configs, self._no_room = ArrivingConfigs(self.conn), {}
         for batch in batches:
             totals[batch.run] = totals.get(batch.run, 0) + batch.points
             self._apply_effects(batch, now)
         self._configs.store()
+        self._store_no_room()
         self.conn.execute(
             update(runs)
             .where(runs.c.id == bindparam("run"))
@@ -204,9 +206,11 @@ class BatchesSql(SessionsSql):
         for event in batch.events:
             fields, at = event.fields, event.time - batch.skew
             if event.kind == "config" and isinstance(fields.get("values"), dict):
-                self._configs.add(batch.run, batch.attempt, fields["values"])
+                if not self._configs.add(batch.run, batch.attempt, fields["values"], len(event.packed)):
+                    self._no_room[batch.writer] = self._no_room.get(batch.writer, 0) + 1
             elif event.kind == "meta" and fields.get("key") is not None:
-                set_meta(self.conn, batch.run, batch.attempt, text_of(fields["key"], 1024), fields.get("value"))
+                key = text_of(fields["key"], limits.KEY_BYTES_MAX)
+                set_meta(self.conn, batch.run, batch.attempt, key, fields.get("value"))
             elif event.kind == "note":
                 self.conn.execute(update(runs).where(runs.c.id == batch.run).values(note=text_of(fields.get("text"))))
             elif event.kind == "tag" and fields.get("name"):
@@ -219,16 +223,23 @@ class BatchesSql(SessionsSql):
                 continue
             self.changes.runs.add(batch.run)
 
+    def _store_no_room(self) -> None:
+        """Counts what a config could not hold, beside the losses that the writer itself told."""
+        for writer, count in self._no_room.items():
+            losses = unpack(self.conn.execute(select(writers.c.losses).where(writers.c.writer == writer)).scalar())
+            losses["config_full"] = losses.get("config_full", 0) + count
+            self.conn.execute(update(writers).where(writers.c.writer == writer).values(losses=msgpack.packb(losses)))
+
     def _add_tag(self, run_id: str, fields: Mapping[str, Any]) -> None:
-        name = text_of(fields["name"], 256)
+        name = text_of(fields["name"], limits.NAME_BYTES_MAX)
         self.conn.execute(delete(run_tags).where(run_tags.c.run_id == run_id, run_tags.c.name == name))
         color, description = fields.get("color"), fields.get("description")
         self.conn.execute(
             insert(run_tags).values(
                 run_id=run_id,
                 name=name,
-                color=None if color is None else text_of(color, 32),
-                description=None if description is None else text_of(description, 4096),
+                color=None if color is None else text_of(color, limits.TAG_COLOR_CHARS_MAX),
+                description=None if description is None else text_of(description, limits.TAG_DESCRIPTION_CHARS_MAX),
             )
         )
 

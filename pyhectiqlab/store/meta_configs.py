@@ -13,11 +13,10 @@ import msgpack
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ..protocol.limits import CONFIG_BYTES_MAX
 from .meta_runs import unpack
 from .meta_schema import attempt_configs, run_meta, runs
 from .meta_search import index_config
-
-CONFIG_BYTES_MAX = 16 << 20
 
 
 def upsert(conn: Connection, table: Table) -> Any:
@@ -40,6 +39,31 @@ def copied(value: Any) -> Any:
     return {key: copied(v) for key, v in value.items()} if isinstance(value, Mapping) else value
 
 
+class _Config:
+    """A config that is merged into, up to CONFIG_BYTES_MAX."""
+
+    def __init__(self, packed: bytes | None) -> None:
+        self.values: dict[str, Any] = unpack(packed)
+        self._bytes_max = len(packed or b"")  # packed it has at most so many
+        self._is_full = False
+
+    def add(self, values: Mapping[str, Any], size: int) -> bool:
+        """Merges values of so many bytes; False, and nothing changed, where that would be too large."""
+        if self._bytes_max + size <= CONFIG_BYTES_MAX:
+            merge(self.values, values)
+            self._bytes_max += size
+            return True
+        if self._is_full:  # a try costs the whole: one a transaction
+            return False
+        before = msgpack.packb(self.values)
+        merge(self.values, values)
+        self._bytes_max = len(msgpack.packb(self.values))  # less than the sum, where it replaces what was there
+        if self._bytes_max <= CONFIG_BYTES_MAX:
+            return True
+        self.values, self._bytes_max, self._is_full = unpack(before), len(before), True
+        return False
+
+
 class ArrivingConfigs:
     """What a transaction's batches tell of configs. Written once for all that arrived: a large config comes in many
     parts, and each would cost the whole.
@@ -47,26 +71,30 @@ class ArrivingConfigs:
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
-        self._of_attempts: dict[str, dict[int, dict[str, Any]]] = {}
-        self._of_runs: dict[str, dict[str, Any]] = {}
+        self._of_attempts: dict[str, dict[int, _Config]] = {}
+        self._of_runs: dict[str, _Config] = {}
         self._newest: dict[str, int] = {}  # the last attempt that told one; 0: none did
         self._late: set[str] = set()  # runs with news of an attempt that is not their newest
 
-    def add(self, run_id: str, attempt: int, values: Mapping[str, Any]) -> None:
+    def add(self, run_id: str, attempt: int, values: Mapping[str, Any], size: int) -> bool:
+        """Values of so many bytes, packed. False where the attempt's config or the run's has no room for them: what
+        exceeds it is still there, among the run's events.
+        """
         if run_id not in self._of_runs:
-            self._of_runs[run_id] = unpack(self._one(select(runs.c.config).where(runs.c.id == run_id)))
+            self._of_runs[run_id] = _Config(self._one(select(runs.c.config).where(runs.c.id == run_id)))
             newest = select(func.max(attempt_configs.c.attempt)).where(attempt_configs.c.run_id == run_id)
             self._newest[run_id] = self._one(newest) or 0
         its = self._of_attempts.setdefault(run_id, {})
         if attempt not in its:
             of_attempt = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt == attempt)
-            its[attempt] = unpack(self._one(select(attempt_configs.c.config).where(of_attempt)))
-        merge(its[attempt], values)
-        if attempt >= self._newest[run_id]:
-            self._newest[run_id] = attempt
-            merge(self._of_runs[run_id], values)
-        else:
+            its[attempt] = _Config(self._one(select(attempt_configs.c.config).where(of_attempt)))
+        if not its[attempt].add(values, size):
+            return False
+        if attempt < self._newest[run_id]:
             self._late.add(run_id)
+            return True
+        self._newest[run_id] = attempt
+        return self._of_runs[run_id].add(values, size)
 
     def _one(self, query: Any) -> Any:
         return self._conn.execute(query).scalar()
@@ -74,11 +102,11 @@ class ArrivingConfigs:
     def store(self) -> None:
         for run_id, its in self._of_attempts.items():
             for attempt, config in its.items():
-                self._store_one(run_id, attempt, config)
+                self._store_one(run_id, attempt, config.values)
         for run_id, config in self._of_runs.items():
-            whole = of_all_attempts(self._conn, run_id) if run_id in self._late else config
+            whole = of_all_attempts(self._conn, run_id) if run_id in self._late else config.values
             packed = msgpack.packb(whole)
-            if len(packed) <= CONFIG_BYTES_MAX:  # what exceeds it is still there, among the run's events
+            if len(packed) <= CONFIG_BYTES_MAX:
                 self._conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
                 index_config(self._conn, run_id, whole)
 

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from operator import itemgetter
 from typing import Any
 
+from ..protocol import events as rules
 from ..protocol import records
 from ..protocol.limits import PROTOCOL_VERSION
 from . import cache
@@ -29,7 +30,7 @@ def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
         return _wire(stream, first, batch.last, [], [[0, "loss", 0, loss]])
     try:
         columns, events, count = records.decode(batch.read(), stream.keys)
-    except (KeyError, ValueError, TypeError, IndexError) as e:
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError) as e:
         raise UndecodableError(f"{type(e).__name__}: {e}") from e
     stream.said_end = next((fields for _, kind, _, fields in reversed(events) if kind == "end"), stream.said_end)
     start, stop = batch.frame or (batch.first, batch.last)
@@ -39,7 +40,7 @@ def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
     folded = cache.fold(columns, _changes(stream, start, events), skip, end)
     series = [s for key, column in folded.columns.items() if (s := _series(key, column, skip, end))]
     told: list[Any] = [
-        [seq - skip, kind, int(time * 1e6), fields] for seq, kind, time, fields in events if skip <= seq < end
+        [seq - skip, kind, _micros(time), fields] for seq, kind, time, fields in events if skip <= seq < end
     ]
     if folded.count:
         told.append([folded.first - skip, "aggregated", 0, {"count": folded.count}])
@@ -80,6 +81,11 @@ def _series(key: str, column: records.Columns, skip: int, end: int) -> dict[str,
         seq = array("I", [number - skip for number in seq[start:stop]])
         step, value, time = step[start:stop], value[start:stop], time[start:stop]
     return {"key": key, "seq": _bytes(seq), "step": _bytes(step), "value": _bytes(value), "time": _bytes(time)}
+
+
+def _micros(seconds: Any) -> int:
+    """µs since 1970; 0 for what is no time, which must not keep the event itself from the lab."""
+    return int(seconds * 1e6) if rules.is_time(seconds) else 0
 
 
 def _bytes(column: array[Any]) -> bytes:

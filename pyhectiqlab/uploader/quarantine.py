@@ -1,8 +1,9 @@
 """The quarantine: what can never be sent, moved aside instead of deleted. `$HECTIQLAB_HOME/quarantine/<session>/`.
 
     <writer>-<first>-<last>.msgpack   events that the lab refused, or whose run it deleted or denies: {writer, run, url,
-                                      reason, table, records}, with the records and the keys that they need
-                                      (protocol/FORMAT.md, sections 1 and 2)
+                                      reason, table, records, frame}, with the records and the keys that they
+                                      need (protocol/FORMAT.md, sections 1 and 2); `frame`: the first and
+                                      last number of the records, where they are more than those that were refused
     NNNN-NNNNNN.seg                   a segment of the journal with bytes that are no frame
 
 Nothing here is read again by pyhectiqlab; `hectiqlab status` counts it, and it may be deleted by hand.
@@ -39,6 +40,7 @@ def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None
         "reason": reason,
         "table": stream.table(),
         "records": batch.read(),
+        "frame": batch.frame,
     }
     path = folder / f"{stream.id}-{batch.first}-{batch.last}.msgpack"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -34,6 +34,7 @@ from .stream import Batch, Stream
 REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
 TOO_LARGE = 413
 NEVER_TOO_LARGE_BYTES = 64 << 10  # halving ends here; a loss in the place of a batch is smaller still
+SPLITS_MAX = 200  # of one batch of the journal, to find the events that the lab refuses
 WHOLE_REFUSED = {400, TOO_LARGE, 422}  # something in the request can never be accepted
 
 
@@ -236,8 +237,7 @@ class Sender:
             if error.status == TOO_LARGE and _has_halves(batch):
                 self._halve(stream, batch)
                 return
-            self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {error}")
-            self._reject(stream, batch)
+            self._refused(stream, batch, str(error))
             return
         refused: set[str] = set()
         for one, (stream, batch) in zip(wire, sent, strict=True):
@@ -283,9 +283,19 @@ class Sender:
         elif status == 503:
             raise LabUnavailableError(error or "the lab cannot store events now; it is asked again", status=503)
         else:
-            self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {error}")
-            self._reject(stream, batch)
+            self._refused(stream, batch, error)
         return False
+
+    def _refused(self, stream: Stream, batch: Batch, why: str) -> None:
+        """The lab can never take this batch. One event that it cannot take must not take along what lies beside it: the
+        batch is sent in halves until the event is alone, which some 20 requests do; of a batch that goes on being
+        refused, the rest is given up as it is.
+        """
+        if _has_halves(batch) and stream.may_split(batch, SPLITS_MAX):
+            self._halve(stream, batch)
+            return
+        self._log(f"the lab refuses events {batch.first} to {batch.last} of writer {stream.id}: {why}")
+        self._reject(stream, batch)
 
     def _reject(self, stream: Stream, batch: Batch) -> None:
         self._rejected(stream, batch)

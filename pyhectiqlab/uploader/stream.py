@@ -79,6 +79,10 @@ class Stream:
     said_end: dict[str, Any] | None = None  # what its process said of its own end, by an event
     unsaved: bool = False  # `info` knows of a setting that its file does not
     synced: int = 0  # a cursor that a sync on another machine brought the lab to
+    splits: tuple[int, int] = (
+        0,
+        0,
+    )  # the last batch that was cut because the lab refused it: its first number, how often
     behind_since: float | None = None  # wall time since when the lab has not had everything that is journaled
 
     @property
@@ -104,6 +108,13 @@ class Stream:
 
     def lose(self, reason: str, count: int) -> None:
         self.lost[reason] = self.lost.get(reason, 0) + count
+
+    def may_split(self, batch: Batch, most: int) -> bool:
+        """Whether a batch that was refused may be cut once more; counts it."""
+        first = batch.frame[0] if batch.frame else batch.first
+        cut = self.splits[1] if self.splits[0] == first else 0
+        self.splits = first, cut + 1
+        return cut < most
 
     def cache_at(self, number: int) -> CacheSettings:
         """The settings of the metrics cache that hold where this sequence number begins."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..capture.values import check_name
+from ..protocol.limits import PAPER_BYTES_MAX
 from ..session import say, say_once
 from .guard import never_breaks
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from ..outbox import Outbox
     from ..paper import PaperContent
 
-PAPER_BYTES_MAX = 1 << 20
 NAME_REFUSED = {400, 409, 422}  # answers to a rename; no other is the name's fault
 
 
@@ -33,7 +33,7 @@ class PageVerbs:
         if not isinstance(content, str | PaperContent):
             raise TypeError(f"a paper is a text or a PaperContent, not {type(content).__name__}")
         text = str(content)
-        size = len(text.encode("utf-8", "replace"))
+        size = len(text.encode("utf-8", "surrogatepass"))
         if size > PAPER_BYTES_MAX:
             raise ValueError(f"a paper of {size:,} bytes is too long: store it as an artifact")
         self._outbox.event("paper", {"text": text})

@@ -163,6 +163,48 @@ logger.warning({"not": "text"})
     assert "--- Logging error ---" not in done.stderr
 
 
+def test_a_record_with_anything_in_it_is_kept_and_holds_up_nothing(site: Site) -> None:
+    """Relays of other processes' logs make records of what came over a wire."""
+    name = unique("odd")
+    done = ran(
+        site,
+        name,
+        """
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("no text")
+    __str__ = __repr__
+logger = run.start_recording_logs("relay")
+run.add_metrics("before", 1.0, 0)
+odd = {
+    "created": ["2026-11-29T10:00:00", 1796000000000000000, float("nan"), float("inf"), None, [], 10**400],
+    "levelno": [float("inf"), 10**30, 20.5],
+    "levelname": [None, 7, "L" * 1000, "\\ud800"],
+    "name": [None, [], 5, "\\udcff", "n" * 100_000],
+    "exc_text": [5, "\\ud800"],
+    "msg": [None, Odd(), b"bytes", {"a": 1}],
+    "args": [("too", "many"), Odd()],
+}
+n = 0
+for field, values in odd.items():
+    for value in values:
+        made = {"name": "relay", "msg": f"{field} {n}", "levelno": 20, "levelname": "INFO", field: value}
+        logger.handle(logging.makeLogRecord(made))
+        n += 1
+run.add_metrics("after", 1.0, 0)
+assert run.close(20), run.status()
+print(n)
+""",
+    )
+    found = logs(site, name)
+    assert len([log for log in found if log["text"].endswith("\n")]) == int(done.stdout)
+    assert len(site.points(name, "before")) == len(site.points(name, "after")) == 1
+    assert {"created 0\n", "levelno 8\n", "levelname 10\n", "name 14\n"} <= {log["text"] for log in found}
+    assert [log["level"] for log in found if log["text"] == "levelno 8\n"] == ["INFO"]
+    with site.client() as client:
+        assert client.get(f"/runs/{site.find(name)['id']}")["losses"] == {}
+
+
 def test_every_message_of_threads_signal_handlers_finalizers_and_forked_children_arrives(site: Site) -> None:
     name = unique("anywhere")
     done = ran(

@@ -13,7 +13,7 @@ import pytest
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.testing.lab import RealLab
 
-from .api import NOW_US, Api, batch, column, error_of, events_batch, new_id, packed
+from .api import NOW_US, Api, batch, column, error_of, new_id, packed
 
 
 @pytest.fixture(scope="module")
@@ -127,19 +127,9 @@ def bad_batches(run: str, writer: str) -> dict[str, Any]:
         "event number used": one(series=[column("x", [0, 1, 2])], events=[[2, "log", NOW_US, {}]]),
         "event beyond last": one(series=[column("x", [0, 1, 2])], events=[[4, "log", NOW_US, {}]]),
         "event negative": one(series=[column("x", [0, 1, 2])], events=[[-1, "log", NOW_US, {}]]),
-        "kind empty": one(series=[column("x", [0, 1, 2])], events=[[3, "", NOW_US, {}]]),
-        "kind long": one(series=[column("x", [0, 1, 2])], events=[[3, "k" * 65, NOW_US, {}]]),
-        "kind a number": one(series=[column("x", [0, 1, 2])], events=[[3, 1, NOW_US, {}]]),
-        "event time a float": one(series=[column("x", [0, 1, 2])], events=[[3, "log", 1.5, {}]]),
-        "event time huge": one(series=[column("x", [0, 1, 2])], events=[[3, "log", 2**64 - 1, {}]]),
-        "fields a list": one(series=[column("x", [0, 1, 2])], events=[[3, "log", NOW_US, []]]),
-        "fields with a number as key": one(series=[column("x", [0, 1, 2])], events=[[3, "log", NOW_US, {1: 2}]]),
         "loss of a negative count": one(series=[], events=[[0, "loss", NOW_US, {"count": -3}]]),
         "loss of a float count": one(series=[], events=[[0, "loss", NOW_US, {"count": 4.0}]]),
         "loss of too much": one(series=[], events=[[0, "loss", NOW_US, {"count": 5}]]),
-        "fields over the limit": one(
-            series=[column("x", [0, 1, 2])], events=[[3, "log", NOW_US, {"t": "x" * (limits.EVENT_BYTES_MAX + 1)}]]
-        ),
     }
 
 
@@ -149,14 +139,6 @@ def test_a_batch_with_anything_wrong_is_told_422(api: Api, target: tuple[str, st
         assert result["status"] == 422, (name, result)
         assert result["cursor"] == 5, (name, result)
         assert result["error"], name
-
-
-def test_deeply_nested_fields_are_told_422(api: Api, target: tuple[str, str]) -> None:
-    run, writer = target
-    fields: Any = "x"
-    for _ in range(400):
-        fields = {"a": fields}
-    assert api.statuses(events_batch(run, writer, 6, [("config", {"values": fields})])) == [422]
 
 
 def test_random_bytes_and_damaged_batches_never_fail_the_lab(api: Api, target: tuple[str, str]) -> None:

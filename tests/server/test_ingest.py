@@ -6,6 +6,7 @@ import gzip
 import math
 import struct
 import threading
+from typing import Any
 
 import msgpack
 import pytest
@@ -162,6 +163,62 @@ def test_config_is_merged_deep_and_meta_note_and_tags_are_kept(api: Api, run: st
     assert told["note"] == "second"
     assert told["tags"] == [{"name": "Train", "color": "#00ff00", "description": "d"}]
     assert told["events"] == 8
+
+
+def deep(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+ODD_EVENTS = {
+    "kind empty": ["", NOW_US, {}],
+    "kind long": ["k" * 65, NOW_US, {}],
+    "kind a number": [1, NOW_US, {}],
+    "time a float": ["log", 1.5, {}],
+    "time huge": ["log", 2**64 - 1, {}],
+    "fields a list": ["log", NOW_US, []],
+    "fields with a number as key": ["log", NOW_US, {1: 2}],
+    "fields nested too deep": ["config", NOW_US, {"values": deep(400)}],
+    "fields over the limit": ["log", NOW_US, {"t": "x" * (limits.EVENT_BYTES_MAX + 1)}],
+}
+
+
+@pytest.mark.parametrize("name", ODD_EVENTS)
+def test_an_event_that_the_lab_cannot_keep_is_a_loss_and_all_else_of_its_batch_is_there(
+    api: Api, run: str, name: str
+) -> None:
+    events = [[2, *ODD_EVENTS[name]], [3, "meta", NOW_US, {"key": "k", "value": 1}]]
+    writer = new_id()
+    assert api.statuses(batch(run, writer, 1, 4, series=[column("x", [0, 1])], events=events)) == [200]
+    told = api.run(run)
+    assert (told["losses"], told["points"], told["meta"]) == ({"rejected": 1}, 2, {"k": 1})
+    (loss,) = [e for e in api.get(f"/runs/{run}/events")["items"] if e["kind"] == "loss"]
+    assert loss["seq"] == 3 and loss["fields"]["detail"]
+    assert api.statuses(batch(run, writer, 5, 6)) == [200]
+
+
+def test_what_does_not_fit_into_a_config_is_counted_and_what_fits_is_merged(api: Api, run: str) -> None:
+    writer = new_id()
+
+    def config(first: int, *parts: dict[str, Any]) -> None:
+        assert api.statuses(events_batch(run, writer, first, [("config", {"values": one}) for one in parts])) == [200]
+
+    part = {f"v{i}": "x" * 1000 for i in range(3900)}
+    for i in range(4):
+        config(i + 1, {f"part{i}": part})
+    config(5, {"lr": 0.1}, {"part4": part}, {"part5": part}, {"epochs": 3})
+    told = api.run(run)
+    assert set(told["config"]) == {"part0", "part1", "part2", "part3", "lr", "epochs"}
+    assert told["losses"] == {"config_full": 2}
+    config(9, {"part0": {**part, "v0": "new"}})  # which replaces what is there, and takes no more room
+    assert api.run(run)["config"]["part0"]["v0"] == "new"
+
+
+def test_a_tag_is_as_long_as_the_client_takes_one(api: Api, run: str) -> None:
+    assert api.statuses(events_batch(run, new_id(), 1, [("tag", {"name": "t" * 512})])) == [200]
+    assert [tag["name"] for tag in api.run(run)["tags"]] == ["t" * 512]
 
 
 def test_text_that_is_no_utf8_is_replaced_but_a_key_is_refused(api: Api, run: str) -> None:

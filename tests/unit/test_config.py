@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab import Config
 from pyhectiqlab.config import plain
+from pyhectiqlab.plain import config_parts, plain_and_gaps, told_gaps
 
 from .ids import named
 
@@ -149,6 +151,138 @@ def test_what_contains_itself_ends_somewhere() -> None:
     chain: list[Any] = []
     chain.append(chain)
     assert msgpack.packb(plain(chain))
+
+
+@dataclasses.dataclass
+class Node:
+    name: str
+    parent: Any = None
+    others: list[Any] = dataclasses.field(default_factory=list)
+
+
+def family(size: int) -> list[Node]:
+    """Each knows all others: a walk along every way through them would not end in this life."""
+    nodes = [Node(f"n{i}") for i in range(size)]
+    for node in nodes:
+        node.others += nodes
+    return nodes
+
+
+def test_a_tree_whose_children_know_their_parents_ends_and_what_is_left_out_is_told() -> None:
+    root = Node("root")
+    root.others += [Node(f"child{i}", root) for i in range(3)]
+    found, gaps = plain_and_gaps({"lr": 0.1, "tree": root})
+    assert found["lr"] == 0.1
+    assert [child["name"] for child in found["tree"]["others"]] == ["child0", "child1", "child2"]
+    assert found["tree"]["others"][0]["parent"] == "<Node that contains itself>"
+    assert gaps[0] == ("tree.others.[0].parent", "contains itself") and len(gaps) == 3
+    assert told_gaps(gaps) == "'tree.others.[0].parent' contains itself (and 2 more)"
+
+
+@pytest.mark.parametrize("make", [lambda: family(12), lambda: [family(30)], lambda: sharing(200)])
+def test_what_refers_to_itself_in_every_way_is_bounded(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyhectiqlab.plain.NODES_MAX", 20_000)
+    found, gaps = plain_and_gaps(make())
+    assert len(msgpack.packb(found)) < 4_000_000
+    assert any("values are the most" in what for _, what in gaps)
+
+
+def sharing(depth: int) -> Any:
+    """2 ** depth ways through `depth` lists, none of which contains itself."""
+    made: Any = [1]
+    for _ in range(depth):
+        made = [made, made]
+    return made
+
+
+def test_the_same_part_at_two_places_is_stored_at_both() -> None:
+    shared = {"a": 1}
+    assert plain_and_gaps({"x": shared, "y": [shared, shared]}) == (
+        {"x": {"a": 1}, "y": [{"a": 1}, {"a": 1}]},
+        [],
+    )
+
+
+class Odd:
+    """Whatever is asked of it raises."""
+
+    def __init__(self, *raising: str) -> None:
+        self._raising = raising
+
+    def keys(self) -> Any:
+        if "keys" in self._raising:
+            raise RuntimeError("no keys")
+        return ["good", "bad", "last"]
+
+    def __getitem__(self, key: str) -> Any:
+        if key == "bad" and "item" in self._raising:
+            raise RuntimeError("no item")
+        return key
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RecursionError("no text")
+
+    __repr__ = __str__
+
+
+class Unended(list[int]):
+    def __iter__(self) -> Any:
+        yield 1
+        raise OSError("no more")
+
+
+@dataclasses.dataclass
+class Lazy:
+    lr: float = 0.1
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "lr":
+            raise RuntimeError("not yet")
+        return super().__getattribute__(name)
+
+
+UNREADABLE: list[tuple[Any, Any]] = [
+    (Odd("keys"), "<unreadable: RuntimeError>"),
+    (Odd("item"), {"good": "good", "bad": "<unreadable: RuntimeError>", "last": "last"}),
+    (Unprintable(), "<unreadable: RecursionError>"),
+    (Unended(), [1]),
+    (Lazy(), {"lr": "<unreadable: RuntimeError>"}),
+    ({Unprintable(): 1, "b": 2}, {"b": 2}),
+    ({1: "a", "1": "b"}, {"1": "b"}),
+]
+
+
+@pytest.mark.parametrize("value, stored", UNREADABLE, ids=lambda v: type(v).__name__)
+def test_what_cannot_be_read_costs_itself_alone_and_is_told(value: Any, stored: Any) -> None:
+    found, gaps = plain_and_gaps({"lr": 0.1, "odd": value, "epochs": 3})
+    assert found == {"lr": 0.1, "odd": stored, "epochs": 3}
+    assert len(gaps) == 1 and gaps[0][0].startswith("odd")
+
+
+def test_an_int_that_python_refuses_to_write_is_stored_in_hex() -> None:
+    assert plain(1 << 100_000) == hex(1 << 100_000)
+
+
+def test_a_config_that_contains_itself_is_refused_where_none_can_be_made_and_shown_where_it_can() -> None:
+    loop: dict[str, Any] = {"a": 1}
+    loop["itself"] = loop
+    with pytest.raises(ValueError, match="'itself' contains itself"):
+        Config.from_dict(loop)
+    config = Config(a=1)
+    config.itself = config
+    with pytest.raises(ValueError, match="contains itself"):
+        _ = config.dict
+    assert plain(config) == {"a": 1, "itself": "<Config that contains itself>"}
+    assert repr(config) == "Config(a=1, itself=...)"
+
+
+def test_a_config_of_more_than_a_run_may_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 16 MiB in all"):
+        config_parts({str(i): "x" * 1_000_000 for i in range(17)})
 
 
 anything = st.recursive(

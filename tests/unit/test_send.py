@@ -99,23 +99,45 @@ def test_what_is_sent_again_to_a_restored_lab_is_kept_though_the_budget_is_used_
 
 
 @pytest.mark.parametrize("how", ["batch", "request"])
-def test_a_batch_that_can_never_be_accepted_costs_itself_and_no_other(line: Pipeline, how: str) -> None:
+def test_an_event_that_can_never_be_accepted_costs_itself_and_nothing_of_its_batch(line: Pipeline, how: str) -> None:
     batches(line, 3, 3, 3, 3)
     line.lab.poison = {4: how}
     line.deliver()
-    assert line.points() == [0, 1, 2, 6, 7, 8, 9, 10, 11]
-    assert line.told[3:6] == [("loss", "rejected")] * 3
-    assert line.stream.lost == {"rejected": 3}
-    assert [(b.first, b.last) for b in line.rejected] == [(4, 6)]
+    assert line.points() == [i for i in range(12) if i != 4]
+    assert line.told[4] == ("loss", "rejected")
+    assert line.stream.lost == {"rejected": 1}
+    assert [(b.first, b.last) for b in line.rejected] == [(5, 5)]
 
 
 @pytest.mark.parametrize("how", ["batch", "request"])
-def test_the_first_batch_of_all_may_be_the_one_that_is_refused(line: Pipeline, how: str) -> None:
+def test_the_first_event_of_all_may_be_the_one_that_is_refused(line: Pipeline, how: str) -> None:
     batches(line, 3, 3, 3)
     line.lab.poison = {0: how}
     line.deliver()
-    assert line.points() == [3, 4, 5, 6, 7, 8]
-    assert [(b.first, b.last) for b in line.rejected] == [(1, 3)]
+    assert line.points() == list(range(1, 9))
+    assert [(b.first, b.last) for b in line.rejected] == [(1, 1)]
+
+
+@pytest.mark.parametrize("how", ["batch", "request"])
+def test_a_large_batch_of_which_all_is_refused_costs_a_bounded_number_of_requests(
+    line: Pipeline, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "SPLITS_MAX", 16)
+    batches(line, 500, 3)
+    line.lab.poison = dict.fromkeys(range(500), how)
+    requests = 0
+    real = line.lab.ingest
+
+    def counted(body: bytes) -> dict[str, Any]:
+        nonlocal requests
+        requests += 1
+        return real(body)
+
+    line.lab.ingest = counted  # type: ignore[method-assign]
+    line.deliver()
+    assert line.points() == [500, 501, 502]
+    assert line.stream.lost == {"rejected": 500}
+    assert requests <= 8 * send.SPLITS_MAX
 
 
 def test_a_batch_damaged_on_disk_costs_itself_and_no_other(line: Pipeline) -> None:

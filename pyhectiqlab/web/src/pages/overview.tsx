@@ -65,6 +65,8 @@ const LOSSES: Record<string, string> = {
   spool_full: 'no room in the spool',
   queue_full: 'no room in the queue',
   journal_damaged: 'damaged on the disk',
+  config_full: 'beyond the 16 MiB of a config',
+  unreadable: 'no event that can be read',
   rejected: 'refused by the lab',
 };
 

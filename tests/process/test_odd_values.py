@@ -1,0 +1,104 @@
+"""Values that scripts pass without thinking of us: what is odd costs itself, is told, and takes nothing along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .conftest import Site
+from .test_ends import unique
+
+BEGIN = """
+import sys
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+def refused(call, *words):
+    try:
+        call()
+    except (TypeError, ValueError) as e:
+        assert all(word in str(e) for word in words), e
+        return type(e)
+    raise AssertionError("not refused")
+"""
+
+
+def ran(site: Site, name: str, script: str) -> Any:
+    done = site.run(BEGIN + script + "\nassert run.close(30), run.status()\n", name)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def detail(site: Site, name: str) -> Any:
+    with site.client() as client:
+        run = client.get(f"/runs/{site.find(name)['id']}")
+        return {**run, "config": client.config(run["id"])}
+
+
+def test_a_config_with_odd_parts_arrives_with_all_else_and_the_script_is_told(site: Site) -> None:
+    name = unique("config")
+    done = ran(
+        site,
+        name,
+        """
+import dataclasses
+@dataclasses.dataclass
+class Node:
+    name: str
+    parent: object = None
+    children: list = dataclasses.field(default_factory=list)
+root = Node("root")
+root.children += [Node(f"child{i}", root) for i in range(3)]
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("not now")
+run.add_config({"lr": 0.1, "tree": root, "odd": Odd(), "epochs": 3})
+run.add_config(vars(root), prefix="bare")
+""",
+    )
+    config = detail(site, name)["config"]
+    assert (config["lr"], config["epochs"], config["odd"]) == (0.1, 3, "<unreadable: RuntimeError>")
+    assert [child["name"] for child in config["tree"]["children"]] == ["child0", "child1", "child2"]
+    assert config["bare"]["children"][0]["name"] == "child0"
+    assert "'odd' cannot be read" in done.stderr and "'tree.children.[0].parent' contains itself" in done.stderr
+
+
+def test_what_the_lab_would_refuse_or_cut_is_refused_at_the_call_and_takes_nothing_along(site: Site) -> None:
+    name = unique("refused")
+    ran(
+        site,
+        name,
+        """
+run.add_metrics("loss", 1.0, 0)
+refused(lambda: run.add_meta("vocabulary", {f"word{i}": i for i in range(70_000)}), "70,000 entries")
+refused(lambda: run.add_meta("list", list(range(300_000))), "300,000 items")
+refused(lambda: run.add_meta("text", "x" * 5_000_000), "too large")
+refused(lambda: run.add_config({"a": {f"d{i}": "x" * 1_000_000 for i in range(17)}}), "16 MiB")
+refused(lambda: run.set_note("x" * 1_100_000), "1,048,576 characters")
+refused(lambda: run.add_tag("t", description="x" * 5000), "4,096 characters")
+refused(lambda: run.add_tag("t", color="#" + "f" * 50), "32 characters")
+refused(lambda: run.add_tag("t" * 600), "512 bytes")
+run.add_tag("t" * 512)
+run.add_meta("small", [1])
+run.add_metrics("loss", 1.0, 1)
+""",
+    )
+    told = detail(site, name)
+    assert len(site.points(name, "loss")) == 2
+    assert (told["losses"], told["meta"], told["note"]) == ({}, {"small": [1]}, "")
+    assert [tag["name"] for tag in told["tags"]] == ["t" * 512]
+
+
+def test_a_config_that_grows_beyond_its_bound_is_counted_as_lost_and_later_parts_are_kept(site: Site) -> None:
+    name = unique("grows")
+    ran(
+        site,
+        name,
+        """
+for i in range(6):
+    run.add_config({f"part{i}": {f"v{j}": "x" * 1000 for j in range(3900)}})
+run.add_config({"lr": 0.1})
+""",
+    )
+    told = detail(site, name)
+    assert told["config"]["lr"] == 0.1 and len(told["config"]["part3"]) == 3900
+    assert sum(len(part) for part in told["config"].values() if isinstance(part, dict)) < 6 * 3900
+    assert told["losses"]["config_full"] > 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from .capture.values import check_key
 from .errors import RunClosedError
+from .protocol import records
 
 if TYPE_CHECKING:
     from .capture.ending import Ending
@@ -47,7 +48,9 @@ class RunStatus:
 
 
 class Outbox(Protocol):
-    """`point`, `points` and `event` never wait for anything; see ring/producer.py for what they raise."""
+    """`point`, `points` and `event` never wait for anything; see ring/producer.py and protocol/records.py for what they
+    raise.
+    """
 
     @property
     def point(self) -> Callable[[str, int, float], None]: ...
@@ -103,7 +106,7 @@ class DroppingOutbox:
             check_key(key)
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        return None
+        records.event(kind, 0.0, fields)  # raises what it would where it is kept
 
     def file(self, upload: Upload, source: Source) -> str | None:
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from operator import getitem
 from typing import Any, TypeVar
 
 import msgpack
@@ -26,19 +28,19 @@ Gap = tuple[str, str]
 def _items(value: Any) -> Iterable[tuple[Any, Callable[[], Any]]] | None:
     """(name, how to read its value) of what has names and values, see `as_mapping`; None for what has none."""
     if isinstance(value, Mapping):
-        return ((key, lambda key=key: value[key]) for key in value)  # type: ignore[misc]
+        return ((key, partial(getitem, value, key)) for key in value)
     argparse = sys.modules.get("argparse")
     if argparse is not None and isinstance(value, argparse.Namespace):
         named: dict[str, Any] = vars(value)
-        return ((key, lambda key=key: named[key]) for key in named)  # type: ignore[misc]
+        return ((key, partial(getitem, named, key)) for key in named)
     if isinstance(value, type):
         return None
     if hasattr(type(value), "__dataclass_fields__"):
         fields = sys.modules["dataclasses"].fields(value)
-        return ((f.name, lambda name=f.name: getattr(value, name)) for f in fields)
+        return ((f.name, partial(getattr, value, f.name)) for f in fields)
     if callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__") and not hasattr(value, "shape"):
-        # `for key in value` may mean something else
-        return ((key, lambda key=key: value[key]) for key in value.keys())  # type: ignore[misc]  # noqa: SIM118
+        names = value.keys()  # iterating the value itself may mean something else
+        return ((key, partial(getitem, value, key)) for key in names)
     return None
 
 

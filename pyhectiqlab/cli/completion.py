@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+
+from ..loops import aside
 
 TIMEOUT_S = 1.0  # a person waits at the prompt: a lab that does not answer completes nothing
 NAMES_MAX = 100
@@ -79,9 +80,7 @@ def _found(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
         except Exception:  # no lab, no profile: the Tab key then completes nothing, and must not print a traceback
             told.clear()
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(TIMEOUT_S)
+    aside("completion", ask).join(TIMEOUT_S)
     return told[:NAMES_MAX]
 
 

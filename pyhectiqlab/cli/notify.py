@@ -150,7 +150,9 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
         port = parts.port
     except ValueError:
         return False
-    return parts.scheme in schemes and bool(parts.hostname) and port != 0 and text.isprintable() and " " not in text
+    if not parts.hostname or not all(0 < len(label) <= 63 for label in parts.hostname.rstrip(".").split(".")):
+        return False
+    return parts.scheme in schemes and port != 0 and text.isprintable() and " " not in text
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import ContentStream
 from starlette.types import Receive, Scope, Send
 
-from ..errors import StoreError
+from ..loops import Loop
 from ..protocol import roles
 from ..store.meta import MetaStore, MetaView, User
 from .accounts import WEB_SESSION_IDLE_S, Caller
@@ -71,17 +71,14 @@ class Authority:
         self._meta = meta
         self._lock = threading.Lock()
         self._grants: dict[Grant, asyncio.AbstractEventLoop] = {}
-        self._stopping = threading.Event()
         self._renewed = time.monotonic()
-        self._thread = threading.Thread(target=self._loop, name="hectiqlab-authority", daemon=True)
+        self.loop = Loop("authority", self._turn, log.error)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.stop()
 
     @contextmanager
     def renewing(self, grant: Grant) -> Iterator[Grant]:
@@ -94,23 +91,20 @@ class Authority:
             with self._lock:
                 del self._grants[grant]
 
-    def _loop(self) -> None:
-        while not self._stopping.wait(RENEW_EVERY_S):
-            try:
-                self.renew()
-            except StoreError as e:
-                log.warning("who may go on watching cannot be looked up: %s", e)
+    def _turn(self) -> float:
+        self.renew()
+        return RENEW_EVERY_S
 
     def renew(self) -> None:
-        """Ends the grants that no longer hold. Blocks on the database. Raises StoreError, and ends all grants once it
-        could not be asked for UNKNOWN_S.
+        """Ends the grants that no longer hold. Blocks on the database. Raises what went wrong, and ends all grants once
+        the database could not be asked for UNKNOWN_S.
         """
         with self._lock:
             grants = dict(self._grants)
         try:
             lost = self._lost(grants) if grants else []
             self._renewed = time.monotonic()
-        except StoreError:
+        except Exception:
             if time.monotonic() - self._renewed > UNKNOWN_S:
                 self._end(grants, list(grants))
             raise

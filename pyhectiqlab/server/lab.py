@@ -6,7 +6,6 @@ import fcntl
 import logging
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as TimeoutError_
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from .. import crashpoints, settings
 from ..errors import DataDirectoryInUseError, StoreError
+from ..loops import Failing, Loop, Trouble
 from ..store.accounts import Change
 from ..store.backup import BackupLock
 from ..store.folder_blobs import FolderBlobStore
@@ -105,8 +105,15 @@ class Lab:
         self.searched = Searched(self.meta, self.points, self.write)
         self.logins = Logins()
         self._accounts_at = 0.0
-        self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._watch_loop, name="hectiqlab-watch", daemon=True)
+        self._awake_since = self._looked = time.time()
+        self._watch = Loop("watch", self._watch_turn, log.error)
+        self.loops = (
+            self.writer.loop,
+            self._watch,
+            self.authority.loop,
+            self.notifier.loop,
+            self.searched.loop,
+        )
 
     def start(self) -> None:
         self.permissions.set()  # made by the lab's own user: where root's command made it, the lab could not touch it
@@ -118,9 +125,7 @@ class Lab:
 
     def stop(self) -> None:
         """Commits what waits, then closes the stores and gives the data directory free. Blocks until then."""
-        self._stopping.set()
-        if self._watch.is_alive():
-            self._watch.join()
+        self._watch.stop()
         self.authority.stop()
         self.notifier.stop()
         self.searched.stop()
@@ -149,6 +154,15 @@ class Lab:
             return result
 
         return self.write(both)
+
+    def failing(self) -> list[Failing]:
+        """What of the lab's own work fails now, the writer's first. From any thread; never blocks."""
+        found = [loop.failing for loop in self.loops] + [self.writer.compaction.failing]
+        return [one for one in found if one is not None]
+
+    def troubles(self) -> list[Trouble]:
+        """How each piece of the lab's own work is."""
+        return [*(loop.trouble for loop in self.loops), self.writer.compaction]
 
     # What a commit changed, to whoever watches.
 
@@ -185,39 +199,55 @@ class Lab:
 
     # What happens without being asked.
 
-    def _watch_loop(self) -> None:
-        awake_since = last = time.time()
-        every = min(WATCH_EVERY_S, self.lost_after_s / 4)
-        while not self._stopping.wait(every):
-            now = time.time()
-            if now - last > 5 * WATCH_EVERY_S or now < last:
-                awake_since = now  # the machine slept, or its clock was set: the silence was ours
-            last = now
-            try:
-                self.watch_once(now, awake_since, self.clock.look(now))
-                self.clock.note()
-                self.searched.keep(now)
-            except StoreError as e:
-                log.warning("the watch waits: %s", e)
+    def _watch_turn(self) -> float:
+        now = time.time()
+        if now - self._looked > 5 * WATCH_EVERY_S or now < self._looked:
+            self._awake_since = now  # the machine slept, or its clock was set: the silence was ours
+        self._looked = now
+        self.watch_once(now, self._awake_since, self.clock.look(now))
+        return min(WATCH_EVERY_S, self.lost_after_s / 4)
 
     def watch_once(self, now: float, awake_since: float, steady: bool = True) -> None:
         """Marks silent runs lost, and removes what was deleted long ago or is no longer to be kept. Without a `steady`
-        clock (server/clock.py) nothing is removed.
+        clock (server/clock.py) nothing is removed. Raises the first error, once all that does not fail was done.
         """
+        duties: list[Callable[[], object]] = [
+            lambda: self._mark_lost(now, awake_since),
+            lambda: self.files.tidy(now),
+            lambda: self._look_after_accounts(now),
+            self.clock.note,
+            lambda: self.searched.keep(now),
+        ]
+        if steady:
+            duties += [lambda: self._purge(now), lambda: self.retention.turn(now)]
+        errors = []
+        for duty in duties:
+            try:
+                duty()
+            except Exception as e:
+                errors.append(e)
+        if errors:
+            raise errors[0]
+
+    def _mark_lost(self, now: float, awake_since: float) -> None:
+        if now - awake_since < self.lost_after_s:
+            return
         with self.meta.reading() as view:
-            silent = now - awake_since >= self.lost_after_s and view.has_silent(now - self.lost_after_s)
-            old = view.purgeable(now - KEEP_DELETED_S) if steady else None
+            silent = view.has_silent(now - self.lost_after_s)
         if silent:
             for run in self.write(lambda tx: tx.mark_lost(now, self.lost_after_s)):
                 log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
+
+    def _purge(self, now: float) -> None:
+        with self.meta.reading() as view:
+            old = view.purgeable(now - KEEP_DELETED_S)
         if old is not None:
             self.points.delete(old)  # first: it may be repeated, and a crash here leaves the run to be found again
             crashpoints.passing("upkeep.run_dropped")
             self.write(lambda tx: tx.purge(old, now))
-        self.files.tidy(now)
+
+    def _look_after_accounts(self, now: float) -> None:
         if not self._accounts_at <= now < self._accounts_at + LAST_USED_S:
-            self._accounts_at = now
             self.accounts.store_use()
             self.write(lambda tx: tx.forget_expired(now, WEB_SESSION_IDLE_S, now - AUDIT_KEPT_S))
-        if steady:
-            self.retention.turn(now)
+            self._accounts_at = now

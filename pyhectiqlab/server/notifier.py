@@ -12,19 +12,17 @@ import json
 import logging
 import smtplib
 import ssl
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from email.message import EmailMessage
-from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import requests
 
 from .._version import __version__
-from ..errors import StoreError
+from ..loops import Loop
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.notices import Notice, Target
 
@@ -54,36 +52,36 @@ class Notifier:
     def __init__(self, meta: MetaStore, write: _Write) -> None:
         self._meta, self._write = meta, write
         self.url = ""  # under which people know the lab
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="hectiqlab-notifier", daemon=True)
+        self._pool = ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice")
+        self.loop = Loop("notifier", self._turn, log.error)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         """Blocks until deliveries under way are done, TIMEOUT_S at most each."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.stop()
+        self._pool.shutdown()
 
-    def _loop(self) -> None:
-        with ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice") as pool:
-            while not self._stopping.wait(LOOK_EVERY_S):
-                try:
-                    with self._meta.reading() as view:
-                        due = view.due_notices(time.time(), TAKEN)
-                        server = view.lab_value(MAIL_SERVER)
-                    list(pool.map(partial(self._deliver, server), due))
-                except StoreError as e:
-                    log.warning("notices wait: %s", e)
+    def _turn(self) -> float:
+        with self._meta.reading() as view:
+            due = view.due_notices(time.time(), TAKEN)
+            server = view.lab_value(MAIL_SERVER)
+        deliveries = [self._pool.submit(self._deliver, server, notice) for notice in due]
+        wait(deliveries)  # all of them, also beside one that raises
+        for delivery in deliveries:
+            delivery.result()
+        return LOOK_EVERY_S
 
     def _deliver(self, mail_server: str | None, notice: Notice) -> None:
-        if self._stopping.is_set():
+        if self.loop.stopping:
             return
         again_at = None
         try:
             deliver(notice.target, told(notice, self.url), mail_server)
-        except Undelivered as e:
+        except Exception as e:  # whatever its address does to a library: the notices of others go on
+            if not isinstance(e, Undelivered):
+                e = Undelivered(f"{type(e).__name__}: {e}")
             last = notice.tries + 1 >= TRIES_MAX
             again_at = None if last else time.time() + FIRST_PAUSE_S * 2**notice.tries
             what = "is given up" if last else "waits"

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ..errors import StoreError
+from ..loops import Loop
 from ..store.meta import MetaStore, MetaTransaction, RunQuery
 from ..store.points import PointStore
 
@@ -39,17 +39,14 @@ class Searched:
         self._metrics: OrderedDict[str, None] = OrderedDict.fromkeys(told)
         self._kept: list[str] = list(told)
         self._kept_at = 0.0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="hectiqlab-searched", daemon=True)
+        self.loop = Loop("searched", self._read, log.warning)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         """Blocks until the metric that is being read was read."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.stop()
 
     def note(self, query: RunQuery) -> None:
         fields = [*(term.field for term in query.terms), query.sort.field]
@@ -70,12 +67,9 @@ class Searched:
 
     def _read(self) -> None:
         """The latest first. Nobody waits for it: a search that comes meanwhile reads what it needs by itself."""
-        try:
-            with self._meta.reading() as view:
-                runs = view.found_ids(RunQuery(), time.time()) if self._kept else []
-            for metric in reversed(self._kept):
-                if self._stopping.is_set():
-                    return
-                self._points.summaries(metric, runs)
-        except StoreError as e:
-            log.warning("the metrics that are searched by could not be read: %s", e)
+        with self._meta.reading() as view:
+            runs = view.found_ids(RunQuery(), time.time()) if self._kept else []
+        for metric in reversed(self._kept):
+            if self.loop.stopping:
+                return
+            self._points.summaries(metric, runs)

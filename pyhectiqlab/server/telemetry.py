@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._version import __version__
@@ -88,6 +88,16 @@ class _Gauges:
         yield info
         yield GaugeMetricFamily("hectiqlab_waiting_jobs", "Requests that wait for the writer.", lab.writer.waiting)
         yield GaugeMetricFamily("hectiqlab_streams", "Pages that follow live.", lab.hub.watchers)
+        failures = CounterMetricFamily(
+            "hectiqlab_loop_failures", "How often a thread of the lab's own had to be begun again.", labels=["loop"]
+        )
+        failing = GaugeMetricFamily("hectiqlab_loop_failing", "1 while it does not do its work.", labels=["loop"])
+        now_failing = {one.name for one in lab.failing()}
+        for trouble in lab.troubles():
+            failures.add_metric([trouble.name], trouble.failures)
+            failing.add_metric([trouble.name], float(trouble.name in now_failing))
+        yield failures
+        yield failing
         runs = GaugeMetricFamily("hectiqlab_runs", "Runs that are not deleted.", labels=["state"])
         with lab.meta.reading() as view:
             for state, count in sorted(view.runs_by_state().items()):

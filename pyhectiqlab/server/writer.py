@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from .. import crashpoints
 from ..errors import StoreError
+from ..loops import Loop, Trouble
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
 from . import commit
@@ -116,18 +117,21 @@ class Writer:
         self._bytes = 0
         self._wake = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._loop, name="hectiqlab-writer", daemon=True)
+        self._more, self._lull = True, False
+        self._compact_at = 0.0  # monotonic: not before, after it failed
+        self.loop = Loop("writer", self._turn, log.error)
+        self.compaction = Trouble("compaction", log.error)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         """Commits what waits, refuses what comes later, and ends the thread. Blocks until then. Safe twice."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.loop.hurry()
+        self.loop.join()
 
     @property
     def waiting(self) -> int:
@@ -156,24 +160,23 @@ class Writer:
             self._wake.notify()
         return job.future
 
-    def _loop(self) -> None:
-        more, committed = True, False
-        while True:
-            with self._wake:
-                if not self._waiting and not self._stopping:
-                    # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
-                    self._wake.wait(LULL_S if committed else 0.0 if more else IDLE_S)
-                group = self._take()
-                if not group and self._stopping:
-                    return
-            committed = bool(group)
-            if group:
-                began = time.monotonic()
-                self._commit(group)
-                # A share of the time even when something always waits, or the unsorted heads would grow for ever.
-                more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
-            else:
-                more = self._compact(COMPACT_BUDGET_S)
+    def _turn(self) -> float | None:
+        with self._wake:
+            if not self._waiting and not self._stopping:
+                # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
+                self._wake.wait(LULL_S if self._lull else 0.0 if self._more else IDLE_S)
+            group = self._take()
+            if not group and self._stopping:
+                return None
+        self._lull = bool(group)
+        if group:
+            began = time.monotonic()
+            self._commit(group)
+            # A share of the time even when something always waits, or the unsorted heads would grow for ever.
+            self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
+        else:
+            self._more = self._compact(COMPACT_BUDGET_S)
+        return 0.0
 
     def _take(self) -> list[_Job]:
         group: list[_Job] = []
@@ -191,13 +194,16 @@ class Writer:
         return group
 
     def _compact(self, budget_s: float) -> bool:
+        if time.monotonic() < self._compact_at:
+            return False
         try:
-            return self._points.compact(budget_s) or self._points.purge(budget_s)
-        except StoreError as e:
-            log.warning("compaction waits: %s", e)
-        except Exception:
-            log.exception("compaction failed")
-        return False
+            more = self._points.compact(budget_s) or self._points.purge(budget_s)
+        except BaseException as e:  # whatever it is, writing goes on
+            self.compaction.failed(e)
+            self._compact_at = time.monotonic() + self.compaction.pause_s
+            return False
+        self.compaction.worked()
+        return more
 
     def _commit(self, group: Sequence[_Job]) -> None:
         """One commit for the group. Where anything of it fails in a way that is not its own answer (an error of a

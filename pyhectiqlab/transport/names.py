@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
+from functools import partial
 from typing import Any
+
+from ..loops import aside
 
 Addresses = list[tuple[Any, ...]]  # as socket.getaddrinfo gives them
 _asked: dict[tuple[int, str, int], Future[Addresses]] = {}  # what a thread waits for now; after a fork there is none
@@ -29,7 +31,7 @@ def addresses(host: str, port: int, timeout_s: float) -> Addresses:
     found = _asked.setdefault(key, mine)  # one step: no lock that a fork could leave held
     if found is mine:
         try:
-            threading.Thread(target=_look_up, args=(key, mine), name="hectiqlab-names", daemon=True).start()
+            aside("names", partial(_look_up, key, mine))
         except RuntimeError:  # the limit of processes: better by this thread, for as long as it takes, than not at all
             _look_up(key, mine)
     try:
@@ -42,7 +44,7 @@ def _look_up(key: tuple[int, str, int], found: Future[Addresses]) -> None:
     _, host, port = key
     try:
         found.set_result(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-    except Exception as e:
+    except BaseException as e:
         found.set_exception(e)
     finally:
         _asked.pop(key, None)

@@ -5,9 +5,7 @@ heartbeats in between.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-import traceback
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import crashpoints, settings
 from ..connecting import connect
 from ..errors import GoneError, LabError, LabRequestError, NotFoundError
+from ..loops import Loop
 from ..ring import layout
 from ..spool import Writer, read_json
 from . import encode, quarantine, refill
@@ -39,27 +38,23 @@ class Delivery:
         self._ask_at: float | None = None  # when to ask what a lab that went back lacks of what was delivered
         self._ending = False  # it was asked for the last time
         self.behind: deque[tuple[str, refill.Behind]] = deque()  # what it lacked, for the drain thread to go back
-        self._wake = threading.Event()
-        self._quit = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="hectiqlab-send", daemon=True)
+        self.loop = Loop("delivery", self._turn, uploader.log)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self, timeout: float = settings.REQUEST_CONNECT_TIMEOUT_S + settings.REQUEST_READ_TIMEOUT_S) -> None:
         """Waits for the request under way, within its bound."""
-        self._quit.set()
-        self._wake.set()
-        self._thread.join(timeout)
+        self.loop.stop(timeout)
 
     def wake(self) -> None:
-        self._wake.set()
+        self.loop.hurry()
 
     def hurry(self) -> None:
         """Somebody waits: try again at once."""
         for sender in tuple(self._senders.values()):
             sender.backoff.hurry()
-        self._wake.set()
+        self.loop.hurry()
 
     def told_end(self, stream: Stream) -> bool:
         return stream.id in self._told_ends
@@ -71,17 +66,8 @@ class Delivery:
     def trouble(self) -> str:
         return next((s.trouble for s in tuple(self._senders.values()) if s.trouble), "")
 
-    def _loop(self) -> None:
-        while not self._quit.is_set():
-            try:
-                busy = self.turn()
-            except Exception:  # a bug of ours must not end delivery: say it, wait, go on
-                self._uploader.log("internal error in the send loop: " + traceback.format_exc())
-                busy = False
-                self._quit.wait(settings.RETRY_DELAY_MIN_S * 10)
-            if not busy:
-                self._wake.wait(IDLE_WAIT_S)
-            self._wake.clear()
+    def _turn(self) -> float:
+        return 0.0 if self.turn() else IDLE_WAIT_S
 
     def turn(self) -> bool:
         """One request to each lab that something waits for. Whether anything was done."""
@@ -123,7 +109,7 @@ class Delivery:
         if self._ending or not heard or time.monotonic() - min(heard) < SURE_S:
             return False
         self._ending, self._ask_at = True, time.monotonic()
-        self._wake.set()
+        self.loop.hurry()
         return True
 
     def asks(self) -> bool:

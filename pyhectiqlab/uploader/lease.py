@@ -18,13 +18,13 @@ import contextlib
 import errno
 import fcntl
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..capture.process import Process, boot_id, host, this_process
+from ..loops import Loop
 from ..settings import LEASE_RENEW_S, LEASE_STALE_S
 from ..spool import read_json, write_json
 
@@ -173,23 +173,22 @@ class Lease:
         return True
 
     @contextlib.contextmanager
-    def renewed(self, lost: Callable[[], None]) -> Iterator[None]:
+    def renewed(self, lost: Callable[[], None], tell: Callable[[str], None]) -> Iterator[None]:
         """Renews it in a thread of its own, and releases it at the end. `lost` is called there if it is taken."""
-        done = threading.Event()
 
-        def loop() -> None:
-            while not done.wait(LEASE_RENEW_S):
-                with contextlib.suppress(OSError):  # a full disk, a server that is away: the next time perhaps
-                    if not self.renew():
-                        lost()
-                        return
+        def turn() -> float | None:
+            with contextlib.suppress(OSError):  # a full disk, a server that is away: the next time perhaps
+                if not self.renew():
+                    lost()
+                    return None
+            return LEASE_RENEW_S
 
-        thread = threading.Thread(target=loop, name="hectiqlab-lease", daemon=True)
-        thread.start()
+        loop = Loop("lease", turn, tell)
+        loop.start()
         try:
             yield
         finally:
-            done.set()
+            loop.stop()
             self.release()
 
     def holder(self) -> Process | None:

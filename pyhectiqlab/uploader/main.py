@@ -8,10 +8,11 @@ import logging
 import os
 import signal
 import sys
-import threading
 import traceback
+from functools import partial
 from pathlib import Path
 
+from ..loops import once
 from ..spool import SessionDir
 from .lease import Lease
 from .sync import adopt_orphans
@@ -29,10 +30,10 @@ def _main(session_path: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     # fill up.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     uploader = Uploader(session, owner_fd=owner_fd, channel=channel)
-    with lease.renewed(lost=uploader.give_way):
+    with lease.renewed(uploader.give_way, uploader.log):
         uploader.system.start()
         if adopt:
-            threading.Thread(target=adopt_orphans, args=(session,), daemon=True).start()
+            once("adoption", partial(adopt_orphans, session), uploader.log)
         try:
             uploader.run()
         except Exception:

@@ -11,16 +11,17 @@ import fcntl
 import os
 import select
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Callable
 
 from .. import consolefiles
 from ..consolefiles import STREAMS, ConsoleDir
+from ..loops import Loop
 
 POLL_S = 0.02
 LOOK_S = 0.25
+TRIES_MAX = 4  # at showing, where that fails in a way that nobody foresaw: the uploader must end some day
 GIVE_UP_S = 60.0  # after the script, for a terminal that takes nothing
 _GONE = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ECONNRESET}
 
@@ -39,41 +40,48 @@ class Show:
         self._gone = [False, False]
         self._moved_at = time.monotonic()  # since then the script has ended, and its terminal takes nothing
         self.written_by_others = True  # whether, after the script, anybody may still print
-        self._thread: threading.Thread | None = None
+        self._looked_at = 0.0
+        self.loop = Loop("console", self._turn, log)
 
     def start(self) -> None:
         """Safe twice. Raises OSError."""
-        if self._thread is None:
+        if not self.loop.started:
             self._files = [os.open(self._folder.file(name), os.O_RDONLY | os.O_CLOEXEC) for name in STREAMS]
             self._shown = self._folder.shown()
-            self._thread = threading.Thread(target=self._loop, name="hectiqlab-show", daemon=True)
-            self._thread.start()
+            self.loop.start()
 
     def is_over(self) -> bool:
         """Whether nothing is to be shown any more."""
-        return self._thread is not None and not self._thread.is_alive()
+        return self.loop.ended
 
-    def _loop(self) -> None:
-        looked_at = 0.0
+    def _turn(self) -> float | None:
         try:
-            while True:
-                ended = self._has_ended()  # first this, then the files: what came before the end is surely seen
-                self._receive()
-                moved = sum(self._copy(stream) for stream in (0, 1)) > 0
-                now = time.monotonic()
-                if moved or not ended or not self._is_behind():
-                    self._moved_at = now
-                if not moved and now - looked_at > LOOK_S:
-                    looked_at = now
-                    if self._release(ended):
-                        return
-                if not moved:
-                    time.sleep(POLL_S)
+            wait_s = self._show()
         except Exception:
+            if self.loop.trouble.failures < TRIES_MAX:
+                raise
             self._log("the console is no longer shown: " + traceback.format_exc())
-        finally:
+            wait_s = None
+        if wait_s is None:
             self._close()
             self.written_by_others = False
+        return wait_s
+
+    def _show(self) -> float | None:
+        """What there is to show now. How long to wait then; None: nothing more will come."""
+        ended = self._has_ended()  # first this, then the files: what came before the end is surely seen
+        self._receive()
+        moved = sum(self._copy(stream) for stream in (0, 1)) > 0
+        now = time.monotonic()
+        if moved or not ended or not self._is_behind():
+            self._moved_at = now
+        if moved:
+            return 0.0
+        if now - self._looked_at > LOOK_S:
+            self._looked_at = now
+            if self._release(ended):
+                return None
+        return POLL_S
 
     def _receive(self) -> None:
         if self._channel is None:

@@ -182,7 +182,7 @@ def deliver(
         if (stream := uploader.streams.get(writer)) is not None:
             stream.rewind_to = before[writer] = back.cursor
             stream.journaled = max(stream.journaled, back.acked)  # what is kept nowhere any more is to be told, too
-    with lease.renewed(lost=uploader.give_way):
+    with lease.renewed(uploader.give_way, uploader.log):
         _announce(uploader, report, on_file)
         if hosts_gone:
             _give_up_memory(uploader)

@@ -5,9 +5,7 @@ job would: by a queue of its own for each run, which is drained, sent and put aw
 from __future__ import annotations
 
 import os
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from .. import settings
 from ..capture.process import Process
 from ..capture.values import PLAIN_TYPES
 from ..errors import ConfigurationError
+from ..loops import Loop
 from ..ring import layout, mapping
 from ..ring.producer import make_puts
 from ..spool import SessionDir, Writer
@@ -64,10 +63,12 @@ class SystemMetrics:
         except ConfigurationError as e:
             log(f"no system metrics: {e}")
             self.every_s = 0.0
+        self._load: Load | None = None
+        self.loop = Loop("system metrics", self._turn, log)
 
     def start(self) -> None:
         if self.every_s > 0 and self._owner is not None and self._owner.is_here():
-            threading.Thread(target=self._loop, name="hectiqlab-system", daemon=True).start()
+            self.loop.start()
 
     def aim(self, streams: Iterable[Stream], is_over: Callable[[Stream], bool]) -> None:
         """Says which runs the owner has open. Ends the queues that an uploader before this one left."""
@@ -78,19 +79,17 @@ class SystemMetrics:
             if stream.info.system and stream.id not in self._own and (words := stream.words()) is not None:
                 words[layout.CLOSED] = 1
 
-    def _loop(self) -> None:
-        from ..capture.load import Load
+    def _turn(self) -> float:
+        if self._load is None:
+            from ..capture.load import Load
 
-        assert self._owner is not None
-        try:
-            load = Load(self._owner.pid, self._session.path)
-            while True:
-                time.sleep(self.every_s)
-                self._turn(load)
-        except Exception:  # nobody's training depends on it
-            self._log("system metrics end here: " + traceback.format_exc())
+            assert self._owner is not None
+            self._load = Load(self._owner.pid, self._session.path)
+        else:
+            self._sample(self._load)
+        return self.every_s
 
-    def _turn(self, load: Load) -> None:
+    def _sample(self, load: Load) -> None:
         aims = self._aims
         for run in self._outlets.keys() - aims.keys():
             self._outlets.pop(run).close()

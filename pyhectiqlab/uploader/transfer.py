@@ -13,7 +13,6 @@ import contextlib
 import os
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from ..errors import (
     NotALabError,
     PermissionDeniedError,
 )
+from ..loops import Loop
 from ..spool import FileRequest, write_json
 from ..transport.files import CHECKSUM_MISMATCH, hash_file, register, send_file
 from ..transport.http import LabClient
@@ -94,9 +94,7 @@ class Transfer:
         self._labs: dict[tuple[str, str], _Lab] = {}
         self._lock = threading.Lock()  # between finding a request and putting one away
         self._scanned: tuple[int, float] = (0, 0.0)
-        self._wake = threading.Event()
-        self._quit = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.loop = Loop("files", self._turn, uploader.log)
         self.listener: Callable[[FileRequest, int], None] = lambda request, sent: None  # called in the thread
         self.delivered = 0  # files, by this uploader
 
@@ -130,7 +128,7 @@ class Transfer:
             new = [r for i in self._session.file_ids() if i not in self._requests and (r := self._read(i))]
             for request in sorted(new, key=lambda r: (r.created, r.id)):
                 self._requests[request.id] = request
-        if new and not self._quit.is_set():
+        if new and not self.loop.stopping:
             self._start()
 
     def _read(self, ident: str) -> FileRequest | None:
@@ -182,36 +180,23 @@ class Transfer:
             lab.backoff.hurry()
         for backoff in tuple(self._elsewhere.values()):
             backoff.hurry()
-        self._wake.set()
+        self.loop.hurry()
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name="hectiqlab-files", daemon=True)
-            self._thread.start()
-        self._wake.set()
+        self.loop.start()
+        self.loop.hurry()
 
     def stop(self, timeout: float = settings.REQUEST_CONNECT_TIMEOUT_S) -> None:
         """Ends the upload under way; what the lab has of it stays there."""
-        self._quit.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self.loop.stop(timeout)
 
     # The thread -------------------------------------------------------------------------------------------------
 
-    def _loop(self) -> None:
-        while not self._quit.is_set():
-            try:
-                busy = self.turn()
-            except _Stop:
-                return
-            except Exception:  # a bug of ours must not end it: say it, wait, go on
-                self._uploader.log("internal error in the file loop: " + traceback.format_exc())
-                busy = False
-                self._quit.wait(settings.RETRY_DELAY_MIN_S * 10)
-            if not busy:
-                self._wake.wait(IDLE_WAIT_S)
-            self._wake.clear()
+    def _turn(self) -> float | None:
+        try:
+            return 0.0 if self.turn() else IDLE_WAIT_S
+        except _Stop:
+            return None
 
     def turn(self) -> bool:
         """Brings one file to the lab, or finds out that it cannot be. Whether there was one to try."""
@@ -335,7 +320,7 @@ class Transfer:
         self._check_stop()
 
     def _check_stop(self) -> None:
-        if self._quit.is_set():
+        if self.loop.stopping:
             raise _Stop
 
     # Putting away -----------------------------------------------------------------------------------------------

@@ -378,6 +378,12 @@ class Uploader:
             return 0
         return int(self._told_before.get(stream.id, {}).get("queued_bytes", 0))
 
+    def _failing(self) -> str:
+        """What of this process's own work fails, with the error; "" where all goes on."""
+        loops = (self.delivery.loop, self.transfer.loop, self.system.loop)
+        found = [f"{one.name}: {one.error}" for one in (loop.failing for loop in loops) if one is not None]
+        return "; ".join(found)
+
     def _write_status(self) -> None:
         for stream in self.streams.values():
             if stream.backlog <= 0:
@@ -386,7 +392,7 @@ class Uploader:
                 stream.behind_since = self._told_before.get(stream.id, {}).get("behind_since") or time.time()
         status = {
             "pid": os.getpid(),
-            "trouble": self.delivery.trouble() or self.transfer.trouble(),
+            "trouble": self.delivery.trouble() or self.transfer.trouble() or self._failing(),
             "files": self.transfer.status(),
             "writers": {
                 s.id: {

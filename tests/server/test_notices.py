@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import socketserver
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -201,3 +202,22 @@ def test_a_mail_is_sent_through_the_server_that_was_set(own_lab: RealLab) -> Non
 def test_a_target_that_cannot_be_told_is_refused(lab: RealLab, arguments: tuple[str, ...]) -> None:
     done = admin(lab, "notify", "add", *arguments)
     assert done.returncode == 2 and "Error:" in done.stderr, done
+
+
+def test_an_address_that_breaks_a_library_holds_up_no_other(own_lab: RealLab, chat: Chat) -> None:
+    """Such an address is refused today; an older lab took it, and its notifier ended at it, after a restart too."""
+    bad = "https://hooks..example.com/x"
+    with own_lab:
+        refused = admin(own_lab, "notify", "add", bad)
+        assert refused.returncode == 2 and "neither an http or https URL" in refused.stderr
+        add(own_lab, chat.url)
+        add(own_lab, "https://hooks.example.com/x")
+        with sqlite3.connect(own_lab.data_dir / "lab.db") as db:
+            db.execute("UPDATE notice_targets SET address = ? WHERE address LIKE '%example.com%'", (bad,))
+        db.close()
+        api = Api.of(own_lab)
+        for name in ("resnet", "vgg"):
+            run = ended(api, name, "failed")
+            wait_until(lambda run=run: run in [told["run"]["id"] for told, _, _ in chat.got])  # type: ignore[misc]
+        wait_until(lambda: "a notice for https://hooks..example.com/… waits" in own_lab.log())
+        assert api.http.get(f"{own_lab.url}/healthz").json() == {"status": "ok"}

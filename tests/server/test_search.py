@@ -155,7 +155,7 @@ def test_metrics_that_were_searched_by_are_in_memory_again_after_a_start(tmp_pat
     read: list[str] = []
     again.points.summaries = lambda metric, runs: read.append(metric) or {}  # type: ignore[method-assign]
     again.start()
-    again.searched._thread.join(10)
+    again.searched.loop.join(10)
     again.stop()
     assert read == ["c", "a", "b"]
 

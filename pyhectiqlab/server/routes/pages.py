@@ -37,8 +37,12 @@ def _plain_page(title: str, text: str, status: int) -> HTMLResponse:
 
 
 @router.api_route("/healthz", methods=["GET", "HEAD"])
-async def healthz() -> Response:
-    return reply({"status": "ok"})
+async def healthz(lab: TheLab) -> Response:
+    """200 while the lab takes and answers. What of its other work fails is named; its log says why."""
+    failing = {one.name: one.since for one in lab.failing()}
+    if not failing:
+        return reply({"status": "ok"})
+    return reply({"status": "failing", "failing": failing}, 503 if lab.writer.loop.failing else 200)
 
 
 @router.get("/login-link")

@@ -1,0 +1,185 @@
+"""Loops: the threads of lab and uploader. Each goes on whatever its work raises, and tells of it.
+
+Nothing else of ours starts a thread (the checks refuse a bare `Thread`): one that dies unseen takes its work with it,
+and everything around it looks well.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import LabError
+
+PAUSE_MIN_S = 1.0  # after a failure; doubles with each that follows
+PAUSE_MAX_S = 60.0
+TOLD_AGAIN_S = 3600.0  # the same failure is told once in this time
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """`since`: of the first failure in a row, seconds since 1970."""
+
+    name: str
+    since: float
+    failures: int
+    error: str
+
+
+class Trouble:
+    """Whether a piece of work that is tried again and again fails. Told when it begins, changes, goes on, ends.
+
+    Args:
+        name: what works, as people are told: "notifier".
+        tell: takes a text of one or more lines, for a log.
+
+    Attributes:
+        failures: in all, since the start.
+    """
+
+    def __init__(self, name: str, tell: Tell) -> None:
+        self.name, self._tell = name, tell
+        self.failures = 0
+        self._in_a_row = 0
+        self._failing: Failing | None = None
+        self._told: tuple[str, float] = ("", 0.0)
+
+    @property
+    def failing(self) -> Failing | None:
+        return self._failing
+
+    @property
+    def pause_s(self) -> float:
+        """How long to let it be now."""
+        return min(PAUSE_MIN_S * 2.0 ** max(0, self._in_a_row - 1), PAUSE_MAX_S)
+
+    def failed(self, error: BaseException) -> None:
+        """Never raises. A LabError explains itself; of anything else the stack is told."""
+        self.failures += 1
+        self._in_a_row += 1
+        what = f"{type(error).__name__}: {error}"
+        since = self._failing.since if self._failing else time.time()
+        self._failing = Failing(self.name, since, self._in_a_row, what[:500])
+        now = time.monotonic()
+        if self._told[0] == what and now - self._told[1] < TOLD_AGAIN_S:
+            return
+        self._told = what, now
+        if not isinstance(error, LabError):
+            what = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self._say(f"{self.name} failed, and is tried again: {what}")
+
+    def worked(self) -> None:
+        if self._failing is None:
+            return
+        self._in_a_row, self._failing, self._told = 0, None, ("", 0.0)
+        self._say(f"{self.name} works again")
+
+    def _say(self, text: str) -> None:
+        try:
+            self._tell(text)
+        except Exception:  # a log on a full disk: what is asked for is known all the same
+            self._told = ("", 0.0)
+
+
+class Loop:
+    """A thread between `start` and `stop` that calls `turn` again and again.
+
+    Args:
+        turn: returns how many seconds to wait before it is called again, or None to end the thread. Whatever it
+            raises, SystemExit included, is told, and it is called again after a pause.
+
+    Attributes:
+        trouble: how it is.
+    """
+
+    def __init__(self, name: str, turn: Callable[[], float | None], tell: Tell) -> None:
+        self._turn = turn
+        self.trouble = Trouble(name, tell)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._ended = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Safe twice. Raises RuntimeError where the system gives no thread."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name=f"hectiqlab-{self.trouble.name}", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def hurry(self) -> None:
+        """Ends a wait, also one after a failure. From any thread."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """No further turn is begun. Blocks until the one under way has ended, at most `timeout_s`. Safe twice."""
+        self._stopping.set()
+        self.hurry()
+        self.join(timeout_s)
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Blocks until the thread has ended by itself, at most `timeout_s`."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    @property
+    def stopping(self) -> bool:
+        """For a turn that takes long."""
+        return self._stopping.is_set()
+
+    @property
+    def started(self) -> bool:
+        return self._thread is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether its work is done or it was stopped: nothing more comes of it."""
+        return self._ended
+
+    @property
+    def failing(self) -> Failing | None:
+        """Why it does not do its work now; None where it does, or need not."""
+        if self._thread is not None and not self._thread.is_alive() and not self._ended:
+            return Failing(self.trouble.name, time.time(), 1, "its thread is gone")
+        return self.trouble.failing
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                wait_s = self._turn()
+            except BaseException as e:
+                self.trouble.failed(e)
+                wait_s = self.trouble.pause_s
+            else:
+                self.trouble.worked()
+                if wait_s is None:
+                    break
+            if wait_s > 0:
+                self._wake.wait(wait_s)
+        self._ended = True
+
+
+def aside(name: str, work: Callable[[], object]) -> threading.Thread:
+    """A thread, started, for one call that may take too long. `work` itself tells whoever waits how it went. Raises
+    RuntimeError where the system gives no thread.
+    """
+    thread = threading.Thread(target=work, name=f"hectiqlab-{name}", daemon=True)
+    thread.start()
+    return thread
+
+
+def once(name: str, work: Callable[[], object], tell: Tell) -> Loop:
+    """A thread, started, that does a piece of work; again, where that failed. Raises RuntimeError as `start` does."""
+
+    def turn() -> None:
+        work()
+
+    loop = Loop(name, turn, tell)
+    loop.start()
+    return loop

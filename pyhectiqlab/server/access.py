@@ -118,11 +118,13 @@ async def caller(request: Request) -> Caller:
                 "fails, an admin of the lab may have disabled the account.",
                 {"WWW-Authenticate": "Bearer"},
             )
+        lab.shares.callers.learned(found.proof, found.user.id)
         return found
     cookie = request.cookies.get(cookie_name(request))
     found = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
     if found is None:
         raise ApiError(401, "not_logged_in", "Log in, or send an API key.", {"WWW-Authenticate": "Bearer"})
+    lab.shares.callers.learned(found.proof, found.user.id)
     if request.method not in {"GET", "HEAD"} and not _same(request.headers.get("x-csrf-token", ""), found.csrf or ""):
         raise ApiError(403, "csrf", "The header X-CSRF-Token is missing or wrong: take it from GET /api/v1/me.")
     return found
@@ -149,7 +151,7 @@ def check_protocol(request: Request) -> None:
 
 def log_in(lab: Lab, username: str, password: str, address: str) -> User:
     """Blocks while the password is hashed. Raises ApiError 401 or 429."""
-    wait = lab.logins.wait_s(username, address)
+    wait = lab.logins.begin(username, address)
     if wait > 0:
         seconds = math.ceil(wait)
         raise ApiError(
@@ -157,7 +159,6 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
         )
     user = lab.accounts.check_password(username, password)
     if user is None:
-        lab.logins.failed(username, address)
         raise ApiError(401, "wrong_password", "The username or the password is wrong, or the account is disabled.")
     lab.logins.succeeded(username, address)
     return user

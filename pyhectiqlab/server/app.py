@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from .._version import __version__
 from ..errors import StoreError
 from .access import check_guarded
+from .admission import Admission
 from .guard import Guard
 from .lab import Lab
 from .replies import ApiError, error_body, reply
@@ -88,6 +89,7 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None, root_path: str = 
         lifespan=lifespan,
     )
     app.state.lab = lab
+    app.add_middleware(Admission, lab=lab)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Observe, telemetry=lab.telemetry)
     app.add_middleware(RootPath, root_path=root_path)

@@ -23,6 +23,7 @@ from ..store.sql_meta import SqlMetaStore
 from ..store.sqlite_points import SqlitePointStore
 from . import commit
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts, ChangeMark
+from .admission import Shares
 from .authority import Authority
 from .clock import Clock
 from .files import Files
@@ -92,7 +93,7 @@ class Lab:
             raise
         self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
         self.hub = Hub()
-        self.ingest_bytes = 0  # of bodies on their way in; the event loop's own
+        self.shares = Shares()
         self.telemetry = Telemetry(self)
         self.writer = Writer(self.meta, self.points, self._committed)
         self.permissions = ChangeMark(data)

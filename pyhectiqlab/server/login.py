@@ -46,6 +46,15 @@ class Throttle:
         with self._lock:
             self._failures.pop(who, None)
 
+    def forgive(self, who: str) -> None:
+        """One failure was none."""
+        with self._lock:
+            count, last = self._failures.get(who, (0, 0.0))
+            if count > 1:
+                self._failures[who] = (count - 1, last)
+            else:
+                self._failures.pop(who, None)
+
 
 class Logins:
     """Who may try a password now. Three counts, each bounded: of a name at an address, so that a stranger who guesses
@@ -57,8 +66,22 @@ class Logins:
         self._both = Throttle(clock=clock)
         self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, clock)
         self._names = Throttle(FREE_FAILURES_OF_NAME, clock)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def begin(self, name: str, address: str) -> float:
+        """Seconds until they may try; 0: now. The try counts as a failure from now on, until it `succeeded`: of many
+        at once no more are tried than one after the other.
+        """
+        with self._lock:
+            wait = self.wait_s(name, address)
+            if wait == 0:
+                self.failed(name, address)
+            return wait
+
+    def wait_of_address_s(self, address: str) -> float:
+        """Whatever the name."""
+        return self._addresses.wait_s(address)
 
     def wait_s(self, name: str, address: str) -> float:
         wait = max(self._both.wait_s(f"{name}@{address}"), self._addresses.wait_s(address))
@@ -72,7 +95,10 @@ class Logins:
         self._names.failed(name)
 
     def succeeded(self, name: str, address: str) -> None:
+        """A try that had begun."""
         self._both.succeeded(f"{name}@{address}")
+        self._addresses.forgive(address)
+        self._names.forgive(name)
         with self._lock:
             self._known[name, address] = None
             self._known.move_to_end((name, address))

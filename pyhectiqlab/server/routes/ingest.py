@@ -15,17 +15,13 @@ from ...protocol import limits
 from .. import models
 from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
-from ..accounts import Caller
-from ..authority import RENEW_EVERY_S
 from ..commit import IngestJob
 from ..ingest import Batch, decode, inflate
-from ..lab import Lab
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack
 from .common import answers
 
 router = APIRouter(tags=["ingest"])
 
-INGEST_BYTES_AT_ONCE = 512 << 20  # of bodies that are read, decoded or waiting; beyond it callers are told to wait
 POINT_BYTES = 32  # of a decoded point
 INLINE_BYTES = 64 << 10  # a smaller body is decoded faster than it is handed to a thread
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
@@ -53,27 +49,10 @@ async def ingest(request: Request) -> Response:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _TYPES:
         raise ApiError(415, "unsupported_type", f"Send {MSGPACK}.")
-    length = request.headers.get("content-length", "")
-    room = (
-        int(length) if length.isascii() and length.isdigit() else limits.INGEST_BYTES_MAX
-    )  # Guard holds the body to either
-    if lab.ingest_bytes + room > INGEST_BYTES_AT_ONCE:
-        raise ApiError(503, "busy", "Too much arrives at once: try again later.", {"Retry-After": "1"})
-    lab.ingest_bytes += room
     try:
-        return await _ingest(request, lab, caller)
-    finally:
-        lab.ingest_bytes -= room
-
-
-async def _ingest(request: Request, lab: Lab, caller: Caller) -> Response:
-    began = time.monotonic()
-    try:
-        body = await request.body()
+        body = await request.body()  # which is here: admission.py
     except ClientDisconnect:
         raise ApiError(400, "bad_body", "The body ended too early.") from None
-    if time.monotonic() - began > RENEW_EVERY_S:
-        caller = await caller_of(request)  # who may no longer ask adds nothing by a body that came slowly
     received = time.time()
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if len(body) <= INLINE_BYTES and not encoding:

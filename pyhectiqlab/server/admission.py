@@ -1,0 +1,254 @@
+"""Admission: whether a request is let in, and when. ASGI middleware between the guard and the routes.
+
+A body is received before a request takes a turn: so nobody has a turn whose request is not there, and the bytes of all
+bodies are counted in one place. Files on their way in are not kept in memory, and pass. Who is over a bound of
+settings.py (`LAB_…`) is told 429 with Retry-After, a second later, which holds up nobody but themselves.
+
+A caller is who the request's key or cookie belonged to when it was last found right (access.py says so: `learned`). It
+counts whose share of the lab a request takes, and permits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+from starlette.requests import Request, cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .. import settings
+from .accounts import hash_token
+from .replies import ApiError
+from .shares import CALLERS_MAX, Bytes, Costs, OverShareError, Rate, Turns
+
+if TYPE_CHECKING:
+    from .lab import Lab
+
+KNOWN_S = 600.0
+API = "/api/v1/"
+FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
+STREAM = "stream"
+READING_POSTS = frozenset({"series/buckets"})
+WRITE_S = 0.002  # what a change costs the lab, roughly: most of the time that it takes it waits for the disk
+
+
+class Callers:
+    """Whose keys and cookies were right lately, so that their requests count as theirs."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()  # proof → (user's id, until)
+
+    def learned(self, proof: str, user_id: str) -> None:
+        self._known[proof] = (user_id, time.monotonic() + KNOWN_S)
+        self._known.move_to_end(proof)
+        while len(self._known) > CALLERS_MAX:
+            self._known.popitem(last=False)
+
+    def user_of(self, proof: str) -> str | None:
+        user_id, until = self._known.get(proof, ("", 0.0))
+        return user_id if until > time.monotonic() else None
+
+
+class Shares:
+    """What the callers of one lab have of it. Made where settings are read, once."""
+
+    def __init__(self) -> None:
+        waiting, waiting_of_user = settings.LAB_WAITING_MAX, settings.LAB_WAITING_OF_USER
+        self.callers = Callers()
+        self.reads = Turns(settings.LAB_READS_AT_ONCE, settings.LAB_READS_OF_USER, waiting, waiting_of_user)
+        self.writes = Turns(settings.LAB_WRITES_AT_ONCE, settings.LAB_WRITES_OF_USER, waiting, waiting_of_user)
+        self.passwords = Turns(
+            settings.LAB_PASSWORDS_AT_ONCE,
+            settings.LAB_PASSWORDS_OF_ADDRESS,
+            settings.LAB_PASSWORDS_WAITING_MAX,
+            settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
+        )
+        self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, 0, 0)
+        self.announced = Bytes(1 << 62)
+        self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
+        self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
+        self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
+        self.refused = 0  # who wait to be told so
+
+
+class Admission:
+    def __init__(self, app: ASGIApp, lab: Lab) -> None:
+        self.app, self.lab, self.shares = app, lab, lab.shares
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(API):
+            await self.app(scope, receive, send)
+            return
+        visit = _Visit(self.shares, scope)
+        try:
+            await self._in(visit, scope, receive, send)
+        except OverShareError as e:
+            await self._refuse(visit, e)
+        finally:
+            visit.end()
+
+    async def _in(self, visit: _Visit, scope: Scope, receive: Receive, send: Send) -> None:
+        name = scope["path"][len(API) :]
+        headers = Headers(scope=scope)
+        visit.find_caller(headers)
+        length = headers.get("content-length", "")
+        announced = int(length[:20]) if length.isascii() and length.isdigit() else 0
+        streams = scope["method"] == "PATCH" and name.startswith("uploads/")
+        turns = self._turns(scope["method"], name, headers)
+        if visit.user is None and (
+            announced > settings.LAB_BODY_OF_STRANGER or (turns is None and name not in FOR_ANYBODY)
+        ):
+            await self._introduce(visit, scope)
+        self.shares.costs.check(visit.who)
+        if turns is self.shares.passwords:
+            self._check_logins(visit)
+        if not streams:
+            receive = await visit.receive_all(receive, announced)
+        if turns is None:
+            await self.app(scope, receive, send)
+            return
+        await visit.take(turns)
+
+        async def send_and_look(message: Message) -> None:
+            visit.end_turn()  # what follows waits for the reader of the answer
+            await send(message)
+
+        await self.app(scope, receive, send if streams else send_and_look)
+
+    def _turns(self, method: str, name: str, headers: Headers) -> Turns | None:
+        shares = self.shares
+        if name in FOR_ANYBODY or name in {STREAM, "ingest"}:  # bounded by themselves
+            return None
+        if method in {"GET", "HEAD", "OPTIONS"} or name in READING_POSTS or name.endswith("/verify"):
+            return shares.reads
+        if method == "PATCH" and name.startswith("uploads/"):
+            return shares.uploads
+        by_password = name == "keys" and headers.get("authorization", "").lower().startswith("basic")
+        if by_password or name in {"login", "me/password", "invites/accept", "users"} or name.startswith("users/"):
+            return shares.passwords
+        return shares.writes
+
+    def _check_logins(self, visit: _Visit) -> None:
+        wait = self.lab.logins.wait_of_address_s(visit.address)
+        if wait > 0:
+            raise OverShareError("Too many wrong passwords", wait)
+
+    async def _introduce(self, visit: _Visit, scope: Scope) -> None:
+        """Somebody whom the lab does not know yet sends much, or asks for what takes no turn: are they somebody? Raises
+        ApiError.
+        """
+        from .access import caller  # not at the top: access knows the lab, which has the shares
+
+        await self.shares.reads.take(visit.who)
+        try:
+            found = await caller(Request(scope))
+        finally:
+            self.shares.reads.give_back(visit.who)
+        visit.user = visit.who = found.user.id
+
+    async def _refuse(self, visit: _Visit, error: OverShareError) -> None:
+        shares = self.shares
+        visit.end()
+        if shares.refused < settings.LAB_REFUSED_WAITING_MAX:
+            shares.refused += 1
+            try:
+                await asyncio.sleep(settings.LAB_REFUSED_PAUSE_S)
+            finally:
+                shares.refused -= 1
+        seconds = str(max(1, math.ceil(error.retry_s)))
+        close = {"Connection": "close"} if visit.user is None else {}
+        raise ApiError(429, "throttled", f"{error}: try again in {seconds} s.", {"Retry-After": seconds, **close})
+
+
+class _Visit:
+    """One request, and what it has taken of the shares."""
+
+    def __init__(self, shares: Shares, scope: Scope) -> None:
+        self._shares = shares
+        self._scope = scope
+        self.address: str = scope["client"][0] if scope.get("client") else ""
+        self.user: str | None = None
+        self.who = self.address
+        self._announced: tuple[str, int] | None = None
+        self._body: tuple[str, int] | None = None
+        self._turn: tuple[Turns, str, float] | None = None
+
+    def find_caller(self, headers: Headers) -> None:
+        """Raises OverShareError where too many come from the address whom the lab does not know."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            self.user = self._shares.callers.user_of(hash_token(token.strip()))
+        elif not scheme and "cookie" in headers:
+            name = "hectiqlab_session" + self._scope.get("root_path", "").replace("/", "_")
+            cookie = cookie_parser(headers["cookie"]).get(name)
+            self.user = self._shares.callers.user_of(hash_token(cookie)) if cookie else None
+        if self.user is not None:
+            self.who = self.user
+        else:
+            self._shares.strangers.take(self.address)
+
+    async def receive_all(self, receive: Receive, announced: int) -> Receive:
+        """Receives the body; what it returns gives it at once. Raises OverShareError, and what `receive` raises."""
+        if self.user is None:
+            of_one = most = settings.LAB_BODIES_OF_STRANGER
+            if announced > settings.LAB_BODY_OF_STRANGER:
+                raise ApiError(413, "too_large", "The body is too large.", {"Connection": "close"})
+        else:
+            of_one, most = settings.LAB_BODIES_OF_USER, settings.LAB_ANNOUNCED_OF_USER
+        shares, who = self._shares, self.who
+        shares.announced.take(who, announced, most)
+        self._announced = (who, announced)
+        self._body = (who, 0)
+        blocks: list[bytes] = []
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return _once(message, receive)
+            block = message.get("body", b"")
+            got = self._body[1] + len(block)
+            if self.user is None and got > settings.LAB_BODY_OF_STRANGER:
+                raise ApiError(413, "too_large", "The body is too large.", {"Connection": "close"})
+            shares.bodies.take(who, len(block), of_one)
+            self._body = (who, got)
+            if block:
+                blocks.append(block)
+            more = message.get("more_body", False)
+        whole = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return _once({"type": "http.request", "body": whole, "more_body": False}, receive)
+
+    async def take(self, turns: Turns) -> None:
+        await turns.take(self.who)
+        self._turn = (turns, self.who, time.perf_counter())
+
+    def end_turn(self) -> None:
+        if self._turn is not None:
+            (turns, who, began), self._turn = self._turn, None
+            turns.give_back(who)
+            if turns is self._shares.reads:
+                self._shares.costs.charge(who, time.perf_counter() - began)
+            elif turns is self._shares.writes:
+                self._shares.costs.charge(who, WRITE_S)
+
+    def end(self) -> None:
+        self.end_turn()
+        if self._announced is not None:
+            self._shares.announced.give_back(*self._announced)
+            self._announced = None
+        if self._body is not None:
+            self._shares.bodies.give_back(*self._body)
+            self._body = None
+
+
+def _once(first: Message, receive: Receive) -> Receive:
+    """`receive`, with `first` before."""
+    waiting = [first]
+
+    async def receive_after() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_after

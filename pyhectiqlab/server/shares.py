@@ -1,0 +1,172 @@
+"""Shares: what each caller has of the lab at this moment, and whose turn it is. Bookkeeping alone: no requests, no I/O.
+
+A caller is a text: a user's id, or the address of somebody unknown. All but `Costs.charge` is called on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+
+CALLERS_MAX = 10_000  # who are remembered
+
+
+class OverShareError(Exception):
+    """The caller has as much as they may, or all have. `retry_s`: when to ask again."""
+
+    def __init__(self, message: str, retry_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+
+
+class Turns:
+    """So many at once, so many of them of one caller. Who comes later waits, and callers take turns.
+
+    Args:
+        waiting: how many may wait; waiting_of_one: of one caller.
+    """
+
+    def __init__(self, at_once: int, of_one: int, waiting: int, waiting_of_one: int) -> None:
+        self._free, self._of_one = at_once, of_one
+        self._waiting_max, self._waiting_of_one = waiting, waiting_of_one
+        self._has: Counter[str] = Counter()
+        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # whose turn is next comes first
+        self.waiting = 0
+
+    async def take(self, who: str) -> None:
+        """Waits for a turn; `give_back` ends it. Raises OverShareError at once where too many wait."""
+        if self._free > 0 and self._has[who] < self._of_one and who not in self._queues:
+            self._begin(who)
+            return
+        queue = self._queues.get(who, deque())
+        if self.waiting >= self._waiting_max or len(queue) >= self._waiting_of_one:
+            raise OverShareError("Too many requests wait already")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        self._queues[who] = queue
+        self.waiting += 1
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(who)
+            else:
+                self._forget(who, turn)
+            raise
+
+    def give_back(self, who: str) -> None:
+        self._free += 1
+        self._has[who] -= 1
+        if not self._has[who]:
+            del self._has[who]
+        self._next()
+
+    def _begin(self, who: str) -> None:
+        self._free -= 1
+        self._has[who] += 1
+
+    def _next(self) -> None:
+        while self._free > 0:
+            who = next((w for w in self._queues if self._has[w] < self._of_one), None)
+            if who is None:
+                return
+            turn = self._queues[who][0]
+            self._forget(who, turn)
+            if who in self._queues:
+                self._queues.move_to_end(who)
+            self._begin(who)
+            turn.set_result(None)
+
+    def _forget(self, who: str, turn: asyncio.Future[None]) -> None:
+        queue = self._queues[who]
+        queue.remove(turn)
+        self.waiting -= 1
+        if not queue:
+            del self._queues[who]
+
+
+class Bytes:
+    """Bytes in memory, of each caller and of all."""
+
+    def __init__(self, of_all: int) -> None:
+        self._of_all, self.held = of_all, 0
+        self._of: Counter[str] = Counter()
+
+    def take(self, who: str, n: int, of_one: int) -> None:
+        """Raises OverShareError, and takes nothing then."""
+        if self._of[who] + n > of_one:
+            raise OverShareError("Your requests under way have too many bytes")
+        if self.held + n > self._of_all:
+            raise OverShareError("Too much arrives at once")
+        self._of[who] += n
+        self.held += n
+
+    def give_back(self, who: str, n: int) -> None:
+        self.held -= n
+        self._of[who] -= n
+        if not self._of[who]:
+            del self._of[who]
+
+
+class Rate:
+    """So many a second for each caller, after some that are free (a token bucket)."""
+
+    def __init__(self, per_s: float, at_once: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._at_once, self._clock = per_s, at_once, clock
+        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # (how much, when)
+
+    def take(self, who: str, n: float = 1.0) -> None:
+        """Raises OverShareError, and takes nothing then."""
+        now = self._clock()
+        spent, at = self._spent.pop(who, (0.0, now))
+        spent = max(0.0, spent - (now - at) * self._per_s)
+        over = spent + n - self._at_once
+        self._spent[who] = (spent if over > 0 else spent + n, now)
+        while len(self._spent) > CALLERS_MAX:
+            self._spent.popitem(last=False)
+        if over > 0:
+            raise OverShareError("Too many requests", over / self._per_s)
+
+
+class Costs:
+    """Seconds of the lab that callers took lately: an hour ago counts nothing, `over_s` ago about a third.
+
+    While the lab has time to spare, or nobody else wants any, everybody may take what there is.
+    """
+
+    def __init__(self, share: float, over_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._share, self._over_s, self._clock = share, over_s, clock
+        self._lock = threading.Lock()
+        self._took: dict[str, float] = {}
+        self._at = clock()
+
+    def charge(self, who: str, seconds: float) -> None:
+        """From any thread."""
+        with self._lock:
+            self._fade()
+            self._took[who] = self._took.get(who, 0.0) + seconds
+
+    def check(self, who: str) -> None:
+        """Raises OverShareError for who took most of a lab that has no time to spare."""
+        with self._lock:
+            mine = self._took.get(who, 0.0)
+            if mine <= self._share * self._over_s:  # of all the time there is
+                return
+            self._fade()
+            total = sum(self._took.values())
+            mine = self._took.get(who, 0.0)
+        others = total - mine
+        if mine > self._share * self._over_s and others > 0.01 * self._over_s and mine > self._share * total:
+            raise OverShareError("You take most of the lab's time, and others wait for some of it")
+
+    def _fade(self) -> None:
+        now = self._clock()
+        if now - self._at < 0.1:
+            return
+        factor = math.exp((self._at - now) / self._over_s)
+        self._at = now
+        self._took = {who: took * factor for who, took in self._took.items() if took * factor > 1e-4}

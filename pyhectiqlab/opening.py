@@ -17,6 +17,7 @@ from . import settings
 from ._version import __version__
 from .capture.launcher import Place, job
 from .capture.process import host
+from .capture.script import name_of, script
 from .errors import ConfigurationError, ConflictError, LabRequestError
 from .outbox import DroppingOutbox, Outbox
 from .profile import Profile, resolve
@@ -61,6 +62,9 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
             return Opened(DRY, DroppingOutbox(DRY), here)
         profile = _profile(wanted)
         project = project or settings.get("project") or profile.project
+        borrowed = _borrowed(profile, name, project, here)
+        if borrowed is not None:
+            return borrowed
     except ConfigurationError as e:
         return _dry(str(e), Profile(""), name, project, create_project, here)
     if wanted == OFFLINE:
@@ -77,10 +81,20 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
     if answer["mode"] == READ_ONLY:
         say(f"the run {name!r} belongs to {answer['run']['author']}: it is read-only here, nothing is pushed.")
         return Opened(READ_ONLY, DroppingOutbox(READ_ONLY), here, answer)
-    binding = Binding(ONLINE, profile.url, profile.name, request, answer, bool(answer.get("sets_state", True)))
+    binding = Binding(ONLINE, profile.url, profile.name, request, answer, True)
     if _shared(session, binding) is None:
         _say_where(answer, here)
     return _opened(session, ONLINE, binding, here, answer)
+
+
+def _borrowed(profile: Profile, name: str, project: str | None, here: Place) -> Opened | None:
+    """The run as another process opened it: this one was forked from it, or got its Run by pickling."""
+    for outbox in Session.borrowed():
+        binding = outbox.binding
+        asked = {"name": name, "project": project, "rank": here.rank}
+        if binding.url == profile.url and all(binding.attach[k] == v for k, v in asked.items()):
+            return Opened(binding.mode, outbox, here, binding.run)
+    return None
 
 
 def _profile(mode: str) -> Profile:
@@ -95,6 +109,7 @@ def _profile(mode: str) -> Profile:
 def _request(
     session: Session | None, name: str, project: str | None, create_project: bool, here: Place
 ) -> dict[str, Any]:
+    began_as = script()
     return {
         "name": name,
         "project": project,
@@ -109,6 +124,9 @@ def _request(
         "client_time": time.time(),
         "started": time.time(),
         "client_version": __version__,
+        "script": name_of(began_as),
+        "main": began_as.pid == os.getpid(),
+        "opening": session.openings.get((name, here.rank), 0) if session else 0,
     }
 
 

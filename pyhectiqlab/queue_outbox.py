@@ -295,6 +295,13 @@ class QueueOutbox:
             words[layout.CLOSED] = 1
             words[layout.FLUSH] += 1
             self.session.outboxes.discard(self)
+            self._count_opening()
+
+    def _count_opening(self) -> None:
+        """The next time that this process opens the run is another life of it."""
+        if self.binding.ends_run:
+            opened = str(self.binding.attach["name"]), int(self.binding.attach["rank"])
+            self.session.openings[opened] = self.session.openings.get(opened, 0) + 1
 
     def let_go(self) -> None:
         """Gives back the memory and the descriptors of a closed queue, of which a sweep makes hundreds in one process.

@@ -52,6 +52,8 @@ class Session:
         self.process = this_process()
         self.is_owner = True
         self.outboxes: set[QueueOutbox] = set()
+        self.openings: dict[tuple[str, int], int] = {}  # name and rank → how often that run was opened and closed
+        self._has_ended = False
         self._starts = 0
         self._started_at = -START_AGAIN_S
         self._looking = False
@@ -60,8 +62,11 @@ class Session:
 
     @classmethod
     def current(cls) -> Session:
-        """This process's session, made at the first call."""
+        """This process's own session, made at the first call. What it inherited by a fork, or joined, is another's."""
         global _current
+        if _current is not None and not _current.is_owner:
+            _others[_current.dir.path] = _current
+            _current = None
         if _current is None or not _current.dir.path.exists():
             if _current is not None:  # its folder was removed under it
                 _current.outboxes.clear()
@@ -70,7 +75,13 @@ class Session:
                 ending.watch_signals(_current.dir.crash_path(os.getpid()))
             ending.watch_exit_code()
             _hook_process()
+            _hook_multiprocessing()
         return _current
+
+    @staticmethod
+    def borrowed() -> list[QueueOutbox]:
+        """The open outboxes of runs that other processes opened: the parent of a fork, or who pickled a Run."""
+        return [o for s in _sessions() if not s.is_owner for o in tuple(s.outboxes) if not o.closed]
 
     @classmethod
     def joined(cls, path: Path) -> Session:
@@ -148,8 +159,9 @@ class Session:
 
     def at_exit(self) -> None:
         """The exit hook of the owner: says how the process ends, waits for what it logged, within bounds."""
-        if not self.is_owner or self.process.pid != os.getpid():
+        if not self.is_owner or self.process.pid != os.getpid() or self._has_ended:
             return
+        self._has_ended = True
         from .end_wait import wait_at_end  # loaded with Run; it needs this module
 
         found = ending.this_ending()
@@ -189,6 +201,17 @@ def _hook_process() -> None:
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+
+
+def _hook_multiprocessing() -> None:
+    """What multiprocessing started ends without exit hooks, but runs its finalizers; an exception that its work raised
+    is under way then, and nobody sees it later.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _at_exit, exitpriority=-100)  # after those of the script
 
 
 def _at_exit() -> None:

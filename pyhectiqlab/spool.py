@@ -93,7 +93,8 @@ class Writer:
         url, profile: which lab, and whose key; the key itself is never in the spool.
         attach: the request that finds or creates the run, for when there was no answer yet.
         run: the lab's answer to it (run, attempt, mode, sets_state), or None.
-        ends_run: the end of the owner's process is the end of the run.
+        ends_run: its process opened the run, so the lab is told of its end. What that says of the run is the lab's to
+            find out: a helper beside a living training has no say.
         done: everything is at the lab; the files of the queue are gone.
         cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
         system: it carries the uploader's own system metrics.

@@ -31,6 +31,7 @@ _exit_code: Any = None
 _exit_called = False
 _crash_fd = -1
 _watches: list[_Watch] = []
+_handled = 0  # id of an exception that was being handled when this process began
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Ending:
 
 def watch_exit_code() -> None:
     """Wraps `sys.exit` once, to remember its argument."""
+    global _handled
+    _handled = id(sys.exc_info()[1])
     if getattr(sys.exit, "_hectiqlab", False):
         return
     original = sys.exit
@@ -161,6 +164,9 @@ def forget_exit() -> None:
 
 def this_ending() -> Ending:
     """How the process ends, asked from an exit hook."""
+    under_way = sys.exc_info()[1]  # of a process of multiprocessing, whose finalizers run while it is
+    if under_way is not None and id(under_way) != _handled:
+        return ending_by(under_way)
     if getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)() is None:
         error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         if isinstance(error, BaseException):

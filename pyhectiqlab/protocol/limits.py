@@ -22,5 +22,6 @@ RECORD_BYTES_MAX = (1 << 24) - 1  # the length field of a record has 24 bits
 BATCH_RECORD_BYTES_MAX = 1 << 20  # what one journal frame, and so one batch, holds
 INGEST_BYTES_MAX = 16 << 20  # one request body, also after decompression
 BATCHES_PER_REQUEST_MAX = 256
+KILL_OUTRANKS_S = 0.1  # how much later than a rank's failure another rank's kill may be told, and still be its cause
 STEP_MIN = -(1 << 63)
 STEP_MAX = (1 << 63) - 1

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from . import limits
+
 PENDING = "pending"
 RUNNING = "running"
 TRAINING = "training"
@@ -36,6 +38,7 @@ SCRIPT_STATES = frozenset({PENDING, RUNNING, TRAINING, COMPLETED, FAILED, STOPPE
 ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}  # of a run; the newest attempt is never preempted
 
 _BAD = frozenset({FAILED, KILLED})
+SAID_SO = "the script said so"
 _QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that is told first
 
 
@@ -58,6 +61,8 @@ class RankFacts:
         said, said_at: what its script last said, and when; "running" at its beginning.
         found, found_at: how its process was found to have ended; None while it lives, or nobody told.
         lost, seen: whether it is silent for too long, and when it was last heard of.
+        cause, final: of the end that was found: in words, and whether an uploader told it, after the process.
+        by_signal: that end was a signal's.
     """
 
     rank: int
@@ -67,6 +72,9 @@ class RankFacts:
     found_at: float = 0.0
     lost: bool = False
     seen: float = 0.0
+    cause: str = ""
+    final: bool = False
+    by_signal: bool = False
 
     @property
     def state(self) -> str:
@@ -83,16 +91,25 @@ class RankFacts:
             return self.found_at
         return self.seen if self.state == LOST else self.said_at
 
+    @property
+    def known(self) -> tuple[str, str]:
+        """(who told this end, why it ended); ("", "") where it lives or is lost, of which other things tell."""
+        if self.found is not None and self.state == self.found:
+            return "uploader" if self.final else "process", self.cause
+        return ("script", SAID_SO) if self.state in FINAL_STATES else ("", "")
+
 
 @dataclass(frozen=True)
 class RunState:
     """`rank`: the one whose state this is, or whose failure was the first; None where it is that of all. `ended`: None
-    while the run is live.
+    while the run is live. `who`, `why`: who told of that rank's end, and why it was; "" where nothing has ended.
     """
 
     state: str
     rank: int | None = None
     ended: float | None = None
+    who: str = ""
+    why: str = ""
 
 
 def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
@@ -101,7 +118,9 @@ def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
     The first rule that holds:
 
     1. A rank failed or was killed: the run is that, as of the first of them. What the others do then (they are killed
-       by the launcher, or wait for ever in a collective) is a consequence.
+       by the launcher, or wait for ever in a collective) is a consequence. A rank that a signal killed counts as the
+       first up to KILL_OUTRANKS_S after one that failed: peers fail within a millisecond, as their connections to it
+       break, and may be told of before it.
     2. A rank lives: the run does, as far along as the furthest of them; whichever others ended or are lost.
     3. A rank is lost: the run is lost.
     4. All ended: in cause unknown if one of them did, else stopped if one of them was, else completed.
@@ -109,13 +128,20 @@ def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
     if not ranks:
         return RunState(PENDING)
 
+    several = len({r.rank for r in ranks}) > 1
+
     def whose(state: str, rank: RankFacts) -> int | None:
-        return None if all(r.state == state for r in ranks) else rank.rank
+        return None if not several or all(r.state == state for r in ranks) else rank.rank
+
+    def at(rank: RankFacts) -> tuple[float, int]:
+        return rank.ended or 0.0, rank.rank
 
     bad = [r for r in ranks if r.state in _BAD]
     if bad:
-        first = min(bad, key=lambda r: (r.ended or 0.0, r.rank))
-        return RunState(first.state, first.rank if len(ranks) > 1 else None, first.ended)
+        first = min(bad, key=at)
+        until = at(first)[0] + limits.KILL_OUTRANKS_S
+        first = min((r for r in bad if r.state == KILLED and r.by_signal and at(r)[0] <= until), key=at, default=first)
+        return RunState(first.state, first.rank if several else None, first.ended, *first.known)
     live = [r.state for r in ranks if r.state in LIVE_STATES]
     if live:
         return RunState(max(live, key=_LIVE.index))
@@ -124,4 +150,7 @@ def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
         return RunState(LOST, whose(LOST, min(lost, key=lambda r: r.rank)), max(r.seen for r in lost))
     ended = max(r.ended or 0.0 for r in ranks)
     state = min((r.state for r in ranks), key=_QUIET.index)
-    return RunState(state, whose(state, min((r for r in ranks if r.state == state), key=lambda r: r.rank)), ended)
+    of_them = [r for r in ranks if r.state == state]
+    rank = whose(state, min(of_them, key=lambda r: r.rank))
+    last = max((r for r in of_them if rank is None or r.rank == rank), key=at)
+    return RunState(state, rank, ended, *last.known)

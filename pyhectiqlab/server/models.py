@@ -74,6 +74,13 @@ class AttachBody(Body):
     client_version: Annotated[str, Field(max_length=64)] = ""
     ended: bool = Field(False, description="The process has ended; what it left, and how it ended, is still to come.")
     started: Seconds | None = Field(None, description="When the job started, by the client's clock; null: now.")
+    script: Annotated[str, Field(max_length=256)] = Field(
+        "", description="Names the process that the script began as, the same for all that multiprocessing starts."
+    )
+    main: bool = Field(False, description="It is that process itself.")
+    opening: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = Field(
+        None, description="How often this process had opened the run and closed it again."
+    )
 
 
 class RunOfSession(Body):

@@ -210,6 +210,9 @@ class AttachRequest:
     job: str = ""
     ended: bool = False  # its process has, and nobody told yet how
     new: bool = False  # it is not to continue a run; one that this session made is no other one
+    script: str = ""  # names the process that its script began as; "" where that is not known
+    main: bool = False  # it is that process
+    opening: int | None = None  # how often the process had opened this run and closed it; None: an older client
 
 
 @dataclass(frozen=True)

@@ -244,7 +244,7 @@ class BatchesSql(SessionsSql):
         )
 
     def _say_state(self, batch: MetaBatch, state: str, at: float) -> None:
-        self.say(batch.run, batch.attempt, batch.rank, state, at)
+        self.say(batch.session, batch.run, batch.attempt, batch.rank, state, at)
 
     def _say_end(self, batch: MetaBatch, fields: Mapping[str, Any], at: float, now: float) -> None:
         owner = self.conn.execute(select(runs.c.author_id).where(runs.c.id == batch.run)).scalar_one()

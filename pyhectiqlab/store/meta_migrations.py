@@ -173,6 +173,10 @@ def _add_attempts_meta(conn: Connection) -> None:
     conn.execute(text("DROP TABLE meta_of_runs"))
 
 
+def _add_scripts(conn: Connection) -> None:
+    _add_columns(conn, sessions, "script", "main", "opening")
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -190,6 +194,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("id of the lab", _add_lab_id),
     ("configs of attempts", _add_attempt_configs),
     ("meta of attempts", _add_attempts_meta),
+    ("scripts of sessions", _add_scripts),
 )
 
 

@@ -232,6 +232,9 @@ sessions = Table(
     Column("lost", Boolean, nullable=False, server_default="0"),
     Column("silent_since", Double),
     Column("job", Text, nullable=False, server_default=""),
+    Column("script", Text, nullable=False, server_default=""),  # the process that its script began as
+    Column("main", Boolean, nullable=False, server_default="0"),  # this process is that one
+    Column("opening", Integer),  # how often its process had opened the run and closed it; null: an older client
     PrimaryKeyConstraint("session", "run_id", "rank", "attempt"),
     Index("sessions_run", "run_id", "rank"),
 )

@@ -21,6 +21,7 @@ from .meta import (
     Session,
     User,
 )
+from .meta_attempts import membership
 from .meta_runs import any_of, new_run, unpack
 from .meta_schema import runs, sessions
 from .meta_states import StatesSql
@@ -86,13 +87,12 @@ class SessionsSql(StatesSql):
         known = self.conn.execute(select(sessions).where(sessions.c.run_id == run_id)).all()
         # A process that was asleep is silent, and still the same life of its job when it comes back.
         live = [s for s in known if s.ended is None and (s.last_seen > live_since or s.session == request.session)]
-        attempt = self._attempt(request, known, live)
-        others = [s for s in live if (s.attempt, s.rank) == (attempt, request.rank) and s.session != request.session]
+        found = membership(request, known, live)
+        attempt, sets_state = found.attempt, found.sets_state
         mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
-        sets_state = not others
-        if mine and mine[0] in live:
-            sets_state = mine[0].sets_state
         self._store_session(request, user, run_id, attempt, sets_state, now, exists=bool(mine))
+        if found.speaks_for_script:
+            self._speak_for(request, run_id, attempt)
         newest = created or attempt >= row.attempt  # type: ignore[union-attr]
         opened = created or attempt > row.attempt  # type: ignore[union-attr]
         if newest:
@@ -104,7 +104,7 @@ class SessionsSql(StatesSql):
             self.preempt(run_id, row.attempt, request.job, now)
         if newest:
             asleep = bool(mine and mine[0].lost and not request.ended)
-            why = "came back" if asleep else self._why_attached(request, attempt)
+            why = "came back" if asleep else self._why_attached(request, attempt, opened)
             self.settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
         return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state, project_made)
@@ -114,10 +114,12 @@ class SessionsSql(StatesSql):
         return self.conn.execute(select(sessions.c.session).where(its).limit(1)).first() is not None
 
     @staticmethod
-    def _why_attached(request: AttachRequest, attempt: int) -> str:
+    def _why_attached(request: AttachRequest, attempt: int, opened: bool) -> str:
         where = f"on {request.host}" if request.host else "by a process"
         if request.ended:
             return "what a process left that has ended is on its way"
+        if not opened:
+            return f"another process of the job opened it {where}"
         if attempt == 1:
             return f"started {where}"
         return f"attempt {attempt} started {where}"
@@ -126,25 +128,6 @@ class SessionsSql(StatesSql):
         run = self.run(run_id)
         assert run is not None
         return run
-
-    @staticmethod
-    def _attempt(request: AttachRequest, known: Sequence[Any], live: Sequence[Any]) -> int:
-        """An attempt is one life of a job, shared by its ranks and by whoever attaches meanwhile.
-
-        A launcher that restarts a job counts up: its ranks attach again while their predecessors still look alive.
-        The first to come opens the new attempt, the others find it there and have no session in it yet.
-        """
-
-        def same_life(s: Any) -> bool:
-            return request.restart is None or s.restart is None or s.restart == request.restart
-
-        joined = [s.attempt for s in live if s.rank == request.rank and same_life(s)]
-        if joined:
-            return int(max(joined))
-        newest = max((s.attempt for s in known), default=0)
-        peers = any(s.attempt == newest and same_life(s) for s in live)
-        was_there = any(s.attempt == newest and s.rank == request.rank for s in known)
-        return newest if peers and not was_there else newest + 1
 
     def _store_session(
         self,
@@ -164,10 +147,10 @@ class SessionsSql(StatesSql):
             & (sessions.c.attempt == attempt)
         )
         if exists:  # another process of the session, or the same one again: the row keeps telling of its owner
-            alive = {} if request.ended else {"lost": False, "silent_since": None}
-            self.conn.execute(
-                update(sessions).where(key).values(last_seen=now, ended=None, sets_state=sets_state, **alive)
-            )
+            alive: dict[str, Any] = {} if request.ended else {"lost": False, "silent_since": None}
+            if request.opening is None:  # an older client: perhaps it closed the run and opens it again
+                alive["ended"] = None
+            self.conn.execute(update(sessions).where(key).values(last_seen=now, sets_state=sets_state, **alive))
             return
         self.conn.execute(
             insert(sessions).values(
@@ -178,6 +161,9 @@ class SessionsSql(StatesSql):
                 user_id=user.id,
                 restart=request.restart,
                 job=request.job,
+                script=request.script,
+                main=request.main,
+                opening=request.opening,
                 said=states.RUNNING,
                 said_at=now,
                 lost=request.ended,
@@ -194,6 +180,19 @@ class SessionsSql(StatesSql):
                 skew=request.skew,
                 backlog=0,
             )
+        )
+
+    def _speak_for(self, request: AttachRequest, run_id: str, attempt: int) -> None:
+        self.conn.execute(
+            update(sessions)
+            .where(
+                sessions.c.run_id == run_id,
+                sessions.c.attempt == attempt,
+                sessions.c.rank == request.rank,
+                sessions.c.script == request.script,
+                sessions.c.session != request.session,
+            )
+            .values(sets_state=False)
         )
 
     # Signs of life and ends
@@ -287,21 +286,21 @@ class SessionsSql(StatesSql):
                 lost.append(run_id)
         return lost
 
-    def say(self, run_id: str, attempt: int, rank: int, state: str, at: float) -> None:
-        """The script of a rank said a state."""
+    def say(self, session: str, run_id: str, attempt: int, rank: int, state: str, at: float) -> None:
+        """The script of a rank said a state: by the process that has the say, or by another one of its script."""
+        of_rank = and_(sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.rank == rank)
+        row = self.conn.execute(
+            select(sessions.c.sets_state, sessions.c.script).where(of_rank, sessions.c.session == session)
+        ).first()
+        if row is None or not (row.sets_state or row.script):
+            return
+        whose = sessions.c.session == session if row.sets_state else sessions.c.script == row.script
         self.conn.execute(
-            update(sessions)
-            .where(
-                sessions.c.run_id == run_id,
-                sessions.c.attempt == attempt,
-                sessions.c.rank == rank,
-                sessions.c.sets_state.is_(True),
-            )
-            .values(said=state, said_at=at)
+            update(sessions).where(of_rank, whose, sessions.c.sets_state.is_(True)).values(said=state, said_at=at)
         )
         newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == run_id)).scalar_one()
         if attempt == newest:
-            self.settle(run_id, at, "script", "the script said so")
+            self.settle(run_id, at, "script", states.SAID_SO)
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
         key = and_(

@@ -31,7 +31,7 @@ class StatesSql:
         def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None: ...
 
     def ranks(self, run_id: str, attempt: int) -> list[RankFacts]:
-        """Of the ranks of an attempt, each once."""
+        """Of the ranks of an attempt; of one whose script is several processes, of each that has a say."""
         rows = self.conn.execute(
             select(sessions)
             .where(sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True))
@@ -46,6 +46,9 @@ class StatesSql:
                 found_at=row.ended or 0.0,
                 lost=row.lost,
                 seen=row.last_seen,
+                cause=row.cause,
+                final=row.end_is_final,
+                by_signal=row.signal is not None,
             )
             for row in rows
         ]
@@ -54,26 +57,31 @@ class StatesSql:
         """Stores what follows from the facts, and notes a change in the history.
 
         Args:
-            who: "script", "process" (its own last word), "uploader" or "lab".
+            who, why: what brought the change: "script", "process" (its own last word), "uploader" or "lab", and its
+                reason. Where the state is that of an end, what is known of that end stands instead.
             news: note it even if the state is what it was: a new attempt.
         """
         old = self.conn.execute(
-            select(runs.c.state, runs.c.state_rank, runs.c.ended, runs.c.attempt, runs.c.project_id).where(
-                runs.c.id == run_id
-            )
+            select(
+                runs.c.state, runs.c.state_rank, runs.c.state_why, runs.c.ended, runs.c.attempt, runs.c.project_id
+            ).where(runs.c.id == run_id)
         ).one()
         new = state_of_run(self.ranks(run_id, old.attempt))
+        if new.who:
+            who, why = new.who, new.why
+        why = why[:WHY_CHARS_MAX]
         changed = news or (new.state, new.rank) != (old.state, old.state_rank)
         values: dict[str, Any] = {"state": new.state, "state_rank": new.rank, "ended": new.ended}
+        if changed or (new.who and why != old.state_why):
+            values["state_why"] = why
         if changed:
-            values["state_why"] = why[:WHY_CHARS_MAX]
             at = now if new.ended is None or new.state == states.LOST else new.ended
             self._note(run_id, at, new.state, old.attempt, new.rank, who, why)
-        if changed or new.ended != old.ended:
+        if "state_why" in values or new.ended != old.ended:
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if new.state != old.state:
             self.changes.states[run_id] = new.state
-            self.note_for_targets(run_id, old.project_id, new.state, why[:WHY_CHARS_MAX], now)
+            self.note_for_targets(run_id, old.project_id, new.state, why, now)
 
     def _note(self, run_id: str, at: float, state: str, attempt: int, rank: int | None, who: str, why: str) -> None:
         last = self.conn.execute(select(func.max(run_states.c.n)).where(run_states.c.run_id == run_id)).scalar() or 0

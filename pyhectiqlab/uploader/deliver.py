@@ -151,8 +151,7 @@ class Delivery:
         return bool(wishes > before)
 
     def _attached(self, stream: Stream, answer: dict[str, Any]) -> None:
-        ends_run = stream.info.ends_run and bool(answer.get("sets_state", True))
-        stream.change(run=answer, ends_run=ends_run)
+        stream.change(run=answer)
         with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
             self._uploader.session.save_writer(stream.info, durable=True)
 

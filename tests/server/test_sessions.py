@@ -146,6 +146,80 @@ def test_the_end_of_a_session_that_joined_changes_nothing(api: Api) -> None:
     assert api.state(run) == "completed"
 
 
+def test_nobody_joins_an_attempt_of_which_only_a_helper_lives(api: Api) -> None:
+    first = api.attach(session="h1")
+    name, run = first["run"]["name"], first["run"]["id"]
+    assert api.attach(name, session="h2")["sets_state"] is False
+    api.end("h1", run, "killed", cause="SIGKILL", signal=9)
+    again = api.attach(name, session="h3")
+    assert (again["attempt"], again["sets_state"], api.state(run)) == (2, True, "running")
+    assert api.attach(name, session="h4")["attempt"] == 2
+    api.end("h2", run, "failed")
+    assert api.state(run) == "running"
+
+
+def test_processes_of_one_script_are_one_attempt_and_its_own_process_speaks_for_them(api: Api) -> None:
+    name = f"script-{new_id(4)}"
+
+    def attach(session: str, script: str = "s", main: bool = False) -> tuple[int, bool]:
+        told = api.attach(name, session=session, script=script, main=main, opening=0)
+        return told["attempt"], told["sets_state"]
+
+    assert attach("c1") == (1, True)
+    run = api.get("/runs/resolve", ref=name)["id"]
+    assert attach("c2") == (1, True), "the end of the child before may not be told yet"
+    assert attach("x1", script="another", main=True) == (1, False)
+    api.end("c1", run, "completed")
+    assert api.state(run) == "running"
+    api.end("c2", run, "ended")
+    assert api.state(run) == "ended"
+    assert attach("c3") == (1, True), "the script goes on"
+    assert api.state(run) == "running"
+    assert attach("p1", main=True) == (1, True)
+    assert attach("c4") == (1, False)
+    api.ingest(events_batch(run, new_id(), 1, [("state", {"state": "training"})]), session="c4")
+    assert api.state(run) == "training", "what a process of the script says, the script says"
+    api.ingest(events_batch(run, new_id(), 1, [("state", {"state": "failed"})]), session="x1")
+    assert api.state(run) == "training", "and what another says, it does not"
+    api.end("c3", run, "failed")
+    assert api.state(run) == "training", "the script speaks for its processes: perhaps it tries again"
+    api.end("p1", run, "completed", cause="exit")
+    assert (api.state(run), attach("c3")) == ("completed", (1, False)), "who attaches once more is told the same"
+    assert attach("c5") == (2, True), "the script had closed the run"
+
+
+def test_a_child_that_failed_ends_the_attempt(api: Api) -> None:
+    name = f"supervised-{new_id(4)}"
+    told = [api.attach(name, session=session, script="s", opening=0) for session in ("c1", "c2")]
+    run = told[0]["run"]["id"]
+    api.end("c1", run, "killed", signal=9)
+    again = api.attach(name, session="c3", script="s", opening=0)
+    assert (again["attempt"], again["sets_state"]) == (2, True), "though the other child lives"
+    assert api.state(run) == "running"
+
+
+def test_what_is_opened_again_by_the_process_that_closed_it_is_the_next_attempt(api: Api) -> None:
+    name, session = f"again-{new_id(4)}", new_id(8)
+
+    def attach(opening: int, session: str = session) -> tuple[int, bool]:
+        told = api.attach(name, session=session, opening=opening, script=session, main=True)
+        return told["attempt"], told["sets_state"]
+
+    def closed(attempt: int) -> None:
+        told = [("end", {"state": "completed", "cause": "closed", "exit_code": None, "signal": None, "detail": ""})]
+        api.ingest(events_batch(run, new_id(), 1, told, attempt=attempt), session=session)
+
+    assert attach(0) == attach(0) == (1, True)
+    run = api.get("/runs/resolve", ref=name)["id"]
+    assert attach(1) == (2, True), "before the lab is told that it was closed"
+    closed(1)
+    assert api.state(run) == "running"
+    closed(2)
+    assert (api.state(run), attach(1), api.state(run)) == ("completed", (2, True), "completed")
+    assert attach(0, "another") == (3, True)
+    assert attach(2) == (3, False), "somebody else has it open"
+
+
 def test_a_new_attempt_starts_once_nobody_is_live(api: Api) -> None:
     first = api.attach(session="a1")
     name, run = first["run"]["name"], first["run"]["id"]

@@ -13,7 +13,8 @@ from pyhectiqlab.protocol.states import RankFacts, RunState, state_of_run
 def rank(
     number: int, said: str = "running", found: str | None = None, at: float = 0.0, lost: bool = False
 ) -> RankFacts:
-    return RankFacts(number, said, at, found, at, lost, seen=at)
+    """Of an end, why it was is `found` and the rank's number."""
+    return RankFacts(number, said, at, found, at, lost, seen=at, cause=f"{found} {number}", by_signal=found == "killed")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,18 @@ def rank(
         ([rank(0, found="failed", at=3.0), rank(1, found="failed", at=3.5)], RunState("failed", 0, 3.0)),
         ([rank(0, found="completed", at=9.0), rank(1, found="killed", at=3.0)], RunState("killed", 1, 3.0)),
         ([rank(0, found="stopped", at=1.0), rank(1, found="failed", at=3.0)], RunState("failed", 1, 3.0)),
+        # a kill whose peers failed since their connections broke, told a moment later; one that came after a failure
+        ([rank(0, found="failed", at=3.0), rank(1, found="killed", at=3.09)], RunState("killed", 1, 3.09)),
+        ([rank(0, "failed", at=3.0), rank(1, found="killed", at=3.09)], RunState("killed", 1, 3.09)),
+        ([rank(0, found="failed", at=3.0), rank(1, found="killed", at=3.2)], RunState("failed", 0, 3.0)),
+        ([rank(0, "failed", at=3.0), rank(1, "", "killed", 3.2), rank(2, "failed", at=3.1)],
+         RunState("failed", 0, 3.0)),
+        ([rank(0, "failed", at=3), rank(1, "", "killed", 3.08), rank(2, "", "killed", 3.05)],
+         RunState("killed", 2, 3.05)),
+        # several processes of one rank: of one script
+        ([rank(0, found="completed", at=1.0), rank(0)], RunState("running")),
+        ([rank(0, found="completed", at=1.0), rank(0, found="failed", at=3.0)], RunState("failed", None, 3.0)),
+        ([rank(0, found="completed", at=1.0), rank(0, found="ended", at=3.0)], RunState("ended", None, 3.0)),
         # one lives: it lives, as far along as the furthest
         ([rank(0, "training"), rank(1, "pending"), rank(2)], RunState("training")),
         ([rank(0, found="completed", at=1.0), rank(1)], RunState("running")),
@@ -55,8 +68,17 @@ def rank(
     ],
 )  # fmt: skip
 def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state: RunState) -> None:
-    assert state_of_run(ranks) == state
-    assert state_of_run(ranks[::-1]) == state, "in whichever order they are told"
+    for told in (ranks, ranks[::-1]):  # in whichever order they are told
+        run = state_of_run(told)
+        assert (run.state, run.rank, run.ended) == (state.state, state.rank, state.ended)
+        of_it = [r for r in ranks if run.rank in (None, r.rank) and r.state == run.state and r.known[0]]
+        assert (run.who, run.why) in ([r.known for r in of_it] or [("", "")]), "the why is that of the state's rank"
+
+
+def test_a_process_that_ended_itself_outranks_no_failure() -> None:
+    failed = rank(0, found="failed", at=3.0)
+    gone = RankFacts(1, found="killed", found_at=3.01, cause="os._exit(1)")
+    assert state_of_run([failed, gone]).why == "failed 0"
 
 
 def test_whatever_is_known_of_two_ranks_the_run_has_a_state_that_can_be_shown() -> None:

@@ -48,6 +48,9 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         client_version=body.client_version,
         skew=skew,
         started=min(body.started - skew, now) if body.started is not None else None,
+        script=body.script,
+        main=body.main,
+        opening=body.opening,
     )
     try:
         attached = lab.write(lambda tx: _attach(lab, tx, wanted, caller))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigurationError
@@ -33,13 +33,16 @@ def _moments(column: Any) -> Any:
     return _pandas().to_datetime(column, unit="us", utc=True)
 
 
-def _points(points: Points, axis: Axis, newest: bool) -> Any:
-    """A row a point, in order of arrival: step, value, time, rank, attempt, and `at` on the axis."""
+def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) -> Any:
+    """A row a point, in order of arrival: step, value, time, rank, attempt, and `at` on the axis.
+
+    zeros: by attempt, where its relative time is 0, in µs.
+    """
     pd = _pandas()
     frame = pd.DataFrame(points._asdict())
     of_attempt = frame.groupby(["rank", "attempt"], sort=False)
     if axis == "relative":
-        frame["at"] = (frame["time"] - of_attempt["time"].transform("first")) / 1e6
+        frame["at"] = (frame["time"] - frame["attempt"].map(zeros)) / 1e6
     else:
         frame["at"] = frame["step"] if axis == "step" else _moments(frame["time"])
     if newest and len(frame):
@@ -51,10 +54,10 @@ def _points(points: Points, axis: Axis, newest: bool) -> Any:
     return frame
 
 
-def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool) -> pandas.DataFrame:
+def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: Mapping[int, int]) -> pandas.DataFrame:
     """A column a key, a row a place on the axis; see RunView.metrics."""
     pd = _pandas()
-    frames = {key: _points(points, axis, newest) for key, points in series}
+    frames = {key: _points(points, axis, newest, zeros) for key, points in series}
     if not frames:
         table: pandas.DataFrame = pd.DataFrame(index=pd.Index([], name=axis))
         return table
@@ -79,7 +82,7 @@ def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame
     table: pandas.DataFrame
     parts = []
     for key, points in series:
-        frame = _points(points, "step", newest).drop(columns="at")
+        frame = _points(points, "step", newest, {}).drop(columns="at")
         frame["time"] = _moments(frame["time"])
         frame.insert(0, "key", key)
         parts.append(frame)

@@ -166,7 +166,8 @@ class RunView(ReadsMedia):
 
         Args:
             keys: one or several; None: all but those of the machine ("system/…").
-            axis: what rows are by: "step"; "time" (UTC); "relative", seconds since the first point to arrive.
+            axis: what rows are by: "step"; "time" (UTC); "relative", seconds since the attempt's first point,
+                of whatever key, as in charts.
             rank, attempt: only its points.
             attempts: "newest" hides what a job that was restarted from a checkpoint told anew, as charts do.
             buckets: no raw points, but at most about so many slices of the axis; columns (key, "mean", "min", "max",
@@ -185,7 +186,15 @@ class RunView(ReadsMedia):
             slices = partial(self.buckets, n=buckets, axis=axis, rank=rank, attempt=attempt, attempts=attempts)
             return frames.bucketed(((name, slices(name)) for name in names), axis)
         series = ((key, self.series(key, rank=rank, attempt=attempt)) for key in names)
-        return frames.long(series, newest) if long else frames.wide(series, axis, newest)
+        if long:
+            return frames.long(series, newest)
+        return frames.wide(series, axis, newest, self._zeros() if axis == "relative" else {})
+
+    def _zeros(self) -> dict[int, int]:
+        """By attempt, where its relative time is 0, in µs: the same for all its keys and ranks, and as in charts."""
+        with self._asking() as lab:
+            items = lab.pages(f"/runs/{quoted(self.id)}/attempts", {"limit": 1000})
+            return {int(item["attempt"]): round(item["zero"] * 1e6) for item in items}
 
     def _chosen(self, keys: str | Iterable[str] | None) -> list[str]:
         if keys is None:

@@ -446,6 +446,15 @@ class Runs(_List):
     items: list[FoundRun]
 
 
+class AttemptAnswer(BaseModel):
+    attempt: int
+    zero: float = Field(description="Where its relative time is 0, for all keys and ranks: seconds since 1970 UTC.")
+
+
+class Attempts(_List):
+    items: list[AttemptAnswer]
+
+
 class SeriesKeys(_List):
     items: list[SeriesKeyAnswer]
 

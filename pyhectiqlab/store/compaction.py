@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from .. import crashpoints
 from .chunks import concatenate, decode
 from .sqlite_append import Added
-from .trees import BY_STEP, BY_TIME, SeriesState, Sizes, Tree
+from .trees import BY_STEP, BY_TIME, LACKS_NODES, SeriesState, Sizes, Tree
 
 SCATTERED = 8.0  # a place in time lies in so many chunks on average: those are what an edge of a bucket would open
 
@@ -96,10 +96,12 @@ class Compactor:
         self._heads = {series: _Head(rows, points, now) for series, rows, points in heads}
         self._ready = {series: None for series, head in self._heads.items() if self._is_worth_flattening(head)}
         unfinished = self._connection.execute(
-            """SELECT series FROM chunk GROUP BY series, tree HAVING count(DISTINCT sorted_run) >= ? OR max(pending)
+            f"""SELECT series FROM chunk GROUP BY series, tree HAVING count(DISTINCT sorted_run) >= ? OR max(pending)
                UNION SELECT c.series FROM chunk c JOIN series s ON s.id = c.series
-                   WHERE s.scattered AND c.tree = ? AND NOT c.copied""",
-            (self._sizes.fan_in, BY_STEP),
+                   WHERE s.scattered AND c.tree = ? AND NOT c.copied
+               UNION SELECT c.series FROM chunk c JOIN series s ON s.id = c.series
+                   WHERE {LACKS_NODES} AND c.tree = iif(s.scattered, ?, ?)""",
+            (self._sizes.fan_in, BY_STEP, 2 * self._sizes.chunk_nodes, BY_TIME, BY_STEP),
         )
         self._busy = {row[0]: None for row in unfinished}
         self._loaded = True
@@ -147,7 +149,9 @@ class Compactor:
         by_step, by_time = (Tree(self._connection, state, tree, self._sizes) for tree in (BY_STEP, BY_TIME))
         if state.scattered and self._copy(state, by_step, by_time):
             return True
-        return any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time))
+        if any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time)):
+            return True
+        return (by_time if state.scattered else by_step).renew_nodes(self._bite())
 
     def _is_scattered(self, state: SeriesState) -> bool:
         chunks, spans = self._connection.execute(
@@ -155,11 +159,15 @@ class Compactor:
         ).fetchone()
         return bool(chunks >= self._sizes.scattered_chunks and spans > SCATTERED * state.time_span)
 
+    def _bite(self) -> int:
+        """How many chunks one step reads and writes."""
+        return max(1, self._sizes.step_points // self._sizes.chunk_points)
+
     def _copy(self, state: SeriesState, by_step: Tree, by_time: Tree) -> bool:
         """Copies some chunks into the tree by time. False: all are."""
         rows = self._connection.execute(
             "SELECT id FROM chunk WHERE series = ? AND tree = ? AND NOT copied ORDER BY arrival_min LIMIT ?",
-            (state.id, BY_STEP, max(1, self._sizes.step_points // self._sizes.chunk_points)),
+            (state.id, BY_STEP, self._bite()),
         ).fetchall()
         if rows:
             by_time.lay(by_step.read([row[0] for row in rows]))

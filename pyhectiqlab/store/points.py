@@ -127,8 +127,9 @@ class Buckets:
     which is a power of two, so that ranks, runs and pans agree. `min`/`max`/`mean` are over the finite values of
     exactly the points in the bucket (NaN where there is none); `last` is the value of the point with the highest
     (attempt, step, seq), and of the newest batch where all these are equal; `last_x` its place on the axis; counts are
-    per bucket. Relative time is measured, for each rank and attempt, from the series' first point to arrive: fixed from
-    then on, so that x never moves; a point with an earlier clock that came later lies left of 0.
+    per bucket. Relative time is measured, for each attempt, from one moment for all its keys and ranks: the least time
+    in the first batch of the attempt to arrive. It is fixed from then on, so that x never moves; a point with an
+    earlier clock that came later lies left of 0.
     """
 
     selector: Selector
@@ -163,6 +164,9 @@ class PointStore(Protocol):
 
     def series(self, run: str, key: str) -> list[SeriesInfo]:
         """Every (rank, attempt) of one key."""
+
+    def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
+        """By attempt, those > `after`, upwards: where its relative time is 0, in µs since 1970 UTC."""
 
     def last(
         self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8

@@ -45,16 +45,18 @@ class Appender:
         self._connection = connection
         self._runs: dict[str, int] = {}
         self._series: dict[tuple[int, str, int, int], int] = {}
+        self._origins: dict[tuple[int, int], int] = {}
         self._writers: dict[str, tuple[int, int]] = {}
 
     def forget(self) -> None:
         self._runs.clear()
         self._series.clear()
+        self._origins.clear()
         self._writers.clear()
 
     def apply(self, batches: Sequence[PointBatch]) -> tuple[list[AppendResult], list[Added]]:
         """Inside an open transaction. Raises ValueError for a batch that no store can hold."""
-        if max(len(self._series), len(self._writers), len(self._runs)) > _CACHED_MAX:
+        if max(len(self._series), len(self._writers), len(self._runs), len(self._origins)) > _CACHED_MAX:
             self.forget()
         (arrival,) = self._connection.execute("SELECT newest FROM arrival").fetchone()
         results: list[AppendResult] = []
@@ -116,11 +118,23 @@ class Appender:
             if row:
                 known = int(row[0])
             else:
-                origin = int(column.time[0])
                 known = self._insert(
-                    "INSERT INTO series (run, key, rank, attempt, origin) VALUES (?, ?, ?, ?, ?)", (*place, origin)
+                    "INSERT INTO series (run, key, rank, attempt, origin) VALUES (?, ?, ?, ?, ?)",
+                    (*place, self._origin(run, batch)),
                 )
             self._series[place] = known
+        return known
+
+    def _origin(self, run: int, batch: PointBatch) -> int:
+        """Where the relative time of the batch's attempt is 0: all its series begin at one moment."""
+        place = (run, int(batch.attempt))
+        known = self._origins.get(place)
+        if known is None:
+            row = self._connection.execute("SELECT origin FROM attempt WHERE run = ? AND number = ?", place).fetchone()
+            known = row[0] if row else min(int(column.time.min()) for column in batch.columns)
+            if not row:
+                self._insert("INSERT INTO attempt (run, number, origin) VALUES (?, ?, ?)", (*place, known))
+            self._origins[place] = known
         return known
 
     def _insert(self, sql: str, values: tuple[object, ...]) -> int:

@@ -30,7 +30,7 @@ from .sqlite_append import Appender
 from .summaries import Summaries
 from .trees import Sizes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 1024  # 8 MiB of log between checkpoints: each takes tens of milliseconds
@@ -87,6 +87,10 @@ class SqlitePointStore:
     def series(self, run: str, key: str) -> list[SeriesInfo]:
         with self._reader() as connection:
             return [s.info for s in read.series_of(connection, run, key)]
+
+    def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
+        with self._reader() as connection:
+            return read.origins(connection, run, after, limit)
 
     def last(
         self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
@@ -194,9 +198,11 @@ class SqlitePointStore:
         execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
-        if version == 0:
-            schema = resources.files(__package__).joinpath("sql/points.sql").read_text("utf-8")
+        if version < SCHEMA_VERSION:
+            name = "points.sql" if version == 0 else "points-2.sql"
+            schema = resources.files(__package__).joinpath(f"sql/{name}").read_text("utf-8")
             self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            crashpoints.passing("upkeep.migrated")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -64,6 +64,15 @@ def keys(connection: sqlite3.Connection, run: str, query: str, after: str, limit
     return [_info(run, row) for row in rows]
 
 
+def origins(connection: sqlite3.Connection, run: str, after: int, limit: int) -> dict[int, int]:
+    rows = connection.execute(
+        """SELECT a.number, a.origin FROM attempt a JOIN run ON run.id = a.run
+            WHERE run.name = ? AND NOT run.deleted AND a.number > ? ORDER BY a.number LIMIT ?""",
+        (run, after, limit),
+    )
+    return dict(rows.fetchall())
+
+
 def last(
     connection: sqlite3.Connection, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
 ) -> dict[str, list[SeriesInfo]]:

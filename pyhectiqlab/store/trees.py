@@ -21,6 +21,7 @@ from .points import Axis, Int64s
 
 BY_STEP, BY_TIME = 0, 1
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
+LACKS_NODES = "relative_shift IS NULL AND NOT pending AND n > ?"  # of more points than so many
 COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
 
 
@@ -142,6 +143,20 @@ class Tree:
         self._write(run, columns.take(slice(done)), copied=copied)
         self._write(run, columns.take(slice(done, None)), copied=copied, pending=True)
         return True
+
+    def renew_nodes(self, limit: int) -> bool:
+        """Makes the nodes of relative time that some chunks lack: the zero of their series moved. False: none does."""
+        if "relative" not in self._axes:
+            return False
+        rows = self._connection.execute(
+            f"SELECT id, sorted_run, copied FROM chunk WHERE series = ? AND tree = ? AND {LACKS_NODES} LIMIT ?",
+            (self._state.id, self._tree, 2 * self._sizes.chunk_nodes, limit),
+        ).fetchall()
+        for chunk, run, copied in rows:
+            points = self.read([chunk])
+            self._remove([chunk])
+            self._write_chunk(run, points, copied, pending=False)
+        return bool(rows)
 
     def read(self, ids: Sequence[int]) -> PointColumns:
         """The points of some chunks, in that order."""

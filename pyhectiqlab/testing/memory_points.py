@@ -44,13 +44,14 @@ class _State:
     series: dict[tuple[str, str, int, int], list[Point]]  # in order of arrival
     cursors: dict[str, int]
     arrival: int
+    origins: dict[tuple[str, int], int]  # (run, attempt) → where relative time is 0
 
 
 class MemoryPointStore:
     """Not safe for several threads. What is durable lives as long as the object: there is nothing to reopen."""
 
     def __init__(self) -> None:
-        self._state = _State({}, {}, 0)
+        self._state = _State({}, {}, 0, {})
         self._deleted: set[str] = set()
         self._closed = False
 
@@ -59,6 +60,7 @@ class MemoryPointStore:
         state = copy.copy(self._state)
         state.series = {place: list(points) for place, points in state.series.items()}
         state.cursors = dict(state.cursors)
+        state.origins = dict(state.origins)
         results = [_apply(state, batch) for batch in batches]
         self._state = state  # only now: a batch that raised leaves no trace of any
         return results
@@ -73,6 +75,11 @@ class MemoryPointStore:
 
     def series(self, run: str, key: str) -> list[SeriesInfo]:
         return [_info(place, points) for place, points in self._of(run, key)]
+
+    def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
+        self._check_open()
+        own = sorted((number, at) for (r, number), at in self._state.origins.items() if r == run and number > after)
+        return {} if run in self._deleted else dict(own[:limit])
 
     def last(
         self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
@@ -182,7 +189,8 @@ class MemoryPointStore:
         ]
         for told, same, ranks in apart(selector, meant, lambda s: s[0][2]):
             hidden_from = cuts([_info(*s) for s in same], attempts)
-            series = [(*s, cut, s[1][0].time) for s, cut in zip(same, hidden_from, strict=True)]
+            zeros = (self._state.origins[place[0], place[3]] for place, _ in same)
+            series = [(*s, cut, zero) for s, cut, zero in zip(same, hidden_from, zeros, strict=True)]
             yield told, series, ranks
 
 
@@ -208,6 +216,9 @@ def _apply(state: _State, batch: PointBatch) -> AppendResult:
     if batch.first != cursor + 1:
         return AppendResult("conflict", cursor)
     state.arrival += 1
+    if batch.columns:
+        zero = min(int(np.min(column.time)) for column in batch.columns)
+        state.origins.setdefault((batch.run, batch.attempt), zero)
     for column in batch.columns:
         check_times(column, int(np.min(column.time)), int(np.max(column.time)))
         points = state.series.setdefault((batch.run, column.key, batch.rank, batch.attempt), [])

@@ -283,9 +283,29 @@ class PointStoreSuite:
         (b,) = store.buckets([Selector("run", "loss")])
         assert (b.start.tolist(), b.width) == ([1, 2], 1)
 
-    def test_relative_time_starts_at_each_attempts_first_point(self, store: PointStore) -> None:
+    def test_relative_time_is_the_same_for_all_keys_and_ranks_of_an_attempt(self, store: PointStore) -> None:
+        one, two, late = Writer("a"), Writer("b", rank=1), Writer("c", attempt=2)
+        store.append([one.batch(loss=[(0, 1.0, T0 + 100)], accuracy=[(0, 0.5, T0 + 40), (1, 0.5, T0 + 90)])])
+        store.append([two.batch(loss=[(0, 1.0, T0 + 200)]), one.batch(valid=[(1, 1.0, T0 + 740)])])
+        store.append([late.batch(valid=[(2, 1.0, T0 + 5000)], loss=[(2, 1.0, T0 + 5007)])])
+        assert store.origins("run") == {1: T0 + 40, 2: T0 + 5000}
+        assert store.origins("run", after=1) == {2: T0 + 5000} and store.origins("run", limit=1) == {1: T0 + 40}
+        assert store.origins("none") == {}
+
+        def places(key: str, rank: int | None = None, attempt: int | None = None) -> list[int]:
+            (b,) = store.buckets([Selector("run", key, rank, attempt)], axis="relative")
+            return [int(x) for x in b.last_x]
+
+        assert places("loss", attempt=1) == [60, 160] and places("accuracy") == [0, 50]
+        assert places("loss", rank=1) == [160] and places("valid", attempt=1) == [700]
+        assert places("valid", attempt=2) == [0] and places("loss", attempt=2) == [7]
+        store.delete("run")
+        assert store.origins("run") == {}
+
+    def test_relative_time_starts_at_each_attempts_first_batch(self, store: PointStore) -> None:
         one, two = Writer("a", attempt=1), Writer("b", attempt=2)
-        store.append([one.batch(loss=[(0, 1.0, T0 + 100), (1, 1.0, T0 + 103), (2, 1.0, T0 + 98)])])
+        store.append([one.batch(loss=[(0, 1.0, T0 + 100), (1, 1.0, T0 + 103)])])
+        store.append([one.batch(loss=[(2, 1.0, T0 + 98)])])  # its clock was set back
         store.append([two.batch(loss=[(3, 2.0, T0 + 5000), (4, 2.0, T0 + 5003)])])
         (b,) = store.buckets([Selector("run", "loss")], axis="relative")
         assert b.start.tolist() == [-2, 0, 3]

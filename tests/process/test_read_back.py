@@ -120,6 +120,12 @@ def test_metrics_come_as_a_table_of_pandas(run: read.RunView) -> None:
     assert isinstance(by_time.index, pd.DatetimeIndex) and len(by_time) == 5
     assert run.metrics("train/loss", axis="relative").index[0] == 0.0
     flat = run.metrics(long=True)
+    zero = flat["time"].min()  # for every key, as the charts have it
+    for key in ("train/loss", "valid/loss"):
+        times = flat[flat["key"] == key]["time"]
+        places = sorted((times - zero).dt.total_seconds())
+        assert list(run.metrics(key, axis="relative").index) == pytest.approx(places, abs=1e-6)
+        assert run.buckets(key, axis="relative").start[0] == round((times.iloc[0] - zero).total_seconds() * 1e6)
     assert list(flat.columns) == ["key", "step", "value", "time", "rank", "attempt"] and len(flat) == 7
     slices = run.metrics(["train/loss"], buckets=100)
     assert slices["train/loss", "count"].sum() == 5 and slices["train/loss", "last"].loc[2] == math.inf

@@ -57,6 +57,8 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.RunAnswer, api.get("/runs/resolve", ref=run))
     fits(models.RunDetailAnswer, api.run(run))
     fits(models.SeriesKeys, api.get(f"/runs/{run}/keys"))
+    fits(models.Attempts, api.get(f"/runs/{run}/attempts"))
+    fits(models.MetaAnswer, api.get(f"/runs/{run}/meta"))
     fits(models.PointsPage, api.get(f"/runs/{run}/points", key="loss"))
     fits(models.Events, api.get(f"/runs/{run}/events"))
     fits(models.Logs, api.get(f"/runs/{run}/logs"))

@@ -97,6 +97,7 @@ PATCH /runs/{run_id} run:change
 DELETE /runs/{run_id} run:change
 POST /runs/{run_id}/restore run:change
 GET /runs/{run_id}/capture run:read
+GET /runs/{run_id}/attempts run:read
 GET /runs/{run_id}/config run:read
 GET /runs/{run_id}/meta run:read
 GET /runs/{run_id}/events run:read

@@ -118,6 +118,16 @@ def test_x_is_the_step_the_clock_or_the_time_since_the_start(page: Page, feeder:
     page.wait_for_url(re.compile("x=relative"))
 
 
+def test_relative_time_is_the_same_for_every_key(page: Page, feeder: Feeder) -> None:
+    run = feeder.run("one-clock")
+    start = 1_760_000_000.0
+    run.points({"loss": ([0, 1], [3.0, 2.0])}, start=start, spacing_s=60)
+    run.points({"accuracy": ([1, 2], [0.5, 0.75])}, start=start + 60, spacing_s=60)
+    page.goto(f"{feeder.url}/runs/{run.id}?x=relative")
+    assert Panel(page, "loss").wait()["curves"][0]["x"] == pytest.approx([0, 60])
+    assert Panel(page, "accuracy").wait()["curves"][0]["x"] == pytest.approx([60, 120])
+
+
 def test_a_log_scale_says_what_it_cannot_draw(page: Page, feeder: Feeder) -> None:
     run = feeder.run("log")
     run.points({"loss": (range(6), [1000.0, 100.0, 10.0, 1.0, 0.0, -5.0])})

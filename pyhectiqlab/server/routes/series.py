@@ -63,6 +63,16 @@ def list_keys(
     return reply({"items": [_key_told(info) for info in found[:limit]], "next": more})
 
 
+@router.get("/runs/{run_id}/attempts", response_model=None, responses=answers(models.Attempts, 200, 404, 410))
+def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
+    """The attempts that reported a metric, and from when on their relative time is counted."""
+    behind = cursor_in(after, int)
+    found = list(lab.points.origins(run.id, behind[0] if behind else 0, limit + 1).items())
+    items = [{"attempt": attempt, "zero": zero / 1e6} for attempt, zero in found[:limit]]
+    more = cursor_out([found[limit - 1][0]]) if len(found) > limit else None
+    return reply({"items": items, "next": more})
+
+
 def _key_told(info: SeriesInfo) -> dict[str, Any]:
     return {
         "key": info.key,

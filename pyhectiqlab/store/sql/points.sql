@@ -1,4 +1,4 @@
--- Schema 1 of points.db: the history of every metric. Columns and nodes are blobs: see ../chunks.py and ../levels.py.
+-- Schema 2 of points.db: the history of every metric. Columns and nodes are blobs: see ../chunks.py and ../levels.py.
 
 CREATE TABLE run (
     id      INTEGER PRIMARY KEY,
@@ -20,6 +20,14 @@ CREATE TABLE arrival (
 );
 INSERT INTO arrival VALUES (1, 0);
 
+-- Where relative time is 0: the least time in the first batch of the attempt to arrive, whatever its keys.
+CREATE TABLE attempt (
+    run    INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    origin INTEGER NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+
 -- A series with what a table of runs or keys shows of it, kept up to date by every append.
 CREATE TABLE series (
     id           INTEGER PRIMARY KEY,
@@ -27,7 +35,7 @@ CREATE TABLE series (
     key          TEXT NOT NULL,
     rank         INTEGER NOT NULL,
     attempt      INTEGER NOT NULL,
-    origin       INTEGER NOT NULL,  -- time of its first point to arrive: zero of the relative axis
+    origin       INTEGER NOT NULL,  -- its attempt's
     count        INTEGER NOT NULL DEFAULT 0,
     step_min     INTEGER NOT NULL DEFAULT 9223372036854775807,
     step_max     INTEGER NOT NULL DEFAULT (-9223372036854775807 - 1),

@@ -1,0 +1,82 @@
+"""A points.db of an earlier schema becomes a current one, with what it held.
+
+points-1.sql is the dump of one that schema 1 wrote, compacted with SIZES: of the run "run" the keys early, late and
+shuffled (which has a tree by time) in attempt 1, and late in attempt 2; a point each millisecond from START on.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pyhectiqlab.store.points import Selector
+from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.trees import Sizes
+
+HERE = Path(__file__).parent
+T0 = 1_700_000_000_000_000
+START = {"early": 0, "late": 5_000_000, "shuffled": 2_000_000}  # µs behind T0
+COUNT = {"early": 300, "late": 300, "shuffled": 400}
+SIZES = Sizes(
+    chunk_points=32,
+    chunk_nodes=8,
+    head_points=64,
+    head_rows=4,
+    step_points=256,
+    fan_in=2,
+    scattered_chunks=4,
+    cold_s=0.0,
+)
+LACKING = "SELECT count(*) FROM chunk c JOIN series s ON s.id = c.series WHERE relative_shift IS NULL AND n > 16"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "points.db"
+    conn = sqlite3.connect(path)
+    conn.executescript((HERE / "points-1.sql").read_text())
+    conn.close()
+    return path
+
+
+def one(path: Path, sql: str) -> int:
+    conn = sqlite3.connect(path)
+    (value,) = conn.execute(sql).fetchone()
+    conn.close()
+    return int(value)
+
+
+def test_relative_time_of_an_older_lab_begins_at_one_moment_before_and_after_compaction(old: Path) -> None:
+    assert one(old, "SELECT count(DISTINCT origin) FROM series") == 4  # each key had a zero of its own
+    store = SqlitePointStore(old, SIZES)
+    for compacted in (False, True):
+        assert store.origins("run") == {1: T0, 2: T0 + 90_000_000}
+        for key, start in START.items():
+            for n in (1, 7, 10_000):
+                (b,) = store.buckets([Selector("run", key, attempt=1)], axis="relative", n=n)
+                last = start + 1000 * (COUNT[key] - 1)
+                assert (b.total, b.start[0] // b.width) == (COUNT[key], start // b.width), (key, n, compacted)
+                assert b.last_x.max() <= last < b.start[-1] + b.width
+            (part,) = store.buckets([Selector("run", key, attempt=1)], "relative", start + 1000, start + 99_000)
+            assert part.total == 99
+        (again,) = store.buckets([Selector("run", "late", attempt=2)], axis="relative")
+        assert (int(again.start[0]), again.total) == (0, 30)
+        while store.compact():
+            pass
+    store.close()
+    assert one(old, f"{LACKING} AND c.tree = s.scattered AND NOT pending") == 0  # its nodes were made again
+    SqlitePointStore(old, SIZES).close()  # a second start migrates nothing
+    assert one(old, "PRAGMA user_version") == 2
+
+
+def test_an_older_points_db_has_the_shape_of_a_fresh_one(old: Path, tmp_path: Path) -> None:
+    shapes = []
+    for path in (old, tmp_path / "fresh.db"):
+        SqlitePointStore(path, SIZES).close()
+        conn = sqlite3.connect(path)
+        rows = conn.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name").fetchall()
+        shapes.append({name: conn.execute(f"PRAGMA table_info({name})").fetchall() for (name,) in rows})
+        conn.close()
+    assert shapes[0] == shapes[1]

@@ -28,20 +28,27 @@ killed. When the lab has it, the request becomes `<id>.done`, then snapshot and 
 without its snapshot. Snapshots are bytes of ours alone (a copy, a reflink, a zip), or a hard link, which is uploaded
 only as long as nobody wrote to the file; a `source` outside the folder is the user's own file, on the same condition.
 
+Nothing of a session is believed that somebody else wrote or could have written (capture/ownership.py): its folders and
+files are this user's, and others cannot write to them. A session that is not so is left alone, and said to be.
+
 Small files are replaced whole (written beside, then renamed), so that a reader never sees half of one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .capture import ownership
 from .capture.process import Process
 
 VERSION = 1
@@ -65,6 +72,11 @@ def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> N
         raise
 
 
+def _opened_alone(path: str, flags: int) -> int:
+    """For `open`: a file that others do not read, whatever the umask; never through a link."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
 def sync_path(path: Path) -> None:
     """fsync of a file or folder. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -75,12 +87,26 @@ def sync_path(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """None where there is no such file or it is not ours."""
+    """None where there is no such file, it is not understood, or somebody else may have written it."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        value = json.loads(_read_ours(path))
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _read_ours(path: Path) -> bytes:
+    """Raises OSError, PermissionError where the file is not this user's alone: looked at once it is open, as the path
+    may lead to another file a moment later.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as f:
+        found = os.fstat(fd)
+        if not (stat.S_ISREG(found.st_mode) and ownership.is_ours(found, path.parent)):
+            raise PermissionError(errno.EPERM, "it is no file of this user's", str(path))
+        if ownership.others_write(found) and ownership.folder_problem(path.parent):
+            raise PermissionError(errno.EPERM, "it can be written by others", str(path))
+        return f.read()
 
 
 @dataclass(frozen=True)
@@ -145,7 +171,8 @@ class FileRequest:
         source: where the bytes are; relative to the folder `files`, or absolute.
         held: how: one of capture/snapshot.py.
         size: bytes.
-        identity: (inode, bytes, time of the last change in ns) that `source` must have; None where it is ours alone.
+        identity: (inode, bytes, time of the last change in ns) that `source` must have. None in requests of earlier
+            versions where it is ours alone.
         created: seconds since 1970 UTC.
         answer: somebody waits for the lab's answer.
         digest: SHA-256 in hex, "" until it was computed.
@@ -217,23 +244,38 @@ class SessionDir:
 
     @classmethod
     def create(cls, spool: Path, owner: Process, started: float) -> SessionDir:
-        """Raises OSError where the spool cannot be written."""
-        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Raises OSError where the spool cannot be written, or not kept from others."""
+        spool.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # by itself: a parent would follow the umask
+        spool.mkdir(mode=0o700, exist_ok=True)
         session = cls(spool / os.urandom(8).hex())
         session.path.mkdir(mode=0o700)
         for sub in ("writers", "spill", "journal", "ends", "crash"):
             (session.path / sub).mkdir(mode=0o700)
+        if problem := ownership.folder_problem(session.path):  # a file system that knows no modes
+            shutil.rmtree(session.path, ignore_errors=True)
+            raise PermissionError(errno.EPERM, problem, str(session.path))
         write_json(session.path / "session.json", {"version": VERSION, "owner": owner.as_dict(), "started": started})
         return session
 
     @classmethod
     def all(cls, spool: Path) -> list[SessionDir]:
-        """Sessions on this machine's spool, oldest first."""
-        try:
-            found = [d for d in spool.iterdir() if (d / "session.json").exists()]
-        except OSError:
-            return []
-        return [cls(d) for d in sorted(found, key=lambda d: (d.stat().st_mtime, d.name))]
+        """This user's sessions on this machine's spool, oldest first."""
+        found = []
+        with contextlib.suppress(OSError), os.scandir(spool) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # somebody else's, in a spool that several share
+                    if entry.is_dir(follow_symlinks=False) and os.path.lexists(f"{entry.path}/session.json"):
+                        about = entry.stat(follow_symlinks=False)
+                        if ownership.is_ours(about, Path(entry.path)):
+                            found.append((about.st_mtime, entry.name))
+        return [cls(spool / name) for _, name in sorted(found)]
+
+    def problem(self) -> str:
+        """Why somebody else may have written what is in it, and what to do about it; "" where nobody could. Whoever
+        delivers a session asks before. Raises nothing.
+        """
+        # A snapshot is known by its identity, and may be a link to another user's file; `.d` is for what is packed.
+        return ownership.tree_problem(self.path, but=(".data", ".d"))
 
     def info(self) -> dict[str, Any]:
         return read_json(self.path / "session.json") or {}
@@ -272,7 +314,7 @@ class SessionDir:
         with contextlib.suppress(OSError):
             if path.exists() and path.stat().st_size > DELIVERED_BYTES_MAX:
                 os.replace(path, self.path / "delivered.old")
-            with open(path, "a") as f:
+            with open(path, "a", opener=_opened_alone) as f:
                 f.write(json.dumps(request.as_dict()) + "\n")
 
     def delivered(self) -> list[FileRequest]:
@@ -280,7 +322,7 @@ class SessionDir:
         found: dict[str, FileRequest] = {}
         for name in ("delivered.old", "delivered"):
             with contextlib.suppress(OSError):
-                for line in (self.path / name).read_text().splitlines():
+                for line in _read_ours(self.path / name).decode().splitlines():
                     with contextlib.suppress(KeyError, TypeError, ValueError):  # a torn line
                         request = FileRequest.from_dict(json.loads(line))
                         found[request.id] = request
@@ -292,7 +334,7 @@ class SessionDir:
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} [{os.getpid()}] {text}\n"
         with contextlib.suppress(OSError):
             if not path.exists() or path.stat().st_size < LOG_BYTES_MAX:
-                with open(path, "a") as f:
+                with open(path, "a", opener=_opened_alone) as f:
                     f.write(line)
 
     def spill(self, writer: str) -> Path:

@@ -77,9 +77,9 @@ class Uploads:
         try:
             self._make_folder()
             make(data)
-            size = data.stat().st_size
-            if self._has_room(size):
-                return self._ask(ident, writer, upload, Held(snapshot.COPY, data, size, None))
+            held = snapshot.own(snapshot.COPY, data)
+            if self._has_room(held.size):
+                return self._ask(ident, writer, upload, held)
             self._lose(upload, "spool_full", "the spool is over its budget (HECTIQLAB_SPOOL_MAX_BYTES)")
         except ChangedError as e:
             self._lose(upload, "file_changed", str(e))

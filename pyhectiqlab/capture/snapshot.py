@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import ownership
+
 COPY_BYTES_MAX = 8 << 20
 CHUNK_BYTES = 1 << 20
 COPY_TRIES = 3
@@ -34,6 +36,7 @@ _FICLONE = 0x40049409
 Identity = tuple[int, int, int]  # inode, bytes, time of the last change in ns. No device: it differs by mount and host
 
 COPY, REFLINK, LINK, REFERENCE = "copy", "reflink", "link", "reference"
+OWN = frozenset({COPY, REFLINK})  # bytes of ours alone
 
 
 class ChangedError(Exception):
@@ -42,12 +45,12 @@ class ChangedError(Exception):
 
 @dataclass(frozen=True)
 class Held:
-    """`path`: where the bytes are now. `identity`: None where they are ours alone, so that nobody changes them."""
+    """`path`: where the bytes are now. `identity`: of the file there."""
 
     how: str
     path: Path
     size: int
-    identity: Identity | None
+    identity: Identity
 
 
 class Source:
@@ -92,14 +95,21 @@ def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
     """
     size = source.found.st_size
     if may_copy and _reflink(source.fd, target):
-        return Held(REFLINK, target, target.stat().st_size, None)
+        return own(REFLINK, target)
     if may_copy and size <= COPY_BYTES_MAX:
         with contextlib.suppress(OSError):  # a full disk may still have room for a link
-            return Held(COPY, target, _copy(source, target), None)
+            _copy(source, target)
+            return own(COPY, target)
     identity = _settled(source)
     if _link(source, target):
         return Held(LINK, target, identity[1], identity)
     return Held(REFERENCE, Path(os.path.realpath(source.path)), identity[1], identity)
+
+
+def own(how: str, path: Path) -> Held:
+    """What was made at `path`, and is ours alone. Raises OSError."""
+    found = os.lstat(path)
+    return Held(how, path, found.st_size, identity_of(found))
 
 
 def _reflink(fd: int, target: Path) -> bool:
@@ -117,8 +127,8 @@ def _reflink(fd: int, target: Path) -> bool:
         os.close(new)
 
 
-def _copy(source: Source, target: Path) -> int:
-    """The bytes copied. What is copied while it changes would be a mixture: then once more."""
+def _copy(source: Source, target: Path) -> None:
+    """What is copied while it changes would be a mixture: then once more."""
     for _ in range(COPY_TRIES):
         before = os.fstat(source.fd)
         copied = 0
@@ -137,7 +147,7 @@ def _copy(source: Source, target: Path) -> int:
         finally:
             os.close(new)
         if identity_of(os.fstat(source.fd)) == identity_of(before) and copied == before.st_size:
-            return copied
+            return
     target.unlink(missing_ok=True)
     raise ChangedError("it changes faster than it can be copied")
 
@@ -163,23 +173,40 @@ def _link(source: Source, target: Path) -> bool:
 
 
 @contextmanager
-def reopened(path: Path, size: int, identity: Identity | None) -> Iterator[int]:
-    """A descriptor of what was kept, once it is sure to be that. Raises ChangedError, or OSError on reading."""
+def reopened(path: Path, size: int, identity: Identity | None, how: str) -> Iterator[int]:
+    """A descriptor of what was kept, once it is sure to be that. `how`: as it was held. Raises ChangedError, or OSError
+    on reading.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise ChangedError("it was removed before it could be uploaded") from None
+    except OSError as e:
+        if e.errno == errno.ELOOP:
+            raise ChangedError("a link took its place before it could be uploaded") from None
+        raise
     try:
-        check(fd, size, identity)
+        if how in OWN and not ownership.is_ours(os.fstat(fd), path.parent):
+            raise ChangedError("the copy of it belongs to another user: somebody else can write to the spool")
+        check(fd, size, identity, how)
         yield fd
     finally:
         os.close(fd)
 
 
-def check(fd: int, size: int, identity: Identity | None) -> None:
+def check(fd: int, size: int, identity: Identity | None, how: str) -> None:
     """Raises ChangedError where the open file is not, or no longer, what was kept."""
     found = os.fstat(fd)
-    if identity is None and found.st_size != size:
+    if not stat.S_ISREG(found.st_mode):
+        raise ChangedError("it is no regular file any more")
+    if how not in OWN:
+        if identity is None:
+            raise ChangedError("the request for it does not say which file it was")
+        if identity_of(found) != identity:
+            raise ChangedError("it was written to or replaced before it was uploaded")
+        return
+    # Nobody else writes to our copy, so the time of its last change tells nothing; some file servers set it late.
+    if found.st_size != size:
         raise ChangedError(f"the copy of it has {found.st_size:,} bytes instead of {size:,}")
-    if identity is not None and identity_of(found) != identity:
-        raise ChangedError("it was written to or replaced before it was uploaded")
+    if found.st_ino != identity[0] if identity is not None else found.st_nlink != 1:
+        raise ChangedError("another file took the place of the copy of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Collection
@@ -79,6 +80,8 @@ class Follower:
             return False
         try:
             if its.courier is None:
+                if problem := session.problem():
+                    raise PermissionError(errno.EPERM, problem)
                 its.courier = Courier(session, session.log)
             if not its.courier.take():
                 return False

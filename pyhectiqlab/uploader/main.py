@@ -23,6 +23,9 @@ SWITCH_INTERVAL_S = 0.0005
 
 def _main(session_path: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     session = SessionDir(session_path)
+    if problem := session.problem():
+        session.log(f"not started: {problem}")
+        return
     lease = Lease(session_path)
     if not lease.acquire():
         return

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import settings
+from ..capture import ownership
 from ..capture.process import Process
 from ..errors import ConfigurationError
 from ..spool import FileRequest, SessionDir, read_json
@@ -104,7 +105,11 @@ def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
     """Oldest first. Raises ConfigurationError."""
     found = SessionDir.all(settings.spool_dir())
     if names is None:
-        return [s for s in found if (has_unsent(s) and (all or _is_ours_to_send(s))) or _may_lack(s)]
+        return [
+            s
+            for s in found
+            if (has_unsent(s) and (all or _is_ours_to_send(s))) or _may_lack(s) or ownership.folder_problem(s.path)
+        ]
     matching = []
     for name in names:
         matches = [s for s in found if s.name.startswith(name)]
@@ -134,6 +139,8 @@ def has_unsent(session: SessionDir) -> bool:
 
 def sync_one(session: SessionDir, hosts_gone: Collection[str], report: Report, on_file: OnFile = _no_bar) -> Outcome:
     """Never raises: one broken session must not keep the others here."""
+    if problem := session.problem():
+        return Outcome(0, 0, f"nothing of it is sent, as somebody else may have written it: {problem}")
     sent = 0
     try:
         lease = Lease(session.path)
@@ -312,6 +319,9 @@ def adopt_orphans(own: SessionDir) -> None:
     while True:
         again = False
         for session in SessionDir.all(own.path.parent):
+            if problem := session.problem():
+                own.log(f"session {session.name} is left alone: {problem}")
+                continue
             owner = session.owner()
             if session.name == own.name or (owner is not None and owner.is_here() and not owner.has_ended()):
                 continue

@@ -15,10 +15,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import crashpoints, settings
-from ..capture import snapshot
+from ..capture import ownership, snapshot
 from ..capture.snapshot import ChangedError
 from ..connecting import connect
 from ..errors import (
@@ -94,6 +95,7 @@ class Transfer:
         self._labs: dict[tuple[str, str], _Lab] = {}
         self._lock = threading.Lock()  # between finding a request and putting one away
         self._scanned: tuple[int, float] = (0, 0.0)
+        self._unsafe = ""  # why somebody else may have asked for files here
         self.loop = Loop("files", self._turn, uploader.log)
         self.listener: Callable[[FileRequest, int], None] = lambda request, sent: None  # called in the thread
         self.delivered = 0  # files, by this uploader
@@ -124,6 +126,12 @@ class Transfer:
         if not now and changed == self._scanned[0] and clock < self._scanned[1]:
             return
         self._scanned = changed, clock + (5 if changed == self._scanned[0] else 0.2)
+        unsafe = next(filter(None, map(ownership.folder_problem, (self._session.path, self._session.files_dir))), "")
+        if unsafe != self._unsafe:
+            self._uploader.log(f"files wait: {unsafe}" if unsafe else "files wait no longer")
+            self._unsafe = unsafe
+        if unsafe:
+            return
         with self._lock:
             new = [r for i in self._session.file_ids() if i not in self._requests and (r := self._read(i))]
             for request in sorted(new, key=lambda r: (r.created, r.id)):
@@ -168,7 +176,7 @@ class Transfer:
         return shown
 
     def trouble(self) -> str:
-        return next((lab.trouble for lab in tuple(self._labs.values()) if lab.trouble), "")
+        return self._unsafe or next((lab.trouble for lab in tuple(self._labs.values()) if lab.trouble), "")
 
     def has_failed(self) -> bool:
         """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
@@ -254,8 +262,7 @@ class Transfer:
 
     def _deliver(self, request: FileRequest, stream: Stream, lab: _Lab) -> dict[str, Any]:
         """Hashes it (once in its life), sends what the lab lacks, registers it. The lab's answer."""
-        path = self._session.files_dir / request.source  # an absolute source stays what it is
-        with snapshot.reopened(path, request.size, request.identity) as fd:
+        with snapshot.reopened(self._source(request), request.size, request.identity, request.held) as fd:
             request = self._with_digest(request, fd)
             if lab.client is None:
                 lab.client = connect(stream.info.url, stream.info.profile)
@@ -278,6 +285,15 @@ class Transfer:
             return register(lab.client, body, project=run["project"]["id"])
         return register(lab.client, body, run=run["id"])
 
+    def _source(self, request: FileRequest) -> Path:
+        """Where its bytes are: the snapshot of its id, or the user's own file. Raises ChangedError otherwise."""
+        ours = self._session.file_path(request.id, "data")
+        if request.source == ours.name:
+            return ours
+        if request.held == snapshot.REFERENCE and os.path.isabs(request.source):
+            return Path(request.source)
+        raise ChangedError("the request for it names a file that this call cannot have kept")
+
     def _with_digest(self, request: FileRequest, fd: int) -> FileRequest:
         if request.digest:
             return request
@@ -288,7 +304,7 @@ class Transfer:
 
         digest, _ = hash_file(fd, hashed)
         crashpoints.passing("files.hashed")
-        snapshot.check(fd, request.size, request.identity)  # else what was hashed may be a mixture
+        snapshot.check(fd, request.size, request.identity, request.held)  # else what was hashed may be a mixture
         return self._keep(request.changed(digest=digest))
 
     def _keep(self, request: FileRequest) -> FileRequest:
@@ -310,7 +326,7 @@ class Transfer:
             send_file(lab.client, fd, request.size, request.digest, project=project, progress=progress, tries=1)
         except LabRequestError as e:
             if e.status == CHECKSUM_MISMATCH:
-                snapshot.check(fd, request.size, request.identity)
+                snapshot.check(fd, request.size, request.identity, request.held)
                 self._keep(request.changed(digest=""))  # written to without a trace: what is there now is hashed again
             raise
 

@@ -19,7 +19,7 @@ def kept(path: Path, **how: bool) -> Held:
 
 
 def read(held: Held) -> bytes:
-    with reopened(held.path, held.size, held.identity) as fd:
+    with reopened(held.path, held.size, held.identity, held.how) as fd:
         return os.pread(fd, held.size + 1, 0)
 
 

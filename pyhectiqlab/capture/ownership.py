@@ -1,0 +1,100 @@
+"""Whether a file or folder is this user's own, so that what it says is what this user said.
+
+Who can write a spool could have whoever delivers it read any file of theirs and send it, in their name, to a lab where
+both can see it. So nothing is believed that somebody else wrote, or could have written.
+
+Whose a file is, is told by its owner: this user. A file server may show another: one that maps root or everybody to
+`nobody` shows every file of this process as somebody else's. Hence, before a file counts as another user's, one is made
+beside it and looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_REACH = stat.S_IXGRP | stat.S_IXOTH
+_made: dict[int, int] = {}  # device → the owner of what this process makes there
+
+
+def is_ours(found: os.stat_result, folder: Path) -> bool:
+    """`folder`: where the file lies, or the folder itself."""
+    return found.st_uid == os.geteuid() or found.st_uid == _owner_of_ours(folder, found.st_dev)
+
+
+def others_write(found: os.stat_result) -> bool:
+    return bool(found.st_mode & _OTHERS_WRITE)
+
+
+def folder_problem(path: Path) -> str:
+    """Why others could have put something into this folder, and what to do; "" where they could not. Raises nothing."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    except OSError as e:
+        return f"{path} cannot be looked at ({e.strerror})"
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{path} is no folder: remove it"
+    if not is_ours(found, path):
+        return f"{path} belongs to another user (uid {found.st_uid}): only that user can deliver it"
+    if others_write(found):
+        return f"{path} can be written by others: look at what is in it, then run `chmod -R go-w {path}`"
+    return ""
+
+
+def tree_problem(path: Path, *, but: tuple[str, ...] = ()) -> str:
+    """The same for a folder, and for all that is in it and below. `but`: endings of names that are passed over. Raises
+    nothing.
+    """
+    if problem := folder_problem(path):
+        return problem
+    try:
+        reached = bool(os.lstat(path).st_mode & _OTHERS_REACH)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if problem := _entry_problem(entry, path, but, reached):
+                    return problem
+    except OSError as e:
+        return f"{path} cannot be looked at ({e.strerror})"
+    return ""
+
+
+def _entry_problem(entry: os.DirEntry[str], folder: Path, but: tuple[str, ...], reached: bool) -> str:
+    if entry.name.endswith(but):
+        return ""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # it was done with meanwhile
+        return ""
+    if stat.S_ISDIR(found.st_mode):
+        return tree_problem(Path(entry.path), but=but)
+    if stat.S_ISLNK(found.st_mode):
+        return f"{entry.path} is a link, which pyhectiqlab does not make: remove it"
+    if not is_ours(found, folder):
+        return f"{entry.path} belongs to another user (uid {found.st_uid}): remove it"
+    if reached and others_write(found):
+        return f"{entry.path} can be written by others: look at what is in it, then run `chmod -R go-w {folder}`"
+    return ""
+
+
+def _owner_of_ours(folder: Path, device: int) -> int:
+    if device in _made:
+        return _made[device]
+    probe = folder / f".{os.urandom(8).hex()}.owner"
+    try:
+        fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return -1
+    try:
+        found = os.fstat(fd)
+    finally:
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            os.unlink(probe)
+    if found.st_dev == device:
+        _made[device] = found.st_uid
+    return _made.get(device, -1)

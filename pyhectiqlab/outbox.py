@@ -6,7 +6,7 @@ put: accept, never wait. flush: wait until the lab has it, with a bound. close: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -59,6 +59,10 @@ class Outbox(Protocol):
     def points(self) -> Callable[[Mapping[str, float], int], None]: ...
 
     @property
+    def counts(self) -> dict[str, Iterator[int]]:
+        """By key: the next steps of points that are put without one."""
+
+    @property
     def lab(self) -> tuple[str, str]:
         """URL and profile of its lab; "" means whichever is the one now."""
 
@@ -97,6 +101,7 @@ class DroppingOutbox:
         self._mode = mode
         self.lab = "", ""
         self.at_end: list[AtEnd] = []
+        self.counts: dict[str, Iterator[int]] = {}
 
     def point(self, key: str, step: int, value: float) -> None:
         check_key(key)
@@ -138,6 +143,10 @@ class ClosedOutbox:
     """The outbox of a closed run in dry or read-only mode."""
 
     lab = "", ""
+
+    @property
+    def counts(self) -> dict[str, Iterator[int]]:
+        return {}
 
     @property
     def at_end(self) -> list[AtEnd]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgpack
 
+from .capture.values import element
 from .protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
 
 DEPTH_MAX = 48  # the lab takes 64, of which an event and a prefix need some
@@ -120,10 +121,7 @@ class _Walk:
     def _of_other(self, value: Any) -> Any:
         items = _items(value)
         if items is None and not _is_list(value):
-            item = getattr(value, "item", None)
-            if callable(item) and _is_single(value):
-                return self.of(item())
-            return str(value)
+            return self.of(element(value)) if _is_single(value) else str(value)
         kind = type(value).__name__
         if id(value) in self._within:
             return self._gap("contains itself", f"<{kind} that contains itself>")
@@ -190,9 +188,9 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_single(value: Any) -> bool:
-    """Whether it is an array or tensor without dimensions."""
+    """Whether it is an array or tensor without dimensions, or a number of numpy."""
     try:
-        return tuple(getattr(value, "shape", (0,))) == ()
+        return tuple(value.shape) == () and (callable(getattr(value, "item", None)) or hasattr(value, "numpy"))
     except Exception:
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class QueueOutbox:
         self._let_go = False
         self._last = RunStatus(binding.mode)  # of a queue that was let go and is gone since
         self.at_end: list[AtEnd] = []
+        self.counts: dict[str, Iterator[int]] = {}
         self.uploads = Uploads(session.dir, self._lose_file)
         self._files_lost: dict[str, int] = {}
         self._open(binding)

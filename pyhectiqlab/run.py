@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .capture import ending
 from .capture.launcher import Place, place
-from .capture.values import as_float, as_step, check_key, check_name
+from .capture.values import check_key, check_name
 from .end_wait import wait_at_end
 from .opening import DRY, KEPT, READ_ONLY, Opened, join_run, open_run
 from .outbox import ClosedOutbox, RunStatus
 from .protocol import states
 from .queue_outbox import QueueOutbox
-from .ring.producer import ForkedError, NotPlainError
 from .session import say_once
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs
@@ -21,6 +19,7 @@ from .verbs.capture import CaptureVerbs
 from .verbs.guard import never_breaks
 from .verbs.logs import LogVerbs
 from .verbs.media import MediaVerbs
+from .verbs.metrics import MetricVerbs
 from .verbs.notebook import NotebookVerbs
 from .verbs.page import PageVerbs
 from .verbs.registry import RegistryVerbs
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 
-class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, NotebookVerbs, PageVerbs, RegistryVerbs):
+class Run(
+    MetricVerbs, ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, NotebookVerbs, PageVerbs, RegistryVerbs
+):
     """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
 
     Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
@@ -171,66 +172,6 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
             f'<a href="{escape(self.url)}" target="_blank">{escape(self.name)}</a>' if self.url else escape(self.name)
         )
         return f"<b>Run</b> {title} ({escape(str(self.project or '-'))}, {escape(self.mode)})"
-
-    # Metrics ----------------------------------------------------------------------------------------------------
-
-    def add_metrics(self, key: str | Mapping[str, Any], value: Any = None, step: Any = None) -> None:
-        """Reports one point, or with a dict one point per key at the same step. Never waits; no system call on the
-        normal path.
-
-            run.add_metrics("train/loss", 0.98, step=10)
-            run.add_metrics({"train/loss": 0.98, "train/accuracy": 0.71}, step=10)
-
-        Args:
-            key: 1 to 1,024 bytes; `/` groups keys in the web app.
-            value: int, float, bool, a numpy scalar, or an array or tensor without dimensions. NaN and ±Inf are kept
-                as they are. Stored as float64.
-            step: any int64, in any order, as often as you like.
-
-        Raises:
-            TypeError, ValueError: key, value or step cannot be one; nothing of the call is logged.
-            RunClosedError: after `close`.
-        """
-        try:
-            if key.__class__ is dict:
-                if value is not None:
-                    step, value = _step_of_dict(value, step), None
-                self._outbox.points(key, step)
-            else:
-                self._outbox.point(key, step, value)  # type: ignore[arg-type]
-            return
-        except (NotPlainError, ForkedError):
-            pass  # gone on with below, so that a traceback shows the user's mistake and not how we found it
-        except (TypeError, ValueError):
-            raise
-        except Exception as e:
-            say_once(f"internal error in Run.add_metrics, the call did nothing: {type(e).__name__}: {e}")
-            return
-        self._add_metrics_converted(key, value, step)
-
-    def _add_metrics_converted(self, key: Any, value: Any, step: Any) -> None:
-        """The slow path: what is not of the plainest types is checked and converted, then put."""
-        if isinstance(key, Mapping):
-            step = as_step(step if value is None else _step_of_dict(value, step))
-            for name in key:
-                check_key(name)
-            values = {name: as_float(name, v) for name, v in key.items()}
-            if values:
-                self._again(lambda: self._outbox.points(values, step))
-            return
-        check_key(key)
-        if value is None:
-            raise TypeError(f"metric {key!r}: the value is missing: run.add_metrics(key, value, step)")
-        number, step = as_float(key, value), as_step(step)
-        self._again(lambda: self._outbox.point(key, step, number))
-
-    def _again(self, put: Callable[[], None]) -> None:
-        try:
-            put()
-        except ForkedError:  # forked in the middle of a call; the child has a queue of its own
-            if isinstance(self._outbox, QueueOutbox):
-                self._outbox.after_fork_in_child()
-                put()
 
     # States -----------------------------------------------------------------------------------------------------
 
@@ -394,13 +335,6 @@ class Run(ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, Noteboo
         if isinstance(outbox, QueueOutbox):
             return _joined, (self.name, str(outbox.session.dir.path), outbox.binding, self._opened.place, self.mode)
         return _dropped, (self.name, self.mode, self._opened.place, self._opened.answer)
-
-
-def _step_of_dict(value: Any, step: Any) -> Any:
-    """`run.add_metrics({…}, 10)`: what stands in the value's place is the step."""
-    if step is not None:
-        raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
-    return value
 
 
 def _joined(name: str, session: str, binding: Any, place: Place, mode: str) -> Run:

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from ..protocol.media import BINS_MAX, Histogram, check_histogram
+from .values import is_extra, is_masked
 
 CHUNK = 1 << 22  # values at once: what is copied on the way to a float64 stays below some 100 MiB
 
@@ -101,6 +102,8 @@ def _of_tensor(torch: Any, tensor: Any) -> tuple[Summary, Counts]:
 
 
 def _of_array(numpy: Any, values: Any) -> tuple[Summary, Counts]:
+    if is_masked(values):
+        values = values.astype(numpy.float64).filled(math.nan)
     try:
         array = numpy.asarray(
             values if hasattr(values, "__array__") or isinstance(values, Sequence) else _numbers(values)
@@ -109,7 +112,7 @@ def _of_array(numpy: Any, values: Any) -> tuple[Summary, Counts]:
         array = numpy.asarray(_numbers(values))
     if array.dtype.kind == "O":
         array = numpy.asarray(_numbers(values))
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not is_extra(array.dtype):
         raise TypeError(f"a histogram is of real numbers, not of {array.dtype}")
     flat = array.reshape(-1)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..protocol.media import PIXEL_BYTES_MAX
+from .values import is_extra, is_masked
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # of image files that the pages show
 CHANNELS = {1: 0, 3: 2, 4: 6}  # how many → the colour type of a PNG; 2, grey with alpha, is rarely meant
@@ -85,7 +86,9 @@ def array_png(image: Any, tell: Tell) -> bytes:
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return png(shape, _bytes_of_lists(image, shape, first, tell))
-    array = numpy.asarray(image)
+    array = numpy.asarray(image.filled(0) if is_masked(image) else image)
+    if is_extra(array.dtype):
+        array = array.astype(numpy.int64 if "int" in array.dtype.name else numpy.float32)
     kind = array.dtype.kind
     if kind not in "biuf":
         raise TypeError(f"an image is of numbers, not of {array.dtype}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import sys
@@ -11,14 +12,14 @@ from ..protocol.limits import KEY_BYTES_MAX, NAME_BYTES_MAX, STEP_MAX, STEP_MIN
 
 # Types whose every value struct packs as the float64 it means. numpy's scalar types join at first sight.
 PLAIN_TYPES: set[type] = {float, int, bool}
+EXTRA_DTYPES = "ml_dtypes"  # the package of numpy's bfloat16, float8 and int4, which JAX and TensorFlow use
 
 
 def as_float(key: object, value: Any) -> float:
     """Raises TypeError for what is no single real number, ValueError for an int beyond float64.
 
-    Takes int, float, bool, numpy scalars, and 0-d arrays and tensors of any framework by their `item()`, which blocks
-    for as long as
-    a GPU takes to get there.
+    Takes int, float, bool, numpy scalars, and arrays and tensors of any framework that hold one element, whatever their
+    shape; on a GPU that blocks until it gets there. A masked element is NaN.
     """
     kind = type(value)
     numpy = sys.modules.get("numpy")
@@ -33,32 +34,72 @@ def as_float(key: object, value: Any) -> float:
             return float(value)
         except OverflowError:
             raise ValueError(f"metric {key!r}: an int of {value.bit_length()} bits does not fit a float64") from None
-    shape = getattr(value, "shape", None)
-    item = getattr(value, "item", None)
-    if shape is not None and callable(item):
-        if tuple(shape) != ():
-            raise TypeError(
-                f"metric {key!r}: one number is needed, not {_name(value)} of shape {tuple(shape)}; reduce it first"
-            )
-        return as_float(key, item())
-    raise TypeError(_not_a_number(key, value))
+    if kind.__module__ == EXTRA_DTYPES:  # bfloat16 and its kin, numpy scalars that are no numpy.number
+        return float(value)
+    if getattr(value, "shape", None) is None:
+        raise TypeError(_not_a_number(key, value))
+    try:
+        return as_float(key, element(value))
+    except NotOneError as e:
+        raise TypeError(f"metric {key!r}: one number is needed, not {_name(value)} {e}") from None
+
+
+class NotOneError(Exception):
+    """What an array or tensor is instead of one element, in words that go on behind its type."""
+
+
+def element(value: Any) -> Any:
+    """The only element of an array or tensor, as a number of Python or numpy, NaN if it is masked; for some frameworks
+    as an array of numpy. Raises NotOneError.
+    """
+    try:
+        shape = tuple(value.shape)
+        count = math.prod(shape)
+    except Exception as e:  # a tensor of unknown shape
+        raise NotOneError(f"whose shape cannot be read ({e})") from None
+    if count != 1:
+        raise NotOneError(f"of shape {shape}; reduce it first")
+    if is_masked(value) and bool(value.mask.all()):
+        return math.nan
+    for name in ("item", "numpy"):  # TensorFlow's tensors and variables have the latter alone
+        read = getattr(value, name, None)
+        if callable(read):
+            try:
+                found = read()
+            except Exception as e:  # a tensor without data, one of a graph that is only being built
+                raise NotOneError(f"whose element cannot be read ({type(e).__name__}: {str(e)[:100]})") from None
+            if type(found) is not type(value):
+                return found
+    raise NotOneError("whose element cannot be read")
+
+
+def is_masked(value: Any) -> bool:
+    """Whether it is a masked array of numpy, whose hidden elements are no numbers."""
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    return masked is not None and isinstance(value, masked)
+
+
+def is_extra(dtype: Any) -> bool:
+    """Whether it is a dtype like bfloat16: real numbers, though numpy does not know that."""
+    return bool(dtype.type.__module__ == EXTRA_DTYPES)
 
 
 def as_step(step: Any) -> int:
-    """Raises TypeError for what is no whole number, ValueError beyond int64."""
+    """Takes also arrays and tensors of one element. Raises TypeError for what is no whole number, ValueError beyond
+    int64.
+    """
     if step is None:
-        raise TypeError("add_metrics needs a step: run.add_metrics(key, value, step)")
+        raise TypeError("a step is needed here: a whole number")
+    found = step
+    with contextlib.suppress(NotOneError):
+        while getattr(found, "shape", None) is not None:  # a tensor may give an array, or a scalar of numpy
+            found = element(found)
     try:
-        number = operator.index(step)
+        number = operator.index(found)
     except TypeError:
-        item = getattr(step, "item", None)
-        plain = item() if callable(item) and tuple(getattr(step, "shape", (0,))) == () else step
-        if isinstance(plain, float) and math.isfinite(plain) and plain.is_integer():
-            number = int(plain)
-        elif isinstance(plain, int):
-            number = plain
-        else:
+        if not (isinstance(found, float) and found.is_integer()):
             raise TypeError(f"a step is a whole number, not {step!r} ({_name(step)})") from None
+        number = int(found)
     if not STEP_MIN <= number <= STEP_MAX:
         raise ValueError(f"a step must fit 64 bits (−2⁶³ to 2⁶³ − 1), which {number} does not")
     return number
@@ -85,8 +126,8 @@ def _name(value: object) -> str:
 
 def _not_a_number(key: object, value: object) -> str:
     return (
-        f"metric {key!r}: a value is a number (int, float, bool, a numpy scalar, or an array or tensor without "
-        f"dimensions), not {_name(value)}"
+        f"metric {key!r}: a value is a number (int, float, bool, a numpy scalar, or an array or tensor of one "
+        f"element), not {_name(value)}"
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..capture.values import as_float
 from ..run import Run
 from ..session import say_once
 
@@ -55,11 +55,18 @@ class HectiqlabCallback(TrainerCallback):
         self._name, self._project, self._create, self._dry = name, project, should_create_project, dry
         self._configured = False
 
+    def _named(self, args: Any) -> str:
+        return self._name or getattr(args, "run_name", None) or Path(args.output_dir or "").name or "trainer"
+
+    def _drop_all(self, args: Any) -> None:
+        """In a process that logs nothing: what the script asks of the run there does nothing, and does not fail."""
+        if self.run is None:
+            self.run = Run(self._named(args), dry=True)
+
     def _run_for(self, args: Any, model: Any) -> Run:
         """The run, with the trainer's arguments in its config."""
         if self.run is None:
-            name = self._name or getattr(args, "run_name", None) or Path(args.output_dir or "").name or "trainer"
-            self.run = Run(name, self._project, self._create, self._dry)
+            self.run = Run(self._named(args), self._project, self._create, self._dry)
         if not self._configured:
             self._configured = True
             config = getattr(model, "config", None)
@@ -72,6 +79,8 @@ class HectiqlabCallback(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             self._run_for(args, model).training()
+        else:
+            self._drop_all(args)
 
     def on_log(
         self,
@@ -83,12 +92,17 @@ class HectiqlabCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Never waits but for the run to be made. What is no number is left out, which is said once."""
+        if not state.is_world_process_zero:
+            self._drop_all(args)
         if not state.is_world_process_zero or not logs:
             return
         run = self._run_for(args, model)
-        values = {key: value for key, value in logs.items() if _is_number(value)}
-        for key in logs.keys() - values.keys():
-            say_once(f"the Trainer's {key!r} is no number, and so no metric of the run.")
+        values = {}
+        for key, value in logs.items():
+            try:
+                values[key] = as_float(key, value)
+            except (TypeError, ValueError):
+                say_once(f"the Trainer's {key!r} is no number, and so no metric of the run.")
         if values:
             run.add_metrics({_grouped(key): value for key, value in values.items()}, step=state.global_step)
 
@@ -106,7 +120,3 @@ def _grouped(key: str) -> str:
     """
     group, _, rest = key.partition("_")
     return f"{group}/{rest}" if rest and group in _GROUPS else f"train/{key}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) or (hasattr(value, "item") and getattr(value, "shape", None) == ())

@@ -39,6 +39,9 @@ def test_a_training_and_an_evaluation_are_one_run_with_groups_config_and_an_end(
         "t = trainer(callback)\n"
         "t.train()\n"
         "t.evaluate()\n"
+        "import fractions, numpy\n"
+        "t.log({'words': 'text', 'text': numpy.str_('text'), 'half': fractions.Fraction(1, 2), 'huge': 10**400,\n"
+        "       'one': torch.tensor([1.0])})\n"
         "from pyhectiqlab import Run\n"
         "with Run(sys.argv[2] + '-own') as run:\n"
         "    trainer(HectiqlabCallback(run=run)).train()\n"
@@ -47,16 +50,21 @@ def test_a_training_and_an_evaluation_are_one_run_with_groups_config_and_an_end(
         "t = trainer(second)\n"
         "t.is_world_process_zero = lambda: False\n"  # as in another process of a distributed training
         "t.train()\n"
-        "print(second.run)\n"
+        "second.run.add_metrics('elsewhere', 1.0, 0)\n"
+        "second.run.add_tag('elsewhere')\n"
+        "print(second.run.mode)\n"
     )
     done = site.run(script, str(tmp_path / "out"), name, timeout=110)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "None"  # only the first process makes a run
+    assert done.stdout.splitlines()[-1] == "dry"  # only the first process makes a run that is sent
+    assert site.cli("runs", "--json").stdout.count(f"{name}-second") == 0
     run = site.ended(name)
     assert run["state"] == "completed"
     assert [s for s, _, _ in site.points(name, "train/loss")] == [2, 4, 6]
     assert [s for s, _, _ in site.points(name, "eval/loss")] == [3, 6, 6]
     assert [s for s, _, _ in site.points(name, "train/train_loss")] == [6]
+    assert [s for s, _, _ in site.points(name, "train/one")] == [6]
+    assert all(f"the Trainer's {key!r} is no number" in done.stderr for key in ("words", "text", "half", "huge"))
     config = config_of(site, name)
     assert (config["args"]["max_steps"], config["model"]["hidden_size"]) == (6, 8)
     assert "hf_secret" not in str(config)

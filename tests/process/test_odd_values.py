@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
+
+import pytest
 
 from .conftest import Site
 from .test_ends import unique
@@ -102,3 +105,84 @@ run.add_config({"lr": 0.1})
     assert told["config"]["lr"] == 0.1 and len(told["config"]["part3"]) == 3900
     assert sum(len(part) for part in told["config"].values() if isinstance(part, dict)) < 6 * 3900
     assert told["losses"]["config_full"] > 0
+
+
+def test_one_bad_value_of_a_dict_is_named_and_the_others_are_logged(site: Site) -> None:
+    name = unique("dict")
+    ran(
+        site,
+        name,
+        """
+class Odd:
+    shape = ()
+    def item(self):
+        raise RuntimeError("no data")
+assert refused(lambda: run.add_metrics({"a": 1, "b": "text", "c": 2.0}, step=0), "1 of 3", "'b'", "str") is TypeError
+assert refused(lambda: run.add_metrics({"a": 1, "big": 10**400}, step=1), "'big'") is ValueError
+assert refused(lambda: run.add_metrics({"a": 1, "odd": Odd()}, 2), "'odd'", "no data") is TypeError
+assert refused(lambda: run.add_metrics({"a": 1, 5: 2.0, "": 3.0}, 3), "2 of 3", "not 5", "is empty") is TypeError
+assert refused(lambda: run.add_metrics({"b": None}, 4), "'b'") is TypeError
+assert refused(lambda: run.add_metrics({"a": 1}, "x"), "whole number") is TypeError
+""",
+    )
+    assert [s for s, _, _ in site.points(name, "a")] == [0, 1, 2, 3]
+    assert [s for s, _, _ in site.points(name, "c")] == [0]
+
+
+def test_without_a_step_each_key_counts_its_own_calls(site: Site) -> None:
+    name = unique("count")
+    ran(
+        site,
+        name,
+        """
+import os
+for i in range(3):
+    run.add_metrics("loss", 1.0 / (i + 1))
+run.add_metrics({"loss": 0.1, "accuracy": 0.5})
+run.add_metrics("explicit", 1.0, 7)
+again = Run(sys.argv[1])  # the same run, as a notebook's cell that is run again has it
+again.add_metrics("loss", 0.05)
+again.add_metrics({"accuracy": 0.6})
+refused(lambda: run.add_metrics("loss", "text"))
+pid = os.fork()
+if not pid:
+    run.add_metrics("loss", 0.01)
+    os._exit(0)
+os.waitpid(pid, 0)
+""",
+    )
+    assert sorted(s for s, _, _ in site.points(name, "loss")) == [0, 1, 2, 3, 4, 5]
+    assert [s for s, _, _ in site.points(name, "accuracy")] == [0, 1]
+
+
+@pytest.mark.parametrize("package", ["ml_dtypes", "tensorflow"])
+def test_values_of_other_packages(site: Site, package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    name = unique("others")
+    ran(site, name, OTHERS[package])
+    assert [(s, v) for s, v, _ in site.points(name, "loss")] == [(0, 1.5), (1, 1.5), (3, 1.5)]
+
+
+OTHERS = {
+    "ml_dtypes": """
+import numpy as np, ml_dtypes
+one = np.array(1.5, dtype=ml_dtypes.bfloat16)
+run.add_metrics("loss", one, 0)
+run.add_metrics({"loss": one[()]}, np.array([1], dtype=ml_dtypes.int4))
+run.add_metrics("loss", one.reshape(1, 1), 3)
+for kind in (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.int4):
+    run.add_histogram(np.ones(8, dtype=kind), "weights", 0)
+    run.add_image(np.ones((4, 4), dtype=kind), "picture", 0)
+run.add_config({"eps": one})
+""",
+    "tensorflow": """
+import tensorflow as tf
+run.add_metrics("loss", tf.constant(1.5), 0)
+run.add_metrics({"loss": tf.Variable([1.5])}, tf.constant([1]))
+run.add_metrics("loss", 1.5, tf.Variable(3, dtype=tf.int64))
+refused(lambda: run.add_metrics("loss", tf.constant([1.0, 2.0]), 4), "shape (2,)")
+refused(lambda: run.add_metrics("loss", tf.constant("text"), 4))
+run.add_config({"eps": tf.constant(0.5)})
+""",
+}

@@ -17,7 +17,7 @@ from .test_ends import unique
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'pyhectiqlab[torch]'")
 
 
-def test_tensors_without_dimensions_are_values_and_steps(site: Site) -> None:
+def test_tensors_of_one_element_are_values_and_steps(site: Site) -> None:
     name = unique("tensors")
     script = """
     import sys, torch
@@ -25,14 +25,20 @@ def test_tensors_without_dimensions_are_values_and_steps(site: Site) -> None:
     run = Run(sys.argv[1])
     run.add_metrics("loss", torch.tensor(0.5, requires_grad=True), torch.tensor(3))
     run.add_metrics({"loss": torch.tensor(0.25, dtype=torch.bfloat16), "n": torch.tensor(7)}, step=4)
-    try:
-        run.add_metrics("loss", torch.tensor([0.5]), 5)
-    except TypeError as e:
-        print(e)
+    head = torch.nn.Linear(3, 1)(torch.ones(1, 3))
+    run.add_metrics("head", head, torch.tensor([5]))
+    run.add_metrics("head", head.mean(dim=0), torch.tensor([[6]]))
+    for several in (torch.ones(2), torch.empty(0), torch.empty((), device="meta")):
+        try:
+            run.add_metrics("loss", several, 5)
+        except TypeError as e:
+            print(e)
     """
     done = site.run(script, name)
-    assert done.returncode == 0 and "shape (1,)" in done.stdout, done.stderr
+    assert done.returncode == 0 and "shape (2,)" in done.stdout and "shape (0,)" in done.stdout, done.stderr
+    assert "cannot be read" in done.stdout
     site.ended(name)
+    assert [s for s, _, _ in site.points(name, "head")] == [5, 6]
     assert [(s, v) for s, v, _ in site.points(name, "loss")] == [(3, 0.5), (4, 0.25)]
     assert [(s, v) for s, v, _ in site.points(name, "n")] == [(4, 7.0)]
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from pyhectiqlab import tables
 from pyhectiqlab.capture import histogram, picture
+from pyhectiqlab.plain import plain
 from pyhectiqlab.protocol import media
 
 EDGE_CASES = (
@@ -185,6 +186,14 @@ def test_a_tensor_is_a_picture_too() -> None:
     for image in (torch.tensor(RGB), torch.tensor(RGB / 255, requires_grad=True).to(torch.float16)):
         assert decoded(picture.array_png(image, quiet)).tolist() == RGB.tolist()
     assert decoded(picture.array_png(torch.ones(2, 2, dtype=torch.bfloat16), quiet)).tolist() == [[255, 255]] * 2
+
+
+def test_what_is_masked_is_no_number() -> None:
+    masked = np.ma.masked_array([[1.0, 7.0], [1.0, 7.0]], mask=[[False, True], [False, True]])
+    found = histogram.computed(masked, 4)
+    assert (sum(found.counts), found.nan) == (2, 2)
+    assert decoded(picture.array_png(masked, quiet)).tolist() == [[255, 0]] * 2
+    assert math.isnan(plain(masked.mean(axis=0)[1])) and plain(masked.mean(axis=0)[0]) == 1.0
 
 
 def test_without_numpy_and_pil_it_has_the_same_pixels() -> None:

@@ -36,6 +36,36 @@ class Tensor:
         return self.value
 
 
+class Numpy:
+    """Like TensorFlow's: a shape and numpy()."""
+
+    def __init__(self, value: Any) -> None:
+        self.value, self.shape = value, value.shape
+
+    def numpy(self) -> Any:
+        return self.value
+
+
+class Broken:
+    """Like a tensor without data."""
+
+    shape = ()
+
+    def item(self) -> Any:
+        raise RuntimeError("there is no data")
+
+
+class Shapeless:
+    """Like a tensor of a graph that is being built."""
+
+    @property
+    def shape(self) -> Any:
+        return self
+
+    def __iter__(self) -> Any:
+        raise ValueError("of unknown rank")
+
+
 class Level(enum.IntEnum):
     LOW = 3
 
@@ -65,6 +95,8 @@ FLOATS += [(Level.LOW, 3.0), (Celsius(1.5), 1.5), (Big(7), 7.0), (math.inf, math
 FLOATS += [(kind(3), 3.0) for kind in REALS]
 FLOATS += [(np.bool_(True), 1.0), (np.array(2.5), 2.5), (np.array(4), 4.0), (np.array(True), 1.0)]
 FLOATS += [(np.array(1.5, dtype=object), 1.5), (Tensor(1.25), 1.25), (Tensor(np.float32(0.5)), 0.5), (Tensor(2), 2.0)]
+FLOATS += [(np.array([1.5]), 1.5), (np.array([[2]]), 2.0), (Tensor(1.25, (1, 1, 1)), 1.25)]
+FLOATS += [(Numpy(np.float32(0.5)), 0.5), (Numpy(np.array([0.5])), 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +111,11 @@ def test_one_real_number_is_taken_as_a_float(value: Any, expected: float) -> Non
 
 
 def test_nan_stays_nan() -> None:
-    for value in (math.nan, np.float32("nan"), Tensor(math.nan), np.array(np.nan)):
+    masked = np.ma.masked_array([1.0, 2.0], mask=[True, True])
+    for value in (
+        *(math.nan, np.float32("nan"), Tensor(math.nan), np.array(np.nan)),
+        *(masked.mean(), np.ma.masked, masked[:1], np.ma.masked_array(1.0, mask=True)),
+    ):
         assert math.isnan(as_float("k", value))
 
 
@@ -104,7 +140,7 @@ NOT_FLOATS += [
     Tensor("x"),
     Tensor(None),
 ]
-NOT_FLOATS += [np.array([1.0]), np.array([[2.0]]), np.array([]), np.zeros((2, 3)), Tensor(1.0, (1,))]
+NOT_FLOATS += [np.array([]), np.zeros((2, 3)), Tensor(1.0, (2,)), Tensor([1.0], (1,)), Broken(), Shapeless()]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +178,8 @@ def test_numpy_scalars_become_plain_at_first_sight_and_struct_packs_what_they_me
 STEPS: list[tuple[Any, int]] = [(0, 0), (-5, -5), (True, 1), (STEP_MAX, STEP_MAX), (STEP_MIN, STEP_MIN), (3.0, 3)]
 STEPS += [(-(2.0**63), STEP_MIN), (np.int32(7), 7), (np.uint8(7), 7), (np.float32(7), 7), (np.array(7), 7)]
 STEPS += [(np.array(7.0), 7), (Tensor(7), 7), (Tensor(7.0), 7), (Level.LOW, 3)]
+STEPS += [(np.array([7]), 7), (np.array([[7.0]]), 7), (Tensor(7, (1,)), 7), (Numpy(np.int64(7)), 7)]
+STEPS += [(Numpy(np.array([7])), 7)]
 
 
 @pytest.mark.parametrize(
@@ -163,11 +201,13 @@ NOT_STEPS: list[Any] = [
     1j,
     [1],
     np.float64(0.5),
-    np.array([1]),
-    np.array([1.0]),
+    np.array([1, 2]),
+    np.array([1.5]),
+    np.ma.masked,
     Tensor("1"),
+    Broken(),
 ]
-NOT_STEPS += [Tensor(1, (1,)), object()]
+NOT_STEPS += [Tensor(1, (2,)), object()]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +221,7 @@ def test_what_is_no_whole_number_is_no_step(step: Any) -> None:
 
 
 def test_a_missing_step_is_named() -> None:
-    with pytest.raises(TypeError, match="needs a step"):
+    with pytest.raises(TypeError, match="a step is needed"):
         as_step(None)
 
 

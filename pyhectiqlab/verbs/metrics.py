@@ -1,0 +1,121 @@
+"""Run's verb for metrics: the path that costs what it looks up, and the one that checks and converts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..capture.values import as_float, as_step, check_key
+from ..errors import RunClosedError
+from ..queue_outbox import QueueOutbox
+from ..ring.producer import ForkedError, NotPlainError
+from ..session import say_once
+
+if TYPE_CHECKING:
+    from ..outbox import Outbox
+
+WRONG_TOLD_MAX = 10  # wrong values of a dict that an error names
+
+
+class MetricVerbs:
+    """Mixed into Run."""
+
+    _outbox: Outbox
+
+    def add_metrics(self, key: str | Mapping[str, Any], value: Any = None, step: Any = None) -> None:
+        """Reports one point, or with a dict one point per key at the same step. Never waits; no system call on the
+        normal path.
+
+            run.add_metrics("train/loss", 0.98, step=10)
+            run.add_metrics({"train/loss": 0.98, "train/accuracy": 0.71}, step=10)
+
+        Args:
+            key: 1 to 1,024 bytes; `/` groups keys in the web app.
+            value: int, float, bool, a numpy scalar, or an array or tensor of one element. NaN and ±Inf are kept as they
+                are, what is masked is NaN. Stored as float64.
+            step: any int64, in any order, as often as you like. None: 0, 1, 2 … for each key, counting its calls
+                without a step in this process; a forked child counts on from where its parent was.
+
+        Raises:
+            TypeError, ValueError: key, value or step cannot be one, and nothing is logged; of a dict, all other keys
+                are.
+            RunClosedError: after `close`.
+        """
+        try:
+            if key.__class__ is dict:
+                if value is not None:
+                    step, value = _step_of_dict(value, step), None
+                self._outbox.points(key, step)
+            else:
+                self._outbox.point(key, step, value)  # type: ignore[arg-type]
+            return
+        except (NotPlainError, ForkedError):
+            pass  # gone on with below, so that a traceback shows the user's mistake and not how we found it
+        except (TypeError, ValueError) as e:
+            if key.__class__ is not dict or isinstance(e, RunClosedError):
+                raise
+            # a key that can be none: gone on with for the sake of the others
+        except Exception as e:
+            say_once(f"internal error in Run.add_metrics, the call did nothing: {type(e).__name__}: {e}")
+            return
+        self._add_metrics_converted(key, value, step)
+
+    def _add_metrics_converted(self, key: Any, value: Any, step: Any) -> None:
+        """The slow path: what is not of the plainest types is checked and converted, then put."""
+        if isinstance(key, Mapping):
+            given, step = key, step if value is None else _step_of_dict(value, step)
+        else:
+            check_key(key)
+            if value is None:
+                raise TypeError(f"metric {key!r}: the value is missing: run.add_metrics(key, value, step)")
+            given = {key: value}
+        number = None if step is None else as_step(step)
+        values: dict[str, float] = {}
+        wrong: list[TypeError | ValueError] = []
+        for name, one in given.items():
+            try:
+                check_key(name)
+                values[name] = as_float(name, one)
+            except (TypeError, ValueError) as e:
+                wrong.append(e)
+        if values:
+            for at, some in (self._counted(values) if number is None else {number: values}).items():
+                if isinstance(key, Mapping):
+                    self._put("points", some, at)
+                else:
+                    self._put("point", key, at, some[key])
+        if wrong:
+            raise _all_of(wrong, len(given))
+
+    def _counted(self, values: dict[str, float]) -> dict[int, dict[str, float]]:
+        """By step: each key's next one where none was given."""
+        found: dict[int, dict[str, float]] = {}
+        counts = self._outbox.counts
+        for name, value in values.items():
+            found.setdefault(next(counts.setdefault(name, itertools.count())), {})[name] = value
+        return found
+
+    def _put(self, name: str, *arguments: Any) -> None:
+        try:
+            getattr(self._outbox, name)(*arguments)
+        except ForkedError:  # forked in the middle of a call; the child has a queue of its own
+            if isinstance(self._outbox, QueueOutbox):
+                self._outbox.after_fork_in_child()
+                getattr(self._outbox, name)(*arguments)
+
+
+def _step_of_dict(value: Any, step: Any) -> Any:
+    """`run.add_metrics({…}, 10)`: what stands in the value's place is the step."""
+    if step is not None:
+        raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
+    return value
+
+
+def _all_of(wrong: list[TypeError | ValueError], given: int) -> TypeError | ValueError:
+    """One error that says what is wrong with each value of a call."""
+    if given == 1:
+        return wrong[0]
+    kind = TypeError if any(isinstance(e, TypeError) for e in wrong) else ValueError
+    told = "; ".join(map(str, wrong[:WRONG_TOLD_MAX])) + ("; …" if len(wrong) > WRONG_TOLD_MAX else "")
+    return kind(f"{len(wrong):,} of {given:,} metrics are not logged, all others are: {told}")

@@ -82,9 +82,9 @@ class MetricVerbs:
         if values:
             for at, some in (self._counted(values) if number is None else {number: values}).items():
                 if isinstance(key, Mapping):
-                    self._put("points", some, at)
+                    self._put_again("points", some, at)
                 else:
-                    self._put("point", key, at, some[key])
+                    self._put_again("point", key, at, some[key])
         if wrong:
             raise _all_of(wrong, len(given))
 
@@ -96,7 +96,7 @@ class MetricVerbs:
             found.setdefault(next(counts.setdefault(name, itertools.count())), {})[name] = value
         return found
 
-    def _put(self, name: str, *arguments: Any) -> None:
+    def _put_again(self, name: str, *arguments: Any) -> None:
         try:
             getattr(self._outbox, name)(*arguments)
         except ForkedError:  # forked in the middle of a call; the child has a queue of its own

@@ -82,25 +82,52 @@ def _remote(listing: str) -> str | None:
     return without_credentials(url.strip()) if url else None
 
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^?#]*)")
-_SCP = re.compile(r"(?P<user>[^/@:]+)(?P<password>:[^/@]*)?@(?P<rest>[^/]+:.*)")
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)"
+_USER = r"[A-Za-z0-9._-]{1,32}"
+_URL = re.compile(
+    rf"(?:(?P<user>{_USER})?(?::[^@/]*)?@|[^@/]*@)?(?P<address>{_HOST}(?::\d{{0,5}})?)(?P<path>(?:/[^@]*)?)"
+)
+_SCP = re.compile(rf"(?:(?P<user>{_USER})(?::[^@/]*)?@)?(?P<address>{_HOST}):(?P<path>(?!//)[^@]*)")
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>/*)")
+_HELPER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9+.-]*)::")
+_SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
+_COMMANDS = frozenset({"ext", "fd"})  # helpers whose address is a command
 
 
 def without_credentials(url: str) -> str:
     """The URL of a remote without passwords, tokens and queries. The user name stays for ssh alone, where it is part
     of the address and no secret.
+
+    What is no strict `scheme://user:password@host:port/path`, `user@host:path` or path is in doubt: all before its last
+    @ goes, and all of it where the rest is none of these either. So a path with an @ is cut, too.
     """
-    found = _URL.match(url)
-    if found is None:
-        scp = _SCP.fullmatch(url)
-        return f"{scp['user']}@{scp['rest']}" if scp else url
-    host, slash, path = found["rest"].partition("/")
-    port = host.rpartition(":")[2]
-    if "@" not in host and "@" in path and ":" in host and not (port.isdigit() or port.endswith("]")):
-        host, slash, path = path.rpartition("@")[2].partition("/")  # a password with a slash in it
-        user = ""
-    else:
-        user, _, host = host.rpartition("@")
-    ssh = found["scheme"].lower() in ("ssh://", "git+ssh://", "ssh+git://")
-    name = user.partition(":")[0] + "@" if ssh and user else ""
-    return f"{found['scheme']}{name}{host}{slash}{path}"
+    url = url.strip()
+    if helper := _HELPER.match(url):
+        rest = "" if helper["name"] in _COMMANDS else without_credentials(url[helper.end() :])
+        return f"{helper['name']}::{rest}"
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme["slashes"]:
+        return _url_without(scheme["scheme"], scheme["slashes"], _without_query(url[scheme.end() :]))
+    url = _without_query(url)
+    if found := _SCP.fullmatch(url):
+        user = f"{found['user']}@" if found["user"] else ""
+        return f"{user}{found['address']}:{found['path']}"
+    return url.rpartition("@")[2]
+
+
+def _without_query(text: str) -> str:
+    plain = re.split(r"[?#;\s]", text, maxsplit=1)[0]
+    if "@" in text[len(plain) :]:  # a password may hold one of these
+        return _without_query(text.rpartition("@")[2])
+    return plain
+
+
+def _url_without(scheme: str, slashes: str, rest: str) -> str:
+    if scheme.lower() == "file" and "@" not in rest:
+        return f"{scheme}:{slashes}{rest}"
+    for doubted in (slashes != "//", True):
+        found = _URL.fullmatch(rest.rpartition("@")[2] if doubted else rest)
+        if found:
+            user = f"{found['user']}@" if found["user"] and scheme.lower() in _SSH else ""
+            return f"{scheme}://{user}{found['address']}{found['path']}"
+    return f"{scheme}://"

@@ -48,7 +48,8 @@ _file = click.Path(path_type=Path, dir_okay=False)
     "--behind-proxy",
     metavar="ADDRESS",
     default="",
-    help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at ADDRESS; several by commas.",
+    help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at ADDRESS, or in that network; by commas all "
+    "that stand in a row. *: of whoever connects, for the one address that they add.",
 )
 @click.option(
     "--public-url",

@@ -18,6 +18,7 @@ from .access import check_guarded
 from .admission import Admission
 from .guard import Guard
 from .lab import Lab
+from .proxies import BehindProxy, Trusted
 from .replies import ApiError, error_body, reply
 from .rootpath import RootPath
 from .routes import (
@@ -64,13 +65,16 @@ MODULES = (  # whose routes are the API's
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
-def create_app(lab: Lab, hosts: Collection[str] | None = None, root_path: str = "") -> FastAPI:
+def create_app(
+    lab: Lab, hosts: Collection[str] | None = None, root_path: str = "", trusted: Trusted | None = None
+) -> FastAPI:
     """The lab's HTTP face.
 
     Args:
         lab: open and started; the caller stops it after the application.
         hosts: names under which it may be asked (see guard.py); None: any.
         root_path: where it lies on its host, see rootpath.py.
+        trusted: the proxies before it, see proxies.py.
     """
 
     @asynccontextmanager
@@ -93,6 +97,8 @@ def create_app(lab: Lab, hosts: Collection[str] | None = None, root_path: str = 
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Observe, telemetry=lab.telemetry)
     app.add_middleware(RootPath, root_path=root_path)
+    if trusted is not None:
+        app.add_middleware(BehindProxy, trusted=trusted)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)

@@ -91,6 +91,7 @@ class Lab:
         except BaseException:
             self._lock.release()
             raise
+        self.public_url = ""  # where people find it, if somebody said so; else it is as they asked for it
         self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
         self.hub = Hub()
         self.shares = Shares()

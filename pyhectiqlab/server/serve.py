@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -22,6 +23,7 @@ from .app import create_app
 from .connections import Connections, Protocol, most_connections
 from .guard import LOOPBACK_NAMES
 from .lab import PEOPLES_URL, Lab
+from .proxies import Trusted
 from .rootpath import checked
 from .telemetry import set_up_logging
 
@@ -48,7 +50,7 @@ class Options:
     port: int = 8080
     tls: tuple[Path, Path] | None = None  # certificate chain and key, PEM
     public_url: str = ""  # where people find it, for what is written to them; "": what it listens at
-    proxies: str = ""  # addresses, by commas, whose X-Forwarded-For and -Proto are believed; "*": all
+    proxies: str = ""  # addresses and networks, by commas, or "*", see proxies.py
     root_path: str = ""  # below which the lab lies on its host, see rootpath.py
     log_format: str = "text"
     log_requests: bool = False
@@ -65,8 +67,9 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
     """
     set_up_logging(options.log_format, options.log_requests)
     host = options.host
-    root_path = checked(options.root_path)
+    root_path, public_url = checked(options.root_path), checked_url(options.public_url)
     loopback = is_loopback(host)
+    trusted = Trusted.parsed(options.proxies) if options.proxies else None
     if options.tls:
         check_certificate(*options.tls)
     lab = Lab(data, lost_after_s)
@@ -76,14 +79,15 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         listener = bind(host, options.port)
         lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
-        lab.notifier.url = known = options.public_url.rstrip("/") or url
+        lab.public_url = public_url
+        lab.notifier.url = known = public_url or url
         lab.write(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
         prepared = prepare(lab, url, known, loopback)
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         connections = Connections(most_connections(), options.proxies)
         config = uvicorn.Config(
-            create_app(lab, hosts, root_path),
+            create_app(lab, hosts, root_path, trusted),
             http=Protocol.of(connections),
             ws="none",
             lifespan="on",
@@ -94,8 +98,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_S,
             backlog=BACKLOG,
-            proxy_headers=bool(options.proxies),
-            forwarded_allow_ips=options.proxies or None,
+            proxy_headers=False,  # uvicorn's own believes the leftmost address where all are trusted: see proxies.py
             ssl_certfile=options.tls[0] if options.tls else None,
             ssl_keyfile=options.tls[1] if options.tls else None,
         )
@@ -162,6 +165,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def checked_url(public_url: str) -> str:
+    """Without a slash at its end. Raises ConfigurationError."""
+    parts = urlsplit(public_url)
+    if public_url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+        raise ConfigurationError(
+            f"--public-url {public_url!r} is no address of a lab: give one such as https://lab.example.org."
+        )
+    return public_url.rstrip("/")
 
 
 def bracketed(host: str) -> str:

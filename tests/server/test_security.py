@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import time
+from collections.abc import Iterator
 
 import pytest
 import requests
 
-from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES_OF_NAME, Logins
+from pyhectiqlab.errors import ConfigurationError
+from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, Logins
+from pyhectiqlab.server.proxies import Trusted, caller_address
+from pyhectiqlab.server.serve import checked_url
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import INGEST_HEADERS, Api, batch, error_of, new_id, packed
 from .conftest import PASSWORD
 from .test_accounts import log_in
@@ -164,6 +170,83 @@ def test_an_invite_makes_one_account_with_its_role(lab: RealLab, api: Api) -> No
     back = api.call("POST", "/invites", 201, json={})
     api.call("DELETE", f"/invites/{back['id']}")
     assert requests.post(url, json={**body, "token": back["token"]}, timeout=30).status_code == 404
+
+
+# Proxies and addresses
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "forwarded", "caller"),
+    [
+        ("*", "127.0.0.1", "6.6.6.6, 9.9.9.9", "9.9.9.9"),
+        ("*", "127.0.0.1", "", "127.0.0.1"),
+        ("*", "127.0.0.1", "6.6.6.6, evil", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", "6.6.6.6, 9.9.9.9", "9.9.9.9"),
+        ("127.0.0.1", "8.8.8.8", "6.6.6.6", "8.8.8.8"),
+        ("127.0.0.1,10.0.0.0/8", "127.0.0.1", "6.6.6.6, 9.9.9.9, 10.1.2.3", "9.9.9.9"),
+        ("127.0.0.1,10.0.0.0/8", "127.0.0.1", "10.0.0.9, 10.1.2.3", "10.0.0.9"),
+        ("127.0.0.1, *", "127.0.0.1", "6.6.6.6, 9.9.9.9, 127.0.0.1", "9.9.9.9"),
+        ("::1", "::1", "6.6.6.6, [2001:db8::1]:443", "2001:db8::1"),
+        ("127.0.0.1", "::ffff:127.0.0.1", "::ffff:9.9.9.9", "9.9.9.9"),
+    ],
+)
+def test_who_asks_is_the_last_address_that_no_trusted_proxy_has(
+    trusted: str, peer: str, forwarded: str, caller: str
+) -> None:
+    assert caller_address(peer, forwarded, Trusted.parsed(trusted)) == caller
+
+
+def test_a_proxy_that_is_no_address_is_refused_at_the_start() -> None:
+    for wrong in ("nginx", "10.0.0.0/99", "1.2.3"):
+        with pytest.raises(ConfigurationError, match="--behind-proxy"):
+            Trusted.parsed(wrong)
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """A lab that believes whoever connects, and knows its public address."""
+    folder = tmp_path_factory.mktemp("behind")
+    options = ["--behind-proxy", "*", "--public-url", "https://lab.example.org/tools/"]
+    with ForkedLab(folder / "data", folder / "home", *options) as lab:
+        yield lab
+
+
+def test_made_up_addresses_are_no_way_around_the_limit_of_logins(behind: RealLab) -> None:
+    seen = []
+    for i in range(FREE_FAILURES + 3):
+        headers = {"X-Forwarded-For": f"6.6.{i}.6, 9.9.9.9"}
+        body = {"username": "ada", "password": "wrong wrong"}
+        seen.append(requests.post(f"{behind.url}/api/v1/login", json=body, headers=headers, timeout=30).status_code)
+    assert 429 in seen and set(seen) <= {401, 429}
+    api = Api.of(behind)
+    api.http.headers["X-Forwarded-For"] = "6.6.6.6, 9.9.9.8"
+    api.call("POST", "/projects", 201, json={"name": new_id(4)})
+    assert api.get("/audit", limit=1)["items"][0]["address"] == "9.9.9.8"
+
+
+def test_every_link_leads_to_the_public_address_whatever_host_was_asked(behind: RealLab) -> None:
+    api = Api.of(behind)
+    api.http.headers["Host"] = "evil.example"
+    public = "https://lab.example.org/tools"
+    assert api.call("POST", "/invites", 201, json={"role": "member"})["url"].startswith(f"{public}/invite#")
+    run = api.attach()["run"]
+    assert run["url"] == f"{public}/runs/{run['id']}"
+    data = new_id().encode()
+    digest = hashlib.sha256(data).hexdigest()
+    upload(api, data, digest)
+    file = {"digest": digest, "bytes": len(data)}
+    told = [api.call("POST", f"/runs/{run['id']}/artifacts", 201, json={"name": "a", **file})]
+    of_project = f"/projects/{api.run(run['id'])['project']['id']}/models/m"
+    api.call("POST", f"{of_project}/versions", 201, json={"files": [{"path": "w", **file}], "run": run["id"]})
+    told += [api.get(path) for path in ("/runs", f"/runs/{run['id']}", f"{of_project}/versions/latest")]
+    text = json.dumps(told)
+    assert "evil" not in text and behind.url not in text and text.count(public) >= 4
+
+
+@pytest.mark.parametrize("wrong", ["lab.example.org", "ftp://lab", "https://", "https://lab/?x", "javascript:1"])
+def test_a_public_address_that_is_none_is_refused_at_the_start(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match="--public-url"):
+        checked_url(wrong)
 
 
 # Paths, bodies, names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyhectiqlab.capture.command import Command
 from pyhectiqlab.capture.git import DIFF_BYTES_MAX, NoRepositoryError, git_state, without_credentials
@@ -96,7 +99,24 @@ def test_nothing_that_a_repository_configures_is_run(repository: Path) -> None:
         ("https://user:pa@ss@host.org/a", "https://host.org/a"),
         ("https://user:pa/ss@host.org/a", "https://host.org/a"),
         ("https://host.org/a.git?private_token=x#y", "https://host.org/a.git"),
-        ("https://host.org:8443/@scope/a", "https://host.org:8443/@scope/a"),
+        ("https://host.org:8443/@scope/a", "https://scope/a"),  # in doubt: all before the last @
+        ("//u:T@h/x", "h/x"),
+        ("https:/u:T@h/x", "https://h/x"),
+        ("https:////u:T@h/x", "https://h/x"),
+        ("http://h/T@x", "http://x"),
+        ("https://u:T", "https://"),
+        ("https://h:T/x", "https://"),
+        ("https:\\\\u:T@h/x", "h/x"),
+        ("https://u:T@h/x;token=T", "https://h/x"),
+        ("https://h/x?u:T@h", "https://h"),
+        ("https://u:T?T@h/x", "https://h/x"),
+        ("ext::curl -u u:T https://h/x", "ext::"),
+        ("persistent-https::https://u:T@h/x", "persistent-https::https://h/x"),
+        ("https://u:T@[::1]:8443/x", "https://[::1]:8443/x"),
+        ("file:///srv/git/a.git", "file:///srv/git/a.git"),
+        ("u:T@h", "h"),
+        ("C:/work/a", "C:/work/a"),
+        ("C:\\work\\a", "C:\\work\\a"),
         ("ssh://git@host.org:22/a.git", "ssh://git@host.org:22/a.git"),
         ("ssh://git:secret@host.org/a.git", "ssh://git@host.org/a.git"),
         ("git@host.org:team/a.git", "git@host.org:team/a.git"),
@@ -107,6 +127,27 @@ def test_nothing_that_a_repository_configures_is_run(repository: Path) -> None:
 )
 def test_remotes_lose_their_credentials(url: str, clean: str) -> None:
     assert without_credentials(url) == clean
+
+
+_TOKEN = "s3cr3tT0ken"
+
+
+@given(
+    st.text("abch/:@.[]\\ ~%-", max_size=12),
+    st.sampled_from(
+        ["", "https:", "http:", "ssh:", "git+ssh:", "HTTPS:", "git@h:", "x::", "file:", "ext::", "//", "/"]
+    ),
+    st.text("/\\:", max_size=4),
+    st.sampled_from(["", "u:", "u:p:", ":", "u/", "h/", "u@", "u:a/b"]),
+    st.sampled_from(["@h", "@h/x", "@h:22/x", "@h:x", "/@h", ":@h/x", "@x@h/y", "/y@h", "?@h", "@[::1]/x"]),
+    st.text("abch/.:-", max_size=6),
+)
+def test_no_token_before_an_at_sign_stays(
+    before: str, scheme: str, slashes: str, user: str, after: str, path: str
+) -> None:
+    told = without_credentials(f"{scheme}{slashes}{before}{user}{_TOKEN}{after}{path}")
+    user_of_ssh = rf"(x::)*((git\+)?ssh://{_TOKEN}@[^@]*|{_TOKEN}@[^@/]*:[^@]*)"  # part of the address there
+    assert _TOKEN not in told or re.fullmatch(user_of_ssh, told), told
 
 
 def test_a_program_that_hangs_or_floods_is_cut_short() -> None:

@@ -33,7 +33,7 @@ from ..authority import Grant, GrantedResponse
 from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
-from .common import LIMIT, After, Limit, answers
+from .common import LIMIT, After, Limit, answers, base_url
 
 router = APIRouter(tags=["files"])
 _CURSOR = (str, (int, NoneType), int)  # name, step, version; the smallest step sorts as none
@@ -54,7 +54,7 @@ Versions = Annotated[str, Query(pattern="^(all|latest)$", description="latest: t
 
 
 def _told(request: Request, artifact: Artifact) -> dict[str, object]:
-    return answer_artifact(artifact, str(request.base_url).rstrip("/"))
+    return answer_artifact(artifact, base_url(request))
 
 
 @guard("artifact:read")

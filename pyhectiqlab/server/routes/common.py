@@ -44,8 +44,16 @@ def project_told(project: Project, its: ProjectRuns, role: str) -> dict[str, Any
     }
 
 
+def base_url(request: Request) -> str:
+    """What links of the lab begin with: `--public-url`, if it was given. What the Host header says is what whoever sent
+    the request says.
+    """
+    lab: Lab = request.app.state.lab
+    return lab.public_url or str(request.base_url).rstrip("/")
+
+
 def run_url(request: Request, run_id: str) -> str:
-    return f"{str(request.base_url).rstrip('/')}/runs/{run_id}"
+    return f"{base_url(request)}/runs/{run_id}"
 
 
 def runs_told(

@@ -14,7 +14,7 @@ from .. import models, models_media
 from ..access import ReadableRun, TheLab
 from ..files import answer_artifact
 from ..replies import cursor_in, cursor_out, reply
-from .common import LIMIT, After, Limit, answers
+from .common import LIMIT, After, Limit, answers, base_url
 
 router = APIRouter(tags=["media"])
 STEPS_MIN = 16  # thinner than this, a grid of powers of two leaves next to nothing
@@ -77,11 +77,11 @@ def list_items(
     query = MediaQuery(run.id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
     with lab.meta.reading() as view:
         found = view.media_items(query)
-    base_url = str(request.base_url).rstrip("/")
+    base = base_url(request)
     told: list[dict[str, Any]] = []
     size = 0
     for item in found[:limit]:
-        told.append(_item_told(kind, item, base_url))
+        told.append(_item_told(kind, item, base))
         size += _size_of(item)
         if size >= PAGE_BYTES_MAX:
             break
@@ -96,7 +96,7 @@ def _size_of(item: MediaItem) -> int:
     return 300 + len(fields.get("text", "")) + 2 * len(fields.get("edges", b"")) + 2 * len(fields.get("counts", b""))
 
 
-def _item_told(kind: str, item: MediaItem, base_url: str) -> dict[str, Any]:
+def _item_told(kind: str, item: MediaItem, base: str) -> dict[str, Any]:
     histogram = text = None
     if item.fields is not None and kind == protocol.HISTOGRAM:
         found = protocol.histogram_of(item.fields)
@@ -110,5 +110,5 @@ def _item_told(kind: str, item: MediaItem, base_url: str) -> dict[str, Any]:
         "time": item.time,
         "histogram": histogram,
         "text": text,
-        "artifact": None if item.artifact is None else answer_artifact(item.artifact, base_url),
+        "artifact": None if item.artifact is None else answer_artifact(item.artifact, base),
     }

@@ -33,7 +33,7 @@ from ..authority import Grant
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .artifacts import CONTENT, send_content
-from .common import LIMIT, After, Limit, answers, run_url
+from .common import LIMIT, After, Limit, answers, base_url, run_url
 
 RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
 router = APIRouter(tags=["models and datasets"])
@@ -192,7 +192,7 @@ def _add_routes(kind: str) -> None:
         found = _find(lab, kind, project, name, version)
         with lab.meta.reading() as view:
             files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD, caller.user.id)
-        content = f"{str(request.base_url).rstrip('/')}/api/v1/{kind}/{found.id}/content?path="
+        content = f"{base_url(request)}/api/v1/{kind}/{found.id}/content?path="
         told = {
             **_told(request, lab, caller, found),
             "contents": [

@@ -14,7 +14,7 @@ from ..access import Admin, Anybody, TheCaller, TheLab, address_of
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .accounts import bad_password, logged_in
-from .common import LIMIT, After, Limit, answers, user_told
+from .common import LIMIT, After, Limit, answers, base_url, user_told
 
 router = APIRouter(tags=["accounts"])
 
@@ -114,7 +114,7 @@ def make_invite(body: models_accounts.InviteBody, request: Request, lab: TheLab,
         )
     except TooManyError as e:
         raise ApiError(409, "too_many", str(e)) from None
-    url = f"{str(request.base_url).rstrip('/')}/invite#{token}"  # behind #: no server's log ever sees it
+    url = f"{base_url(request)}/invite#{token}"  # behind #: no server's log ever sees it
     return reply({**_invite_told(invite), "token": token, "url": url}, 201)
 
 

@@ -81,6 +81,10 @@ def _serve_lab(order: dict[str, Any]) -> int:
 
     if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
         crashpoints.passing = crashpoints.armed(wish)
+    if words := order["env"].get("HECTIQLAB_TEST_SICK"):
+        from .faults import sick
+
+        sick.enter(Path(words))
     if wish := order["env"].get("HECTIQLAB_TEST_BOUNDS"):  # a JSON map: bounds of settings.py, and `descriptors`
         for name, value in json.loads(wish).items():
             if name == "descriptors":

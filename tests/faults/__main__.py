@@ -26,9 +26,9 @@ def summary(result: Result, seed: int, seconds: float) -> str:
     struck = sum(faults[kind] > 0 for kind in names)
     head = (
         f"seed {seed}, {seconds:.0f} s: {result.episodes} episodes, {result.trainers} trainers, "
-        f"{sum(faults.values()):,} faults of {struck} kinds, {result.events:,} events and {result.files:,} files "
-        f"audited: lost {result.lost}, doubled {result.doubled}, other problems "
-        f"{'none' if not result.problems else 'above'}; slowest call {result.slowest_call_s:.2f} s, "
+        f"{sum(faults.values()):,} faults of {struck} kinds, {result.events:,} events, {result.files:,} files and "
+        f"{result.acknowledged:,} writes of an admin audited: lost {result.lost}, doubled {result.doubled}, "
+        f"other problems {'none' if not result.problems else 'above'}; slowest call {result.slowest_call_s:.2f} s, "
         f"slowest exit {result.slowest_exit_s:.1f} s"
     )
     return "\n".join([head, "", "| fault | struck | drawn |", "|---|---|---|", *lines, "", last])

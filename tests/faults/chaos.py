@@ -49,6 +49,7 @@ class Result:
     trainers: int = 0
     events: int = 0
     files: int = 0
+    acknowledged: int = 0  # writes of accounts, keys, projects and files
     lost: int = 0
     doubled: int = 0
     episodes: int = 0
@@ -60,7 +61,7 @@ class Result:
         self.drawn += other.drawn
         self.seconds += other.seconds
         self.problems += other.problems
-        for name in ("trainers", "events", "files", "lost", "doubled", "episodes"):
+        for name in ("trainers", "events", "files", "acknowledged", "lost", "doubled", "episodes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.slowest_call_s = max(self.slowest_call_s, other.slowest_call_s)
         self.slowest_exit_s = max(self.slowest_exit_s, other.slowest_exit_s)
@@ -190,6 +191,12 @@ class Episode:
             deadline = time.monotonic() + limit
             for trainer in list(world.trainers):
                 self._deliver(world, trainer, deadline, limit)
+        world.clerk.stop()
+        self.result.acknowledged += world.clerk.acknowledged
+        with self._timed("(audit)"):
+            gone = world.clerk.audit()
+        self.result.lost += len(gone)
+        self.result.problems += [f"acknowledged to an admin: {line}" for line in gone]
         with self._timed("(audit)"), world.client() as lab:
             for trainer in list(world.trainers):
                 audit = Audit(lab, trainer)

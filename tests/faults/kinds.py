@@ -15,12 +15,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import requests
+
 from pyhectiqlab.crashpoints import POINTS
 from pyhectiqlab.journal import Data, Journal
 from pyhectiqlab.spool import SessionDir
 
 from . import proxy
 from .ledger import CLOCK_S, DISK, NO_DNS
+from .sick import FULL, INTERRUPT, RAISE, STRUCK
 from .world import Trainer, World, can_mount, until
 
 Fault = Callable[[World, random.Random], bool]
@@ -210,8 +213,46 @@ def lab_down_at_start(world: World, rng: random.Random) -> bool:
     return trainer.opened
 
 
+def lab_statements(world: World, rng: random.Random) -> bool:
+    """SQLite is interrupted in the middle of statements of the lab's writer, and rolls back by itself."""
+    before, begun, times = world.sick[STRUCK], time.monotonic(), rng.randint(1, 10)
+    while time.monotonic() < begun + STRIKE_S and world.sick[STRUCK] < before + times:
+        if not world.sick[INTERRUPT]:
+            world.sick[INTERRUPT] = rng.randint(1, 60)
+        time.sleep(0.005)
+    world.sick[INTERRUPT] = 0
+    return world.sick[STRUCK] > before
+
+
+def lab_db_full(world: World, rng: random.Random) -> bool:
+    """lab.db may not grow."""
+    before = world.sick[STRUCK]
+    world.sick[FULL] = 1
+    until(lambda: world.sick[STRUCK] > before, STRIKE_S)
+    time.sleep(rng.uniform(0.0, 0.8))
+    world.sick[FULL] = 0
+    return world.sick[STRUCK] > before
+
+
+def lab_threads(world: World, rng: random.Random) -> bool:
+    """Every thread of the lab's own raises, and says so; then all of them work again."""
+    before = world.sick[STRUCK]
+    world.sick[RAISE] = 1
+    until(lambda: world.sick[STRUCK] > before + 5, STRIKE_S)
+    world.sick[RAISE] = 0
+    well = until(lambda: requests.get(f"{world.lab.url}/healthz", timeout=5).json() == {"status": "ok"}, 60)
+    if not well:
+        raise AssertionError(f"the lab's threads do not work again: {world.lab.log()[-2000:]}")
+    return world.sick[STRUCK] > before
+
+
 def lab_from_backup(world: World, rng: random.Random) -> bool:
     """The lab is put back to an earlier copy of its data, while those whose runs are in that copy go on."""
+    with world.clerk.pausing():  # what it did behind the copy would rightly be gone
+        return _put_back(world, rng)
+
+
+def _put_back(world: World, rng: random.Random) -> bool:
     for trainer in world.trainers:
         if not trainer.alive:
             if not trainer.is_done():
@@ -377,6 +418,7 @@ def kinds() -> dict[str, Fault]:
     own: list[Fault] = [
         kill_trainer, kill_young_trainer, kill_uploader, kill_both, kill_lab, kill_all, crash_uploader, crash_lab,
         stop_trainer, stop_uploader, stop_lab, lab_restarted, lab_down_long, lab_down_at_start, lab_from_backup,
+        lab_statements, lab_db_full, lab_threads,
         key_revoked, dns, clock_set, power_loss,
     ]  # fmt: skip
     found = {fault.__name__: fault for fault in own}

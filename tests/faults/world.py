@@ -23,8 +23,10 @@ from pyhectiqlab.transport.http import LabClient
 
 from ..labs import ForkedLab
 from ..nursery import Nursery
+from .clerk import Clerk
 from .ledger import ENDING, OPENED, STOP, Ledger
 from .proxy import Proxy, make_certificate
+from .sick import VARIABLE, Words
 
 SMALL_SHM_BYTES = 1 << 20  # an eighth of it is a ring of 128 KiB
 SMALL_HOME_BYTES = 1 << 20
@@ -105,6 +107,8 @@ class World:
         folder.chmod(0o755)
         self._own = nurseries is None
         self._trainers, self._labs = nurseries or start_nurseries()
+        self.sick = Words(folder / "sick").words
+        lab_env = {**(lab_env or {}), VARIABLE: str(folder / "sick")}
         self.lab = ForkedLab(
             folder / "lab", folder / "labhome", "--lost-after", str(LOST_AFTER_S), env=lab_env, its_nursery=self._labs
         )
@@ -113,6 +117,7 @@ class World:
         self.certificate = certificates[0] if certificates else None
         self.proxy = Proxy(self.lab.port, seed, certificates)
         self.owner_key = self.lab.api_key
+        self.clerk = Clerk(self.client, seed)
         self.trainers: list[Trainer] = []
         self.crashes: list[Path] = []  # made by uploaders that die at a crash point
         self._started = 0
@@ -274,6 +279,7 @@ class World:
                 self.kill(trainer, uploader=True)
             for mount in trainer.mounts:
                 subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
+        self.clerk.stop()
         self.proxy.close()
         self.lab.kill()
         if self._own:

@@ -20,7 +20,7 @@ from pyhectiqlab.transport.files import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
 PAUSE_S = 0.05
-AT_ONCE = 3  # requests of the clerk's, so that they meet in one commit
+AT_ONCE = 4  # requests of the clerk's, so that they meet in one commit
 
 
 class Clerk:
@@ -34,7 +34,7 @@ class Clerk:
         self.invites: set[str] = set()  # their ids
         self.keys: dict[str, tuple[str, bool]] = {}  # id → (key, revoked)
         self.files: dict[tuple[str, str], str] = {}  # (project, name) → digest
-        self.acknowledged = 0
+        self.acknowledged = self.refused = 0
         self.problems: list[str] = []
         self._unsure: set[str] = set()  # of which a change may have come through or not
         self._threads = [
@@ -70,7 +70,7 @@ class Clerk:
                         rng.choice(duties)(client, rng)
                         self.acknowledged += 1
                     except LabError:
-                        pass
+                        self.refused += 1
                     except Exception:
                         self.problems.append(f"the clerk failed: {traceback.format_exc()}")
                         return

@@ -215,7 +215,7 @@ def lab_down_at_start(world: World, rng: random.Random) -> bool:
 
 def lab_statements(world: World, rng: random.Random) -> bool:
     """SQLite is interrupted in the middle of statements of the lab's writer, and rolls back by itself."""
-    before, begun, times = world.sick[STRUCK], time.monotonic(), rng.randint(1, 10)
+    before, begun, times = world.sick[STRUCK], time.monotonic(), rng.randint(5, 20)
     while time.monotonic() < begun + STRIKE_S and world.sick[STRUCK] < before + times:
         if not world.sick[INTERRUPT]:
             world.sick[INTERRUPT] = rng.randint(1, 60)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ VARIABLE = "HECTIQLAB_TEST_SICK"
 # threads do. STRUCK: how often something failed so.
 INTERRUPT, FULL, RAISE, STRUCK = range(4)
 STEPS_A_LOOK = 25  # of SQLite's machine
+GATHER_S = 0.03  # while statements are interrupted, so that what fails has others in its group
 PAGES_MAX = 0x3FFFFFFF
 ERRORS = [OSError(5, "Input/output error"), KeyError("run"), SystemExit(1), MemoryError(), RecursionError()]
 
@@ -65,6 +67,8 @@ def enter(path: Path) -> None:
             database = conn.connection.dbapi_connection
             (pages,) = database.execute("PRAGMA page_count").fetchone()
             database.execute(f"PRAGMA max_page_count = {pages if full[0] else PAGES_MAX}").fetchone()
+        if words[INTERRUPT]:
+            time.sleep(GATHER_S)
         begin(conn)
 
     def made_sick(loop: Any, name: str, turn: Any, tell: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 
 from ..protocol import roles, states
 from .meta import (
@@ -27,6 +27,7 @@ from .meta_schema import runs, sessions
 from .meta_states import StatesSql
 
 DEFAULT_PROJECT = "default"
+REQUEST_S = 1.0  # what a request may take, for a clock to be thought the same
 
 
 class SessionsSql(StatesSql):
@@ -314,7 +315,7 @@ class SessionsSql(StatesSql):
             return False
         if row.ended is not None and row.end_is_final and not report.final:
             return True  # an `end` event that was on its way while the uploader already told
-        at = min(now, report.time - (row.skew if report.skew is None else report.skew))
+        at = min(now, report.time - self._skew(row, report.skew))
         told = row.ended is not None and row.state is not None
         # "ended, cause unknown" is no news about a process that said how it was ending.
         state = row.state if told and report.final and report.state == states.ENDED else report.state
@@ -341,6 +342,19 @@ class SessionsSql(StatesSql):
             self.settle(report.run, at, who, report.cause or row.cause)
         self.changes.runs.add(report.run)
         return True
+
+    def _skew(self, row: Any, told: float | None) -> float:
+        """How far the clock of a session's machine is ahead. A request that was long under way makes it look behind, so
+        of what the run's sessions on that machine measured the largest is the truest; a clock that was set in between
+        has the last word.
+        """
+        near = float(row.skew if told is None else told)
+        on_it = sessions.c.host == row.host if row.host else sessions.c.session == row.session
+        lately = sessions.c.skew.between(near - REQUEST_S, near + REQUEST_S)
+        most = self.conn.execute(
+            select(func.max(sessions.c.skew)).where(sessions.c.run_id == row.run_id, on_it, lately)
+        ).scalar()
+        return near if most is None else max(near, float(most))
 
     def sessions(self, run_id: str) -> list[Session]:
         rows = self.conn.execute(

@@ -181,7 +181,7 @@ class Delivery:
         now = time.time()
         told = read_json(self._uploader.session.end_path(stream.info.owner)) or {}
         where = {"run": stream.run_id, "rank": stream.rank, "attempt": stream.attempt}
-        where |= {"time": told.get("time", now), "clock": now}
+        where |= {"time": told.get("time", self._uploader.ended_at(stream)), "clock": now}
         if self._tell(sender, "end", {**where, **end.as_dict()}):
             crashpoints.passing("end.told")
             self._told_ends.add(stream.id)

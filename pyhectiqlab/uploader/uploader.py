@@ -26,7 +26,7 @@ from .drain import Drain
 from .stream import Stream
 from .system import SystemMetrics
 from .transfer import Transfer
-from .watch import End, Owner
+from .watch import End, EndWatch, Owner
 
 SEGMENTS_OF_BUDGET_MIN = 8
 
@@ -61,6 +61,7 @@ class Uploader:
         self.unopened: dict[str, str] = {}  # writers whose queue is there but cannot be opened now → why
         self._owners: dict[tuple[int, float], Owner] = {}
         self._ends: dict[tuple[int, float], End] = {}
+        self._end_watch = EndWatch(self.log)
         self._scanned: tuple[int, float] = (0, 0.0)
         self._looked_at = 0.0
         self._status: dict[str, Any] = {}
@@ -78,6 +79,7 @@ class Uploader:
         self._session_owner = session.owner()
         if self._session_owner is not None:
             self._owners[_key(self._session_owner)] = Owner(self._session_owner, session, owner_fd)
+            self._end_watch.add(self._owners[_key(self._session_owner)])
         self._marks_seen = self._marks()
         self.system = SystemMetrics(session, self._session_owner, self.log)
         self.console = Consoles(session, channel, self._has_session_ended, self.log)
@@ -147,6 +149,7 @@ class Uploader:
         key = _key(info.owner)
         if key not in self._owners or (not self._owners[key].has_ended() and self._is_gone(info)):
             self._owners[key] = Owner(info.owner, self.session, gone=self._is_gone(info))
+            self._end_watch.add(self._owners[key])
         return self._owners[key]
 
     def _is_gone(self, info: Writer) -> bool:
@@ -181,8 +184,12 @@ class Uploader:
             path = self.session.end_path(stream.info.owner)
             with contextlib.suppress(OSError):
                 if not path.exists():
-                    write_json(path, {**end.as_dict(), "time": time.time()})
+                    write_json(path, {**end.as_dict(), "time": self.ended_at(stream)})
         return self._ends[key]
+
+    def ended_at(self, stream: Stream) -> float:
+        """When the stream's process ended, as far as that was seen; now, where it was not. Seconds since 1970."""
+        return self.owner(stream.info).ended_at or time.time()
 
     @staticmethod
     def is_closed(stream: Stream) -> bool:
@@ -380,7 +387,7 @@ class Uploader:
 
     def _failing(self) -> str:
         """What of this process's own work fails, with the error; "" where all goes on."""
-        loops = (self.delivery.loop, self.transfer.loop, self.system.loop)
+        loops = (self.delivery.loop, self.transfer.loop, self.system.loop, self._end_watch.loop)
         found = [f"{one.name}: {one.error}" for one in (loop.failing for loop in loops) if one is not None]
         return "; ".join(found)
 
@@ -444,6 +451,7 @@ class Uploader:
             self.delivery.stop(timeout=0)
             raise
         finally:
+            self._end_watch.stop()
             self.transfer.stop()
             self.delivery.stop()
             self._publish(self.streams.values())

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..capture.oom import OomWatch
 from ..capture.process import Process, exit_status, open_pidfd, wait_pidfd
+from ..loops import Loop
 from ..protocol import states
 from ..spool import SessionDir, read_json
 
@@ -49,6 +54,8 @@ class Owner:
     """One process that feeds queues. Polled; costs a system call a look.
 
     Args: gone: it ended, as is known in another way; this machine's kernel cannot be asked about it.
+
+    Attributes: ended_at: when it was seen to have ended, in seconds since 1970; None while it lives.
     """
 
     def __init__(self, process: Process, session: SessionDir, pidfd: int = -1, *, gone: bool = False) -> None:
@@ -63,7 +70,10 @@ class Owner:
                 os.close(self._pidfd)
                 self._pidfd = -1
         self._oom = OomWatch(process.pid) if not process.has_ended() and process.is_here() else None
-        self._ended_at: float | None = time.monotonic() if gone else None
+        self._ended_at: float | None = None
+        self.ended_at: float | None = None
+        if gone:
+            self.note_end()
         self._status: int | None = None
 
     @property
@@ -74,10 +84,15 @@ class Owner:
         if self._ended_at is None:
             ended = wait_pidfd(self._pidfd, 0) if self._pidfd >= 0 else self.process.has_ended()
             if ended:
-                self._ended_at = time.monotonic()
+                self.note_end()
             elif self._oom is not None:
                 self._oom.look()
         return self._ended_at is not None
+
+    def note_end(self) -> None:
+        """It has ended now, or was seen to have before. From any thread."""
+        if self._ended_at is None:
+            self.ended_at, self._ended_at = time.time(), time.monotonic()
 
     def end(self, said: dict[str, Any] | None = None) -> End | None:
         """How it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S.
@@ -111,6 +126,64 @@ class Owner:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
+
+
+class EndWatch:
+    """A thread that notes when each owner ends, at the moment that the kernel says so. Who polls sees it some
+    hundredths of a second later, or when a disk lets him; and peers of a killed rank fail within a millisecond.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self.loop = Loop("watch of processes", self._turn, log)
+        self._new: deque[Owner] = deque()
+        self._owners: dict[int, Owner] = {}
+        self._poller: select.poll | None = None
+        self._stopped = False
+        self._woken, self._waker = -1, -1
+        self._changing = threading.Lock()
+
+    def add(self, owner: Owner) -> None:
+        """Nothing where it has ended, or the kernel has no descriptors for processes. From any thread."""
+        with self._changing:
+            if owner.pidfd < 0 or self._stopped:
+                return
+            # No descriptor or no thread is to be had: whoever polls sees it a little later.
+            with contextlib.suppress(OSError, RuntimeError):
+                if self._waker < 0:
+                    self._woken, self._waker = os.pipe()
+                self._new.append(owner)
+                self.loop.start()
+                os.write(self._waker, b"w")
+
+    def stop(self) -> None:
+        """Blocks until the thread has ended, which is at once. Safe twice."""
+        with self._changing:
+            if self._stopped or self._waker < 0:
+                self._stopped = True
+                return
+            self._stopped = True
+            os.write(self._waker, b"w")
+        self.loop.stop()
+        os.close(self._woken)
+        os.close(self._waker)
+
+    def _turn(self) -> float | None:
+        if self._poller is None:
+            self._poller = select.poll()
+            self._poller.register(self._woken, select.POLLIN)
+        while self._new:
+            owner = self._new.popleft()
+            self._owners[owner.pidfd] = owner
+            self._poller.register(owner.pidfd, select.POLLIN)
+        for fd, event in self._poller.poll():
+            if fd == self._woken:
+                os.read(fd, 4096)
+                continue
+            self._poller.unregister(fd)
+            owner = self._owners.pop(fd)
+            if event & select.POLLIN:
+                owner.note_end()
+        return None if self._stopped else 0.0
 
 
 def how_it_ended(

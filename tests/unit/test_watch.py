@@ -15,7 +15,7 @@ import pytest
 from pyhectiqlab.capture.process import Process, host, pid_namespace, start_time, this_process
 from pyhectiqlab.capture.process import boot_id as boot
 from pyhectiqlab.spool import SessionDir, write_json
-from pyhectiqlab.uploader.watch import End, Owner, how_it_ended
+from pyhectiqlab.uploader.watch import End, EndWatch, Owner, how_it_ended
 
 COMPLETED = {"state": "completed", "cause": "exit", "exit_code": None, "detail": ""}
 FAILED = {"state": "failed", "cause": "ValueError: x", "exit_code": 1, "detail": "Traceback"}
@@ -169,6 +169,34 @@ def test_a_process_that_was_gone_before_anyone_looked_is_ended(session: SessionD
     owner = Owner(me, session)
     assert owner.has_ended() and owner.pidfd == -1
     assert verdict(owner) == End("ended", "ended, cause unknown")
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs pidfds")
+def test_the_moment_of_an_end_is_noted_by_itself_while_nobody_polls(session: SessionDir) -> None:
+    log: list[str] = []
+    watch = EndWatch(log.append)
+    processes = [run("") for _ in range(3)]
+    owners = [Owner(identity(p.pid), session) for p in processes]
+    before = len(os.listdir("/proc/self/fd"))
+    for owner in owners:
+        watch.add(owner)
+    for process, owner in ((processes[2], owners[2]), (processes[0], owners[0])):
+        before_it = time.time()
+        process.kill()
+        deadline = time.monotonic() + 20
+        while owner.ended_at is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        assert before_it <= owner.ended_at <= time.time()
+        process.communicate()
+    assert owners[1].ended_at is None
+    watch.stop()
+    watch.stop()
+    watch.add(owners[1])
+    assert watch.loop.ended and len(os.listdir("/proc/self/fd")) <= before and log == []
+    processes[1].communicate("\n")
+    for owner in owners:
+        owner.close()
 
 
 def test_another_process_with_the_same_pid_is_not_the_owner(session: SessionDir) -> None:

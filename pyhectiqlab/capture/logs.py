@@ -23,6 +23,7 @@ from .console import Tee, untapped_write
 from .ending import Ending
 
 DEFAULT_CHANNEL = "default"
+CRITICAL = ("CRITICAL", logging.CRITICAL)
 
 
 class LogOutbox(Protocol):
@@ -49,6 +50,7 @@ class Recorder:
         self._outbox, self._complain = outbox, complain
         self._loggers: dict[logging.Logger, RecordHandler] = {}
         self._tees: list[Tee] = []
+        self._showed_end = False
         self._name = f"hectiqlab.run-{os.urandom(4).hex()}"  # of the default logger: no other run's
         outbox.at_end.append(self._end)
 
@@ -161,7 +163,9 @@ class Recorder:
 
     def _printed(self, channel: str, text: str) -> None:
         self._outbox.check_console()
-        self.put(text, channel, None, time.time())
+        ends = channel == "stderr" and _shows_the_end()
+        self._showed_end = self._showed_end or ends
+        self.put(text, channel, CRITICAL if ends else None, time.time())
 
     # Events -----------------------------------------------------------------------------------------------------
 
@@ -192,15 +196,9 @@ class Recorder:
 
     def _end(self, ending: Ending) -> None:
         """Records the traceback that ends the run, unless the interpreter printed it to a recorded stderr."""
-        printed = bool(self._tees) and getattr(sys, "last_value", None) is not None
         raised = ending.state == "failed" and ending.detail and not ending.cause.startswith("sys.exit(")
-        if self._loggers and raised and not printed:
-            self.put(
-                protocol.ended(ending.detail.rstrip("\n")),
-                DEFAULT_CHANNEL,
-                ("CRITICAL", logging.CRITICAL),
-                time.time(),
-            )
+        if (self._loggers or self._tees) and raised and not self._showed_end:
+            self.put(protocol.ended(ending.detail.rstrip("\n")), DEFAULT_CHANNEL, CRITICAL, time.time())
         self.stop_channel(None)
 
 
@@ -269,6 +267,20 @@ def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
         if logger.parent is None or not logger.propagate:
             return
         logger = logger.parent
+
+
+def _shows_the_end() -> bool:
+    """Whether what is written now is the exception that nobody caught: the interpreter calls its excepthook for that,
+    and nothing else is on the stack. The exit hooks that follow may write, too.
+    """
+    if getattr(sys, "last_value", None) is None or is_interactive():
+        return False
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+    hook: Any = sys.excepthook  # Python's own has no frame: ours is the first then
+    codes = [getattr(of, "__code__", None) for of in (hook, getattr(hook, "__func__", None), type(hook).__call__)]
+    return frame.f_globals.get("__name__") == Tee.__module__ or frame.f_code in codes
 
 
 def _of_the_cell(error: BaseException) -> str:

@@ -286,12 +286,39 @@ def test_the_traceback_that_ends_a_run_is_recorded_once(site: Site, console: boo
     assert done.stderr.count("OSError: a reason") == 1
     shown = site.cli("logs", name).stdout
     assert shown.count("Traceback") == shown.count("OSError: a reason") == 1 and "in broken" in shown
-    if not console:
-        assert site.cli("logs", name, "--level", "CRITICAL").stdout == shown
+    assert site.cli("logs", name, "--level", "CRITICAL").stdout == shown
     name = unique("raises in with")
     script = f"with run:\n  run.start_recording_logs(capture_console={console})\n  raise OSError('a reason')\n"
     ran(site, name, script, status=1)
     assert site.cli("logs", name, "--level", "CRITICAL").stdout.count("OSError: a reason") == 1
+
+
+@pytest.mark.parametrize(
+    "hook, shown",
+    [
+        ("", True),
+        ("sys.excepthook = lambda kind, error, at: print('It went wrong:', error, file=sys.stderr)", True),
+        ("class Hook:\n  def __call__(self, *told): sys.stderr.write('It went wrong: a reason\\n')\n"
+         "sys.excepthook = Hook()", True),
+        ("sys.excepthook = lambda *told: None", False),
+    ],
+)  # fmt: skip
+def test_whatever_shows_the_exception_that_ends_a_run_it_is_critical_and_what_exit_hooks_print_is_not(
+    site: Site, hook: str, shown: bool
+) -> None:
+    name = unique("excepthook")
+    script = (
+        "import atexit\nrun.start_recording_logs(capture_console=True)\n"
+        f"atexit.register(lambda: print('last words', file=sys.stderr))\n{hook}\n"
+        "try: 1 / 0\nexcept ZeroDivisionError: print('caught', file=sys.stderr)\n"
+        "raise OSError('a reason')\n"
+    )
+    done = ran(site, name, script, status=1)
+    assert ("a reason" in done.stderr) == shown
+    critical = site.cli("logs", name, "--level", "CRITICAL").stdout
+    assert critical.count("a reason") == site.cli("logs", name).stdout.count("a reason") == 1
+    assert "last words" not in critical and "caught" not in critical
+    assert "last words" in site.cli("logs", name).stdout
 
 
 def test_the_console_is_recorded_and_stays_what_it_was(site: Site) -> None:

@@ -140,7 +140,8 @@ def _tell(lab: Ready, encrypted: bool) -> None:
 def _set_password(data: Path, username: str | None, password_file: Path | None) -> None:
     from ..server import first_start
     from ..server.lab import Lab
-    from .users import change_noted
+    from ..store.meta import NameTakenError
+    from .users import change_noted, checked_username
 
     lab = Lab(data)
     try:
@@ -149,6 +150,9 @@ def _set_password(data: Path, username: str | None, password_file: Path | None) 
             account = view.owner() if username is None else view.user_named(username)
         if account is None and username is None:
             account = first_start.make_owner(lab)
+        if account is None:
+            assert username is not None
+            username = checked_username(username)
         if password_file is not None:
             password = first_start.read_password_file(password_file)
         else:
@@ -161,7 +165,10 @@ def _set_password(data: Path, username: str | None, password_file: Path | None) 
             assert username is not None
             role = "member" if first_start.owner_of(lab) is not None else "owner"
             noted = change_noted("added", f"user {username}", f"as {role}")
-            account = lab.accounts.change(lambda tx: tx.add_user(username, role, hashed, time.time()), noted)
+            try:
+                account = lab.accounts.change(lambda tx: tx.add_user(username, role, hashed, time.time()), noted)
+            except NameTakenError as e:
+                raise ConfigurationError(str(e)) from None
         else:
             user_id = account.id
             noted = change_noted("reset the password", f"user {account.username}")

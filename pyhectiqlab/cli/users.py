@@ -79,6 +79,17 @@ def _a(role: str) -> str:
     return f"an {role}" if role == "admin" else f"a {role}"
 
 
+def checked_username(name: str) -> str:
+    """For a new user. Raises ConfigurationError."""
+    from ..protocol.usernames import new_username
+    from ..server.models import name_checked
+
+    try:
+        return new_username(name_checked(name))
+    except ValueError as e:
+        raise ConfigurationError(f"{name!r} is no username: {e}.") from None
+
+
 def _find(view: MetaView, name: str) -> User:
     user = view.user_named(name)
     if user is None:
@@ -134,13 +145,9 @@ def list_users(data: Path | None, as_json: bool) -> None:
 @_data
 def add(name: str, role: str, password_file: Path | None, data: Path | None) -> None:
     """Add a user, and ask for their password. `invite` lets them choose it themselves."""
-    from ..server.models import name_checked, username_checked
     from ..store.meta import NameTakenError
 
-    try:
-        username_checked(name_checked(name))
-    except ValueError as e:
-        raise ConfigurationError(f"{name!r} is no username: {e}.") from None
+    name = checked_username(name)
     with _accounts(data) as (_, accounts):
         hashed = _password(accounts, password_file)
         try:

@@ -23,6 +23,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from ..protocol import limits, roles
+from ..protocol.usernames import folded
 from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .lab import Lab
@@ -151,7 +152,8 @@ def check_protocol(request: Request) -> None:
 
 def log_in(lab: Lab, username: str, password: str, address: str) -> User:
     """Blocks while the password is hashed. Raises ApiError 401 or 429."""
-    wait = lab.logins.begin(username, address)
+    name = folded(username)  # else each way to write it would have guesses of its own
+    wait = lab.logins.begin(name, address)
     if wait > 0:
         seconds = math.ceil(wait)
         raise ApiError(
@@ -160,7 +162,7 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
     user = lab.accounts.check_password(username, password)
     if user is None:
         raise ApiError(401, "wrong_password", "The username or the password is wrong, or the account is disabled.")
-    lab.logins.succeeded(username, address)
+    lab.logins.succeeded(name, address)
     return user
 
 

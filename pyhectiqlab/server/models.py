@@ -50,12 +50,6 @@ class NameBody(Body):
     name: Name
 
 
-def username_checked(text: str) -> str:
-    if ":" in text:
-        raise ValueError("without a colon, which ends it in HTTP Basic")
-    return text
-
-
 class AttachBody(Body):
     name: Name
     project: Name | None = None

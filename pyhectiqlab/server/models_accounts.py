@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from ..protocol.usernames import new_username
 from ..store import retention
-from .models import Body, Name, username_checked
+from .models import Body, Name
 
 LabRole = Literal["viewer", "member", "admin"]
 Role = LabRole
 KEY_DAYS_MAX = 3650
 Password = Annotated[str, Field(max_length=1024)]
-Username = Annotated[Name, AfterValidator(username_checked)]
+Username = Annotated[Name, AfterValidator(new_username)]
 
 
 class PasswordBody(Body):

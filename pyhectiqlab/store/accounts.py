@@ -85,7 +85,9 @@ class TooManyError(ValueError):
 
 class AccountsView(Protocol):
     def user(self, user_id: str) -> User | None: ...
-    def user_named(self, username: str) -> User | None: ...
+    def user_named(self, username: str) -> User | None:
+        """However it is written: in capitals or not, see protocol/usernames.py. None also where several are meant."""
+
     def owner(self) -> User | None:
         """Whom a lab on loopback logs in: the owner, else the first admin. Nobody who is disabled."""
 
@@ -123,7 +125,7 @@ class AccountsView(Protocol):
 class AccountsTransaction(AccountsView, Protocol):
     def set_lab_value(self, key: str, value: str) -> None: ...
     def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
-        """Raises NameTakenError."""
+        """Raises NameTakenError, also for a name that is read as somebody else's."""
 
     def set_password(self, user_id: str, password_hash: str) -> None:
         """Ends the user's web sessions and login links too: whoever changes a password wants others out."""

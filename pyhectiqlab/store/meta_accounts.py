@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
 
 from ..protocol import roles
+from ..protocol.usernames import folded, skeleton
 from .accounts import INVITES_MAX, KEYS_OF_USER_MAX, ApiKey, Invite, LastAdminError, TooManyError, User, WebSession
 from .meta import NameTakenError
 from .meta_members import MembersSql
@@ -37,7 +38,14 @@ class AccountsSql(MembersSql):
 
     def user_named(self, username: str) -> User | None:
         row = self.conn.execute(select(users).where(users.c.username == username)).first()
-        return _user(row) if row else None
+        if row is not None:
+            return _user(row)
+        wanted = folded(username)
+        same = [name for name in self._usernames() if folded(name) == wanted]
+        return self.user_named(same[0]) if len(same) == 1 else None  # an older lab may have several
+
+    def _usernames(self) -> list[str]:
+        return list(self.conn.execute(select(users.c.username)).scalars())
 
     def owner(self) -> User | None:
         owners_first = case((users.c.role == roles.OWNER, 0), else_=1)
@@ -49,8 +57,13 @@ class AccountsSql(MembersSql):
         return [_user(row) for row in self.conn.execute(select(users).order_by(users.c.username))]
 
     def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
-        if self.user_named(username):
-            raise NameTakenError(f"A user named {username!r} exists already.")
+        same, alike_too = folded(username), skeleton(username)
+        for taken in self._usernames():
+            if folded(taken) == same or skeleton(taken) == alike_too:
+                alike = (
+                    "" if taken == username else f", which is read as {username!r}: choose a name that nobody mistakes"
+                )
+                raise NameTakenError(f"A user named {taken!r} exists already{alike}.")
         user = User(secrets.token_hex(4), username, role, now, password_hash)
         self.conn.execute(
             insert(users).values(id=user.id, username=username, role=role, created=now, password_hash=password_hash)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import requests
 
 from pyhectiqlab.profile import load_profiles
+from pyhectiqlab.store.meta_schema import users
+from pyhectiqlab.store.sql_meta import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id
@@ -215,3 +218,51 @@ def test_web_files_cannot_be_left(lab: RealLab) -> None:
     for path in ("/..%2f..%2fapp.py", "/assets/..%2f..%2f..%2fapp.py", "/%2e%2e/app.py", "/assets/%00", "//etc/passwd"):
         answer = requests.get(lab.url + path, timeout=30)
         assert answer.status_code == 404, (path, answer.text[:100])
+
+
+def test_a_name_belongs_to_one_user_however_it_is_written(lab: RealLab, api: Api) -> None:
+    name = f"Alice-{new_id(3)}"
+    api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD})
+    for other in (name.upper(), name.lower(), name.replace("Al", "AI"), name.replace("A", "\u0410")):
+        answer = api.raw("POST", "/users", json={"username": other, "password": PASSWORD})
+        assert answer.status_code in {409, 422}, other
+    for other in (f" {name}", f"{name} ", f"{name}\u200b", f"{name[0]}\u0430{name[1:]}"):
+        answer = api.raw("POST", "/users", json={"username": other, "password": PASSWORD})
+        assert error_of(answer)["code"] == "invalid", other
+    for written in (name, name.upper(), f" {name.lower()} "):
+        me = log_in(lab, written).get(f"{lab.url}/api/v1/me", timeout=30).json()
+        assert me["user"]["username"] == name
+    project = api.call("POST", "/projects", 201, json={"name": new_id(4)})["id"]
+    api.call("PUT", f"/projects/{project}/members/{name.lower()}", json={"role": "viewer"})
+
+
+def test_guesses_count_for_the_name_however_it_is_written(lab: RealLab, user: str) -> None:
+    body = {"password": "wrong wrong"}
+    ways = [user, user.upper(), user.title(), f" {user}", f"{user} ", user.capitalize(), user.swapcase()]
+    seen = [
+        requests.post(f"{lab.url}/api/v1/login", json={"username": way, **body}, timeout=30).status_code for way in ways
+    ]
+    assert 429 in seen
+
+
+def test_an_older_lab_with_names_that_look_alike_goes_on(own_lab: RealLab) -> None:
+    api = Api.of(own_lab.start())
+    api.call("POST", "/users", 201, json={"username": "ada", "password": PASSWORD})
+    with contextlib.closing(SqlMetaStore(own_lab.data_dir / "lab.db", migrate=False)) as store, store.writing() as tx:
+        ada = tx.user_named("ada")
+        assert ada is not None
+        for name in ("Ada", "ada ", "b:c/d"):
+            row = {
+                "id": new_id(4),
+                "username": name,
+                "role": "member",
+                "created": 0.0,
+                "password_hash": ada.password_hash,
+            }
+            tx.conn.execute(users.insert().values(**row))
+    own_lab.restart()
+    for name in ("ada", "Ada", "ada "):
+        assert log_in(own_lab, name).get(f"{own_lab.url}/api/v1/me", timeout=30).json()["user"]["username"] == name
+    body = {"username": "ADA", "password": PASSWORD}
+    assert requests.post(f"{own_lab.url}/api/v1/login", json=body, timeout=30).status_code == 401, "whose is not known"
+    assert {"ada", "Ada", "ada ", "b:c/d"} <= {u["username"] for u in api.get("/users")["items"]}

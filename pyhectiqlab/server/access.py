@@ -26,6 +26,7 @@ from ..protocol import limits, roles
 from ..protocol.usernames import folded
 from ..store.meta import Project, Run, User
 from .accounts import Caller
+from .connections import CONNECTION, Protocol
 from .lab import Lab
 from .replies import ApiError
 
@@ -119,16 +120,24 @@ async def caller(request: Request) -> Caller:
                 "fails, an admin of the lab may have disabled the account.",
                 {"WWW-Authenticate": "Bearer"},
             )
-        lab.shares.callers.learned(found.proof, found.user.id)
+        _learned(request, lab, found)
         return found
     cookie = request.cookies.get(cookie_name(request))
     found = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
     if found is None:
         raise ApiError(401, "not_logged_in", "Log in, or send an API key.", {"WWW-Authenticate": "Bearer"})
-    lab.shares.callers.learned(found.proof, found.user.id)
+    _learned(request, lab, found)
     if request.method not in {"GET", "HEAD"} and not _same(request.headers.get("x-csrf-token", ""), found.csrf or ""):
         raise ApiError(403, "csrf", "The header X-CSRF-Token is missing or wrong: take it from GET /api/v1/me.")
     return found
+
+
+def _learned(request: Request, lab: Lab, found: Caller) -> None:
+    """For the shares of callers (admission.py), and of connections."""
+    lab.shares.callers.learned(found.proof, found.user.id)
+    connection: Protocol | None = request.scope.get(CONNECTION)
+    if connection is not None:
+        connection.proved()
 
 
 def _same(a: str, b: str) -> bool:

@@ -2,7 +2,7 @@
 
 A body is received before a request takes a turn: so nobody has a turn whose request is not there, and the bytes of all
 bodies are counted in one place. Files on their way in are not kept in memory, and pass. Who is over a bound of
-settings.py (`LAB_…`) is told 429 with Retry-After, a second later, which holds up nobody but themselves.
+settings.py (`LAB_…`) is told 429 with Retry-After, a moment later, which holds up nobody but themselves.
 
 A caller is who the request's key or cookie belonged to when it was last found right (access.py says so: `learned`). It
 counts whose share of the lab a request takes, and permits nothing.
@@ -156,7 +156,7 @@ class Admission:
         if shares.refused < settings.LAB_REFUSED_WAITING_MAX:
             shares.refused += 1
             try:
-                await asyncio.sleep(settings.LAB_REFUSED_PAUSE_S)
+                await asyncio.sleep(min(settings.LAB_REFUSED_PAUSE_S, error.retry_s))
             finally:
                 shares.refused -= 1
         seconds = str(max(1, math.ceil(error.retry_s)))

@@ -12,12 +12,14 @@ import ipaddress
 import resource
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .. import settings
 
+CONNECTION = "hectiqlab.connection"  # the Protocol, in a request's scope
 _CANDIDATES = 64  # that are compared when somebody has to give way
 _OVERHEAD = 8  # bytes that are no body for each that is: chunks of a byte
 _YOUNG_S = 1.0  # so long nobody of the same address has to give way: else each would push out the one before
@@ -81,6 +83,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._reading, self._since = "body", self._heard
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
         super().on_headers_complete()
         if len(self.pipeline) > settings.LAB_PIPELINED_MAX:
             raise _TooLarge
@@ -98,6 +101,10 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         self._since = self.connections_of_lab.clock()
         self.connections_of_lab.served(self)
+
+    def proved(self) -> None:
+        """Somebody whom the lab knows asks over it."""
+        self.connections_of_lab.proved(self)
 
     @property
     def age_s(self) -> float:
@@ -159,8 +166,8 @@ class Connections:
     """All connections of a lab.
 
     When there are as many as there may be, or as many of one address, the newest comes in and another gives way: first
-    one over which no request was answered yet, of the address that has most of them, the oldest first; else the one
-    that was idle for longest. Where none can, the newest is turned away.
+    one over which nobody has proved who they are, of the address that has most, the oldest first; else the one that was
+    idle for longest. Where none can, the newest is turned away.
 
     Args:
         most: how many there may be.
@@ -172,31 +179,34 @@ class Connections:
         self.most_of_address = max(1, int(most * settings.LAB_CONNECTIONS_SHARE))
         self._everybody = "*" in proxies
         self._proxies = [] if self._everybody else list(filter(None, map(_network, proxies.split(","))))
-        self._new: dict[Protocol, None] = {}  # no request was answered over them; in order of their arrival
-        self._known: dict[Protocol, None] = {}  # in order of their last answer
-        self._of: dict[str, dict[Protocol, None]] = {}  # by address, in order of their arrival or last answer
+        # Each in order of their arrival, or their last answer.
+        self._strange: dict[Protocol, None] = {}  # over which nobody has proved yet who they are
+        self._known: dict[Protocol, None] = {}
+        self._of: dict[str, dict[Protocol, None]] = {}  # by address
+        self._strange_of: dict[str, dict[Protocol, None]] = {}
 
     def __len__(self) -> int:
-        return len(self._new) + len(self._known)
+        return len(self._strange) + len(self._known)
 
     def arrived(self, new: Protocol) -> None:
-        its = self._of.setdefault(new.address, {})
-        if len(its) >= self.most_of_address and not self._is_proxy(new.address):
-            self._make_room(new, [c for c in its if c.gives_way and c.age_s > _YOUNG_S][:1])
+        its, strangers = self._of.get(new.address, {}), self._strange_of.get(new.address, {})
+        full = len(its) >= self.most_of_address
+        if (full or len(strangers) >= settings.LAB_CONNECTIONS_OF_STRANGERS) and not self._is_proxy(new.address):
+            among = its if full else strangers
+            self._make_room(new, list(islice((c for c in among if c.gives_way and c.age_s > _YOUNG_S), 1)))
         elif len(self) >= self.most:
-            self._make_room(new, self._candidates(self._new) or self._candidates(self._known))
+            self._make_room(new, _candidates(self._strange) or _candidates(self._known))
         if new.gives_way:
-            self._new[new] = None
+            self._strange[new] = None
             self._of.setdefault(new.address, {})[new] = None
+            self._strange_of.setdefault(new.address, {})[new] = None
 
-    def _candidates(self, among: dict[Protocol, None]) -> list[Protocol]:
-        found: list[Protocol] = []
-        for connection in among:
-            if connection.gives_way:
-                found.append(connection)
-                if len(found) == _CANDIDATES:
-                    break
-        return found
+    def proved(self, connection: Protocol) -> None:
+        """Somebody whom the lab knows asks over it."""
+        if connection in self._strange:
+            del self._strange[connection]
+            _remove(self._strange_of, connection)
+            self._known[connection] = None
 
     def _make_room(self, new: Protocol, candidates: list[Protocol]) -> None:
         one = max(candidates, key=lambda c: len(self._of[c.address]), default=new)  # the first of equals
@@ -205,31 +215,39 @@ class Connections:
 
     def served(self, connection: Protocol) -> None:
         """An answer over it is complete."""
-        its = self._of.get(connection.address, {})
-        if connection in its:
-            self._new.pop(connection, None)
-            self._known.pop(connection, None)
-            self._known[connection] = its[connection] = its.pop(connection)
+        its, strangers = self._of.get(connection.address, {}), self._strange_of.get(connection.address, {})
+        for among in (self._strange, self._known, its, strangers):
+            if connection in among:
+                among[connection] = among.pop(connection)  # behind the others
 
     def left(self, connection: Protocol) -> None:
-        self._new.pop(connection, None)
+        self._strange.pop(connection, None)
         self._known.pop(connection, None)
-        its = self._of.get(connection.address)
-        if its is not None:
-            its.pop(connection, None)
-            if not its:
-                del self._of[connection.address]
+        _remove(self._of, connection)
+        _remove(self._strange_of, connection)
 
     def look(self) -> None:
         """Once a second."""
         now = self.clock()
-        for connection in [*self._new, *self._known]:
+        for connection in [*self._strange, *self._known]:
             connection.look(now)
 
     def _is_proxy(self, address: str) -> bool:
         if self._everybody or not address:
             return True
         return bool(self._proxies) and any(ipaddress.ip_address(address) in network for network in self._proxies)
+
+
+def _candidates(among: dict[Protocol, None]) -> list[Protocol]:
+    return list(islice((connection for connection in among if connection.gives_way), _CANDIDATES))
+
+
+def _remove(of: dict[str, dict[Protocol, None]], connection: Protocol) -> None:
+    its = of.get(connection.address)
+    if its is not None:
+        its.pop(connection, None)
+        if not its:
+            del of[connection.address]
 
 
 def _network(text: str) -> Any:

@@ -144,7 +144,8 @@ def test_a_connection_that_is_used_stays_when_others_say_nothing(
     bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
 ) -> None:
     lab = bounded(descriptors=DESCRIPTORS)
-    used = sockets(lab, b"GET /api/v1/handshake HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 999)
+    me = f"GET /api/v1/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {lab.api_key}\r\n\r\n"
+    used = sockets(lab, me.encode(), 999)
     assert used.recv(1 << 16).startswith(b"HTTP/1.1 200")
     for i in range(400):
         sockets(lab, HALF, i)
@@ -161,6 +162,20 @@ def test_an_address_has_its_share_of_connections(
     assert Api.of(lab).get("/me")
     assert sum(map(is_open, mine)) == 40 * settings.LAB_CONNECTIONS_SHARE
     assert all(map(is_open, other))
+
+
+def test_strangers_of_an_address_leave_connections_to_those_who_are_known(
+    bounded: Callable[..., RealLab], sockets: Callable[..., socket.socket]
+) -> None:
+    lab = bounded(LAB_CONNECTIONS_OF_STRANGERS=4)
+    me = f"GET /api/v1/me HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {lab.api_key}\r\n\r\n".encode()
+    known = []
+    for _ in range(8):
+        known.append(sockets(lab, me))
+        assert known[-1].recv(1 << 16).startswith(b"HTTP/1.1 200")
+    strangers = [sockets(lab, HALF) for _ in range(8)]
+    wait_until(lambda: sum(map(is_open, strangers)) == 4)
+    assert all(map(is_open, known))
 
 
 def test_what_does_not_arrive_in_time_is_hung_up_on(

@@ -14,6 +14,7 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -33,6 +34,7 @@ API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
 STREAM = "stream"
 READING_POSTS = frozenset({"series/buckets"})
+ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
 WRITE_S = 0.002  # what a change costs the lab, roughly: most of the time that it takes it waits for the disk
 
 
@@ -72,6 +74,10 @@ class Shares:
         self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
         self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
         self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
+        self.ingests = Turns(settings.LAB_INGESTS_AT_ONCE, settings.LAB_INGESTS_OF_USER, 0, 0)
+        self.decodes = Turns(settings.LAB_DECODES_AT_ONCE, 1, waiting, waiting_of_user)
+        self.decoded = Bytes(settings.LAB_DECODED_BYTES_ALL)
+        self.decoders = ThreadPoolExecutor(settings.LAB_DECODES_AT_ONCE, "hectiqlab-decode")
         self.refused = 0  # who wait to be told so
 
 
@@ -200,8 +206,9 @@ class _Visit:
         else:
             of_one, most = settings.LAB_BODIES_OF_USER, settings.LAB_ANNOUNCED_OF_USER
         shares, who = self._shares, self.who
-        shares.announced.take(who, announced, most)
-        self._announced = (who, announced)
+        if announced > ANNOUNCED_FREE:
+            shares.announced.take(who, announced, most)
+            self._announced = (who, announced)
         self._body = (who, 0)
         blocks: list[bytes] = []
         more = True

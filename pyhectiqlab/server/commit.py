@@ -7,6 +7,7 @@ PointStore knows it, and the MetaStore applies its share. So the MetaStore's cur
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -98,11 +99,12 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
     streams = {w: (row.run, row.rank, row.attempt) for w, row in writers.items()}
     committed = {b.writer: writers[b.writer].cursor if b.writer in writers else 0 for b in batches}
     cursors = dict(committed)
+    role_in = functools.cache(view.role_in)  # a request may name hundreds of runs of somebody else's project
     for job in jobs:
         job.results, job.accepted = [], []
         for index, batch in enumerate(job.request.batches):
             cursor = cursors[batch.writer]
-            status, error = _decide(batch, job.user_id, runs, streams, cursor, view.role_in)
+            status, error = _decide(batch, job.user_id, runs, streams, cursor, role_in)
             if status == 200 and isinstance(batch, Batch) and batch.last > cursor:
                 points = batch.columns
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))

@@ -18,11 +18,13 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from .. import settings
 from ..protocol import events as rules
 from ..protocol import limits
 from ..store.meta import Event
 from ..store.points import Column, PointBatch
 from .replies import ApiError
+from .weight import weigh
 
 SPARSE = 16
 COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})
@@ -83,6 +85,16 @@ def inflate(body: bytes, encoding: str) -> bytes:
     return plain
 
 
+def weighed(body: bytes) -> int:
+    """Bytes that its values would take in memory. Raises ApiError where they are too many."""
+    weight = weigh(body, settings.LAB_DECODED_BYTES_MAX)
+    if weight > settings.LAB_DECODED_BYTES_MAX:
+        raise ApiError(
+            413, "too_large", f"The values of the body take over {settings.LAB_DECODED_BYTES_MAX} bytes: send less."
+        )
+    return weight
+
+
 def decode(body: bytes) -> Request:
     """Raises ApiError for a request that is malformed as a whole."""
     message = _unpack(body)
@@ -114,7 +126,7 @@ def _unpack(body: bytes) -> Any:
             # What is no UTF-8 is found by _text below, for its own batch: one odd log line stops nobody else.
             unicode_errors="surrogateescape",
             strict_map_key=False,
-            max_array_len=limits.ARRAY_LENGTH_MAX,
+            max_array_len=min(limits.ARRAY_LENGTH_MAX, len(body)),  # they are made at once, as long as they say
             max_map_len=limits.MAP_LENGTH_MAX,
             max_ext_len=0,
         )

@@ -30,6 +30,7 @@ from .files import Files
 from .login import Logins
 from .notifier import Notifier
 from .retention import Retention
+from .screen import Screen
 from .searched import Searched
 from .stream import KEYS_MAX, Hub, Message
 from .telemetry import Telemetry
@@ -99,6 +100,7 @@ class Lab:
         self.writer = Writer(self.meta, self.points, self._committed)
         self.permissions = ChangeMark(data)
         self.accounts = Accounts(self.meta, self.write, self.permissions)
+        self.screen = Screen(self.meta, self.permissions)
         self.authority = Authority(self.meta)
         self.notifier = Notifier(self.meta, self.write)
         self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))

@@ -319,6 +319,9 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
         """The newest of the attempts that told meta, upwards."""
 
     def sessions(self, run_id: str) -> list[Session]: ...
+    def attached(self, session: str, user_id: str) -> Mapping[tuple[str, int, int], bool]:
+        """(run, rank, attempt) of each attachment of the user's session → whether it is lost and has not ended."""
+
     def runs_by_state(self) -> Mapping[str, int]: ...
     def stored_bytes(self) -> int:
         """Of files, each counted once."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from ..protocol import roles, states
 from .meta import (
@@ -210,20 +210,32 @@ class SessionsSql(StatesSql):
         now: float,
     ) -> None:
         packed = msgpack.packb(dict(losses)) if losses else None
-        for run_id, rank, attempt in runs:
-            done = self.conn.execute(
-                update(sessions)
-                .where(
-                    sessions.c.session == session,
-                    sessions.c.run_id == run_id,
-                    sessions.c.rank == rank,
-                    sessions.c.attempt == attempt,
-                    sessions.c.user_id == user_id,
-                )
-                .values(last_seen=now, skew=skew, backlog=backlog, losses=packed)
+        known = self.attached(session, user_id)
+        told = set(runs) & known.keys()
+        values = {"last_seen": now, "skew": skew, "backlog": backlog, "losses": packed}
+        if told == known.keys():
+            mine = and_(sessions.c.session == session, sessions.c.user_id == user_id)
+            self.conn.execute(update(sessions).where(mine).values(values))
+        elif told:
+            one = and_(
+                sessions.c.session == session,
+                sessions.c.run_id == bindparam("its_run"),
+                sessions.c.rank == bindparam("its_rank"),
+                sessions.c.attempt == bindparam("its_attempt"),
             )
-            if done.rowcount:
-                self.revive(run_id, attempt, session, now)
+            each = [{"its_run": run, "its_rank": rank, "its_attempt": attempt} for run, rank, attempt in told]
+            self.conn.execute(update(sessions).where(one).values(values), each)
+        for run_id, attempt in sorted({(run, attempt) for run, rank, attempt in told if known[run, rank, attempt]}):
+            self.revive(run_id, attempt, session, now)
+
+    def attached(self, session: str, user_id: str) -> dict[tuple[str, int, int], bool]:
+        """(run, rank, attempt) of each attachment of the user's session → whether it is lost and has not ended."""
+        rows = self.conn.execute(
+            select(sessions.c.run_id, sessions.c.rank, sessions.c.attempt, sessions.c.lost, sessions.c.ended).where(
+                sessions.c.session == session, sessions.c.user_id == user_id
+            )
+        )
+        return {(row.run_id, row.rank, row.attempt): bool(row.lost) and row.ended is None for row in rows}
 
     def revive(self, run_id: str, attempt: int, session: str, now: float) -> None:
         """A sign of life of a session that has not ended: it is not lost. `attempt` is the newest of the run, or

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from ... import settings
 from ...errors import StoreError
 from ...protocol import limits
 from .. import models
 from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
+from ..admission import Shares
 from ..commit import IngestJob
-from ..ingest import Batch, decode, inflate
+from ..ingest import Batch, decode, inflate, weighed
+from ..ingest import Request as Decoded
+from ..lab import Lab
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack
 from .common import answers
 
+T = TypeVar("T")
 router = APIRouter(tags=["ingest"])
 
 POINT_BYTES = 32  # of a decoded point
-INLINE_BYTES = 64 << 10  # a smaller body is decoded faster than it is handed to a thread
+INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread
+REFUSED_S = 0.002  # what a batch that is refused is counted as, beside the time that it took: it is of use to nobody
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
     "requestBody": {
@@ -55,16 +62,82 @@ async def ingest(request: Request) -> Response:
         raise ApiError(400, "bad_body", "The body ended too early.") from None
     received = time.time()
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    if len(body) <= INLINE_BYTES and not encoding:
-        decoded = decode(body)
-    else:
-        decoded = await run_in_threadpool(lambda: decode(inflate(body, encoding)))
-    job = IngestJob(decoded, caller.user.id, received)
-    size = max(len(body), POINT_BYTES * sum(b.points for b in decoded.batches if isinstance(b, Batch)))
-    try:
-        results = [r.told() for r in await asyncio.wrap_future(lab.writer.ingest(job, size))]
-    except StoreError as e:
-        results = [{"writer": b.writer, "status": 503, "cursor": 0, "error": str(e)} for b in decoded.batches]
+    async with _Held(lab.shares, caller.user.id) as held:
+        decoded = await held.decoded(body, encoding)
+        job = IngestJob(decoded, caller.user.id, received)
+        if await held.refused(lab, job):
+            results = [result.told() for result in job.results]
+        else:
+            size = max(len(body), POINT_BYTES * sum(b.points for b in decoded.batches if isinstance(b, Batch)))
+            results = await _results(lab, job, size)
     lives = {"generation": lab.generation, "start": lab.start_id}
     answer: dict[str, Any] = {"v": limits.PROTOCOL_VERSION, **lives, "results": results}
     return reply_msgpack(answer) if "msgpack" in request.headers.get("accept", "") else reply(answer)
+
+
+class _Held:
+    """What a request takes of the caller's share until it is answered: its place, and the memory of its values."""
+
+    def __init__(self, shares: Shares, who: str) -> None:
+        self._shares, self._who = shares, who
+        self._bytes = 0
+
+    async def __aenter__(self) -> _Held:
+        await self._shares.ingests.take(self._who)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._shares.ingests.give_back(self._who)
+        self._shares.decoded.give_back(self._who, self._bytes)
+
+    async def decoded(self, body: bytes, encoding: str) -> Decoded:
+        """What the body says: weighed before it is made. Raises ApiError, OverShareError."""
+        if len(body) <= INLINE_BYTES and not encoding:
+            self._take(self._timed(weighed, body))
+            return self._timed(decode, body)
+        shares, loop = self._shares, asyncio.get_running_loop()
+        await shares.decodes.take(self._who)
+        try:
+            plain, weight = await loop.run_in_executor(shares.decoders, self._timed, _inflated, body, encoding)
+            self._take(weight)
+            return await loop.run_in_executor(shares.decoders, self._timed, decode, plain)
+        finally:
+            shares.decodes.give_back(self._who)
+
+    async def refused(self, lab: Lab, job: IngestJob) -> bool:
+        """Whether nothing of it can be added, now or later, as `job.results` say: found out by a reader, so that it
+        costs the writer nothing.
+        """
+        if lab.screen.passes(job):
+            return False
+        await self._shares.reads.take(self._who)
+        try:
+            refused = await run_in_threadpool(self._timed, lab.screen.refuses, job)
+        finally:
+            self._shares.reads.give_back(self._who)
+        if refused:
+            self._shares.costs.charge(self._who, REFUSED_S * len(job.results))
+        return refused
+
+    def _take(self, weight: int) -> None:
+        self._shares.decoded.take(self._who, weight, settings.LAB_DECODED_OF_USER)
+        self._bytes = weight
+
+    def _timed(self, function: Callable[..., T], *args: object) -> T:
+        began = time.thread_time()
+        try:
+            return function(*args)
+        finally:
+            self._shares.costs.charge(self._who, time.thread_time() - began)
+
+
+def _inflated(body: bytes, encoding: str) -> tuple[bytes, int]:
+    plain = inflate(body, encoding)
+    return plain, weighed(plain)
+
+
+async def _results(lab: Lab, job: IngestJob, size: int) -> list[dict[str, Any]]:
+    try:
+        return [r.told() for r in await asyncio.wrap_future(lab.writer.ingest(job, size))]
+    except StoreError as e:
+        return [{"writer": b.writer, "status": 503, "cursor": 0, "error": str(e)} for b in job.request.batches]

@@ -94,10 +94,14 @@ def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, calle
     those of runs to which the caller may no longer add.
     """
     now = time.time()
+    named = {(r.run, r.rank, r.attempt) for r in body.runs}
     with lab.meta.reading() as view:
-        known = view.run_ids(sorted({r.run for r in body.runs}))
+        named &= view.attached(session, caller.user.id).keys()
+        known = view.run_ids(sorted({run for run, _, _ in named}))
     added_to = {id for id, run in known.items() if run.author_id == caller.user.id and run.writable}
-    runs = [(r.run, r.rank, r.attempt) for r in body.runs if r.run in added_to]
+    runs = sorted(one for one in named if one[0] in added_to)
+    if not runs:
+        return reply({})
     skew = body.clock - now if body.clock is not None else 0.0
     lab.write(
         lambda tx: tx.heartbeat(

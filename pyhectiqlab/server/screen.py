@@ -1,0 +1,52 @@
+"""Screen: what of ingest need not come before the writer, because nothing of it may be added.
+
+Who may add to a run is decided by the writer, in the transaction that adds. But a request for runs of somebody else is
+refused there as it is here, and on the one thread that everybody waits for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from ..store.meta import MetaStore
+from . import commit
+from .accounts import CACHE_S, ChangeMark
+from .ingest import Batch
+
+KNOWN_MAX = 100_000
+NEVER = frozenset({403, 404, 410, 422})  # that another look, or waiting, changes nothing about
+
+
+class Screen:
+    """For the event loop (`passes`) and for threads (`refuses`)."""
+
+    def __init__(self, meta: MetaStore, mark: ChangeMark) -> None:
+        self._meta, self._mark = meta, mark
+        self._added: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()  # (user, run) → (until, mark)
+
+    def passes(self, job: commit.IngestJob) -> bool:
+        """Whether its user could add to each of its runs lately, which is so nearly always. Never blocks."""
+        mark, now = self._mark.read(), time.monotonic()
+        for batch in job.request.batches:
+            if not isinstance(batch, Batch):
+                return False
+            until, its_mark = self._added.get((job.user_id, batch.columns.run), (0.0, 0))
+            if until < now or its_mark != mark:
+                return False
+        return True
+
+    def refuses(self, job: commit.IngestJob) -> bool:
+        """Whether nothing of it can be added, and then `job.results` say why. Blocks on the database for a few queries,
+        however many runs there are. Raises StoreError.
+        """
+        mark = self._mark.read()
+        with self._meta.reading() as view:
+            commit.plan(view, [job])
+        until = time.monotonic() + CACHE_S
+        for batch, result in zip(job.request.batches, job.results, strict=True):
+            if isinstance(batch, Batch) and result.status not in NEVER:
+                self._added[job.user_id, batch.columns.run] = (until, mark)
+        while len(self._added) > KNOWN_MAX:
+            self._added.popitem(last=False)
+        return all(result.status in NEVER for result in job.results)

@@ -1,0 +1,349 @@
+"""Who asks for very much is told to wait, and others feel nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+import socket
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import psutil
+import pytest
+import requests
+
+from pyhectiqlab import settings
+from pyhectiqlab.server.login import FREE_FAILURES_OF_ADDRESS
+from pyhectiqlab.server.shares import Bytes, Costs, OverShareError, Rate, Turns
+from pyhectiqlab.server.weight import weigh
+from pyhectiqlab.testing.lab import RealLab
+
+from ..labs import ForkedLab
+from .api import Api, batch, error_of, events_batch, new_id
+from .conftest import PASSWORD
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    """One of this module's own: what is tried here throttles whoever comes from the same address."""
+    folder = tmp_path_factory.mktemp("lab")
+    with ForkedLab(folder / "data", folder / "home") as real:
+        yield real
+
+
+@pytest.fixture(scope="module")
+def api(lab: RealLab) -> Api:
+    return Api.of(lab)
+
+
+@pytest.fixture(scope="module")
+def viewer(lab: RealLab, api: Api) -> Api:
+    api.call("POST", "/users", 201, json={"username": "vera", "password": PASSWORD, "role": "viewer"})
+    made = requests.post(f"{lab.url}/api/v1/keys", auth=("vera", PASSWORD), json={"name": "test"}, timeout=30)
+    assert made.status_code == 201, made.text
+    return Api(lab.url, made.json()["key"])
+
+
+def commits(api: Api) -> float:
+    """How many jobs the writer has done."""
+    text = api.raw("GET", "/metrics").text
+    return sum(
+        float(line.split()[1]) for line in text.splitlines() if line.startswith("hectiqlab_commit_seconds_count")
+    )
+
+
+def own(lab: RealLab, api: Api) -> float:
+    """Milliseconds that an ingest of one's own takes, the median of some."""
+    run, writer, taken = api.attach()["run"]["id"], new_id(), []
+    for i in range(20):
+        began = time.perf_counter()
+        assert api.statuses(batch(run, writer, 10 * i + 1, 10 * i + 10)) == [200]
+        taken.append(1e3 * (time.perf_counter() - began))
+    return statistics.median(taken)
+
+
+# Logins
+
+
+def test_of_many_logins_at_once_no_more_are_tried_than_one_after_the_other(lab: RealLab, tmp_path: Path) -> None:
+    with ForkedLab(tmp_path / "data", tmp_path / "home") as lab:
+        api = Api.of(lab)
+
+        def login(i: int) -> int:
+            body = {"username": f"nobody{i}", "password": "guessed wrong"}
+            return requests.post(f"{lab.url}/api/v1/login", json=body, timeout=60).status_code
+
+        cpu = psutil.Process(lab.pid).cpu_times()
+        with ThreadPoolExecutor(200) as pool:
+            answers = pool.map(login, range(200))
+            for _ in range(20):  # meanwhile others are answered
+                began = time.monotonic()
+                assert api.get("/me")
+                assert time.monotonic() - began < 5
+            statuses = list(answers)
+        assert set(statuses) == {401, 429}
+        assert statuses.count(401) <= FREE_FAILURES_OF_ADDRESS
+        after = psutil.Process(lab.pid).cpu_times()
+        assert after.user - cpu.user < 60
+        assert psutil.Process(lab.pid).memory_info().rss < 400 << 20
+
+
+# Bodies
+
+
+def test_bodies_that_are_announced_and_do_not_come_keep_nobody_out(lab: RealLab, api: Api, viewer: Api) -> None:
+    head = (
+        f"POST /api/v1/ingest HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {viewer.http.headers['Authorization']}\r\n"
+        f"Content-Type: application/x-msgpack\r\nContent-Length: {16 << 20}\r\n\r\n"
+    )
+    held = [socket.create_connection(("127.0.0.1", lab.port)) for _ in range(32)]
+    try:
+        for s in held:
+            s.sendall(head.encode() + b"\x84")
+        refused = 32 - settings.LAB_ANNOUNCED_OF_USER // (16 << 20)
+        told = b""
+        for s in held[-refused:]:
+            s.settimeout(20)
+            told += s.recv(1 << 16)
+        assert told.count(b"HTTP/1.1 429") == refused and told.lower().count(b"retry-after: 1") == refused
+        assert own(lab, api) < 2000
+        answer = viewer.ingest_raw(bytes(1000))
+        assert answer.status_code in {400, 422}, "what is small still finds room, of the same user too"
+    finally:
+        for s in held:
+            s.close()
+
+
+def test_a_stranger_sends_no_large_body(lab: RealLab) -> None:
+    url = f"{lab.url}/api/v1"
+    large = b" " * (settings.LAB_BODY_OF_STRANGER + 1)
+    for path, key in (("/projects", "hl_wrong"), ("/ingest", "hl_wrong"), ("/login", None), ("/runs/attach", None)):
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        for body in (large, iter([large])):
+            answer = requests.post(url + path, body, headers=headers, timeout=30)
+            assert answer.status_code in {401, 413}, (path, answer.status_code)
+            error_of(answer)
+
+
+def test_a_key_that_the_lab_has_not_seen_yet_sends_a_large_body(tmp_path: Path) -> None:
+    with ForkedLab(tmp_path / "data", tmp_path / "home") as lab:
+        run = Api.of(lab).attach()["run"]["id"]
+        lab.restart()
+        assert Api.of(lab).statuses(batch(run, new_id(), 1, 20_000)) == [200]
+
+
+# What is in a body
+
+
+def bomb() -> bytes:
+    row = b"\xdd" + (1 << 18).to_bytes(4, "big") + b"\x80" * (1 << 18)
+    return b"\x84\xa1v\x01\xa7session\xa2ab\xa5clock\x01\xa7batches\xdc" + (60).to_bytes(2, "big") + row * 60
+
+
+def test_very_many_values_in_few_bytes_are_not_made(lab: RealLab, viewer: Api) -> None:
+    process = psutil.Process(lab.pid)
+    body = gzip.compress(bomb(), 9)
+    assert len(body) < 20_000
+    peak, stop = [0], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.005):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    before = process.memory_info().rss
+    looking = threading.Thread(target=look)
+    looking.start()
+    for _ in range(3):
+        answer = viewer.ingest_raw(body, **{"Content-Encoding": "gzip"})
+        assert answer.status_code == 413 and error_of(answer)["code"] == "too_large"
+    stop.set()
+    looking.join()
+    assert peak[0] - before < 120 << 20
+
+
+def test_an_event_of_four_mebibytes_is_taken(api: Api) -> None:
+    run = api.attach()["run"]["id"]
+    numbers = [i / 7 for i in range(200_000)]
+    assert api.statuses(events_batch(run, new_id(), 1, [("log", {"values": [numbers, numbers]})])) == [200]
+    assert api.statuses(events_batch(run, new_id(), 1, [("log", {"text": "x" * (4_000_000)})])) == [200]
+
+
+def deep_size(value: Any) -> int:
+    size = sys.getsizeof(value) + 8
+    if isinstance(value, dict):
+        return size + sum(deep_size(k) + deep_size(v) for k, v in value.items())
+    return size + sum(map(deep_size, value)) if isinstance(value, list) else size
+
+
+def test_the_weight_is_about_what_the_values_take() -> None:
+    rng = random.Random(3)
+
+    def value(depth: int) -> Any:
+        kinds = [
+            lambda: rng.randrange(-(1 << 40), 1 << 60),
+            lambda: rng.randrange(256),
+            rng.random,
+            lambda: None,
+            lambda: True,
+            lambda: "x" * rng.choice([0, 1, 5, 40, 300, 70_000]),
+            lambda: "é" * rng.choice([3, 40]),
+            lambda: bytes(rng.choice([0, 5, 300, 70_000])),
+        ]
+        if depth < 4:
+            kinds += [lambda: [value(depth + 1) for _ in range(rng.choice([0, 3, 20]))]] * 4
+            kinds += [lambda: {f"key{i}": value(depth + 1) for i in range(rng.choice([0, 1, 5, 20]))}] * 4
+        return rng.choice(kinds)()
+
+    for _ in range(300):
+        made = [value(0) for _ in range(5)]
+        data = msgpack.packb(made)
+        weight, size = weigh(data, 1 << 40), deep_size(made)
+        assert 0.4 * size - 500 < weight < 2.5 * size + 500, (weight, size)
+        for cut in (1, len(data) // 2):
+            assert weigh(data[:cut], 1 << 40) <= weight
+    for _ in range(2000):
+        weigh(rng.randbytes(rng.randrange(200)), 1 << 30)
+    assert 1000 <= weigh(bomb(), 1000) < 1000 + 200, "it stops where it is too much"
+
+
+def test_what_is_refused_costs_the_writer_nothing(lab: RealLab, api: Api, viewer: Api) -> None:
+    runs = [api.attach()["run"]["id"] for _ in range(20)]
+    project = api.run(runs[0])["project"]["id"]
+    secret = api.attach(project=f"secret-{new_id(3)}", create_project=True)["run"]
+    api.call("PATCH", f"/projects/{secret['project']['name']}", json={"private": True})
+    assert project
+    foreign = [batch(runs[i % 20], new_id(), 1, 1) for i in range(200)]
+    hidden = [batch(secret["id"], new_id(), 1, 1), batch("0" * 12, new_id(), 1, 1)]
+    body = {"runs": [{"run": f"{i:012x}", "rank": 0, "attempt": 1} for i in range(4000)], "clock": time.time()}
+    body["runs"] += [{"run": run, "rank": 0, "attempt": 1} for run in runs]
+    viewer.get("/me")
+    before = commits(api)
+    assert viewer.statuses(*foreign, *hidden) == [403] * 200 + [404] * 2
+    for _ in range(3):
+        viewer.call("POST", f"/sessions/{new_id(8)}/heartbeat", json=body)
+    assert commits(api) == before
+
+
+def test_who_may_no_longer_add_is_refused_though_they_just_could(lab: RealLab, api: Api, other_member: Api) -> None:
+    project = f"shared-{new_id(3)}"
+    api.call("POST", "/projects", 201, json={"name": project})
+    run, writer = other_member.attach(project=project)["run"]["id"], new_id()
+    assert other_member.statuses(batch(run, writer, 1, 5)) == [200]
+    api.call("PATCH", f"/projects/{project}", json={"private": True})
+    assert other_member.statuses(batch(run, writer, 6, 9)) in ([403], [404])
+
+
+@pytest.fixture(scope="module")
+def other_member(lab: RealLab, api: Api) -> Api:
+    api.call("POST", "/users", 201, json={"username": "mia", "password": PASSWORD})
+    made = requests.post(f"{lab.url}/api/v1/keys", auth=("mia", PASSWORD), json={"name": "test"}, timeout=30)
+    return Api(lab.url, made.json()["key"])
+
+
+def test_a_heartbeat_names_many_attachments_at_once(lab: RealLab, api: Api) -> None:
+    session = new_id(8)
+    runs = [api.attach(session=session)["run"]["id"] for _ in range(12)]
+    named = [{"run": run, "rank": 0, "attempt": 1} for run in runs]
+
+    def seen() -> list[float]:
+        return [api.run(run)["sessions"][0]["last_seen"] for run in runs]
+
+    first = seen()
+    api.call("POST", f"/sessions/{session}/heartbeat", json={"runs": named, "clock": time.time()})
+    second = seen()
+    assert all(b > a for a, b in zip(first, second, strict=True))
+    api.call("POST", f"/sessions/{session}/heartbeat", json={"runs": named[:3], "clock": time.time()})
+    third = seen()
+    assert [b > a for a, b in zip(second, third, strict=True)] == [True] * 3 + [False] * 9
+
+
+# Bookkeeping
+
+
+def test_callers_take_turns() -> None:
+    async def main() -> list[str]:
+        turns, order = Turns(2, 1, 100, 50), []
+
+        async def work(who: str) -> None:
+            await turns.take(who)
+            order.append(who)
+            await asyncio.sleep(0)
+            turns.give_back(who)
+
+        await asyncio.gather(*[work("many") for _ in range(20)], *[work("one") for _ in range(2)], work("another"))
+        assert turns.waiting == 0
+        return order
+
+    order = asyncio.run(main())
+    assert set(order[:5]) == {"many", "one", "another"}, order
+    assert order.count("many") == 20
+
+
+def test_too_many_who_wait_are_refused_and_who_leaves_gives_their_place_back() -> None:
+    async def main() -> None:
+        turns = Turns(1, 1, 3, 2)
+        await turns.take("a")
+        waiting = [asyncio.ensure_future(turns.take(who)) for who in ("a", "a", "b")]
+        await asyncio.sleep(0)
+        for who in ("a", "c"):
+            with pytest.raises(OverShareError):
+                await turns.take(who)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        turns.give_back("a")
+        await asyncio.sleep(0)
+        assert turns.waiting == 1 and sum(w.done() for w in waiting) == 2
+        turns.give_back("b" if waiting[2].done() else "a")
+        await asyncio.gather(*waiting[1:])
+        assert turns.waiting == 0
+
+    asyncio.run(main())
+
+
+def test_bytes_are_those_of_one_and_those_of_all() -> None:
+    held = Bytes(100)
+    held.take("a", 60, 60)
+    with pytest.raises(OverShareError):
+        held.take("a", 1, 60)
+    with pytest.raises(OverShareError):
+        held.take("b", 41, 60)
+    held.take("b", 40, 60)
+    held.give_back("a", 60)
+    held.take("b", 20, 60)
+
+
+def test_a_rate_is_kept_and_says_when_to_come_again() -> None:
+    now = [0.0]
+    rate = Rate(10, 5, lambda: now[0])
+    for _ in range(5):
+        rate.take("a")
+    with pytest.raises(OverShareError) as refused:
+        rate.take("a")
+    assert refused.value.retry_s == pytest.approx(0.1)
+    rate.take("b")
+    now[0] = 0.11
+    rate.take("a")
+
+
+def test_who_takes_most_of_a_busy_lab_waits_while_others_want_some() -> None:
+    now = [0.0]
+    costs = Costs(0.5, 4.0, lambda: now[0])
+    for _ in range(100):
+        now[0] += 0.1
+        costs.charge("alone", 0.09)
+    costs.check("alone")
+    costs.charge("other", 0.1)
+    with pytest.raises(OverShareError):
+        costs.check("alone")
+    costs.check("other")
+    now[0] += 4.0
+    costs.charge("other", 0.1)
+    costs.check("alone")

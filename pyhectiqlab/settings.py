@@ -255,5 +255,5 @@ LAB_DECODES_AT_ONCE = 2  # bodies of ingest that are decoded in threads; small o
 LAB_DECODED_BYTES_MAX = 48 << 20  # that the values of one body of ingest may take in memory
 LAB_DECODED_OF_USER = 64 << 20  # … those of one user that are not committed yet
 LAB_DECODED_BYTES_ALL = 128 << 20  # … and of all
-LAB_STREAMS_MAX = 512  # pages that follow live
+LAB_STREAMS_MAX = 1024  # pages that follow live
 LAB_STREAMS_OF_USER = 64

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 KNOWN_S = 600.0
 API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
-STREAM = "stream"
 READING_POSTS = frozenset({"series/buckets"})
 ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
 WRITE_S = 0.002  # what a change costs the lab, roughly: most of the time that it takes it waits for the disk
@@ -70,6 +69,7 @@ class Shares:
             settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
         )
         self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, 0, 0)
+        self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0)
         self.announced = Bytes(1 << 62)
         self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
         self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
@@ -103,16 +103,15 @@ class Admission:
         visit.find_caller(headers)
         length = headers.get("content-length", "")
         announced = int(length[:20]) if length.isascii() and length.isdigit() else 0
-        streams = scope["method"] == "PATCH" and name.startswith("uploads/")
         turns = self._turns(scope["method"], name, headers)
-        if visit.user is None and (
-            announced > settings.LAB_BODY_OF_STRANGER or (turns is None and name not in FOR_ANYBODY)
-        ):
+        long = turns in {self.shares.uploads, self.shares.streams}  # a turn until the end
+        large = announced > settings.LAB_BODY_OF_STRANGER
+        if visit.user is None and (large or long or (turns is None and name not in FOR_ANYBODY)):
             await self._introduce(visit, scope)
         self.shares.costs.check(visit.who)
         if turns is self.shares.passwords:
             self._check_logins(visit)
-        if not streams:
+        if turns is not self.shares.uploads:  # whose bytes go to the disk as they come
             receive = await visit.receive_all(receive, announced)
         if turns is None:
             await self.app(scope, receive, send)
@@ -123,12 +122,14 @@ class Admission:
             visit.end_turn()  # what follows waits for the reader of the answer
             await send(message)
 
-        await self.app(scope, receive, send if streams else send_and_look)
+        await self.app(scope, receive, send if long else send_and_look)
 
     def _turns(self, method: str, name: str, headers: Headers) -> Turns | None:
         shares = self.shares
-        if name in FOR_ANYBODY or name in {STREAM, "ingest"}:  # bounded by themselves
+        if name in FOR_ANYBODY or name == "ingest":  # which is bounded by itself
             return None
+        if name == "stream":
+            return shares.streams
         if method in {"GET", "HEAD", "OPTIONS"} or name in READING_POSTS or name.endswith("/verify"):
             return shares.reads
         if method == "PATCH" and name.startswith("uploads/"):

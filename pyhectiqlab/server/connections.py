@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import resource
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .. import settings
+from .replies import error_body
 
 CONNECTION = "hectiqlab.connection"  # the Protocol, in a request's scope
 _CANDIDATES = 64  # that are compared when somebody has to give way
@@ -145,8 +147,10 @@ class Protocol(HttpToolsProtocol):
         self._gone_at = self.connections_of_lab.clock()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             reason = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
-            head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: text/plain\r\nconnection: close\r\n"
-            self.transport.write(f"{head}content-length: {len(message)}\r\n\r\n{message}".encode())
+            code = reason.lower().replace(" ", "_")
+            body = json.dumps(error_body(status, code, message))
+            head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
         self._forget()
         self.transport.close()
 

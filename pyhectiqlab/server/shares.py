@@ -44,7 +44,7 @@ class Turns:
             return
         queue = self._queues.get(who, deque())
         if self.waiting >= self._waiting_max or len(queue) >= self._waiting_of_one:
-            raise OverShareError("Too many requests wait already")
+            raise OverShareError("Too many requests of this kind are under way already")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         self._queues[who] = queue

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 QUEUE_MAX = 256  # messages that wait for one subscriber; beyond it they are dropped and it is told to look again
-SUBSCRIBERS_MAX = 512
 COMMENT_EVERY_S = 15.0
 KEYS_MAX = 64
 
@@ -73,8 +72,8 @@ class Hub:
         return len(self._subscriptions)
 
     @property
-    def full(self) -> bool:
-        return self._closed or len(self._subscriptions) >= SUBSCRIBERS_MAX
+    def closed(self) -> bool:
+        return self._closed
 
     def publish(self, messages: Sequence[Message]) -> None:
         if self._loop is not None and messages and self._subscriptions and not self._loop.is_closed():

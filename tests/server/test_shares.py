@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import random
 import socket
@@ -27,7 +28,7 @@ from pyhectiqlab.server.weight import weigh
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
-from .api import Api, batch, error_of, events_batch, new_id
+from .api import Api, batch, error_of, events_batch, new_id, wait_until
 from .conftest import PASSWORD
 
 
@@ -138,6 +139,29 @@ def test_a_key_that_the_lab_has_not_seen_yet_sends_a_large_body(tmp_path: Path) 
         run = Api.of(lab).attach()["run"]["id"]
         lab.restart()
         assert Api.of(lab).statuses(batch(run, new_id(), 1, 20_000)) == [200]
+
+
+# Streams
+
+
+def test_one_who_follows_very_much_leaves_streams_to_others(lab: RealLab, api: Api, viewer: Api) -> None:
+    api.attach()
+    project = api.get("/projects")["items"][0]["name"]
+    with contextlib.ExitStack() as stack:
+
+        def follow(who: Api) -> requests.Response:
+            url, headers = f"{lab.url}/api/v1/stream", {"Authorization": str(who.http.headers["Authorization"])}
+            answer = requests.get(url, params={"project": project}, headers=headers, stream=True, timeout=30)
+            stack.callback(answer.close)
+            return answer
+
+        followed = [follow(viewer) for _ in range(settings.LAB_STREAMS_OF_USER)]
+        assert {answer.status_code for answer in followed} == {200}
+        refused = follow(viewer)
+        assert refused.status_code == 429 and int(refused.headers["Retry-After"]) >= 1
+        assert follow(api).status_code == 200
+        followed[0].close()
+        wait_until(lambda: follow(viewer).status_code == 200, 30)
 
 
 # What is in a body

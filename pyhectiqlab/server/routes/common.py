@@ -24,7 +24,9 @@ SYSTEM_KEYS = 24  # of a machine with eight GPUs
 
 def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: its answer, and the statuses it may refuse with."""
-    refused = sorted({400, 401, 413, 422, *errors})  # 400: a body that is no JSON, a protocol that is not spoken here
+    refused = sorted(
+        {400, 401, 413, 422, 429, *errors}
+    )  # 400: a body that is no JSON, a protocol that is not spoken here
     return {status: {"model": model}, **{code: {"model": ErrorAnswer} for code in refused}}
 
 

@@ -18,7 +18,7 @@ from .common import answers
 router = APIRouter(tags=["stream"])
 RUNS_MAX = 256
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    **answers(models.Empty, 200, 404, 410, 503),
+    **answers(models.Empty, 200, 404, 410, 429, 503),
     200: {
         "description": "events: points {run, keys, points}, logs {run}, state {run, state}, run {run}, "
         "resync {} (some were dropped: look again)",
@@ -37,8 +37,8 @@ async def stream(
     """Of these runs, or of all runs of a project."""
     if not run and project is None:
         raise ApiError(422, "bad_request", "Name at least one run, or a project.")
-    if lab.hub.full:
-        raise ApiError(503, "busy", "Too many pages watch already: try again later.", {"Retry-After": "15"})
+    if lab.hub.closed:
+        raise ApiError(503, "busy", "The lab is stopping: try again later.", {"Retry-After": "15"})
     runs, project_id, grant = await run_in_threadpool(_checked, lab, caller, run, project)
     return GrantedResponse(
         lab.hub.read(runs, project_id),

@@ -85,10 +85,14 @@ def _serve_lab(order: dict[str, Any]) -> int:
         from .faults import sick
 
         sick.enter(Path(words))
-    if wish := order["env"].get("HECTIQLAB_TEST_BOUNDS"):  # a JSON map: bounds of settings.py, and `descriptors`
+    if wish := order["env"].get(
+        "HECTIQLAB_TEST_BOUNDS"
+    ):  # a JSON map: bounds of settings.py, `descriptors`, `disk_bytes`
         for name, value in json.loads(wish).items():
             if name == "descriptors":
                 resource.setrlimit(resource.RLIMIT_NOFILE, (value, value))
+            elif name == "disk_bytes":
+                _shrink_disk(value)
             else:
                 getattr(settings, name)
                 setattr(settings, name, value)
@@ -97,6 +101,21 @@ def _serve_lab(order: dict[str, Any]) -> int:
     except SystemExit as e:
         return int(e.code or 0)
     return 0
+
+
+def _shrink_disk(size: int) -> None:
+    """Has the folder of files tell what a disk of that size would have left."""
+    from pyhectiqlab.store.folder_blobs import FolderBlobStore
+
+    def room(self: FolderBlobStore) -> int:
+        taken = 0
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    taken += os.stat(os.path.join(folder, name)).st_size
+        return size - taken
+
+    FolderBlobStore.room = room  # type: ignore[method-assign]
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ class Shares:
             settings.LAB_PASSWORDS_WAITING_MAX,
             settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
         )
-        self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, 0, 0)
+        self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, waiting, waiting_of_user)
         self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0)
         self.announced = Bytes(1 << 62)
         self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)

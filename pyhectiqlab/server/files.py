@@ -12,9 +12,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from .. import crashpoints
+from .. import crashpoints, settings
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, RemovedError, TooManyUploadsError, Upload
 from ..store.backup import BackupLock
@@ -24,6 +25,7 @@ from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
 from ..texts import size_text
 from .replies import ApiError
+from .room import FULL, Room
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -34,7 +36,6 @@ KEEP_FINISHED_S = 86_400.0  # who sent a file may register it this long without 
 KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to
 TIDY_EVERY_S = 60.0
 TIDY_AT_ONCE = 100  # of each kind
-ROOM_KEPT = 64 << 20  # bytes of the disk that files leave to the databases
 
 
 class _Write(Protocol):
@@ -46,6 +47,8 @@ class Files:
 
     def __init__(self, meta: MetaStore, blobs: BlobStore, write: _Write, backups: BackupLock) -> None:
         self.meta, self.blobs, self._write, self._backups = meta, blobs, write, backups
+        self.room = Room(blobs.room)
+        self.writers = ThreadPoolExecutor(settings.LAB_FILE_WRITERS, "hectiqlab-files")
         self._ending = threading.Lock()
         self._tidy_at = 0.0
 
@@ -62,9 +65,10 @@ class Files:
         """A new upload, or the user's unfinished one of the same bytes. `project_id`: whose quota they will count
         for, where it is known; `register` asks again.
         """
-        room = self.blobs.room()
-        if room is not None and size > room - ROOM_KEPT:
-            raise full()
+        try:
+            self.room.check(user_id, size)
+        except NoRoomError:
+            raise full() from None
         now = time.time()
         new = Upload(secrets.token_hex(16), user_id, digest, size, now + KEEP_UPLOADS_S, False)
 
@@ -226,7 +230,7 @@ class Files:
 
 
 def full() -> ApiError:
-    return ApiError(507, "disk_full", "The lab's disk is full: ask who runs it to make room.", {"Retry-After": "60"})
+    return ApiError(507, "disk_full", FULL, {"Retry-After": "60"})
 
 
 def busy(error: UploadBusyError) -> ApiError:

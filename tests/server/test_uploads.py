@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import json
 import os
 import resource
 import socket
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..labs import ForkedLab
 from .api import Api, error_of, new_id, wait_until
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -231,6 +235,70 @@ def test_a_full_disk_refuses_a_file_and_takes_it_later(own_lab: RealLab) -> None
     assert offset == 5 << 20
     assert patch(api, where, offset, data[offset:]).status_code == 204
     assert knows(api, digest_of(data))
+
+
+def test_uploads_that_each_fit_leave_the_databases_their_room(tmp_path: Path) -> None:
+    size, kept = 20 << 20, 4 << 20
+    bounds = json.dumps({"disk_bytes": size, "LAB_ROOM_KEPT_BYTES": kept})
+    with ForkedLab(tmp_path / "data", tmp_path / "home", env={"HECTIQLAB_TEST_BOUNDS": bounds}) as lab:
+        api = Api.of(lab)
+        files = [os.urandom(10 << 20) for _ in range(2)]
+        places = [create(api, digest_of(data), len(data)) for data in files]
+        first = begun(api, places[0], files[0])
+        try:
+            wait_until(lambda: offset_of(api, places[0]) > 0)
+            answer = patch(api, places[1], 0, files[1])
+            assert (
+                answer.status_code == 507 and error_of(answer)["code"] == "disk_full" and answer.headers["Retry-After"]
+            )
+            assert api.raw("POST", "/uploads", headers=announcing(8 << 20)).status_code == 507
+        finally:
+            first.sendall(files[0][6 << 20 :])
+        assert first.recv(1 << 16).startswith(b"HTTP/1.1 204")
+        first.close()
+        assert knows(api, digest_of(files[0]))
+        answer = patch(api, places[1], 0, files[1])
+        assert answer.status_code == 507
+        on_disk = sum(f.stat().st_size for f in (lab.data_dir / "blobs").rglob("*") if f.is_file())
+        assert on_disk <= size - kept
+        assert api.raw("DELETE", places[1], headers=TUS).status_code == 204
+
+
+def test_a_disk_that_fills_while_a_file_comes_keeps_what_came(tmp_path: Path) -> None:
+    size, kept = 30 << 20, 4 << 20
+    bounds = json.dumps({"disk_bytes": size, "LAB_ROOM_KEPT_BYTES": kept})
+    with ForkedLab(tmp_path / "data", tmp_path / "home", env={"HECTIQLAB_TEST_BOUNDS": bounds}) as lab:
+        api = Api.of(lab)
+        data = os.urandom(20 << 20)
+        where = create(api, digest_of(data), len(data))
+        connection = begun(api, where, data)
+        wait_until(lambda: offset_of(api, where) >= 4 << 20)
+        (lab.data_dir / "blobs" / "other").write_bytes(bytes(14 << 20))  # somebody else's
+        connection.settimeout(30)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(data[6 << 20 :])
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 507")
+        connection.close()
+        assert 4 << 20 <= offset_of(api, where) <= 12 << 20
+        (lab.data_dir / "blobs" / "other").unlink()
+        offset = offset_of(api, where)
+        assert patch(api, where, offset, data[offset:]).status_code == 204
+        assert knows(api, digest_of(data))
+
+
+def announcing(size: int) -> dict[str, str]:
+    return {**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata(digest_of(os.urandom(8)))}
+
+
+def begun(api: Api, where: str, data: bytes) -> socket.socket:
+    """A PATCH of all, of which 6 MiB are sent."""
+    parts = urlsplit(api.url)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0))
+    headers = {**TUS, "Upload-Offset": "0", "Content-Type": BYTES, "Content-Length": str(len(data))}
+    headers |= {"Host": "127.0.0.1", "Authorization": str(api.http.headers["Authorization"])}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    connection.sendall(f"PATCH /api/v1{where} HTTP/1.1\r\n{head}\r\n".encode() + data[: 6 << 20])
+    return connection
 
 
 def test_uploads_at_once_are_all_kept(api: Api, other: Api) -> None:

@@ -23,8 +23,9 @@ from ...store.blobs import BlobUpload
 from .. import models
 from ..access import Adder, Anybody, TheCaller, TheLab
 from ..authority import Grant
-from ..files import told
+from ..files import Files, told
 from ..replies import ApiError
+from ..room import Room
 from .common import answers
 
 TUS = "1.0.0"
@@ -193,12 +194,11 @@ async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: Adder
     try:
         if received.offset != offset:
             raise _wrong_offset(received.offset)
-        with lab.authority.renewing(Grant(caller, adds=True)) as grant:
-            await _receive(request, received, upload.bytes, grant)
-        if received.offset == upload.bytes:
-            await run_in_threadpool(files.finish, upload, received)
-        else:
-            await run_in_threadpool(files.renew, upload)
+        comes = upload.bytes - offset
+        with files.room.put_aside(caller.user.id, comes), lab.authority.renewing(Grant(caller, adds=True)) as grant:
+            await _receive(request, received, upload.bytes, grant, files)
+        end = files.finish if received.offset == upload.bytes else lambda upload, _: files.renew(upload)
+        await asyncio.get_running_loop().run_in_executor(files.writers, end, upload, received)
     except StoreError as e:
         raise told(e) from None
     finally:
@@ -215,7 +215,7 @@ def _wrong_offset(offset: int) -> ApiError:
     )
 
 
-async def _receive(request: Request, received: BlobUpload, size: int, grant: Grant) -> None:
+async def _receive(request: Request, received: BlobUpload, size: int, grant: Grant, files: Files) -> None:
     """Writes a body as it comes, in a thread, while the next of it arrives: two blocks of memory, whatever it holds."""
     body = request.stream()
     left = size - received.offset
@@ -240,7 +240,8 @@ async def _receive(request: Request, received: BlobUpload, size: int, grant: Gra
             left -= sum(map(len, blocks))
             if writing is not None:
                 await writing
-            writing = asyncio.ensure_future(run_in_threadpool(_append, received, blocks))
+            loop = asyncio.get_running_loop()
+            writing = loop.run_in_executor(files.writers, _append, received, blocks, files.room)
             blocks = []
             if not more:
                 return
@@ -248,7 +249,9 @@ async def _receive(request: Request, received: BlobUpload, size: int, grant: Gra
         if writing is not None:
             await writing
         if blocks:
-            _append(received, blocks)  # here: whoever is being cancelled waits for nothing; it is a block at most
+            _append(
+                received, blocks, files.room
+            )  # here: whoever is being cancelled waits for nothing; it is a block at most
 
 
 async def _gather(body: AsyncIterator[bytes], blocks: list[bytes], left: int) -> bool:
@@ -264,6 +267,7 @@ async def _gather(body: AsyncIterator[bytes], blocks: list[bytes], left: int) ->
     return False
 
 
-def _append(received: BlobUpload, blocks: list[bytes]) -> None:
+def _append(received: BlobUpload, blocks: list[bytes], room: Room) -> None:
+    room.look(sum(map(len, blocks)))
     for block in blocks:
         received.append(block)

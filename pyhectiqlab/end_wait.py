@@ -71,15 +71,34 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
     _say_what_found_no_room(session, [o for o, _, _ in online])
     if acked:
         return True
-    status = [o.status() for o, _, _ in online]
-    left_behind = _amount(status)
+    return not _say_what_stays([o for o, _, _ in online])
+
+
+def _say_what_stays(outboxes: list[QueueOutbox]) -> bool:
+    """What is not at the lab, why, and what becomes of it. Whether there is anything."""
+    stays = False
+    for outbox in [o for o in outboxes if o.is_deleted()]:
+        left = _amount([outbox.status()])
+        stays |= bool(left)
+        if left:
+            name, run = outbox.binding.attach["name"], (outbox.binding.run or {})["run"]["id"]
+            say(
+                f"{left} are not at the lab: the run {name!r} was deleted there. They are put aside: with `hectiqlab "
+                f"restore {run}`, `hectiqlab quarantine restore` and `hectiqlab sync` they get into it."
+            )
+    rest = [o for o in outboxes if not o.is_deleted()]
+    status = [o.status() for o in rest]
+    left = _amount(status)
+    if not left:
+        return stays
     why = next((f" ({s.trouble.rstrip('.')})" for s in status if s.trouble), "")
-    if not left_behind:
-        return True
-    alive = any(time.monotonic() - o.alive_at() < settings.LOOK_AFTER_S for o, _, _ in online)
-    how = "the uploader goes on in the background" if alive and not dies_with_job() else "they are kept here"
-    say(f"{left_behind} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
-    return False
+    alive = any(time.monotonic() - o.alive_at() < settings.LOOK_AFTER_S for o in rest)
+    if all(o.is_stopped() for o in rest) or not alive or dies_with_job():
+        how = "they are kept here"
+    else:
+        how = "the uploader goes on in the background"
+    say(f"{left} are not at the lab yet{why}; {how}, and `hectiqlab sync` sends what is left.")
+    return True
 
 
 def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from . import settings
 from ._version import __version__
@@ -20,11 +20,15 @@ from .capture.process import host
 from .capture.script import name_of, script
 from .errors import ConfigurationError, ConflictError, LabRequestError
 from .outbox import DroppingOutbox, Outbox
-from .profile import Profile, resolve
+from .profile import Profile, key_mark, resolve
 from .queue_outbox import Binding, QueueOutbox
 from .session import Session, say, say_once
 from .texts import clean
 
+if TYPE_CHECKING:
+    from .transport.http import LabClient
+
+PROJECT_NOT_FOUND = "project_not_found"  # the lab's word
 MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
 NAMES_TRIED_MAX = 5
 # Nothing is pushed in all but the first. DRY drops, OFFLINE keeps on purpose, KEPT keeps since something is wrong.
@@ -74,17 +78,25 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
     except OSError as e:
         return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
     request = _request(session, name, project, create_project, here)
+    ends_at = time.monotonic() + settings.ATTACH_TIMEOUT_S
     try:
-        answer = _attach_new(profile, request) if new else _attach(profile, request)
+        with _asking(profile) as client:
+            profile = replace(profile, lab_id=client.handshake().lab_id)
+            answer = _attach_new(client, request, ends_at) if new else _attach(client, request, ends_at)
     except (LabRequestError, ConfigurationError) as e:
-        return _dry(str(e), profile, name, project, create_project, here)
+        return _dry(str(e), profile, name, project, create_project, here, code=getattr(e, "code", ""))
     if answer["mode"] == READ_ONLY:
         say(f"the run {name!r} belongs to {answer['run']['author']}: it is read-only here, nothing is pushed.")
         return Opened(READ_ONLY, DroppingOutbox(READ_ONLY), here, answer)
-    binding = Binding(ONLINE, profile.url, profile.name, request, answer, True)
+    binding = _binding(ONLINE, profile, request, answer)
     if _shared(session, binding) is None:
         _say_where(answer, here)
     return _opened(session, ONLINE, binding, here, answer)
+
+
+def _binding(mode: str, profile: Profile, request: dict[str, Any], answer: dict[str, Any] | None) -> Binding:
+    mark = key_mark(profile.secret_api_key)
+    return Binding(mode, profile.url, profile.name, request, answer, True, lab_id=profile.lab_id, key_mark=mark)
 
 
 def _borrowed(profile: Profile, name: str, project: str | None, here: Place) -> Opened | None:
@@ -130,30 +142,28 @@ def _request(
     }
 
 
-def _attach(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
+def _asking(profile: Profile) -> LabClient:
     from .transport.http import LabClient, asking
 
-    ends_at = time.monotonic() + settings.ATTACH_TIMEOUT_S
-    client = LabClient(profile.url, profile.secret_api_key, **asking())
-    try:
-        client.handshake()
-        return client.attach(request, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
-    finally:
-        client.close()
+    return LabClient(profile.url, profile.secret_api_key, **asking())
 
 
-def _attach_new(profile: Profile, request: dict[str, Any]) -> dict[str, Any]:
+def _attach(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
+    return client.attach(request, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
+
+
+def _attach_new(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
     """As a run that there was not. Changes the request's name where the lab has one of that name."""
     from .naming import random_name
 
     for _ in range(NAMES_TRIED_MAX):
         try:
-            return _attach(profile, {**request, "new": True})
+            return _attach(client, {**request, "new": True}, ends_at)
         except ConflictError as e:
             if e.code != "name_taken":
                 raise
             request["name"] = random_name()
-    return _attach(profile, request)
+    return _attach(client, request, ends_at)
 
 
 def _tells(here: Place) -> bool:
@@ -181,7 +191,9 @@ def _say_where(answer: dict[str, Any], here: Place) -> None:
     say_once(f"{what}: {clean(run['url'])}")
 
 
-def _dry(why: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place) -> Opened:
+def _dry(
+    why: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place, *, code: str = ""
+) -> Opened:
     """Nothing is pushed, for a reason. What would be is kept in the spool, unless that is not wanted."""
     try:
         keep = bool(settings.get("keep_dry"))
@@ -191,10 +203,12 @@ def _dry(why: str, profile: Profile, name: str, project: str | None, create_proj
         return _drop(why, here)
     opened = _keep(KEPT, profile, name, project, create_project, here)
     if isinstance(opened.outbox, QueueOutbox):
-        say(
-            f"{why} Dry mode, kept: training goes on and nothing is pushed now; all is kept here, and `hectiqlab sync` "
-            "pushes it later."
-        )
+        later = "`hectiqlab sync` pushes it once that is put right"
+        if code == PROJECT_NOT_FOUND:
+            later = (
+                "`hectiqlab sync` pushes it once the project is there, `hectiqlab sync --project NAME` into another one"
+            )
+        say(f"{why} Dry mode, kept: training goes on and nothing is pushed now; all is kept here, and {later}.")
     return opened
 
 
@@ -204,7 +218,7 @@ def _keep(mode: str, profile: Profile, name: str, project: str | None, create_pr
     except OSError as e:
         return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
     request = _request(session, name, project, create_project, here)
-    return _opened(session, mode, Binding(mode, profile.url, profile.name, request, None, True), here, None)
+    return _opened(session, mode, _binding(mode, profile, request, None), here, None)
 
 
 def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: dict[str, Any] | None) -> Opened:
@@ -244,7 +258,7 @@ def join_run(session_path: str, binding: Binding, place: Place, mode: str) -> Op
     """For a Run that was pickled into another process: the same run, a queue of its own; it never ends the run."""
     from pathlib import Path
 
-    binding = Binding(binding.mode, binding.url, binding.profile, binding.attach, binding.run, False, binding.cache)
+    binding = replace(binding, ends_run=False)
     try:
         session = Session.joined(Path(session_path))
     except OSError:

@@ -63,8 +63,8 @@ class Outbox(Protocol):
         """By key: the next steps of points that are put without one."""
 
     @property
-    def lab(self) -> tuple[str, str]:
-        """URL and profile of its lab; "" means whichever is the one now."""
+    def lab(self) -> tuple[str, str, str]:
+        """URL, profile and id of its lab; "" as URL means whichever is the one now."""
 
     @property
     def at_end(self) -> list[AtEnd]:
@@ -99,7 +99,7 @@ class DroppingOutbox:
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
-        self.lab = "", ""
+        self.lab = "", "", ""
         self.at_end: list[AtEnd] = []
         self.counts: dict[str, Iterator[int]] = {}
 
@@ -142,7 +142,7 @@ def raise_closed(*arguments: object) -> NoReturn:
 class ClosedOutbox:
     """The outbox of a closed run in dry or read-only mode."""
 
-    lab = "", ""
+    lab = "", "", ""
 
     @property
     def counts(self) -> dict[str, Iterator[int]]:

@@ -71,6 +71,13 @@ def _place(url: str) -> tuple[str, str, int | None, str]:
     return parts.scheme, "127.0.0.1" if host in ("localhost", "::1") else host, port, path
 
 
+def key_mark(key: str) -> str:
+    """By which a key is known again without being kept; "" of none."""
+    import hashlib
+
+    return hashlib.sha256(f"hectiqlab key {key}".encode()).hexdigest()[:12] if key else ""
+
+
 def load_profiles(path: Path | None = None) -> dict[str, Profile]:
     """The profiles of the credentials file in the order of the file; empty where there is no file.
 

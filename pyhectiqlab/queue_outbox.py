@@ -44,6 +44,8 @@ class Binding:
     run: dict[str, Any] | None
     ends_run: bool
     cache: dict[str, Any] | None = None  # settings of the metrics cache
+    lab_id: str = ""
+    key_mark: str = ""
 
 
 class QueueOutbox:
@@ -69,8 +71,8 @@ class QueueOutbox:
         session.outboxes.add(self)
 
     @property
-    def lab(self) -> tuple[str, str]:
-        return self.binding.url, self.binding.profile
+    def lab(self) -> tuple[str, str, str]:
+        return self.binding.url, self.binding.profile, self.binding.lab_id
 
     def _open(self, binding: Binding) -> None:
         folder = self.session.dir
@@ -96,6 +98,8 @@ class QueueOutbox:
             ends_run=binding.ends_run,
             created=time.time(),
             cache=[[0, binding.cache]] if binding.cache else [],
+            lab_id=binding.lab_id,
+            key_mark=binding.key_mark,
         )
         try:
             folder.announce(writer)
@@ -190,17 +194,7 @@ class QueueOutbox:
         self._files_lost = {}
         try:
             # A child that ends does not end its parent's run.
-            self._open(
-                Binding(
-                    self.binding.mode,
-                    self.binding.url,
-                    self.binding.profile,
-                    self.binding.attach,
-                    self.binding.run,
-                    False,
-                    self.binding.cache,
-                )
-            )
+            self._open(replace(self.binding, ends_run=False))
         except OSError as e:
             self.session.complain(f"a forked process cannot log: {os.strerror(e.errno or 5)}")
             drop = DroppingOutbox("dry")
@@ -229,10 +223,17 @@ class QueueOutbox:
         return bool(acked) and self.session.console.is_there(self.writer, place[2:], acked=True)
 
     def is_stopped(self) -> bool:
+        """Whether the uploader does not send what is left: not now, or not any more."""
+        return self._stopped() != 0
+
+    def is_deleted(self) -> bool:
+        return self._stopped() == layout.IS_DELETED
+
+    def _stopped(self) -> int:
         if self._let_go:
             found = self._peek()
-            return found is not None and found.stopped
-        return bool(self._mapping.words[layout.STOPPED])
+            return found.stopped if found is not None else 0
+        return int(self._mapping.words[layout.STOPPED])
 
     def is_there(self, place: Place) -> bool:
         """Acked; or journaled, where nothing is sent."""

@@ -15,11 +15,12 @@
       ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
       crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
       lease, lease.json         by who drains it: an uploader, or a sync
-      wake, hurry               touched by who wants all sent now; by who waits for what is to be sent anyway
+      wake                      by a sync: the uploader is to send all now, and to where what was kept goes
+      hurry                     touched by who waits for what is to be sent anyway
       status.json, uploader.log by the uploader
       synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/courier.py)
 
-What can never be sent is moved to `quarantine/<session>/` beside the spool (uploader/quarantine.py).
+What a lab does not take any more is moved to `quarantine/<session>/` beside the spool (uploader/quarantine.py).
 
 A file to upload is a request with its snapshot. The request says whose run it goes to, its name and step, where the
 bytes are and how they are held, and what the file was at the call: inode, size, time of the last change. Its id is the
@@ -109,6 +110,9 @@ def _read_ours(path: Path) -> bytes:
         return f.read()
 
 
+Lab = tuple[str, str, str]  # URL, profile and id, as a Writer has them
+
+
 @dataclass(frozen=True)
 class Writer:
     """One process's stream into one run.
@@ -127,6 +131,8 @@ class Writer:
         console: it carries what the uploader recorded of the captured console.
         drained: its process ended and its queue was emptied: nothing of it is in any memory any more.
         closed: the same of a run that was closed, of a process that may live on.
+        lab_id: of the lab, by which it is known at another address; "" where no lab ever answered, or an older one.
+        key_mark: by which the key that was used is known again, which cannot be had from it; "" where there was none.
     """
 
     writer: str
@@ -145,12 +151,18 @@ class Writer:
     console: bool = False
     drained: bool = False
     closed: bool = False
+    lab_id: str = ""
+    key_mark: str = ""
     version: int = VERSION
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Writer:
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         return cls(**{**known, "owner": Process.from_dict(raw["owner"])})
+
+    @property
+    def lab(self) -> Lab:
+        return self.url, self.profile, self.lab_id
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -38,6 +38,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "status": "status:command",
     "sync": "sync:command",
     "verify": "verify:command",
+    "quarantine": "quarantine:command",
     "import": "import_:command",
     "server": "server:command",
     "admin": "admin:command",

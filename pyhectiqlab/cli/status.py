@@ -15,8 +15,8 @@ def command(as_json: bool) -> None:
     """Show the sessions on this machine, and on a disk shared with it, that live or hold what is not yet in the lab.
 
     EVENTS were produced and are not yet acknowledged by the lab, for as long as LAG tells; BYTES of them are still in
-    memory, before the journal. FILES wait to be uploaded; LOST counts by reason what was given up. What can never be
-    sent is in a quarantine, told below. Asks no lab: `hectiqlab verify` does.
+    memory, before the journal. FILES wait to be uploaded; LOST counts by reason what was given up. What a lab does not
+    take any more (of runs that were deleted) is in a quarantine, counted below. Asks no lab: `hectiqlab verify` does.
     """
     from ..uploader.report import session_reports
 
@@ -71,10 +71,8 @@ def _remarks(reports: list[dict[str, Any]]) -> list[str]:
             lines.append(f"{report['session']}: the file {file['name']!r} is not stored: {file['detail']}")
     for report in reports:
         if aside := report["quarantined"]:
-            lines.append(
-                f"{report['session']}: {aside['files']:,} files ({aside['bytes'] / 1e6:.1f} MB) that can never be sent "
-                f"are kept in {aside['path']}"
-            )
+            why = ", ".join(aside["reasons"]) or "unknown"
+            lines.append(f"{report['session']}: {aside['text']} in the quarantine ({why}): see `hectiqlab quarantine`")
     if any(report["state"] == "waits" for report in reports):
         lines.append("Send what waits with `hectiqlab sync`.")
     return lines

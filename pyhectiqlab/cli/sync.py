@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from ..bars import FileBars
+from .output import clean
 
 if TYPE_CHECKING:
-    from ..uploader.sync import SyncResult
+    from ..uploader.sync import Order, SyncResult
 
 
 @click.command("sync", short_help="Send what earlier scripts left here.")
 @click.argument("sessions", nargs=-1, metavar="[SESSION]...")
-@click.option("--all", "everything", is_flag=True, help="Also sessions whose scripts still run.")
+@click.option("--all", "everything", is_flag=True, help="Also wait for sessions whose scripts still run.")
 @click.option("--watch", is_flag=True, help="Go on until interrupted: new sessions, and what living ones log.")
+@click.option(
+    "--to",
+    metavar="PROFILE|URL",
+    help="Send here what was kept for an address that was wrong; of SESSIONs that are named, all that no lab has yet.",
+)
+@click.option("--project", metavar="NAME", help="Send to this project what the lab does not take into its own.")
+@click.option(
+    "--name", metavar="NAME", help="Send under this name a run of SESSION that the lab does not take as it is."
+)
+@click.option("--create-project", is_flag=True, help="Make a project that is missing.")
 @click.option(
     "--host-gone",
     "hosts",
@@ -26,30 +38,62 @@ if TYPE_CHECKING:
     metavar="HOST",
     help="That machine, or its job, will not come back: give up what was in its memory.",
 )
-def command(sessions: tuple[str, ...], everything: bool, watch: bool, hosts: tuple[str, ...]) -> None:
+@click.option("--drop", is_flag=True, help="Delete what is left of SESSION instead of sending it; asks first.")
+@click.option("--yes", is_flag=True, help="With --drop: do not ask.")
+@click.pass_obj
+def command(
+    profile: str | None,
+    sessions: tuple[str, ...],
+    everything: bool,
+    watch: bool,
+    to: str | None,
+    project: str | None,
+    name: str | None,
+    create_project: bool,
+    hosts: tuple[str, ...],
+    drop: bool,
+    yes: bool,
+) -> None:
     """Send to the lab what earlier scripts left on this machine, or other machines on a disk shared with it.
 
     Without SESSION (`hectiqlab status` lists them; the beginning of a name is enough): every session whose script has
     ended, and what was logged offline or in dry mode; files too, with a bar for each and for all of them in a terminal.
-    Waits until all of it is there. Goes on past a session that cannot be sent; fails in the end, saying what is wrong
-    with each, where something stays behind.
+    Waits until all of it is there; for scripts that still run, some seconds. Goes on past a session that cannot be
+    sent; fails in the end, saying what is wrong with each and what to do, where something stays behind.
+
+    What was kept because the address, the key or the profile was wrong is sent once that is put right; where more than
+    one lab can have been meant, --to says which.
 
     On a cluster whose compute nodes have no network, run it on a login node, with --watch to follow jobs as they log. A
     lab that was restored from a backup gets once more what is still kept of the last day.
     """
-    from ..uploader.sync import sync_sessions
+    from ..uploader.aim import Wishes, destination
+    from ..uploader.redirect import Redirect
+    from ..uploader.sync import Order, check_hosts, sync_sessions
 
+    if name is not None and len(sessions) != 1:
+        raise click.UsageError("--name is for the run of one session: name that SESSION.")
+    if drop:
+        if not sessions:
+            raise click.UsageError("--drop is for sessions that are named: name a SESSION.")
+        _drop(list(sessions), yes)
+        return
+    where = to or profile
+    wishes = Wishes(
+        destination(where) if where else None, named=bool(sessions), redirect=Redirect(project, name, create_project)
+    )
+    order = Order(hosts, wishes)
     if watch:
-        result = _watch(list(sessions) or None, hosts)
+        check_hosts(hosts, lambda line: click.echo(line, err=True))
+        result = _watch(list(sessions) or None, order)
     else:
         with FileBars() as bars:
-            result = sync_sessions(
-                list(sessions) or None,
-                all=everything,
-                hosts_gone=hosts,
+            order = replace(
+                order,
                 report=bars.say,
                 on_file=lambda request, sent: bars.update(request.id, request.name, request.size, sent),
             )
+            result = sync_sessions(list(sessions) or None, order, all=everything)
     if result.sent_files or result.left_files:
         click.echo(f"Sent {result.sent_files:,} files; {result.left_files:,} left.")
     click.echo(f"Sent {result.sent_events:,} events; {result.left_events:,} left.")
@@ -59,7 +103,19 @@ def command(sessions: tuple[str, ...], everything: bool, watch: bool, hosts: tup
         sys.exit(1)
 
 
-def _watch(sessions: list[str] | None, hosts: tuple[str, ...]) -> SyncResult:
+def _drop(names: list[str], yes: bool) -> None:
+    from ..uploader.report import session_report
+    from ..uploader.sync import chosen, drop
+
+    for session in chosen(names, True):
+        told = session_report(session)
+        what = f"{told['backlog']:,} events and {told['files_left']:,} files of {' '.join(told['runs']) or 'no run'}"
+        if yes or click.confirm(f"Delete session {session.name} with {clean(what)} that are at no lab?", err=True):
+            drop(session)
+            click.echo(f"Deleted session {session.name} with {clean(what)}.")
+
+
+def _watch(sessions: list[str] | None, order: Order) -> SyncResult:
     """Until Ctrl-C or SIGTERM; its leases are released then."""
     from ..uploader.follow import Follower
 
@@ -67,7 +123,7 @@ def _watch(sessions: list[str] | None, hosts: tuple[str, ...]) -> SyncResult:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
-    follower = Follower(sessions, hosts_gone=hosts, report=lambda line: click.echo(line, err=True))
+    follower = Follower(sessions, replace(order, report=lambda line: click.echo(line, err=True)))
     try:
         click.echo("Following the sessions here; Ctrl-C ends it.", err=True)
         follower.run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,6 +37,9 @@ def command(profile: str | None, run: str | None, as_json: bool) -> None:
         for verdict in verdicts:
             for line in _lines(verdict):
                 click.echo(clean(line))
+    if not as_json and run is None:
+        for line in _unattached():
+            click.echo(clean(line))
     if not all(verdict.agrees for verdict in verdicts):
         sys.exit(1)
 
@@ -46,30 +49,52 @@ def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
     from ..errors import LabError
     from ..profile import resolve
     from ..transport.http import LabClient
-    from ..uploader.verify import RunVerdict, runs_here, verify_run
+    from ..uploader.verify import RunVerdict, quarantined, runs_here, verify_run
 
-    here = runs_here()
+    here, aside = runs_here(), quarantined()
     if ref is not None:
         mine = resolve(profile)
         with LabClient(mine.url, mine.secret_api_key) as client:
             found: dict[str, Any] = client.get("/runs/resolve", {"ref": ref})
-            return [verify_run(client, found["id"], found["name"], here.get(found["id"], []))]
+            verdict = verify_run(client, found["id"], found["name"], here.get(found["id"], []))
+            return [replace(verdict, quarantined=aside.get(found["id"], 0))]
     verdicts = []
     for run, its in here.items():
         info = its[0][1]
         name = str(info.attach.get("name", ""))
         try:
-            with connect(info.url, info.profile) as client:
+            with connect(*info.lab) as client:
                 verdicts.append(verify_run(client, run, name, its))
         except LabError as e:
             verdicts.append(RunVerdict(run, name, error=str(e)))
-    return verdicts
+    known = [replace(verdict, quarantined=aside.pop(verdict.run, 0)) for verdict in verdicts]
+    gone = "its session is not here any more"
+    return known + [RunVerdict(run, run, error=gone, quarantined=count) for run, count in aside.items()]
+
+
+def _unattached() -> list[str]:
+    """What is here and belongs to no run of a lab yet."""
+    from ..uploader.report import session_reports
+
+    lines = []
+    for report in session_reports():
+        waiting: dict[str, int] = {}
+        for writer in report.get("writers", ()):
+            if not writer["attached"] and not writer["done"]:
+                waiting[writer["run"]] = waiting.get(writer["run"], 0) + writer["produced"] - writer["acked"]
+        for name, count in waiting.items():
+            lines.append(
+                f"{name}: no lab has it yet; {count:,} events wait for `hectiqlab sync` (session {report['session']})"
+            )
+    return lines
 
 
 def _lines(verdict: RunVerdict) -> list[str]:
     title = f"{verdict.name} ({verdict.run})"
     if verdict.error:
-        return [f"{title}: cannot be compared: {verdict.error}"]
+        aside = verdict.quarantined
+        also = f" ({aside:,} events or files are in the quarantine: see `hectiqlab quarantine`)" if aside else ""
+        return [f"{title}: cannot be compared: {verdict.error}{also}"]
     writers = verdict.writers
     points, events = sum(w.points for w in writers), sum(w.events for w in writers)
     state = "agrees" if verdict.agrees else "does NOT agree"
@@ -83,6 +108,8 @@ def _lines(verdict: RunVerdict) -> list[str]:
             lost[reason] = lost.get(reason, 0) + count
     if lost:
         lines.append("  lost and told: " + ", ".join(f"{reason} {count:,}" for reason, count in lost.items()))
+    if verdict.quarantined:
+        lines.append(f"  {verdict.quarantined:,} events or files are in the quarantine: see `hectiqlab quarantine`")
     return lines + [line for writer in writers for line in _of_writer(writer)]
 
 

@@ -31,10 +31,14 @@ ACKED_RING = 39
 ACKED_SPILL = 40
 ALIVE_MS = 41  # CLOCK_MONOTONIC, milliseconds, when the uploader last looked
 UPLOADER_PID = 42
-STOPPED = 43  # 1: the uploader will never send this writer's events (denied, deleted)
+STOPPED = 43  # why the uploader does not send this writer's events: one of the two below, or 0
 UPLOADER_LOST = 44  # events given up by the uploader
 SPOOL_FULL = 45  # 1: the spool's budget is used up, so do not spill
 LOST_TOLD = 46  # of LOST, how many were told to the lab
+
+# Words of STOPPED.
+IS_DELETED = 1  # the run was deleted at the lab
+IS_REFUSED = 2  # the lab takes nothing of it now; it is asked again later
 
 LET_GO = 2
 WORDS = HEADER_BYTES // 8

@@ -17,7 +17,9 @@ TRIES = 5  # its consumer works meanwhile: look again if it moved
 class Peek:
     """Attributes: waiting, waiting_bytes: events, and their bytes, that no uploader has taken yet. journaled, sent,
     acked: as the uploader last published them. lost: events that found no place and were not told of yet. alive_s: its
-    last sign of life, by the monotonic clock; 0.0: none. stopped: the lab will never take what waits."""
+    last sign of life, by the monotonic clock; 0.0: none. stopped: why what waits is not sent, a word of layout.py; 0:
+    it is.
+    """
 
     journaled: int
     sent: int
@@ -27,7 +29,7 @@ class Peek:
     lost: int
     alive_s: float = 0.0
     uploader_pid: int = 0
-    stopped: bool = False
+    stopped: int = 0
 
 
 def peek(queue: Path, spill: Path) -> Peek | None:
@@ -59,7 +61,7 @@ def peek(queue: Path, spill: Path) -> Peek | None:
             max(0, int(words[layout.LOST] - words[layout.LOST_TOLD])),
             words[layout.ALIVE_MS] / 1e3,
             int(words[layout.UPLOADER_PID]),
-            bool(words[layout.STOPPED]),
+            int(words[layout.STOPPED]),
         )
     finally:
         consumer.close()

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from .. import settings
 from ..connecting import connect
 from ..errors import LabError
 from ..journal import Ack, Data, Keys, Location, Lost, Tail
-from ..spool import SessionDir, read_json, write_json
+from ..spool import Lab, SessionDir, read_json, write_json
 from . import encode, quarantine
 from .deliver import TRIES_MAX
 from .lease import Lease
+from .redirect import NOWHERE_ELSE, Redirect
 from .send import Sender
 from .stream import Batch, Stream
 
@@ -48,16 +50,26 @@ def read_synced(session: SessionDir) -> dict[str, Synced]:
 
 
 class Courier:
-    """Follows one session. Not to be used by two threads. Close it."""
+    """Follows one session. Not to be used by two threads. Close it.
 
-    def __init__(self, session: SessionDir, log: Callable[[str], None] = lambda line: None) -> None:
+    Args: changes, redirect: to which lab its writers go, and where what that does not take as it is (aim.py).
+    """
+
+    def __init__(
+        self,
+        session: SessionDir,
+        log: Callable[[str], None] = lambda line: None,
+        changes: Mapping[str, dict[str, str]] = MappingProxyType({}),
+        redirect: Redirect = NOWHERE_ELSE,
+    ) -> None:
         self.session = session
         self._log = log
+        self._changes, self._redirect = changes, redirect
         self._tail = Tail(session.path / "journal")
         self._lease = Lease(session.path, LEASE)
         self._streams: dict[str, Stream] = {}
         self._unannounced: dict[str, Stream] = {}
-        self._senders: dict[tuple[str, str], Sender] = {}
+        self._senders: dict[Lab, Sender] = {}
         self._beaten_at = -settings.HEARTBEAT_INTERVAL_S
         self.sent = 0
 
@@ -91,7 +103,7 @@ class Courier:
 
     def is_behind(self, goal: dict[str, int]) -> bool:
         """Whether the lab lacks something up to these numbers, of what may be sent."""
-        streams = (s for s in self._streams.values() if not s.stopped and s.rewind_to is None)
+        streams = (s for s in self._streams.values() if not (s.stopped or s.refused) and s.rewind_to is None)
         return any(s.acked < goal.get(s.id, 0) for s in streams)
 
     def left(self) -> int:
@@ -101,8 +113,8 @@ class Courier:
         """Why it cannot go on, in one line; "" when all is well."""
         told = next((s.trouble for s in self._senders.values() if s.trouble), "")
         for stream in self._streams.values():
-            if stream.stopped:
-                told = told or f"writer {stream.id} was {stream.stopped} at the lab; its data stays here"
+            if stream.stopped or stream.refused:
+                told = told or stream.refused or stream.why_stopped()
             elif stream.rewind_to is not None:
                 told = told or f"the lab holds less of writer {stream.id} than it had: its own uploader goes back"
         return told
@@ -118,6 +130,7 @@ class Courier:
                 continue
             stream = self._unannounced.pop(info.writer, None) or Stream(info)
             told = synced.get(info.writer)
+            info = info.changed(**self._changes.get(info.writer, {}))
             stream.info = info if info.run or told is None else info.changed(run=told.run)
             stream.acknowledge(min(told.acked, stream.journaled) if told else 0)
             self._streams[info.writer] = stream
@@ -139,17 +152,18 @@ class Courier:
         return self._unannounced.setdefault(writer, Stream(info=None))  # type: ignore[arg-type]
 
     def _groups(self) -> list[tuple[Sender, list[Stream]]]:
-        groups: dict[tuple[str, str], list[Stream]] = {}
+        groups: dict[Lab, list[Stream]] = {}
         for stream in self._streams.values():
             if not stream.stopped:
-                groups.setdefault((stream.info.url, stream.info.profile), []).append(stream)
-        for url, name in groups.keys() - self._senders.keys():
-            self._senders[url, name] = Sender(
+                groups.setdefault(stream.info.lab, []).append(stream)
+        for lab in groups.keys() - self._senders.keys():
+            self._senders[lab] = Sender(
                 self.session.name,
-                partial(connect, url, name),
+                partial(connect, *lab),
                 attached=self._attached,
                 rejected=self._rejected,
                 log=self._log,
+                redirect=lambda: self._redirect,
             )
         return [(self._senders[key], streams) for key, streams in groups.items()]
 

@@ -15,7 +15,7 @@ from ..connecting import connect
 from ..errors import GoneError, LabError, LabRequestError, NotFoundError
 from ..loops import Loop
 from ..ring import layout
-from ..spool import Writer, read_json
+from ..spool import Lab, Writer, read_json
 from . import encode, quarantine, refill
 from .send import Sender
 from .stream import Batch, Stream
@@ -31,7 +31,7 @@ SURE_S = 0.2  # what was acknowledged so lately is there when the uploader ends:
 class Delivery:
     def __init__(self, uploader: Uploader) -> None:
         self._uploader = uploader
-        self._senders: dict[tuple[str, str], Sender] = {}
+        self._senders: dict[Lab, Sender] = {}
         self._told_ends: set[str] = set()
         self._wishes: dict[str, int] = {}
         self._heartbeat_at = 0.0
@@ -54,6 +54,8 @@ class Delivery:
         """Somebody waits: try again at once."""
         for sender in tuple(self._senders.values()):
             sender.backoff.hurry()
+        for stream in tuple(self._uploader.streams.values()):
+            stream.refused_until = 0.0
         self.loop.hurry()
 
     def told_end(self, stream: Stream) -> bool:
@@ -63,8 +65,22 @@ class Delivery:
         """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
         return any(s.hopeless or s.backoff.failures >= TRIES_MAX for s in tuple(self._senders.values()))
 
-    def trouble(self) -> str:
+    def fails(self) -> int:
+        """Requests that failed or were refused, ever."""
+        return sum(s.fails for s in tuple(self._senders.values()))
+
+    def failure(self) -> str:
+        """What went wrong last with a lab, "" when all is well."""
         return next((s.trouble for s in tuple(self._senders.values()) if s.trouble), "")
+
+    def trouble(self) -> str:
+        """Why not everything gets to the lab, in a line; "" where it does."""
+        return self.failure() or self.refused()
+
+    def refused(self) -> str:
+        """What the lab does not take now of what is to be sent, or not any more; "" where it takes all."""
+        streams = [s for s in tuple(self._uploader.streams.values()) if self._uploader.is_sendable(s) or s.stopped]
+        return next((s.refused or s.why_stopped() for s in streams if s.refused or s.stopped), "")
 
     def _turn(self) -> float:
         return 0.0 if self.turn() else IDLE_WAIT_S
@@ -127,18 +143,19 @@ class Delivery:
         stream.change(done=False, run=info.run)
 
     def _groups(self) -> list[tuple[Sender, list[Stream]]]:
-        groups: dict[tuple[str, str], list[Stream]] = {}
+        groups: dict[Lab, list[Stream]] = {}
         for stream in self._uploader.sendable():
-            groups.setdefault((stream.info.url, stream.info.profile), []).append(stream)
-        for url, name in groups.keys() - self._senders.keys():
-            self._senders[url, name] = Sender(
+            groups.setdefault(stream.info.lab, []).append(stream)
+        for lab in groups.keys() - self._senders.keys():
+            self._senders[lab] = Sender(
                 self._uploader.session.name,
-                partial(connect, url, name),
+                partial(connect, *lab),
                 attached=self._attached,
                 rejected=self._rejected,
                 went_back=self._went_back,
                 log=self._uploader.log,
                 save=self._save,
+                redirect=lambda: self._uploader.redirect,
             )
         return [(self._senders[key], streams) for key, streams in groups.items()]
 
@@ -151,7 +168,7 @@ class Delivery:
         return bool(wishes > before)
 
     def _attached(self, stream: Stream, answer: dict[str, Any]) -> None:
-        stream.change(run=answer)
+        stream.change(run=answer, lab_id=str(answer.get("lab_id", "")) or stream.info.lab_id)
         with contextlib.suppress(OSError):  # a full disk: the next uploader attaches again, to the same run
             self._uploader.session.save_writer(stream.info, durable=True)
 
@@ -167,7 +184,7 @@ class Delivery:
 
     def _tell_end(self, sender: Sender, stream: Stream) -> bool:
         """Tells the lab how the owner of a run ended, once all that it logged is there."""
-        if not stream.info.ends_run or stream.id in self._told_ends or sender.backoff.wait_s() > 0:
+        if not stream.info.ends_run or stream.id in self._told_ends or stream.rests() or sender.backoff.wait_s() > 0:
             return False
         if stream.run_id is None or stream.acked < stream.journaled or self._uploader.is_closed(stream):
             return False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..spool import SessionDir
+from .aim import aim
 from .courier import Courier
 from .lease import Lease
-from .sync import SyncResult, chosen, has_unsent, sync_one, wake
+from .sync import Order, SyncResult, chosen, has_unsent, sync_one, wake
 
 LOOK_INTERVAL_S = 2.0
 AGAIN_S = 30.0  # a session that failed is tried again after this long
@@ -30,12 +31,10 @@ class _Followed:
 
 
 class Follower:
-    """Args: names, hosts_gone, report: as of `sync_sessions`; a name need not be there yet."""
+    """Args: names, order: as of `sync_sessions`; a name need not be there yet."""
 
-    def __init__(
-        self, names: list[str] | None, *, hosts_gone: Collection[str] = (), report: Callable[[str], None]
-    ) -> None:
-        self._names, self._hosts_gone, self._report = names, hosts_gone, report
+    def __init__(self, names: list[str] | None, order: Order) -> None:
+        self._names, self._order, self._report = names, order, order.report
         self._followed: dict[str, _Followed] = {}
 
     def turn(self, now: float) -> bool:
@@ -56,13 +55,15 @@ class Follower:
         self._drop_courier(its)
         if holder is not None:  # an uploader of this machine: it sends by itself, but for what was kept
             if not its.woken and any(w.mode != "online" for w in session.writers()):
-                wake(session)
+                changes, problems = aim(session, self._order.wishes, self._report)
+                wake(session, changes, self._order.wishes.redirect)
+                self._say(session, its, "; ".join(problems))
                 its.woken = True
             return False
         mark = _mark(session)
         if mark == its.mark or now < its.again_at:
             return False
-        outcome = sync_one(session, self._hosts_gone, self._report)
+        outcome = sync_one(session, self._order)
         its.totals.sent_events += outcome.sent
         its.totals.left_events = outcome.left
         its.mark = _mark(session)
@@ -82,7 +83,9 @@ class Follower:
             if its.courier is None:
                 if problem := session.problem():
                     raise PermissionError(errno.EPERM, problem)
-                its.courier = Courier(session, session.log)
+                changes, problems = aim(session, self._order.wishes, self._report)
+                self._say(session, its, "; ".join(problems))
+                its.courier = Courier(session, session.log, changes, self._order.wishes.redirect)
             if not its.courier.take():
                 return False
             before = its.courier.sent

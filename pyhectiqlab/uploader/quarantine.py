@@ -1,18 +1,25 @@
-"""The quarantine: what can never be sent, moved aside instead of deleted. `$HECTIQLAB_HOME/quarantine/<session>/`.
+"""The quarantine: what the lab does not take any more, moved aside instead of deleted.
+`$HECTIQLAB_HOME/quarantine/<session>/`.
 
-    <writer>-<first>-<last>.msgpack   events that the lab refused, or whose run it deleted or denies: {writer, run, url,
-                                      reason, table, records, frame}, with the records and the keys that they
-                                      need (protocol/FORMAT.md, sections 1 and 2); `frame`: the first and
-                                      last number of the records, where they are more than those that were refused
+    <writer>-<first>-<last>.msgpack   events that the lab refused, or whose run it deleted: {writer, run, url, reason,
+                                      table, records, frame, info, end}, with the records and the keys that they need
+                                      (protocol/FORMAT.md, sections 1 and 2); `frame`: the first and last number of the
+                                      records, where they are more than those that were refused; `info`, `end`: the
+                                      writer as the spool had it, and how its process ended
+    files/<id>.json, <id>.data        files of a run that was deleted, as in the spool
     NNNN-NNNNNN.seg                   a segment of the journal with bytes that are no frame
 
-Nothing here is read again by pyhectiqlab; `hectiqlab status` counts it, and it may be deleted by hand.
+`hectiqlab quarantine` lists it, puts it back into the spool (restore.py), or drops it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +27,37 @@ import msgpack
 
 from .. import settings
 from ..journal import Tail
-from ..spool import SessionDir
+from ..spool import FileRequest, SessionDir, read_json, write_json
 from .stream import Batch, Stream
+
+EVENTS_NAME = re.compile(r"([0-9a-f]{32})-(\d+)-(\d+)\.msgpack")
+
+
+@dataclass
+class Aside:
+    """What of one session is in the quarantine. `runs`: names, or ids where an older version kept no name. `run_ids`:
+    those of labs. `damaged`: segments, which nothing reads again.
+    """
+
+    session: str
+    path: Path
+    events: int = 0
+    files: int = 0
+    bytes: int = 0
+    damaged: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, None] = field(default_factory=dict)
+    run_ids: dict[str, int] = field(default_factory=dict)  # id → events and files
+
+    def text(self) -> str:
+        """Such as "99 events and 1 file (0.1 MB)"."""
+        found = [
+            (self.events, "event"),
+            (self.files, "file"),
+            (self.damaged, "damaged segment"),
+        ]
+        parts = [f"{count:,} {what}{'s' * (count != 1)}" for count, what in found if count]
+        return f"{' and '.join(parts) or 'nothing'} ({self.bytes / 1e6:.1f} MB)"
 
 
 def folder_of(session: SessionDir) -> Path:
@@ -31,8 +67,7 @@ def folder_of(session: SessionDir) -> Path:
 def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None:
     """Writes the records of a batch aside. Raises OSError: the disk is full, or the quarantine over its bound."""
     folder = _made(session)
-    if _bytes_in(folder.parent) > settings.QUARANTINE_BYTES_MAX:
-        raise OSError(errno.EDQUOT, "the quarantine is full", str(folder.parent))
+    _check_room(folder)
     kept = {
         "writer": stream.id,
         "run": stream.run_id,
@@ -41,6 +76,8 @@ def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None
         "table": stream.table(),
         "records": batch.read(),
         "frame": batch.frame,
+        "info": stream.info.as_dict(),
+        "end": read_json(session.end_path(stream.info.owner)),
     }
     path = folder / f"{stream.id}-{batch.first}-{batch.last}.msgpack"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -55,19 +92,87 @@ def keep_stopped(session: SessionDir, stream: Stream) -> None:
             keep(session, stream, batch, stream.stopped)
 
 
+def keep_file(session: SessionDir, stream: Stream, request: FileRequest) -> None:
+    """Moves a file aside with its snapshot, where it has one of its own. Raises OSError."""
+    folder = _made(session) / "files"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_room(folder.parent)
+    told = {"request": request.as_dict(), "info": stream.info.as_dict(), "run": stream.run_id}
+    write_json(folder / f"{request.id}.json", told, durable=True)
+    data = session.file_path(request.id, "data")
+    if data.exists():
+        os.replace(data, folder / data.name)
+
+
 def keep_damaged(session: SessionDir) -> None:
     """Segments of a delivered session that hold bytes which could not be read. Raises OSError."""
     for path in Tail(session.path / "journal").damaged():
         os.replace(path, _made(session) / path.name)
 
 
-def contents(home: Path) -> list[dict[str, Any]]:
-    """What is there, a session each: its name, `files` and `bytes`."""
+def contents(home: Path) -> list[Aside]:
+    """What is there, a session each. Reads every file there."""
     try:
         found = sorted(p for p in (home / "quarantine").iterdir() if p.is_dir())
     except OSError:
         return []
-    return [{"session": p.name, "path": str(p), "files": len(os.listdir(p)), "bytes": _bytes_in(p)} for p in found]
+    return [_aside(path) for path in found]
+
+
+def _aside(path: Path) -> Aside:
+    aside = Aside(path.name, path, bytes=_bytes_in(path))
+    for _, first, last, kept in kept_events(path):
+        count = last - first + 1
+        aside.events += count
+        _count(aside, str(kept.get("reason", "")), count, kept)
+    for _, told in kept_files(path):
+        aside.files += 1
+        _count(aside, str(told["request"].get("reason", "")), 1, told)
+    aside.damaged = sum(1 for _ in path.glob("*.seg"))
+    if aside.damaged:
+        aside.reasons["damaged"] = aside.damaged
+    return aside
+
+
+def _count(aside: Aside, reason: str, count: int, kept: dict[str, Any]) -> None:
+    aside.reasons[reason] = aside.reasons.get(reason, 0) + count
+    name = ((kept.get("info") or {}).get("attach") or {}).get("name") or kept.get("run")
+    aside.runs |= {str(name): None} if name else {}
+    if kept.get("run"):
+        aside.run_ids[str(kept["run"])] = aside.run_ids.get(str(kept["run"]), 0) + count
+
+
+def kept_events(folder: Path) -> Iterator[tuple[Path, int, int, dict[str, Any]]]:
+    """(path, first, last, what is in it) of each, by writer and number. One that is not understood is left out."""
+    named = []
+    for path in folder.glob("*.msgpack"):
+        if match := EVENTS_NAME.fullmatch(path.name):
+            named.append((match[1], int(match[2]), int(match[3]), path))
+    for _, first, last, path in sorted(named):
+        try:
+            kept = msgpack.unpackb(path.read_bytes(), strict_map_key=False)
+        except (OSError, ValueError, msgpack.UnpackException):
+            continue
+        if isinstance(kept, dict):
+            yield path, first, last, kept
+
+
+def kept_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(path, request and writer) of each file that is in the quarantine."""
+    for path in sorted((folder / "files").glob("*.json")):
+        told = read_json(path)
+        if told is not None and isinstance(told.get("request"), dict):
+            yield path, told
+
+
+def drop(aside: Aside) -> None:
+    """Deletes it for good. Raises OSError."""
+    shutil.rmtree(aside.path)
+
+
+def _check_room(folder: Path) -> None:
+    if _bytes_in(folder.parent) > settings.QUARANTINE_BYTES_MAX:
+        raise OSError(errno.EDQUOT, "the quarantine is full", str(folder.parent))
 
 
 def _made(session: SessionDir) -> Path:

@@ -17,7 +17,7 @@ from .. import settings
 from ..capture.snapshot import REFERENCE, identity_of
 from ..connecting import connect
 from ..errors import GoneError, LabError, NotFoundError
-from ..spool import FileRequest, SessionDir, Writer, read_json, write_json
+from ..spool import FileRequest, Lab, SessionDir, Writer, read_json, write_json
 from ..transport.files import hash_file
 from ..transport.http import LabClient, quoted
 from .recover import LAB_RESTORED
@@ -68,16 +68,15 @@ def reopened(session: SessionDir, report: Callable[[str], None]) -> dict[str, Be
     known = acked(session)
     done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
     behind: dict[str, Behind] = {}
-    clients: dict[tuple[str, str], LabClient] = {}
+    clients: dict[Lab, LabClient] = {}
     held: dict[str, _Held | None] = {}
     try:
         for info in done:
-            where = info.url, info.profile
-            if where not in clients:
-                clients[where] = connect(*where)
+            if info.lab not in clients:
+                clients[info.lab] = connect(*info.lab)
             run = run_of(info)
             if run not in held:
-                held[run] = _held(clients[where], run)
+                held[run] = _held(clients[info.lab], run)
         for info in done:  # only once all were asked: who is asked again finds nothing half done
             its = held[run_of(info)]
             if its is not None and its.cursors.get(info.writer, 0) < known[info.writer]:
@@ -100,18 +99,18 @@ def reopened(session: SessionDir, report: Callable[[str], None]) -> dict[str, Be
 
 
 def _reopen_files(
-    session: SessionDir, done: list[Writer], clients: dict[tuple[str, str], LabClient], behind: dict[str, Behind]
+    session: SessionDir, done: list[Writer], clients: dict[Lab, LabClient], behind: dict[str, Behind]
 ) -> int:
     """Asks for those delivered files once more that the lab does not know; how many. One that is not there any more as
     it was is given up, which is told to the lab. A request for each file where the lab is another than it was.
     """
     writers = {info.writer: info for info in done}
     delivered = [r for r in session.delivered() if r.writer in writers and not r.reason]
-    generations: dict[tuple[str, str], str] = {}
+    generations: dict[Lab, str] = {}
     lacking = 0
     for request in delivered:
         info = writers[request.writer]
-        where = info.url, info.profile
+        where = info.lab
         if where not in generations:
             generations[where] = clients[where].handshake().generation
         if not behind and info.run and info.run.get("generation") == generations[where]:

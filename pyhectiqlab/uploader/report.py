@@ -37,6 +37,7 @@ class WriterReport:
     lost: dict[str, int] = field(default_factory=dict)
     stopped: str = ""
     done: bool = False
+    attached: bool = False  # a lab has its run
 
 
 def session_reports() -> list[dict[str, Any]]:
@@ -44,11 +45,25 @@ def session_reports() -> list[dict[str, Any]]:
     Reads files only; never blocks on the network.
     """
     reports = [session_report(s) for s in SessionDir.all(settings.spool_dir())]
-    aside = {found["session"]: found for found in quarantine.contents(settings.home())}
+    aside = {found.session: quarantined(found) for found in quarantine.contents(settings.home())}
     for report in reports:
         report["quarantined"] = aside.pop(report["session"], None)
     shown = [r for r in reports if r["state"] != "delivered" or r["quarantined"]]
     return [*shown, *({"session": name, "state": "removed", "quarantined": it} for name, it in aside.items())]
+
+
+def quarantined(aside: quarantine.Aside) -> dict[str, Any]:
+    return {
+        "session": aside.session,
+        "path": str(aside.path),
+        "events": aside.events,
+        "files": aside.files,
+        "damaged": aside.damaged,
+        "bytes": aside.bytes,
+        "reasons": aside.reasons,
+        "runs": list(aside.runs),
+        "text": aside.text(),
+    }
 
 
 def session_report(session: SessionDir) -> dict[str, Any]:
@@ -128,6 +143,7 @@ def _writer(session: SessionDir, info: Writer, told: dict[str, Any], synced: Syn
         lost=losses,
         stopped=str(told.get("stopped", "")),
         done=info.done,
+        attached=info.run is not None,
     )
 
 

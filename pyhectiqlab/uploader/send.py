@@ -20,6 +20,7 @@ from ..errors import (
     LabError,
     LabRequestError,
     LabUnavailableError,
+    LabUnreachableError,
     NotALabError,
     NotFoundError,
     PermissionDeniedError,
@@ -27,15 +28,17 @@ from ..errors import (
 from ..protocol.limits import ARRAY_LENGTH_MAX, BATCHES_PER_REQUEST_MAX, INGEST_BYTES_MAX
 from ..transport import Transport
 from ..transport.retry import Backoff
-from . import encode
+from . import encode, redirect
 from .recover import JOURNAL_DAMAGED
+from .redirect import NOWHERE_ELSE, Redirect
 from .stream import Batch, Stream
 
 REQUEST_RECORD_BYTES = 2 << 20  # bounds the memory of an encoding, some three times as much
 TOO_LARGE = 413
+INVALID = 422
 NEVER_TOO_LARGE_BYTES = 64 << 10  # halving ends here; a loss in the place of a batch is smaller still
 SPLITS_MAX = 200  # of one batch of the journal, to find the events that the lab refuses
-WHOLE_REFUSED = {400, TOO_LARGE, 422}  # something in the request can never be accepted
+WHOLE_REFUSED = {400, TOO_LARGE, INVALID}  # something in the request can never be accepted
 
 
 class Sender:
@@ -46,6 +49,7 @@ class Sender:
         attached: told of a stream that got its run.
         rejected: told of a batch that the lab can never accept, before it is replaced by a loss.
         went_back: told that the lab holds less than it had acknowledged, or may: it was started again.
+        redirect: where goes what the lab does not take as it is.
         save: told of a stream whose `info` is to be on disk before what was encoded with it is sent.
     """
 
@@ -59,9 +63,11 @@ class Sender:
         log: Callable[[str], None],
         went_back: Callable[[], None] = lambda: None,
         save: Callable[[Stream], None] = lambda stream: None,
+        redirect: Callable[[], Redirect] = lambda: NOWHERE_ELSE,
     ) -> None:
         self._session = session
         self._save = save
+        self._redirect = redirect
         self._connect = connect
         self._attached, self._rejected, self._log = attached, rejected, log
         self._went_back = went_back
@@ -72,6 +78,7 @@ class Sender:
         self._room = REQUEST_RECORD_BYTES
         self._body_max = INGEST_BYTES_MAX  # a proxy on the way may take less
         self.backoff = Backoff()
+        self.fails = 0  # requests that failed or were refused, ever: who waits sees that it was tried again
         self.trouble = ""  # the last thing that went wrong, "" when all is well
         self.hopeless = False  # … and it does not heal by itself: a wrong key, no profile, no lab at that address
 
@@ -81,7 +88,7 @@ class Sender:
             return False
         try:
             for stream in streams:
-                if stream.run_id is None and not stream.stopped:
+                if stream.run_id is None and not stream.stopped and not stream.rests():
                     self._attach(stream)
                     return True
             chosen = self._choose(streams)
@@ -101,11 +108,13 @@ class Sender:
         self.backoff.succeeded()
 
     def failed(self, error: LabError) -> None:
+        self.fails += 1
         wait = getattr(error, "retry_after_s", None)
         self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
         if self.hopeless:
             wait = settings.RETRY_DELAY_MAX_S  # nothing that heals by itself in a second
-            self._drop_transport()  # the profile may have been corrected meanwhile
+        if self.hopeless or isinstance(error, LabUnreachableError):
+            self._drop_transport()  # the profile may have been corrected meanwhile, or the lab be at another address
         self.backoff.failed(wait)
         if str(error) != self.trouble:
             self._log(str(error))
@@ -131,22 +140,30 @@ class Sender:
         start.
         """
         ended = stream.info.owner.has_ended()
-        request = {**stream.info.attach, "client_time": time.time(), "ended": ended}
-        try:
-            answer = self.transport.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
-        except (PermissionDeniedError, NotFoundError, GoneError) as e:
-            self._stop(stream, "denied" if not isinstance(e, GoneError) else "deleted", str(e))
+        for attach in (stream.info.attach, self._redirect().applied_to(stream.info.attach)):
+            if attach is None:
+                break
+            try:
+                answer = self.transport.attach(
+                    {**attach, "client_time": time.time(), "ended": ended}, timeout_s=settings.ATTACH_TIMEOUT_S
+                )
+            except LabRequestError as e:
+                if not isinstance(e, PermissionDeniedError | NotFoundError | GoneError) and e.status != INVALID:
+                    raise
+                why = redirect.to_do(stream.info, str(e), e.code)
+                continue
+            if answer["mode"] == "read-only":
+                author = str(answer["run"]["author"])
+                said = f"The run {attach['name']!r} belongs to {author}."
+                why = redirect.to_do(stream.info, said, redirect.NOT_YOURS)
+                continue
+            crashpoints.passing("send.attached")
+            if attach is not stream.info.attach:
+                stream.change(attach=attach)
+            stream.refused = ""
+            self._attached(stream, answer)
             return
-        except InvalidRequestError as e:
-            if e.status != 422:
-                raise
-            self._stop(stream, "denied", str(e))  # it will never be accepted, and others wait behind it
-            return
-        if answer["mode"] == "read-only":
-            self._stop(stream, "denied", f"the run {stream.info.attach['name']!r} belongs to someone else")
-            return
-        crashpoints.passing("send.attached")
-        self._attached(stream, answer)
+        self._refuse(stream, why)
 
     def _choose(self, streams: list[Stream]) -> list[tuple[Stream, Batch]]:
         """The oldest batches of every stream, in order, up to a bound. Streams take turns in being the first: one that
@@ -157,7 +174,7 @@ class Sender:
         self._turns += 1
         first = self._turns % max(1, len(streams))
         for stream in streams[first:] + streams[:first]:
-            if stream.stopped or stream.run_id is None or stream.rewind_to is not None:
+            if stream.stopped or stream.rests() or stream.run_id is None or stream.rewind_to is not None:
                 continue
             for batch in tuple(stream.pending):
                 if chosen and (batch.size > room or len(chosen) >= BATCHES_PER_REQUEST_MAX):
@@ -279,7 +296,7 @@ class Sender:
         elif status == 410:
             self._stop(stream, "deleted", "the run was deleted at the lab")
         elif status == 403:
-            self._stop(stream, "denied", error or "the run belongs to someone else")
+            self._refuse(stream, redirect.to_do(stream.info, error or "The run belongs to somebody else.", ""))
         elif status == 503:
             raise LabUnavailableError(error or "the lab cannot store events now; it is asked again", status=503)
         else:
@@ -312,6 +329,12 @@ class Sender:
                 stream.pending[i] = Batch(first, batch.last, 0, batch.ring_end, batch.spill_end, lost=reason)
                 stream.lose(reason, batch.last - first + 1)
                 return
+
+    def _refuse(self, stream: Stream, why: str) -> None:
+        """Not for ever: a project may be made, a role given, a name become free."""
+        self.fails += 1
+        if stream.refuse(why):
+            self._log(f"writer {stream.id} stays here: {why}")
 
     def _stop(self, stream: Stream, why: str, message: str) -> None:
         stream.stopped = why

@@ -8,10 +8,12 @@ is all that both need.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .. import settings
 from ..journal import Location
 from ..protocol import records
 from ..ring import layout
@@ -68,7 +70,9 @@ class Stream:
     pending: deque[Batch] = field(default_factory=deque)
     direct: tuple[Batch, Taken] | None = None  # sent straight from the queue, which keeps it until the ack
     rewind_to: int | None = None  # the send thread's wish: go back to behind this cursor
-    stopped: str = ""  # why this writer will never be sent again: "denied", "deleted"
+    stopped: str = ""  # why this writer is not sent again: "deleted"
+    refused: str = ""  # the lab's reason why it takes nothing of this writer now, and what to do; "" where it does
+    refused_until: float = 0.0  # by the monotonic clock: when it is asked again
     lost: dict[str, int] = field(default_factory=dict)  # events given up, by reason
     flush_seen: int = 0
     cut_at: float = 0.0
@@ -105,6 +109,30 @@ class Stream:
         """Changes fields of `info`; both threads do."""
         with _changing:
             self.info = self.info.changed(**changes)
+
+    def refuse(self, why: str) -> bool:
+        """The lab takes nothing of it now, which may change: it stays here, and is sent again later. Whether that is
+        news.
+        """
+        news = self.refused != why
+        self.refused, self.refused_until = why, time.monotonic() + settings.RETRY_DELAY_MAX_S
+        return news
+
+    def why_stopped(self) -> str:
+        """Why nothing more of it is sent, and what to do, in a line; "" where it is sent."""
+        if not self.stopped:
+            return ""
+        name = str(self.info.attach.get("name", ""))
+        if self.stopped != "deleted":
+            return f"what is left of the run {name!r} was {self.stopped} at the lab: see `hectiqlab quarantine`"
+        return (
+            f"the run {name!r} was deleted at the lab: `hectiqlab restore {self.run_id}` brings it back, and then "
+            "`hectiqlab quarantine restore` what is left of it here"
+        )
+
+    def rests(self) -> bool:
+        """Whether the lab refused it so lately that it need not be asked again."""
+        return bool(self.refused) and time.monotonic() < self.refused_until
 
     def lose(self, reason: str, count: int) -> None:
         self.lost[reason] = self.lost.get(reason, 0) + count
@@ -147,6 +175,8 @@ class Stream:
 
     def acknowledge(self, cursor: int) -> None:
         """The lab holds everything up to `cursor`: forget what of it is pending."""
+        if cursor > self.acked:
+            self.refused = ""
         self.acked = max(self.acked, cursor)
         self.sent = max(self.sent, self.acked)
         while self.pending and self.pending[0].last <= self.acked:
@@ -168,7 +198,7 @@ class Stream:
         words[layout.ACKED] = self.acked
         words[layout.ACKED_RING] = self.acked_ring
         words[layout.ACKED_SPILL] = self.acked_spill
-        words[layout.STOPPED] = 1 if self.stopped else 0
+        words[layout.STOPPED] = layout.IS_DELETED if self.stopped else layout.IS_REFUSED if self.refused else 0
         words[layout.UPLOADER_LOST] = sum(self.lost.values())
 
     def words(self) -> Any:

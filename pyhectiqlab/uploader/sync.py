@@ -6,7 +6,8 @@ What may be done with a session follows from its lease and its owner:
 * Nobody holds the lease: this process does the work of an uploader. Of a process on another machine it cannot know
   whether it lives; then it sends the journal and leaves the rest, until the writers say that they were drained or
   somebody says that the machine is gone.
-* An uploader of this machine holds it: that one is woken, and waited for.
+* An uploader of this machine holds it: that one is woken, and waited for. Of a script that lives and sends by itself,
+  for what it had logged when the sync began, and for some seconds only.
 * One of another machine holds it: a courier reads the journal beside it (courier.py).
 """
 
@@ -16,22 +17,28 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from .. import settings
 from ..capture import ownership
 from ..capture.process import Process
 from ..errors import ConfigurationError
-from ..spool import FileRequest, SessionDir, read_json
+from ..spool import FileRequest, SessionDir, read_json, write_json
 from . import quarantine, refill
+from .aim import AS_THEY_ARE, Changes, Wishes, aim, apply
 from .courier import Courier
 from .lease import Lease
 from .recover import LAB_RESTORED
+from .redirect import Redirect
+from .report import session_report
+from .stream import Stream
 from .uploader import Uploader
 
 ADOPT_AGAIN_S = 60.0
 LIVE_TIMEOUT_S = 60.0  # how long a sync waits for a live uploader that makes no progress
+BESIDE_TIMEOUT_S = 10.0  # … and for one that sends by itself, and was not to be waited for
 
 OnFile = Callable[[FileRequest, int], None]
 Report = Callable[[str], None]
@@ -65,30 +72,44 @@ def _say_nothing(line: str) -> None:
     return None
 
 
-def sync_sessions(
-    sessions: list[str] | None,
-    *,
-    all: bool = False,
-    hosts_gone: Collection[str] = (),
-    report: Report = _say_nothing,
-    on_file: OnFile = _no_bar,
-) -> SyncResult:
+@dataclass(frozen=True)
+class Order:
+    """What a sync is to do with each session, and whom it tells.
+
+    Attributes:
+        hosts_gone: machines that will not come back: what was in their memory is given up.
+        wishes: to which lab, project and name goes what has none that takes it.
+        report: told of each session, in a line.
+        on_file: told of each file how many of its bytes are at the lab, as they get there; in another thread.
+    """
+
+    hosts_gone: Collection[str] = ()
+    wishes: Wishes = AS_THEY_ARE
+    report: Report = _say_nothing
+    on_file: OnFile = _no_bar
+
+
+PLAIN = Order()
+
+
+def sync_sessions(sessions: list[str] | None, order: Order = PLAIN, *, all: bool = False) -> SyncResult:
     """Sends what the sessions hold, also what was kept in dry or offline mode, and what a lab that was restored from
     a backup lacks of those delivered within a day. Blocks until it is at the lab or the lab fails.
 
     Args:
         sessions: names (or beginnings of names); None: every session whose owner has ended, or may have on another
-            machine, and with `all` those of living ones.
-        hosts_gone: machines that will not come back: what was in their memory is given up.
-        report: told of each session, in a line.
-        on_file: told of each file how many of its bytes are at the lab, as they get there; in another thread.
+            machine, and with `all` those of living ones. Of the other living ones, what they had logged until now is
+            waited for some seconds, and counted.
 
-    A bad session does not stop the others. Raises ConfigurationError for a name that no session has.
+    A bad session does not stop the others. Raises ConfigurationError for a name that no session has, a machine that no
+    session is of.
     """
     result = SyncResult()
-    for session in chosen(sessions, all):
+    its = chosen(sessions, all)
+    check_hosts(order.hosts_gone, order.report)
+    for session in its:
         files = set(session.file_ids())
-        outcome = sync_one(session, hosts_gone, report, on_file)
+        outcome = sync_one(session, order)
         result.sent_events += outcome.sent
         result.left_events += outcome.left
         if outcome.error:
@@ -98,7 +119,57 @@ def sync_sessions(
         result.sent_files += len(files - left_files - refused)
         for request in filter(None, (session.file_request(ident, "failed.json") for ident in refused)):
             result.errors.append(f"session {session.name}: the file {request.name!r} is not stored: {request.detail}")
+    if sessions is None and not all:
+        _count_living({s.name for s in its}, order, result)
     return result
+
+
+def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
+    """Of scripts that go on and send by themselves: what they had logged until now, and whether it gets to the lab."""
+    for session in SessionDir.all(settings.spool_dir()):
+        if session.name in done or not has_unsent(session):
+            continue
+        told = session_report(session)
+        if not told["backlog"] and not told["files_left"]:
+            continue
+        if told["uploader_pid"] is None:
+            result.left_events += told["backlog"]
+            result.errors.append(f"session {session.name}: its script goes on, which will start another uploader soon")
+            continue
+        where = "its script goes on" if told["here"] else f"goes on at {told['host']}"
+        order.report(f"session {session.name}: {where}; its uploader sends its {told['backlog']:,} events by itself")
+        if not told["here"]:  # what is journaled there; it is another machine's to send
+            if told["trouble"]:
+                result.left_events += told["backlog"]
+                result.errors.append(f"session {session.name}: {told['trouble']}")
+            continue
+        rouse = (session.path / "hurry").touch
+        outcome, _ = _wait_for_live(session, Lease(session.path), rouse, BESIDE_TIMEOUT_S)
+        result.sent_events += outcome.sent
+        result.left_events += outcome.left
+        result.left_files += len(session.file_ids())
+        if outcome.error:
+            result.errors.append(f"session {session.name}: {outcome.error}")
+
+
+def check_hosts(hosts_gone: Collection[str], report: Report) -> None:
+    """Raises ConfigurationError for a machine that no session here is of; says where nothing is given up."""
+    known: dict[str, int] = {}
+    here = set()
+    for session in SessionDir.all(settings.spool_dir()):
+        owners = [w.owner for w in session.writers() if not w.done]
+        owners += [owner for owner in [session.owner()] if owner is not None and not owners]
+        here |= {owner.host for owner in owners if owner.is_here()}
+        for name in {owner.host for owner in owners}:
+            known[name] = known.get(name, 0) + any(not w.done for w in session.writers())
+    for name in hosts_gone:
+        if name not in known:
+            there = ", ".join(f"{host} ({count} with something left)" for host, count in sorted(known.items()))
+            raise ConfigurationError(f"No session here is of a machine named {name!r}: there are {there or 'none'}.")
+        if name in here:
+            report(f"{name} is this machine: what is in its memory is here, and sent")
+        elif not known[name]:
+            report(f"nothing that is of {name} is left here")
 
 
 def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
@@ -137,77 +208,102 @@ def has_unsent(session: SessionDir) -> bool:
     return any(not w.done for w in session.writers())
 
 
-def sync_one(session: SessionDir, hosts_gone: Collection[str], report: Report, on_file: OnFile = _no_bar) -> Outcome:
+def sync_one(session: SessionDir, order: Order) -> Outcome:
     """Never raises: one broken session must not keep the others here."""
     if problem := session.problem():
         return Outcome(0, 0, f"nothing of it is sent, as somebody else may have written it: {problem}")
     sent = 0
+    report = order.report
     try:
         lease = Lease(session.path)
         while not lease.acquire():
+            changes, problems = aim(session, order.wishes, report)
             holder = lease.holder()
             if holder is not None and not holder.is_here():
-                return _beside(session, holder, report)
+                return _beside(session, holder, changes, order)
             report(f"session {session.name}: its uploader is at work; waiting for it")
-            outcome, ended = _wait_for_live(session, lease)
+            rouse = partial(wake, session, changes, order.wishes.redirect)
+            outcome, ended = _wait_for_live(session, lease, rouse)
             if not ended:
-                return outcome
+                return replace(outcome, error="; ".join(problems)) if problems and outcome.left else outcome
             sent += outcome.sent  # what it left is this process's to send
+        problems = _aim_here(session, lease, order)
         behind = refill.reopen(session, report)
         if not has_unsent(session):
             lease.release()
             return Outcome(sent, 0)
-        outcome = deliver(
-            session, lease, deliver_kept=True, hosts_gone=hosts_gone, behind=behind, report=report, on_file=on_file
-        )
-        return replace(outcome, sent=sent + outcome.sent)
+        outcome = deliver(session, lease, order, deliver_kept=True, behind=behind)
+        error = "; ".join(problems) if problems and outcome.left else outcome.error
+        return replace(outcome, sent=sent + outcome.sent, error=error)
     except Exception as e:
         return Outcome(0, 0, f"{type(e).__name__}: {e}")
+
+
+def _aim_here(session: SessionDir, lease: Lease, order: Order) -> list[str]:
+    """Raises OSError; the lease is free then."""
+    try:
+        changes, problems = aim(session, order.wishes, order.report)
+        apply(session, changes)
+    except BaseException:
+        lease.release()
+        raise
+    return problems
 
 
 def deliver(
     session: SessionDir,
     lease: Lease,
+    order: Order = PLAIN,
     *,
     deliver_kept: bool,
-    hosts_gone: Collection[str] = (),
     behind: dict[str, refill.Behind] | None = None,
-    report: Report = _say_nothing,
-    on_file: OnFile = _no_bar,
 ) -> Outcome:
     """Does the work of an uploader in this process, which holds the lease; releases it.
 
     Args: behind: writers that go back, for a lab that was restored from a backup.
     """
     try:
-        uploader = Uploader(session, deliver_kept=deliver_kept, until_drained=True, hosts_gone=hosts_gone)
+        uploader = Uploader(
+            session,
+            deliver_kept=deliver_kept,
+            until_drained=True,
+            hosts_gone=order.hosts_gone,
+            redirect=order.wishes.redirect,
+        )
     except BaseException:
         lease.release()
         raise
     before = {s.id: s.acked for s in uploader.streams.values()}
+    ended = {s.id for s in uploader.streams.values() if s.stopped}
     for writer, back in (behind or {}).items():
         if (stream := uploader.streams.get(writer)) is not None:
             stream.rewind_to = before[writer] = back.cursor
             stream.journaled = max(stream.journaled, back.acked)  # what is kept nowhere any more is to be told, too
     with lease.renewed(uploader.give_way, uploader.log):
-        _announce(uploader, report, on_file)
-        if hosts_gone:
+        _announce(uploader, order.report, order.on_file)
+        if order.hosts_gone:
             _give_up_memory(uploader)
         uploader.run()
     streams = uploader.streams.values()
     lost = sum(s.lost.get(LAB_RESTORED, 0) for s in streams if s.id in (behind or {}))
     if lost:
-        report(f"session {session.name}: {lost:,} events that the lab had are kept nowhere any more: told as lost")
+        order.report(
+            f"session {session.name}: {lost:,} events that the lab had are kept nowhere any more: told as lost"
+        )
     sent = sum(max(0, s.acked - before.get(s.id, 0)) for s in streams) - lost
     left = sum(s.backlog for s in streams if not s.stopped)
-    stopped = [
-        f"writer {s.id} was {s.stopped} at the lab; what it had left is in {quarantine.folder_of(session)}"
-        for s in streams
-        if s.stopped and s.backlog > 0
-    ]
-    trouble = (uploader.delivery.trouble() or uploader.transfer.trouble()) if left or has_unsent(session) else ""
-    stuck = "; ".join((*stopped, *uploader.unopened.values()))
+    files = len(session.file_ids())
+    stopped = [_put_aside(session, s) for s in streams if s.stopped and s.id not in ended]
+    refused = dict.fromkeys(s.refused for s in streams if s.refused and not s.info.done)
+    trouble = uploader.delivery.failure() or uploader.transfer.trouble() if left or files or has_unsent(session) else ""
+    stuck = "; ".join((*refused, *stopped, *uploader.unopened.values()))
     return Outcome(sent, left, trouble or stuck or _in_memory(uploader))
+
+
+def _put_aside(session: SessionDir, stream: Stream) -> str:
+    """Of a writer that the lab has just stopped: how much of it is where, and what can be done."""
+    count = f"{stream.backlog:,} events of it are" if stream.backlog else "what is left of it is"
+    return f"{stream.why_stopped()} ({count} in {quarantine.folder_of(session)})"
 
 
 def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
@@ -242,8 +338,9 @@ def _in_memory(uploader: Uploader) -> str:
     )
 
 
-def _beside(session: SessionDir, holder: Process, report: Report) -> Outcome:
-    courier = Courier(session, session.log)
+def _beside(session: SessionDir, holder: Process, changes: Changes, order: Order) -> Outcome:
+    report = order.report
+    courier = Courier(session, session.log, changes, order.wishes.redirect)
     try:
         if not courier.take():
             report(f"session {session.name}: another sync follows it")
@@ -260,53 +357,73 @@ def _beside(session: SessionDir, holder: Process, report: Report) -> Outcome:
         courier.close()
 
 
-def _acked(session: SessionDir) -> tuple[int, int, int, str]:
-    """(acked, journaled but not acked, bytes of files that moved, trouble) of a session, as its uploader last wrote it
-    down.
-    """
+def _told(session: SessionDir) -> tuple[int, int]:
+    """(bytes of files that were hashed or sent, requests that failed), as its uploader last wrote it down."""
     status = read_json(session.path / "status.json") or {}
-    writers = status.get("writers", {}).values()
-    return (
-        sum(w["acked"] for w in writers),
-        sum(w["journaled"] - w["acked"] for w in writers),
-        sum(f["hashed"] + f["sent"] for f in status.get("files", {}).values()),
-        status.get("trouble", ""),
-    )
+    return sum(f["hashed"] + f["sent"] for f in status.get("files", {}).values()), int(status.get("fails", 0))
 
 
-def wake(session: SessionDir) -> None:
-    """Has the session's uploader, on this machine, send at once, and also what was kept."""
-    (session.path / "wake").touch()
+def wake(session: SessionDir, changes: Changes, redirect: Redirect) -> None:
+    """Has the session's uploader, on this machine, send at once, and also what was kept; to where it is told."""
+    write_json(session.path / "wake", {"aim": changes, "redirect": asdict(redirect)})
 
 
-def _wait_for_live(session: SessionDir, lease: Lease) -> tuple[Outcome, bool]:
-    """Wakes the session's uploader and waits while it makes progress. Also whether it ended meanwhile: it may have
-    been on its way out, and not have seen that it was woken.
+def _wait_for_live(
+    session: SessionDir, lease: Lease, rouse: Callable[[], object], timeout_s: float = LIVE_TIMEOUT_S
+) -> tuple[Outcome, bool]:
+    """Has the session's uploader try at once, by `rouse`, and waits for it, while it makes progress, until what was
+    logged before is at the lab. Also whether it ended meanwhile: it may have been on its way out, and not have seen
+    that it was woken.
     """
-    start, *_ = _acked(session)
-    wake(session)
+    told = session_report(session)["writers"]
+    start = {w["writer"]: w["acked"] for w in told}
+    goal = {w["writer"]: w["produced"] for w in told}
+    files = set(session.file_ids())
+    _, failed = _told(session)
+    rouse()
     seen = time.monotonic() + 2 * settings.ALIVE_INTERVAL_S + settings.CUT_INTERVAL_S
-    moved, deadline = (start, 0, 0), seen + LIVE_TIMEOUT_S
+    moved: tuple[int, ...] = (0, 0, len(files))
+    deadline = time.monotonic() + timeout_s
     while True:
         ended = not lease.is_held()
-        now_acked, left, file_bytes, trouble = _acked(session)
-        files = len(session.file_ids())
+        report = session_report(session)
+        writers = report["writers"]
+        acked = {w["writer"]: w["acked"] for w in writers}
+        sent = sum(max(0, acked.get(w, 0) - at) for w, at in start.items())
+        stopped = {w["writer"] for w in writers if w["stopped"]}
+        left = sum(max(0, n - acked.get(w, 0)) for w, n in goal.items() if w not in stopped)
+        files &= set(session.file_ids())
         now = time.monotonic()
         nothing = not left and not files
         # Of a script that has ended, that is not all: its end is still to be told, and the session to be put away.
         if ended or (now > seen and nothing and (_lives(session) or not has_unsent(session))):
-            return Outcome(now_acked - start, left), ended
-        if (now_acked, file_bytes, files) != moved:
-            moved, deadline = (now_acked, file_bytes, files), max(seen, now) + LIVE_TIMEOUT_S
-        if now > deadline or (now > seen and trouble and now_acked == start):
-            why = "" if nothing else trouble or f"no progress for {LIVE_TIMEOUT_S:.0f} s"
-            return Outcome(now_acked - start, left, why), False
+            return Outcome(sent, left), ended
+        bytes_moved, fails = _told(session)
+        if (progress := (sent, bytes_moved, len(files))) != moved:
+            moved, deadline = progress, max(seen, now) + timeout_s
+        trouble = report["trouble"]
+        if now > deadline or (now > seen and trouble and fails > failed and not sent):  # tried once more, in vain
+            why = "" if nothing else trouble or f"no progress for {timeout_s:.0f} s"
+            return Outcome(sent, left, why), False
         time.sleep(settings.ALIVE_INTERVAL_S)
 
 
 def _lives(session: SessionDir) -> bool:
     owner = session.owner()
     return owner is not None and not owner.has_ended()
+
+
+def drop(session: SessionDir) -> None:
+    """Deletes a session with all that is left of it. Raises ConfigurationError where somebody works on it; OSError."""
+    lease = Lease(session.path)
+    if _lives(session) or not lease.acquire():
+        raise ConfigurationError(f"The session {session.name} is at work: its script or its uploader still runs.")
+    try:
+        for info in session.writers():
+            Path(info.queue).unlink(missing_ok=True)
+        shutil.rmtree(session.path)
+    finally:
+        lease.release()
 
 
 def adopt_orphans(own: SessionDir) -> None:

@@ -28,14 +28,17 @@ from ..errors import (
     GoneError,
     LabError,
     LabRequestError,
+    LabUnreachableError,
     NotALabError,
     PermissionDeniedError,
 )
 from ..loops import Loop
-from ..spool import FileRequest, write_json
+from ..spool import FileRequest, Lab, write_json
 from ..transport.files import CHECKSUM_MISMATCH, hash_file, register, send_file
 from ..transport.http import LabClient
 from ..transport.retry import Backoff
+from . import quarantine
+from .redirect import to_do
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -62,17 +65,20 @@ class _Lab:
     backoff: Backoff = field(default_factory=Backoff)
     trouble: str = ""
     hopeless: bool = False
+    fails: int = 0  # ever
 
     def succeeded(self) -> None:
         self.trouble, self.hopeless = "", False
         self.backoff.succeeded()
 
     def failed(self, error: LabError) -> None:
+        self.fails += 1
         self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
         wait = getattr(error, "retry_after_s", None)
         if self.hopeless:
             wait = settings.RETRY_DELAY_MAX_S
-            self.close()  # the profile may have been corrected meanwhile
+        if self.hopeless or isinstance(error, LabUnreachableError):
+            self.close()  # the profile may have been corrected meanwhile, or the lab be at another address
         self.backoff.failed(wait)
         self.trouble = str(error)
 
@@ -92,7 +98,7 @@ class Transfer:
         self._sent: dict[str, int] = {}
         self._now = ""  # id of the one under way
         self._elsewhere: dict[str, Backoff] = {}  # those that another process sends as well, by id
-        self._labs: dict[tuple[str, str], _Lab] = {}
+        self._labs: dict[Lab, _Lab] = {}
         self._lock = threading.Lock()  # between finding a request and putting one away
         self._scanned: tuple[int, float] = (0, 0.0)
         self._unsafe = ""  # why somebody else may have asked for files here
@@ -178,6 +184,10 @@ class Transfer:
     def trouble(self) -> str:
         return self._unsafe or next((lab.trouble for lab in tuple(self._labs.values()) if lab.trouble), "")
 
+    def fails(self) -> int:
+        """Requests that failed, ever."""
+        return sum(lab.fails for lab in tuple(self._labs.values()))
+
     def has_failed(self) -> bool:
         """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
         return any(lab.hopeless or lab.backoff.failures >= TRIES_MAX for lab in tuple(self._labs.values()))
@@ -215,7 +225,9 @@ class Transfer:
                 return True
             lab = self._lab(stream)
             elsewhere = self._elsewhere.get(request.id)
-            if stream.run_id is None or lab.backoff.wait_s() > 0 or (elsewhere and elsewhere.wait_s() > 0):
+            if stream.run_id is None or stream.rests():
+                continue
+            if lab.backoff.wait_s() > 0 or (elsewhere and elsewhere.wait_s() > 0):
                 continue
             self._now = request.id
             try:
@@ -236,7 +248,7 @@ class Transfer:
         return sorted(heads.values(), key=lambda r: r.size > SMALL_BYTES_MAX)
 
     def _lab(self, stream: Stream) -> _Lab:
-        return self._labs.setdefault((stream.info.url, stream.info.profile), _Lab())
+        return self._labs.setdefault(stream.info.lab, _Lab())
 
     def _try(self, request: FileRequest, stream: Stream, lab: _Lab) -> None:
         try:
@@ -244,7 +256,10 @@ class Transfer:
         except ChangedError as e:
             self._give_up(request, "file_changed", str(e))
         except (LabRequestError, ConfigurationError) as e:
-            if reason := _is_final(e):
+            if isinstance(e, PermissionDeniedError):  # a role may be given again
+                if stream.refuse(to_do(stream.info, str(e), e.code)):
+                    self._uploader.log(f"{request.name!r} stays here: {e}")
+            elif reason := _is_final(e):
                 self._give_up(request, reason, str(e))
             elif getattr(e, "code", "") in ELSEWHERE:  # the lab is well; other files need not wait for this one
                 lab.succeeded()
@@ -258,6 +273,7 @@ class Transfer:
             self._give_up(request, "file_unreadable", f"it cannot be read: {os.strerror(e.errno or 5)}")
         else:
             lab.succeeded()
+            stream.refused = ""
             self._finish(request, answer)
 
     def _deliver(self, request: FileRequest, stream: Stream, lab: _Lab) -> dict[str, Any]:
@@ -265,7 +281,7 @@ class Transfer:
         with snapshot.reopened(self._source(request), request.size, request.identity, request.held) as fd:
             request = self._with_digest(request, fd)
             if lab.client is None:
-                lab.client = connect(stream.info.url, stream.info.profile)
+                lab.client = connect(*stream.info.lab)
             crashpoints.passing("files.opened")
             self._send(request, stream, fd, lab)
         crashpoints.passing("files.sent")
@@ -355,10 +371,16 @@ class Transfer:
         self._remove(request.id)
 
     def _give_up(self, request: FileRequest, reason: str, detail: str) -> None:
-        """Says so in the log, at the lab and to who waits; what was held of it goes, as nobody can send it."""
+        """Says so in the log, at the lab and to who waits; what was held of it goes, unless its run may come back."""
         self._uploader.log(f"{request.name!r} is not stored: {detail}")
         self._answer(request, {"uuid": None, "error": detail})
         request = request.changed(reason=reason, detail=detail)
+        stream = self._uploader.streams.get(request.writer)
+        if reason == "deleted" and stream is not None:  # the run may be restored
+            try:
+                quarantine.keep_file(self._session, stream, request)
+            except OSError as e:
+                self._uploader.log(f"{request.name!r} could not be put aside: {e}")
         with self._lock:
             with contextlib.suppress(OSError):
                 write_json(self._session.file_path(request.id, "failed.json"), request.as_dict())
@@ -395,8 +417,6 @@ def _is_final(error: LabError) -> str:
     """Why the same request will never be accepted; "" where it may be later."""
     if isinstance(error, GoneError) or getattr(error, "code", "") in {"run_not_found", "project_not_found"}:
         return "deleted"
-    if isinstance(error, PermissionDeniedError):
-        return "denied"
     if getattr(error, "code", "") == "quota_exceeded":
         return "quota_exceeded"
     if not isinstance(error, LabRequestError) or error.retry or isinstance(error, AuthenticationError | NotALabError):

@@ -23,6 +23,7 @@ from . import courier, quarantine, recover
 from .console import Consoles
 from .deliver import Delivery
 from .drain import Drain
+from .redirect import NOWHERE_ELSE, Redirect
 from .stream import Stream
 from .system import SystemMetrics
 from .transfer import Transfer
@@ -40,6 +41,7 @@ class Uploader:
         deliver_kept: also send what was kept in dry or offline mode (a sync).
         until_drained: do not wait for living owners; return once all there is was sent, or the lab failed (a sync).
         hosts_gone: machines of which somebody said that they are gone, with all that was in their memory.
+        redirect: where goes what the lab does not take as it is.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Uploader:
         deliver_kept: bool = False,
         until_drained: bool = False,
         hosts_gone: Collection[str] = (),
+        redirect: Redirect = NOWHERE_ELSE,
     ) -> None:
         self.session = session
         self.hosts_gone = hosts_gone
         self._given_way = False
         self.deliver_kept = deliver_kept
+        self.redirect = redirect
         self.until_drained = until_drained
         self.streams: dict[str, Stream] = {}
         self.unopened: dict[str, str] = {}  # writers whose queue is there but cannot be opened now → why
@@ -214,7 +218,7 @@ class Uploader:
 
     def can_send(self) -> bool:
         """Whether what is cut now may go out soon: the lab answers, and this is no offline session."""
-        return not self.delivery.trouble() and bool(self.sendable())
+        return not self.delivery.failure() and bool(self.sendable())
 
     # The main thread's turn -------------------------------------------------------------------------------------
 
@@ -311,6 +315,10 @@ class Uploader:
             return False
         return True
 
+    def _is_left(self, stream: Stream) -> bool:
+        """Whether it stays here, as the lab takes nothing of it now: only where its script lives it is asked again."""
+        return bool(stream.refused) and (self.until_drained or self.has_ended(stream))
+
     def has_work(self) -> bool:
         """Whether anything is, or may become, this process's to do."""
         for stream in self.streams.values():
@@ -318,10 +326,11 @@ class Uploader:
                 continue
             if self.has_ended(stream) and not self.is_closed(stream) and self.end_of(stream) is None:
                 return True
-            if self.transfer.waits(stream.id) and (stream.stopped or self.is_sendable(stream)):
+            left = self._is_left(stream)
+            if self.transfer.waits(stream.id) and (stream.stopped or self.is_sendable(stream)) and not left:
                 return True
             finished = self.has_ended(stream) or self.until_drained
-            waits = self.is_sendable(stream) and (
+            waits = (not left and self.is_sendable(stream)) and (
                 stream.backlog > 0
                 or (self.has_ended(stream) and stream.info.ends_run and not self.delivery.told_end(stream))
             )
@@ -346,10 +355,22 @@ class Uploader:
         self._read_synced()
         marks = self._marks()
         if marks != self._marks_seen:
-            self.deliver_kept |= marks[0] != self._marks_seen[0]
+            if marks[0] != self._marks_seen[0]:
+                self._obey()
+                self.deliver_kept = True
             self._marks_seen = marks
             self.delivery.hurry()
             self.transfer.hurry()
+
+    def _obey(self) -> None:
+        """Takes over what the sync that woke this process was told: to which lab and project what was kept goes."""
+        told = read_json(self.session.path / "wake") or {}
+        with contextlib.suppress(TypeError):
+            self.redirect = Redirect(**told.get("redirect", {}))
+        for writer, changes in told.get("aim", {}).items():
+            if (stream := self.streams.get(writer)) is not None and changes.keys() <= {"url", "profile", "lab_id"}:
+                stream.change(**changes)
+                self._save(stream)
 
     def _marks(self) -> tuple[int, int]:
         """Change when somebody wants all that is here sent, also what was kept; and when somebody waits for what is to
@@ -400,6 +421,7 @@ class Uploader:
         status = {
             "pid": os.getpid(),
             "trouble": self.delivery.trouble() or self.transfer.trouble() or self._failing(),
+            "fails": self.delivery.fails() + self.transfer.fails(),
             "files": self.transfer.status(),
             "writers": {
                 s.id: {

@@ -17,7 +17,7 @@ from ..protocol import digest
 from ..ring.peek import peek
 from ..spool import SessionDir, Writer
 from ..transport.http import LabClient, quoted
-from . import encode, refill
+from . import encode, quarantine, refill
 from .stream import Batch, Stream
 
 RANGE_EVENTS_MIN = 10_000
@@ -98,12 +98,15 @@ class WriterVerdict:
 
 @dataclass
 class RunVerdict:
-    """`error`: why the lab could not be compared with, "" where it was."""
+    """`error`: why the lab could not be compared with, "" where it was. `quarantined`: events and files that were put
+    aside here.
+    """
 
     run: str
     name: str
     writers: list[WriterVerdict] = field(default_factory=list)
     error: str = ""
+    quarantined: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -117,6 +120,15 @@ def runs_here() -> dict[str, list[tuple[SessionDir, Writer]]]:
         for info in session.writers():
             if info.run is not None:
                 found.setdefault(refill.run_of(info), []).append((session, info))
+    return found
+
+
+def quarantined() -> dict[str, int]:
+    """Events and files in the quarantine by the id of their run."""
+    found: dict[str, int] = {}
+    for aside in quarantine.contents(settings.home()):
+        for run, count in aside.run_ids.items():
+            found[run] = found.get(run, 0) + count
     return found
 
 

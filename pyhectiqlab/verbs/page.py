@@ -67,9 +67,9 @@ class PageVerbs:
         return True
 
 
-def _rename(lab_and_profile: tuple[str, str], run_id: str, name: str) -> None:
+def _rename(its_lab: tuple[str, str, str], run_id: str, name: str) -> None:
     from ..connecting import connect
     from ..transport.http import quoted
 
-    with connect(*lab_and_profile, waits=True) as lab:
+    with connect(*its_lab, waits=True) as lab:
         lab.patch(f"/runs/{quoted(run_id)}", {"name": name})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pyhectiqlab.profile import load_profiles, save_profile
 from pyhectiqlab.testing.lab import RealLab
+from pyhectiqlab.transport.http import LabClient
 
 from ..labs import ForkedLab
 from .conftest import Hectiqlab, well
@@ -76,3 +79,233 @@ def test_what_a_lab_that_was_down_missed_is_sent_later(
     lab.start()
     assert hectiqlab("sync").returncode == 0
     assert len(steps(hectiqlab)) == before + 500
+
+
+def kept(environment: dict[str, str], name: str, project: str = "p", **variables: str) -> str:
+    """A script that cannot push what it logs, and keeps it. What it printed."""
+    script = f"""
+from pyhectiqlab import Run
+run = Run({name!r}, {project!r}, should_create_project={project == "p"})
+run.add_metrics("loss", 1.0, 0)
+print(run.mode, run.close(20))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**environment, **variables}, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "kept True\n"), done
+    assert done.stderr.count("hectiqlab sync") >= 1, "it is promised that a sync sends it"
+    return done.stderr
+
+
+def runs(hectiqlab: Hectiqlab, project: str) -> set[str]:
+    return {run["name"] for run in json.loads(well(hectiqlab("runs", project, "--json")))}
+
+
+@pytest.fixture
+def known(lab: RealLab, home: Path) -> RealLab:
+    """The lab, with its profile in the home of this test."""
+    home.mkdir()
+    (home / "credentials").write_bytes(lab.credentials.read_bytes())
+    (home / "credentials").chmod(0o600)
+    return lab
+
+
+def test_a_project_that_is_missing_is_not_the_last_word(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab
+) -> None:
+    said = kept(environment, "early", "playgruond")
+    assert "playgruond" in said and "--project NAME" in said
+    for _ in range(2):
+        refused = hectiqlab("sync")
+        assert refused.returncode == 1 and refused.stdout == "Sent 0 events; 2 left.\n", refused
+        assert "No project named 'playgruond'" in refused.stderr and "--create-project" in refused.stderr
+    assert [r["state"] for r in json.loads(well(hectiqlab("status", "--json")))] == ["waits"]
+    assert "no lab has it yet; 2 events wait" in hectiqlab("verify").stdout
+    assert hectiqlab("sync", "--create-project").returncode == 0
+    assert runs(hectiqlab, "playgruond") == {"early"}
+
+    kept(environment, "unwanted", "no-such")
+    (waits,) = json.loads(well(hectiqlab("status", "--json")))
+    assert hectiqlab("sync", "--drop").returncode == 2
+    assert hectiqlab("sync", waits["session"], "--drop").returncode == 1, "nobody said yes"
+    assert "2 events" in well(hectiqlab("sync", waits["session"], "--drop", "--yes"))
+    assert json.loads(well(hectiqlab("status", "--json"))) == []
+
+    kept(environment, "astray", "playgroumd")
+    assert hectiqlab("sync", "--project", "playgruond").returncode == 0
+    assert runs(hectiqlab, "playgruond") == {"early", "astray"}
+
+
+def test_of_several_only_what_its_own_project_does_not_take_goes_to_another(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab
+) -> None:
+    assert hectiqlab("projects").returncode == 0
+    script(environment, HECTIQLAB_MODE="offline")
+    kept(environment, "homeless", "no-such")
+    assert hectiqlab("sync", "--project", "playgruond").returncode == 0
+    assert "homeless" in runs(hectiqlab, "playgruond") and "kept" not in runs(hectiqlab, "playgruond")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "{key}"}, id="port"),
+        pytest.param({"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "wrong"}, id="port and key"),
+        pytest.param({"HECTIQLAB_URL": "https://lab.invalid", "HECTIQLAB_API_KEY": "wrong"}, id="name"),
+        pytest.param({"HECTIQLAB_URL": "lab.invalid", "HECTIQLAB_API_KEY": "{key}"}, id="scheme"),
+        pytest.param({"HECTIQLAB_URL": "{url}", "HECTIQLAB_API_KEY": "wrong"}, id="key"),
+        pytest.param({"HECTIQLAB_PROFILE": "lcoal"}, id="profile"),
+    ],
+)
+def test_what_was_kept_by_a_mistake_is_sent_by_a_plain_sync(
+    known: RealLab,
+    environment: dict[str, str],
+    hectiqlab: Hectiqlab,
+    wrong: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    name = f"mistaken {request.node.callspec.id}"
+    kept(environment, name, **{k: v.format(url=known.url, key=known.api_key) for k, v in wrong.items()})
+    done = hectiqlab("sync")
+    assert (done.returncode, done.stdout) == (0, "Sent 2 events; 0 left.\n"), done
+    assert name in runs(hectiqlab, "p")
+
+
+def test_an_address_that_was_corrected_in_the_profile_is_enough(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab, home: Path
+) -> None:
+    right = (home / "credentials").read_text()
+    (home / "credentials").write_text(right.replace(known.url, "http://127.0.0.1:9") + right.replace("[local]", "[b]"))
+    kept(environment, "corrected", HECTIQLAB_PROFILE="local")
+    (home / "credentials").write_text(right)
+    assert hectiqlab("sync").returncode == 0
+    assert "corrected" in runs(hectiqlab, "p")
+
+
+def test_where_several_labs_can_have_been_meant_it_is_asked_which(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab, home: Path
+) -> None:
+    save_profile(
+        "other", url="http://127.0.0.1:8", username="a", secret_api_key="k", api_key_uuid="", path=home / "credentials"
+    )
+    for name, to in (("by profile", "local"), ("by address", known.url)):
+        kept(environment, name, HECTIQLAB_URL="http://127.0.0.1:9", HECTIQLAB_API_KEY="wrong")
+        asked = hectiqlab("sync")
+        assert asked.returncode == 1 and "--to PROFILE" in asked.stderr, asked
+        assert f"local ({known.url}), other (http://127.0.0.1:8)" in asked.stderr
+        assert hectiqlab("sync", "--to", to).returncode == 0
+        assert name in {run["name"] for run in json.loads(well(hectiqlab("-p", "local", "runs", "p", "--json")))}
+
+
+def test_what_was_meant_for_a_lab_that_may_be_down_goes_to_no_other_unasked(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab
+) -> None:
+    """192.0.2.0/24 is nobody's: no answer, as from a lab whose machine is off."""
+    kept(environment, "theirs", HECTIQLAB_URL="http://192.0.2.1:8080", HECTIQLAB_API_KEY="theirs")
+    asked = hectiqlab("sync")
+    assert asked.returncode == 1 and "add-profile --url http://192.0.2.1:8080" in asked.stderr, asked
+    assert "theirs" not in runs(hectiqlab, "p")
+
+
+def test_a_lab_is_known_at_another_port_and_another_lab_is_not_taken_for_it(
+    environment: dict[str, str], hectiqlab: Hectiqlab, home: Path, tmp_path: Path
+) -> None:
+    lab = ForkedLab(tmp_path / "data", home)
+    lab.start()
+    script(environment, HECTIQLAB_MODE="offline")
+    lab.stop()
+    first, lab.port = lab.port, 0
+    there = ForkedLab(tmp_path / "other", tmp_path / "elsewhere")  # another lab is where the first was
+    there.port = first
+    there.start()
+    try:
+        lab.start()
+        assert lab.port != first and load_profiles(home / "credentials")["local"].url == lab.url
+        assert hectiqlab("sync").returncode == 0
+        assert steps(hectiqlab) == list(range(500))
+        lab.stop()
+
+        mine = (home / "credentials").read_text()
+        script(environment, HECTIQLAB_MODE="offline")
+        (home / "credentials").write_bytes(there.credentials.read_bytes())
+        away = hectiqlab("sync")
+        assert away.returncode == 1 and "No profile is for the lab" in away.stderr and "; 501 left" in away.stdout
+        (home / "credentials").write_bytes(there.credentials.read_bytes() + mine.replace("local", "old").encode())
+        lab.start()  # which finds its own key in no `local`, and writes a profile of another name beside it
+        assert hectiqlab("sync").returncode == 0
+        lines = well(hectiqlab("-p", "old", "metrics", "kept", "loss", "--format", "jsonl"))
+        assert lines.count("\n") == 1000
+    finally:
+        lab.kill()
+        there.kill()
+
+
+def test_what_living_scripts_have_is_counted_and_waited_for(
+    environment: dict[str, str], hectiqlab: Hectiqlab, home: Path, tmp_path: Path
+) -> None:
+    lab = ForkedLab(tmp_path / "data", home)
+    lab.start()
+    code = """
+import sys
+from pyhectiqlab import Run
+run = Run("alive", "p", True)
+assert run.flush(20)
+print("up", flush=True)
+sys.stdin.readline()
+for n in range(45):
+    run.add_metrics("loss", 1.0, n)
+print("logged", flush=True)
+sys.stdin.readline()
+"""
+    pipe = subprocess.PIPE
+    environment["HECTIQLAB_SYSTEM_METRICS"] = "0"  # they would be counted, too
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
+    try:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        lab.stop()
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "logged\n"
+        away = hectiqlab("sync")
+        assert away.returncode == 1 and away.stdout == "Sent 0 events; 45 left.\n", away
+        assert "its uploader sends its 45 events" in away.stderr and "nothing listens there" in away.stderr
+        assert f"hectiqlab server --port {lab.port}" in away.stderr
+        lab.start()
+        there = hectiqlab("sync")
+        assert there.returncode == 0 and there.stdout.endswith("; 0 left.\n"), there
+        assert process.poll() is None
+        lines = well(hectiqlab("metrics", "alive", "loss", "--format", "jsonl")).splitlines()
+        assert [json.loads(line)["step"] for line in lines] == list(range(45)), "they are there when it says so"
+    finally:
+        process.communicate("end\n", timeout=60)
+        lab.kill()
+
+
+def test_a_machine_that_no_session_is_of_is_told_with_those_there_are(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab
+) -> None:
+    script(environment, HECTIQLAB_MODE="offline")
+    gone = hectiqlab("sync", "--host-gone", "node-9")
+    assert gone.returncode == 1 and gone.stdout == ""
+    assert "machine named 'node-9'" in gone.stderr and f"{os.uname().nodename} (1 with something left)" in gone.stderr
+    assert "is this machine" in hectiqlab("sync", "--host-gone", os.uname().nodename).stderr
+
+
+def test_a_run_of_somebody_else_is_sent_under_another_name(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab, home: Path
+) -> None:
+    script(environment)  # `kept` is the owner's
+    mine = (home / "credentials").read_text()
+    with LabClient(known.url, known.api_key) as client:
+        client.post("/users", {"username": "eve", "password": "correct horse 7"})
+    with LabClient(known.url, auth=("eve", "correct horse 7")) as client:
+        key = client.post("/keys", {"name": "test"})["key"]
+    (home / "credentials").write_text(mine.replace(known.api_key, key))
+    script(environment, HECTIQLAB_MODE="offline")
+    refused = hectiqlab("sync")
+    assert refused.returncode == 1 and "belongs to" in refused.stderr and "--name NAME" in refused.stderr
+    (session,) = [r["session"] for r in json.loads(well(hectiqlab("status", "--json")))]
+    assert hectiqlab("sync", "--name", "eves").returncode == 2
+    assert hectiqlab("sync", session, "--name", "eves").returncode == 0
+    assert "eves" in runs(hectiqlab, "p")

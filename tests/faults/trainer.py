@@ -29,7 +29,7 @@ import requests  # noqa: F401
 import pyhectiqlab.transport.http
 import pyhectiqlab.uploader.main  # noqa: F401
 from pyhectiqlab import Run
-from pyhectiqlab.uploader.sync import sync_sessions
+from pyhectiqlab.uploader.sync import Order, sync_sessions
 
 from ..nursery import serve
 from . import hostile
@@ -204,7 +204,7 @@ def sync(order: dict[str, Any]) -> None:
     """`hectiqlab sync --all`, without the half second that importing takes."""
     hostile.arm(order)
     hostile.become(order)
-    result = sync_sessions(None, all=True, report=print)
+    result = sync_sessions(None, Order(report=print), all=True)
     print(json.dumps({"left": result.left_events, "files": result.left_files, "errors": result.errors}))
 
 

@@ -86,6 +86,8 @@ def lines_of_ours(err: str) -> list[str]:
             "nothing listens there",
         ),
         ("a bad address", {"HECTIQLAB_URL": "htp:/x", "HECTIQLAB_API_KEY": "x"}, "htp:/x"),
+        ("a name without scheme", {"HECTIQLAB_URL": "lab.invalid", "HECTIQLAB_API_KEY": "x"}, "put https://"),
+        ("a name that nobody has", {"HECTIQLAB_URL": "http://lab.invalid", "HECTIQLAB_API_KEY": "x"}, "is not known"),
         ("a corrupt file", {"HECTIQLAB_CREDENTIALS": "{corrupt}"}, "corrupt"),
         ("no profile at all", {"HECTIQLAB_CREDENTIALS": "{absent}"}, "hectiqlab add-profile"),
         ("an unknown project", {"HECTIQLAB_PROJECT": "no-such-project"}, "no-such-project"),
@@ -117,17 +119,35 @@ def test_a_wrong_configuration_is_said_once_and_what_was_logged_is_kept_for_a_sy
     if what == "an unknown project":
         with site.client() as client:
             client.post("/projects", {"name": "no-such-project"})
-    if what == "nobody there":
-        return  # the spool remembers which lab it was for; another one does not get it
     synced = site.cli("sync", **right)
-    if what == "a bad address":
-        assert synced.returncode == 1 and "htp:/x" in synced.stderr
-        return
     assert synced.returncode == 0, synced.stderr
     assert [step for step, _, _ in site.points(name, "loss")] == list(range(100))
     run = site.find(name)
     assert (run["state"], run["config"], run["note"]) == ("completed", {"lr": 0.1}, "a note")
     assert "0 left" in site.cli("sync", **right).stdout
+
+
+def test_an_address_that_lacks_its_scheme_is_taken_for_what_it_can_only_be(site: Site) -> None:
+    name = unique("no scheme")
+    url = site.lab.url.removeprefix("http://")
+    done = site.run(SCRIPT, name, HECTIQLAB_URL=url, HECTIQLAB_API_KEY=site.lab.api_key)
+    assert (done.returncode, done.stdout) == (0, "online read-write\n"), done.stderr
+
+
+def test_a_run_that_is_deleted_while_it_logs_is_told_at_the_end(site: Site) -> None:
+    name = unique("deleted")
+    script = (
+        SCRIPT + "assert run.flush(20); print(run.id, flush=True); sys.stdin.readline()\nrun.add_metrics('a', 2, 2)"
+    )
+    process = site.start(script, name)
+    assert process.stdout is not None
+    run = [process.stdout.readline().strip() for _ in range(2)][1]
+    with site.client() as client:
+        client.delete(f"/runs/{run}")
+    _, err = process.communicate("go\n", timeout=60)
+    (said,) = lines_of_ours(err)
+    assert "was deleted" in said and f"hectiqlab restore {run}" in said and "hectiqlab quarantine restore" in said
+    assert "2 events" in said, "what is not there is counted: the point, and the end"
 
 
 def test_a_lab_that_never_answers_costs_a_bounded_time(site: Site, silent_server: str) -> None:

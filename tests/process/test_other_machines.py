@@ -184,7 +184,7 @@ def test_watch_follows_new_and_living_sessions_past_a_bad_one(site: Site) -> Non
     name, other = unique("watch"), unique("watch")
     bad = SessionDir.create(site.home / "spool", _me(), time.time())
     (bad.writers_dir / f"{0:032x}.json").write_text(
-        json.dumps({**_writer(bad), "url": "http://127.0.0.1:9", "mode": "offline"})
+        json.dumps({**_writer(bad), "url": "http://127.0.0.1:9", "mode": "offline", "lab_id": "of another"})
     )
     command = [sys.executable, "-m", "pyhectiqlab", "sync", "--watch"]
     watch = subprocess.Popen(command, env=site.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

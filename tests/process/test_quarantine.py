@@ -1,10 +1,13 @@
-"""What can never be sent is moved aside, counted, and shown; never deleted."""
+"""What a lab does not take any more is moved aside, counted, shown, and put back when somebody says so."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import msgpack
+import pytest
 
 from .conftest import Site, eventually
 from .test_ends import unique
@@ -19,23 +22,106 @@ print("there", flush=True)
 sys.stdin.readline()
 for n in range(1, 100):
     run.add_metrics("loss", float(n), n)
+if len(sys.argv) > 2:
+    run.add_artifact(sys.argv[2])
 run.flush(20)
 """
 
 
-def test_what_was_logged_for_a_run_that_was_deleted_is_put_aside_and_told_by_status(site: Site) -> None:
-    name = unique("deleted")
-    process = site.start(SCRIPT, name)
+def deleted_while_it_logs(site: Site, name: str, *files: Path) -> str:
+    """The id of a run that was deleted before most of it was sent. Its script has ended."""
+    process = site.start(SCRIPT, name, *map(str, files))
     assert process.stdout is not None and process.stdout.readline() == "there\n"
+    run = str(site.find(name)["id"])
     with site.client() as client:
-        client.delete(f"/runs/{site.find(name)['id']}")
+        client.delete(f"/runs/{run}")
     process.communicate("go\n", timeout=30)
     assert process.returncode == 0
     eventually(lambda: not site.uploaders(), 30)
+    return run
+
+
+def test_what_was_logged_for_a_run_that_was_deleted_is_put_aside_and_counted(site: Site) -> None:
+    name = unique("deleted")
+    run = deleted_while_it_logs(site, name)
     (report,) = json.loads(site.cli("status", "--json").stdout)
-    assert report["lost"]["deleted"] >= 99 and report["quarantined"]["files"] >= 1
-    assert "can never be sent" in site.cli("status").stdout
+    assert report["lost"]["deleted"] >= 99 and report["quarantined"]["events"] >= 99
+    assert "100 events" in site.cli("status").stdout and "hectiqlab quarantine" in site.cli("status").stdout
     (folder,) = (site.home / "quarantine").iterdir()
-    kept = [msgpack.unpackb(path.read_bytes()) for path in folder.iterdir()]
+    kept = [msgpack.unpackb(path.read_bytes()) for path in folder.glob("*.msgpack")]
     assert {found["reason"] for found in kept} == {"deleted"} and all(found["records"] for found in kept)
     assert site.cli("sync").stdout == "Sent 0 events; 0 left.\n"
+    assert name in (shown := site.cli("quarantine").stdout) and "deleted=100" in shown
+    assert json.loads(site.cli("quarantine", "--json").stdout)[0]["runs"] == [name]
+    verified = site.cli("verify")
+    assert (
+        verified.returncode == 1 and run in verified.stdout and "100 events or files are in the quar" in verified.stdout
+    )
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["the session is still there", "the session is gone"])
+def test_it_gets_to_the_lab_once_the_run_is_restored(site: Site, tmp_path: Path, removed: bool) -> None:
+    name = unique("restored")
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    run = deleted_while_it_logs(site, name, tmp_path / "model.bin")
+    (folder,) = (site.home / "quarantine").iterdir()
+    if removed:  # as a day after it was done with
+        shutil.rmtree(site.home / "spool" / folder.name)
+
+    assert site.cli("quarantine", "restore").stdout.startswith("Put back 100 events and 1 files.")
+    assert not folder.exists()
+    early = site.cli("sync")  # it is still deleted: said, with what to do, and put aside again
+    assert early.returncode == 1 and f"hectiqlab restore {run}" in early.stderr, early.stderr
+    assert "100 events" in site.cli("status").stdout and folder.exists()
+
+    with site.client() as client:
+        client.post(f"/runs/{run}/restore")
+    assert site.cli("quarantine", "restore", folder.name[:6]).returncode == 0
+    waits = json.loads(site.cli("status", "--json").stdout)
+    assert [(r["state"], r["backlog"], r["files_left"]) for r in waits] == [("waits", 100, 1)]
+    done = site.cli("sync")
+    assert done.returncode == 0 and "Sent 100 events; 0 left." in done.stdout, done.stderr
+    assert [step for step, _, _ in site.points(name, "loss")] == list(range(100))
+    assert site.state(name) == "completed"
+    with site.client() as client:
+        assert [a["name"] for a in client.pages(f"/runs/{run}/artifacts")] == ["model.bin"]
+    assert site.cli("quarantine").stdout == "The quarantine is empty.\n"
+    assert site.cli("verify", run).returncode == 0
+
+
+def test_it_is_deleted_for_good_when_somebody_says_so(site: Site) -> None:
+    deleted_while_it_logs(site, unique("dropped"))
+    (folder,) = (site.home / "quarantine").iterdir()
+    assert "named 'zz'" in site.cli("quarantine", "drop", "zz", "--yes").stderr
+    assert site.cli("quarantine", "drop", folder.name).returncode == 1 and folder.exists(), "nobody answered"
+    assert "Deleted 100 events" in site.cli("quarantine", "drop", folder.name, "--yes").stdout
+    assert not folder.exists()
+
+
+def test_a_project_that_is_missing_is_no_last_word_even_of_an_earlier_version(site: Site) -> None:
+    """Earlier versions moved it to the quarantine, as denied, with less about whose it is."""
+    name = unique("denied")
+    script = "import sys; from pyhectiqlab import Run; Run(sys.argv[1], 'nowhere').add_metrics('loss', 1.0, 0)"
+    assert site.run(script, name).returncode == 0
+    eventually(lambda: not site.uploaders(), 30)
+    (session,) = (site.home / "spool").iterdir()
+    folder = site.home / "quarantine" / session.name
+    folder.mkdir(parents=True)
+    from pyhectiqlab.journal import Data, Keys, Tail
+    from pyhectiqlab.spool import SessionDir
+
+    table = b""
+    for frame, _ in Tail(session / "journal").read():
+        if isinstance(frame, Keys):
+            table += frame.table
+        elif isinstance(frame, Data):
+            kept = {"writer": frame.writer, "run": None, "url": site.lab.url, "reason": "denied"}
+            kept |= {"table": table, "records": frame.records}
+            (folder / f"{frame.writer}-{frame.first}-{frame.last}.msgpack").write_bytes(msgpack.packb(kept))
+    for info in SessionDir(session).writers():
+        SessionDir(session).save_writer(info.changed(done=True))
+    assert site.cli("quarantine", "restore").returncode == 0
+    refused = site.cli("sync")
+    assert refused.returncode == 1 and "'nowhere'" in refused.stderr and "--project NAME" in refused.stderr
+    assert site.cli("sync", "--create-project").returncode == 0
+    assert site.points(name, "loss") == [(0, 1.0, 0)]

@@ -42,10 +42,11 @@ class ModelLab:
         self.results: list[dict[str, int]] = []  # one for each batch from now on, instead of looking at it
         self.refuse: list[LabRequestError] = []  # raised one a request
         self.attach_error: LabRequestError | None = None
+        self.taken: Callable[[dict[str, Any]], bool] = lambda request: False  # in spite of `attach_error`
         self.mode = "read-write"
 
     def attach(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        if self.attach_error is not None:
+        if self.attach_error is not None and not self.taken(request):
             raise self.attach_error
         self.attached.append(request)
         return {"run": {"id": "r1", "author": "ada"}, "attempt": 1, "mode": self.mode, "sets_state": True}

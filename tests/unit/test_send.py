@@ -21,6 +21,7 @@ from pyhectiqlab.errors import (
 )
 from pyhectiqlab.testing.transport import FaultyTransport
 from pyhectiqlab.uploader import send
+from pyhectiqlab.uploader.redirect import Redirect
 
 from .pipeline import ModelLab, Pipeline, invalid
 
@@ -163,11 +164,15 @@ def test_a_deleted_run_is_sent_no_more_and_what_comes_is_counted(line: Pipeline)
     assert line.stream.lost == {"deleted": 10}
 
 
-def test_a_run_of_somebody_else_is_sent_no_more(line: Pipeline) -> None:
+def test_what_the_lab_takes_from_nobody_of_this_role_stays_and_is_sent_once_it_does(line: Pipeline) -> None:
     batches(line, 3)
     line.lab.results = [{"status": 403}]
     line.deliver()
-    assert line.stream.stopped == "denied" and line.stream.lost == {"denied": 3}
+    assert line.stream.refused and not line.stream.stopped and not line.stream.lost
+    assert line.stream.backlog == 3 and line.points() == []
+    line.stream.refused_until = 0.0  # as by a sync, or half a minute later
+    line.deliver()
+    assert line.points() == [0, 1, 2] and not line.stream.refused
 
 
 def test_a_batch_put_off_is_sent_again(line: Pipeline) -> None:
@@ -254,8 +259,8 @@ def test_a_run_made_without_the_lab_is_attached_before_it_is_sent(line: Pipeline
     assert line.points() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("status, why", [(403, "denied"), (404, "denied"), (410, "deleted"), (422, "denied")])
-def test_a_run_that_will_never_be_attached_does_not_hold_up_the_others(tmp_path: Path, status: int, why: str) -> None:
+@pytest.mark.parametrize("status", [403, 404, 410, 422])
+def test_a_run_that_the_lab_does_not_take_stays_and_does_not_hold_up_the_others(tmp_path: Path, status: int) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     bad, good = Pipeline(tmp_path / "a"), Pipeline(tmp_path / "b")
@@ -266,16 +271,29 @@ def test_a_run_that_will_never_be_attached_does_not_hold_up_the_others(tmp_path:
     for _ in range(3):
         good.sender.backoff.hurry()
         good.sender.turn([bad.stream, good.stream])
-    assert bad.stream.stopped == why and bad.stream.lost == {why: 3}
+    assert bad.stream.refused and not bad.stream.stopped and bad.stream.lost == {}
     assert good.points() == [0, 1, 2]
+    good.lab.attach_error = None  # the project was made, the role given
+    bad.stream.refused_until = 0.0
+    for _ in range(3):
+        good.sender.turn([bad.stream, good.stream])
+    assert bad.stream.backlog == 0 and not bad.stream.refused
 
 
-def test_a_run_that_is_read_only_by_now_is_sent_no_more(line: Pipeline) -> None:
+def test_a_run_of_somebody_else_goes_where_one_says(line: Pipeline) -> None:
     line.stream.info = line.stream.info.changed(run=None)
     line.lab.mode = "read-only"
     batches(line, 3)
     line.deliver()
-    assert line.stream.stopped == "denied"
+    assert "belongs to ada" in line.stream.refused and "--name" in line.stream.refused
+    line.sender._redirect = lambda: Redirect(name="another")
+    line.lab.mode, line.lab.attach_error = "read-write", invalid(403)
+    asked: list[str] = []
+    line.lab.taken = lambda request: asked.append(request["name"]) or request["name"] == "another"
+    line.stream.refused_until = 0.0
+    line.deliver()
+    assert asked == ["run", "another"] and line.points() == [0, 1, 2]
+    assert line.stream.info.attach["name"] == "another"
 
 
 FAULTS = st.lists(

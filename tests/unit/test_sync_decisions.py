@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.capture.process import Process, this_process
+from pyhectiqlab.connecting import reach
 from pyhectiqlab.errors import ConfigurationError
+from pyhectiqlab.profile import key_mark, resolve, save_profile
 from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
 from pyhectiqlab.uploader import quarantine, sync
+from pyhectiqlab.uploader.aim import Wishes, aim
 from pyhectiqlab.uploader.lease import Lease
 
 
@@ -66,8 +69,10 @@ def test_no_spool_is_nothing_to_sync(home: Path) -> None:
 
 def test_a_broken_session_does_not_stop_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = session(home, gone(), {}), session(home, gone(), {})
+    monkeypatch.setenv("HECTIQLAB_URL", "http://lab")
+    monkeypatch.setenv("HECTIQLAB_API_KEY", "k")
 
-    def one(found: SessionDir, lease: Lease, **more: Any) -> sync.Outcome:
+    def one(found: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
         lease.release()
         if found.name == first.name:
             raise RuntimeError("broken")
@@ -87,10 +92,11 @@ def test_a_session_whose_uploader_is_at_work_is_woken_and_waited_for(
     made = session(home, this_process(), {"mode": "kept"})
     monkeypatch.setattr("pyhectiqlab.settings.ALIVE_INTERVAL_S", 0.01)
     monkeypatch.setattr("pyhectiqlab.settings.CUT_INTERVAL_S", 0.0)
-    write_json(made.path / "status.json", {"writers": {"w": {"journaled": 9, "acked": 9}}, "trouble": ""})
+    (writer,) = made.writers()
+    write_json(made.path / "status.json", {"writers": {writer.writer: {"journaled": 9, "acked": 9}}, "trouble": ""})
     lease, said = Lease(made.path), list[str]()
     assert lease.acquire()
-    result = sync.sync_sessions([made.name], report=said.append)
+    result = sync.sync_sessions([made.name], sync.Order(report=said.append))
     lease.release()
     assert (made.path / "wake").exists() and any("at work" in line for line in said)
     assert result.errors == []
@@ -101,12 +107,13 @@ def test_what_an_uploader_leaves_that_ends_while_it_is_waited_for_is_sent(
 ) -> None:
     """It was on its way out, and did not see that it was woken."""
     made = session(home, gone(), {"mode": "offline"})
-    write_json(made.path / "status.json", {"writers": {"w": {"journaled": 9, "acked": 4}}, "trouble": ""})
+    (writer,) = made.writers()
+    write_json(made.path / "status.json", {"writers": {writer.writer: {"journaled": 9, "acked": 4}}, "trouble": ""})
     leaving = Lease(made.path)
     assert leaving.acquire()
-    monkeypatch.setattr(sync, "wake", lambda found: leaving.release())
+    monkeypatch.setattr(sync, "wake", lambda *told: leaving.release())
 
-    def send(found: SessionDir, lease: Lease, **more: Any) -> sync.Outcome:
+    def send(found: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
         lease.release()
         return sync.Outcome(5, 0)
 
@@ -132,7 +139,7 @@ def test_old_delivered_sessions_are_removed_and_no_others(home: Path) -> None:
         sync.remove_if_old(made)
     assert [m.path.exists() for m in (delivered, young, unsent, damaged)] == [False, True, True, False]
     (kept,) = quarantine.contents(home)
-    assert (kept["session"], kept["files"], kept["bytes"]) == (damaged.name, 1, 25)
+    assert (kept.session, kept.damaged, kept.bytes) == (damaged.name, 1, 25)
 
 
 def test_a_writer_comes_back_from_its_file_and_what_is_newer_is_ignored(home: Path) -> None:
@@ -148,3 +155,68 @@ def test_a_writer_comes_back_from_its_file_and_what_is_newer_is_ignored(home: Pa
     (made.writers_dir / ".half.json").write_text("{}")
     assert list(made.writers()) == [writer]
     assert made.path.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600
+
+
+# Which lab ---------------------------------------------------------------------------------------------------------
+
+
+def known(name: str, url: str, key: str = "", lab_id: str = "f00d") -> None:
+    save_profile(name, url=url, username="u", secret_api_key=key or f"key {name}", api_key_uuid="", lab_id=lab_id)
+
+
+def aimed(made: SessionDir, **wishes: Any) -> tuple[str, list[str]]:
+    """(URL that its writer goes to now, what is wrong)."""
+    (info,) = made.writers()
+    changes, problems = aim(made, Wishes(**wishes), lambda line: None)
+    return changes.get(info.writer, {}).get("url", info.url), problems
+
+
+def test_a_lab_is_reached_where_it_is_now_and_another_at_its_address_is_not_taken_for_it(home: Path) -> None:
+    known("local", "http://127.0.0.1:8090", lab_id="f00d")
+    assert reach("http://127.0.0.1:8080", "local", "f00d").url == "http://127.0.0.1:8090"
+    known("local", "http://127.0.0.1:8080", lab_id="beef")
+    for of_which in ("f00d", "cafe"):
+        with pytest.raises(ConfigurationError, match="another one"):
+            reach("http://127.0.0.1:8080", "local", of_which)
+    assert reach("http://localhost:8080/", "gone", "beef").name == "local"
+    assert reach("http://127.0.0.1:8080", "", "").name == "local", "an older spool knows no id"
+
+
+def test_the_key_that_was_used_tells_which_lab_was_meant(home: Path) -> None:
+    known("a", "http://a.lab", key="secret", lab_id="aa")
+    known("b", "http://b.lab", lab_id="bb")
+    made = session(home, gone(), {"url": "http://127.0.0.1:9", "key_mark": key_mark("secret")})
+    assert aimed(made) == ("http://a.lab", [])
+    unmarked = session(home, gone(), {"url": "http://127.0.0.1:9", "profile": "x"})
+    url, (problem,) = aimed(unmarked)
+    assert url == "http://127.0.0.1:9" and "--to PROFILE" in problem and "a (http://a.lab), b (http://b.lab)" in problem
+    assert aimed(unmarked, to=resolve("b")) == ("http://b.lab", [])
+
+
+def test_what_a_lab_has_answered_goes_to_no_other_unless_its_session_is_named(home: Path) -> None:
+    known("b", "http://b.lab", lab_id="bb")
+    made = session(home, gone(), {"url": "http://a.lab", "lab_id": "aa"})
+    for wishes in ({}, {"to": resolve("b")}):
+        url, (problem,) = aimed(made, **wishes)
+        assert url == "http://a.lab" and "No profile is for the lab http://a.lab" in problem
+    assert aimed(made, to=resolve("b"), named=True) == ("http://b.lab", [])
+
+
+def test_a_run_that_a_lab_has_goes_to_that_lab_alone(home: Path) -> None:
+    known("b", "http://b.lab", lab_id="bb")
+    made = session(home, gone(), {"url": "http://a.lab", "lab_id": "aa", "run": {"run": {"id": "r"}, "attempt": 1}})
+    url, (problem,) = aimed(made, to=resolve("b"), named=True)
+    assert url == "http://a.lab" and "can go there alone" in problem
+    known("c", "http://moved.lab", lab_id="aa")
+    assert aimed(made) == ("http://a.lab", []), "its profile is found by whoever connects"
+    assert reach("http://a.lab", "", "aa").url == "http://moved.lab"
+
+
+def test_machines_that_are_said_to_be_gone_must_be_known(home: Path) -> None:
+    away = Process(1, 1.0, "node7", "another boot", 0)
+    session(home, away, {"owner": away})
+    said: list[str] = []
+    sync.check_hosts(["node7"], said.append)
+    assert said == []
+    with pytest.raises(ConfigurationError, match=r"named 'node8': there are node7 \(1 with something left\)"):
+        sync.check_hosts(["node8"], said.append)

@@ -1,21 +1,38 @@
 """Console capture: what Python writes to stdout and stderr is written there as ever, and handed on as well.
 
 The stream object stays the one it was; only its `write` and `flush` are wrapped, on the object. So `isatty`, `encoding`
-and `fileno` are the original's, and whoever took `sys.stderr` before, as logging's handlers do, is heard too. Text is
-handed on by lines, or when the stream is flushed. What C libraries and child processes print by themselves is not seen.
+and `fileno` are the original's, and whoever took `sys.stderr` before, as logging's handlers do, is heard too. Likewise
+the layers below it, `sys.stdout.buffer` and its `raw`, for bytes that are written there directly; what a layer writes
+into the one below it is heard once. Text is handed on by lines, or when the stream is flushed, in the order in which it
+was written. What C libraries and child processes print by themselves is not seen.
 """
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 HELD_CHARS_MAX = 1 << 13  # an unfinished line is handed on at this length
 
-_inside = threading.local()
+TEXT, BUFFER, RAW = 3, 2, 1  # layers of a stream
+
+_inside = threading.local()  # `put`: a text is being handed on; `layer`: the uppermost one that writes just now
+
+
+@contextlib.contextmanager
+def _writing(layer: int) -> Iterator[bool]:
+    """While a layer writes. Whether it was asked from outside: not by a layer above it, which has told of it."""
+    above = getattr(_inside, "layer", 0)
+    _inside.layer = max(above, layer)
+    try:
+        yield above <= layer
+    finally:
+        _inside.layer = above
 
 
 class Tee:
@@ -32,7 +49,9 @@ class Tee:
         self._pid = os.getpid()
         self._active = True
         self._wrapped: dict[str, tuple[Any, Any]] = {}  # name → (ours, what was there before)
+        self._below: list[tuple[Any, str, Any, Any]] = []  # of the layers below: object, name, ours, what was there
         self.renew()
+        self._wrap_below()
 
     def renew(self) -> None:
         """Wraps again where somebody put back what was there before us: IPython does after every cell."""
@@ -41,13 +60,15 @@ class Tee:
 
     def _wrap(self, original_write: Any, original_flush: Any) -> None:
         def write(text: str, *more: Any) -> Any:
-            answer = original_write(text, *more)
+            with _writing(TEXT):
+                answer = original_write(text, *more)
             if self._wrapped["write"][0] is write:  # not one that a newer one was put around
                 self._took(text)
             return answer
 
         def flush() -> Any:
-            answer = original_flush()
+            with _writing(TEXT):
+                answer = original_flush()
             self.drain()
             return answer
 
@@ -55,6 +76,39 @@ class Tee:
         self._wrapped = {"write": (write, original_write), "flush": (flush, original_flush)}
         self._stream.write = write
         self._stream.flush = flush
+
+    def _wrap_below(self) -> None:
+        """Streams of other kinds have no such layers, or none whose methods can be wrapped: then they are not heard."""
+        with contextlib.suppress(Exception):
+            buffer = self._stream.buffer
+            raw = getattr(buffer, "raw", None)
+            encoding = getattr(self._stream, "encoding", None) or "utf-8"
+            for layer, below in ((BUFFER, buffer), (RAW, raw)):
+                if below is not None:
+                    decode = codecs.getincrementaldecoder(encoding)("replace").decode
+                    self._wrap_bytes(layer, below, decode)
+
+    def _wrap_bytes(self, layer: int, below: Any, decode: Callable[[bytes], str]) -> None:
+        original_write, original_flush = below.write, below.flush
+
+        def write(data: Any, *more: Any) -> Any:
+            with _writing(layer) as asked:
+                taken = original_write(data, *more)
+            if asked and self._active:
+                written = memoryview(data).cast("B")
+                self._took(decode(bytes(written[:taken] if isinstance(taken, int) else written)))
+            return taken
+
+        def flush() -> Any:
+            with _writing(layer) as asked:
+                answer = original_flush()
+            if asked:
+                self.drain()
+            return answer
+
+        for name, ours, before in (("write", write, original_write), ("flush", flush, original_flush)):
+            setattr(below, name, ours)
+            self._below.append((below, name, ours, before))
 
     def _took(self, text: object) -> None:
         if not self._active or not isinstance(text, str) or getattr(_inside, "put", False):
@@ -95,11 +149,21 @@ class Tee:
                 delattr(self._stream, name)
                 if getattr(self._stream, name) != _original:  # it was an attribute of the object before us too
                     setattr(self._stream, name, _original)
+        for below, name, wrapper, original in reversed(self._below):
+            if below.__dict__.get(name) is wrapper:
+                delattr(below, name)
+                if getattr(below, name) != original:
+                    setattr(below, name, original)
 
 
 def untapped_write(stream: Any) -> Callable[[str], Any]:
     """The stream's `write` below all tees: for what is recorded already."""
-    write = stream.write
-    while hasattr(write, "_hectiqlab_original"):
-        write = write._hectiqlab_original
-    return write  # type: ignore[no-any-return]
+    original = stream.write
+    while hasattr(original, "_hectiqlab_original"):
+        original = original._hectiqlab_original
+
+    def write(text: str) -> Any:
+        with _writing(TEXT):
+            return original(text)
+
+    return write

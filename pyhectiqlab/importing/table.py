@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from ..protocol import csvcells
 from ..protocol.limits import STEP_MAX, STEP_MIN
 from .points import Point, Problems, Source, digest_of, is_time, trouble_with_key
 
@@ -22,6 +23,7 @@ KEY_NAMES = ("key", "tag", "metric")
 VALUE_NAMES = ("value",)
 _DELIMITERS = ",;\t|"
 _SNIFFED_CHARS = 64 << 10
+CELL_CHARS_MAX = 16 << 20  # a longer cell is no CSV; Python's own bound is 128 KiB
 
 
 def source(path: Path, name: str | None = None) -> Source:
@@ -50,6 +52,7 @@ class _Table:
             self._delimiter = _delimiter(file.read(_SNIFFED_CHARS).partition("\n")[0])
         with self._opened() as file:
             header = next(self._rows(file), (1, []))[1]
+        self._is_ours = csvcells.is_ours(header)
         names = [cell.strip() for cell in header]
         lower = [name.lower().replace(" ", "_") for name in names]
         self._step, self._time = _first(lower, STEP_NAMES), _first(lower, TIME_NAMES)
@@ -82,6 +85,7 @@ class _Table:
 
     def _rows(self, file: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of each row that has any. Raises _NoCsvError."""
+        csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARS_MAX))
         reader = csv.reader(file, delimiter=self._delimiter, skipinitialspace=True)
         try:
             for cells in reader:
@@ -96,12 +100,15 @@ class _Table:
             next(rows, None)
             try:
                 for number, (line, cells) in enumerate(rows):
-                    yield from self._row(number, line, [cell.strip() for cell in cells], problems)
+                    yield from self._row(number, line, cells, problems)
             except _NoCsvError as e:
                 problems.add("csv", str(e))
 
     def _row(self, number: int, line: int, cells: list[str], problems: Problems) -> Iterator[Point]:
         def cell(column: int | None) -> str:
+            return exactly(column).strip()
+
+        def exactly(column: int | None) -> str:
             return cells[column] if column is not None and column < len(cells) else ""
 
         def bad(column: str, text: str, wanted: str) -> None:
@@ -117,7 +124,7 @@ class _Table:
             bad("time", cell(self._time), "time: the row is left out")
             return
         if self._key is not None:
-            key = cell(self._key)
+            key = exactly(self._key) if self._is_ours else cell(self._key)
             metrics = [(key, self._value)]
             trouble = trouble_with_key(key)
             if trouble and cell(self._value):

@@ -7,18 +7,16 @@ csv.writer take ten times as long.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..protocol.csvcells import COLUMNS, cell
 from ..store.points import Points, PointStore
 
 ROWS_AT_ONCE = 50_000
 KEYS_AT_ONCE = 1_000
-COLUMNS = ("key", "step", "value", "time", "rank", "attempt")
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
@@ -99,9 +97,7 @@ def _by_name(value: float) -> str:
 
 
 def _csv_lines(key: str, points: Points) -> Iterator[str]:
-    cell = io.StringIO()
-    csv.writer(cell, lineterminator="").writerow([key])
-    name = cell.getvalue()
+    name = cell(key)
     for step, value, time, rank, attempt in _rows(points):
         exact = repr(value) if math.isfinite(value) else _by_name(value)
         yield f"{name},{step},{exact},{time!r},{rank},{attempt}\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.importing.points import Point, Problems
 from pyhectiqlab.importing.table import source
+from pyhectiqlab.protocol import csvcells
 
 from .conftest import Site, imported, points, unique
 
@@ -54,6 +57,24 @@ def test_the_delimiter_is_found_out(path: Path, delimiter: str) -> None:
         Point("train/loss", 2, -1e-3, MODIFIED),
     ]
     assert (found, problems) == (want, [])
+
+
+def test_what_is_exported_comes_back_under_the_same_keys(path: Path) -> None:
+    keys = ["train\nloss", "carriage\rreturn", "both\r\n", " loss", "loss ", " ", "a,b", 'quo"te', '"', "é", "\t"]
+    text = ",".join(csvcells.COLUMNS) + "\n"
+    text += "".join(f"{csvcells.cell(key)},{i},{i / 7!r},1600000000.5,0,1\n" for i, key in enumerate(keys))
+    with io.StringIO(text, newline="") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == keys
+    path.write_bytes(text.encode())
+    problems = Problems()
+    found = list(source(path).read(problems))
+    assert found == [Point(key, i, i / 7, 1600000000.5) for i, key in enumerate(keys)] and not problems.lines()
+
+
+def test_a_cell_may_be_longer_than_python_allows_by_itself(path: Path) -> None:
+    found, problems = read(path, f"step,loss,sample\n0,0.5,{'x' * 200_000}\n1,0.25,\n")
+    assert [(p.key, p.step, p.value) for p in found] == [("loss", 0, 0.5), ("loss", 1, 0.25)]
+    assert len(problems) == 1 and "'sample' is no number" in problems[0]
 
 
 def test_without_a_step_rows_count_from_zero(path: Path) -> None:

@@ -369,6 +369,43 @@ print("theirs")
     assert site.cli("logs", name, "--channel", "stderr").stdout == "by a handler\n100%\n"
 
 
+@pytest.mark.parametrize("console", [True, "python"])
+def test_bytes_written_below_the_text_are_recorded_once_and_in_order(site: Site, console: Any) -> None:
+    name = unique("bytes")
+    done = ran(
+        site,
+        name,
+        f"""
+before = sys.stdout.buffer.write, sys.stdout.buffer.raw.write, sys.stderr.buffer.flush
+logger = run.start_recording_logs(capture_console={console!r})
+run.start_recording_logs(capture_console={console!r})
+out = sys.stdout.buffer
+print("text")
+out.write(b"bytes\\n")
+print("more text")
+out.writelines([b"lines\\n", bytearray(b"of bytes\\n")])
+out.write("é".encode()[:1]); out.write("é".encode()[1:] + b"\\n")
+sys.stdout.flush()
+out.raw.write(b"raw\\n")
+print("x" * 20_000, flush=True)
+out.write(b"y" * 20_000 + b"\\n")
+out.flush()
+sys.stderr.buffer.write(memoryview(b"to stderr\\n"))
+sys.stderr.buffer.flush()
+logger.info("logged")
+out.write(b"half")
+run.stop_recording_logs()
+out.write(b" of it\\n")
+assert before == (out.write, out.raw.write, sys.stderr.buffer.flush)
+""",
+        PYTHONUNBUFFERED="",
+    )
+    found = texts(site, name)
+    lines = ["text", "bytes", "more text", "lines", "of bytes", "é", "raw", "x" * 20_000, "y" * 20_000]
+    assert "".join(found) == "\n".join([*lines, "to stderr", "logged", "half"])
+    assert sorted(done.stdout.split("\n")) == sorted([*lines, "half of it", ""])
+
+
 @pytest.mark.parametrize("mode", ["dry", "offline"])
 def test_without_a_lab_the_logger_works_and_offline_logs_are_synced(site: Site, mode: str) -> None:
     name = unique(mode)

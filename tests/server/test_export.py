@@ -21,7 +21,7 @@ from .api import NOW_US, Api, batch, column, error_of, new_id
 
 HEADER = ["key", "step", "value", "time", "rank", "attempt"]
 VALUES = [0.1, math.nan, math.inf, -math.inf, -0.0, 1e-320, 123456789.123456789]
-KEY = 'a "key", with\ta tab'
+KEY = 'a "key", with\ta tab,\na line break,\ra return and a space '
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def same(a: float, b: float) -> bool:
 
 
 def test_csv_has_every_point_exactly(api: Api, run: str) -> None:
-    rows = list(csv.reader(io.StringIO(content(api, run).decode())))
+    rows = list(csv.reader(io.StringIO(content(api, run).decode(), newline="")))
     assert rows[0] == HEADER
     mine = [row for row in rows if row[0] == KEY]
     assert all(same(float(row[2]), value) for row, value in zip(mine, VALUES, strict=True))

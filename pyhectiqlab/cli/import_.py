@@ -30,8 +30,9 @@ def _options(command: _Command) -> _Command:
 def command() -> None:
     """Bring what other tools have logged into the lab, with the steps and times that it was logged with.
 
-    The same content is never imported twice: an import that was interrupted goes on when it is repeated. Into a run
-    that has other content already it goes as another attempt. What cannot be read is left out and said on stderr, and
+    The same content is never imported twice: an import that was interrupted goes on when it is repeated, and of event
+    files that have grown since what is new is added. Into a run that has other content already it goes as another
+    attempt. What cannot be read is left out and said on stderr, and
     the exit status is 1.
     """
 
@@ -44,8 +45,9 @@ def tensorboard(
 ) -> None:
     """Import the scalars of all event files in and below each PATH.
 
-    Each folder with event files becomes a run, named by its path below PATH. A file that ends in the middle of a
-    record, as one that is being written does, is taken up to there.
+    Each folder with event files becomes a run, named by its path below PATH; links to folders are followed. A file that
+    ends in the middle of a record, as one that is being written does, is taken up to there: imported again, what is new
+    is added.
     """
     from ..importing.tensorboard import sources
 
@@ -95,7 +97,8 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
             for problem in done.problems:
                 click.echo(f"Left out: {clean(problem)}", err=True)
             if not as_json and done.run is not None:
-                what = "was imported before" if done.was_there else f"{done.points:,} points"
+                new = f"{done.points - done.before:,} new points" if done.before else f"{done.points:,} points"
+                what = "was imported before" if done.was_there else new
                 click.echo(f"{clean(done.name)}: {what}: {done.url}")
     if as_json:
         echo_json([asdict(done) for done in told])

@@ -46,18 +46,46 @@ class Problems:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A file of a source, whose points are a stream of their own.
+
+    Attributes:
+        head: 32 hex digits of what it begins with, which stay while it grows.
+        size: how many of its bytes are read.
+        digest: of its first so many bytes. Blocks on the disk, raises OSError.
+        read: gives the points in order of arrival, and reports what it cannot read. Blocks on the disk. Raises OSError.
+    """
+
+    name: str
+    head: str
+    size: int
+    digest: Callable[[int], str] = field(compare=False)
+    read: Callable[[Problems], Iterator[Point]] = field(compare=False)
+
+
+@dataclass(frozen=True)
 class Source:
     """What becomes one run.
 
     Attributes:
         name: for the run.
         digest: 32 hex digits of its content: the same content has the same one.
-        read: gives the points in order of arrival, and reports what it cannot read. Blocks on the disk. Raises OSError.
+        parts: its files, at least one, in the order in which they are read.
     """
 
     name: str
     digest: str
-    read: Callable[[Problems], Iterator[Point]] = field(compare=False)
+    parts: tuple[Part, ...]
+
+    @property
+    def head(self) -> str:
+        """32 hex digits that stay while its files grow, and while more come behind them."""
+        return self.parts[0].head
+
+    def read(self, problems: Problems) -> Iterator[Point]:
+        """The points of all parts."""
+        for part in self.parts:
+            yield from part.read(problems)
 
 
 def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:

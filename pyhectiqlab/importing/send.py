@@ -1,18 +1,22 @@
 """Sending: points with their own times as a run, straight to the lab's ingest. No queue and no journal: the files stay.
 
-Sessions and writers are named after the content, and batches are cut the same way every time. So an import that is
-repeated after a failure goes on where the lab's cursor is, and one that is repeated after success finds its session.
+Sessions and writers are named after what the files begin with, and batches are cut the same way every time. So an
+import that is repeated after a failure goes on where the lab's cursor is. Behind a file's points its writer tells, in
+an event, how many bytes they were read from and the digest of these: an import that is repeated after success finds
+its session, and sends of a file that has grown since what is new, into the same attempt. Files that were changed
+otherwise are another attempt.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from typing import Any
 
 import msgpack
@@ -25,11 +29,12 @@ from ..protocol import states
 from ..protocol.limits import PROTOCOL_VERSION
 from ..transport.http import LabClient, quoted
 from ..transport.retry import Backoff
-from .points import Point, Problems, Source
+from .points import Part, Point, Problems, Source
 
 BATCH_POINTS = 20_000
 BATCH_KEY_BYTES = 4 << 20  # of a batch's distinct keys
 TRIES = 5
+TOLD_KIND = "imported"  # the event behind the points of a file
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Imported:
     Attributes:
         run: the lab's id of the run, and its page; None where there was no point, and so no run was made.
         points: how many were read; of a run that was there already, how many it has.
+        before: how many of these an earlier import of the same files, which have grown since, had brought.
         was_there: an earlier import brought the same content; nothing was sent.
         problems: what was left out, a line for each kind.
     """
@@ -48,61 +54,139 @@ class Imported:
     project: str | None
     url: str | None
     points: int
+    before: int
     was_there: bool
     problems: list[str]
 
 
+@dataclass
+class _Told:
+    """What a writer told of its file: `number` is that of the event, `points` how many points came before it."""
+
+    number: int
+    points: int
+    size: int
+    digest: str
+
+
+@dataclass
+class _Target:
+    """Where the points of a source go: an attempt of a run."""
+
+    session: str
+    run: str
+    project: str
+    url: str
+    attempt: int
+    told: dict[str, _Told]  # by writer
+
+    def writer(self, part: Part) -> str:
+        return hashlib.sha256(f"{part.head} {self.run} {self.attempt}".encode()).hexdigest()[:32]
+
+    def stream(self, part: Part) -> dict[str, Any]:
+        return {"writer": self.writer(part), "run": self.run, "rank": 0, "attempt": self.attempt}
+
+    def before(self, part: Part) -> _Told | None:
+        return self.told.get(self.writer(part))
+
+
 def send(lab: LabClient, source: Source, project: str | None) -> Imported:
-    """Makes the run, or a new attempt of the run of that name, and fills it. Blocks on the lab and on the disk.
+    """Makes the run, or a new attempt of the run of that name, and fills it; or goes on with the attempt that an
+    earlier import filled from the same files. Blocks on the lab and on the disk.
 
     Args:
         project: name or id, made if there is none; None: as for `Run`.
 
     Raises LabRequestError, of which PermissionDeniedError where the run of that name is somebody else's; OSError.
     """
-    before = _imported(lab, source, project)
-    if before is not None:
-        return before
+    target: _Target | None = None
+    changed = False
+    for run in _runs_named(lab, source.name, project):
+        details = lab.get(f"/runs/{quoted(run['id'])}")
+        sessions = {s["session"]: s for s in details["sessions"]}
+        if source.digest in sessions and sessions[source.digest]["ended"] is not None:
+            return _was_there(run)
+        known = sessions.get(source.head)
+        if known is None:
+            continue
+        target = _Target(source.head, run["id"], run["project"]["name"], run["url"], known["attempt"], {})
+        target.told = _told(lab, target)
+        changed = not _has_grown(source, target)
+        if changed:
+            target = None
+        elif known["ended"] is not None and all(_is_told(part, target) for part in source.parts):
+            return _was_there(run)
     problems = Problems()
-    batches = _batches(source.read(problems))
-    first = next(batches, None)
-    if first is None:
-        return Imported(source.name, None, None, None, 0, False, [*problems.lines(), f"{source.name}: no scalars"])
-    ended = min(point.time for point in first)
-    told = _attach(lab, source, project, ended)
-    run, attempt = told["run"], told["attempt"]
-    writer = hashlib.sha256(f"{source.digest} {run['id']} {attempt}".encode()).hexdigest()[:32]
-    stream = {"writer": writer, "run": run["id"], "rank": 0, "attempt": attempt}
-    done = cursor = 0
-    for batch in chain([first], batches):
-        if done + len(batch) > cursor:
-            cursor = _ingest(lab, source.digest, stream, batch, done, cursor)
-        done += len(batch)
-        ended = max(ended, *(point.time for point in batch))
-    _end(lab, source.digest, stream, ended)
-    return Imported(source.name, run["id"], run["project"]["name"], run["url"], done, False, problems.lines())
+    read = before = 0
+    latest = -math.inf
+    for part in source.parts:
+        points = iter(part.read(problems))
+        told = target.before(part) if target else None
+        for point in islice(points, told.points if told else 0):
+            read, before, latest = read + 1, before + 1, max(latest, point.time)
+        number = cursor = told.number if told else 0
+        mine = told.points if told else 0
+        for batch in _batches(points):
+            if target is None:
+                target = _attach(lab, source, project, min(point.time for point in batch), changed)
+            if number + len(batch) > cursor:
+                cursor = _ingest(lab, target.session, target.stream(part), batch, number, cursor)
+            number, mine, read = number + len(batch), mine + len(batch), read + len(batch)
+            latest = max(latest, *(point.time for point in batch))
+        if target is not None and (told is None or told.size != part.size):
+            _tell(lab, target, part, number, mine, latest)
+    if target is None:
+        return Imported(source.name, None, None, None, 0, 0, False, [*problems.lines(), f"{source.name}: no scalars"])
+    _end(lab, target, latest if math.isfinite(latest) else time.time())
+    return Imported(source.name, target.run, target.project, target.url, read, before, False, problems.lines())
 
 
-def _imported(lab: LabClient, source: Source, project: str | None) -> Imported | None:
-    """The run that an earlier import of the same content filled to its end."""
+def _was_there(run: dict[str, Any]) -> Imported:
+    project = run["project"]["name"]
+    return Imported(run["name"], run["id"], project, run["url"], run["points"], 0, True, [])
+
+
+def _runs_named(lab: LabClient, name: str, project: str | None) -> list[dict[str, Any]]:
     try:
-        runs = list(lab.pages("/runs", {"project": project, "q": source.name, "limit": 1000}))
+        runs = list(lab.pages("/runs", {"project": project, "q": name, "limit": 1000}))
     except NotFoundError:  # the project is made when the run is
-        return None
-    for run in runs:
-        if run["name"] == source.name:
-            sessions = lab.get(f"/runs/{quoted(run['id'])}")["sessions"]
-            if any(s["session"] == source.digest and s["ended"] is not None for s in sessions):
-                return Imported(run["name"], run["id"], run["project"]["name"], run["url"], run["points"], True, [])
-    return None
+        return []
+    return [run for run in runs if run["name"] == name]
 
 
-def _attach(lab: LabClient, source: Source, project: str | None, started: float) -> dict[str, Any]:
+def _told(lab: LabClient, target: _Target) -> dict[str, _Told]:
+    """What the writers of an attempt told last of their files."""
+    found: dict[str, _Told] = {}
+    for event in lab.pages(f"/runs/{quoted(target.run)}/events", {"kind": TOLD_KIND, "limit": 1000}):
+        fields, numbers = event["fields"], ("points", "bytes")
+        if event["attempt"] != target.attempt or not all(isinstance(fields.get(name), int) for name in numbers):
+            continue
+        before = found.get(event["writer"])
+        if before is None or before.number < event["seq"]:
+            found[event["writer"]] = _Told(event["seq"], fields["points"], fields["bytes"], str(fields.get("digest")))
+    return found
+
+
+def _has_grown(source: Source, target: _Target) -> bool:
+    """Whether the files still begin with what was imported of them, as far as that was told."""
+    told = [(part, target.before(part)) for part in source.parts]
+    return all(one is None or (part.size >= one.size and part.digest(one.size) == one.digest) for part, one in told)
+
+
+def _is_told(part: Part, target: _Target) -> bool:
+    """Whether all of a file is there already."""
+    told = target.before(part)
+    return told is not None and told.size == part.size
+
+
+def _attach(lab: LabClient, source: Source, project: str | None, started: float, changed: bool) -> _Target:
+    """`changed`: the session that is named after the files' beginning has another content."""
+    session = source.digest if changed else source.head
     request = {
         "name": source.name,
         "project": project,
         "create_project": True,
-        "session": source.digest,
+        "session": session,
         "rank": 0,
         "world_size": 1,
         "restart": None,
@@ -116,7 +200,8 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float)
     if told["mode"] != "read-write":
         author = told["run"]["author"]
         raise PermissionDeniedError(f"The run {source.name!r} belongs to {author}: choose another name with --name.")
-    return told
+    run = told["run"]
+    return _Target(session, run["id"], run["project"]["name"], run["url"], told["attempt"], {})
 
 
 def _batches(points: Iterable[Point]) -> Iterator[list[Point]]:
@@ -158,10 +243,20 @@ def _wire(points: list[Point], done: int, cursor: int) -> dict[str, Any]:
 
 
 def _ingest(lab: LabClient, session: str, stream: dict[str, Any], points: list[Point], done: int, cursor: int) -> int:
-    """Sends the points behind `cursor`, again where that may help. How many points of the stream the lab has then."""
+    """Sends the points behind `cursor`. How many numbers of the stream the lab has then."""
+    while True:
+        reached = _taken(lab, session, {**stream, **_wire(points, done, cursor)}, done + len(points))
+        if reached >= done + len(points):
+            return reached
+        cursor = reached  # an earlier version cut the batches elsewhere: the rest is new
+
+
+def _taken(lab: LabClient, session: str, batch: dict[str, Any], last: int) -> int:
+    """Sends a batch, again where that may help. The lab's cursor: `last` at least, or behind the batch's first number.
+    Raises LabRequestError.
+    """
     backoff = Backoff()
     while True:
-        batch = {**stream, **_wire(points, done, cursor)}
         request = {"v": PROTOCOL_VERSION, "session": session, "clock": time.time(), "batches": [batch]}
         wait_s = None
         try:
@@ -171,20 +266,26 @@ def _ingest(lab: LabClient, session: str, stream: dict[str, Any], points: list[P
                 raise
             error, wait_s = e, e.retry_after_s
         else:
-            status, there = result["status"], result["cursor"]
-            if status in (200, 409) and there >= done + len(points):
-                return int(there)
+            status, there = result["status"], int(result["cursor"])
+            if (status in (200, 409) and there >= last) or (status == 409 and there >= batch["first"]):
+                return there
             error = LabRequestError(f"The lab does not take the points of this run: {result.get('error') or status}")
-            if status == 409 and there > cursor:  # an earlier version cut the batches elsewhere: the rest is new
-                cursor = there
-            elif status != 503:
+            if status != 503:
                 raise error
         if backoff.failures >= TRIES:
             raise error
         time.sleep(backoff.failed(wait_s))
 
 
-def _end(lab: LabClient, session: str, stream: dict[str, Any], ended: float) -> None:
+def _tell(lab: LabClient, target: _Target, part: Part, number: int, points: int, at: float) -> None:
+    """Behind the points of a file, what they were read from: an event with the next number."""
+    fields = {"file": part.name, "bytes": part.size, "digest": part.digest(part.size), "points": points}
+    moment = int(at * 1e6) if math.isfinite(at) else 0
+    event = {"first": number + 1, "last": number + 1, "series": [], "events": [[0, TOLD_KIND, moment, fields]]}
+    _taken(lab, target.session, {**target.stream(part), **event}, number + 1)
+
+
+def _end(lab: LabClient, target: _Target, ended: float) -> None:
     report = {"state": states.COMPLETED, "cause": "imported", "exit_code": None, "signal": None, "detail": ""}
-    where = {name: stream[name] for name in ("run", "rank", "attempt")}
-    lab.end(session, {**where, **report, "time": ended, "clock": time.time()})
+    where = {"run": target.run, "rank": 0, "attempt": target.attempt}
+    lab.end(target.session, {**where, **report, "time": ended, "clock": time.time()})

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from ..protocol import csvcells
 from ..protocol.limits import STEP_MAX, STEP_MIN
-from .points import Point, Problems, Source, digest_of, is_time, trouble_with_key
+from .points import Part, Point, Problems, Source, digest_of, is_time, trouble_with_key
 
 STEP_NAMES = ("step", "global_step", "_step", "iteration", "index", "")  # "": the index that pandas writes
 TIME_NAMES = ("time", "wall_time", "timestamp", "_timestamp")
@@ -36,7 +36,9 @@ def source(path: Path, name: str | None = None) -> Source:
         raise ConfigurationError(f"{path} {what}: give a CSV file.")
     stat = path.stat()
     table = _Table(path, stat.st_size, stat.st_mtime)
-    return Source(name or path.stem, digest_of("csv", [(path, stat.st_size)]), table.points)
+    digest = digest_of("csv", [(path, stat.st_size)])  # a table is imported whole: its rows may change
+    part = Part(path.name, digest, stat.st_size, lambda size: digest_of("csv", [(path, size)]), table.points)
+    return Source(name or path.stem, digest, (part,))
 
 
 class _NoCsvError(ConfigurationError):

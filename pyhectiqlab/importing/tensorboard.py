@@ -6,6 +6,7 @@ them, a tensor without dimensions; images, histograms, texts, graphs and hyperpa
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from .points import Point, Problems, Source, digest_of, is_time, trouble_with_key
+from .points import Part, Point, Problems, Source, digest_of, is_time, trouble_with_key
 from .protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed, varint
 from .tfrecord import DamagedError, records
 
@@ -41,32 +42,56 @@ def sources(paths: Iterable[Path]) -> list[Source]:
         for folder, files in folders.items():
             sized = [(file, file.stat().st_size) for file in files]
             name = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
-            found.append(Source(name, digest_of("tensorboard", sized), partial(_read, sized)))
+            parts = tuple(_part(file, size) for file, size in sized)
+            found.append(Source(name, digest_of("tensorboard", sized), parts))
     return found
 
 
+def _part(path: Path, size: int) -> Part:
+    """A file by its first record, which says when it was made."""
+    with path.open("rb") as file:
+        try:
+            first = next(records(file, size), (0, None))[1] or b""
+        except DamagedError:
+            first = b""
+    head = hashlib.sha256(path.name.encode("utf-8", "surrogateescape") + b"\0" + first).hexdigest()[:32]
+    return Part(
+        path.name, head, size, lambda some: digest_of("tensorboard", [(path, some)]), partial(_points, path, size)
+    )
+
+
 def _event_files(path: Path) -> dict[Path, list[Path]]:
-    """Folder → its event files, in the order of their names, which begin with when they were made."""
+    """Folder → its event files, in the order of their names, which begin with when they were made.
+
+    Links to folders are followed, as TensorBoard does: each folder is looked into once, by its own name rather than by
+    that of a link where both lie below `path`, so that links that lead in a circle have an end.
+    """
 
     def unreadable(error: OSError) -> None:
         raise error
 
-    folders = {}
-    if path.exists():
-        for folder, inner, names in os.walk(path, onerror=unreadable):
+    folders: dict[Path, list[Path]] = {}
+    seen: set[Path] = set()
+    left = [path] if path.exists() else []
+    while left:
+        start = left.pop(0)
+        for folder, inner, names in os.walk(start, onerror=unreadable):
+            real = Path(folder).resolve()
+            if real in seen:
+                inner.clear()
+                continue
+            seen.add(real)
             inner.sort()
-            files = sorted(name for name in names if _MARK in name)
+            left += [Path(folder, name) for name in inner if Path(folder, name).is_symlink()]
+            files = [Path(folder, name) for name in sorted(names) if _MARK in name]
+            files = [file for file in files if file.is_file()]  # a link may lead nowhere
             if files:
-                folders[Path(folder)] = [Path(folder, name) for name in files]
-    return folders
-
-
-def _read(files: list[tuple[Path, int]], problems: Problems) -> Iterator[Point]:
-    for path, size in files:
-        yield from _points(path, size, problems)
+                folders[Path(folder)] = files
+    return dict(sorted(folders.items()))
 
 
 def _points(path: Path, size: int, problems: Problems) -> Iterator[Point]:
+    """The points of the first so many bytes of a file."""
     plugins: dict[str, str] = {}  # a tag's plugin is told with its first value only
     with path.open("rb") as file:
         try:

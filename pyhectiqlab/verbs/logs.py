@@ -22,7 +22,7 @@ class LogVerbs:
 
     @never_breaks
     def start_recording_logs(
-        self, channel: str | None = None, *, capture_console: bool | str = False
+        self, channel: str | None = None, *, capture_console: bool | str = False, logger_name: str | None = None
     ) -> logging.Logger:
         """Records what goes through a logger, and returns that logger. Never waits for the network. Safe twice, and
         again after a stop.
@@ -40,12 +40,19 @@ class LogVerbs:
             channel: name of a logger; its children are recorded with it. None: the run's own.
             capture_console: also record what is printed to stdout and stderr: by Python, and in scripts by C libraries
                 and child processes too, which then find no terminal (see docs/console.md). "python": only by Python.
+            logger_name: another name of `channel`.
 
         Raises:
-            TypeError: a channel that is no text.
+            TypeError: a channel that is no text, or both names of it.
             ValueError: another `capture_console`.
             RunClosedError: after `close`.
         """
+        if logger_name is not None:
+            if channel is not None:
+                raise TypeError(
+                    "start_recording_logs takes a channel or a logger_name, which mean the same, not both"
+                )
+            channel = logger_name
         logger: logging.Logger | None = self._start_recording(channel, capture_console)
         if logger is None:  # said by the guard; the script logs on, unrecorded
             import logging

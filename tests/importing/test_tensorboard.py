@@ -54,6 +54,14 @@ def tensor_event(tag: str, plugin: str, **tensor: Any) -> bytes:
     return framed(Event(wall_time=START, step=-3, summary=Summary(value=[value])).SerializeToString())
 
 
+def scalar_event(key: str, step: int) -> bytes:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+
+    value = Summary.Value(tag=key, simple_value=1 / 2**step)
+    return framed(Event(wall_time=START + step, step=step, summary=Summary(value=[value])).SerializeToString())
+
+
 def test_each_folder_becomes_a_run_with_its_steps_values_and_wall_times(site: Site, tmp_path: Path) -> None:
     root, project = tmp_path / unique("logs"), unique("old")
     write(root)
@@ -110,6 +118,72 @@ def test_an_import_that_failed_in_the_middle_goes_on_when_it_is_repeated(
         assert sending.send(lab, source, None).points == 45
     assert [s for s, _, _ in points(site, source.name, "loss")] == list(range(45))
     assert (site.find(source.name)["attempt"], site.find(source.name)["state"]) == (1, "completed")
+
+
+def test_files_that_have_grown_add_what_is_new_to_the_same_attempt(site: Site, tmp_path: Path) -> None:
+    folder, name = tmp_path / "run", unique("grows")
+    folder.mkdir()
+    first = folder / "events.tfevents.1"
+    records = [scalar_event("loss", step) for step in range(15)]
+    for turn in range(3):
+        first.write_bytes(b"".join(records[: 5 * turn + 5]) + records[-1][: 7 * (turn < 2)])  # and a part of the next
+        (told,) = imported(site, "tensorboard", str(folder), "--name", name)
+        assert (told["points"], told["before"], told["was_there"]) == (5 * turn + 5, 5 * turn, False)
+    write(folder / "more").rename(folder / "z.tfevents.2")  # another file of the same run, while the first one grows
+    (folder / "more").rmdir()
+    with first.open("ab") as file:
+        file.write(tensor_event("later", "scalars", dtype=1))
+    done = site.cli("import", "tensorboard", str(folder), "--name", name)
+    assert done.returncode == 0 and "6 new points" in done.stdout, done.stderr
+    (again,) = imported(site, "tensorboard", str(folder), "--name", name)
+    assert again["was_there"]
+    run = site.find(name)
+    assert (run["attempt"], run["state"], run["points"]) == (1, "completed", 21)
+    assert [s for s, _, _ in points(site, name, "loss")] == [*range(15), *range(5)]
+    assert run["ended"] == pytest.approx(START + 14, abs=1)
+    # What was changed otherwise is another attempt.
+    first.write_bytes(first.read_bytes()[:-20] + bytes(20))
+    imported(site, "tensorboard", str(folder), "--name", name, code=1)
+    assert site.find(name)["attempt"] == 2
+
+
+def test_an_import_that_failed_goes_on_though_the_file_has_grown(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = unique("failed")
+    (tmp_path / name).mkdir()
+    for file in ("a.tfevents", "b.tfevents"):
+        write(tmp_path / "made" / file, 5).rename(tmp_path / name / file)
+
+    def broken(*arguments: Any) -> None:
+        raise LabUnreachableError("gone")
+
+    with monkeypatch.context() as patched, site.client() as lab, pytest.raises(LabUnreachableError):
+        patched.setattr(sending, "_end", broken)
+        sending.send(lab, sources([tmp_path / name])[0], None)
+    for file in ("a.tfevents", "b.tfevents"):
+        with (tmp_path / name / file).open("ab") as grown:
+            grown.write(tensor_event("later", "scalars", dtype=1))
+    with site.client() as lab:
+        assert sending.send(lab, sources([tmp_path / name])[0], None).points == 12
+    assert len(points(site, name, "loss")) == 10 and len(points(site, name, "later")) == 2
+    assert (site.find(name)["attempt"], site.find(name)["state"]) == (1, "completed")
+
+
+def test_links_to_folders_are_followed_and_those_in_a_circle_end(tmp_path: Path) -> None:
+    elsewhere, chosen = tmp_path / "elsewhere", tmp_path / "chosen"
+    for one in ("run1", "run2"):
+        write(elsewhere / one, 3)
+    write(chosen / "own", 2)
+    (chosen / "a-run1").symlink_to(elsewhere / "run1")
+    (chosen / "all").symlink_to(elsewhere)
+    (chosen / "aa-own").symlink_to(chosen / "own")  # the folder's own name counts
+    (chosen / "nowhere").symlink_to(tmp_path / "gone")
+    (chosen / "gone.tfevents").symlink_to(tmp_path / "gone")
+    (elsewhere / "run1" / "back").symlink_to(chosen)
+    (elsewhere / "up").symlink_to(elsewhere)
+    assert [source.name for source in sources([chosen])] == ["a-run1", "all/run2", "own"]
+    assert [len(list(source.read(Problems()))) for source in sources([chosen])] == [3, 3, 2]
 
 
 def test_what_is_no_scalar_is_passed_over_without_a_word(tmp_path: Path) -> None:

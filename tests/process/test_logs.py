@@ -74,7 +74,13 @@ def test_channels_levels_and_times_are_kept_and_children_belong_to_their_parents
 quiet = logging.getLogger("lib")
 before = quiet.level, list(quiet.handlers), list(logging.getLogger().handlers), logging.getLogger().level
 lib = run.start_recording_logs("lib")
-assert lib is quiet
+assert lib is quiet and run.start_recording_logs(logger_name="lib") is lib
+try:
+    run.start_recording_logs("lib", logger_name="lib")
+except TypeError as e:
+    assert "not both" in str(e)
+else:
+    raise AssertionError
 again = run.start_recording_logs("lib")
 part = run.start_recording_logs("lib.part")
 own = run.start_recording_logs()

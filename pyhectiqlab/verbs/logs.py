@@ -49,9 +49,7 @@ class LogVerbs:
         """
         if logger_name is not None:
             if channel is not None:
-                raise TypeError(
-                    "start_recording_logs takes a channel or a logger_name, which mean the same, not both"
-                )
+                raise TypeError("start_recording_logs takes a channel or a logger_name, which mean the same, not both")
             channel = logger_name
         logger: logging.Logger | None = self._start_recording(channel, capture_console)
         if logger is None:  # said by the guard; the script logs on, unrecorded

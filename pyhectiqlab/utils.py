@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .config import Config
 
-__all__ = ["download_existing_run_artifact", "run_config"]
+__all__ = ["delete_run", "download_existing_run_artifact", "restore_run", "run_config"]
 
 
 def download_existing_run_artifact(
@@ -27,6 +27,26 @@ def download_existing_run_artifact(
     with LabClient(profile.url, profile.secret_api_key) as lab:
         lab.handshake()
         return download(lab, lab.get(f"/artifacts/{quoted(artifact_uuid)}"), savepath, overwrite=overwrite)
+
+
+def delete_run(run_id: str) -> None:
+    """Deletes a run, named by its id, the link of its page, or its name where only one has it, with all that it logged.
+
+    `restore_run` takes that back within 7 days. Raises as `run_config`, and PermissionDeniedError where the run is
+    somebody else's and you are no admin of its project.
+    """
+    from .read import run
+
+    run(run_id).delete()
+
+
+def restore_run(run_id: str) -> None:
+    """Takes the deletion of a run back, within 7 days. Raises as `delete_run`, and ConflictError where another run has
+    its name by now.
+    """
+    from .read import deleted_run
+
+    deleted_run(run_id).restore()
 
 
 def run_config(run_id: str, attempt: int | None = None) -> Config:

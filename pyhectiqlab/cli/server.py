@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import json
 import os
+import shlex
 import tempfile
 import time
 from pathlib import Path
@@ -123,6 +124,8 @@ def _tell(lab: Ready, encrypted: bool) -> None:
     click.echo(f"Lab: {lab.url}")
     if lab.login_link is not None:
         click.echo(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
+        elsewhere = "" if lab.data == settings.home() / "lab" else f" --data {shlex.quote(str(lab.data))}"
+        click.echo(f"Another such link, whenever you need one: `hectiqlab login-link{elsewhere}`")
     else:
         click.echo("It can be reached from other machines; log in with your password.")
         if not encrypted:

@@ -166,21 +166,17 @@ def add(name: str, role: str, password_file: Path | None, data: Path | None) -> 
 @_data
 def invite(role: str, url: str | None, data: Path | None) -> None:
     """Print a link with which one person makes an account, within a week."""
-    from ..server.lab import PEOPLES_URL
     from ..store.accounts import TooManyError
 
     change = change_noted("invited", _a(role))
     with _accounts(data) as (store, accounts):
-        if url is None:
-            with store.reading() as view:
-                url = view.lab_value(PEOPLES_URL)
-        if url is None:
-            raise ConfigurationError("Nobody said where people find the lab: give --url.")
+        with store.reading() as view:
+            place = _peoples_url(view, url)
         try:
             _, token = accounts.new_invite(role, change.who, change)
         except TooManyError as e:
             raise ConfigurationError(str(e)) from None
-    click.echo(f"{url.rstrip('/')}/invite#{token}")
+    click.echo(f"{place}/invite#{token}")
 
 
 @user.command()
@@ -239,6 +235,38 @@ def _changed(
             accounts.change(lambda tx: change(tx, its), change_noted(action, f"user {name}", detail))
         except LastAdminError as e:
             raise ConfigurationError(str(e)) from None
+
+
+@click.command("login-link", short_help="Print a link that logs a browser in to the lab of this machine.")
+@click.option("--user", "name", metavar="NAME", help="Whom it logs in.  [default: the owner]")
+@click.option("--url", help="Where the lab is found.  [default: its --public-url, or where it listens]")
+@_data
+def login_link(name: str | None, url: str | None, data: Path | None) -> None:
+    """Print a link that logs your browser in, once, within 15 minutes: as the one that `hectiqlab server` prints.
+
+    For whoever can read the lab's data folder; the lab may run meanwhile, or be started within these minutes.
+    """
+    with _accounts(data) as (store, accounts):
+        with store.reading() as view:
+            its = view.owner() if name is None else _find(view, name)
+            place = _peoples_url(view, url)
+        if its is None:
+            raise ConfigurationError("The lab has no owner yet: start it once with `hectiqlab server`.")
+        if its.disabled is not None:
+            raise ConfigurationError(f"The account {its.username!r} is disabled.")
+        noted = change_noted("made a login link", f"user {its.username}")
+        token = accounts.new_login_link(its, noted)
+    click.echo(f"{place}/login-link?token={token}")
+
+
+def _peoples_url(view: MetaView, url: str | None) -> str:
+    """Where people find the lab, without a slash at its end. Raises ConfigurationError."""
+    from ..server.lab import PEOPLES_URL
+
+    place = url or view.lab_value(PEOPLES_URL)
+    if place is None:
+        raise ConfigurationError("Nobody said where people find the lab: give --url.")
+    return place.rstrip("/")
 
 
 @click.group(name="project")

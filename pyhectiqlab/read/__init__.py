@@ -33,6 +33,7 @@ __all__ = [
     "RunView",
     "StateChange",
     "Version",
+    "deleted_run",
     "projects",
     "run",
     "search_runs",
@@ -43,6 +44,13 @@ def projects(*, profile: str | None = None) -> list[ProjectInfo]:
     """The projects that the user of `profile` can see (None: the profile in use)."""
     with asking(resolve(profile)) as lab:
         return [shaped(lab, project_info, item) for item in lab.pages("/projects", {"limit": 1000})]
+
+
+def deleted_run(ref: str, *, profile: str | None = None) -> RunView:
+    """A run that was deleted and can still be restored, named as for `run`. Its other methods raise until it is."""
+    chosen = resolve(profile)
+    with asking(chosen) as lab:
+        return shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref, "deleted": "true"}), chosen)
 
 
 def run(ref: str, project: str | None = None, *, profile: str | None = None) -> RunView:

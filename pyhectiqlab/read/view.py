@@ -341,6 +341,20 @@ class RunView(ReadsMedia):
 
             return shaped(lab, lambda: Lineage(of("made"), of("used")))
 
+    def delete(self) -> None:
+        """Deletes the run, with all that it logged. `restore` takes that back within 7 days.
+
+        Raises PermissionDeniedError where it is somebody else's and you are no admin of its project, GoneError where it
+        was deleted already.
+        """
+        with self._asking() as lab:
+            lab.delete(f"/runs/{quoted(self.id)}")
+
+    def restore(self) -> None:
+        """Takes a deletion back. Raises GoneError after 7 days, ConflictError where another run has its name by now."""
+        with self._asking() as lab:
+            lab.post(f"/runs/{quoted(self.id)}/restore")
+
     def refreshed(self) -> RunView:
         """The run as it is by now."""
         with self._asking() as lab:

@@ -216,9 +216,10 @@ class Accounts:
     def close_web_session(self, caller: Caller) -> None:
         self._write(lambda tx: tx.end_web_session(caller.token_hash))
 
-    def new_login_link(self, user: User) -> str:
+    def new_login_link(self, user: User, *noted: Change) -> str:
+        """A token that logs the user in, once."""
         token, now = secrets.token_urlsafe(32), time.time()
-        self._write(lambda tx: tx.add_login_link(user.id, hash_token(token), now, now + LOGIN_LINK_S))
+        self.change(lambda tx: tx.add_login_link(user.id, hash_token(token), now, now + LOGIN_LINK_S), *noted)
         return token
 
     def use_login_link(self, token: str) -> User | None:

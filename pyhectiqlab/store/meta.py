@@ -291,8 +291,15 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
         """Deleted ones too."""
 
     def runs_named(
-        self, name: str, project: str | None = None, limit: int = 10, seen_by: str | None = None
-    ) -> list[Run]: ...
+        self,
+        name: str,
+        project: str | None = None,
+        limit: int = 10,
+        seen_by: str | None = None,
+        deleted: bool = False,
+    ) -> list[Run]:
+        """The newest first. `deleted`: those that were deleted and are not purged, instead of those that were not."""
+
     def has_silent(self, before: float) -> bool:
         """Whether `mark_lost` may have something to do."""
 

@@ -134,9 +134,15 @@ class RunsSql:
         return found[0] if found else None
 
     def runs_named(
-        self, name: str, project: str | None = None, limit: int = 10, seen_by: str | None = None
+        self,
+        name: str,
+        project: str | None = None,
+        limit: int = 10,
+        seen_by: str | None = None,
+        deleted: bool = False,
     ) -> list[Run]:
-        where = [runs.c.name == name, runs.c.deleted.is_(None), visible_to(seen_by)]
+        gone = and_(runs.c.deleted.is_not(None), runs.c.purged.is_(None))
+        where = [runs.c.name == name, gone if deleted else runs.c.deleted.is_(None), visible_to(seen_by)]
         if project is not None:
             where.append(or_(projects.c.id == project, projects.c.name == project))
         return self._runs(RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))

@@ -60,7 +60,9 @@ def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
     if kind == "author":
         return users.c.username
     number = _number(kind, now)
-    if kind in ("started", "ended", "duration"):
+    if kind == "started":
+        return func.coalesce(number, runs.c.created)  # as lists show it
+    if kind in ("ended", "duration"):
         return func.coalesce(number, now if kind == "ended" else 0.0)
     return number  # bare, so that an index of it can tell the order
 

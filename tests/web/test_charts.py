@@ -292,7 +292,7 @@ def test_several_runs_lie_over_each_other(page: Page, feeder: Feeder) -> None:
         run.points({"loss": (range(10), [float(i)] * 10)})
     page.goto(f"{feeder.url}/projects/{runs[0].project}")
     for name in ("first", "second"):
-        page.get_by_label(f"Compare {name}").check()
+        page.get_by_label(f"Pick {name}").check()
     page.get_by_role("link", name="Compare 2 runs").click()
     panel = Panel(page, "loss")
     drawn = panel.wait("d.curves.length === 2")

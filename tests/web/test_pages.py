@@ -304,3 +304,43 @@ def test_keys_are_made_shown_once_and_revoked(page: Page, lab: RealLab) -> None:
     row.get_by_role("button", name="Revoke:").click()
     row.wait_for(state="detached")
     assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=5).status_code == 401
+
+
+def test_a_run_is_deleted_on_its_page_after_asking_and_restored_there(page: Page, watch: Watch, feeder: Feeder) -> None:
+    watch.allowed.append("410")
+    run = feeder.run("to-delete", project="deleting")
+    page.goto(f"{feeder.url}/runs/{run.id}")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("group", name="Delete this run?").get_by_role("button", name="Delete").click()
+    page.get_by_role("heading", name="This run was deleted").wait_for()
+    page.get_by_role("button", name="Restore it").click()
+    page.get_by_role("heading", name="to-delete").wait_for()
+
+
+def test_picked_runs_are_deleted_together_and_that_is_undone(page: Page, feeder: Feeder) -> None:
+    for name in ("one", "two", "three"):
+        feeder.run(name, project="deleting-many")
+    page.goto(f"{feeder.url}/projects/deleting-many")
+    rows = page.locator("tbody .run-name a")
+    expect(rows).to_have_count(3)
+    for name in ("one", "three"):
+        page.get_by_label(f"Pick {name}").check()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("group", name="Delete 2 runs?").get_by_role("button", name="Delete").click()
+    expect(rows).to_have_text(["two"])
+    page.get_by_role("button", name="Undo").click()
+    expect(rows).to_have_count(3)
+
+
+def test_started_sorts_by_what_it_shows(page: Page, feeder: Feeder) -> None:
+    feeder.run("older", project="started", restart="0")
+    feeder.run("newer", project="started")
+    feeder.run("older", project="started", restart="1")  # made first, and started last
+    page.goto(f"{feeder.url}/projects/started")
+    rows = page.locator("tbody .run-name a")
+    expect(rows).to_have_text(["older", "newer"])
+    expect(page.get_by_role("columnheader", name="Started")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("button", name="Started").click()
+    expect(rows).to_have_text(["newer", "older"])

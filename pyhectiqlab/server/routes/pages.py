@@ -53,8 +53,8 @@ def login_link(request: Request, lab: TheLab, token: Annotated[str, Query(max_le
     if user is None:
         return _plain_page(
             "This link was used already, or is too old",
-            "Restart <code>hectiqlab server</code> for a new one, "
-            f"or <a href='{root_path}/login'>log in</a> with your password.",
+            "On the lab's machine, <code>hectiqlab login-link</code> prints a new one. With a password, "
+            f"<a href='{root_path}/login'>log in</a>.",
             410,
         )
     response = RedirectResponse(f"{root_path}/", 303)

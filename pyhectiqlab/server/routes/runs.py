@@ -83,9 +83,13 @@ def list_runs(
 
 @router.get("/runs/resolve", response_model=None, responses=answers(models.RunAnswer, 200, 404, 409, 410))
 def resolve(
-    request: Request, lab: TheLab, caller: TheCaller, ref: Annotated[str, Query(min_length=1, max_length=4096)]
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    ref: Annotated[str, Query(min_length=1, max_length=4096)],
+    deleted: Annotated[bool, Query(description="One that was deleted, and can still be restored.")] = False,
 ) -> Response:
-    """The run that is meant by an id, a link to its page, or a name that is unique."""
+    """The run that is meant by an id, a link to its page, a name that is unique, or PROJECT/NAME."""
     link = _LINK.match(ref)
     run_id = link.group(1) if link else ref
     by, named = caller.user.id, []
@@ -93,22 +97,26 @@ def resolve(
         run = view.run(run_id) if _RUN_ID.fullmatch(run_id) else None
         if run is not None and view.role_in(run.project_id, by) is None:
             run = None
+        if run is not None and deleted and run.deleted is None:
+            run = None
         if not (run or link):
-            named = view.runs_named(ref, seen_by=by)
+            named = view.runs_named(ref, seen_by=by, deleted=deleted)
         if not (run or link or named) and "/" in ref:
             project, _, name = ref.partition("/")
-            named = view.runs_named(name, project, seen_by=by)
+            named = view.runs_named(name, project, seen_by=by, deleted=deleted)
     if len(named) > 1:
         ids = [r.id for r in named]
         raise ApiError(
             409, "name_not_unique", f"Several runs are named {ref!r}: say which, by id: {', '.join(ids)}.", ids=ids
         )
     run = run or (named[0] if named else None)
+    if run is None and deleted:
+        raise ApiError(404, "run_not_found", f"No run that was deleted is {ref[:100]!r}: give its id, link or name.")
     if run is None:
         raise ApiError(
             404, "run_not_found", f"No run is {ref[:100]!r}: give an id, a link or a name (`hectiqlab runs`)."
         )
-    return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])
+    return reply(runs_told(request, lab, [find_run(lab, caller, run.id, deleted_too=deleted)])[0])
 
 
 @router.get("/runs/{run_id}", response_model=None, responses=answers(models.RunDetailAnswer, 200, 404, 410))
@@ -182,7 +190,7 @@ def _subject(run: Run) -> str:
 
 @router.delete("/runs/{run_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 410))
 def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
-    """It can be restored for a week; late data for it is refused at once."""
+    """It can be restored for a week (POST /runs/{run_id}/restore); late data for it is refused at once."""
     lab.change(lambda tx: tx.delete_run(run.id, time.time()), caller.change("deleted", _subject(run)))
     return reply({})
 
@@ -191,6 +199,7 @@ def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
     "/runs/{run_id}/restore", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410)
 )
 def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """Takes a deletion back, within a week. 409 `name_taken` where another run has the name by now."""
     if run.deleted is not None:
         if run.purged is not None or run.deleted < time.time() - KEEP_DELETED_S:
             raise ApiError(410, "run_purged", "The run was deleted too long ago: its data is gone.")

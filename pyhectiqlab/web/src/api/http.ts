@@ -130,6 +130,8 @@ export const api = {
     signal?: AbortSignal,
   ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
   run: (ref: string, signal?: AbortSignal) => json<RunDetail>(`/runs/${id(ref)}`, { signal }),
+  deleteRun: async (run: string) => void (await request(`/runs/${id(run)}`, { method: 'DELETE' })),
+  restoreRun: async (run: string) => void (await request(`/runs/${id(run)}/restore`, { method: 'POST', body: {} })),
   capture: (run: string, signal?: AbortSignal) => json<Capture>(`/runs/${id(run)}/capture`, { signal }),
   /** What one attempt told itself, of its config or meta. */
   told: async (run: string, what: 'config' | 'meta', attempt: number, signal?: AbortSignal) =>

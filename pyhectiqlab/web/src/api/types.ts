@@ -123,6 +123,8 @@ export interface Capture {
 }
 
 export interface RunDetail extends Run {
+  /** Whether whoever looks may rename and delete it. */
+  can_write: boolean;
   /** What all attempts told, the newest one's last; so is meta. */
   config: unknown;
   meta: Record<string, unknown>;

@@ -46,8 +46,8 @@ export type Route =
 
 export const RUNS_MAX = 24; // runs over each other in one chart
 export const SMOOTHING_MAX = 0.99;
-export const SORTS = ['created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration'] as const;
-export const DEFAULT_SORT = '-created';
+export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration'] as const;
+export const DEFAULT_SORT = '-started';
 
 const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overview'];
 /** One of SORTS, or a value of the config or of a metric, which only the lab can tell. */

@@ -63,7 +63,7 @@ export function LoginPage({ next }: { next: string }) {
             {busy ? 'Logging in…' : 'Log in'}
           </button>
           <p class="hint">
-            Started this lab yourself? <code>hectiqlab server</code> prints a one-time link that logs you in.
+            Started this lab yourself? <code>hectiqlab login-link</code> on its machine prints a link that logs you in.
           </p>
         </form>
       </main>

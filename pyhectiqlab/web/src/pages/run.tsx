@@ -11,9 +11,10 @@ import { isLive } from '../base/runstate';
 import { Board } from '../chart/board';
 import { colorOf } from '../chart/colors';
 import { useNow } from '../state/clock';
+import { useAttempt } from '../state/attempt';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
-import { CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
+import { Confirm, CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Shell, type Crumb } from '../widgets/shell';
 import { RunArtifacts } from './artifacts';
 import { Logs } from './logs';
@@ -36,12 +37,12 @@ export function RunPage({ route }: { route: RunRoute }) {
   return (
     <Shell crumbs={crumbs} title={run?.name ?? 'Run'}>
       {error && (!run || goneNow) ? (
-        <NoRun error={error} />
+        <NoRun error={error} run={route.run} onRestored={refresh} />
       ) : !run ? (
         <Waiting />
       ) : (
         <>
-          <Header run={run} />
+          <Header run={run} onDeleted={refresh} />
           <Tabs route={route} />
           {route.tab === 'charts' ? (
             <div role="tabpanel" aria-labelledby="tab-charts">
@@ -78,18 +79,24 @@ export function RunPage({ route }: { route: RunRoute }) {
   );
 }
 
-function NoRun({ error }: { error: ApiError }) {
+function NoRun({ error, run, onRestored }: { error: ApiError; run: string; onRestored: () => void }) {
+  const { problem, attempt } = useAttempt(onRestored);
   const title = error.status === 404 ? 'There is no such run' : error.status === 410 ? 'This run was deleted' : 'This run cannot be shown';
   return (
     <Empty title={title}>
       <p>{error.message}</p>
-      <p><a class="button" href={at('/')}>All projects</a></p>
+      {problem && <p class="problem" role="alert">{problem}</p>}
+      <p class="actions">
+        {error.code === 'run_deleted' && <button class="button primary" onClick={() => attempt(() => api.restoreRun(run))}>Restore it</button>}
+        <a class="button" href={at('/')}>All projects</a>
+      </p>
     </Empty>
   );
 }
 
-function Header({ run }: { run: RunDetail }) {
+function Header({ run, onDeleted }: { run: RunDetail; onDeleted: () => void }) {
   const now = useNow(true);
+  const { problem, attempt } = useAttempt(onDeleted);
   const keptUntil = keptUntilTold(run.kept_until, now);
   return (
     <header class="run-head">
@@ -97,6 +104,8 @@ function Header({ run }: { run: RunDetail }) {
         <h1 class="name">{run.name}</h1>
         <StateBadge state={run.state} rank={run.state_rank} why={run.state_why} />
         {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+        {run.can_write && <Confirm text="Delete" question="Delete this run?" onYes={() => attempt(() => api.deleteRun(run.id))} />}
+        {problem && <span class="problem" role="alert">{problem}</span>}
       </div>
       <dl class="facts">
         <div><dt>Author</dt><dd>{run.author}</dd></div>

@@ -11,10 +11,11 @@ import { at } from '../base/root';
 import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
 import { ALL_STATES, isLive } from '../base/runstate';
 import { useNow } from '../state/clock';
+import { useDeletion, type Deletion } from '../state/deletion';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { probe } from '../state/session';
-import { Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
+import { Confirm, Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { Shell } from '../widgets/shell';
 import { SharedArtifacts } from './artifacts';
@@ -44,6 +45,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
 
   // Whatever narrows or orders the list starts it anew.
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, after: null, ...change }, replace);
+  const clear = () => navigate({ ...route, selected: [] }, true);
+  const deletion = useDeletion(refresh);
   const name = project.data?.name ?? ref;
   const filtered = query !== '' || state !== '';
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
@@ -71,8 +74,9 @@ export function RunsPage({ route }: { route: RunsRoute }) {
                 {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
               </select>
             </label>
-            <CompareButton selected={route.selected} onClear={() => navigate({ ...route, selected: [] }, true)} />
+            <Picked selected={route.selected} onClear={clear} onDelete={() => void deletion.of(route.selected).then(clear)} />
           </div>
+          <Deleted deletion={deletion} />
           {unclear && <p class="problem" role="alert">{unclear}</p>}
           {!data && !unclear && <Waiting />}
           {data && data.items.length === 0 && !after && (
@@ -107,15 +111,30 @@ function filesTold({ file_bytes = 0, quota = null }: Project): string {
   return `${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
 }
 
-function CompareButton({ selected, onClear }: { selected: string[]; onClear: () => void }) {
-  if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other.</span>;
+function Picked({ selected, onClear, onDelete }: { selected: string[]; onClear: () => void; onDelete: () => void }) {
+  if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other, or to delete them.</span>;
   return (
     <span class="compare">
       <a class="button primary" href={at(formatRoute({ page: 'compare', runs: selected, view: DEFAULT_VIEW }))}>
         Compare {plural(selected.length, 'run')}
       </a>
+      <Confirm text="Delete" question={`Delete ${plural(selected.length, 'run')}?`} onYes={onDelete} />
       <button class="link" onClick={onClear}>Clear</button>
     </span>
+  );
+}
+
+function Deleted({ deletion: { deleted, problem, undo } }: { deletion: Deletion }) {
+  return (
+    <>
+      {deleted.length > 0 && (
+        <p class="done" role="status">
+          Deleted {plural(deleted.length, 'run')}, to be restored within 7 days.
+          <button class="link" onClick={() => void undo()}>Undo</button>
+        </p>
+      )}
+      {problem && <p class="problem" role="alert">{problem}</p>}
+    </>
   );
 }
 
@@ -142,7 +161,7 @@ function RunsTable({ runs, route, set }: TableProps) {
             <th class="pick"><span class="sr">Pick</span></th>
             {head('Name', 'name')}
             {head('State', 'state')}
-            {head('Started', 'created')}
+            {head('Started', 'started')}
             {head('Duration', 'duration')}
             <th>Author</th>
             <th class="number">Points</th>
@@ -157,7 +176,7 @@ function RunsTable({ runs, route, set }: TableProps) {
               <td class="pick">
                 <input
                   type="checkbox"
-                  aria-label={`Compare ${run.name}`}
+                  aria-label={`Pick ${run.name}`}
                   checked={chosen.has(run.id)}
                   onChange={(e) => choose(run.id, e.currentTarget.checked)}
                 />
@@ -199,7 +218,7 @@ function SortHead({ text, by, sort, onSort, title }: SortHeadProps) {
   const down = sort === `-${by}`;
   const up = sort === by;
   // What is new or long comes first at the first click, names from a to z.
-  const first = by === 'created' || by === 'duration' ? `-${by}` : by;
+  const first = by === 'started' || by === 'duration' ? `-${by}` : by;
   const next = !up && !down ? first : up ? `-${by}` : by;
   return (
     <th aria-sort={up ? 'ascending' : down ? 'descending' : 'none'} class={title ? 'number value' : by === 'duration' ? 'number' : ''} title={title}>

@@ -128,6 +128,23 @@ function copyBySelection(text: string): boolean {
   return done;
 }
 
+/** Something that is asked twice, in place. */
+export function Confirm({ text, question, onYes }: { text: string; question: string; onYes: () => void }) {
+  const [asked, setAsked] = useState(false);
+  const yes = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (asked) yes.current?.focus();
+  }, [asked]);
+  if (!asked) return <button class="link" onClick={() => setAsked(true)}>{text}</button>;
+  return (
+    <span class="confirm" role="group" aria-label={question} onKeyDown={(e) => e.key === 'Escape' && setAsked(false)}>
+      {question}
+      <button ref={yes} class="link danger" onClick={() => (setAsked(false), onYes())}>{text}</button>
+      <button class="link" onClick={() => setAsked(false)}>Cancel</button>
+    </span>
+  );
+}
+
 export function Snippet({ text, label }: { text: string; label: string }) {
   return (
     <figure class="snippet">

@@ -1,0 +1,69 @@
+"""`hectiqlab delete` and `hectiqlab restore`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from ..errors import LabRequestError
+from ..read.view import RunView
+from .completion import runs
+from .output import clean
+
+_yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command("delete", short_help="Delete runs; `restore` takes it back within 7 days.")
+@click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=runs)
+@_yes
+@click.pass_obj
+def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
+    """Delete each RUN with all that it logged, after asking.
+
+    RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. Your own runs, and as an
+    admin of their project those of others. For 7 days `hectiqlab restore` takes it back; what a script that still runs
+    logs to it is dropped.
+    """
+    from .. import read
+
+    found = [read.run(name, profile=profile) for name in names]  # all are there, or none is deleted
+    if not yes:
+        for run in found:
+            click.echo(f"{_told(run)}: {run.state}, {run.points:,} points", err=True)
+        what = "this run" if len(found) == 1 else f"these {len(found)} runs"
+        click.confirm(f"Delete {what}?", abort=True, err=True)
+    _each(found, RunView.delete, "Deleted", "hectiqlab restore {} takes it back within 7 days.")
+
+
+@click.command("restore", short_help="Take the deletion of runs back.")
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.pass_obj
+def restore(profile: str | None, names: tuple[str, ...]) -> None:
+    """Take the deletion of each RUN back: an id, the link of its page, its name, or PROJECT/NAME.
+
+    That works for 7 days, unless another run has its name by now: rename or delete that one first.
+    """
+    from .. import read
+
+    found = [read.deleted_run(name, profile=profile) for name in names]
+    _each(found, RunView.restore, "Restored", "")
+
+
+def _each(found: list[RunView], change: Callable[[RunView], None], done: str, hint: str) -> None:
+    """Does it to all; one that fails does not stop the others."""
+    failed = False
+    for run in found:
+        try:
+            change(run)
+        except LabRequestError as e:
+            click.echo(f"Error: {_told(run)}: {e}", err=True)
+            failed = True
+        else:
+            click.echo(" ".join(filter(None, [f"{done} {_told(run)}.", hint.format(run.id)])))
+    if failed:
+        raise SystemExit(1)
+
+
+def _told(run: RunView) -> str:
+    return clean(f"{run.project}/{run.name} ({run.id})")

@@ -4,14 +4,14 @@ by. Pure: what it means for a lab's rows is in store/meta_search.py and server/s
     state=failed,killed  tag=baseline  author=ada  created>2026-07-01  config.model.layers>=4
     metric.valid/loss.min<0.2  name~resnet  sweep
 
-A search is terms with spaces between them; a run is found when all of them hold.
+A search is terms with spaces between them, or AND; a run is found when all of them hold.
 
     term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id
     FIELD   = state | tag | author | name | note | id | text
             | created | started | ended | activity | duration | points | attempt
             | config.PATH                                  names of nested values with dots between them
             | metric.KEY[.last | .min | .max | .count]     over all ranks and attempts; last without one of these
-    OP      = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
+    OP      = "=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"     spaces around it are allowed
     VALUE   = TEXT {"," TEXT}                              several: any of them; "*": any value at all
 
 "=" is equal, "~" contains, whatever the case of the letters A to Z. "!=" and "!~" hold where "=" and "~" do not, so
@@ -29,6 +29,7 @@ import difflib
 import json
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -50,7 +51,7 @@ _NUMBERS = ("duration", "points", "attempt")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
 SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
 
-_OPS = ("!=", "<=", ">=", "!~", "=", "<", ">", "~")  # the longer ones first
+_OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 # A config's values as they can be searched: what is beyond is kept and shown like all else, but not found by.
@@ -116,8 +117,10 @@ NEWEST_FIRST = Sort(Field("created"), True)
 
 
 def parse(*texts: str) -> tuple[Term, ...]:
-    """The terms of one or several searches, all of which are to hold. Raises ValueError, with one line."""
-    terms = tuple(_term(word) for text in texts for word in _words(text))
+    """The terms of one or several searches, all of which are to hold. Raises ValueError, with one line that tells the
+    place.
+    """
+    terms = tuple(_term(word) for text in texts for word in _between_ands(_joined(_words(text))))
     if len(terms) > TERMS_MAX:
         raise ValueError(f"a search has at most {TERMS_MAX} terms, this one {len(terms)}")
     return terms
@@ -127,7 +130,7 @@ def parse_sort(text: str) -> Sort:
     """`text`: one of SORTS, config.PATH or metric.KEY.STAT, with a - before it for descending. Raises ValueError."""
     downwards = text.startswith("-")
     words = list(_words(text[downwards:]))
-    name = "".join(c for c, _ in words[0]) if len(words) == 1 else text[downwards:]
+    name = words[0].text if len(words) == 1 else text[downwards:]
     if name in SORTS:
         return Sort(Field(name), downwards)
     if not name.startswith(("config.", "metric.")):
@@ -145,7 +148,62 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-_Word = list[tuple[str, bool]]  # characters, each with whether it stood between quotes
+@dataclass
+class _Word:
+    """`at`: where it begins in the search, from 0. `plain`: its text, with a space for each character that stood
+    between quotes. `closed`: it ends with a quote, so that nothing is missing behind it.
+    """
+
+    at: int
+    text: str = ""
+    plain: str = ""
+    closed: bool = False
+
+    def add(self, text: str, plain: str, closed: bool = False) -> None:
+        self.text += text
+        self.plain += plain
+        self.closed = closed
+
+    def op(self) -> re.Match[str] | None:
+        """Its first comparison."""
+        return _OP.search(self.plain)
+
+    def wrong(self, why: str) -> ValueError:
+        return ValueError(f"{why} (character {self.at + 1}: {self.text[:60]})")
+
+
+def _joined(words: Iterable[_Word]) -> Iterable[_Word]:
+    """Terms that were written with spaces around their comparison, or behind a comma, become one word each."""
+    before: _Word | None = None
+    for word in words:
+        if before is None:
+            before = word
+            continue
+        op = before.op()
+        is_open = op is not None and not before.closed and (before.plain.endswith(",") or op.end() == len(before.plain))
+        goes_on = _OP.match(word.plain) if op is None else word.plain.startswith(",")
+        if is_open and not goes_on and word.op() is not None:
+            raise before.wrong('a value is missing before the next term: for an empty one write ""')
+        if is_open or goes_on:
+            before.add(word.text, word.plain, word.closed)
+        else:
+            yield before
+            before = word
+    if before is not None:
+        yield before
+
+
+def _between_ands(words: Iterable[_Word]) -> Iterable[_Word]:
+    """The terms, without what stands between them. A lone `and` at an end is a word like others."""
+    given = list(words)
+    for i, word in enumerate(given):
+        if word.plain == "OR":
+            raise word.wrong("there is no OR: put commas between the values of one field, state=failed,killed")
+        if word.plain in ("AND", "&&") or (word.plain == "and" and 0 < i < len(given) - 1):
+            if not 0 < i < len(given) - 1:
+                raise word.wrong(f"{word.plain} stands between two terms")
+            continue
+        yield word
 
 
 def _words(text: str) -> Iterable[_Word]:
@@ -153,38 +211,43 @@ def _words(text: str) -> Iterable[_Word]:
         raise ValueError(f"a search has at most {LENGTH_MAX} characters")
     if "\0" in text:
         raise ValueError("a search holds no zero character")
-    word: _Word = []
-    inside = begun = False
-    characters = iter(text)
-    for c in characters:
+    word: _Word | None = None
+    quote: int | None = None  # where the one that is open stands
+    characters = iter(enumerate(text))
+    for at, c in characters:
+        if quote is None and c.isspace():
+            if word is not None:
+                yield word
+            word = None
+            continue
+        word = word or _Word(at)
         if c == '"':
-            inside, begun = not inside, True
-        elif inside:
-            word.append((next(characters, "\\") if c == "\\" else c, True))
-        elif not c.isspace():
-            word.append((c, False))
-        elif word or begun:
-            yield word
-            word, begun = [], False
-    if inside:
-        raise ValueError('a quote is not closed: put another " behind it')
-    if word or begun:
+            quote = at if quote is None else None
+            word.closed = True
+        elif quote is not None:
+            word.add(next(characters, (at, "\\"))[1] if c == "\\" else c, " ")
+        else:
+            word.add(c, c)
+    if quote is not None:
+        raise ValueError(f'the quote at character {quote + 1} is not closed: put another " behind it')
+    if word is not None:
         yield word
 
 
 def _term(word: _Word) -> Term:
-    for at in range(len(word)):
-        op = next((op for op in _OPS if word[at : at + len(op)] == [(c, False) for c in op]), None)
-        if op is not None:
-            name = "".join(c for c, _ in word[:at])
-            values: list[str] = [""]
-            for c, is_quoted in word[at + len(op) :]:
-                if c == "," and not is_quoted:
-                    values.append("")
-                else:
-                    values[-1] += c
-            return _checked(Term(_field(name), op, tuple(values)))
-    return Term(Field("text"), "~", ("".join(c for c, _ in word),))
+    found = word.op()
+    if found is None:
+        return Term(Field("text"), "~", (word.text,))
+    op = found.group()
+    commas = [at for at in range(found.end(), len(word.plain)) if word.plain[at] == ","]
+    starts = [found.end(), *(at + 1 for at in commas)]
+    values = tuple(word.text[start:end] for start, end in zip(starts, [*commas, len(word.text)], strict=True))
+    try:
+        if found.start() == 0:
+            raise ValueError(f"no field stands before {op}")
+        return _checked(Term(_field(word.text[: found.start()]), "=" if op == "==" else op, values))
+    except ValueError as e:
+        raise word.wrong(str(e)) from None
 
 
 def _field(name: str) -> Field:

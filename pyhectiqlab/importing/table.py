@@ -126,7 +126,7 @@ class _Table:
             bad("time", cell(self._time), "time: the row is left out")
             return
         if self._key is not None:
-            key = exactly(self._key) if self._is_ours else cell(self._key)
+            key = csvcells.text_of_cell(exactly(self._key)) if self._is_ours else cell(self._key)
             metrics = [(key, self._value)]
             trouble = trouble_with_key(key)
             if trouble and cell(self._value):

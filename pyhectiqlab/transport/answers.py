@@ -36,6 +36,17 @@ _BY_STATUS: dict[int, type[LabRequestError]] = {
 }
 
 
+class _LacksError(NotALabError, LookupError):
+    """An answer has no member of that name. A LookupError too, for those who check a shape."""
+
+
+class Told(dict[Any, Any]):
+    """A map of an answer. A member that it lacks is the lab's fault, not the caller's."""
+
+    def __missing__(self, key: object) -> Any:
+        raise _LacksError(f"The answer has another shape than a lab's: it lacks {one_line(str(key))!r}.")
+
+
 @dataclass(frozen=True)
 class Handshake:
     """What a lab said about itself.
@@ -68,7 +79,7 @@ class Answer:
             raise self.failure()
         try:
             return self._decoded()
-        except (ValueError, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             raise not_a_lab(self.lab, self._looks()) from None
 
     def failure(self) -> LabRequestError:
@@ -97,9 +108,9 @@ class Answer:
     def _decoded(self) -> Any:
         kind = self._header("content-type").split(";")[0].strip().lower()
         if kind == JSON:
-            return json.loads(self.body)
+            return json.loads(self.body, object_hook=Told)
         if kind == MSGPACK:
-            return msgpack.unpackb(self.body, raw=False)
+            return msgpack.unpackb(self.body, raw=False, object_hook=Told)
         if not self.body:  # 204
             return None
         raise ValueError("neither JSON nor msgpack")
@@ -109,7 +120,7 @@ class Answer:
         try:
             error = self._decoded()["error"]
             return str(error["code"]), one_line(str(error["message"]))
-        except (ValueError, RecursionError, LookupError, TypeError):
+        except (ValueError, RecursionError, LookupError, TypeError, OverflowError):
             return "", ""
 
     def _looks(self) -> str:
@@ -139,15 +150,23 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     raw = (headers.get("retry-after") or "").strip()
     if raw.isascii() and raw.isdigit():
         return float(raw[:9])
-    try:
-        then = parsedate_to_datetime(raw).timestamp()
-    except (ValueError, OverflowError):
+    then = _seconds_of(raw)
+    if then is None:
         return None
+    now = _seconds_of(headers.get("date") or "")
+    return max(0.0, then - (time.time() if now is None else now))
+
+
+def _seconds_of(date: str) -> float | None:
     try:
-        now = parsedate_to_datetime(headers.get("date") or "").timestamp()
-    except (ValueError, OverflowError):
-        now = time.time()
-    return max(0.0, then - now)
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError, TypeError, LookupError, OSError):  # as the platform's clock can tell
+        return None
+
+
+def number(text: str, most: int = (1 << 63) - 1) -> int | None:
+    """A whole number in a header; None for anything else."""
+    return int(text) if len(text) <= 20 and text.isascii() and text.isdigit() and int(text) <= most else None
 
 
 def handshake(value: Any, lab: str) -> Handshake:
@@ -189,6 +208,7 @@ def attached(value: Any, lab: str) -> dict[str, Any]:
             )
             and _are(str, run["project"]["id"], run["project"]["name"])
             and _are(int, value["attempt"])
+            and 1 <= value["attempt"] < 1 << 31
             and _are(bool, value["created"], value["sets_state"])
             and _are(str, value.get("lab_id", ""))
         )
@@ -205,7 +225,7 @@ def ingested(value: Any, lab: str) -> dict[str, Any]:
         shaped = _are(str, value["generation"]) and isinstance(value["results"], list)
         for result in value["results"]:
             shaped = shaped and _are(str, result["writer"]) and _are(int, result["status"], result["cursor"])
-            shaped = shaped and result["cursor"] >= 0
+            shaped = shaped and 0 <= result["cursor"] < 1 << 63
     except (LookupError, TypeError):
         shaped = False
     if not shaped:

@@ -152,9 +152,14 @@ class _Adapter(HTTPAdapter):
         super().close()
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: no redirect is followed, and requests would read the address of it all the same."""
+
+
 def new_session() -> requests.Session:
     """A session that keeps connections alive, holds `deadline`, takes no cookies and never repeats a request."""
-    session = requests.Session()
+    session = _Session()
     session.mount("http://", _Adapter())
     session.mount("https://", _Adapter())
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from ..errors import InvalidRequestError, LabRequestError, LabUnreachableError, NotFoundError
 from ..protocol.names import artifact_name
-from .answers import Answer, not_a_lab
+from .answers import Answer, not_a_lab, number
 from .http import LabClient, quoted
 from .retry import Backoff
 
@@ -182,7 +182,10 @@ class _Sending:
         return f"/uploads/{upload}"
 
     def _offset(self) -> int:
-        return _header_number(self._client, self._ask("HEAD"), "upload-offset")
+        offset = _header_number(self._client, self._ask("HEAD"), "upload-offset")
+        if offset > self._size:
+            raise not_a_lab(self._client.url, "it has more of a file than there is")
+        return offset
 
     def _ask(self, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         answer = self._client.request(method, self._where, body=body, headers={**_TUS, **(headers or {})})
@@ -195,10 +198,10 @@ class _Sending:
 
 
 def _header_number(client: LabClient, answer: Answer, name: str) -> int:
-    text = answer.headers.get(name) or ""
-    if not (text.isascii() and text.isdigit()):
+    found = number(answer.headers.get(name) or "")
+    if found is None:
         raise not_a_lab(client.url, "it does not tell how much of a file it has")
-    return int(text)
+    return found
 
 
 def retried(

@@ -155,16 +155,16 @@ class LabClient:
     # JSON; paths are relative to /api/v1, names in them pass through `quoted`
 
     def get(self, path: str, params: dict[str, Any] | None = None) -> Any:
-        return self._call("GET", path, params=params).value()
+        return self._map(self._call("GET", path, params=params))
 
     def post(self, path: str, value: Any = None) -> Any:
-        return self._call("POST", path, body=_packed(value)).value()
+        return self._map(self._call("POST", path, body=_packed(value)))
 
     def put(self, path: str, value: Any) -> Any:
-        return self._call("PUT", path, body=_packed(value)).value()
+        return self._map(self._call("PUT", path, body=_packed(value)))
 
     def patch(self, path: str, value: Any) -> Any:
-        return self._call("PATCH", path, body=_packed(value)).value()
+        return self._map(self._call("PATCH", path, body=_packed(value)))
 
     def config(self, run: str, attempt: int | None = None) -> dict[str, Any]:
         """The config of a run, or of one of its attempts, its values of the types that they went in with."""
@@ -175,7 +175,14 @@ class LabClient:
         return config
 
     def delete(self, path: str) -> Any:
-        return self._call("DELETE", path).value()
+        return self._map(self._call("DELETE", path))
+
+    def _map(self, answer: Answer) -> Any:
+        """The value of an answer: a map, or None where it has no body."""
+        value = answer.value()
+        if value is not None and not isinstance(value, dict):
+            raise answers.not_a_lab(self.url, "its answer has another shape")
+        return value
 
     def request(
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -199,7 +206,10 @@ class LabClient:
             items = page.get("items")
             if not isinstance(items, list):
                 raise answers.not_a_lab(self.url, "its list has another shape")
-            yield from items
+            for item in items:
+                if not isinstance(item, dict):
+                    raise answers.not_a_lab(self.url, "its list has another shape")
+                yield item
 
     def points(
         self, run: str, key: str, *, rank: int | None = None, attempt: int | None = None, page: int = 50_000
@@ -230,6 +240,8 @@ class LabClient:
             following = page.get("next")
             if following is None:
                 return
+            if not isinstance(following, str):
+                raise answers.not_a_lab(self.url, "its list has another shape")
             if following == params.get("after"):  # a list that never ends would hold the caller for ever
                 raise answers.not_a_lab(self.url, "its list repeats itself")
             params["after"] = following
@@ -292,6 +304,8 @@ class LabClient:
     @contextmanager
     def _told(self, timeout_s: float) -> Iterator[None]:
         """Failures of the network, as one line."""
+        import http.client
+
         import requests
         import urllib3
 
@@ -299,6 +313,9 @@ class LabClient:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
             raise LabUnreachableError(_unreachable(self.url, e, timeout_s)) from None
+        except (ValueError, TypeError, LookupError, http.client.HTTPException) as e:
+            # What reads HTTP for us trips over some answers in its own ways.
+            raise answers.not_a_lab(self.url, f"its answer is no HTTP: {type(e).__name__}") from None
 
     def _read(self, response: requests.Response) -> bytes:
         if response.request.method == "HEAD":  # has the length of a body, and none
@@ -306,8 +323,8 @@ class LabClient:
         body: bytes = response.raw.read(ANSWER_BYTES_MAX + 1, decode_content=False)
         if len(body) > ANSWER_BYTES_MAX:
             raise answers.not_a_lab(self.url, f"its answer is larger than {ANSWER_BYTES_MAX >> 20} MiB")
-        expected = response.headers.get("Content-Length", "")
-        if expected.isdigit() and len(body) < int(expected):  # urllib3 1.26 takes a body that was cut off for whole
+        expected = answers.number(response.headers.get("Content-Length", ""))
+        if expected is not None and len(body) < expected:
             raise ConnectionResetError("the connection ended in the middle of the answer")
         return body
 

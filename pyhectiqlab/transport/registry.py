@@ -26,7 +26,8 @@ def find_version(
     where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}"
     found: dict[str, Any] = retried(lambda _: client.get(where), tries, sleep)
     contents_of(client, found)
-    asked = version in {None, LATEST, found["version"]} or version in found.get("aliases", ())
+    aliases = found.get("aliases", ())
+    asked = version in {None, LATEST, found["version"]} or (isinstance(aliases, list) and version in aliases)
     if found["name"] != name or not asked or found.get("kind") != kind:
         raise not_a_lab(client.url, "it tells of another version than the one it was asked for")
     return found
@@ -40,7 +41,7 @@ def contents_of(client: LabClient, version: Any) -> dict[str, tuple[str, int]]:
         right = len(files) == len(version["contents"]) and all(
             isinstance(d, str) and d.isalnum() and isinstance(n, int) and n >= 0 for d, n in files.values()
         )
-        if not (right and isinstance(version["uuid"], str)):
+        if not (right and isinstance(version["uuid"], str) and isinstance(version["project"]["id"], str)):
             raise ValueError
         registry_name(version["name"])
         version_of(version["version"])

@@ -18,6 +18,7 @@ from ..capture.snapshot import REFERENCE, identity_of
 from ..connecting import connect
 from ..errors import GoneError, LabError, NotFoundError
 from ..spool import FileRequest, Lab, SessionDir, Writer, read_json, write_json
+from ..transport.answers import not_a_lab
 from ..transport.files import hash_file
 from ..transport.http import LabClient, quoted
 from .recover import LAB_RESTORED
@@ -167,4 +168,7 @@ def _held(client: LabClient, run: str) -> _Held | None:
         return None
     except NotFoundError:
         return _Held(False, {})
-    return _Held(True, {str(item["writer"]): int(item["cursor"]) for item in items})
+    try:
+        return _Held(True, {str(item["writer"]): int(item["cursor"]) for item in items})
+    except (TypeError, ValueError):
+        raise not_a_lab(client.url, "its list has another shape") from None

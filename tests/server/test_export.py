@@ -12,7 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pyhectiqlab.importing.points import Problems
+from pyhectiqlab.importing.table import source
+from pyhectiqlab.protocol.csvcells import text_cell, text_of_cell
 from pyhectiqlab.server.export import FormatMissingError, exported
 from pyhectiqlab.store.sqlite_points import SqlitePointStore
 from pyhectiqlab.testing.lab import RealLab
@@ -54,6 +59,43 @@ def test_csv_has_every_point_exactly(api: Api, run: str) -> None:
     assert sorted((row[1], row[4]) for row in rows if row[0] == "loss") == [
         (str(n), r) for n in (1, 2, 3) for r in "01"
     ]
+
+
+FORMULAS = [
+    '=HYPERLINK("http://evil","x")',
+    "+1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "'=1",
+    "''+x",
+    "＝1",
+    "a=1",
+    "'a",
+]
+
+
+def test_no_key_is_a_formula_in_a_spreadsheet_and_import_reads_what_it_was(
+    api: Api, lab: RealLab, tmp_path: Path
+) -> None:
+    run = api.attach("export/formulas")["run"]["id"]
+    series = [column(key, [i], [-1.5 * i], [i]) for i, key in enumerate(FORMULAS)]
+    api.ingest(batch(run, new_id(), 1, len(FORMULAS), series=series))
+    rows = list(csv.reader(io.StringIO(content(api, run).decode(), newline="")))[1:]
+    assert len(rows) == len(FORMULAS)
+    assert not any(row[0][0] in "=+-@\t\r\n＝" for row in rows)
+    assert {float(row[2]) for row in rows} == {-1.5 * i for i in range(len(FORMULAS))}, "numbers are as they are"
+    path = tmp_path / "points.csv"
+    path.write_bytes(content(api, run))
+    read = {point.key: point.value for point in source(path).read(Problems())}
+    assert read == {key: -1.5 * i for i, key in enumerate(FORMULAS)}
+
+
+@given(st.text(max_size=8), st.sampled_from(["", "'", "''", "=", "'="]))
+def test_what_a_cell_was_made_of_is_read_from_it(text: str, before: str) -> None:
+    assert text_of_cell(text_cell(before + text)) == before + text
 
 
 def test_json_lines_are_json_and_tell_one_rank(api: Api, run: str) -> None:

@@ -85,21 +85,24 @@ def test_netrc_does_not_replace_the_key(monkeypatch: pytest.MonkeyPatch, tmp_pat
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with scripted(answering(as_json(1))) as server, client(server) as lab:
+    with scripted(answering(as_json({}))) as server, client(server) as lab:
         lab.get("/x")
     assert b"Authorization: Bearer " + KEY.encode() in server.requests[0]
 
 
 def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    with scripted(answering(as_json("lab"))) as lab_server, scripted(answering(as_json("proxy"))) as proxy:
+    with (
+        scripted(answering(as_json({"who": "lab"}))) as lab_server,
+        scripted(answering(as_json({"who": "proxy"}))) as proxy,
+    ):
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         with client(lab_server) as lab:
-            assert lab.get("/x") == "lab"
+            assert lab.get("/x") == {"who": "lab"}
         with LabClient("http://lab.invalid") as lab:
-            assert lab.get("/x") == "proxy"
+            assert lab.get("/x") == {"who": "proxy"}
 
 
 def test_nothing_listening_is_unreachable_and_says_so() -> None:
@@ -282,7 +285,7 @@ def test_a_newer_lab_that_still_speaks_our_protocol_is_fine() -> None:
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_redirect_is_told_and_not_followed(method: str) -> None:
-    with scripted(answering(as_json("stolen"))) as elsewhere:
+    with scripted(answering(as_json({"who": "stolen"}))) as elsewhere:
         moved = http("302 Found", Location=elsewhere.url + "/login?token=secret")
         with scripted(answering(moved)) as server, client(server) as lab:
             error = failure(lambda: getattr(lab, method)("/x"), NotALabError)

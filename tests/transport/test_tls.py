@@ -44,14 +44,14 @@ def over_tls(script: Script, certificate: Path) -> Script:
 
 def test_a_certificate_that_is_trusted_is_enough(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    with scripted(over_tls(answering(as_json(1)), certificate)) as server:
+    with scripted(over_tls(answering(as_json({})), certificate)) as server:
         with LabClient(server.url.replace("http:", "https:"), "k") as lab:
-            assert [lab.get("/x"), lab.get("/x")] == [1, 1]
+            assert [lab.get("/x"), lab.get("/x")] == [{}, {}]
         assert server.connections == 1
 
 
 def test_a_certificate_that_is_not_trusted_is_told(certificate: Path) -> None:
-    with scripted(over_tls(answering(as_json(1)), certificate)) as server:
+    with scripted(over_tls(answering(as_json({})), certificate)) as server:
         lab = LabClient(server.url.replace("http:", "https:"), "k")
         with pytest.raises(LabUnreachableError, match="REQUESTS_CA_BUNDLE"):
             lab.get("/x")

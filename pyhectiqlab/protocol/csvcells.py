@@ -1,8 +1,9 @@
 """Cells of the CSV that the lab exports, and back: what is imported again has the keys that it was exported with.
 
-A spreadsheet takes a cell that begins with one of some signs for a formula, which may send other cells elsewhere or run a
-program; and keys are other people's. An apostrophe before it makes it a text, and is not shown. A cell that begins like
-that already gets another, so that what is read back is what was there. For texts alone: a number may begin with a minus.
+A spreadsheet takes a cell that begins with one of some signs for a formula, which may send other cells elsewhere or
+run a program; and keys are other people's. An apostrophe before it makes it a text, and is not shown. A cell that
+begins like that already gets another, so that what is read back is what was there. For texts alone: a number may begin
+with a minus.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Any
 
 from pyhectiqlab import settings
 
+PORT = 8080
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 DEMO_END_TIMEOUT_S = 30.0
@@ -163,7 +164,8 @@ def quickstart(port: int, seconds: float, once: bool) -> None:
                 return
             say()
             say(f"  The lab stays at {ready['url']} until Ctrl-C. Its data is in {settings.home() / 'lab'}:")
-            say("  `hectiqlab server` shows it again. Your own script: README.md, Your first run.")
+            again = "hectiqlab server" + (f" --port {port}" if port != PORT else "")
+            say(f"  `{again}` shows it again. Your own script: README.md, Your first run.")
             if lab.process.wait():
                 raise QuickstartError(f"The lab stopped: {lab.said()}")
         finally:
@@ -173,7 +175,7 @@ def quickstart(port: int, seconds: float, once: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/quickstart", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the training, for machines")
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--seconds", type=float, default=None, help="how long the training takes (90; with --once 15)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, stop_on_signal)

@@ -317,6 +317,24 @@ def test_the_ranks_of_a_job_find_the_same_name_by_themselves_or_are_told_to_give
     assert alone.returncode == 1 and "ValueError: a job of 2 ranks needs a name that all of them give" in alone.stderr
 
 
+def test_what_a_living_script_keeps_by_mistake_goes_where_the_sync_says(site: Site) -> None:
+    """By its own uploader, which has the script's environment and not that of the sync."""
+    name, project = unique("living"), unique("early")
+    wrong = {"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "wrong", "HECTIQLAB_PROJECT": project}
+    process = site.start(SCRIPT + "sys.stdin.read()", name, **wrong)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("kept")
+    eventually(lambda: site.uploaders())
+    refused = site.cli("sync")
+    assert refused.returncode == 1 and f"No project named '{project}'" in refused.stderr, refused
+    synced = site.cli("sync", "--create-project")
+    assert synced.returncode == 0, synced
+    assert [step for step, _, _ in site.points(name, "loss")] == list(range(100))
+    assert process.poll() is None
+    process.communicate(timeout=20)
+    assert site.ended(name)["state"] == "completed"
+
+
 def test_the_run_of_somebody_else_is_read_only(site: Site) -> None:
     name, other = unique("theirs"), unique("bob")
     with site.client() as client:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import settings
 from ._version import __version__
+from .capture.interactive import cell
 from .capture.launcher import Place, job
 from .capture.process import host
 from .capture.script import name_of, script
@@ -138,8 +139,27 @@ def _request(
         "client_version": __version__,
         "script": name_of(began_as),
         "main": began_as.pid == os.getpid(),
-        "opening": session.openings.get((name, here.rank), 0) if session else 0,
+        "opening": _opening(session, name, project, here) if session else 0,
     }
+
+
+def _opening(session: Session, name: str, project: str | None, here: Place) -> int:
+    """How often this process has opened the run and closed it. A cell of a notebook that opens it, whichever cell it
+    was that did before, begins anew: who runs a cell again wants its curve, not both in one.
+    """
+    before = session.openings.get((name, here.rank), 0)
+    number = cell()
+    anew = number is not None and any(
+        o.cell != number for o in session.outboxes if _is_of(o, name, project, here.rank) and o.cell is not None
+    )
+    return before + anew
+
+
+def _is_of(outbox: QueueOutbox, name: str, project: str | None, rank: int) -> bool:
+    """Whether this is open, and as that rank of that run."""
+    attach = outbox.binding.attach
+    same = (attach["name"], attach["project"], attach["rank"]) == (name, project, rank)
+    return same and not outbox.closed and outbox.binding.ends_run
 
 
 def _asking(profile: Profile) -> LabClient:
@@ -225,8 +245,14 @@ def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: 
     shared = _shared(session, binding)
     if shared is not None:
         return Opened(mode, shared, here, answer)
+    attach = binding.attach
+    of_it = [o for o in session.outboxes if _is_of(o, attach["name"], attach["project"], attach["rank"])]
+    earlier = next((o for o in of_it if o.binding.attach["opening"] < attach["opening"]), None)
     try:
-        outbox = QueueOutbox(session, binding)
+        if earlier is not None:
+            earlier.renew(binding)
+        outbox = earlier or QueueOutbox(session, binding)
+        outbox.cell = cell()
     except OSError as e:
         return _drop(f"the spool {session.dir.path} cannot be written ({os.strerror(e.errno or 5)}).", here)
     session.look_after_uploader()
@@ -234,7 +260,7 @@ def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: 
 
 
 def _shared(session: Session, binding: Binding) -> QueueOutbox | None:
-    """The outbox of the same run that this process already has: running a notebook's cell again adds no queue."""
+    """The outbox of the same run that this process already has: whoever opens it once more shares it."""
     for outbox in session.outboxes:
         other = outbox.binding
         same_lab = (other.mode, other.url, other.attach["rank"]) == (binding.mode, binding.url, binding.attach["rank"])

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ class QueueOutbox:
     def __init__(self, session: Session, binding: Binding) -> None:
         self.session = session
         self.binding = binding
+        self.cell: int | None = None  # of a notebook, that opened the run last
         self.closed = False
         self._let_go = False
         self._last = RunStatus(binding.mode)  # of a queue that was let go and is gone since
@@ -298,6 +300,23 @@ class QueueOutbox:
             words[layout.FLUSH] += 1
             self.session.outboxes.discard(self)
             self._count_opening()
+
+    def renew(self, binding: Binding) -> None:
+        """The run's next life, for all who hold this outbox; the one before has ended. Never waits. Raises OSError
+        where the spool cannot be written: then all is as it was.
+        """
+        before = copy(self)
+        try:
+            self._open(binding)
+        except OSError:
+            self.__dict__.update(before.__dict__)
+            raise
+        self.binding = binding
+        self.uploads, self._files_lost, self.counts = Uploads(self.session.dir, self._lose_file), {}, {}
+        before.at_end = []
+        before.end(Ending("completed", "opened again", None))
+        before.close()
+        before.let_go()
 
     def _count_opening(self) -> None:
         """The next time that this process opens the run is another life of it."""

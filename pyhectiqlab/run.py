@@ -140,7 +140,8 @@ class Run(
     @property
     def attempt(self) -> int | None:
         """Which life of the job this is, from 1; None while the lab has not been asked."""
-        return int(self._opened.answer["attempt"]) if self._opened.answer else None
+        told = self._outbox.binding.run if isinstance(self._outbox, QueueOutbox) else self._opened.answer
+        return int(told["attempt"]) if told else None
 
     @property
     def read_only(self) -> bool:

@@ -21,6 +21,7 @@ from ..errors import RunClosedError
 from ..protocol import logs as protocol
 from .console import Tee, untapped_write
 from .ending import Ending
+from .interactive import ipython, is_interactive
 
 DEFAULT_CHANNEL = "default"
 CRITICAL = ("CRITICAL", logging.CRITICAL)
@@ -289,16 +290,6 @@ def _of_the_cell(error: BaseException) -> str:
     while at is not None and at.tb_frame.f_globals.get("__name__", "").startswith("IPython."):
         at = at.tb_next
     return "".join(traceback.format_exception(type(error), error, at or error.__traceback__))
-
-
-def ipython() -> Any:
-    """The shell of a notebook or of IPython; None elsewhere."""
-    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-
-
-def is_interactive() -> bool:
-    """Whether somebody types at this process: a notebook, IPython, Python's own prompt."""
-    return ipython() is not None or hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from .conftest import Site
 from .test_ends import unique
 
 
-def test_a_cell_run_again_in_a_real_kernel_adds_no_process_and_a_cell_that_fails_does_not_end_the_run(
+def test_a_cell_run_again_in_a_real_kernel_is_the_next_attempt_of_the_run_and_no_process_more(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = unique("notebook")
@@ -22,17 +22,34 @@ from pyhectiqlab import Run
 run = Run({name!r})
 for step in range(10):
     run.add_metrics("loss", float(step), step)
+assert Run({name!r}).attempt == run.attempt  # the same cell, the same life
 assert run.flush(30)
-print(run.status().uploader_pid)
+print(run.attempt, run.status().uploader_pid)
 """
-    cells = [cell, cell, "1 / 0", cell, "run"]
+    older = """
+assert old.attempt == run.attempt
+old.add_metrics("old", 1.0, 0)
+old.start_recording_logs().info("said by the older one")
+assert old.flush(30)
+"""
+    cells = [cell, "old = run", cell, "1 / 0", cell, older, "run"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     NotebookClient(notebook, timeout=60, allow_errors=True, kernel_name="python3").execute()
     outputs = [c.outputs for c in notebook.cells]
-    pids = {outputs[i][0]["text"] for i in (0, 1, 3)}
-    assert len(pids) == 1, outputs
-    assert outputs[2][0]["output_type"] == "error"
-    assert "<a href=" in outputs[4][0]["data"]["text/html"]
+    told = [outputs[i][0]["text"].split() for i in (0, 2, 4)]
+    assert [attempt for attempt, _ in told] == ["1", "2", "3"]
+    assert len({pid for _, pid in told}) == 1, outputs
+    assert outputs[3][0]["output_type"] == "error"
+    assert not any(output["output_type"] == "error" for output in outputs[5]), outputs[5]
+    assert "<a href=" in outputs[6][0]["data"]["text/html"]
     run = site.ended(name, 60)
-    assert (run["points"], run["attempt"], run["writers"]) == (30, 1, 1)
+    assert (run["points"], run["attempt"], run["writers"]) == (31, 3, 3)
     assert run["state"] in ("completed", "killed", "stopped"), run  # as the kernel was ended; not failed by the cell
+    assert [s["cause"] for s in run["sessions"][:2]] == ["opened again"] * 2
+    assert [s["state"] for s in run["sessions"][:2]] == ["completed"] * 2
+    with site.client() as client:
+        pages = list(client.points(run["id"], "loss"))
+        (old,) = [a for page in client.points(run["id"], "old") for a in page.attempt]
+    found = [(a, s) for page in pages for a, s in zip(page.attempt, page.step, strict=True)]
+    assert sorted(found) == [(attempt, step) for attempt in (1, 2, 3) for step in range(10)]
+    assert old == 3

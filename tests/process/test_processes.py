@@ -308,7 +308,7 @@ def test_a_second_life_of_a_run_is_a_new_attempt(site: Site) -> None:
     assert site.ended(name)["attempt"] == 2
 
 
-def test_running_a_cell_again_adds_no_process_and_no_queue(site: Site) -> None:
+def test_opening_a_run_that_is_open_adds_no_process_and_no_queue(site: Site) -> None:
     name = unique("cell")
     script = (
         HEAD

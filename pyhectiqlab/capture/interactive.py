@@ -1,0 +1,22 @@
+"""Whether somebody types at this process, and which cell of a notebook runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def ipython() -> Any:
+    """The shell of a notebook or of IPython; None elsewhere."""
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
+def is_interactive() -> bool:
+    """A notebook, IPython, Python's own prompt."""
+    return ipython() is not None or hasattr(sys, "ps1") or bool(sys.flags.interactive)
+
+
+def cell() -> int | None:
+    """The number of the cell that runs, another one each time that one is run; None where there are no cells."""
+    number = getattr(ipython(), "execution_count", None)
+    return number if isinstance(number, int) else None

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from .errors import ConfigurationError
+from .installing import install_advice
 
 _YAML = (".yaml", ".yml")
 # YAML 1.2 has 1e-3 as a number, PyYAML as a text; a learning rate that is a text fails far from here.
@@ -67,6 +68,6 @@ def _yaml() -> ModuleType:
     try:
         import yaml
     except ImportError:
-        raise ConfigurationError("YAML needs PyYAML: pip install 'pyhectiqlab[yaml]', or use a .json file.") from None
+        raise ConfigurationError(f"YAML needs PyYAML: {install_advice('yaml')}, or use a .json file.") from None
     module: ModuleType = yaml
     return module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .capture import ending
 from .capture.launcher import Place, place
@@ -173,6 +173,25 @@ class Run(
             f'<a href="{escape(self.url)}" target="_blank">{escape(self.name)}</a>' if self.url else escape(self.name)
         )
         return f"<b>Run</b> {title} ({escape(str(self.project or '-'))}, {escape(self.mode)})"
+
+    if not TYPE_CHECKING:  # where types are checked, what a Run has not is an error anyway
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Only what a Run has not comes here."""
+            from .hints import hint
+
+            told = "" if name.startswith("_") else hint(name)
+            if told:
+                raise AttributeError(f"a Run has no {name!r}: {told}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+
+        def __getitem__(self, name: object) -> NoReturn:
+            from .hints import HINTS
+
+            raise TypeError(f"a Run has no fields: {HINTS['log']}; {HINTS['config']}")
+
+        def __setitem__(self, name: object, value: object) -> NoReturn:
+            self[name]
 
     # States -----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import click
 
 from .. import settings
 from ..errors import ConfigurationError
+from ..installing import install_advice
 
 if TYPE_CHECKING:
     from ..server.serve import Ready
@@ -91,7 +92,7 @@ def command(
     """
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise ConfigurationError(
-            f"The lab needs packages that are not installed ({', '.join(missing)}): pip install 'pyhectiqlab[server]'"
+            f"The lab needs packages that are not installed ({', '.join(missing)}): {install_advice('server')}"
         )
     data = data.absolute() if data is not None else settings.home() / "lab"
     if set_password or password_file is not None or user is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ConfigurationError
+from ..installing import install_advice
 from ..protocol.search import flat
 from ..transport.columns import Buckets, Points
 
@@ -23,7 +24,7 @@ def _pandas() -> Any:
         import pandas
     except ImportError:
         raise ConfigurationError(
-            "This table needs pandas: pip install 'pyhectiqlab[pandas]'. Without it, run.series(key) gives arrays and "
+            f"This table needs pandas: {install_advice('pandas')}. Without it, run.series(key) gives arrays and "
             "search_runs(...) runs."
         ) from None
     return pandas

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..installing import install_advice
 from ..protocol.csvcells import COLUMNS, cell
 from ..store.points import Points, PointStore
 
@@ -154,7 +155,8 @@ def _parquet(parts: Iterable[list[Part]]) -> Iterator[bytes]:
         import pyarrow.parquet as pq
     except ImportError:
         raise FormatMissingError(
-            "This lab cannot write Parquet: ask for csv or jsonl, or there: pip install 'pyhectiqlab[parquet]'"
+            "This lab cannot write Parquet: ask for csv or jsonl, or where it was installed from: "
+            f"{install_advice('parquet', here=False)}"
         ) from None
     types = (pa.dictionary(pa.int32(), pa.string()), pa.int64(), pa.float64(), pa.timestamp("us", "UTC"))
     schema = pa.schema(list(zip(COLUMNS, (*types, pa.int32(), pa.int32()), strict=True)))

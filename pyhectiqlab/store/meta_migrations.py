@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateColumn
 
 from .. import crashpoints
 from ..errors import NewerSchemaError
+from ..installing import upgrade_advice
 from ..protocol.search import searchable
 from .meta_batches import text_of
 from .meta_configs import merge
@@ -210,7 +211,7 @@ def upgrade(conn: Connection) -> None:
     if done > len(MIGRATIONS):
         raise NewerSchemaError(
             f"The lab's database has schema {done}, made by a newer pyhectiqlab; this one knows {len(MIGRATIONS)}. "
-            "Upgrade it: pip install --upgrade 'pyhectiqlab[server]'"
+            f"Upgrade it: {upgrade_advice('server')}"
         )
     for version, (name, step) in enumerate(MIGRATIONS, start=1):
         if version <= done:

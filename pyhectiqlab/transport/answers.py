@@ -22,6 +22,7 @@ from ..errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from ..installing import upgrade_advice
 from ..protocol import limits
 
 JSON = "application/json"
@@ -187,8 +188,7 @@ def handshake(value: Any, lab: str) -> Handshake:
     version = one_line(version)
     if oldest > limits.PROTOCOL_VERSION:
         raise NotALabError(
-            f"The lab at {lab} (version {version}) is too new for this client: upgrade the client with "
-            "`pip install --upgrade pyhectiqlab`."
+            f"The lab at {lab} (version {version}) is too new for this client. Upgrade the client: {upgrade_advice()}."
         )
     if newest < limits.PROTOCOL_MIN:
         raise NotALabError(

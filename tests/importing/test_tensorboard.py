@@ -18,9 +18,7 @@ from pyhectiqlab.transport.http import LabClient
 
 from .conftest import Site, imported, points, unique
 
-tensorboardX = pytest.importorskip(
-    "tensorboardX", reason="tensorboardX is not installed: pip install 'pyhectiqlab[dev]'"
-)
+tensorboardX = pytest.importorskip("tensorboardX", reason="tensorboardX is not installed: pip install '.[dev]'")
 START = 1_600_000_000.25
 
 

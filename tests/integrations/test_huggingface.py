@@ -11,7 +11,7 @@ from .conftest import Site, config_of, unique
 
 for package in ("transformers", "accelerate", "torch"):
     if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed: pip install 'pyhectiqlab[integrations]'", allow_module_level=True)
+        pytest.skip(f"{package} is not installed: pip install '.[integrations]'", allow_module_level=True)
 
 pytestmark = pytest.mark.slow  # importing the framework alone takes seconds
 

@@ -12,7 +12,7 @@ from .conftest import Site, config_of, unique
 PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lightning"}
 INSTALLED = [name for name in PACKAGES if importlib.util.find_spec(name)]
 if not INSTALLED:
-    pytest.skip("Lightning is not installed: pip install 'pyhectiqlab[integrations]'", allow_module_level=True)
+    pytest.skip("Lightning is not installed: pip install '.[integrations]'", allow_module_level=True)
 
 pytestmark = pytest.mark.slow  # importing the framework alone takes seconds
 

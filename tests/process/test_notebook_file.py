@@ -182,7 +182,7 @@ def jupyter(site: Site, folder: Path, notebook: str) -> Iterator[Jupyter]:
 
 
 def test_a_real_jupyter_server_tells_the_file_also_after_it_was_renamed(site: Site, tmp_path: Path) -> None:
-    pytest.importorskip("jupyter_server", reason="jupyter_server is not installed: pip install 'pyhectiqlab[dev]'")
+    pytest.importorskip("jupyter_server", reason="jupyter_server is not installed: pip install '.[dev]'")
     name, root = unique("jupyter"), tmp_path / "root"
     (root / "sub").mkdir(parents=True)
     first, second = root / "first.ipynb", root / "sub" / "second.ipynb"

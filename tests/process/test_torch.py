@@ -14,7 +14,7 @@ import pytest
 from .conftest import Site
 from .test_ends import unique
 
-pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'pyhectiqlab[torch]'")
+pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def test_tensors_of_one_element_are_values_and_steps(site: Site) -> None:

@@ -33,7 +33,7 @@ IN_A_SCRIPT = {"Special artifacts": "this is no notebook"}  # what a script is t
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
-    reason="the block imports torch, which is not installed: pip install 'pyhectiqlab[torch]'",
+    reason="the block imports torch, which is not installed: pip install '.[torch]'",
 )
 MARKS = {"Package versions": [needs_torch]}
 

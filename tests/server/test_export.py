@@ -126,7 +126,7 @@ def test_what_cannot_be_exported_is_refused_before_the_first_byte(api: Api, run:
 
 def test_a_lab_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(FormatMissingError, match=r"pip install 'pyhectiqlab\[parquet\]'"):
+    with pytest.raises(FormatMissingError, match=r"pip install 'path/to/clone\[parquet\]'"):
         exported(SqlitePointStore(tmp_path / "points.db"), "run", None, "parquet", None, None)
 
 

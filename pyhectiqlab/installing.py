@@ -1,0 +1,51 @@
+"""How this package is installed again, with an extra: from where it came. Its bare name is another package on PyPI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_NAME = "pyhectiqlab"
+_CLONE = "path/to/clone"  # as in README.md
+
+
+def install_advice(extra: str = "", *, here: bool = True) -> str:
+    """A command, `pip install '/home/ada/pyhectiqlab[server]'`. `here`: for this machine, and not for another one."""
+    source = _source() if here else None
+    wanted = f"[{extra}]" if extra else ""
+    if source is not None and "://" in source:
+        return f"pip install '{_NAME}{wanted} @ {source}'"
+    return f"pip install '{source or _CLONE}{wanted}'"
+
+
+def upgrade_advice(extra: str = "") -> str:
+    """What brings a newer version of it."""
+    source = _source()
+    if source is not None and "://" in source:
+        return install_advice(extra).replace("pip install", "pip install --upgrade", 1)
+    return f"bring its clone up to date, then {install_advice(extra)}"
+
+
+def _source() -> str | None:
+    """The folder or address that this package was installed from; None: nobody knows."""
+    package = Path(__file__).parent
+    if (package.parent / "setup.cfg").is_file():  # it runs in its clone
+        return str(package.parent)
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        told = distribution(_NAME)
+        if Path(str(told.locate_file(_NAME))).resolve() != package.resolve():
+            return None  # the metadata of another package of this name
+        origin = json.loads(told.read_text("direct_url.json") or "{}")
+        parts = urlsplit(origin.get("url", ""))
+    except (PackageNotFoundError, OSError, ValueError, AttributeError):
+        return None
+    if parts.scheme == "file":
+        path = unquote(parts.path)
+        return path if Path(path).exists() else None
+    if parts.scheme:  # without a name and password that somebody installed it with
+        place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return f"git+{place}" if "vcs_info" in origin else place
+    return None

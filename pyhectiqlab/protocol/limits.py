@@ -13,8 +13,6 @@ MAP_LENGTH_MAX = 1 << 16  # entries of one map of an event
 ARRAY_LENGTH_MAX = 1 << 18  # items of one list of an event
 FIELDS_DEPTH_MAX = 64  # nesting of an event's fields
 TIME_MAX_US = 1 << 62  # a wall time lies within ± this many µs of 1970
-CONFIG_BYTES_MAX = 16 << 20  # a run's config, packed
-NOTE_CHARS_MAX = 1 << 20
 PAPER_BYTES_MAX = 1 << 20
 TAG_COLOR_CHARS_MAX = 32
 TAG_DESCRIPTION_CHARS_MAX = 4096
@@ -25,3 +23,32 @@ BATCHES_PER_REQUEST_MAX = 256
 KILL_OUTRANKS_S = 0.1  # how much later than a rank's failure another rank's kill may be told, and still be its cause
 STEP_MIN = -(1 << 63)
 STEP_MAX = (1 << 63) - 1
+
+# What one run may have at the lab. Events beyond it are accepted and kept as events; what they ask for is not done, and
+# counted as a loss of the run, by the reason beside the bound. Calls beyond it are refused, with 422 and the code full.
+NOTE_CHARS_MAX = 1 << 16  # note_cut: what is beyond it is cut off
+TAGS_MAX = 200  # tags_full
+META_MAX = 10_000  # keys, those of each attempt counted by themselves: meta_full
+META_BYTES_MAX = 4 << 20  # keys and values of all of them: meta_full
+CONFIG_BYTES_MAX = 8 << 20  # config_full
+CONFIG_VALUES_MAX = 50_000  # numbers, texts and the like in it, and the maps and lists that they are in: config_full
+CONFIGS_BYTES_MAX = 16 << 20  # of all attempts: config_full
+STATES_AT_ONCE_MAX = 20  # states and ends of a run in one commit, the last ones: states_cut
+SESSIONS_MAX = 10_000  # attachments of processes
+DETAIL_CHARS_MAX = 1 << 16  # of how one ended: the middle of a longer text is left out, which is said in it
+WRITERS_MAX = 100_000  # streams of events; the batches of others are refused
+MEDIA_MAX = 1_000_000  # figures, images, tables, histograms and texts, by name, rank and step: media_full
+ARTIFACTS_MAX = 100_000  # versions of files; of those that a project shares, as many
+
+# What one project, or one user, may have. Calls beyond it are refused likewise.
+RUNS_MAX = 200_000  # of a project
+VERSIONS_MAX = 20_000  # of its models and datasets
+PROJECTS_MAX = 1_000  # that one user made
+
+# What one answer may cost. Pages that reach a bound end early, with a `next`.
+ANSWER_BYTES_MAX = 4 << 20  # of the items of one page, about
+LOOKED_AT_BYTES_MAX = 16 << 20  # of events that a search in logs reads for one page
+BUCKETS_OF_ANSWER_MAX = 400_000  # of all series together
+NOTE_CHARS_LISTED = 1_000  # of a run in a list; its page has all of it
+TAGS_LISTED = 20  # likewise
+SESSIONS_LISTED = 200  # on the page of a run, the newest; GET /runs/{run}/sessions has all

@@ -143,9 +143,12 @@ def _events_in(tag: int, buf: bytes, at: int, size: int) -> int:
     return 1
 
 
+COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})  # whose events may occupy several sequence numbers
+
+
 def event_count(kind: str, fields: dict[str, Any]) -> int:
     """How many sequence numbers an event occupies: a loss stands for as many as were given up."""
-    return int(fields.get("count", 1)) if kind in ("loss", "aggregated", "skip") else 1
+    return int(fields.get("count", 1)) if kind in COUNTED_KINDS else 1
 
 
 def _event_of(payload: bytes) -> tuple[str, float, dict[str, Any]]:

@@ -30,7 +30,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -330,24 +330,28 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
     An empty map is a value. Where two values have one path ({"a.b": 1, "a": {"b": 2}}), the later one counts.
     """
-    found: dict[str, Any] = {}
+    return dict(_values(config, prefix))
+
+
+def _values(config: Mapping[str, Any], prefix: str, length_max: int | None = None) -> Iterator[tuple[str, Any]]:
+    """Each value with its path; of paths longer than `length_max`, none."""
     for name, value in config.items():
         path = f"{prefix}{name}"
+        if length_max is not None and len(path) > length_max:
+            continue
         if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{path}.")
+            yield from _values(value, f"{path}.", length_max)
         else:
-            found[path] = value
-    return found
+            yield path, value
 
 
 def searchable(config: Mapping[str, Any]) -> dict[str, tuple[float | None, str]]:
-    """What can be searched of a config: path → (number, text), within the bounds above."""
+    """What can be searched of a config: path → (number, text), within the bounds above. Looks no further than these."""
     found: dict[str, tuple[float | None, str]] = {}
-    for path, value in flat(config).items():
-        if len(found) == CONFIG_VALUES_MAX:
+    for path, value in _values(config, "", CONFIG_TEXT_MAX):
+        if len(found) == CONFIG_VALUES_MAX and path not in found:
             break
-        if len(path) <= CONFIG_TEXT_MAX:
-            found[path] = _number_in(value), text_in(value)
+        found[path] = _number_in(value), text_in(value)
     return found
 
 

@@ -14,6 +14,7 @@ from starlette.routing import compile_path
 
 from .._version import __version__
 from ..errors import StoreError
+from ..store.meta import FullError
 from .access import check_guarded
 from .admission import Admission
 from .guard import Guard
@@ -102,6 +103,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_error)
+    app.add_exception_handler(FullError, _full)
     app.add_exception_handler(Exception, _unforeseen)
     for module in MODULES:
         for route in module.router.routes:
@@ -138,6 +140,10 @@ def _invalid(_: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     return reply(error_body(422, "invalid", f"{where or 'The body'}: {first['msg']}."[:500]), 422)
+
+
+def _full(_: Request, error: Exception) -> Response:
+    return reply(error_body(422, "full", str(error)), 422)
 
 
 def _store_error(_: Request, error: Exception) -> Response:

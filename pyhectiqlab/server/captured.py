@@ -7,15 +7,19 @@ from typing import Any
 from ..store.meta import MetaView, StoredEvent
 
 EVENTS_LOOKED_AT = 256  # of a kind; every rank of every attempt tells its own
+REPOS_BYTES_MAX = 8 << 20  # of the events of repositories that are looked at, the newest first
 
 
 def captured(view: MetaView, run_id: str, *, with_diffs: bool) -> dict[str, Any]:
     """{"packages": fields or None, "repos": {package: fields}}; fields are what clients sent, with the event's time."""
-    told = view.newest_events(run_id, "packages", EVENTS_LOOKED_AT)
-    chosen = max(told, key=lambda e: (e.attempt, -e.rank, e.id), default=None)
+    chosen = view.newest_event(run_id, "packages", EVENTS_LOOKED_AT)
     repos: dict[str, dict[str, Any]] = {}
+    looked_at = 0
     for event in view.newest_events(run_id, "repo", EVENTS_LOOKED_AT):
         repos.setdefault(str(event.fields.get("package")), _fields(event, with_diffs))
+        looked_at += event.bytes
+        if looked_at >= REPOS_BYTES_MAX:
+            break
     return {"packages": _fields(chosen, with_diffs) if chosen else None, "repos": repos}
 
 
@@ -39,6 +43,6 @@ def _without_diff(fields: dict[str, Any]) -> dict[str, Any]:
 
 def paper(view: MetaView, run_id: str) -> str:
     """The text of the newest `paper` event, "" where there is none."""
-    told = view.newest_events(run_id, "paper", 1)
-    text = told[0].fields.get("text") if told else ""
+    told = next(view.newest_events(run_id, "paper", 1), None)
+    text = "" if told is None else told.fields.get("text")
     return text if isinstance(text, str) else ""

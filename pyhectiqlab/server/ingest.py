@@ -21,13 +21,14 @@ import numpy as np
 from .. import settings
 from ..protocol import events as rules
 from ..protocol import limits
+from ..protocol.records import COUNTED_KINDS
 from ..store.meta import Event
+from ..store.meta_configs import count_values
 from ..store.points import Column, PointBatch
 from .replies import ApiError
 from .weight import weigh
 
 SPARSE = 16
-COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})
 REFUSED = "rejected"  # the loss that stands in the place of an event that the lab does not take
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -287,7 +288,8 @@ def _event(seq: int, kind: Any, time: Any, fields: Any) -> Event:
         raise ValueError("the time of an event is µs since 1970")
     rules.check_fields(fields)
     clean = _clean(fields)
-    return Event(seq, kind, time / 1e6, clean, rules.packed(clean))
+    values = count_values(clean.get("values")) - 1 if kind == "config" else 0
+    return Event(seq, kind, time / 1e6, clean, rules.packed(clean), values)
 
 
 def _refused(seq: int, kind: Any, count: int, why: str) -> Event:

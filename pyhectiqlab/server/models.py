@@ -230,7 +230,11 @@ class RunAnswer(BaseModel):
     ranks: int
     last: dict[str, Number]
     note: str
+    note_cut: bool = Field(
+        description=f"`note` is its first {limits.NOTE_CHARS_LISTED:,} characters; GET /runs/{{run_id}} has all."
+    )
     tags: list[TagAnswer]
+    tags_cut: bool = Field(description=f"`tags` are its first {limits.TAGS_LISTED}; GET /runs/{{run_id}} has all.")
     points: int
     url: str
 
@@ -292,7 +296,11 @@ class RunDetailAnswer(RunAnswer):
     meta: dict[str, Any] = Field(description="Likewise.")
     config_attempts: list[int] = Field(description="The last attempts that told a config, upwards.")
     meta_attempts: list[int] = Field(description="The last attempts that told meta, upwards.")
-    sessions: list[SessionAnswer]
+    sessions: list[SessionAnswer] = Field(
+        description=f"At most {limits.SESSIONS_LISTED}, those that have not ended before others; GET "
+        "/runs/{run_id}/sessions has all."
+    )
+    session_count: int
     history: list[StateChangeAnswer] = Field(description="The last changes of the state, the newest last.")
     losses: dict[str, int]
     events: int
@@ -467,6 +475,10 @@ class Logs(_List):
     items: list[LogAnswer]
     previous: str | None
     end: str | None
+
+
+class Sessions(_List):
+    items: list[SessionAnswer]
 
 
 class Writers(_List):

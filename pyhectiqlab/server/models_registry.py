@@ -79,6 +79,7 @@ class VersionAnswer(BaseModel):
     aliases: list[str]
     short_description: str
     description: str
+    description_cut: bool = Field(description="In a list: it is only the beginning of the description.")
     files: int
     bytes: int
     author: str

@@ -6,13 +6,16 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgpack
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
+from ..protocol import limits
+
+JSON = "application/json"
 MSGPACK = "application/x-msgpack"
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
@@ -50,13 +53,76 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def encoded(value: Any) -> bytes:
+    """As JSON."""
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError):  # something that JSON has not
+        return json.dumps(plain(value), allow_nan=False, separators=(",", ":")).encode()
+
+
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(plain(value), allow_nan=False, separators=(",", ":")).encode()
-    return Response(body, status, headers=dict(headers) if headers else None, media_type="application/json")
+    return Response(encoded(value), status, headers=dict(headers) if headers else None, media_type=JSON)
 
 
 def reply_msgpack(value: Any) -> Response:
     return Response(msgpack.packb(value), media_type=MSGPACK)
+
+
+class Page:
+    """The items of a list, each encoded when it comes, so that no more is in memory than is sent.
+
+    `full` at `limit` items, or once they take about limits.ANSWER_BYTES_MAX: whoever reads on begins behind the last.
+    """
+
+    def __init__(self, limit: int, packed: bool = False) -> None:
+        self._limit, self._packed = limit, packed
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self._pieces) >= self._limit or self._bytes >= limits.ANSWER_BYTES_MAX
+
+    def add(self, item: Any) -> None:
+        piece: bytes = msgpack.packb(item) if self._packed else encoded(item)
+        self._pieces.append(piece)
+        self._bytes += len(piece)
+
+    def add_all(self, items: Sequence[Any]) -> None:
+        """Small ones, as JSON; together they count as one towards `full`."""
+        self._pieces.append(encoded(items)[1:-1])
+        self._bytes += len(self._pieces[-1])
+
+    def reverse(self) -> None:
+        self._pieces.reverse()
+
+    def reply(self, **more: Any) -> Response:
+        """The items, and `more` beside them."""
+        if self._packed:
+            packer = msgpack.Packer()
+            start = packer.pack_map_header(1 + len(more)) + packer.pack("items")
+            rest = [packer.pack(value) for name_and_value in more.items() for value in name_and_value]
+            items = [packer.pack_array_header(len(self._pieces)), *self._pieces]
+            return Response(b"".join([start, *items, *rest]), media_type=MSGPACK)
+        rest = [b",%s:%s" % (encoded(name), encoded(value)) for name, value in more.items()]
+        return Response(b'{"items":[%s]%s}' % (b",".join(self._pieces), b"".join(rest)), media_type=JSON)
+
+
+def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = False) -> Response:
+    """A page of a list.
+
+    Args:
+        items: each with what `next` tells whoever reads on behind it. No further than one behind the page is looked at.
+    """
+    page = Page(limit, packed)
+    last: Any = None
+    for item, cursor in items:
+        if page.full:
+            return page.reply(next=cursor_out(last))
+        page.add(item)
+        last = cursor
+    return page.reply(next=None)
 
 
 def wants_msgpack(request: Request, default: bool = False) -> bool:

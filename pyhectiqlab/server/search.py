@@ -32,7 +32,7 @@ def find_runs(view: MetaView, points: PointStore, query: RunQuery, now: float) -
         ids = [run for run in ids if holds(stat(its.get(run)))]
     if not by_value:
         return view.runs(query, now, among=frozenset(ids))
-    return _sorted_by_value(view, _values(view, points, summaries, query.sort.field, ids), ids, query)
+    return _sorted_by_value(_values(view, points, summaries, query.sort.field, ids), ids, query)
 
 
 def _summaries(
@@ -71,7 +71,7 @@ def _values(
     return {run: value for run, summary in its.items() if (value := value_of(summary)) == value}  # NaN is not
 
 
-def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
+def _sorted_by_value(values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
     """Numbers before texts, or the other way round when descending; runs without a value are the last both ways."""
     downwards = query.sort.downwards
     after = None if query.after is None else query.after[0]
@@ -91,9 +91,7 @@ def _sorted_by_value(view: MetaView, values: Mapping[str, Value], ids: Sequence[
     first = heapq.nlargest if downwards else heapq.nsmallest
     page = [run for _, run in first(query.limit + 1, places)]
     page += without[: query.limit + 1 - len(page)]
-    shown = page[: query.limit]
-    more: list[Any] | None = [values.get(shown[-1]), shown[-1]] if len(page) > query.limit else None
-    return RunPage(view.some_runs(shown), more)
+    return RunPage([(values.get(run), run) for run in page[: query.limit]], len(page) > query.limit)
 
 
 def _place(value: Value) -> tuple[int, float, str]:

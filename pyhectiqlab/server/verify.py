@@ -34,8 +34,10 @@ def held(points: PointStore, view: MetaView, writer: Writer, ranges: Sequence[Ra
             seq, step, time = (np.ascontiguousarray(a, "<i8").tobytes() for a in integers)
             bits = np.ascontiguousarray(value[part], "<f8").tobytes()
             totals[i] += digest.of_points(column.key, seq, step, bits, time)
-    events = view.events_of(writer.writer)
-    for number, kind, _ in events:
+    events = accounted = 0
+    for number, kind, covered in view.events_of(writer.writer):
+        events += 1
+        accounted += covered
         for i in np.flatnonzero((firsts <= number) & (number < behind)).tolist():
             totals[i] += digest.of_event(number, kind)
             event_counts[i] += 1
@@ -46,8 +48,8 @@ def held(points: PointStore, view: MetaView, writer: Writer, ranges: Sequence[Ra
         "cursor": writer.cursor,
         "losses": writer.losses,
         "points": count,
-        "events": len(events),
-        "accounted": count + sum(covered for _, _, covered in events),
+        "events": events,
+        "accounted": count + accounted,
         "ranges": [
             {"first": first, "last": last, "points": int(n), "events": m, "digest": digest.told(total)}
             for (first, last), n, m, total in zip(ranges, point_counts, event_counts, totals, strict=True)

@@ -6,7 +6,7 @@ ones stay. Blob and upload rows say who may know of a digest; whether its bytes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,7 +94,9 @@ class FilesView(Protocol):
         """Whether the user sent these bytes lately, or an artifact or version that can be read has them."""
 
     def artifact(self, artifact_id: str) -> Artifact | None: ...
-    def artifacts(self, query: ArtifactQuery) -> list[Artifact]: ...
+    def artifacts(self, query: ArtifactQuery) -> Iterator[Artifact]:
+        """Read one by one, as they are asked for."""
+
     def expired_uploads(self, now: float, limit: int) -> list[Upload]: ...
     def unused_blobs(self, before: float, limit: int) -> list[str]:
         """Digests that no artifact, no version and no upload has, last used before that time."""

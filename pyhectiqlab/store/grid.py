@@ -55,6 +55,11 @@ def apart(
     ]
 
 
+def share_of(most: int | None, lines: int, n: int) -> int:
+    """How many buckets a line may have, where each of so many may have n, and all of them together `most`."""
+    return n if most is None else max(1, min(n, most // max(1, lines)))
+
+
 def shifts_for(windows: Iterable[tuple[str, Window | None]], n: int) -> dict[str, int]:
     """By key, the grid of all its windows together. None: nothing is there, on any grid."""
     ends: dict[str, Window] = {}

@@ -7,7 +7,7 @@ events, or as an earlier version of its artifact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -69,4 +69,5 @@ class MediaView(Protocol):
     ) -> list[MediaGroup]:
         """By name, then kind; those whose name holds `part`, in any case; behind (name, kind) `after`."""
 
-    def media_items(self, query: MediaQuery) -> list[MediaItem]: ...
+    def media_items(self, query: MediaQuery) -> Iterator[MediaItem]:
+        """What is shown of each is read as they are asked for."""

@@ -12,7 +12,7 @@ process was found to have ended, and whether it is lost. Changes of the state ar
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -67,11 +67,13 @@ class Run:
     ended: float | None
     attempt: int
     ranks: int
-    note: str
+    note: str  # its beginning, see `note_cut`
     points: int
     deleted: float | None
     purged: float | None
+    note_cut: bool = False  # the note has more characters than limits.NOTE_CHARS_LISTED, see `MetaView.note`
     tags: Sequence[Tag] = ()
+    tags_cut: bool = False  # it has more tags than limits.TAGS_LISTED, see `MetaView.tags`
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,12 @@ class StateChange:
 
 @dataclass(frozen=True)
 class RunPage:
-    items: Sequence[Run]
-    next: list[Any] | None  # pass as `after`
+    """Which runs a page has, in order, each with the value that it is sorted by: what is told of them is read with
+    `some_runs`, a few at a time.
+    """
+
+    places: Sequence[tuple[Any, str]]  # (value, id); to go on behind one, pass it as `after`
+    more: bool  # others come behind the last of these
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class RunQuery:
     terms: Sequence[Term] = ()  # all of which are to hold
     sort: Sort = NEWEST_FIRST
     limit: int = 100
-    after: list[Any] | None = None  # `next` of the page before
+    after: Sequence[Any] | None = None  # the place of the last run of the page before
     seen_by: str | None = None  # a user's id: only what is in projects that exist for them; None: all
 
 
@@ -153,6 +159,7 @@ class Event:
     time: float  # client's clock
     fields: Mapping[str, Any]
     packed: bytes
+    values: int = 0  # of a config: how many there are in it, see limits.CONFIG_VALUES_MAX; 0: not counted
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,7 @@ class StoredEvent:
     rank: int
     attempt: int
     fields: Mapping[str, Any]
+    bytes: int  # that its fields take, packed
 
 
 @dataclass(frozen=True)
@@ -257,6 +265,10 @@ class MayNotAddError(PermissionError):
     """The project can be read by this user, and not added to."""
 
 
+class FullError(ValueError):
+    """A run, a project or a user has as many of something as one may have (protocol/limits.py)."""
+
+
 class NameTakenError(ValueError):
     """Another row of that name exists."""
 
@@ -289,6 +301,10 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
 
     def run(self, run_id: str) -> Run | None:
         """Deleted ones too."""
+
+    def note(self, run_id: str) -> str: ...
+    def tags(self, run_id: str, limit: int) -> list[Tag]:
+        """By name."""
 
     def runs_named(
         self,
@@ -325,7 +341,13 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
         """The newest of the attempts that told meta, upwards."""
 
-    def sessions(self, run_id: str) -> list[Session]: ...
+    def sessions(self, run_id: str, limit: int, after: Sequence[Any] | None = None) -> Iterator[Session]:
+        """By attempt, rank, start and id; those behind one of which `after` has these four."""
+
+    def newest_sessions(self, run_id: str, limit: int) -> list[Session]:
+        """In the same order, those that have not ended before others, then those of the newest attempts."""
+
+    def session_count(self, run_id: str) -> int: ...
     def attached(self, session: str, user_id: str) -> Mapping[tuple[str, int, int], bool]:
         """(run, rank, attempt) of each attachment of the user's session → whether it is lost and has not ended."""
 
@@ -339,14 +361,19 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]: ...
     def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
     def writer_count(self, run_id: str) -> int: ...
-    def events_of(self, writer: str) -> list[tuple[int, str, int]]:
+    def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         """(sequence number, kind, how many numbers it accounts for) of each of a writer's events, in order."""
 
     def losses(self, run_id: str) -> dict[str, int]: ...
     def event_count(self, run_id: str) -> int: ...
-    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> list[StoredEvent]: ...
-    def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> list[StoredEvent]:
-        """The last ones before the id `before` (None: of all), newest first."""
+    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> Iterator[StoredEvent]:
+        """Read one by one, as they are asked for: each may have megabytes."""
+
+    def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> Iterator[StoredEvent]:
+        """The last ones before the id `before` (None: of all), newest first. Read one by one."""
+
+    def newest_event(self, run_id: str, kind: str, among: int) -> StoredEvent | None:
+        """The last one of the newest attempt's lowest rank, of the last `among` events of the kind."""
 
 
 class MetaTransaction(
@@ -378,7 +405,7 @@ class MetaTransaction(
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         """Finds or creates the run by name. A session seen in the last `lost_after_s` is live.
 
-        Raises ProjectNotFoundError, MayNotAddError; NameTakenError where the run was to be new.
+        Raises ProjectNotFoundError, MayNotAddError, FullError; NameTakenError where the run was to be new.
         """
 
     def heartbeat(

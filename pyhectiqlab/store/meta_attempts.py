@@ -14,7 +14,7 @@ A pure function over rows of `sessions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +34,14 @@ class Membership:
     speaks_for_script: bool = False
 
 
-def membership(request: AttachRequest, known: Sequence[Any], live: Sequence[Any]) -> Membership:
+def membership(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> Membership:
     """Where a process belongs that attaches.
 
     Args:
         known: the run's sessions.
         live: those of them that have not ended and gave a sign of life lately.
     """
+    live = frozenset(live)  # whether a row is among them is asked for each of thousands
     own = _own(request, known, live)
     if own is not None:
         return Membership(own.attempt, own.sets_state)
@@ -51,7 +52,7 @@ def membership(request: AttachRequest, known: Sequence[Any], live: Sequence[Any]
     return Membership(attempt, sets_state or not living, sets_state and request.main and bool(speakers))
 
 
-def _own(request: AttachRequest, known: Iterable[Any], live: Sequence[Any]) -> Any | None:
+def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) -> Any | None:
     """The session's row where it has attached before: a process that slept, or tells again after the lab went back."""
     mine = [s for s in known if s.session == request.session and s.rank == request.rank]
     if request.opening is None:
@@ -61,7 +62,7 @@ def _own(request: AttachRequest, known: Iterable[Any], live: Sequence[Any]) -> A
     return max(mine, key=lambda s: s.attempt, default=None)
 
 
-def _attempt(request: AttachRequest, known: Sequence[Any], live: Sequence[Any]) -> int:
+def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> int:
     """A launcher that restarts a job counts up: its ranks attach again while their predecessors still look alive. The
     first to come opens the new attempt, the others find it there and have no session in it yet.
     """

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, case, func, select, update
 
 from ..protocol import limits, states
-from ..protocol.records import event_count
-from .meta import EndReport, MetaBatch, Writer
-from .meta_configs import ArrivingConfigs, set_meta, upsert
+from ..protocol.records import COUNTED_KINDS, event_count
+from .meta import EndReport, Event, MetaBatch, Writer
+from .meta_configs import ArrivingConfigs, upsert
 from .meta_runs import any_of, unpack
-from .meta_schema import events, run_tags, runs, sessions, writers
+from .meta_schema import events, runs, sessions, writers
 from .meta_sessions import SessionsSql
+from .meta_words import ArrivingWords, text_of
 
 LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
-
-
-def text_of(value: Any, length_max: int = limits.NOTE_CHARS_MAX) -> str:
-    return (value if isinstance(value, str) else "" if value is None else str(value))[:length_max]
 
 
 def _int_of(value: Any) -> int | None:
@@ -34,25 +32,29 @@ def _events_lost(fields: Mapping[str, Any]) -> int:
     return max(count, events) if isinstance(events, int) and events < 1 << 53 else count
 
 
-def count_losses(losses: dict[str, int], batch: MetaBatch) -> bool:
-    """Adds the batch's loss events to `losses`; True where there was one."""
-    changed = False
-    for event in batch.events:
-        if event.kind != "loss":
-            continue
-        reason = text_of(event.fields.get("reason"), 64) or "unknown"
-        if reason not in losses and len(losses) >= LOSS_REASONS_MAX:
-            reason = "other"
-        losses[reason] = losses.get(reason, 0) + _events_lost(event.fields)
-        changed = True
-    return changed
+def _is_state(event: Event) -> bool:
+    state = event.fields.get("state")
+    known = states.SCRIPT_STATES if event.kind == "state" else states.FINAL_STATES if event.kind == "end" else ()
+    return isinstance(state, str) and state in known
+
+
+def _last_states(batches: Sequence[MetaBatch]) -> set[int]:
+    """Ids of the events that count: the last ones of each run. Each costs the lab a look at all of the run's ranks."""
+    of_runs: dict[str, deque[int]] = {}
+    for batch in batches:
+        for event in batch.events:
+            if _is_state(event):
+                of_runs.setdefault(batch.run, deque(maxlen=limits.STATES_AT_ONCE_MAX)).append(id(event))
+    return {event for its in of_runs.values() for event in its}
 
 
 class BatchesSql(SessionsSql):
     """Ingest's share of a MetaTransaction over one connection."""
 
-    _configs: ArrivingConfigs  # in the batches at hand
-    _no_room: dict[str, int]  # by writer: their config events that found none
+    # Of the batches at hand:
+    _configs: ArrivingConfigs
+    _words: ArrivingWords
+    _lost: Counter[tuple[str, str]]  # (writer, reason) → how many events were not followed
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
         rows = self.conn.execute(select(writers).where(any_of(writers.c.writer, ids)))
@@ -72,13 +74,15 @@ class BatchesSql(SessionsSql):
         return [self._writer(row) for row in rows]
 
     def writer_count(self, run_id: str) -> int:
-        return len(self.conn.execute(select(writers.c.writer).where(writers.c.run_id == run_id)).all())
+        query = select(func.count()).select_from(writers).where(writers.c.run_id == run_id)
+        return int(self.conn.execute(query).scalar_one())
 
-    def events_of(self, writer: str) -> list[tuple[int, str, int]]:
-        rows = self.conn.execute(
-            select(events.c.seq, events.c.kind, events.c.fields).where(events.c.writer == writer).order_by(events.c.seq)
-        )
-        return [(seq, kind, event_count(kind, unpack(fields))) for seq, kind, fields in rows]
+    def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
+        counted = case((events.c.kind.in_(COUNTED_KINDS), events.c.fields))  # the fields of others tell nothing of it
+        query = select(events.c.seq, events.c.kind, counted).where(events.c.writer == writer).order_by(events.c.seq)
+        with self.conn.execute(query) as rows:
+            for seq, kind, fields in rows:
+                yield seq, kind, event_count(kind, unpack(fields))
 
     def losses(self, run_id: str) -> dict[str, int]:
         """Losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once. Heartbeats
@@ -108,12 +112,17 @@ class BatchesSql(SessionsSql):
         self._store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}
-        self._configs, self._no_room = ArrivingConfigs(self.conn), {}
+        self._lost = Counter()
+        self._configs, self._words = ArrivingConfigs(self.conn), ArrivingWords(self.conn)
+        told = _last_states(batches)
         for batch in batches:
             totals[batch.run] = totals.get(batch.run, 0) + batch.points
-            self._apply_effects(batch, now)
+            self._apply_effects(batch, told, now)
         self._configs.store()
-        self._store_no_room()
+        self._words.store()
+        self._lost += self._words.lost
+        self._lost.update({(writer, "config_full"): n for writer, n in self._configs.lost.items()})
+        self._count_losses(batches)
         self.conn.execute(
             update(runs)
             .where(runs.c.id == bindparam("run"))
@@ -142,7 +151,6 @@ class BatchesSql(SessionsSql):
 
     def _move_cursors(self, batches: Sequence[MetaBatch], now: float) -> None:
         rows: dict[str, dict[str, Any]] = {}
-        lossy: dict[str, list[MetaBatch]] = {}
         for batch in batches:
             rows[batch.writer] = {
                 "writer": batch.writer,
@@ -152,18 +160,28 @@ class BatchesSql(SessionsSql):
                 "cursor": batch.last,
                 "last_seen": now,
             }
-            if any(event.kind == "loss" for event in batch.events):
-                lossy.setdefault(batch.writer, []).append(batch)
         statement = upsert(self.conn, writers)
         statement = statement.on_conflict_do_update(
             index_elements=["writer"],
             set_={"cursor": statement.excluded.cursor, "last_seen": statement.excluded.last_seen},
         )
         self.conn.execute(statement, list(rows.values()))
-        for writer, its in lossy.items():
+
+    def _count_losses(self, batches: Sequence[MetaBatch]) -> None:
+        """What loss events tell, and what there was no room for."""
+        more: dict[str, Counter[str]] = {}
+        for batch in batches:
+            for event in batch.events:
+                if event.kind == "loss":
+                    reason = text_of(event.fields.get("reason"), 64) or "unknown"
+                    more.setdefault(batch.writer, Counter())[reason] += _events_lost(event.fields)
+        for (writer, reason), n in self._lost.items():
+            more.setdefault(writer, Counter())[reason] += n
+        for writer, counts in more.items():
             losses = unpack(self.conn.execute(select(writers.c.losses).where(writers.c.writer == writer)).scalar())
-            for batch in its:
-                count_losses(losses, batch)
+            for reason, n in counts.items():
+                known = reason if reason in losses or len(losses) < LOSS_REASONS_MAX else "other"
+                losses[known] = losses.get(known, 0) + n
             self.conn.execute(update(writers).where(writers.c.writer == writer).values(losses=msgpack.packb(losses)))
 
     def _sign_of_life(self, batches: Sequence[MetaBatch], now: float) -> None:
@@ -202,46 +220,27 @@ class BatchesSql(SessionsSql):
 
     # What events change in their run. Kinds that are not here are stored as they came and change nothing.
 
-    def _apply_effects(self, batch: MetaBatch, now: float) -> None:
+    def _apply_effects(self, batch: MetaBatch, told: set[int], now: float) -> None:
+        """`told`: ids of the states and ends of the batch that count."""
         for event in batch.events:
             fields, at = event.fields, event.time - batch.skew
             if event.kind == "config" and isinstance(fields.get("values"), dict):
-                if not self._configs.add(batch.run, batch.attempt, fields["values"], len(event.packed)):
-                    self._no_room[batch.writer] = self._no_room.get(batch.writer, 0) + 1
+                self._configs.add(batch, event)
             elif event.kind == "meta" and fields.get("key") is not None:
-                key = text_of(fields["key"], limits.KEY_BYTES_MAX)
-                set_meta(self.conn, batch.run, batch.attempt, key, fields.get("value"))
+                self._words.add_meta(batch, fields)
             elif event.kind == "note":
-                self.conn.execute(update(runs).where(runs.c.id == batch.run).values(note=text_of(fields.get("text"))))
+                self._words.add_note(batch, fields)
             elif event.kind == "tag" and fields.get("name"):
-                self._add_tag(batch.run, fields)
-            elif event.kind == "state" and fields.get("state") in states.SCRIPT_STATES:
-                self._say_state(batch, fields["state"], at)
-            elif event.kind == "end" and fields.get("state") in states.FINAL_STATES:
-                self._say_end(batch, fields, event.time, now)
-            else:
+                self._words.add_tag(batch, fields)
+            elif not _is_state(event):
                 continue
+            elif id(event) not in told:
+                self._lost[batch.writer, "states_cut"] += 1
+            elif event.kind == "state":
+                self._say_state(batch, fields["state"], at)
+            else:
+                self._say_end(batch, fields, event.time, now)
             self.changes.runs.add(batch.run)
-
-    def _store_no_room(self) -> None:
-        """Counts what a config could not hold, beside the losses that the writer itself told."""
-        for writer, count in self._no_room.items():
-            losses = unpack(self.conn.execute(select(writers.c.losses).where(writers.c.writer == writer)).scalar())
-            losses["config_full"] = losses.get("config_full", 0) + count
-            self.conn.execute(update(writers).where(writers.c.writer == writer).values(losses=msgpack.packb(losses)))
-
-    def _add_tag(self, run_id: str, fields: Mapping[str, Any]) -> None:
-        name = text_of(fields["name"], limits.NAME_BYTES_MAX)
-        self.conn.execute(delete(run_tags).where(run_tags.c.run_id == run_id, run_tags.c.name == name))
-        color, description = fields.get("color"), fields.get("description")
-        self.conn.execute(
-            insert(run_tags).values(
-                run_id=run_id,
-                name=name,
-                color=None if color is None else text_of(color, limits.TAG_COLOR_CHARS_MAX),
-                description=None if description is None else text_of(description, limits.TAG_DESCRIPTION_CHARS_MAX),
-            )
-        )
 
     def _say_state(self, batch: MetaBatch, state: str, at: float) -> None:
         self.say(batch.session, batch.run, batch.attempt, batch.rank, state, at)

@@ -6,17 +6,22 @@ of a value that several told, the newest attempt's counts, however late an older
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..protocol.limits import CONFIG_BYTES_MAX
-from .meta_runs import unpack
+from ..protocol import limits
+from .meta import Event, MetaBatch
+from .meta_runs import unpack, unpack_shown
 from .meta_schema import attempt_configs, run_meta, runs
 from .meta_search import index_config
+
+LATE_BYTES_MAX = 1 << 20  # of all attempts' configs, where an earlier attempt tells more: they are merged anew
+META_TOLD_BYTES_MAX = 2 * limits.META_BYTES_MAX  # of a run that is older than that bound
 
 
 def upsert(conn: Connection, table: Table) -> Any:
@@ -39,85 +44,153 @@ def copied(value: Any) -> Any:
     return {key: copied(v) for key, v in value.items()} if isinstance(value, Mapping) else value
 
 
-class _Config:
-    """A config that is merged into, up to CONFIG_BYTES_MAX."""
+def count_values(value: Any) -> int:
+    """How many values there are in one of a config: itself, and what it holds."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + len(inner) + sum(count_values(v) - 1 for v in inner if isinstance(v, dict | list))
+
+
+def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple[int, bool]:
+    """As `merge`, in order, up to the first value that there is no room for. `room`: for how many values there is.
+
+    Returns how much of it is left, and whether all was merged.
+    """
+    for key, value in new.items():
+        inner = into.get(key)
+        if isinstance(value, Mapping) and value:
+            if not isinstance(inner, dict):
+                if room < 1:
+                    return room, False
+                inner, room = {}, room - 1
+            into[key] = inner
+            room, whole = merge_some(inner, value, room)
+            if not whole:
+                return room, False
+        else:
+            size = count_values(value) - (count_values(inner) if key in into else 0)
+            if size > room:
+                return room, False
+            into[key], room = value, room - size
+    return room, True
+
+
+def replaced_bytes(config: Mapping[str, Any], new: Mapping[str, Any]) -> int:
+    """How many bytes of a config go when `new` is merged into it."""
+    size = 0
+    for key in new.keys() & config.keys():
+        old, value = config[key], new[key]
+        inside = isinstance(old, dict) and isinstance(value, Mapping)
+        size += len(msgpack.packb(key)) + (replaced_bytes(old, value) if inside else len(msgpack.packb(old)))
+    return size
+
+
+class _Kept:
+    """A config while values are merged into it, within its bounds."""
 
     def __init__(self, packed: bytes | None) -> None:
-        self.values: dict[str, Any] = unpack(packed)
-        self._bytes_max = len(packed or b"")  # packed it has at most so many
-        self._is_full = False
+        self.config = unpack(packed)
+        # At most so many: a value takes a byte, and may replace another. Looked at once more when that is too much.
+        self._bytes = self._values = len(packed or b"")
+        self._measured = self._counted = self.changed = False
 
-    def add(self, values: Mapping[str, Any], size: int) -> bool:
-        """Merges values of so many bytes; False, and nothing changed, where that would be too large."""
-        if self._bytes_max + size <= CONFIG_BYTES_MAX:
-            merge(self.values, values)
-            self._bytes_max += size
-            return True
-        if self._is_full:  # a try costs the whole: one a transaction
-            return False
-        before = msgpack.packb(self.values)
-        merge(self.values, values)
-        self._bytes_max = len(msgpack.packb(self.values))  # less than the sum, where it replaces what was there
-        if self._bytes_max <= CONFIG_BYTES_MAX:
-            return True
-        self.values, self._bytes_max, self._is_full = unpack(before), len(before), True
-        return False
+    def add(self, new: Mapping[str, Any], values: int, size: int) -> int:
+        """How many of the values it has no room for. `size`: bytes that all of them take."""
+        if self._bytes + size > limits.CONFIG_BYTES_MAX and not self._measured:
+            self._bytes, self._measured = len(msgpack.packb(self.config)), True
+        if self._bytes + size > limits.CONFIG_BYTES_MAX:
+            size -= replaced_bytes(self.config, new)
+        if self._bytes + size > limits.CONFIG_BYTES_MAX:
+            return values
+        if self._values + values > limits.CONFIG_VALUES_MAX and not self._counted:
+            self._values, self._counted = count_values(self.config), True
+        self._bytes += size
+        self.changed = True
+        if not self._counted:
+            merge(self.config, new)
+            self._values += values
+            return 0
+        room = max(0, limits.CONFIG_VALUES_MAX - self._values)
+        left, whole = merge_some(self.config, new, room)
+        self._values = limits.CONFIG_VALUES_MAX - left
+        return 0 if whole else max(1, values - (room - left))
 
 
 class ArrivingConfigs:
     """What a transaction's batches tell of configs. Written once for all that arrived: a large config comes in many
     parts, and each would cost the whole.
+
+    Attributes:
+        lost: how many values there was no room for, by writer.
     """
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
-        self._of_attempts: dict[str, dict[int, _Config]] = {}
-        self._of_runs: dict[str, _Config] = {}
+        self.lost: Counter[str] = Counter()
+        self._of_attempts: dict[str, dict[int, _Kept]] = {}
+        self._writers: dict[tuple[str, int], str] = {}  # the last one that told of an attempt
+        self._of_runs: dict[str, _Kept] = {}
         self._newest: dict[str, int] = {}  # the last attempt that told one; 0: none did
-        self._late: set[str] = set()  # runs with news of an attempt that is not their newest
+        self._late: dict[str, str] = {}  # runs with news of an attempt that is not their newest → by which writer
 
-    def add(self, run_id: str, attempt: int, values: Mapping[str, Any], size: int) -> bool:
-        """Values of so many bytes, packed. False where the attempt's config or the run's has no room for them: what
-        exceeds it is still there, among the run's events.
-        """
+    def add(self, batch: MetaBatch, event: Event) -> None:
+        run_id, attempt, values = batch.run, batch.attempt, event.fields["values"]
+        n = event.values or count_values(values) - 1
         if run_id not in self._of_runs:
-            self._of_runs[run_id] = _Config(self._one(select(runs.c.config).where(runs.c.id == run_id)))
+            self._of_runs[run_id] = _Kept(self._one(select(runs.c.config).where(runs.c.id == run_id)))
             newest = select(func.max(attempt_configs.c.attempt)).where(attempt_configs.c.run_id == run_id)
             self._newest[run_id] = self._one(newest) or 0
         its = self._of_attempts.setdefault(run_id, {})
         if attempt not in its:
             of_attempt = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt == attempt)
-            its[attempt] = _Config(self._one(select(attempt_configs.c.config).where(of_attempt)))
-        if not its[attempt].add(values, size):
-            return False
-        if attempt < self._newest[run_id]:
-            self._late.add(run_id)
-            return True
-        self._newest[run_id] = attempt
-        return self._of_runs[run_id].add(values, size)
+            its[attempt] = _Kept(self._one(select(attempt_configs.c.config).where(of_attempt)))
+        self._writers[run_id, attempt] = batch.writer
+        lost = its[attempt].add(values, n, len(event.packed))
+        if attempt >= self._newest[run_id]:
+            self._newest[run_id] = attempt
+            lost = max(lost, self._of_runs[run_id].add(values, n, len(event.packed)))
+        else:
+            self._late[run_id] = batch.writer
+        if lost:
+            self.lost[batch.writer] += lost
 
     def _one(self, query: Any) -> Any:
         return self._conn.execute(query).scalar()
 
     def store(self) -> None:
         for run_id, its in self._of_attempts.items():
-            for attempt, config in its.items():
-                self._store_one(run_id, attempt, config.values)
-        for run_id, config in self._of_runs.items():
-            whole = of_all_attempts(self._conn, run_id) if run_id in self._late else config.values
-            packed = msgpack.packb(whole)
-            if len(packed) <= CONFIG_BYTES_MAX:
-                self._conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
+            for attempt, kept in its.items():
+                if kept.changed and not self._store_one(run_id, attempt, kept.config):
+                    self.lost[self._writers[run_id, attempt]] += 1
+        for run_id, kept in self._of_runs.items():
+            whole = self._with_late(run_id) if run_id in self._late else kept.config
+            if run_id not in self._late and not kept.changed:
+                continue
+            if whole is None:
+                self.lost[self._late[run_id]] += 1
+            else:
+                self._conn.execute(update(runs).where(runs.c.id == run_id).values(config=msgpack.packb(whole)))
                 index_config(self._conn, run_id, whole)
 
-    def _store_one(self, run_id: str, attempt: int, config: Mapping[str, Any]) -> None:
+    def _with_late(self, run_id: str) -> dict[str, Any] | None:
+        """What the run has of all its attempts; None where that is too much to be put together again."""
+        size = func.sum(func.length(attempt_configs.c.config))
+        if (self._one(select(size).where(attempt_configs.c.run_id == run_id)) or 0) > LATE_BYTES_MAX:
+            return None
+        return of_all_attempts(self._conn, run_id)
+
+    def _store_one(self, run_id: str, attempt: int, config: Mapping[str, Any]) -> bool:
+        """False where there is no room for it among those of the other attempts."""
         packed = msgpack.packb(config)
-        if len(packed) <= CONFIG_BYTES_MAX:
-            statement = upsert(self._conn, attempt_configs)
-            statement = statement.on_conflict_do_update(
-                index_elements=["run_id", "attempt"], set_={"config": statement.excluded.config}
-            )
-            self._conn.execute(statement, {"run_id": run_id, "attempt": attempt, "config": packed})
+        others = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt != attempt)
+        taken = self._one(select(func.sum(func.length(attempt_configs.c.config))).where(others)) or 0
+        if taken + len(packed) > limits.CONFIGS_BYTES_MAX:
+            return False
+        statement = upsert(self._conn, attempt_configs)
+        statement = statement.on_conflict_do_update(
+            index_elements=["run_id", "attempt"], set_={"config": statement.excluded.config}
+        )
+        self._conn.execute(statement, {"run_id": run_id, "attempt": attempt, "config": packed})
+        return True
 
 
 def of_all_attempts(conn: Connection, run_id: str) -> dict[str, Any]:
@@ -129,25 +202,19 @@ def of_all_attempts(conn: Connection, run_id: str) -> dict[str, Any]:
     return whole
 
 
-def set_meta(conn: Connection, run_id: str, attempt: int, key: str, value: Any) -> None:
-    its = (run_meta.c.run_id == run_id) & (run_meta.c.attempt == attempt) & (run_meta.c.key == key)
-    conn.execute(delete(run_meta).where(its))
-    conn.execute(insert(run_meta).values(run_id=run_id, attempt=attempt, key=key, value=msgpack.packb(value)))
-
-
 class ConfigsSql:
     """The share of configs and meta of a MetaTransaction over one connection."""
 
     conn: Connection
 
     def config(self, run_id: str) -> dict[str, Any]:
-        return unpack(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
+        return unpack_shown(self.conn.execute(select(runs.c.config).where(runs.c.id == run_id)).scalar())
 
     def attempt_config(self, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
         its = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt <= attempt)
         newest = select(attempt_configs).where(its).order_by(attempt_configs.c.attempt.desc()).limit(1)
         row = self.conn.execute(newest).first()
-        return None if row is None else (row.attempt, unpack(row.config))
+        return None if row is None else (row.attempt, unpack_shown(row.config))
 
     def config_attempts(self, run_id: str, limit: int) -> list[int]:
         return self._newest(select(attempt_configs.c.attempt).where(attempt_configs.c.run_id == run_id), limit)
@@ -156,8 +223,16 @@ class ConfigsSql:
         its = select(run_meta.c.key, run_meta.c.value).where(run_meta.c.run_id == run_id)
         if attempt is not None:
             its = its.where(run_meta.c.attempt == attempt)
-        rows = self.conn.execute(its.order_by(run_meta.c.key, run_meta.c.attempt))
-        return {row.key: msgpack.unpackb(row.value, strict_map_key=False) for row in rows}
+        found: dict[str, Any] = {}
+        size = 0
+        with self.conn.execute(its.order_by(run_meta.c.key, run_meta.c.attempt)) as rows:
+            for row in rows:
+                size += len(row.key) + len(row.value)
+                if size > META_TOLD_BYTES_MAX:
+                    found["…"] = "The run has more than can be shown."
+                    break
+                found[row.key] = msgpack.unpackb(row.value, strict_map_key=False)
+        return found
 
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
         return self._newest(select(run_meta.c.attempt).where(run_meta.c.run_id == run_id).distinct(), limit)

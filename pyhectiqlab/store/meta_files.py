@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgpack
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
+from ..protocol import limits
 from ..protocol.limits import STEP_MIN
 from .artifacts import (
     UPLOADS_OF_USER_MAX,
@@ -19,8 +20,9 @@ from .artifacts import (
     TooManyUploadsError,
     Upload,
 )
-from .meta import Changes
+from .meta import Changes, FullError
 from .meta_members import visible_to
+from .meta_runs import is_full
 from .meta_schema import (
     artifacts,
     blobs,
@@ -163,7 +165,7 @@ class FilesSql:
         row = self.conn.execute(_ARTIFACT.where(artifacts.c.id == artifact_id)).first()
         return None if row is None else _artifact(row)
 
-    def artifacts(self, query: ArtifactQuery) -> list[Artifact]:
+    def artifacts(self, query: ArtifactQuery) -> Iterator[Artifact]:
         where: list[ColumnElement[bool]] = []
         where.append(artifacts.c.run_id.is_(None) if query.run is None else artifacts.c.run_id == query.run)
         if query.project is not None:
@@ -181,9 +183,8 @@ class FilesSql:
             same_name = and_(artifacts.c.name == name, or_(_step_key > step, same_step))
             where.append(or_(artifacts.c.name > name, same_name))
         order = (artifacts.c.name, _step_key, artifacts.c.version.desc())
-        return [
-            _artifact(row) for row in self.conn.execute(_ARTIFACT.where(*where).order_by(*order).limit(query.limit))
-        ]
+        with self.conn.execute(_ARTIFACT.where(*where).order_by(*order).limit(query.limit)) as rows:
+            yield from map(_artifact, rows)
 
     def some_artifacts(self, ids: Sequence[str]) -> dict[str, Artifact]:
         """By their ids, without those that are unknown."""
@@ -205,6 +206,14 @@ class FilesSql:
             return False
         if self.conn.execute(select(removed_artifacts.c.id).where(removed_artifacts.c.id == new.id)).first():
             raise RemovedError("This version was removed by the retention of its project.")
+        its_run = artifacts.c.run_id.is_(None) if new.run is None else artifacts.c.run_id == new.run
+        if is_full(
+            self.conn,
+            select(artifacts.c.id).where(artifacts.c.project_id == new.project, its_run),
+            limits.ARTIFACTS_MAX,
+        ):
+            whose = "project shares" if new.run is None else "run has"
+            raise FullError(f"The {whose} {limits.ARTIFACTS_MAX:,} versions of files, and takes no more.")
         same = and_(
             artifacts.c.run_id.is_(None) if new.run is None else artifacts.c.run_id == new.run,
             artifacts.c.project_id == new.project,

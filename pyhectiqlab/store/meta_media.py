@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -14,10 +14,12 @@ from .meta import Event, MetaBatch
 from .meta_batches import BatchesSql
 from .meta_configs import upsert
 from .meta_files import FilesSql
-from .meta_runs import unpack
+from .meta_runs import unpack_shown
 from .meta_schema import events, media, runs
 
 NO_STEP = protocol.NO_STEP
+ITEMS_AT_ONCE = 100  # that are read, of which a page may show fewer …
+FIELDS_BYTES_AT_ONCE = 1 << 20  # … and one by one, where those of their events take more than this
 
 
 def _row_of_event(batch: MetaBatch, event: Event) -> dict[str, Any] | None:
@@ -111,7 +113,7 @@ class MediaSql(BatchesSql, FilesSql):
             ranks.setdefault((row.name, row.kind), []).append(row.rank)
         return [MediaGroup(row.kind, row.name, row.n, row.low, row.high, ranks[row.name, row.kind]) for row in found]
 
-    def media_items(self, query: MediaQuery) -> list[MediaItem]:
+    def media_items(self, query: MediaQuery) -> Iterator[MediaItem]:
         where = [media.c.run_id == query.run, media.c.kind == query.kind, media.c.name == query.name]
         if query.rank is not None:
             where.append(media.c.rank == query.rank)
@@ -129,15 +131,17 @@ class MediaSql(BatchesSql, FilesSql):
             where.append(or_(further, and_(media.c.step == at, beside)))
         order = (media.c.step.desc(), media.c.rank.desc()) if query.newest else (media.c.step, media.c.rank)
         rows = self.conn.execute(select(media).where(*where).order_by(*order).limit(query.limit)).all()
-        fields = self._fields(rows) if query.data else {}
-        files = self.some_artifacts([r.artifact_id for r in rows if r.artifact_id is not None]) if query.data else {}
-        return [
-            MediaItem(
-                _step(row.step), row.rank, row.attempt, row.time, fields.get((row.writer, row.seq)),
-                files.get(row.artifact_id),
-            )
-            for row in rows
-        ]  # fmt: skip
+        for start in range(0, len(rows), ITEMS_AT_ONCE):
+            some = rows[start : start + ITEMS_AT_ONCE]
+            files = self.some_artifacts([row.artifact_id for row in some if query.data and row.artifact_id is not None])
+            with_fields = [row for row in some if query.data and row.writer is not None]
+            small = self._fields(with_fields) if self._fields_bytes(with_fields) <= FIELDS_BYTES_AT_ONCE else None
+            for row in some:
+                fields = small if small is not None else self._fields([row]) if row in with_fields else {}
+                its = fields.get((row.writer, row.seq))
+                yield MediaItem(
+                    _step(row.step), row.rank, row.attempt, row.time, its, files.get(row.artifact_id)
+                )  # fmt: skip
 
     def _thinned(self, where: Sequence[ColumnElement[bool]], steps: int) -> list[ColumnElement[bool]]:
         """What leaves at most `steps` different steps."""
@@ -155,13 +159,19 @@ class MediaSql(BatchesSql, FilesSql):
         last = select(func.max(media.c.step)).where(*with_step).group_by(media.c.step // width)
         return [or_(media.c.step == NO_STEP, media.c.step.in_(last))]
 
+    def _fields_bytes(self, rows: Sequence[Any]) -> int:
+        size = func.length(events.c.fields)
+        return sum(size for _, _, size in self._of_events(rows, size))
+
     def _fields(self, rows: Sequence[Any]) -> dict[tuple[str, int], dict[str, Any]]:
+        return {(writer, seq): unpack_shown(fields) for writer, seq, fields in self._of_events(rows, events.c.fields)}
+
+    def _of_events(self, rows: Sequence[Any], column: ColumnElement[Any]) -> Iterator[tuple[str, int, Any]]:
+        """(writer, sequence number, what is asked for) of the events that these rows show."""
         wanted: dict[str, list[int]] = {}
         for row in rows:
-            if row.writer is not None:
-                wanted.setdefault(row.writer, []).append(row.seq)
-        found = {}
+            wanted.setdefault(row.writer, []).append(row.seq)
         for writer, numbers in wanted.items():
-            query = select(events.c.seq, events.c.fields).where(events.c.writer == writer, events.c.seq.in_(numbers))
-            found.update({(writer, row.seq): unpack(row.fields) for row in self.conn.execute(query)})
-        return found
+            query = select(events.c.seq, column).where(events.c.writer == writer, events.c.seq.in_(numbers))
+            for seq, value in self.conn.execute(query):
+                yield writer, seq, value

@@ -16,7 +16,6 @@ from .. import crashpoints
 from ..errors import NewerSchemaError
 from ..installing import upgrade_advice
 from ..protocol.search import searchable
-from .meta_batches import text_of
 from .meta_configs import merge
 from .meta_runs import unpack
 from .meta_schema import (
@@ -49,6 +48,7 @@ from .meta_schema import (
     users,
     web_sessions,
 )
+from .meta_words import text_of
 
 
 def _add_files(conn: Connection) -> None:

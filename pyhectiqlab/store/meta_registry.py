@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -21,10 +21,12 @@ from sqlalchemy import (
     update,
 )
 
+from ..protocol import limits
 from ..protocol.registry import ALIASES_MAX, Version, following
 from .artifacts import IdTakenError
-from .meta import Changes
+from .meta import Changes, FullError
 from .meta_members import visible_to
+from .meta_runs import is_full
 from .meta_schema import (
     artifacts,
     blobs,
@@ -62,7 +64,13 @@ _aliases = (
 )
 
 
-def _versions(count: ColumnElement[Any]) -> Select[Any]:
+def _versions(count: ColumnElement[Any], listed: bool = False) -> Select[Any]:
+    """Of `listed` ones, only the beginning of the description."""
+    description: tuple[ColumnElement[Any], ...] = (_v.description,)
+    if listed:
+        beginning = func.substr(_v.description, 1, limits.NOTE_CHARS_LISTED).label("description")
+        is_cut = func.length(_v.description) > limits.NOTE_CHARS_LISTED
+        description = (beginning, is_cut.label("description_cut"))
     return (
         select(
             _v.id,
@@ -72,7 +80,7 @@ def _versions(count: ColumnElement[Any]) -> Select[Any]:
             _v.name,
             *_number,
             _v.short_description,
-            _v.description,
+            *description,
             _v.files,
             _v.bytes,
             runs.c.id.label("run"),
@@ -90,12 +98,13 @@ def _versions(count: ColumnElement[Any]) -> Select[Any]:
 
 
 _VERSIONS = _versions(literal(0))
+_LISTED = _versions(literal(0), listed=True)
 
 
 def _registered(row: Any) -> RegisteredVersion:
     fields = dict(row._mapping)
     version = Version(fields.pop("major"), fields.pop("minor"), fields.pop("micro"))
-    fields.pop("place", None)
+    fields["description_cut"] = bool(fields.get("description_cut"))
     aliases = tuple(sorted(filter(None, (fields.pop("aliases") or "").split(","))))
     return RegisteredVersion(version=version, aliases=aliases, **fields)
 
@@ -148,25 +157,25 @@ class RegistrySql:
         row = self.conn.execute(query.order_by(*_newest_first).limit(1)).first()
         return None if row is None else _registered(row)
 
-    def latest_versions(self, kind: str, project: str, limit: int, after: str) -> list[RegisteredVersion]:
+    def latest_versions(self, kind: str, project: str, limit: int, after: str) -> Iterator[RegisteredVersion]:
         place = func.row_number().over(partition_by=_v.name, order_by=_newest_first).label("place")
-        count = func.count().over(partition_by=_v.name)
-        ranked = (
-            _versions(count)
-            .add_columns(place)
-            .where(_v.project_id == project, _v.kind == kind, _v.name > after)
-            .subquery()
-        )
-        rows = self.conn.execute(select(ranked).where(ranked.c.place == 1).order_by(ranked.c.name).limit(limit))
-        return [_registered(row) for row in rows]
+        count = func.count().over(partition_by=_v.name).label("n")
+        of_names = (_v.project_id == project, _v.kind == kind, _v.name > after)
+        ranked = select(_v.id, place, count).where(*of_names).subquery()
+        latest = _versions(ranked.c.n, listed=True).join(ranked, and_(ranked.c.id == _v.id, ranked.c.place == 1))
+        return self._read(latest.order_by(_v.name).limit(limit))
+
+    def _read(self, query: Select[Any]) -> Iterator[RegisteredVersion]:
+        with self.conn.execute(query) as rows:
+            yield from map(_registered, rows)
 
     def versions_of(
         self, kind: str, project: str, name: str, limit: int, before: Version | None
-    ) -> list[RegisteredVersion]:
-        query = _VERSIONS.where(_is(kind, project, name))
+    ) -> Iterator[RegisteredVersion]:
+        query = _LISTED.where(_is(kind, project, name))
         if before is not None:
             query = query.where(tuple_(*_number) < tuple_(*map(literal, before)))
-        return [_registered(row) for row in self.conn.execute(query.order_by(*_newest_first).limit(limit))]
+        return self._read(query.order_by(*_newest_first).limit(limit))
 
     def version_files(self, version_id: str) -> list[VersionFile]:
         query = (
@@ -196,18 +205,18 @@ class RegistrySql:
         )
         return [UsingRun(*row) for row in self.conn.execute(query)]
 
-    def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]:
-        query = _VERSIONS.where(_v.run_id == run, visible_to(seen_by)).order_by(_v.created.desc(), _v.id).limit(limit)
-        return [_registered(row) for row in self.conn.execute(query)]
+    def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> Iterator[RegisteredVersion]:
+        query = _LISTED.where(_v.run_id == run, visible_to(seen_by))
+        return self._read(query.order_by(_v.created.desc(), _v.id).limit(limit))
 
-    def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]:
+    def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> Iterator[RegisteredVersion]:
         query = (
-            _VERSIONS.join(registry_usage, registry_usage.c.version_id == _v.id)
+            _LISTED.join(registry_usage, registry_usage.c.version_id == _v.id)
             .where(registry_usage.c.run_id == run, visible_to(seen_by))
             .order_by(registry_usage.c.created.desc(), _v.id)
             .limit(limit)
         )
-        return [_registered(row) for row in self.conn.execute(query)]
+        return self._read(query)
 
     def add_version(self, new: NewVersion, now: float) -> bool:
         there = self.conn.execute(select(registry_versions).where(_v.id == new.id)).first()
@@ -216,6 +225,10 @@ class RegistrySql:
             if same != (new.kind, new.project, new.name, new.author_id):
                 raise IdTakenError("Another version has this id: choose 32 random hex digits.")
             return False
+        if is_full(self.conn, select(_v.id).where(_v.project_id == new.project), limits.VERSIONS_MAX):
+            raise FullError(
+                f"The project has {limits.VERSIONS_MAX:,} versions of models and datasets, and takes no more."
+            )
         version = new.version
         if version is None:
             latest = self.find_version(new.kind, new.project, new.name, None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgpack
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
-from ..protocol import roles, states
-from .meta import Changes, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
+from ..protocol import limits, roles, states
+from .meta import Changes, FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
 from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
@@ -32,6 +32,10 @@ from .meta_schema import (
 )
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
+CONTAINERS_MAX = (
+    200_000  # lists and maps of one event, or one config, that are shown: each takes some 70 bytes of memory
+)
+NOT_SHOWN = {"not_shown": "It holds too many lists and maps to be shown."}
 
 _RANKS = (
     select(func.count(func.distinct(sessions.c.rank)))
@@ -56,10 +60,11 @@ RUN: Select[Any] = (
         runs.c.ended,
         runs.c.attempt,
         _RANKS,
-        runs.c.note,
+        func.substr(runs.c.note, 1, limits.NOTE_CHARS_LISTED).label("note"),
         runs.c.points,
         runs.c.deleted,
         runs.c.purged,
+        (func.length(runs.c.note) > limits.NOTE_CHARS_LISTED).label("note_cut"),
     )
     .join(projects, projects.c.id == runs.c.project_id)
     .join(users, users.c.id == runs.c.author_id)
@@ -78,6 +83,26 @@ def any_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[b
     """
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
     return column.in_(select(listed.c.value))
+
+
+def unpack_shown(blob: bytes | None) -> dict[str, Any]:
+    """As `unpack`, to be shown; in the place of what would take many times its size in memory, NOT_SHOWN."""
+    if blob is None or len(blob) <= CONTAINERS_MAX:
+        return unpack(blob)
+    containers = 0
+
+    def counted(container: Any) -> Any:
+        nonlocal containers
+        containers += 1
+        if containers > CONTAINERS_MAX:
+            raise OverflowError
+        return container
+
+    try:
+        value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False, object_hook=counted, list_hook=counted)
+    except OverflowError:
+        return dict(NOT_SHOWN)
+    return value
 
 
 class RunsSql:
@@ -108,6 +133,9 @@ class RunsSql:
     def add_project(self, name: str, user_id: str, now: float) -> Project:
         if self.project(name):
             raise NameTakenError(f"A project named {name!r} exists already.")
+        made = select(projects.c.id).where(projects.c.created_by == user_id)
+        if is_full(self.conn, made, limits.PROJECTS_MAX):
+            raise FullError(f"You made {limits.PROJECTS_MAX:,} projects, and nobody makes more: use one of those.")
         project = Project(secrets.token_hex(4), name, now)
         self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, created_by=user_id))
         self.conn.execute(insert(members).values(project_id=project.id, user_id=user_id, role=roles.ADMIN))
@@ -123,11 +151,38 @@ class RunsSql:
 
     def _runs(self, query: Select[Any]) -> list[Run]:
         rows = self.conn.execute(query).all()
-        tags: dict[str, list[Tag]] = {row.id: [] for row in rows}
-        if tags:
-            for tag in self.conn.execute(select(run_tags).where(run_tags.c.run_id.in_(tags)).order_by(run_tags.c.name)):
-                tags[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
-        return [Run(**{**row._mapping, "tags": tags[row.id]}) for row in rows]
+        tags = self._first_tags([row.id for row in rows], limits.TAGS_LISTED + 1)
+        return [
+            Run(
+                **{
+                    **row._mapping,
+                    "note_cut": bool(row.note_cut),
+                    "tags": tags[row.id][: limits.TAGS_LISTED],
+                    "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
+                }
+            )
+            for row in rows
+        ]
+
+    def _first_tags(self, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:
+        """Of each run, by name. Of those with many tags, no more are read than are wanted."""
+        count = func.count().label("n")
+        counted = select(run_tags.c.run_id, count).where(run_tags.c.run_id.in_(ids)).group_by(run_tags.c.run_id)
+        counts = {row.run_id: row.n for row in self.conn.execute(counted)} if ids else {}
+        found: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
+        few = [run_id for run_id, n in counts.items() if n <= limit]
+        its = select(run_tags).where(run_tags.c.run_id.in_(few)).order_by(run_tags.c.name)
+        for tag in self.conn.execute(its) if few else ():
+            found[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
+        found.update({run_id: self.tags(run_id, limit) for run_id, n in counts.items() if n > limit})
+        return found
+
+    def note(self, run_id: str) -> str:
+        return self.conn.execute(select(runs.c.note).where(runs.c.id == run_id)).scalar() or ""
+
+    def tags(self, run_id: str, limit: int) -> list[Tag]:
+        its = select(run_tags).where(run_tags.c.run_id == run_id).order_by(run_tags.c.name).limit(limit)
+        return [Tag(tag.name, tag.color, tag.description) for tag in self.conn.execute(its)]
 
     def run(self, run_id: str) -> Run | None:
         found = self._runs(RUN.where(runs.c.id == run_id))
@@ -179,23 +234,40 @@ class RunsSql:
         query = select(func.count()).select_from(events).where(events.c.run_id == run_id)
         return int(self.conn.execute(query).scalar_one())
 
-    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> list[StoredEvent]:
+    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> Iterator[StoredEvent]:
         query = select(events).where(events.c.run_id == run_id, events.c.id > after)
         if kind is not None:
             query = query.where(events.c.kind == kind)
         return self._events(query.order_by(events.c.id).limit(limit))
 
-    def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> list[StoredEvent]:
+    def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> Iterator[StoredEvent]:
         query = select(events).where(events.c.run_id == run_id, events.c.kind == kind)
         if before is not None:
             query = query.where(events.c.id < before)
         return self._events(query.order_by(events.c.id.desc()).limit(limit))
 
-    def _events(self, query: Select[Any]) -> list[StoredEvent]:
-        return [
-            StoredEvent(row.id, row.seq, row.writer, row.kind, row.time, row.rank, row.attempt, unpack(row.fields))
-            for row in self.conn.execute(query)
-        ]
+    def newest_event(self, run_id: str, kind: str, among: int) -> StoredEvent | None:
+        of_kind = select(events.c.id, events.c.attempt, events.c.rank).where(
+            events.c.run_id == run_id, events.c.kind == kind
+        )
+        last = of_kind.order_by(events.c.id.desc()).limit(among).subquery()
+        chosen = select(last.c.id).order_by(last.c.attempt.desc(), last.c.rank, last.c.id.desc()).limit(1)
+        return next(self._events(select(events).where(events.c.id == chosen.scalar_subquery())), None)
+
+    def _events(self, query: Select[Any]) -> Iterator[StoredEvent]:
+        with self.conn.execute(query) as rows:
+            for row in rows:
+                yield StoredEvent(
+                    row.id,
+                    row.seq,
+                    row.writer,
+                    row.kind,
+                    row.time,
+                    row.rank,
+                    row.attempt,
+                    unpack_shown(row.fields),
+                    len(row.fields),
+                )
 
     def delete_run(self, run_id: str, now: float) -> None:
         self.conn.execute(update(runs).where(runs.c.id == run_id, runs.c.deleted.is_(None)).values(deleted=now))
@@ -251,8 +323,17 @@ class RunsSql:
         return True
 
 
+def is_full(conn: Connection, rows: Select[Any], most: int) -> bool:
+    """Whether there are as many of them. Reads no more than these, of an index where the query needs no more."""
+    return conn.execute(rows.limit(1).offset(most - 1)).first() is not None
+
+
 def new_run(conn: Connection, project_id: str, name: str, author_id: str, now: float) -> str:
-    """Inserts a run and returns its id."""
+    """Inserts a run and returns its id. Raises FullError."""
+    if is_full(conn, select(runs.c.id).where(runs.c.project_id == project_id), limits.RUNS_MAX):
+        raise FullError(
+            f"The project has {limits.RUNS_MAX:,} runs, and none takes more: delete some, or use another project."
+        )
     run_id = secrets.token_hex(6)
     conn.execute(
         insert(runs).values(

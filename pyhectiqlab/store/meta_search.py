@@ -155,15 +155,14 @@ class SearchSql:
             statement = statement.limit(query.limit + 1)
         elif len(among) <= ROWS_AT_ONCE:  # few: looked up, instead of looked for in the order of all
             statement = statement.where(runs.c.id.in_(among))
-        page: list[tuple[str, Any]] = []
+        page: list[tuple[Any, str]] = []
         with self.conn.execution_options(yield_per=ROWS_AT_ONCE).execute(statement) as rows:
             for row in rows:
                 if among is None or row.id in among:
-                    page.append((row.id, row.value))
+                    page.append((row.value, row.id))
                 if len(page) > query.limit:
                     break
-        more = [page[query.limit - 1][1], page[query.limit - 1][0]] if len(page) > query.limit else None
-        return RunPage(self.some_runs([run_id for run_id, _ in page[: query.limit]]), more)
+        return RunPage(page[: query.limit], len(page) > query.limit)
 
     def found_ids(self, query: RunQuery, now: float) -> list[str]:
         rows = self.conn.execute(select(runs.c.id).where(*self._found(query, now)))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from sqlalchemy import and_, bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, literal, select, tuple_, update
 
-from ..protocol import roles, states
+from ..protocol import limits, roles, states
 from .meta import (
     Attached,
     AttachRequest,
     EndReport,
+    FullError,
     MayNotAddError,
     NameTakenError,
     Project,
@@ -28,6 +29,29 @@ from .meta_states import StatesSql
 
 DEFAULT_PROJECT = "default"
 REQUEST_S = 1.0  # what a request may take, for a clock to be thought the same
+# What says which attempt another process belongs to.
+_KNOWN = select(
+    *(
+        sessions.c[name]
+        for name in ("session", "rank", "attempt", "restart", "sets_state", "last_seen", "ended", "state", "lost")
+    ),
+    sessions.c.main,
+    sessions.c.opening,
+    sessions.c.script,
+)
+_ORDER = (sessions.c.attempt, sessions.c.rank, sessions.c.started, sessions.c.session)
+
+
+def shortened(detail: str) -> str:
+    """Without its middle where it is too long: a traceback begins with where it was, and ends with what it was."""
+    half = limits.DETAIL_CHARS_MAX // 2
+    left_out = len(detail) - 2 * half
+    return detail if left_out <= 0 else f"{detail[:half]}\n[{left_out:,} characters left out]\n{detail[-half:]}"
+
+
+def _session(row: Any) -> Session:
+    known = {k: v for k, v in row._mapping.items() if k in Session.__dataclass_fields__}
+    return Session(**{**known, "run": row.run_id, "losses": unpack(row.losses)})
 
 
 class SessionsSql(StatesSql):
@@ -85,12 +109,17 @@ class SessionsSql(StatesSql):
         created = row is None
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
         live_since = now - lost_after_s
-        known = self.conn.execute(select(sessions).where(sessions.c.run_id == run_id)).all()
+        known = self.conn.execute(_KNOWN.where(sessions.c.run_id == run_id)).all()
         # A process that was asleep is silent, and still the same life of its job when it comes back.
         live = [s for s in known if s.ended is None and (s.last_seen > live_since or s.session == request.session)]
         found = membership(request, known, live)
         attempt, sets_state = found.attempt, found.sets_state
         mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
+        if not mine and len(known) >= limits.SESSIONS_MAX:
+            raise FullError(
+                f"{limits.SESSIONS_MAX:,} processes have attached to the run {request.name!r}, and none takes more: "
+                "give a new run another name."
+            )
         self._store_session(request, user, run_id, attempt, sets_state, now, exists=bool(mine))
         if found.speaks_for_script:
             self._speak_for(request, run_id, attempt)
@@ -344,7 +373,7 @@ class SessionsSql(StatesSql):
                 cause=row.cause if state == states.PREEMPTED else report.cause or row.cause,
                 exit_code=report.exit_code if report.exit_code is not None else row.exit_code,
                 signal=report.signal if report.signal is not None else row.signal,
-                detail=report.detail or row.detail,
+                detail=shortened(report.detail) or row.detail,
                 end_is_final=report.final,
             )
         )
@@ -368,22 +397,22 @@ class SessionsSql(StatesSql):
         ).scalar()
         return near if most is None else max(near, float(most))
 
-    def sessions(self, run_id: str) -> list[Session]:
-        rows = self.conn.execute(
-            select(sessions)
-            .where(sessions.c.run_id == run_id)
-            .order_by(sessions.c.attempt, sessions.c.rank, sessions.c.started)
-        )
-        return [
-            Session(
-                **{
-                    **{k: v for k, v in row._mapping.items() if k in Session.__dataclass_fields__},
-                    "run": row.run_id,
-                    "losses": unpack(row.losses),
-                }
-            )
-            for row in rows
-        ]
+    def sessions(self, run_id: str, limit: int, after: Sequence[Any] | None = None) -> Iterator[Session]:
+        query = select(sessions).where(sessions.c.run_id == run_id)
+        if after is not None:
+            query = query.where(tuple_(*_ORDER) > tuple_(*map(literal, after)))
+        with self.conn.execute(query.order_by(*_ORDER).limit(limit)) as rows:
+            yield from map(_session, rows)
+
+    def newest_sessions(self, run_id: str, limit: int) -> list[Session]:
+        newest = (sessions.c.ended.is_not(None), sessions.c.attempt.desc(), *_ORDER[1:])
+        query = select(sessions).where(sessions.c.run_id == run_id).order_by(*newest).limit(limit)
+        found = [_session(row) for row in self.conn.execute(query)]
+        return sorted(found, key=lambda s: (s.attempt, s.rank, s.started, s.session))
+
+    def session_count(self, run_id: str) -> int:
+        query = select(func.count()).select_from(sessions).where(sessions.c.run_id == run_id)
+        return int(self.conn.execute(query).scalar_one())
 
     def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
         """(session, run_id, rank, attempt) of open sessions that are not lost, and not seen since `stale`."""

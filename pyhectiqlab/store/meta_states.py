@@ -20,6 +20,10 @@ HISTORY_MAX = 1000  # changes of state that are kept of a run, the newest
 WHY_CHARS_MAX = 500
 
 
+# Of thousands of processes, without what may be long.
+FACTS = select(*(column for column in sessions.c if column.name not in {"detail", "losses"}))
+
+
 class StatesSql:
     """The states' share of a MetaTransaction over one connection."""
 
@@ -33,9 +37,9 @@ class StatesSql:
     def ranks(self, run_id: str, attempt: int) -> list[RankFacts]:
         """Of the ranks of an attempt; of one whose script is several processes, of each that has a say."""
         rows = self.conn.execute(
-            select(sessions)
-            .where(sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True))
-            .order_by(sessions.c.rank, sessions.c.started)
+            FACTS.where(
+                sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True)
+            ).order_by(sessions.c.rank, sessions.c.started)
         )
         return [
             RankFacts(
@@ -105,9 +109,7 @@ class StatesSql:
         """The batch system started `job` again: what it had taken away of the attempt before was preempted."""
         base, _, count = job.rpartition("/")
         rows = self.conn.execute(
-            select(sessions).where(
-                sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True)
-            )
+            FACTS.where(sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True))
         ).all()
         taken = [
             row

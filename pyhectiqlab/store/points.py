@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,7 +201,7 @@ class PointStore(Protocol):
         key. Nothing for a deleted run.
         """
 
-    def buckets(
+    def iter_buckets(
         self,
         selectors: Iterable[Selector],
         axis: Axis = "step",
@@ -209,7 +209,8 @@ class PointStore(Protocol):
         hi: int | None = None,
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
-    ) -> list[Buckets]:
+        most: int | None = None,
+    ) -> Iterator[Buckets]:
         """One Buckets a selector, in order; one without rows for an unknown or deleted run, key, rank or attempt. For
         "each" rank one a rank, by its number, and none where there is none.
 
@@ -221,7 +222,13 @@ class PointStore(Protocol):
         attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or
         below that point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is
         shown. The first step is the lowest one, whenever it came. On every axis, hidden is by step.
+
+        most: so many buckets at most in the whole answer, about, however many lines that is: their grids are coarser
+        for it, which `width` tells. Each Buckets is made when it is asked for.
         """
+
+    def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
+        """The same, all of them."""
 
     def delete(self, run: str) -> None:
         """Hides the run's points at once (a tombstone); `purge` removes them later.

@@ -6,7 +6,7 @@ A version never changes once it is there. Its files are blobs; see artifacts.py 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,7 @@ class RegisteredVersion:
     versions: int  # of the name; 0 where it was not counted
     aliases: tuple[str, ...] = ()
     run_project: str | None = None  # the project of that run, by id
+    description_cut: bool = False  # of a list: the description has more than limits.NOTE_CHARS_LISTED characters
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ class RegistryView(Protocol):
     ) -> RegisteredVersion | None:
         """By number or alias; None: the latest. Also tells how many there are."""
 
-    def latest_versions(self, kind: str, project: str, limit: int, after: str) -> list[RegisteredVersion]:
-        """The latest of each name behind `after`, by name."""
+    def latest_versions(self, kind: str, project: str, limit: int, after: str) -> Iterator[RegisteredVersion]:
+        """The latest of each name behind `after`, by name. Of versions in a list, the beginning of the description."""
 
     def versions_of(
         self, kind: str, project: str, name: str, limit: int, before: Version | None
-    ) -> list[RegisteredVersion]:
+    ) -> Iterator[RegisteredVersion]:
         """The newest first."""
 
     def version_files(self, version_id: str) -> list[VersionFile]:
@@ -101,8 +102,8 @@ class RegistryView(Protocol):
     def used_by(self, version_id: str, limit: int, seen_by: str | None = None) -> list[UsingRun]:
         """The latest first; no deleted runs."""
 
-    def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]: ...
-    def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> list[RegisteredVersion]: ...
+    def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> Iterator[RegisteredVersion]: ...
+    def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> Iterator[RegisteredVersion]: ...
 
 
 class RegistryTransaction(RegistryView, Protocol):

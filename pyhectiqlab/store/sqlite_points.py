@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .. import crashpoints
 from ..errors import NewerSchemaError, StoreError
@@ -117,7 +117,7 @@ class SqlitePointStore:
         with self._reader() as connection:
             yield from read.of_writer(connection, run, writer, rank, attempt)
 
-    def buckets(
+    def iter_buckets(
         self,
         selectors: Iterable[Selector],
         axis: Axis = "step",
@@ -125,9 +125,13 @@ class SqlitePointStore:
         hi: int | None = None,
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
-    ) -> list[Buckets]:
+        most: int | None = None,
+    ) -> Iterator[Buckets]:
         with self._reader() as connection:
-            return read.buckets(connection, selectors, axis, lo, hi, n, attempts)
+            yield from read.buckets(connection, selectors, axis, lo, hi, n, attempts, most)
+
+    def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
+        return list(self.iter_buckets(selectors, *query, **more))
 
     def delete(self, run: str) -> None:
         self._mark(run, deleted=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
-from .grid import apart, cuts, parse_cursor, rank_of, shifts_for, window_of
+from .grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, window_of
 from .points import Axis, Buckets, Column, Int64s, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME, COARSER
 
@@ -78,8 +79,15 @@ def last(
 ) -> dict[str, list[SeriesInfo]]:
     if wanted is None:
         return {run: keys(connection, run, "", "", limit_per_run) for run in runs}
-    one = _POOLED.format("s.key = ?")
-    return {run: [_info(run, row) for key in wanted for row in connection.execute(one, (run, key, 1))] for run in runs}
+    told = json.dumps(list(wanted))
+    place = {key: i for i, key in enumerate(wanted)}
+    sql = _POOLED.format("s.key IN (SELECT value FROM json_each(?))")
+    return {
+        run: sorted(
+            (_info(run, row) for row in connection.execute(sql, (run, told, len(place)))), key=lambda i: place[i.key]
+        )
+        for run in runs
+    }
 
 
 def points(
@@ -146,7 +154,8 @@ def buckets(
     hi: int | None,
     n: int,
     attempts: Literal["newest", "all"],
-) -> list[Buckets]:
+    most: int | None,
+) -> Iterator[Buckets]:
     lines = []
     for selector in selectors:
         rank = None if selector.rank == "each" else selector.rank
@@ -155,8 +164,9 @@ def buckets(
             hidden_from = cuts([s.info for s in series], attempts)
             line = Line(told, list(zip(series, hidden_from, strict=True)), ranks)
             lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
-    shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), n)
-    return [_drawn(connection, line, axis, ends, shifts.get(line.selector.key, 0)) for line, ends in lines]
+    shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
+    for line, ends in lines:
+        yield _drawn(connection, line, axis, ends, shifts.get(line.selector.key, 0))
 
 
 @dataclass(frozen=True)

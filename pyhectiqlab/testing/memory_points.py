@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..errors import StoreError
-from ..store.grid import apart, check_batch, check_times, cuts, parse_cursor, shifts_for, window_of
+from ..store.grid import apart, check_batch, check_times, cuts, parse_cursor, share_of, shifts_for, window_of
 from ..store.points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
 
 
@@ -125,7 +125,10 @@ class MemoryPointStore:
                 seq, step, time = (_int64s(getattr(p, name) for p in its) for name in ("seq", "step", "time"))
                 yield Column(place[1], seq, step, np.array([p.value for p in its]), time)
 
-    def buckets(
+    def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
+        return list(self.iter_buckets(selectors, *query, **more))
+
+    def iter_buckets(
         self,
         selectors: Iterable[Selector],
         axis: Axis = "step",
@@ -133,17 +136,17 @@ class MemoryPointStore:
         hi: int | None = None,
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
-    ) -> list[Buckets]:
+        most: int | None = None,
+    ) -> Iterator[Buckets]:
         lines = [line for selector in selectors for line in self._lines(selector, axis, attempts)]
         windows = [
             window_of(((_info(p, points), cut, o) for p, points, cut, o in series), axis, lo, hi)
             for _, series, _ in lines
         ]
-        shifts = shifts_for(zip((s.key for s, _, _ in lines), windows, strict=True), n)
-        return [
-            _buckets(selector, series, axis, window, shifts.get(selector.key, 0), ranks)
-            for (selector, series, ranks), window in zip(lines, windows, strict=True)
-        ]
+        keys = (s.key for s, _, _ in lines)
+        shifts = shifts_for(zip(keys, windows, strict=True), share_of(most, len(lines), n))
+        for (selector, series, ranks), window in zip(lines, windows, strict=True):
+            yield _buckets(selector, series, axis, window, shifts.get(selector.key, 0), ranks)
 
     def delete(self, run: str) -> None:
         self._check_open()

@@ -86,11 +86,11 @@ class World:
         while True:
             with self.meta.reading() as view:
                 page = find_runs(view, self.points, RunQuery(self.project, terms, sort, limit, after), NOW)
-            names += [run.name for run in page.items]
-            assert len(page.items) == limit or page.next is None
-            if page.next is None:
+                names += [run.name for run in view.some_runs([run_id for _, run_id in page.places])]
+            assert len(page.places) == limit or not page.more
+            if not page.more:
                 return names
-            after = page.next
+            after = page.places[-1]
             if between:
                 between()
 

@@ -206,13 +206,13 @@ def test_what_does_not_fit_into_a_config_is_counted_and_what_fits_is_merged(api:
         assert api.statuses(events_batch(run, writer, first, [("config", {"values": one}) for one in parts])) == [200]
 
     part = {f"v{i}": "x" * 1000 for i in range(3900)}
-    for i in range(4):
-        config(i + 1, {f"part{i}": part})
-    config(5, {"lr": 0.1}, {"part4": part}, {"part5": part}, {"epochs": 3})
+    config(1, {"part0": part})
+    config(2, {"part1": part})
+    config(3, {"lr": 0.1}, {"part2": part}, {"part3": part}, {"epochs": 3})
     told = api.run(run)
-    assert set(told["config"]) == {"part0", "part1", "part2", "part3", "lr", "epochs"}
-    assert told["losses"] == {"config_full": 2}
-    config(9, {"part0": {**part, "v0": "new"}})  # which replaces what is there, and takes no more room
+    assert set(told["config"]) == {"part0", "part1", "lr", "epochs"}
+    assert told["losses"] == {"config_full": 2 * (1 + len(part))}
+    config(7, {"part0": {**part, "v0": "new"}})  # which replaces what is there, and takes no more room
     assert api.run(run)["config"]["part0"]["v0"] == "new"
 
 

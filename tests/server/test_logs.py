@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.server.routes.logs import TEXT_CHARS_MAX
+from pyhectiqlab.protocol.limits import ANSWER_BYTES_MAX
 
 from .api import Api, events_batch, new_id
 
@@ -89,7 +89,7 @@ def test_filters_by_channel_level_rank_and_text(api: Api) -> None:
 
 
 def test_a_page_of_long_lines_ends_early_and_goes_on(api: Api) -> None:
-    run = logged(api, *(line("x" * (TEXT_CHARS_MAX // 3 + 1)) for _ in range(5)))
+    run = logged(api, *(line("x" * (ANSWER_BYTES_MAX // 3 + 1)) for _ in range(5)))
     page = api.get(f"/runs/{run}/logs")
     assert len(page["items"]) == 3 and page["next"]
     rest = api.get(f"/runs/{run}/logs", after=page["next"])

@@ -101,6 +101,7 @@ GET /runs/{run_id}/attempts run:read
 GET /runs/{run_id}/config run:read
 GET /runs/{run_id}/meta run:read
 GET /runs/{run_id}/events run:read
+GET /runs/{run_id}/sessions run:read
 GET /runs/{run_id}/writers run:read
 GET /runs/{run_id}/logs run:read
 POST /runs/{run_id}/verify run:read

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pyhectiqlab.protocol.limits import STATES_AT_ONCE_MAX
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import NOW_US, Api, batch, error_of, events_batch, new_id, wait_until
@@ -318,8 +319,9 @@ def test_who_changed_a_state_when_and_why_is_kept(api: Api) -> None:
 def test_the_history_of_a_script_that_never_stops_changing_its_mind_is_bounded(api: Api) -> None:
     session, writer = new_id(8), new_id()
     run = api.attach(session=session)["run"]["id"]
-    words = [("state", {"state": ("training", "pending")[i % 2]}) for i in range(1100)]
-    api.ingest(events_batch(run, writer, 1, words), session=session)
+    words = [("state", {"state": ("training", "pending")[i % 2]}) for i in range(STATES_AT_ONCE_MAX)]
+    for first in range(1, 1100, len(words)):
+        api.ingest(events_batch(run, writer, first, words), session=session)
     history = api.run(run)["history"]
     assert len(history) == 200 and history[-1]["state"] == api.state(run) == "pending"
 

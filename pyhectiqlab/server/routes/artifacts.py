@@ -32,7 +32,7 @@ from ..access import (
 from ..authority import Grant, GrantedResponse
 from ..files import answer_artifact
 from ..lab import Lab
-from ..replies import ApiError, cursor_in, cursor_out, reply
+from ..replies import ApiError, cursor_in, reply, reply_list
 from .common import LIMIT, After, Limit, answers, base_url
 
 router = APIRouter(tags=["files"])
@@ -104,13 +104,12 @@ def _register(
 
 
 def _listed(request: Request, lab: Lab, query: ArtifactQuery, limit: int) -> Response:
+    def told(artifact: Artifact) -> tuple[dict[str, object], list[object]]:
+        step = None if artifact.step == limits.STEP_MIN else artifact.step
+        return _told(request, artifact), [artifact.name, step, artifact.version]
+
     with lab.meta.reading() as view:
-        found = view.artifacts(query)
-    more = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        more = cursor_out([last.name, None if last.step == limits.STEP_MIN else last.step, last.version])
-    return reply({"items": [_told(request, artifact) for artifact in found[:limit]], "next": more})
+        return reply_list(map(told, view.artifacts(query)), limit)
 
 
 @router.post(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from pydantic import BaseModel
 
-from ...store.meta import Project, ProjectRuns, Run, User
+from ...store.meta import Project, ProjectRuns, Run, Tag, User
 from ...store.points import SeriesInfo
 from ..lab import Lab
 from ..models import ErrorAnswer
@@ -74,6 +74,10 @@ def runs_told(
     return [_run_told(request, run, last.get(run.id, []), now) for run in runs]
 
 
+def tags_told(tags: Sequence[Tag]) -> list[dict[str, Any]]:
+    return [{"name": t.name, "color": t.color, "description": t.description} for t in tags]
+
+
 def _is_system(info: SeriesInfo) -> bool:
     return info.key.startswith("system/")
 
@@ -96,7 +100,9 @@ def _run_told(request: Request, run: Run, last: Sequence[SeriesInfo], now: float
         "ranks": run.ranks,
         "last": {info.key: info.last_value for info in last},
         "note": run.note,
-        "tags": [{"name": t.name, "color": t.color, "description": t.description} for t in run.tags],
+        "note_cut": run.note_cut,
+        "tags": tags_told(run.tags),
+        "tags_cut": run.tags_cut,
         "points": run.points,
         "url": run_url(request, run.id),
     }

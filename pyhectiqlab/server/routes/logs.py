@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from ...protocol import limits
 from ...protocol import logs as protocol
-from ...store.meta import MetaView, StoredEvent
+from ...store.meta import StoredEvent
 from .. import models
 from ..access import ReadableRun, TheLab
-from ..replies import ApiError, cursor_in, cursor_out, reply
+from ..replies import ApiError, Page, cursor_in, cursor_out
 from .common import LIMIT, After, answers
 
 router = APIRouter(tags=["runs"])
 LINES_MAX = 5000  # of one page
-TEXT_CHARS_MAX = 4 << 20  # of one page: it ends early beyond this
 LOOKED_AT_MAX = 50_000  # for one page: with a filter that nothing passes it ends early, with a cursor to go on from
-CHUNK = 1000
 
 
 @router.get("/runs/{run_id}/logs", response_model=None, responses=answers(models.Logs, 200, 404, 410))
@@ -35,7 +34,9 @@ def list_logs(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=LINES_MAX, description="How many items at most.")] = LIMIT,
 ) -> Response:
-    """In order of arrival at the lab, whichever way it is read."""
+    """In order of arrival at the lab, whichever way it is read. A search looks at some thousands of logs for one page,
+    which may then have none of them: there are more as long as there is a `next`, or read backwards a `previous`.
+    """
     backwards = newest or before is not None
     if backwards and after is not None:
         raise ApiError(422, "bad_request", "Read forwards with `after`, or backwards with `newest` or `before`.")
@@ -53,50 +54,37 @@ def list_logs(
 
     given = cursor_in(before if backwards else after, int)
     start = given[0] if given else None
+    page = Page(limit)
     with lab.meta.reading() as view:
-        found, first, last, more = _page(view, run.id, backwards, start, limit, wanted)
+        if backwards:
+            events = view.newest_events(run.id, "log", LOOKED_AT_MAX + 1, start)
+        else:
+            events = view.events(run.id, "log", LOOKED_AT_MAX + 1, start or 0)
+        first, last, more = _fill(page, events, wanted)
     if backwards:
-        found.reverse()
+        page.reverse()
         first, last = last, first
-    return reply(
-        {
-            "items": [_told(event) for event in found],
-            "next": cursor_out([last]) if more and not backwards else None,
-            "previous": None if first is None or (backwards and not more) else cursor_out([first]),
-            "end": cursor_out(None if last is None else [last]) or after,
-        }
+    return page.reply(
+        next=cursor_out([last]) if more and not backwards else None,
+        previous=None if first is None or (backwards and not more) else cursor_out([first]),
+        end=cursor_out(None if last is None else [last]) or after,
     )
 
 
-def _page(
-    view: MetaView,
-    run_id: str,
-    backwards: bool,
-    start: int | None,
-    limit: int,
-    wanted: Callable[[StoredEvent], bool],
-) -> tuple[list[StoredEvent], int | None, int | None, bool]:
-    """(what is wanted, in the order of reading; first and last id looked at; whether more may follow)."""
-    found: list[StoredEvent] = []
+def _fill(
+    page: Page, events: Iterator[StoredEvent], wanted: Callable[[StoredEvent], bool]
+) -> tuple[int | None, int | None, bool]:
+    """(first and last id looked at, in the order of reading; whether more may follow)."""
     first = last = None
-    chars = looked_at = 0
-    chunk = min(CHUNK, limit + 1)
-    while True:
-        if backwards:
-            some = view.newest_events(run_id, "log", chunk, start)
-        else:
-            some = view.events(run_id, "log", chunk, start or 0)
-        for event in some:
-            first, last = first or event.id, event.id
-            looked_at += 1
-            if wanted(event):
-                found.append(event)
-                chars += len(str(event.fields.get("text", "")))
-            if len(found) >= limit or chars >= TEXT_CHARS_MAX or looked_at >= LOOKED_AT_MAX:
-                return found, first, last, event is not some[-1] or len(some) == chunk
-        if len(some) < chunk:
-            return found, first, last, False
-        start = last
+    size = 0
+    for looked_at, event in enumerate(events):
+        if page.full or looked_at >= LOOKED_AT_MAX or size >= limits.LOOKED_AT_BYTES_MAX:
+            return first, last, True
+        first, last = first or event.id, event.id
+        size += event.bytes
+        if wanted(event):
+            page.add(_told(event))
+    return first, last, False
 
 
 def _told(event: StoredEvent) -> dict[str, Any]:

@@ -13,13 +13,12 @@ from ...store.media import MediaGroup, MediaItem, MediaQuery
 from .. import models, models_media
 from ..access import ReadableRun, TheLab
 from ..files import answer_artifact
-from ..replies import cursor_in, cursor_out, reply
+from ..replies import cursor_in, reply_list
 from .common import LIMIT, After, Limit, answers, base_url
 
 router = APIRouter(tags=["media"])
 STEPS_MIN = 16  # thinner than this, a grid of powers of two leaves next to nothing
 STEPS_MAX = 1000
-PAGE_BYTES_MAX = 4 << 20  # about: a page ends early beyond this
 AnyStep = Annotated[int | None, Query(ge=limits.STEP_MIN, le=limits.STEP_MAX)]
 Kind = Annotated[str, Query(pattern=f"^({'|'.join(protocol.KINDS)})$")]
 
@@ -36,8 +35,7 @@ def list_media(
     """Each name with its kind, how many items it has, and over which steps. By name."""
     with lab.meta.reading() as view:
         found = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str))
-    more = cursor_out([found[limit - 1].name, found[limit - 1].kind]) if len(found) > limit else None
-    return reply({"items": [_group_told(group) for group in found[:limit]], "next": more})
+    return reply_list(((_group_told(group), [group.name, group.kind]) for group in found), limit)
 
 
 def _group_told(group: MediaGroup) -> dict[str, Any]:
@@ -75,25 +73,10 @@ def list_items(
     """By step, those without one first, then by rank. Exact unless `steps` is less than there are."""
     behind = cursor_in(after, (int, NoneType), int)
     query = MediaQuery(run.id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
+    base = base_url(request)
     with lab.meta.reading() as view:
         found = view.media_items(query)
-    base = base_url(request)
-    told: list[dict[str, Any]] = []
-    size = 0
-    for item in found[:limit]:
-        told.append(_item_told(kind, item, base))
-        size += _size_of(item)
-        if size >= PAGE_BYTES_MAX:
-            break
-    last = found[len(told) - 1] if told else None
-    more = cursor_out([last.step, last.rank]) if last is not None and len(found) > len(told) else None
-    return reply({"items": told, "next": more})
-
-
-def _size_of(item: MediaItem) -> int:
-    """About, as JSON."""
-    fields = item.fields or {}
-    return 300 + len(fields.get("text", "")) + 2 * len(fields.get("edges", b"")) + 2 * len(fields.get("counts", b""))
+        return reply_list(((_item_told(kind, item, base), [item.step, item.rank]) for item in found), limit)
 
 
 def _item_told(kind: str, item: MediaItem, base: str) -> dict[str, Any]:

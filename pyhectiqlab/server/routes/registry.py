@@ -31,7 +31,7 @@ from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, Th
 from ..accounts import Caller
 from ..authority import Grant
 from ..lab import Lab
-from ..replies import ApiError, cursor_in, cursor_out, reply
+from ..replies import ApiError, cursor_in, reply, reply_list
 from .artifacts import CONTENT, send_content
 from .common import LIMIT, After, Limit, answers, base_url, run_url
 
@@ -53,6 +53,7 @@ def _told(
         "aliases": list(version.aliases),
         "short_description": version.short_description,
         "description": version.description,
+        "description_cut": version.description_cut,
         "files": version.files,
         "bytes": version.bytes,
         "author": version.author,
@@ -155,8 +156,7 @@ def _add_routes(kind: str) -> None:
         behind = cursor_in(after, str)
         with lab.meta.reading() as view:
             found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
-        items = [_told(request, lab, caller, version, counted=True) for version in found[:limit]]
-        return reply({"items": items, "next": cursor_out([found[limit - 1].name]) if len(found) > limit else None})
+            return reply_list(((_told(request, lab, caller, v, counted=True), [v.name]) for v in found), limit)
 
     @router.get(of_name, response_model=None, responses=answers(models_registry.LatestAnswer, 200, 404))
     def get_latest(project: ReadableProject, name: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
@@ -177,12 +177,10 @@ def _add_routes(kind: str) -> None:
         """The newest first."""
         behind = cursor_in(after, int, int, int)
         with lab.meta.reading() as view:
+            if not behind:
+                _find(lab, kind, project, name, "latest")
             found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
-        if not found and not behind:
-            _find(lab, kind, project, name, "latest")
-        items = [_told(request, lab, caller, version) for version in found[:limit]]
-        more = cursor_out(list(found[limit - 1].version)) if len(found) > limit else None
-        return reply({"items": items, "next": more})
+            return reply_list(((_told(request, lab, caller, v), list(v.version)) for v in found), limit)
 
     @router.get(one, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
     def get_version(
@@ -288,13 +286,15 @@ for _kind in (MODELS, DATASETS):
 
 
 @router.get(
-    "/runs/{run_id}/registry", response_model=None, responses=answers(models_registry.RunRegistryAnswer, 200, 404, 410)
+    "/runs/{run_id}/registry",
+    response_model=None,
+    responses=answers(models_registry.RunRegistryAnswer, 200, 404, 410),
 )
 def of_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """The versions of models and datasets that a run made, and those that it used, the latest first."""
     with lab.meta.reading() as view:
-        made = view.made_by_run(run.id, RUNS_TOLD, caller.user.id)
-        used = view.used_by_run(run.id, RUNS_TOLD, caller.user.id)
+        made = list(view.made_by_run(run.id, RUNS_TOLD, caller.user.id))
+        used = list(view.used_by_run(run.id, RUNS_TOLD, caller.user.id))
     return reply(
         {"made": [_told(request, lab, caller, v) for v in made], "used": [_told(request, lab, caller, v) for v in used]}
     )

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from ...protocol import limits, search, states
-from ...store.meta import NameTakenError, Run, RunQuery
+from ...store.meta import NameTakenError, Run, RunQuery, Session, StoredEvent, Writer
 from .. import models
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
-from ..replies import ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
+from ..replies import ApiError, Page, cursor_in, cursor_out, reply, reply_list, reply_msgpack, wants_msgpack
 from ..search import find_runs
-from .common import LIMIT, After, Limit, answers, runs_told
+from .common import LIMIT, After, Limit, answers, runs_told, tags_told
 
 router = APIRouter(tags=["runs"])
 HISTORY_SHOWN = 200
+DETAILS_CHARS_MAX = 2 << 20  # of all sessions that a run's page shows, together
+DETAIL_ELSEWHERE = "GET /api/v1/runs/{run}/sessions has it."
 KEYS_MAX = 256
 FILTER_NOTE = (
     "Terms with spaces between them, all of which are to hold: state=failed,killed tag=baseline author=ada "
     "created>2026-07-01 config.model.layers>=4 metric.loss.min<0.2 name~resnet. May be given several times."
 )
+RUNS_TOLD_AT_ONCE = 50
 CONFIG_TOLD_BYTES_MAX = 64 << 10
 CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than 64 KiB."
 SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, metric.KEY.last (min, max, count); - before it: descending."
@@ -53,7 +57,8 @@ def list_runs(
     after: After = None,
 ) -> Response:
     """A page of the runs for which all holds. As msgpack (Accept: application/x-msgpack) NaN and the infinities are
-    numbers. What is added while somebody pages neither repeats a run nor hides one.
+    numbers. What is added while somebody pages neither repeats a run nor hides one. A page may have fewer runs than
+    `limit`: the last one is that without a `next`.
     """
     try:
         terms = search.parse(*(filter or ()))
@@ -72,13 +77,27 @@ def list_runs(
     query = RunQuery(project_id, terms, order, limit, [value, run_id] if after else None, caller.user.id)
     lab.searched.note(query)
     with lab.meta.reading() as view:
-        page = find_runs(view, lab.points, query, now)
-        told = runs_told(request, lab, page.items, key)
-        if config:
-            configs = view.configs([run["id"] for run in told], CONFIG_TOLD_BYTES_MAX)
-            told = [{**run, "config": configs.get(run["id"])} for run in told]
-    answer = {"items": told, "next": cursor_out([*page.next, now, sort]) if page.next else None}
-    return reply_msgpack(answer) if wants_msgpack(request) else reply(answer)
+        found = find_runs(view, lab.points, query, now)
+
+        def tell() -> Iterator[dict[str, Any] | None]:
+            """A few runs at a time: not many more are read than are sent."""
+            for start in range(0, len(found.places), RUNS_TOLD_AT_ONCE):
+                ids = [run_id for _, run_id in found.places[start : start + RUNS_TOLD_AT_ONCE]]
+                runs = {run["id"]: run for run in runs_told(request, lab, view.some_runs(ids), key)}
+                configs = view.configs(ids, CONFIG_TOLD_BYTES_MAX) if config else {}
+                for run_id in ids:
+                    run = runs.get(run_id)
+                    yield {**run, "config": configs.get(run_id)} if run and config else run
+
+        page = Page(limit, packed=wants_msgpack(request))
+        told = 0
+        for told, run in enumerate(tell(), start=1):  # noqa: B007
+            if run is not None:
+                page.add(run)
+            if page.full:
+                break
+    more = found.more or told < len(found.places)
+    return page.reply(next=cursor_out([*found.places[told - 1], now, sort]) if more else None)
 
 
 @router.get("/runs/resolve", response_model=None, responses=answers(models.RunAnswer, 200, 404, 409, 410))
@@ -124,14 +143,18 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
     run_id = run.id
     told = runs_told(request, lab, [run])[0]
     with lab.meta.reading() as view:
+        tags = view.tags(run_id, limits.TAGS_MAX + 1)
         told |= {
             "config": view.config(run_id),
             "meta": view.meta(run_id),
             "config_attempts": view.config_attempts(run_id, HISTORY_SHOWN),
             "meta_attempts": view.meta_attempts(run_id, HISTORY_SHOWN),
-            "sessions": [
-                {name: getattr(s, name) for name in models.SessionAnswer.model_fields} for s in view.sessions(run_id)
-            ],
+            "note": view.note(run_id),
+            "note_cut": False,
+            "tags": tags_told(tags[: limits.TAGS_MAX]),
+            "tags_cut": len(tags) > limits.TAGS_MAX,  # of a run that is older than this bound
+            "sessions": _some_details([_session_told(s) for s in view.newest_sessions(run_id, limits.SESSIONS_LISTED)]),
+            "session_count": view.session_count(run_id),
             "history": [asdict(change) for change in view.state_history(run_id, HISTORY_SHOWN)],
             "losses": view.losses(run_id),
             "events": view.event_count(run_id),
@@ -142,6 +165,29 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "kept_until": view.kept_until(run_id),
         }
     return reply(told)
+
+
+def _session_told(session: Session) -> dict[str, Any]:
+    return {name: getattr(session, name) for name in models.SessionAnswer.model_fields}
+
+
+def _some_details(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the details beyond DETAILS_CHARS_MAX together; those of the newest attempts stay."""
+    left = DETAILS_CHARS_MAX
+    for told in reversed(sessions):
+        if len(told["detail"]) > left:
+            told["detail"] = DETAIL_ELSEWHERE
+        left -= len(told["detail"])
+    return sessions
+
+
+@router.get("/runs/{run_id}/sessions", response_model=None, responses=answers(models.Sessions, 200, 404, 410))
+def list_sessions(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
+    """The processes that attached to the run, by attempt and rank."""
+    behind = cursor_in(after, int, int, (int, float), str)
+    with lab.meta.reading() as view:
+        found = view.sessions(run.id, limit + 1, behind)
+        return reply_list(((_session_told(s), [s.attempt, s.rank, s.started, s.session]) for s in found), limit)
 
 
 @router.get("/runs/{run_id}/capture", response_model=None, responses=answers(models.CaptureAnswer, 200, 404, 410))
@@ -218,23 +264,15 @@ def list_events(
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """In order of arrival at the lab."""
+    """In order of arrival at the lab. A page ends early where its events take some megabytes."""
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
         found = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
-    items: list[dict[str, Any]] = [
-        {
-            "seq": e.seq,
-            "writer": e.writer,
-            "kind": e.kind,
-            "time": e.time,
-            "rank": e.rank,
-            "attempt": e.attempt,
-            "fields": e.fields,
-        }
-        for e in found[:limit]
-    ]
-    return reply({"items": items, "next": cursor_out([found[limit - 1].id]) if len(found) > limit else None})
+        return reply_list(((_event_told(event), [event.id]) for event in found), limit)
+
+
+def _event_told(event: StoredEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in models.EventAnswer.model_fields}
 
 
 @router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models.Writers, 200, 404, 410))
@@ -243,5 +281,8 @@ def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Aft
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         found = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
-    items = [{name: getattr(w, name) for name in models.WriterAnswer.model_fields} for w in found[:limit]]
-    return reply({"items": items, "next": cursor_out([found[limit - 1].writer]) if len(found) > limit else None})
+    return reply_list(((_writer_told(writer), [writer.writer]) for writer in found), limit)
+
+
+def _writer_told(writer: Writer) -> dict[str, Any]:
+    return {name: getattr(writer, name) for name in models.WriterAnswer.model_fields}

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
+import msgpack
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from ...protocol import limits
-from ...store.points import RANKS_MAX, Buckets, Points, Selector, SeriesInfo
+from ...store.points import Buckets, Points, Selector, SeriesInfo
 from .. import models
 from ..access import ReadableRun, TheCaller, TheLab, find_run
+from ..admission import Shares
 from ..authority import Grant, GrantedResponse
 from ..export import FORMATS, FormatMissingError, exported
-from ..replies import MSGPACK, ApiError, cursor_in, cursor_out, reply, reply_msgpack, wants_msgpack
+from ..replies import JSON, MSGPACK, ApiError, Page, cursor_in, encoded, reply_list, reply_msgpack, wants_msgpack
 from .artifacts import disposition
 from .common import LIMIT, After, Limit, answers
 
@@ -22,7 +28,7 @@ router = APIRouter(tags=["series"])
 POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
 KEYS_MAX = 256
-ANSWERED_MAX = models.SELECTORS_MAX * models.BUCKETS_MAX  # in one answer; 80 bytes each
+POINTS_AT_ONCE = 5_000  # that become JSON
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 _POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
 _BUCKET_COLUMNS = (
@@ -59,18 +65,15 @@ def list_keys(
     """The keys of a run, pooled over ranks and attempts. min and max are of finite values, null without any."""
     behind = cursor_in(after, str)
     found = lab.points.keys(run.id, q, behind[0] if behind else "", limit + 1)
-    more = cursor_out([found[limit - 1].key]) if len(found) > limit else None
-    return reply({"items": [_key_told(info) for info in found[:limit]], "next": more})
+    return reply_list(((_key_told(info), [info.key]) for info in found), limit)
 
 
 @router.get("/runs/{run_id}/attempts", response_model=None, responses=answers(models.Attempts, 200, 404, 410))
 def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """The attempts that reported a metric, and from when on their relative time is counted."""
     behind = cursor_in(after, int)
-    found = list(lab.points.origins(run.id, behind[0] if behind else 0, limit + 1).items())
-    items = [{"attempt": attempt, "zero": zero / 1e6} for attempt, zero in found[:limit]]
-    more = cursor_out([found[limit - 1][0]]) if len(found) > limit else None
-    return reply({"items": items, "next": more})
+    found = lab.points.origins(run.id, behind[0] if behind else 0, limit + 1)
+    return reply_list((({"attempt": n, "zero": zero / 1e6}, [n]) for n, zero in found.items()), limit)
 
 
 def _key_told(info: SeriesInfo) -> dict[str, Any]:
@@ -115,7 +118,10 @@ def list_points(
     if wants_msgpack(request):
         told = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
         return reply_msgpack({**told, "next": more})
-    return reply({"items": _points_told(points), "next": more})
+    page = Page(limit)
+    for start in range(0, len(points.step), POINTS_AT_ONCE):
+        page.add_all(_points_told(points, slice(start, start + POINTS_AT_ONCE)))
+    return page.reply(next=more)
 
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -151,18 +157,34 @@ def export(
         raise ApiError(422, "format_missing", f"{e}") from None
     headers = {"Content-Disposition": disposition("attachment", f"{run.name.replace('/', '_')}.{format}")}
     grant = Grant(caller, frozenset({run.project_id}))
-    return GrantedResponse(pieces, lab.authority, grant, whole=True, headers=headers, media_type=FORMATS[format])
+    in_turns = _in_turns(lab.shares, caller.user.id, pieces)
+    return GrantedResponse(in_turns, lab.authority, grant, whole=True, headers=headers, media_type=FORMATS[format])
 
 
-def _points_told(points: Points) -> list[dict[str, Any]]:
+async def _in_turns(shares: Shares, user_id: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Each piece of a long answer in a turn of its own: while one is sent, others read."""
+    while True:
+        await shares.reads.take(user_id)
+        began = time.perf_counter()
+        try:
+            piece = await run_in_threadpool(next, pieces, None)
+        finally:
+            shares.reads.give_back(user_id)
+            shares.costs.charge(user_id, time.perf_counter() - began)
+        if piece is None:
+            return
+        yield piece
+
+
+def _points_told(points: Points, some: slice) -> list[dict[str, Any]]:
     return [
         {"step": step, "value": value, "time": time, "rank": rank, "attempt": attempt}
         for step, value, time, rank, attempt in zip(
-            points.step.tolist(),
-            points.value.tolist(),
-            (points.time / 1e6).tolist(),
-            points.rank.tolist(),
-            points.attempt.tolist(),
+            points.step[some].tolist(),
+            points.value[some].tolist(),
+            (points.time[some] / 1e6).tolist(),
+            points.rank[some].tolist(),
+            points.attempt[some].tolist(),
             strict=True,
         )
     ]
@@ -179,25 +201,39 @@ def _points_told(points: Points) -> list[dict[str, Any]]:
 )
 def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Series at a screen's resolution. min, max and mean are of the finite values of a bucket. All series of one key
-    lie on one grid, made for the range that they cover together."""
-    most = body.n * sum(RANKS_MAX if s.rank == "each" else 1 for s in body.selectors)
-    if most > ANSWERED_MAX:
-        raise ApiError(
-            422,
-            "too_many_buckets",
-            f"These could be {most:,} buckets, and {ANSWERED_MAX:,} fit an answer: ask for fewer series (each rank "
-            f"counts as {RANKS_MAX}), or for a smaller n.",
-        )
+    lie on one grid, made for the range that they cover together. Where all buckets would be over 400,000 (100,000 as
+    JSON), every series has fewer than `n`: `width` tells.
+    """
     for run_id in {s.run for s in body.selectors}:
         find_run(lab, caller, run_id)
     selectors = [Selector(s.run, s.key, s.rank, s.attempt) for s in body.selectors]
+    packed = wants_msgpack(request, default=True)
+    most = limits.BUCKETS_OF_ANSWER_MAX if packed else limits.BUCKETS_OF_ANSWER_MAX // 4
     try:
-        found = lab.points.buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts)
+        found = lab.points.iter_buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts, most)
+        series = [msgpack.packb(_buckets_told(b, True)) if packed else encoded(_buckets_told(b, False)) for b in found]
     except ValueError as e:
         raise ApiError(422, "bad_range", f"These buckets cannot be made: {e}.") from None
-    packed = wants_msgpack(request, default=True)
-    told = {"series": [_buckets_told(b, packed) for b in found]}
-    return reply_msgpack(told) if packed else reply(told)
+    return _in_pieces(series, packed)
+
+
+def _in_pieces(series: list[bytes], packed: bool) -> Response:
+    """{"series": […]}, sent piece by piece: one text of them all would take their memory twice."""
+    if packed:
+        packer = msgpack.Packer()
+        start = packer.pack_map_header(1) + packer.pack("series") + packer.pack_array_header(len(series))
+        pieces = [start, *series]
+    else:
+        pieces = [b'{"series":[', *(piece + b"," for piece in series[:-1]), *series[-1:], b"]}"]
+    series.clear()
+    headers = {"Content-Length": str(sum(map(len, pieces)))}
+    return StreamingResponse(_given_away(pieces), headers=headers, media_type=MSGPACK if packed else JSON)
+
+
+async def _given_away(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    pieces.reverse()
+    while pieces:
+        yield pieces.pop()
 
 
 def _buckets_told(b: Buckets, packed: bool) -> dict[str, Any]:

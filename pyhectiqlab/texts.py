@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import re
+
+# Characters that cannot be seen, or that change the order in which others are shown: one could read another name than
+# there is. As members of a class of `re`; base/visible.ts of the web app has the same. The joiners also make letters of
+# many scripts, and emoji, what they are: they count where nothing but ASCII stands before them.
+HIDDEN = (
+    "\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164"
+    "\\ufeff\\uffa0\\ufff9-\\ufffb\\U000e0000-\\U000e007f"
+)
+JOINERS = "\u200c\u200d"
+_MISLEADS = f"[{HIDDEN}]|(?<![^\\x00-\\x7f])[{JOINERS}]"  # compiled by whoever meets a text that is not ASCII
+_RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+
+_MARKS = "[\u061c\u200e\u200f]"  # of direction: texts from right to left have them, and need them little by themselves
+
 
 def clean(text: str) -> str:
-    """`text` without what could move the cursor or colour the terminal: names come from other people."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """`text` without what could move the cursor, colour the terminal, or be read as something else: names come from
+    other people.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if re.search(_RIGHT_TO_LEFT, text):
+        text = re.sub(_MARKS, "", text)
+    seen = re.sub(_MISLEADS, "?", text)
+    return "".join(c if c.isprintable() or c in JOINERS else "?" for c in seen)
+
+
+def isolated(text: str) -> str:
+    """`text` so that its direction is its own: what is written from right to left would move what stands beside it."""
+    return f"\u2068{text}\u2069" if not text.isascii() and re.search(_RIGHT_TO_LEFT, text) else text
 
 
 def size_text(n: float) -> str:

@@ -12,6 +12,7 @@ import click
 from ..protocol.states import FINAL_STATES
 from ..protocol.terminal import Line, Terminals
 from ..read import Log, RunView
+from ..texts import isolated
 from .completion import runs
 from .output import json_text
 
@@ -104,7 +105,7 @@ class _Screen:
     def _of(self, line: Line[Log]) -> str:
         log = line.tag
         at = f"{_clock(log.time)}  " if self._timestamps else ""
-        return f"{at}{f'[{log.rank}] ' if self._ranks else ''}{line.text}"
+        return f"{at}{f'[{log.rank}] ' if self._ranks else ''}{isolated(line.text)}"
 
 
 class _Wait:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ..texts import clean, size_text
+from ..texts import clean, isolated, size_text
 
 __all__ = [
     "clean",
@@ -33,7 +33,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [[cell.upper() for cell in header], *([clean(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = (isolated(cell) + " " * (width - len(cell)) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:

@@ -1,8 +1,9 @@
 """Terminal: what a stream of log texts would have shown. Pure; the web app has the same rules in base/terminal.ts.
 
 A line feed ends a line, a carriage return goes back to its beginning, where what follows overwrites (progress bars), a
-backspace goes back by one. Colours and other escape sequences show nothing, but for those that erase (`ESC [ K`). What
-comes out is safe to print: other people's texts cannot move the cursor or retitle the window.
+backspace goes back by one. Colours and other escape sequences show nothing, but for those that erase (`ESC [ K`), and
+characters that are not seen or turn others around are left out. What comes out is safe to print: other people's texts
+cannot move the cursor, retitle the window, or be read as something else.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from ..texts import HIDDEN, JOINERS
+
 T = TypeVar("T")
 
-# Escape sequences (CSI, OSC, two characters), then the other control characters but tab and line feed.
+# Escape sequences (CSI, OSC, two characters), the other control characters but tab and line feed, what is not seen.
 _SPECIAL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?"
+    rf"|[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}{JOINERS}]"
 )
 _ERASE = re.compile(r"\x1b\[([012]?)K")
 
@@ -77,6 +81,9 @@ class Terminal(Generic[T]):
             self._at = 0
         elif special == "\b":
             self._at = max(0, self._at - 1)
+        elif special in JOINERS:
+            if self._at and not self._text[self._at - 1].isascii():
+                self._put(special)
         elif erase := _ERASE.fullmatch(special):
             before = self._text[: self._at] if erase[1] in ("", "0") else ""
             after = self._text[self._at + 1 :] if erase[1] == "1" else ""

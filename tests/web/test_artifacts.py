@@ -103,3 +103,15 @@ def test_a_project_shows_what_its_runs_share(page: Page, lab: RealLab, files: Fi
     page.locator('[data-name="train.csv"]').get_by_text("4 kB").wait_for()
     if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/shared.png", full_page=True)
+
+
+def test_a_name_that_would_be_read_as_another_shows_that(
+    page: Page, lab: RealLab, feeder: Feeder, files: Files
+) -> None:
+    run = feeder.run("with a trap").id
+    files.add("photo\u202egnp.exe", b"MZ", run=run)
+    page.goto(f"{lab.url}/runs/{run}?tab=artifacts")
+    expect(page.locator("h3.name")).to_have_text("photo\ufffdgnp.exe")
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Download").first.click()
+    assert "\u202e" not in found.value.suggested_filename and found.value.suggested_filename.endswith(".exe")

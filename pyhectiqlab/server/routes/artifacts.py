@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
+from ...texts import clean
 from .. import models, models_files
 from ..access import (
     AddableProject,
@@ -290,6 +291,9 @@ def one_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def disposition(kind: str, name: str) -> str:
-    """A Content-Disposition (RFC 6266): the name in ASCII for old readers, in full for the others."""
+    """A Content-Disposition (RFC 6266): the name in ASCII for old readers, in full for the others, but for what would
+    have it read as another.
+    """
+    name = clean(name).replace("?", "_")
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

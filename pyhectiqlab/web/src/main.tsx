@@ -18,6 +18,7 @@ import { startSession, user } from './state/session';
 import { useStore } from './state/store';
 import { Empty } from './widgets/basics';
 import { ConnectionLine, Shell } from './widgets/shell';
+import { showTexts } from './widgets/texts';
 
 function App() {
   const route = useRoute();
@@ -55,6 +56,7 @@ function App() {
 }
 
 const root = document.getElementById('app')!;
+showTexts();
 interceptLinks(root);
 startSession();
 render(<App />, root);

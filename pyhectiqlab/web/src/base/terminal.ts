@@ -1,13 +1,16 @@
 // What a terminal would have shown of a stream of texts: the same rules as protocol/terminal.py, without the I/O.
 
+import { HIDDEN, JOINERS } from './visible';
+
 /** One line as it stood when it ended, and the tag of the text that began it. */
 export interface Line<T> {
   text: string;
   tag: T;
 }
 
-// Escape sequences (CSI, OSC, two characters), then the other control characters but tab and line feed.
-const SPECIAL = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+// Escape sequences (CSI, OSC, two characters), the other control characters but tab and line feed, what is not seen.
+const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?/.source;
+const SPECIAL = new RegExp(`${ESCAPES}|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f${HIDDEN}${JOINERS}]`, 'gu');
 const ERASE = /^\x1b\[([012]?)K$/;
 
 export class Terminal<T> {
@@ -62,7 +65,9 @@ export class Terminal<T> {
     const erase = ERASE.exec(special);
     if (special === '\r') this.at = 0;
     else if (special === '\b') this.at = Math.max(0, this.at - 1);
-    else if (erase) {
+    else if (JOINERS.includes(special)) {
+      if (this.text.charCodeAt(this.at - 1) > 127) this.put(special);
+    } else if (erase) {
       const before = erase[1] === '' || erase[1] === '0' ? this.text.slice(0, this.at) : '';
       const after = erase[1] === '1' ? this.text.slice(this.at + 1) : '';
       this.text = before || (after ? ' '.repeat(this.at + 1) + after : '');

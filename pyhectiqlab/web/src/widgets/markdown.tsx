@@ -1,6 +1,7 @@
 // A text in Markdown. What turns it into HTML is loaded when it is first needed; until then the text itself is shown.
 
 import { useEffect, useState } from 'preact/hooks';
+import { visible } from '../base/visible';
 
 export function Markdown({ text }: { text: string }) {
   const [html, setHtml] = useState<string | null>(null);
@@ -8,7 +9,7 @@ export function Markdown({ text }: { text: string }) {
     let wanted = true;
     setHtml(null);
     import('../base/markdown').then(
-      ({ renderMarkdown }) => wanted && setHtml(renderMarkdown(text)),
+      ({ renderMarkdown }) => wanted && setHtml(renderMarkdown(visible(text))),
       () => {}, // the lab is away: the plain text stays
     );
     return () => {

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { at } from '../base/root';
+import { visible } from '../base/visible';
 import { labReached, logOut, user } from '../state/session';
 import { useStore } from '../state/store';
 import { Logo } from './icon';
@@ -15,7 +16,7 @@ export interface Crumb {
 export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; title: string; children: ComponentChildren }) {
   const who = useStore(user);
   useEffect(() => {
-    document.title = title ? `${title} · hectiqlab` : 'hectiqlab';
+    document.title = title ? `${visible(title)} · hectiqlab` : 'hectiqlab';
   }, [title]);
   return (
     <>

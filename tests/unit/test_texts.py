@@ -1,0 +1,64 @@
+"""Texts of other people, as they are shown: nobody reads another name than there is, and no language is broken."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from contextlib import redirect_stdout
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyhectiqlab.cli.output import table
+from pyhectiqlab.protocol.terminal import shown
+from pyhectiqlab.server.routes.artifacts import disposition
+from pyhectiqlab.texts import clean, isolated
+
+RLO, ZWSP, ZWJ, ZWNJ, RLM = "\u202e", "\u200b", "\u200d", "\u200c", "\u200f"
+TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+# The same cases as base/visible.test.ts of the web app, which shows another sign.
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("plain", "plain"),
+        (f"photo{RLO}gnp.exe", "photo?gnp.exe"),
+        ("a\u2066b\u2069c", "a?b?c"),
+        (f"adm{ZWSP}in", "adm?in"),
+        (f"a{ZWJ}b", "a?b"),
+        (f"\U0001f469{ZWJ}\U0001f680", f"\U0001f469{ZWJ}\U0001f680"),
+        (f"\u0645\u06cc{ZWNJ}\u062e", f"\u0645\u06cc{ZWNJ}\u062e"),
+        ("\u2764\ufe0f e\u0301 \u65e5\u672c", "\u2764\ufe0f e\u0301 \u65e5\u672c"),
+        (f"\u05d0{RLM}!", "\u05d0!"),
+        ("a\u200e!", "a?!"),
+        ("x\U000e0041", "x?"),
+        ("a\u2028b", "a?b"),
+    ],
+)
+def test_what_misleads_is_seen_and_the_rest_is_as_it_was(text: str, seen: str) -> None:
+    assert clean(text) == seen
+    assert shown([text + "\n"]) == seen.replace("?", "") + "\n", "in a log it is left out"
+
+
+@given(st.text())
+def test_nothing_printed_turns_others_around(text: str) -> None:
+    for told in (clean(text), shown([text])):
+        assert not any(unicodedata.bidirectional(c) in TURNS for c in told)
+        assert not any(c in told for c in "\u200b\u2060\ufeff\x1b")
+
+
+def test_a_name_from_right_to_left_moves_no_column() -> None:
+    hebrew = "\u05d0\u05d1"
+    assert isolated("ada") == "ada" and isolated(hebrew) == f"\u2068{hebrew}\u2069"
+    out = io.StringIO()
+    with redirect_stdout(out):
+        table(["who", "n"], [[hebrew, "1"], ["ada", "2"]])
+    lines = [line.replace("\u2068", "").replace("\u2069", "") for line in out.getvalue().splitlines()]
+    assert {line.index(n) for line, n in zip(lines[1:], "12", strict=True)} == {lines[0].index("N")}
+
+
+def test_a_downloaded_file_has_the_ending_that_is_seen() -> None:
+    told = disposition("attachment", f"photo{RLO}gnp.exe")
+    assert "%E2%80%AE" not in told and told.endswith("photo_gnp.exe")

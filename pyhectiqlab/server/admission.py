@@ -34,6 +34,8 @@ API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
 READING_POSTS = frozenset({"series/buckets"})
 ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
+PASSWORDS_RETRY_S = 5.0
+BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
 WRITE_S = 0.002  # what a change costs the lab, roughly: most of the time that it takes it waits for the disk
 
 
@@ -67,6 +69,7 @@ class Shares:
             settings.LAB_PASSWORDS_OF_ADDRESS,
             settings.LAB_PASSWORDS_WAITING_MAX,
             settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
+            PASSWORDS_RETRY_S,
         )
         self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, waiting, waiting_of_user)
         self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0)
@@ -226,6 +229,8 @@ class _Visit:
             if block:
                 blocks.append(block)
             more = message.get("more_body", False)
+        if not self._scope["path"].endswith("/ingest"):  # which counts what it takes by itself
+            shares.costs.charge(who, BYTE_S * self._body[1])
         whole = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         return _once({"type": "http.request", "body": whole, "more_body": False}, receive)
 

@@ -25,6 +25,8 @@ CONNECTION = "hectiqlab.connection"  # the Protocol, in a request's scope
 _CANDIDATES = 64  # that are compared when somebody has to give way
 _OVERHEAD = 8  # bytes that are no body for each that is: chunks of a byte
 _YOUNG_S = 1.0  # so long nobody of the same address has to give way: else each would push out the one before
+_TURNED_AWAY_S = 2.0  # that it takes until a connection that was turned away is closed: else it came again at once …
+_TURNED_AWAY_MAX = 256  # … and how many may be there meanwhile
 _CLOSING_S = 5.0  # for the last answer of a connection to be read
 
 
@@ -160,6 +162,11 @@ class Protocol(HttpToolsProtocol):
         self._forget()
         self.transport.abort()
 
+    def turn_away(self) -> None:
+        """There is no room for it. Nothing that it sends is read."""
+        self._gone_at = self.connections_of_lab.clock()
+        self.transport.pause_reading()
+
     def _forget(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
@@ -188,6 +195,7 @@ class Connections:
         self._known: dict[Protocol, None] = {}
         self._of: dict[str, dict[Protocol, None]] = {}  # by address
         self._strange_of: dict[str, dict[Protocol, None]] = {}
+        self._turned_away: dict[Protocol, float] = {}  # → when
 
     def __len__(self) -> int:
         return len(self._strange) + len(self._known)
@@ -214,8 +222,12 @@ class Connections:
 
     def _make_room(self, new: Protocol, candidates: list[Protocol]) -> None:
         one = max(candidates, key=lambda c: len(self._of[c.address]), default=new)  # the first of equals
-        self.left(one)
-        one.drop()
+        if one is new and len(self._turned_away) < min(_TURNED_AWAY_MAX, self.most // 8):
+            new.turn_away()
+            self._turned_away[new] = self.clock()
+        else:
+            self.left(one)
+            one.drop()
 
     def served(self, connection: Protocol) -> None:
         """An answer over it is complete."""
@@ -227,6 +239,7 @@ class Connections:
     def left(self, connection: Protocol) -> None:
         self._strange.pop(connection, None)
         self._known.pop(connection, None)
+        self._turned_away.pop(connection, None)
         _remove(self._of, connection)
         _remove(self._strange_of, connection)
 
@@ -235,6 +248,9 @@ class Connections:
         now = self.clock()
         for connection in [*self._strange, *self._known]:
             connection.look(now)
+        for connection, at in list(self._turned_away.items()):
+            if now - at > _TURNED_AWAY_S:
+                connection.drop()
 
     def _is_proxy(self, address: str) -> bool:
         if self._everybody or not address:

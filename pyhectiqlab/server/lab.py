@@ -172,6 +172,9 @@ class Lab:
 
     def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob], seconds: float) -> None:
         points = sum(batch.points for job in jobs for _, batch in job.accepted)
+        sizes = [1 + sum(batch.points for _, batch in job.accepted) / 1000 for job in jobs]
+        for job, size in zip(jobs, sizes, strict=True):
+            self.shares.costs.charge(job.user_id, seconds * size / sum(sizes))
         self.telemetry.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
         if not self.hub.watched:
             return

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from .telemetry import set_up_logging
 
 GRACE_S = 3  # for requests in flight when the lab is told to stop
 BACKLOG = 2048
+TICK_S = 0.1  # between two of uvicorn's looks at whether it is to stop
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, lab: Lab, connections: Connections, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._lab, self._connections, self._ready = lab, connections, ready
+        self._ticked = time.monotonic()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -123,7 +126,10 @@ class _Server(uvicorn.Server):
             self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        if counter % 10 == 0:  # a tick is 0.1 s
+        now = time.monotonic()
+        self._lab.shares.costs.late(max(0.0, now - self._ticked - TICK_S))
+        self._ticked = now
+        if counter % 10 == 0:
             self._connections.look()
         return await super().on_tick(counter)
 

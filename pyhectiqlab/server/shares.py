@@ -13,6 +13,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
 CALLERS_MAX = 10_000  # who are remembered
+_LATE_S = 0.03
+_LITTLE, _WANTED = 0.05, 0.005  # shares of all the time: who took less is never refused; what others want at least
 
 
 class OverShareError(Exception):
@@ -28,10 +30,11 @@ class Turns:
 
     Args:
         waiting: how many may wait; waiting_of_one: of one caller.
+        retry_s: when whoever may not wait is to come again.
     """
 
-    def __init__(self, at_once: int, of_one: int, waiting: int, waiting_of_one: int) -> None:
-        self._free, self._of_one = at_once, of_one
+    def __init__(self, at_once: int, of_one: int, waiting: int, waiting_of_one: int, retry_s: float = 1.0) -> None:
+        self._free, self._of_one, self._retry_s = at_once, of_one, retry_s
         self._waiting_max, self._waiting_of_one = waiting, waiting_of_one
         self._has: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # whose turn is next comes first
@@ -44,7 +47,7 @@ class Turns:
             return
         queue = self._queues.get(who, deque())
         if self.waiting >= self._waiting_max or len(queue) >= self._waiting_of_one:
-            raise OverShareError("Too many requests of this kind are under way already")
+            raise OverShareError("Too many requests of this kind are under way already", self._retry_s)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         self._queues[who] = queue
@@ -135,14 +138,21 @@ class Rate:
 class Costs:
     """Seconds of the lab that callers took lately: an hour ago counts nothing, `over_s` ago about a third.
 
-    While the lab has time to spare, or nobody else wants any, everybody may take what there is.
+    While the lab has time to spare, or nobody else wants any, everybody may take what there is. It has none where what
+    is to happen at a time happens later (`late`), whatever else the machine does, or where one takes `share` of all the
+    time there is.
     """
 
     def __init__(self, share: float, over_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._share, self._over_s, self._clock = share, over_s, clock
         self._lock = threading.Lock()
         self._took: dict[str, float] = {}
+        self._late_s = 0.0
         self._at = clock()
+
+    def late(self, seconds: float) -> None:
+        """How much later something happened on the event loop than it was to: a mean over some of these counts."""
+        self._late_s += (seconds - self._late_s) / 5
 
     def charge(self, who: str, seconds: float) -> None:
         """From any thread."""
@@ -153,14 +163,13 @@ class Costs:
     def check(self, who: str) -> None:
         """Raises OverShareError for who took most of a lab that has no time to spare."""
         with self._lock:
-            mine = self._took.get(who, 0.0)
-            if mine <= self._share * self._over_s:  # of all the time there is
+            most = self._over_s * (_LITTLE if self._late_s > _LATE_S else self._share)
+            if self._took.get(who, 0.0) <= most:
                 return
             self._fade()
             total = sum(self._took.values())
             mine = self._took.get(who, 0.0)
-        others = total - mine
-        if mine > self._share * self._over_s and others > 0.01 * self._over_s and mine > self._share * total:
+        if mine > most and mine > self._share * total and total - mine > _WANTED * self._over_s:
             raise OverShareError("You take most of the lab's time, and others wait for some of it")
 
     def _fade(self) -> None:

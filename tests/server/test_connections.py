@@ -160,7 +160,7 @@ def test_an_address_has_its_share_of_connections(
     mine = [sockets(lab, HALF) for _ in range(30)]
     other = [sockets(lab, HALF, 1) for _ in range(15)]
     assert Api.of(lab).get("/me")
-    assert sum(map(is_open, mine)) == 40 * settings.LAB_CONNECTIONS_SHARE
+    wait_until(lambda: sum(map(is_open, mine)) == 40 * settings.LAB_CONNECTIONS_SHARE)
     assert all(map(is_open, other))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from . import consolefiles
 from .capture.descriptors import Diversion, can_divert
 from .consolefiles import ConsoleDir, Words
+from .fds import lifted
 
 SETTLE_TIMEOUT_S = 5.0  # how long the end of a script waits for a terminal that takes nothing
 CHECK_INTERVAL_S = 0.2
@@ -36,8 +37,8 @@ class Channel:
         ours, theirs = socket.socketpair()
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd = ours.detach()
-        return theirs.detach()
+        self._fd = lifted(ours.detach())
+        return lifted(theirs.detach())
 
     def send(self, fds: list[int]) -> None:
         """Never waits. An uploader that has gone gets nothing: the next one will."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .fds import lifted
 from .ring.mapping import FileWords
 
 STREAMS = ("stdout", "stderr")
@@ -89,7 +90,7 @@ class Words(FileWords):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self.fd = lifted(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
         super().__init__(self.fd)
 
     def pair(self, at: int) -> tuple[int, int]:

@@ -71,7 +71,12 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
     _say_what_found_no_room(session, [o for o, _, _ in online])
     if acked:
         return True
-    return not _say_what_stays([o for o, _, _ in online])
+    if _say_what_stays([o for o, _, _ in online]):
+        return False
+    there = is_there()  # just now; else nothing is known of it
+    if not there:
+        say("whether the lab has everything could not be found out; `hectiqlab status` shows what is left.")
+    return there
 
 
 def _say_what_stays(outboxes: list[QueueOutbox]) -> bool:

@@ -19,6 +19,7 @@ from .capture import ending
 from .capture.process import kill_process, this_process
 from .console import Channel, Console
 from .errors import ConfigurationError
+from .fds import fill_standard
 from .queue_outbox import QueueOutbox
 from .spool import SessionDir, write_json
 
@@ -48,6 +49,7 @@ class Session:
     """Use `Session.current()`. Raises OSError where the spool cannot be written."""
 
     def __init__(self, folder: SessionDir) -> None:
+        fill_standard()
         self.dir = folder
         self.process = this_process()
         self.is_owner = True

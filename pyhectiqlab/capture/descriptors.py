@@ -16,31 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..fds import lifted
+
 SAVED_AT = 64  # saved copies get numbers from here on, out of the way of scripts that count on small ones
 _LINE_BUFFERED = 1  # _IOLBF
-
-
-def lifted(fd: int) -> int:
-    """`fd`, or a copy of it beyond 0, 1 and 2, which then is closed: a program that was started without standard
-    descriptors gets their numbers for what it opens first, and what anybody prints would be written into it. Raises
-    OSError.
-    """
-    if fd > 2:
-        return fd
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(fd)
-
-
-def fill_standard_descriptors() -> None:
-    """Leads those of the descriptors 0, 1 and 2 that are closed to /dev/null, as the C library does for programs that
-    it must protect: then no file or socket of ours or of a library is taken for the terminal. Never raises.
-    """
-    with contextlib.suppress(OSError):
-        while (fd := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
-            os.set_inheritable(fd, True)  # what the script starts has them, too
-        os.close(fd)
 
 
 class Diversion:
@@ -61,7 +40,7 @@ class Diversion:
                 self.saved.append(_copy(fd))
             for path in files:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._files.append(os.open(path, flags, 0o600))
+                self._files.append(lifted(os.open(path, flags, 0o600)))
         except OSError:
             self.close()
             raise

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .descriptors import lifted
+from ..fds import lifted
 
 DETAIL_CHARS_MAX = 64 << 10
 DEADLY = ("SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL")  # what faulthandler.enable watches

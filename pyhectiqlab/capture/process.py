@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..fds import lifted
+
 
 @dataclass(frozen=True)
 class Process:
@@ -105,7 +107,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 def open_pidfd(pid: int) -> int:
     """A descriptor that stands for the process for good, or -1 where the kernel has none (macOS, Linux before 5.3)."""
     try:
-        return os.pidfd_open(pid)
+        return lifted(os.pidfd_open(pid))
     except (AttributeError, OSError):
         return -1
 

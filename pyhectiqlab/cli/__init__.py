@@ -13,6 +13,7 @@ import click
 
 from .._version import __version__
 from ..errors import LabError
+from ..fds import fill_standard
 from .completion import profiles
 from .lazy import LazyGroup
 
@@ -56,6 +57,7 @@ EXIT_INTERRUPTED = 130
 class _Commands(LazyGroup):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run a command and exit: 0, 1 for an error told in one line, 2 for a wrong call, 130 after Ctrl-C."""
+        fill_standard()  # a lab's database must not be what somebody prints to
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a name in Greek is no reason to fail on a Latin-1 terminal
                 stream.reconfigure(errors="backslashreplace")

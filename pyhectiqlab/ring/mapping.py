@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
+from ..fds import lifted
 from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN, SHM_SHARE
 from . import layout
 
@@ -121,7 +122,7 @@ def _reserve(fd: int, size: int) -> None:
 
 
 def _new_file(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return lifted(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
 def _header(capacity: int, table_bytes: int) -> bytes:
@@ -176,7 +177,7 @@ def open_existing(path: Path) -> Mapping:
     Raises FileNotFoundError; another OSError where it cannot be opened now (no descriptor is left, another user's);
     ValueError where it is no whole queue.
     """
-    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = lifted(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC))
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..fds import lifted
+
 MAGIC = b"\xffHQS"
 FRAME = struct.Struct("<4sQII")  # magic, tail, length, crc
 READ_BYTES = 1 << 20
@@ -31,7 +33,8 @@ class SpillWriter:
     def append(self, tail: int, record: bytes) -> None:
         """Raises OSError (disk full, folder gone). A short write is an error too; the reader skips what it left."""
         if self._fd < 0:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            fd = lifted(os.open(self.path, flags, 0o600))
             if self._fd < 0:
                 self._fd = fd
             else:  # a handler interrupted us here and opened it first

@@ -1,11 +1,15 @@
 """pyhectiqlab: experiment tracking that never slows, stalls or breaks a training."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-from .config import Config
-from .profile import AuthProvider
-from .run import Run
+# What is loaded later is to be found from any folder: `python app.pyz` has a relative entry in sys.path.
+__path__[:] = [os.path.abspath(path) for path in __path__]
+
+from ._version import __version__  # noqa: E402
+from .config import Config  # noqa: E402
+from .profile import AuthProvider  # noqa: E402
+from .run import Run  # noqa: E402
 
 if TYPE_CHECKING:
     from .read.search import search_runs

@@ -77,7 +77,7 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
     try:
         session = Session.current()
     except OSError as e:
-        return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
+        return _drop(f"there is no place for what is logged: {e}.", here)
     request = _request(session, name, project, create_project, here)
     ends_at = time.monotonic() + settings.ATTACH_TIMEOUT_S
     try:
@@ -236,7 +236,7 @@ def _keep(mode: str, profile: Profile, name: str, project: str | None, create_pr
     try:
         session = Session.current()
     except OSError as e:
-        return _drop(f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)}).", here)
+        return _drop(f"there is no place for what is logged: {e}.", here)
     request = _request(session, name, project, create_project, here)
     return _opened(session, mode, _binding(mode, profile, request, None), here, None)
 

@@ -94,7 +94,7 @@ def load_profiles(path: Path | None = None) -> dict[str, Profile]:
         for key in _FIELDS:
             if not isinstance(table.get(key, ""), str):
                 raise ConfigurationError(f"{path}: {key} of profile {name!r} is not a text: put it in quotes.")
-        profiles[name] = Profile(name, **{key: table[key] for key in _FIELDS if key in table})
+        profiles[name] = Profile(name, **{key: table[key].strip() for key in _FIELDS if key in table})
     return profiles
 
 

@@ -72,7 +72,14 @@ class Session:
         if _current is None or not _current.dir.path.exists():
             if _current is not None:  # its folder was removed under it
                 _current.outboxes.clear()
-            _current = cls(SessionDir.create(settings.spool_dir(), this_process(), time.time()))
+            folder, why = SessionDir.create_somewhere(this_process(), time.time())
+            if why:
+                kept = folder.path.parent.parent
+                say_once(
+                    f"{why}: what is not at the lab yet is in {kept}, and would be lost with this machine; set "
+                    "HECTIQLAB_HOME to a folder that can be written."
+                )
+            _current = cls(folder)
             with contextlib.suppress(OSError):
                 ending.watch_signals(_current.dir.crash_path(os.getpid()))
             ending.watch_exit_code()

@@ -8,6 +8,7 @@ variable and what it accepts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +22,27 @@ def _text(raw: str) -> str:
     return raw
 
 
+_anchored: dict[str, Path] = {}  # a relative path, as it was given → the path that it has been since
+
+
 def _path(raw: str) -> Path:
-    return Path(raw).expanduser().absolute()
+    """A relative path is taken from the folder that the process was in when it first saw it, whatever folder it goes to
+    later, and whichever an uploader works in.
+    """
+    if raw in _anchored:
+        return _anchored[raw]
+    try:
+        path = Path(raw).expanduser()
+    except RuntimeError:
+        raise ValueError(
+            "a path without ~ here, where no home folder is known: set HOME, or HECTIQLAB_HOME to a whole path"
+        ) from None
+    if path.is_absolute():
+        return path
+    try:
+        return _anchored.setdefault(raw, path.absolute())
+    except FileNotFoundError:
+        raise ValueError("a whole path here, as the working folder is gone") from None
 
 
 def _flag(raw: str) -> bool:
@@ -146,7 +166,14 @@ _TABLE = (
 )
 
 TABLE: dict[str, Setting] = {s.name: s for s in _TABLE}
-_UNSET = object()
+
+
+def _written(setting: Setting) -> str:
+    """What the environment says; "" where that is nothing. A line break at the end comes from `$(cat file)` without
+    its quotes, from secrets of containers and from files of variables; so do spaces, which only paths may end in.
+    """
+    raw = os.environ.get(setting.variable, "")
+    return raw.strip("\r\n") if setting.parse is _path else raw.strip()
 
 
 def get(name: str) -> Any:
@@ -154,7 +181,7 @@ def get(name: str) -> Any:
     blocks.
     """
     setting = TABLE[name]
-    raw = os.environ.get(setting.variable) or setting.default
+    raw = _written(setting) or setting.default
     if raw is None:
         return None
     try:
@@ -166,6 +193,18 @@ def get(name: str) -> Any:
             else str(e)
         )
         raise ConfigurationError(f"{setting.variable}={raw!r} is not understood: it takes {wants}.") from None
+
+
+def pinned() -> dict[str, str]:
+    """The variables of the paths that are known, as whole paths: for a process that works in another folder. Never
+    raises.
+    """
+    found = {}
+    for name in ("home", "credentials"):
+        with contextlib.suppress(ConfigurationError):
+            if (path := get(name)) is not None:
+                found[TABLE[name].variable] = str(path)
+    return found
 
 
 def home() -> Path:
@@ -259,3 +298,18 @@ LAB_DECODED_OF_USER = 64 << 20  # … those of one user that are not committed y
 LAB_DECODED_BYTES_ALL = 128 << 20  # … and of all
 LAB_STREAMS_MAX = 1024  # pages that follow live
 LAB_STREAMS_OF_USER = 64
+
+
+def _root() -> str:
+    """The folder, or zip file, that this package was imported from; "" where it is neither."""
+    try:
+        return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    except (NameError, FileNotFoundError):  # no files at all (PyOxidizer); a relative path, and no working folder
+        return ""
+
+
+ROOT = _root()
+for _setting in _TABLE:  # before the script goes elsewhere: what a shell was given is meant from where it was given
+    if _setting.parse is _path and os.environ.get(_setting.variable):
+        with contextlib.suppress(ValueError):
+            _path(_written(_setting))

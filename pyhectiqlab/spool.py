@@ -20,6 +20,8 @@
       status.json, uploader.log by the uploader
       synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/courier.py)
 
+Where no home can be written it is in another place: places.py.
+
 What a lab does not take any more is moved to `quarantine/<session>/` beside the spool (uploader/quarantine.py).
 
 A file to upload is a request with its snapshot. The request says whose run it goes to, its name and step, where the
@@ -49,8 +51,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from . import places, settings
 from .capture import ownership
 from .capture.process import Process
+from .errors import ConfigurationError
 
 VERSION = 1
 LOG_BYTES_MAX = 1 << 20
@@ -256,18 +260,43 @@ class SessionDir:
 
     @classmethod
     def create(cls, spool: Path, owner: Process, started: float) -> SessionDir:
-        """Raises OSError where the spool cannot be written, or not kept from others."""
+        """Raises OSError where the spool cannot be written, or not kept from others; then it leaves nothing there."""
         spool.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # by itself: a parent would follow the umask
         spool.mkdir(mode=0o700, exist_ok=True)
         session = cls(spool / os.urandom(8).hex())
         session.path.mkdir(mode=0o700)
-        for sub in ("writers", "spill", "journal", "ends", "crash"):
-            (session.path / sub).mkdir(mode=0o700)
-        if problem := ownership.folder_problem(session.path):  # a file system that knows no modes
+        try:
+            for sub in ("writers", "spill", "journal", "ends", "crash"):
+                (session.path / sub).mkdir(mode=0o700)
+            if problem := ownership.folder_problem(session.path):  # a file system that knows no modes
+                raise PermissionError(errno.EPERM, problem, str(session.path))
+            told = {"version": VERSION, "owner": owner.as_dict(), "started": started}
+            write_json(session.path / "session.json", told)
+        except OSError:
             shutil.rmtree(session.path, ignore_errors=True)
-            raise PermissionError(errno.EPERM, problem, str(session.path))
-        write_json(session.path / "session.json", {"version": VERSION, "owner": owner.as_dict(), "started": started})
+            raise
         return session
+
+    @classmethod
+    def create_somewhere(cls, owner: Process, started: float) -> tuple[SessionDir, str]:
+        """In the home's spool; else, where that cannot be written, in one in its place. Also why, "" for the first.
+        Raises OSError where there is no place at all.
+        """
+        try:
+            return cls.create(settings.spool_dir(), owner, started), ""
+        except ConfigurationError as e:
+            why, error = f"no spool is known: {e}", OSError(errno.ENOENT, str(e))
+        except OSError as e:
+            why, error = f"the spool {settings.spool_dir()} cannot be written ({os.strerror(e.errno or 5)})", e
+        for home in places.substitute_homes():
+            with contextlib.suppress(OSError):
+                return cls.create(home / "spool", owner, started), why
+        raise error
+
+    @classmethod
+    def everywhere(cls) -> list[SessionDir]:
+        """Sessions on this machine in all places that a session of this user may be in, oldest first in each."""
+        return [session for home in places.homes() for session in cls.all(home / "spool")]
 
     @classmethod
     def all(cls, spool: Path) -> list[SessionDir]:
@@ -354,7 +383,7 @@ class SessionDir:
 
     def writers(self) -> Iterator[Writer]:
         """Whoever announced itself. A file that is not understood is skipped."""
-        seen, folders = set(), set()
+        seen, folders = set(), set(places.queue_folders())
         for writer in _read_writers(self.writers_dir, ""):
             seen.add(writer.writer)
             folders.add(Path(writer.queue).parent)
@@ -376,7 +405,7 @@ class SessionDir:
         try:
             self.save_writer(writer)
         except OSError:
-            for folder in {Path(known.queue).parent for known in self.writers()}:
+            for folder in {*(Path(known.queue).parent for known in self.writers()), *places.queue_folders()}:
                 with contextlib.suppress(OSError):
                     write_json(folder / f"{self.name}-{writer.writer}.json", writer.as_dict())
                     return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import settings
+from . import places, settings
 from .capture import snapshot
 from .capture.snapshot import ChangedError, Held, Source
 from .errors import ConfigurationError
@@ -132,7 +132,7 @@ class Uploads:
                 budget: int = settings.get("spool_max_bytes")
             except ConfigurationError:
                 budget = 1 << 30
-            left = budget - _bytes_in(self._dir.files_dir)
+            left = places.budget(self._dir.path, budget) - _bytes_in(self._dir.files_dir)
             self._room_known, self._room_left = True, min(left, max(size, budget // SCAN_SHARE))
         self._room_left -= size
         return self._room_left >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -142,7 +143,7 @@ def _make_key(lab: LabClient) -> dict[str, str]:
     from ..transport.answers import not_a_lab
 
     try:
-        made = lab.post("/keys", {"name": f"{getpass.getuser()}@{socket.gethostname()}"})
+        made = lab.post("/keys", {"name": f"{_who()}@{socket.gethostname()}"})
     except AuthenticationError:
         raise AuthenticationError(
             f"The lab at {lab.url} does not accept this user name and password: try again.", status=401
@@ -157,3 +158,10 @@ def _default_name(url: str, username: str, known: dict[str, credentials.Profile]
         if (p.url, p.username) == (url, username):
             return p.name
     return "default" if "default" not in known else urlsplit(url).netloc
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user-{os.getuid()}"

@@ -47,7 +47,6 @@ def restore(sessions: tuple[str, ...]) -> None:
 
     Events of a run that is still deleted come back here when they are sent. Damaged segments stay.
     """
-    from .. import settings
     from ..errors import ConfigurationError
     from ..uploader.restore import restore as put_back
 
@@ -55,7 +54,7 @@ def restore(sessions: tuple[str, ...]) -> None:
     events = files = 0
     for aside in _chosen(sessions):
         try:
-            its = put_back(settings.spool_dir(), aside)
+            its = put_back(aside.path.parent.parent / "spool", aside)
         except (ConfigurationError, OSError) as e:
             click.echo(f"Error: {e}", err=True)
             failed = True
@@ -82,10 +81,9 @@ def drop(sessions: tuple[str, ...], yes: bool) -> None:
 
 
 def _contents() -> list[Aside]:
-    from .. import settings
     from ..uploader import quarantine
 
-    return quarantine.contents(settings.home())
+    return quarantine.everywhere()
 
 
 def _chosen(names: tuple[str, ...]) -> list[Aside]:

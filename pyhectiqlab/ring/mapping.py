@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import mmap
 import os
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from ..fds import lifted
+from ..places import own_name, private_dir
 from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN, SHM_SHARE
 from . import layout
 
@@ -74,16 +76,6 @@ class Mapping:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _private_dir(path: Path) -> bool:
-    """Makes `path` if need be. False where it is not a folder of ours alone."""
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        found = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def is_network_file_system(path: Path) -> bool:
@@ -152,15 +144,16 @@ def create(name: str, fallback: Path, *, capacity: int = QUEUE_BYTES) -> Mapping
     `fallback` is a folder of ours on any file system, used unmapped where neither /dev/shm nor a local temporary
     folder will do. Raises OSError where not even that works. Does not block beyond file operations.
     """
-    owner = f"hectiqlab-{os.geteuid()}"
+    owner = own_name()
     places = [(SHM_DIR / owner, SHM_SHARE)] if SHM_DIR.is_dir() else []
     import tempfile
 
-    temporary = Path(tempfile.gettempdir())
-    if not is_network_file_system(temporary):
-        places.append((temporary / owner, SHM_SHARE))
+    with contextlib.suppress(FileNotFoundError):  # there may be none that can be written
+        temporary = Path(tempfile.gettempdir())
+        if not is_network_file_system(temporary):
+            places.append((temporary / owner, SHM_SHARE))
     for folder, share in places:
-        if not _private_dir(folder):
+        if not private_dir(folder):
             continue
         size = _capacity(folder, share, capacity)
         if size and (mapping := _create_mapped(folder, name, size)):

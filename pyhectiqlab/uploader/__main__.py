@@ -1,11 +1,27 @@
-"""`python -m pyhectiqlab.uploader SESSION_DIR [OWNER_PIDFD ADOPT IMPORT_PATH CHANNEL]`: in a fresh interpreter."""
+"""`python -m pyhectiqlab.uploader SESSION_DIR [OWNER_PIDFD ADOPT CHANNEL ROOT PATH...]`: in a fresh interpreter.
 
-import os
+ROOT is the folder, or zip file, that this very package is to come from, whichever else is installed; in the PATHs are
+what it depends on, behind the interpreter's own: nothing of a script's may stand in the place of the standard library.
+"""
+
 import sys
 
+
+def _import_package(root: str) -> None:
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec("pyhectiqlab", [root])
+    if spec is not None and spec.loader is not None:
+        module = sys.modules["pyhectiqlab"] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+
+
 if __name__ == "__main__":
-    session, owner_fd, adopt, path, channel = (*sys.argv[1:], *["-1", "0", "", "-1"][len(sys.argv) - 2 :])
-    sys.path.extend(p for p in path.split(os.pathsep) if p and p not in sys.path)
+    session, owner_fd, adopt, channel, root, *paths = (*sys.argv[1:], *["-1", "0", "-1", ""][len(sys.argv) - 2 :])
+    sys.path.extend(p for p in paths if p not in sys.path)
+    if root:
+        _import_package(root)
     from pyhectiqlab.uploader.main import run_spawned
 
     run_spawned(session, int(owner_fd), adopt == "1", int(channel))

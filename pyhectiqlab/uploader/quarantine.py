@@ -25,7 +25,7 @@ from typing import Any
 
 import msgpack
 
-from .. import settings
+from .. import places, settings
 from ..journal import Tail
 from ..spool import FileRequest, SessionDir, read_json, write_json
 from .stream import Batch, Stream
@@ -117,6 +117,11 @@ def contents(home: Path) -> list[Aside]:
     except OSError:
         return []
     return [_aside(path) for path in found]
+
+
+def everywhere() -> list[Aside]:
+    """As `contents`, of the home of now and of what stands in its place."""
+    return [aside for home in places.homes() for aside in contents(home)]
 
 
 def _aside(path: Path) -> Aside:

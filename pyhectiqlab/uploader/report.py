@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import settings
 from ..ring.peek import peek
 from ..spool import SessionDir, Writer, read_json
 from . import quarantine
@@ -44,8 +43,8 @@ def session_reports() -> list[dict[str, Any]]:
     """One dict a session that still holds something or whose owner lives, or of which something can never be sent.
     Reads files only; never blocks on the network.
     """
-    reports = [session_report(s) for s in SessionDir.all(settings.spool_dir())]
-    aside = {found.session: quarantined(found) for found in quarantine.contents(settings.home())}
+    reports = [session_report(s) for s in SessionDir.everywhere()]
+    aside = {found.session: quarantined(found) for found in quarantine.everywhere()}
     for report in reports:
         report["quarantined"] = aside.pop(report["session"], None)
     shown = [r for r in reports if r["state"] != "delivered" or r["quarantined"]]

@@ -3,7 +3,7 @@
 fork: two forks and setsid; the grandchild shares the parent's pages until either writes. Only for a process that is
     "fork-clean".
 spawn: the same two forks, then exec of a fresh interpreter. It needs no `__main__` guard and imports nothing of the
-    user's script.
+    user's script. Where there is no interpreter that could run this package, as in a frozen application: fork.
 
 A direct child would surprise a user's `os.wait()`; hence the second fork, whose parent is gone at once.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -66,15 +67,39 @@ def start_uploader(
     Starting one too many is harmless: it finds the lease taken and ends.
     """
     method = method or start_method()
+    python = interpreter() if method == "spawn" else None
     owner_fd = open_pidfd(os.getpid()) if is_owner else -1
     try:
-        if method == "fork":
+        if python is None:  # wanted; or there is nothing that could be started
             _fork(session, owner_fd, channel, adopt)
         else:
-            _spawn(session, owner_fd, channel, adopt)
+            _spawn(python, session, owner_fd, channel, adopt)
     finally:
         if owner_fd >= 0:
             os.close(owner_fd)
+
+
+def interpreter() -> str | None:
+    """The Python that can run this package in a process of its own; None where there is none.
+
+    `sys.executable` is the application itself where that was frozen (PyInstaller and the like) or embeds Python.
+    Started again, it would run the user's script again, which starts it again, without end. So a program counts only
+    where it has the name of an interpreter; another than the running one, where it lies in the same installation.
+    """
+    if (
+        getattr(sys, "frozen", False)
+        or hasattr(sys, "_MEIPASS")
+        or not (settings.ROOT and os.path.exists(settings.ROOT))
+    ):
+        return None
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    folders = dict.fromkeys((sys.exec_prefix, sys.base_exec_prefix))
+    inside = [os.path.join(folder, "bin", name) for folder in folders for name in (version, "python3")]
+    for path in (sys.executable, *inside):
+        named = path and re.fullmatch(r"(python|pypy|graalpy)[0-9a-z._-]*", os.path.basename(path).lower())
+        if named and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
 
 
 def _fork(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
@@ -98,36 +123,45 @@ def _fork(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
         os._exit(70)
 
 
-def _spawn(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
-    """A shell is the process in between: it starts the interpreter in the background and is gone within a
-    millisecond or two.
-    """
+# Starts what it is given in the background and is gone within a millisecond or two; in images without a shell, Python
+# does the same.
+_SHELL = "/bin/sh"
+_IN_BACKGROUND = "import os, sys\nif not os.fork(): os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def _spawn(python: str, session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     import subprocess
 
-    script = Path(__file__).resolve().with_name("__main__.py")
-    python = [
-        sys.executable or "python3",
-        "-I",
-        str(script),
-        str(session),
-        str(owner_fd),
-        "1" if adopt else "0",
-        import_path(),
-        str(channel),
-    ]
+    isolated = ["-I"]
+    if os.environ.get("PYTHONHOME") and not sys.flags.ignore_environment:  # without it, this one finds no library
+        isolated = ["-s"]
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONHOME"}
+    first = [_SHELL, "-c", '"$@" &', "sh"] if os.path.exists(_SHELL) else [python, *isolated, "-c", _IN_BACKGROUND]
+    numbers = [str(owner_fd), "1" if adopt else "0", str(channel)]
     with contextlib.suppress(ChildProcessError):
         subprocess.Popen(
-            ["/bin/sh", "-c", '"$@" &', "sh", *python],
+            [*first, python, *isolated, *_program(), str(session), *numbers, settings.ROOT, *import_path()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
+            env={**kept, **settings.pinned()},
             pass_fds=[fd for fd in (owner_fd, channel) if fd >= 0],
             start_new_session=True,
         ).wait()
 
 
-def import_path() -> str:
+def _program() -> list[str]:
+    """What the interpreter is to run: the file __main__.py, or its text, where the package lies in a zip file."""
+    path = os.path.join(settings.ROOT, "pyhectiqlab", "uploader", "__main__.py")
+    if os.path.isfile(path):
+        return [path]
+    import pkgutil
+
+    return ["-c", (pkgutil.get_data("pyhectiqlab.uploader", "__main__.py") or b"").decode()]
+
+
+def import_path() -> list[str]:
     """Where the fresh interpreter finds our dependencies, appended behind its own: the folders of this process but
     the script's.
 
@@ -135,11 +169,10 @@ def import_path() -> str:
     ours.
     """
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    unwanted = {"", os.getcwd(), os.path.dirname(os.path.abspath(script)) if script else ""}
-    root = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(
-        [root, *(p for p in sys.path if isinstance(p, str) and os.path.isabs(p) and p not in unwanted)]
-    )
+    unwanted = {"", os.path.dirname(os.path.abspath(script)) if script and os.path.isabs(script) else ""}
+    with contextlib.suppress(FileNotFoundError):  # the working folder may be gone
+        unwanted.add(os.getcwd())
+    return [p for p in sys.path if isinstance(p, str) and os.path.isabs(p) and p not in unwanted]
 
 
 def _reap(child: int) -> None:

@@ -126,7 +126,7 @@ def sync_sessions(sessions: list[str] | None, order: Order = PLAIN, *, all: bool
 
 def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
     """Of scripts that go on and send by themselves: what they had logged until now, and whether it gets to the lab."""
-    for session in SessionDir.all(settings.spool_dir()):
+    for session in SessionDir.everywhere():
         if session.name in done or not has_unsent(session):
             continue
         told = session_report(session)
@@ -156,7 +156,7 @@ def check_hosts(hosts_gone: Collection[str], report: Report) -> None:
     """Raises ConfigurationError for a machine that no session here is of; says where nothing is given up."""
     known: dict[str, int] = {}
     here = set()
-    for session in SessionDir.all(settings.spool_dir()):
+    for session in SessionDir.everywhere():
         owners = [w.owner for w in session.writers() if not w.done]
         owners += [owner for owner in [session.owner()] if owner is not None and not owners]
         here |= {owner.host for owner in owners if owner.is_here()}
@@ -174,7 +174,7 @@ def check_hosts(hosts_gone: Collection[str], report: Report) -> None:
 
 def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
     """Oldest first. Raises ConfigurationError."""
-    found = SessionDir.all(settings.spool_dir())
+    found = SessionDir.everywhere()
     if names is None:
         return [
             s
@@ -186,7 +186,7 @@ def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
         matches = [s for s in found if s.name.startswith(name)]
         if len(matches) != 1:
             raise ConfigurationError(
-                f"{len(matches) or 'No'} sessions are named {name!r} in {settings.spool_dir()}: see `hectiqlab status`."
+                f"{len(matches) or 'No'} sessions here are named {name!r}: see `hectiqlab status`."
             )
         matching += matches
     return matching
@@ -435,7 +435,7 @@ def adopt_orphans(own: SessionDir) -> None:
     """
     while True:
         again = False
-        for session in SessionDir.all(own.path.parent):
+        for session in SessionDir.everywhere():
             if problem := session.problem():
                 own.log(f"session {session.name} is left alone: {problem}")
                 continue

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from .. import crashpoints, settings
+from .. import crashpoints, places, settings
 from ..capture import ending
 from ..errors import ConfigurationError
 from ..journal import Journal
@@ -98,7 +98,7 @@ class Uploader:
             self.log(f"{e} The default is taken.")
             setting = settings.TABLE["spool_max_bytes"]
             budget = setting.parse(str(setting.default))
-        return budget
+        return places.budget(self.session.path, budget)
 
     # Streams and their owners -----------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Uploader:
 
     def _take_in(self) -> None:
         """Moves into the spool what announced itself beside the queues, once the spool can be written."""
-        folders = {Path(s.info.queue).parent for s in self.streams.values()}
+        folders = {*(Path(s.info.queue).parent for s in self.streams.values()), *places.queue_folders()}
         for path, info in self.session.announced_beside(folders):
             stream = self.streams.get(info.writer)
             with contextlib.suppress(OSError):  # the next time perhaps; until then it is found where it is

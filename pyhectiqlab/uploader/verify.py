@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import settings
 from ..errors import GoneError, NotFoundError
 from ..journal import Ack, Data, Keys, Lost, Tail
 from ..protocol import digest
@@ -116,7 +115,7 @@ class RunVerdict:
 def runs_here() -> dict[str, list[tuple[SessionDir, Writer]]]:
     """The writers of the sessions here by the id of their run, where the lab has given one."""
     found: dict[str, list[tuple[SessionDir, Writer]]] = {}
-    for session in SessionDir.all(settings.spool_dir()):
+    for session in SessionDir.everywhere():
         for info in session.writers():
             if info.run is not None:
                 found.setdefault(refill.run_of(info), []).append((session, info))
@@ -126,7 +125,7 @@ def runs_here() -> dict[str, list[tuple[SessionDir, Writer]]]:
 def quarantined() -> dict[str, int]:
     """Events and files in the quarantine by the id of their run."""
     found: dict[str, int] = {}
-    for aside in quarantine.contents(settings.home()):
+    for aside in quarantine.everywhere():
         for run, count in aside.run_ids.items():
             found[run] = found.get(run, 0) + count
     return found

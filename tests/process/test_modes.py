@@ -356,11 +356,18 @@ def test_the_run_of_somebody_else_is_read_only(site: Site) -> None:
     assert (after["points"], after["state"]) == (before["points"], before["state"])
 
 
-def test_a_home_that_cannot_be_written_is_said_and_training_goes_on(site: Site, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_is_said_and_all_arrives_from_temporary_storage(
+    site: Site, tmp_path: Path
+) -> None:
+    name = unique("no_home")
     (tmp_path / "home").write_text("a file where the folder should be")
-    done = site.run(SCRIPT, "x", HECTIQLAB_CREDENTIALS=str(site.lab.credentials))
-    assert (done.returncode, done.stdout) == (0, "dry dry\n"), done.stderr
-    assert len(lines_of_ours(done.stderr)) == 1
+    (tmp_path / "tmp").mkdir()
+    done = site.run(SCRIPT, name, HECTIQLAB_CREDENTIALS=str(site.lab.credentials), TMPDIR=str(tmp_path / "tmp"))
+    assert (done.returncode, done.stdout) == (0, "online read-write\n"), done.stderr
+    (line,) = lines_of_ours(done.stderr)
+    assert str(tmp_path / "home") in line and str(tmp_path / "tmp") in line
+    assert len(list(tmp_path.glob("tmp/hectiqlab-*/home-*/spool/*"))) == 1
+    eventually(lambda: site.state(name) == "completed")
 
 
 def test_the_spool_is_private(site: Site) -> None:

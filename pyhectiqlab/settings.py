@@ -313,3 +313,5 @@ for _setting in _TABLE:  # before the script goes elsewhere: what a shell was gi
     if _setting.parse is _path and os.environ.get(_setting.variable):
         with contextlib.suppress(ValueError):
             _path(_written(_setting))
+LAB_RENEW_S = 1.0  # how often the right to what takes long is looked up again: streams, downloads, exports, uploads
+LAB_RENEW_UNKNOWN_S = 10.0  # while the database cannot say, what was true counts this long

@@ -12,10 +12,14 @@ import pytest
 
 import pyhectiqlab
 from pyhectiqlab import cli, settings
+from pyhectiqlab.protocol import limits
+from pyhectiqlab.server import accounts, login
+from pyhectiqlab.store import accounts as stored_accounts
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 GUIDES = README + "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
 PAGES = sorted(
     page
@@ -48,6 +52,33 @@ def test_every_setting_is_in_the_reference_with_its_default(setting: settings.Se
     unit = setting.unit.replace("|", "\\|")
     expected = f"| `{setting.variable}` | {unit} |{default} | {setting.meaning} |"
     assert expected in REFERENCE.splitlines(), f"docs/reference.md, Settings, lacks the row\n{expected}"
+
+
+UNITS = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1, "days": 86_400}
+BOUNDS = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \| ", SECURITY, re.MULTILINE))
+NO_BOUNDS = {"PROTOCOL_VERSION", "PROTOCOL_MIN", "STEP_MIN", "STEP_MAX", "TIME_MAX_US", "KILL_OUTRANKS_S"}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_every_bound_that_is_told_is_there_and_is_that(name: str) -> None:
+    number, _, unit = BOUNDS[name].strip().partition(" ")
+    places = (settings, limits, login, accounts, stored_accounts)
+    found = [getattr(place, name) for place in places if hasattr(place, name)]
+    assert found == [float(number.replace(",", "")) * UNITS[unit]], f"docs/security.md is wrong about {name}"
+
+
+def test_every_bound_is_told() -> None:
+    bounds = [name for name in vars(settings) if name.startswith("LAB_")]
+    bounds += [name for name in vars(limits) if name.isupper() and name not in NO_BOUNDS]
+    missing = [name for name in bounds if name not in BOUNDS]
+    assert not missing, f"docs/security.md has no row `| \\`NAME\\` | value | what |` for: {', '.join(missing)}"
+
+
+def test_the_tests_that_security_speaks_of_are_there() -> None:
+    named = re.findall(r"`((?:tests/)?[a-z/]*test_[a-z_]+\.py)`", SECURITY)
+    assert len(named) >= 5
+    missing = [name for name in named if not list((ROOT / "tests").rglob(Path(name).name))]
+    assert not missing, f"docs/security.md names {missing}"
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -21,6 +21,7 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import ContentStream
 from starlette.types import Receive, Scope, Send
 
+from .. import settings
 from ..loops import Loop
 from ..protocol import roles
 from ..store.meta import MetaStore, MetaView, User
@@ -28,8 +29,6 @@ from .accounts import WEB_SESSION_IDLE_S, Caller
 
 log = logging.getLogger("hectiqlab.server")
 
-RENEW_EVERY_S = 1.0
-UNKNOWN_S = 10.0  # while the database cannot say, what was true counts this long
 LAST_WORD_S = 1.0  # for the end of a stream to reach a slow reader, before its connection is cut
 
 
@@ -93,11 +92,11 @@ class Authority:
 
     def _turn(self) -> float:
         self.renew()
-        return RENEW_EVERY_S
+        return settings.LAB_RENEW_S
 
     def renew(self) -> None:
         """Ends the grants that no longer hold. Blocks on the database. Raises what went wrong, and ends all grants once
-        the database could not be asked for UNKNOWN_S.
+        the database could not be asked for LAB_RENEW_UNKNOWN_S.
         """
         with self._lock:
             grants = dict(self._grants)
@@ -105,7 +104,7 @@ class Authority:
             lost = self._lost(grants) if grants else []
             self._renewed = time.monotonic()
         except Exception:
-            if time.monotonic() - self._renewed > UNKNOWN_S:
+            if time.monotonic() - self._renewed > settings.LAB_RENEW_UNKNOWN_S:
                 self._end(grants, list(grants))
             raise
         self._end(grants, lost)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError, TimeoutError
 
-from pyhectiqlab import loops
-from pyhectiqlab.server import authority, notifier
+from pyhectiqlab import loops, settings
+from pyhectiqlab.server import notifier
 from pyhectiqlab.server.app import create_app
 from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.store.meta import User
@@ -55,7 +55,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(loops, "PAUSE_MIN_S", 0.05)
     monkeypatch.setattr(loops, "PAUSE_MAX_S", 0.1)
     monkeypatch.setattr(notifier, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(authority, "RENEW_EVERY_S", 0.05)
+    monkeypatch.setattr(settings, "LAB_RENEW_S", 0.05)
     lab = Lab(tmp_path / "data", lost_after_s=1.0)
     lab.notifier._meta = _Meta(lab.meta)  # type: ignore[assignment]
     lab.searched._kept = ["loss"]

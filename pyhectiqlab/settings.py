@@ -298,6 +298,8 @@ LAB_DECODED_OF_USER = 64 << 20  # … those of one user that are not committed y
 LAB_DECODED_BYTES_ALL = 128 << 20  # … and of all
 LAB_STREAMS_MAX = 1024  # pages that follow live
 LAB_STREAMS_OF_USER = 64
+LAB_RENEW_S = 1.0  # how often the right to what takes long is looked up again: streams, downloads, exports, uploads
+LAB_RENEW_UNKNOWN_S = 10.0  # while the database cannot say, what was true counts this long
 
 
 def _root() -> str:
@@ -313,5 +315,3 @@ for _setting in _TABLE:  # before the script goes elsewhere: what a shell was gi
     if _setting.parse is _path and os.environ.get(_setting.variable):
         with contextlib.suppress(ValueError):
             _path(_written(_setting))
-LAB_RENEW_S = 1.0  # how often the right to what takes long is looked up again: streams, downloads, exports, uploads
-LAB_RENEW_UNKNOWN_S = 10.0  # while the database cannot say, what was true counts this long

@@ -29,7 +29,7 @@ from .texts import clean
 if TYPE_CHECKING:
     from .transport.http import LabClient
 
-PROJECT_NOT_FOUND = "project_not_found"  # the lab's word
+PROJECT_NOT_FOUND, INVALID = "project_not_found", "invalid"  # the lab's words
 MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
 NAMES_TRIED_MAX = 5
 # Nothing is pushed in all but the first. DRY drops, OFFLINE keeps on purpose, KEPT keeps since something is wrong.
@@ -223,11 +223,14 @@ def _dry(
         return _drop(why, here)
     opened = _keep(KEPT, profile, name, project, create_project, here)
     if isinstance(opened.outbox, QueueOutbox):
-        later = "`hectiqlab sync` pushes it once that is put right"
+        its, later = opened.outbox.session.dir.name[:8], "`hectiqlab sync` pushes it once that is put right"
         if code == PROJECT_NOT_FOUND:
             later = (
-                "`hectiqlab sync` pushes it once the project is there, `hectiqlab sync --project NAME` into another one"
+                "`hectiqlab sync` pushes it once the project is there, "
+                f"`hectiqlab sync {its} --project NAME` into another one"
             )
+        elif code == INVALID:
+            later = f"`hectiqlab sync {its} --name NAME` (or `--project NAME`) pushes it under another name"
         say(f"{why} Dry mode, kept: training goes on and nothing is pushed now; all is kept here, and {later}.")
     return opened
 

@@ -139,7 +139,9 @@ def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    return reply(error_body(422, "invalid", f"{where or 'The body'}: {first['msg']}."[:500]), 422)
+    return reply(
+        error_body(422, "invalid", f"{where or 'The body'}: {first['msg'].removeprefix('Value error, ')}."[:500]), 422
+    )
 
 
 def _full(_: Request, error: Exception) -> Response:

@@ -44,8 +44,10 @@ def to_do(info: Writer, why: str, code: str) -> str:
             f"make the project (`hectiqlab sync {session} --create-project` does), or send it to another one with "
             f"`hectiqlab sync {session} --project NAME`"
         )
-    elif code == NOT_YOURS:
-        do = f"send it under another name with `hectiqlab sync {session} --name NAME`, or with `--project NAME`"
+    elif why.startswith("project:"):  # that name itself is refused
+        do = f"send it to another project with `hectiqlab sync {session} --project NAME`"
+    elif code == NOT_YOURS or why.startswith("name:"):
+        do = f"send it under another name with `hectiqlab sync {session} --name NAME`"
     else:
         do = (
             f"once the lab takes it, `hectiqlab sync` sends it; `hectiqlab sync {session} --project NAME` sends it to "

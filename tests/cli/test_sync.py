@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pyhectiqlab.profile import load_profiles, save_profile
+from pyhectiqlab.spool import SessionDir
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
+from pyhectiqlab.uploader.lease import Lease
 
 from ..labs import ForkedLab
 from .conftest import Hectiqlab, well
@@ -290,6 +293,24 @@ def test_a_machine_that_no_session_is_of_is_told_with_those_there_are(
     assert gone.returncode == 1 and gone.stdout == ""
     assert "machine named 'node-9'" in gone.stderr and f"{os.uname().nodename} (1 with something left)" in gone.stderr
     assert "is this machine" in hectiqlab("sync", "--host-gone", os.uname().nodename).stderr
+
+
+def test_a_name_that_the_lab_refuses_is_told_with_what_to_do(
+    known: RealLab, environment: dict[str, str], hectiqlab: Hectiqlab, home: Path
+) -> None:
+    script(environment, HECTIQLAB_MODE="offline")
+    (session,) = SessionDir.all(home / "spool")
+    deadline = time.monotonic() + 30
+    while Lease(session.path).is_held():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for info in session.writers():  # as a client wrote it that took any name
+        session.save_writer(info.changed(attach={**info.attach, "name": "a\tb"}))
+    refused = hectiqlab("sync")
+    assert refused.returncode == 1 and "without control characters" in refused.stderr
+    assert f"hectiqlab sync {session.name[:8]} --name NAME" in refused.stderr
+    assert hectiqlab("sync", session.name, "--name", "a name").returncode == 0
+    assert "a name" in runs(hectiqlab, "p")
 
 
 def test_a_run_of_somebody_else_is_sent_under_another_name(

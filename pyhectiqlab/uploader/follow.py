@@ -12,7 +12,8 @@ from ..spool import SessionDir
 from .aim import aim
 from .courier import Courier
 from .lease import Lease
-from .sync import Order, SyncResult, chosen, has_unsent, sync_one, wake
+from .living import wake
+from .sync import Order, SyncResult, chosen, has_unsent, sync_one
 
 LOOK_INTERVAL_S = 2.0
 AGAIN_S = 30.0  # a session that failed is tried again after this long

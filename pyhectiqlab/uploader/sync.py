@@ -17,7 +17,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,20 +25,17 @@ from .. import settings
 from ..capture import ownership
 from ..capture.process import Process
 from ..errors import ConfigurationError
-from ..spool import FileRequest, SessionDir, read_json, write_json
-from . import quarantine, refill
+from ..spool import FileRequest, SessionDir
+from . import living, quarantine, refill
 from .aim import AS_THEY_ARE, Changes, Wishes, aim, apply
 from .courier import Courier
 from .lease import Lease
 from .recover import LAB_RESTORED
-from .redirect import Redirect
 from .report import session_report
 from .stream import Stream
 from .uploader import Uploader
 
 ADOPT_AGAIN_S = 60.0
-LIVE_TIMEOUT_S = 60.0  # how long a sync waits for a live uploader that makes no progress
-BESIDE_TIMEOUT_S = 10.0  # … and for one that sends by itself, and was not to be waited for
 
 OnFile = Callable[[FileRequest, int], None]
 Report = Callable[[str], None]
@@ -126,25 +123,29 @@ def sync_sessions(sessions: list[str] | None, order: Order = PLAIN, *, all: bool
 
 def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
     """Of scripts that go on and send by themselves: what they had logged until now, and whether it gets to the lab."""
+    watched = []
     for session in SessionDir.everywhere():
-        if session.name in done or not has_unsent(session):
+        if session.name in done or not has_unsent(session) or session.problem():
             continue
         told = session_report(session)
         if not told["backlog"] and not told["files_left"]:
             continue
+        error = told["trouble"]
         if told["uploader_pid"] is None:
+            error = "its script goes on, which starts another uploader soon"
+        elif told["here"]:
+            order.report(
+                f"session {session.name}: its script goes on, and sends its {told['backlog']:,} events by itself"
+            )
+            watched.append((session, living.Watched(session, partial(living.hurry, session))))
+            continue
+        else:
+            order.report(f"session {session.name}: goes on at {told['host']}, and is sent from there")
+        if error:
             result.left_events += told["backlog"]
-            result.errors.append(f"session {session.name}: its script goes on, which will start another uploader soon")
-            continue
-        where = "its script goes on" if told["here"] else f"goes on at {told['host']}"
-        order.report(f"session {session.name}: {where}; its uploader sends its {told['backlog']:,} events by itself")
-        if not told["here"]:  # what is journaled there; it is another machine's to send
-            if told["trouble"]:
-                result.left_events += told["backlog"]
-                result.errors.append(f"session {session.name}: {told['trouble']}")
-            continue
-        rouse = (session.path / "hurry").touch
-        outcome, _ = _wait_for_live(session, Lease(session.path), rouse, BESIDE_TIMEOUT_S)
+            result.errors.append(f"session {session.name}: {error}")
+    for session, one in watched:
+        outcome = one.wait(living.BESIDE_TIMEOUT_S)
         result.sent_events += outcome.sent
         result.left_events += outcome.left
         result.left_files += len(session.file_ids())
@@ -222,11 +223,12 @@ def sync_one(session: SessionDir, order: Order) -> Outcome:
             if holder is not None and not holder.is_here():
                 return _beside(session, holder, changes, order)
             report(f"session {session.name}: its uploader is at work; waiting for it")
-            rouse = partial(wake, session, changes, order.wishes.redirect)
-            outcome, ended = _wait_for_live(session, lease, rouse)
-            if not ended:
-                return replace(outcome, error="; ".join(problems)) if problems and outcome.left else outcome
-            sent += outcome.sent  # what it left is this process's to send
+            rouse = partial(living.wake, session, changes, order.wishes.redirect)
+            waited = living.Watched(session, rouse).wait(living.LIVE_TIMEOUT_S)
+            if not waited.ended:
+                error = "; ".join(problems) if problems and waited.left else waited.error
+                return Outcome(waited.sent, waited.left, error)
+            sent += waited.sent  # what it left is this process's to send
         problems = _aim_here(session, lease, order)
         behind = refill.reopen(session, report)
         if not has_unsent(session):
@@ -357,66 +359,10 @@ def _beside(session: SessionDir, holder: Process, changes: Changes, order: Order
         courier.close()
 
 
-def _told(session: SessionDir) -> tuple[int, int]:
-    """(bytes of files that were hashed or sent, requests that failed), as its uploader last wrote it down."""
-    status = read_json(session.path / "status.json") or {}
-    return sum(f["hashed"] + f["sent"] for f in status.get("files", {}).values()), int(status.get("fails", 0))
-
-
-def wake(session: SessionDir, changes: Changes, redirect: Redirect) -> None:
-    """Has the session's uploader, on this machine, send at once, and also what was kept; to where it is told."""
-    write_json(session.path / "wake", {"aim": changes, "redirect": asdict(redirect)})
-
-
-def _wait_for_live(
-    session: SessionDir, lease: Lease, rouse: Callable[[], object], timeout_s: float = LIVE_TIMEOUT_S
-) -> tuple[Outcome, bool]:
-    """Has the session's uploader try at once, by `rouse`, and waits for it, while it makes progress, until what was
-    logged before is at the lab. Also whether it ended meanwhile: it may have been on its way out, and not have seen
-    that it was woken.
-    """
-    told = session_report(session)["writers"]
-    start = {w["writer"]: w["acked"] for w in told}
-    goal = {w["writer"]: w["produced"] for w in told}
-    files = set(session.file_ids())
-    _, failed = _told(session)
-    rouse()
-    seen = time.monotonic() + 2 * settings.ALIVE_INTERVAL_S + settings.CUT_INTERVAL_S
-    moved: tuple[int, ...] = (0, 0, len(files))
-    deadline = time.monotonic() + timeout_s
-    while True:
-        ended = not lease.is_held()
-        report = session_report(session)
-        writers = report["writers"]
-        acked = {w["writer"]: w["acked"] for w in writers}
-        sent = sum(max(0, acked.get(w, 0) - at) for w, at in start.items())
-        stopped = {w["writer"] for w in writers if w["stopped"]}
-        left = sum(max(0, n - acked.get(w, 0)) for w, n in goal.items() if w not in stopped)
-        files &= set(session.file_ids())
-        now = time.monotonic()
-        nothing = not left and not files
-        # Of a script that has ended, that is not all: its end is still to be told, and the session to be put away.
-        if ended or (now > seen and nothing and (_lives(session) or not has_unsent(session))):
-            return Outcome(sent, left), ended
-        bytes_moved, fails = _told(session)
-        if (progress := (sent, bytes_moved, len(files))) != moved:
-            moved, deadline = progress, max(seen, now) + timeout_s
-        trouble = report["trouble"]
-        if now > deadline or (now > seen and trouble and fails > failed and not sent):  # tried once more, in vain
-            why = "" if nothing else trouble or f"no progress for {timeout_s:.0f} s"
-            return Outcome(sent, left, why), False
-        time.sleep(settings.ALIVE_INTERVAL_S)
-
-
-def _lives(session: SessionDir) -> bool:
-    owner = session.owner()
-    return owner is not None and not owner.has_ended()
-
-
 def drop(session: SessionDir) -> None:
     """Deletes a session with all that is left of it. Raises ConfigurationError where somebody works on it; OSError."""
     lease = Lease(session.path)
-    if _lives(session) or not lease.acquire():
+    if living.lives(session) or not lease.acquire():
         raise ConfigurationError(f"The session {session.name} is at work: its script or its uploader still runs.")
     try:
         for info in session.writers():

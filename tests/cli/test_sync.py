@@ -272,7 +272,7 @@ sys.stdin.readline()
         assert process.stdout.readline() == "logged\n"
         away = hectiqlab("sync")
         assert away.returncode == 1 and away.stdout == "Sent 0 events; 45 left.\n", away
-        assert "its uploader sends its 45 events" in away.stderr and "nothing listens there" in away.stderr
+        assert "sends its 45 events by itself" in away.stderr and "nothing listens there" in away.stderr
         assert f"hectiqlab server --port {lab.port}" in away.stderr
         lab.start()
         there = hectiqlab("sync")

@@ -14,7 +14,7 @@ from pyhectiqlab.connecting import reach
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.profile import key_mark, resolve, save_profile
 from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
-from pyhectiqlab.uploader import quarantine, sync
+from pyhectiqlab.uploader import living, quarantine, sync
 from pyhectiqlab.uploader.aim import Wishes, aim
 from pyhectiqlab.uploader.lease import Lease
 
@@ -111,7 +111,7 @@ def test_what_an_uploader_leaves_that_ends_while_it_is_waited_for_is_sent(
     write_json(made.path / "status.json", {"writers": {writer.writer: {"journaled": 9, "acked": 4}}, "trouble": ""})
     leaving = Lease(made.path)
     assert leaving.acquire()
-    monkeypatch.setattr(sync, "wake", lambda *told: leaving.release())
+    monkeypatch.setattr(living, "wake", lambda *told: leaving.release())
 
     def send(found: SessionDir, lease: Lease, order: sync.Order, **more: Any) -> sync.Outcome:
         lease.release()

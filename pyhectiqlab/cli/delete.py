@@ -23,7 +23,7 @@ def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
 
     RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. Your own runs, and as an
     admin of their project those of others. For 7 days `hectiqlab restore` takes it back; what a script that still runs
-    logs to it is dropped.
+    logs to it is put aside where it runs (`hectiqlab quarantine`).
     """
     from .. import read
 

@@ -8,6 +8,7 @@ Whatever goes wrong here is printed once, and training goes on with nothing push
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -24,12 +25,14 @@ from .outbox import DroppingOutbox, Outbox
 from .profile import Profile, key_mark, resolve
 from .queue_outbox import Binding, QueueOutbox
 from .session import Session, say, say_once
+from .spool import SessionDir
 from .texts import clean
 
 if TYPE_CHECKING:
     from .transport.http import LabClient
 
 PROJECT_NOT_FOUND, INVALID = "project_not_found", "invalid"  # the lab's words
+SESSION_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
 NAMES_TRIED_MAX = 5
 # Nothing is pushed in all but the first. DRY drops, OFFLINE keeps on purpose, KEPT keeps since something is wrong.
@@ -169,7 +172,19 @@ def _asking(profile: Profile) -> LabClient:
 
 
 def _attach(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
-    return client.attach(request, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
+    answer = client.attach(request, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
+    gone = [session for session in answer.get("held_by", ()) if _is_gone(session)]
+    if gone:  # with their uploaders, perhaps, so that the lab could not know
+        return client.attach({**request, "gone": gone}, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
+    return answer
+
+
+def _is_gone(session: object) -> bool:
+    """Whether the process of a session on this machine has ended, as its folder in the spool tells."""
+    if not isinstance(session, str) or not SESSION_NAME.fullmatch(session):
+        return False
+    owner = SessionDir(settings.spool_dir() / session).owner()
+    return owner is not None and owner.has_ended()
 
 
 def _attach_new(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:

@@ -75,6 +75,9 @@ class AttachBody(Body):
     opening: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = Field(
         None, description="How often this process had opened the run and closed it again."
     )
+    gone: Annotated[list[Id], Field(max_length=64)] = Field(
+        [], description="Of `held_by` of the answer before: sessions whose processes have ended."
+    )
 
 
 class RunOfSession(Body):
@@ -326,6 +329,10 @@ class AttachAnswer(BaseModel):
     mode: Literal["read-write", "read-only"]
     created: bool
     sets_state: bool
+    held_by: list[str] = Field(
+        description="Sessions on the caller's machine that keep it from having a say in the state. Where their "
+        "processes have ended, which nobody told yet, attaching again with them as `gone` begins the next attempt."
+    )
     lab_id: str
     generation: str
 

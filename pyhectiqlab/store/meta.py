@@ -221,6 +221,7 @@ class AttachRequest:
     script: str = ""  # names the process that its script began as; "" where that is not known
     main: bool = False  # it is that process
     opening: int | None = None  # how often the process had opened this run and closed it; None: an older client
+    gone: Sequence[str] = ()  # sessions on its machine whose processes have ended
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,7 @@ class Attached:
     created: bool
     sets_state: bool
     project_made: bool = False
+    held_by: Sequence[str] = ()  # sessions on its machine that keep it from having a say
 
 
 @dataclass(frozen=True)

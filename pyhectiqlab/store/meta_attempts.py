@@ -21,17 +21,21 @@ from typing import Any
 from ..protocol import states
 from .meta import AttachRequest
 
+HELD_BY_MAX = 16
 _WELL = frozenset({states.COMPLETED, states.ENDED, states.STOPPED})  # a pool stops its workers
 _BAD = frozenset({states.FAILED, states.KILLED})
 
 
 @dataclass(frozen=True)
 class Membership:
-    """`speaks_for_script`: the other sessions of its script, rank and attempt have no say any more."""
+    """`speaks_for_script`: the other sessions of its script, rank and attempt have no say any more. `held_by`: those on
+    its machine that keep it from having one.
+    """
 
     attempt: int
     sets_state: bool
     speaks_for_script: bool = False
+    held_by: tuple[str, ...] = ()
 
 
 def membership(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> Membership:
@@ -44,12 +48,23 @@ def membership(request: AttachRequest, known: Sequence[Any], live: Collection[An
     live = frozenset(live)  # whether a row is among them is asked for each of thousands
     own = _own(request, known, live)
     if own is not None:
-        return Membership(own.attempt, own.sets_state)
+        return Membership(own.attempt, own.sets_state, held_by=() if own.sets_state else _here(request, own, live))
     attempt = _attempt(request, known, live)
     speakers = [s for s in known if s.sets_state and (s.attempt, s.rank) == (attempt, request.rank)]
     living = [s for s in speakers if s in live and not _was_closed(request, s)]
     sets_state = all(_same_script(request, s) for s in living) and (request.main or not any(s.main for s in speakers))
-    return Membership(attempt, sets_state or not living, sets_state and request.main and bool(speakers))
+    if not sets_state and living:
+        return Membership(attempt, False, held_by=_here(request, living[0], live))
+    return Membership(attempt, True, sets_state and request.main and bool(speakers))
+
+
+def _here(request: AttachRequest, among: Any, live: Collection[Any]) -> tuple[str, ...]:
+    """Living sessions on the machine of the request that have the say where `among` is. Whoever attaches can look
+    whether their processes live: where an uploader was killed with its process, nobody tells the lab.
+    """
+    place = (among.attempt, among.rank)
+    held = sorted(s.session for s in live if s.sets_state and (s.attempt, s.rank) == place and s.host == request.host)
+    return tuple(held[:HELD_BY_MAX]) if request.host else ()
 
 
 def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) -> Any | None:

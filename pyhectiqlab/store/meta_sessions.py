@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
-from sqlalchemy import and_, bindparam, func, insert, literal, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, tuple_, update
 
 from ..protocol import limits, roles, states
 from .meta import (
@@ -35,6 +35,7 @@ _KNOWN = select(
         sessions.c[name]
         for name in ("session", "rank", "attempt", "restart", "sets_state", "last_seen", "ended", "state", "lost")
     ),
+    sessions.c.host,
     sessions.c.main,
     sessions.c.opening,
     sessions.c.script,
@@ -109,9 +110,12 @@ class SessionsSql(StatesSql):
         created = row is None
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
         live_since = now - lost_after_s
+        if request.gone:  # asked again: it joined those who are gone, without a say
+            self._forget(request, run_id)
         known = self.conn.execute(_KNOWN.where(sessions.c.run_id == run_id)).all()
         # A process that was asleep is silent, and still the same life of its job when it comes back.
-        live = [s for s in known if s.ended is None and (s.last_seen > live_since or s.session == request.session)]
+        lately = [s for s in known if s.last_seen > live_since or s.session == request.session]
+        live = [s for s in lately if s.ended is None and s.session not in request.gone]
         found = membership(request, known, live)
         attempt, sets_state = found.attempt, found.sets_state
         mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
@@ -137,7 +141,19 @@ class SessionsSql(StatesSql):
             why = "came back" if asleep else self._why_attached(request, attempt, opened)
             self.settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
-        return Attached(self._the_run(run_id), attempt, "read-write", created, sets_state, project_made)
+        told = self._the_run(run_id)
+        return Attached(told, attempt, "read-write", created, sets_state, project_made, found.held_by)
+
+    def _forget(self, request: AttachRequest, run_id: str) -> None:
+        self.conn.execute(
+            delete(sessions).where(
+                sessions.c.session == request.session,
+                sessions.c.run_id == run_id,
+                sessions.c.rank == request.rank,
+                sessions.c.opening == request.opening,
+                sessions.c.sets_state.is_(False),
+            )
+        )
 
     def _attached_to(self, run_id: str, session: str) -> bool:
         its = (sessions.c.run_id == run_id) & (sessions.c.session == session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -170,6 +171,7 @@ def test_a_forked_child_that_opens_the_run_of_its_parent_by_name_logs_to_it_and_
         TRAIN.replace("sys.stdin.readline()", "")
         + """
 import os
+import signal
 child = os.fork()
 if not child:
     beside = Run(sys.argv[1])
@@ -295,3 +297,25 @@ def test_a_rank_that_is_killed_is_why_its_peers_failed(site: Site) -> None:
         run = site.ended(name)
         assert (run["state"], run["state_rank"], run["state_why"]) == ("killed", 1, "SIGKILL"), run["history"]
         assert [s["state"] for s in run["sessions"]] == ["failed", "killed", "failed"]
+
+
+def test_a_job_that_was_killed_with_its_uploaders_and_is_started_again_at_once_is_a_new_attempt(site: Site) -> None:
+    """As a batch system kills: nobody is left to tell the lab, for which the ranks live a minute more."""
+    name = unique("all-killed")
+    ranks = [site.start(TRAIN, name, RANK=str(r), WORLD_SIZE="2") for r in range(2)]
+    assert [line(p) for p in ranks] == ["1 True"] * 2
+    uploaders = eventually(lambda: len(found := site.uploaders()) == 2 and found)
+    for pid in (*uploaders, *(p.pid for p in ranks)):
+        os.kill(pid, signal.SIGKILL)
+    for process in ranks:
+        process.communicate()
+    again = [site.start(TRAIN, name, RANK=str(r), WORLD_SIZE="2") for r in range(2)]
+    assert [line(p) for p in again] == ["2 True"] * 2
+    assert site.state(name) == "running"
+    for process in again:
+        process.communicate("\n", timeout=30)
+    run = site.ended(name, 40)
+    assert (run["state"], run["attempt"]) == ("completed", 2)
+    assert sorted((s["attempt"], s["rank"], s["sets_state"]) for s in run["sessions"]) == [
+        (attempt, rank, True) for attempt in (1, 2) for rank in (0, 1)
+    ]

@@ -51,6 +51,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         script=body.script,
         main=body.main,
         opening=body.opening,
+        gone=tuple(body.gone),
     )
     try:
         attached = lab.write(lambda tx: _attach(lab, tx, wanted, caller))
@@ -75,6 +76,7 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
             "mode": attached.mode,
             "created": attached.created,
             "sets_state": attached.sets_state,
+            "held_by": list(attached.held_by),
             "lab_id": lab.lab_id,
             "generation": lab.generation,
         }

@@ -13,7 +13,8 @@ __all__ = ["delete_run", "download_existing_run_artifact", "restore_run", "run_c
 def download_existing_run_artifact(
     artifact_uuid: str, savepath: str | os.PathLike[str] = "./", *, overwrite: bool = False
 ) -> Path:
-    """Brings an artifact of any run or project to `savepath`: a file, or a folder that exists. Returns the file.
+    """Brings an artifact of any run or project to `savepath`: a file, or a folder, which exists or ends with a
+    slash. Returns the file.
 
     A call that was interrupted goes on where it was when it is repeated; the file takes its name once it is whole and
     compared with its SHA-256. Raises ConfigurationError where no lab is known, LabRequestError (NotFoundError …) where

@@ -95,8 +95,8 @@ def _give_up_stdout() -> None:
     commands_in=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.option("-p", "misplaced", hidden=True)
 @click.option(
-    "-p",
     "--profile",
     metavar="NAME",
     shell_complete=profiles,
@@ -104,7 +104,7 @@ def _give_up_stdout() -> None:
 )
 @click.version_option(__version__, message="%(version)s")
 @click.pass_context
-def main(ctx: click.Context, profile: str | None) -> None:
+def main(ctx: click.Context, misplaced: str | None, profile: str | None) -> None:
     """Track experiments in a lab of your own.
 
     Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. What a script logged is read back
@@ -113,4 +113,6 @@ def main(ctx: click.Context, profile: str | None) -> None:
     Results go to stdout, all else to stderr. The exit status is 0; 1 where something failed, which is told in a line; 2
     for a call that cannot be; 130 after Ctrl-C.
     """
+    if misplaced is not None:
+        raise click.UsageError(f"-p names a project, behind a command; a profile is --profile {misplaced}.")
     ctx.obj = profile

@@ -13,6 +13,8 @@ import click
 from ..bars import bar
 from .completion import projects, runs
 from .output import clean, echo_json, moment, size_text, table
+from .project import option as project_option
+from .project import place_of
 
 
 def where(lab: Any, project: str | None, run: str | None) -> str:
@@ -26,22 +28,9 @@ def where(lab: Any, project: str | None, run: str | None) -> str:
     return f"/projects/{quoted(project)}"
 
 
-def place_of(argument: str | None, option: str | None) -> str | None:
-    if argument is not None and option is not None:
-        raise click.UsageError("Name the project once: as an argument or with -p.")
-    return argument if argument is not None else option
-
-
 @click.command("artifacts", short_help="List and download shared artifacts, or those of a run.")
 @click.argument("project", required=False, shell_complete=projects)
-@click.option(
-    "-p",
-    "--project",
-    "by_option",
-    metavar="PROJECT",
-    shell_complete=projects,
-    help="The same as the argument PROJECT.",
-)
+@project_option
 @click.option(
     "--run", metavar="RUN", shell_complete=runs, help="Those of a run: its id, the link of its page, or its name."
 )
@@ -49,7 +38,13 @@ def place_of(argument: str | None, option: str | None) -> str | None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
 @click.option("-d", "--download", "name", metavar="NAME", help="Download the newest artifact of this name.")
 @click.option("--step", type=int, help="With --download: of this step.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="A folder, or a new name.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    default="./",
+    help="A new name, or a folder, which exists or ends with a slash.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace another file of that name.")
 @click.pass_obj
 def command(
@@ -61,7 +56,7 @@ def command(
     as_json: bool,
     name: str | None,
     step: int | None,
-    output: Path,
+    output: str,
     overwrite: bool,
 ) -> None:
     """List the artifacts that the runs of PROJECT (a name or an id) share; with --run, those of a run.
@@ -111,7 +106,7 @@ def _print(items: list[dict[str, Any]]) -> None:
     )
 
 
-def _offer(lab: Any, items: list[dict[str, Any]], output: Path, overwrite: bool) -> None:
+def _offer(lab: Any, items: list[dict[str, Any]], output: str, overwrite: bool) -> None:
     number = click.prompt(
         "Download which # (0: none)", type=click.IntRange(0, len(items)), default=0, show_default=False, err=True
     )
@@ -128,7 +123,7 @@ def _newest(found: list[dict[str, Any]], name: str, step: int | None) -> dict[st
     return found[-1]  # the highest step
 
 
-def _fetch(lab: Any, artifact: dict[str, Any], output: Path, overwrite: bool) -> None:
+def _fetch(lab: Any, artifact: dict[str, Any], output: str, overwrite: bool) -> None:
     from ..transport.files import download
 
     with bar(artifact["name"], artifact["bytes"]) as progress:
@@ -139,14 +134,7 @@ def _fetch(lab: Any, artifact: dict[str, Any], output: Path, overwrite: bool) ->
 @click.command("post-artifact", short_help="Upload a file to the shared artifacts of a project.")
 @click.argument("project", required=False, shell_complete=projects)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-p",
-    "--project",
-    "by_option",
-    metavar="PROJECT",
-    shell_complete=projects,
-    help="The same as the argument PROJECT.",
-)
+@project_option
 @click.option("-f", "--file", "file_option", type=click.Path(path_type=Path), help="The same as the argument FILE.")
 @click.option("--name", help="Its name in the lab; default: that of the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the artifact as a JSON object.")

@@ -20,7 +20,9 @@ _Command = Callable[..., Any]
 
 
 def _options(command: _Command) -> _Command:
-    project = click.option("--project", metavar="NAME", help="Where the runs go, made if there is none of this name.")
+    project = click.option(
+        "-p", "--project", metavar="NAME", help="Where the runs go, made if there is none of this name."
+    )
     name = click.option("--name", help="Name of the run; of several folders, what their names begin with.")
     as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with an object for each run.")
     return project(name(as_json(click.pass_obj(command))))

@@ -26,7 +26,7 @@ _LINES_AT_ONCE = 1000
     type=click.Choice(["table", "csv", "jsonl", "parquet"]),
     help="Default: table, or as FILE ends. Parquet needs pyarrow at the lab.",
 )
-@click.option("--output", "-o", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write to FILE.")
+@click.option("--output", "-o", metavar="FILE", type=click.Path(), help="Write to FILE, or into a folder.")
 @click.option("--rank", type=click.IntRange(min=0), help="Only the points of this rank.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Only the points of this attempt.")
 @click.option("--json", "as_json", is_flag=True, help="Print the keys as a JSON list of objects.")
@@ -36,7 +36,7 @@ def command(
     run: str,
     keys: tuple[str, ...],
     form: str | None,
-    output: Path | None,
+    output: str | None,
     rank: int | None,
     attempt: int | None,
     as_json: bool,
@@ -51,9 +51,9 @@ def command(
     from .. import read
 
     if form is None and output is not None:
-        form = output.suffix.removeprefix(".").lower()
+        form = Path(output).suffix.removeprefix(".").lower()
         if form not in ("csv", "jsonl", "parquet"):
-            raise click.UsageError(f"{output.name!r} ends in no format: give --format csv, jsonl or parquet.")
+            raise click.UsageError(f"{Path(output).name!r} ends in no format: give --format csv, jsonl or parquet.")
     form = form or "table"
     if as_json and (keys or form != "table"):
         raise click.UsageError("--json lists the keys: give it without KEY and --format; points come as jsonl.")
@@ -76,13 +76,13 @@ def command(
 
 
 def _export(
-    run: RunView, keys: tuple[str, ...], form: str, output: Path | None, rank: int | None, attempt: int | None
+    run: RunView, keys: tuple[str, ...], form: str, output: str | None, rank: int | None, attempt: int | None
 ) -> None:
     from ..read.export import pieces, save
 
     chosen = keys or None
     if output is not None:
-        save(run.profile, run.id, output, chosen, form, rank, attempt)
+        save(run.profile, run.id, output, chosen, form, rank, attempt, run.name)
         return
     for piece in pieces(run.profile, run.id, chosen, form, rank, attempt):
         sys.stdout.buffer.write(piece)

@@ -12,6 +12,8 @@ from ..bars import bar
 from ..protocol.registry import DATASETS, MODELS, NOUNS
 from .completion import projects
 from .output import clean, echo_json, moment, size_text, table
+from .project import option as project_option
+from .project import place_of
 
 
 def _project(named: str | None, profile: Any) -> str:
@@ -27,16 +29,19 @@ def _project(named: str | None, profile: Any) -> str:
 def _list(kind: str) -> click.Command:
     @click.command(kind, short_help=f"List the {kind} of a project.")
     @click.argument("project", required=False, shell_complete=projects)
+    @project_option
     @click.option("-n", "--name", metavar="NAME", help=f"All versions of this {NOUNS[kind]}.")
     @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
     @click.pass_obj
-    def command(profile: str | None, project: str | None, name: str | None, as_json: bool) -> None:
+    def command(
+        profile: str | None, project: str | None, by_option: str | None, name: str | None, as_json: bool
+    ) -> None:
         from ..profile import resolve
         from ..transport import LabClient
         from ..transport.http import quoted
 
         chosen = resolve(profile)
-        path = f"/projects/{quoted(_project(project, chosen))}/{kind}"
+        path = f"/projects/{quoted(_project(place_of(project, by_option), chosen))}/{kind}"
         with LabClient(chosen.url, chosen.secret_api_key) as lab:
             lab.handshake()
             items = list(lab.pages(path if name is None else f"{path}/{quoted(name)}/versions", {"limit": 1000}))

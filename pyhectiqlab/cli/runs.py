@@ -11,12 +11,15 @@ from ..protocol.states import ALL_STATES
 from ..read.view import RunView
 from .completion import projects
 from .output import echo_json, moment, short, span, table
+from .project import option as project_option
+from .project import place_of
 
 _LAST_SHOWN = 3
 
 
 @click.command("runs", short_help="List or search the runs, newest first.")
 @click.argument("project", required=False, shell_complete=projects)
+@project_option
 @click.option("--filter", "-f", "filters", multiple=True, metavar="TERMS", help="Only runs for which TERMS hold.")
 @click.option("--state", type=click.Choice(sorted(ALL_STATES)), help="Only runs in this state.")
 @click.option("--sort", default="-created", show_default=True, help="What to sort by; with a - before it descending.")
@@ -28,6 +31,7 @@ _LAST_SHOWN = 3
 def command(
     profile: str | None,
     project: str | None,
+    by_option: str | None,
     filters: tuple[str, ...],
     state: str | None,
     sort: str,
@@ -51,7 +55,9 @@ def command(
     from ..read.search import search_runs
 
     try:
-        found = search_runs(project, filters, state=state, sort=sort, keys=keys, limit=limit, profile=profile)
+        found = search_runs(
+            place_of(project, by_option), filters, state=state, sort=sort, keys=keys, limit=limit, profile=profile
+        )
     except ValueError as e:
         raise click.UsageError(f"{e}.") from None
     if as_json:

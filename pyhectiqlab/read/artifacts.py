@@ -36,7 +36,7 @@ class Artifact:
     _profile: Profile = field(repr=False, compare=False)
 
     def download(self, path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
-        """Brings the file to `path`, a file or a folder that exists; returns the file.
+        """Brings the file to `path`, a file or a folder, which exists or ends with a slash; returns the file.
 
         Goes on where an interrupted call was; the file takes its name once it is whole and its SHA-256 is right. Raises
         FileExistsError where another file is there, OSError, LabRequestError.

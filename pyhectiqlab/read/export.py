@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -9,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from ..profile import Profile
+from ..transport.files import place_for
 from ..transport.http import quoted
 from .shapes import asking
 
@@ -33,16 +35,18 @@ def pieces(
 def save(
     profile: Profile,
     run: str,
-    path: Path,
+    path: str | os.PathLike[str],
     keys: Sequence[str] | None,
     form: str | None,
     rank: int | None,
     attempt: int | None,
+    name: str = "",
 ) -> Path:
-    """See RunView.export."""
-    form = form or path.suffix.removeprefix(".").lower()
+    """See RunView.export. `name`: of the file in a folder, without the format; "": the run's id."""
+    form = form or Path(path).suffix.removeprefix(".").lower()
     if form not in FORMATS:
-        raise ValueError(f"{path.name!r} ends in no format: give one of {', '.join(FORMATS)}")
+        raise ValueError(f"{Path(path).name!r} ends in no format: give one of {', '.join(FORMATS)}")
+    path = place_for(path, f"{(name or run).replace('/', '_')[:200]}.{form}")
     found = pieces(profile, run, keys, form, rank, attempt)
     first = next(found, b"")  # what is refused leaves no trace
     part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")

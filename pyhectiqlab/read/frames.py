@@ -41,6 +41,7 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
     """
     pd = _pandas()
     frame = pd.DataFrame(points._asdict())
+    frame["time"] = (frame["time"] * 1e6).round().astype("int64")
     of_attempt = frame.groupby(["rank", "attempt"], sort=False)
     if axis == "relative":
         frame["at"] = (frame["time"] - frame["attempt"].map(zeros)) / 1e6

@@ -202,8 +202,9 @@ class RunView(ReadsMedia):
         return [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
 
     def series(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Points:
-        """Every raw point of a key in order of arrival, as arrays of equal length: step, value, time (µs), rank,
-        attempt. numpy.asarray takes them without a copy. Raises NotFoundError where the run has no such key.
+        """Every raw point of a key in order of arrival, as arrays of equal length: step, value, time (seconds since
+        1970 UTC; `time_us` has whole µs), rank, attempt. numpy.asarray takes them without a copy. Raises NotFoundError
+        where the run has no such key.
         """
         return Points.joined(self.pages(key, rank=rank, attempt=attempt))
 
@@ -220,8 +221,7 @@ class RunView(ReadsMedia):
     def iter_points(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Point]:
         """As `pages`, point by point."""
         for page in self.pages(key, rank=rank, attempt=attempt):
-            for step, value, time_us, of_rank, of_attempt in zip(*page, strict=True):
-                yield Point(step, value, time_us / 1e6, of_rank, of_attempt)
+            yield from map(Point, *page)
 
     def buckets(
         self,
@@ -275,7 +275,7 @@ class RunView(ReadsMedia):
         from .export import save
 
         names = None if keys is None else self._chosen(keys)
-        return save(self.profile, self.id, Path(path), names, format, rank, attempt)
+        return save(self.profile, self.id, path, names, format, rank, attempt, self.name)
 
     # Logs -------------------------------------------------------------------------------------------------------
 

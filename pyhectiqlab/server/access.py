@@ -28,6 +28,7 @@ from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .connections import CONNECTION, Protocol
 from .lab import Lab
+from .near import near_project
 from .replies import ApiError
 
 COOKIE = "hectiqlab_session"
@@ -202,8 +203,9 @@ def _project(lab: Lab, caller: Caller, ref: str) -> tuple[Project, str]:
     with lab.meta.reading() as view:
         project = view.project(ref)
         role = None if project is None else view.role_in(project.id, caller.user.id)
+        near = near_project(view, caller.user.id, ref) if role is None else ""
     if project is None or role is None:
-        raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.")
+        raise ApiError(404, "project_not_found", f"No project named {ref[:100]!r}: see `hectiqlab projects`.{near}")
     return project, role
 
 

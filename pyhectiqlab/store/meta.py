@@ -308,6 +308,9 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
     def tags(self, run_id: str, limit: int) -> list[Tag]:
         """By name."""
 
+    def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
+        """Names of the runs that the user can see and that were made last, in a project (its id) or in all."""
+
     def runs_named(
         self,
         name: str,

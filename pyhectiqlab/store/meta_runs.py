@@ -188,6 +188,13 @@ class RunsSql:
         found = self._runs(RUN.where(runs.c.id == run_id))
         return found[0] if found else None
 
+    def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
+        names = select(runs.c.name).join(projects, projects.c.id == runs.c.project_id)
+        names = names.where(runs.c.deleted.is_(None), visible_to(seen_by))
+        if project is not None:
+            names = names.where(projects.c.id == project)
+        return list(self.conn.execute(names.order_by(runs.c.created.desc()).limit(limit)).scalars())
+
     def runs_named(
         self,
         name: str,

@@ -14,19 +14,26 @@ class Points(NamedTuple):
 
     step: array[int]  # int64
     value: array[float]  # float64, NaN and ±Inf as they were logged
-    time: array[int]  # int64, µs since 1970 UTC
+    time: array[float]  # float64, s since 1970 UTC; `time_us` as the lab keeps it
     rank: array[int]  # int64
     attempt: array[int]  # int64
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Points:
         """Raises KeyError, TypeError or ValueError for what is no such answer."""
-        return cls(*_equal(column(told[name], "d" if name == "value" else "q") for name in cls._fields))
+        found = _equal(column(told[name], "d" if name == "value" else "q") for name in cls._fields)
+        step, value, time_us, rank, attempt = found
+        return cls(step, value, array("d", [us / 1e6 for us in time_us]), rank, attempt)
+
+    @property
+    def time_us(self) -> array[int]:
+        """int64, µs since 1970 UTC, exactly. Made at each look."""
+        return array("q", [round(s * 1e6) for s in self.time])
 
     @classmethod
     def joined(cls, parts: Iterable[Points]) -> Points:
         """The points of all parts, one after the other."""
-        whole = cls(array("q"), array("d"), array("q"), array("q"), array("q"))
+        whole = cls(array("q"), array("d"), array("d"), array("q"), array("q"))
         for part in parts:
             whole.step.extend(part.step)
             whole.value.extend(part.value)

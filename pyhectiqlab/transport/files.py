@@ -237,6 +237,16 @@ def _may_pass(error: LabRequestError) -> bool:
 # Downloads
 
 
+def place_for(path: str | os.PathLike[str], name: str) -> Path:
+    """The file that `path` means: itself, or in a folder, `name`. What ends with a slash is a folder, and made where it
+    is not there. Raises OSError.
+    """
+    place = Path(path)
+    if isinstance(path, str) and path.endswith(os.sep):  # a Path knows no slash at its end
+        place.mkdir(parents=True, exist_ok=True)
+    return place / name if place.is_dir() else place
+
+
 def download(
     client: LabClient,
     artifact: Mapping[str, Any],
@@ -247,7 +257,9 @@ def download(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Brings an artifact to `path`: a file, or a folder that exists, in which it keeps its name. Returns the file.
+    """Brings an artifact to `path`: a file, or a folder, in which it keeps its name. Returns the file.
+
+    What ends with a slash is a folder, and made where it is not there; so is what is one already.
 
     It arrives beside it as `.NAME.DIGEST.part`, which a later call goes on with, is compared with its digest, and takes
     its name at last, in one step. A file that has these very bytes already is left as it is.
@@ -259,11 +271,9 @@ def download(
     Raises FileExistsError, OSError (disk full …), LabRequestError; NotALabError where the lab names a file in a way
     that leads out of the folder. Blocks until it is here.
     """
-    target = Path(path)
     try:
         uuid, digest, size = artifact["uuid"], artifact["digest"], artifact["bytes"]
-        if target.is_dir():
-            target = target / artifact_name(artifact["name"])
+        target = place_for(path, artifact_name(artifact["name"]))
         if not (isinstance(uuid, str) and isinstance(digest, str) and digest.isalnum() and isinstance(size, int)):
             raise ValueError
     except (LookupError, TypeError, ValueError):

@@ -87,7 +87,7 @@ def test_profiles_marks_the_one_in_use_and_hides_keys(hectiqlab: Hectiqlab, home
     credentials(home, "a", "default")
     shown = well(hectiqlab("profiles"))
     assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["a", "http://a"], ["*", "default"]]
-    found = json.loads(well(hectiqlab("-p", "a", "profiles", "--json")))
+    found = json.loads(well(hectiqlab("--profile", "a", "profiles", "--json")))
     assert [(p["name"], p["active"]) for p in found] == [("a", True), ("default", False)]
     assert "key-" not in shown + json.dumps(found)
 
@@ -97,7 +97,7 @@ def test_profiles_says_when_none_can_be_chosen(hectiqlab: Hectiqlab, home: Path)
     credentials(home, "a", "b")
     done = hectiqlab("profiles")
     assert done.returncode == 0 and "HECTIQLAB_PROFILE" in done.stderr and "*" not in done.stdout
-    assert "it has a, b" in told(hectiqlab("-p", "c", "projects"))
+    assert "it has a, b" in told(hectiqlab("--profile", "c", "projects"))
 
 
 def test_a_profile_is_removed(hectiqlab: Hectiqlab, home: Path) -> None:

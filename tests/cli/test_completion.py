@@ -59,7 +59,7 @@ def test_projects_are_completed_where_a_shell_takes_them_as_one_word(hectiqlab: 
 
 
 def test_profiles_are_completed(hectiqlab: Hectiqlab, lab: RealLab) -> None:
-    assert completed(hectiqlab, "-p", "lo", HECTIQLAB_CREDENTIALS=str(lab.credentials)) == ["local"]
+    assert completed(hectiqlab, "--profile", "lo", HECTIQLAB_CREDENTIALS=str(lab.credentials)) == ["local"]
 
 
 def test_a_lab_that_does_not_answer_costs_a_second_and_no_word(hectiqlab: Hectiqlab) -> None:

@@ -258,7 +258,8 @@ def test_python_reads_the_same(filled: Filled, at_lab: Hectiqlab) -> None:
     assert [p.step for p in points] == STEPS
     assert [exact(p.value) for p in points] == [exact(v) for v in VALUES]
     columns = run.series("train/loss", rank=0)
-    assert list(columns.step) == STEPS and columns.time[1] == int(START * 1e6) + 1
+    assert list(columns.step) == STEPS and columns.time_us[1] == int(START * 1e6) + 1
+    assert list(columns.time) == [point.time for point in points]  # in seconds, as all else
     assert sum(1 for _ in run.iter_points("long")) == len(run.series("long").value) == 2500
     assert exact(run.last["train/loss"])
     assert filled.lab.api_key not in repr(run)

@@ -197,7 +197,7 @@ def test_where_several_labs_can_have_been_meant_it_is_asked_which(
         assert asked.returncode == 1 and "--to PROFILE" in asked.stderr, asked
         assert f"local ({known.url}), other (http://127.0.0.1:8)" in asked.stderr
         assert hectiqlab("sync", "--to", to).returncode == 0
-        assert name in {run["name"] for run in json.loads(well(hectiqlab("-p", "local", "runs", "p", "--json")))}
+        assert name in {run["name"] for run in json.loads(well(hectiqlab("--profile", "local", "runs", "p", "--json")))}
 
 
 def test_what_was_meant_for_a_lab_that_may_be_down_goes_to_no_other_unasked(
@@ -236,7 +236,7 @@ def test_a_lab_is_known_at_another_port_and_another_lab_is_not_taken_for_it(
         (home / "credentials").write_bytes(there.credentials.read_bytes() + mine.replace("local", "old").encode())
         lab.start()  # which finds its own key in no `local`, and writes a profile of another name beside it
         assert hectiqlab("sync").returncode == 0
-        lines = well(hectiqlab("-p", "old", "metrics", "kept", "loss", "--format", "jsonl"))
+        lines = well(hectiqlab("--profile", "old", "metrics", "kept", "loss", "--format", "jsonl"))
         assert lines.count("\n") == 1000
     finally:
         lab.kill()

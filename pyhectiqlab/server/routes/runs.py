@@ -16,6 +16,7 @@ from .. import models
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
+from ..near import near_run
 from ..replies import ApiError, Page, cursor_in, cursor_out, reply, reply_list, reply_msgpack, wants_msgpack
 from ..search import find_runs
 from .common import LIMIT, After, Limit, answers, runs_told, tags_told
@@ -132,8 +133,10 @@ def resolve(
     if run is None and deleted:
         raise ApiError(404, "run_not_found", f"No run that was deleted is {ref[:100]!r}: give its id, link or name.")
     if run is None:
+        with lab.meta.reading() as view:
+            near = "" if link else near_run(view, by, ref)
         raise ApiError(
-            404, "run_not_found", f"No run is {ref[:100]!r}: give an id, a link or a name (`hectiqlab runs`)."
+            404, "run_not_found", f"No run is {ref[:100]!r}: give an id, a link or a name (`hectiqlab runs`).{near}"
         )
     return reply(runs_told(request, lab, [find_run(lab, caller, run.id, deleted_too=deleted)])[0])
 

@@ -20,6 +20,7 @@ from .. import models
 from ..access import TheCaller, TheLab
 from ..accounts import Caller
 from ..lab import Lab
+from ..near import near_project
 from ..replies import ApiError, reply
 from .common import answers, run_url
 
@@ -56,7 +57,9 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
     try:
         attached = lab.write(lambda tx: _attach(lab, tx, wanted, caller))
     except ProjectNotFoundError as e:
-        raise ApiError(404, "project_not_found", str(e)) from None
+        with lab.meta.reading() as view:
+            near = near_project(view, caller.user.id, body.project or "")
+        raise ApiError(404, "project_not_found", f"{e}{near}") from None
     except MayNotAddError as e:
         raise ApiError(403, "may_not_add", str(e)) from None
     except NameTakenError as e:

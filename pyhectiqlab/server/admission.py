@@ -36,7 +36,9 @@ READING_POSTS = frozenset({"series/buckets"})
 ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
 PASSWORDS_RETRY_S = 5.0
 BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
-WRITE_S = 0.002  # what a change costs the lab, roughly: most of the time that it takes it waits for the disk
+WRITE_S = READ_S = 0.002  # … a request, beside its bytes
+ANSWER_BYTE_S = 50e-9  # … a byte of an answer
+REFUSED_S = 0.001
 
 
 class Callers:
@@ -123,6 +125,7 @@ class Admission:
 
         async def send_and_look(message: Message) -> None:
             visit.end_turn()  # what follows waits for the reader of the answer
+            self.shares.costs.charge(visit.who, ANSWER_BYTE_S * len(message.get("body", b"")))
             await send(message)
 
         await self.app(scope, receive, send if long else send_and_look)
@@ -163,6 +166,7 @@ class Admission:
     async def _refuse(self, visit: _Visit, error: OverShareError) -> None:
         shares = self.shares
         visit.end()
+        shares.costs.charge(visit.who, REFUSED_S)
         if shares.refused < settings.LAB_REFUSED_WAITING_MAX:
             shares.refused += 1
             try:
@@ -185,7 +189,7 @@ class _Visit:
         self.who = self.address
         self._announced: tuple[str, int] | None = None
         self._body: tuple[str, int] | None = None
-        self._turn: tuple[Turns, str, float] | None = None
+        self._turn: tuple[Turns, str] | None = None
 
     def find_caller(self, headers: Headers) -> None:
         """Raises OverShareError where too many come from the address whom the lab does not know."""
@@ -236,16 +240,13 @@ class _Visit:
 
     async def take(self, turns: Turns) -> None:
         await turns.take(self.who)
-        self._turn = (turns, self.who, time.perf_counter())
+        self._turn = (turns, self.who)
 
     def end_turn(self) -> None:
         if self._turn is not None:
-            (turns, who, began), self._turn = self._turn, None
+            (turns, who), self._turn = self._turn, None
             turns.give_back(who)
-            if turns is self._shares.reads:
-                self._shares.costs.charge(who, time.perf_counter() - began)
-            elif turns is self._shares.writes:
-                self._shares.costs.charge(who, WRITE_S)
+            self._shares.costs.charge(who, READ_S if turns is self._shares.reads else WRITE_S)
 
     def end(self) -> None:
         self.end_turn()

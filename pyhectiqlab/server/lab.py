@@ -96,6 +96,7 @@ class Lab:
         self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
         self.hub = Hub()
         self.shares = Shares()
+        self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.telemetry = Telemetry(self)
         self.writer = Writer(self.meta, self.points, self._committed)
         self.permissions = ChangeMark(data)
@@ -172,9 +173,10 @@ class Lab:
 
     def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob], seconds: float) -> None:
         points = sum(batch.points for job in jobs for _, batch in job.accepted)
+        took, self._written = time.thread_time() - self._written, time.thread_time()  # of the writer's thread
         sizes = [1 + sum(batch.points for _, batch in job.accepted) / 1000 for job in jobs]
         for job, size in zip(jobs, sizes, strict=True):
-            self.shares.costs.charge(job.user_id, seconds * size / sum(sizes))
+            self.shares.costs.charge(job.user_id, took * size / sum(sizes))
         self.telemetry.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
         if not self.hub.watched:
             return

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 CALLERS_MAX = 10_000  # who are remembered
 _LATE_S = 0.03
-_LITTLE, _WANTED = 0.05, 0.005  # shares of all the time: who took less is never refused; what others want at least
+_LITTLE, _WANTED = 0.15, 0.005  # shares of all the time: who took less is never refused; what others want at least
 
 
 class OverShareError(Exception):
@@ -136,7 +136,8 @@ class Rate:
 
 
 class Costs:
-    """Seconds of the lab that callers took lately: an hour ago counts nothing, `over_s` ago about a third.
+    """Seconds of a processor that the lab spent on callers lately: `over_s` ago counts about a third, later nothing.
+    Not by the clock, or whoever waits for others would pay for them.
 
     While the lab has time to spare, or nobody else wants any, everybody may take what there is. It has none where what
     is to happen at a time happens later (`late`), whatever else the machine does, or where one takes `share` of all the

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -170,7 +171,8 @@ class Admission:
         if shares.refused < settings.LAB_REFUSED_WAITING_MAX:
             shares.refused += 1
             try:
-                await asyncio.sleep(min(settings.LAB_REFUSED_PAUSE_S, error.retry_s))
+                # Not all after the same time, or they would be back in the same moment.
+                await asyncio.sleep(min(settings.LAB_REFUSED_PAUSE_S, error.retry_s) * random.uniform(0.5, 1.0))
             finally:
                 shares.refused -= 1
         seconds = str(max(1, math.ceil(error.retry_s)))

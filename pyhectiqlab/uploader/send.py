@@ -109,13 +109,11 @@ class Sender:
 
     def failed(self, error: LabError) -> None:
         self.fails += 1
-        wait = getattr(error, "retry_after_s", None)
         self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
-        if self.hopeless:
-            wait = settings.RETRY_DELAY_MAX_S  # nothing that heals by itself in a second
+        least = settings.RETRY_DELAY_MAX_S if self.hopeless else 0.0  # nothing that heals by itself in a second
         if self.hopeless or isinstance(error, LabUnreachableError):
             self._drop_transport()  # the profile may have been corrected meanwhile, or the lab be at another address
-        self.backoff.failed(wait)
+        self.backoff.failed(getattr(error, "retry_after_s", None), at_least_s=least)
         if str(error) != self.trouble:
             self._log(str(error))
         self.trouble = str(error)

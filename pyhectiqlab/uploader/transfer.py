@@ -74,12 +74,10 @@ class _Lab:
     def failed(self, error: LabError) -> None:
         self.fails += 1
         self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
-        wait = getattr(error, "retry_after_s", None)
-        if self.hopeless:
-            wait = settings.RETRY_DELAY_MAX_S
         if self.hopeless or isinstance(error, LabUnreachableError):
             self.close()  # the profile may have been corrected meanwhile, or the lab be at another address
-        self.backoff.failed(wait)
+        least = settings.RETRY_DELAY_MAX_S if self.hopeless else 0.0
+        self.backoff.failed(getattr(error, "retry_after_s", None), at_least_s=least)
         self.trouble = str(error)
 
     def close(self) -> None:

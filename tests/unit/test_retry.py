@@ -52,6 +52,23 @@ def test_somebody_in_a_hurry_does_not_wait() -> None:
     assert backoff.failed() == 4
 
 
+def test_nobodys_hurry_is_before_the_time_that_the_lab_named() -> None:
+    clock = Clock()
+    backoff = Backoff(min_s=1, max_s=30, clock=clock, uniform=longest)
+    for _ in range(4):
+        backoff.failed()
+    backoff.failed(retry_after_s=5)
+    assert backoff.wait_s() == 30
+    backoff.hurry()
+    assert backoff.wait_s() == 5
+    clock.now += 5
+    assert backoff.wait_s() == 0
+    backoff.failed(at_least_s=20)
+    assert backoff.wait_s() == 30
+    backoff.hurry()
+    assert backoff.wait_s() == 0
+
+
 def test_the_lab_is_obeyed_within_reason() -> None:
     backoff = Backoff(min_s=1, max_s=10)
     assert backoff.failed(retry_after_s=120) == 120

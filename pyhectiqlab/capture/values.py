@@ -8,7 +8,8 @@ import operator
 import sys
 from typing import Any
 
-from ..protocol.limits import KEY_BYTES_MAX, NAME_BYTES_MAX, STEP_MAX, STEP_MIN
+from ..protocol.limits import KEY_BYTES_MAX, STEP_MAX, STEP_MIN
+from ..protocol.names import new_name
 
 # Types whose every value struct packs as the float64 it means. numpy's scalar types join at first sight.
 PLAIN_TYPES: set[type] = {float, int, bool}
@@ -132,10 +133,7 @@ def _not_a_number(key: object, value: object) -> str:
 
 
 def check_name(what: str, name: object) -> None:
-    """Raises TypeError or ValueError for what cannot name a run, a project or a tag."""
+    """Raises TypeError or ValueError for what cannot name a run, a project or a tag: also for what the lab refuses."""
     if not isinstance(name, str):
         raise TypeError(f"the {what} is a text, not {type(name).__name__}")
-    if not name.strip():
-        raise ValueError(f"the {what} is empty")
-    if len(name.encode(errors="replace")) > NAME_BYTES_MAX:
-        raise ValueError(f"the {what} is longer than {NAME_BYTES_MAX} bytes")
+    new_name(what, name)

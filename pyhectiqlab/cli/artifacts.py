@@ -20,12 +20,13 @@ from .project import place_of
 def where(lab: Any, project: str | None, run: str | None) -> str:
     """The path of the API below which the artifacts lie."""
     from ..transport.http import quoted
+    from ..transport.projects import project_path
 
     if run is not None:
         return f"/runs/{quoted(lab.get('/runs/resolve', {'ref': run})['id'])}"
     if project is None:
         raise click.UsageError("Name a PROJECT (`hectiqlab projects` lists them), or a run with --run.")
-    return f"/projects/{quoted(project)}"
+    return project_path(lab, project)
 
 
 @click.command("artifacts", short_help="List and download shared artifacts, or those of a run.")

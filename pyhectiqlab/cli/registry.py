@@ -39,11 +39,12 @@ def _list(kind: str) -> click.Command:
         from ..profile import resolve
         from ..transport import LabClient
         from ..transport.http import quoted
+        from ..transport.projects import project_path
 
         chosen = resolve(profile)
-        path = f"/projects/{quoted(_project(place_of(project, by_option), chosen))}/{kind}"
         with LabClient(chosen.url, chosen.secret_api_key) as lab:
             lab.handshake()
+            path = f"{project_path(lab, _project(place_of(project, by_option), chosen))}/{kind}"
             items = list(lab.pages(path if name is None else f"{path}/{quoted(name)}/versions", {"limit": 1000}))
         if as_json:
             echo_json(items)

@@ -7,6 +7,7 @@ PROTOCOL_MIN = 1
 
 KEY_BYTES_MAX = 1024
 NAME_BYTES_MAX = 512
+NAME_PARTS_MAX = 32  # of PROJECT/NAME, in which both may hold slashes: where the lab looks for the one between
 KIND_BYTES_MAX = 64
 EVENT_BYTES_MAX = 4 << 20  # one event's fields, packed
 MAP_LENGTH_MAX = 1 << 16  # entries of one map of an event

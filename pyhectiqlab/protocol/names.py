@@ -1,4 +1,6 @@
-"""Names of artifacts: what client and lab both accept, so that no name can lead out of a folder."""
+"""Names: what client and lab both accept. Of artifacts, so that no name can lead out of a folder; of runs, projects and
+tags, so that what is refused is refused at the call.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +25,28 @@ def artifact_name(text: str) -> str:
         raise ValueError(f"the name of an artifact holds no control characters: {text[:100]!r}")
     if len(text.encode()) > NAME_BYTES_MAX:
         raise ValueError(f"the name of an artifact has at most {NAME_BYTES_MAX} bytes: {text[:60]!r}…")
+    return text
+
+
+def shown_name(what: str, text: str) -> str:
+    """`text`, where the lab takes it as the name of a run, a project or a tag that there may be already. Raises
+    ValueError, which says what is wrong with `what`.
+    """
+    if not text.strip():
+        raise ValueError(f"the {what} is empty")
+    if len(text.encode("utf-8", "surrogatepass")) > NAME_BYTES_MAX:
+        raise ValueError(f"the {what} is longer than {NAME_BYTES_MAX} bytes: {text[:60]!r}…")
+    bad = next((c for c in text if not c.isprintable()), None)
+    if bad is not None:
+        name = unicodedata.name(bad, "a line break" if bad in "\r\n" else "a control character")
+        raise ValueError(f"the {what} holds a character that is not shown, {name} (U+{ord(bad):04X}): {text[:100]!r}")
+    return text
+
+
+def new_name(what: str, text: str) -> str:
+    """As `shown_name`, for one that is given now: also one that people tell from others, and that a path can hold."""
+    if shown_name(what, text) != text.strip():
+        raise ValueError(f"the {what} begins or ends with a space: {text[:100]!r}; leave it out")
+    if text in {".", ".."}:
+        raise ValueError(f"the {what} cannot be {text!r}, which means a folder in every address: choose another")
     return text

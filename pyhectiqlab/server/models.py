@@ -6,11 +6,13 @@ tests/server/test_openapi.py holds real answers to these models instead.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..protocol import limits
+from ..protocol.names import new_name, shown_name
 from ..store.points import RANKS_MAX
 
 INT32_MAX = (1 << 31) - 1
@@ -20,14 +22,11 @@ BUCKETS_MAX = 10_000
 
 
 def name_checked(text: str) -> str:
-    if len(text.encode("utf-8", "surrogatepass")) > limits.NAME_BYTES_MAX:
-        raise ValueError(f"at most {limits.NAME_BYTES_MAX} bytes")
-    if not text.strip() or not text.isprintable():
-        raise ValueError("a text without control characters, and not empty")
-    return text
+    return shown_name("name", text)
 
 
 Name = Annotated[str, AfterValidator(name_checked)]
+NewName = Annotated[str, AfterValidator(partial(new_name, "name"))]
 Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Rank = Annotated[int, Field(ge=0, le=INT32_MAX)]
 Attempt = Annotated[int, Field(ge=1, le=INT32_MAX)]
@@ -47,7 +46,7 @@ class LoginBody(Body):
 
 
 class NameBody(Body):
-    name: Name
+    name: NewName
 
 
 class AttachBody(Body):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConfigurationError
+from .access import KEPT_SLASH
 from .routes.pages import PAGES
 
 # The first parts of the lab's own paths: below one of them it could not be told whether a proxy took it off.
 OURS = {"api", "assets", "login-link", "healthz", "icon.svg", *PAGES}
+_PROJECTS = "/api/v1/projects/"
+_PROJECT = re.compile(f"{_PROJECTS}([^/]+)(.*)", re.DOTALL)
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
@@ -26,6 +30,17 @@ def checked(root_path: str) -> str:
     return path
 
 
+def with_kept_slashes(path: str, raw_path: bytes) -> str:
+    """`path`, in which a slash that is a part of a project's name (`/projects/team%2Fvision/artifacts`) parts nothing:
+    KEPT_SLASH stands for it, which no name can hold.
+    """
+    found = _PROJECT.search(raw_path.partition(b"?")[0].decode("ascii", "replace"))
+    if found is None or not path.startswith(_PROJECTS):
+        return path
+    name, rest = re.sub("%2[fF]", KEPT_SLASH, found[1]), found[2]
+    return _PROJECTS + unquote(name) + unquote(rest)
+
+
 class RootPath:
     """ASGI middleware, the outermost. Proxies either take the path off a request or leave it; behind this, `path` is
     always the lab's own and `root_path` what was before it, from which Starlette makes `base_url`.
@@ -39,5 +54,7 @@ class RootPath:
             path: str = scope["path"]
             if path == self.root_path or path.startswith(f"{self.root_path}/"):
                 path = path[len(self.root_path) :] or "/"
+            if b"%2f" in scope.get("raw_path", b"").lower():
+                path = with_kept_slashes(path, scope["raw_path"])
             scope = {**scope, "path": path, "root_path": self.root_path}
         await self.app(scope, receive, send)

@@ -9,6 +9,7 @@ import msgpack
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, tuple_, update
 
 from ..protocol import limits, roles, states
+from ..protocol.names import new_name
 from .meta import (
     Attached,
     AttachRequest,
@@ -91,6 +92,10 @@ class SessionsSql(StatesSql):
                 f"The project {name!r} is private and you have no role in it: ask an admin for one, "
                 "or give project= another name."
             )
+        try:
+            new_name("name of a project", name)  # one that is there keeps the name that it has
+        except ValueError as e:
+            raise ProjectNotFoundError(f"{str(e)[0].upper()}{str(e)[1:]}.") from None
         return self.add_project(name, user.id, now).id, roles.ADMIN, True
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:

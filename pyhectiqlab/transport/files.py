@@ -23,6 +23,7 @@ from ..errors import InvalidRequestError, LabRequestError, LabUnreachableError, 
 from ..protocol.names import artifact_name
 from .answers import Answer, not_a_lab, number
 from .http import LabClient, quoted
+from .projects import project_path
 from .retry import Backoff
 
 T = TypeVar("T")
@@ -131,7 +132,7 @@ def register(
 
     Raises LabRequestError; a ConflictError of code "blob_missing": upload it (again).
     """
-    where = f"/projects/{quoted(project or '')}" if run is None else f"/runs/{quoted(run)}"
+    where = project_path(client, project or "") if run is None else f"/runs/{quoted(run)}"
     answer = client.post(f"{where}/artifacts", dict(body))
     if not isinstance(answer, dict) or not isinstance(answer.get("uuid"), str):
         raise not_a_lab(client.url, "its answer to a file has another shape")

@@ -10,6 +10,7 @@ from ..protocol.registry import LATEST, file_paths, registry_name, version_of
 from .answers import not_a_lab
 from .files import TRIES, retried
 from .http import LabClient, quoted
+from .projects import project_path
 
 
 def find_version(
@@ -23,8 +24,8 @@ def find_version(
     sleep: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
     """A version, by number or alias, with its files, checked; None: the latest. Raises LabRequestError. Blocks."""
-    where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}"
-    found: dict[str, Any] = retried(lambda _: client.get(where), tries, sleep)
+    below = f"/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}"
+    found: dict[str, Any] = retried(lambda _: client.get(project_path(client, project) + below), tries, sleep)
     contents_of(client, found)
     aliases = found.get("aliases", ())
     asked = version in {None, LATEST, found["version"]} or (isinstance(aliases, list) and version in aliases)
@@ -65,8 +66,8 @@ def set_alias(
 
     Raises LabRequestError. Blocks.
     """
-    where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/aliases/{quoted(alias)}"
-    told = retried(lambda _: client.put(where, {"version": version or LATEST}), tries, sleep)
+    below, body = f"/{kind}/{quoted(name)}/aliases/{quoted(alias)}", {"version": version or LATEST}
+    told = retried(lambda _: client.put(project_path(client, project) + below, body), tries, sleep)
     try:
         return str(version_of(told["version"]))
     except (LookupError, TypeError, ValueError):
@@ -75,4 +76,4 @@ def set_alias(
 
 def remove_alias(client: LabClient, project: str, kind: str, name: str, alias: str) -> None:
     """Raises LabRequestError (NotFoundError: there is none). Blocks."""
-    client.delete(f"/projects/{quoted(project)}/{kind}/{quoted(name)}/aliases/{quoted(alias)}")
+    client.delete(f"{project_path(client, project)}/{kind}/{quoted(name)}/aliases/{quoted(alias)}")

@@ -27,6 +27,7 @@ from ..protocol.registry import (
 from .answers import not_a_lab
 from .files import TRIES, Progress, hash_file, no_progress, retried, upload_file
 from .http import LabClient, quoted
+from .projects import project_path
 from .registry import contents_of
 
 SENT_AT_ONCE = 4  # files of a version; each takes a piece of 8 MiB of memory
@@ -122,7 +123,8 @@ def upload_version(
     `progress` is told bytes of all files together. Raises OSError; LabRequestError, a ConflictError of code
     "version_exists" where another such version is there, before anything is sent. Blocks until it is there.
     """
-    where = f"/projects/{quoted(project)}/{new.kind}/{quoted(new.name)}/versions"
+    project_at = retried(lambda _: project_path(client, project), tries, sleep)
+    where = f"{project_at}/{new.kind}/{quoted(new.name)}/versions"
     if new.version is not None:
         there = _there(client, f"{where}/{new.version}", tries, sleep)
         if there is not None:

@@ -266,14 +266,19 @@ class RegistryVerbs:
         from .. import settings
         from ..transport.files import retried
         from ..transport.http import quoted
+        from ..transport.projects import project_path
 
         run = self._run_id()
         if run is None:
             say_once(f"which models and datasets the run uses is not noted {self._why_not()}")
             return
-        where = f"/projects/{quoted(project)}/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}/usage"
+        below = f"/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}/usage"
+
+        def note(_: object) -> object:
+            return client.post(project_path(client, project) + below, {"run": run})
+
         try:
-            retried(lambda _: client.post(where, {"run": run}), ASK_TRIES, patience_s=settings.ATTACH_TIMEOUT_S / 2)
+            retried(note, ASK_TRIES, patience_s=settings.ATTACH_TIMEOUT_S / 2)
         except LabRequestError as e:
             say(f"that the run used the {NOUNS[kind]} {name!r} is not noted: {e}")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from ...protocol import roles
 from ...store.meta import NameTakenError, Project, ProjectRuns, User
@@ -21,11 +22,21 @@ router = APIRouter(tags=["projects"])
 
 
 @router.get("/projects", response_model=None, responses=answers(models.Projects))
-def list_projects(lab: TheLab, caller: TheCaller, limit: Limit = LIMIT, after: After = None) -> Response:
+def list_projects(
+    lab: TheLab,
+    caller: TheCaller,
+    limit: Limit = LIMIT,
+    after: After = None,
+    name: Annotated[str | None, Query(max_length=512, description="Only the one with this name.")] = None,
+) -> Response:
     """By name: those that exist for the caller."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
-        found = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
+        if name is None:
+            found = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
+        else:
+            named = view.project(name)
+            found = [named] if named is not None and named.name == name else []
         counted = view.runs_of_projects([p.id for p in found])
         given = view.roles_of(caller.user.id)
     more = cursor_out([found[limit - 1].name]) if len(found) > limit else None

@@ -121,9 +121,10 @@ def resolve(
             run = None
         if not (run or link):
             named = view.runs_named(ref, seen_by=by, deleted=deleted)
-        if not (run or link or named) and "/" in ref:
-            project, _, name = ref.partition("/")
-            named = view.runs_named(name, project, seen_by=by, deleted=deleted)
+        parts = ref.split("/") if not (run or link or named) else []
+        for at in range(1, min(len(parts), limits.NAME_PARTS_MAX)):  # names of projects and of runs may hold slashes
+            project, name = "/".join(parts[:at]), "/".join(parts[at:])
+            named += view.runs_named(name, project, seen_by=by, deleted=deleted)
     if len(named) > 1:
         ids = [r.id for r in named]
         raise ApiError(

@@ -94,13 +94,13 @@ def sync_path(path: Path) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """None where there is no such file, it is not understood, or somebody else may have written it."""
     try:
-        value = json.loads(_read_ours(path))
+        value = json.loads(read_ours(path))
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def _read_ours(path: Path) -> bytes:
+def read_ours(path: Path) -> bytes:
     """Raises OSError, PermissionError where the file is not this user's alone: looked at once it is open, as the path
     may lead to another file a moment later.
     """
@@ -363,7 +363,7 @@ class SessionDir:
         found: dict[str, FileRequest] = {}
         for name in ("delivered.old", "delivered"):
             with contextlib.suppress(OSError):
-                for line in _read_ours(self.path / name).decode().splitlines():
+                for line in read_ours(self.path / name).decode().splitlines():
                     with contextlib.suppress(KeyError, TypeError, ValueError):  # a torn line
                         request = FileRequest.from_dict(json.loads(line))
                         found[request.id] = request

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import settings
 from .accounts import hash_token
+from .proxies import place_of
 from .replies import ApiError
 from .shares import CALLERS_MAX, Bytes, Costs, OverShareError, Rate, Turns
 
@@ -186,7 +187,7 @@ class _Visit:
     def __init__(self, shares: Shares, scope: Scope) -> None:
         self._shares = shares
         self._scope = scope
-        self.address: str = scope["client"][0] if scope.get("client") else ""
+        self.address: str = place_of(scope["client"][0]) if scope.get("client") else ""
         self.user: str | None = None
         self.who = self.address
         self._announced: tuple[str, int] | None = None

@@ -8,17 +8,17 @@ connections once a second. Lives on the event loop.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import resource
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .. import settings
+from .proxies import Trusted, address_in, place_of
 from .replies import error_body
 
 CONNECTION = "hectiqlab.connection"  # the Protocol, in a request's scope
@@ -49,7 +49,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.address = self.client[0] if self.client else ""
+        self.peer = self.client[0] if self.client else ""
+        self.address = place_of(self.peer)
         self._reading = "head"  # | body | "": the request has arrived, or none has begun
         self._since = self._heard = self.connections_of_lab.clock()
         self._no_body, self._body = 0, 0  # bytes of the request under way
@@ -188,8 +189,7 @@ class Connections:
     def __init__(self, most: int, proxies: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self.most, self.clock = most, clock
         self.most_of_address = max(1, int(most * settings.LAB_CONNECTIONS_SHARE))
-        self._everybody = "*" in proxies
-        self._proxies = [] if self._everybody else list(filter(None, map(_network, proxies.split(","))))
+        self._proxies = Trusted.parsed(proxies)
         # Each in order of their arrival, or their last answer.
         self._strange: dict[Protocol, None] = {}  # over which nobody has proved yet who they are
         self._known: dict[Protocol, None] = {}
@@ -203,7 +203,7 @@ class Connections:
     def arrived(self, new: Protocol) -> None:
         its, strangers = self._of.get(new.address, {}), self._strange_of.get(new.address, {})
         full = len(its) >= self.most_of_address
-        if (full or len(strangers) >= settings.LAB_CONNECTIONS_OF_STRANGERS) and not self._is_proxy(new.address):
+        if (full or len(strangers) >= settings.LAB_CONNECTIONS_OF_STRANGERS) and not self._is_proxy(new.peer):
             among = its if full else strangers
             self._make_room(new, list(islice((c for c in among if c.gives_way and c.age_s > _YOUNG_S), 1)))
         elif len(self) >= self.most:
@@ -252,10 +252,9 @@ class Connections:
             if now - at > _TURNED_AWAY_S:
                 connection.drop()
 
-    def _is_proxy(self, address: str) -> bool:
-        if self._everybody or not address:
-            return True
-        return bool(self._proxies) and any(ipaddress.ip_address(address) in network for network in self._proxies)
+    def _is_proxy(self, peer: str) -> bool:
+        address = address_in(peer)
+        return self._proxies.whoever or address is None or address in self._proxies
 
 
 def _candidates(among: dict[Protocol, None]) -> list[Protocol]:
@@ -268,13 +267,6 @@ def _remove(of: dict[str, dict[Protocol, None]], connection: Protocol) -> None:
         its.pop(connection, None)
         if not its:
             del of[connection.address]
-
-
-def _network(text: str) -> Any:
-    try:
-        return ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError:
-        return None
 
 
 def most_connections() -> int:

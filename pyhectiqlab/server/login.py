@@ -7,6 +7,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from .proxies import place_of
+
 FREE_FAILURES = 5  # of one name at one address
 FREE_FAILURES_OF_ADDRESS = 50  # whatever the name
 FREE_FAILURES_OF_NAME = 100  # wherever from
@@ -73,6 +75,7 @@ class Logins:
         """Seconds until they may try; 0: now. The try counts as a failure from now on, until it `succeeded`: of many
         at once no more are tried than one after the other.
         """
+        address = place_of(address)
         with self._lock:
             wait = self.wait_s(name, address)
             if wait == 0:
@@ -81,21 +84,24 @@ class Logins:
 
     def wait_of_address_s(self, address: str) -> float:
         """Whatever the name."""
-        return self._addresses.wait_s(address)
+        return self._addresses.wait_s(place_of(address))
 
     def wait_s(self, name: str, address: str) -> float:
+        address = place_of(address)
         wait = max(self._both.wait_s(f"{name}@{address}"), self._addresses.wait_s(address))
         with self._lock:
             known = (name, address) in self._known
         return wait if known else max(wait, self._names.wait_s(name))
 
     def failed(self, name: str, address: str) -> None:
+        address = place_of(address)
         self._both.failed(f"{name}@{address}")
         self._addresses.failed(address)
         self._names.failed(name)
 
     def succeeded(self, name: str, address: str) -> None:
         """A try that had begun."""
+        address = place_of(address)
         self._both.succeeded(f"{name}@{address}")
         self._addresses.forgive(address)
         self._names.forgive(name)

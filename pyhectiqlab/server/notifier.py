@@ -25,6 +25,7 @@ from .._version import __version__
 from ..loops import Loop
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.notices import Notice, Target
+from ..texts import clean
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -93,9 +94,10 @@ def told(notice: Notice, lab_url: str) -> dict[str, Any]:
     """What a target gets of a notice."""
     url = f"{lab_url}/runs/{notice.run_id}"
     why = f": {notice.why}" if notice.why else ""
+    text = f"{notice.run} ({notice.project}) {WORDS.get(notice.state, notice.state)}{why} {url}"
     return {
         "id": notice.id,
-        "text": f"{notice.run} ({notice.project}) {WORDS.get(notice.state, notice.state)}{why} {url}",
+        "text": "\n".join(map(clean, text.splitlines())),  # for people: `why` may have several lines
         "state": notice.state,
         "why": notice.why,
         "at": notice.at,

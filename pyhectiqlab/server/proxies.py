@@ -8,6 +8,7 @@ count by address.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 
@@ -63,6 +64,15 @@ def address_in(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+@functools.lru_cache(4096)
+def place_of(address: str) -> str:
+    """What limits go by: an IPv4 address; of IPv6 the network of 64 bits, all of which one customer has."""
+    found = address_in(address)
+    if not isinstance(found, ipaddress.IPv6Address):
+        return address if found is None else str(found)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def caller_address(peer: str, forwarded: str, trusted: Trusted) -> str:

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._version import __version__
+from ..texts import clean
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -158,7 +159,7 @@ class Observe:
                 client = scope["client"][0] if scope.get("client") else ""
                 fields = {
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": clean(scope["path"]),  # decoded: it may hold line breaks and escapes
                     "status": status,
                     "ms": round(seconds * 1e3, 1),
                     "client": client,

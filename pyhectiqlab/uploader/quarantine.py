@@ -27,7 +27,7 @@ import msgpack
 
 from .. import places, settings
 from ..journal import Tail
-from ..spool import FileRequest, SessionDir, read_json, write_json
+from ..spool import FileRequest, SessionDir, read_json, read_ours, write_json
 from .stream import Batch, Stream
 
 EVENTS_NAME = re.compile(r"([0-9a-f]{32})-(\d+)-(\d+)\.msgpack")
@@ -155,7 +155,7 @@ def kept_events(folder: Path) -> Iterator[tuple[Path, int, int, dict[str, Any]]]
             named.append((match[1], int(match[2]), int(match[3]), path))
     for _, first, last, path in sorted(named):
         try:
-            kept = msgpack.unpackb(path.read_bytes(), strict_map_key=False)
+            kept = msgpack.unpackb(read_ours(path), strict_map_key=False)
         except (OSError, ValueError, msgpack.UnpackException):
             continue
         if isinstance(kept, dict):

@@ -9,11 +9,13 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
 from pyhectiqlab.capture import ownership
 from pyhectiqlab.capture.snapshot import ChangedError, reopened
 from pyhectiqlab.spool import SessionDir, read_json
+from pyhectiqlab.uploader import quarantine
 
 from .conftest import Site, eventually
 
@@ -230,3 +232,13 @@ def test_logs_and_notes_of_a_session_are_nobody_elses(site: Site, tmp_path: Path
         os.umask(before)
     for path in session.rglob("*"):
         assert not stat.S_IMODE(path.lstat().st_mode) & 0o077 or path.suffix == ".data", path
+
+
+@needs_root
+def test_nothing_of_a_quarantine_is_read_that_somebody_else_put_there(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 32}-1-2.msgpack"
+    path.write_bytes(msgpack.packb({"reason": "denied"}))
+    path.chmod(0o600)
+    assert len(list(quarantine.kept_events(tmp_path))) == 1
+    os.chown(path, NOBODY, NOBODY)
+    assert not list(quarantine.kept_events(tmp_path))

@@ -7,18 +7,19 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, Logins
-from pyhectiqlab.server.proxies import Trusted, caller_address
+from pyhectiqlab.server.proxies import Trusted, caller_address, place_of
 from pyhectiqlab.server.serve import checked_url
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
-from .api import INGEST_HEADERS, Api, batch, error_of, new_id, packed
+from .api import INGEST_HEADERS, Api, batch, error_of, new_id, packed, wait_until
 from .conftest import PASSWORD
 from .test_accounts import log_in
 
@@ -328,3 +329,18 @@ def test_nobody_adds_to_a_run_through_another_key(api: Api, other: Api) -> None:
     stolen = other.raw("POST", "/ingest", data=packed([batch(run, new_id(), 1, 1)]), headers=INGEST_HEADERS)
     assert stolen.json()["results"][0]["status"] == 403
     assert api.raw("GET", f"/runs/{run}/points", params={"key": "loss"}).json()["items"] == []
+
+
+def test_guesses_from_one_network_of_ipv6_count_together() -> None:
+    logins = Logins()
+    for i in range(FREE_FAILURES):
+        logins.failed("ada", f"2001:db8:1:2::{i + 1:x}")
+    assert logins.wait_s("ada", "2001:db8:1:2:ffff::1") > 0 and logins.wait_s("ada", "2001:db8:1:3::1") == 0
+    assert place_of("::ffff:9.9.9.9") == place_of("9.9.9.9") == "9.9.9.9" and place_of("") == ""
+
+
+def test_no_request_writes_lines_of_the_log(tmp_path: Path) -> None:
+    with ForkedLab(tmp_path / "data", tmp_path / "home", "--log-requests") as lab:
+        requests.get(f"{lab.url}/a%0A2026-01-01%20ERROR%20forged%1b[31m%E2%80%AE", timeout=30)
+        told = wait_until(lambda: [line for line in lab.log().splitlines() if "forged" in line])
+    assert len(told) == 1 and "GET /a?2026-01-01" in told[0] and "\x1b" not in told[0] and "\u202e" not in told[0]

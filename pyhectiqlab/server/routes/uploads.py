@@ -169,7 +169,7 @@ def end(upload_id: UploadId, lab: TheLab, caller: TheCaller) -> Response:
     response_model=None,
     dependencies=[Tus],
     responses={
-        **answers(models.Empty, 204, 400, 404, 408, 409, 412, 415, 423, 460, 507),
+        **answers(models.Empty, 204, 400, 403, 404, 408, 409, 412, 415, 423, 460, 507),
         204: {"description": "Upload-Offset says how much is here now; all of it: the blob is there"},
     },
     openapi_extra={

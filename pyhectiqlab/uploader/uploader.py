@@ -69,6 +69,7 @@ class Uploader:
         self._scanned: tuple[int, float] = (0, 0.0)
         self._looked_at = 0.0
         self._status: dict[str, Any] = {}
+        self._halted: dict[str, str] = {}  # writers of which nothing is sent → why
         self._started = time.monotonic()
         self.budget = self._spool_budget()
         # Only whole segments are removed: with few large ones, a small budget would stay used up for ever.
@@ -241,6 +242,10 @@ class Uploader:
         if took:
             self.delivery.wake()
         self._sync_journal()
+        halted = {s.id: s.refused or s.stopped for s in self.streams.values() if s.refused or s.stopped}
+        if halted != self._halted:  # who is told by the queue that it waits in vain looks there for the reason
+            self._halted = halted
+            self._write_status()
         self._publish(self.streams.values())
         for stream in self.streams.values():
             if not stream.info.done:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import msgpack
 import pytest
+
+from pyhectiqlab.transport.http import LabClient
 
 from .conftest import Site, eventually
 from .test_ends import unique
@@ -125,3 +128,36 @@ def test_a_project_that_is_missing_is_no_last_word_even_of_an_earlier_version(si
     assert refused.returncode == 1 and "'nowhere'" in refused.stderr and "--project NAME" in refused.stderr
     assert site.cli("sync", "--create-project").returncode == 0
     assert site.points(name, "loss") == [(0, 1.0, 0)]
+
+
+def test_what_somebody_may_not_add_any_more_stays_and_is_sent_once_they_may_again(site: Site, tmp_path: Path) -> None:
+    name, user, project = unique("role"), unique("eve"), unique("private")
+    with site.client() as owner:
+        owner.post("/users", {"username": user, "password": "correct horse 7"})
+        owner.post("/projects", {"name": project})
+        owner.patch(f"/projects/{project}", {"private": True})
+        owner.put(f"/projects/{project}/members/{user}", {"role": "member"})
+    with LabClient(site.lab.url, auth=(user, "correct horse 7")) as client:
+        key = client.post("/keys", {"name": "test"})["key"]
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    env = {"HECTIQLAB_URL": site.lab.url, "HECTIQLAB_API_KEY": key, "HECTIQLAB_PROJECT": project}
+    process = site.start(SCRIPT, name, str(tmp_path / "model.bin"), **env)
+    assert process.stdout is not None and process.stdout.readline() == "there\n"
+    with site.client() as owner:
+        owner.put(f"/projects/{project}/members/{user}", {"role": "viewer"})
+    time.sleep(6)  # a lab looks a key and its rights up once in 5 s
+    _, err = process.communicate("go\n", timeout=60)
+    assert "100 events and 1 file" in err and "no longer add" in err and "kept here" in err, err
+    eventually(lambda: not site.uploaders(), 30)
+
+    refused = site.cli("sync", **env)
+    assert refused.returncode == 1 and "Sent 0 events; 100 left." in refused.stdout, refused
+    assert "ask an admin" in refused.stderr and "once the lab takes it again" in refused.stderr
+    with site.client() as owner:
+        owner.put(f"/projects/{project}/members/{user}", {"role": "member"})
+    done = eventually(lambda: (found := site.cli("sync", **env)).returncode == 0 and found, 30)
+    assert "Sent 100 events; 0 left." in done.stdout, done
+    assert site.points(name, "loss") == [(n, float(n), 0) for n in range(100)]
+    with site.client() as client:
+        assert [a["name"] for a in client.pages(f"/runs/{site.find(name)['id']}/artifacts")] == ["model.bin"]
+    assert site.cli("quarantine").stdout == "The quarantine is empty.\n"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     metavar="PROFILE|URL",
     help="Send here what was kept for an address that was wrong; of SESSIONs that are named, all that no lab has yet.",
 )
-@click.option("--project", metavar="NAME", help="Send to this project what the lab does not take into its own.")
+@click.option("-p", "--project", metavar="NAME", help="Send to this project what the lab does not take into its own.")
 @click.option(
     "--name", metavar="NAME", help="Send under this name a run of SESSION that the lab does not take as it is."
 )

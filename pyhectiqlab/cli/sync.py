@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..bars import FileBars
+from .completion import profiles, projects
 from .output import clean
 
 if TYPE_CHECKING:
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     metavar="PROFILE|URL",
+    shell_complete=profiles,
     help="Send here what was kept for an address that was wrong; of SESSIONs that are named, all that no lab has yet.",
 )
-@click.option("-p", "--project", metavar="NAME", help="Send to this project what the lab does not take into its own.")
+@click.option(
+    "-p",
+    "--project",
+    metavar="NAME",
+    shell_complete=projects,
+    help="Send to this project what the lab does not take into its own.",
+)
 @click.option(
     "--name", metavar="NAME", help="Send under this name a run of SESSION that the lab does not take as it is."
 )
@@ -57,8 +65,8 @@ def command(
     """Send to the lab what earlier scripts left on this machine, or other machines on a disk shared with it.
 
     Without SESSION (`hectiqlab status` lists them; the beginning of a name is enough): every session whose script has
-    ended, and what was logged offline or in dry mode; files too, with a bar for each and for all of them in a terminal.
-    Waits until all of it is there; for scripts that still run, some seconds. Goes on past a session that cannot be
+    ended, and what was kept, offline or as something was wrong; files too, with a bar for each and for all of them in
+    a terminal. Waits until all of it is there; for scripts that still run, some seconds. Goes on past a session that cannot be
     sent; fails in the end, saying what is wrong with each and what to do, where something stays behind.
 
     What was kept because the address, the key or the profile was wrong is sent once that is put right; where more than

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -241,6 +242,53 @@ def test_a_lab_is_known_at_another_port_and_another_lab_is_not_taken_for_it(
     finally:
         lab.kill()
         there.kill()
+
+
+@pytest.mark.parametrize("older", ["credentials", "spool"])
+def test_what_an_older_version_wrote_finds_its_lab_at_another_port_too(
+    environment: dict[str, str], hectiqlab: Hectiqlab, home: Path, tmp_path: Path, older: str
+) -> None:
+    """It knew no ids: the labs of the profiles are asked who they are, or whether they have the run."""
+    lab = ForkedLab(tmp_path / "data", home)
+    lab.start()
+    code = """
+import sys
+from pyhectiqlab import Run
+run = Run("moved", "p", True)
+assert run.flush(20)
+print("up", flush=True)
+sys.stdin.readline()
+run.add_metrics("loss", 1.0, 7)
+"""
+    pipe = subprocess.PIPE
+    environment |= {"HECTIQLAB_EXIT_TIMEOUT": "0.5", "HECTIQLAB_SYSTEM_METRICS": "0"}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "up\n"
+        lab.stop()
+        process.communicate("go\n", timeout=60)
+        (report,) = json.loads(well(hectiqlab("status", "--json")))
+        os.kill(report["uploader_pid"], signal.SIGKILL)
+        other = ForkedLab(tmp_path / "other", tmp_path / "elsewhere")  # so that there is more than one to ask
+        other.start()
+        lab.port = 0
+        lab.start()
+        credentials = (home / "credentials").read_text()
+        without = "".join(line for line in credentials.splitlines(True) if not line.startswith("lab_id"))
+        theirs = other.credentials.read_text().replace("[local]", "[other]")
+        (home / "credentials").write_text((without if older == "credentials" else credentials) + theirs)
+        if older == "spool":
+            (session,) = SessionDir.all(home / "spool")
+            for path in session.writers_dir.iterdir():
+                told = json.loads(path.read_text())
+                path.write_text(json.dumps({k: v for k, v in told.items() if k not in ("lab_id", "key_mark")}))
+        done = hectiqlab("sync")
+        assert done.returncode == 0 and "; 0 left" in done.stdout, done
+        assert '"step": 7' in well(hectiqlab("--profile", "local", "metrics", "moved", "loss", "--format", "jsonl"))
+        other.stop()
+    finally:
+        process.kill()
+        lab.kill()
 
 
 def test_what_living_scripts_have_is_counted_and_waited_for(

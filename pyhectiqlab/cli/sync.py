@@ -66,8 +66,8 @@ def command(
 
     Without SESSION (`hectiqlab status` lists them; the beginning of a name is enough): every session whose script has
     ended, and what was kept, offline or as something was wrong; files too, with a bar for each and for all of them in
-    a terminal. Waits until all of it is there; for scripts that still run, some seconds. Goes on past a session that cannot be
-    sent; fails in the end, saying what is wrong with each and what to do, where something stays behind.
+    a terminal. Waits until all of it is there; for scripts that still run, some seconds. Goes on past a session that
+    cannot be sent; fails in the end, saying what is wrong with each and what to do, where something stays behind.
 
     What was kept because the address, the key or the profile was wrong is sent once that is put right; where more than
     one lab can have been meant, --to says which.

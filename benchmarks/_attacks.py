@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import http.client
 import json
 import os
 import resource
@@ -247,6 +248,156 @@ def streams(target: Target, stop: Event) -> None:
     hold(target, stop, 516, lambda i: request)
 
 
+# What a member or a reader can make the lab pay
+
+
+def _call(target: Target, method: str, path: str, value: Any = None, key: str = "member") -> Any:
+    """Before an attack: a request that is answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=60)
+    body, kind = (value, MSGPACK) if isinstance(value, bytes) else (json.dumps(value).encode(), "application/json")
+    headers = {"authorization": f"Bearer {target.keys[key]}", "content-type": kind}
+    connection.request(method, f"/api/v1{path}", None if value is None else body, headers)
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    if answer.status >= 300:
+        raise RuntimeError(told)
+    return told
+
+
+def _own_run(target: Target, name: str, session: str = "ba5e1e55") -> str:
+    attach = {"name": name, "project": target.project, "session": session, "pid": 1}
+    return str(_call(target, "POST", "/runs/attach", attach)["run"]["id"])
+
+
+def _events(run: str, first: int, events: Sequence[tuple[str, dict[str, Any]]], writer: str = "") -> dict[str, Any]:
+    rows = [[i, kind, int(time.time() * 1e6), fields] for i, (kind, fields) in enumerate(events)]
+    where = {"writer": writer or os.urandom(16).hex(), "run": run, "rank": 0, "attempt": 1, "series": []}
+    return {**where, "first": first, "last": first + len(rows) - 1, "events": rows}
+
+
+def _tell(target: Target, run: str, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Events of a member's run, in requests of some megabytes."""
+    some: list[tuple[str, dict[str, Any]]] = []
+    size = 0
+    for event in [*events, None]:
+        if event is None or (some and (size > 2 << 20 or len(some) >= 5000)):
+            batches = [_events(run, 1, some)]
+            body = msgpack.packb({"v": 1, "session": "ba5e1e55", "clock": time.time(), "batches": batches})
+            while _call(target, "POST", "/ingest", body)["results"][0]["status"] == 503:
+                time.sleep(0.1)
+            some, size = [], 0
+        if event is not None:
+            some.append(event)
+            size += len(msgpack.packb(event[1]))
+
+
+def _ingest_each(target: Target, stop: Event, n: int, name: str, events: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    run = _own_run(target, name)
+    flood(target, stop, n, lambda i, count: target.ingest([_events(run, 1, events)], key="member"))
+
+
+def large_sessions(target: Target, stop: Event) -> None:
+    """A member's sessions that each end with 512 KiB of details, all of one run."""
+    run = _own_run(target, "sessions")
+    attach = {"name": "sessions", "project": target.project, "pid": 1}
+
+    def request(i: int, count: int) -> bytes:
+        rank = 1_000_000 * i + count // 2
+        session = f"{rank:016x}"
+        if count % 2 == 0:
+            return target.post("/api/v1/runs/attach", {**attach, "session": session, "rank": rank}, key="member")
+        end = {"run": run, "rank": rank, "attempt": 1, "state": "completed", "detail": "d" * (512 << 10)}
+        return target.post(f"/api/v1/sessions/{session}/end", end, key="member")
+
+    flood(target, stop, 4, request)
+
+
+def large_configs(target: Target, stop: Event) -> None:
+    """A member's config events of 1,200,000 values, and small ones behind."""
+    values = {f"g{g}": {f"{i:x}": [1, 2, 3] for i in range(30_000)} for g in range(10)}
+    run = _own_run(target, "config")
+    large = target.ingest([_events(run, 1, [("config", {"values": values})])], key="member")
+    small = [("config", {"values": {"lr": 0.1}})]
+    flood(target, stop, 2, lambda i, n: large if n % 10 == 1 else target.ingest([_events(run, 1, small)], key="member"))
+
+
+def many_tags(target: Target, stop: Event) -> None:
+    """A member's 5,000 tags in one go."""
+    _ingest_each(target, stop, 2, "tags", [("tag", {"name": f"t{i}", "color": "red"}) for i in range(5000)])
+
+
+def many_meta(target: Target, stop: Event) -> None:
+    """A member's 5,000 values of meta in one go."""
+    _ingest_each(target, stop, 2, "meta", [("meta", {"key": f"k{i}", "value": i}) for i in range(5000)])
+
+
+def many_states(target: Target, stop: Event) -> None:
+    """A member's 5,000 states in one go."""
+    states = [("state", {"state": ("training", "running")[i % 2]}) for i in range(5000)]
+    _ingest_each(target, stop, 2, "states", states)
+
+
+def _with_notes(target: Target) -> None:
+    for i in range(200):
+        _tell(target, _own_run(target, f"noted-{i}"), [("note", {"text": "n" * (1 << 20)})])
+
+
+def read_notes(target: Target, stop: Event) -> None:
+    """A reader's four lists at once of 200 runs with notes of 1 MiB."""
+    request = target.request("GET", "/api/v1/runs?limit=1000", key="viewer")
+    flood(target, stop, 4, lambda i, count: request)
+
+
+def _with_logs(target: Target) -> None:
+    _tell(target, _own_run(target, "logs"), [("log", {"text": "x" * (1 << 20), "level": "INFO"})] * 200)
+
+
+def read_events(target: Target, stop: Event) -> None:
+    """A reader's four pages at once of 1,000 events of 1 MiB."""
+    run = _own_run(target, "logs")
+    request = target.request("GET", f"/api/v1/runs/{run}/events?limit=1000", key="viewer")
+    flood(target, stop, 4, lambda i, count: request)
+
+
+def search_logs(target: Target, stop: Event) -> None:
+    """A reader's four searches at once in logs of 1 MiB."""
+    run = _own_run(target, "logs")
+    request = target.request("GET", f"/api/v1/runs/{run}/logs?q=nothing&limit=5000", key="viewer")
+    flood(target, stop, 4, lambda i, count: request)
+
+
+def _with_series(target: Target) -> None:
+    import numpy as np
+
+    run, n = _own_run(target, "series"), np.arange(20_000)
+    for i in range(256):
+        columns = {"seq": n.astype("<u4"), "step": n.astype("<i8"), "value": n.astype("<f8"), "time": n.astype("<f8")}
+        series = [{"key": f"k{i}", **{name: column.tobytes() for name, column in columns.items()}}]
+        batch = {**_events(run, 1, []), "last": len(n), "series": series}
+        body = msgpack.packb({"v": 1, "session": "ba5e1e55", "clock": time.time(), "batches": [batch]})
+        while _call(target, "POST", "/ingest", body)["results"][0]["status"] == 503:
+            time.sleep(0.1)
+
+
+def read_buckets(target: Target, stop: Event) -> None:
+    """A reader's four times 256 series in 10,000 buckets."""
+    run = _own_run(target, "series")
+    asked = {"selectors": [{"run": run, "key": f"k{i}"} for i in range(256)], "n": 10_000}
+    request = target.post("/api/v1/series/buckets", asked, key="viewer")
+    flood(target, stop, 4, lambda i, count: request)
+
+
+def _with_tags(target: Target) -> None:
+    _tell(target, _own_run(target, "tagged"), [("tag", {"name": f"t{i}"}) for i in range(100_000)])
+
+
+def list_tagged(target: Target, stop: Event) -> None:
+    """A reader's lists with a run of 100,000 tags in them."""
+    request = target.request("GET", "/api/v1/runs?limit=100", key="viewer")
+    flood(target, stop, 2, lambda i, count: request)
+
+
 @dataclass(frozen=True)
 class Attack:
     """One row of the table.
@@ -282,4 +433,14 @@ ATTACKS = (
     Attack("viewer", foreign_batches),
     Attack("viewer", gzip_bomb),
     Attack("viewer", streams),
+    Attack("member", large_sessions),
+    Attack("member", large_configs),
+    Attack("member", many_tags),
+    Attack("member", many_meta),
+    Attack("member", many_states),
+    Attack("reader", read_notes, prepare=_with_notes),
+    Attack("reader", read_events, prepare=_with_logs),
+    Attack("reader", search_logs, prepare=_with_logs),
+    Attack("reader", read_buckets, prepare=_with_series),
+    Attack("reader", list_tagged, prepare=_with_tags),
 )

@@ -38,7 +38,6 @@ STATES_AT_ONCE_MAX = 20  # states and ends of a run in one commit, the last ones
 SESSIONS_MAX = 10_000  # attachments of processes
 DETAIL_CHARS_MAX = 1 << 16  # of how one ended: the middle of a longer text is left out, which is said in it
 WRITERS_MAX = 100_000  # streams of events; the batches of others are refused
-MEDIA_MAX = 1_000_000  # figures, images, tables, histograms and texts, by name, rank and step: media_full
 ARTIFACTS_MAX = 100_000  # versions of files; of those that a project shares, as many
 
 # What one project, or one user, may have. Calls beyond it are refused likewise.

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ..protocol import limits
 from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
 from ..store.points import Column, PointBatch, PointStore
 from .ingest import Batch, Refused, Request
 
 GONE = "The run was deleted."
+FULL = f"{limits.WRITERS_MAX:,} processes have written to the run, and it takes no more: use another run."
 UNKNOWN = "The lab does not know the run: attach to it again."
 MAY_NOT_ADD = "You may no longer add to the project of this run: ask an admin of it."
 NOT_YOURS = "The run belongs to somebody else."
@@ -99,6 +101,7 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
     streams = {w: (row.run, row.rank, row.attempt) for w, row in writers.items()}
     committed = {b.writer: writers[b.writer].cursor if b.writer in writers else 0 for b in batches}
     cursors = dict(committed)
+    takes_writers = functools.cache(view.takes_writers)
     role_in = functools.cache(view.role_in)  # a request may name hundreds of runs of somebody else's project
     for job in jobs:
         job.results, job.accepted = [], []
@@ -107,6 +110,9 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
             status, error = _decide(batch, job.user_id, runs, streams, cursor, role_in)
             if status == 200 and isinstance(batch, Batch) and batch.last > cursor:
                 points = batch.columns
+                if batch.writer not in streams and not takes_writers(points.run):
+                    job.results.append(Result(batch.writer, 422, 0, FULL))
+                    continue
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))
                 cursor = cursors[batch.writer] = batch.last
                 job.accepted.append((index, batch))

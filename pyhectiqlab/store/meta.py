@@ -366,6 +366,9 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]: ...
     def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
     def writer_count(self, run_id: str) -> int: ...
+    def takes_writers(self, run_id: str) -> bool:
+        """Whether it has fewer than limits.WRITERS_MAX."""
+
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         """(sequence number, kind, how many numbers it accounts for) of each of a writer's events, in order."""
 

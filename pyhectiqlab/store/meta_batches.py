@@ -13,7 +13,7 @@ from ..protocol import limits, states
 from ..protocol.records import COUNTED_KINDS, event_count
 from .meta import EndReport, Event, MetaBatch, Writer
 from .meta_configs import ArrivingConfigs, upsert
-from .meta_runs import any_of, unpack
+from .meta_runs import any_of, is_full, unpack
 from .meta_schema import events, runs, sessions, writers
 from .meta_sessions import SessionsSql
 from .meta_words import ArrivingWords, text_of
@@ -76,6 +76,9 @@ class BatchesSql(SessionsSql):
     def writer_count(self, run_id: str) -> int:
         query = select(func.count()).select_from(writers).where(writers.c.run_id == run_id)
         return int(self.conn.execute(query).scalar_one())
+
+    def takes_writers(self, run_id: str) -> bool:
+        return not is_full(self.conn, select(writers.c.writer).where(writers.c.run_id == run_id), limits.WRITERS_MAX)
 
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         counted = case((events.c.kind.in_(COUNTED_KINDS), events.c.fields))  # the fields of others tell nothing of it

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..protocol import limits
-from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
+from ..store.meta import Event, IngestRun, MetaBatch, MetaTransaction, MetaView
 from ..store.points import Column, PointBatch, PointStore
 from .ingest import Batch, Refused, Request
 
@@ -50,6 +50,12 @@ class IngestJob:
     received: float
     results: list[Result] = field(default_factory=list)
     accepted: list[tuple[int, Batch]] = field(default_factory=list)  # (index of its result, batch)
+    stored: dict[int, int] = field(default_factory=dict)  # index of a batch → of how many of its events, see store_some
+
+    @property
+    def events(self) -> int:
+        """How many are still to be stored."""
+        return sum(len(b.events) for b in self.request.batches if isinstance(b, Batch)) - sum(self.stored.values())
 
     def refuse(self, status: int, error: str) -> None:
         """Nothing of it was kept. What its cursors are is not told: whoever sends it again is."""
@@ -58,7 +64,8 @@ class IngestJob:
 
     def split(self) -> list[IngestJob]:
         """One job for each of its batches, in order."""
-        return [replace(self, request=replace(self.request, batches=[b]), results=[]) for b in self.request.batches]
+        one_each = [replace(self.request, batches=[batch]) for batch in self.request.batches]
+        return [replace(self, request=one, results=[], stored={}) for one in one_each]
 
     def join(self, parts: Sequence[IngestJob]) -> None:
         """Takes the outcome of the jobs that it was split into."""
@@ -199,25 +206,41 @@ def _behind(batch: PointBatch, cursor: int) -> PointBatch:
     return replace(batch, first=cursor + 1, columns=columns)
 
 
+def store_some(tx: MetaTransaction, its_plan: Plan, most: int) -> bool:
+    """Stores so many events of a job ahead of the rest of it: another commit in which others have their turn, too. They
+    are known when the job is committed, or sent again. False where it has no more of them.
+    """
+    for job, index, batch in its_plan.accepted():
+        done = job.stored.get(index, 0)
+        some = batch.events[done : done + most]
+        if some:
+            tx.store_events([_meta_batch(job, batch, some)])
+            job.stored[index] = done + len(some)
+            return True
+    return False
+
+
+def _meta_batch(job: IngestJob, batch: Batch, events: Sequence[Event], stored: int = 0) -> MetaBatch:
+    return MetaBatch(
+        batch.writer,
+        batch.columns.run,
+        batch.columns.rank,
+        batch.columns.attempt,
+        job.request.session,
+        batch.last,
+        batch.points,
+        job.request.clock - job.received,
+        events,
+        stored,
+    )
+
+
 def apply_meta(tx: MetaTransaction, its_plan: Plan, behind: dict[str, int]) -> None:
     """The MetaStore's share: events and their effects, counters, cursors."""
     for writer, cursor in behind.items():
         if cursor < its_plan.committed[writer]:
             tx.set_cursor(writer, cursor)
     tx.apply(
-        [
-            MetaBatch(
-                batch.writer,
-                batch.columns.run,
-                batch.columns.rank,
-                batch.columns.attempt,
-                job.request.session,
-                batch.last,
-                batch.points,
-                job.request.clock - job.received,
-                batch.events,
-            )
-            for job, _, batch in its_plan.accepted()
-        ],
+        [_meta_batch(job, batch, batch.events, job.stored.get(index, 0)) for job, index, batch in its_plan.accepted()],
         time.time(),
     )

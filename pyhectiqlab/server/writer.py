@@ -28,6 +28,8 @@ JOBS_MAX = 4096  # that wait
 BYTES_MAX = 128 << 20  # of ingest bodies that wait
 GROUP_BYTES_MAX = 32 << 20  # of ingest bodies in one commit
 GROUP_JOBS_MAX = 512
+GROUP_EVENTS_MAX = 2_000  # events in one commit, about; a request with more than half of them is committed in pieces
+PIECE_EVENTS = 500
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
@@ -44,6 +46,7 @@ class BusyError(StoreError):
 class _Job:
     def __init__(self, size: int) -> None:
         self.size = size
+        self.events = 0  # that its commit stores
         self.future: Future[Any] = Future()
 
     def answer(self, result: Any, error: Exception | None = None) -> None:
@@ -67,6 +70,11 @@ class _Ingest(_Job):
     def __init__(self, job: commit.IngestJob, size: int) -> None:
         super().__init__(size)
         self.job = job
+        self.events = job.events
+
+    @property
+    def in_pieces(self) -> bool:
+        return self.events > GROUP_EVENTS_MAX // 2
 
     def split(self) -> list[_Job]:
         """One job for each batch; with the last of their answers, it is answered."""
@@ -171,7 +179,12 @@ class Writer:
         self._lull = bool(group)
         if group:
             began = time.monotonic()
-            self._commit(group)
+            whole = [job for job in group if not (isinstance(job, _Ingest) and job.in_pieces)]
+            if whole:
+                self._commit(whole)
+            for job in group:
+                if isinstance(job, _Ingest) and job.in_pieces:
+                    self._store_piece(job)
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
         else:
@@ -180,18 +193,36 @@ class Writer:
 
     def _take(self) -> list[_Job]:
         group: list[_Job] = []
-        size = 0
+        size = events = 0
         while (
             self._waiting
             and len(group) < GROUP_JOBS_MAX
             and (not group or size + self._waiting[0].size <= GROUP_BYTES_MAX)
+            and (not group or events + min(self._waiting[0].events, PIECE_EVENTS) <= GROUP_EVENTS_MAX)
         ):
             job = self._waiting.popleft()
             size += job.size
+            events += min(job.events, PIECE_EVENTS)
             self._bytes -= job.size
-            if job.future.set_running_or_notify_cancel():  # from here on nobody can cancel it under our hands
+            # From here on nobody can cancel it under our hands.
+            if job.future.running() or job.future.set_running_or_notify_cancel():
                 group.append(job)
         return group
+
+    def _store_piece(self, job: _Ingest) -> None:
+        """Stores some of the events of a request with many, and lets it wait again behind those who came meanwhile."""
+        try:
+            with self._meta.reading() as view:
+                its_plan = commit.plan(view, [job.job])
+            with self._meta.writing() as tx:
+                more = commit.store_some(tx, its_plan, PIECE_EVENTS)
+        except BaseException as e:
+            _refuse([job], e)
+            return
+        job.events = job.job.events if more else 0
+        with self._wake:
+            self._waiting.append(job)
+            self._bytes += job.size
 
     def _compact(self, budget_s: float) -> bool:
         if time.monotonic() < self._compact_at:

@@ -188,6 +188,7 @@ class MetaBatch:
     points: int
     skew: float
     events: Sequence[Event]
+    stored: int = 0  # so many of them by `store_events` already
 
 
 @dataclass(frozen=True)
@@ -430,6 +431,9 @@ class MetaTransaction(
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
         """False where there is no such attachment of this user."""
+
+    def store_events(self, batches: Sequence[MetaBatch]) -> None:
+        """Ahead of `apply`, which says how many. An event that is there already stays."""
 
     def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
         """Events, their effects, cursors and counters of batches in order; each `first` is its writer's cursor + 1."""

@@ -112,7 +112,7 @@ class BatchesSql(SessionsSql):
     def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
         if not batches:
             return
-        self._store_events(batches)
+        self.store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}
         self._lost = Counter()
@@ -134,7 +134,7 @@ class BatchesSql(SessionsSql):
         )
         self._sign_of_life(batches, now)
 
-    def _store_events(self, batches: Sequence[MetaBatch]) -> None:
+    def store_events(self, batches: Sequence[MetaBatch]) -> None:
         rows = [
             {
                 "run_id": batch.run,
@@ -147,7 +147,7 @@ class BatchesSql(SessionsSql):
                 "fields": event.packed,
             }
             for batch in batches
-            for event in batch.events
+            for event in batch.events[batch.stored :]
         ]
         if rows:  # (writer, seq) names an event: one that is there already stays
             self.conn.execute(upsert(self.conn, events).on_conflict_do_nothing(), rows)

@@ -21,7 +21,7 @@ from pyhectiqlab.store.sql_meta import SqlMeta, SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
-from .api import Api, batch, column, events_batch, new_id
+from .api import Api, batch, column, events_batch, new_id, packed, wait_until
 
 MIB = 1 << 20
 
@@ -300,3 +300,45 @@ def test_attaching_reads_no_details_of_other_processes(store: SqlMetaStore) -> N
         _attach(tx, user, "one", "b")
     of_sessions = [statement for statement in read if "FROM sessions" in statement]
     assert of_sessions and not any("sessions.detail" in statement for statement in of_sessions)
+
+
+# Work of the writer, in pieces
+
+
+def test_others_have_their_turn_while_many_events_are_stored(api: Api, other: Api) -> None:
+    run, theirs = (str(caller.attach()["run"]["id"]) for caller in (api, other))
+    many = events_batch(run, new_id(), 1, [("log", {"text": f"line {i}", "level": "INFO"}) for i in range(20_000)])
+    with ThreadPoolExecutor(1) as thread:
+        key = str(api.http.headers["Authorization"]).partition(" ")[2]
+        sent = thread.submit(Api(api.url, key).ingest_raw, packed([many]))
+        acks, writer = 0, new_id()
+        while not sent.done():
+            assert other.statuses(batch(theirs, writer, acks + 1, acks + 1)) == [200]
+            acks += 1
+    assert sent.result().json()["results"][0] == {"writer": many["writer"], "status": 200, "cursor": 20_000}
+    assert acks > 5
+    texts = [event["fields"]["text"] for event in Pages(api, f"/runs/{run}/events", limit=1000).items]
+    assert texts == [f"line {i}" for i in range(20_000)]
+
+
+def test_events_that_were_stored_before_a_kill_are_there_once(own_lab: ForkedLab) -> None:
+    with own_lab as lab:
+        api = Api.of(lab)
+        run = str(api.attach()["run"]["id"])
+        events = [("log", {"text": f"{i}", "level": "INFO"}) for i in range(30_000)]
+        body = packed(
+            [events_batch(run, new_id(), 1, events), events_batch(run, new_id(), 1, [("tag", {"name": "t"})])]
+        )
+        with ThreadPoolExecutor(1) as thread:
+            sent = thread.submit(Api.of(lab).ingest_raw, body)
+            wait_until(lambda: api.get(f"/runs/{run}/events", limit=1)["items"])
+            assert api.get(f"/runs/{run}/writers")["items"] == [], "nothing is acknowledged yet"
+            lab.kill()
+            assert sent.exception() is not None
+        lab.start()
+        api = Api.of(lab)
+        told = api.ingest_raw(body).json()["results"]
+        assert [(r["status"], r["cursor"]) for r in told] == [(200, 30_000), (200, 1)]
+        found = Pages(api, f"/runs/{run}/events", limit=1000, kind="log").items
+        assert [event["fields"]["text"] for event in found] == [f"{i}" for i in range(30_000)]
+        assert [tag["name"] for tag in api.run(run)["tags"]] == ["t"]

@@ -60,17 +60,27 @@ class RunView(ReadsMedia):
     ranks: int
     points: int
     last: dict[str, float]
-    note: str
-    tags: list[str]
     url: str
     profile: Profile = field(repr=False, compare=False)
     _config: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    _note: str | None = field(default=None, repr=False, compare=False)  # None: a list had only its beginning
+    _tags: list[str] | None = field(default=None, repr=False, compare=False)  # None: a list had only the first
 
     def _repr_html_(self) -> str:
         from html import escape
 
         link = f'<a href="{escape(self.url)}" target="_blank">{escape(self.name)}</a>'
         return f"<b>Run</b> {link} ({escape(self.project)}, {escape(self.state)})"
+
+    @property
+    def note(self) -> str:
+        """Asked for when it is first looked at where it is long and the run was found by a search."""
+        return str(self._detail["note"] or "") if self._note is None else self._note
+
+    @property
+    def tags(self) -> list[str]:
+        """Their names; asked for as a long note is, where there are many."""
+        return [tag["name"] for tag in self._detail["tags"]] if self._tags is None else list(self._tags)
 
     @property
     def notes(self) -> str:
@@ -111,7 +121,10 @@ class RunView(ReadsMedia):
         with self._asking() as lab:
             told = lab.get(f"/runs/{quoted(self.id)}")
             return shaped(
-                lab, lambda: {name: told[name] for name in ("meta", "paper", "losses", "sessions", "history")}
+                lab,
+                lambda: {
+                    name: told[name] for name in ("meta", "paper", "losses", "sessions", "history", "note", "tags")
+                },
             )
 
     @property
@@ -383,8 +396,8 @@ def run_view(item: dict[str, Any], profile: Profile) -> RunView:
         ranks=item["ranks"],
         points=item["points"],
         last={key: float(value) for key, value in item["last"].items()},  # float() reads "NaN" and "-Infinity"
-        note=item["note"] or "",
-        tags=[tag["name"] for tag in item["tags"]],
+        _note=None if item.get("note_cut") else item["note"] or "",
+        _tags=None if item.get("tags_cut") and "meta" not in item else [tag["name"] for tag in item["tags"]],
         url=item["url"],
         profile=profile,
         _config=item.get("config") if "meta" not in item else None,  # of the page it is JSON: NaN would be a text

@@ -81,6 +81,8 @@ export interface Run {
   last: Record<string, JsonNumber>;
   note: string | null;
   tags: Tag[];
+  /** There are more of them: a list has the first few. */
+  tags_cut: boolean;
   points: number;
   url: string;
 }
@@ -132,6 +134,7 @@ export interface RunDetail extends Run {
   config_attempts: number[];
   meta_attempts: number[];
   sessions: Session[];
+  session_count: number;
   /** The last changes of the state, the newest last. */
   history: StateChange[];
   losses: Record<string, number>;

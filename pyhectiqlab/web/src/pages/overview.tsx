@@ -53,6 +53,9 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
       <section class="block wide">
         <h2>Sessions</h2>
         <Sessions sessions={run.sessions} now={now} />
+        {run.session_count > run.sessions.length && (
+          <p class="dim">{formatInteger(run.sessions.length)} of {formatInteger(run.session_count)}: those that have not ended, and the newest.</p>
+        )}
       </section>
     </div>
   );
@@ -65,7 +68,11 @@ const LOSSES: Record<string, string> = {
   spool_full: 'no room in the spool',
   queue_full: 'no room in the queue',
   journal_damaged: 'damaged on the disk',
-  config_full: 'beyond the 16 MiB of a config',
+  config_full: 'values beyond what a config may have; they are among the events',
+  meta_full: 'beyond what a run may have',
+  tags_full: 'beyond what a run may have',
+  note_cut: 'a longer note than a run may have: its beginning is shown',
+  states_cut: 'too many at once: the last ones are in the history',
   unreadable: 'no event that can be read',
   rejected: 'refused by the lab',
 };

@@ -184,6 +184,7 @@ function RunsTable({ runs, route, set }: TableProps) {
               <th scope="row" class="run-name">
                 <a href={at(`/runs/${encodeURIComponent(run.id)}`)} title={run.note || run.name}>{run.name}</a>
                 {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+                {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
               </th>
               <td><StateBadge state={run.state} rank={run.state_rank} why={run.state_why} /></td>
               <td><Moment time={run.started ?? run.created} now={now} /></td>

@@ -98,7 +98,7 @@ class Lab:
         self.shares = Shares()
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.telemetry = Telemetry(self)
-        self.writer = Writer(self.meta, self.points, self._committed)
+        self.writer = Writer(self.meta, self.points, self._committed, self._spent)
         self.permissions = ChangeMark(data)
         self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.screen = Screen(self.meta, self.permissions)
@@ -171,10 +171,18 @@ class Lab:
 
     # What a commit changed, to whoever watches.
 
+    def _took(self) -> float:
+        """Seconds of a processor that the writer's thread took since it was last asked; on that thread."""
+        took, self._written = time.thread_time() - self._written, time.thread_time()
+        return took
+
+    def _spent(self, user_id: str) -> None:
+        self.shares.costs.charge(user_id, self._took())
+
     def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob], seconds: float) -> None:
         points = sum(batch.points for job in jobs for _, batch in job.accepted)
-        took, self._written = time.thread_time() - self._written, time.thread_time()  # of the writer's thread
-        sizes = [1 + sum(batch.points for _, batch in job.accepted) / 1000 for job in jobs]
+        took = self._took()
+        sizes = [1 + sum(b.points / 1000 + len(b.events) / 20 for _, b in job.accepted) for job in jobs]
         for job, size in zip(jobs, sizes, strict=True):
             self.shares.costs.charge(job.user_id, took * size / sum(sizes))
         self.telemetry.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)

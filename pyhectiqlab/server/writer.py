@@ -29,7 +29,7 @@ BYTES_MAX = 128 << 20  # of ingest bodies that wait
 GROUP_BYTES_MAX = 32 << 20  # of ingest bodies in one commit
 GROUP_JOBS_MAX = 512
 GROUP_EVENTS_MAX = 2_000  # events in one commit, about; a request with more than half of them is committed in pieces
-PIECE_EVENTS = 500
+PIECE_EVENTS = 300
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
@@ -112,6 +112,7 @@ class Writer:
     Args:
         committed: called on this thread after each commit with what it changed, the jobs of ingest that it
             answered, and how many seconds it took.
+        spent: called on this thread with a user's id after a piece of a request of theirs was stored.
     """
 
     def __init__(
@@ -119,8 +120,9 @@ class Writer:
         meta: MetaStore,
         points: PointStore,
         committed: Callable[[Changes, Sequence[commit.IngestJob], float], None],
+        spent: Callable[[str], None] = lambda user_id: None,
     ) -> None:
-        self._meta, self._points, self._committed = meta, points, committed
+        self._meta, self._points, self._committed, self._spent = meta, points, committed, spent
         self._waiting: deque[_Job] = deque()
         self._bytes = 0
         self._wake = threading.Condition()
@@ -182,9 +184,10 @@ class Writer:
             whole = [job for job in group if not (isinstance(job, _Ingest) and job.in_pieces)]
             if whole:
                 self._commit(whole)
-            for job in group:
-                if isinstance(job, _Ingest) and job.in_pieces:
-                    self._store_piece(job)
+            many = [job for job in group if isinstance(job, _Ingest) and job.in_pieces]
+            if many:  # a piece of one of them each time, so that nobody waits for more than that
+                self._wait_again(many[1:], first=True)
+                self._store_piece(many[0])
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
         else:
@@ -219,10 +222,18 @@ class Writer:
         except BaseException as e:
             _refuse([job], e)
             return
+        self._spent(job.job.user_id)
         job.events = job.job.events if more else 0
+        self._wait_again([job])
+
+    def _wait_again(self, jobs: Sequence[_Job], first: bool = False) -> None:
+        """Behind those who wait, or before them. Whoever was let in once is not turned away."""
         with self._wake:
-            self._waiting.append(job)
-            self._bytes += job.size
+            if first:
+                self._waiting.extendleft(reversed(jobs))
+            else:
+                self._waiting.extend(jobs)
+            self._bytes += sum(job.size for job in jobs)
 
     def _compact(self, budget_s: float) -> bool:
         if time.monotonic() < self._compact_at:

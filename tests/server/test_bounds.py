@@ -207,6 +207,9 @@ class Pages:
         after: dict[str, Any] = {}
         while True:
             answer = api.raw("GET", path, params={**params, **after})
+            if answer.status_code == 429:  # these tests take most of the time of a lab that they share
+                time.sleep(float(answer.headers["Retry-After"]))
+                continue
             assert answer.status_code == 200, answer.text
             page = answer.json()
             self.items += page["items"]
@@ -313,8 +316,9 @@ def test_others_have_their_turn_while_many_events_are_stored(api: Api, other: Ap
         sent = thread.submit(Api(api.url, key).ingest_raw, packed([many]))
         acks, writer = 0, new_id()
         while not sent.done():
-            assert other.statuses(batch(theirs, writer, acks + 1, acks + 1)) == [200]
-            acks += 1
+            answer = other.ingest_raw(packed([batch(theirs, writer, acks + 1, acks + 1)]))
+            acks += answer.status_code == 200 and answer.json()["results"][0]["status"] == 200
+            time.sleep(0.01)
     assert sent.result().json()["results"][0] == {"writer": many["writer"], "status": 200, "cursor": 20_000}
     assert acks > 5
     texts = [event["fields"]["text"] for event in Pages(api, f"/runs/{run}/events", limit=1000).items]

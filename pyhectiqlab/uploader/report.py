@@ -109,7 +109,7 @@ def session_report(session: SessionDir) -> dict[str, Any]:
         "file_bytes_left": max(0, sum(r.size for r in files) - sent_bytes),
         "files_failed": [{"name": r.name, "step": r.step, "reason": r.reason, "detail": r.detail} for r in failed],
         "lost": losses,
-        "trouble": status.get("trouble", ""),
+        "trouble": session.problem() or status.get("trouble", ""),
         "writers": [asdict(w) for w in writers],
     }
 

@@ -125,6 +125,7 @@ def test_what_was_put_into_an_open_folder_is_not_sent(site: Site, tmp_path: Path
     os.chown(planted, NOBODY, NOBODY)
     done = site.cli("sync")
     assert done.returncode == 1 and f"chmod -R go-w {session}" in done.stderr, done.stderr
+    assert f"chmod -R go-w {session}" in site.cli("status").stdout
     for folder in (session, files):
         folder.chmod(0o700)
     done = site.cli("sync")

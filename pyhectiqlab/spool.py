@@ -405,7 +405,8 @@ class SessionDir:
         try:
             self.save_writer(writer)
         except OSError:
-            for folder in {*(Path(known.queue).parent for known in self.writers()), *places.queue_folders()}:
+            beside = (*(Path(known.queue).parent for known in self.writers()), *places.queue_folders())
+            for folder in dict.fromkeys(beside):  # the parent's first: it surely lives as long as the session
                 with contextlib.suppress(OSError):
                     write_json(folder / f"{self.name}-{writer.writer}.json", writer.as_dict())
                     return

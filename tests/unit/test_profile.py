@@ -12,6 +12,7 @@ from pyhectiqlab import profile as profiles
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.profile import AuthProvider, load_profiles, remove_profile, resolve, save_profile
 from pyhectiqlab.texts import address
+from pyhectiqlab.transport import LabClient
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -232,3 +233,16 @@ def test_the_id_of_the_lab_is_kept_with_its_profile_and_not_with_another_address
     monkeypatch.setenv("HECTIQLAB_PROFILE", "a")
     monkeypatch.setenv("HECTIQLAB_URL", "http://elsewhere")
     assert resolve().lab_id == "", "another lab may be there"
+
+
+def test_a_line_break_at_the_end_of_what_a_profile_says_is_no_part_of_it(home: Path) -> None:
+    save("lab", url="http://lab:1 ", secret_api_key="key\n", project="vision\r\n")
+    found = resolve()
+    assert (found.url, found.secret_api_key, found.project) == ("http://lab:1", "key", "vision")
+
+
+@pytest.mark.parametrize("key", ["ke\ny", "ke\ty", "ke\0y", "k\u201cey", "ke y"])
+def test_a_key_that_can_be_none_is_told_and_not_shown(home: Path, key: str) -> None:
+    with pytest.raises(ConfigurationError, match="HECTIQLAB_API_KEY") as caught:
+        LabClient("http://127.0.0.1:1", key)
+    assert key not in str(caught.value) and repr(key)[1:-1] not in str(caught.value)

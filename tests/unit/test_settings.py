@@ -78,6 +78,39 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.get("api_key") is None
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n", "\t"])
+@pytest.mark.parametrize("name", ["url", "api_key", "profile", "project", "mode", "exit_timeout"])
+def test_a_line_break_at_the_end_is_no_part_of_a_value(monkeypatch: pytest.MonkeyPatch, name: str, end: str) -> None:
+    raw = {"mode": "offline", "exit_timeout": "3"}.get(name, "team/vision")
+    monkeypatch.setenv(settings.TABLE[name].variable, raw)
+    plain = settings.get(name)
+    monkeypatch.setenv(settings.TABLE[name].variable, raw + end)
+    assert settings.get(name) == plain
+    monkeypatch.delenv(settings.TABLE[name].variable)
+    unset = settings.get(name)
+    monkeypatch.setenv(settings.TABLE[name].variable, end)
+    assert settings.get(name) == unset
+
+
+def test_a_relative_path_stays_where_it_was_first_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    raw = f"home-of-{tmp_path.name}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HECTIQLAB_HOME", raw)
+    assert settings.home() == tmp_path / raw
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert settings.home() == tmp_path / raw and settings.pinned()["HECTIQLAB_HOME"] == str(tmp_path / raw)
+    monkeypatch.setenv("HECTIQLAB_HOME", raw + "\n")
+    assert settings.home() == tmp_path / raw
+
+
+def test_a_home_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HECTIQLAB_HOME", "~nobody-of-this-name/lab")
+    with pytest.raises(ConfigurationError, match="HOME"):
+        settings.home()
+    assert settings.pinned() == {}
+
+
 def test_paths_follow_the_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.credentials_path() == home / "credentials"
     assert settings.spool_dir() == home / "spool"

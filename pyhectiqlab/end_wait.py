@@ -69,6 +69,7 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
             break
     progress.clear()
     _say_what_found_no_room(session, [o for o, _, _ in online])
+    _say_what_was_given_up([o for o, _, _ in online])
     if acked:
         return True
     if _say_what_stays([o for o, _, _ in online]):
@@ -114,6 +115,16 @@ def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> No
     if found:
         names = ", ".join(repr(r.name) for r in found[:NAMED_MAX]) + (", …" if len(found) > NAMED_MAX else "")
         say(f"{len(found)} file{'s' * (len(found) > 1)} not stored, quota_exceeded ({names}): {found[0].detail}")
+
+
+def _say_what_was_given_up(outboxes: list[QueueOutbox]) -> None:
+    """Events for which neither memory nor disk had room: whoever waits for the end learns that the curves have gaps."""
+    lost = sum(o.status().losses.get(reason, 0) for o in outboxes for reason in ("queue_full", "spool_full"))
+    if lost:
+        say(
+            f"{lost:,} events found no room in memory or on the disk and are lost, which their runs show. What bounds "
+            "them: the disk, HECTIQLAB_SPOOL_MAX_BYTES, `ulimit -f`."
+        )
 
 
 def _amount(status: list[RunStatus]) -> str:

@@ -87,6 +87,14 @@ def budget(session: Path, wanted: int) -> int:
     return min(wanted, max(1 << 20, found.f_bavail * found.f_frsize // settings.SHM_SHARE))
 
 
+def file_bytes_max() -> int:
+    """The longest file that this process may write (`ulimit -f`)."""
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return most if most != resource.RLIM_INFINITY else 1 << 62
+
+
 def _substitutes() -> list[Path]:
     try:
         which = f"{zlib.crc32(os.fsencode(settings.home())):08x}"

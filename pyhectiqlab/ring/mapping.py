@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ..fds import lifted
-from ..places import own_name, private_dir
+from ..places import file_bytes_max, own_name, private_dir
 from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN, SHM_SHARE
 from . import layout
 
@@ -96,9 +96,12 @@ def is_network_file_system(path: Path) -> bool:
 
 
 def _capacity(folder: Path, share: int, wanted: int) -> int:
-    """The largest power of two that is at most `wanted` and 1/share of what is free; 0 where that is too small."""
+    """The largest power of two that is at most `wanted` and 1/share of what is free, in a file that this process may
+    write; 0 where that is too small.
+    """
     free = os.statvfs(folder)
-    room = min(wanted, free.f_bavail * free.f_frsize // share)
+    longest = (file_bytes_max() - layout.HEADER_BYTES) * 16 // 17 - 4096  # the table takes a sixteenth, or 4 KiB
+    room = min(wanted, free.f_bavail * free.f_frsize // share, longest)
     return 1 << room.bit_length() - 1 if room >= QUEUE_BYTES_MIN else 0
 
 

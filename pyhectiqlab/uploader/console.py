@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import consolefiles
+from .. import consolefiles, places
 from ..capture.values import PLAIN_TYPES
 from ..consolefiles import STREAMS, ConsoleDir, Words
 from ..protocol import records
@@ -303,6 +303,7 @@ class Consoles:
                         os.close(fd)
             disk = os.statvfs(self._folder.path)
             large = any(size - before > FILE_BYTES_MAX for size, before in zip(sizes, self._punched, strict=True))
+            large |= max(sizes) > places.file_bytes_max() // 2  # at the limit, a child process that prints is killed
             if shown[consolefiles.FULL] or shown[consolefiles.ENDED]:
                 return
             if disk.f_bavail * disk.f_frsize < FREE_BYTES_MIN or large:

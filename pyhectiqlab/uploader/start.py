@@ -135,7 +135,9 @@ def _spawn(python: str, session: Path, owner_fd: int, channel: int, adopt: bool)
     isolated = ["-I"]
     if os.environ.get("PYTHONHOME") and not sys.flags.ignore_environment:  # without it, this one finds no library
         isolated = ["-s"]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONHOME"}
+    # By default, glibc sets 64 MiB of addresses apart for each thread: with few (`ulimit -v`), none could be started.
+    env = {"MALLOC_ARENA_MAX": "1"}
+    env |= {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONHOME"}
     first = [_SHELL, "-c", '"$@" &', "sh"] if os.path.exists(_SHELL) else [python, *isolated, "-c", _IN_BACKGROUND]
     numbers = [str(owner_fd), "1" if adopt else "0", str(channel)]
     with contextlib.suppress(ChildProcessError):
@@ -145,7 +147,7 @@ def _spawn(python: str, session: Path, owner_fd: int, channel: int, adopt: bool)
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env={**kept, **settings.pinned()},
+            env={**env, **settings.pinned()},
             pass_fds=[fd for fd in (owner_fd, channel) if fd >= 0],
             start_new_session=True,
         ).wait()

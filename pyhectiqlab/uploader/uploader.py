@@ -73,7 +73,7 @@ class Uploader:
         self._started = time.monotonic()
         self.budget = self._spool_budget()
         # Only whole segments are removed: with few large ones, a small budget would stay used up for ever.
-        share = self.budget // SEGMENTS_OF_BUDGET_MIN
+        share = min(self.budget // SEGMENTS_OF_BUDGET_MIN, places.file_bytes_max())
         self.journal = Journal(session.path / "journal", segment_bytes_max=share)
         self._told_before = (read_json(session.path / "status.json") or {}).get("writers", {})
         self._known = recover.read_journal(self.journal, self.log)

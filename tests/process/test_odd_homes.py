@@ -254,3 +254,35 @@ def test_an_image_without_a_shell(site: Site) -> None:
     done = machine(site, hidden, start, name, SCRIPT=script, HECTIQLAB_START_METHOD="spawn")
     assert (done.returncode, done.stdout[:11], ours(done.stderr)) == (0, "online True", []), done.stderr
     eventually(lambda: arrived(site, name))
+
+
+LIMITED = """
+import resource, sys
+limit, size = getattr(resource, sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(limit, (size, size))
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+for step in range(100_000):
+    run.add_metrics("x", step, step)
+print(run.close(60), sum(run.status().losses.values()), run.status().acked)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(
+    ("limit", "size"), [("RLIMIT_FSIZE", 3_000_000), ("RLIMIT_AS", 400 << 20), ("RLIMIT_NOFILE", 24)]
+)
+def test_narrow_limits_lose_nothing(site: Site, tmp_path: Path, limit: str, size: int, method: str) -> None:
+    name = unique("limited")
+    done = plain(site, LIMITED, name, limit, str(size), cwd=tmp_path, HECTIQLAB_START_METHOD=method)
+    assert (done.returncode, done.stdout.split()[:2]) == (0, ["True", "0"]), done.stderr
+    assert len(site.points(name, "x")) == 100_000
+
+
+def test_what_finds_no_room_is_said_at_the_end(site: Site, tmp_path: Path) -> None:
+    """Files of 64 KiB hold no ring, and little of what would lie beside it."""
+    name = unique("tiny")
+    done = plain(site, LIMITED, name, "RLIMIT_FSIZE", str(1 << 16), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    closed, lost, _ = done.stdout.split()
+    assert closed == "True" and int(lost) > 0 and "are lost" in done.stderr and "ulimit -f" in done.stderr

@@ -14,9 +14,10 @@ from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
 from .grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, window_of
-from .points import Axis, Buckets, Column, Int64s, Points, Selector, SeriesInfo
+from .points import Axis, Buckets, Column, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME, COARSER
 
+NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
 _SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
@@ -181,14 +182,29 @@ class Line:
 def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[int, int] | None, shift: int) -> Buckets:
     if ends is None:
         return levels.to_buckets(line.selector, 0, levels.EMPTY, line.ranks)
-    nodes: list[levels.Nodes] = []
-    attempt: list[Int64s] = []
+    of_attempts: dict[int, list[levels.Nodes]] = {}
+    n, merged_at = 0, NODES_AT_ONCE
     for s, cut in line.series:
+        attempt = s.info.attempt
+        assert attempt is not None
         for found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
-            nodes.append(found)
-            attempt.append(np.full(len(found), s.info.attempt, np.int64))
-    merged = levels.merge(np.concatenate(nodes), np.concatenate(attempt), shift) if nodes else levels.EMPTY
+            of_attempts.setdefault(attempt, []).append(found)
+            n += len(found)
+        if n > merged_at:  # of thousands of ranks: not all of them at once
+            of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
+            n = sum(len(nodes[0]) for nodes in of_attempts.values())
+            merged_at = max(NODES_AT_ONCE, 2 * n)
+    parts = [nodes for its in of_attempts.values() for nodes in its]
+    if not parts:
+        return levels.to_buckets(line.selector, shift, levels.EMPTY, line.ranks)
+    attempts = [np.full(len(nodes), a, np.int64) for a, its in of_attempts.items() for nodes in its]
+    merged = levels.merge(np.concatenate(parts), np.concatenate(attempts), shift)
     return levels.to_buckets(line.selector, shift, merged, line.ranks)
+
+
+def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.Nodes:
+    together = np.concatenate(nodes)
+    return levels.merge(together, np.full(len(together), attempt, np.int64), shift)
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,15 @@ class PointStoreSuite:
         assert [b.selector.rank for b in lines] == list(range(RANKS_MAX))
         assert {b.ranks for b in lines} == {RANKS_MAX + 5}
 
+    def test_an_answer_has_no_more_buckets_than_it_may(self, store: PointStore) -> None:
+        keys = [f"k{i:02}" for i in range(20)]
+        store.append([Writer("a").batch(**{key: [(step, 1.0, T0) for step in range(1000)] for key in keys})])
+        lines = store.buckets([Selector("run", key) for key in keys], n=1000, most=200)
+        assert {b.width for b in lines} == {128} and {b.total for b in lines} == {1000}
+        assert sum(len(b.start) for b in lines) <= 200
+        assert [b.width for b in store.buckets([Selector("run", "k00")], n=1000, most=200)] == [8]
+        assert [len(b.start) for b in store.iter_buckets([Selector("run", "k00")], n=10, most=200)] == [8]
+
     def test_series_of_one_key_share_a_grid_and_other_keys_have_their_own(self, store: PointStore) -> None:
         short, long = Writer("a", run="short"), Writer("b", run="long")
         store.append([short.steps(range(10)), long.steps(range(1000)), long.steps(range(8), key="other")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from pyhectiqlab.store import sqlite_read
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, iter_points
 from pyhectiqlab.store.sqlite_points import SqlitePointStore
 from pyhectiqlab.store.trees import Sizes
+from pyhectiqlab.testing.memory_points import MemoryPointStore
 
-from .point_store_data import T0
+from .point_store_data import T0, TINY, Writer
+from .point_store_suite import assert_same_buckets
 
 N = 60_000
 SMALL = Sizes(chunk_points=256, chunk_nodes=32, head_points=1024, step_points=4096)
@@ -72,3 +75,21 @@ def test_raw_points_are_decoded_about_once_whatever_the_order_of_steps(
     pages = list(iter_points(store, "run", "loss", limit=10_000))
     np.testing.assert_array_equal(np.concatenate([p.seq for p in pages]), np.arange(1, N + 1))
     assert sum(decoded) < 3 * N
+
+
+def test_many_ranks_and_attempts_are_pooled_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_read, "NODES_AT_ONCE", 20)
+    store, model, random = SqlitePointStore(tmp_path / "points.db", TINY), MemoryPointStore(), np.random.default_rng(7)
+    for i in range(30):
+        writer = Writer(f"w{i}", rank=i % 7, attempt=1 + i % 3)
+        steps = random.integers(0, 200, 40)
+        points = [writer.batch(loss=[(int(step), float(random.normal()), T0 + int(step)) for step in steps])]
+        store.append(points)
+        model.append(points)
+    while store.compact():
+        pass
+    for attempts in ("newest", "all"):
+        for axis in ("step", "time"):
+            for n in (3, 50, 1000):
+                assert_same_buckets(store, model, Selector("run", "loss"), axis=axis, n=n, attempts=attempts)
+    store.close()

@@ -8,7 +8,6 @@ the processes are doing when a fault strikes is up to the machine.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 import tempfile
@@ -25,19 +24,13 @@ from .audit import Audit
 from .kinds import FLAVOURS, HARMLESS, flavours, kinds
 from .ledger import SLOWEST_US
 from .trainer import ENDINGS
-from .world import Trainer, World, start_nurseries, until
+from .world import Trainer, World, patience, start_nurseries, until
 
 CARDS = 28  # faults in an episode: what strikes, and trainers who are born into trouble
 BORN = 2  # trainers at its start
 AT_ONCE_MAX = 5
 DELIVERED_WITHIN_S = 45.0  # on a machine that has nothing else to do; see `patience`
 EXIT_WITHIN_S = 20.0  # the exit's own bounds (5 s and EXIT_TIMEOUT_S), as above
-PATIENCE_MAX = 4.0
-
-
-def patience() -> float:
-    """How many times longer things may take here and now: the machine does other work besides."""
-    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), PATIENCE_MAX)
 
 
 @dataclass
@@ -191,6 +184,7 @@ class Episode:
             deadline = time.monotonic() + limit
             for trainer in list(world.trainers):
                 self._deliver(world, trainer, deadline, limit)
+        self.result.problems += world.problems
         world.clerk.stop()
         self.result.acknowledged += world.clerk.acknowledged
         with self._timed("(audit)"):

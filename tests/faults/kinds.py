@@ -21,7 +21,7 @@ from pyhectiqlab.crashpoints import POINTS
 from pyhectiqlab.journal import Data, Journal
 from pyhectiqlab.spool import SessionDir
 
-from . import proxy
+from . import jobs, proxy
 from .ledger import CLOCK_S, DISK, NO_DNS
 from .sick import FULL, INTERRUPT, RAISE, STRUCK
 from .world import Trainer, World, can_mount, until
@@ -420,6 +420,7 @@ def kinds() -> dict[str, Fault]:
         stop_trainer, stop_uploader, stop_lab, lab_restarted, lab_down_long, lab_down_at_start, lab_from_backup,
         lab_statements, lab_db_full, lab_threads,
         key_revoked, dns, clock_set, power_loss,
+        jobs.helper_and_restart, jobs.rank_killed, jobs.children_by_name,
     ]  # fmt: skip
     found = {fault.__name__: fault for fault in own}
     found |= {"disk_full": _disk(1), "disk_over_quota": _disk(2), "disk_read_only": _disk(3)}

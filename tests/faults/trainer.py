@@ -11,9 +11,11 @@ import errno
 import hashlib
 import importlib
 import json
+import multiprocessing
 import os
 import pkgutil
 import random
+import select
 import signal
 import sys
 import threading
@@ -28,7 +30,8 @@ import requests  # noqa: F401
 
 import pyhectiqlab.transport.http
 import pyhectiqlab.uploader.main  # noqa: F401
-from pyhectiqlab import Run
+from pyhectiqlab import Run, opening
+from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.uploader.sync import Order, sync_sessions
 
 from ..nursery import serve
@@ -130,8 +133,45 @@ def train(spec: dict[str, Any]) -> None:
         words[RAISED] += 1
         Path(spec["folder"], "raised").write_text(traceback.format_exc())
         raise
-    ending = ENDINGS[words[ENDING]]
     main.well()
+    _end(run, ENDINGS[words[ENDING]])
+
+
+def member(spec: dict[str, Any]) -> None:
+    """One process of a job: opens the run, perhaps after children of it did; ends as it is told, or fails as a peer of
+    it is gone.
+    """
+    ledger = Ledger(Path(spec["ledger"]))
+    words = ledger.words
+    hostile.enter(spec, ledger)
+    for ending in spec.get("children", ()):
+        child = multiprocessing.get_context("fork").Process(target=_child, args=(spec["run"], ending))
+        child.start()
+        child.join()
+    run = Run(spec["run"], rank=spec.get("rank"), world_size=spec.get("world_size"))
+    run.add_metrics("member", 1.0, 0)
+    run.flush(20)
+    words[ONLINE], words[OPENED] = not run.dry_mode, 1
+    folder, peer = Path(spec["folder"]), select.poll()
+    watches = False
+    while not words[STOP]:
+        if not watches and (folder / "peer").exists() and (pid := (folder / "peer").read_text()):
+            peer.register(os.pidfd_open(int(pid)), select.POLLIN)
+            watches = True
+            (folder / "watches").touch()
+        if peer.poll(20) and watches:
+            raise RuntimeError("connection closed by peer")
+    words[ledger.place(0, FLAGS)] |= ENDED_WELL
+    _end(run, ENDINGS[words[ENDING]])
+
+
+def _child(name: str, ending: str) -> None:
+    run = Run(name)
+    run.add_metrics("child", 1.0, 0)
+    _end(run, ending)
+
+
+def _end(run: Run, ending: str) -> None:
     if ending == "close":
         run.close()
     elif ending == "raise":
@@ -175,7 +215,10 @@ def _loop(
 
 
 def work(order: dict[str, Any]) -> int:
-    return _as_a_script(train if order["what"] == "train" else sync, order)
+    # A script of its own, though it was forked: the lab takes the forks of one script for parts of it.
+    itself = this_process()
+    opening.script = lambda: itself
+    return _as_a_script({"train": train, "member": member, "sync": sync}[order["what"]], order)
 
 
 def _as_a_script(main: Callable[[dict[str, Any]], None], order: dict[str, Any]) -> int:

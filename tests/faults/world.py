@@ -32,7 +32,13 @@ SMALL_SHM_BYTES = 1 << 20  # an eighth of it is a ring of 128 KiB
 SMALL_HOME_BYTES = 1 << 20
 BUDGET_BYTES = 1 << 20
 EXIT_TIMEOUT_S = 4
+PATIENCE_MAX = 4.0
 LOST_AFTER_S = 15  # three heartbeats
+
+
+def patience() -> float:
+    """How many times longer things may take here and now: the machine does other work besides."""
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), PATIENCE_MAX)
 
 
 def until(check: Callable[[], Any], timeout: float) -> Any:
@@ -119,6 +125,8 @@ class World:
         self.owner_key = self.lab.api_key
         self.clerk = Clerk(self.client, seed)
         self.trainers: list[Trainer] = []
+        self.members: list[Trainer] = []  # processes of jobs (jobs.py), which are audited as they end
+        self.problems: list[str] = []
         self.crashes: list[Path] = []  # made by uploaders that die at a crash point
         self._started = 0
         self._prepared: dict[str, tuple[str, str]] = {}
@@ -127,6 +135,23 @@ class World:
 
     def start(self, name: str, flavour: str, seed: int, *, secure: bool = False, crash: str = "") -> Trainer:
         """A trainer and its home; returns when its process runs, not yet when its run is open."""
+        trainer = self._made(name, flavour, seed, secure=secure, crash=crash)
+        self.trainers.append(trainer)
+        trainer.pid = self._trainers.fork(trainer.order)
+        return trainer
+
+    def member(self, run: str, who: str, *, at: Trainer | None = None, **more: Any) -> Trainer:
+        """A process of a job; `at`: in that one's home. Returns when it runs."""
+        made = self._made(f"{run}-{who}", "plain", 0, secure=False, crash="")
+        if at is not None:
+            made.home = at.home
+            made.order |= {"home": str(at.home), "env": {**made.order["env"], "HECTIQLAB_HOME": str(at.home)}}
+        made.order |= {"what": "member", "run": run, **more}
+        self.members.append(made)
+        made.pid = self._trainers.fork(made.order)
+        return made
+
+    def _made(self, name: str, flavour: str, seed: int, *, secure: bool, crash: str) -> Trainer:
         self._started += 1
         folder = self.folder / name
         folder.mkdir()
@@ -142,8 +167,6 @@ class World:
         if crash:
             order["env"]["HECTIQLAB_CRASH_AT"] = crash
         self._surround(trainer)
-        self.trainers.append(trainer)
-        trainer.pid = self._trainers.fork(order)
         return trainer
 
     def _variables(self, trainer: Trainer) -> dict[str, str]:
@@ -209,8 +232,8 @@ class World:
 
     def refresh(self) -> None:
         """Notes which trainers have ended."""
-        for trainer in self.trainers:
-            if trainer.status is None and (found := self._trainers.ended(trainer.pid)):
+        for trainer in (*self.trainers, *self.members):
+            if trainer.pid and trainer.status is None and (found := self._trainers.ended(trainer.pid)):
                 trainer.status, trainer.ended_at = found
 
     def alive(self) -> list[Trainer]:
@@ -274,7 +297,7 @@ class World:
         self.trainers.remove(trainer)
 
     def close(self, *, keep: bool = False) -> None:
-        for trainer in self.trainers:
+        for trainer in (*self.trainers, *self.members):
             with contextlib.suppress(OSError):
                 self.kill(trainer, uploader=True)
             for mount in trainer.mounts:

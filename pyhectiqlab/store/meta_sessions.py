@@ -29,7 +29,7 @@ from .meta_schema import runs, sessions
 from .meta_states import StatesSql
 
 DEFAULT_PROJECT = "default"
-REQUEST_S = 1.0  # what a request may take, for a clock to be thought the same
+REQUEST_S = 5.0  # what a request may take on a busy machine, for a clock to be thought the same
 # What says which attempt another process belongs to.
 _KNOWN = select(
     *(
@@ -377,7 +377,8 @@ class SessionsSql(StatesSql):
             return False
         if row.ended is not None and row.end_is_final and not report.final:
             return True  # an `end` event that was on its way while the uploader already told
-        at = min(now, report.time - self._skew(row, report.skew))
+        skew = self._skew(row, report.skew)
+        at = min(now + REQUEST_S, report.time - skew)  # a faster request than that which the skew is of
         told = row.ended is not None and row.state is not None
         # "ended, cause unknown" is no news about a process that said how it was ending.
         state = row.state if told and report.final and report.state == states.ENDED else report.state
@@ -388,6 +389,7 @@ class SessionsSql(StatesSql):
             .where(key)
             .values(
                 ended=at,
+                skew=skew,
                 last_seen=max(row.last_seen, at),
                 lost=False,
                 state=state,
@@ -407,16 +409,22 @@ class SessionsSql(StatesSql):
 
     def _skew(self, row: Any, told: float | None) -> float:
         """How far the clock of a session's machine is ahead. A request that was long under way makes it look behind, so
-        of what the run's sessions on that machine measured the largest is the truest; a clock that was set in between
-        has the last word.
+        of what the run's sessions on that machine measured the largest is the truest. It stays what it was for the
+        first of them that ended: which came before which is then known as well as that machine knows it. A clock that
+        was set in between has the last word.
         """
         near = float(row.skew if told is None else told)
         on_it = sessions.c.host == row.host if row.host else sessions.c.session == row.session
-        lately = sessions.c.skew.between(near - REQUEST_S, near + REQUEST_S)
-        most = self.conn.execute(
-            select(func.max(sessions.c.skew)).where(sessions.c.run_id == row.run_id, on_it, lately)
-        ).scalar()
-        return near if most is None else max(near, float(most))
+        found = self.conn.execute(
+            select(sessions.c.skew, sessions.c.ended)
+            .where(sessions.c.run_id == row.run_id, sessions.c.attempt == row.attempt, on_it)
+            .where(sessions.c.skew.between(near - REQUEST_S, near + REQUEST_S))
+            .order_by(sessions.c.ended.is_(None), sessions.c.skew.desc())
+            .limit(1)
+        ).first()
+        if found is None:
+            return near
+        return float(found.skew) if found.ended is not None else max(near, float(found.skew))
 
     def sessions(self, run_id: str, limit: int, after: Sequence[Any] | None = None) -> Iterator[Session]:
         query = select(sessions).where(sessions.c.run_id == run_id)

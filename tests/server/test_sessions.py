@@ -280,6 +280,21 @@ def test_the_rank_that_failed_first_is_the_state_of_the_run(api: Api) -> None:
     assert abs(told["ended"] - (now - 5)) < 1
 
 
+def test_ends_of_one_machine_are_told_apart_by_its_own_clock_however_long_the_requests_were_under_way(api: Api) -> None:
+    name, sessions, now = f"job-{new_id(4)}", [new_id(8), new_id(8)], time.time()
+    for rank, session in enumerate(sessions):
+        told = api.attach(name, session=session, rank=rank, world_size=2, host="gpu-7", client_time=now - 0.4 * rank)
+    run = told["run"]["id"]
+    # Rank 1 was killed; rank 0, whose connection broke, is told at once, and rank 1 after half a second.
+    api.end(sessions[0], run, "failed", rank=0, cause="connection closed by peer", time=now - 5.0, clock=now)
+    clock = time.time() - 0.5
+    api.end(sessions[1], run, "killed", rank=1, cause="SIGKILL", signal=9, time=now - 4.99, clock=clock)
+    told = api.run(run)
+    assert (told["state"], told["state_rank"], told["state_why"]) == ("killed", 1, "SIGKILL")
+    first, second = (s["ended"] for s in told["sessions"])
+    assert abs(second - first - 0.01) < 1e-3
+
+
 def test_a_failure_that_is_told_late_but_came_first_is_the_state_of_the_run(api: Api) -> None:
     run, sessions = job_of(api, 2)
     now = time.time()

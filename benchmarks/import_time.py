@@ -12,6 +12,7 @@ import sys
 
 from _common import Number, arguments, medians, report
 
+USUAL = "import json, logging, urllib.request"  # of the standard library; what a client of HTTP needs at least
 HEAVY = ("requests", "numpy", "click", "fastapi", "sqlalchemy", "uvicorn", "pyhectiqlab.server", "pyhectiqlab.store")
 
 
@@ -44,17 +45,20 @@ def main() -> None:
         {
             "bare": lambda: start_python("pass"),
             "package": lambda: start_python("import pyhectiqlab"),
+            "usual": lambda: start_python(USUAL),
             "names": lambda: start_python("from pyhectiqlab import Run, Config"),
         },
         args.repeat,
     )
+    added = taken["package"] - taken["bare"]
     cpu = cpu_ms("import pyhectiqlab", args.repeat) - cpu_ms("pass", args.repeat)
     report(
         __doc__,
         [
             Number("bare Python", taken["bare"] * 1e3, "ms"),
-            Number("import pyhectiqlab, over that", (taken["package"] - taken["bare"]) * 1e3, "ms", 60),
+            Number("import pyhectiqlab, over that", added * 1e3, "ms", 60),
             Number("from pyhectiqlab import Run, Config, over that", (taken["names"] - taken["bare"]) * 1e3, "ms", 60),
+            Number(f"… as a multiple of what `{USUAL}` costs", added / (taken["usual"] - taken["bare"]), "", 1.2),
             Number("CPU time of import pyhectiqlab, over bare Python", cpu, "ms"),
         ],
         args.json,

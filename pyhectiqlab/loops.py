@@ -10,9 +10,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from .errors import LabError
+from .lazyclass import dataclass
 
 PAUSE_MIN_S = 1.0  # after a failure; doubles with each that follows
 PAUSE_MAX_S = 60.0

@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import settings
@@ -21,6 +20,7 @@ from .capture.launcher import Place, job
 from .capture.process import host
 from .capture.script import name_of, script
 from .errors import ConfigurationError, ConflictError, LabRequestError
+from .lazyclass import dataclass, replace
 from .outbox import DroppingOutbox, Outbox
 from .profile import Profile, key_mark, resolve
 from .queue_outbox import Binding, QueueOutbox

@@ -7,12 +7,12 @@ put: accept, never wait. flush: wait until the lab has it, with a bound. close: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from .capture.values import check_key
 from .errors import RunClosedError
+from .lazyclass import dataclass, field
 from .protocol import records
 
 if TYPE_CHECKING:

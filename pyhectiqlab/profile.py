@@ -16,12 +16,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from . import settings
 from .errors import ConfigurationError
+from .lazyclass import dataclass, field, replace
 from .texts import address
 
 __all__ = ["AuthProvider", "Profile", "load_profiles", "remove_profile", "resolve", "save_profile"]

@@ -7,14 +7,15 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from .capture.ending import Ending, as_word
 from .capture.process import this_process
 from .capture.snapshot import Source
 from .capture.values import PLAIN_TYPES, check_key
+from .lazyclass import dataclass, replace
 from .outbox import AtEnd, DroppingOutbox, RunStatus, raise_closed
 from .protocol import records
 from .protocol.events import is_time
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 FLUSH_POLL_S = 0.002
 FLUSH_POLL_MAX_S = 0.02
+outboxes: WeakValueDictionary[str, QueueOutbox] = WeakValueDictionary()  # of this process, by their writers
 Place = tuple[int, int, int, int]  # in the ring, in the spill file, and in what was printed to stdout and stderr
 
 
@@ -88,6 +90,7 @@ class QueueOutbox:
             self._mapping, self._overflow, PLAIN_TYPES, check_key=check_key, on_silence=self.session.look_after_uploader
         )
         self.point, self.points, self._record = self._puts.point, self._puts.points, self._puts.record
+        self._show_torch()
         writer = Writer(
             writer=self.writer,
             queue=str(self._mapping.path),
@@ -121,6 +124,24 @@ class QueueOutbox:
             except OSError:
                 pass  # counted below; the uploader tells the lab and the log
         words[layout.LOST] += 1
+
+    def _show_torch(self) -> None:
+        """What torch.compile is to trace in the place of the puts, by an attribute that it looks for."""
+        writer = self.writer
+        outboxes[writer] = self
+
+        def point(key: str, step: int, value: float) -> None:
+            from . import compiled
+
+            compiled.point(writer, key, step, value)
+
+        def points(values: Mapping[str, float], step: int) -> None:
+            from . import compiled
+
+            compiled.points(writer, values, step)
+
+        self.point._torchdynamo_inline = point  # type: ignore[attr-defined]
+        self.points._torchdynamo_inline = points  # type: ignore[attr-defined]
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
         """Raises ValueError for one that the lab would refuse or cut. `at` that is no time: now."""

@@ -16,7 +16,7 @@ from .session import say_once
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
-from .verbs.guard import never_breaks
+from .verbs.guard import never_breaks, opaque
 from .verbs.logs import LogVerbs
 from .verbs.media import MediaVerbs
 from .verbs.metrics import MetricVerbs
@@ -289,6 +289,7 @@ class Run(
 
     # The end ----------------------------------------------------------------------------------------------------
 
+    @opaque
     def flush(self, timeout: float = 30.0) -> bool:
         """Waits until the lab has everything logged so far by this process; offline, until it is in the journal.
 
@@ -297,6 +298,7 @@ class Run(
         """
         return bool(self._outbox.flush(timeout))
 
+    @opaque
     def close(self, timeout: float | None = None) -> bool:
         """Ends the run as completed, if no final state was set; no more calls are accepted. Safe twice.
 
@@ -329,6 +331,7 @@ class Run(
         outbox.let_go()
         return there
 
+    @opaque
     def status(self) -> RunStatus:
         """Where this process's events are: produced, journaled, sent, acked, what waits, what was lost and why. Reads
         memory and one small

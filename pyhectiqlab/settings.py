@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +80,20 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-@dataclass(frozen=True)
 class Setting:
-    name: str
-    variable: str
-    default: str | None  # as it would be written in the environment; None: unset
-    unit: str
-    parse: Callable[[str], Any]
-    meaning: str
+    """One of them.
+
+    Attributes:
+        default: as it would be written in the environment; None: unset.
+    """
+
+    __slots__ = ("default", "meaning", "name", "parse", "unit", "variable")
+
+    def __init__(
+        self, name: str, variable: str, default: str | None, unit: str, parse: Callable[[str], Any], meaning: str
+    ) -> None:
+        self.name, self.variable, self.default = name, variable, default
+        self.unit, self.parse, self.meaning = unit, parse, meaning
 
 
 _TABLE = (

@@ -47,7 +47,6 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,7 @@ from . import places, settings
 from .capture import ownership
 from .capture.process import Process
 from .errors import ConfigurationError
+from .lazyclass import asdict, dataclass, field, names_of, replace
 
 VERSION = 1
 LOG_BYTES_MAX = 1 << 20
@@ -161,7 +161,7 @@ class Writer:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Writer:
-        known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
+        known = {name: raw[name] for name in names_of(cls) if name in raw}
         return cls(**{**known, "owner": Process.from_dict(raw["owner"])})
 
     @property
@@ -218,7 +218,7 @@ class FileRequest:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> FileRequest:
-        known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
+        known = {name: raw[name] for name in names_of(cls) if name in raw}
         if known["identity"] is not None:
             inode, size, changed = known["identity"]
             known["identity"] = (int(inode), int(size), int(changed))

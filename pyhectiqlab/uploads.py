@@ -9,7 +9,6 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from . import places, settings
 from .capture import snapshot
 from .capture.snapshot import ChangedError, Held, Source
 from .errors import ConfigurationError
+from .lazyclass import dataclass, field
 from .spool import FileRequest, SessionDir, read_json, write_json
 
 SCAN_SHARE = 16  # the folder is measured again once a sixteenth of the budget was added

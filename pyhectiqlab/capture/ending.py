@@ -18,11 +18,11 @@ import sys
 import traceback
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..fds import lifted
+from ..lazyclass import dataclass
 
 DETAIL_CHARS_MAX = 64 << 10
 DEADLY = ("SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL")  # what faulthandler.enable watches

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import struct
-from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..fds import lifted
+from ..lazyclass import asdict, dataclass
 
 
 @dataclass(frozen=True)

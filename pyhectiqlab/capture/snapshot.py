@@ -22,9 +22,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..lazyclass import dataclass
 from . import ownership
 
 COPY_BYTES_MAX = 8 << 20

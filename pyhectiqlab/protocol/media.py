@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..lazyclass import dataclass
 from .limits import KEY_BYTES_MAX, STEP_MAX, STEP_MIN
 
 HISTOGRAM, TEXT = "histogram", "text"

@@ -16,8 +16,8 @@ A rank is one process of a job that reports to the run, and whose end counts; `s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..lazyclass import dataclass
 from . import limits
 
 PENDING = "pending"

@@ -8,8 +8,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..lazyclass import dataclass
 from ..protocol import records
 from . import layout
 from .mapping import Mapping

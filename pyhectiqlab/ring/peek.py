@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..lazyclass import dataclass
 from . import layout
 from .consumer import Consumer
 from .mapping import open_existing

@@ -20,10 +20,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NoReturn
 
+from ..lazyclass import dataclass
 from ..protocol import records
 from ..settings import LOOK_AFTER_S, PUT_WAIT_S
 from . import layout

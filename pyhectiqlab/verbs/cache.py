@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..lazyclass import replace
 from .guard import never_breaks
 
 if TYPE_CHECKING:

@@ -14,6 +14,12 @@ _NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+def opaque(method: _F) -> _F:
+    """torch.compile steps over it instead of tracing into it: an attribute that it looks for."""
+    method._torchdynamo_disable = True  # type: ignore[attr-defined]
+    return method
+
+
 def never_breaks(method: _F) -> _F:
     """What is wrong with us is said once and never reaches training code; what is wrong with the call does: TypeError
     and ValueError
@@ -29,7 +35,7 @@ def never_breaks(method: _F) -> _F:
             say_once(f"internal error in Run.{method.__name__}, the call did nothing: {type(e).__name__}: {e}")
             return None
 
-    return guarded  # type: ignore[return-value]
+    return opaque(guarded)  # type: ignore[return-value]
 
 
 def raises_of_files(method: _F) -> _F:
@@ -45,4 +51,4 @@ def raises_of_files(method: _F) -> _F:
             say_once(f"Run.{method.__name__} did nothing: {e.strerror}. Open fewer files, or raise the limit (ulimit).")
             return None
 
-    return guarded  # type: ignore[return-value]
+    return opaque(guarded)  # type: ignore[return-value]

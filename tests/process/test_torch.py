@@ -4,6 +4,7 @@ torch is not installed.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -41,6 +42,64 @@ def test_tensors_of_one_element_are_values_and_steps(site: Site) -> None:
     assert [s for s, _, _ in site.points(name, "head")] == [5, 6]
     assert [(s, v) for s, v, _ in site.points(name, "loss")] == [(3, 0.5), (4, 0.25)]
     assert [(s, v) for s, v, _ in site.points(name, "n")] == [(4, 7.0)]
+
+
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_compiled_step_logs_each_time_it_runs_and_its_graph_stays_whole(site: Site, backend: str) -> None:
+    name = unique("compiled")
+    script = f"""
+    import sys, torch
+    from pyhectiqlab import Run
+    from torch._dynamo.utils import counters
+    run = Run(sys.argv[1])
+    layer = torch.nn.Linear(4, 4)
+
+    def step(x, i):
+        loss = layer(x).pow(2).mean()
+        run.add_metrics("loss", loss, step=i)
+        run.add_metrics({{"double": loss * 2, "whole": 3, "half": 0.5}}, i)
+        run.add_metrics("counted", loss)
+        run.add_metrics("at", loss, step=torch.tensor([i]))
+        return loss * 2
+
+    whole = torch.compile(step, backend={backend!r}, fullgraph=True)
+    losses = []
+    for i in range(5):
+        x = torch.full((3, 4), float(i))
+        whole(x, i).backward()
+        losses.append(float(layer(x).pow(2).mean()))
+    assert counters["stats"]["unique_graphs"] <= 2, counters["stats"]
+
+    def breaks(x, i):  # its graph, where a tag is added
+        y = x * 2
+        run.add_metrics("odd", y.sum(), step=float(i))
+        log = run.add_metrics
+        run.add_tag("compiled")
+        log("behind a break", y.sum(), i)
+        run.flush(5)
+        return y
+
+    broken = torch.compile(breaks, backend={backend!r})
+    for i in range(3):
+        broken(torch.ones(2), i)
+    try:
+        torch.compile(lambda x: run.add_metrics("several", x), backend={backend!r})(torch.ones(2))
+    except TypeError as e:
+        assert "shape (2,)" in str(e)
+    else:
+        raise AssertionError
+    print(losses)
+    """
+    done = site.run(script, name, timeout=110)
+    assert done.returncode == 0, done.stderr
+    site.ended(name)
+    losses = json.loads(done.stdout.splitlines()[-1])
+    for key, factor in (("loss", 1), ("double", 2), ("counted", 1), ("at", 1)):
+        assert [s for s, _, _ in site.points(name, key)] == list(range(5)), key
+        assert [v for _, v, _ in site.points(name, key)] == pytest.approx([factor * v for v in losses], rel=1e-5)
+    assert [(s, v) for s, v, _ in site.points(name, "half")] == [(i, 0.5) for i in range(5)]
+    assert [(s, v) for s, v, _ in site.points(name, "odd")] == [(i, 4.0) for i in range(3)]
+    assert [(s, v) for s, v, _ in site.points(name, "behind a break")] == [(i, 4.0) for i in range(3)]
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     def names_of(cls: type) -> tuple[str, ...]:
         """Of the fields of a dataclass, in their order."""
 
+    def make_all() -> None:
+        """Makes those that wait. To be called before the end of the process: code that is executed then, as the making
+        of a dataclass does, makes Python forget that Ctrl-C ended the script, and exit with another status.
+        """
+
 else:
     _waiting: dict[type, dict[str, Any]] = {}  # classes that are none yet → the options of their decorator
     _making = threading.RLock()
@@ -57,6 +62,10 @@ else:
                             setattr(base, name, dataclasses.field(**value.options))
                     dataclasses.dataclass(**_waiting[base])(base)
                     del _waiting[base]
+
+    def make_all() -> None:
+        for cls in list(_waiting):
+            _make(cls)
 
     def names_of(cls: type) -> tuple[str, ...]:
         _make(cls)

@@ -20,6 +20,7 @@ from .capture.process import kill_process, this_process
 from .console import Channel, Console
 from .errors import ConfigurationError
 from .fds import fill_standard
+from .lazyclass import make_all
 from .queue_outbox import QueueOutbox
 from .spool import SessionDir, write_json
 
@@ -207,6 +208,7 @@ def _hook_process() -> None:
     if _hooked:
         return
     _hooked = True
+    make_all()
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..fds import lifted
-from ..lazyclass import dataclass
+from ..lazyclass import dataclass, make_all
 
 DETAIL_CHARS_MAX = 64 << 10
 DEADLY = ("SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL")  # what faulthandler.enable watches
@@ -44,6 +44,7 @@ class Ending:
 
 def watch_exit_code() -> None:
     """Wraps `sys.exit` once, to remember its argument."""
+    make_all()
     global _handled
     _handled = id(sys.exc_info()[1])
     if getattr(sys.exit, "_hectiqlab", False):

@@ -1,7 +1,7 @@
 // Columns of buckets: one request for many series, msgpack in, typed arrays out.
 
 import { decode } from '@msgpack/msgpack';
-import { float64s, int64ToFloat64 } from '../base/int64';
+import { exactInt64, float64s, int64ToFloat64 } from '../base/int64';
 import type { Axis, ChartView } from '../base/route';
 import type { Buckets } from '../base/buckets';
 import { request } from './http';
@@ -60,6 +60,7 @@ function decodeOne(row: Record<string, unknown>): Buckets {
     mean: floats('mean'),
     last: floats('last'),
     lastX: ints('last_x'),
+    exactX: exactInt64(column(row, 'last_x')),
     nan: ints('nan'),
     pinf: ints('pinf'),
     ninf: ints('ninf'),

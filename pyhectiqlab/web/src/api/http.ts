@@ -1,5 +1,6 @@
 // One door to the lab: every request of the page goes through `request`.
 
+import { parseExact } from '../base/exact';
 import { at } from '../base/root';
 import type { ApiKey, Capture, Change, Invite, KeyInfo, LogPage, Me, Page, Project, Run, RunDetail, User } from './types';
 
@@ -109,6 +110,11 @@ async function json<T>(path: string, options?: Options): Promise<T> {
   return (await (await request(path, options)).json()) as T;
 }
 
+/** For answers that hold values of scripts. */
+async function exactJson<T>(path: string, options?: Options): Promise<T> {
+  return parseExact(await (await request(path, options)).text()) as T;
+}
+
 function query(params: Record<string, string | number | null | undefined>): string {
   const used = Object.entries(params).filter(([, v]) => v !== null && v !== undefined && v !== '');
   return used.length ? `?${new URLSearchParams(used.map(([k, v]) => [k, String(v)])).toString()}` : '';
@@ -129,13 +135,13 @@ export const api = {
     params: { project: string; filter: string; state: string; sort: string; after: string | null; limit: number },
     signal?: AbortSignal,
   ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
-  run: (ref: string, signal?: AbortSignal) => json<RunDetail>(`/runs/${id(ref)}`, { signal }),
+  run: (ref: string, signal?: AbortSignal) => exactJson<RunDetail>(`/runs/${id(ref)}`, { signal }),
   deleteRun: async (run: string) => void (await request(`/runs/${id(run)}`, { method: 'DELETE' })),
   restoreRun: async (run: string) => void (await request(`/runs/${id(run)}/restore`, { method: 'POST', body: {} })),
   capture: (run: string, signal?: AbortSignal) => json<Capture>(`/runs/${id(run)}/capture`, { signal }),
   /** What one attempt told itself, of its config or meta. */
   told: async (run: string, what: 'config' | 'meta', attempt: number, signal?: AbortSignal) =>
-    (await json<Record<string, unknown>>(`/runs/${id(run)}/${what}${query({ attempt })}`, { signal }))[what],
+    (await exactJson<Record<string, unknown>>(`/runs/${id(run)}/${what}${query({ attempt })}`, { signal }))[what],
   keys: (run: string, params: { q: string; after: string | null; limit: number }, signal?: AbortSignal) =>
     json<Page<KeyInfo>>(`/runs/${id(run)}/keys${query(params)}`, { signal }),
   logs: (

@@ -17,6 +17,7 @@ export interface Buckets {
   mean: Float64Array;
   last: Float64Array;
   lastX: Float64Array;
+  exactX: BigInt64Array | null; // lastX exactly, where it lies beyond ±2^53
   nan: Float64Array;
   pinf: Float64Array;
   ninf: Float64Array;

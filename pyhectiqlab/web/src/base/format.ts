@@ -22,8 +22,8 @@ export function formatValue(value: number, digits = 5): string {
 }
 
 /** 1234567 → 1,234,567 */
-export function formatInteger(value: number): string {
-  return minus(groupThousands(String(Math.round(value))));
+export function formatInteger(value: number | bigint): string {
+  return minus(groupThousands(String(typeof value === 'bigint' ? value : Math.round(value))));
 }
 
 /** For counts in tight places: 950, 12.3k, 4.56M, 7.89G. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { float64s, int64ToFloat64 } from './int64';
+import { exactInt64, float64s, int64ToFloat64 } from './int64';
 
 function unaligned(write: (view: DataView) => void, n: number): Uint8Array {
   const bytes = new Uint8Array(8 * n + 3).subarray(3);
@@ -28,4 +28,11 @@ test('floats keep NaN and the infinities', () => {
 test('a torn column is refused', () => {
   expect(() => int64ToFloat64(new Uint8Array(9))).toThrow(RangeError);
   expect(() => float64s(new Uint8Array(7))).toThrow(RangeError);
+});
+
+test('integers beyond 2^53 are there exactly, where any is', () => {
+  const wanted = [1n, 2n ** 63n - 1n, -(2n ** 63n), 1_764_000_000_123_456_789n];
+  const bytes = unaligned((v) => wanted.forEach((x, i) => v.setBigInt64(8 * i, x, true)), wanted.length);
+  expect([...exactInt64(bytes)!]).toEqual(wanted);
+  expect(exactInt64(bytes.subarray(0, 8))).toBeNull();
 });

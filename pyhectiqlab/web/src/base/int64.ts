@@ -15,6 +15,14 @@ export function int64ToFloat64(bytes: Uint8Array): Float64Array {
   return out;
 }
 
+/** The same exactly, where a value lies beyond ±2^53; else null: the floats are exact. */
+export function exactInt64(bytes: Uint8Array): BigInt64Array | null {
+  const rounded = int64ToFloat64(bytes);
+  if (rounded.every(Number.isSafeInteger)) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return BigInt64Array.from(rounded, (_, i) => view.getBigInt64(8 * i, true));
+}
+
 /** float64[n] as a typed array; copied, because the bytes may lie unaligned. Throws RangeError as above. */
 export function float64s(bytes: Uint8Array): Float64Array {
   const n = wholeCount(bytes);

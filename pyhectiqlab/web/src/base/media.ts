@@ -1,5 +1,6 @@
 // Media as a page shows them: histograms as bars and over steps, tables, what is near a step. No DOM.
 
+import { parseExact, stringifyExact } from './exact';
 import type { Artifact } from './artifacts';
 import { formatValue } from './format';
 
@@ -115,7 +116,7 @@ export interface TableData {
 
 /** A table's file, which some client sent. Throws where it is none. */
 export function parseTable(text: string): TableData {
-  const { columns, types, rows } = JSON.parse(text) as { columns: unknown; types: unknown; rows: unknown };
+  const { columns, types, rows } = parseExact(text) as { columns: unknown; types: unknown; rows: unknown };
   if (!Array.isArray(columns) || !Array.isArray(types) || !Array.isArray(rows)) throw new Error('This file is no table.');
   if (!rows.every((row) => Array.isArray(row) && row.length === columns.length)) throw new Error('The rows of this table differ.');
   return { columns: columns.map(String), numeric: columns.map((_, i) => types[i] === 'number'), rows: rows as unknown[][] };
@@ -124,5 +125,5 @@ export function parseTable(text: string): TableData {
 export function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : formatValue(value, 8);
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'object' ? stringifyExact(value) : String(value);
 }

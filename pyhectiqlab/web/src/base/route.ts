@@ -5,6 +5,8 @@ import type { Kind } from './registry';
 
 export type Axis = 'step' | 'time' | 'relative';
 
+export const POSITION_MAX = 2 ** 63 - 1024; // the greatest float64 below 2^63: what the lab takes as a step
+
 /** What all panels of a page share. `lo`/`hi`: the zoomed range in units of the axis (steps, or µs), null: everything. */
 export interface ChartView {
   axis: Axis;
@@ -168,8 +170,8 @@ export function formatRoute(route: Route): string {
 
 function parseView(params: URLSearchParams): ChartView {
   const axis = params.get('x') as Axis;
-  let lo = integer(params.get('lo'));
-  let hi = integer(params.get('hi'));
+  let lo = position(params.get('lo'));
+  let hi = position(params.get('hi'));
   if (lo === null || hi === null || lo >= hi) lo = hi = null;
   return {
     axis: AXES.includes(axis) ? axis : DEFAULT_VIEW.axis,
@@ -228,6 +230,13 @@ export function safeNext(next: string | null): string {
 function parseIds(list: string | null): string[] {
   const ids = (list ?? '').split(',').filter((id) => /^[0-9A-Za-z_-]{1,64}$/.test(id));
   return [...new Set(ids)].slice(0, RUNS_MAX);
+}
+
+/** A place on an axis: a whole number of 64 bits, to the nearest float64. */
+function position(raw: string | null): number | null {
+  if (raw === null || !/^-?\d{1,19}$/.test(raw)) return null;
+  const value = Number(raw);
+  return Math.abs(value) <= POSITION_MAX ? value : null;
 }
 
 function integer(raw: string | null): number | null {

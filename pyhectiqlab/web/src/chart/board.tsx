@@ -8,7 +8,7 @@ import { RANKS_MAX } from '../base/buckets';
 import { groupKeys } from '../base/group';
 import { plural } from '../base/format';
 import { at } from '../base/root';
-import type { ChartView } from '../base/route';
+import { POSITION_MAX, type ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
 import { useKeys } from '../state/keys';
 import { probe, revival } from '../state/session';
@@ -18,7 +18,7 @@ import { Icon } from '../widgets/icon';
 import { colorOf } from './colors';
 import { Controls } from './controls';
 import { Panel, type ChartRun } from './panel';
-import { axisScale } from './series';
+import { axisScale, widened } from './series';
 
 interface Props {
   runs: readonly ChartRun[];
@@ -95,9 +95,9 @@ export function Board({ runs, ranks, attempts, live, view, setView, onRunNews }:
   change.current = setView;
   const scale = axisScale(view.axis);
   const zoom = (lo: number, hi: number) => {
-    const from = Math.floor(lo / scale);
-    const to = Math.max(from + 1, Math.ceil(hi / scale));
-    if (Number.isSafeInteger(from) && Number.isSafeInteger(to)) change.current({ ...view, lo: from, hi: to }, false);
+    const [least, most] = widened([lo / scale, hi / scale], 1);
+    const [from, to] = [Math.floor(least), Math.ceil(most)];
+    if (Math.abs(from) <= POSITION_MAX && Math.abs(to) <= POSITION_MAX) change.current({ ...view, lo: from, hi: to }, false);
   };
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
   const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean) => (
@@ -188,8 +188,8 @@ function bucketQuery(view: ChartView, width: number): BucketQuery {
   let n = pixels;
   if (lo !== null && hi !== null) {
     const margin = Math.ceil((hi - lo) * ZOOM_MARGIN);
-    lo -= margin;
-    hi += margin;
+    lo = Math.max(-POSITION_MAX, lo - margin);
+    hi = Math.min(POSITION_MAX, hi + margin);
     n = Math.ceil(n * (1 + 2 * ZOOM_MARGIN));
   }
   return { axis: view.axis, rank: view.rank, attempt: view.attempt, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };

@@ -5,7 +5,7 @@ import 'uplot/dist/uPlot.min.css';
 import { formatDurationTick, formatTicks, formatValue } from '../base/format';
 import type { Axis } from '../base/route';
 import { drawCurves } from './draw';
-import { padY, rangeX, rangeY, type Curve } from './series';
+import { padY, rangeX, rangeY, widened, type Curve } from './series';
 
 export interface PlotData {
   curves: readonly Curve[];
@@ -126,8 +126,8 @@ export class Plot {
   private ranges(): Drawn {
     const { curves, log, zoom } = this.data;
     let x = zoom ?? rangeX(curves, this.data.axis) ?? [0, 1];
-    const around = this.data.axis === 'step' ? 1 : 0.5;
-    if (x[0] === x[1]) x = [x[0] - around, x[1] + around]; // one point: in the middle
+    if (x[0] === x[1]) x = widened(x, this.data.axis === 'step' ? 2 : 1); // one point: in the middle
+    x = widened(x, 0);
     const y = rangeY(curves, x[0], x[1], log);
     return { data: this.data, x, y: y && padY(y, log) };
   }

@@ -9,7 +9,7 @@ function buckets(run: string, mean: number[], count = mean.map(() => 1)): Bucket
   return {
     run, key: 'k', rank: null, ranks: 1, width: 8, total: 0, start: x, count: Float64Array.from(count),
     min: Float64Array.from(mean, (v) => v - 1), max: Float64Array.from(mean, (v) => v + 1), mean: Float64Array.from(mean),
-    last: Float64Array.from(mean), lastX: x, nan: zeros, pinf: zeros, ninf: zeros,
+    last: Float64Array.from(mean), lastX: x, exactX: null, nan: zeros, pinf: zeros, ninf: zeros,
   };
 }
 

@@ -1,6 +1,7 @@
 // What stands at the cursor: one line for each curve, in words.
 
 import { formatDurationTick, formatInteger, formatMoment, formatValue } from '../base/format';
+import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/route';
 import { axisScale, nearest, type Curve } from './series';
 
@@ -49,7 +50,7 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     raw: c.raw && finite > 0 ? `${count > 1 ? 'mean' : 'value'} ${formatValue(c.raw[i]!)}` : '',
     range: count > 1 && b.min[i]! < b.max[i]! ? `${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}` : '',
     count: count > 1 ? `${formatInteger(count)} points` : '',
-    where: describeX(b.start[i]!, b.width, count === 1 ? b.lastX[i]! : null, axis),
+    where: describeX(b.start[i]!, b.width, count === 1 ? lastOf(b, i) : null, axis),
     odd: count > 1 ? odd.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`).join(' · ') : '',
   };
 }
@@ -61,15 +62,19 @@ export function readNewest(c: Curve, axis: Axis): Reading {
   const i = c.x.length - 1;
   const reading = readBucket(c, i, axis);
   if (c.raw) return reading;
-  return { ...reading, value: formatValue(b.last[i]!), where: describeX(b.start[i]!, b.width, b.lastX[i]!, axis) };
+  return { ...reading, value: formatValue(b.last[i]!), where: describeX(b.start[i]!, b.width, lastOf(b, i), axis) };
+}
+
+function lastOf(b: Buckets, i: number): number | bigint {
+  return b.exactX ? b.exactX[i]! : b.lastX[i]!;
 }
 
 /** "step 12,345", "steps 1,024 – 1,031", "2026-03-01 14:05:07", "1h 30m". */
-export function describeX(start: number, width: number, exact: number | null, axis: Axis): string {
+export function describeX(start: number, width: number, exact: number | bigint | null, axis: Axis): string {
   if (axis === 'step') {
     if (exact !== null || width === 1) return `step ${formatInteger(exact ?? start)}`;
     return `steps ${formatInteger(start)} – ${formatInteger(start + width - 1)}`;
   }
-  const seconds = (exact ?? start + (width - 1) / 2) * axisScale(axis);
+  const seconds = Number(exact ?? start + (width - 1) / 2) * axisScale(axis);
   return axis === 'time' ? formatMoment(seconds, true) : formatDurationTick(Math.round(seconds * 1000) / 1000);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Curve } from './series';
+import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Curve, widened } from './series';
 import type { Buckets } from '../base/buckets';
 
 /** Buckets of width 1 holding one point each. */
@@ -10,7 +10,7 @@ function single(values: number[], steps = values.map((_, i) => i)): Buckets {
     run: 'r', key: 'k', rank: null, ranks: 1, width: 1, total: values.length,
     start: Float64Array.from(steps), count: new Float64Array(values.length).fill(1),
     min: Float64Array.from(finite), max: Float64Array.from(finite), mean: Float64Array.from(finite),
-    last: Float64Array.from(values), lastX: Float64Array.from(steps),
+    last: Float64Array.from(values), lastX: Float64Array.from(steps), exactX: null,
     nan: ones(Number.isNaN), pinf: ones((v) => v === Infinity), ninf: ones((v) => v === -Infinity),
   };
 }
@@ -103,4 +103,13 @@ test('nearest finds the closer neighbour', () => {
   const xs = Float64Array.of(0, 10, 20);
   expect([-5, 4, 6, 100].map((x) => nearest(xs, x))).toEqual([0, 0, 1, 2]);
   expect(nearest(new Float64Array(), 1)).toBe(-1);
+});
+
+test('a range is wide enough for ticks that float64 can tell apart', () => {
+  expect(widened([5, 5], 2)).toEqual([4, 6]);
+  expect(widened([0, 10], 2)).toEqual([0, 10]);
+  const at = 1764000000_123456789;
+  const [lo, hi] = widened([at, at], 2);
+  expect(lo).toBeLessThan(at);
+  expect(hi - lo).toBeGreaterThan(1000 * 2 ** 8); // neighbours lie 256 apart there
 });

@@ -27,6 +27,7 @@ export interface Oddities {
   notPositiveAtLeast: boolean; // true: a bucket holds both kinds, so the number is a lower bound
 }
 
+const RELATIVE_MIN = 2 ** -40; // of a range: some 4,000 float64 lie in it
 const GAP_FACTOR = 8; // times the usual distance
 const LOG_DECADES_MIN = 0.45; // so that one of 1, 2, 5 · 10^k is in sight and can be labelled
 const GAP_POINTS_MIN = 8; // with fewer points there is no usual distance
@@ -79,6 +80,18 @@ export function rangeX(curves: readonly Curve[], axis: Axis): [number, number] |
     hi = Math.max(hi, x[end]!, b.lastX[end]! * scale);
   }
   return lo <= hi ? [lo, hi] : null;
+}
+
+/**
+ * A range that is `least` wide at the least, and wide enough for float64 to tell the ticks of an axis apart: near 10^18, as
+ * steps of time.time_ns() are, neighbours lie 128 apart.
+ */
+export function widened([lo, hi]: [number, number], least: number): [number, number] {
+  const most = Math.max(Math.abs(lo), Math.abs(hi));
+  const wide = Math.max(least, most * RELATIVE_MIN);
+  if (hi - lo >= wide) return [lo, hi];
+  const middle = lo + (hi - lo) / 2;
+  return [middle - wide / 2, middle + wide / 2];
 }
 
 /** Extremes of the points within lo … hi, never of the smoothed line: a spike is always inside. null: nothing finite. */

@@ -3,6 +3,7 @@
 import { useState } from 'preact/hooks';
 import { api } from '../api/http';
 import type { RunDetail } from '../api/types';
+import { stringifyExact } from '../base/exact';
 import { useLoad } from '../state/load';
 import { CopyButton } from '../widgets/basics';
 import { Tree } from '../widgets/tree';
@@ -22,14 +23,14 @@ export function Told({ run, what, empty }: { run: RunDetail; what: What; empty: 
   // What all attempts told changes with each of them: then this attempt's is asked for again.
   const its = useLoad(
     async (signal) => (shown === null ? null : { of: shown, value: await api.told(run.id, what, shown, signal) }),
-    [run.id, what, shown, JSON.stringify(run[what])],
+    [run.id, what, shown, stringifyExact(run[what])],
   );
   const loaded = shown === null ? { value: run[what] } : its.data?.of === shown ? its.data : null;
   return (
     <section class="block" aria-label={title}>
       <h2>
         {title}
-        {loaded && what === 'config' && <CopyButton text={JSON.stringify(loaded.value ?? {}, null, 2)} label="Copy the config as JSON" />}
+        {loaded && what === 'config' && <CopyButton text={stringifyExact(loaded.value ?? {}, 2)} label="Copy the config as JSON" />}
         {several && (
           <label class="select" title={`What one attempt told itself, or all of them, the newest one's values last`}>
             Attempt

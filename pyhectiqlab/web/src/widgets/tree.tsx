@@ -1,6 +1,7 @@
 // Nested values, folded by level; long lists cut until asked for.
 
 import { useState } from 'preact/hooks';
+import { stringifyExact } from '../base/exact';
 import { formatInteger, plural } from '../base/format';
 
 const OPEN_DEPTH = 2;
@@ -52,8 +53,8 @@ function Branch({ value, depth }: { value: object; depth: number }) {
 }
 
 function Leaf({ value }: { value: unknown }) {
-  const kind = value === null ? 'null' : typeof value;
-  const text = Array.isArray(value) ? `[${value.map((v) => JSON.stringify(v)).join(', ')}]` : kind === 'object' ? JSON.stringify(value) : String(value);
+  const kind = value === null ? 'null' : typeof value === 'bigint' ? 'number' : typeof value;
+  const text = Array.isArray(value) ? `[${value.map((v) => stringifyExact(v)).join(', ')}]` : kind === 'object' ? stringifyExact(value) : String(value);
   return <span class={`tree-value ${kind}`}>{text}</span>;
 }
 

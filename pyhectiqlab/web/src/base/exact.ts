@@ -1,0 +1,27 @@
+// JSON whose whole numbers beyond ±2^53 stay what they are: seeds, ids, time.time_ns(). They become bigint, all else is as
+// JSON.parse has it.
+
+const MARK = `@int-${Math.random().toString(36).slice(2)}:`; // no text of somebody else's begins with it
+const LONG = /[0-9]{16}/; // what has fewer digits is exact anyway
+const TEXT_OR_LONG = /"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g;
+const MARKED = new RegExp(`"${MARK}(-?[0-9]+)"`, 'g');
+
+export function parseExact(text: string): unknown {
+  if (!LONG.test(text)) return JSON.parse(text);
+  let found = false;
+  const marked = text.replace(TEXT_OR_LONG, (token) => {
+    if (token.startsWith('"') || Number.isSafeInteger(Number(token))) return token;
+    found = true;
+    return `"${MARK}${token}"`;
+  });
+  if (!found) return JSON.parse(text);
+  return JSON.parse(marked, (_, value: unknown) =>
+    typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
+  );
+}
+
+/** As JSON.stringify, for what `parseExact` gave. */
+export function stringifyExact(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? MARK + String(v) : v), indent) ?? '';
+  return text.replace(MARKED, '$1');
+}

@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 import msgpack
 
 from .capture.values import element
-from .protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
+from .protocol.events import count_values
+from .protocol.limits import (
+    ARRAY_LENGTH_MAX,
+    CONFIG_BYTES_MAX,
+    CONFIG_VALUES_MAX,
+    EVENT_BYTES_MAX,
+    MAP_LENGTH_MAX,
+)
 
 DEPTH_MAX = 48  # the lab takes 64, of which an event and a prefix need some
 NODES_MAX = 1 << 20  # values of one structure: what refers to itself in many ways would have no end
@@ -215,11 +222,11 @@ def packed_bytes(value: Any) -> int:
 
 def config_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
     """A config, plain, as maps that give it when merged in order. Raises ValueError for one that a run cannot hold."""
-    size = packed_bytes(values)
-    if size > CONFIG_BYTES_MAX:
+    count, size = count_values(values) - 1, packed_bytes(values)
+    if count > CONFIG_VALUES_MAX or size > CONFIG_BYTES_MAX:
         raise ValueError(
-            f"a config of {size:,} bytes is too large: a run's config has at most {CONFIG_BYTES_MAX >> 20} MiB in all; "
-            "store what is large as an artifact"
+            f"a config of {count:,} values and {size:,} bytes is too large: a run's config has at most "
+            f"{CONFIG_VALUES_MAX:,} values and {CONFIG_BYTES_MAX >> 20} MiB in all; store what is large as an artifact"
         )
     return list(parts(values))
 

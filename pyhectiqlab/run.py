@@ -236,9 +236,9 @@ class Run(
                 48, stands a text that says so, and a line on stderr.
             prefix: put everything below this name.
 
-        Raises TypeError for what is no mapping, ValueError for one over 8 MiB, which is what a run's config may have
-        in all, or a single value of some 4 MiB; nothing of the call is stored. What later calls add beyond 8 MiB or
-        50,000 values is counted as a loss.
+        Raises TypeError for what is no mapping, ValueError for one over 8 MiB or 50,000 values, which is what a run's
+        config may have in all, or a single value of some 4 MiB; nothing of the call is stored. What later calls add
+        beyond that is counted as a loss.
         """
         from .plain import config_parts, has_names
 
@@ -271,7 +271,7 @@ class Run(
     def set_note(self, text: str) -> None:
         """Sets the run's description, replacing an earlier one. Never waits.
 
-        Raises TypeError for what is no text, ValueError for one of more than 1,048,576 characters.
+        Raises TypeError for what is no text, ValueError for one of more than 65,536 characters.
         """
         if not isinstance(text, str):
             raise TypeError(f"a note is a text, not {type(text).__name__}")

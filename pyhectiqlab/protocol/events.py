@@ -71,6 +71,12 @@ def check_call(kind: str, fields: dict[str, Any]) -> None:
             raise ValueError(f"the {name} of a {kind} has at most {most:,} characters, not {len(text):,}")
 
 
+def count_values(value: Any) -> int:
+    """How many values there are in one of a config: itself, and what it holds."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + len(inner) + sum(count_values(v) - 1 for v in inner if isinstance(v, dict | list))
+
+
 def _check_value(value: Any, depth: int) -> None:
     if depth > limits.FIELDS_DEPTH_MAX:
         raise ValueError(f"nested deeper than {limits.FIELDS_DEPTH_MAX}")

@@ -23,7 +23,6 @@ from ..protocol import events as rules
 from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS
 from ..store.meta import Event
-from ..store.meta_configs import count_values
 from ..store.points import Column, PointBatch
 from .replies import ApiError
 from .weight import weigh
@@ -288,7 +287,7 @@ def _event(seq: int, kind: Any, time: Any, fields: Any) -> Event:
         raise ValueError("the time of an event is µs since 1970")
     rules.check_fields(fields)
     clean = _clean(fields)
-    values = count_values(clean.get("values")) - 1 if kind == "config" else 0
+    values = rules.count_values(clean.get("values")) - 1 if kind == "config" else 0
     return Event(seq, kind, time / 1e6, clean, rules.packed(clean), values)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..protocol import limits
+from ..protocol.events import count_values
 from .meta import Event, MetaBatch
 from .meta_runs import unpack, unpack_shown
 from .meta_schema import attempt_configs, run_meta, runs
@@ -42,12 +43,6 @@ def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 def copied(value: Any) -> Any:
     """Maps within it are new, too: merging into one of two places that got a value does not change the other."""
     return {key: copied(v) for key, v in value.items()} if isinstance(value, Mapping) else value
-
-
-def count_values(value: Any) -> int:
-    """How many values there are in one of a config: itself, and what it holds."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + len(inner) + sum(count_values(v) - 1 for v in inner if isinstance(v, dict | list))
 
 
 def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple[int, bool]:

@@ -74,8 +74,9 @@ run.add_metrics("loss", 1.0, 0)
 refused(lambda: run.add_meta("vocabulary", {f"word{i}": i for i in range(70_000)}), "70,000 entries")
 refused(lambda: run.add_meta("list", list(range(300_000))), "300,000 items")
 refused(lambda: run.add_meta("text", "x" * 5_000_000), "too large")
-refused(lambda: run.add_config({"a": {f"d{i}": "x" * 1_000_000 for i in range(17)}}), "16 MiB")
-refused(lambda: run.set_note("x" * 1_100_000), "1,048,576 characters")
+refused(lambda: run.add_config({"a": {f"d{i}": "x" * 1_000_000 for i in range(17)}}), "8 MiB")
+refused(lambda: run.add_config({"files": list(range(60_000))}), "60,001 values")
+refused(lambda: run.set_note("x" * 1_100_000), "65,536 characters")
 refused(lambda: run.add_tag("t", description="x" * 5000), "4,096 characters")
 refused(lambda: run.add_tag("t", color="#" + "f" * 50), "32 characters")
 refused(lambda: run.add_tag("t" * 600), "512 bytes")
@@ -102,7 +103,7 @@ run.add_config({"lr": 0.1})
 """,
     )
     told = detail(site, name)
-    assert told["config"]["lr"] == 0.1 and len(told["config"]["part3"]) == 3900
+    assert told["config"]["lr"] == 0.1 and len(told["config"]["part0"]) == 3900
     assert sum(len(part) for part in told["config"].values() if isinstance(part, dict)) < 6 * 3900
     assert told["losses"]["config_full"] > 0
 

@@ -281,8 +281,10 @@ def test_a_config_that_contains_itself_is_refused_where_none_can_be_made_and_sho
 
 
 def test_a_config_of_more_than_a_run_may_have_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 16 MiB in all"):
+    with pytest.raises(ValueError, match="at most 50,000 values and 8 MiB in all"):
         config_parts({str(i): "x" * 1_000_000 for i in range(17)})
+    with pytest.raises(ValueError, match="60,001 values"):
+        config_parts({"many": list(range(60_000))})
 
 
 anything = st.recursive(

@@ -12,6 +12,7 @@ test('whole numbers beyond 2^53 stay what they are, all else is as ever', () => 
     exp: 1e300,
     text: 'a "5386429851683749281',
   });
+  expect(parseExact('[0.12345678901234567,-1.0000000000000002e-12345678901234567,5386429851683749281]')).toEqual([0.12345678901234567, -0, 5386429851683749281n]);
   expect(parseExact('[1, 2.5, "a", null]')).toEqual([1, 2.5, 'a', null]);
 });
 

@@ -3,14 +3,15 @@
 
 const MARK = `@int-${Math.random().toString(36).slice(2)}:`; // no text of somebody else's begins with it
 const LONG = /[0-9]{16}/; // what has fewer digits is exact anyway
-const TEXT_OR_LONG = /"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g;
+const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/g;
+const WHOLE = /^-?[0-9]{16,}$/;
 const MARKED = new RegExp(`"${MARK}(-?[0-9]+)"`, 'g');
 
 export function parseExact(text: string): unknown {
   if (!LONG.test(text)) return JSON.parse(text);
   let found = false;
-  const marked = text.replace(TEXT_OR_LONG, (token) => {
-    if (token.startsWith('"') || Number.isSafeInteger(Number(token))) return token;
+  const marked = text.replace(TEXT_OR_NUMBER, (token) => {
+    if (!WHOLE.test(token) || Number.isSafeInteger(Number(token))) return token;
     found = true;
     return `"${MARK}${token}"`;
   });

@@ -204,7 +204,9 @@ def test_who_does_not_read_an_answer_is_hung_up_on(
     api = Api.of(lab)
     run = api.attach()["run"]["id"]
     assert api.statuses(events_batch(run, new_id(), 1, [("note", {"text": "x" * 1_000_000})])) == [200]
-    request = f"GET /api/v1/runs/{run} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {lab.api_key}\r\n\r\n"
+    request = (
+        f"GET /api/v1/runs/{run}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {lab.api_key}\r\n\r\n"
+    )
     sockets(lab, request.encode() * 16)
 
     def connections() -> int:

@@ -12,6 +12,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
+from ..fds import open_descriptors, open_null
 from ..loops import once
 from ..spool import SessionDir
 from .lease import Lease
@@ -62,14 +63,14 @@ def run_forked(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
         gc.enable()  # of our own objects alone: every failed request leaves a cycle that holds its body
         _reset_signals()
         logging.disable(logging.CRITICAL)  # the user's handlers hold locks and files
-        null = os.open(os.devnull, os.O_RDWR)
+        null = open_null()
         for fd in (0, 1, 2):
             os.dup2(null, fd)
         keep = {0, 1, 2, owner_fd, channel}
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) not in keep:
+        for fd in open_descriptors():
+            if fd not in keep:
                 with contextlib.suppress(OSError):
-                    os.close(int(name))
+                    os.close(fd)
         os.chdir("/")
         os.umask(0o077)
         _main(session, owner_fd, channel, adopt)

@@ -70,10 +70,13 @@ def start_uploader(
     python = interpreter() if method == "spawn" else None
     owner_fd = open_pidfd(os.getpid()) if is_owner else -1
     try:
-        if python is None:  # wanted; or there is nothing that could be started
+        if python is not None:
+            try:
+                _spawn(python, session, owner_fd, channel, adopt)
+            except OSError:  # no program may be started, or /dev/null is not there
+                python = None
+        if python is None:  # as wanted; or there is nothing that could be started
             _fork(session, owner_fd, channel, adopt)
-        else:
-            _spawn(python, session, owner_fd, channel, adopt)
     finally:
         if owner_fd >= 0:
             os.close(owner_fd)

@@ -286,3 +286,29 @@ def test_what_finds_no_room_is_said_at_the_end(site: Site, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     closed, lost, _ = done.stdout.split()
     assert closed == "True" and int(lost) > 0 and "are lost" in done.stderr and "ulimit -f" in done.stderr
+
+
+@needs_mounts
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("folder", ["/proc", "/dev"])
+def test_a_machine_without_proc_or_devices(site: Site, folder: str, method: str) -> None:
+    """Its descriptors cannot be listed, or there is no /dev/null and no shared memory."""
+    name = unique("bare")
+    script = """
+import sys
+from pyhectiqlab import Run
+run = Run(sys.argv[1])
+for step in range(100):
+    run.add_metrics("x", step, step)
+print(run.mode, run.close(30))
+"""
+    done = machine(
+        site,
+        f"mount -t tmpfs none {folder}",
+        '"$PYTHON" -c "$SCRIPT" "$1"',
+        name,
+        SCRIPT=script,
+        HECTIQLAB_START_METHOD=method,
+    )
+    assert (done.returncode, done.stdout) == (0, "online True\n"), done.stderr
+    assert len(site.points(name, "x")) == 100

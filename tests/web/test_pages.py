@@ -182,11 +182,11 @@ def test_the_overview_tells_config_note_sessions_and_health(page: Page, feeder: 
 
 
 def test_the_overview_shows_the_config_of_the_newest_attempt_and_of_any_other(page: Page, feeder: Feeder) -> None:
-    first = feeder.run("attempts", restart="0")
+    first = feeder.run("configs-of-attempts", restart="0")
     first.event("config", values={"lr": 0.1, "dropped": True})
     first.event("meta", key="data", value="v1")
     first.end("failed")
-    second = feeder.run("attempts", restart="1")
+    second = feeder.run("configs-of-attempts", restart="1")
     second.event("config", values={"lr": 0.25})
     page.goto(f"{feeder.url}/runs/{first.id}?tab=overview")
     config, meta = page.get_by_role("region", name="Config"), page.get_by_role("region", name="Meta")

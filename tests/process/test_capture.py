@@ -67,14 +67,14 @@ def test_a_second_run_of_a_script_hides_nothing_of_the_configs_of_the_first(site
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
 
 
-def test_a_config_of_100_000_leaves_arrives_whole(site: Site) -> None:
+def test_a_config_of_45_000_leaves_arrives_whole(site: Site) -> None:
     name = unique("large-config")
     script = """
         import sys
         from pyhectiqlab import Run
         from pyhectiqlab.utils import run_config
         run = Run(sys.argv[1])
-        config = {f"k{i}": i for i in range(60_000)} | {"deep": {"er": {f"n{i}": float(i) for i in range(40_000)}}}
+        config = {f"k{i}": i for i in range(25_000)} | {"deep": {"er": {f"n{i}": float(i) for i in range(20_000)}}}
         run.add_config(config)
         assert run.flush(60)
         assert run_config(run.id) == config

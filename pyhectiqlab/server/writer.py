@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -20,13 +19,14 @@ from ..loops import Loop, Trouble
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
 from . import commit
+from .fair import FairQueue
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
 
 JOBS_MAX = 4096  # that wait
 BYTES_MAX = 128 << 20  # of ingest bodies that wait
-GROUP_BYTES_MAX = 32 << 20  # of ingest bodies in one commit
+GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes next waits for
 GROUP_JOBS_MAX = 512
 GROUP_EVENTS_MAX = 2_000  # events in one commit, about; a request with more than half of them is committed in pieces
 PIECE_EVENTS = 300
@@ -44,6 +44,8 @@ class BusyError(StoreError):
 
 
 class _Job:
+    who = ""  # whose it is, where that is known
+
     def __init__(self, size: int) -> None:
         self.size = size
         self.events = 0  # that its commit stores
@@ -70,6 +72,7 @@ class _Ingest(_Job):
     def __init__(self, job: commit.IngestJob, size: int) -> None:
         super().__init__(size)
         self.job = job
+        self.who = job.user_id
         self.events = job.events
 
     @property
@@ -123,7 +126,7 @@ class Writer:
         spent: Callable[[str], None] = lambda user_id: None,
     ) -> None:
         self._meta, self._points, self._committed, self._spent = meta, points, committed, spent
-        self._waiting: deque[_Job] = deque()
+        self._waiting: FairQueue[_Job] = FairQueue()
         self._bytes = 0
         self._wake = threading.Condition()
         self._stopping = False
@@ -165,7 +168,7 @@ class Writer:
                 raise BusyError("The lab is stopping.")
             if len(self._waiting) >= JOBS_MAX or (job.size and self._bytes + job.size > BYTES_MAX):
                 raise BusyError("The lab is busy: try again later.")
-            self._waiting.append(job)
+            self._waiting.put(job.who, job)
             self._bytes += job.size
             self._wake.notify()
         return job.future
@@ -200,10 +203,10 @@ class Writer:
         while (
             self._waiting
             and len(group) < GROUP_JOBS_MAX
-            and (not group or size + self._waiting[0].size <= GROUP_BYTES_MAX)
-            and (not group or events + min(self._waiting[0].events, PIECE_EVENTS) <= GROUP_EVENTS_MAX)
+            and (not group or size + self._waiting.next().size <= GROUP_BYTES_MAX)
+            and (not group or events + min(self._waiting.next().events, PIECE_EVENTS) <= GROUP_EVENTS_MAX)
         ):
-            job = self._waiting.popleft()
+            job = self._waiting.take()
             size += job.size
             events += min(job.events, PIECE_EVENTS)
             self._bytes -= job.size
@@ -229,10 +232,8 @@ class Writer:
     def _wait_again(self, jobs: Sequence[_Job], first: bool = False) -> None:
         """Behind those who wait, or before them. Whoever was let in once is not turned away."""
         with self._wake:
-            if first:
-                self._waiting.extendleft(reversed(jobs))
-            else:
-                self._waiting.extend(jobs)
+            for job in reversed(jobs) if first else jobs:
+                self._waiting.put(job.who, job, first=first)
             self._bytes += sum(job.size for job in jobs)
 
     def _compact(self, budget_s: float) -> bool:

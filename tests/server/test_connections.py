@@ -19,7 +19,8 @@ from pyhectiqlab import settings
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
-from .api import Api, events_batch, new_id, wait_until
+from .api import Api, wait_until
+from .test_uploads import keep
 
 HALF = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: 1\r\n"
 DESCRIPTORS = 256
@@ -203,11 +204,10 @@ def test_who_does_not_read_an_answer_is_hung_up_on(
     lab = bounded(LAB_ANSWER_SILENT_S=1.0)
     api = Api.of(lab)
     run = api.attach()["run"]["id"]
-    assert api.statuses(events_batch(run, new_id(), 1, [("note", {"text": "x" * 1_000_000})])) == [200]
-    request = (
-        f"GET /api/v1/runs/{run}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {lab.api_key}\r\n\r\n"
-    )
-    sockets(lab, request.encode() * 16)
+    large = {"name": "large", "digest": keep(api, bytes(16 << 20)), "bytes": 16 << 20}
+    place = api.call("POST", f"/runs/{run}/artifacts", 201, json=large)["uuid"]
+    head = f"GET /api/v1/artifacts/{place}/content HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    sockets(lab, f"{head}Authorization: Bearer {lab.api_key}\r\n\r\n".encode())
 
     def connections() -> int:
         return len([c for c in psutil.Process(lab.pid).net_connections() if c.raddr and c.raddr.ip == "127.66.0.1"])

@@ -23,6 +23,7 @@ import pytest
 import requests
 
 from pyhectiqlab import settings
+from pyhectiqlab.server.fair import FairQueue
 from pyhectiqlab.server.login import FREE_FAILURES_OF_ADDRESS
 from pyhectiqlab.server.shares import Bytes, Costs, OverShareError, Rate, Turns
 from pyhectiqlab.server.weight import weigh
@@ -111,12 +112,13 @@ def test_bodies_that_are_announced_and_do_not_come_keep_nobody_out(lab: RealLab,
         for s in held:
             s.sendall(head.encode() + b"\x84")
         refused = 32 - settings.LAB_ANNOUNCED_OF_USER // (16 << 20)
-        told = []
+        told: dict[socket.socket, bytes] = {}
         while len(told) < refused:
             answered, _, _ = select.select(held, [], [], 20)
             assert answered, "no answer"
-            told += [s.recv(1 << 16).lower() for s in answered]
-        assert all(t.startswith(b"http/1.1 429") and b"retry-after: 1" in t for t in told), told
+            for s in answered:
+                told[s] = told.get(s, b"") + s.recv(1 << 16).lower()
+        assert all(t.startswith(b"http/1.1 429") and b"retry-after: 1" in t for t in told.values()), told
         assert own(lab, api) < 2000
         answer = viewer.ingest_raw(bytes(1000))
         assert answer.status_code in {400, 422}, "what is small still finds room, of the same user too"
@@ -311,6 +313,20 @@ def test_callers_take_turns() -> None:
     order = asyncio.run(main())
     assert set(order[:5]) == {"many", "one", "another"}, order
     assert order.count("many") == 20
+
+
+def test_who_puts_very_much_into_the_queue_waits_behind_their_own() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for i in range(100):
+        queue.put("many", f"many{i}")
+    queue.put("one", "one0")
+    queue.put("one", "one1")
+    taken = [queue.take() for _ in range(len(queue) - 1)]
+    assert taken[:5] == ["many0", "one0", "many1", "one1", "many2"]
+    assert queue.next() == "many99" and len(queue) == 1
+    queue.put("one", "one2")
+    queue.put("one", "one3", first=True)
+    assert [queue.take() for _ in range(len(queue))] == ["one3", "many99", "one2"]
 
 
 def test_too_many_who_wait_are_refused_and_who_leaves_gives_their_place_back() -> None:

@@ -87,6 +87,28 @@ def test_dragging_zooms_into_finer_buckets_and_back(page: Page, feeder: Feeder) 
     page.wait_for_url(re.compile(r"/runs/\w+$"))
 
 
+def test_steps_beyond_2_53_are_drawn_zoomed_and_told_exactly(page: Page, feeder: Feeder, watch: Watch) -> None:
+    """As time.time_ns() gives them."""
+    run = feeder.run("nanoseconds")
+    at = 1_764_000_000_123_456_789
+    run.points({"single": ([at], [1.0]), "many": ([at + i * 10**9 for i in range(50)], [float(i) for i in range(50)])})
+    open_run(page, feeder, run.id)
+    single = Panel(page, "single")
+    lo, hi = single.wait()["x"]
+    assert lo < at < hi
+    single.hover(0.5)
+    readout = single.root.locator(".readout-where")
+    readout.wait_for()
+    assert readout.inner_text() == "step 1,764,000,000,123,456,789"
+    many = Panel(page, "many")
+    whole = many.wait("d.curves[0].total === 50")
+    many.drag(0.4, 0.7)
+    near = many.wait(f"d.x[0] > {whole['x'][0]}")
+    assert whole["x"][0] < near["x"][0] < near["x"][1] < whole["x"][1]
+    page.reload()
+    assert many.wait()["x"] == near["x"]  # a link restores it
+
+
 def test_the_keyboard_reads_and_zooms_a_chart(page: Page, feeder: Feeder) -> None:
     run = feeder.run("keys")
     run.points({"loss": (range(101), [float(i) for i in range(101)])})

@@ -181,6 +181,16 @@ def test_the_overview_tells_config_note_sessions_and_health(page: Page, feeder: 
     page.wait_for_url(re.compile("tab=overview"))
 
 
+def test_the_overview_shows_whole_numbers_as_they_are(page: Page, feeder: Feeder) -> None:
+    run = feeder.run("seeds")
+    run.event("config", values={"seed": 5386429851683749281, "seeds": [9007199254740993, 0.125]})
+    run.event("meta", key="id", value=-9223372036854775808)
+    page.goto(f"{feeder.url}/runs/{run.id}?tab=overview")
+    config, meta = page.get_by_role("region", name="Config"), page.get_by_role("region", name="Meta")
+    expect(config.locator(".tree")).to_have_text("seed5386429851683749281seeds[9007199254740993, 0.125]")
+    expect(meta.locator(".tree")).to_have_text("id-9223372036854775808")
+
+
 def test_the_overview_shows_the_config_of_the_newest_attempt_and_of_any_other(page: Page, feeder: Feeder) -> None:
     first = feeder.run("configs-of-attempts", restart="0")
     first.event("config", values={"lr": 0.1, "dropped": True})

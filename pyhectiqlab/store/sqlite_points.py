@@ -206,7 +206,6 @@ class SqlitePointStore:
             name = "points.sql" if version == 0 else "points-2.sql"
             schema = resources.files(__package__).joinpath(f"sql/{name}").read_text("utf-8")
             self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-            crashpoints.passing("upkeep.migrated")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

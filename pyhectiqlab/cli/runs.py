@@ -61,7 +61,7 @@ def command(
     except ValueError as e:
         raise click.UsageError(f"{e}.") from None
     if as_json:
-        shown = [f.name for f in fields(RunView) if not f.name.startswith("_")]
+        shown = [*(f.name for f in fields(RunView) if f.repr), "note", "tags"]
         echo_json([{name: getattr(run, name) for name in shown} for run in found])
         return
     header = ("id", "name", "project", "state", "author", "started", "ended", "duration", "last")

@@ -138,6 +138,7 @@ def test_runs_are_listed_newest_first(filled: Filled, at_lab: Hectiqlab) -> None
     digits = found[-1]
     assert digits["id"] == filled.digits["id"] and digits["author"] and digits["points"] == len(STEPS) + 2501
     assert {"state", "started", "ended", "duration", "url", "last", "tags", "note"} <= set(digits)
+    assert "profile" not in digits, "it has the API key"
     assert well(at_lab("runs")).splitlines()[-1].split()[:3] == [digits["id"], "digits", "vision"]
 
 

@@ -355,7 +355,7 @@ def test_a_name_that_the_lab_refuses_is_told_with_what_to_do(
     for info in session.writers():  # as a client wrote it that took any name
         session.save_writer(info.changed(attach={**info.attach, "name": "a\tb"}))
     refused = hectiqlab("sync")
-    assert refused.returncode == 1 and "without control characters" in refused.stderr
+    assert refused.returncode == 1 and "holds a character" in refused.stderr
     assert f"hectiqlab sync {session.name[:8]} --name NAME" in refused.stderr
     assert hectiqlab("sync", session.name, "--name", "a name").returncode == 0
     assert "a name" in runs(hectiqlab, "p")

@@ -23,4 +23,4 @@ def points(site: Site, name: str, key: str) -> list[tuple[int, float, float]]:
     """(step, value, time in seconds) of every raw point in order of arrival."""
     with site.client() as client:
         pages = client.points(site.find(name)["id"], key)
-        return [(s, v, t / 1e6) for p in pages for s, v, t in zip(p.step, p.value, p.time, strict=True)]
+        return [(s, v, t) for p in pages for s, v, t in zip(p.step, p.value, p.time, strict=True)]

@@ -101,7 +101,7 @@ class ArtifactVerbs:
         Each is a dict: "uuid", "name", "version", "bytes", "digest", "created", "url". Empty, with a line on stderr,
         where the lab cannot be asked.
         """
-        return self._list_shared() or []
+        return [dict(item) for item in self._list_shared() or ()]
 
     # ------------------------------------------------------------------------------------------------------------
 

@@ -190,7 +190,7 @@ class RegistryVerbs:
         else:
             try:
                 with self._client() as client, bar(f"{name} ↑", new.bytes) as progress:
-                    return upload_version(client, self._project(client), new, run=run, progress=progress)
+                    return dict(upload_version(client, self._project(client), new, run=run, progress=progress))
             except (LabError, OSError) as e:
                 why = str(e)
         say(f"the {NOUNS[kind]} {name!r} is not in the lab: {why}")

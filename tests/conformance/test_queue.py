@@ -243,7 +243,7 @@ class TestSharedMemoryQueue(QueueSuite):
         assert not made.path.exists()
 
     def test_without_any_room_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("pyhectiqlab.ring.mapping._private_dir", lambda path: False)
+        monkeypatch.setattr("pyhectiqlab.ring.mapping.private_dir", lambda path: False)
         with pytest.raises(OSError, match="room for a queue"):
             self.make()
 

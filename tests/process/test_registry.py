@@ -210,7 +210,7 @@ print(run.download_mlmodel(name, "2.0.0", folder.parent))
     assert json.loads(told)["uuid"] is None and json.loads(told)["error"]
     assert where == str(tmp_path / "net-1.0.0")
     assert other == str(tmp_path / "net-2.0.0") and not Path(other).exists()  # said, since a dry run's calls return
-    assert "'net' is not downloaded in dry mode" in done.stderr
+    assert "'net' is not downloaded in kept mode" in done.stderr
 
 
 @pytest.mark.parametrize("mode", ["dry", "offline"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 import requests
@@ -137,8 +139,10 @@ def test_a_new_password_ends_the_other_web_sessions(
 def test_hostile_names_are_text_on_every_page_about_people(
     page: Page, new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
 ) -> None:
-    """Of a user, a key and a project; the audit log holds all three."""
-    feeder.post("users", json={"username": NASTY, "password": PASSWORD})
+    """Of a user (old labs have such ones), a key and a project; the audit log holds all three."""
+    feeder.post("users", json={"username": "to-be-nasty", "password": PASSWORD})
+    with closing(sqlite3.connect(lab.data_dir / "lab.db")) as db, db:
+        db.execute("UPDATE users SET username = ? WHERE username = 'to-be-nasty'", (NASTY,))
     made = feeder.post("projects", json={"name": f"{NASTY} p"})
     answer = requests.put(
         f"{lab.url}/api/v1/projects/{made['id']}/members/{requests.utils.quote(NASTY, safe='')}",

@@ -230,13 +230,14 @@ class Lab:
         """
         duties: list[Callable[[], object]] = [
             lambda: self._mark_lost(now, awake_since),
+            *([lambda: self._purge(now)] if steady else []),  # before the files that it leaves without a name
             lambda: self.files.tidy(now),
             lambda: self._look_after_accounts(now),
             self.clock.note,
             lambda: self.searched.keep(now),
         ]
         if steady:
-            duties += [lambda: self._purge(now), lambda: self.retention.turn(now)]
+            duties.append(lambda: self.retention.turn(now))
         errors = []
         for duty in duties:
             try:

@@ -252,7 +252,7 @@ def streams(target: Target, stop: Event) -> None:
 
 
 def _call(target: Target, method: str, path: str, value: Any = None, key: str = "member") -> Any:
-    """Before an attack: a request that is answered."""
+    """Before an attack: a request that is answered, as often as it takes: who is told to wait waits."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=60)
     body, kind = (value, MSGPACK) if isinstance(value, bytes) else (json.dumps(value).encode(), "application/json")
     headers = {"authorization": f"Bearer {target.keys[key]}", "content-type": kind}
@@ -260,6 +260,9 @@ def _call(target: Target, method: str, path: str, value: Any = None, key: str = 
     answer = connection.getresponse()
     told = json.loads(answer.read())
     connection.close()
+    if answer.status == 429:
+        time.sleep(float(answer.headers["Retry-After"]))
+        return _call(target, method, path, value, key)
     if answer.status >= 300:
         raise RuntimeError(told)
     return told

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,12 @@ class Trainer:
         return bool(self.ledger.words[OPENED])
 
     def sessions(self) -> list[SessionDir]:
-        return SessionDir.all(self.home / "spool")
+        return [session for home in self.homes() for session in SessionDir.all(home / "spool")]
+
+    def homes(self) -> list[Path]:
+        """Its own, and those in the place of one that cannot be written."""
+        own = f"hectiqlab-{self.order.get('uid', os.geteuid())}/home-{zlib.crc32(os.fsencode(self.home)):08x}"
+        return [self.home, *(Path(shared, own) for shared in ("/tmp", "/var/tmp", "/dev/shm"))]
 
     def uploader(self) -> Process | None:
         for session in self.sessions():
@@ -98,7 +104,8 @@ class Trainer:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def logs(self) -> str:
-        return "\n".join(p.read_text(errors="replace") for p in self.home.glob("spool/*/uploader.log"))
+        logs = (path for home in self.homes() for path in home.glob("spool/*/uploader.log"))
+        return "\n".join(path.read_text(errors="replace") for path in logs)
 
 
 class World:
@@ -293,7 +300,8 @@ class World:
         """After its audit: frees what it holds."""
         for mount in trainer.mounts:
             subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
-        shutil.rmtree(trainer.folder, ignore_errors=True)
+        for folder in (trainer.folder, *trainer.homes()[1:]):
+            shutil.rmtree(folder, ignore_errors=True)
         self.trainers.remove(trainer)
 
     def close(self, *, keep: bool = False) -> None:
@@ -302,6 +310,8 @@ class World:
                 self.kill(trainer, uploader=True)
             for mount in trainer.mounts:
                 subprocess.run(["umount", "-l", str(mount)], check=False, capture_output=True)
+            for home in trainer.homes()[1:]:
+                shutil.rmtree(home, ignore_errors=True)
         self.clerk.stop()
         self.proxy.close()
         self.lab.kill()

@@ -29,7 +29,7 @@ class Clerk:
     def __init__(self, client: Callable[[], LabClient], seed: int) -> None:
         self._client = client
         self._stopping = threading.Event()
-        self._free = threading.RLock()  # held by a piece of work, and by who wants none now
+        self._free = threading.Lock()  # while one of them is chosen
         self.projects: dict[str, bool] = {}  # name → private
         self.invites: set[str] = set()  # their ids
         self.keys: dict[str, tuple[str, bool]] = {}  # id → (key, revoked)

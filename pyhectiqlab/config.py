@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from .plain import DEPTH_MAX, as_mapping, plain
+from .capture.plain import DEPTH_MAX, as_mapping, plain
 
 if TYPE_CHECKING:
     import argparse
@@ -100,7 +100,7 @@ class Config(MutableMapping[str, Any]):
         anything else as its text. Raises ValueError for another extension, ConfigurationError where PyYAML is missing,
         OSError.
         """
-        from .configfile import save
+        from .base.configfile import save
 
         save(Path(path), plain(self))
 
@@ -110,7 +110,7 @@ class Config(MutableMapping[str, Any]):
 
         Raises ValueError for a file that holds no parameters, ConfigurationError where PyYAML is missing, OSError.
         """
-        from .configfile import load
+        from .base.configfile import load
 
         return cls.from_dict(load(Path(path)))
 

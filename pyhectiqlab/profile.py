@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from . import settings
+from .base.lazyclass import dataclass, field, replace
+from .base.texts import address
 from .errors import ConfigurationError
-from .lazyclass import dataclass, field, replace
-from .texts import address
 
 __all__ = ["AuthProvider", "Profile", "load_profiles", "remove_profile", "resolve", "save_profile"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .capture import ending
 from .capture.launcher import Place, place
 from .capture.values import check_key, check_name
-from .end_wait import wait_at_end
-from .opening import DRY, KEPT, READ_ONLY, Opened, join_run, open_run
-from .outbox import ClosedOutbox, RunStatus
+from .client.end_wait import wait_at_end
+from .client.opening import DRY, KEPT, READ_ONLY, Opened, join_run, open_run
+from .client.outbox import ClosedOutbox, RunStatus
+from .client.queue_outbox import QueueOutbox
+from .client.session import say_once
 from .protocol import states
-from .queue_outbox import QueueOutbox
-from .session import say_once
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
@@ -76,7 +76,7 @@ class Run(
         here = _place(rank, world_size, restart)
         new = False
         if name is None:
-            from .naming import name_for
+            from .client.naming import name_for
 
             name, new = name_for(here)
         self._asked_project = project
@@ -178,7 +178,7 @@ class Run(
 
         def __getattr__(self, name: str) -> NoReturn:
             """Only what a Run has not comes here."""
-            from .hints import hint
+            from .client.hints import hint
 
             told = "" if name.startswith("_") else hint(name)
             if told:
@@ -186,7 +186,7 @@ class Run(
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
         def __getitem__(self, name: object) -> NoReturn:
-            from .hints import HINTS
+            from .client.hints import HINTS
 
             raise TypeError(f"a Run has no fields: {HINTS['log']}; {HINTS['config']}")
 
@@ -240,7 +240,7 @@ class Run(
         config may have in all, or a single value of some 4 MiB; nothing of the call is stored. What later calls add
         beyond that is counted as a loss.
         """
-        from .plain import config_parts, has_names
+        from .capture.plain import config_parts, has_names
 
         if not has_names(config):
             raise TypeError(f"add_config takes a Config or a dict, not {type(config).__name__}")
@@ -260,7 +260,7 @@ class Run(
 
     def _plain(self, verb: str, value: Any) -> Any:
         """What can be stored of a value; what cannot is said."""
-        from .plain import plain_and_gaps, told_gaps
+        from .capture.plain import plain_and_gaps, told_gaps
 
         found, gaps = plain_and_gaps(value)
         if gaps:
@@ -367,7 +367,7 @@ def _joined(name: str, session: str, binding: Any, place: Place, mode: str) -> R
 
 
 def _dropped(name: str, mode: str, place: Place, answer: dict[str, Any] | None) -> Run:
-    from .outbox import DroppingOutbox
+    from .client.outbox import DroppingOutbox
 
     run = Run.__new__(Run)
     run._become(name, Opened(mode, DroppingOutbox(mode), place, answer))

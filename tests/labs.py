@@ -16,7 +16,8 @@ import subprocess
 from pathlib import Path
 from typing import IO, Any
 
-from pyhectiqlab import crashpoints, settings
+from pyhectiqlab import settings
+from pyhectiqlab.base import crashpoints
 from pyhectiqlab.testing.lab import RealLab
 
 from .nursery import Nursery, serve

@@ -14,6 +14,7 @@ PACKAGE = Path(pyhectiqlab.__file__).parent
 PAGE = PACKAGE.parent / "ARCHITECTURE.md"
 EVERYTHING = "everything"
 PUBLIC = ("__init__", "__main__")  # what users import and run
+TOP = {"config", "errors", "paper", "profile", "run", "settings", "utils"}  # modules; all others are in a room
 
 
 def stated() -> dict[str, set[str]]:
@@ -81,6 +82,10 @@ def test_every_stated_import_is_there() -> None:
         f"{a} → {b}" for a, names in stated().items() for b in sorted(names) if a != EVERYTHING and (a, b) not in there
     ]
     assert not gone, f"ARCHITECTURE.md, Which way imports go, states what is gone: {', '.join(gone)}"
+
+
+def test_the_top_of_the_package_holds_what_people_import() -> None:
+    assert {p.stem for p in PACKAGE.glob("*.py") if not p.stem.startswith("_")} == TOP
 
 
 def test_nothing_imports_the_command_the_demo_or_the_fakes() -> None:

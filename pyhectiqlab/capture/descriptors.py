@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..fds import lifted
+from ..base.fds import lifted
 
 SAVED_AT = 64  # saved copies get numbers from here on, out of the way of scripts that count on small ones
 _LINE_BUFFERED = 1  # _IOLBF

@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..fds import lifted
-from ..lazyclass import dataclass, make_all
+from ..base.fds import lifted
+from ..base.lazyclass import dataclass, make_all
 
 DETAIL_CHARS_MAX = 64 << 10
 DEADLY = ("SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL")  # what faulthandler.enable watches

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..fds import lifted
-from ..lazyclass import asdict, dataclass
+from ..base.fds import lifted
+from ..base.lazyclass import asdict, dataclass
 
 
 @dataclass(frozen=True)

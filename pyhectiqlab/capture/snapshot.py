@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 from . import ownership
 
 COPY_BYTES_MAX = 8 << 20

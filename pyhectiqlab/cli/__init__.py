@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import click
 
 from .._version import __version__
+from ..base.fds import fill_standard
 from ..errors import LabError
-from ..fds import fill_standard
 from .completion import profiles
 from .lazy import LazyGroup
 

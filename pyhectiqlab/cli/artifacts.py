@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..bars import bar
+from ..base.bars import bar
 from .completion import projects, runs
 from .output import clean, echo_json, moment, size_text, table
 from .project import option as project_option

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..loops import aside
+from ..base.loops import aside
 
 TIMEOUT_S = 1.0  # a person waits at the prompt: a lab that does not answer completes nothing
 NAMES_MAX = 100

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import click
 
+from ..base.texts import isolated
 from ..protocol.states import FINAL_STATES
 from ..protocol.terminal import Line, Terminals
 from ..read import Log, RunView
-from ..texts import isolated
 from .completion import runs
 from .output import json_text
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ..texts import clean, isolated, size_text
+from ..base.texts import clean, isolated, size_text
 
 __all__ = [
     "clean",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from ..base.texts import size_text
 from ..errors import ConfigurationError
-from ..texts import size_text
 from .notify import data_option, opened_lab
 from .output import clean, echo_json, table
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..bars import bar
+from ..base.bars import bar
 from ..protocol.registry import DATASETS, MODELS, NOUNS
 from .completion import projects
 from .output import clean, echo_json, moment, size_text, table

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..base.texts import size_text
 from ..errors import ConfigurationError
 from ..store.retention import DAYS_MAX, FIELDS, TAG_CHARS_MAX, VERSIONS_MAX, Rule, Setting, rule_of, settings_text
-from ..texts import size_text
 from .notify import data_option, opened_lab
 from .output import clean, echo_json, moment, table
 from .users import change_noted

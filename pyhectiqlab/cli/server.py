@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import settings
+from ..base.installing import install_advice
 from ..errors import ConfigurationError
-from ..installing import install_advice
 
 if TYPE_CHECKING:
     from ..server.serve import Ready

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..bars import FileBars
+from ..base.bars import FileBars
 from .completion import profiles, projects
 from .output import clean
 

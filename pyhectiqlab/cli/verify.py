@@ -45,9 +45,9 @@ def command(profile: str | None, run: str | None, as_json: bool) -> None:
 
 
 def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
-    from ..connecting import connect
     from ..errors import LabError
     from ..profile import resolve
+    from ..transport.connecting import connect
     from ..transport.http import LabClient
     from ..uploader.verify import RunVerdict, quarantined, runs_here, verify_run
 

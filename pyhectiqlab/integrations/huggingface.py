@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..capture.values import as_float
+from ..client.session import say_once
 from ..run import Run
-from ..session import say_once
 
 if TYPE_CHECKING:
     TrainerCallback = object

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import crashpoints
+from ..base import crashpoints
 from ..settings import FSYNC_INTERVAL_S, JOURNAL_KEEP_BYTES, JOURNAL_KEEP_S, JOURNAL_SEGMENT_BYTES
 from .frames import DATA_HEAD_BYTES, SEGMENT_MAGIC, Ack, Damage, Data, Frame, Keys, Lost, read_frames
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 from .limits import KEY_BYTES_MAX, STEP_MAX, STEP_MIN
 
 HISTOGRAM, TEXT = "histogram", "text"

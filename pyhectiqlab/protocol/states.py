@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 from . import limits
 
 PENDING = "pending"

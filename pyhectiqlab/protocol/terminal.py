@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ..texts import HIDDEN, JOINERS
+from ..base.texts import HIDDEN, JOINERS
 
 T = TypeVar("T")
 

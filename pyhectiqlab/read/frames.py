@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..base.installing import install_advice
 from ..errors import ConfigurationError
-from ..installing import install_advice
 from ..protocol.search import flat
 from ..transport.columns import Buckets, Points
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import tables
+from ..capture import tables
 from ..profile import Profile
 from ..protocol import media as protocol
 from ..transport.http import LabClient, quoted

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 from ..protocol import records
 from . import layout
 from .mapping import Mapping

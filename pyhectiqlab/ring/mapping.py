@@ -10,8 +10,8 @@ import stat
 import sys
 from pathlib import Path
 
-from ..fds import lifted
-from ..places import file_bytes_max, own_name, private_dir
+from ..base.fds import lifted
+from ..base.storage import file_bytes_max, own_name, private_dir
 from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN, SHM_SHARE
 from . import layout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 from . import layout
 from .consumer import Consumer
 from .mapping import open_existing

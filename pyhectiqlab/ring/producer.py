@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
 from typing import Any, NoReturn
 
-from ..lazyclass import dataclass
+from ..base.lazyclass import dataclass
 from ..protocol import records
 from ..settings import LOOK_AFTER_S, PUT_WAIT_S
 from . import layout

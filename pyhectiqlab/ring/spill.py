@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..fds import lifted
+from ..base.fds import lifted
 
 MAGIC = b"\xffHQS"
 FRAME = struct.Struct("<4sQII")  # magic, tail, length, crc

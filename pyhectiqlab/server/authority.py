@@ -22,7 +22,7 @@ from starlette.responses import ContentStream
 from starlette.types import Receive, Scope, Send
 
 from .. import settings
-from ..loops import Loop
+from ..base.loops import Loop
 from ..protocol import roles
 from ..store.meta import MetaStore, MetaView, User
 from .accounts import WEB_SESSION_IDLE_S, Caller

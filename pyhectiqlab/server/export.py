@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ..installing import install_advice
+from ..base.installing import install_advice
 from ..protocol.csvcells import COLUMNS, cell
 from ..store.points import Points, PointStore
 

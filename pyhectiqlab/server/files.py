@@ -15,7 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from .. import crashpoints, settings
+from .. import settings
+from ..base import crashpoints
+from ..base.texts import size_text
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, RemovedError, TooManyUploadsError, Upload
 from ..store.backup import BackupLock
@@ -23,7 +25,6 @@ from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, W
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
-from ..texts import size_text
 from .replies import ApiError
 from .room import FULL, Room
 

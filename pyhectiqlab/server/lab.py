@@ -12,9 +12,10 @@ from concurrent.futures import TimeoutError as TimeoutError_
 from pathlib import Path
 from typing import TypeVar
 
-from .. import crashpoints, settings
+from .. import settings
+from ..base import crashpoints
+from ..base.loops import Failing, Loop, Trouble
 from ..errors import DataDirectoryInUseError, StoreError
-from ..loops import Failing, Loop, Trouble
 from ..store.accounts import Change
 from ..store.backup import BackupLock
 from ..store.folder_blobs import FolderBlobStore

@@ -22,10 +22,10 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from .._version import __version__
-from ..loops import Loop
+from ..base.loops import Loop
+from ..base.texts import clean
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.notices import Notice, Target
-from ..texts import clean
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol, TypeVar
 
-from .. import crashpoints
+from ..base import crashpoints
+from ..base.texts import size_text
 from ..store.accounts import Change
 from ..store.meta import MetaStore, MetaTransaction, MetaView, Project
 from ..store.retention import DueRun, DueVersion, Rule, Setting, rule_of
-from ..texts import size_text
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ..loops import Loop
+from ..base.loops import Loop
 from ..store.meta import MetaStore, MetaTransaction, RunQuery
 from ..store.points import PointStore
 

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .._version import __version__
-from ..texts import clean
+from ..base.texts import clean
 
 if TYPE_CHECKING:
     from .lab import Lab

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
-from .. import crashpoints
+from ..base import crashpoints
+from ..base.loops import Loop, Trouble
 from ..errors import StoreError
-from ..loops import Loop, Trouble
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
 from . import commit

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .. import crashpoints
+from ..base import crashpoints
 from .chunks import concatenate, decode
 from .sqlite_append import Added
 from .trees import BY_STEP, BY_TIME, LACKS_NODES, SeriesState, Sizes, Tree

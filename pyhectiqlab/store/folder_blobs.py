@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
-from .. import crashpoints
+from ..base import crashpoints
 from ..errors import StoreError
 from .blobs import NoRoomError, UploadBusyError, WrongDigestError, checked
 

@@ -12,9 +12,9 @@ import msgpack
 from sqlalchemy import Connection, Table, func, inspect, select, text
 from sqlalchemy.schema import CreateColumn
 
-from .. import crashpoints
+from ..base import crashpoints
+from ..base.installing import upgrade_advice
 from ..errors import NewerSchemaError
-from ..installing import upgrade_advice
 from ..protocol.search import searchable
 from .meta_configs import merge
 from .meta_runs import unpack

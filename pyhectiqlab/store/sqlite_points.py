@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import crashpoints
+from ..base import crashpoints
 from ..errors import NewerSchemaError, StoreError
 from . import sqlite_read as read
 from .compaction import Compactor

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 
+from ..base.installing import upgrade_advice
 from ..errors import (
     AuthenticationError,
     ConflictError,
@@ -22,7 +23,6 @@ from ..errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from ..installing import upgrade_advice
 from ..protocol import limits
 
 JSON = "application/json"

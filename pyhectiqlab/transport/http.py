@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit
 
 from .. import settings
 from .._version import __version__
+from ..base.texts import address
 from ..errors import ConfigurationError, LabRequestError, LabUnreachableError
 from ..protocol import limits
-from ..texts import address
 from . import answers
 from .answers import JSON, MSGPACK, Answer, Handshake
 from .columns import Buckets, Points

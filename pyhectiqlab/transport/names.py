@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as LateError
 from functools import partial
 from typing import Any
 
-from ..loops import aside
+from ..base.loops import aside
 
 Addresses = list[tuple[Any, ...]]  # as socket.getaddrinfo gives them
 _asked: dict[tuple[int, str, int], Future[Addresses]] = {}  # what a thread waits for now; after a fork there is none

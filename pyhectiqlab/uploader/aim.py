@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import profile, settings
-from ..connecting import known_profiles, reach
+from ..base.texts import address
 from ..errors import ConfigurationError, LabError, LabUnreachableError, NotALabError, NotFoundError
 from ..profile import Profile, key_mark, same_address
 from ..spool import SessionDir, Writer
-from ..texts import address
+from ..transport.connecting import known_profiles, reach
 from ..transport.http import LabClient, asking, clean_url, quoted
 from .redirect import NOWHERE_ELSE, Redirect
 

@@ -15,14 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import consolefiles, places
+from ..base.storage import file_bytes_max
 from ..capture.values import PLAIN_TYPES
-from ..consolefiles import STREAMS, ConsoleDir, Words
 from ..protocol import records
 from ..ring import layout, mapping
 from ..ring.producer import make_puts
 from ..ring.spill import SpillWriter, punch
-from ..spool import SessionDir, Writer
+from ..spool import SessionDir, Writer, consolefiles
+from ..spool.consolefiles import STREAMS, ConsoleDir, Words
 from .show import Show
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ class Consoles:
                         os.close(fd)
             disk = os.statvfs(self._folder.path)
             large = any(size - before > FILE_BYTES_MAX for size, before in zip(sizes, self._punched, strict=True))
-            large |= max(sizes) > places.file_bytes_max() // 2  # at the limit, a child process that prints is killed
+            large |= max(sizes) > file_bytes_max() // 2  # at the limit, a child process that prints is killed
             if shown[consolefiles.FULL] or shown[consolefiles.ENDED]:
                 return
             if disk.f_bavail * disk.f_frsize < FREE_BYTES_MIN or large:

@@ -17,10 +17,10 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import settings
-from ..connecting import connect
 from ..errors import LabError
 from ..journal import Ack, Data, Keys, Location, Lost, Tail
 from ..spool import Lab, SessionDir, read_json, write_json
+from ..transport.connecting import connect
 from . import encode, quarantine
 from .deliver import TRIES_MAX
 from .lease import Lease

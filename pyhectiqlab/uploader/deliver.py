@@ -10,12 +10,13 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import crashpoints, settings
-from ..connecting import connect
+from .. import settings
+from ..base import crashpoints
+from ..base.loops import Loop
 from ..errors import GoneError, LabError, LabRequestError, NotFoundError
-from ..loops import Loop
 from ..ring import layout
 from ..spool import Lab, Writer, read_json
+from ..transport.connecting import connect
 from . import encode, quarantine, refill
 from .send import Sender
 from .stream import Batch, Stream

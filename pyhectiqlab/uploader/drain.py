@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .. import crashpoints, settings
+from .. import settings
+from ..base import crashpoints
 from ..capture.ending import from_word
 from ..journal import Data, Journal, Location, Lost
 from ..protocol import records

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..base.loops import Loop
 from ..capture.process import Process, boot_id, host, this_process
-from ..loops import Loop
 from ..settings import LEASE_RENEW_S, LEASE_STALE_S
 from ..spool import read_json, write_json
 

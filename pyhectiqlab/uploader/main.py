@@ -12,8 +12,8 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from ..fds import open_descriptors, open_null
-from ..loops import once
+from ..base.fds import open_descriptors, open_null
+from ..base.loops import once
 from ..spool import SessionDir
 from .lease import Lease
 from .sync import adopt_orphans

@@ -25,9 +25,9 @@ from typing import Any
 
 import msgpack
 
-from .. import places, settings
+from .. import settings
 from ..journal import Tail
-from ..spool import FileRequest, SessionDir, read_json, read_ours, write_json
+from ..spool import FileRequest, SessionDir, places, read_json, read_ours, write_json
 from .stream import Batch, Stream
 
 EVENTS_NAME = re.compile(r"([0-9a-f]{32})-(\d+)-(\d+)\.msgpack")

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from .. import settings
 from ..capture.snapshot import REFERENCE, identity_of
-from ..connecting import connect
 from ..errors import GoneError, LabError, NotFoundError
 from ..spool import FileRequest, Lab, SessionDir, Writer, read_json, write_json
 from ..transport.answers import not_a_lab
+from ..transport.connecting import connect
 from ..transport.files import hash_file
 from ..transport.http import LabClient, quoted
 from .recover import LAB_RESTORED

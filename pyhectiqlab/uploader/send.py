@@ -11,7 +11,8 @@ from typing import Any
 
 import msgpack
 
-from .. import crashpoints, settings
+from .. import settings
+from ..base import crashpoints
 from ..errors import (
     AuthenticationError,
     ConfigurationError,

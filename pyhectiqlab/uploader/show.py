@@ -15,9 +15,9 @@ import time
 import traceback
 from collections.abc import Callable
 
-from .. import consolefiles
-from ..consolefiles import STREAMS, ConsoleDir
-from ..loops import Loop
+from ..base.loops import Loop
+from ..spool import consolefiles
+from ..spool.consolefiles import STREAMS, ConsoleDir
 
 POLL_S = 0.02
 LOOK_S = 0.25

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from .. import settings
+from ..base.loops import Loop
 from ..capture.process import Process
 from ..capture.values import PLAIN_TYPES
 from ..errors import ConfigurationError
-from ..loops import Loop
 from ..ring import layout, mapping
 from ..ring.producer import make_puts
 from ..spool import SessionDir, Writer

@@ -1,8 +1,8 @@
 """Transfer: the thread that brings files to the lab, one at a time, beside the events and never before them.
 
-What is to be done lies in the session's folder `files` (spool.py), so any later uploader, adoption or sync goes on with
-it; how far an upload came is asked of the lab. The thread starts with the first file. The main thread finds requests
-and tells the lab of those given up; the thread takes them from the left and puts them away.
+What is to be done lies in the session's folder `files` (spool/session_dir.py), so any later uploader, adoption or sync
+goes on with it; how far an upload came is asked of the lab. The thread starts with the first file. The main thread
+finds requests and tells the lab of those given up; the thread takes them from the left and puts them away.
 
 Versions of one name keep their order; else small files go before large ones.
 """
@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import crashpoints, settings
+from .. import settings
+from ..base import crashpoints
+from ..base.loops import Loop
 from ..capture import ownership, snapshot
 from ..capture.snapshot import ChangedError
-from ..connecting import connect
 from ..errors import (
     AuthenticationError,
     ConfigurationError,
@@ -32,8 +33,8 @@ from ..errors import (
     NotALabError,
     PermissionDeniedError,
 )
-from ..loops import Loop
 from ..spool import FileRequest, Lab, write_json
+from ..transport.connecting import connect
 from ..transport.files import CHECKSUM_MISMATCH, hash_file, register, send_file
 from ..transport.http import LabClient
 from ..transport.retry import Backoff

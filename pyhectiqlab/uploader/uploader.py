@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from .. import crashpoints, places, settings
+from .. import settings
+from ..base import crashpoints
+from ..base.storage import file_bytes_max
 from ..capture import ending
 from ..errors import ConfigurationError
 from ..journal import Journal
 from ..ring import layout
-from ..spool import SessionDir, Writer, read_json, write_json
+from ..spool import SessionDir, Writer, places, read_json, write_json
 from . import courier, quarantine, recover
 from .console import Consoles
 from .deliver import Delivery
@@ -73,7 +75,7 @@ class Uploader:
         self._started = time.monotonic()
         self.budget = self._spool_budget()
         # Only whole segments are removed: with few large ones, a small budget would stay used up for ever.
-        share = min(self.budget // SEGMENTS_OF_BUDGET_MIN, places.file_bytes_max())
+        share = min(self.budget // SEGMENTS_OF_BUDGET_MIN, file_bytes_max())
         self.journal = Journal(session.path / "journal", segment_bytes_max=share)
         self._told_before = (read_json(session.path / "status.json") or {}).get("writers", {})
         self._known = recover.read_journal(self.journal, self.log)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..base.loops import Loop
 from ..capture.oom import OomWatch
 from ..capture.process import Process, exit_status, open_pidfd, wait_pidfd
-from ..loops import Loop
 from ..protocol import states
 from ..spool import SessionDir, read_json
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
 from ..capture.values import as_step
+from ..client.queue_outbox import QueueOutbox
+from ..client.session import say, say_once
+from ..client.uploads import Upload
 from ..protocol.names import artifact_name
-from ..queue_outbox import QueueOutbox
-from ..session import say, say_once
-from ..uploads import Upload
 from .guard import never_breaks, raises_of_files
 
 if TYPE_CHECKING:
-    from ..opening import Opened
-    from ..outbox import Outbox
+    from ..client.opening import Opened
+    from ..client.outbox import Outbox
 
 ANSWER_TIMEOUT_S = 600.0
 
@@ -167,8 +167,8 @@ class ArtifactVerbs:
         if told is None:
             say_once("list_shared_artifact: the lab does not know this run yet, the list is empty")
             return None
-        from ..connecting import connect
         from ..errors import LabError
+        from ..transport.connecting import connect
 
         try:
             with connect(*self._outbox.lab, waits=True) as client:

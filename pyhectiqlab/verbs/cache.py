@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ..lazyclass import replace
+from ..base.lazyclass import replace
 from .guard import never_breaks
 
 if TYPE_CHECKING:
-    from ..outbox import Outbox
+    from ..client.outbox import Outbox
 
 
 class CacheVerbs:
@@ -41,7 +41,7 @@ class CacheVerbs:
 
         Raises TypeError, ValueError.
         """
-        from ..queue_outbox import QueueOutbox
+        from ..client.queue_outbox import QueueOutbox
         from ..uploader.cache import AGGREGATES, CacheSettings
 
         if aggr is not None and aggr not in AGGREGATES:

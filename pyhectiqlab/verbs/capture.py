@@ -11,12 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..session import say_once
+from ..client.session import say_once
 from .guard import never_breaks
 
 if TYPE_CHECKING:
     from ..capture.git import GitState
-    from ..outbox import Outbox
+    from ..client.outbox import Outbox
 
 CAPTURE_S = 2.0  # what one call waits for other programs, in all
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..client.session import say_once
 from ..errors import RunClosedError
-from ..session import say_once
 from .guard import never_breaks
 
 if TYPE_CHECKING:
     import logging
 
-    from ..outbox import Outbox
+    from ..client.outbox import Outbox
 
 
 class LogVerbs:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
 from ..capture.values import as_step
+from ..client.session import say_once
+from ..client.uploads import Upload
 from ..protocol import media
 from ..protocol.limits import KEY_BYTES_MAX
 from ..protocol.names import artifact_name
-from ..session import say_once
-from ..uploads import Upload
 from .guard import never_breaks, raises_of_files
 
 if TYPE_CHECKING:
-    from ..opening import Opened
-    from ..outbox import Outbox
+    from ..client.opening import Opened
+    from ..client.outbox import Outbox
 
 
 class MediaVerbs:
@@ -88,7 +88,7 @@ class MediaVerbs:
 
         Raises TypeError, ValueError for what is no table, or is too large.
         """
-        from .. import tables
+        from ..capture import tables
 
         _check(name)
         names, cells = tables.table_of(rows, columns)

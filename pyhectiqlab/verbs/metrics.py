@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..capture.values import as_float, as_step, check_key
+from ..client.queue_outbox import QueueOutbox
+from ..client.session import say_once
 from ..errors import RunClosedError
-from ..queue_outbox import QueueOutbox
 from ..ring.producer import ForkedError, NotPlainError
-from ..session import say_once
 
 if TYPE_CHECKING:
-    from ..outbox import Outbox
+    from ..client.outbox import Outbox
 
 WRONG_TOLD_MAX = 10  # wrong values of a dict that an error names
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
+from ..client.session import say, say_once
+from ..client.uploads import Upload
 from ..protocol.names import artifact_name
-from ..session import say, say_once
-from ..uploads import Upload
 from .guard import never_breaks
 
 if TYPE_CHECKING:
-    from ..outbox import Outbox
+    from ..client.outbox import Outbox
 
 FIND_S = 2.0  # what one call waits for Jupyter servers, in all
 STAMPS = {"datetime": "_v%Y-%m-%d_%H-%M-%S", "date": "_v%Y-%m-%d", None: ""}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..capture.values import check_name
+from ..client.session import say, say_once
 from ..protocol.limits import PAPER_BYTES_MAX
-from ..session import say, say_once
 from .guard import never_breaks
 
 if TYPE_CHECKING:
-    from ..outbox import Outbox
+    from ..client.outbox import Outbox
     from ..paper import PaperContent
 
 NAME_REFUSED = {400, 409, 422}  # answers to a rename; no other is the name's fault
@@ -48,8 +48,8 @@ class PageVerbs:
         Raises TypeError, and ValueError for a name that can be none or that another run of the project has.
         """
         check_name("name of a run", name)
+        from ..client.queue_outbox import QueueOutbox
         from ..errors import ConfigurationError, ConflictError, InvalidRequestError, LabRequestError
-        from ..queue_outbox import QueueOutbox
 
         outbox = self._outbox
         answer = outbox.binding.run if isinstance(outbox, QueueOutbox) and outbox.binding.mode == "online" else None
@@ -68,7 +68,7 @@ class PageVerbs:
 
 
 def _rename(its_lab: tuple[str, str, str], run_id: str, name: str) -> None:
-    from ..connecting import connect
+    from ..transport.connecting import connect
     from ..transport.http import quoted
 
     with connect(*its_lab, waits=True) as lab:

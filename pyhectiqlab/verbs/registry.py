@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bars import bar
+from ..base.bars import bar
+from ..client.queue_outbox import QueueOutbox
+from ..client.session import say, say_once
 from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedError
 from ..protocol.registry import DATASETS, MODELS, NOUNS, alias_name, registry_name, version_of, version_or_alias
-from ..queue_outbox import QueueOutbox
-from ..session import say, say_once
 from .guard import raises_of_files
 
 if TYPE_CHECKING:
-    from ..opening import Opened
-    from ..outbox import Outbox
+    from ..client.opening import Opened
+    from ..client.outbox import Outbox
     from ..transport.http import LabClient
 
 PathLike = str | os.PathLike[str]
@@ -299,7 +299,7 @@ class RegistryVerbs:
     @contextlib.contextmanager
     def _client(self, *, waits: bool = False) -> Iterator[LabClient]:
         """`waits`: for small requests whose caller waits. Raises ConfigurationError where no lab is known."""
-        from ..connecting import connect
+        from ..transport.connecting import connect
 
         with connect(*self._outbox.lab, waits=waits) as client:
             yield client

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pyhectiqlab import crashpoints
+from pyhectiqlab.base import crashpoints
 from pyhectiqlab.journal import Journal
 from pyhectiqlab.ring import mapping
 

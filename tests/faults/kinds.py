@@ -17,7 +17,7 @@ from pathlib import Path
 
 import requests
 
-from pyhectiqlab.crashpoints import POINTS
+from pyhectiqlab.base.crashpoints import POINTS
 from pyhectiqlab.journal import Data, Journal
 from pyhectiqlab.spool import SessionDir
 

@@ -43,7 +43,7 @@ def enter(path: Path) -> None:
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    from pyhectiqlab.loops import Loop
+    from pyhectiqlab.base.loops import Loop
     from pyhectiqlab.store import sql_meta
 
     words = Words(path).words

@@ -221,7 +221,7 @@ if __name__ == "__main__":
 
 import pytest  # noqa: E402  (the trainer needs none of this)
 
-from pyhectiqlab.opening import MIN_ATTACH_S  # noqa: E402
+from pyhectiqlab.client.opening import MIN_ATTACH_S  # noqa: E402
 from tests.faults import proxy  # noqa: E402
 from tests.faults.world import certificates_in  # noqa: E402
 from tests.labs import ForkedLab  # noqa: E402

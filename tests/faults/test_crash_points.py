@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab import crashpoints
-from pyhectiqlab.crashpoints import POINTS
+from pyhectiqlab.base import crashpoints
+from pyhectiqlab.base.crashpoints import POINTS
 
 from ..nursery import Nursery
 from .audit import Audit
@@ -133,7 +133,7 @@ def test_a_lab_that_dies_there_loses_and_doubles_nothing(
 
 def test_without_the_variable_a_crash_point_is_an_empty_function() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", "from pyhectiqlab import crashpoints as c; print(c.passing is c._nothing)"],
+        [sys.executable, "-c", "from pyhectiqlab.base import crashpoints as c; print(c.passing is c._nothing)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert told.stdout == "True\n"

@@ -30,8 +30,9 @@ import requests  # noqa: F401
 
 import pyhectiqlab.transport.http
 import pyhectiqlab.uploader.main  # noqa: F401
-from pyhectiqlab import Run, opening
+from pyhectiqlab import Run
 from pyhectiqlab.capture.process import this_process
+from pyhectiqlab.client import opening
 from pyhectiqlab.uploader.sync import Order, sync_sessions
 
 from ..nursery import serve

@@ -65,7 +65,7 @@ def test_an_end_that_no_disk_and_no_queue_had_room_for_is_told_by_the_header_of_
 ) -> None:
     name = unique("full")
     full = """
-import pyhectiqlab.session as session
+import pyhectiqlab.client.session as session
 def full(*arguments, **named):
     raise OSError(28, "No space left on device")
 session.write_json = run._outbox.event = full

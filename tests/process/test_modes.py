@@ -284,11 +284,11 @@ def test_a_run_without_a_name_gets_one_that_is_new(site: Site) -> None:
         assert f"hectiqlab: new run {name} in " in done.stderr
         assert site.find(name)["attempt"] == 1
     taken = site.run(f"""
-        import pyhectiqlab.naming
+        import pyhectiqlab.client.naming
         from pyhectiqlab import Run
-        pyhectiqlab.naming.name_of = lambda seed: {first!r} if seed != b"free" else "of-its-own"
+        pyhectiqlab.client.naming.name_of = lambda seed: {first!r} if seed != b"free" else "of-its-own"
         seeds = iter([b"", b"", b"free"])
-        pyhectiqlab.naming.random_name = lambda: pyhectiqlab.naming.name_of(next(seeds))
+        pyhectiqlab.client.naming.random_name = lambda: pyhectiqlab.client.naming.name_of(next(seeds))
         run = Run()
         print(run.name, run.attempt, run.mode)
         """)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError, TimeoutError
 
-from pyhectiqlab import loops, settings
+from pyhectiqlab import settings
+from pyhectiqlab.base import loops
 from pyhectiqlab.server import notifier
 from pyhectiqlab.server.app import create_app
 from pyhectiqlab.server.lab import Lab

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyhectiqlab.bars import LINES, NOTEBOOK, TERMINAL, FileBars, bar, place
+from pyhectiqlab.base.bars import LINES, NOTEBOOK, TERMINAL, FileBars, bar, place
 
 ONE, TWO = ("1", "one.pt", 3_000_000), ("2", "two.pt", 1_000_000)
 

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyhectiqlab import Config
+from pyhectiqlab.capture.plain import config_parts, plain_and_gaps, told_gaps
 from pyhectiqlab.config import plain
-from pyhectiqlab.plain import config_parts, plain_and_gaps, told_gaps
 
 from .ids import named
 
@@ -183,7 +183,7 @@ def test_a_tree_whose_children_know_their_parents_ends_and_what_is_left_out_is_t
 def test_what_refers_to_itself_in_every_way_is_bounded(
     make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyhectiqlab.plain.NODES_MAX", 20_000)
+    monkeypatch.setattr("pyhectiqlab.capture.plain.NODES_MAX", 20_000)
     found, gaps = plain_and_gaps(make())
     assert len(msgpack.packb(found)) < 4_000_000
     assert any("values are the most" in what for _, what in gaps)

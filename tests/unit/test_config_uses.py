@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pyhectiqlab import Config
+from pyhectiqlab.capture.plain import PART_BYTES, packed_bytes, parts
 from pyhectiqlab.errors import ConfigurationError
-from pyhectiqlab.plain import PART_BYTES, packed_bytes, parts
 from pyhectiqlab.protocol.limits import EVENT_BYTES_MAX
 from pyhectiqlab.store.meta_configs import merge
 

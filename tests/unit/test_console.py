@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pyhectiqlab import consolefiles
 from pyhectiqlab.capture.process import this_process
-from pyhectiqlab.consolefiles import ConsoleDir, copy_some
 from pyhectiqlab.ring import layout
-from pyhectiqlab.spool import SessionDir, Writer
+from pyhectiqlab.spool import SessionDir, Writer, consolefiles
+from pyhectiqlab.spool.consolefiles import ConsoleDir, copy_some
 from pyhectiqlab.uploader import console, show
 from pyhectiqlab.uploader.console import Consoles, Recording, whole_characters
 from pyhectiqlab.uploader.show import Show, is_written

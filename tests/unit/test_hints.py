@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from pyhectiqlab import Run
-from pyhectiqlab.hints import HINTS
+from pyhectiqlab.client.hints import HINTS
 from pyhectiqlab.read import RunView
 
 

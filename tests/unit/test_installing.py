@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pyhectiqlab
-from pyhectiqlab.installing import install_advice, upgrade_advice
+from pyhectiqlab.base.installing import install_advice, upgrade_advice
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def advice(folder: Path, call: str) -> str:
     """What a copy that is installed in `folder` says."""
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-         f"from pyhectiqlab.installing import *; print({call})"],
+         f"from pyhectiqlab.base.installing import *; print({call})"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout.strip()
@@ -30,8 +30,8 @@ def advice(folder: Path, call: str) -> str:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """A folder of installed packages, with this one, and what pip notes of it."""
-    for name in ("__init__.py", "installing.py", "_version.py"):
-        (tmp_path / "pyhectiqlab").mkdir(exist_ok=True)
+    (tmp_path / "pyhectiqlab" / "base").mkdir(parents=True)
+    for name in ("__init__.py", "_version.py", "base/__init__.py", "base/installing.py"):
         (tmp_path / "pyhectiqlab" / name).write_bytes((Path(pyhectiqlab.__file__).parent / name).read_bytes())
     (tmp_path / "pyhectiqlab" / "__init__.py").write_text("")
     info = tmp_path / "pyhectiqlab-0.1.0.dist-info"

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from pyhectiqlab.lazyclass import asdict, dataclass, field, names_of, replace
+from pyhectiqlab.base.lazyclass import asdict, dataclass, field, names_of, replace
 
 
 @dataclass(frozen=True)

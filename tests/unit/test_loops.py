@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from pyhectiqlab import loops
+from pyhectiqlab.base import loops
+from pyhectiqlab.base.loops import Loop, once
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.loops import Loop, once
 
 ERRORS = [KeyError("x"), OSError(28, "No space left on device"), SystemExit(3), KeyboardInterrupt(), MemoryError()]
 

@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pyhectiqlab import tables
-from pyhectiqlab.capture import histogram, picture
-from pyhectiqlab.plain import plain
+from pyhectiqlab.capture import histogram, picture, tables
+from pyhectiqlab.capture.plain import plain
 from pyhectiqlab.protocol import media
 
 EDGE_CASES = (

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab import profile as profiles
+from pyhectiqlab.base.texts import address
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.profile import AuthProvider, load_profiles, remove_profile, resolve, save_profile
-from pyhectiqlab.texts import address
 from pyhectiqlab.transport import LabClient
 
 pytestmark = pytest.mark.usefixtures("home")

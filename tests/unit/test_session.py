@@ -8,10 +8,10 @@ from pathlib import Path
 
 SCRIPT = """
 import os, time
-from pyhectiqlab import session as module
+from pyhectiqlab.client import session as module
 from pyhectiqlab.capture.process import this_process
-from pyhectiqlab.queue_outbox import Binding, QueueOutbox
-from pyhectiqlab.session import Session
+from pyhectiqlab.client.queue_outbox import Binding, QueueOutbox
+from pyhectiqlab.client.session import Session
 from pyhectiqlab.spool import SessionDir
 from pyhectiqlab import settings
 

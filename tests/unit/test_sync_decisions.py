@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.capture.process import Process, this_process
-from pyhectiqlab.connecting import reach
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.profile import key_mark, resolve, save_profile
 from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
+from pyhectiqlab.transport.connecting import reach
 from pyhectiqlab.uploader import living, quarantine, sync
 from pyhectiqlab.uploader.aim import Wishes, aim
 from pyhectiqlab.uploader.lease import Lease

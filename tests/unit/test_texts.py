@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyhectiqlab.base.texts import clean, isolated
 from pyhectiqlab.cli.output import table
 from pyhectiqlab.protocol.terminal import shown
 from pyhectiqlab.server.routes.artifacts import disposition
-from pyhectiqlab.texts import clean, isolated
 
 RLO, ZWSP, ZWJ, ZWNJ, RLM = "\u202e", "\u200b", "\u200d", "\u200c", "\u200f"
 TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

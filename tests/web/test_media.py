@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from pyhectiqlab import tables
+from pyhectiqlab.capture import tables
 from pyhectiqlab.protocol.media import Histogram
 from pyhectiqlab.testing.lab import RealLab
 

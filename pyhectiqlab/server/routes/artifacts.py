@@ -16,9 +16,9 @@ from urllib.parse import quote
 import msgpack
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from ...base.texts import clean
 from ...protocol import limits
 from ...store.artifacts import Artifact, ArtifactQuery, NewArtifact
-from ...texts import clean
 from .. import models, models_files
 from ..access import (
     AddableProject,

@@ -1,5 +1,5 @@
 // Texts of other people as they are shown: without what is not seen or turns others around, so that nobody reads another
-// name than there is. The same characters as in texts.py.
+// name than there is. The same characters as in base/texts.py.
 
 /** As members of a class of a RegExp with the flag u. */
 export const HIDDEN =

@@ -10,15 +10,9 @@ from typing import Any, TypeVar
 
 import msgpack
 
-from .capture.values import element
-from .protocol.events import count_values
-from .protocol.limits import (
-    ARRAY_LENGTH_MAX,
-    CONFIG_BYTES_MAX,
-    CONFIG_VALUES_MAX,
-    EVENT_BYTES_MAX,
-    MAP_LENGTH_MAX,
-)
+from ..protocol.events import count_values
+from ..protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, CONFIG_VALUES_MAX, EVENT_BYTES_MAX, MAP_LENGTH_MAX
+from .values import element
 
 DEPTH_MAX = 48  # the lab takes 64, of which an event and a prefix need some
 NODES_MAX = 1 << 20  # values of one structure: what refers to itself in many ways would have no end

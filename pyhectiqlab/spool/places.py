@@ -12,40 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import settings
-from .errors import ConfigurationError
+from .. import settings
+from ..base.storage import is_private, own_name, private_dir
+from ..errors import ConfigurationError
 
 _COMMON = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
-
-
-def private_dir(path: Path) -> bool:
-    """Makes `path` if need be. False where it is not a folder of ours alone. Its parent must be one that lets nobody
-    else remove it: ours, or sticky.
-    """
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return False
-    return is_private(path)
-
-
-def is_private(path: Path) -> bool:
-    """Whether it is a folder, no link, of this user, that nobody else may look into."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
-
-
-def own_name() -> str:
-    """Of the folder of this user in storage that all users share."""
-    return f"hectiqlab-{os.geteuid()}"
 
 
 def substitute_homes() -> Iterator[Path]:
@@ -85,14 +60,6 @@ def budget(session: Path, wanted: int) -> int:
     except OSError:
         return wanted
     return min(wanted, max(1 << 20, found.f_bavail * found.f_frsize // settings.SHM_SHARE))
-
-
-def file_bytes_max() -> int:
-    """The longest file that this process may write (`ulimit -f`)."""
-    import resource
-
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    return most if most != resource.RLIM_INFINITY else 1 << 62
 
 
 def _substitutes() -> list[Path]:

@@ -29,7 +29,7 @@ def upgrade_advice(extra: str = "") -> str:
 
 def _source() -> str | None:
     """The folder or address that this package was installed from; None: nobody knows."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     if (package.parent / "setup.cfg").is_file():  # it runs in its clone
         return str(package.parent)
     from importlib.metadata import PackageNotFoundError, distribution

@@ -50,11 +50,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import places, settings
-from .capture import ownership
-from .capture.process import Process
-from .errors import ConfigurationError
-from .lazyclass import asdict, dataclass, field, names_of, replace
+from .. import settings
+from ..base.lazyclass import asdict, dataclass, field, names_of, replace
+from ..capture import ownership
+from ..capture.process import Process
+from ..errors import ConfigurationError
+from . import places
 
 VERSION = 1
 LOG_BYTES_MAX = 1 << 20

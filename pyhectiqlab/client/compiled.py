@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .capture.values import as_float, as_step
+from ..capture.values import as_float, as_step
 from .queue_outbox import outboxes
 
 NAME = "hectiqlab::add_metric"

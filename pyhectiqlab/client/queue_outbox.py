@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from .capture.ending import Ending, as_word
-from .capture.process import this_process
-from .capture.snapshot import Source
-from .capture.values import PLAIN_TYPES, check_key
-from .lazyclass import dataclass, replace
+from ..base.lazyclass import dataclass, replace
+from ..capture.ending import Ending, as_word
+from ..capture.process import this_process
+from ..capture.snapshot import Source
+from ..capture.values import PLAIN_TYPES, check_key
+from ..protocol import records
+from ..protocol.events import is_time
+from ..ring import layout, mapping
+from ..ring.peek import Peek, peek
+from ..ring.producer import ForkedError, Puts, make_puts
+from ..ring.spill import SpillWriter
+from ..settings import LOOK_AFTER_S
+from ..spool import Writer, read_json
 from .outbox import AtEnd, DroppingOutbox, RunStatus, raise_closed
-from .protocol import records
-from .protocol.events import is_time
-from .ring import layout, mapping
-from .ring.peek import Peek, peek
-from .ring.producer import ForkedError, Puts, make_puts
-from .ring.spill import SpillWriter
-from .settings import LOOK_AFTER_S
-from .spool import Writer, read_json
 from .uploads import Upload, Uploads, progress
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import consolefiles
-from .capture.descriptors import Diversion, can_divert
-from .consolefiles import ConsoleDir, Words
-from .fds import lifted
+from ..base.fds import lifted
+from ..capture.descriptors import Diversion, can_divert
+from ..spool import consolefiles
+from ..spool.consolefiles import ConsoleDir, Words
 
 SETTLE_TIMEOUT_S = 5.0  # how long the end of a script waits for a terminal that takes nothing
 CHECK_INTERVAL_S = 0.2

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import places, settings
-from .capture import snapshot
-from .capture.snapshot import ChangedError, Held, Source
-from .errors import ConfigurationError
-from .lazyclass import dataclass, field
-from .spool import FileRequest, SessionDir, read_json, write_json
+from .. import settings
+from ..base.lazyclass import dataclass, field
+from ..capture import snapshot
+from ..capture.snapshot import ChangedError, Held, Source
+from ..errors import ConfigurationError
+from ..spool import FileRequest, SessionDir, places, read_json, write_json
 
 SCAN_SHARE = 16  # the folder is measured again once a sixteenth of the budget was added
 

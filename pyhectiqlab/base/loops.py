@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from .errors import LabError
+from ..errors import LabError
 from .lazyclass import dataclass
 
 PAUSE_MIN_S = 1.0  # after a failure; doubles with each that follows

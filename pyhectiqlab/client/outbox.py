@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from .capture.values import check_key
-from .errors import RunClosedError
-from .lazyclass import dataclass, field
-from .protocol import records
+from ..base.lazyclass import dataclass, field
+from ..capture.values import check_key
+from ..errors import RunClosedError
+from ..protocol import records
 
 if TYPE_CHECKING:
-    from .capture.ending import Ending
-    from .capture.snapshot import Source
+    from ..capture.ending import Ending
+    from ..capture.snapshot import Source
     from .uploads import Upload
 
 AtEnd = Callable[["Ending"], None]

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .fds import lifted
-from .ring.mapping import FileWords
+from ..base.fds import lifted
+from ..ring.mapping import FileWords
 
 STREAMS = ("stdout", "stderr")
 COPY_BYTES_MAX = 4096  # a pipe that is ready takes so much without blocking

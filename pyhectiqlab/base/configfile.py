@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 from .installing import install_advice
 
 _YAML = (".yaml", ".yml")

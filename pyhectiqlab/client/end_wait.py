@@ -10,10 +10,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from . import settings
-from .bars import LINE_EVERY_S, LINES, TERMINAL, FileBars, place
-from .capture.launcher import dies_with_job
-from .errors import ConfigurationError
+from .. import settings
+from ..base.bars import LINE_EVERY_S, LINES, TERMINAL, FileBars, place
+from ..capture.launcher import dies_with_job
+from ..errors import ConfigurationError
 from .outbox import RunStatus
 from .queue_outbox import QueueOutbox, wait_until
 from .session import say

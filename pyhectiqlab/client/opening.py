@@ -13,23 +13,23 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import settings
-from ._version import __version__
-from .capture.interactive import cell
-from .capture.launcher import Place, job
-from .capture.process import host
-from .capture.script import name_of, script
-from .errors import ConfigurationError, ConflictError, LabRequestError
-from .lazyclass import dataclass, replace
+from .. import settings
+from .._version import __version__
+from ..base.lazyclass import dataclass, replace
+from ..base.texts import clean
+from ..capture.interactive import cell
+from ..capture.launcher import Place, job
+from ..capture.process import host
+from ..capture.script import name_of, script
+from ..errors import ConfigurationError, ConflictError, LabRequestError
+from ..profile import Profile, key_mark, resolve
+from ..spool import SessionDir
 from .outbox import DroppingOutbox, Outbox
-from .profile import Profile, key_mark, resolve
 from .queue_outbox import Binding, QueueOutbox
 from .session import Session, say, say_once
-from .spool import SessionDir
-from .texts import clean
 
 if TYPE_CHECKING:
-    from .transport.http import LabClient
+    from ..transport.http import LabClient
 
 PROJECT_NOT_FOUND, INVALID = "project_not_found", "invalid"  # the lab's words
 SESSION_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -166,7 +166,7 @@ def _is_of(outbox: QueueOutbox, name: str, project: str | None, rank: int) -> bo
 
 
 def _asking(profile: Profile) -> LabClient:
-    from .transport.http import LabClient, asking
+    from ..transport.http import LabClient, asking
 
     return LabClient(profile.url, profile.secret_api_key, **asking())
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from . import profile
-from .errors import ConfigurationError, LabError
-from .profile import Profile, same_address
+from .. import profile
+from ..errors import ConfigurationError, LabError
+from ..profile import Profile, same_address
 
 if TYPE_CHECKING:
-    from .transport.http import LabClient
+    from .http import LabClient
 
 
 def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = False) -> LabClient:
@@ -27,7 +27,7 @@ def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = Fa
         lab_id: of the lab, "" where it was never told.
         waits: somebody waits for the answers, which are small: each takes ATTACH_TIMEOUT_S at most.
     """
-    from .transport.http import LabClient, asking, defaults
+    from .http import LabClient, asking, defaults
 
     now = reach(url, name, lab_id) if url else profile.resolve()
     return LabClient(now.url, now.secret_api_key, **(asking() if waits else defaults()))
@@ -81,7 +81,7 @@ def known_profiles(name: str = "") -> list[Profile]:
 
 def _asked(candidate: Profile) -> str:
     """The id of the lab there, as it tells it; "" of an older lab. Raises LabError."""
-    from .transport.http import LabClient, asking
+    from .http import LabClient, asking
 
     with LabClient(candidate.url, **asking()) as client:  # without a key: it is not shown to a lab that is not known
         return client.handshake().lab_id

@@ -14,15 +14,15 @@ import sys
 import time
 from pathlib import Path
 
-from . import settings
-from .capture import ending
-from .capture.process import kill_process, this_process
+from .. import settings
+from ..base.fds import fill_standard
+from ..base.lazyclass import make_all
+from ..capture import ending
+from ..capture.process import kill_process, this_process
+from ..errors import ConfigurationError
+from ..spool import SessionDir, write_json
 from .console import Channel, Console
-from .errors import ConfigurationError
-from .fds import fill_standard
-from .lazyclass import make_all
 from .queue_outbox import QueueOutbox
-from .spool import SessionDir, write_json
 
 FORK_WAIT_S = 0.1
 START_AGAIN_S = 5.0
@@ -123,7 +123,7 @@ class Session:
 
     def start_uploader(self) -> None:
         """Starts one if none is at work. Returns without waiting for it."""
-        from .uploader.start import start_uploader
+        from ..uploader.start import start_uploader
 
         self._starts += 1
         self._started_at = time.monotonic()
@@ -152,7 +152,7 @@ class Session:
             return
         self._looking = True  # a put inside what follows must not come back here
         try:
-            from .uploader.lease import Lease
+            from ..uploader.lease import Lease
 
             lease = Lease(self.dir.path)
             if lease.is_held():

@@ -6,8 +6,8 @@ import hashlib
 import os
 from collections.abc import Mapping
 
-from .capture.launcher import Place
-from .capture.process import host, start_time
+from ..capture.launcher import Place
+from ..capture.process import host, start_time
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ A rank is one process of a job that reports to the run, and whose end counts; `s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..base.lazyclass import dataclass
 from . import limits
@@ -38,8 +39,15 @@ SCRIPT_STATES = frozenset({PENDING, RUNNING, TRAINING, COMPLETED, FAILED, STOPPE
 ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}  # of a run; the newest attempt is never preempted
 
 _BAD = frozenset({FAILED, KILLED})
+_SAID_BY = {"state": SCRIPT_STATES, "end": FINAL_STATES}  # kind of an event → the states that it may say
 SAID_SO = "the script said so"
 _QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that is told first
+
+
+def tells_state(kind: str, fields: Mapping[str, Any]) -> bool:
+    """Return whether an event says a state of its rank."""
+    state = fields.get("state")
+    return isinstance(state, str) and state in _SAID_BY.get(kind, ())
 
 
 def state_after_end(state: str, found: str) -> str:

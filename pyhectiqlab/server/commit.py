@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..protocol import limits
-from ..store.meta import Event, IngestRun, MetaBatch, MetaTransaction, MetaView
+from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
 from ..store.points import Column, PointBatch, PointStore
 from .ingest import Batch, Refused, Request
 
@@ -48,29 +48,18 @@ class IngestJob:
     request: Request
     user_id: str
     received: float
+    cost_s: float = 0.0  # of the writer's time, see pieces.py
     results: list[Result] = field(default_factory=list)
-    accepted: list[tuple[int, Batch]] = field(default_factory=list)  # (index of its result, batch)
-    stored: dict[int, int] = field(default_factory=dict)  # index of a batch → of how many of its events, see store_some
-
-    @property
-    def events(self) -> int:
-        """How many are still to be stored."""
-        return sum(len(b.events) for b in self.request.batches if isinstance(b, Batch)) - sum(self.stored.values())
+    accepted: list[Batch] = field(default_factory=list)
 
     def refuse(self, status: int, error: str) -> None:
         """Nothing of it was kept. What its cursors are is not told: whoever sends it again is."""
         self.accepted = []
         self.results = [Result(batch.writer, status, 0, error) for batch in self.request.batches]
 
-    def split(self) -> list[IngestJob]:
-        """One job for each of its batches, in order."""
-        one_each = [replace(self.request, batches=[batch]) for batch in self.request.batches]
-        return [replace(self, request=one, results=[], stored={}) for one in one_each]
-
-    def join(self, parts: Sequence[IngestJob]) -> None:
-        """Takes the outcome of the jobs that it was split into."""
-        self.results = [result for part in parts for result in part.results]
-        self.accepted = [(index, batch) for index, part in enumerate(parts) for _, batch in part.accepted]
+    def part(self, request: Request) -> IngestJob:
+        """A job for some of its batches."""
+        return IngestJob(request, self.user_id, self.received)
 
 
 @dataclass
@@ -81,15 +70,15 @@ class Plan:
     committed: dict[str, int]
     runs: dict[str, IngestRun]
 
-    def accepted(self) -> Iterable[tuple[IngestJob, int, Batch]]:
+    def accepted(self) -> Iterable[tuple[IngestJob, Batch]]:
         for job in self.jobs:
-            for index, batch in job.accepted:
-                yield job, index, batch
+            for batch in job.accepted:
+                yield job, batch
 
     def take_back(self, writer: str, cursor: int, status: int, error: str) -> None:
         """The writer's cursor is this one after all: undoes what was decided in the hope that it would be further."""
         for job in self.jobs:
-            job.accepted = [(i, b) for i, b in job.accepted if b.writer != writer]
+            job.accepted = [batch for batch in job.accepted if batch.writer != writer]
             for index, result in enumerate(job.results):
                 if result.writer != writer or result.cursor <= cursor:
                     continue
@@ -112,7 +101,7 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
     role_in = functools.cache(view.role_in)  # a request may name hundreds of runs of somebody else's project
     for job in jobs:
         job.results, job.accepted = [], []
-        for index, batch in enumerate(job.request.batches):
+        for batch in job.request.batches:
             cursor = cursors[batch.writer]
             status, error = _decide(batch, job.user_id, runs, streams, cursor, role_in)
             if status == 200 and isinstance(batch, Batch) and batch.last > cursor:
@@ -122,7 +111,7 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
                     continue
                 streams.setdefault(batch.writer, (points.run, points.rank, points.attempt))
                 cursor = cursors[batch.writer] = batch.last
-                job.accepted.append((index, batch))
+                job.accepted.append(batch)
             if status in {403, 404, 410} or not _own(batch.writer, job.user_id, streams, runs):
                 cursor = 0  # not theirs to know
             job.results.append(Result(batch.writer, status, cursor, error))
@@ -178,8 +167,8 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
     if not todo:
         return {}
     behind: dict[str, int] = {}
-    results = points.append([batch.columns for _, _, batch in todo])
-    for (_, _, batch), result in zip(todo, results, strict=True):
+    results = points.append([batch.columns for _, batch in todo])
+    for (_, batch), result in zip(todo, results, strict=True):
         if result.status != "conflict" or batch.writer in behind:
             continue
         # It holds the beginning of this batch, or of the one before it in this group, from before a crash, when the
@@ -206,21 +195,7 @@ def _behind(batch: PointBatch, cursor: int) -> PointBatch:
     return replace(batch, first=cursor + 1, columns=columns)
 
 
-def store_some(tx: MetaTransaction, its_plan: Plan, most: int) -> bool:
-    """Stores so many events of a job ahead of the rest of it: another commit in which others have their turn, too. They
-    are known when the job is committed, or sent again. False where it has no more of them.
-    """
-    for job, index, batch in its_plan.accepted():
-        done = job.stored.get(index, 0)
-        some = batch.events[done : done + most]
-        if some:
-            tx.store_events([_meta_batch(job, batch, some)])
-            job.stored[index] = done + len(some)
-            return True
-    return False
-
-
-def _meta_batch(job: IngestJob, batch: Batch, events: Sequence[Event], stored: int = 0) -> MetaBatch:
+def _meta_batch(job: IngestJob, batch: Batch) -> MetaBatch:
     return MetaBatch(
         batch.writer,
         batch.columns.run,
@@ -230,8 +205,7 @@ def _meta_batch(job: IngestJob, batch: Batch, events: Sequence[Event], stored: i
         batch.last,
         batch.points,
         job.request.clock - job.received,
-        events,
-        stored,
+        batch.events,
     )
 
 
@@ -240,7 +214,4 @@ def apply_meta(tx: MetaTransaction, its_plan: Plan, behind: dict[str, int]) -> N
     for writer, cursor in behind.items():
         if cursor < its_plan.committed[writer]:
             tx.set_cursor(writer, cursor)
-    tx.apply(
-        [_meta_batch(job, batch, batch.events, job.stored.get(index, 0)) for job, index, batch in its_plan.accepted()],
-        time.time(),
-    )
+    tx.apply([_meta_batch(job, batch) for job, batch in its_plan.accepted()], time.time())

@@ -12,7 +12,7 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgpack
@@ -22,6 +22,7 @@ from .. import settings
 from ..protocol import events as rules
 from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS
+from ..protocol.states import tells_state
 from ..store.meta import Event
 from ..store.points import Column, PointBatch
 from .replies import ApiError
@@ -40,7 +41,7 @@ class Batch:
     first: int
     last: int
     columns: PointBatch
-    events: Sequence[Event]
+    events: list[Event]
     points: int
 
 
@@ -116,7 +117,7 @@ def decode(body: bytes) -> Request:
         raise ApiError(422, "bad_request", "batches is a list of at least one batch.")
     if len(batches) > limits.BATCHES_PER_REQUEST_MAX:
         raise ApiError(413, "too_large", f"At most {limits.BATCHES_PER_REQUEST_MAX} batches a request.")
-    return Request(session, float(clock), [_batch(raw) for raw in batches])
+    return Request(session, float(clock), _with_last_states([_batch(raw) for raw in batches]))
 
 
 def _unpack(body: bytes) -> Any:
@@ -132,6 +133,20 @@ def _unpack(body: bytes) -> Any:
         )
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError, msgpack.UnpackException) as e:
         raise ApiError(400, "bad_body", f"The body is no msgpack that this lab takes ({type(e).__name__}).") from None
+
+
+def _with_last_states(batches: Sequence[Batch | Refused]) -> Sequence[Batch | Refused]:
+    """The same, of which the last states of each run are to be followed: each costs the lab a look at all ranks."""
+    of_runs: dict[str, list[tuple[Batch, int]]] = {}
+    for batch in batches:
+        if isinstance(batch, Batch):
+            for i, event in enumerate(batch.events):
+                if tells_state(event.kind, event.fields):
+                    of_runs.setdefault(batch.columns.run, []).append((batch, i))
+    for its in of_runs.values():
+        for batch, i in its[: -limits.STATES_AT_ONCE_MAX]:
+            batch.events[i] = replace(batch.events[i], followed=False)
+    return batches
 
 
 def _is_int(value: Any, low: int, high: int) -> bool:

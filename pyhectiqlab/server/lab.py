@@ -99,7 +99,7 @@ class Lab:
         self.shares = Shares()
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.telemetry = Telemetry(self)
-        self.writer = Writer(self.meta, self.points, self._committed, self._spent)
+        self.writer = Writer(self.meta, self.points, self._committed)
         self.permissions = ChangeMark(data)
         self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.screen = Screen(self.meta, self.permissions)
@@ -177,13 +177,10 @@ class Lab:
         took, self._written = time.thread_time() - self._written, time.thread_time()
         return took
 
-    def _spent(self, user_id: str) -> None:
-        self.shares.costs.charge(user_id, self._took())
-
     def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob], seconds: float) -> None:
-        points = sum(batch.points for job in jobs for _, batch in job.accepted)
+        points = sum(batch.points for job in jobs for batch in job.accepted)
         took = self._took()
-        sizes = [1 + sum(b.points / 1000 + len(b.events) / 20 for _, b in job.accepted) for job in jobs]
+        sizes = [1 + sum(b.points / 1000 + len(b.events) / 20 for b in job.accepted) for job in jobs]
         for job, size in zip(jobs, sizes, strict=True):
             self.shares.costs.charge(job.user_id, took * size / sum(sizes))
         self.telemetry.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
@@ -192,7 +189,7 @@ class Lab:
         arrived: dict[str, tuple[dict[str, None], int]] = {}
         logged: dict[str, None] = {}
         for job in jobs:
-            for _, batch in job.accepted:
+            for batch in job.accepted:
                 keys, n = arrived.setdefault(batch.columns.run, ({}, 0))
                 for column in batch.columns.columns[: KEYS_MAX - len(keys)]:
                     keys[column.key] = None

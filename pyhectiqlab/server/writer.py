@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
 from . import commit
 from .fair import FairQueue
+from .ingest import Request
+from .pieces import pieces
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -28,8 +31,9 @@ JOBS_MAX = 4096  # that wait
 BYTES_MAX = 128 << 20  # of ingest bodies that wait
 GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes next waits for
 GROUP_JOBS_MAX = 512
-GROUP_EVENTS_MAX = 2_000  # events in one commit, about; a request with more than half of them is committed in pieces
-PIECE_EVENTS = 300
+GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
+LONG_S = 0.012  # a request that takes longer is committed in pieces
+PIECE_S = 0.006
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
@@ -45,10 +49,10 @@ class BusyError(StoreError):
 
 class _Job:
     who = ""  # whose it is, where that is known
+    cost_s = 0.0  # of one turn of it
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.events = 0  # that its commit stores
         self.future: Future[Any] = Future()
 
     def answer(self, result: Any, error: Exception | None = None) -> None:
@@ -73,24 +77,19 @@ class _Ingest(_Job):
         super().__init__(size)
         self.job = job
         self.who = job.user_id
-        self.events = job.events
+        self.cost_s = job.cost_s
 
-    @property
-    def in_pieces(self) -> bool:
-        return self.events > GROUP_EVENTS_MAX // 2
-
-    def split(self) -> list[_Job]:
+    def split(self) -> list[_Part]:
         """One job for each batch; with the last of their answers, it is answered."""
-        parts = self.job.split()
-        unanswered = set(range(len(parts)))
+        gathered = _Gathered(self)
+        request = self.job.request
+        parts = [gathered.part([i], replace(request, batches=[batch])) for i, batch in enumerate(request.batches)]
+        gathered.close()
+        return parts
 
-        def answered(number: int) -> None:
-            unanswered.discard(number)
-            if not unanswered:
-                self.job.join(parts)
-                self.future.set_result(self.job.results)
-
-        return [_Part(part, partial(answered, i)) for i, part in enumerate(parts)]
+    def finish(self, results: list[commit.Result]) -> None:
+        self.job.results = results
+        self.answer(results)
 
     def refuse(self, error: StoreError) -> None:
         """Batch by batch, as another writer's may stand beside it."""
@@ -99,14 +98,67 @@ class _Ingest(_Job):
 
 
 class _Part(_Ingest):
-    """One batch of a request that failed as a whole."""
+    """Some batches of a request, or of one a part."""
 
-    def __init__(self, job: commit.IngestJob, answered: Callable[[], None]) -> None:
+    def __init__(self, job: commit.IngestJob, answered: Callable[[Sequence[commit.Result]], None]) -> None:
         super().__init__(job, 0)
         self._answered = answered
 
     def answer(self, result: Any, error: Exception | None = None) -> None:
-        self._answered()
+        self._answered(self.job.results)
+
+
+class _Gathered:
+    """What became of the parts of a request, which is answered once it is closed and all of them are.
+
+    A batch that is in several parts is answered as the first of them that was not taken, or else as the last.
+    """
+
+    def __init__(self, whole: _Ingest) -> None:
+        self._whole = whole
+        self._results: list[commit.Result | None] = [None] * len(whole.job.request.batches)
+        self._open = 1
+
+    def part(self, indexes: Sequence[int], request: Request) -> _Part:
+        """`indexes`: the places in the whole request of the batches of this one."""
+        self._open += 1
+        whole = self._whole.job
+        return _Part(commit.IngestJob(request, whole.user_id, whole.received), partial(self._take, indexes))
+
+    def close(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self._whole.finish([result for result in self._results if result is not None])
+
+    def _take(self, indexes: Sequence[int], results: Sequence[commit.Result]) -> None:
+        for index, result in zip(indexes, results, strict=True):
+            before = self._results[index]
+            if before is None or before.status == 200:
+                self._results[index] = result
+        self.close()
+
+
+class _InPieces(_Ingest):
+    """A request that would take long: one piece of it at a time, between which others have their turn."""
+
+    def __init__(self, job: commit.IngestJob, size: int) -> None:
+        super().__init__(job, size)
+        self.cost_s = PIECE_S
+        self._gathered = _Gathered(self)
+        self._pieces = pieces(job.request, PIECE_S)
+        self._next = next(self._pieces, None)
+
+    @property
+    def more(self) -> bool:
+        return self._next is not None
+
+    def next_piece(self) -> _Part:
+        piece, self._next = self._next, next(self._pieces, None)
+        assert piece is not None
+        part = self._gathered.part(piece.indexes, piece.request)
+        if not self.more:
+            self._gathered.close()
+        return part
 
 
 class Writer:
@@ -115,7 +167,6 @@ class Writer:
     Args:
         committed: called on this thread after each commit with what it changed, the jobs of ingest that it
             answered, and how many seconds it took.
-        spent: called on this thread with a user's id after a piece of a request of theirs was stored.
     """
 
     def __init__(
@@ -123,9 +174,8 @@ class Writer:
         meta: MetaStore,
         points: PointStore,
         committed: Callable[[Changes, Sequence[commit.IngestJob], float], None],
-        spent: Callable[[str], None] = lambda user_id: None,
     ) -> None:
-        self._meta, self._points, self._committed, self._spent = meta, points, committed, spent
+        self._meta, self._points, self._committed = meta, points, committed
         self._waiting: FairQueue[_Job] = FairQueue()
         self._bytes = 0
         self._wake = threading.Condition()
@@ -153,7 +203,7 @@ class Writer:
 
     def ingest(self, job: commit.IngestJob, size: int) -> Future[list[commit.Result]]:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
-        return self._put(_Ingest(job, size))
+        return self._put(_Ingest(job, size) if job.cost_s <= LONG_S else _InPieces(job, size))
 
     def write(self, function: WriteFunction[T]) -> Future[T]:
         """Runs `function` in a transaction; what it returns or raises comes once that is durable.
@@ -184,13 +234,13 @@ class Writer:
         self._lull = bool(group)
         if group:
             began = time.monotonic()
-            whole = [job for job in group if not (isinstance(job, _Ingest) and job.in_pieces)]
+            whole = [job for job in group if not isinstance(job, _InPieces)]
             if whole:
                 self._commit(whole)
-            many = [job for job in group if isinstance(job, _Ingest) and job.in_pieces]
-            if many:  # a piece of one of them each time, so that nobody waits for more than that
-                self._wait_again(many[1:], first=True)
-                self._store_piece(many[0])
+            long = [job for job in group if isinstance(job, _InPieces)]
+            if long:  # a piece of one of them each time, so that nobody waits for more than that
+                self._wait_again(long[1:], first=True)
+                self._commit_piece(long[0])
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
         else:
@@ -199,35 +249,27 @@ class Writer:
 
     def _take(self) -> list[_Job]:
         group: list[_Job] = []
-        size = events = 0
+        size, cost = 0, 0.0
         while (
             self._waiting
             and len(group) < GROUP_JOBS_MAX
             and (not group or size + self._waiting.next().size <= GROUP_BYTES_MAX)
-            and (not group or events + min(self._waiting.next().events, PIECE_EVENTS) <= GROUP_EVENTS_MAX)
+            and (not group or cost + self._waiting.next().cost_s <= GROUP_S)
         ):
             job = self._waiting.take()
             size += job.size
-            events += min(job.events, PIECE_EVENTS)
+            cost += job.cost_s
             self._bytes -= job.size
             # From here on nobody can cancel it under our hands.
             if job.future.running() or job.future.set_running_or_notify_cancel():
                 group.append(job)
         return group
 
-    def _store_piece(self, job: _Ingest) -> None:
-        """Stores some of the events of a request with many, and lets it wait again behind those who came meanwhile."""
-        try:
-            with self._meta.reading() as view:
-                its_plan = commit.plan(view, [job.job])
-            with self._meta.writing() as tx:
-                more = commit.store_some(tx, its_plan, PIECE_EVENTS)
-        except BaseException as e:
-            _refuse([job], e)
-            return
-        self._spent(job.job.user_id)
-        job.events = job.job.events if more else 0
-        self._wait_again([job])
+    def _commit_piece(self, job: _InPieces) -> None:
+        """The next piece of a request, which then waits again, behind those who came meanwhile."""
+        self._commit([job.next_piece()])
+        if job.more:
+            self._wait_again([job])
 
     def _wait_again(self, jobs: Sequence[_Job], first: bool = False) -> None:
         """Behind those who wait, or before them. Whoever was let in once is not turned away."""

@@ -160,6 +160,7 @@ class Event:
     fields: Mapping[str, Any]
     packed: bytes
     values: int = 0  # of a config: how many there are in it, see limits.CONFIG_VALUES_MAX; 0: not counted
+    followed: bool = True  # False: it is kept, but what it asks for is not done, see limits.STATES_AT_ONCE_MAX
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,6 @@ class MetaBatch:
     points: int
     skew: float
     events: Sequence[Event]
-    stored: int = 0  # so many of them by `store_events` already
 
 
 @dataclass(frozen=True)
@@ -431,9 +431,6 @@ class MetaTransaction(
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
         """False where there is no such attachment of this user."""
-
-    def store_events(self, batches: Sequence[MetaBatch]) -> None:
-        """Ahead of `apply`, which says how many. An event that is there already stays."""
 
     def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
         """Events, their effects, cursors and counters of batches in order; each `first` is its writer's cursor + 1."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgpack
 from sqlalchemy import bindparam, case, func, select, update
 
-from ..protocol import limits, states
+from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS, event_count
-from .meta import EndReport, Event, MetaBatch, Writer
+from ..protocol.states import tells_state
+from .meta import EndReport, MetaBatch, Writer
 from .meta_configs import ArrivingConfigs, upsert
 from .meta_runs import any_of, is_full, unpack
 from .meta_schema import events, runs, sessions, writers
@@ -30,22 +31,6 @@ def _events_lost(fields: Mapping[str, Any]) -> int:
     """How many events one loss event stands for: more than the numbers it occupies where they never got any."""
     events, count = fields.get("events"), int(fields.get("count", 1))
     return max(count, events) if isinstance(events, int) and events < 1 << 53 else count
-
-
-def _is_state(event: Event) -> bool:
-    state = event.fields.get("state")
-    known = states.SCRIPT_STATES if event.kind == "state" else states.FINAL_STATES if event.kind == "end" else ()
-    return isinstance(state, str) and state in known
-
-
-def _last_states(batches: Sequence[MetaBatch]) -> set[int]:
-    """Ids of the events that count: the last ones of each run. Each costs the lab a look at all of the run's ranks."""
-    of_runs: dict[str, deque[int]] = {}
-    for batch in batches:
-        for event in batch.events:
-            if _is_state(event):
-                of_runs.setdefault(batch.run, deque(maxlen=limits.STATES_AT_ONCE_MAX)).append(id(event))
-    return {event for its in of_runs.values() for event in its}
 
 
 class BatchesSql(SessionsSql):
@@ -112,15 +97,14 @@ class BatchesSql(SessionsSql):
     def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
         if not batches:
             return
-        self.store_events(batches)
+        self._store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}
         self._lost = Counter()
         self._configs, self._words = ArrivingConfigs(self.conn), ArrivingWords(self.conn)
-        told = _last_states(batches)
         for batch in batches:
             totals[batch.run] = totals.get(batch.run, 0) + batch.points
-            self._apply_effects(batch, told, now)
+            self._apply_effects(batch, now)
         self._configs.store()
         self._words.store()
         self._lost += self._words.lost
@@ -134,7 +118,7 @@ class BatchesSql(SessionsSql):
         )
         self._sign_of_life(batches, now)
 
-    def store_events(self, batches: Sequence[MetaBatch]) -> None:
+    def _store_events(self, batches: Sequence[MetaBatch]) -> None:
         rows = [
             {
                 "run_id": batch.run,
@@ -147,7 +131,7 @@ class BatchesSql(SessionsSql):
                 "fields": event.packed,
             }
             for batch in batches
-            for event in batch.events[batch.stored :]
+            for event in batch.events
         ]
         if rows:  # (writer, seq) names an event: one that is there already stays
             self.conn.execute(upsert(self.conn, events).on_conflict_do_nothing(), rows)
@@ -223,8 +207,7 @@ class BatchesSql(SessionsSql):
 
     # What events change in their run. Kinds that are not here are stored as they came and change nothing.
 
-    def _apply_effects(self, batch: MetaBatch, told: set[int], now: float) -> None:
-        """`told`: ids of the states and ends of the batch that count."""
+    def _apply_effects(self, batch: MetaBatch, now: float) -> None:
         for event in batch.events:
             fields, at = event.fields, event.time - batch.skew
             if event.kind == "config" and isinstance(fields.get("values"), dict):
@@ -235,9 +218,9 @@ class BatchesSql(SessionsSql):
                 self._words.add_note(batch, fields)
             elif event.kind == "tag" and fields.get("name"):
                 self._words.add_tag(batch, fields)
-            elif not _is_state(event):
+            elif not tells_state(event.kind, fields):
                 continue
-            elif id(event) not in told:
+            elif not event.followed:
                 self._lost[batch.writer, "states_cut"] += 1
             elif event.kind == "state":
                 self._say_state(batch, fields["state"], at)

@@ -325,22 +325,24 @@ def test_others_have_their_turn_while_many_events_are_stored(api: Api, other: Ap
     assert texts == [f"line {i}" for i in range(20_000)]
 
 
-def test_events_that_were_stored_before_a_kill_are_there_once(own_lab: ForkedLab) -> None:
+def test_of_many_events_that_a_kill_interrupts_the_cursor_tells_which_are_there(own_lab: ForkedLab) -> None:
     with own_lab as lab:
         api = Api.of(lab)
-        run = str(api.attach()["run"]["id"])
+        run, writer = str(api.attach()["run"]["id"]), new_id()
         events = [("log", {"text": f"{i}", "level": "INFO"}) for i in range(30_000)]
-        body = packed(
-            [events_batch(run, new_id(), 1, events), events_batch(run, new_id(), 1, [("tag", {"name": "t"})])]
-        )
+        body = packed([events_batch(run, writer, 1, events), events_batch(run, new_id(), 1, [("tag", {"name": "t"})])])
         with ThreadPoolExecutor(1) as thread:
             sent = thread.submit(Api.of(lab).ingest_raw, body)
             wait_until(lambda: api.get(f"/runs/{run}/events", limit=1)["items"])
-            assert api.get(f"/runs/{run}/writers")["items"] == [], "nothing is acknowledged yet"
             lab.kill()
             assert sent.exception() is not None
         lab.start()
         api = Api.of(lab)
+        cursor = api.get(f"/runs/{run}/writers")["items"][0]["cursor"]
+        assert 0 < cursor < 30_000
+        longer = events_batch(run, writer, cursor, [*events[cursor - 1 :], ("log", {"text": "30000", "level": "INFO"})])
+        [told] = api.ingest_raw(packed([longer])).json()["results"]
+        assert (told["status"], told["cursor"]) == (409, cursor), "cut in another way, it is told how far the lab is"
         told = api.ingest_raw(body).json()["results"]
         assert [(r["status"], r["cursor"]) for r in told] == [(200, 30_000), (200, 1)]
         found = Pages(api, f"/runs/{run}/events", limit=1000, kind="log").items

@@ -143,7 +143,7 @@ def test_a_group_that_meets_a_bug_is_tried_one_by_one(lab: Lab, user: User, monk
     real = writer_module.commit.apply_meta
 
     def apply(tx: Any, its_plan: Any, behind: Any) -> None:
-        if any(b.writer == bad for _, _, b in its_plan.accepted()):
+        if any(b.writer == bad for _, b in its_plan.accepted()):
             raise RuntimeError("a bug")
         real(tx, its_plan, behind)
 

@@ -22,6 +22,7 @@ from ..commit import IngestJob
 from ..ingest import Batch, decode, inflate, weighed
 from ..ingest import Request as Decoded
 from ..lab import Lab
+from ..pieces import cost_s
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack
 from .common import answers
 
@@ -50,7 +51,9 @@ _BODY = {
     openapi_extra=_BODY,
 )
 async def ingest(request: Request) -> Response:
-    """One result for each batch, in order; a result other than 200 changed nothing."""
+    """One result for each batch, in order. A result other than 200 changed nothing; of a batch with hundreds of events
+    its beginning may be there: offer it again, to have the rest committed, or to be told by 409 how far the lab is.
+    """
     # Not as dependencies: resolving those takes as long as the rest of a small request.
     lab, caller = lab_of(request), await caller_of(request)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -63,8 +66,8 @@ async def ingest(request: Request) -> Response:
     received = time.time()
     encoding = request.headers.get("content-encoding", "").strip().lower()
     async with _Held(lab.shares, caller.user.id) as held:
-        decoded = await held.decoded(body, encoding)
-        job = IngestJob(decoded, caller.user.id, received)
+        decoded, cost = await held.decoded(body, encoding)
+        job = IngestJob(decoded, caller.user.id, received, cost)
         if await held.refused(lab, job):
             results = [result.told() for result in job.results]
         else:
@@ -90,17 +93,17 @@ class _Held:
         self._shares.ingests.give_back(self._who)
         self._shares.decoded.give_back(self._who, self._bytes)
 
-    async def decoded(self, body: bytes, encoding: str) -> Decoded:
-        """What the body says: weighed before it is made. Raises ApiError, OverShareError."""
+    async def decoded(self, body: bytes, encoding: str) -> tuple[Decoded, float]:
+        """What the body says, weighed first, and what it costs the writer. Raises ApiError, OverShareError."""
         if len(body) <= INLINE_BYTES and not encoding:
             self._take(self._timed(weighed, body))
-            return self._timed(decode, body)
+            return self._timed(_decoded, body)
         shares, loop = self._shares, asyncio.get_running_loop()
         await shares.decodes.take(self._who)
         try:
             plain, weight = await loop.run_in_executor(shares.decoders, self._timed, _inflated, body, encoding)
             self._take(weight)
-            return await loop.run_in_executor(shares.decoders, self._timed, decode, plain)
+            return await loop.run_in_executor(shares.decoders, self._timed, _decoded, plain)
         finally:
             shares.decodes.give_back(self._who)
 
@@ -129,6 +132,11 @@ class _Held:
             return function(*args)
         finally:
             self._shares.costs.charge(self._who, time.thread_time() - began)
+
+
+def _decoded(plain: bytes) -> tuple[Decoded, float]:
+    request = decode(plain)
+    return request, cost_s(request)
 
 
 def _inflated(body: bytes, encoding: str) -> tuple[bytes, int]:

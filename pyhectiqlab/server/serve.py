@@ -31,6 +31,7 @@ from .telemetry import set_up_logging
 
 GRACE_S = 3  # for requests in flight when the lab is told to stop
 BACKLOG = 2048
+COLLECT_AFTER = (5_000, 10, 20)  # objects; Python's (700, 10, 10) have it walk every large request that is under way
 SWITCH_INTERVAL_S = 0.001  # Python's 5 ms are waited for at each step of a small request, while others read much
 TICK_S = 0.1  # between two of uvicorn's looks at whether it is to stop
 
@@ -124,6 +125,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.freeze()  # what was imported stays: a collection that walked all of it would stop the lab for up to 0.7 s
+        gc.set_threshold(*COLLECT_AFTER)
         gc.enable()  # see cli/server.py
         if self.started:
             self._ready()

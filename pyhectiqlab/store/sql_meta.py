@@ -1,7 +1,9 @@
 """The MetaStore on an SQL database, through SQLAlchemy Core: SQLite by default, another URL later.
 
 On SQLite: WAL with synchronous=FULL, so that a commit survives a power failure and readers never wait for the writer.
-One connection writes; readers take theirs from a pool.
+One connection writes; readers take theirs from a pool. A statement of which not all rows were read, as that of a page
+which is full, is a look at the database as it was: it is closed before its connection goes back, or the next reader
+would see that state, too, for as long as anybody holds the rows.
 
 A transaction is all or nothing only while it is ours. After some errors (a full disk, a failed read) SQLite rolls back
 by itself; what is executed behind that would be kept statement by statement, and the final COMMIT would succeed over
@@ -38,6 +40,7 @@ from .meta_totals import TotalsSql
 READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
 SPOILED = "hectiqlab_spoiled"  # key of a connection's `info`: the first error of the transaction that is open
+CURSORS = "hectiqlab_cursors"  # likewise: those of a reader's statements
 
 
 class SqlMeta(
@@ -83,6 +86,7 @@ class SqlMetaStore:
         event.listen(self._write_engine, "handle_error", _spoil)
         event.listen(self._write_engine, "before_cursor_execute", _refuse_spoiled)
         event.listen(self._read_engine, "connect", _reading_connection)
+        event.listen(self._read_engine, "after_cursor_execute", _note_cursor)
         with self.writing() as tx:
             if not migrate and not is_current(tx.conn):
                 raise StoreError("The lab that runs is of another version: restart it with this one first.")
@@ -90,8 +94,15 @@ class SqlMetaStore:
 
     @contextmanager
     def reading(self) -> Iterator[SqlMeta]:
+        """Rows that were not read by its end cannot be read any more."""
         with _told_as_store_error(), self._read_engine.connect() as conn:
-            yield SqlMeta(conn)
+            cursors: list[sqlite3.Cursor] = []
+            conn.info[CURSORS] = cursors
+            try:
+                yield SqlMeta(conn)
+            finally:
+                for cursor in cursors:
+                    cursor.close()
 
     @contextmanager
     def writing(self) -> Iterator[SqlMeta]:
@@ -130,6 +141,10 @@ def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
 def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _note_cursor(conn: Connection, cursor: sqlite3.Cursor, *_: Any) -> None:
+    conn.info[CURSORS].append(cursor)
 
 
 def _begin_immediate(conn: Connection) -> None:

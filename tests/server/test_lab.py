@@ -23,7 +23,7 @@ from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
 from pyhectiqlab.store.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 
-from .api import batch, new_id, packed
+from .api import batch, events_batch, new_id, packed
 
 
 @pytest.fixture
@@ -204,3 +204,17 @@ def test_a_fresh_database_notes_its_migrations_its_id_and_its_generation(tmp_pat
         assert db.execute("SELECT version, name FROM migrations").fetchall() == steps
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert generation and lab_id and len(generation) == len(lab_id) == 16 and lab_id != generation
+
+
+def test_a_list_that_nobody_reads_to_its_end_shows_the_next_reader_nothing_old(lab: Lab, user: User) -> None:
+    """A statement that is open shows its connection the database as it was when that began."""
+    run = attach(lab, user).run.id
+    logs = events_batch(run, new_id(), 1, [("log", {"text": "a"})] * 9)
+    lab.writer.ingest(job(user, logs), 1).result(10)
+    with lab.meta.reading() as view:
+        kept = view.events(run, "log", 9)
+        next(kept)
+    lab.write(lambda tx: tx.set_lab_value("a", "new"))
+    with lab.meta.reading() as view:
+        assert view.lab_value("a") == "new"
+    del kept  # which was there until then

@@ -54,8 +54,8 @@ def needs_of(dependant: Dependant) -> set[str]:
 
 @guard("batch:add")
 async def checked_inside() -> None:
-    """For ingest, which asks who it is by itself and looks at each batch (commit.py): a dependency costs as much as a
-    small request does.
+    """For ingest, which asks who calls and looks at each batch by itself (ingest_plan.py): a dependency would cost
+    as much as a small request does.
     """
 
 

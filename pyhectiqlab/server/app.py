@@ -17,10 +17,12 @@ from ..errors import StoreError
 from ..store.meta import FullError
 from .access import check_guarded
 from .admission import Admission
+from .gauges import Gauges
 from .guard import Guard
 from .lab import Lab
 from .proxies import BehindProxy, Trusted
 from .replies import ApiError, error_body, reply
+from .request_log import Observe
 from .rootpath import RootPath
 from .routes import (
     accounts,
@@ -41,7 +43,6 @@ from .routes import (
     users,
     verify,
 )
-from .telemetry import Observe
 
 log = logging.getLogger("hectiqlab.server")
 API = "/api/v1"
@@ -94,9 +95,10 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.lab = lab
+    lab.metrics.registry.register(Gauges(lab))
     app.add_middleware(Admission, lab=lab)
     app.add_middleware(Guard, hosts=hosts)
-    app.add_middleware(Observe, telemetry=lab.telemetry)
+    app.add_middleware(Observe, metrics=lab.metrics)
     app.add_middleware(RootPath, root_path=root_path)
     if trusted is not None:
         app.add_middleware(BehindProxy, trusted=trusted)

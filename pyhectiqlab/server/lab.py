@@ -22,19 +22,19 @@ from ..store.folder_blobs import FolderBlobStore
 from ..store.meta import Changes, MetaTransaction
 from ..store.sql_meta import SqlMetaStore
 from ..store.sqlite_points import SqlitePointStore
-from . import commit
+from . import ingest_plan
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts, ChangeMark
 from .admission import Shares
 from .authority import Authority
 from .clock import Clock
 from .files import Files
 from .login import Logins
+from .metrics import Metrics
 from .notifier import Notifier
 from .retention import Retention
 from .screen import Screen
 from .searched import Searched
 from .stream import KEYS_MAX, Hub, Message
-from .telemetry import Telemetry
 from .writer import BusyError, Writer
 
 log = logging.getLogger("hectiqlab.server")
@@ -98,7 +98,7 @@ class Lab:
         self.hub = Hub()
         self.shares = Shares()
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
-        self.telemetry = Telemetry(self)
+        self.metrics = Metrics()
         self.writer = Writer(self.meta, self.points, self._committed)
         self.permissions = ChangeMark(data)
         self.accounts = Accounts(self.meta, self.write, self.permissions)
@@ -177,13 +177,13 @@ class Lab:
         took, self._written = time.thread_time() - self._written, time.thread_time()
         return took
 
-    def _committed(self, changes: Changes, jobs: Sequence[commit.IngestJob], seconds: float) -> None:
+    def _committed(self, changes: Changes, jobs: Sequence[ingest_plan.IngestJob], seconds: float) -> None:
         points = sum(batch.points for job in jobs for batch in job.accepted)
         took = self._took()
         sizes = [1 + sum(b.points / 1000 + len(b.events) / 20 for b in job.accepted) for job in jobs]
         for job, size in zip(jobs, sizes, strict=True):
             self.shares.costs.charge(job.user_id, took * size / sum(sizes))
-        self.telemetry.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
+        self.metrics.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
         if not self.hub.watched:
             return
         arrived: dict[str, tuple[dict[str, None], int]] = {}

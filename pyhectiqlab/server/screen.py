@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 
 from ..store.meta import MetaStore
-from . import commit
+from . import ingest_plan
 from .accounts import CACHE_S, ChangeMark
 from .ingest import Batch
 
@@ -25,7 +25,7 @@ class Screen:
         self._meta, self._mark = meta, mark
         self._added: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()  # (user, run) → (until, mark)
 
-    def passes(self, job: commit.IngestJob) -> bool:
+    def passes(self, job: ingest_plan.IngestJob) -> bool:
         """Whether its user could add to each of its runs lately, which is so nearly always. Never blocks."""
         mark, now = self._mark.read(), time.monotonic()
         for batch in job.request.batches:
@@ -36,13 +36,13 @@ class Screen:
                 return False
         return True
 
-    def refuses(self, job: commit.IngestJob) -> bool:
+    def refuses(self, job: ingest_plan.IngestJob) -> bool:
         """Whether nothing of it can be added, and then `job.results` say why. Blocks on the database for a few queries,
         however many runs there are. Raises StoreError.
         """
         mark = self._mark.read()
         with self._meta.reading() as view:
-            commit.plan(view, [job])
+            ingest_plan.plan(view, [job])
         until = time.monotonic() + CACHE_S
         for batch, result in zip(job.request.batches, job.results, strict=True):
             if isinstance(batch, Batch) and result.status not in NEVER:

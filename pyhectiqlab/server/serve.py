@@ -26,8 +26,8 @@ from .connections import Connections, Protocol, most_connections
 from .guard import LOOPBACK_NAMES
 from .lab import PEOPLES_URL, Lab
 from .proxies import Trusted
+from .request_log import set_up_logging
 from .rootpath import checked
-from .telemetry import set_up_logging
 
 GRACE_S = 3  # for requests in flight when the lab is told to stop
 BACKLOG = 2048

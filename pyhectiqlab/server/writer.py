@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 from ..base import crashpoints
@@ -19,10 +17,9 @@ from ..base.loops import Loop, Trouble
 from ..errors import StoreError
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
-from . import commit
+from . import ingest_plan
 from .fair import FairQueue
-from .ingest import Request
-from .pieces import pieces
+from .jobs import Ingest, InPieces, Job, Write, WriteFunction
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -33,132 +30,15 @@ GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes
 GROUP_JOBS_MAX = 512
 GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
 LONG_S = 0.012  # a request that takes longer is committed in pieces
-PIECE_S = 0.006
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
 LULL_S = 0.02
 IDLE_S = 0.5
 
-WriteFunction = Callable[[MetaTransaction], T]
-
 
 class BusyError(StoreError):
     """Too much waits already: try again later."""
-
-
-class _Job:
-    who = ""  # whose it is, where that is known
-    cost_s = 0.0  # of one turn of it
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.future: Future[Any] = Future()
-
-    def answer(self, result: Any, error: Exception | None = None) -> None:
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
-
-    def refuse(self, error: StoreError) -> None:
-        """Nothing of it was kept."""
-        self.future.set_exception(error)
-
-
-class _Write(_Job):
-    def __init__(self, function: WriteFunction[Any]) -> None:
-        super().__init__(0)
-        self.function = function
-
-
-class _Ingest(_Job):
-    def __init__(self, job: commit.IngestJob, size: int) -> None:
-        super().__init__(size)
-        self.job = job
-        self.who = job.user_id
-        self.cost_s = job.cost_s
-
-    def split(self) -> list[_Part]:
-        """One job for each batch; with the last of their answers, it is answered."""
-        gathered = _Gathered(self)
-        request = self.job.request
-        parts = [gathered.part([i], replace(request, batches=[batch])) for i, batch in enumerate(request.batches)]
-        gathered.close()
-        return parts
-
-    def finish(self, results: list[commit.Result]) -> None:
-        self.job.results = results
-        self.answer(results)
-
-    def refuse(self, error: StoreError) -> None:
-        """Batch by batch, as another writer's may stand beside it."""
-        self.job.refuse(503, str(error))
-        self.answer(self.job.results)
-
-
-class _Part(_Ingest):
-    """Some batches of a request, or of one a part."""
-
-    def __init__(self, job: commit.IngestJob, answered: Callable[[Sequence[commit.Result]], None]) -> None:
-        super().__init__(job, 0)
-        self._answered = answered
-
-    def answer(self, result: Any, error: Exception | None = None) -> None:
-        self._answered(self.job.results)
-
-
-class _Gathered:
-    """What became of the parts of a request, which is answered once it is closed and all of them are.
-
-    A batch that is in several parts is answered as the first of them that was not taken, or else as the last.
-    """
-
-    def __init__(self, whole: _Ingest) -> None:
-        self._whole = whole
-        self._results: list[commit.Result | None] = [None] * len(whole.job.request.batches)
-        self._open = 1
-
-    def part(self, indexes: Sequence[int], request: Request) -> _Part:
-        """`indexes`: the places in the whole request of the batches of this one."""
-        self._open += 1
-        whole = self._whole.job
-        return _Part(commit.IngestJob(request, whole.user_id, whole.received), partial(self._take, indexes))
-
-    def close(self) -> None:
-        self._open -= 1
-        if not self._open:
-            self._whole.finish([result for result in self._results if result is not None])
-
-    def _take(self, indexes: Sequence[int], results: Sequence[commit.Result]) -> None:
-        for index, result in zip(indexes, results, strict=True):
-            before = self._results[index]
-            if before is None or before.status == 200:
-                self._results[index] = result
-        self.close()
-
-
-class _InPieces(_Ingest):
-    """A request that would take long: one piece of it at a time, between which others have their turn."""
-
-    def __init__(self, job: commit.IngestJob, size: int) -> None:
-        super().__init__(job, size)
-        self.cost_s = PIECE_S
-        self._gathered = _Gathered(self)
-        self._pieces = pieces(job.request, PIECE_S)
-        self._next = next(self._pieces, None)
-
-    @property
-    def more(self) -> bool:
-        return self._next is not None
-
-    def next_piece(self) -> _Part:
-        piece, self._next = self._next, next(self._pieces, None)
-        assert piece is not None
-        part = self._gathered.part(piece.indexes, piece.request)
-        if not self.more:
-            self._gathered.close()
-        return part
 
 
 class Writer:
@@ -173,10 +53,10 @@ class Writer:
         self,
         meta: MetaStore,
         points: PointStore,
-        committed: Callable[[Changes, Sequence[commit.IngestJob], float], None],
+        committed: Callable[[Changes, Sequence[ingest_plan.IngestJob], float], None],
     ) -> None:
         self._meta, self._points, self._committed = meta, points, committed
-        self._waiting: FairQueue[_Job] = FairQueue()
+        self._waiting: FairQueue[Job] = FairQueue()
         self._bytes = 0
         self._wake = threading.Condition()
         self._stopping = False
@@ -201,18 +81,18 @@ class Writer:
         """Jobs that nobody has taken yet."""
         return len(self._waiting)
 
-    def ingest(self, job: commit.IngestJob, size: int) -> Future[list[commit.Result]]:
+    def ingest(self, job: ingest_plan.IngestJob, size: int) -> Future[list[ingest_plan.Result]]:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
-        return self._put(_Ingest(job, size) if job.cost_s <= LONG_S else _InPieces(job, size))
+        return self._put(Ingest(job, size) if job.cost_s <= LONG_S else InPieces(job, size))
 
     def write(self, function: WriteFunction[T]) -> Future[T]:
         """Runs `function` in a transaction; what it returns or raises comes once that is durable.
 
         Never blocks. Raises BusyError where the queue is full.
         """
-        return self._put(_Write(function))
+        return self._put(Write(function))
 
-    def _put(self, job: _Job) -> Future[Any]:
+    def _put(self, job: Job) -> Future[Any]:
         with self._wake:
             if self._stopping:
                 raise BusyError("The lab is stopping.")
@@ -234,10 +114,10 @@ class Writer:
         self._lull = bool(group)
         if group:
             began = time.monotonic()
-            whole = [job for job in group if not isinstance(job, _InPieces)]
+            whole = [job for job in group if not isinstance(job, InPieces)]
             if whole:
                 self._commit(whole)
-            long = [job for job in group if isinstance(job, _InPieces)]
+            long = [job for job in group if isinstance(job, InPieces)]
             if long:  # a piece of one of them each time, so that nobody waits for more than that
                 self._wait_again(long[1:], first=True)
                 self._commit_piece(long[0])
@@ -247,8 +127,8 @@ class Writer:
             self._more = self._compact(COMPACT_BUDGET_S)
         return 0.0
 
-    def _take(self) -> list[_Job]:
-        group: list[_Job] = []
+    def _take(self) -> list[Job]:
+        group: list[Job] = []
         size, cost = 0, 0.0
         while (
             self._waiting
@@ -265,13 +145,13 @@ class Writer:
                 group.append(job)
         return group
 
-    def _commit_piece(self, job: _InPieces) -> None:
+    def _commit_piece(self, job: InPieces) -> None:
         """The next piece of a request, which then waits again, behind those who came meanwhile."""
         self._commit([job.next_piece()])
         if job.more:
             self._wait_again([job])
 
-    def _wait_again(self, jobs: Sequence[_Job], first: bool = False) -> None:
+    def _wait_again(self, jobs: Sequence[Job], first: bool = False) -> None:
         """Behind those who wait, or before them. Whoever was let in once is not turned away."""
         with self._wake:
             for job in reversed(jobs) if first else jobs:
@@ -290,7 +170,7 @@ class Writer:
         self.compaction.worked()
         return more
 
-    def _commit(self, group: Sequence[_Job]) -> None:
+    def _commit(self, group: Sequence[Job]) -> None:
         """One commit for the group. Where anything of it fails in a way that is not its own answer (an error of a
         database, a defect of ours), nothing of the group is kept, and its halves are tried, down to the single batch:
         what cannot be done is refused, and nobody beside it.
@@ -298,7 +178,7 @@ class Writer:
         Never raises, and answers every job: afterwards, when what it did is durable, or when it is surely undone.
         """
         deadline = time.monotonic() + APART_S
-        parts: list[Sequence[_Job]] = [group]
+        parts: list[Sequence[Job]] = [group]
         while parts:
             some = parts.pop()
             try:
@@ -309,25 +189,25 @@ class Writer:
                     _refuse(some, e)
                 parts += reversed(apart)
 
-    def _commit_whole(self, group: Sequence[_Job]) -> None:
+    def _commit_whole(self, group: Sequence[Job]) -> None:
         """One commit, then the answers. Raises whatever went wrong: then nothing of it was kept and nobody answered,
         but points, which the PointStore knows when they come again.
         """
-        ingest = [job for job in group if isinstance(job, _Ingest)]
+        ingest = [job for job in group if isinstance(job, Ingest)]
         began = time.monotonic()
-        answers: list[tuple[_Job, Any, Exception | None]] = []
+        answers: list[tuple[Job, Any, Exception | None]] = []
         with self._meta.reading() as view:
-            its_plan = commit.plan(view, [job.job for job in ingest])
+            its_plan = ingest_plan.plan(view, [job.job for job in ingest])
         if ingest:
             crashpoints.passing("lab.planned")
-        behind = commit.append_points(self._points, its_plan)
+        behind = ingest_plan.append_points(self._points, its_plan)
         if ingest:
             crashpoints.passing("lab.points")
         with self._meta.writing() as tx:
             if ingest:
-                commit.apply_meta(tx, its_plan, behind)
+                ingest_plan.apply_meta(tx, its_plan, behind)
             for job in group:
-                if isinstance(job, _Write):
+                if isinstance(job, Write):
                     answers.append((job, *_run(tx, job.function)))
         changes = tx.changes
         if ingest:
@@ -357,18 +237,18 @@ def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, Except
     return result, error
 
 
-def _halves(group: Sequence[_Job]) -> list[Sequence[_Job]]:
+def _halves(group: Sequence[Job]) -> list[Sequence[Job]]:
     """What to try apart: halves of the group, then the batches of a request; nothing where there is but one thing."""
     if len(group) > 1:
         middle = len(group) // 2
         return [group[:middle], group[middle:]]
     job = group[0]
-    if isinstance(job, _Ingest) and len(job.job.request.batches) > 1:
+    if isinstance(job, Ingest) and len(job.job.request.batches) > 1:
         return [job.split()]
     return []
 
 
-def _refuse(group: Sequence[_Job], error: BaseException) -> None:
+def _refuse(group: Sequence[Job], error: BaseException) -> None:
     if not isinstance(error, StoreError):
         log.error("a write failed", exc_info=error)
         error = StoreError(f"The lab failed on this ({type(error).__name__}); its log says more.")

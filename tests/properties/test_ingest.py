@@ -17,7 +17,7 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.server import commit, ingest
+from pyhectiqlab.server import ingest, ingest_plan
 from pyhectiqlab.store.meta import AttachRequest
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 from pyhectiqlab.store.sqlite_points import SqlitePointStore
@@ -81,20 +81,20 @@ class Stores:
             self.close()
             self._open()
 
-    def commit(self, requests: list[list[dict[str, Any]]], crash: str) -> list[list[commit.Result]]:
+    def commit(self, requests: list[list[dict[str, Any]]], crash: str) -> list[list[ingest_plan.Result]]:
         """Raises Crash behind the step that `crash` names."""
         decoded = [
             ingest.decode(msgpack.packb({"v": 1, "session": SESSION, "clock": time.time(), "batches": batches}))
             for batches in requests
         ]
-        jobs = [commit.IngestJob(request, self.user.id, time.time()) for request in decoded]
+        jobs = [ingest_plan.IngestJob(request, self.user.id, time.time()) for request in decoded]
         with self.meta.reading() as view:
-            plan = commit.plan(view, jobs)
-        behind = commit.append_points(self.points, plan)
+            plan = ingest_plan.plan(view, jobs)
+        behind = ingest_plan.append_points(self.points, plan)
         if crash == "points":
             raise Crash
         with self.meta.writing() as tx:
-            commit.apply_meta(tx, plan, behind)
+            ingest_plan.apply_meta(tx, plan, behind)
         if crash == "committed":  # the answer is lost
             raise Crash
         return [job.results for job in jobs]

@@ -19,7 +19,7 @@ import pytest
 
 from pyhectiqlab.errors import StoreError
 from pyhectiqlab.server import ingest
-from pyhectiqlab.server.commit import IngestJob
+from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.writer import Writer
 from pyhectiqlab.store.meta import AttachRequest, MetaTransaction, NameTakenError, User
 from pyhectiqlab.store.sql_meta import SqlMetaStore

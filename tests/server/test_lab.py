@@ -15,8 +15,8 @@ import pytest
 
 from pyhectiqlab.errors import StoreError
 from pyhectiqlab.server import writer as writer_module
-from pyhectiqlab.server.commit import IngestJob
 from pyhectiqlab.server.ingest import decode
+from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
@@ -140,14 +140,14 @@ def test_a_write_that_fails_fails_alone(lab: Lab, user: User) -> None:
 
 def test_a_group_that_meets_a_bug_is_tried_one_by_one(lab: Lab, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     run, good, bad = attach(lab, user).run.id, new_id(), new_id()
-    real = writer_module.commit.apply_meta
+    real = writer_module.ingest_plan.apply_meta
 
     def apply(tx: Any, its_plan: Any, behind: Any) -> None:
         if any(b.writer == bad for _, b in its_plan.accepted()):
             raise RuntimeError("a bug")
         real(tx, its_plan, behind)
 
-    monkeypatch.setattr(writer_module.commit, "apply_meta", apply)
+    monkeypatch.setattr(writer_module.ingest_plan, "apply_meta", apply)
     held, release = hold(lab)
     futures = [lab.writer.ingest(job(user, batch(run, w, 1, 3)), 1) for w in (good, bad)]
     release.set()

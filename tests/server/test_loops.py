@@ -86,7 +86,7 @@ def test_no_error_ends_a_thread_and_the_lab_says_which_fails(
         status, told = _health(app)
         assert status == (503 if part == "writer" else 200)
         assert told["status"] == "failing" and list(told["failing"]) == [part]
-        assert f'hectiqlab_loop_failing{{loop="{part}"}} 1.0' in lab.telemetry.text().decode()
+        assert f'hectiqlab_loop_failing{{loop="{part}"}} 1.0' in lab.metrics.text().decode()
         if part != "writer":
             _works(lab)
     wait_until(lambda: not lab.failing())

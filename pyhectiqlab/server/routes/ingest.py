@@ -18,9 +18,9 @@ from .. import models
 from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
 from ..admission import Shares
-from ..commit import IngestJob
 from ..ingest import Batch, decode, inflate, weighed
 from ..ingest import Request as Decoded
+from ..ingest_plan import IngestJob
 from ..lab import Lab
 from ..pieces import cost_s
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack

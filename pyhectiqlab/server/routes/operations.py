@@ -26,4 +26,4 @@ def metrics(lab: TheLab, caller: Admin) -> Response:
 
     As `bearer_token` or `authorization` in Prometheus' scrape settings.
     """
-    return Response(lab.telemetry.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(lab.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Ingest, second half: a group of requests is checked against the cursors and made durable by one commit of each store.
+"""Plan of ingest: what a group of requests does to the stores, checked against cursors; the writer commits it.
 
 Order: the PointStore first (idempotent, durable), then the MetaStore's events, effects and cursors in one transaction.
 A crash between the two leaves the MetaStore's cursor behind: the client, never acked, sends the batch again, the

@@ -7,7 +7,7 @@ import reprlib
 import textwrap
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from .capture.plain import DEPTH_MAX, as_mapping, plain
 
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     import argparse
     import os
 
-    from .run import Run
-
 __all__ = ["Config", "plain"]
 
 LINE = 100  # a longer repr is broken into lines
 Plain = dict[str, Any]  # by another name: Config.dict hides the builtin from annotations in the class
 _C = TypeVar("_C", bound="Config")
+
+
+class TakesMeta(Protocol):
+    """A Run, as far as a Config knows one."""
+
+    def add_meta(self, key: str, value: Any) -> None: ...
 
 
 class Config(MutableMapping[str, Any]):
@@ -114,7 +118,7 @@ class Config(MutableMapping[str, Any]):
 
         return cls.from_dict(load(Path(path)))
 
-    def push_as_meta(self, run: Run, prefix: str = "") -> None:
+    def push_as_meta(self, run: TakesMeta, prefix: str = "") -> None:
         """Stores each value as a meta of the run, nested ones as `prefix/name/name`. Never waits. Raises what
         `Run.add_meta` raises, and ValueError for a config that contains itself.
         """

@@ -11,7 +11,7 @@ from .client.end_wait import wait_at_end
 from .client.opening import DRY, KEPT, READ_ONLY, Opened, join_run, open_run
 from .client.outbox import ClosedOutbox, RunStatus
 from .client.queue_outbox import QueueOutbox
-from .client.session import say_once
+from .client.saying import say_once
 from .protocol import states
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs

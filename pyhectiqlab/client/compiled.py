@@ -16,14 +16,14 @@ from typing import Any
 import torch
 
 from ..capture.values import as_float, as_step
-from .queue_outbox import outboxes
+from .outbox import by_writer
 
 NAME = "hectiqlab::add_metric"
 SCHEMA = "(str writer, str key, Tensor value, SymInt? step, Tensor? at) -> ()"
 
 
 def _add_metric(writer: str, key: str, value: Any, step: int | None, at: Any) -> None:
-    outbox = outboxes.get(writer)
+    outbox = by_writer.get(writer)
     if outbox is None:  # its run is gone
         return
     given = step if at is None else at
@@ -74,7 +74,7 @@ def points(writer: str, values: Mapping[str, Any], step: Any) -> None:
 
 def outside(writer: str, key: str, step: Any, value: Any) -> None:
     """For what no graph can hold: Dynamo ends the graph before the call that led here."""
-    outboxes[writer].point(key, step, value)
+    by_writer[writer].point(key, step, value)
 
 
 outside._torchdynamo_disable = True  # type: ignore[attr-defined]

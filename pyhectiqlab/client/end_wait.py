@@ -8,18 +8,16 @@ import contextlib
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from .. import settings
 from ..base.bars import LINE_EVERY_S, LINES, TERMINAL, FileBars, place
 from ..capture.launcher import dies_with_job
 from ..errors import ConfigurationError
 from .outbox import RunStatus
-from .queue_outbox import QueueOutbox, wait_until
-from .session import say
-
-if TYPE_CHECKING:
-    from .session import Session
+from .queue_outbox import QueueOutbox
+from .saying import say
+from .session import Session
+from .waiting import wait_until
 
 JOB_TIMEOUT_S = 600.0  # where helpers die with the job: as long as acks progress
 JOB_STALL_S = 30.0

@@ -24,9 +24,11 @@ from ..capture.script import name_of, script
 from ..errors import ConfigurationError, ConflictError, LabRequestError
 from ..profile import Profile, key_mark, resolve
 from ..spool import SessionDir
+from . import sessions
 from .outbox import DroppingOutbox, Outbox
-from .queue_outbox import Binding, QueueOutbox
-from .session import Session, say, say_once
+from .queue_outbox import Binding, QueueOutbox, outboxes_of
+from .saying import say, say_once
+from .session import Session
 
 if TYPE_CHECKING:
     from ..transport.http import LabClient
@@ -78,7 +80,7 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
     if wanted == OFFLINE:
         return _keep(OFFLINE, profile, name, project, create_project, here)
     try:
-        session = Session.current()
+        session = sessions.current()
     except OSError as e:
         return _drop(f"there is no place for what is logged: {e}.", here)
     request = _request(session, name, project, create_project, here)
@@ -105,7 +107,7 @@ def _binding(mode: str, profile: Profile, request: dict[str, Any], answer: dict[
 
 def _borrowed(profile: Profile, name: str, project: str | None, here: Place) -> Opened | None:
     """The run as another process opened it: this one was forked from it, or got its Run by pickling."""
-    for outbox in Session.borrowed():
+    for outbox in sessions.borrowed():
         binding = outbox.binding
         asked = {"name": name, "project": project, "rank": here.rank}
         if binding.url == profile.url and all(binding.attach[k] == v for k, v in asked.items()):
@@ -153,7 +155,7 @@ def _opening(session: Session, name: str, project: str | None, here: Place) -> i
     before = session.openings.get((name, here.rank), 0)
     number = cell()
     anew = number is not None and any(
-        o.cell != number for o in session.outboxes if _is_of(o, name, project, here.rank) and o.cell is not None
+        o.cell != number for o in outboxes_of(session) if _is_of(o, name, project, here.rank) and o.cell is not None
     )
     return before + anew
 
@@ -252,7 +254,7 @@ def _dry(
 
 def _keep(mode: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place) -> Opened:
     try:
-        session = Session.current()
+        session = sessions.current()
     except OSError as e:
         return _drop(f"there is no place for what is logged: {e}.", here)
     request = _request(session, name, project, create_project, here)
@@ -264,7 +266,7 @@ def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: 
     if shared is not None:
         return Opened(mode, shared, here, answer)
     attach = binding.attach
-    of_it = [o for o in session.outboxes if _is_of(o, attach["name"], attach["project"], attach["rank"])]
+    of_it = [o for o in outboxes_of(session) if _is_of(o, attach["name"], attach["project"], attach["rank"])]
     earlier = next((o for o in of_it if o.binding.attach["opening"] < attach["opening"]), None)
     try:
         if earlier is not None:
@@ -279,7 +281,7 @@ def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: 
 
 def _shared(session: Session, binding: Binding) -> QueueOutbox | None:
     """The outbox of the same run that this process already has: whoever opens it once more shares it."""
-    for outbox in session.outboxes:
+    for outbox in outboxes_of(session):
         other = outbox.binding
         same_lab = (other.mode, other.url, other.attach["rank"]) == (binding.mode, binding.url, binding.attach["rank"])
         if other.run and binding.run:
@@ -304,7 +306,7 @@ def join_run(session_path: str, binding: Binding, place: Place, mode: str) -> Op
 
     binding = replace(binding, ends_run=False)
     try:
-        session = Session.joined(Path(session_path))
+        session = sessions.joined(Path(session_path))
     except OSError:
         attach = binding.attach
         return open_run(attach["name"], attach["project"], attach["create_project"], False, place)

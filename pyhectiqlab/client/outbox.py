@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from weakref import WeakValueDictionary
 
 from ..base.lazyclass import dataclass, field
 from ..capture.values import check_key
@@ -135,49 +136,18 @@ class DroppingOutbox:
         return RunStatus(self._mode)
 
 
-def raise_closed(*arguments: object) -> NoReturn:
+def raise_closed(*arguments: object, **named: object) -> NoReturn:
     raise RunClosedError("this run is closed: create a new Run to log more")
 
 
-class ClosedOutbox:
-    """The outbox of a closed run in dry or read-only mode."""
+class ClosedOutbox(DroppingOutbox):
+    """The outbox of a closed run in dry or read-only mode: what would be dropped raises RunClosedError."""
 
-    lab = "", "", ""
+    point = points = event = file = made_file = staticmethod(raise_closed)
 
-    @property
-    def counts(self) -> dict[str, Iterator[int]]:
-        return {}
+    def __init__(self) -> None:
+        super().__init__("closed")
 
-    @property
-    def at_end(self) -> list[AtEnd]:
-        return []
 
-    def point(self, key: str, step: int, value: float) -> None:
-        raise_closed()
-
-    def points(self, values: Mapping[str, float], step: int) -> None:
-        raise_closed()
-
-    def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        raise_closed()
-
-    def file(self, upload: Upload, source: Source) -> str | None:
-        raise_closed()
-
-    def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
-        raise_closed()
-
-    def record_descriptors(self, wanted: bool) -> None:
-        return None
-
-    def check_console(self) -> None:
-        return None
-
-    def flush(self, timeout: float) -> bool:
-        return True
-
-    def close(self) -> None:
-        return None
-
-    def status(self) -> RunStatus:
-        return RunStatus("closed")
+# Of this process, by their writers: what a graph of torch.compile puts into (compiled.py).
+by_writer: WeakValueDictionary[str, Outbox] = WeakValueDictionary()

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from typing import Any
 
 from ..base.lazyclass import dataclass, replace
 from ..capture.ending import Ending, as_word
@@ -24,15 +23,11 @@ from ..ring.producer import ForkedError, Puts, make_puts
 from ..ring.spill import SpillWriter
 from ..settings import LOOK_AFTER_S
 from ..spool import Writer, read_json
-from .outbox import AtEnd, DroppingOutbox, RunStatus, raise_closed
+from .outbox import AtEnd, DroppingOutbox, RunStatus, by_writer, raise_closed
+from .session import Session
 from .uploads import Upload, Uploads, progress
+from .waiting import wait_until
 
-if TYPE_CHECKING:
-    from .session import Session
-
-FLUSH_POLL_S = 0.002
-FLUSH_POLL_MAX_S = 0.02
-outboxes: WeakValueDictionary[str, QueueOutbox] = WeakValueDictionary()  # of this process, by their writers
 Place = tuple[int, int, int, int]  # in the ring, in the spill file, and in what was printed to stdout and stderr
 
 
@@ -128,7 +123,7 @@ class QueueOutbox:
     def _show_torch(self) -> None:
         """What torch.compile is to trace in the place of the puts, by an attribute that it looks for."""
         writer = self.writer
-        outboxes[writer] = self
+        by_writer[writer] = self
 
         def point(key: str, step: int, value: float) -> None:
             from . import compiled
@@ -404,18 +399,6 @@ class QueueOutbox:
         )
 
 
-def wait_until(done: Callable[[], bool], timeout: float, session: Session, outboxes: list[QueueOutbox]) -> bool:
-    """Waits for the uploader, looking after it. Blocks at most `timeout` seconds. False also where it cannot come
-    true.
-    """
-    deadline = time.monotonic() + timeout
-    pause = FLUSH_POLL_S
-    while not done():
-        now = time.monotonic()
-        if now >= deadline or all(o.is_stopped() for o in outboxes):
-            return False
-        if now - max(o.alive_at() for o in outboxes) > LOOK_AFTER_S:
-            session.look_after_uploader()
-        time.sleep(min(pause, max(0.0, deadline - now)))
-        pause = min(pause * 1.5, FLUSH_POLL_MAX_S)
-    return True
+def outboxes_of(session: Session) -> list[QueueOutbox]:
+    """The open outboxes of a session."""
+    return [o for o in tuple(session.outboxes) if isinstance(o, QueueOutbox)]

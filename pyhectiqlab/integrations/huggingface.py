@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..capture.values import as_float
-from ..client.session import say_once
+from ..client.saying import say_once
 from ..run import Run
 
 if TYPE_CHECKING:

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
-from ..protocol.search import flat
 from ..transport.columns import Buckets, Points
 
 if TYPE_CHECKING:
     import pandas
 
-    from .view import RunView
-
 Axis = Literal["step", "time", "relative"]
 AXES = ("step", "time", "relative")
 
 
-def _pandas() -> Any:
+def load_pandas() -> Any:
     try:
         import pandas
     except ImportError:
@@ -31,7 +28,7 @@ def _pandas() -> Any:
 
 
 def _moments(column: Any) -> Any:
-    return _pandas().to_datetime(column, unit="us", utc=True)
+    return load_pandas().to_datetime(column, unit="us", utc=True)
 
 
 def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) -> Any:
@@ -39,7 +36,7 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
 
     zeros: by attempt, where its relative time is 0, in µs.
     """
-    pd = _pandas()
+    pd = load_pandas()
     frame = pd.DataFrame(points._asdict())
     frame["time"] = (frame["time"] * 1e6).round().astype("int64")
     of_attempt = frame.groupby(["rank", "attempt"], sort=False)
@@ -58,7 +55,7 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
 
 def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: Mapping[int, int]) -> pandas.DataFrame:
     """A column a key, a row a place on the axis; see RunView.metrics."""
-    pd = _pandas()
+    pd = load_pandas()
     frames = {key: _points(points, axis, newest, zeros) for key, points in series}
     if not frames:
         table: pandas.DataFrame = pd.DataFrame(index=pd.Index([], name=axis))
@@ -80,7 +77,7 @@ def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: 
 
 def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame:
     """A row a point: key, step, value, time, rank, attempt."""
-    pd = _pandas()
+    pd = load_pandas()
     table: pandas.DataFrame
     parts = []
     for key, points in series:
@@ -97,7 +94,7 @@ def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame
 
 def bucketed(found: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFrame:
     """Columns (key, statistic), a row for each slice of the axis, by where it begins."""
-    pd = _pandas()
+    pd = load_pandas()
     table: pandas.DataFrame
     parts = {}
     for key, buckets in found:
@@ -114,27 +111,13 @@ def bucketed(found: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFra
     return table
 
 
-def runs_frame(runs: Iterable[RunView]) -> pandas.DataFrame:
-    """A row a run; see FoundRuns.to_pandas."""
-    pd = _pandas()
-    rows = [
-        {
-            **{name: getattr(run, name) for name in _OF_RUN},
-            **{f"config.{path}": value for path, value in flat(run.config.dict).items()},
-            **{f"metric.{key}": value for key, value in run.last.items()},
-        }
-        for run in runs
-    ]
-    fixed: Sequence[str] = ("id", *_OF_RUN[1:])
+def runs_frame(runs: Iterable[Mapping[str, Any]], fixed: Sequence[str]) -> pandas.DataFrame:
+    """A row a run; see FoundRuns.to_pandas. `fixed`: the columns that come first, also where no run has them."""
+    pd = load_pandas()
+    rows = list(runs)
     more = sorted({name for row in rows for name in row} - set(fixed))
     table: pandas.DataFrame = pd.DataFrame(rows, columns=[*fixed, *more])
     for name in ("created", "started", "ended"):
         table[name] = pd.to_datetime(table[name], unit="s", utc=True).dt.round("us")  # what a float can tell
     table = table.set_index("id")
     return table
-
-
-_OF_RUN = (
-    *("id", "name", "project", "author", "state", "created", "started", "ended", "duration", "attempt", "ranks"),
-    *("points", "note", "tags", "url"),
-)

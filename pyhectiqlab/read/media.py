@@ -69,9 +69,9 @@ class Table:
 
     def to_pandas(self) -> pandas.DataFrame:
         """As a DataFrame. Raises ConfigurationError where there is no pandas."""
-        from .frames import _pandas
+        from .frames import load_pandas
 
-        frame: pandas.DataFrame = _pandas().DataFrame(self.rows, columns=self.columns)
+        frame: pandas.DataFrame = load_pandas().DataFrame(self.rows, columns=self.columns)
         return frame
 
 

@@ -50,7 +50,7 @@ class FoundRuns(Iterable[RunView]):
         from .frames import runs_frame
 
         chosen = {} if metrics is None else {"key": list(dict.fromkeys(metrics))}
-        return runs_frame(self._pages({**chosen, "config": True}, PAGE_WITH_CONFIG))
+        return runs_frame(map(_row, self._pages({**chosen, "config": True}, PAGE_WITH_CONFIG)), _OF_RUN)
 
     def _pages(self, more: Mapping[str, Any], page: int) -> Iterator[RunView]:
         asked = {**self._asked, **more, "limit": min(self._limit or page, page)}
@@ -58,6 +58,21 @@ class FoundRuns(Iterable[RunView]):
             items = lab.pages("/runs", asked, exact=True)
             for item in islice(items, self._limit):
                 yield shaped(lab, run_view, item, self._profile)
+
+
+_OF_RUN = (
+    *("id", "name", "project", "author", "state", "created", "started", "ended", "duration", "attempt", "ranks"),
+    *("points", "note", "tags", "url"),
+)
+
+
+def _row(run: RunView) -> dict[str, Any]:
+    """A run as a row of a table."""
+    return {
+        **{name: getattr(run, name) for name in _OF_RUN},
+        **{f"config.{path}": value for path, value in flat(run.config.dict).items()},
+        **{f"metric.{key}": value for key, value in run.last.items()},
+    }
 
 
 def search_runs(

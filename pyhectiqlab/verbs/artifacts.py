@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..capture.snapshot import Source
 from ..capture.values import as_step
 from ..client.queue_outbox import QueueOutbox
-from ..client.session import say, say_once
+from ..client.saying import say, say_once
 from ..client.uploads import Upload
 from ..protocol.names import artifact_name
 from .guard import never_breaks, raises_of_files

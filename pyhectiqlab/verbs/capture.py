@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..client.session import say_once
+from ..client.saying import say_once
 from .guard import never_breaks
 
 if TYPE_CHECKING:

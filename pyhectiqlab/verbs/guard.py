@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..client.session import say_once
+from ..client.saying import say_once
 
 _NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..client.session import say_once
+from ..client.saying import say_once
 from ..errors import RunClosedError
 from .guard import never_breaks
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
 from ..capture.values import as_step
-from ..client.session import say_once
+from ..client.saying import say_once
 from ..client.uploads import Upload
 from ..protocol import media
 from ..protocol.limits import KEY_BYTES_MAX

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..capture.values import as_float, as_step, check_key
 from ..client.queue_outbox import QueueOutbox
-from ..client.session import say_once
+from ..client.saying import say_once
 from ..errors import RunClosedError
 from ..ring.producer import ForkedError, NotPlainError
 

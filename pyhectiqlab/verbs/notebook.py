@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..capture.snapshot import Source
-from ..client.session import say, say_once
+from ..client.saying import say, say_once
 from ..client.uploads import Upload
 from ..protocol.names import artifact_name
 from .guard import never_breaks

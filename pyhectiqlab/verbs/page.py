@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..capture.values import check_name
-from ..client.session import say, say_once
+from ..client.saying import say, say_once
 from ..protocol.limits import PAPER_BYTES_MAX
 from .guard import never_breaks
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.bars import bar
 from ..client.queue_outbox import QueueOutbox
-from ..client.session import say, say_once
+from ..client.saying import say, say_once
 from ..errors import ConfigurationError, LabError, LabRequestError, RunClosedError
 from ..protocol.registry import DATASETS, MODELS, NOUNS, alias_name, registry_name, version_of, version_or_alias
 from .guard import raises_of_files

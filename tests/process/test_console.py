@@ -296,8 +296,8 @@ def test_a_full_disk_gives_the_descriptors_back(site: Site, tmp_path: Path) -> N
 run.start_recording_logs(capture_console=True)
 run.flush()
 from pyhectiqlab.spool import consolefiles
-from pyhectiqlab.client.session import Session
-consolefiles.ConsoleDir(Session.current().dir.path).shown()[consolefiles.FULL] = 1  # as the uploader does
+from pyhectiqlab.client import sessions
+consolefiles.ConsoleDir(sessions.current().dir.path).shown()[consolefiles.FULL] = 1  # as the uploader does
 import time; time.sleep(0.3)
 print("a line")
 os.system("echo straight")

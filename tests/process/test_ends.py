@@ -65,10 +65,10 @@ def test_an_end_that_no_disk_and_no_queue_had_room_for_is_told_by_the_header_of_
 ) -> None:
     name = unique("full")
     full = """
-import pyhectiqlab.client.session as session
+from pyhectiqlab.client import sessions
 def full(*arguments, **named):
     raise OSError(28, "No space left on device")
-session.write_json = run._outbox.event = full
+sessions.write_json = run._outbox.event = full
 """
     assert "Traceback" not in site.run(SCRIPT + full + ending, name).stderr
     run = site.ended(name)

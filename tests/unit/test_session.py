@@ -8,7 +8,7 @@ from pathlib import Path
 
 SCRIPT = """
 import os, time
-from pyhectiqlab.client import session as module
+from pyhectiqlab.client import sessions
 from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.client.queue_outbox import Binding, QueueOutbox
 from pyhectiqlab.client.session import Session
@@ -16,10 +16,10 @@ from pyhectiqlab.spool import SessionDir
 from pyhectiqlab import settings
 
 Session.look_after_uploader = lambda self: None  # nobody drains: only the files are looked at
-mine = Session.current()
+mine = sessions.current()
 other = SessionDir.create(settings.spool_dir(), this_process(), time.time())
-joined = Session.joined(other.path)
-assert joined is not mine and Session.joined(other.path) is joined
+joined = sessions.joined(other.path)
+assert joined is not mine and sessions.joined(other.path) is joined
 outbox = QueueOutbox(joined, Binding("offline", "", "", {"name": "r", "rank": 0}, None, False))
 outbox.point("k", 1, 1.0)
 tail = outbox._mapping.words[16]

@@ -17,9 +17,7 @@ PUBLIC = ("__init__", "__main__")  # what users import and run
 TOP = {"config", "errors", "paper", "profile", "run", "settings", "utils"}  # modules; all others are in a room
 
 CIRCLES = {  # those that are still to be undone, and why they are there
-    frozenset(
-        {"server.access", "server.admission", "server.lab", "server.telemetry"}
-    ): "parts are handed the whole lab",
+    frozenset({"server.access", "server.admission", "server.lab"}): "admission is handed the whole lab",
     frozenset(
         {"uploader.courier", "uploader.deliver", "uploader.transfer", "uploader.uploader"}
     ): "the threads are handed the whole uploader",

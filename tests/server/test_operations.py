@@ -61,8 +61,13 @@ def test_each_request_is_a_line_of_json_where_that_is_asked_for(tmp_path: Path) 
     options = ("--log-format", "json", "--log-requests")
     with RealLab(tmp_path / "data", tmp_path / "home", *options) as lab:
         Api.of(lab).get("/runs/nothing", 404)
-        lines = [json.loads(line) for line in lab.log().splitlines() if line.startswith('{"time"')]
-    (line,) = (x for x in lines if x.get("path") == "/api/v1/runs/nothing")
+
+        def logged() -> list[dict[str, Any]]:
+            lines = [json.loads(line) for line in lab.log().splitlines() if line.startswith('{"time"')]
+            return [x for x in lines if x.get("path") == "/api/v1/runs/nothing"]
+
+        wait_until(logged)  # it is written behind the answer
+    (line,) = logged()
     assert (line["method"], line["status"], line["client"], line["level"]) == ("GET", 404, "127.0.0.1", "info")
     assert line["ms"] > 0
 

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import argon2
 
 from ..store.accounts import ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
+from .jobs import Transacts
 
 WEB_SESSION_S = 30 * 86_400.0  # at most
 WEB_SESSION_IDLE_S = 7 * 86_400.0  # without a request
@@ -46,12 +47,6 @@ def _give_way() -> None:
 
 
 T = TypeVar("T")
-
-
-class Write(Protocol):
-    """Runs a function in a durable transaction and returns its result; Lab.write."""
-
-    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,7 @@ class _Known:
 class Accounts:
     """Blocks on the database or on a password's hash, but for `cached`: call it from a worker thread."""
 
-    def __init__(self, meta: MetaStore, write: Write, mark: ChangeMark) -> None:
+    def __init__(self, meta: MetaStore, write: Transacts, mark: ChangeMark) -> None:
         self._meta = meta
         self._write = write
         self.mark = mark

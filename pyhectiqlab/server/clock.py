@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Protocol, TypeVar
 
-from ..store.meta import MetaStore, MetaTransaction, MetaView
+from ..store.meta import MetaStore, MetaView
 from ..store.retention import DAY_S
+from .jobs import Transacts
 
 log = logging.getLogger("hectiqlab.server")
-T = TypeVar("T")
 
 KEY = "clock"  # of the lab's value
 NOTED_EVERY_S = 3600.0
@@ -36,14 +34,10 @@ class Sight:
         return Sight(now, now + DAY_S if leapt else self.steady_from)
 
 
-class _Write(Protocol):
-    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
-
-
 class Clock:
     """For one thread."""
 
-    def __init__(self, meta: MetaStore, write: _Write) -> None:
+    def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._write = write
         with meta.reading() as view:
             self._noted = sight_of(view)

@@ -11,9 +11,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from .. import settings
 from ..base import crashpoints
@@ -25,11 +24,11 @@ from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, W
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
+from .jobs import Transacts
 from .replies import ApiError
 from .room import FULL, Room
 
 log = logging.getLogger("hectiqlab.server")
-T = TypeVar("T")
 
 KEEP_UPLOADS_S = 7 * 86_400.0  # unfinished, since its last byte
 RENEW_S = 3600.0  # … to the hour
@@ -39,14 +38,10 @@ TIDY_EVERY_S = 60.0
 TIDY_AT_ONCE = 100  # of each kind
 
 
-class _Write(Protocol):
-    def __call__(self, function: Callable[[MetaTransaction], T]) -> T: ...
-
-
 class Files:
     """For several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong request."""
 
-    def __init__(self, meta: MetaStore, blobs: BlobStore, write: _Write, backups: BackupLock) -> None:
+    def __init__(self, meta: MetaStore, blobs: BlobStore, write: Transacts, backups: BackupLock) -> None:
         self.meta, self.blobs, self._write, self._backups = meta, blobs, write, backups
         self.room = Room(blobs.room)
         self.writers = ThreadPoolExecutor(settings.LAB_FILE_WRITERS, "hectiqlab-files")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import StoreError
 from ..store.meta import MetaTransaction
@@ -17,6 +17,12 @@ from .pieces import pieces
 T = TypeVar("T")
 PIECE_S = 0.006  # what a piece of a long request takes, by estimate
 WriteFunction = Callable[[MetaTransaction], T]
+
+
+class Transacts(Protocol):
+    """`Lab.write`: runs a function in a transaction of the MetaStore on the writer's thread; see there."""
+
+    def __call__(self, function: WriteFunction[T], /) -> T: ...
 
 
 class Job:

@@ -13,10 +13,9 @@ import logging
 import smtplib
 import ssl
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from email.message import EmailMessage
-from typing import Any, Protocol, TypeVar
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -24,11 +23,11 @@ import requests
 from .._version import __version__
 from ..base.loops import Loop
 from ..base.texts import clean
-from ..store.meta import MetaStore, MetaTransaction
+from ..store.meta import MetaStore
 from ..store.notices import Notice, Target
+from .jobs import Transacts
 
 log = logging.getLogger("hectiqlab.server")
-T = TypeVar("T")
 
 LOOK_EVERY_S = 2.0
 TIMEOUT_S = 10.0
@@ -39,10 +38,6 @@ TRIES_MAX = 12  # pauses double: the last try is some 17 hours after the first
 MAIL_SERVER = "mail_server"  # key of the lab's value
 
 
-class _Write(Protocol):
-    def __call__(self, function: Callable[[MetaTransaction], T]) -> T: ...
-
-
 class Undelivered(Exception):
     """Why a notice did not get through, in a few words."""
 
@@ -50,7 +45,7 @@ class Undelivered(Exception):
 class Notifier:
     """A thread between `start` and `stop`."""
 
-    def __init__(self, meta: MetaStore, write: _Write) -> None:
+    def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._meta, self._write = meta, write
         self.url = ""  # under which people know the lab
         self._pool = ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice")

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol, TypeVar
 
 from ..base import crashpoints
 from ..base.texts import size_text
 from ..store.accounts import Change
 from ..store.meta import MetaStore, MetaTransaction, MetaView, Project
 from ..store.retention import DueRun, DueVersion, Rule, Setting, rule_of
+from .jobs import Transacts
 
 log = logging.getLogger("hectiqlab.server")
-T = TypeVar("T")
 
 LOOK_EVERY_S = 600.0
 FOUND_MAX = 10_000  # in one look; the next one follows at once where there is more
 AT_ONCE = 50  # runs, or versions, of one step: nobody waits long for it
 PROJECTS_AT_ONCE = 1000
 AUTHOR = "retention"  # of what is told in the audit log
-
-
-class _Write(Protocol):
-    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Step:
 class Retention:
     """For one thread."""
 
-    def __init__(self, meta: MetaStore, write: _Write) -> None:
+    def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._meta, self._write = meta, write
         self._settings: dict[str | None, dict[str, Setting]] = {}
         self._steps: deque[Step] = deque()

@@ -9,29 +9,23 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Protocol, TypeVar
 
 from ..base.loops import Loop
-from ..store.meta import MetaStore, MetaTransaction, RunQuery
+from ..store.meta import MetaStore, RunQuery
 from ..store.points import PointStore
+from .jobs import Transacts
 
 log = logging.getLogger("hectiqlab.server")
-T = TypeVar("T")
 
 KEY = "searched_metrics"  # of the lab's value: a list, the latest last
 METRICS_MAX = 20
 NOTED_EVERY_S = 60.0
 
 
-class _Write(Protocol):
-    def __call__(self, function: Callable[[MetaTransaction], T], /) -> T: ...
-
-
 class Searched:
     """`note` from any thread, `keep` by the watch. The reading has a thread of its own between `start` and `stop`."""
 
-    def __init__(self, meta: MetaStore, points: PointStore, write: _Write) -> None:
+    def __init__(self, meta: MetaStore, points: PointStore, write: Transacts) -> None:
         self._meta, self._points, self._write = meta, points, write
         with meta.reading() as view:
             told = json.loads(view.lab_value(KEY) or "[]")

@@ -112,9 +112,9 @@ def test_every_route_of_the_contract_is_documented(schema: Any) -> None:
         "GET /projects/{ref}/artifacts",
         "GET /artifacts/{uuid}",
         "GET /artifacts/{uuid}/content",
-        "POST /projects/{ref}/models/{name}/versions",
-        "GET /projects/{ref}/datasets/{name}/versions/{version}",
-        "GET /models/{uuid}/content",
+        "POST /projects/{ref}/{kind}/{name}/versions",
+        "GET /projects/{ref}/{kind}/{name}/versions/{version}",
+        "GET /{kind}/{uuid}/content",
         "GET /runs/{run_id}/registry",
     ):
         method, path = route.split()

@@ -145,9 +145,14 @@ def listed() -> dict[str, str]:
 
 
 def routes() -> dict[str, set[str]]:
-    """Every route of the API as it is served, with what its guards ask for."""
+    """Every route of the API as it is served, with what its guards ask for; once for each kind of `{kind:registry}`."""
     found = (r for module in application.MODULES for r in module.router.routes if isinstance(r, APIRoute))
-    return {f"{method} {route.path}": needs_of(route.dependant) for route in found for method in route.methods or ()}
+    return {
+        f"{method} {route.path.replace('{kind:registry}', kind)}": needs_of(route.dependant)
+        for route in found
+        for method in route.methods or ()
+        for kind in ("models", "datasets")
+    }
 
 
 def test_every_route_has_a_line_here_and_the_guard_that_it_says() -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
 from ...protocol.registry import (
     DATASETS,
@@ -35,6 +36,24 @@ from ..replies import ApiError, cursor_in, reply, reply_list
 from .artifacts import CONTENT, send_content
 from .common import LIMIT, After, Limit, answers, base_url, run_url
 
+
+class _KindConvertor(Convertor[str]):
+    """`{kind:registry}` in a path is one of the two kinds: another word there belongs to another route."""
+
+    regex = f"{MODELS}|{DATASETS}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("registry", _KindConvertor())
+OF_PROJECT = "/projects/{ref}/{kind:registry}"
+OF_NAME = OF_PROJECT + "/{name}"
+ONE = OF_NAME + "/versions/{version}"
+Kind = Annotated[Literal["models", "datasets"], Path()]
 RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
 router = APIRouter(tags=["models and datasets"])
 
@@ -101,188 +120,200 @@ def readable_version(uuid: str, lab: TheLab, caller: TheCaller) -> RegisteredVer
 ReadableVersion = Annotated[RegisteredVersion, Depends(readable_version)]
 
 
-def _add_routes(kind: str) -> None:
-    of_project, of_name = f"/projects/{{ref}}/{kind}", f"/projects/{{ref}}/{kind}/{{name}}"
-    one = f"{of_name}/versions/{{version}}"
-
-    @router.post(
-        f"{of_name}/versions",
-        status_code=201,
-        response_model=None,
-        responses={
-            **answers(models_registry.VersionAnswer, 201, 403, 404, 409, 410, 413),
-            200: {"model": models_registry.VersionAnswer},
-        },
+@router.post(
+    OF_NAME + "/versions",
+    status_code=201,
+    response_model=None,
+    responses={
+        **answers(models_registry.VersionAnswer, 201, 403, 404, 409, 410, 413),
+        200: {"model": models_registry.VersionAnswer},
+    },
+)
+def add_version(
+    kind: Kind,
+    project: AddableProject,
+    name: str,
+    body: models_registry.VersionBody,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+) -> Response:
+    """Names uploaded blobs. The same id again changes nothing: 200."""
+    try:
+        name = registry_name(name)
+    except ValueError as e:
+        raise ApiError(422, "invalid", f"name: {e}.") from None
+    new = NewVersion(
+        body.id or secrets.token_hex(16),
+        kind,
+        project.id,
+        name,
+        None if body.version is None else version_of(body.version),
+        body.short_description,
+        body.description,
+        [VersionFile(file.path, file.digest, file.bytes) for file in body.files],
+        None if body.run is None else own_run(lab, caller, body.run).id,
+        caller.user.id,
+        time.time() if body.created is None else body.created,
     )
-    def add_version(
-        project: AddableProject,
-        name: str,
-        body: models_registry.VersionBody,
-        request: Request,
-        lab: TheLab,
-        caller: TheCaller,
-    ) -> Response:
-        """Names uploaded blobs. The same id again changes nothing: 200."""
-        try:
-            name = registry_name(name)
-        except ValueError as e:
-            raise ApiError(422, "invalid", f"name: {e}.") from None
-        new = NewVersion(
-            body.id or secrets.token_hex(16),
-            kind,
-            project.id,
-            name,
-            None if body.version is None else version_of(body.version),
-            body.short_description,
-            body.description,
-            [VersionFile(file.path, file.digest, file.bytes) for file in body.files],
-            None if body.run is None else own_run(lab, caller, body.run).id,
-            caller.user.id,
-            time.time() if body.created is None else body.created,
+    version, fresh = lab.files.register_version(new)
+    return reply(_told(request, lab, caller, version), 201 if fresh else 200)
+
+
+@router.get(OF_PROJECT, response_model=None, responses=answers(models_registry.Latest, 200, 404))
+def list_latest(
+    kind: Kind,
+    project: ReadableProject,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """The latest version of each name, by name."""
+    behind = cursor_in(after, str)
+    with lab.meta.reading() as view:
+        found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
+        return reply_list(((_told(request, lab, caller, v, counted=True), [v.name]) for v in found), limit)
+
+
+@router.get(OF_NAME, response_model=None, responses=answers(models_registry.LatestAnswer, 200, 404))
+def get_latest(
+    kind: Kind, project: ReadableProject, name: str, request: Request, lab: TheLab, caller: TheCaller
+) -> Response:
+    """Its latest version, and how many it has."""
+    found = _find(lab, kind, project, name, "latest")
+    return reply(_told(request, lab, caller, found, counted=True))
+
+
+@router.get(OF_NAME + "/versions", response_model=None, responses=answers(models_registry.Versions, 200, 404))
+def list_versions(
+    kind: Kind,
+    project: ReadableProject,
+    name: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    limit: Limit = LIMIT,
+    after: After = None,
+) -> Response:
+    """The newest first."""
+    behind = cursor_in(after, int, int, int)
+    with lab.meta.reading() as view:
+        if not behind:
+            _find(lab, kind, project, name, "latest")
+        found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
+        return reply_list(((_told(request, lab, caller, v), list(v.version)) for v in found), limit)
+
+
+@router.get(ONE, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
+def get_version(
+    kind: Kind,
+    project: ReadableProject,
+    name: str,
+    version: str,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+) -> Response:
+    """A version (a number, an alias, or latest) with its files and the latest runs that used it."""
+    found = _find(lab, kind, project, name, version)
+    with lab.meta.reading() as view:
+        files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD, caller.user.id)
+    content = f"{base_url(request)}/api/v1/{kind}/{found.id}/content?path="
+    told = {
+        **_told(request, lab, caller, found),
+        "contents": [
+            {"path": f.path, "digest": f.digest, "bytes": f.bytes, "url": content + quote(f.path, safe="")}
+            for f in files
+        ],
+        "used_by": [
+            {"id": r.id, "name": r.name, "url": run_url(request, r.id), "author": r.author, "created": r.created}
+            for r in runs
+        ],
+    }
+    return reply(told)
+
+
+@router.put(
+    OF_NAME + "/aliases/{alias}",
+    response_model=None,
+    responses=answers(models_registry.VersionAnswer, 200, 403, 404, 409),
+)
+def set_alias(
+    kind: Kind,
+    project: AddableProject,
+    name: str,
+    alias: str,
+    body: models_registry.AliasBody,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+) -> Response:
+    """Points an alias to a version (a number, an alias, or latest), and away from any other, in one step. Answers
+    with the version.
+    """
+    try:
+        alias_name(alias)
+    except ValueError as e:
+        raise ApiError(422, "bad_alias", f"{e}.") from None
+    found = _find(lab, kind, project, name, body.version)
+    try:
+        lab.change(
+            lambda tx: tx.set_alias(found.id, alias, caller.user.id, time.time()),
+            caller.change("set an alias", f"{NOUNS[kind]} {project.name}/{name}", f"{alias}: {found.version}"),
         )
-        version, fresh = lab.files.register_version(new)
-        return reply(_told(request, lab, caller, version), 201 if fresh else 200)
-
-    @router.get(of_project, response_model=None, responses=answers(models_registry.Latest, 200, 404))
-    def list_latest(
-        project: ReadableProject,
-        request: Request,
-        lab: TheLab,
-        caller: TheCaller,
-        limit: Limit = LIMIT,
-        after: After = None,
-    ) -> Response:
-        """The latest version of each name, by name."""
-        behind = cursor_in(after, str)
-        with lab.meta.reading() as view:
-            found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
-            return reply_list(((_told(request, lab, caller, v, counted=True), [v.name]) for v in found), limit)
-
-    @router.get(of_name, response_model=None, responses=answers(models_registry.LatestAnswer, 200, 404))
-    def get_latest(project: ReadableProject, name: str, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-        """Its latest version, and how many it has."""
-        found = _find(lab, kind, project, name, "latest")
-        return reply(_told(request, lab, caller, found, counted=True))
-
-    @router.get(f"{of_name}/versions", response_model=None, responses=answers(models_registry.Versions, 200, 404))
-    def list_versions(
-        project: ReadableProject,
-        name: str,
-        request: Request,
-        lab: TheLab,
-        caller: TheCaller,
-        limit: Limit = LIMIT,
-        after: After = None,
-    ) -> Response:
-        """The newest first."""
-        behind = cursor_in(after, int, int, int)
-        with lab.meta.reading() as view:
-            if not behind:
-                _find(lab, kind, project, name, "latest")
-            found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
-            return reply_list(((_told(request, lab, caller, v), list(v.version)) for v in found), limit)
-
-    @router.get(one, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
-    def get_version(
-        project: ReadableProject, name: str, version: str, request: Request, lab: TheLab, caller: TheCaller
-    ) -> Response:
-        """A version (a number, an alias, or latest) with its files and the latest runs that used it."""
-        found = _find(lab, kind, project, name, version)
-        with lab.meta.reading() as view:
-            files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD, caller.user.id)
-        content = f"{base_url(request)}/api/v1/{kind}/{found.id}/content?path="
-        told = {
-            **_told(request, lab, caller, found),
-            "contents": [
-                {"path": f.path, "digest": f.digest, "bytes": f.bytes, "url": content + quote(f.path, safe="")}
-                for f in files
-            ],
-            "used_by": [
-                {"id": r.id, "name": r.name, "url": run_url(request, r.id), "author": r.author, "created": r.created}
-                for r in runs
-            ],
-        }
-        return reply(told)
-
-    @router.put(
-        f"{of_name}/aliases/{{alias}}",
-        response_model=None,
-        responses=answers(models_registry.VersionAnswer, 200, 403, 404, 409),
-    )
-    def set_alias(
-        project: AddableProject,
-        name: str,
-        alias: str,
-        body: models_registry.AliasBody,
-        request: Request,
-        lab: TheLab,
-        caller: TheCaller,
-    ) -> Response:
-        """Points an alias to a version (a number, an alias, or latest), and away from any other, in one step. Answers
-        with the version.
-        """
-        try:
-            alias_name(alias)
-        except ValueError as e:
-            raise ApiError(422, "bad_alias", f"{e}.") from None
-        found = _find(lab, kind, project, name, body.version)
-        try:
-            lab.change(
-                lambda tx: tx.set_alias(found.id, alias, caller.user.id, time.time()),
-                caller.change("set an alias", f"{NOUNS[kind]} {project.name}/{name}", f"{alias}: {found.version}"),
-            )
-        except TooManyAliasesError as e:
-            raise ApiError(409, "too_many_aliases", str(e)) from None
-        with lab.meta.reading() as view:
-            return reply(_told(request, lab, caller, view.version(found.id) or found))
-
-    @router.delete(f"{of_name}/aliases/{{alias}}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
-    def remove_alias(project: AddableProject, name: str, alias: str, lab: TheLab, caller: TheCaller) -> Response:
-        noted = caller.change("removed an alias", f"{NOUNS[kind]} {project.name}/{name}", alias)
-        if not lab.change(lambda tx: tx.remove_alias(kind, project.id, name, alias), noted):
-            raise ApiError(
-                404, "alias_not_found", f"The {NOUNS[kind]} {name[:100]!r} has no alias {alias[:64]!r} here."
-            )
-        return reply({})
-
-    @router.post(
-        f"{one}/usage", response_model=None, responses=answers(models_registry.VersionAnswer, 200, 403, 404, 410)
-    )
-    def add_usage(
-        project: ReadableProject,
-        name: str,
-        version: str,
-        body: models_registry.UsageBody,
-        request: Request,
-        lab: TheLab,
-        caller: TheCaller,
-    ) -> Response:
-        """Says that a run of the caller used it. Answers with the version. Again changes nothing."""
-        found = _find(lab, kind, project, name, version)
-        run = own_run(lab, caller, body.run).id
-        lab.write(lambda tx: tx.add_usage(found.id, run, time.time()))
-        return reply(_told(request, lab, caller, found))
-
-    @router.get(f"/{kind}/{{uuid}}/content", response_model=None, responses=CONTENT)
-    @router.head(f"/{kind}/{{uuid}}/content", response_model=None, responses=CONTENT)
-    def content(
-        version: ReadableVersion,
-        request: Request,
-        lab: TheLab,
-        caller: TheCaller,
-        path: Annotated[str, Query(min_length=1, max_length=PATH_BYTES_MAX)],
-    ) -> Response:
-        """The bytes of one file of a version, or one range of them."""
-        with lab.meta.reading() as view:
-            file = view.version_file(version.id, path)
-        if version.kind != kind or file is None:
-            raise ApiError(404, "file_not_found", "No version of a model or dataset has this file.")
-        grant = Grant(caller, frozenset({version.project_id}))
-        return send_content(request, lab, grant, file.path.rpartition("/")[2], file.digest, file.bytes)
+    except TooManyAliasesError as e:
+        raise ApiError(409, "too_many_aliases", str(e)) from None
+    with lab.meta.reading() as view:
+        return reply(_told(request, lab, caller, view.version(found.id) or found))
 
 
-for _kind in (MODELS, DATASETS):
-    _add_routes(_kind)
+@router.delete(OF_NAME + "/aliases/{alias}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
+def remove_alias(
+    kind: Kind, project: AddableProject, name: str, alias: str, lab: TheLab, caller: TheCaller
+) -> Response:
+    noted = caller.change("removed an alias", f"{NOUNS[kind]} {project.name}/{name}", alias)
+    if not lab.change(lambda tx: tx.remove_alias(kind, project.id, name, alias), noted):
+        raise ApiError(404, "alias_not_found", f"The {NOUNS[kind]} {name[:100]!r} has no alias {alias[:64]!r} here.")
+    return reply({})
+
+
+@router.post(ONE + "/usage", response_model=None, responses=answers(models_registry.VersionAnswer, 200, 403, 404, 410))
+def add_usage(
+    kind: Kind,
+    project: ReadableProject,
+    name: str,
+    version: str,
+    body: models_registry.UsageBody,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+) -> Response:
+    """Says that a run of the caller used it. Answers with the version. Again changes nothing."""
+    found = _find(lab, kind, project, name, version)
+    run = own_run(lab, caller, body.run).id
+    lab.write(lambda tx: tx.add_usage(found.id, run, time.time()))
+    return reply(_told(request, lab, caller, found))
+
+
+@router.get("/{kind:registry}/{uuid}/content", response_model=None, responses=CONTENT)
+@router.head("/{kind:registry}/{uuid}/content", response_model=None, responses=CONTENT)
+def content(
+    kind: Kind,
+    version: ReadableVersion,
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    path: Annotated[str, Query(min_length=1, max_length=PATH_BYTES_MAX)],
+) -> Response:
+    """The bytes of one file of a version, or one range of them."""
+    with lab.meta.reading() as view:
+        file = view.version_file(version.id, path)
+    if version.kind != kind or file is None:
+        raise ApiError(404, "file_not_found", "No version of a model or dataset has this file.")
+    grant = Grant(caller, frozenset({version.project_id}))
+    return send_content(request, lab, grant, file.path.rpartition("/")[2], file.digest, file.bytes)
 
 
 @router.get(

@@ -275,6 +275,7 @@ LAB_BODIES_OF_USER = 48 << 20  # … that have come and are worked at
 LAB_BODIES_BYTES_MAX = 128 << 20  # … of all users
 LAB_BODY_OF_STRANGER = 64 << 10  # a request by nobody whom the lab knows
 LAB_BODIES_OF_STRANGER = 2 << 20  # … all those of one address
+LAB_JSON_VALUES_MAX = 1 << 16  # of one body of JSON, about: they are all made in one go, and nobody is served meanwhile
 LAB_READS_AT_ONCE = 8  # requests that are answered at once; the others wait, and callers take turns
 LAB_READS_OF_USER = 4
 LAB_WRITES_AT_ONCE = 20

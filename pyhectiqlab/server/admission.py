@@ -31,12 +31,14 @@ from .shares import CALLERS_MAX, Bytes, Costs, OverShareError, Rate, Turns
 if TYPE_CHECKING:
     from .lab import Lab
 
+WHO = "hectiqlab.who"  # the caller as the shares know them, in a request's scope
 KNOWN_S = 600.0
 API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
 READING_POSTS = frozenset({"series/buckets"})
 ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
 PASSWORDS_RETRY_S = 5.0
+STREAMS_RETRY_S = 5.0  # they last: none ends in a second for another to begin
 BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
 WRITE_S = READ_S = 0.002  # … a request, beside its bytes
 ANSWER_BYTE_S = 50e-9  # … a byte of an answer
@@ -76,7 +78,7 @@ class Shares:
             PASSWORDS_RETRY_S,
         )
         self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, waiting, waiting_of_user)
-        self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0)
+        self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0, STREAMS_RETRY_S)
         self.announced = Bytes(1 << 62)
         self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
         self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
@@ -85,6 +87,8 @@ class Shares:
         self.decodes = Turns(settings.LAB_DECODES_AT_ONCE, 1, waiting, waiting_of_user)
         self.decoded = Bytes(settings.LAB_DECODED_BYTES_ALL)
         self.decoders = ThreadPoolExecutor(settings.LAB_DECODES_AT_ONCE, "hectiqlab-decode")
+        self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
+        self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
         self.refused = 0  # who wait to be told so
 
 
@@ -115,6 +119,7 @@ class Admission:
         large = announced > settings.LAB_BODY_OF_STRANGER
         if visit.user is None and (large or long or (turns is None and name not in FOR_ANYBODY)):
             await self._introduce(visit, scope)
+        scope[WHO] = visit.who
         self.shares.costs.check(visit.who)
         if turns is self.shares.passwords:
             self._check_logins(visit)
@@ -236,6 +241,7 @@ class _Visit:
             if block:
                 blocks.append(block)
             more = message.get("more_body", False)
+        shares.costs.check(who)  # again: what came while this body did is counted now
         if not self._scope["path"].endswith("/ingest"):  # which counts what it takes by itself
             shares.costs.charge(who, BYTE_S * self._body[1])
         whole = blocks[0] if len(blocks) == 1 else b"".join(blocks)

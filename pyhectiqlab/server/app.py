@@ -17,6 +17,7 @@ from ..errors import StoreError
 from ..store.meta import FullError
 from .access import check_guarded
 from .admission import Admission
+from .bodies import told
 from .gauges import Gauges
 from .guard import Guard
 from .lab import Lab
@@ -139,11 +140,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    return reply(
-        error_body(422, "invalid", f"{where or 'The body'}: {first['msg'].removeprefix('Value error, ')}."[:500]), 422
-    )
+    return reply(error_body(422, "invalid", told(error.errors()[0])), 422)
 
 
 def _full(_: Request, error: Exception) -> Response:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from .. import settings
 from ..protocol import events as rules
 from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS
@@ -26,7 +24,6 @@ from ..protocol.states import tells_state
 from ..store.meta import Event
 from ..store.points import Column, PointBatch
 from .replies import ApiError
-from .weight import weigh
 
 SPARSE = 16
 REFUSED = "rejected"  # the loss that stands in the place of an event that the lab does not take
@@ -64,39 +61,7 @@ class _Bad(Exception):
     """This batch can never be accepted."""
 
 
-def inflate(body: bytes, encoding: str) -> bytes:
-    """The body without its Content-Encoding. Raises ApiError; never makes more than INGEST_BYTES_MAX bytes."""
-    if encoding in ("", "identity"):
-        return body
-    if encoding != "gzip":
-        raise ApiError(
-            415, "unsupported_encoding", f"Content-Encoding {encoding[:32]!r} is not taken: send gzip or none."
-        )
-    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        plain = inflater.decompress(body, limits.INGEST_BYTES_MAX + 1)
-    except zlib.error:
-        raise ApiError(400, "bad_body", "The body is no gzip stream.") from None
-    if len(plain) > limits.INGEST_BYTES_MAX:
-        raise ApiError(
-            413, "too_large", f"The body is over {limits.INGEST_BYTES_MAX} bytes once inflated: send less at once."
-        )
-    if not inflater.eof or inflater.unused_data:
-        raise ApiError(400, "bad_body", "The gzip stream is truncated, or something follows it.")
-    return plain
-
-
-def weighed(body: bytes) -> int:
-    """Bytes that its values would take in memory. Raises ApiError where they are too many."""
-    weight = weigh(body, settings.LAB_DECODED_BYTES_MAX)
-    if weight > settings.LAB_DECODED_BYTES_MAX:
-        raise ApiError(
-            413, "too_large", f"The values of the body take over {settings.LAB_DECODED_BYTES_MAX} bytes: send less."
-        )
-    return weight
-
-
-def decode(body: bytes) -> Request:
+def decode(body: bytes | bytearray) -> Request:
     """Raises ApiError for a request that is malformed as a whole."""
     message = _unpack(body)
     if not isinstance(message, dict):
@@ -120,7 +85,7 @@ def decode(body: bytes) -> Request:
     return Request(session, float(clock), _with_last_states([_batch(raw) for raw in batches]))
 
 
-def _unpack(body: bytes) -> Any:
+def _unpack(body: bytes | bytearray) -> Any:
     try:
         return msgpack.unpackb(
             body,

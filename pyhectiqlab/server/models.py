@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
 from ..protocol import limits
 from ..protocol.names import new_name, shown_name
@@ -74,7 +74,7 @@ class AttachBody(Body):
     opening: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = Field(
         None, description="How often this process had opened the run and closed it again."
     )
-    gone: Annotated[list[Id], Field(max_length=64)] = Field(
+    gone: Annotated[list[Id], Field(max_length=64), FailFast()] = Field(
         [], description="Of `held_by` of the answer before: sessions whose processes have ended."
     )
 
@@ -86,7 +86,7 @@ class RunOfSession(Body):
 
 
 class HeartbeatBody(Body):
-    runs: Annotated[list[RunOfSession], Field(max_length=4096)]
+    runs: Annotated[list[RunOfSession], Field(max_length=limits.HEARTBEAT_RUNS_MAX), FailFast()]
     host: Annotated[str, Field(max_length=256)] = ""
     pid: Annotated[int, Field(ge=0, le=INT64_MAX)] = 0
     clock: Seconds | None = None
@@ -120,7 +120,7 @@ class SelectorBody(Body):
 
 
 class BucketsBody(Body):
-    selectors: Annotated[list[SelectorBody], Field(min_length=1, max_length=SELECTORS_MAX)]
+    selectors: Annotated[list[SelectorBody], Field(min_length=1, max_length=SELECTORS_MAX), FailFast()]
     axis: Literal["step", "time", "relative"] = "step"
     lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
     hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, FailFast, Field
 
 from ..protocol.registry import (
     DESCRIPTION_BYTES_MAX,
@@ -40,7 +40,7 @@ class VersionBody(Body):
     version: Annotated[str, AfterValidator(_version)] | None = Field(
         None, description="major.minor.micro; null: 1.0.0, or the latest with minor + 1 and micro 0."
     )
-    files: Annotated[list[FileBody], Field(max_length=FILES_MAX), AfterValidator(_files)]
+    files: Annotated[list[FileBody], Field(max_length=FILES_MAX), FailFast(), AfterValidator(_files)]
     short_description: Annotated[str, Field(max_length=SHORT_DESCRIPTION_BYTES_MAX), AfterValidator(_text)] = ""
     description: Annotated[str, Field(max_length=DESCRIPTION_BYTES_MAX), AfterValidator(_text)] = Field(
         "", description="What the version's README says."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, FailFast, Field
 
 from .models import INT64_MAX, Body
 
@@ -12,18 +12,18 @@ WRITERS_MAX = 100
 RANGES_MAX = 1000
 
 Number = Annotated[int, Field(ge=1, le=INT64_MAX)]
-Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Pair = Annotated[list[Number], Field(min_length=2, max_length=2), FailFast()]
 
 
 class WriterRanges(Body):
     writer: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
-    ranges: Annotated[list[Pair], Field(max_length=RANGES_MAX)] = Field(
+    ranges: Annotated[list[Pair], Field(max_length=RANGES_MAX), FailFast()] = Field(
         default_factory=list, description="[first, last] sequence number of each, inclusive."
     )
 
 
 class VerifyBody(Body):
-    writers: Annotated[list[WriterRanges], Field(max_length=WRITERS_MAX)]
+    writers: Annotated[list[WriterRanges], Field(max_length=WRITERS_MAX), FailFast()]
 
 
 class RangeAnswer(BaseModel):

@@ -1,5 +1,8 @@
 """Live updates: what commits changed, to whoever watches.
 
+What the commits of a moment changed is told together, once: the more watch, the longer that moment is, so that telling
+takes a few hundredths of the lab's time however many watch, and however often others commit.
+
 Lives on the event loop; `publish` may be called from any thread.
 """
 
@@ -8,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-QUEUE_MAX = 256  # messages that wait for one subscriber; beyond it they are dropped and it is told to look again
+QUEUE_MAX = 1024  # messages that wait for one subscriber; beyond it they are dropped and it is told to look again
 COMMENT_EVERY_S = 15.0
 KEYS_MAX = 64
+REST_S, REST_OF_ONE_S, REST_MAX_S = 0.02, 0.002, 0.5  # between two tellings: at least, for each subscriber, at most
+TOLD_AT_ONCE = 16  # subscribers that are told in one turn of the event loop
 
 
 @dataclass(frozen=True)
@@ -23,33 +29,46 @@ class Message:
     project: str
     data: dict[str, Any]
 
-    def encode(self) -> bytes:
+    @cached_property
+    def encoded(self) -> bytes:
         return f"event: {self.kind}\ndata: {json.dumps(self.data, separators=(',', ':'))}\n\n".encode()
+
+    def after(self, other: Message) -> Message:
+        """Return what this one and an earlier one of its kind and run say together."""
+        if self.kind != "points":
+            return self
+        keys = list(dict.fromkeys([*other.data["keys"], *self.data["keys"]]))[:KEYS_MAX]
+        return replace(self, data={**self.data, "keys": keys, "points": other.data["points"] + self.data["points"]})
 
 
 RESYNC = Message("resync", "", "", {})
 
 
 class Subscription:
-    """One reader's queue: messages of these runs, or of this project."""
+    """One reader's messages, of these runs or of this project, that wait to be sent."""
 
     def __init__(self, runs: frozenset[str], project: str | None) -> None:
         self._runs, self._project = runs, project
-        self.queue: asyncio.Queue[Message | None] = asyncio.Queue(QUEUE_MAX)
+        self._waiting: list[bytes] = []
+        self.heard = asyncio.Event()  # something waits, or it was closed
+        self.closed = False
 
-    def offer(self, message: Message) -> None:
-        if message.run not in self._runs and message.project != self._project:
+    def offer(self, messages: Sequence[Message]) -> None:
+        mine = [m.encoded for m in messages if m.run in self._runs or m.project == self._project]
+        if not mine:
             return
-        if self.queue.full():
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            message = RESYNC
-        self.queue.put_nowait(message)
+        self._waiting = [*self._waiting, *mine] if len(self._waiting) + len(mine) <= QUEUE_MAX else [RESYNC.encoded]
+        self.heard.set()
+
+    def take(self) -> bytes:
+        """Return all that waits."""
+        taken, self._waiting = b"".join(self._waiting), []
+        self.heard.clear()
+        return taken
 
     def close(self) -> None:
-        while not self.queue.empty():
-            self.queue.get_nowait()
-        self.queue.put_nowait(None)
+        self.closed = True
+        self.heard.set()
 
 
 class Hub:
@@ -59,6 +78,9 @@ class Hub:
         self._subscriptions: set[Subscription] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._pending: dict[tuple[str, str], Message] = {}  # by kind and run
+        self._telling: asyncio.TimerHandle | None = None
+        self._told_at = 0.0
 
     def attach_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -77,7 +99,7 @@ class Hub:
 
     def publish(self, messages: Sequence[Message]) -> None:
         if self._loop is not None and messages and self._subscriptions and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._fan_out, messages)
+            self._loop.call_soon_threadsafe(self._gather, self._loop, messages)
 
     def close(self) -> None:
         """On the event loop."""
@@ -88,12 +110,29 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.close()
 
-    def _fan_out(self, messages: Sequence[Message]) -> None:
-        if self._closed:
-            return
-        for subscription in self._subscriptions:
-            for message in messages:
-                subscription.offer(message)
+    def _gather(self, loop: asyncio.AbstractEventLoop, messages: Sequence[Message]) -> None:
+        for message in messages:
+            key = message.kind, message.run
+            earlier = self._pending.get(key)
+            self._pending[key] = message if earlier is None else message.after(earlier)
+        if self._telling is None:
+            rest = min(REST_MAX_S, REST_S + REST_OF_ONE_S * len(self._subscriptions))
+            self._telling = loop.call_at(self._told_at + rest, self._tell, loop)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._telling, self._told_at = None, loop.time()
+        messages = tuple(self._pending.values())
+        self._pending.clear()
+        if not self._closed:
+            self._tell_some(loop, messages, tuple(self._subscriptions))
+
+    def _tell_some(
+        self, loop: asyncio.AbstractEventLoop, messages: Sequence[Message], to: Sequence[Subscription]
+    ) -> None:
+        for subscription in to[:TOLD_AT_ONCE]:
+            subscription.offer(messages)
+        if len(to) > TOLD_AT_ONCE:
+            loop.call_soon(self._tell_some, loop, messages, to[TOLD_AT_ONCE:])
 
     async def read(self, runs: frozenset[str], project: str | None) -> AsyncIterator[bytes]:
         """The stream of one subscriber, as server-sent events."""
@@ -101,14 +140,13 @@ class Hub:
         self._subscriptions.add(subscription)
         try:
             yield b": connected\n\n"
-            while not self._closed:
+            while not (self._closed or subscription.closed):
                 try:
-                    message = await asyncio.wait_for(subscription.queue.get(), COMMENT_EVERY_S)
+                    await asyncio.wait_for(subscription.heard.wait(), COMMENT_EVERY_S)
                 except asyncio.TimeoutError:
                     yield b": alive\n\n"
                     continue
-                if message is None:
-                    return
-                yield message.encode()
+                if not subscription.closed:
+                    yield subscription.take()
         finally:
             self._subscriptions.discard(subscription)

@@ -197,7 +197,8 @@ class Courier:
             if not alive or sender.backoff.wait_s() > 0:
                 continue
             try:
-                sender.transport.heartbeat(self.session.name, encode.heartbeat(alive, {}, time.time()))
+                for payload in encode.heartbeats(alive, {}, time.time()):
+                    sender.transport.heartbeat(self.session.name, payload)
             except LabError as e:
                 sender.failed(e)
 

@@ -218,7 +218,9 @@ class Delivery:
             for stream in alive:
                 for reason, count in tuple(stream.lost.items()):
                     losses[reason] = losses.get(reason, 0) + count
-            self._tell(sender, "heartbeat", encode.heartbeat(alive, losses, time.time()))
+            for payload in encode.heartbeats(alive, losses, time.time()):
+                if not self._tell(sender, "heartbeat", payload):
+                    break
 
     def _tell(self, sender: Sender, what: str, payload: dict[str, Any]) -> bool:
         """Whether the lab need not be told again."""

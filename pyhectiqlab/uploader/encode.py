@@ -10,7 +10,7 @@ from typing import Any
 
 from ..protocol import events as rules
 from ..protocol import records
-from ..protocol.limits import PROTOCOL_VERSION
+from ..protocol.limits import HEARTBEAT_RUNS, PROTOCOL_VERSION
 from . import cache
 from .stream import Batch, Stream
 
@@ -99,14 +99,17 @@ def request(session: str, clock: float, batches: list[dict[str, Any]]) -> dict[s
     return {"v": PROTOCOL_VERSION, "session": session, "clock": clock, "batches": batches}
 
 
-def heartbeat(alive: list[Stream], losses: dict[str, int], clock: float) -> dict[str, Any]:
-    """A sign of life of these streams, at least one, each of a run that the lab knows."""
+def heartbeats(alive: list[Stream], losses: dict[str, int], clock: float) -> list[dict[str, Any]]:
+    """Return a sign of life of these streams, at least one, each of a run that the lab knows: in several requests where
+    they are many, each of which tells the backlog and the losses of all.
+    """
     owner = alive[0].info.owner
-    return {
-        "runs": [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive],
+    told = {
         "host": owner.host,
         "pid": owner.pid,
         "clock": clock,
         "backlog": sum(s.backlog for s in alive),
         "losses": losses,
     }
+    runs = [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive]
+    return [{"runs": runs[i : i + HEARTBEAT_RUNS], **told} for i in range(0, len(runs), HEARTBEAT_RUNS)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import secrets
 import struct
 import threading
 from typing import Any
@@ -247,6 +248,10 @@ def test_gzip_is_taken_and_a_bomb_is_not(api: Api, run: str) -> None:
     assert api.ingest_raw(bomb, **{"Content-Encoding": "gzip"}).status_code == 413
     assert api.ingest_raw(gzip.compress(body)[:-9], **{"Content-Encoding": "gzip"}).status_code == 400
     assert api.ingest_raw(body, **{"Content-Encoding": "gzip"}).status_code == 400
+    assert api.ingest_raw(gzip.compress(body) + b"more", **{"Content-Encoding": "gzip"}).status_code == 400
+    large = packed([events_batch(run, new_id(), 1, [("log", {"text": secrets.token_hex(1 << 20)})] * 3)])
+    assert len(gzip.compress(large)) > 1 << 20, "it is inflated in many pieces"
+    assert api.ingest_raw(gzip.compress(large), **{"Content-Encoding": "gzip"}).json()["results"][0]["status"] == 200
     assert api.ingest_raw(body, **{"Content-Encoding": "br"}).status_code == 415
 
 

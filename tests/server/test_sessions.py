@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -10,8 +11,14 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.protocol.limits import STATES_AT_ONCE_MAX
+from pyhectiqlab.capture.process import this_process
+from pyhectiqlab.protocol.limits import HEARTBEAT_RUNS, STATES_AT_ONCE_MAX
+from pyhectiqlab.server.bodies import INLINE_BYTES
+from pyhectiqlab.spool import Writer
 from pyhectiqlab.testing.lab import RealLab
+from pyhectiqlab.transport.http import LabClient
+from pyhectiqlab.uploader import encode
+from pyhectiqlab.uploader.stream import Stream
 
 from .api import NOW_US, Api, batch, error_of, events_batch, new_id, wait_until
 
@@ -387,6 +394,35 @@ def test_losses_of_heartbeats_count_until_the_end_and_then_those_of_events_alone
     assert api.run(run)["losses"] == {"spool_full": 7, "lab_restored": 5}
     api.end("l1", run, "completed")
     assert api.run(run)["losses"] == {"spool_full": 2, "lab_restored": 5}
+
+
+def test_many_runs_of_a_session_are_told_alive_by_several_heartbeats(lab: RealLab, api: Api) -> None:
+    session, ranks = new_id(8), HEARTBEAT_RUNS + 2
+    attached = [api.attach("many", session, rank=rank) for rank in range(ranks)]
+    run = attached[0]["run"]["id"]
+    me = this_process()
+    streams = [
+        Stream(Writer(new_id(), "", me, "online", lab.url, "p", {"name": "many", "rank": rank}, answer, True, 0.0))
+        for rank, answer in enumerate(attached)
+    ]
+
+    def seen() -> list[float]:
+        first = api.get(f"/runs/{run}/sessions", limit=1000)
+        assert first["next"] is None
+        return [one["last_seen"] for one in sorted(first["items"], key=lambda one: one["rank"])]
+
+    before = seen()
+    told = encode.heartbeats(streams, {}, time.time())
+    assert [len(one["runs"]) for one in told] == [HEARTBEAT_RUNS, 2]
+    assert all(len(json.dumps(one)) < INLINE_BYTES for one in told), "the lab reads each at once"
+    client = LabClient(lab.url, lab.api_key)
+    for one in told:
+        client.heartbeat(session, one)
+    after = seen()
+    assert len(after) == ranks and all(b > a for a, b in zip(before, after, strict=True))
+    client.heartbeat(session, {**told[0], "runs": [named for one in told for named in one["runs"]]})  # an older client
+    assert all(b > a for a, b in zip(after, seen(), strict=True))
+    client.close()
 
 
 def test_a_silent_run_is_lost_and_a_sign_of_life_revives_it(own_lab: RealLab) -> None:

@@ -26,7 +26,7 @@ from pyhectiqlab import settings
 from pyhectiqlab.server.fair import FairQueue
 from pyhectiqlab.server.login import FREE_FAILURES_OF_ADDRESS
 from pyhectiqlab.server.shares import Bytes, Costs, OverShareError, Rate, Turns
-from pyhectiqlab.server.weight import weigh
+from pyhectiqlab.server.weight import Scale, weigh
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
@@ -240,6 +240,28 @@ def test_the_weight_is_about_what_the_values_take() -> None:
     for _ in range(2000):
         weigh(rng.randbytes(rng.randrange(200)), 1 << 30)
     assert 1000 <= weigh(bomb(), 1000) < 1000 + 200, "it stops where it is too much"
+
+
+def test_what_comes_in_pieces_weighs_what_it_weighs_as_a_whole() -> None:
+    rng = random.Random(4)
+    one_size: list[Any] = [0, None, {}, [], "", "a", 200, 1000, 1 << 40, 0.5, "abc"]
+    for _ in range(60):
+        made: list[Any] = []
+        for _ in range(20):
+            n, item = rng.choice([1, 15, 17, 100, 600, 5000]), rng.choice(one_size)
+            made += [item] * n + [rng.choice(["x" * 70_000, "é" * 40, bytes(300), {"k": [item] * n}])]
+        data = msgpack.packb(made)
+        whole = weigh(data, 1 << 40)
+        assert 0.4 * deep_size(made) < whole < 2.5 * deep_size(made) + 500
+        few, enough = Scale(1 << 40), Scale(whole // 2)
+        end = 0
+        while end < len(data):
+            end = min(len(data), end + rng.choice([1, 9, 1000, 50_000]))
+            few.weigh(data[:end], whole=False)
+            enough.weigh(bytearray(data[:end]), whole=False)
+        few.weigh(data, whole=True)
+        assert few.weight == whole
+        assert whole // 2 < enough.weight < whole // 2 + 700_000, "it stops where it is too much"
 
 
 def test_what_is_refused_costs_the_writer_nothing(lab: RealLab, api: Api, viewer: Api) -> None:

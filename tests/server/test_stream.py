@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from pyhectiqlab.server.stream import QUEUE_MAX, Hub, Message
+from pyhectiqlab.server.stream import QUEUE_MAX, RESYNC, TOLD_AT_ONCE, Hub, Message
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, column, events_batch, new_id
@@ -84,20 +84,44 @@ def test_open_streams_do_not_hold_up_a_stop(own_lab: RealLab) -> None:
             watch.next()
 
 
-def test_a_slow_reader_is_told_to_look_again() -> None:
-    async def scenario() -> list[bytes]:
+def heard(*published: list[Message], watchers: int = 1) -> list[list[bytes]]:
+    """What each of these watchers of the project p hears of these commits."""
+
+    async def scenario() -> list[list[bytes]]:
         hub = Hub()
         hub.attach_loop()
-        stream = hub.read(frozenset({"r"}), None)
-        got = [await anext(stream)]
-        hub.publish([Message("points", "r", "p", {"n": i}) for i in range(QUEUE_MAX + 10)])
-        await asyncio.sleep(0)
-        got += [await anext(stream) for _ in range(10)]
+        streams = [hub.read(frozenset(), "p") for _ in range(watchers)]
+        got = [[await anext(stream)] for stream in streams]
+        for messages in published:
+            hub.publish(messages)
+        for one, stream in zip(got, streams, strict=True):
+            one.append(await anext(stream))
         hub.close()
-        got += [chunk async for chunk in stream]
+        for one, stream in zip(got, streams, strict=True):
+            one += [chunk async for chunk in stream]
         assert not hub.watched
-        return got
+        return [one[1:] for one in got]
 
-    got = asyncio.run(scenario())
-    assert got[1] == b"event: resync\ndata: {}\n\n"
-    assert len(got) == 11
+    return asyncio.run(scenario())
+
+
+def test_a_slow_reader_is_told_to_look_again() -> None:
+    assert heard([Message("run", f"r{i}", "p", {}) for i in range(QUEUE_MAX + 1)]) == [[RESYNC.encoded]]
+
+
+def test_what_commits_of_a_moment_changed_is_told_once_and_together() -> None:
+    def commit(keys: list[str], state: str) -> list[Message]:
+        points = {"run": "r", "keys": keys, "points": 10}
+        elsewhere = Message("logs", "e", "elsewhere", {"run": "e"})
+        return [Message("points", "r", "p", points), elsewhere, Message("state", "r", "p", {"state": state})]
+
+    (told,) = heard(commit(["a", "b"], "running"), commit(["b", "c"], "training"))
+    assert b"".join(told) == (
+        b'event: points\ndata: {"run":"r","keys":["a","b","c"],"points":20}\n\n'
+        b'event: state\ndata: {"state":"training"}\n\n'
+    )
+
+
+def test_all_of_many_watchers_are_told() -> None:
+    logs = Message("logs", "r", "p", {"run": "r"})
+    assert heard([logs], watchers=3 * TOLD_AT_ONCE + 1) == [[logs.encoded]] * (3 * TOLD_AT_ONCE + 1)

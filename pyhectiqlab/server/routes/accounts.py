@@ -14,11 +14,12 @@ from .. import models, models_accounts
 from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, cookie_name, guard, log_in
 from ..access import caller as find_caller
 from ..accounts import WEB_SESSION_S, Caller
+from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, reply
 from .common import answers, user_told
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(tags=["accounts"], route_class=BodyRoute)
 
 
 def set_cookie(request: Request, response: Response, token: str) -> None:

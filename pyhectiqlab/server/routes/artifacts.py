@@ -31,12 +31,13 @@ from ..access import (
     guard,
 )
 from ..authority import Grant, GrantedResponse
+from ..bodies import BodyRoute
 from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .common import LIMIT, After, Limit, answers, base_url
 
-router = APIRouter(tags=["files"])
+router = APIRouter(tags=["files"], route_class=BodyRoute)
 _CURSOR = (str, (int, NoneType), int)  # name, step, version; the smallest step sorts as none
 META_BYTES_MAX = 64 << 10
 PIECE_BYTES = 1 << 20  # of a file, in memory at once

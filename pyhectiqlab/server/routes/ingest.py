@@ -18,7 +18,8 @@ from .. import models
 from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
 from ..admission import Shares
-from ..ingest import Batch, decode, inflate, weighed
+from ..inflate import opened
+from ..ingest import Batch, decode
 from ..ingest import Request as Decoded
 from ..ingest_plan import IngestJob
 from ..lab import Lab
@@ -32,6 +33,7 @@ router = APIRouter(tags=["ingest"])
 POINT_BYTES = 32  # of a decoded point
 INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread
 REFUSED_S = 0.002  # what a batch that is refused is counted as, beside the time that it took: it is of use to nobody
+REFUSED_BODY_S = 0.05  # … a large body that is refused whole
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
     "requestBody": {
@@ -96,16 +98,27 @@ class _Held:
     async def decoded(self, body: bytes, encoding: str) -> tuple[Decoded, float]:
         """What the body says, weighed first, and what it costs the writer. Raises ApiError, OverShareError."""
         if len(body) <= INLINE_BYTES and not encoding:
-            self._take(self._timed(weighed, body))
-            return self._timed(_decoded, body)
+            plain, weight = self._timed(opened, body, encoding)
+            self._take(weight)
+            return self._timed(_decoded, plain)
         shares, loop = self._shares, asyncio.get_running_loop()
         await shares.decodes.take(self._who)
         try:
-            plain, weight = await loop.run_in_executor(shares.decoders, self._timed, _inflated, body, encoding)
+            shares.costs.check(self._who)  # their requests before this one may have cost much
+            plain, weight = await self._opened(body, encoding)
             self._take(weight)
             return await loop.run_in_executor(shares.decoders, self._timed, _decoded, plain)
         finally:
             shares.decodes.give_back(self._who)
+
+    async def _opened(self, body: bytes, encoding: str) -> tuple[bytes | bytearray, int]:
+        shares = self._shares
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(shares.decoders, self._timed, opened, body, encoding)
+        except ApiError:
+            shares.costs.charge(self._who, REFUSED_BODY_S)
+            raise
 
     async def refused(self, lab: Lab, job: IngestJob) -> bool:
         """Whether nothing of it can be added, now or later, as `job.results` say: found out by a reader, so that it
@@ -134,14 +147,9 @@ class _Held:
             self._shares.costs.charge(self._who, time.thread_time() - began)
 
 
-def _decoded(plain: bytes) -> tuple[Decoded, float]:
+def _decoded(plain: bytes | bytearray) -> tuple[Decoded, float]:
     request = decode(plain)
     return request, cost_s(request)
-
-
-def _inflated(body: bytes, encoding: str) -> tuple[bytes, int]:
-    plain = inflate(body, encoding)
-    return plain, weighed(plain)
 
 
 async def _results(lab: Lab, job: IngestJob, size: int) -> list[dict[str, Any]]:

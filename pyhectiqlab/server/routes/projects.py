@@ -14,11 +14,12 @@ from ...store.retention import settings_text
 from .. import models, models_accounts
 from ..access import AdministeredProject, Member, ReadableProject, TheCaller, TheLab
 from ..accounts import Caller
+from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .common import LIMIT, After, Limit, answers, project_told
 
-router = APIRouter(tags=["projects"])
+router = APIRouter(tags=["projects"], route_class=BodyRoute)
 
 
 @router.get("/projects", response_model=None, responses=answers(models.Projects))

@@ -31,6 +31,7 @@ from .. import models, models_registry
 from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard, own_run
 from ..accounts import Caller
 from ..authority import Grant
+from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .artifacts import CONTENT, send_content
@@ -55,7 +56,7 @@ OF_NAME = OF_PROJECT + "/{name}"
 ONE = OF_NAME + "/versions/{version}"
 Kind = Annotated[Literal["models", "datasets"], Path()]
 RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
-router = APIRouter(tags=["models and datasets"])
+router = APIRouter(tags=["models and datasets"], route_class=BodyRoute)
 
 
 def _told(

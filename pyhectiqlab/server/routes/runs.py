@@ -14,6 +14,7 @@ from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery, Session, StoredEvent, Writer
 from .. import models
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
+from ..bodies import BodyRoute
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
 from ..near import near_run
@@ -21,7 +22,7 @@ from ..replies import ApiError, Page, cursor_in, cursor_out, reply, reply_list, 
 from ..search import find_runs
 from .common import LIMIT, After, Limit, answers, runs_told, tags_told
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=BodyRoute)
 HISTORY_SHOWN = 200
 DETAILS_CHARS_MAX = 2 << 20  # of all sessions that a run's page shows, together
 DETAIL_ELSEWHERE = "GET /api/v1/runs/{run}/sessions has it."

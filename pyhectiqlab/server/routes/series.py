@@ -19,12 +19,13 @@ from .. import models
 from ..access import ReadableRun, TheCaller, TheLab, find_run
 from ..admission import Shares
 from ..authority import Grant, GrantedResponse
+from ..bodies import BodyRoute
 from ..export import FORMATS, FormatMissingError, exported
 from ..replies import JSON, MSGPACK, ApiError, Page, cursor_in, encoded, reply_list, reply_msgpack, wants_msgpack
 from .artifacts import disposition
 from .common import LIMIT, After, Limit, answers
 
-router = APIRouter(tags=["series"])
+router = APIRouter(tags=["series"], route_class=BodyRoute)
 POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
 KEYS_MAX = 256

@@ -19,12 +19,13 @@ from ...store.meta import (
 from .. import models
 from ..access import TheCaller, TheLab
 from ..accounts import Caller
+from ..bodies import BodyRoute
 from ..lab import Lab
 from ..near import near_project
 from ..replies import ApiError, reply
 from .common import answers, run_url
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], route_class=BodyRoute)
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
 
@@ -99,9 +100,9 @@ def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, calle
     those of runs to which the caller may no longer add.
     """
     now = time.time()
-    named = {(r.run, r.rank, r.attempt) for r in body.runs}
     with lab.meta.reading() as view:
-        named &= view.attached(session, caller.user.id).keys()
+        attached = view.attached(session, caller.user.id)
+        named = attached.keys() & {(r.run, r.rank, r.attempt) for r in body.runs} if attached else set()
         known = view.run_ids(sorted({run for run, _, _ in named}))
     added_to = {id for id, run in known.items() if run.author_id == caller.user.id and run.writable}
     runs = sorted(one for one in named if one[0] in added_to)

@@ -11,12 +11,13 @@ from ...store.accounts import Invite, LastAdminError, TooManyError
 from ...store.meta import MetaTransaction, NameTakenError
 from .. import models, models_accounts
 from ..access import Admin, Anybody, TheCaller, TheLab, address_of
+from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .accounts import bad_password, logged_in
 from .common import LIMIT, After, Limit, answers, base_url, user_told
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(tags=["accounts"], route_class=BodyRoute)
 
 
 @router.get("/users", response_model=None, responses=answers(models.Users))

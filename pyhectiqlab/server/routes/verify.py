@@ -6,11 +6,12 @@ from fastapi import APIRouter, Response
 
 from .. import models_verify as models
 from ..access import ReadableRun, TheLab
+from ..bodies import BodyRoute
 from ..replies import reply
 from ..verify import held
 from .common import answers
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=BodyRoute)
 
 
 @router.post("/runs/{run_id}/verify", response_model=None, responses=answers(models.VerifyAnswer, 200, 404, 410))

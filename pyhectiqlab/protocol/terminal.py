@@ -1,4 +1,5 @@
-"""Terminal: what a stream of log texts would have shown. Pure; the web app has the same rules in base/terminal.ts.
+"""Terminal: what a stream of log texts would have shown. Pure; the web app has the same rules in base/terminal.ts, and
+both are held to the cases of tests/cases/terminal.json.
 
 A line feed ends a line, a carriage return goes back to its beginning, where what follows overwrites (progress bars), a
 backspace goes back by one. Colours and other escape sequences show nothing, but for those that erase (`ESC [ K`), and
@@ -82,7 +83,8 @@ class Terminal(Generic[T]):
         elif special == "\b":
             self._at = max(0, self._at - 1)
         elif special in JOINERS:
-            if self._at and not self._text[self._at - 1].isascii():
+            before = self._text[max(0, self._at - 1) : self._at]  # "" where the line was erased behind the cursor
+            if not before.isascii():
                 self._put(special)
         elif erase := _ERASE.fullmatch(special):
             before = self._text[: self._at] if erase[1] in ("", "0") else ""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pyhectiqlab.protocol.names import new_name, shown_name
+from pyhectiqlab.protocol.registry import alias_name
+
+from ..cases import cases
 
 
 @pytest.mark.parametrize("name", ["a", "a/b", "team/vision", "é", "a b", "x" * 512, "...", "a.b", "-", "日本"])
@@ -38,3 +41,11 @@ def test_what_may_be_there_is_not_given_anew(name: str) -> None:
     assert shown_name("name", name) == name
     with pytest.raises(ValueError, match="the name "):
         new_name("name", name)
+
+
+def test_what_can_be_an_alias_of_a_version() -> None:
+    known = cases("aliases")
+    assert [alias_name(text) for text in known["aliases"]] == known["aliases"]
+    for text in known["others"]:
+        with pytest.raises(ValueError, match="cannot be an alias"):
+            alias_name(text)

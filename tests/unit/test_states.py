@@ -9,6 +9,8 @@ import pytest
 from pyhectiqlab.protocol import states
 from pyhectiqlab.protocol.states import RankFacts, RunState, state_of_run
 
+from ..cases import cases
+
 
 def rank(
     number: int, said: str = "running", found: str | None = None, at: float = 0.0, lost: bool = False
@@ -87,3 +89,11 @@ def test_whatever_is_known_of_two_ranks_the_run_has_a_state_that_can_be_shown() 
     for some in itertools.product(facts[: len(facts) // 2], facts[len(facts) // 2 :]):
         run = state_of_run(some)
         assert run.state in states.ALL_STATES and (run.ended is None) == (run.state in states.LIVE_STATES)
+
+
+def test_the_states_are_those_that_the_pages_know() -> None:
+    known = cases("states")
+    assert {name for name, state in known.items() if state["live"]} == states.LIVE_STATES
+    assert {name for name, state in known.items() if state["final"]} == states.FINAL_STATES
+    assert {name for name, state in known.items() if state["of_a_run"]} == states.ALL_STATES
+    assert known.keys() - states.ALL_STATES == {states.PREEMPTED}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,31 +11,12 @@ from hypothesis import strategies as st
 from pyhectiqlab.protocol.logs import TEXT_CHARS_MAX, ended, pieces, severity, severity_of
 from pyhectiqlab.protocol.terminal import Line, Terminal, Terminals, shown
 
+from ..cases import cases
 
-@pytest.mark.parametrize(
-    ("texts", "shows"),
-    [
-        ([], ""),
-        (["one\n", "two\n"], "one\ntwo\n"),
-        (["Progress ", *["-"] * 10], "Progress ----------"),
-        (["one\ntwo", " and more\n"], "one\ntwo and more\n"),
-        (["\n", "\n"], "\n\n"),
-        (["10%\r", "20%\r", "100%\n"], "100%\n"),
-        (["a long line\rshort\n"], "shortg line\n"),
-        (["\r 10%|#    |", "\r 20%|##   |", "\n"], " 20%|##   |\n"),
-        (["windows\r\n"], "windows\n"),
-        (["abc\b\bX\n", "\b\bd\n"], "aXc\nd\n"),
-        (["\x1b[31mred\x1b[0m \x1b[1;4mbold\x1b[m\n"], "red bold\n"),
-        (["\x1b]0;title\x07text \x1b]8;;http://x\x1b\\link\n"], "text link\n"),
-        (["old words\r\x1b[Knew\n"], "new\n"),
-        (["old words\r\x1b[2Knew\n"], "new\n"),
-        (["abcdef\r\x1b[1KX\n"], "Xbcdef\n"),
-        (["bell\x07 \x9b31mnull\x00\n"], "bell 31mnull\n"),
-        (["tab\tstays\n", "héllo 日本 \U0001f600\n"], "tab\tstays\nhéllo 日本 \U0001f600\n"),
-    ],
-)
-def test_it_shows_what_a_terminal_shows(texts: list[str], shows: str) -> None:
-    assert shown(texts) == shows
+
+@pytest.mark.parametrize("case", cases("terminal"), ids=lambda case: repr("".join(case["texts"])))
+def test_it_shows_what_a_terminal_shows(case: dict[str, Any]) -> None:
+    assert shown(case["texts"]) == case["shows"]
 
 
 @given(st.lists(st.text(alphabet="ab \n\r\b\té", max_size=8), max_size=8))
@@ -41,7 +24,7 @@ def test_how_a_stream_is_cut_into_texts_makes_no_difference(texts: list[str]) ->
     assert shown(texts) == shown(["".join(texts)]) == shown(list("".join(texts)))
 
 
-@given(st.text())
+@given(st.text() | st.lists(st.sampled_from(["a", "é", "\r", "\b", "\n", "\x1b[K", "\x1b[1K", "\u200d"])).map("".join))
 def test_nothing_that_moves_the_cursor_comes_out(text: str) -> None:
     assert not any(c != "\n" and c != "\t" and (ord(c) < 32 or 127 <= ord(c) < 160) for c in shown([text]))
 

@@ -1,4 +1,5 @@
-// What a terminal would have shown of a stream of texts: the same rules as protocol/terminal.py, without the I/O.
+// What a terminal would have shown of a stream of texts: the same rules as protocol/terminal.py. Both are held to the
+// cases of tests/cases/terminal.json.
 
 import { HIDDEN, JOINERS } from './visible';
 
@@ -12,10 +13,12 @@ export interface Line<T> {
 const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?/.source;
 const SPECIAL = new RegExp(`${ESCAPES}|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f${HIDDEN}${JOINERS}]`, 'gu');
 const ERASE = /^\x1b\[([012]?)K$/;
+const SURROGATE = /[\ud800-\udfff]/;
 
 export class Terminal<T> {
   private text = '';
-  private at = 0; // the cursor, in UTF-16 units
+  private length = 0; // of the text, in characters
+  private at = 0; // the cursor, in characters
   private tag: { of: T } | null = null;
 
   /** The lines that `text` ended. */
@@ -37,7 +40,7 @@ export class Terminal<T> {
 
   private end(tag: T): Line<T> {
     const line = { text: this.text, tag: this.tag ? this.tag.of : tag };
-    this.text = '';
+    this.set('');
     this.at = 0;
     this.tag = null;
     return line;
@@ -56,9 +59,20 @@ export class Terminal<T> {
 
   private put(plain: string): void {
     if (!plain) return;
-    const end = this.at + plain.length;
-    this.text = this.text.slice(0, this.at).padEnd(this.at) + plain + this.text.slice(end);
+    const end = this.at + lengthOf(plain);
+    if (this.at === this.length) {
+      this.text += plain; // without a look at what is there: a line may come in very many pieces
+      this.length = end;
+    } else {
+      const gap = ' '.repeat(Math.max(0, this.at - this.length));
+      this.set(slice(this.text, 0, this.at) + gap + plain + slice(this.text, end));
+    }
     this.at = end;
+  }
+
+  private set(text: string): void {
+    this.text = text;
+    this.length = lengthOf(text);
   }
 
   private obey(special: string): void {
@@ -66,11 +80,21 @@ export class Terminal<T> {
     if (special === '\r') this.at = 0;
     else if (special === '\b') this.at = Math.max(0, this.at - 1);
     else if (JOINERS.includes(special)) {
-      if (this.text.charCodeAt(this.at - 1) > 127) this.put(special);
+      if (this.at && /[^\x00-\x7f]/.test(slice(this.text, this.at - 1, this.at))) this.put(special);
     } else if (erase) {
-      const before = erase[1] === '' || erase[1] === '0' ? this.text.slice(0, this.at) : '';
-      const after = erase[1] === '1' ? this.text.slice(this.at + 1) : '';
-      this.text = before || (after ? ' '.repeat(this.at + 1) + after : '');
+      const before = erase[1] === '' || erase[1] === '0' ? slice(this.text, 0, this.at) : '';
+      const after = erase[1] === '1' ? slice(this.text, this.at + 1) : '';
+      this.set(before || (after ? ' '.repeat(this.at + 1) + after : ''));
     }
   }
+}
+
+/** How many characters a text has; JavaScript counts two for those beyond 16 bits, emoji for example. */
+function lengthOf(text: string): number {
+  return SURROGATE.test(text) ? [...text].length : text.length;
+}
+
+/** The characters from `start` to before `end`. */
+function slice(text: string, start: number, end?: number): string {
+  return SURROGATE.test(text) ? [...text].slice(start, end).join('') : text.slice(start, end);
 }

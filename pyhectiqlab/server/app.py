@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -86,15 +87,7 @@ def create_app(
         yield
         lab.hub.close()
 
-    app = FastAPI(
-        title="hectiqlab",
-        version=__version__,
-        description="The lab's API. Errors have one shape: {error: {code, message, status}}.",
-        openapi_url=f"{API}/openapi.json",
-        docs_url=None,  # those pages load scripts from elsewhere
-        redoc_url=None,
-        lifespan=lifespan,
-    )
+    app = _api(lifespan=lifespan)
     app.state.lab = lab
     lab.metrics.registry.register(Gauges(lab))
     app.add_middleware(Admission, lab=lab)
@@ -108,11 +101,6 @@ def create_app(
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(FullError, _full)
     app.add_exception_handler(Exception, _unforeseen)
-    for module in MODULES:
-        for route in module.router.routes:
-            if isinstance(route, APIRoute):
-                check_guarded(route)
-        app.include_router(module.router, prefix=API)
     app.state.route_paths = [
         compile_path(API + route.path)[0]
         for module in MODULES
@@ -121,6 +109,30 @@ def create_app(
     ]
     app.include_router(pages.router)
     return app
+
+
+def _api(**options: Any) -> FastAPI:
+    """The routes of the API, without a lab behind them."""
+    app = FastAPI(
+        title="hectiqlab",
+        version=__version__,
+        description="The lab's API. Errors have one shape: {error: {code, message, status}}.",
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # those pages load scripts from elsewhere
+        redoc_url=None,
+        **options,
+    )
+    for module in MODULES:
+        for route in module.router.routes:
+            if isinstance(route, APIRoute):
+                check_guarded(route)
+        app.include_router(module.router, prefix=API)
+    return app
+
+
+def openapi_schema() -> dict[str, Any]:
+    """Return the OpenAPI schema of the API, as GET /api/v1/openapi.json answers it. Needs no lab."""
+    return _api().openapi()
 
 
 def _is_route(request: Request) -> bool:

@@ -32,6 +32,11 @@ Rank = Annotated[int, Field(ge=0, le=INT32_MAX)]
 Attempt = Annotated[int, Field(ge=1, le=INT32_MAX)]
 Seconds = Annotated[float, Field(allow_inf_nan=False, ge=-1e12, le=1e12)]
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
+LabRole = Literal["viewer", "member", "admin", "owner"]
+ProjectRole = Literal["viewer", "member", "admin"]
+ScriptState = Literal["pending", "running", "training", "completed", "failed", "stopped"]
+FinalState = Literal["completed", "failed", "stopped", "killed", "ended"]
+RunState = ScriptState | FinalState | Literal["lost"]
 
 
 class Body(BaseModel):
@@ -97,7 +102,7 @@ class HeartbeatBody(Body):
 
 
 class EndBody(RunOfSession):
-    state: Literal["completed", "failed", "stopped", "killed", "ended"]
+    state: FinalState
     cause: Annotated[str, Field(max_length=4096)] = ""
     exit_code: Annotated[int, Field(ge=-INT64_MAX, le=INT64_MAX)] | None = None
     signal: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = None
@@ -160,7 +165,7 @@ class HandshakeAnswer(BaseModel):
 class UserAnswer(BaseModel):
     id: str
     username: str
-    role: str
+    role: LabRole
     disabled: bool
 
 
@@ -191,7 +196,7 @@ class ProjectAnswer(ProjectRef):
     runs: int
     last_activity: float | None
     private: bool
-    role: str
+    role: ProjectRole = Field(description="What the caller is in it.")
 
 
 class RetentionAnswer(BaseModel):
@@ -221,7 +226,7 @@ class RunAnswer(BaseModel):
     name: str
     project: ProjectRef
     author: str
-    state: str
+    state: RunState
     state_rank: int | None = Field(description="The rank whose state it is; null where it is that of all.")
     state_why: str
     created: float
@@ -243,10 +248,10 @@ class RunAnswer(BaseModel):
 
 class StateChangeAnswer(BaseModel):
     at: float
-    state: str
+    state: RunState | Literal["preempted"]
     attempt: int
     rank: int | None
-    who: str
+    who: Literal["script", "process", "uploader", "lab"]
     why: str
 
 
@@ -255,7 +260,7 @@ class SessionAnswer(BaseModel):
     rank: int
     attempt: int
     sets_state: bool = Field(description="Its process is a rank of the attempt: its end counts for the run.")
-    said: str = Field(description="What its script last said.")
+    said: ScriptState = Field(description="What its script last said.")
     lost: bool
     job: str
     host: str
@@ -265,13 +270,13 @@ class SessionAnswer(BaseModel):
     started: float
     last_seen: float
     ended: float | None
-    state: str | None
+    state: FinalState | None
     cause: str
     exit_code: int | None
     signal: int | None
     detail: str
     skew: float
-    backlog: int
+    backlog: int = Field(description="Events that its uploader had and the lab had not, at its last heartbeat.")
 
 
 class CaptureAnswer(BaseModel):
@@ -307,7 +312,7 @@ class RunDetailAnswer(RunAnswer):
     losses: dict[str, int]
     events: int
     writers: int
-    can_write: bool
+    can_write: bool = Field(description="Whether the caller may rename and delete it.")
     capture: CaptureAnswer = Field(description="Without the diffs, see GET /runs/{run_id}/capture.")
     paper: str
     kept_until: float | None = Field(description="When the project's retention will delete it; null: it will not.")
@@ -316,7 +321,7 @@ class RunDetailAnswer(RunAnswer):
 class AttachedRun(BaseModel):
     id: str
     name: str
-    state: str
+    state: RunState
     author: str
     url: str
     project: ProjectRef

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from ..protocol.usernames import new_username
 from ..store import retention
-from .models import Body, Name
+from .models import Body, Name, ProjectRole
 
-LabRole = Literal["viewer", "member", "admin"]
-Role = LabRole
+GivenRole = ProjectRole  # in the lab: nobody is made its owner
 KEY_DAYS_MAX = 3650
 Password = Annotated[str, Field(max_length=1024)]
 Username = Annotated[Name, AfterValidator(new_username)]
@@ -32,17 +31,17 @@ class KeyBody(Body):
 class UserBody(Body):
     username: Username
     password: Password
-    role: LabRole = "member"
+    role: GivenRole = "member"
 
 
 class UserChangeBody(Body):
-    role: LabRole | None = None
+    role: GivenRole | None = None
     disabled: bool | None = None
     password: Password | None = Field(None, description="A new one, which ends the user's web sessions.")
 
 
 class InviteBody(Body):
-    role: LabRole = "member"
+    role: GivenRole = "member"
 
 
 class AcceptBody(Body):
@@ -65,12 +64,12 @@ class RetentionBody(Body):
 
 
 class MemberBody(Body):
-    role: Role
+    role: ProjectRole
 
 
 class InviteAnswer(BaseModel):
     id: str
-    role: str
+    role: GivenRole
     created: float
     created_by: str
     expires: float
@@ -89,7 +88,7 @@ class Invites(BaseModel):
 class MemberAnswer(BaseModel):
     id: str
     username: str
-    role: str
+    role: ProjectRole
     disabled: bool
 
 

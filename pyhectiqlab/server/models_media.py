@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel
 
 from .models_files import ArtifactAnswer
 
+MediaKind = Literal["figure", "histogram", "image", "table", "text"]
+
 
 class MediaGroupAnswer(BaseModel):
-    kind: str
+    kind: MediaKind
     name: str
     count: int
     step_min: int | None
@@ -22,6 +26,8 @@ class MediaGroups(BaseModel):
 
 
 class HistogramAnswer(BaseModel):
+    """`counts[i]` values lie between `edges[i]` and `edges[i + 1]`; both are empty where no value was finite."""
+
     edges: list[float]
     counts: list[float]
     nan: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, FailFast, Field
 
@@ -73,7 +73,7 @@ class UsingRunAnswer(RunRef):
 
 class VersionAnswer(BaseModel):
     uuid: str
-    kind: str
+    kind: Literal["models", "datasets"]
     name: str
     version: str
     aliases: list[str]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import requests
 from pydantic import BaseModel
 
-from pyhectiqlab.server import models
+from pyhectiqlab.protocol import media, registry, roles, states
+from pyhectiqlab.server import models, models_accounts, models_media, models_registry
+from pyhectiqlab.server.app import openapi_schema
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, events_batch, new_id
@@ -68,6 +70,38 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.BucketsAnswer, api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"}))
     fits(models.NewKeyAnswer, api.call("POST", "/keys", 201, json={"name": "k"}))
     fits(models.ErrorAnswer, api.get("/runs/000000000000", 404))
+    fits(models.Sessions, api.get(f"/runs/{run}/sessions"))
+    fits(models.CaptureAnswer, api.get(f"/runs/{run}/capture"))
+    fits(models.ConfigAnswer, api.get(f"/runs/{run}/config"))
+    new_user = {"username": f"user-{new_id(4)}", "password": new_id()}
+    fits(models.UserAnswer, api.call("POST", "/users", 201, json=new_user))
+    api.call("PUT", f"/projects/{project}/members/{new_user['username']}", json={"role": "viewer"})
+    fits(models_accounts.Members, api.get(f"/projects/{project}/members"))
+    fits(models_accounts.NewInviteAnswer, api.call("POST", "/invites", 201, json={}))
+    fits(models_accounts.Invites, api.get("/invites"))
+    fits(models_accounts.Changes, api.get("/audit"))
+
+
+def test_the_words_of_answers_are_those_of_the_protocol() -> None:
+    assert set(words_of(models.RunState)) == states.ALL_STATES
+    assert set(words_of(models.ScriptState)) == states.SCRIPT_STATES
+    assert set(words_of(models.FinalState)) == states.FINAL_STATES
+    state = models.StateChangeAnswer.model_fields["state"].annotation
+    kind = models_registry.VersionAnswer.model_fields["kind"].annotation
+    assert set(words_of(state)) == states.ALL_STATES | {states.PREEMPTED}
+    assert set(words_of(models.ProjectRole)) == {roles.VIEWER, roles.MEMBER, roles.ADMIN}
+    assert set(words_of(models.LabRole)) == {*words_of(models.ProjectRole), roles.OWNER}
+    assert words_of(models_media.MediaKind) == media.KINDS
+    assert words_of(kind) == (registry.MODELS, registry.DATASETS)
+
+
+def words_of(annotation: Any) -> tuple[str, ...]:
+    """The members of a Literal, or of a union of some."""
+    return tuple(word for part in get_args(annotation) for word in (words_of(part) or (part,)))
+
+
+def test_the_schema_is_the_same_without_a_lab(schema: Any) -> None:
+    assert openapi_schema() == schema
 
 
 def test_every_route_of_the_contract_is_documented(schema: Any) -> None:

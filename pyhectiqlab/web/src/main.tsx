@@ -13,6 +13,7 @@ import { ProjectsPage } from './pages/projects';
 import { RegistryPage } from './pages/registry';
 import { RunPage } from './pages/run';
 import { RunsPage } from './pages/runs';
+import { VersionPage } from './pages/version';
 import { interceptLinks, useRoute } from './state/router';
 import { startSession, user } from './state/session';
 import { useStore } from './state/store';
@@ -34,7 +35,8 @@ function App() {
     case 'run':
       return <RunPage key={route.run} route={route} />;
     case 'registry':
-      return <RegistryPage route={route} />;
+      if (route.name === null) return <RegistryPage route={route} />;
+      return <VersionPage key={`${route.kind}/${route.name}`} route={{ ...route, name: route.name }} />;
     case 'compare':
       return <ComparePage route={route} />;
     case 'account':

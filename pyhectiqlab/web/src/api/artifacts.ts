@@ -1,32 +1,33 @@
 // Artifacts of a run or of a project, all pages of them within a bound.
 
-import type { Artifact } from '../base/artifacts';
-import { request } from './http';
-import type { Page } from './types';
+import type { ArtifactAnswer, Queries } from '../schema/lab';
+import { call } from './http';
 
 const PAGE = 1000;
 const ALL_MAX = 5000;
 
-export interface Artifacts {
-  items: Artifact[];
+/** Whose artifacts: a run's own, or those that the runs of a project share. By id. */
+export type Holder = { run: string } | { project: string };
+
+export interface LoadedArtifacts {
+  items: ArtifactAnswer[];
   complete: boolean; // false: there are more than are shown
 }
 
-/** `where`: "runs/ID" or "projects/ID". With `name`: every version of that name and step. */
-export async function loadArtifacts(where: string, signal: AbortSignal, only?: { name: string; step: number | null }): Promise<Artifacts> {
-  const items: Artifact[] = [];
+/** With `only`: every version of that name and step. */
+export async function loadArtifacts(of: Holder, signal: AbortSignal, only?: { name: string; step: number | null }): Promise<LoadedArtifacts> {
+  const items: ArtifactAnswer[] = [];
   let after: string | null = null;
   do {
-    const params = new URLSearchParams({ limit: String(PAGE) });
-    if (after !== null) params.set('after', after);
-    if (only) {
-      params.set('name', only.name);
-      params.set('versions', 'all');
-      if (only.step !== null) params.set('step', String(only.step));
-    }
-    const page = (await (await request(`/${where}/artifacts?${params}`, { signal })).json()) as Page<Artifact>;
+    const query: Queries['GET /runs/{run_id}/artifacts'] = { limit: PAGE, after, ...(only && { name: only.name, step: only.step, versions: 'all' }) };
+    const page = await loadPage(of, query, signal);
     items.push(...(only ? page.items.filter((a) => a.step === only.step) : page.items));
     after = page.next;
   } while (after !== null && items.length < ALL_MAX);
   return { items, complete: after === null };
+}
+
+function loadPage(of: Holder, query: Queries['GET /runs/{run_id}/artifacts'], signal: AbortSignal) {
+  if ('run' in of) return call('GET /runs/{run_id}/artifacts', { path: { run_id: of.run }, query, signal });
+  return call('GET /projects/{ref}/artifacts', { path: { ref: of.project }, query, signal });
 }

@@ -1,8 +1,9 @@
-// One door to the lab: every request of the page goes through `request`.
+// One door to the lab: every request of the page goes through `request`, and what answers JSON through `call`, whose
+// routes, bodies, query parameters and answers are those of the lab's own schema.
 
 import { parseExact } from '../base/exact';
 import { at } from '../base/root';
-import type { ApiKey, Capture, Change, Invite, KeyInfo, LogPage, Me, Page, Project, Run, RunDetail, User } from './types';
+import type { Answers, Bodies, Queries } from '../schema/lab';
 
 const API = at('/api/v1');
 const TIMEOUT_MS = 30_000;
@@ -39,29 +40,32 @@ export function setCsrf(token: string | null): void {
   csrf = token ?? '';
 }
 
-interface Options {
-  method?: string;
-  body?: unknown;
-  accept?: string;
-  range?: string;
+interface Common {
   signal?: AbortSignal | undefined;
   /** A 401 is an answer to this question (am I logged in? is this the password?), not the end of the session. */
   anonymous?: boolean;
 }
 
+interface RequestOptions extends Common {
+  method?: string;
+  body?: unknown;
+  accept?: string;
+  range?: string;
+}
+
 /** Rejects with ApiError, UnreachableError, or AbortError when `signal` was aborted. */
-export async function request(path: string, options: Options = {}): Promise<Response> {
+export async function request(path: string, options: RequestOptions = {}): Promise<Response> {
   try {
     return await ask(path, options);
   } catch (e) {
     if (!(e instanceof ApiError) || e.code !== 'csrf') throw e;
     // Another tab logged in anew: the cookie is a new session's, this page's token still the old one's.
-    setCsrf((await api.me()).csrf);
+    setCsrf((await call('GET /me', { anonymous: true })).csrf);
     return ask(path, options);
   }
 }
 
-async function ask(path: string, options: Options): Promise<Response> {
+async function ask(path: string, options: RequestOptions): Promise<Response> {
   const { method = 'GET', body, accept = 'application/json', range, signal, anonymous = false } = options;
   const headers: Record<string, string> = { Accept: accept };
   if (range) headers.Range = range;
@@ -106,72 +110,45 @@ async function readError(response: Response): Promise<ApiError> {
   }
 }
 
-async function json<T>(path: string, options?: Options): Promise<T> {
-  return (await (await request(path, options)).json()) as T;
+type Route = keyof Answers;
+/** The names in braces of a route: "run_id" of "GET /runs/{run_id}". */
+type Names<R extends string> = R extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+/** The part of the options that a route has only where `Value` is something. */
+type Part<Name extends string, Value> = [Value] extends [never] ? unknown : { [N in Name]: Value };
+type Of<Map, R> = R extends keyof Map ? Map[R] : never;
+/** Whole numbers beyond ±2^53 are given as bigint. */
+type Exact<Query> = { [N in keyof Query]: Query[N] | (number extends Query[N] ? bigint : never) };
+
+export type CallOptions<R extends Route> = Common & {
+  /** Whole numbers beyond ±2^53 become bigint: for answers that hold values of scripts. */
+  exact?: boolean;
+} & Part<'path', [Names<R>] extends [never] ? never : Record<Names<R>, string>> &
+  Part<'query', Exact<Of<Queries, R>>> &
+  Part<'body', Of<Bodies, R>>;
+
+/** Rejects as `request` does. */
+export async function call<R extends Route>(route: R, options: CallOptions<R>): Promise<Answers[R]> {
+  const { path = {}, query = {}, body, exact = false, ...common } = options as AnyOptions;
+  const [method, template] = route.split(' ') as [string, string];
+  const filled = template.replace(/{(\w+)}/g, (_, name: string) => encodeURIComponent(path[name]!));
+  const response = await request(filled + search(query), { ...common, method, ...(body === undefined ? {} : { body }) });
+  return (exact ? parseExact(await response.text()) : await response.json()) as Answers[R];
 }
 
-/** For answers that hold values of scripts. */
-async function exactJson<T>(path: string, options?: Options): Promise<T> {
-  return parseExact(await (await request(path, options)).text()) as T;
+/** What `call` itself sees of its options. */
+interface AnyOptions extends Common {
+  path?: Record<string, string>;
+  query?: object;
+  body?: unknown;
+  exact?: boolean;
 }
 
-function query(params: Record<string, string | number | null | undefined>): string {
-  const used = Object.entries(params).filter(([, v]) => v !== null && v !== undefined && v !== '');
-  return used.length ? `?${new URLSearchParams(used.map(([k, v]) => [k, String(v)])).toString()}` : '';
+/** "?a=1&b=2&b=3"; what is null, undefined or "" is left out. */
+function search(query: object): string {
+  const used = Object.entries(query).flatMap(([name, value]: [string, unknown]) =>
+    (Array.isArray(value) ? value : [value])
+      .filter((v) => v !== null && v !== undefined && v !== '')
+      .map((v): [string, string] => [name, String(v)]),
+  );
+  return used.length ? `?${new URLSearchParams(used).toString()}` : '';
 }
-
-const id = encodeURIComponent;
-
-export const api = {
-  me: () => json<Me>('/me', { anonymous: true }),
-  login: (username: string, password: string) =>
-    json<Me>('/login', { method: 'POST', body: { username, password }, anonymous: true }),
-  logout: async () => void (await request('/logout', { method: 'POST', body: {}, anonymous: true })),
-  healthy: async () => void (await request('/handshake', { anonymous: true })),
-  projects: (after: string | null, signal?: AbortSignal) =>
-    json<Page<Project>>(`/projects${query({ after, limit: 200 })}`, { signal }),
-  project: (ref: string, signal?: AbortSignal) => json<Project>(`/projects/${id(ref)}`, { signal }),
-  runs: (
-    params: { project: string; filter: string; state: string; sort: string; after: string | null; limit: number },
-    signal?: AbortSignal,
-  ) => json<Page<Run>>(`/runs${query(params)}`, { signal }),
-  run: (ref: string, signal?: AbortSignal) => exactJson<RunDetail>(`/runs/${id(ref)}`, { signal }),
-  deleteRun: async (run: string) => void (await request(`/runs/${id(run)}`, { method: 'DELETE' })),
-  restoreRun: async (run: string) => void (await request(`/runs/${id(run)}/restore`, { method: 'POST', body: {} })),
-  capture: (run: string, signal?: AbortSignal) => json<Capture>(`/runs/${id(run)}/capture`, { signal }),
-  /** What one attempt told itself, of its config or meta. */
-  told: async (run: string, what: 'config' | 'meta', attempt: number, signal?: AbortSignal) =>
-    (await exactJson<Record<string, unknown>>(`/runs/${id(run)}/${what}${query({ attempt })}`, { signal }))[what],
-  keys: (run: string, params: { q: string; after: string | null; limit: number }, signal?: AbortSignal) =>
-    json<Page<KeyInfo>>(`/runs/${id(run)}/keys${query(params)}`, { signal }),
-  logs: (
-    run: string,
-    params: { newest?: boolean; before?: string; after?: string; level: string; channel: string; limit: number },
-    signal?: AbortSignal,
-  ) => json<LogPage>(`/runs/${id(run)}/logs${query({ ...params, newest: params.newest ? 'true' : '' })}`, { signal }),
-  apiKeys: (signal?: AbortSignal) => json<Page<ApiKey>>('/keys', { signal }),
-  createApiKey: (name: string, days: number | null) =>
-    json<ApiKey & { key: string }>('/keys', { method: 'POST', body: { name, days } }),
-  setPassword: (password: string, current: string) =>
-    json<Me>('/me/password', { method: 'PUT', body: { password, current } }),
-  logoutEverywhere: async () => void (await request('/logout/everywhere', { method: 'POST', body: {} })),
-  acceptInvite: (token: string, username: string, password: string) =>
-    json<Me>('/invites/accept', { method: 'POST', body: { token, username, password }, anonymous: true }),
-  users: (signal?: AbortSignal) => json<Page<User>>('/users', { signal }),
-  addUser: (username: string, password: string, role: string) =>
-    json<User>('/users', { method: 'POST', body: { username, password, role } }),
-  changeUser: (username: string, change: { role?: string; disabled?: boolean }) =>
-    json<User>(`/users/${id(username)}`, { method: 'PATCH', body: change }),
-  invites: (signal?: AbortSignal) => json<Page<Invite>>('/invites', { signal }),
-  invite: (role: string) => json<Invite & { url: string }>('/invites', { method: 'POST', body: { role } }),
-  takeBack: async (invite: string) => void (await request(`/invites/${id(invite)}`, { method: 'DELETE' })),
-  audit: (after: string | null, signal?: AbortSignal) => json<Page<Change>>(`/audit${query({ after, limit: 100 })}`, { signal }),
-  members: (project: string, signal?: AbortSignal) => json<Page<User>>(`/projects/${id(project)}/members`, { signal }),
-  setPrivate: (project: string, hidden: boolean) =>
-    json<Project>(`/projects/${id(project)}`, { method: 'PATCH', body: { private: hidden } }),
-  setMember: async (project: string, username: string, role: string) =>
-    void (await request(`/projects/${id(project)}/members/${id(username)}`, { method: 'PUT', body: { role } })),
-  removeMember: async (project: string, username: string) =>
-    void (await request(`/projects/${id(project)}/members/${id(username)}`, { method: 'DELETE' })),
-  deleteApiKey: async (key: string) => void (await request(`/keys/${id(key)}`, { method: 'DELETE' })),
-};

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatAgo, formatCompact, formatDuration, formatDurationTick, formatInteger, formatMoment, formatTicks, formatValue, plural } from './format';
+import { formatAgo, formatBytes, formatCompact, formatDuration, formatDurationTick, formatInteger, formatMoment, formatTicks, formatValue, plural } from './format';
 
 test.each([
   [0, '0'],
@@ -76,3 +76,13 @@ test.each([
   [172_800, '2d'],
   [-90, '−1m 30s'],
 ])('%d seconds on an axis read %s', (seconds, text) => expect(formatDurationTick(seconds)).toBe(text));
+
+test.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1000, '1 kB'],
+  [1234567, '1.23 MB'],
+  [999_700, '1 MB'],
+  [2 ** 31, '2.15 GB'],
+  [5e13, '50 TB'],
+])('%d bytes are %s', (bytes, expected) => expect(formatBytes(bytes)).toBe(expected));

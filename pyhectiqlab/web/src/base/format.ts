@@ -35,6 +35,16 @@ export function formatCompact(value: number): string {
   return minus(trimZeros(value.toFixed(size >= 100 || Number.isInteger(value) ? 0 : 2)));
 }
 
+/** 1.21 GB, in powers of 1000, to three digits. */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  for (const unit of ['B', 'kB', 'MB', 'GB']) {
+    if (value < 999.5) return `${unit === 'B' ? value : Number(value.toPrecision(3))} ${unit}`;
+    value /= 1000;
+  }
+  return `${Number(value.toPrecision(3))} TB`;
+}
+
 /** Seconds → 0.4s, 12s, 3m 05s, 2h 04m, 5d 03h. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';

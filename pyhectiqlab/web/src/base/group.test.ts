@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { groupKeys, groupName, mergeKeyPages } from './group';
+import { groupByName, groupKeys, groupName, mergeKeyPages } from './group';
 
 test('keys are grouped by what stands before the first slash', () => {
   const groups = groupKeys(['a/x', 'lr', 'a/y/z', 'b/x'], (k) => k);
@@ -30,4 +30,10 @@ test('a page that was cut short ends the list, so that nothing appears in betwee
     { keys: ['a', 'z'], next: null },
   ]);
   expect(merged).toEqual({ keys: ['a', 'b'], complete: false });
+});
+
+test('things of one name are one group, in the order of the list', () => {
+  const list = [{ name: 'a', step: 0 }, { name: 'b', step: 1 }, { name: 'constructor', step: 2 }, { name: 'b', step: 20 }];
+  expect(groupByName(list).map((g) => [g.name, g.items.map((item) => item.step)])).toEqual([['a', [0]], ['b', [1, 20]], ['constructor', [2]]]);
+  expect(groupByName([])).toEqual([]);
 });

@@ -1,23 +1,32 @@
-// Panels of one page, grouped by what stands before the first "/" of their keys.
+// What a page shows together: things of one name, and panels by what stands before the first "/" of their keys.
 
 export interface Group<T> {
   name: string; // "" for keys without a "/"
-  items: T[];
+  items: T[]; // never empty
+}
+
+/** All items of each name, in the order of the list. */
+export function groupByName<T extends { name: string }>(items: readonly T[]): Group<T>[] {
+  return collect(items, (item) => item.name);
 }
 
 /** Groups in order of appearance; keys without a "/" first, and what the uploader measured of the machine last. */
 export function groupKeys<T>(items: readonly T[], keyOf: (item: T) => string): Group<T>[] {
-  const groups = new Map<string, Group<T>>();
-  for (const item of items) {
-    const name = groupName(keyOf(item));
-    let group = groups.get(name);
-    if (!group) groups.set(name, (group = { name, items: [] }));
-    group.items.push(item);
-  }
-  return [...groups.values()].sort((a, b) => placeOf(a.name) - placeOf(b.name));
+  return collect(items, (item) => groupName(keyOf(item))).sort((a, b) => rankOf(a.name) - rankOf(b.name));
 }
 
-function placeOf(group: string): number {
+function collect<T>(items: readonly T[], nameOf: (item: T) => string): Group<T>[] {
+  const groups = new Map<string, Group<T>>();
+  for (const item of items) {
+    const name = nameOf(item);
+    const group = groups.get(name);
+    if (group) group.items.push(item);
+    else groups.set(name, { name, items: [item] });
+  }
+  return [...groups.values()];
+}
+
+function rankOf(group: string): number {
   return group === '' ? 0 : group === 'system' ? 2 : 1;
 }
 

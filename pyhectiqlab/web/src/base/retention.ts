@@ -1,20 +1,15 @@
 // How long a project keeps what, as its pages say it. No DOM, no clock: "now" is given.
 
+import type { RetentionAnswer } from '../schema/lab';
 import { formatMoment, plural } from './format';
 
-/** null: for ever, or any number. */
-export interface Retention {
-  runs_days: number | null;
-  versions_max: number | null;
-  versions_days: number | null;
-  keep_tag: string;
-}
+type Kept = Pick<RetentionAnswer, 'runs_days' | 'versions_max' | 'versions_days'>;
 
 const DAY_S = 86_400;
 const SOON_S = 14 * DAY_S;
 
 /** "runs kept for 90 days · the newest 5 versions of a file kept, all but the newest for 30 days"; "": all is kept. */
-export function retentionTold({ runs_days, versions_max, versions_days }: Retention): string {
+export function retentionTold({ runs_days, versions_max, versions_days }: Kept): string {
   const runs = runs_days === null ? '' : `runs kept for ${plural(runs_days, 'day')}`;
   return [runs, versionsTold(versions_max, versions_days)].filter(Boolean).join(' · ');
 }

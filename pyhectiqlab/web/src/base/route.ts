@@ -1,7 +1,7 @@
 // The URL is the state of a page. It is typed by hand, mailed around and edited: whatever cannot be understood falls
 // back to its default, and what is written back is only what differs from the defaults.
 
-import type { Kind } from './registry';
+import type { Kind } from './kinds';
 
 export type Axis = 'step' | 'time' | 'relative';
 

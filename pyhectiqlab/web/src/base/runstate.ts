@@ -1,8 +1,11 @@
-// What a run's state means to the reader.
+// What a run's state means to the reader. Which states there are is said by protocol/states.py.
+
+import type { RunAnswer, StateChangeAnswer } from '../schema/lab';
 
 export type Tone = 'live' | 'good' | 'bad' | 'warn' | 'idle';
+type State = StateChangeAnswer['state'];
 
-const TONES: Record<string, Tone> = {
+const TONES: Record<State, Tone> = {
   pending: 'idle',
   running: 'live',
   training: 'live',
@@ -15,7 +18,7 @@ const TONES: Record<string, Tone> = {
   preempted: 'idle',
 };
 
-const MEANINGS: Record<string, string> = {
+const MEANINGS: Record<State, string> = {
   pending: 'Created, not started yet',
   running: 'The process is alive',
   training: 'The process is alive and training',
@@ -28,13 +31,15 @@ const MEANINGS: Record<string, string> = {
   preempted: 'The batch system took this attempt away, and started the job again',
 };
 
+const isKnown = (state: string): state is State => Object.hasOwn(TONES, state);
+
 /** A state this page does not know (a newer lab's) is shown as it is, in a calm tone. */
 export function toneOf(state: string): Tone {
-  return Object.hasOwn(TONES, state) ? TONES[state]! : 'idle';
+  return isKnown(state) ? TONES[state] : 'idle';
 }
 
 export function meaningOf(state: string): string {
-  return Object.hasOwn(MEANINGS, state) ? MEANINGS[state]! : state;
+  return isKnown(state) ? MEANINGS[state] : state;
 }
 
 export function isLive(state: string): boolean {
@@ -43,3 +48,9 @@ export function isLive(state: string): boolean {
 
 /** What a run can be in; only an earlier attempt is preempted. */
 export const ALL_STATES: readonly string[] = Object.keys(TONES).filter((state) => state !== 'preempted');
+
+/** Grows with the clock while the run lives. Seconds; NaN where the run never started. */
+export function durationOf(run: Pick<RunAnswer, 'state' | 'started' | 'duration'>, now: number): number {
+  if (isLive(run.state) && run.started !== null) return Math.max(run.duration ?? 0, now - run.started);
+  return run.duration ?? NaN;
+}

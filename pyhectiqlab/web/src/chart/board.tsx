@@ -1,17 +1,17 @@
 // All charts of one or several runs: controls, legend, groups of panels, live news.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { BUCKETS_MAX, fetchBuckets, type BucketQuery } from '../api/buckets';
+import { BUCKETS_MAX, fetchBuckets, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
-import { openStream } from '../api/stream';
 import { RANKS_MAX } from '../base/buckets';
-import { groupKeys } from '../base/group';
 import { plural } from '../base/format';
-import { at } from '../base/root';
+import { groupKeys } from '../base/group';
+import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
 import { useKeys } from '../state/keys';
-import { probe, revival } from '../state/session';
+import { useLive } from '../state/live';
+import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -61,35 +61,21 @@ export function Board({ runs, ranks, attempts, live, view, setView, onRunNews }:
   const feed = useFeed(shown, view, (width - GAP * (columns - 1)) / columns, setFailure);
   const large = useFeed(shown, view, view.panel === null ? 0 : window.innerWidth, setFailure);
 
-  // Live news; the handlers see the latest of everything without reopening the stream.
-  const handlers = useRef({ points: (_: readonly string[] | null) => {}, onRunNews, live });
-  handlers.current = {
-    onRunNews,
-    live,
-    points: (named) => {
-      feed.markStale(named);
-      large.markStale(named);
-      if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) keys.refresh();
-    },
+  const newPoints = (named: readonly string[] | null) => {
+    feed.markStale(named);
+    large.markStale(named);
+    if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) keys.refresh();
+    onRunNews();
   };
-  useEffect(() => {
-    if (!ids.length) return;
-    const query = ids.map((id) => `run=${encodeURIComponent(id)}`).join('&');
-    return openStream(query, {
-      points: (_, named) => {
-        handlers.current.points(named);
-        handlers.current.onRunNews();
-      },
-      state: () => handlers.current.onRunNews(),
-      run: () => handlers.current.onRunNews(),
-      missed: (first) => {
-        if (first && !handlers.current.live) return; // nothing happens to a run that is over
-        handlers.current.points(null);
-        handlers.current.onRunNews();
-      },
-      broken: probe,
-    });
-  }, [ids.join()]);
+  useLive(
+    { runs: ids },
+    {
+      points: (_, named) => newPoints(named),
+      state: onRunNews,
+      run: onRunNews,
+      missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
+    },
+  );
 
   const change = useRef(setView);
   change.current = setView;
@@ -210,7 +196,7 @@ function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: Char
               <i style={{ background: run.color }} />
               {run.name}
             </button>
-            <a href={at(`/runs/${encodeURIComponent(run.id)}`)} aria-label={`Open ${run.name}`} title="Open the run">
+            <a href={runUrl(run.id)} aria-label={`Open ${run.name}`} title="Open the run">
               <Icon name="chevron" />
             </a>
           </li>

@@ -1,7 +1,8 @@
 // Who is logged in, and the keys that scripts use in their name.
 
 import { useRef, useState } from 'preact/hooks';
-import { api, ApiError } from '../api/http';
+import { api } from '../api/calls';
+import { ApiError } from '../api/http';
 import { ROOT } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';

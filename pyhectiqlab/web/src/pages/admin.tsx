@@ -1,8 +1,8 @@
 // For admins of the lab: users and invites, and the audit log.
 
 import { useRef, useState } from 'preact/hooks';
-import { api } from '../api/http';
-import { ROLES } from '../api/types';
+import { api } from '../api/calls';
+import { isAdmin, ROLES, type Role } from '../base/roles';
 import { at } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
@@ -15,7 +15,7 @@ import { Shell } from '../widgets/shell';
 export function AdminPage({ tab }: { tab: 'users' | 'audit' }) {
   const role = useStore(user)?.role;
   const title = tab === 'users' ? 'Users' : 'Audit log';
-  if (role !== 'admin' && role !== 'owner') {
+  if (!isAdmin(role)) {
     return (
       <Shell crumbs={[{ text: 'Lab' }]} title={title}>
         <Empty title="This is for admins of the lab">
@@ -45,7 +45,7 @@ function Users() {
   const error = users.error ?? invites.error;
   const invite = (event: Event) => {
     event.preventDefault();
-    attempt(async () => setLink((await api.invite(role.current!.value)).url));
+    attempt(async () => setLink((await api.invite(role.current!.value as Role)).url));
   };
   return (
     <>
@@ -66,8 +66,11 @@ function Users() {
                     {u.role === 'owner' ? 'owner' : (
                       <select
                         aria-label={`Role of ${u.username}`}
-                        value={u.role ?? ''}
-                        onChange={(e) => attempt(async () => void (await api.changeUser(u.username, { role: e.currentTarget.value })))}
+                        value={u.role}
+                        onChange={(e) => {
+                          const given = e.currentTarget.value as Role;
+                          attempt(() => api.changeUser(u.username, { role: given }));
+                        }}
                       >
                         {ROLES.map((r) => <option key={r}>{r}</option>)}
                       </select>
@@ -76,7 +79,7 @@ function Users() {
                   <td>
                     <button
                       class="link"
-                      onClick={() => attempt(async () => void (await api.changeUser(u.username, { disabled: !u.disabled })))}
+                      onClick={() => attempt(() => api.changeUser(u.username, { disabled: !u.disabled }))}
                     >
                       {u.disabled ? 'Enable' : 'Disable'}
                     </button>

@@ -1,15 +1,17 @@
 // Several runs over each other.
 
 import { useMemo } from 'preact/hooks';
-import { api, ApiError } from '../api/http';
-import type { RunDetail } from '../api/types';
+import { api } from '../api/calls';
+import { ApiError } from '../api/http';
 import { plural } from '../base/format';
+import { projectUrl } from '../base/links';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { isLive } from '../base/runstate';
 import { Board } from '../chart/board';
 import { colorOf } from '../chart/colors';
 import type { ChartRun } from '../chart/panel';
+import type { RunDetailAnswer } from '../schema/lab';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { Empty, Waiting } from '../widgets/basics';
@@ -22,7 +24,7 @@ const REFRESH_MS = 10_000; // names and states only; points come by themselves
 export function ComparePage({ route }: { route: CompareRoute }) {
   const wanted = route.runs;
   const { data, refresh } = useLoad((signal) => Promise.all(wanted.map((id) => runOrReason(id, signal))), [wanted.join()], REFRESH_MS);
-  const found = useMemo(() => (data ?? []).filter((r): r is RunDetail => !(r instanceof ApiError)), [data]);
+  const found = useMemo(() => (data ?? []).filter((r): r is RunDetailAnswer => !(r instanceof ApiError)), [data]);
   const missing = wanted.filter((_, i) => data?.[i] instanceof ApiError);
   const identity = found.map((r) => `${r.id} ${r.name}`).join('\n');
   // The colour follows the place in the link, so that a run that is gone does not recolour the others.
@@ -36,7 +38,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
     }));
   }, [identity]);
   const projects = new Map(found.map((r) => [r.project.id, r.project.name]));
-  const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: at(`/projects/${encodeURIComponent(id)}`) }));
+  const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: projectUrl(id) }));
   return (
     <Shell crumbs={projects.size === 1 ? [...crumbs, { text: 'Compare' }] : [{ text: 'Compare' }]} title="Compare">
       <h1>Compare {plural(wanted.length, 'run')}</h1>
@@ -68,7 +70,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
 }
 
 /** One run that is gone must not hide the others. */
-async function runOrReason(id: string, signal: AbortSignal): Promise<RunDetail | ApiError> {
+async function runOrReason(id: string, signal: AbortSignal): Promise<RunDetailAnswer | ApiError> {
   try {
     return await api.run(id, signal);
   } catch (e) {

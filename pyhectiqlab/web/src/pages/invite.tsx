@@ -1,7 +1,7 @@
 // Where an invite leads: name and password of a new account. The token is behind #, which no server's log ever sees.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api } from '../api/http';
+import { api } from '../api/calls';
 import { at } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { navigate } from '../state/router';

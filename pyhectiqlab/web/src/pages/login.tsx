@@ -1,7 +1,8 @@
 // Name and password; afterwards back to the page that was asked for.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, ApiError } from '../api/http';
+import { api } from '../api/calls';
+import { ApiError } from '../api/http';
 import { navigate } from '../state/router';
 import { enter, user } from '../state/session';
 import { useStore } from '../state/store';

@@ -1,14 +1,14 @@
 // Who may see a project, and what they may do in it.
 
 import { useRef } from 'preact/hooks';
-import { api } from '../api/http';
-import { ROLES } from '../api/types';
-import { at } from '../base/root';
+import { api } from '../api/calls';
+import { projectUrl } from '../base/links';
+import { ROLES, type Role } from '../base/roles';
+import { ProjectNav } from '../parts/projectnav';
 import { useAttempt } from '../state/attempt';
 import { useLoad } from '../state/load';
 import { Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
-import { KindLinks } from './registry';
 
 export function MembersPage({ project }: { project: string }) {
   const its = useLoad((signal) => api.project(project, signal), [project], 0);
@@ -21,14 +21,14 @@ export function MembersPage({ project }: { project: string }) {
   const admin = found?.role === 'admin';
   const add = (event: Event) => {
     event.preventDefault();
-    attempt(() => api.setMember(project, name.current!.value, role.current!.value));
+    attempt(() => api.setMember(project, name.current!.value, role.current!.value as Role));
   };
   const error = its.error ?? members.error;
   const listed = new Set(members.data?.items.map((m) => m.username));
   return (
-    <Shell crumbs={[{ text: found?.name ?? project, href: at(`/projects/${encodeURIComponent(project)}`) }, { text: 'Members' }]} title="Members">
+    <Shell crumbs={[{ text: found?.name ?? project, href: projectUrl(project) }, { text: 'Members' }]} title="Members">
       <h1>Members</h1>
-      <KindLinks project={project} here="members" />
+      <ProjectNav project={project} here="members" />
       {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
       {!found && !error && <Waiting />}
       {found && (
@@ -37,7 +37,7 @@ export function MembersPage({ project }: { project: string }) {
             ? 'This project is private: only those listed here and the admins of the lab see it. '
             : 'Everybody in the lab sees this project. '}
           {admin && (
-            <button class="button" onClick={() => attempt(async () => void (await api.setPrivate(project, !found.private)))}>
+            <button class="button" onClick={() => attempt(() => api.setPrivate(project, !found.private))}>
               {found.private ? 'Open it to the lab' : 'Make it private'}
             </button>
           )}

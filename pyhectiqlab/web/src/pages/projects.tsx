@@ -1,13 +1,14 @@
 // All projects the user may see.
 
 import { useState } from 'preact/hooks';
-import { api } from '../api/http';
-import type { Project } from '../api/types';
+import { api } from '../api/calls';
 import { formatInteger } from '../base/format';
-import { at, ROOT } from '../base/root';
+import { projectUrl } from '../base/links';
+import { FirstRun } from '../parts/firstrun';
+import type { ProjectAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
-import { Empty, Moment, Snippet, Waiting } from '../widgets/basics';
+import { Moment, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 
 export function ProjectsPage() {
@@ -40,10 +41,10 @@ export function ProjectsPage() {
   );
 }
 
-function Card({ project, now }: { project: Project; now: number }) {
+function Card({ project, now }: { project: ProjectAnswer; now: number }) {
   return (
     <li>
-      <a class="card" href={at(`/projects/${encodeURIComponent(project.id)}`)}>
+      <a class="card" href={projectUrl(project.id)}>
         <strong>{project.name}</strong>
         <span class="card-facts">
           <span>
@@ -56,26 +57,5 @@ function Card({ project, now }: { project: Project; now: number }) {
         <code class="dim">{project.id}</code>
       </a>
     </li>
-  );
-}
-
-/** What to do in an empty lab. */
-export function FirstRun({ project }: { project?: string }) {
-  const argument = project ? `, project=${JSON.stringify(project)}` : '';
-  return (
-    <Empty title="No runs yet">
-      <p>Every script that creates a run shows up here by itself, while it is still running. Try it:</p>
-      <Snippet
-        label="first_run.py"
-        text={`from pyhectiqlab import Run
-
-with Run("first-run"${argument}) as run:
-    for step in range(1, 1001):
-        run.add_metrics("train/loss", 1 / step, step=step)
-`}
-      />
-      <p>A script on another machine first needs to know this lab and a key to it:</p>
-      <Snippet label="Shell, on the other machine" text={`hectiqlab add-profile --url ${location.origin}${ROOT}`} />
-    </Empty>
   );
 }

@@ -1,26 +1,27 @@
 // One run: what it is, how it does, its charts, and everything else known about it.
 
 import { useMemo } from 'preact/hooks';
-import { api, type ApiError } from '../api/http';
-import type { RunDetail } from '../api/types';
+import { api } from '../api/calls';
+import type { ApiError } from '../api/http';
 import { formatDuration, formatInteger, plural } from '../base/format';
+import { projectUrl } from '../base/links';
 import { keptUntilTold } from '../base/retention';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
-import { isLive } from '../base/runstate';
+import { durationOf, isLive } from '../base/runstate';
 import { Board } from '../chart/board';
 import { colorOf } from '../chart/colors';
-import { useNow } from '../state/clock';
+import { RunArtifacts } from '../parts/artifactlist';
+import { Overview } from '../parts/overview';
+import { RunLogs } from '../parts/runlogs';
+import { RunMedia } from '../parts/runmedia';
+import type { RunDetailAnswer } from '../schema/lab';
 import { useAttempt } from '../state/attempt';
+import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { Confirm, CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Shell, type Crumb } from '../widgets/shell';
-import { RunArtifacts } from './artifacts';
-import { Logs } from './logs';
-import { Media } from './media';
-import { Overview } from './overview';
-import { durationOf } from './runs';
 
 type RunRoute = Extract<Route, { page: 'run' }>;
 
@@ -31,7 +32,7 @@ export function RunPage({ route }: { route: RunRoute }) {
   const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
   const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, color: colorOf(0) }] : []), [run?.id, run?.name]);
   const crumbs: Crumb[] = run
-    ? [{ text: run.project.name, href: at(`/projects/${encodeURIComponent(run.project.id)}`) }, { text: run.name }]
+    ? [{ text: run.project.name, href: projectUrl(run.project.id) }, { text: run.name }]
     : [{ text: route.run }];
   const goneNow = error && (error.status === 404 || error.status === 410);
   return (
@@ -58,11 +59,11 @@ export function RunPage({ route }: { route: RunRoute }) {
             </div>
           ) : route.tab === 'logs' ? (
             <div role="tabpanel" aria-labelledby="tab-logs">
-              <Logs run={run} view={route.logs} setView={(logs) => navigate({ ...route, logs }, true)} onNews={refresh} />
+              <RunLogs run={run} view={route.logs} setView={(logs) => navigate({ ...route, logs }, true)} onNews={refresh} />
             </div>
           ) : route.tab === 'media' ? (
             <div role="tabpanel" aria-labelledby="tab-media">
-              <Media run={run} query={route.view.query} setQuery={(query) => navigate({ ...route, view: { ...route.view, query } }, true)} onNews={refresh} />
+              <RunMedia run={run} query={route.view.query} setQuery={(query) => navigate({ ...route, view: { ...route.view, query } }, true)} onNews={refresh} />
             </div>
           ) : route.tab === 'artifacts' ? (
             <div role="tabpanel" aria-labelledby="tab-artifacts">
@@ -94,7 +95,7 @@ function NoRun({ error, run, onRestored }: { error: ApiError; run: string; onRes
   );
 }
 
-function Header({ run, onDeleted }: { run: RunDetail; onDeleted: () => void }) {
+function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => void }) {
   const now = useNow(true);
   const { problem, attempt } = useAttempt(onDeleted);
   const keptUntil = keptUntilTold(run.kept_until, now);

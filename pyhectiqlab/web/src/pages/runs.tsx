@@ -1,26 +1,25 @@
 // The runs of one project as a table: filter, sort, pick several to compare.
 
-import { useEffect, useMemo } from 'preact/hooks';
-import { api } from '../api/http';
-import { openStream } from '../api/stream';
-import { fromJsonNumber, type Project, type Run } from '../api/types';
-import { formatBytes } from '../base/artifacts';
-import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { useMemo } from 'preact/hooks';
+import { api } from '../api/calls';
+import { formatBytes, formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { runUrl } from '../base/links';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
-import { ALL_STATES, isLive } from '../base/runstate';
+import { ALL_STATES, durationOf } from '../base/runstate';
+import { SharedArtifacts } from '../parts/artifactlist';
+import { FirstRun } from '../parts/firstrun';
+import { ProjectNav } from '../parts/projectnav';
+import type { ProjectDetailAnswer, RunAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useDeletion, type Deletion } from '../state/deletion';
+import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
-import { probe } from '../state/session';
 import { Confirm, Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { Shell } from '../widgets/shell';
-import { SharedArtifacts } from './artifacts';
-import { FirstRun } from './projects';
-import { KindLinks } from './registry';
 
 type RunsRoute = Extract<Route, { page: 'runs' }>;
 
@@ -32,16 +31,12 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const { project: ref, query, state, sort, after } = route;
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
   const { data, error, refresh } = useLoad(
-    (signal) => api.runs({ project: ref, filter: query, state, sort, after, limit: PAGE }, signal),
+    (signal) => api.runs({ project: ref, filter: [query], state, sort, after, limit: PAGE }, signal),
     [ref, query, state, sort, after],
     REFRESH_MS,
   );
   const id = project.data?.id;
-  useEffect(() => {
-    if (!id) return;
-    const news = { points: refresh, state: refresh, run: refresh, missed: refresh, broken: probe };
-    return openStream(`project=${encodeURIComponent(id)}`, news);
-  }, [id]);
+  useLive(id ? { project: id } : null, { points: refresh, state: refresh, run: refresh, missed: refresh });
 
   // Whatever narrows or orders the list starts it anew.
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, after: null, ...change }, replace);
@@ -57,7 +52,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
       {told && <p class="dim">{told}</p>}
-      {!missing && <KindLinks project={ref} here="runs" />}
+      {!missing && <ProjectNav project={ref} here="runs" />}
       {missing ? (
         <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
           <p>{missing.message}</p>
@@ -100,13 +95,12 @@ export function RunsPage({ route }: { route: RunsRoute }) {
 }
 
 /** Who may see it, what its files take, and how long it keeps what. */
-function projectTold(project: Project): string {
-  const kept = project.retention ? retentionTold(project.retention) : '';
-  return [project.private && 'private', filesTold(project), kept].filter(Boolean).join(' · ');
+function projectTold(project: ProjectDetailAnswer): string {
+  return [project.private && 'private', filesTold(project), retentionTold(project.retention)].filter(Boolean).join(' · ');
 }
 
 /** What the project's files take, where there are some or their bytes are bounded. */
-function filesTold({ file_bytes = 0, quota = null }: Project): string {
+function filesTold({ file_bytes, quota }: ProjectDetailAnswer): string {
   if (quota === null) return file_bytes ? `${formatBytes(file_bytes)} of files` : '';
   return `${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
 }
@@ -139,7 +133,7 @@ function Deleted({ deletion: { deleted, problem, undo } }: { deletion: Deletion 
 }
 
 interface TableProps {
-  runs: Run[];
+  runs: RunAnswer[];
   route: RunsRoute;
   set: (change: Partial<RunsRoute>) => void;
 }
@@ -182,7 +176,7 @@ function RunsTable({ runs, route, set }: TableProps) {
                 />
               </td>
               <th scope="row" class="run-name">
-                <a href={at(`/runs/${encodeURIComponent(run.id)}`)} title={run.note || run.name}>{run.name}</a>
+                <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
                 {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
                 {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
               </th>
@@ -193,7 +187,7 @@ function RunsTable({ runs, route, set }: TableProps) {
               <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>
               {keys.map((k) => (
                 <td class="number value" key={k}>
-                  {Object.hasOwn(run.last, k) ? formatValue(fromJsonNumber(run.last[k])) : <span class="dim">–</span>}
+                  {Object.hasOwn(run.last, k) ? formatValue(Number(run.last[k])) : <span class="dim">–</span>}
                 </td>
               ))}
             </tr>
@@ -232,7 +226,7 @@ function SortHead({ text, by, sort, onSort, title }: SortHeadProps) {
 }
 
 /** The keys that most runs of the page have, in the order of their names; of the machine's only where there are no others. */
-function valueColumns(runs: readonly Run[]): string[] {
+function valueColumns(runs: readonly RunAnswer[]): string[] {
   const counts = new Map<string, number>();
   for (const run of runs) for (const key of Object.keys(run.last)) counts.set(key, (counts.get(key) ?? 0) + 1);
   const reported = [...counts].filter(([key]) => !key.startsWith('system/'));
@@ -242,10 +236,3 @@ function valueColumns(runs: readonly Run[]): string[] {
     .map(([key]) => key)
     .sort();
 }
-
-/** Grows with the clock while the run lives. Seconds; NaN where the run never started. */
-export function durationOf(run: Run, now: number): number {
-  if (isLive(run.state) && run.started !== null) return Math.max(run.duration ?? 0, now - run.started);
-  return run.duration ?? NaN;
-}
-

@@ -2,18 +2,19 @@
 
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http';
-import { registry } from '../api/registry';
-import { formatBytes } from '../base/artifacts';
-import { formatInteger, plural } from '../base/format';
-import { downloadByPython, downloadByShell, fileUrl, isAlias, NOUNS, registryUrl, type Kind, type Version, type VersionDetail } from '../base/registry';
-import { at } from '../base/root';
+import { versions } from '../api/versions';
+import { formatBytes, formatInteger, plural } from '../base/format';
+import { isAlias, NOUNS, type Kind } from '../base/kinds';
+import { fileUrl, projectUrl, registryUrl, runUrl } from '../base/links';
+import { versionByPython, versionByShell } from '../base/snippets';
+import { ProjectNav } from '../parts/projectnav';
+import type { VersionAnswer, VersionDetailAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { CopyButton, Empty, Moment, Snippet, Waiting } from '../widgets/basics';
 import { Markdown } from '../widgets/markdown';
 import { Shell } from '../widgets/shell';
-import { KindLinks } from './registry';
 
 const FILES_SHOWN = 500;
 
@@ -28,8 +29,8 @@ interface NamedRoute {
 
 export function VersionPage({ route }: { route: NamedRoute }) {
   const { project, kind, name, version } = route;
-  const { data, error, refresh } = useLoad((signal) => registry.version(project, kind, name, version, signal), [project, kind, name, version], 200);
-  const all = useLoad((signal) => registry.versions(project, kind, name, signal), [project, kind, name], 200);
+  const { data, error, refresh } = useLoad((signal) => versions.one(project, kind, name, version, signal), [project, kind, name, version], 200);
+  const all = useLoad((signal) => versions.all(project, kind, name, signal), [project, kind, name], 200);
   const changed = () => {
     // An alias in the address may mean another version by now, or none.
     if (data && version !== 'latest' && version !== data.version) navigate({ ...route, version: data.version }, true);
@@ -37,27 +38,27 @@ export function VersionPage({ route }: { route: NamedRoute }) {
     all.refresh();
   };
   const crumbs = [
-    { text: data?.project.name ?? project, href: at(`/projects/${encodeURIComponent(project)}`) },
+    { text: data?.project.name ?? project, href: projectUrl(project) },
     { text: kind === 'models' ? 'Models' : 'Datasets', href: registryUrl(project, kind) },
     { text: name },
   ];
   return (
     <Shell crumbs={crumbs} title={name}>
-      <KindLinks project={project} here={kind} />
+      <ProjectNav project={project} here={kind} />
       {error && (!data || error.status === 404) ? (
         <Empty title={`There is no such ${NOUNS[kind]}`}><p>{error.message}</p></Empty>
       ) : !data ? (
         <Waiting />
       ) : (
-        <Shown version={data} others={all.data?.items ?? [data]} pick={(v) => navigate({ ...route, version: v })} changed={changed} />
+        <Shown version={data} others={all.data ?? [data]} pick={(v) => navigate({ ...route, version: v })} changed={changed} />
       )}
     </Shell>
   );
 }
 
 interface ShownProps {
-  version: VersionDetail;
-  others: Version[];
+  version: VersionDetailAnswer;
+  others: VersionAnswer[];
   pick: (version: string) => void;
   changed: () => void;
 }
@@ -87,15 +88,15 @@ function Shown({ version, others, pick, changed }: ShownProps) {
           <div><dt>Size</dt><dd class="num" title={plural(version.bytes, 'byte')}>{formatBytes(version.bytes)}</dd></div>
           <div><dt>Author</dt><dd>{version.author}</dd></div>
           <div><dt>Created</dt><dd><Moment time={version.created} now={now} /></dd></div>
-          <div><dt>Made by</dt><dd>{version.run ? <a href={at(`/runs/${encodeURIComponent(version.run.id)}`)}>{version.run.name}</a> : <span class="dim">no run</span>}</dd></div>
+          <div><dt>Made by</dt><dd>{version.run ? <a href={runUrl(version.run.id)}>{version.run.name}</a> : <span class="dim">no run</span>}</dd></div>
         </dl>
       </header>
       <div class="overview">
         <Aliases version={version} changed={changed} />
         <section class="block">
           <h2>Download</h2>
-          <Snippet label="Python" text={downloadByPython(version, as)} />
-          <Snippet label="Shell" text={downloadByShell(version, as)} />
+          <Snippet label="Python" text={versionByPython(version, as)} />
+          <Snippet label="Shell" text={versionByShell(version, as)} />
         </section>
         {version.description && (
           <section class="block wide">
@@ -110,7 +111,7 @@ function Shown({ version, others, pick, changed }: ShownProps) {
           <ul class="lineage">
             {version.used_by.map((run) => (
               <li key={run.id}>
-                <a href={at(`/runs/${encodeURIComponent(run.id)}`)}>{run.name}</a> <span class="dim">{run.author}, <Moment time={run.created} now={now} /></span>
+                <a href={runUrl(run.id)}>{run.name}</a> <span class="dim">{run.author}, <Moment time={run.created} now={now} /></span>
               </li>
             ))}
           </ul>
@@ -120,10 +121,10 @@ function Shown({ version, others, pick, changed }: ShownProps) {
   );
 }
 
-function Aliases({ version, changed }: { version: VersionDetail; changed: () => void }) {
+function Aliases({ version, changed }: { version: VersionDetailAnswer; changed: () => void }) {
   const [text, setText] = useState('');
   const [problem, setProblem] = useState('');
-  const act = (work: Promise<void>) => {
+  const act = (work: Promise<unknown>) => {
     setProblem('');
     work.then(
       () => {
@@ -141,7 +142,7 @@ function Aliases({ version, changed }: { version: VersionDetail; changed: () => 
         {version.aliases.map((alias) => (
           <li key={alias} class="tag">
             {alias}
-            <button class="link" type="button" aria-label={`Remove the alias ${alias}`} title="Remove" onClick={() => act(registry.removeAlias(version, alias))}>×</button>
+            <button class="link" type="button" aria-label={`Remove the alias ${alias}`} title="Remove" onClick={() => act(versions.removeAlias(version, alias))}>×</button>
           </li>
         ))}
       </ul>
@@ -149,7 +150,7 @@ function Aliases({ version, changed }: { version: VersionDetail; changed: () => 
         class="alias-form"
         onSubmit={(e) => {
           e.preventDefault();
-          if (isAlias(text)) act(registry.setAlias(version, text));
+          if (isAlias(text)) act(versions.setAlias(version, text));
           else setProblem('An alias has a-z, 0-9, - and _, begins with a letter, and is not “latest”.');
         }}
       >
@@ -162,7 +163,7 @@ function Aliases({ version, changed }: { version: VersionDetail; changed: () => 
   );
 }
 
-function Files({ version }: { version: VersionDetail }) {
+function Files({ version }: { version: VersionDetailAnswer }) {
   const [all, setAll] = useState(false);
   const shown = all ? version.contents : version.contents.slice(0, FILES_SHOWN);
   return (

@@ -3,9 +3,9 @@
 import { useState } from 'preact/hooks';
 import { ApiError } from '../api/http';
 
-export function useAttempt(after: () => void): { problem: string; attempt: (task: () => Promise<void>) => void } {
+export function useAttempt(after: () => void): { problem: string; attempt: (task: () => Promise<unknown>) => void } {
   const [problem, setProblem] = useState('');
-  const attempt = (task: () => Promise<void>) => {
+  const attempt = (task: () => Promise<unknown>) => {
     setProblem('');
     task().then(after, (e: unknown) =>
       setProblem(e instanceof ApiError ? e.message : 'The lab does not answer. Try again in a moment.'),

@@ -1,7 +1,8 @@
 // Deleting several runs, and taking it back: those that cannot be are told, and do not stop the others.
 
 import { useState } from 'preact/hooks';
-import { api, ApiError } from '../api/http';
+import { api } from '../api/calls';
+import { ApiError } from '../api/http';
 
 export interface Deletion {
   deleted: readonly string[];
@@ -29,7 +30,7 @@ export function useDeletion(after: () => void): Deletion {
   return { deleted, problem, of, undo };
 }
 
-async function each(runs: readonly string[], change: (run: string) => Promise<void>): Promise<{ done: string[]; why: string }> {
+async function each(runs: readonly string[], change: (run: string) => Promise<unknown>): Promise<{ done: string[]; why: string }> {
   const done: string[] = [];
   let why = '';
   for (const run of runs) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { BucketQuery } from '../api/buckets';
+import type { BucketQuery } from '../api/columns';
 import type { Buckets } from '../base/buckets';
 import { BucketFeed, type FetchBuckets } from './feed';
 

@@ -1,7 +1,7 @@
 // What the visible panels show: which buckets to ask the lab for, and when. No DOM; the fetch is given.
 
-import type { BucketQuery } from '../api/buckets';
-import { SELECTORS_MAX } from '../api/buckets';
+import type { BucketQuery } from '../api/columns';
+import { SELECTORS_MAX } from '../api/columns';
 import { Newest, Throttle } from '../base/limiter';
 import { RANKS_MAX, type Buckets } from '../base/buckets';
 

@@ -1,7 +1,8 @@
 // The keys of the runs on a page: searched by the lab, page by page, merged into one sorted list.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { api, ApiError, UnreachableError } from '../api/http';
+import { api } from '../api/calls';
+import { ApiError, UnreachableError } from '../api/http';
 import { mergeKeyPages, type KeyPage } from '../base/group';
 import { Newest, Throttle } from '../base/limiter';
 import { revival } from './session';

@@ -1,12 +1,13 @@
 // Who is logged in, and whether the lab answers.
 
-import { api, ApiError, listen, setCsrf } from '../api/http';
-import type { Me, User } from '../api/types';
+import { api } from '../api/calls';
+import { ApiError, listen, setCsrf } from '../api/http';
+import type { LoginAnswer, UserAnswer } from '../schema/lab';
 import { currentRoute, currentUrl, navigate } from './router';
 import { Store } from './store';
 
 /** undefined: not known yet; null: nobody. */
-export const user = new Store<User | null | undefined>(undefined);
+export const user = new Store<UserAnswer | null | undefined>(undefined);
 export const labReached = new Store(true);
 /** Grows each time the lab answers again after a silence: pages then ask for everything anew. */
 export const revival = new Store(0);
@@ -43,7 +44,7 @@ async function ping(): Promise<void> {
   await api.healthy().catch(() => undefined); // `reached` has heard of it either way
 }
 
-export function enter(me: Me): void {
+export function enter(me: LoginAnswer): void {
   setCsrf(me.csrf);
   user.set(me.user);
 }

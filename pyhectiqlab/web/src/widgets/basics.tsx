@@ -4,7 +4,7 @@ import type { ComponentChildren, TargetedKeyboardEvent } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatAgo, formatMoment } from '../base/format';
 import { meaningOf, toneOf } from '../base/runstate';
-import type { Tag } from '../api/types';
+import type { TagAnswer } from '../schema/lab';
 import { Icon } from './icon';
 
 /** `rank`: whose state it is, where it is not that of all ranks; `why`: what is known of the reason. */
@@ -26,7 +26,7 @@ export function Moment({ time, now }: { time: number | null; now: number }) {
   );
 }
 
-export function TagChip({ tag }: { tag: Tag }) {
+export function TagChip({ tag }: { tag: Pick<TagAnswer, 'name' | 'color'> }) {
   // A colour comes from a user: only a plain hex one is used.
   const color = tag.color && /^#?[0-9a-f]{3,8}$/i.test(tag.color) ? `#${tag.color.replace('#', '')}` : 'var(--dim)';
   return (

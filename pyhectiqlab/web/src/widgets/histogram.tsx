@@ -1,13 +1,14 @@
 // A histogram: the bars of one step, and all steps as a heat map in which one is chosen.
 
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { barsOf, heatMap, outsideOf } from '../base/bins';
 import { formatValue } from '../base/format';
-import { barsOf, heatMap, outsideOf, type Histogram, type MediaItem } from '../base/media';
+import type { HistogramAnswer, MediaItemAnswer } from '../schema/lab';
 
 const HEIGHT = 160;
 const ROWS = 64;
 
-export function Bars({ histogram, label }: { histogram: Histogram; label: string }) {
+export function Bars({ histogram, label }: { histogram: HistogramAnswer; label: string }) {
   const bars = useMemo(() => barsOf(histogram), [histogram]);
   const outside = outsideOf(histogram);
   const { edges, counts } = histogram;
@@ -38,7 +39,7 @@ export function Bars({ histogram, label }: { histogram: Histogram; label: string
 }
 
 interface OverStepsProps {
-  items: readonly MediaItem[];
+  items: readonly MediaItemAnswer[];
   chosen: number | null; // the step
   onPick: (step: number | null) => void;
   label: string;

@@ -8,7 +8,7 @@ export function Markdown({ text }: { text: string }) {
   useEffect(() => {
     let wanted = true;
     setHtml(null);
-    import('../base/markdown').then(
+    import('./safehtml').then(
       ({ renderMarkdown }) => wanted && setHtml(renderMarkdown(visible(text))),
       () => {}, // the lab is away: the plain text stays
     );

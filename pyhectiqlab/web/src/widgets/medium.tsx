@@ -2,8 +2,10 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { loadText } from '../api/media';
-import { contentUrl, formatBytes, isImage, type Artifact } from '../base/artifacts';
-import { parseTable, type MediaItem } from '../base/media';
+import { formatBytes } from '../base/format';
+import { contentUrl, isImage } from '../base/links';
+import { parseTable } from '../base/tabledata';
+import type { ArtifactAnswer, MediaGroupAnswer, MediaItemAnswer } from '../schema/lab';
 import { Bars } from './histogram';
 import { DataTable } from './table';
 
@@ -12,7 +14,7 @@ const FILE_MAX = 64 << 20; // of a table or figure: more than the client sends
 const AT_ONCE_MAX = 2 << 20; // more is loaded when asked for
 const DRAWN = new Set(['scatter', 'bar', 'pie']); // traces of the bundled plotly.js
 
-export function Medium({ kind, item, label }: { kind: string; item: MediaItem; label: string }) {
+export function Medium({ kind, item, label }: { kind: MediaGroupAnswer['kind']; item: MediaItemAnswer; label: string }) {
   const { artifact, histogram, text } = item;
   if (histogram) return <Bars histogram={histogram} label={label} />;
   if (text !== null) return <pre class="medium-text" tabIndex={0}>{text}</pre>;
@@ -56,7 +58,7 @@ export function Medium({ kind, item, label }: { kind: string; item: MediaItem; l
 const asText = (text: string, whole: boolean) => ({ text, whole });
 
 interface LoadedProps<T> {
-  artifact: Artifact;
+  artifact: ArtifactAnswer;
   bytes_max: number;
   parse: (text: string, whole: boolean) => T; // throws for what it is not
   children: (value: T) => preact.ComponentChildren;

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { formatInteger } from '../base/format';
-import { cellText, type TableData } from '../base/media';
+import { cellText, type TableData } from '../base/tabledata';
 
 const ROWS = 25;
 

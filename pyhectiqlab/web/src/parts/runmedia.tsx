@@ -2,15 +2,14 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { MediaSource, loadGroups, type Step } from '../api/media';
-import { openStream } from '../api/stream';
-import type { RunDetail } from '../api/types';
-import { contentUrl } from '../base/artifacts';
 import { formatInteger, plural } from '../base/format';
 import { groupKeys } from '../base/group';
-import { placeOf, type MediaGroup } from '../base/media';
+import { contentUrl } from '../base/links';
+import { placeOf } from '../base/steps';
+import type { MediaGroupAnswer, RunDetailAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
+import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
-import { probe } from '../state/session';
 import { Empty, Moment, SearchBox, Snippet, Waiting } from '../widgets/basics';
 import { OverSteps } from '../widgets/histogram';
 import { Icon } from '../widgets/icon';
@@ -19,23 +18,21 @@ import { Medium } from '../widgets/medium';
 const REFRESH_MS = 2000;
 
 interface Props {
-  run: RunDetail;
+  run: RunDetailAnswer;
   query: string;
   setQuery: (query: string) => void;
   onNews: () => void;
 }
 
-export function Media({ run, query, setQuery, onNews }: Props) {
+export function RunMedia({ run, query, setQuery, onNews }: Props) {
   const { data, error, refresh } = useLoad((signal) => loadGroups(run.id, query, signal), [run.id, query], REFRESH_MS);
   const [news, setNews] = useState(0); // counts: panels in sight look again
-  useEffect(() => {
-    const look = () => {
-      setNews((n) => n + 1);
-      refresh();
-      onNews();
-    };
-    return openStream(`run=${encodeURIComponent(run.id)}`, { run: look, state: onNews, missed: look, broken: probe });
-  }, [run.id, refresh, onNews]);
+  const look = () => {
+    setNews((n) => n + 1);
+    refresh();
+    onNews();
+  };
+  useLive({ runs: [run.id] }, { run: look, state: onNews, missed: look });
   const groups = useMemo(() => groupKeys(data?.items ?? [], (group) => group.name), [data]);
   if (error) return <Empty title="The media cannot be shown"><p>{error.message}</p></Empty>;
   if (!data) return <Waiting />;
@@ -67,7 +64,7 @@ export function Media({ run, query, setQuery, onNews }: Props) {
 }
 
 /** Asks the lab for nothing before it is in sight. */
-function Panel({ run, group, news }: { run: string; group: MediaGroup; news: number }) {
+function Panel({ run, group, news }: { run: string; group: MediaGroupAnswer; news: number }) {
   const root = useRef<HTMLElement>(null);
   const [seen, setSeen] = useState(false);
   const [rank, setRank] = useState<number | null>(null);
@@ -97,7 +94,7 @@ function Panel({ run, group, news }: { run: string; group: MediaGroup; news: num
 }
 
 /** `news` null: out of sight; what is shown stays. */
-function Steps({ run, group, rank, news }: { run: string; group: MediaGroup; rank: number; news: number | null }) {
+function Steps({ run, group, rank, news }: { run: string; group: MediaGroupAnswer; rank: number; news: number | null }) {
   const source = useMemo(() => new MediaSource(run, group, rank), [run, group.kind, group.name, rank]);
   const [begun, setBegun] = useState(false);
   const [chosen, setChosen] = useState<Step>('newest'); // also of those to come

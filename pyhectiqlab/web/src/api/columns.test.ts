@@ -1,6 +1,6 @@
 import { encode } from '@msgpack/msgpack';
 import { expect, test } from 'vitest';
-import { decodeBuckets } from './buckets';
+import { decodeBuckets } from './columns';
 
 const ints = (...values: number[]) => new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer);
 const floats = (...values: number[]) => new Uint8Array(Float64Array.from(values).buffer);

@@ -1,26 +1,25 @@
 // Files: those of a run, and those that the runs of a project share. One row a name, with its steps and versions.
 
 import { useEffect, useState } from 'preact/hooks';
-import { loadArtifacts } from '../api/artifacts';
-import { openStream } from '../api/stream';
-import type { RunDetail } from '../api/types';
-import { contentUrl, formatBytes, groupArtifacts, isImage, pythonSnippet, shellSnippet, type Artifact, type Group } from '../base/artifacts';
-import { formatInteger } from '../base/format';
+import { loadArtifacts, type Holder } from '../api/artifacts';
+import { formatBytes, formatInteger } from '../base/format';
+import { groupByName, type Group } from '../base/group';
+import { contentUrl, isImage } from '../base/links';
+import { artifactByPython, artifactByShell } from '../base/snippets';
+import type { ArtifactAnswer, RunDetailAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
+import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
-import { probe } from '../state/session';
 import { CopyButton, Empty, Moment, Snippet, Waiting } from '../widgets/basics';
 
-export function RunArtifacts({ run, onNews }: { run: RunDetail; onNews: () => void }) {
-  const where = `runs/${encodeURIComponent(run.id)}`;
-  const { data, error, refresh } = useLoad((signal) => loadArtifacts(where, signal), [where]);
-  useEffect(() => {
-    const look = () => {
-      refresh();
-      onNews();
-    };
-    return openStream(`run=${encodeURIComponent(run.id)}`, { run: look, state: onNews, missed: look, broken: probe });
-  }, [run.id, refresh, onNews]);
+export function RunArtifacts({ run, onNews }: { run: RunDetailAnswer; onNews: () => void }) {
+  const of = { run: run.id };
+  const { data, error, refresh } = useLoad((signal) => loadArtifacts(of, signal), [run.id]);
+  const look = () => {
+    refresh();
+    onNews();
+  };
+  useLive({ runs: [run.id] }, { run: look, state: onNews, missed: look });
   if (error) return <Empty title="The artifacts cannot be shown"><p>{error.message}</p></Empty>;
   if (!data) return <Waiting />;
   if (!data.items.length) {
@@ -31,38 +30,38 @@ export function RunArtifacts({ run, onNews }: { run: RunDetail; onNews: () => vo
       </Empty>
     );
   }
-  return <List items={data.items} complete={data.complete} where={where} label="Artifacts" />;
+  return <List items={data.items} complete={data.complete} of={of} label="Artifacts" />;
 }
 
 /** Nothing where there are none. */
 export function SharedArtifacts({ project }: { project: string }) {
-  const where = `projects/${encodeURIComponent(project)}`;
-  const { data } = useLoad((signal) => loadArtifacts(where, signal), [where]);
+  const of = { project };
+  const { data } = useLoad((signal) => loadArtifacts(of, signal), [project]);
   if (!data || !data.items.length) return null;
   return (
     <section class="shared">
       <h2>Shared artifacts</h2>
-      <List items={data.items} complete={data.complete} where={where} label="Shared artifacts" />
+      <List items={data.items} complete={data.complete} of={of} label="Shared artifacts" />
     </section>
   );
 }
 
-function List(props: { items: Artifact[]; complete: boolean; where: string; label: string }) {
-  const groups = groupArtifacts(props.items);
+function List(props: { items: ArtifactAnswer[]; complete: boolean; of: Holder; label: string }) {
+  const groups = groupByName(props.items);
   const now = useNow(true);
   return (
     <>
       {!props.complete && <p class="dim">Only the first {formatInteger(props.items.length)} are shown.</p>}
       <ul class="files" aria-label={props.label}>
-        {groups.map((group) => <Row key={group.name} group={group} where={props.where} now={now} />)}
+        {groups.map((group) => <Row key={group.name} group={group} of={props.of} now={now} />)}
       </ul>
     </>
   );
 }
 
-function Row({ group, where, now }: { group: Group; where: string; now: number }) {
+function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now: number }) {
   const [chosen, setChosen] = useState<number | null>(null); // null: the newest step, also of those to come
-  const [old, setOld] = useState<Artifact | null>(null); // an earlier version that was picked
+  const [old, setOld] = useState<ArtifactAnswer | null>(null); // an earlier version that was picked
   const last = group.items.length - 1;
   const at = Math.min(chosen ?? last, last);
   const newest = group.items[at]!;
@@ -75,7 +74,7 @@ function Row({ group, where, now }: { group: Group; where: string; now: number }
       </div>
       <dl class="facts">
         <div><dt>Size</dt><dd class="num" title={`${formatInteger(shown.bytes)} bytes`}>{formatBytes(shown.bytes)}</dd></div>
-        <div><dt>Version</dt><dd><Versions newest={newest} shown={shown} where={where} onPick={setOld} /></dd></div>
+        <div><dt>Version</dt><dd><Versions newest={newest} shown={shown} of={of} onPick={setOld} /></dd></div>
         <div><dt>Created</dt><dd><Moment time={shown.created} now={now} /></dd></div>
         <div><dt>Author</dt><dd>{shown.author}</dd></div>
         <div><dt>SHA-256</dt><dd class="with-copy"><code>{shown.digest.slice(0, 12)}…</code><CopyButton text={shown.digest} label="Copy the SHA-256" /></dd></div>
@@ -106,22 +105,22 @@ function Row({ group, where, now }: { group: Group; where: string; now: number }
       )}
       <details class="snippets">
         <summary>Download by code</summary>
-        <Snippet label="Python" text={pythonSnippet(shown)} />
-        {shown.newest && <Snippet label="Shell" text={shellSnippet(shown)} />}
+        <Snippet label="Python" text={artifactByPython(shown)} />
+        {shown.newest && <Snippet label="Shell" text={artifactByShell(shown)} />}
       </details>
     </li>
   );
 }
 
 /** The version at hand; where there are others, a choice of them, loaded when it is first looked at. */
-function Versions(props: { newest: Artifact; shown: Artifact; where: string; onPick: (artifact: Artifact | null) => void }) {
-  const { newest, shown, where, onPick } = props;
-  const [all, setAll] = useState<Artifact[]>([]);
+function Versions(props: { newest: ArtifactAnswer; shown: ArtifactAnswer; of: Holder; onPick: (artifact: ArtifactAnswer | null) => void }) {
+  const { newest, shown, of, onPick } = props;
+  const [all, setAll] = useState<ArtifactAnswer[]>([]);
   useEffect(() => setAll([]), [newest.uuid]);
   if (newest.version === 1) return <>1</>;
   const load = () => {
     if (all.length) return;
-    loadArtifacts(where, AbortSignal.timeout(30_000), { name: newest.name, step: newest.step }).then(
+    loadArtifacts(of, AbortSignal.timeout(30_000), { name: newest.name, step: newest.step }).then(
       (found) => setAll(found.items),
       () => {}, // the lab is away: the line above the page says so, and the next look asks again
     );

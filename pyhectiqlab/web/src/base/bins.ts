@@ -1,46 +1,7 @@
-// Media as a page shows them: histograms as bars and over steps, tables, what is near a step. No DOM.
+// Histograms as a page shows them: as bars, and over steps. No DOM.
 
-import { parseExact, stringifyExact } from './exact';
-import type { Artifact } from './artifacts';
+import type { HistogramAnswer } from '../schema/lab';
 import { formatValue } from './format';
-
-export type MediaKind = 'figure' | 'histogram' | 'image' | 'table' | 'text';
-
-/** All of one kind under one name. */
-export interface MediaGroup {
-  kind: MediaKind;
-  name: string;
-  count: number;
-  step_min: number | null;
-  step_max: number | null;
-  ranks: number[];
-}
-
-/** `counts[i]` values lie between `edges[i]` and `edges[i + 1]`; both empty where none was finite. */
-export interface Histogram {
-  edges: number[];
-  counts: number[];
-  nan: number;
-  pinf: number;
-  ninf: number;
-}
-
-export interface MediaItem {
-  step: number | null;
-  rank: number;
-  attempt: number;
-  time: number;
-  histogram: Histogram | null;
-  text: string | null;
-  artifact: Artifact | null;
-}
-
-/** The place in `steps` (sorted, null first) of the last one that is not behind `step`; the first where all are. */
-export function placeOf(steps: readonly (number | null)[], step: number | null): number {
-  let at = 0;
-  for (let i = 0; i < steps.length; i++) if ((steps[i] ?? -Infinity) <= (step ?? -Infinity)) at = i;
-  return at;
-}
 
 export interface Bar {
   x: number; // 0 to 1, as are all of these
@@ -50,7 +11,7 @@ export interface Bar {
 }
 
 /** Bars whose area is the count: of bins of equal width the height is, too. */
-export function barsOf(histogram: Histogram): Bar[] {
+export function barsOf(histogram: HistogramAnswer): Bar[] {
   const { counts } = histogram;
   if (!counts.length) return [];
   const edges = histogram.edges.map((e) => e / 2); // so that no range is infinite
@@ -76,7 +37,7 @@ export interface HeatMap {
 }
 
 /** Histograms side by side on one scale; null where none of them has a value. What has none leaves an empty column. */
-export function heatMap(histograms: readonly Histogram[], rows: number): HeatMap | null {
+export function heatMap(histograms: readonly HistogramAnswer[], rows: number): HeatMap | null {
   const some = histograms.filter((h) => h.counts.length > 0);
   if (!some.length) return null;
   let low = Math.min(...some.map((h) => h.edges[0]!));
@@ -103,27 +64,7 @@ export function heatMap(histograms: readonly Histogram[], rows: number): HeatMap
 }
 
 /** "3 NaN, 1 +∞": what is in no bin; "" where all is. */
-export function outsideOf(histogram: Histogram): string {
+export function outsideOf(histogram: HistogramAnswer): string {
   const parts: [number, string][] = [[histogram.nan, 'NaN'], [histogram.pinf, '+∞'], [histogram.ninf, '−∞']];
   return parts.filter(([n]) => n > 0).map(([n, what]) => `${formatValue(n)} ${what}`).join(', ');
-}
-
-export interface TableData {
-  columns: string[];
-  numeric: boolean[];
-  rows: unknown[][];
-}
-
-/** A table's file, which some client sent. Throws where it is none. */
-export function parseTable(text: string): TableData {
-  const { columns, types, rows } = parseExact(text) as { columns: unknown; types: unknown; rows: unknown };
-  if (!Array.isArray(columns) || !Array.isArray(types) || !Array.isArray(rows)) throw new Error('This file is no table.');
-  if (!rows.every((row) => Array.isArray(row) && row.length === columns.length)) throw new Error('The rows of this table differ.');
-  return { columns: columns.map(String), numeric: columns.map((_, i) => types[i] === 'number'), rows: rows as unknown[][] };
-}
-
-export function cellText(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : formatValue(value, 8);
-  return typeof value === 'object' ? stringifyExact(value) : String(value);
 }

@@ -1,27 +1,28 @@
 // The logs of a run, as a terminal would have shown them: live, by level, by channel, by words.
 
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { memo } from 'preact/compat';
-import { ApiError, api } from '../api/http';
-import { openStream } from '../api/stream';
-import type { RunDetail } from '../api/types';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { api } from '../api/calls';
+import { ApiError } from '../api/http';
 import { formatInteger, formatMoment } from '../base/format';
-import type { LogView } from '../base/route';
-import { LOG_LEVELS } from '../base/route';
-import { LogTail, type LogLine, type LogsShown } from '../state/logs';
-import { probe, revival } from '../state/session';
+import { LOG_LEVELS, type LogView } from '../base/route';
+import { isLive } from '../base/runstate';
+import type { RunDetailAnswer } from '../schema/lab';
+import { useLive } from '../state/live';
+import { LogTail, type LogLine, type LogsShown } from '../state/logtail';
+import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, SearchBox, Waiting } from '../widgets/basics';
 
 interface Props {
-  run: RunDetail;
+  run: RunDetailAnswer;
   view: LogView;
   setView: (view: LogView) => void;
   onNews: () => void;
 }
 
-export function Logs({ run, view, setView, onNews }: Props) {
-  const { shown, error, earlier } = useLogs(run.id, view, onNews);
+export function RunLogs({ run, view, setView, onNews }: Props) {
+  const { shown, error, earlier } = useLogs(run, view, onNews);
   const words = view.query.toLowerCase();
   const matches = (line: LogLine) => !words || line.text.toLowerCase().includes(words);
   const blocks = useMemo(() => {
@@ -96,7 +97,7 @@ const Block = memo(({ lines, times, ranks }: { lines: readonly LogLine[]; times:
   </div>
 ));
 
-function useLogs(run: string, view: LogView, onNews: () => void) {
+function useLogs(run: RunDetailAnswer, view: LogView, onNews: () => void) {
   const [shown, setShown] = useState<LogsShown | null>(null);
   const [error, setError] = useState('');
   const tail = useRef<LogTail | null>(null);
@@ -105,7 +106,7 @@ function useLogs(run: string, view: LogView, onNews: () => void) {
     setShown(null);
     setError('');
     const mine = new LogTail(
-      (params, signal) => api.logs(run, { ...params, level: view.level, channel: view.channel }, signal),
+      (params, signal) => api.logs(run.id, { ...params, level: view.level, channel: view.channel }, signal),
       (now) => {
         setShown(now);
         setError('');
@@ -113,13 +114,12 @@ function useLogs(run: string, view: LogView, onNews: () => void) {
       (e) => e instanceof ApiError && setError(e.message),
     );
     tail.current = mine;
-    const news = { logs: () => mine.news(), points: onNews, state: onNews, run: onNews, missed: (first: boolean) => first || mine.news(), broken: probe };
-    const close = openStream(`run=${encodeURIComponent(run)}`, news);
-    return () => {
-      close();
-      mine.stop();
-    };
-  }, [run, view.level, view.channel, life]);
+    return () => mine.stop();
+  }, [run.id, view.level, view.channel, life]);
+  const look = () => tail.current?.news();
+  // A run that lives may have logged something between the first load and the opening of the stream.
+  const missed = (first: boolean) => void ((first && !isLive(run.state)) || look());
+  useLive({ runs: [run.id] }, { logs: look, points: onNews, state: onNews, run: onNews, missed });
   return { shown, error, earlier: () => tail.current?.earlier() };
 }
 

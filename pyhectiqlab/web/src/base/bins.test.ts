@@ -1,16 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { barsOf, cellText, heatMap, outsideOf, parseTable, placeOf, type Histogram } from './media';
+import type { HistogramAnswer } from '../schema/lab';
+import { barsOf, heatMap, outsideOf } from './bins';
 
 const plain = { nan: 0, pinf: 0, ninf: 0 };
-const histogram = (edges: number[], counts: number[]): Histogram => ({ edges, counts, ...plain });
-
-describe('placeOf', () => {
-  it('is the last step that is not behind', () => {
-    const steps = [null, 0, 10, 20];
-    expect([null, -5, 0, 15, 99].map((s) => placeOf(steps, s))).toEqual([0, 0, 1, 2, 3]);
-    expect(placeOf([5], 1)).toBe(0);
-  });
-});
+const histogram = (edges: number[], counts: number[]): HistogramAnswer => ({ edges, counts, ...plain });
 
 describe('barsOf', () => {
   it('has heights as counts where bins are of one width', () => {
@@ -48,15 +41,4 @@ describe('heatMap', () => {
 it('outsideOf tells what is in no bin', () => {
   expect(outsideOf({ edges: [], counts: [], nan: 3, pinf: 1, ninf: 0 })).toBe('3 NaN, 1 +∞');
   expect(outsideOf(histogram([], []))).toBe('');
-});
-
-describe('tables', () => {
-  it('reads a table and refuses what is none', () => {
-    const table = parseTable('{"columns":["a",1],"types":["number","any"],"rows":[[1,"x"],["NaN",null]]}');
-    expect(table).toEqual({ columns: ['a', '1'], numeric: [true, false], rows: [[1, 'x'], ['NaN', null]] });
-    for (const bad of ['', '{}', '[]', '{"columns":[],"types":[],"rows":[[1]]}', 'null']) expect(() => parseTable(bad)).toThrow();
-  });
-  it('writes cells as text', () => {
-    expect([null, 3, 0.1 + 0.2, true, '<b>', [1, { a: 2 }]].map(cellText)).toEqual(['', '3', '0.3', 'true', '<b>', '[1,{"a":2}]']);
-  });
 });

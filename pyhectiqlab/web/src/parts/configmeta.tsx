@@ -1,9 +1,9 @@
 // The config or the meta of a run: of its newest attempt, of an earlier one, or of all of them together.
 
 import { useState } from 'preact/hooks';
-import { api } from '../api/http';
-import type { RunDetail } from '../api/types';
+import { api } from '../api/calls';
 import { stringifyExact } from '../base/exact';
+import type { RunDetailAnswer } from '../schema/lab';
 import { useLoad } from '../state/load';
 import { CopyButton } from '../widgets/basics';
 import { Tree } from '../widgets/tree';
@@ -13,16 +13,17 @@ const NEWEST = '';
 const ALL = 'all';
 
 /** One that only one attempt told needs no choice. */
-export function Told({ run, what, empty }: { run: RunDetail; what: What; empty: string }) {
+export function ConfigOrMeta({ run, what, empty }: { run: RunDetailAnswer; what: What; empty: string }) {
   const attempts = what === 'config' ? run.config_attempts : run.meta_attempts;
   const [chosen, choose] = useState(NEWEST);
   const title = what === 'config' ? 'Config' : 'Meta';
   const several = attempts.length > 1;
   const newest = attempts[attempts.length - 1];
   const shown = !several || chosen === ALL ? null : chosen === NEWEST ? newest! : Number(chosen);
+  const load = what === 'config' ? api.attemptConfig : api.attemptMeta;
   // What all attempts told changes with each of them: then this attempt's is asked for again.
   const its = useLoad(
-    async (signal) => (shown === null ? null : { of: shown, value: await api.told(run.id, what, shown, signal) }),
+    async (signal) => (shown === null ? null : { of: shown, value: await load(run.id, shown, signal) }),
     [run.id, what, shown, stringifyExact(run[what])],
   );
   const loaded = shown === null ? { value: run[what] } : its.data?.of === shown ? its.data : null;

@@ -1,14 +1,14 @@
 // The lines of a run's logs that are loaded: the newest page, what came since, and earlier ones on request. No DOM.
 
-import type { Log, LogPage } from '../api/types';
-import { Terminal, type Line } from '../base/terminal';
 import { Newest, Throttle } from '../base/limiter';
+import { Terminal, type Line } from '../base/terminal';
+import type { LogAnswer, Logs } from '../schema/lab';
 
-export type LogLine = Line<Log>;
+export type LogLine = Line<LogAnswer>;
 export type FetchLogs = (
   params: { newest?: boolean; before?: string; after?: string; limit: number },
   signal: AbortSignal,
-) => Promise<LogPage>;
+) => Promise<Logs>;
 
 export interface LogsShown {
   /** Lines in the order in which they ended, in blocks of which all but the last stay the same objects. */
@@ -26,11 +26,11 @@ const INTERVAL_MS = 1000;
 
 /** Calls `show` with what there is whenever that changed. `failed` is told why a request was refused; it is asked again. */
 export class LogTail {
-  private pages: LogPage[] = [];
+  private pages: Logs[] = [];
   private end: string | null = null;
   private previous: string | null = null;
   private loaded = false;
-  private terminals = new Map<string, Terminal<Log>>();
+  private terminals = new Map<string, Terminal<LogAnswer>>();
   private blocks: LogLine[][] = [];
   private readonly channels = new Set<string>();
   private readonly throttle: Throttle;
@@ -93,7 +93,7 @@ export class LogTail {
     }
   }
 
-  private append(page: LogPage): void {
+  private append(page: Logs): void {
     this.end = page.end ?? this.end;
     if (!page.items.length) return;
     this.pages.push(page);
@@ -117,7 +117,7 @@ export class LogTail {
     for (const page of this.pages) this.feed(page.items);
   }
 
-  private feed(items: readonly Log[]): void {
+  private feed(items: readonly LogAnswer[]): void {
     const ended = items.flatMap((log) => {
       this.channels.add(log.channel);
       const source = `${log.rank}/${log.attempt}/${log.writer}`;

@@ -1,11 +1,11 @@
 import { expect, test, vi } from 'vitest';
-import type { Log, LogPage } from '../api/types';
-import { LogTail, type FetchLogs, type LogsShown } from './logs';
+import type { LogAnswer, Logs } from '../schema/lab';
+import { LogTail, type FetchLogs, type LogsShown } from './logtail';
 
 /** A lab with these texts: what GET /runs/{id}/logs answers, cursors being places in the list. */
 function lab(texts: string[], page: number) {
-  const logs = texts.map((text, i): Log => ({ time: i, level: 'INFO', channel: `c${i % 2}`, rank: 0, attempt: 1, writer: 'w', text }));
-  const part = (from: number, to: number, newest: boolean): LogPage => ({
+  const logs = texts.map((text, i): LogAnswer => ({ time: i, level: 'INFO', channel: `c${i % 2}`, rank: 0, attempt: 1, writer: 'w', text }));
+  const part = (from: number, to: number, newest: boolean): Logs => ({
     items: logs.slice(from, to),
     next: !newest && to < logs.length ? String(to) : null,
     previous: from > 0 ? String(from) : null,

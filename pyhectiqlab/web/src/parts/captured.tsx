@@ -1,14 +1,15 @@
 // What a run's scripts told of their surroundings: versions, machine, git. Its fields are what a client sent, so nothing of them is taken for granted.
 
 import { useEffect, useState } from 'preact/hooks';
-import { api } from '../api/http';
-import type { Capture, Fields } from '../api/types';
-import { formatInteger, plural } from '../base/format';
-import { formatBytes } from '../base/artifacts';
+import { api } from '../api/calls';
+import { formatBytes, formatInteger, plural } from '../base/format';
 import { commitLink } from '../base/remote';
+import type { CaptureAnswer } from '../schema/lab';
 import { Tree } from '../widgets/tree';
 
-export function Captured({ run, capture }: { run: string; capture: Capture }) {
+type Fields = Record<string, unknown>;
+
+export function Captured({ run, capture }: { run: string; capture: CaptureAnswer }) {
   const told = capture.packages;
   const packages = fieldsOf(told?.packages);
   const git = fieldsOf(told?.git);
@@ -47,7 +48,7 @@ interface RepositoryProps {
   commit: unknown;
   state: Fields;
   run: string;
-  find: (capture: Capture) => Fields;
+  find: (capture: CaptureAnswer) => Fields;
 }
 
 function Repository({ title, remote, commit, state, run, find }: RepositoryProps) {
@@ -73,7 +74,7 @@ function Repository({ title, remote, commit, state, run, find }: RepositoryProps
   );
 }
 
-function Diff({ run, find }: { run: string; find: (capture: Capture) => Fields }) {
+function Diff({ run, find }: { run: string; find: (capture: CaptureAnswer) => Fields }) {
   const [text, setText] = useState('…');
   useEffect(() => {
     let wanted = true;

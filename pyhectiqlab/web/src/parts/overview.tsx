@@ -1,25 +1,21 @@
 // Everything about a run that is not a curve: data health, note, paper, config, meta, surroundings, sessions.
 
 import { useEffect } from 'preact/hooks';
-import { openStream } from '../api/stream';
-import type { RunDetail, Session, StateChange } from '../api/types';
 import { formatDuration, formatInteger, plural } from '../base/format';
 import { toneOf } from '../base/runstate';
+import type { RunDetailAnswer, SessionAnswer, StateChangeAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
-import { probe } from '../state/session';
+import { useLive } from '../state/live';
 import { Moment, StateBadge } from '../widgets/basics';
 import { Captured } from './captured';
-import { RunRegistry } from './registry';
-import { Told } from './told';
+import { ConfigOrMeta } from './configmeta';
+import { RunVersions } from './versiontable';
 
 const HEARTBEATS_MS = 5000;
 
-export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }) {
+export function Overview({ run, onNews }: { run: RunDetailAnswer; onNews: () => void }) {
   const now = useNow(true);
-  useEffect(() => {
-    const news = { points: onNews, state: onNews, run: onNews, missed: onNews, broken: probe };
-    return openStream(`run=${encodeURIComponent(run.id)}`, news);
-  }, [run.id, onNews]);
+  useLive({ runs: [run.id] }, { points: onNews, state: onNews, run: onNews, missed: onNews });
   // Heartbeats are no news of the run's: what its uploaders say to have would be as old as the last point.
   const live = run.sessions.some((s) => s.ended === null && !s.lost);
   useEffect(() => {
@@ -42,9 +38,9 @@ export function Overview({ run, onNews }: { run: RunDetail; onNews: () => void }
           <p class="note">{run.paper}</p>
         </section>
       )}
-      <Told run={run} what="config" empty="No config. The script can push one with run.add_config(config)." />
-      <Told run={run} what="meta" empty="No meta. The script can add some with run.add_meta(key, value)." />
-      <RunRegistry run={run.id} />
+      <ConfigOrMeta run={run} what="config" empty="No config. The script can push one with run.add_config(config)." />
+      <ConfigOrMeta run={run} what="meta" empty="No meta. The script can add some with run.add_meta(key, value)." />
+      <RunVersions run={run.id} />
       <Captured run={run.id} capture={run.capture} />
       <section class="block wide">
         <h2>States</h2>
@@ -78,7 +74,7 @@ const LOSSES: Record<string, string> = {
 };
 
 /** In words, whether all is here: of what the uploaders last said to have, and of what was told as lost. */
-function verdict(run: RunDetail, lost: number): string {
+function verdict(run: RunDetailAnswer, lost: number): string {
   const waiting = run.sessions.filter((s) => s.ended === null).reduce((sum, s) => sum + s.backlog, 0);
   const silent = run.sessions.some((s) => s.ended === null && s.backlog > 0 && s.lost);
   if (silent) return `${plural(waiting, 'event')} had not arrived when their machine was last heard of: hectiqlab sync there sends them`;
@@ -86,10 +82,10 @@ function verdict(run: RunDetail, lost: number): string {
   return lost ? 'all else arrived' : 'all arrived, nothing lost';
 }
 
-function Health({ run, now }: { run: RunDetail; now: number }) {
+function Health({ run, now }: { run: RunDetailAnswer; now: number }) {
   const losses = Object.entries(run.losses).filter(([, n]) => n > 0);
   const lost = losses.reduce((sum, [, n]) => sum + n, 0);
-  const beats = run.sessions.map((s) => s.last_seen).filter((t): t is number => t !== null);
+  const beats = run.sessions.map((s) => s.last_seen);
   const last = beats.length ? Math.max(...beats) : null;
   return (
     <section class={`block wide health ${lost ? 'lossy' : ''}`}>
@@ -105,7 +101,7 @@ function Health({ run, now }: { run: RunDetail; now: number }) {
   );
 }
 
-function Sessions({ sessions, now }: { sessions: readonly Session[]; now: number }) {
+function Sessions({ sessions, now }: { sessions: readonly SessionAnswer[]; now: number }) {
   if (!sessions.length) return <p class="dim">No process has attached to this run yet.</p>;
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label="Sessions">
@@ -121,10 +117,10 @@ function Sessions({ sessions, now }: { sessions: readonly Session[]; now: number
             <tr key={`${s.session}/${s.rank}/${s.attempt}`}>
               <td class="number">{s.rank}</td>
               <td class="number">{s.attempt}</td>
-              <td>{s.host ?? '–'}</td>
-              <td class="number">{s.pid ?? '–'}</td>
+              <td>{s.host || '–'}</td>
+              <td class="number">{s.pid || '–'}</td>
               <td><Moment time={s.started} now={now} /></td>
-              <td class="number">{s.started === null ? '–' : formatDuration((s.ended ?? now) - s.started)}</td>
+              <td class="number">{formatDuration((s.ended ?? now) - s.started)}</td>
               <td><Moment time={s.last_seen} now={now} /></td>
               <td>{s.ended === null && !s.state ? <StillGoing session={s} /> : s.state ? <StateBadge state={s.state} /> : '–'}</td>
               <td class="why">{why(s)}{s.detail && <details open={toneOf(s.state ?? '') === 'bad'}><summary>detail</summary><pre>{s.detail}</pre></details>}</td>
@@ -136,12 +132,12 @@ function Sessions({ sessions, now }: { sessions: readonly Session[]; now: number
   );
 }
 
-function StillGoing({ session }: { session: Session }) {
+function StillGoing({ session }: { session: SessionAnswer }) {
   return session.lost ? <StateBadge state="lost" /> : <span class="dim">still going</span>;
 }
 
 /** What became of the run, the newest first: when, who knew it, and why. */
-function History({ history, now }: { history: readonly StateChange[]; now: number }) {
+function History({ history, now }: { history: readonly StateChangeAnswer[]; now: number }) {
   if (!history.length) return <p class="dim">No process has attached to this run yet.</p>;
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label="States">
@@ -166,8 +162,8 @@ function History({ history, now }: { history: readonly StateChange[]; now: numbe
   );
 }
 
-function why(s: Session): string {
-  const parts = [s.cause ?? ''];
+function why(s: SessionAnswer): string {
+  const parts = [s.cause];
   if (s.exit_code !== null) parts.push(`exit code ${s.exit_code}`);
   if (s.signal !== null) parts.push(`signal ${s.signal}`);
   return parts.filter(Boolean).join(', ');

@@ -1,0 +1,52 @@
+// What pages ask of the lab and tell it: accounts, projects, runs and logs.
+
+import type { Role } from '../base/roles';
+import type { Bodies, Queries } from '../schema/lab';
+import { call } from './http';
+
+type Signal = AbortSignal | undefined;
+
+export const api = {
+  me: () => call('GET /me', { anonymous: true }),
+  login: (username: string, password: string) => call('POST /login', { body: { username, password }, anonymous: true }),
+  logout: () => call('POST /logout', { anonymous: true }),
+  logoutEverywhere: () => call('POST /logout/everywhere', {}),
+  healthy: () => call('GET /handshake', { anonymous: true }),
+  setPassword: (password: string, current: string) => call('PUT /me/password', { body: { password, current } }),
+  acceptInvite: (token: string, username: string, password: string) =>
+    call('POST /invites/accept', { body: { token, username, password }, anonymous: true }),
+
+  apiKeys: (signal?: Signal) => call('GET /keys', { signal }),
+  createApiKey: (name: string, days: number | null) => call('POST /keys', { body: { name, days } }),
+  deleteApiKey: (key: string) => call('DELETE /keys/{key_id}', { path: { key_id: key } }),
+
+  users: (signal?: Signal) => call('GET /users', { signal }),
+  changeUser: (username: string, change: Bodies['PATCH /users/{username}']) => call('PATCH /users/{username}', { path: { username }, body: change }),
+  invites: (signal?: Signal) => call('GET /invites', { signal }),
+  invite: (role: Role) => call('POST /invites', { body: { role } }),
+  takeBack: (invite: string) => call('DELETE /invites/{invite_id}', { path: { invite_id: invite } }),
+  audit: (after: string | null, signal?: Signal) => call('GET /audit', { query: { after, limit: 100 }, signal }),
+
+  projects: (after: string | null, signal?: Signal) => call('GET /projects', { query: { after, limit: 200 }, signal }),
+  project: (ref: string, signal?: Signal) => call('GET /projects/{ref}', { path: { ref }, signal }),
+  setPrivate: (ref: string, hidden: boolean) => call('PATCH /projects/{ref}', { path: { ref }, body: { private: hidden } }),
+  members: (ref: string, signal?: Signal) => call('GET /projects/{ref}/members', { path: { ref }, signal }),
+  setMember: (ref: string, username: string, role: Role) =>
+    call('PUT /projects/{ref}/members/{username}', { path: { ref, username }, body: { role } }),
+  removeMember: (ref: string, username: string) => call('DELETE /projects/{ref}/members/{username}', { path: { ref, username } }),
+
+  runs: (query: Queries['GET /runs'], signal?: Signal) => call('GET /runs', { query, signal }),
+  run: (ref: string, signal?: Signal) => call('GET /runs/{run_id}', { path: { run_id: ref }, signal, exact: true }),
+  deleteRun: (run: string) => call('DELETE /runs/{run_id}', { path: { run_id: run } }),
+  restoreRun: (run: string) => call('POST /runs/{run_id}/restore', { path: { run_id: run } }),
+  capture: (run: string, signal?: Signal) => call('GET /runs/{run_id}/capture', { path: { run_id: run }, signal }),
+  /** The config or the meta that one attempt told. */
+  attemptConfig: async (run: string, attempt: number, signal?: Signal) =>
+    (await call('GET /runs/{run_id}/config', { path: { run_id: run }, query: { attempt }, signal, exact: true })).config,
+  attemptMeta: async (run: string, attempt: number, signal?: Signal) =>
+    (await call('GET /runs/{run_id}/meta', { path: { run_id: run }, query: { attempt }, signal, exact: true })).meta,
+  keys: (run: string, query: Queries['GET /runs/{run_id}/keys'], signal?: Signal) =>
+    call('GET /runs/{run_id}/keys', { path: { run_id: run }, query, signal }),
+  logs: (run: string, query: Queries['GET /runs/{run_id}/logs'], signal?: Signal) =>
+    call('GET /runs/{run_id}/logs', { path: { run_id: run }, query, signal }),
+};

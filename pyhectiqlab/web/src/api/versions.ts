@@ -1,0 +1,38 @@
+// Models and datasets of a project, and those of a run.
+
+import type { Kind } from '../base/kinds';
+import type { VersionAnswer } from '../schema/lab';
+import { call } from './http';
+
+export const versions = {
+  /** The latest version of each name. */
+  latest: (project: string, kind: Kind, after: string | null, signal: AbortSignal) =>
+    call(`GET /projects/{ref}/${kind}`, { path: { ref: project }, query: { limit: 200, after }, signal }),
+  /** All of them, the newest first, however many pages that is. */
+  all: async (project: string, kind: Kind, name: string, signal: AbortSignal): Promise<VersionAnswer[]> => {
+    const items: VersionAnswer[] = [];
+    let after: string | null = null;
+    do {
+      const page: { items: VersionAnswer[]; next: string | null } = await call(`GET /projects/{ref}/${kind}/{name}/versions`, {
+        path: { ref: project, name },
+        query: { limit: 1000, after },
+        signal,
+      });
+      items.push(...page.items);
+      after = page.next;
+    } while (after !== null);
+    return items;
+  },
+  /** `version`: a number, an alias, or latest. */
+  one: (project: string, kind: Kind, name: string, version: string, signal: AbortSignal) =>
+    call(`GET /projects/{ref}/${kind}/{name}/versions/{version}`, { path: { ref: project, name, version }, signal }),
+  ofRun: (run: string, signal: AbortSignal) => call('GET /runs/{run_id}/registry', { path: { run_id: run }, signal }),
+  setAlias: (version: VersionAnswer, alias: string) =>
+    call(`PUT /projects/{ref}/${version.kind}/{name}/aliases/{alias}`, { path: pathOf(version, alias), body: { version: version.version } }),
+  removeAlias: (version: VersionAnswer, alias: string) =>
+    call(`DELETE /projects/{ref}/${version.kind}/{name}/aliases/{alias}`, { path: pathOf(version, alias) }),
+};
+
+function pathOf(version: VersionAnswer, alias: string) {
+  return { ref: version.project.id, name: version.name, alias };
+}

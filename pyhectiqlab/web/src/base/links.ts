@@ -1,0 +1,33 @@
+// Where things of the lab are: its pages, and the contents of its files.
+
+import type { ArtifactAnswer, VersionAnswer } from '../schema/lab';
+import { at } from './root';
+import type { Kind } from './kinds';
+
+const id = encodeURIComponent;
+
+export function projectUrl(project: string): string {
+  return at(`/projects/${id(project)}`);
+}
+
+export function runUrl(run: string): string {
+  return at(`/runs/${id(run)}`);
+}
+
+export function registryUrl(project: string, kind: Kind, name?: string, version?: string): string {
+  const of = name === undefined ? '' : `/${id(name)}`;
+  return `${projectUrl(project)}/${kind}${of}${version === undefined ? '' : `?version=${id(version)}`}`;
+}
+
+/** What the lab shows in place; see INLINE in server/routes/artifacts.py. */
+export function isImage(name: string): boolean {
+  return /\.(png|jpe?g|gif|webp)$/i.test(name);
+}
+
+export function contentUrl(artifact: Pick<ArtifactAnswer, 'uuid'>, inline = false): string {
+  return at(`/api/v1/artifacts/${id(artifact.uuid)}/content${inline ? '?inline=1' : ''}`);
+}
+
+export function fileUrl(version: Pick<VersionAnswer, 'kind' | 'uuid'>, path: string): string {
+  return at(`/api/v1/${version.kind}/${id(version.uuid)}/content?path=${id(path)}`);
+}

@@ -1,0 +1,13 @@
+// What somebody may be in a lab or in a project.
+
+import type { UserAnswer } from '../schema/lab';
+
+export type LabRole = UserAnswer['role'];
+/** What can be given to somebody, in the lab as in a project. */
+export type Role = Exclude<LabRole, 'owner'>;
+
+export const ROLES: readonly Role[] = ['viewer', 'member', 'admin'];
+
+export function isAdmin(role: LabRole | undefined): boolean {
+  return role === 'admin' || role === 'owner';
+}

@@ -264,6 +264,7 @@ LAB_CONNECTIONS_SHARE = 0.5  # of those, which one address may have; a proxy nam
 LAB_CONNECTIONS_OF_STRANGERS = 512  # of one address, over which nobody has proved yet who they are
 LAB_HEAD_BYTES_MAX = 32 << 10  # of a request's line and headers, and whatever else of it is not its body
 LAB_HEADERS_MAX = 128
+LAB_QUERY_FIELDS_MAX = 512  # of the query of an address, which are parsed whoever asks
 LAB_PIPELINED_MAX = 16  # requests that wait behind another on their connection
 LAB_HEAD_S = 15.0  # for the head of a request to arrive, from the connection or from its first byte
 LAB_BODY_SILENT_S = 30.0  # without a byte of a body

@@ -27,11 +27,11 @@ from ..protocol.usernames import folded
 from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .connections import CONNECTION, Protocol
+from .cookies import session_cookie
 from .lab import Lab
 from .near import near_project
 from .replies import ApiError
 
-COOKIE = "hectiqlab_session"
 KEPT_SLASH = "\x1f"  # in a part of a path that is a project's name, see rootpath.py
 Guarding = TypeVar("Guarding", bound=Callable[..., Any])
 NEEDS: dict[Callable[..., Any], str] = {}  # guard → what it asks for, as the permission matrix names it
@@ -89,12 +89,6 @@ async def the_lab(request: Request) -> Lab:  # async: a plain function would be 
     return lab_of(request)
 
 
-def cookie_name(request: Request) -> str:
-    """Of its own below each root path: a lab at the root of the same host has a cookie that comes here too."""
-    root_path: str = request.scope["root_path"]
-    return COOKIE + root_path.replace("/", "_")
-
-
 def bearer(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
@@ -124,7 +118,7 @@ async def caller(request: Request) -> Caller:
             )
         _learned(request, lab, found)
         return found
-    cookie = request.cookies.get(cookie_name(request))
+    cookie = session_cookie(request.headers, request.scope["root_path"])
     found = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
     if found is None:
         raise ApiError(401, "not_logged_in", "Log in, or send an API key.", {"WWW-Authenticate": "Bearer"})

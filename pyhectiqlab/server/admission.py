@@ -19,11 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
-from starlette.requests import Request, cookie_parser
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import settings
 from .accounts import hash_token
+from .cookies import session_cookie
 from .proxies import place_of
 from .replies import ApiError
 from .shares import CALLERS_MAX, Bytes, Costs, OverShareError, Rate, Turns
@@ -205,8 +206,7 @@ class _Visit:
         if scheme.lower() == "bearer":
             self.user = self._shares.callers.user_of(hash_token(token.strip()))
         elif not scheme and "cookie" in headers:
-            name = "hectiqlab_session" + self._scope.get("root_path", "").replace("/", "_")
-            cookie = cookie_parser(headers["cookie"]).get(name)
+            cookie = session_cookie(headers, self._scope.get("root_path", ""))
             self.user = self._shares.callers.user_of(hash_token(cookie)) if cookie else None
         if self.user is not None:
             self.who = self.user

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .. import settings
 from ..protocol import limits
+from .cookies import without_others
 from .replies import ApiError, error_body
 
 JSON_BYTES_MAX = 1 << 20
@@ -55,6 +57,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = without_others(scope)
         headers = Headers(scope=scope)
         limit = _limit(scope)
         refused = self._refused(scope, headers, limit)
@@ -105,6 +108,8 @@ class Guard:
             foreign = origin is not None and not _same_host(origin, host)
             if foreign or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
                 return ApiError(403, "cross_origin", "The request came from a page of another site.")
+        if scope["query_string"].count(b"&") >= settings.LAB_QUERY_FIELDS_MAX:
+            return ApiError(422, "bad_request", f"The address has over {settings.LAB_QUERY_FIELDS_MAX} fields.")
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length[:20]) > limit:
             return too_large(limit)

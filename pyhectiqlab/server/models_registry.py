@@ -13,7 +13,7 @@ from ..protocol.registry import (
     file_paths,
     version_of,
 )
-from .models import INT64_MAX, Body, ProjectRef, Seconds
+from .models import BREATHE, INT64_MAX, Body, ProjectRef, Seconds
 
 
 def _version(text: str) -> str:
@@ -40,7 +40,9 @@ class VersionBody(Body):
     version: Annotated[str, AfterValidator(_version)] | None = Field(
         None, description="major.minor.micro; null: 1.0.0, or the latest with minor + 1 and micro 0."
     )
-    files: Annotated[list[FileBody], Field(max_length=FILES_MAX), FailFast(), AfterValidator(_files)]
+    files: Annotated[
+        list[Annotated[FileBody, BREATHE]], Field(max_length=FILES_MAX), FailFast(), AfterValidator(_files)
+    ]
     short_description: Annotated[str, Field(max_length=SHORT_DESCRIPTION_BYTES_MAX), AfterValidator(_text)] = ""
     description: Annotated[str, Field(max_length=DESCRIPTION_BYTES_MAX), AfterValidator(_text)] = Field(
         "", description="What the version's README says."

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, FailFast, Field
 
-from .models import INT64_MAX, Body
+from .models import BREATHE, INT64_MAX, Body
 
 WRITERS_MAX = 100
 RANGES_MAX = 1000
 
 Number = Annotated[int, Field(ge=1, le=INT64_MAX)]
-Pair = Annotated[list[Number], Field(min_length=2, max_length=2), FailFast()]
+Pair = Annotated[list[Number], Field(min_length=2, max_length=2), FailFast(), BREATHE]
 
 
 class WriterRanges(Body):

@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from pyhectiqlab import settings
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.testing.lab import RealLab
 
@@ -254,6 +255,7 @@ def test_odd_queries_are_refused_or_find_nothing(api: Api, target: tuple[str, st
         (f"/runs/{run}/writers", {"after": "\x00"}),
         ("/stream", {}),
         ("/runs/resolve", {}),
+        ("/runs", {f"a{i}": "" for i in range(settings.LAB_QUERY_FIELDS_MAX + 1)}),
     ]:
         answer = api.raw("GET", path, params=params)
         assert answer.status_code == 422, (path, params, answer.status_code, answer.text)

@@ -13,6 +13,8 @@ import msgpack
 import pytest
 
 from pyhectiqlab.protocol import limits
+from pyhectiqlab.server.routes.ingest import INLINE_BYTES, INLINE_WEIGHT
+from pyhectiqlab.server.weight import weigh
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import NOW_US, Api, batch, column, events_batch, new_id, packed
@@ -239,6 +241,13 @@ def test_odd_keys_are_series_like_others(api: Api, run: str) -> None:
     assert sorted(k["key"] for k in api.get(f"/runs/{run}/keys")["items"]) == sorted(keys)
     for key in keys:
         assert len(api.points(run, key)) == 1
+
+
+def test_few_bytes_with_many_values_are_taken(api: Api, run: str) -> None:
+    body = packed([events_batch(run, new_id(), 1, [("e", {"a": [[]] * 500})] * 20)])
+    assert len(body) < INLINE_BYTES and weigh(body, 1 << 30) > INLINE_WEIGHT, "it is decoded in a thread"
+    (result,) = api.ingest_raw(body).json()["results"]
+    assert (result["status"], result["cursor"]) == (200, 20)
 
 
 def test_gzip_is_taken_and_a_bomb_is_not(api: Api, run: str) -> None:

@@ -43,7 +43,9 @@ def test_files_named_by_their_content_are_kept_by_browsers(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../secret", "assets/../../secret", "/etc/passwd", "assets", "nothing", "a\0b", "api/x"]
+    "path",
+    ["../secret", "assets/../../secret", "/etc/passwd", "assets", "nothing", "a\0b", "api/x", "a" * 5000, "a/" * 5000],
+    ids=lambda path: path[:20],
 )
 def test_what_is_no_file_of_the_app_is_not_there(built: Path, path: str) -> None:
     with pytest.raises(ApiError) as told:

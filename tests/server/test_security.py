@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from pyhectiqlab.errors import ConfigurationError
+from pyhectiqlab.server.cookies import COOKIE, without_others
 from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, Logins
 from pyhectiqlab.server.proxies import Trusted, caller_address, place_of
 from pyhectiqlab.server.serve import checked_url
@@ -23,7 +24,6 @@ from .api import INGEST_HEADERS, Api, batch, error_of, new_id, packed, wait_unti
 from .conftest import PASSWORD
 from .test_accounts import log_in
 
-COOKIE = "hectiqlab_session"
 XSS = "<script>window.pwned=1</script>"
 
 
@@ -105,6 +105,34 @@ def test_a_planted_cookie_is_not_what_one_goes_on_with(lab: RealLab, user: str) 
     assert len(tokens) == 1
     planted = requests.get(f"{lab.url}/api/v1/me", cookies={COOKIE: "planted-by-somebody"}, timeout=30)
     assert planted.status_code == 401
+
+
+def test_the_cookie_is_found_among_those_of_everything_else_on_the_host(lab: RealLab, user: str) -> None:
+    token = log_in(lab, user).cookies[COOKIE]
+
+    def status(cookies: str) -> int:
+        return requests.get(f"{lab.url}/api/v1/me", headers={"Cookie": cookies}, timeout=30).status_code
+
+    assert status(f"{COOKIE}={token}") == 200
+    assert status(f'a="\\"; b;;=c;  {COOKIE} = {token} ;{COOKIE}_x=y') == 200
+    assert status(f"{COOKIE}=older; {COOKIE}={token}") == 200
+    assert status(f"{COOKIE}={token}; {COOKIE}=later") == 401
+    assert status(f"x{COOKIE}={token}; a={COOKIE}={token}") == 401
+    assert status(f"{COOKIE}=") == status("=") == status(";" * 30_000) == 401
+
+
+def test_no_other_cookie_is_parsed() -> None:
+    """Python's parser takes seconds for one of backslashes: CVE-2024-7592."""
+
+    def left(cookies: str, root_path: str = "") -> list[tuple[bytes, bytes]]:
+        headers = [(b"host", b"lab"), (b"cookie", cookies.encode())]
+        return list(without_others({"type": "http", "root_path": root_path, "headers": headers})["headers"])
+
+    slow = 'a="' + "\\" * 30_000 + '"'
+    assert left(slow) == [(b"host", b"lab")]
+    assert left(f"{slow}; {COOKIE}=t_0-k; b=c") == [(b"host", b"lab"), (b"cookie", f"{COOKIE}=t_0-k".encode())]
+    assert left(f"{COOKIE}={slow[2:]}") == [(b"host", b"lab")]
+    assert left(f"{COOKIE}=a; {COOKIE}_lab=b", "/lab") == [(b"host", b"lab"), (b"cookie", f"{COOKIE}_lab=b".encode())]
 
 
 def test_a_login_ends_the_session_that_came_with_it(lab: RealLab, user: str) -> None:

@@ -11,10 +11,11 @@ from starlette.concurrency import run_in_threadpool
 from ...store.accounts import TooManyError
 from ...store.meta import User
 from .. import models, models_accounts
-from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, cookie_name, guard, log_in
+from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
 from ..access import caller as find_caller
 from ..accounts import WEB_SESSION_S, Caller
 from ..bodies import BodyRoute
+from ..cookies import cookie_name, session_cookie
 from ..lab import Lab
 from ..replies import ApiError, reply
 from .common import answers, user_told
@@ -24,7 +25,7 @@ router = APIRouter(tags=["accounts"], route_class=BodyRoute)
 
 def set_cookie(request: Request, response: Response, token: str) -> None:
     response.set_cookie(
-        cookie_name(request),
+        cookie_name(request.scope["root_path"]),
         token,
         max_age=int(WEB_SESSION_S),
         path=request.scope["root_path"] or "/",
@@ -38,7 +39,7 @@ def logged_in(request: Request, lab: Lab, user: User, status: int = 200) -> Resp
     """A new web session, and the end of the one that the request came with: nobody goes on in a cookie that somebody
     else may have put there.
     """
-    if old := request.cookies.get(cookie_name(request)):
+    if old := session_cookie(request.headers, request.scope["root_path"]):
         lab.accounts.end_web_session_of(old)
     token, csrf = lab.accounts.open_web_session(user)
     response = reply({"user": user_told(user), "csrf": csrf}, status)
@@ -75,7 +76,7 @@ def logout_everywhere(request: Request, lab: TheLab, caller: TheCaller) -> Respo
 
 def _without_cookie(request: Request) -> Response:
     response = reply({})
-    response.delete_cookie(cookie_name(request), path=request.scope["root_path"] or "/")
+    response.delete_cookie(cookie_name(request.scope["root_path"]), path=request.scope["root_path"] or "/")
     return response
 
 

@@ -31,7 +31,8 @@ T = TypeVar("T")
 router = APIRouter(tags=["ingest"])
 
 POINT_BYTES = 32  # of a decoded point
-INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread
+INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread …
+INLINE_WEIGHT = 64 << 10  # … unless it has very many values
 REFUSED_S = 0.002  # what a batch that is refused is counted as, beside the time that it took: it is of use to nobody
 REFUSED_BODY_S = 0.05  # … a large body that is refused whole
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
@@ -99,8 +100,9 @@ class _Held:
         """What the body says, weighed first, and what it costs the writer. Raises ApiError, OverShareError."""
         if len(body) <= INLINE_BYTES and not encoding:
             plain, weight = self._timed(opened, body, encoding)
-            self._take(weight)
-            return self._timed(_decoded, plain)
+            if weight <= INLINE_WEIGHT:
+                self._take(weight)
+                return self._timed(_decoded, plain)
         shares, loop = self._shares, asyncio.get_running_loop()
         await shares.decodes.take(self._who)
         try:

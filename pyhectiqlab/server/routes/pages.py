@@ -82,7 +82,7 @@ def page(request: Request, path: str) -> Response:
         return _index(request.scope["root_path"])
     if first != "api" and "\0" not in path:
         wanted = Path(os.path.normpath(STATIC / path))
-        if wanted.is_relative_to(STATIC) and wanted.is_file():
+        if wanted.is_relative_to(STATIC) and os.path.isfile(wanted):  # False for a name too long
             hashed = first == "assets"  # Vite names these by their content
             return FileResponse(
                 wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache"}

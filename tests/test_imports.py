@@ -18,9 +18,6 @@ TOP = {"config", "errors", "paper", "profile", "run", "settings", "utils"}  # mo
 
 CIRCLES = {  # those that are still to be undone, and why they are there
     frozenset({"server.access", "server.admission", "server.lab"}): "admission is handed the whole lab",
-    frozenset(
-        {"uploader.courier", "uploader.deliver", "uploader.transfer", "uploader.uploader"}
-    ): "the threads are handed the whole uploader",
 }
 
 

@@ -18,7 +18,7 @@
       wake                      by a sync: the uploader is to send all now, and to where what was kept goes
       hurry                     touched by who waits for what is to be sent anyway
       status.json, uploader.log by the uploader
-      synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/courier.py)
+      synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/relay.py)
 
 Where no home can be written it is in another place: places.py.
 

@@ -1,10 +1,11 @@
-"""Encoding: a batch's records as the columns and events that the lab takes (FORMAT.md, section 3)."""
+"""Encoding: a batch's records as the columns and events that the lab takes (FORMAT.md, section 3). Pure."""
 
 from __future__ import annotations
 
 import sys
 from array import array
 from bisect import bisect_left
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
@@ -19,25 +20,40 @@ class UndecodableError(ValueError):
     """The records of a batch make no sense: damaged, or their keys are gone."""
 
 
-def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
-    """The batch as a map for msgpack, without what is at or below the cursor `after`.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A batch as a map for msgpack, and what its events say to the uploader itself, for `Stream.heed`.
+
+    Attributes:
+        end: fields of its last event of how the process ended, None where it has none.
+        settings: those of the metrics cache that its events bring, each with the number behind which they hold.
+    """
+
+    wire: dict[str, Any]
+    end: dict[str, Any] | None = None
+    settings: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+
+
+def encoded(stream: Stream, batch: Batch, after: int = 0) -> Encoded:
+    """The batch without what is at or below the cursor `after`. Changes nothing of the stream.
 
     Raises UndecodableError, or OSError where the journal cannot be read.
     """
     first = max(batch.first, after + 1)
     if batch.lost is not None:
         loss = {"reason": batch.lost, "count": batch.last - first + 1}
-        return _wire(stream, first, batch.last, [], [[0, "loss", 0, loss]])
+        return Encoded(_wire(stream, first, batch.last, [], [[0, "loss", 0, loss]]))
     try:
         columns, events, count = records.decode(batch.read(), stream.keys)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError) as e:
         raise UndecodableError(f"{type(e).__name__}: {e}") from e
-    stream.said_end = next((fields for _, kind, _, fields in reversed(events) if kind == "end"), stream.said_end)
     start, stop = batch.frame or (batch.first, batch.last)
     if count != stop - start + 1:
         raise UndecodableError(f"{count} events where {stop - start + 1} were journaled")
     skip, end = first - start, batch.last - start + 1
-    folded = cache.fold(columns, _changes(stream, start, events), skip, end)
+    settings = [(seq, fields) for seq, kind, _, fields in events if kind == cache.KIND]
+    changes = [(-1, stream.cache_at(start)), *((seq, cache.CacheSettings.from_dict(raw)) for seq, raw in settings)]
+    folded = cache.fold(columns, changes, skip, end)
     series = [s for key, column in folded.columns.items() if (s := _series(key, column, skip, end))]
     told: list[Any] = [
         [seq - skip, kind, _micros(time), fields] for seq, kind, time, fields in events if skip <= seq < end
@@ -45,17 +61,11 @@ def wire_batch(stream: Stream, batch: Batch, after: int = 0) -> dict[str, Any]:
     if folded.count:
         told.append([folded.first - skip, "aggregated", 0, {"count": folded.count}])
         told.sort(key=itemgetter(0))
-    return _wire(stream, first, batch.last, series, told)
-
-
-def _changes(stream: Stream, start: int, events: list[records.Event]) -> list[cache.Change]:
-    """The settings of the metrics cache where the number `start` begins, and those that events from there bring."""
-    changes = [(-1, stream.cache_at(start))]
-    for seq, kind, _, fields in events:
-        if kind == cache.KIND:
-            changes.append((seq, cache.CacheSettings.from_dict(fields)))
-            stream.learn_cache(start + seq, fields)
-    return changes
+    return Encoded(
+        _wire(stream, first, batch.last, series, told),
+        end=next((fields for _, kind, _, fields in reversed(events) if kind == "end"), None),
+        settings=[(start + seq, fields) for seq, fields in settings],
+    )
 
 
 def _wire(stream: Stream, first: int, last: int, series: list[Any], events: list[Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from ..spool import SessionDir
 from .aim import aim
-from .courier import Courier
 from .lease import Lease
 from .living import wake
+from .relay import Relay
 from .sync import Order, SyncResult, chosen, has_unsent, sync_one
 
 LOOK_INTERVAL_S = 2.0
@@ -23,7 +23,7 @@ AGAIN_S = 30.0  # a session that failed is tried again after this long
 class _Followed:
     """What is known of one session. `mark`: how its folder looked when it was last delivered."""
 
-    courier: Courier | None = None
+    relay: Relay | None = None
     mark: tuple[object, ...] = ()
     again_at: float = 0.0
     said: str = ""
@@ -53,7 +53,7 @@ class Follower:
         holder = lease.holder() if lease.is_held() else None
         if holder is not None and not holder.is_here():
             return self._beside(session, its, now)
-        self._drop_courier(its)
+        self._drop_relay(its)
         if holder is not None:  # an uploader of this machine: it sends by itself, but for what was kept
             if not its.woken and any(w.mode != "online" for w in session.writers()):
                 changes, problems = aim(session, self._order.wishes, self._report)
@@ -81,26 +81,26 @@ class Follower:
         if now < its.again_at:
             return False
         try:
-            if its.courier is None:
+            if its.relay is None:
                 if problem := session.problem():
                     raise PermissionError(errno.EPERM, problem)
                 changes, problems = aim(session, self._order.wishes, self._report)
                 self._say(session, its, "; ".join(problems))
-                its.courier = Courier(session, session.log, changes, self._order.wishes.redirect)
-            if not its.courier.take():
+                its.relay = Relay(session, session.log, changes, self._order.wishes.redirect)
+            if not its.relay.take():
                 return False
-            before = its.courier.sent
-            its.courier.turn()
+            before = its.relay.sent
+            its.relay.turn()
         except OSError as e:
             its.again_at = now + AGAIN_S
             self._say(session, its, f"{e.strerror or e}")
             return False
-        if not before and its.courier.sent:
+        if not before and its.relay.sent:
             self._report(f"session {session.name}: followed while it goes on")
-        its.totals.sent_events += its.courier.sent - before
-        its.totals.left_events = its.courier.left()
-        self._say(session, its, its.courier.trouble())
-        return its.courier.sent > before
+        its.totals.sent_events += its.relay.sent - before
+        its.totals.left_events = its.relay.left()
+        self._say(session, its, its.relay.trouble())
+        return its.relay.sent > before
 
     def _say(self, session: SessionDir, its: _Followed, error: str) -> None:
         if error and error != its.said:
@@ -108,10 +108,10 @@ class Follower:
         its.said = error
 
     @staticmethod
-    def _drop_courier(its: _Followed) -> None:
-        if its.courier is not None:
-            its.courier.close()
-            its.courier = None
+    def _drop_relay(its: _Followed) -> None:
+        if its.relay is not None:
+            its.relay.close()
+            its.relay = None
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Blocks until `stopped`, or an exception such as KeyboardInterrupt."""
@@ -121,7 +121,7 @@ class Follower:
                     time.sleep(LOOK_INTERVAL_S)
         finally:
             for its in self._followed.values():
-                self._drop_courier(its)
+                self._drop_relay(its)
 
     def result(self) -> SyncResult:
         """What was sent so far, and what is wrong now."""

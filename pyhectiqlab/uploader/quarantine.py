@@ -18,7 +18,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,14 @@ def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as f:
         f.write(msgpack.packb(kept))
+
+
+def keep_rejected(session: SessionDir, stream: Stream, batch: Batch, log: Callable[[str], None]) -> None:
+    """Write aside what the lab can never accept. Raises nothing: what fails is logged."""
+    try:
+        keep(session, stream, batch, "rejected")
+    except OSError as e:
+        log(f"events {batch.first} to {batch.last} of {stream.id} could not even be put aside: {e}")
 
 
 def keep_stopped(session: SessionDir, stream: Stream) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from ..ring.peek import peek
 from ..spool import SessionDir, Writer, read_json
 from . import quarantine
-from .courier import Synced, read_synced
 from .lease import Lease
+from .synced import Synced, read_synced
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The send loop: journal → lab. One turn sends the next request and draws the consequences of its answer.
+"""Sending events: journal → lab. One turn of a Sender sends the next request to its lab and draws the consequences of
+the answer; Senders are those of all labs that streams of a session go to.
 
 What the consequences are is FORMAT.md's table, here as `_settle`; when to try again is transport/retry.py's.
 """
@@ -6,7 +7,8 @@ What the consequences are is FORMAT.md's table, here as `_settle`; when to try a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -14,22 +16,22 @@ import msgpack
 from .. import settings
 from ..base import crashpoints
 from ..errors import (
-    AuthenticationError,
     ConfigurationError,
     GoneError,
     InvalidRequestError,
     LabError,
     LabRequestError,
     LabUnavailableError,
-    LabUnreachableError,
     NotALabError,
     NotFoundError,
     PermissionDeniedError,
 )
 from ..protocol.limits import ARRAY_LENGTH_MAX, BATCHES_PER_REQUEST_MAX, INGEST_BYTES_MAX
+from ..spool import Lab
 from ..transport import Transport
-from ..transport.retry import Backoff
+from ..transport.connecting import connect
 from . import encode, redirect
+from .lab_connection import LabConnection
 from .recover import JOURNAL_DAMAGED
 from .redirect import NOWHERE_ELSE, Redirect
 from .stream import Batch, Stream
@@ -43,7 +45,7 @@ WHOLE_REFUSED = {400, TOO_LARGE, INVALID}  # something in the request can never 
 
 
 class Sender:
-    """Sends the streams of one lab and profile.
+    """Sends the streams of one lab and profile. For one thread.
 
     Args:
         connect: makes the transport; may raise ConfigurationError (the profile is gone), which is tried again later.
@@ -52,6 +54,10 @@ class Sender:
         went_back: told that the lab holds less than it had acknowledged, or may: it was started again.
         redirect: where goes what the lab does not take as it is.
         save: told of a stream whose `info` is to be on disk before what was encoded with it is sent.
+
+    Attributes:
+        lab: the connection, and how it is.
+        heard_at: when the lab last answered what was sent, by the monotonic clock.
     """
 
     def __init__(
@@ -69,23 +75,18 @@ class Sender:
         self._session = session
         self._save = save
         self._redirect = redirect
-        self._connect = connect
         self._attached, self._rejected, self._log = attached, rejected, log
         self._went_back = went_back
         self._lab_start = ""
-        self.heard_at: float | None = None  # when the lab last answered what was sent
-        self._transport: Transport | None = None
+        self.lab: LabConnection[Transport] = LabConnection(connect)
+        self.heard_at: float | None = None
         self._turns = 0
         self._room = REQUEST_RECORD_BYTES
         self._body_max = INGEST_BYTES_MAX  # a proxy on the way may take less
-        self.backoff = Backoff()
-        self.fails = 0  # requests that failed or were refused, ever: who waits sees that it was tried again
-        self.trouble = ""  # the last thing that went wrong, "" when all is well
-        self.hopeless = False  # … and it does not heal by itself: a wrong key, no profile, no lab at that address
 
     def turn(self, streams: list[Stream]) -> bool:
-        """Sends one request if anything waits. Whether it did something. Blocks as long as the transport does."""
-        if self.backoff.wait_s() > 0:
+        """Send one request if anything waits. Whether it did something. Blocks as long as the transport does."""
+        if self.lab.rests():
             return False
         try:
             for stream in streams:
@@ -97,42 +98,41 @@ class Sender:
                 return False
             self._send(chosen)
         except (LabRequestError, ConfigurationError) as e:
-            self.failed(e)
+            self._failed(e)
         else:
-            self.succeeded()
+            self._succeeded()
         return True
 
-    def succeeded(self) -> None:
-        if self.trouble:
+    def tell(self, what: str, payload: dict[str, Any]) -> bool:
+        """Send a heartbeat or the end of a process (`what`: "heartbeat", "end"). Whether the lab need not be told
+        again. Blocks as long as the transport does.
+        """
+        try:
+            getattr(self.lab.client, what)(self._session, payload)
+        except (NotFoundError, GoneError):
+            return True
+        except LabError as e:
+            if isinstance(e, LabRequestError) and not e.retry and e.status in (400, 403, 409, INVALID):
+                self._log(f"the lab refuses the {what} of the session: {e}")
+                return True
+            self._failed(e)
+            return False
+        self._succeeded()
+        return True
+
+    def beat(self, alive: list[Stream], losses: dict[str, int]) -> None:
+        """Send a sign of life of these streams, at least one, each of a run that the lab knows. Blocks as `tell`."""
+        for payload in encode.heartbeats(alive, losses, time.time()):
+            if not self.tell("heartbeat", payload):
+                break
+
+    def _succeeded(self) -> None:
+        if self.lab.succeeded():
             self._log("the lab answers again")
-        self.trouble, self.hopeless = "", False
-        self.backoff.succeeded()
 
-    def failed(self, error: LabError) -> None:
-        self.fails += 1
-        self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
-        least = settings.RETRY_DELAY_MAX_S if self.hopeless else 0.0  # nothing that heals by itself in a second
-        if self.hopeless or isinstance(error, LabUnreachableError):
-            self._drop_transport()  # the profile may have been corrected meanwhile, or the lab be at another address
-        self.backoff.failed(getattr(error, "retry_after_s", None), at_least_s=least)
-        if str(error) != self.trouble:
+    def _failed(self, error: LabError) -> None:
+        if self.lab.failed(error):
             self._log(str(error))
-        self.trouble = str(error)
-
-    def close(self) -> None:
-        """Lets go of the connection. Safe twice; a turn after it makes another."""
-        self._drop_transport()
-
-    def _drop_transport(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        self._transport = None
-
-    @property
-    def transport(self) -> Transport:
-        if self._transport is None:
-            self._transport = self._connect()
-        return self._transport
 
     def _attach(self, stream: Stream) -> None:
         """For a run that was opened without the lab: perhaps days ago, hence the clock as it is now beside the
@@ -143,7 +143,7 @@ class Sender:
             if attach is None:
                 break
             try:
-                answer = self.transport.attach(
+                answer = self.lab.client.attach(
                     {**attach, "client_time": time.time(), "ended": ended}, timeout_s=settings.ATTACH_TIMEOUT_S
                 )
             except LabRequestError as e:
@@ -188,11 +188,13 @@ class Sender:
         sent: list[tuple[Stream, Batch]] = []
         for stream, batch in chosen:
             try:
-                wire.append(encode.wire_batch(stream, batch, stream.acked))
+                encoded = encode.encoded(stream, batch, stream.acked)
             except (encode.UndecodableError, OSError) as e:
                 self._log(f"events {batch.first} to {batch.last} of writer {stream.id} cannot be read back: {e}")
                 self._replace(stream, batch, JOURNAL_DAMAGED)
                 continue
+            stream.heed(encoded.end, encoded.settings)
+            wire.append(encoded.wire)
             sent.append((stream, batch))
             if stream.unsaved:
                 self._save(stream)
@@ -212,7 +214,7 @@ class Sender:
             stream.sent = max(stream.sent, batch.last)
         try:
             crashpoints.passing("send.posting")
-            answer = self.transport.ingest(body)
+            answer = self.lab.client.ingest(body)
             crashpoints.passing("send.answered")
         except LabRequestError as e:
             if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
@@ -331,7 +333,7 @@ class Sender:
 
     def _refuse(self, stream: Stream, why: str) -> None:
         """Not for ever: a project may be made, a role given, a name become free."""
-        self.fails += 1
+        self.lab.fails += 1
         if stream.refuse(why):
             self._log(f"writer {stream.id} stays here: {why}")
 
@@ -343,3 +345,56 @@ class Sender:
 
 def _has_halves(batch: Batch) -> bool:
     return batch.lost is None and batch.first < batch.last
+
+
+class Senders:
+    """One Sender for each lab and profile that streams of a session go to. Args: as those of `Sender`."""
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        attached: Callable[[Stream, dict[str, Any]], None],
+        rejected: Callable[[Stream, Batch], None],
+        log: Callable[[str], None],
+        went_back: Callable[[], None] = lambda: None,
+        save: Callable[[Stream], None] = lambda stream: None,
+        redirect: Callable[[], Redirect] = lambda: NOWHERE_ELSE,
+    ) -> None:
+        self._make = partial(
+            Sender,
+            session,
+            attached=attached,
+            rejected=rejected,
+            log=log,
+            went_back=went_back,
+            save=save,
+            redirect=redirect,
+        )
+        self._senders: dict[Lab, Sender] = {}
+
+    def __iter__(self) -> Iterator[Sender]:
+        """Those there are now. From any thread."""
+        return iter(tuple(self._senders.values()))
+
+    def groups(self, streams: Iterable[Stream]) -> list[tuple[Sender, list[Stream]]]:
+        """The streams by who sends them."""
+        groups: dict[Lab, list[Stream]] = {}
+        for stream in streams:
+            groups.setdefault(stream.info.lab, []).append(stream)
+        for lab in groups.keys() - self._senders.keys():
+            self._senders[lab] = self._make(partial(connect, *lab))
+        return [(self._senders[lab], its) for lab, its in groups.items()]
+
+    def trouble(self) -> str:
+        """What went wrong last with a lab, "" when all is well. From any thread."""
+        return next((s.lab.trouble for s in self if s.lab.trouble), "")
+
+    def has_failed(self) -> bool:
+        """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
+        return any(s.lab.has_failed() for s in self)
+
+    def close(self) -> None:
+        """Let go of the connections. Safe twice."""
+        for sender in self:
+            sender.lab.close()

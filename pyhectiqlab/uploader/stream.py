@@ -83,10 +83,7 @@ class Stream:
     said_end: dict[str, Any] | None = None  # what its process said of its own end, by an event
     unsaved: bool = False  # `info` knows of a setting that its file does not
     synced: int = 0  # a cursor that a sync on another machine brought the lab to
-    splits: tuple[int, int] = (
-        0,
-        0,
-    )  # the last batch that was cut because the lab refused it: its first number, how often
+    splits: tuple[int, int] = (0, 0)  # the last batch cut because the lab refused it: its first number, how often
     behind_since: float | None = None  # wall time since when the lab has not had everything that is journaled
 
     @property
@@ -168,8 +165,15 @@ class Stream:
         """The whole intern table as known here."""
         return b"".join(records.intern_entry(ident, key) for ident, key in self.keys.items())
 
+    def heed(self, end: dict[str, Any] | None, settings: list[tuple[int, dict[str, Any]]]) -> None:
+        """Note what the events of a batch say to the uploader itself; see encode.Encoded. Safe twice."""
+        if end is not None:
+            self.said_end = end
+        for number, raw in settings:
+            self.learn_cache(number, raw)
+
     def take_synced(self) -> None:
-        """By the thread that sends the stream, where one does."""
+        """Call only from the thread that sends the stream, where one does."""
         if self.synced > self.acked and self.rewind_to is None:
             self.acknowledge(min(self.synced, self.journaled))
 
@@ -203,6 +207,20 @@ class Stream:
 
     def words(self) -> Any:
         return self.consumer.mapping.words if self.consumer else None
+
+    def is_closed(self) -> bool:
+        """Whether its run was closed: its process, which may live on, puts no more."""
+        words = self.words()
+        return self.info.closed or (words is not None and bool(words[layout.CLOSED]))
+
+    def is_let_go(self) -> bool:
+        """Whether its process, which may live on, looks at the queue no more."""
+        words = self.words()
+        return words is not None and words[layout.CLOSED] == layout.LET_GO
+
+    def is_empty(self) -> bool:
+        """Whether its queue was drained, and what came straight from it is at the lab."""
+        return self.consumer is None or (self.consumer.backlog == 0 and self.direct is None)
 
     @property
     def backlog(self) -> int:

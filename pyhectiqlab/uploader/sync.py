@@ -8,7 +8,7 @@ What may be done with a session follows from its lease and its owner:
   somebody says that the machine is gone.
 * An uploader of this machine holds it: that one is woken, and waited for. Of a script that lives and sends by itself,
   for what it had logged when the sync began, and for some seconds only.
-* One of another machine holds it: a courier reads the journal beside it (courier.py).
+* One of another machine holds it: a relay reads the journal beside it (relay.py).
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from ..errors import ConfigurationError
 from ..spool import FileRequest, SessionDir
 from . import living, quarantine, refill
 from .aim import AS_THEY_ARE, Changes, Wishes, aim, apply
-from .courier import Courier
 from .lease import Lease
 from .recover import LAB_RESTORED
+from .relay import Relay
 from .report import session_report
 from .stream import Stream
+from .streams import Streams
 from .uploader import Uploader
 
 ADOPT_AGAIN_S = 60.0
@@ -234,7 +235,7 @@ def sync_one(session: SessionDir, order: Order) -> Outcome:
         if not has_unsent(session):
             lease.release()
             return Outcome(sent, 0)
-        outcome = deliver(session, lease, order, deliver_kept=True, behind=behind)
+        outcome = work_as_uploader(session, lease, order, deliver_kept=True, behind=behind)
         error = "; ".join(problems) if problems and outcome.left else outcome.error
         return replace(outcome, sent=sent + outcome.sent, error=error)
     except Exception as e:
@@ -252,7 +253,7 @@ def _aim_here(session: SessionDir, lease: Lease, order: Order) -> list[str]:
     return problems
 
 
-def deliver(
+def work_as_uploader(
     session: SessionDir,
     lease: Lease,
     order: Order = PLAIN,
@@ -275,8 +276,8 @@ def deliver(
     except BaseException:
         lease.release()
         raise
-    before = {s.id: s.acked for s in uploader.streams.values()}
-    ended = {s.id for s in uploader.streams.values() if s.stopped}
+    before = {s.id: s.acked for s in uploader.streams}
+    ended = {s.id for s in uploader.streams if s.stopped}
     for writer, back in (behind or {}).items():
         if (stream := uploader.streams.get(writer)) is not None:
             stream.rewind_to = before[writer] = back.cursor
@@ -286,7 +287,7 @@ def deliver(
         if order.hosts_gone:
             _give_up_memory(uploader)
         uploader.run()
-    streams = uploader.streams.values()
+    streams = list(uploader.streams)
     lost = sum(s.lost.get(LAB_RESTORED, 0) for s in streams if s.id in (behind or {}))
     if lost:
         order.report(
@@ -297,9 +298,9 @@ def deliver(
     files = len(session.file_ids())
     stopped = [_put_aside(session, s) for s in streams if s.stopped and s.id not in ended]
     refused = dict.fromkeys(s.refused for s in streams if s.refused and not s.info.done)
-    trouble = uploader.delivery.failure() or uploader.transfer.trouble() if left or files or has_unsent(session) else ""
-    stuck = "; ".join((*refused, *stopped, *uploader.unopened.values()))
-    return Outcome(sent, left, trouble or stuck or _in_memory(uploader))
+    trouble = uploader.events.failure() or uploader.files.trouble() if left or files or has_unsent(session) else ""
+    stuck = "; ".join((*refused, *stopped, *uploader.streams.unopened.values()))
+    return Outcome(sent, left, trouble or stuck or _in_memory(uploader.streams))
 
 
 def _put_aside(session: SessionDir, stream: Stream) -> str:
@@ -309,10 +310,10 @@ def _put_aside(session: SessionDir, stream: Stream) -> str:
 
 
 def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
-    events, files = sum(s.backlog for s in uploader.sendable()), uploader.transfer.left()
+    events, files = uploader.streams.backlog(), uploader.requests.left()
     for request, _ in files:  # so that the whole is known before the first of them is sent
         on_file(request, 0)
-    uploader.transfer.listener = on_file
+    uploader.files.listener = on_file
     if events or files:
         size = sum(request.size for request, _ in files)
         also = f" and {len(files):,} files ({size / 1e6:,.1f} MB)" if files else ""
@@ -321,18 +322,19 @@ def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
 
 def _give_up_memory(uploader: Uploader) -> None:
     """What was in the memory of a machine that is gone, as far as it is known, becomes a loss that the run shows."""
-    for stream in uploader.streams.values():
-        size = uploader.queued_bytes(stream) if stream.info.owner.host in uploader.hosts_gone else 0
+    for stream in uploader.streams:
+        is_gone = stream.info.owner.host in uploader.owners.hosts_gone
+        size = uploader.streams.queued_bytes(stream) if is_gone else 0
         if size and uploader.drain.tell_loss(stream, {"reason": "host_gone", "count": 1, "bytes": size}):
             stream.lose("host_gone", 1)
 
 
-def _in_memory(uploader: Uploader) -> str:
+def _in_memory(streams: Streams) -> str:
     """What this machine cannot reach, in a line; "" where there is no such thing."""
-    away = [s for s in uploader.streams.values() if uploader.is_out_of_reach(s)]
+    away = [s for s in streams if streams.is_out_of_reach(s)]
     if not away:
         return ""
-    host, size = away[0].info.owner.host, sum(map(uploader.queued_bytes, away))
+    host, size = away[0].info.owner.host, sum(map(streams.queued_bytes, away))
     seen = f"{size:,} bytes of events at its last sign of life" if size else "no events at its last sign of life"
     return (
         f"what is still in the memory of {host} can only be read there ({seen}): run `hectiqlab sync` on {host}, or, "
@@ -342,21 +344,21 @@ def _in_memory(uploader: Uploader) -> str:
 
 def _beside(session: SessionDir, holder: Process, changes: Changes, order: Order) -> Outcome:
     report = order.report
-    courier = Courier(session, session.log, changes, order.wishes.redirect)
+    relay = Relay(session, session.log, changes, order.wishes.redirect)
     try:
-        if not courier.take():
+        if not relay.take():
             report(f"session {session.name}: another sync follows it")
             return Outcome(0, 0)
         report(f"session {session.name}: goes on at {holder.host}; sending what it has journaled")
-        busy = courier.turn()
-        goal = courier.journaled()
-        while courier.is_behind(goal) and not courier.has_failed():
+        busy = relay.turn()
+        goal = relay.journaled()
+        while relay.is_behind(goal) and not relay.has_failed():
             if not busy:
                 time.sleep(settings.POLL_INTERVAL_S)
-            busy = courier.turn()
-        return Outcome(courier.sent, courier.left(), courier.trouble())
+            busy = relay.turn()
+        return Outcome(relay.sent, relay.left(), relay.trouble())
     finally:
-        courier.close()
+        relay.close()
 
 
 def drop(session: SessionDir) -> None:
@@ -395,7 +397,7 @@ def adopt_orphans(own: SessionDir) -> None:
             lease = Lease(session.path)
             with contextlib.suppress(OSError):
                 if lease.acquire():
-                    outcome = deliver(session, lease, deliver_kept=False)
+                    outcome = work_as_uploader(session, lease, deliver_kept=False)
                     again |= bool(outcome.left or outcome.error)
         if not again:
             return

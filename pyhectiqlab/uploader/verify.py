@@ -226,11 +226,13 @@ def _wired(session: SessionDir, info: Writer, cursor: int) -> Iterator[dict[str,
         elif isinstance(frame, Data) and reached < frame.last <= cursor and location is not None:
             batch = Batch(frame.first, frame.last, location.size, location=location)
             try:
-                yield encode.wire_batch(stream, batch, reached)
+                encoded = encode.encoded(stream, batch, reached)
             except (encode.UndecodableError, OSError):
                 continue  # the lab was told of a loss in its place
             finally:
                 reached = frame.last
+            stream.heed(encoded.end, encoded.settings)
+            yield encoded.wire
 
 
 def _column(typecode: str, raw: bytes) -> array[Any]:

@@ -141,7 +141,7 @@ def test_a_lease_of_another_machine_is_respected_while_it_is_renewed(site: Site)
 
 
 def test_both_sides_send_at_once_and_nothing_is_doubled(site: Site) -> None:
-    """An uploader there that reaches the lab, and a courier here that is told to send the same."""
+    """An uploader there that reaches the lab, and a relay here that is told to send the same."""
     name = unique("both")
     script = """
     import sys, time
@@ -156,21 +156,21 @@ def test_both_sides_send_at_once_and_nothing_is_doubled(site: Site) -> None:
     """
     process = site.start(script, name)
     assert process.stdout is not None and process.stdout.readline() == "open\n"
-    courier = """
+    relay = """
     import sys, time
     from pathlib import Path
     from pyhectiqlab.spool import SessionDir
-    from pyhectiqlab.uploader.courier import Courier
-    courier = Courier(SessionDir(Path(sys.argv[1])))
-    assert courier.take()
+    from pyhectiqlab.uploader.relay import Relay
+    relay = Relay(SessionDir(Path(sys.argv[1])))
+    assert relay.take()
     while not sys.stdin.closed and Path(sys.argv[2]).exists():
-        courier.turn()
+        relay.turn()
         time.sleep(0.01)
-    courier.close()
+    relay.close()
     """
     going = site.home / "going"
     going.touch()
-    beside = site.start(courier, str(session_of(site).path), str(going))
+    beside = site.start(relay, str(session_of(site).path), str(going))
     assert process.communicate(timeout=60) and process.returncode == 0
     going.unlink()
     _, err = beside.communicate(timeout=20)

@@ -180,7 +180,7 @@ class Pipeline:
         self.stream.publish(1, 1)
 
     def send(self) -> bool:
-        self.sender.backoff.hurry()
+        self.sender.lab.hurry()
         return self.sender.turn([self.stream])
 
     def deliver(self, turns: int = 100) -> None:

@@ -86,7 +86,9 @@ def points(*values: float) -> bytes:
 def sent(of: Stream, first: int, data: bytes, after: int = 0) -> tuple[ingest.Batch, dict[str, Any]]:
     """What the lab's own reader makes of the batch; that it takes it shows that every number is accounted for."""
     _, count = records.measure(data)
-    wire = encode.wire_batch(of, Batch(first, first + count - 1, len(data), data=data), after)
+    encoded = encode.encoded(of, Batch(first, first + count - 1, len(data), data=data), after)
+    of.heed(encoded.end, encoded.settings)
+    wire = encoded.wire
     (batch,) = ingest.decode(msgpack.packb(encode.request("5", 0.0, [wire]))).batches
     assert isinstance(batch, ingest.Batch), batch
     return batch, wire

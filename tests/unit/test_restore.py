@@ -51,7 +51,7 @@ def put_back(home: Path, session: SessionDir) -> list[tuple[Writer, Stream]]:
 def steps(stream: Stream, after: int = 0) -> list[int]:
     found: list[int] = []
     for batch in stream.pending:
-        for series in encode.wire_batch(stream, batch, max(after, stream.acked))["series"]:
+        for series in encode.encoded(stream, batch, max(after, stream.acked)).wire["series"]:
             found += memoryview(series["step"]).cast("q").tolist()
     return found
 

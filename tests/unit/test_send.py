@@ -179,10 +179,10 @@ def test_a_batch_put_off_is_sent_again(line: Pipeline) -> None:
     batches(line, 3, 3)
     line.lab.results = [{"status": 503}] * 2
     line.send()
-    assert line.sender.trouble and line.sender.backoff.failures == 1
+    assert line.sender.lab.trouble and line.sender.lab.backoff.failures == 1
     line.deliver()
     assert line.points() == list(range(6))
-    assert line.sender.trouble == ""
+    assert line.sender.lab.trouble == ""
 
 
 def test_a_batch_put_off_puts_off_no_other_writer_of_its_request(line: Pipeline, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_batch_put_off_puts_off_no_other_writer_of_its_request(line: Pipeline,
     line.lab.results = [{"status": 503, "cursor": 0}, {"status": 200, "cursor": 3}]
     line.sender.turn([line.stream, other.stream])
     assert sorted([line.stream.acked, other.stream.acked]) == [0, 3]
-    assert line.sender.trouble, "it is tried again later"
+    assert line.sender.lab.trouble, "it is tried again later"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_an_answer_that_says_nothing_about_the_batches_costs_none(line: Pipeline
     line.lab.refuse = [error] * 3
     for _ in range(3):
         line.send()
-        assert line.sender.trouble == str(error)
+        assert line.sender.lab.trouble == str(error)
     line.deliver()
     assert line.points() == list(range(6)) and not line.stream.lost
 
@@ -246,7 +246,7 @@ def test_a_stream_that_logs_flat_out_leaves_the_others_their_turn(
     batches(busy, *[25] * 40)
     batches(calm, 3)
     for _ in range(4):
-        busy.sender.backoff.hurry()
+        busy.sender.lab.backoff.hurry()
         busy.sender.turn([busy.stream, calm.stream])
     assert calm.stream.acked == 3 and busy.stream.acked >= 50
 
@@ -269,7 +269,7 @@ def test_a_run_that_the_lab_does_not_take_stays_and_does_not_hold_up_the_others(
     batches(good, 3)
     good.lab.attach_error = invalid(status)
     for _ in range(3):
-        good.sender.backoff.hurry()
+        good.sender.lab.backoff.hurry()
         good.sender.turn([bad.stream, good.stream])
     assert bad.stream.refused and not bad.stream.stopped and bad.stream.lost == {}
     assert good.points() == [0, 1, 2]

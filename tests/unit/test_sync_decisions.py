@@ -78,7 +78,7 @@ def test_a_broken_session_does_not_stop_the_others(home: Path, monkeypatch: pyte
             raise RuntimeError("broken")
         return sync.Outcome(5, 1, "the lab is full")
 
-    monkeypatch.setattr(sync, "deliver", one)
+    monkeypatch.setattr(sync, "work_as_uploader", one)
     result = sync.sync_sessions(None)
     assert (result.sent_events, result.left_events) == (5, 1)
     assert sorted(result.errors) == sorted(
@@ -117,7 +117,7 @@ def test_what_an_uploader_leaves_that_ends_while_it_is_waited_for_is_sent(
         lease.release()
         return sync.Outcome(5, 0)
 
-    monkeypatch.setattr(sync, "deliver", send)
+    monkeypatch.setattr(sync, "work_as_uploader", send)
     result = sync.sync_sessions([made.name])
     assert (result.sent_events, result.left_events, result.errors) == (5, 0, [])
 

@@ -1,5 +1,5 @@
-"""The courier: brings to the lab what the journal of a session holds while the session's own uploader, on a machine
-that cannot reach the lab, goes on writing it.
+"""The relay: brings to the lab what the journal of a session holds while the session's own uploader, on a machine that
+cannot reach the lab, goes on writing it.
 
 It reads the journal, takes nothing from any queue, and writes one file of its own, `synced.json`, from which that
 uploader learns what the lab has. Both may send at once: the lab takes each number once. Files wait for the session's
@@ -8,49 +8,26 @@ end, when a sync can have the whole session.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from .. import settings
-from ..errors import LabError
 from ..journal import Ack, Data, Keys, Location, Lost, Tail
-from ..spool import Lab, SessionDir, read_json, write_json
-from ..transport.connecting import connect
-from . import encode, quarantine
-from .deliver import TRIES_MAX
+from ..spool import SessionDir
+from . import quarantine
 from .lease import Lease
 from .redirect import NOWHERE_ELSE, Redirect
-from .send import Sender
+from .send import Sender, Senders
 from .stream import Batch, Stream
+from .synced import read_synced, write_synced
 
-LEASE = "sync-lease"  # one courier a session
-SYNCED = "synced.json"
-
-
-@dataclass(frozen=True)
-class Synced:
-    """How far a courier brought a writer, and the lab's answer to its attach where it was the courier's."""
-
-    acked: int
-    run: dict[str, Any] | None
+LEASE = "sync-lease"  # one relay a session
 
 
-def read_synced(session: SessionDir) -> dict[str, Synced]:
-    told = read_json(session.path / SYNCED) or {}
-    found = {}
-    for writer, fields in told.items():
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            found[writer] = Synced(int(fields["acked"]), fields.get("run"))
-    return found
-
-
-class Courier:
-    """Follows one session. Not to be used by two threads. Close it.
+class Relay:
+    """Follows one session. For one thread. Close it.
 
     Args: changes, redirect: to which lab its writers go, and where what that does not take as it is (aim.py).
     """
@@ -63,13 +40,18 @@ class Courier:
         redirect: Redirect = NOWHERE_ELSE,
     ) -> None:
         self.session = session
-        self._log = log
-        self._changes, self._redirect = changes, redirect
+        self._changes = changes
         self._tail = Tail(session.path / "journal")
         self._lease = Lease(session.path, LEASE)
         self._streams: dict[str, Stream] = {}
         self._unannounced: dict[str, Stream] = {}
-        self._senders: dict[Lab, Sender] = {}
+        self._senders = Senders(
+            session.name,
+            attached=self._attached,
+            rejected=lambda stream, batch: quarantine.keep_rejected(session, stream, batch, log),
+            log=log,
+            redirect=lambda: redirect,
+        )
         self._beaten_at = -settings.HEARTBEAT_INTERVAL_S
         self.sent = 0
 
@@ -79,8 +61,7 @@ class Courier:
 
     def close(self) -> None:
         self._lease.release()
-        for sender in self._senders.values():
-            sender.close()
+        self._senders.close()
 
     def turn(self) -> bool:
         """Reads what was journaled since, sends one request to each lab. Whether there was anything to do. Blocks as
@@ -94,7 +75,7 @@ class Courier:
         after = self._acked()
         if after != before:
             self.sent += sum(after.values()) - sum(before.get(writer, 0) for writer in after)
-            self._keep()
+            write_synced(self.session, self._streams.values())
         self._heartbeats()
         return busy
 
@@ -111,7 +92,7 @@ class Courier:
 
     def trouble(self) -> str:
         """Why it cannot go on, in one line; "" when all is well."""
-        told = next((s.trouble for s in self._senders.values() if s.trouble), "")
+        told = self._senders.trouble()
         for stream in self._streams.values():
             if stream.stopped or stream.refused:
                 told = told or stream.refused or stream.why_stopped()
@@ -121,7 +102,7 @@ class Courier:
 
     def has_failed(self) -> bool:
         """Whether a lab failed so often in a row, or in such a way, that nobody should wait."""
-        return any(s.hopeless or s.backoff.failures >= TRIES_MAX for s in self._senders.values())
+        return self._senders.has_failed()
 
     def _read(self) -> None:
         synced = read_synced(self.session)
@@ -152,39 +133,14 @@ class Courier:
         return self._unannounced.setdefault(writer, Stream(info=None))  # type: ignore[arg-type]
 
     def _groups(self) -> list[tuple[Sender, list[Stream]]]:
-        groups: dict[Lab, list[Stream]] = {}
-        for stream in self._streams.values():
-            if not stream.stopped:
-                groups.setdefault(stream.info.lab, []).append(stream)
-        for lab in groups.keys() - self._senders.keys():
-            self._senders[lab] = Sender(
-                self.session.name,
-                partial(connect, *lab),
-                attached=self._attached,
-                rejected=self._rejected,
-                log=self._log,
-                redirect=lambda: self._redirect,
-            )
-        return [(self._senders[key], streams) for key, streams in groups.items()]
+        return self._senders.groups(s for s in self._streams.values() if not s.stopped)
 
     def _attached(self, stream: Stream, answer: dict[str, Any]) -> None:
         stream.change(run=answer)
-        self._keep()
-
-    def _rejected(self, stream: Stream, batch: Batch) -> None:
-        try:
-            quarantine.keep(self.session, stream, batch, "rejected")
-        except OSError as e:
-            self._log(f"events {batch.first} to {batch.last} of {stream.id} could not even be put aside: {e}")
+        write_synced(self.session, self._streams.values())
 
     def _acked(self) -> dict[str, int]:
         return {s.id: s.acked for s in self._streams.values()}
-
-    def _keep(self) -> None:
-        kept = {s.id: {"acked": s.acked, "run": s.info.run} for s in self._streams.values()}
-        told = {writer: {"acked": s.acked, "run": s.run} for writer, s in read_synced(self.session).items()}
-        with contextlib.suppress(OSError):  # only a saving: the lab says what it has
-            write_json(self.session.path / SYNCED, {**told, **kept})
 
     def _heartbeats(self) -> None:
         """For the machine that cannot: its runs live, and are not lost."""
@@ -194,13 +150,8 @@ class Courier:
         self._beaten_at = now
         for sender, streams in self._groups():
             alive = [s for s in streams if s.run_id is not None and not s.info.drained]
-            if not alive or sender.backoff.wait_s() > 0:
-                continue
-            try:
-                for payload in encode.heartbeats(alive, {}, time.time()):
-                    sender.transport.heartbeat(self.session.name, payload)
-            except LabError as e:
-                sender.failed(e)
+            if alive and not sender.lab.rests():
+                sender.beat(alive, {})
 
 
 def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:

@@ -1,0 +1,56 @@
+"""`status.json`: how far an uploader is, for `hectiqlab status`, for who waits, and for the uploader after it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any
+
+from ..spool import write_json
+from .stream import Stream
+from .streams import Streams
+
+
+class StatusFile:
+    """For the main thread."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._written: dict[str, Any] = {}
+
+    def write(self, *, trouble: str, fails: int, files: dict[str, dict[str, Any]]) -> None:
+        """Write it where something changed. Raises nothing.
+
+        Args:
+            trouble: why not everything gets to the lab, in a line; "" where it does.
+            fails: requests that failed, ever.
+            files: progress by id.
+        """
+        status = {
+            "pid": os.getpid(),
+            "trouble": trouble,
+            "fails": fails,
+            "files": files,
+            "writers": {s.id: self._of(s) for s in self._streams},
+        }
+        if status != self._written:
+            with contextlib.suppress(OSError):
+                write_json(self._streams.session.path / "status.json", status)
+                self._written = status
+
+    def _of(self, stream: Stream) -> dict[str, Any]:
+        if stream.backlog <= 0:
+            stream.behind_since = None
+        elif stream.behind_since is None:
+            before = self._streams.told_before.get(stream.id, {})
+            stream.behind_since = before.get("behind_since") or time.time()
+        return {
+            "journaled": stream.journaled,
+            "sent": stream.sent,
+            "acked": stream.acked,
+            "lost": dict(stream.lost),
+            "stopped": stream.stopped,
+            "queued_bytes": self._streams.queued_bytes(stream),
+            "behind_since": stream.behind_since,
+        }

@@ -1,0 +1,39 @@
+"""What a sync on another machine brought to the lab from a session's journal: `synced.json`, which only it writes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..spool import SessionDir, read_json, write_json
+from .stream import Stream
+
+SYNCED = "synced.json"
+
+
+@dataclass(frozen=True)
+class Synced:
+    """How far a relay brought a writer, and the lab's answer to its attach where it was the relay's."""
+
+    acked: int
+    run: dict[str, Any] | None
+
+
+def read_synced(session: SessionDir) -> dict[str, Synced]:
+    """By writer. Raises nothing: what is not understood is left out."""
+    raw = read_json(session.path / SYNCED) or {}
+    found = {}
+    for writer, fields in raw.items():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            found[writer] = Synced(int(fields["acked"]), fields.get("run"))
+    return found
+
+
+def write_synced(session: SessionDir, streams: Iterable[Stream]) -> None:
+    """Keep what is there of other writers. Raises nothing: it only saves requests, the lab says what it has."""
+    kept = {s.id: {"acked": s.acked, "run": s.info.run} for s in streams}
+    before = {writer: {"acked": s.acked, "run": s.run} for writer, s in read_synced(session).items()}
+    with contextlib.suppress(OSError):
+        write_json(session.path / SYNCED, {**before, **kept})

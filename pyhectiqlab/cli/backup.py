@@ -10,22 +10,17 @@ from pathlib import Path
 
 import click
 
-from .. import settings
 from ..store import backup as backups
+from .lab_data import data_of, data_option
 from .output import size_text
 
-_data = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _folder = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
 @click.argument("target", type=_folder)
-@_data
+@data_option
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Then remove all but the newest N snapshots.")
 @_json
 def backup(target: Path, data: Path | None, keep: int | None, as_json: bool) -> None:
@@ -34,7 +29,7 @@ def backup(target: Path, data: Path | None, keep: int | None, as_json: bool) -> 
     Each snapshot is whole. Files that the one before it has are linked instead of copied, so a snapshot costs as much
     as is new. Put TARGET on another disk, or copy it to another machine, and try `restore` before you need it.
     """
-    taken = backups.backup(_data_of(data), target, _progress)
+    taken = backups.backup(data_of(data), target, _progress)
     removed = backups.prune(target, keep) if keep is not None else []
     if as_json:
         click.echo(json.dumps(asdict(taken)))
@@ -66,14 +61,14 @@ def list_backups(target: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("snapshot", type=_folder)
-@_data
+@data_option
 def restore(snapshot: Path, data: Path | None) -> None:
     """Make a lab's data of SNAPSHOT, in a folder that is empty or not there yet.
 
     Passwords and keys are again those of that time. Trainings that go on, and `hectiqlab sync` on machines that keep
     what they sent (for a day), send again what the snapshot does not have.
     """
-    where = _data_of(data)
+    where = data_of(data)
     told = backups.restore(snapshot, where, _progress)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told.taken))
     click.echo(f"{where} is the lab as it was on {when}: {told.runs} runs, {told.points} points, {told.files} files.")
@@ -94,10 +89,6 @@ def check(folder: Path) -> None:
     if wrong:
         raise click.exceptions.Exit(1)
     click.echo(f"{folder} is whole.")
-
-
-def _data_of(data: Path | None) -> Path:
-    return data.absolute() if data is not None else settings.home() / "lab"
 
 
 def _progress(what: str) -> None:

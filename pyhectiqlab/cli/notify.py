@@ -5,25 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from .. import settings
 from ..errors import ConfigurationError
 from ..store.notices import TOLD_STATES, Target, states_of
-from ..store.sql_meta import SqlMetaStore
+from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, table
-from .users import change_noted
 
-data_option = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
-)
 _MAIL = re.compile(r"mailto:[^\s@,;<>]+@[^\s@,;<>]+")
 _SCHEMES = ("smtp", "smtps", "smtp+starttls")
 
@@ -58,16 +49,16 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
         on = states_of([word.strip() for word in words.split(",") if word.strip()])
     except ValueError as e:
         raise click.UsageError(f"--on: {e}.") from None
-    with opened_lab(data) as store:
+    with opened_lab(data) as storage:
         project_id = None
         if project is not None:
-            with store.reading() as view:
+            with storage.meta.reading() as view:
                 found = view.project(project)
             if found is None:
                 raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
             project_id = found.id
         target = Target(secrets.token_hex(4), address, project_id, project, on, secrets.token_urlsafe(24), time.time())
-        with store.writing() as tx:
+        with storage.meta.writing() as tx:
             tx.add_target(target)
             tx.note_changes([change_noted("added a notice", f"target {target.id}", f"to {safe(address)}")])
     click.echo(f"{target.id} is told of runs that are {', '.join(on)}.")
@@ -81,7 +72,7 @@ def list_targets(data: Path | None) -> None:
     """List who is told of what."""
     from ..server.notifier import safe
 
-    with opened_lab(data) as store, store.reading() as view:
+    with opened_lab(data) as storage, storage.meta.reading() as view:
         targets = view.targets()
     table(
         ("id", "address", "project", "on"),
@@ -94,7 +85,7 @@ def list_targets(data: Path | None) -> None:
 @data_option
 def remove(target: str, data: Path | None) -> None:
     """Tell TARGET (an id of the list) nothing any more."""
-    with opened_lab(data) as store, store.writing() as tx:
+    with opened_lab(data) as storage, storage.meta.writing() as tx:
         known = tx.remove_target(target)
         if known:
             tx.note_changes([change_noted("removed a notice", f"target {target}")])
@@ -110,7 +101,7 @@ def test(target: str, data: Path | None) -> None:
     """Send TARGET (an id of the list) a word now, and say whether it got through."""
     from ..server.notifier import MAIL_SERVER, Undelivered, deliver
 
-    with opened_lab(data) as store, store.reading() as view:
+    with opened_lab(data) as storage, storage.meta.reading() as view:
         found = next((t for t in view.targets() if t.id == target), None)
         server = view.lab_value(MAIL_SERVER)
     if found is None:
@@ -134,7 +125,7 @@ def mail_server(url: str, data: Path | None) -> None:
         raise click.UsageError(f"That is no URL of {', '.join(f'{s}://' for s in _SCHEMES)}.")
     from ..server.notifier import MAIL_SERVER
 
-    with opened_lab(data) as store, store.writing() as tx:
+    with opened_lab(data) as storage, storage.meta.writing() as tx:
         tx.set_lab_value(MAIL_SERVER, url)
         tx.note_changes([change_noted("set the mail server", str(urlsplit(url).hostname))])
     click.echo(f"Mail goes through {urlsplit(url).hostname}.")
@@ -153,15 +144,3 @@ def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
     if not parts.hostname or not all(0 < len(label) <= 63 for label in parts.hostname.rstrip(".").split(".")):
         return False
     return parts.scheme in schemes and port != 0 and text.isprintable() and " " not in text
-
-
-@contextmanager
-def opened_lab(data: Path | None) -> Iterator[SqlMetaStore]:
-    where = data.absolute() if data is not None else settings.home() / "lab"
-    if not (where / "lab.db").is_file():
-        raise ConfigurationError(f"{where} is no lab's data: name the folder that `hectiqlab server` printed: --data.")
-    store = SqlMetaStore(where / "lab.db")
-    try:
-        yield store
-    finally:
-        store.close()

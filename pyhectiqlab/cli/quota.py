@@ -9,7 +9,7 @@ import click
 
 from ..base.texts import size_text
 from ..errors import ConfigurationError
-from .notify import data_option, opened_lab
+from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, echo_json, table
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]?)B?")
@@ -26,17 +26,19 @@ def quota(size: str | None, project: str | None, as_json: bool, data: Path | Non
 
     What would go beyond is refused before it is sent; runs go on and show it. A running lab takes changes up at once.
     """
-    with opened_lab(data) as store:
-        with store.reading() as view:
+    limit = None if size is None else _bytes_of(size)
+    with opened_lab(data) as storage:
+        with storage.meta.reading() as view:
             found = None if project is None else view.project(project)
         if project is not None and found is None:
             raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
         of = None if found is None else found.id
         if size is not None:
-            limit = _bytes_of(size)
-            with store.writing() as tx:
+            with storage.meta.writing() as tx:
                 tx.set_quota(of, limit)
-        with store.reading() as view:
+                subject = "the lab" if found is None else f"project {found.name}"
+                tx.note_changes([change_noted("set the quota", subject, _told(limit))])
+        with storage.meta.reading() as view:
             if size is not None or found is not None:
                 uses = [(project, view.use_of(of))]
             else:

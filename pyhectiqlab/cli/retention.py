@@ -13,9 +13,8 @@ import click
 from ..base.texts import size_text
 from ..errors import ConfigurationError
 from ..store.retention import DAYS_MAX, FIELDS, TAG_CHARS_MAX, VERSIONS_MAX, Rule, Setting, rule_of, settings_text
-from .notify import data_option, opened_lab
+from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, echo_json, moment, table
-from .users import change_noted
 
 if TYPE_CHECKING:
     from ..store.meta import MetaView, Project
@@ -67,8 +66,8 @@ def retention(project: str | None, dry_run: bool, as_json: bool, data: Path | No
     version of a model or dataset, or that have the tag (`keep`); the current version of an artifact stays.
     """
     changes = {name: value for name in FIELDS if (value := given[name]) is not None}
-    with opened_lab(data) as store:
-        with store.reading() as view:
+    with opened_lab(data) as storage:
+        with storage.meta.reading() as view:
             found = None if project is None else view.project(project)
             if project is not None and found is None:
                 raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
@@ -81,7 +80,7 @@ def retention(project: str | None, dry_run: bool, as_json: bool, data: Path | No
             held = _held_until(view)
         if changes and not dry_run:
             subject = "the lab" if found is None else f"project {found.name}"
-            with store.writing() as tx:
+            with storage.meta.writing() as tx:
                 tx.set_retention(of, settings[of])
                 tx.note_changes([change_noted("set the retention", subject, settings_text(settings[of]))])
     if dry_run:

@@ -145,9 +145,11 @@ def _set_password(data: Path, username: str | None, password_file: Path | None) 
     from ..server import first_start
     from ..server.lab import Lab
     from ..store.meta import NameTakenError
-    from .users import change_noted, checked_username
+    from ..store.opening import open_storage
+    from .lab_data import change_noted
+    from .users import checked_username
 
-    lab = Lab(data)
+    lab = Lab(open_storage(data))
     try:
         lab.start()
         with lab.meta.reading() as view:

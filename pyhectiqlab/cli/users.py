@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,22 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from .. import settings
-from ..errors import ConfigurationError, DataDirectoryInUseError
+from ..errors import ConfigurationError
+from .lab_data import change_noted, data_option, opened_lab
 from .output import echo_json, moment, table
 
 if TYPE_CHECKING:
     from ..server.accounts import Accounts
-    from ..store.accounts import Change
     from ..store.meta import MetaTransaction, MetaView, Project, User
-    from ..store.sql_meta import SqlMetaStore
+    from ..store.storage import Storage
 
 T = TypeVar("T")
-_data = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _role = click.Choice(["viewer", "member", "admin"])
 _password_file = click.option(
@@ -37,42 +29,17 @@ _password_file = click.option(
 
 
 @contextlib.contextmanager
-def _accounts(data: Path | None) -> Iterator[tuple[SqlMetaStore, Accounts]]:
-    """The accounts of a lab that is stopped, or that runs meanwhile: one write waits for the other, and a running lab
-    looks again at what it knows of permissions. Raises ConfigurationError where there is no lab.
-    """
-    from ..server.accounts import Accounts, ChangeMark
-    from ..server.lab import DataLock
-    from ..store.sql_meta import SqlMetaStore
+def _accounts(data: Path | None) -> Iterator[tuple[Storage, Accounts]]:
+    """The accounts of a lab; a running one looks again at what it knows of permissions once they change."""
+    from ..server.accounts import Accounts
 
-    folder = data.absolute() if data is not None else settings.home() / "lab"
-    if not (folder / "lab.db").is_file():
-        raise ConfigurationError(f"{folder} holds no lab: name its folder with --data, or start one first.")
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.callback(DataLock(folder).release)
-            stopped = True
-        except DataDirectoryInUseError:
-            stopped = False
-        store = SqlMetaStore(folder / "lab.db", migrate=stopped)
-        stack.callback(store.close)
+    with opened_lab(data) as storage:
 
         def write(function: Callable[[MetaTransaction], T], /) -> T:
-            with store.writing() as tx:
+            with storage.meta.writing() as tx:
                 return function(tx)
 
-        yield store, Accounts(store, write, ChangeMark(folder))
-
-
-def change_noted(action: str, subject: str, detail: str = "") -> Change:
-    """A line of the audit log, in the name of whoever is logged in on this machine."""
-    from ..store.accounts import Change
-
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):
-        who = "somebody"
-    return Change(time.time(), who, "command", socket.gethostname(), action, subject, detail)
+        yield storage, Accounts(storage.meta, write, storage.permissions)
 
 
 def _a(role: str) -> str:
@@ -124,11 +91,11 @@ def user() -> None:
 
 
 @user.command(name="list")
-@_data
+@data_option
 @_json
 def list_users(data: Path | None, as_json: bool) -> None:
     """List the users."""
-    with _accounts(data) as (store, _), store.reading() as view:
+    with _accounts(data) as (storage, _), storage.meta.reading() as view:
         found = view.users()
     if as_json:
         told = [{"username": u.username, "role": u.role, "disabled": u.disabled is not None} for u in found]
@@ -142,7 +109,7 @@ def list_users(data: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--role", type=_role, default="member", show_default=True)
 @_password_file
-@_data
+@data_option
 def add(name: str, role: str, password_file: Path | None, data: Path | None) -> None:
     """Add a user, and ask for their password. `invite` lets them choose it themselves."""
     from ..store.meta import NameTakenError
@@ -163,14 +130,14 @@ def add(name: str, role: str, password_file: Path | None, data: Path | None) -> 
 @user.command()
 @click.option("--role", type=_role, default="member", show_default=True)
 @click.option("--url", help="Where people find the lab.  [default: its --public-url, or where it listens]")
-@_data
+@data_option
 def invite(role: str, url: str | None, data: Path | None) -> None:
     """Print a link with which one person makes an account, within a week."""
     from ..store.accounts import TooManyError
 
     change = change_noted("invited", _a(role))
-    with _accounts(data) as (store, accounts):
-        with store.reading() as view:
+    with _accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
             place = _peoples_url(view, url)
         try:
             _, token = accounts.new_invite(role, change.who, change)
@@ -182,7 +149,7 @@ def invite(role: str, url: str | None, data: Path | None) -> None:
 @user.command()
 @click.argument("name")
 @click.argument("role", type=_role)
-@_data
+@data_option
 def role(name: str, role: str, data: Path | None) -> None:
     """Give a user another role in the lab: viewers read, members add runs, admins may do everything."""
     _changed(data, name, lambda tx, its: tx.set_role(its.id, role), "changed the role", f"now {role}")
@@ -191,7 +158,7 @@ def role(name: str, role: str, data: Path | None) -> None:
 
 @user.command()
 @click.argument("name")
-@_data
+@data_option
 def disable(name: str, data: Path | None) -> None:
     """Let a user in no more, at once: neither by password nor with keys. Their runs stay."""
     _changed(data, name, lambda tx, its: tx.set_disabled(its.id, time.time()), "disabled")
@@ -200,7 +167,7 @@ def disable(name: str, data: Path | None) -> None:
 
 @user.command()
 @click.argument("name")
-@_data
+@data_option
 def enable(name: str, data: Path | None) -> None:
     """Let a disabled user in again. Their keys work again too."""
     _changed(data, name, lambda tx, its: tx.set_disabled(its.id, None), "enabled")
@@ -211,11 +178,11 @@ def enable(name: str, data: Path | None) -> None:
 @click.argument("name")
 @click.option("--generate", is_flag=True, help="Print a random one instead of asking.")
 @_password_file
-@_data
+@data_option
 def reset_password(name: str, generate: bool, password_file: Path | None, data: Path | None) -> None:
     """Give a user a new password. Ends their web sessions; keys go on working."""
-    with _accounts(data) as (store, accounts):
-        with store.reading() as view:
+    with _accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
             its = _find(view, name)
         generated = secrets.token_urlsafe(12) if generate else None
         hashed = _password(accounts, password_file) if generated is None else accounts.hash_password(generated)
@@ -228,8 +195,8 @@ def _changed(
 ) -> None:
     from ..store.accounts import LastAdminError
 
-    with _accounts(data) as (store, accounts):
-        with store.reading() as view:
+    with _accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
             its = _find(view, name)
         try:
             accounts.change(lambda tx: change(tx, its), change_noted(action, f"user {name}", detail))
@@ -240,14 +207,14 @@ def _changed(
 @click.command("login-link", short_help="Print a link that logs a browser in to the lab of this machine.")
 @click.option("--user", "name", metavar="NAME", help="Whom it logs in.  [default: the owner]")
 @click.option("--url", help="Where the lab is found.  [default: its --public-url, or where it listens]")
-@_data
+@data_option
 def login_link(name: str | None, url: str | None, data: Path | None) -> None:
     """Print a link that logs your browser in, once, within 15 minutes: as the one that `hectiqlab server` prints.
 
     For whoever can read the lab's data folder; the lab may run meanwhile, or be started within these minutes.
     """
-    with _accounts(data) as (store, accounts):
-        with store.reading() as view:
+    with _accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
             its = view.owner() if name is None else _find(view, name)
             place = _peoples_url(view, url)
         if its is None:
@@ -276,7 +243,7 @@ def project() -> None:
 
 @project.command()
 @click.argument("name")
-@_data
+@data_option
 def private(name: str, data: Path | None) -> None:
     """Show a project only to those who have a role in it, and to the lab's admins."""
     _set_private(data, name, True, "made private")
@@ -285,7 +252,7 @@ def private(name: str, data: Path | None) -> None:
 
 @project.command()
 @click.argument("name")
-@_data
+@data_option
 def public(name: str, data: Path | None) -> None:
     """Show a project to everybody who has an account in the lab."""
     _set_private(data, name, False, "opened to the lab")
@@ -293,8 +260,8 @@ def public(name: str, data: Path | None) -> None:
 
 
 def _set_private(data: Path | None, name: str, private: bool, action: str) -> None:
-    with _accounts(data) as (store, accounts):
-        with store.reading() as view:
+    with _accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
             found = _project(view, name)
         accounts.change(lambda tx: tx.set_private(found.id, private), change_noted(action, f"project {found.name}"))
 
@@ -303,11 +270,11 @@ def _set_private(data: Path | None, name: str, private: bool, action: str) -> No
 @click.argument("name")
 @click.argument("username")
 @click.argument("role", type=click.Choice(["viewer", "member", "admin", "none"]))
-@_data
+@data_option
 def member(name: str, username: str, role: str, data: Path | None) -> None:
     """Give a user a role in a project, or take it away (none)."""
-    with _accounts(data) as (store, accounts):
-        with store.reading() as view:
+    with _accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
             found, its = _project(view, name), _find(view, username)
         accounts.change(
             lambda tx: tx.set_member(found.id, its.id, None if role == "none" else role),
@@ -322,11 +289,11 @@ def member(name: str, username: str, role: str, data: Path | None) -> None:
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many.")
-@_data
+@data_option
 @_json
 def audit(limit: int, data: Path | None, as_json: bool) -> None:
     """List who changed what, when and from where, the newest first."""
-    with _accounts(data) as (store, _), store.reading() as view:
+    with _accounts(data) as (storage, _), storage.meta.reading() as view:
         found = view.changes_told(limit)
     if as_json:
         names = ("at", "who", "via", "address", "action", "subject", "detail")

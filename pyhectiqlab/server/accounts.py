@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import argon2
 
 from ..store.accounts import ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
+from ..store.storage import ChangeMark
 from .jobs import Transacts
 
 WEB_SESSION_S = 30 * 86_400.0  # at most
@@ -65,28 +65,6 @@ class Caller:
     def change(self, action: str, subject: str, detail: str = "") -> Change:
         """An entry of the audit log."""
         return Change(time.time(), self.user.username, self.via, self.address, action, subject, detail)
-
-
-class ChangeMark:
-    """A file whose time says when permissions last changed, whichever process changed them: what was found out about a
-    key before that is looked up again. A look at it costs a microsecond.
-    """
-
-    def __init__(self, data: Path) -> None:
-        self._path = data / "permissions.changed"
-
-    def read(self) -> int:
-        try:
-            return os.stat(self._path).st_mtime_ns
-        except OSError:
-            return 0
-
-    def set(self) -> None:
-        """Blocks on the disk for a moment. Raises nothing: where it fails, keys are looked up again after CACHE_S."""
-        with contextlib.suppress(OSError):
-            self._path.touch(mode=0o600)
-            now = time.time_ns()
-            os.utime(self._path, ns=(now, max(now, self.read() + 1)))
 
 
 @dataclass(frozen=True)

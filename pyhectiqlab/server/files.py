@@ -19,11 +19,11 @@ from ..base import crashpoints
 from ..base.texts import size_text
 from ..errors import StoreError
 from ..store.artifacts import Artifact, IdTakenError, NewArtifact, RemovedError, TooManyUploadsError, Upload
-from ..store.backup import BackupLock
 from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.quotas import QuotaExceededError
 from ..store.registry import NewVersion, RegisteredVersion, VersionExistsError
+from ..store.storage import FilesLock
 from .jobs import Transacts
 from .replies import ApiError
 from .room import FULL, Room
@@ -41,7 +41,7 @@ TIDY_AT_ONCE = 100  # of each kind
 class Files:
     """For several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong request."""
 
-    def __init__(self, meta: MetaStore, blobs: BlobStore, write: Transacts, backups: BackupLock) -> None:
+    def __init__(self, meta: MetaStore, blobs: BlobStore, write: Transacts, backups: FilesLock) -> None:
         self.meta, self.blobs, self._write, self._backups = meta, blobs, write, backups
         self.room = Room(blobs.room)
         self.writers = ThreadPoolExecutor(settings.LAB_FILE_WRITERS, "hectiqlab-files")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -46,17 +44,10 @@ class Gauges(Collector):
             stored = view.stored_bytes()
         yield runs
         size = GaugeMetricFamily("hectiqlab_data_bytes", "What the data takes on disk.", labels=["what"])
-        for name in ("lab.db", "points.db"):
-            size.add_metric([name], sum(_size(lab.data / f"{name}{suffix}") for suffix in ("", "-wal")))
+        for name, n in lab.storage.sizes().items():
+            size.add_metric([name], n)
         size.add_metric(["files"], stored)
         yield size
         room = lab.blobs.room()
         if room is not None:
             yield GaugeMetricFamily("hectiqlab_disk_free_bytes", "What the disk still has.", room)
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

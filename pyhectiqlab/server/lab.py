@@ -1,29 +1,22 @@
-"""Lab: what a running lab owns: the data directory and its lock, the stores, the writer and watch threads, the hub."""
+"""Lab: what a running lab owns: its storage, the writer and watch threads, the hub."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as TimeoutError_
-from pathlib import Path
 from typing import TypeVar
 
 from .. import settings
 from ..base import crashpoints
 from ..base.loops import Failing, Loop, Trouble
-from ..errors import DataDirectoryInUseError, StoreError
 from ..store.accounts import Change
-from ..store.backup import BackupLock
-from ..store.folder_blobs import FolderBlobStore
 from ..store.meta import Changes, MetaTransaction
-from ..store.sql_meta import SqlMetaStore
-from ..store.sqlite_points import SqlitePointStore
+from ..store.storage import Storage
 from . import ingest_plan
-from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts, ChangeMark
+from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
 from .admission import Shares
 from .authority import Authority
 from .clock import Clock
@@ -46,52 +39,19 @@ KEEP_DELETED_S = 7 * 86_400.0  # a deleted run can be restored this long
 PEOPLES_URL = "url"  # a value of the lab: where people found it when it last started, for `hectiqlab admin`
 
 
-class DataLock:
-    """The right to use a data directory: a lock on a file in it, which the kernel keeps while the process lives."""
-
-    def __init__(self, data: Path) -> None:
-        """Raises DataDirectoryInUseError, naming who holds it, or StoreError."""
-        try:
-            data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(data / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as e:
-            raise StoreError(f"{data} cannot be used ({e.strerror}): name another folder with --data.") from None
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._fd)
-            raise DataDirectoryInUseError(
-                f"{data} is in use by the lab with process id {pid}: stop that one, or name another folder with --data."
-            ) from None
-        try:
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
-        except OSError as e:
-            log.warning(
-                "%s: the process id could not be noted (%s)", data, e.strerror
-            )  # a full disk is no reason not to serve
-
-    def release(self) -> None:
-        os.close(self._fd)
-
-
 class Lab:
-    """Open from construction, which raises DataDirectoryInUseError, NewerSchemaError or StoreError, to `stop`."""
+    """From construction to `stop`, which closes the storage. Raises StoreError, and has closed it then."""
 
-    def __init__(self, data: Path, lost_after_s: float = settings.LOST_AFTER_S) -> None:
-        self.data = data
+    def __init__(self, storage: Storage, lost_after_s: float = settings.LOST_AFTER_S) -> None:
+        self.storage = storage
         self.lost_after_s = lost_after_s
-        self._lock = DataLock(data)
         try:
-            self.meta = SqlMetaStore(data / "lab.db")
-            self.points = SqlitePointStore(data / "points.db")
-            self.blobs = FolderBlobStore(data / "blobs")
+            self.meta, self.points, self.blobs = storage.meta, storage.points, storage.blobs
             with self.meta.reading() as view:
                 self.generation = view.lab_value("generation") or ""
                 self.lab_id = view.lab_value("id") or ""  # the same for as long as the lab lives, restored or not
         except BaseException:
-            self._lock.release()
+            storage.close()
             raise
         self.public_url = ""  # where people find it, if somebody said so; else it is as they asked for it
         self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
@@ -100,12 +60,12 @@ class Lab:
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.metrics = Metrics()
         self.writer = Writer(self.meta, self.points, self._committed)
-        self.permissions = ChangeMark(data)
+        self.permissions = storage.permissions
         self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.screen = Screen(self.meta, self.permissions)
         self.authority = Authority(self.meta)
         self.notifier = Notifier(self.meta, self.write)
-        self.files = Files(self.meta, self.blobs, self.write, BackupLock(data))
+        self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
         self.searched = Searched(self.meta, self.points, self.write)
@@ -130,16 +90,13 @@ class Lab:
         self.searched.start()
 
     def stop(self) -> None:
-        """Commits what waits, then closes the stores and gives the data directory free. Blocks until then."""
+        """Commits what waits, then closes the storage. Blocks until then."""
         self._watch.stop()
         self.authority.stop()
         self.notifier.stop()
         self.searched.stop()
         self.writer.stop()
-        self.points.close()
-        self.blobs.close()
-        self.meta.close()
-        self._lock.release()
+        self.storage.close()
 
     def write(self, function: Callable[[MetaTransaction], T]) -> T:
         """Runs it on the writer thread; blocks until it is durable, at most WRITE_TIMEOUT_S.

@@ -10,8 +10,9 @@ import time
 from collections import OrderedDict
 
 from ..store.meta import MetaStore
+from ..store.storage import ChangeMark
 from . import ingest_plan
-from .accounts import CACHE_S, ChangeMark
+from .accounts import CACHE_S
 from .ingest import Batch
 
 KNOWN_MAX = 100_000

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from ..errors import ConfigurationError
+from ..store.opening import open_storage
 from . import first_start
 from .app import create_app
 from .connections import Connections, Protocol, most_connections
@@ -78,7 +79,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
     trusted = Trusted.parsed(options.proxies) if options.proxies else None
     if options.tls:
         check_certificate(*options.tls)
-    lab = Lab(data, lost_after_s)
+    lab = Lab(open_storage(data), lost_after_s)
     try:
         if not loopback:
             require_password(lab, host)
@@ -152,11 +153,11 @@ class _Server(uvicorn.Server):
 def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
     """On loopback: the owner, a profile and a one-time login link, which leads to where people find the lab."""
     if not loopback:
-        return Ready(url, None, lab.data, None)
+        return Ready(url, None, lab.storage.place, None)
     owner = first_start.make_owner(lab)
     profile, problem = first_start.try_profile(lab, owner, url)
     link = f"{known}/login-link?token={lab.accounts.new_login_link(owner)}"
-    return Ready(url, link, lab.data, profile, (problem,) if problem else ())
+    return Ready(url, link, lab.storage.place, profile, (problem,) if problem else ())
 
 
 def require_password(lab: Lab, host: str) -> None:
@@ -165,7 +166,7 @@ def require_password(lab: Lab, host: str) -> None:
     if owner is None or owner.password_hash is None:
         raise ConfigurationError(
             f"--host {host} can be reached from other machines, so the owner needs a password: "
-            f"run `hectiqlab server --set-password --data {lab.data}` first."
+            f"run `hectiqlab server --set-password --data {lab.storage.place}` first."
         )
 
 

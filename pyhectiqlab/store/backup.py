@@ -3,13 +3,12 @@
 A snapshot is a folder: both databases, each a consistent copy by SQLite's online backup, and the files they name. The
 order makes them one: lab.db first, points.db next, files last. So points.db may know more than lab.db (as after a crash
 of the lab, which the next retry of a client repairs), and each file that lab.db names is there, for the lab removes
-none while a backup runs (`BackupLock`).
+none while a backup runs (`FilesLock`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -23,9 +22,10 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import StoreError
+from .embedded import DATABASES, FileFilesLock
+from .sql_meta import SqlMetaStore
 
 TOLD = "backup.json"  # written last: without it a snapshot is not whole
-DATABASES = ("lab.db", "points.db")
 BLOCK = 1 << 20
 BUSY_TIMEOUT_S = 30.0
 _NAMED = (
@@ -39,42 +39,6 @@ _AHEAD = (
 )
 
 Progress = Callable[[str], None]
-
-
-class BackupLock:
-    """Whoever holds it may be sure that no file of the lab goes. Taken for a while by backups and by tidying."""
-
-    def __init__(self, data: Path) -> None:
-        self._path = data / "backup.lock"
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Waits for others, as long as they take. Raises StoreError where the folder cannot be written."""
-        with self._opened() as fd:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-
-    @contextlib.contextmanager
-    def tried(self) -> Iterator[bool]:
-        """Whether it was free; never waits."""
-        with self._opened() as fd:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-            else:
-                yield True
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
-        try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as e:
-            raise StoreError(f"{self._path} cannot be opened ({e.strerror}).") from None
-        try:
-            yield fd
-        finally:
-            os.close(fd)
 
 
 @dataclass(frozen=True)
@@ -114,7 +78,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     if whole.exists():
         raise StoreError(f"{whole} is there already: wait a second.")
     partial = whole.with_suffix(".partial")
-    with _told_as_store_error(partial), BackupLock(data).held():
+    with _told_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
         copied = 0
         for name in DATABASES:
@@ -256,9 +220,10 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None) -> 
         for name in DATABASES:
             progress(name)
             shutil.copyfile(snapshot / name, partial / name)
-        with contextlib.closing(sqlite3.connect(partial / "lab.db")) as lab, lab:
+        with _database(partial / "lab.db") as lab:
             named = [digest for digest, _ in lab.execute(_NAMED)]
-            lab.execute("UPDATE lab SET value = ? WHERE key = 'generation'", (secrets.token_hex(8),))
+        with contextlib.closing(SqlMetaStore(partial / "lab.db")) as meta, meta.writing() as tx:
+            tx.set_lab_value("generation", secrets.token_hex(8))
         for i, digest in enumerate(named):
             if i % 1000 == 0:
                 progress(f"file {i} of {len(named)}")

@@ -153,7 +153,7 @@ class PointStore(Protocol):
         """Applies the batches in one durable transaction; one result a batch.
 
         Raises StoreError (disk full, I/O) or ValueError (empty or unequal columns, times beyond ±2^62 µs, first < 1 or
-        first > last): then nothing was applied, of no batch. Points of a deleted run are kept, hidden, until the purge.
+        first > last): then nothing was applied, of no batch. Points of a deleted run are kept, hidden, for now.
         """
 
     def cursor(self, writer: str) -> int:
@@ -231,21 +231,18 @@ class PointStore(Protocol):
         """The same, all of them."""
 
     def delete(self, run: str) -> None:
-        """Hides the run's points at once (a tombstone); `purge` removes them later.
+        """Hides the run's points at once (a tombstone); `maintain` removes them later.
 
         Late batches for it are refused by the caller. Safe twice, and for an unknown run.
         """
 
     def undelete(self, run: str) -> None:
-        """Takes the tombstone away: whatever was not purged yet is shown again."""
+        """Takes the tombstone away: whatever was not removed yet is shown again."""
 
-    def purge(self, seconds_max: float = 0.1) -> bool:
-        """Removes some tombstoned data in transactions of bounded size. True while there is more."""
-
-    def compact(self, seconds_max: float = 0.1) -> bool:
-        """Merges unsorted heads into sorted chunks and builds levels, within a budget. True while there is more.
-
-        Changes no answer, only how fast it comes. At least one step is taken, whatever the budget.
+    def maintain(self, seconds_max: float = 0.1) -> bool:
+        """Do some of the store's own work, within a budget: what makes answers come faster, and the removal of deleted
+        points. Return whether there is more of it. Changes no answer. Call it where `append` is called: it may wait for
+        that. At least one step is taken, whatever the budget.
         """
 
     def close(self) -> None:

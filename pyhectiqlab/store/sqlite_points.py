@@ -139,7 +139,11 @@ class SqlitePointStore:
     def undelete(self, run: str) -> None:
         self._mark(run, deleted=False)
 
+    def maintain(self, seconds_max: float = 0.1) -> bool:
+        return self.compact(seconds_max) or self.purge(seconds_max)
+
     def purge(self, seconds_max: float = 0.1) -> bool:
+        """Remove some points of deleted runs, in transactions of bounded size. Return whether there are more."""
         deadline = time.monotonic() + seconds_max
         more = True
         while more:
@@ -154,6 +158,7 @@ class SqlitePointStore:
         return more
 
     def compact(self, seconds_max: float = 0.1) -> bool:
+        """Merge unsorted heads into sorted chunks and build levels. Return whether there is more of it to do."""
         deadline = time.monotonic() + seconds_max
         more = True
         while more:

@@ -389,7 +389,7 @@ class PointStoreSuite:
         one, other = Writer("one"), Writer("other")
         store.append([one.steps([3, 1]), other.steps([2])])
         store.append([one.steps([7], key="acc"), one.steps([2])])
-        store.compact(1.0)
+        store.maintain(1.0)
         found = {c.key: (c.seq.tolist(), c.step.tolist()) for c in store.of_writer("run", "one", 0, 1)}
         assert found == {"acc": ([3], [7]), "loss": ([1, 2, 4], [3, 1, 2])}
         assert [c.step.tolist() for c in store.of_writer("run", "other", 0, 1)] == [[2]]
@@ -412,9 +412,9 @@ class PointStoreSuite:
         w, kept = Writer("w"), Writer("x", run="kept")
         store.append([w.steps(range(100)), kept.steps(range(100)), w.steps(range(100), key="acc")])
         store.delete("run")
-        while store.purge(0.0):
+        while store.maintain(0.0):
             pass
-        assert not store.purge()
+        assert not store.maintain()
         store.undelete("run")
         assert store.keys("run") == []
         assert len(all_points(store, "kept")) == 100
@@ -425,7 +425,7 @@ class PointStoreSuite:
         w = Writer("w")
         store.append([w.steps([1])])
         store.delete("run")
-        while store.purge():
+        while store.maintain():
             pass
         assert store.append([w.steps([2])]) == [AppendResult("ok", 2)]
         assert store.keys("run") == []
@@ -433,7 +433,7 @@ class PointStoreSuite:
     def test_a_closed_store_says_so(self, store: PointStore) -> None:
         store.close()
         store.close()
-        for call in (lambda: store.append([]), lambda: store.keys("run"), store.compact, store.purge):
+        for call in (lambda: store.append([]), lambda: store.keys("run"), store.maintain):
             with pytest.raises(StoreError):
                 call()
 
@@ -460,7 +460,7 @@ class PointStoreSuite:
             batch = w.batch(loss=list(zip(steps[part], values[part], T0 + 1000 * np.arange(at, at + 60), strict=True)))
             store.append([batch])
             model.append([batch])
-            store.compact(0.0)
+            store.maintain(0.0)
         assert all_points(store, limit=100) == all_points(model, limit=1000)
         lo, hi = int(steps.min()), int(steps.max())
         for axis, low, high in (("step", lo, hi), ("time", T0, T0 + 1000 * n), ("relative", 0, 1000 * n)):

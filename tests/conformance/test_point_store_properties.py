@@ -110,7 +110,7 @@ class Stores(RuleBasedStateMachine):
         self.model.delete(run)
         while self.store.purge(0.0):
             pass
-        self.model.purge()
+        self.model.maintain()
         self.store.undelete(run)
         self.model.undelete(run)
 

@@ -12,6 +12,7 @@ import pytest
 from pyhectiqlab.server import models_files
 from pyhectiqlab.server.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id
@@ -255,7 +256,7 @@ def test_bytes_that_nothing_refers_to_go_and_others_stay(own_lab: RealLab) -> No
     api.call("DELETE", f"/runs/{gone}")
     own_lab.stop()
 
-    lab = Lab(own_lab.data_dir)
+    lab = Lab(open_storage(own_lab.data_dir))
     lab.start()
     try:
         now = time.time()

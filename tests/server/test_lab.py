@@ -21,6 +21,7 @@ from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
 from pyhectiqlab.store.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 
 from .api import batch, events_batch, new_id, packed
@@ -28,7 +29,7 @@ from .api import batch, events_batch, new_id, packed
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path / "data")
+    lab = Lab(open_storage(tmp_path / "data"))
     lab.start()
     yield lab
     lab.stop()

@@ -20,6 +20,7 @@ import requests
 
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.server.lab import Lab
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
@@ -188,7 +189,7 @@ def test_a_port_in_use_is_told_in_one_line(own_lab: RealLab) -> None:
 
 @pytest.mark.parametrize("file", ["lab.db", "points.db"])
 def test_a_database_of_a_newer_version_is_told_and_left_alone(own_lab: RealLab, file: str) -> None:
-    Lab(own_lab.data_dir).stop()
+    Lab(open_storage(own_lab.data_dir)).stop()
     with closing(sqlite3.connect(own_lab.data_dir / file)) as db, db:
         if file == "lab.db":
             db.execute("INSERT INTO migrations VALUES (999, 'of the future', 0)")

@@ -20,6 +20,7 @@ from pyhectiqlab.server import notifier
 from pyhectiqlab.server.app import create_app
 from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.store.meta import User
+from pyhectiqlab.store.opening import open_storage
 
 from .api import batch, new_id, wait_until
 from .test_lab import attach, job
@@ -57,7 +58,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(loops, "PAUSE_MAX_S", 0.1)
     monkeypatch.setattr(notifier, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(settings, "LAB_RENEW_S", 0.05)
-    lab = Lab(tmp_path / "data", lost_after_s=1.0)
+    lab = Lab(open_storage(tmp_path / "data"), lost_after_s=1.0)
     lab.notifier._meta = _Meta(lab.meta)  # type: ignore[assignment]
     lab.searched._kept = ["loss"]
     lab.searched._metrics["loss"] = None

@@ -14,6 +14,7 @@ from pyhectiqlab.protocol.limits import STEP_MAX, STEP_MIN
 from pyhectiqlab.protocol.media import Histogram
 from pyhectiqlab.server import models_media
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, events_batch, new_id
@@ -219,7 +220,7 @@ def test_a_deleted_run_shows_none_and_a_purged_one_has_none(own_lab: RealLab) ->
     assert len(groups(api, run)) == 2
     api.call("DELETE", f"/runs/{run}")
     own_lab.stop()
-    lab = Lab(own_lab.data_dir)
+    lab = Lab(open_storage(own_lab.data_dir))
     lab.start()
     try:
         later = time.time() + KEEP_DELETED_S + 60

@@ -23,9 +23,9 @@ from fastapi.routing import APIRoute
 
 from pyhectiqlab.server import app as application
 from pyhectiqlab.server.access import needs_of
-from pyhectiqlab.server.accounts import Accounts, ChangeMark
+from pyhectiqlab.server.accounts import Accounts
 from pyhectiqlab.store.meta import MetaTransaction
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
@@ -210,13 +210,13 @@ class World:
     def user(self, role: str, password: str | None = None) -> Api:
         """A new user with a key, made beside the lab as `hectiqlab admin` does: nobody hashes what nobody types."""
         name = f"u{new_id(4)}"
-        with contextlib.closing(SqlMetaStore(self.lab.data_dir / "lab.db", migrate=False)) as store:
+        with contextlib.closing(open_beside(self.lab.data_dir)) as storage:
 
             def write(function: Callable[[MetaTransaction], T], /) -> T:
-                with store.writing() as tx:
+                with storage.meta.writing() as tx:
                     return function(tx)
 
-            accounts = Accounts(store, write, ChangeMark(self.lab.data_dir))
+            accounts = Accounts(storage.meta, write, storage.permissions)
             hashed = None if password is None else accounts.hash_password(password)
             user = write(lambda tx: tx.add_user(name, role, hashed, time.time()))
             _, secret = accounts.add_key(user, "k")

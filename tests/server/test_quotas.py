@@ -81,4 +81,13 @@ def test_the_quota_of_a_project_is_asked_where_it_is_named_and_where_a_file_is_r
 
 def test_what_is_no_size_is_said() -> None:
     done = CliRunner().invoke(main, ["admin", "quota", "lots"])
-    assert done.exit_code != 0 and ("no size" in done.output or "no lab's data" in done.output)
+    assert done.exit_code == 2 and "no size" in done.output
+
+
+def test_a_change_of_a_quota_is_in_the_audit_log(lab: RealLab, quota: None) -> None:
+    project_id(Api.of(lab))
+    set_quota(lab, "20B", "--project", "bounded")
+    done = CliRunner().invoke(main, ["admin", "audit", "--data", str(lab.data_dir)])
+    assert any(
+        "set the quota" in line and "project bounded" in line and "20 B" in line for line in done.output.split("\n")
+    )

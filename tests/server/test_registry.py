@@ -12,6 +12,7 @@ import pytest
 from pyhectiqlab.server import models_registry
 from pyhectiqlab.server.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
 from pyhectiqlab.server.lab import Lab
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id
@@ -199,7 +200,7 @@ def test_bytes_of_a_version_are_kept_when_nothing_else_has_them(own_lab: RealLab
     told = add(api, project, "net", **body(api, {"kept": b"kept"}))
     keep(api, b"unused")
     own_lab.stop()
-    lab = Lab(own_lab.data_dir)
+    lab = Lab(open_storage(own_lab.data_dir))
     lab.start()
     try:
         far = time.time() + KEEP_UPLOADS_S + KEEP_UNUSED_S

@@ -29,6 +29,7 @@ from pyhectiqlab.store.accounts import Change
 from pyhectiqlab.store.artifacts import ArtifactQuery, NewArtifact, RemovedError
 from pyhectiqlab.store.meta import AttachRequest, EndReport, Event, MetaBatch, Project, User
 from pyhectiqlab.store.meta_schema import blobs
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.registry import NewVersion, VersionFile
 from pyhectiqlab.store.retention import DAY_S, Rule, Setting
 from pyhectiqlab.store.sql_meta import SqlMeta, SqlMetaStore
@@ -137,7 +138,7 @@ def idle_lab(empty: Path, tmp_path: Path) -> Iterator[Lab]:
     """All of a lab but its watch, which goes by the clock on the wall."""
     (tmp_path / "data").mkdir()
     shutil.copy(empty, tmp_path / "data")
-    lab = Lab(tmp_path / "data")
+    lab = Lab(open_storage(tmp_path / "data"))
     lab.writer.start()
     yield lab
     lab.stop()

@@ -14,6 +14,7 @@ from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.server.replies import cursor_out
 from pyhectiqlab.server.searched import KEY, METRICS_MAX
 from pyhectiqlab.store.meta import RunQuery
+from pyhectiqlab.store.opening import open_storage
 
 from .api import Api, batch, column, error_of, events_batch, new_id
 
@@ -156,13 +157,13 @@ def test_a_metric_searched_by_is_followed_as_it_grows(api: Api) -> None:
 
 def test_metrics_that_were_searched_by_are_in_memory_again_after_a_start(tmp_path: Path) -> None:
     """Looked at from within: how long a search takes is a benchmark's question."""
-    lab = Lab(tmp_path / "data")
+    lab = Lab(open_storage(tmp_path / "data"))
     lab.start()
     for metric in ("a", "b", "a"):
         lab.searched.note(RunQuery(terms=search.parse(f"metric.{metric}>0"), sort=search.parse_sort("-metric.c.max")))
     lab.searched.keep(1e9)
     lab.stop()
-    again = Lab(tmp_path / "data")
+    again = Lab(open_storage(tmp_path / "data"))
     read: list[str] = []
     again.points.summaries = lambda metric, runs: read.append(metric) or {}  # type: ignore[method-assign]
     again.start()
@@ -172,7 +173,7 @@ def test_metrics_that_were_searched_by_are_in_memory_again_after_a_start(tmp_pat
 
 
 def test_no_more_metrics_are_noted_than_are_worth_it(tmp_path: Path) -> None:
-    lab = Lab(tmp_path / "data")
+    lab = Lab(open_storage(tmp_path / "data"))
     for i in range(2 * METRICS_MAX):
         lab.searched.note(RunQuery(sort=search.parse_sort(f"metric.m{i}")))
     lab.start()

@@ -1,0 +1,49 @@
+"""What the commands of an administrator share: the lab's data, opened beside a lab that may run, and the audit log."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import settings
+
+if TYPE_CHECKING:
+    from ..store.accounts import Change
+    from ..store.storage import Storage
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
+)
+
+
+def data_of(data: Path | None) -> Path:
+    return data.absolute() if data is not None else settings.home() / "lab"
+
+
+@contextlib.contextmanager
+def opened_lab(data: Path | None) -> Iterator[Storage]:
+    """The data of a lab that is stopped, or that runs meanwhile. Raises as `open_beside`."""
+    from ..store.opening import open_beside
+
+    with contextlib.closing(open_beside(data_of(data))) as storage:
+        yield storage
+
+
+def change_noted(action: str, subject: str, detail: str = "") -> Change:
+    """A line of the audit log, in the name of whoever is logged in on this machine."""
+    from ..store.accounts import Change
+
+    try:
+        who = getpass.getuser()
+    except (KeyError, OSError):
+        who = "somebody"
+    return Change(time.time(), who, "command", socket.gethostname(), action, subject, detail)

@@ -1,0 +1,170 @@
+"""The embedded storage: two SQLite databases and a folder of files in one data folder, for one lab process."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
+from .blobs import BlobStore
+from .folder_blobs import FolderBlobStore
+from .meta import MetaStore
+from .points import PointStore
+from .sql_meta import SqlMetaStore
+from .sqlite_points import SqlitePointStore
+from .storage import ChangeMark, FilesLock
+
+log = logging.getLogger("hectiqlab.server")
+
+META, POINTS, BLOBS = "lab.db", "points.db", "blobs"
+DATABASES = (META, POINTS)
+
+
+class DataLock:
+    """The right to use a data folder: a lock on a file in it, which the kernel keeps while the process lives."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises DataDirectoryInUseError, naming who holds it, or StoreError."""
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(folder / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise StoreError(f"{folder} cannot be used ({e.strerror}): name another folder with --data.") from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._fd)
+            raise DataDirectoryInUseError(
+                f"{folder} is in use by the lab with process id {pid}: stop that one, or name another folder with "
+                "--data."
+            ) from None
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+        except OSError as e:
+            log.warning(
+                "%s: the process id could not be noted (%s)", folder, e.strerror
+            )  # a full disk is no reason not to serve
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+class FileChangeMark:
+    """A ChangeMark: a file whose time says when something last changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "permissions.changed"
+
+    def read(self) -> int:
+        try:
+            return os.stat(self._path).st_mtime_ns
+        except OSError:
+            return 0
+
+    def set(self) -> None:
+        with contextlib.suppress(OSError):  # where it fails, keys are looked up again after some seconds
+            self._path.touch(mode=0o600)
+            now = time.time_ns()
+            os.utime(self._path, ns=(now, max(now, self.read() + 1)))
+
+
+class FileFilesLock:
+    """A FilesLock: a lock on a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "backup.lock"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        with self._opened() as fd:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def tried(self) -> Iterator[bool]:
+        with self._opened() as fd:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise StoreError(f"{self._path} cannot be opened ({e.strerror}).") from None
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+class EmbeddedStorage:
+    """A Storage in one folder. Points and files are opened once they are asked for: a command may need neither.
+
+    Raises DataDirectoryInUseError, NewerSchemaError, StoreError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.place = folder
+        with contextlib.ExitStack() as stack:
+            stack.callback(DataLock(folder).release)
+            self._open(folder, stack, migrate=True)
+
+    @classmethod
+    def beside(cls, folder: Path) -> EmbeddedStorage:
+        """As `open_beside` of opening.py."""
+        if not (folder / META).is_file():
+            raise ConfigurationError(f"{folder} holds no lab: name its folder with --data, or start one first.")
+        try:
+            return cls(folder)
+        except DataDirectoryInUseError:
+            pass
+        storage = cls.__new__(cls)
+        storage.place = folder
+        with contextlib.ExitStack() as stack:
+            storage._open(folder, stack, migrate=False)
+        return storage
+
+    def _open(self, folder: Path, stack: contextlib.ExitStack, migrate: bool) -> None:
+        self.permissions: ChangeMark = FileChangeMark(folder)
+        self.files: FilesLock = FileFilesLock(folder)
+        self.meta: MetaStore = SqlMetaStore(folder / META, migrate)
+        stack.callback(self.meta.close)
+        self._stack = stack.pop_all()
+
+    @cached_property
+    def points(self) -> PointStore:
+        points = SqlitePointStore(self.place / POINTS)
+        self._stack.callback(points.close)
+        return points
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        blobs = FolderBlobStore(self.place / BLOBS)
+        self._stack.callback(blobs.close)
+        return blobs
+
+    def sizes(self) -> Mapping[str, int]:
+        return {name: sum(_size(self.place / f"{name}{suffix}") for suffix in ("", "-wal")) for name in DATABASES}
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,62 @@
+"""Storage: all that a lab, and a command beside it, ask of where the data is. opening.py makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from .blobs import BlobStore
+from .meta import MetaStore
+from .points import PointStore
+
+
+class ChangeMark(Protocol):
+    """Says when permissions last changed, whichever process changed them. What was found out about a key before that is
+    looked up again.
+    """
+
+    def read(self) -> int:
+        """Return a number that grows with each change. Takes a microsecond; never blocks or raises."""
+
+    def set(self) -> None:
+        """Note a change. Blocks for a moment; raises nothing."""
+
+
+class FilesLock(Protocol):
+    """Whoever holds it may be sure that no file of the lab goes: a backup, or the tidying itself."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Wait for others, as long as they take. Raises StoreError."""
+
+    def tried(self) -> AbstractContextManager[bool]:
+        """Give whether it was free; never waits. Raises StoreError."""
+
+
+class Storage(Protocol):
+    """One lab's data, open until `close`."""
+
+    @property
+    def place(self) -> Path:
+        """Where it is, as people name it."""
+
+    @property
+    def meta(self) -> MetaStore: ...
+    @property
+    def points(self) -> PointStore: ...
+    @property
+    def blobs(self) -> BlobStore: ...
+    @property
+    def permissions(self) -> ChangeMark:
+        """The change mark of accounts, keys and roles."""
+
+    @property
+    def files(self) -> FilesLock:
+        """The lock on the removal of files."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return what the databases take on disk, by name, in bytes. Blocks on the disk for a moment."""
+
+    def close(self) -> None:
+        """Release everything, also the right to the data. Safe twice."""

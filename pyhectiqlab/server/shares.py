@@ -173,6 +173,12 @@ class Costs:
         if mine > most and mine > self._share * total and total - mine > _WANTED * self._over_s:
             raise OverShareError("You take most of the lab's time, and others wait for some of it")
 
+    def wanted(self, who: str) -> bool:
+        """Return whether others than the caller want some of the lab's time."""
+        with self._lock:
+            self._fade()
+            return sum(took for its, took in self._took.items() if its != who) > _WANTED * self._over_s
+
     def _fade(self) -> None:
         now = self._clock()
         if now - self._at < 0.1:

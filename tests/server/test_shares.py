@@ -404,7 +404,9 @@ def test_who_takes_most_of_a_busy_lab_waits_while_others_want_some() -> None:
         now[0] += 0.1
         costs.charge("alone", 0.09)
     costs.check("alone")
+    assert not costs.wanted("alone")
     costs.charge("other", 0.1)
+    assert costs.wanted("alone") and costs.wanted("other")
     with pytest.raises(OverShareError):
         costs.check("alone")
     costs.check("other")

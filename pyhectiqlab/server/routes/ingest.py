@@ -34,7 +34,8 @@ POINT_BYTES = 32  # of a decoded point
 INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to a thread …
 INLINE_WEIGHT = 64 << 10  # … unless it has very many values
 REFUSED_S = 0.002  # what a batch that is refused is counted as, beside the time that it took: it is of use to nobody
-REFUSED_BODY_S = 0.05  # … a large body that is refused whole
+REFUSED_BODY_S = 0.2  # … a large body that is refused whole
+REST_MAX_S = 0.25  # before the next large body of a caller is decoded, while others are at work
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
     "requestBody": {
@@ -87,6 +88,7 @@ class _Held:
     def __init__(self, shares: Shares, who: str) -> None:
         self._shares, self._who = shares, who
         self._bytes = 0
+        self._took_s = 0.0  # of a processor, in threads
 
     async def __aenter__(self) -> _Held:
         await self._shares.ingests.take(self._who)
@@ -107,20 +109,16 @@ class _Held:
         await shares.decodes.take(self._who)
         try:
             shares.costs.check(self._who)  # their requests before this one may have cost much
-            plain, weight = await self._opened(body, encoding)
+            plain, weight = await loop.run_in_executor(shares.decoders, self._timed, opened, body, encoding)
             self._take(weight)
             return await loop.run_in_executor(shares.decoders, self._timed, _decoded, plain)
-        finally:
-            shares.decodes.give_back(self._who)
-
-    async def _opened(self, body: bytes, encoding: str) -> tuple[bytes | bytearray, int]:
-        shares = self._shares
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(shares.decoders, self._timed, opened, body, encoding)
         except ApiError:
             shares.costs.charge(self._who, REFUSED_BODY_S)
             raise
+        finally:
+            # As long as it took, none of the caller's is decoded: half of the time is for others, if they want some.
+            rest = min(REST_MAX_S, self._took_s) if shares.costs.wanted(self._who) else 0.0
+            loop.call_later(rest, shares.decodes.give_back, self._who)
 
     async def refused(self, lab: Lab, job: IngestJob) -> bool:
         """Whether nothing of it can be added, now or later, as `job.results` say: found out by a reader, so that it
@@ -146,7 +144,9 @@ class _Held:
         try:
             return function(*args)
         finally:
-            self._shares.costs.charge(self._who, time.thread_time() - began)
+            took = time.thread_time() - began
+            self._took_s += took
+            self._shares.costs.charge(self._who, took)
 
 
 def _decoded(plain: bytes | bytearray) -> tuple[Decoded, float]:

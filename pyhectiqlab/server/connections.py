@@ -24,6 +24,7 @@ from .replies import error_body
 CONNECTION = "hectiqlab.connection"  # the Protocol, in a request's scope
 _CANDIDATES = 64  # that are compared when somebody has to give way
 _OVERHEAD = 8  # bytes that are no body for each that is: chunks of a byte
+_PIECES, _PIECE_BYTES = 4096, 64  # in which a body may come: so many, and one more for each so many bytes
 _YOUNG_S = 1.0  # so long nobody of the same address has to give way: else each would push out the one before
 _TURNED_AWAY_S = 2.0  # that it takes until a connection that was turned away is closed: else it came again at once …
 _TURNED_AWAY_MAX = 256  # … and how many may be there meanwhile
@@ -54,6 +55,7 @@ class Protocol(HttpToolsProtocol):
         self._reading = "head"  # | body | "": the request has arrived, or none has begun
         self._since = self._heard = self.connections_of_lab.clock()
         self._no_body, self._body = 0, 0  # bytes of the request under way
+        self._pieces = 0  # in which its body came
         self._fresh = True  # nothing of the bytes at hand belongs to a request before
         self._unread = 0  # bytes of answers that the other side has not taken
         self._gone_at: float | None = None  # when it was told to go
@@ -79,7 +81,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         if not self._fresh:  # behind the end of another request, in the same bytes
             self._no_body, self._since = 0, self._heard
-        self._fresh, self._body, self._reading = False, 0, "head"
+        self._fresh, self._body, self._pieces, self._reading = False, 0, 0, "head"
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
@@ -96,7 +98,15 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._no_body -= len(body)
         self._body += len(body)
+        self._pieces += 1
+        if self._pieces > _PIECES + self._body // _PIECE_BYTES:  # each costs as much as many bytes do
+            self.refuse(400, "The body comes in too small chunks.")
+            raise _TooLarge  # the rest of what has come is not parsed
         super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        if self._gone_at is None:
+            super().send_400_response(msg)
 
     def on_message_complete(self) -> None:
         self._reading, self._no_body, self._body = "", 0, 0
@@ -149,7 +159,7 @@ class Protocol(HttpToolsProtocol):
         """Answers with that, unless an answer has begun, and closes."""
         self._gone_at = self.connections_of_lab.clock()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            reason = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
+            reason = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
             code = reason.lower().replace(" ", "_")
             body = json.dumps(error_body(status, code, message))
             head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nconnection: close\r\n"

@@ -99,6 +99,17 @@ def test_a_trailer_without_end_is_refused(lab: RealLab, sockets: Callable[..., s
         pytest.fail("the lab took 64 MiB of a trailer")
 
 
+def test_a_body_in_very_many_chunks_is_refused(lab: RealLab, sockets: Callable[..., socket.socket]) -> None:
+    head = "POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+    few = b"".join(b"1\r\n%c\r\n" % c for c in b'{"username": "nobody", "password": "guessed wrong"}' + b" " * 3000)
+    larger = b"".join(b"20\r\n%s\r\n" % (b" " * 32) for _ in range(1500))
+    assert closed(sockets(lab, chunked + few + larger + b"0\r\n\r\n")).startswith(b"HTTP/1.1 401")
+    answer = closed(sockets(lab, chunked + b"1\r\n \r\n" * 5000))
+    assert answer.startswith(b"HTTP/1.1 400") and b"too small chunks" in answer and answer.count(b"HTTP/1.1") == 1
+    assert closed(sockets(lab, chunked + b"1\r\n \r\n" * 60_000))[:12] in {b"HTTP/1.1 400", b""}
+
+
 def test_very_many_headers_are_refused(lab: RealLab, sockets: Callable[..., socket.socket]) -> None:
     fine = b"".join(b"a%d: b\r\n" % i for i in range(settings.LAB_HEADERS_MAX - 2))
     assert closed(sockets(lab, b"GET /api/v1/handshake HTTP/1.0\r\nHost: 127.0.0.1\r\n" + fine + b"\r\n")).startswith(

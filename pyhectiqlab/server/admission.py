@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import settings
+from . import pace
 from .accounts import hash_token
 from .cookies import session_cookie
 from .proxies import place_of
@@ -41,8 +42,9 @@ ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there i
 PASSWORDS_RETRY_S = 5.0
 STREAMS_RETRY_S = 5.0  # they last: none ends in a second for another to begin
 BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
-WRITE_S = READ_S = 0.002  # … a request, beside its bytes
-ANSWER_BYTE_S = 50e-9  # … a byte of an answer
+WRITE_S = 0.002  # … a request, beside its bytes
+READ_S = 0.001  # … beside what its threads took, which is measured
+ANSWER_BYTE_S = 2e-9  # … a byte of an answer, to send it
 REFUSED_S = 0.001
 
 
@@ -69,7 +71,9 @@ class Shares:
     def __init__(self) -> None:
         waiting, waiting_of_user = settings.LAB_WAITING_MAX, settings.LAB_WAITING_OF_USER
         self.callers = Callers()
-        self.reads = Turns(settings.LAB_READS_AT_ONCE, settings.LAB_READS_OF_USER, waiting, waiting_of_user)
+        self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
+        self.pace = pace.Pace(self.costs.charge_read)
+        self.reads = Turns(settings.LAB_READS_AT_ONCE, self._reads_of, waiting, waiting_of_user)
         self.writes = Turns(settings.LAB_WRITES_AT_ONCE, settings.LAB_WRITES_OF_USER, waiting, waiting_of_user)
         self.passwords = Turns(
             settings.LAB_PASSWORDS_AT_ONCE,
@@ -83,7 +87,6 @@ class Shares:
         self.announced = Bytes(1 << 62)
         self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
         self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
-        self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
         self.ingests = Turns(settings.LAB_INGESTS_AT_ONCE, settings.LAB_INGESTS_OF_USER, 0, 0)
         self.decodes = Turns(settings.LAB_DECODES_AT_ONCE, 1, waiting, waiting_of_user)
         self.decoded = Bytes(settings.LAB_DECODED_BYTES_ALL)
@@ -91,6 +94,9 @@ class Shares:
         self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
         self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
         self.refused = 0  # who wait to be told so
+
+    def _reads_of(self, who: str) -> int:
+        return settings.LAB_READS_OF_HEAVY if self.pace.must_wait(who) else settings.LAB_READS_OF_USER
 
 
 class Admission:
@@ -121,7 +127,9 @@ class Admission:
         if visit.user is None and (large or long or (turns is None and name not in FOR_ANYBODY)):
             await self._introduce(visit, scope)
         scope[WHO] = visit.who
-        self.shares.costs.check(visit.who)
+        self.shares.costs.check(visit.who, self.shares.pace.holds_up_others(visit.who))
+        if visit.user is not None:
+            self.shares.pace.arrived(visit.user, counts=name == "ingest")
         if turns is self.shares.passwords:
             self._check_logins(visit)
         if turns is not self.shares.uploads:  # whose bytes go to the disk as they come
@@ -130,6 +138,8 @@ class Admission:
             await self.app(scope, receive, send)
             return
         await visit.take(turns)
+        if turns is self.shares.reads:
+            pace.begin(self.shares.pace.work(visit.who))
 
         async def send_and_look(message: Message) -> None:
             visit.end_turn()  # what follows waits for the reader of the answer

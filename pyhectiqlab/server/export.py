@@ -14,10 +14,12 @@ from typing import Any
 
 from ..base.installing import install_advice
 from ..protocol.csvcells import COLUMNS, cell
+from ..store.pauses import may_pause
 from ..store.points import Points, PointStore
 
 ROWS_AT_ONCE = 50_000
 KEYS_AT_ONCE = 1_000
+TOLD_AT_ONCE = 1_000  # rows, as text
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
@@ -80,7 +82,9 @@ def _gathered(parts: Iterable[Part]) -> Iterator[list[Part]]:
 
 def _rows(points: Points) -> Iterator[tuple[int, float, float, int, int]]:
     columns = (points.step, points.value, points.time / 1e6, points.rank, points.attempt)
-    return zip(*(column.tolist() for column in columns), strict=True)
+    for start in range(0, len(points.step), TOLD_AT_ONCE):
+        may_pause()
+        yield from zip(*(column[start : start + TOLD_AT_ONCE].tolist() for column in columns), strict=True)
 
 
 # Text -------------------------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class Gauges(Collector):
         yield info
         yield GaugeMetricFamily("hectiqlab_waiting_jobs", "Requests that wait for the writer.", lab.writer.waiting)
         yield GaugeMetricFamily("hectiqlab_streams", "Pages that follow live.", lab.hub.watchers)
+        waited = lab.shares.pace.waited_s
+        yield CounterMetricFamily("hectiqlab_read_waited_seconds", "How long who read much waited for others.", waited)
         failures = CounterMetricFamily(
             "hectiqlab_loop_failures", "How often a thread of the lab's own had to be begun again.", labels=["loop"]
         )

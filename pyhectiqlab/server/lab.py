@@ -91,6 +91,7 @@ class Lab:
 
     def stop(self) -> None:
         """Commits what waits, then closes the storage. Blocks until then."""
+        self.shares.pace.stop()
         self._watch.stop()
         self.authority.stop()
         self.notifier.stop()

@@ -1,24 +1,28 @@
-"""Answers: the one shape of errors, JSON that never has a bare NaN, msgpack, and the cursors of lists."""
+"""Answers: the one shape of errors, JSON and msgpack, pages of lists and their cursors."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgpack
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from ..protocol import limits
+from ..store.pauses import may_pause
+from .jsontext import encoded, encoded_in_pieces
 
 JSON = "application/json"
 MSGPACK = "application/x-msgpack"
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
+BLOCK_BYTES = 64 << 10  # of a large answer, sent at once
 
 
 class ApiError(HTTPException):
@@ -36,37 +40,42 @@ def error_body(status: int, code: str, message: str, **extra: Any) -> dict[str, 
     return {"error": {"code": code, "message": message, "status": status, **extra}}
 
 
-def plain(value: Any) -> Any:
-    """The same as JSON can say it: NaN and infinities as strings, bytes as base64, keys of maps as text."""
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, Mapping):
-        return {k if isinstance(k, str) else str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
-    return str(value)
-
-
-def encoded(value: Any) -> bytes:
-    """As JSON."""
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-    except (ValueError, TypeError):  # something that JSON has not
-        return json.dumps(plain(value), allow_nan=False, separators=(",", ":")).encode()
-
-
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(encoded(value), status, headers=dict(headers) if headers else None, media_type=JSON)
 
 
+def reply_large(value: Any) -> Response:
+    """As `reply`, of a value that may be large."""
+    return in_blocks(encoded_in_pieces(value), JSON)
+
+
 def reply_msgpack(value: Any) -> Response:
-    return Response(msgpack.packb(value), media_type=MSGPACK)
+    return in_blocks([msgpack.packb(value)], MSGPACK)
+
+
+def in_blocks(pieces: list[bytes], media_type: str) -> Response:
+    """The pieces, which are joined where they are small, and else sent block by block, between which others are
+    answered. The list is emptied.
+    """
+    size = sum(map(len, pieces))
+    if size <= BLOCK_BYTES:
+        return Response(b"".join(pieces), media_type=media_type)
+    return StreamingResponse(_blocks(pieces), headers={"Content-Length": str(size)}, media_type=media_type)
+
+
+async def _blocks(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    pieces.reverse()  # so that each is forgotten once it is sent
+    block = bytearray()
+    while pieces:
+        piece = memoryview(pieces.pop())
+        for start in range(0, len(piece), BLOCK_BYTES):
+            block += piece[start : start + BLOCK_BYTES]
+            if len(block) >= BLOCK_BYTES:
+                yield bytes(block)
+                block.clear()
+                await asyncio.sleep(0)
+    if block:
+        yield bytes(block)
 
 
 class Page:
@@ -75,8 +84,8 @@ class Page:
     `full` at `limit` items, or once they take about limits.ANSWER_BYTES_MAX: whoever reads on begins behind the last.
     """
 
-    def __init__(self, limit: int, packed: bool = False) -> None:
-        self._limit, self._packed = limit, packed
+    def __init__(self, limit: int, packed: bool = False, name: str = "items") -> None:
+        self._limit, self._packed, self._name = limit, packed, name
         self._pieces: list[bytes] = []
         self._bytes = 0
 
@@ -84,15 +93,21 @@ class Page:
     def full(self) -> bool:
         return len(self._pieces) >= self._limit or self._bytes >= limits.ANSWER_BYTES_MAX
 
-    def add(self, item: Any) -> None:
-        piece: bytes = msgpack.packb(item) if self._packed else encoded(item)
+    def add(self, item: Any, large: bool = False) -> None:
+        """`large`: it may be."""
+        if self._packed:
+            piece: bytes = msgpack.packb(item)
+        else:
+            piece = b"".join(encoded_in_pieces(item)) if large else encoded(item)
         self._pieces.append(piece)
         self._bytes += len(piece)
+        may_pause()
 
     def add_all(self, items: Sequence[Any]) -> None:
         """Small ones, as JSON; together they count as one towards `full`."""
         self._pieces.append(encoded(items)[1:-1])
         self._bytes += len(self._pieces[-1])
+        may_pause()
 
     def reverse(self) -> None:
         self._pieces.reverse()
@@ -101,18 +116,19 @@ class Page:
         """The items, and `more` beside them."""
         if self._packed:
             packer = msgpack.Packer()
-            start = packer.pack_map_header(1 + len(more)) + packer.pack("items")
+            start = packer.pack_map_header(1 + len(more)) + packer.pack(self._name)
             rest = [packer.pack(value) for name_and_value in more.items() for value in name_and_value]
-            items = [packer.pack_array_header(len(self._pieces)), *self._pieces]
-            return Response(b"".join([start, *items, *rest]), media_type=MSGPACK)
+            return in_blocks([start, packer.pack_array_header(len(self._pieces)), *self._pieces, *rest], MSGPACK)
         rest = [b",%s:%s" % (encoded(name), encoded(value)) for name, value in more.items()]
-        return Response(b'{"items":[%s]%s}' % (b",".join(self._pieces), b"".join(rest)), media_type=JSON)
+        items = [part for piece in self._pieces for part in (b",", piece)][1:]
+        return in_blocks([b'{"%s":[' % self._name.encode(), *items, b"]", *rest, b"}"], JSON)
 
 
-def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = False) -> Response:
+def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = False, large: bool = False) -> Response:
     """A page of a list.
 
     Args:
+        large: its items may be.
         items: each with what `next` tells whoever reads on behind it. No further than one behind the page is looked at.
     """
     page = Page(limit, packed)
@@ -120,7 +136,7 @@ def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = Fals
     for item, cursor in items:
         if page.full:
             return page.reply(next=cursor_out(last))
-        page.add(item)
+        page.add(item, large)
         last = cursor
     return page.reply(next=None)
 

@@ -29,12 +29,21 @@ class Turns:
     """So many at once, so many of them of one caller. Who comes later waits, and callers take turns.
 
     Args:
+        of_one: how many, or what tells it of a caller.
         waiting: how many may wait; waiting_of_one: of one caller.
         retry_s: when whoever may not wait is to come again.
     """
 
-    def __init__(self, at_once: int, of_one: int, waiting: int, waiting_of_one: int, retry_s: float = 1.0) -> None:
-        self._free, self._of_one, self._retry_s = at_once, of_one, retry_s
+    def __init__(
+        self,
+        at_once: int,
+        of_one: int | Callable[[str], int],
+        waiting: int,
+        waiting_of_one: int,
+        retry_s: float = 1.0,
+    ) -> None:
+        self._free, self._retry_s = at_once, retry_s
+        self._of_one = of_one if callable(of_one) else lambda who: of_one
         self._waiting_max, self._waiting_of_one = waiting, waiting_of_one
         self._has: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # whose turn is next comes first
@@ -42,7 +51,7 @@ class Turns:
 
     async def take(self, who: str) -> None:
         """Waits for a turn; `give_back` ends it. Raises OverShareError at once where too many wait."""
-        if self._free > 0 and self._has[who] < self._of_one and who not in self._queues:
+        if self._free > 0 and self._has[who] < self._of_one(who) and who not in self._queues:
             self._begin(who)
             return
         queue = self._queues.get(who, deque())
@@ -74,7 +83,7 @@ class Turns:
 
     def _next(self) -> None:
         while self._free > 0:
-            who = next((w for w in self._queues if self._has[w] < self._of_one), None)
+            who = next((w for w in self._queues if self._has[w] < self._of_one(w)), None)
             if who is None:
                 return
             turn = self._queues[who][0]
@@ -148,6 +157,7 @@ class Costs:
         self._share, self._over_s, self._clock = share, over_s, clock
         self._lock = threading.Lock()
         self._took: dict[str, float] = {}
+        self._read: dict[str, float] = {}
         self._late_s = 0.0
         self._at = clock()
 
@@ -157,27 +167,43 @@ class Costs:
 
     def charge(self, who: str, seconds: float) -> None:
         """From any thread."""
-        with self._lock:
-            self._fade()
-            self._took[who] = self._took.get(who, 0.0) + seconds
+        self._charge(self._took, who, seconds)
 
-    def check(self, who: str) -> None:
-        """Raises OverShareError for who took most of a lab that has no time to spare."""
+    def charge_read(self, who: str, seconds: float) -> None:
+        """What is held back by its pace (pace.py): nobody is refused for it, too, but it is no time that the lab has to
+        spare for others.
+        """
+        self._charge(self._read, who, seconds)
+
+    def check(self, who: str, held_up: bool = False) -> None:
+        """Raises OverShareError for who took most of a lab that has no time to spare.
+
+        Args:
+            held_up: somebody else would take more than they are given: that the lab is late counts for nothing then.
+        """
         with self._lock:
-            most = self._over_s * (_LITTLE if self._late_s > _LATE_S else self._share)
+            most = self._over_s * (_LITTLE if self._late_s > _LATE_S and not held_up else self._share)
             if self._took.get(who, 0.0) <= most:
                 return
             self._fade()
-            total = sum(self._took.values())
             mine = self._took.get(who, 0.0)
-        if mine > most and mine > self._share * total and total - mine > _WANTED * self._over_s:
+            others = self._others(who)
+        if mine > most and mine > self._share * (mine + others) and others > _WANTED * self._over_s:
             raise OverShareError("You take most of the lab's time, and others wait for some of it")
 
     def wanted(self, who: str) -> bool:
         """Return whether others than the caller want some of the lab's time."""
         with self._lock:
             self._fade()
-            return sum(took for its, took in self._took.items() if its != who) > _WANTED * self._over_s
+            return self._others(who) > _WANTED * self._over_s
+
+    def _charge(self, took: dict[str, float], who: str, seconds: float) -> None:
+        with self._lock:
+            self._fade()
+            took[who] = took.get(who, 0.0) + seconds
+
+    def _others(self, who: str) -> float:
+        return sum(seconds for took in (self._took, self._read) for its, seconds in took.items() if its != who)
 
     def _fade(self) -> None:
         now = self._clock()
@@ -185,4 +211,7 @@ class Costs:
             return
         factor = math.exp((self._at - now) / self._over_s)
         self._at = now
-        self._took = {who: took * factor for who, took in self._took.items() if took * factor > 1e-4}
+        for took in (self._took, self._read):
+            left = {who: seconds * factor for who, seconds in took.items() if seconds * factor > 1e-4}
+            took.clear()
+            took.update(left)

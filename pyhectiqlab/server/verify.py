@@ -9,6 +9,7 @@ import numpy as np
 
 from ..protocol import digest
 from ..store.meta import MetaView, Writer
+from ..store.pauses import may_pause
 from ..store.points import PointStore
 
 Range = tuple[int, int]  # first and last sequence number
@@ -24,6 +25,7 @@ def held(points: PointStore, view: MetaView, writer: Writer, ranges: Sequence[Ra
     totals, point_counts, event_counts = [0] * len(ranges), np.zeros(len(ranges), np.int64), [0] * len(ranges)
     count = 0
     for column in points.of_writer(writer.run, writer.writer, writer.rank, writer.attempt):
+        may_pause()
         count += len(column.seq)
         starts, ends = np.searchsorted(column.seq, firsts), np.searchsorted(column.seq, behind)
         point_counts += ends - starts
@@ -34,10 +36,12 @@ def held(points: PointStore, view: MetaView, writer: Writer, ranges: Sequence[Ra
             seq, step, time = (np.ascontiguousarray(a, "<i8").tobytes() for a in integers)
             bits = np.ascontiguousarray(value[part], "<f8").tobytes()
             totals[i] += digest.of_points(column.key, seq, step, bits, time)
+            may_pause()
     events = accounted = 0
     for number, kind, covered in view.events_of(writer.writer):
         events += 1
         accounted += covered
+        may_pause()
         for i in np.flatnonzero((firsts <= number) & (number < behind)).tolist():
             totals[i] += digest.of_event(number, kind)
             event_counts[i] += 1

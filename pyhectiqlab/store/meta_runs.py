@@ -30,6 +30,7 @@ from .meta_schema import (
     sessions,
     users,
 )
+from .pauses import may_pause
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
 CONTAINERS_MAX = (
@@ -96,6 +97,7 @@ def unpack_shown(blob: bytes | None) -> dict[str, Any]:
         containers += 1
         if containers > CONTAINERS_MAX:
             raise OverflowError
+        may_pause()
         return container
 
     try:

@@ -36,9 +36,11 @@ from .meta_retention import RetentionSql
 from .meta_runs import RunsSql
 from .meta_search import SearchSql
 from .meta_totals import TotalsSql
+from .pauses import may_pause
 
 READERS_MAX = 48  # more than the threads that serve requests
 BUSY_TIMEOUT_MS = 5_000
+PAUSE_INSTRUCTIONS = 10_000  # of SQLite's virtual machine between two looks at whether a reader is to pause
 SPOILED = "hectiqlab_spoiled"  # key of a connection's `info`: the first error of the transaction that is open
 CURSORS = "hectiqlab_cursors"  # likewise: those of a reader's statements
 
@@ -141,6 +143,16 @@ def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
 def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:
     for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    connection.set_progress_handler(_pause_or_end, PAUSE_INSTRUCTIONS)
+
+
+def _pause_or_end() -> bool:
+    """Within a long statement. True ends it, as an error of the database."""
+    try:
+        may_pause()
+    except StoreError:
+        return True
+    return False
 
 
 def _note_cursor(conn: Connection, cursor: sqlite3.Cursor, *_: Any) -> None:

@@ -14,6 +14,7 @@ from ..protocol.limits import STEP_MAX, STEP_MIN
 from . import levels
 from .chunks import decode_some
 from .grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, window_of
+from .pauses import may_pause
 from .points import Axis, Buckets, Column, Points, Selector, SeriesInfo
 from .trees import AXES, BY_STEP, BY_TIME, COARSER
 
@@ -78,17 +79,18 @@ def origins(connection: sqlite3.Connection, run: str, after: int, limit: int) ->
 def last(
     connection: sqlite3.Connection, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
 ) -> dict[str, list[SeriesInfo]]:
-    if wanted is None:
-        return {run: keys(connection, run, "", "", limit_per_run) for run in runs}
-    told = json.dumps(list(wanted))
-    place = {key: i for i, key in enumerate(wanted)}
+    told = json.dumps(list(wanted or ()))
+    place = {key: i for i, key in enumerate(wanted or ())}
     sql = _POOLED.format("s.key IN (SELECT value FROM json_each(?))")
-    return {
-        run: sorted(
-            (_info(run, row) for row in connection.execute(sql, (run, told, len(place)))), key=lambda i: place[i.key]
-        )
-        for run in runs
-    }
+    found = {}
+    for run in runs:
+        may_pause()
+        if wanted is None:
+            found[run] = keys(connection, run, "", "", limit_per_run)
+        else:
+            infos = [_info(run, row) for row in connection.execute(sql, (run, told, len(place)))]
+            found[run] = sorted(infos, key=lambda info: place[info.key])
+    return found
 
 
 def points(
@@ -111,6 +113,7 @@ def points(
         new = (arrival > after_arrival) | ((arrival == after_arrival) & (seq > after_seq))
         new &= arrival <= bound
         parts.append((block, [c[new] for c in columns]))
+        may_pause()
         size += len(parts[-1][1][0])
         if size >= next_bound_at:
             bound = int(np.partition(np.concatenate([p[1][0] for p in parts]), limit - 1)[limit - 1])
@@ -141,6 +144,7 @@ def of_writer(connection: sqlite3.Connection, run: str, writer: str, rank: int, 
             its = columns[0] == row[0]
             if its.any():
                 parts.append([column[its] for column in columns[1:]])
+            may_pause()
         if parts:
             seq, step, value, time = (np.concatenate(column) for column in zip(*parts, strict=True))
             order = np.argsort(seq, kind="stable")
@@ -164,6 +168,7 @@ def buckets(
         for told, series, ranks in apart(selector, found, lambda s: rank_of(s.info)):
             hidden_from = cuts([s.info for s in series], attempts)
             line = Line(told, list(zip(series, hidden_from, strict=True)), ranks)
+            may_pause()
             lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
     shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
     for line, ends in lines:
@@ -190,6 +195,7 @@ def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[i
         for found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
             of_attempts.setdefault(attempt, []).append(found)
             n += len(found)
+            may_pause()
         if n > merged_at:  # of thousands of ranks: not all of them at once
             of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
             n = sum(len(nodes[0]) for nodes in of_attempts.values())
@@ -256,6 +262,7 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
     ).fetchall()
     small = []
     for n, data in blobs:
+        may_pause()
         columns = decode_some(data, ("step", "seq", "arrival", "value", "time"))
         if n < ALONE_POINTS:
             small.append(columns)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any
 
 import pytest
 
 from pyhectiqlab.protocol.limits import ANSWER_BYTES_MAX
+from pyhectiqlab.server.routes import logs
 
 from .api import Api, events_batch, new_id
 
@@ -118,3 +120,19 @@ def test_new_lines_are_told_to_whoever_watches(api: Api) -> None:
         while next(lines) != "event: logs":
             assert time.monotonic() < deadline
         assert next(lines) == f'data: {{"run":"{run}"}}'
+
+
+def test_a_long_text_is_searched_in_parts_as_it_is_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "FOLDED_CHARS", 3)
+    letters = "sSßﬁfiKkİıΣςx"  # which fold to one or several
+    for seed in range(2000):
+        drawn = random.Random(seed)
+        text = "".join(drawn.choices(letters, k=drawn.randrange(12)))
+        needle = "".join(drawn.choices(letters, k=drawn.randrange(4))).casefold()
+        assert logs._has(text, needle) == (needle in text.casefold()), (text, needle)
+
+
+def test_a_text_that_is_none_is_shown_where_it_is_small(api: Api) -> None:
+    run = logged(api, ("log", {"text": [1, "Two"]}), ("log", {}), ("log", {"text": ["three"] * 100_000}))
+    assert texts(api.get(f"/runs/{run}/logs")) == ["[1, 'Two']", "", ""]
+    assert texts(api.get(f"/runs/{run}/logs", q="two")) == ["[1, 'Two']"]

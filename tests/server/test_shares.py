@@ -372,6 +372,19 @@ def test_too_many_who_wait_are_refused_and_who_leaves_gives_their_place_back() -
     asyncio.run(main())
 
 
+def test_of_some_callers_fewer_are_answered_at_once() -> None:
+    async def main() -> None:
+        turns = Turns(8, lambda who: 1 if who == "heavy" else 3, 10, 10)
+        waiting = [asyncio.ensure_future(turns.take(who)) for who in ["heavy"] * 3 + ["other"] * 4]
+        await asyncio.sleep(0)
+        assert [w.done() for w in waiting] == [True, False, False, True, True, True, False]
+        for who in ("heavy", "other", "heavy"):
+            turns.give_back(who)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(main())
+
+
 def test_bytes_are_those_of_one_and_those_of_all() -> None:
     held = Bytes(100)
     held.take("a", 60, 60)
@@ -417,4 +430,18 @@ def test_who_takes_most_of_a_busy_lab_waits_while_others_want_some() -> None:
         costs.late(0.1)
     with pytest.raises(OverShareError):
         costs.check("alone")
+    costs.check("alone", held_up=True)
     costs.check("other")
+
+
+def test_what_somebody_read_is_time_that_others_want_and_not_what_they_are_refused_for() -> None:
+    costs = Costs(0.5, 4.0, lambda: 0.0)
+    costs.charge("a", 2.5)
+    costs.charge_read("a", 9.0)
+    costs.check("a")
+    costs.charge_read("b", 0.1)
+    with pytest.raises(OverShareError):
+        costs.check("a")
+    costs.charge_read("b", 9.0)
+    costs.check("a")
+    costs.check("b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from ...store.accounts import TooManyError
@@ -18,9 +18,9 @@ from ..bodies import BodyRoute
 from ..cookies import cookie_name, session_cookie
 from ..lab import Lab
 from ..replies import ApiError, reply
-from .common import answers, user_told
+from .common import Router, answers, user_told
 
-router = APIRouter(tags=["accounts"], route_class=BodyRoute)
+router = Router(tags=["accounts"], route_class=BodyRoute)
 
 
 def set_cookie(request: Request, response: Response, token: str) -> None:

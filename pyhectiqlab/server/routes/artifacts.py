@@ -14,7 +14,7 @@ from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 import msgpack
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from ...base.texts import clean
 from ...protocol import limits
@@ -35,9 +35,9 @@ from ..bodies import BodyRoute
 from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, reply, reply_list
-from .common import LIMIT, After, Limit, answers, base_url
+from .common import LIMIT, After, Limit, Router, answers, base_url
 
-router = APIRouter(tags=["files"], route_class=BodyRoute)
+router = Router(tags=["files"], route_class=BodyRoute)
 _CURSOR = (str, (int, NoneType), int)  # name, step, version; the smallest step sorts as none
 META_BYTES_MAX = 64 << 10
 PIECE_BYTES = 1 << 20  # of a file, in memory at once

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from ...store.meta import Project, ProjectRuns, Run, Tag, User
 from ...store.points import SeriesInfo
 from ..lab import Lab
 from ..models import ErrorAnswer
+from ..pace import in_pieces
 from ..replies import LIMIT_DEFAULT, LIMIT_MAX
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many items at most.")]
@@ -20,6 +22,15 @@ After = Annotated[str | None, Query(max_length=4096, description="`next` of the 
 LIMIT = LIMIT_DEFAULT
 LAST_KEYS = 8
 SYSTEM_KEYS = 24  # of a machine with eight GPUs
+
+
+class Router(APIRouter):
+    """Whose functions in threads keep the pace of the lab (server/pace.py)."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        if not inspect.iscoroutinefunction(endpoint):
+            endpoint = in_pieces(endpoint)
+        super().add_api_route(path, endpoint, **more)
 
 
 def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int | str, dict[str, Any]]:

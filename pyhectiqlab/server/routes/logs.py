@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from ...protocol import limits
 from ...protocol import logs as protocol
+from ...protocol.logs import TEXT_CHARS_MAX
 from ...store.meta import StoredEvent
+from ...store.pauses import may_pause
 from .. import models
 from ..access import ReadableRun, TheLab
 from ..replies import ApiError, Page, cursor_in, cursor_out
-from .common import LIMIT, After, answers
+from .common import LIMIT, After, Router, answers
 
-router = APIRouter(tags=["runs"])
+router = Router(tags=["runs"])
 LINES_MAX = 5000  # of one page
+ODD_TEXT_BYTES_MAX = 64 << 10  # of an event whose text is none: it is shown as Python writes it
+FOLDED_CHARS = 1 << 18
 LOOKED_AT_MAX = 50_000  # for one page: with a filter that nothing passes it ends early, with a cursor to go on from
 
 
@@ -49,7 +53,7 @@ def list_logs(
             and (attempt is None or event.attempt == attempt)
             and (channel is None or event.fields.get("channel") == channel)
             and (least is None or protocol.severity(event.fields) >= least)
-            and needle in str(event.fields.get("text", "")).casefold()
+            and _has(_text(event), needle)
         )
 
     given = cursor_in(before if backwards else after, int)
@@ -83,7 +87,9 @@ def _fill(
         first, last = first or event.id, event.id
         size += event.bytes
         if wanted(event):
-            page.add(_told(event))
+            told = _told(event)
+            page.add(told, large=len(told["text"]) > TEXT_CHARS_MAX)
+        may_pause()
     return first, last, False
 
 
@@ -96,5 +102,22 @@ def _told(event: StoredEvent) -> dict[str, Any]:
         "rank": event.rank,
         "attempt": event.attempt,
         "writer": event.writer,
-        "text": str(event.fields.get("text", "")),
+        "text": _text(event),
     }
+
+
+def _text(event: StoredEvent) -> str:
+    text = event.fields.get("text", "")
+    if isinstance(text, str):
+        return text
+    return str(text) if event.bytes <= ODD_TEXT_BYTES_MAX else ""
+
+
+def _has(text: str, needle: str) -> bool:
+    """Whether the folded text has the folded needle, looked for in a part at a time."""
+    for start in range(0, len(text) or 1, FOLDED_CHARS):
+        # A character folds to one or more, so what begins in this part ends within as many as the needle has.
+        if needle in text[start : start + FOLDED_CHARS + len(needle)].casefold():
+            return True
+        may_pause()
+    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import NoneType
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from ...protocol import limits
 from ...protocol import media as protocol
@@ -14,9 +14,9 @@ from .. import models, models_media
 from ..access import ReadableRun, TheLab
 from ..files import answer_artifact
 from ..replies import cursor_in, reply_list
-from .common import LIMIT, After, Limit, answers, base_url
+from .common import LIMIT, After, Limit, Router, answers, base_url
 
-router = APIRouter(tags=["media"])
+router = Router(tags=["media"])
 STEPS_MIN = 16  # thinner than this, a grid of powers of two leaves next to nothing
 STEPS_MAX = 1000
 AnyStep = Annotated[int | None, Query(ge=limits.STEP_MIN, le=limits.STEP_MAX)]

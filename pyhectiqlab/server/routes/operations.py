@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from .. import models
 from ..access import Admin, TheLab
-from .common import answers
+from .common import Router, answers
 
-router = APIRouter(tags=["operations"])
+router = Router(tags=["operations"])
 _TEXT: dict[str, object] = {
     "content": {"text/plain": {"schema": {"type": "string"}}},
     "description": "Prometheus' text format.",

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from ...protocol import roles
 from ...store.meta import NameTakenError, Project, ProjectRuns, User
@@ -17,9 +17,9 @@ from ..accounts import Caller
 from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
-from .common import LIMIT, After, Limit, answers, project_told
+from .common import LIMIT, After, Limit, Router, answers, project_told
 
-router = APIRouter(tags=["projects"], route_class=BodyRoute)
+router = Router(tags=["projects"], route_class=BodyRoute)
 
 
 @router.get("/projects", response_model=None, responses=answers(models.Projects))

@@ -10,7 +10,7 @@ import time
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from ...protocol.registry import (
@@ -35,7 +35,7 @@ from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .artifacts import CONTENT, send_content
-from .common import LIMIT, After, Limit, answers, base_url, run_url
+from .common import LIMIT, After, Limit, Router, answers, base_url, run_url
 
 
 class _KindConvertor(Convertor[str]):
@@ -56,7 +56,7 @@ OF_NAME = OF_PROJECT + "/{name}"
 ONE = OF_NAME + "/versions/{version}"
 Kind = Annotated[Literal["models", "datasets"], Path()]
 RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
-router = APIRouter(tags=["models and datasets"], route_class=BodyRoute)
+router = Router(tags=["models and datasets"], route_class=BodyRoute)
 
 
 def _told(

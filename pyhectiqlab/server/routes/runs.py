@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery, Session, StoredEvent, Writer
@@ -18,11 +18,21 @@ from ..bodies import BodyRoute
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
 from ..near import near_run
-from ..replies import ApiError, Page, cursor_in, cursor_out, reply, reply_list, reply_msgpack, wants_msgpack
+from ..replies import (
+    ApiError,
+    Page,
+    cursor_in,
+    cursor_out,
+    reply,
+    reply_large,
+    reply_list,
+    reply_msgpack,
+    wants_msgpack,
+)
 from ..search import find_runs
-from .common import LIMIT, After, Limit, answers, runs_told, tags_told
+from .common import LIMIT, After, Limit, Router, answers, runs_told, tags_told
 
-router = APIRouter(tags=["runs"], route_class=BodyRoute)
+router = Router(tags=["runs"], route_class=BodyRoute)
 HISTORY_SHOWN = 200
 DETAILS_CHARS_MAX = 2 << 20  # of all sessions that a run's page shows, together
 DETAIL_ELSEWHERE = "GET /api/v1/runs/{run}/sessions has it."
@@ -169,7 +179,7 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "paper": paper(view, run_id),
             "kept_until": view.kept_until(run_id),
         }
-    return reply(told)
+    return reply_large(told)
 
 
 def _session_told(session: Session) -> dict[str, Any]:
@@ -199,7 +209,7 @@ def list_sessions(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Af
 def get_capture(run: ReadableRun, lab: TheLab) -> Response:
     """Packages, machine and repositories as the scripts found them, diffs included."""
     with lab.meta.reading() as view:
-        return reply(captured(view, run.id, with_diffs=True))
+        return reply_large(captured(view, run.id, with_diffs=True))
 
 
 @router.get("/runs/{run_id}/config", response_model=None, responses=answers(models.ConfigAnswer, 200, 404, 410))
@@ -214,14 +224,14 @@ def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttem
         else:
             of, config = view.attempt_config(run.id, attempt) or (None, {})
     told = {"config": config, "attempt": of}
-    return reply_msgpack(told) if wants_msgpack(request) else reply(told)
+    return reply_msgpack(told) if wants_msgpack(request) else reply_large(told)
 
 
 @router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models.MetaAnswer, 200, 404, 410))
 def get_meta(run: ReadableRun, lab: TheLab, attempt: OfAttempt = None) -> Response:
     """What all attempts told; of a key that several told, the newest one's. Or what one attempt told itself."""
     with lab.meta.reading() as view:
-        return reply({"meta": view.meta(run.id, attempt)})
+        return reply_large({"meta": view.meta(run.id, attempt)})
 
 
 @router.patch("/runs/{run_id}", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410))
@@ -273,7 +283,7 @@ def list_events(
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
         found = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
-        return reply_list(((_event_told(event), [event.id]) for event in found), limit)
+        return reply_list(((_event_told(event), [event.id]) for event in found), limit, large=True)
 
 
 def _event_told(event: StoredEvent) -> dict[str, Any]:

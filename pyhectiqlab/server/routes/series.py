@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 
-import msgpack
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from ...protocol import limits
@@ -21,15 +18,15 @@ from ..admission import Shares
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..export import FORMATS, FormatMissingError, exported
-from ..replies import JSON, MSGPACK, ApiError, Page, cursor_in, encoded, reply_list, reply_msgpack, wants_msgpack
+from ..replies import MSGPACK, ApiError, Page, cursor_in, reply_list, reply_msgpack, wants_msgpack
 from .artifacts import disposition
-from .common import LIMIT, After, Limit, answers
+from .common import LIMIT, After, Limit, Router, answers
 
-router = APIRouter(tags=["series"], route_class=BodyRoute)
+router = Router(tags=["series"], route_class=BodyRoute)
 POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
 KEYS_MAX = 256
-POINTS_AT_ONCE = 5_000  # that become JSON
+POINTS_AT_ONCE = 1_000  # that become JSON
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 _POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
 _BUCKET_COLUMNS = (
@@ -164,14 +161,18 @@ def export(
 
 async def _in_turns(shares: Shares, user_id: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Each piece of a long answer in a turn of its own: while one is sent, others read."""
+    work = shares.pace.work(user_id)
+
+    def next_piece() -> bytes | None:
+        with work:
+            return next(pieces, None)
+
     while True:
         await shares.reads.take(user_id)
-        began = time.perf_counter()
         try:
-            piece = await run_in_threadpool(next, pieces, None)
+            piece = await run_in_threadpool(next_piece)
         finally:
             shares.reads.give_back(user_id)
-            shares.costs.charge(user_id, time.perf_counter() - began)
         if piece is None:
             return
         yield piece
@@ -212,29 +213,12 @@ def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: The
     most = limits.BUCKETS_OF_ANSWER_MAX if packed else limits.BUCKETS_OF_ANSWER_MAX // 4
     try:
         found = lab.points.iter_buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts, most)
-        series = [msgpack.packb(_buckets_told(b, True)) if packed else encoded(_buckets_told(b, False)) for b in found]
+        page = Page(len(selectors), packed, name="series")
+        for series in found:
+            page.add(_buckets_told(series, packed), large=True)
     except ValueError as e:
         raise ApiError(422, "bad_range", f"These buckets cannot be made: {e}.") from None
-    return _in_pieces(series, packed)
-
-
-def _in_pieces(series: list[bytes], packed: bool) -> Response:
-    """{"series": […]}, sent piece by piece: one text of them all would take their memory twice."""
-    if packed:
-        packer = msgpack.Packer()
-        start = packer.pack_map_header(1) + packer.pack("series") + packer.pack_array_header(len(series))
-        pieces = [start, *series]
-    else:
-        pieces = [b'{"series":[', *(piece + b"," for piece in series[:-1]), *series[-1:], b"]}"]
-    series.clear()
-    headers = {"Content-Length": str(sum(map(len, pieces)))}
-    return StreamingResponse(_given_away(pieces), headers=headers, media_type=MSGPACK if packed else JSON)
-
-
-async def _given_away(pieces: list[bytes]) -> AsyncIterator[bytes]:
-    pieces.reverse()
-    while pieces:
-        yield pieces.pop()
+    return page.reply()
 
 
 def _buckets_told(b: Buckets, packed: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from ...store.accounts import Invite, LastAdminError, TooManyError
 from ...store.meta import MetaTransaction, NameTakenError
@@ -15,9 +15,9 @@ from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .accounts import bad_password, logged_in
-from .common import LIMIT, After, Limit, answers, base_url, user_told
+from .common import LIMIT, After, Limit, Router, answers, base_url, user_told
 
-router = APIRouter(tags=["accounts"], route_class=BodyRoute)
+router = Router(tags=["accounts"], route_class=BodyRoute)
 
 
 @router.get("/users", response_model=None, responses=answers(models.Users))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from .. import models_verify as models
 from ..access import ReadableRun, TheLab
 from ..bodies import BodyRoute
 from ..replies import reply
 from ..verify import held
-from .common import answers
+from .common import Router, answers
 
-router = APIRouter(tags=["runs"], route_class=BodyRoute)
+router = Router(tags=["runs"], route_class=BodyRoute)
 
 
 @router.post("/runs/{run_id}/verify", response_model=None, responses=answers(models.VerifyAnswer, 200, 404, 410))

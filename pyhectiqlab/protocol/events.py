@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import msgpack
@@ -9,6 +12,10 @@ import msgpack
 from . import limits
 
 TIME_MAX_S = limits.TIME_MAX_US / 1e6
+
+SINGLE_TYPES = frozenset({type(None), bool, int, float, str, bytes})  # of values that hold no others
+_CONTAINER_TYPES = (dict, list, tuple)
+_AT_ONCE = 4096  # values that one step looks at: other threads wait for that long
 
 # What the lab would cut, by kind and field: characters.
 _CHARS_MAX = {
@@ -33,20 +40,37 @@ def check_kind(kind: object) -> None:
         raise ValueError(f"the kind of an event is a text of 1 to {limits.KIND_BYTES_MAX} bytes")
 
 
-def check_fields(fields: object) -> None:
-    """Raises ValueError for fields that the lab refuses: what they hold, how deep, and how long each list and map is.
+def check_fields(fields: object) -> int:
+    """How many values there are in the fields of an event: as `count_values`.
 
-    The size of all is checked by `packed`.
+    Raises ValueError for fields that the lab refuses: what they hold, how deep, and how long each list and map is. The
+    size of all is checked by `packed`.
     """
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise ValueError("the fields of an event are a map with texts as keys")
-    _check_value(fields, 0)
+    if len(fields) <= limits.MAP_LENGTH_MAX and SINGLE_TYPES.issuperset(map(type, fields.values())):
+        return 1 + len(fields)  # as most events
+    count = 1
+    level = _Containers([fields], [])
+    for _ in range(limits.FIELDS_DEPTH_MAX):
+        if not level:
+            return count
+        level.check()
+        count += level.length
+        level = level.inside(checked=True)
+    if level.length:
+        raise ValueError(f"nested deeper than {limits.FIELDS_DEPTH_MAX}")
+    return count
 
 
-def packed(fields: dict[str, Any], unicode_errors: str = "strict") -> bytes:
-    """The fields as they are stored. Raises ValueError where they cannot be, or are too large."""
+def packed(fields: object) -> bytes:
+    """The fields as they are stored. Raises ValueError where they cannot be, or are too large: UnicodeEncodeError where
+    one of their texts cannot be written as UTF-8.
+    """
     try:
-        data: bytes = msgpack.packb(fields, unicode_errors=unicode_errors)
+        data: bytes = msgpack.packb(fields)
+    except UnicodeEncodeError:
+        raise
     except (ValueError, TypeError, OverflowError):
         raise ValueError("the fields of an event cannot be stored") from None
     check_size(len(data))
@@ -71,36 +95,77 @@ def check_call(kind: str, fields: dict[str, Any]) -> None:
             raise ValueError(f"the {name} of a {kind} has at most {most:,} characters, not {len(text):,}")
 
 
-def count_values(value: Any) -> int:
-    """How many values there are in one of a config: itself, and what it holds."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + len(inner) + sum(count_values(v) - 1 for v in inner if isinstance(v, dict | list))
+def count_values(value: Any, most: float = math.inf) -> int:
+    """How many values there are in one of a config: itself, and what it holds. Looks no further than `most`: where
+    there are more, the answer is any number above it.
+    """
+    if type(value) in SINGLE_TYPES or not isinstance(value, _CONTAINER_TYPES):
+        return 1
+    if SINGLE_TYPES.issuperset(map(type, value.values() if isinstance(value, dict) else value)):
+        return 1 + len(value)
+    count = 1
+    level = _Containers.among(iter([value]))
+    while level:
+        count += level.length
+        level = level.inside() if count <= most else _NONE
+    return count
 
 
-def _check_value(value: Any, depth: int) -> None:
-    if depth > limits.FIELDS_DEPTH_MAX:
-        raise ValueError(f"nested deeper than {limits.FIELDS_DEPTH_MAX}")
-    if isinstance(value, dict):
-        if len(value) > limits.MAP_LENGTH_MAX:
+class _Containers:
+    """Maps and lists of one depth. They are looked at together: a config may have 50,000 values, and so C does nearly
+    all that is done for each.
+    """
+
+    def __init__(self, maps: list[dict[Any, Any]], lists: list[Sequence[Any]]) -> None:
+        self.maps, self.lists = maps, lists
+
+    @classmethod
+    def among(cls, values: Iterator[Any], checked: bool = False) -> _Containers:
+        """Those among the values. `checked`: raises ValueError where one of the values cannot be stored."""
+        found = cls([], [])
+        while some := list(islice(values, _AT_ONCE)):
+            types = set(map(type, some))
+            for kind in types - SINGLE_TYPES:
+                its: list[Any] = some if len(types) == 1 else [value for value in some if type(value) is kind]
+                if issubclass(kind, dict):
+                    found.maps.extend(its)
+                elif issubclass(kind, list | tuple) and not issubclass(kind, msgpack.ExtType):
+                    found.lists.extend(its)
+                elif checked and not issubclass(kind, tuple(SINGLE_TYPES)):
+                    raise ValueError(f"a value of the type {kind.__name__} cannot be stored")
+        return found
+
+    def inside(self, checked: bool = False) -> _Containers:
+        """Those that these hold directly. `checked`: see `among`."""
+        values = chain.from_iterable(map(dict.values, self.maps))
+        return self.among(chain(values, chain.from_iterable(self.lists)), checked)
+
+    def __bool__(self) -> bool:
+        return bool(self.maps or self.lists)
+
+    @property
+    def length(self) -> int:
+        """How many values these hold directly."""
+        return sum(map(len, self.maps)) + sum(map(len, self.lists))
+
+    def check(self) -> None:
+        """Raises ValueError where one is too long, or has a key that cannot be stored."""
+        entries = max(map(len, self.maps), default=0)
+        items = max(map(len, self.lists), default=0)
+        if entries > limits.MAP_LENGTH_MAX:
             raise ValueError(
-                f"a map of {len(value):,} entries is too large: at most {limits.MAP_LENGTH_MAX:,}; "
-                "store it as an artifact"
+                f"a map of {entries:,} entries is too large: at most {limits.MAP_LENGTH_MAX:,}; store it as an artifact"
             )
-        for key, one in value.items():
-            if isinstance(key, list | tuple):  # which the lab could not use as the key of a map
-                raise ValueError("a list is no key of a map")
-            _check_value(key, depth + 1)
-            _check_value(one, depth + 1)
-    elif isinstance(value, list | tuple) and not isinstance(value, msgpack.ExtType):
-        if len(value) > limits.ARRAY_LENGTH_MAX:
+        if items > limits.ARRAY_LENGTH_MAX:
             raise ValueError(
-                f"a list of {len(value):,} items is too large: at most {limits.ARRAY_LENGTH_MAX:,}; "
-                "store it as an artifact"
+                f"a list of {items:,} items is too large: at most {limits.ARRAY_LENGTH_MAX:,}; store it as an artifact"
             )
-        for one in value:
-            _check_value(one, depth + 1)
-    elif not (value is None or isinstance(value, bool | int | float | str | bytes)):
-        raise ValueError(f"a value of the type {type(value).__name__} cannot be stored")
+        keys = chain.from_iterable(self.maps)
+        if not SINGLE_TYPES.issuperset(map(type, keys)) and self.among(chain.from_iterable(self.maps), checked=True):
+            raise ValueError("a list is no key of a map")  # the lab could not use it as one
+
+
+_NONE = _Containers([], [])
 
 
 def _is_utf8(text: str, bytes_max: int) -> bool:

@@ -333,14 +333,12 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return dict(_values(config, prefix))
 
 
-def _values(config: Mapping[str, Any], prefix: str, length_max: int | None = None) -> Iterator[tuple[str, Any]]:
-    """Each value with its path; of paths longer than `length_max`, none."""
+def _values(config: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Each value with its path."""
     for name, value in config.items():
         path = f"{prefix}{name}"
-        if length_max is not None and len(path) > length_max:
-            continue
         if isinstance(value, Mapping) and value:
-            yield from _values(value, f"{path}.", length_max)
+            yield from _values(value, f"{path}.")
         else:
             yield path, value
 
@@ -348,11 +346,24 @@ def _values(config: Mapping[str, Any], prefix: str, length_max: int | None = Non
 def searchable(config: Mapping[str, Any]) -> dict[str, tuple[float | None, str]]:
     """What can be searched of a config: path → (number, text), within the bounds above. Looks no further than these."""
     found: dict[str, tuple[float | None, str]] = {}
-    for path, value in _values(config, "", CONFIG_TEXT_MAX):
-        if len(found) == CONFIG_VALUES_MAX and path not in found:
-            break
-        found[path] = _number_in(value), text_in(value)
+    _add_searchable(found, config, "")
     return found
+
+
+def _add_searchable(found: dict[str, tuple[float | None, str]], config: Mapping[str, Any], prefix: str) -> bool:
+    """Whether there is room for more."""
+    for name, value in config.items():
+        path = f"{prefix}{name}"
+        if len(path) > CONFIG_TEXT_MAX:
+            continue
+        if isinstance(value, dict) and value:
+            if not _add_searchable(found, value, f"{path}."):
+                return False
+        elif len(found) < CONFIG_VALUES_MAX or path in found:
+            found[path] = _number_in(value), text_in(value)
+        else:
+            return False
+    return True
 
 
 def _number_in(value: Any) -> float | None:
@@ -360,13 +371,52 @@ def _number_in(value: Any) -> float | None:
     return float(value) if is_number and not math.isnan(value) else None
 
 
+_NUMBER_TYPES = frozenset({int, float})
+_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
 def text_in(value: Any) -> str:
     """The text by which a value of a config is found."""
     if isinstance(value, str):
         return value[:CONFIG_TEXT_MAX]
-    if isinstance(value, float):
+    if isinstance(value, float) or type(value) is int:
         return repr(value)
-    return json.dumps(value, default=str, ensure_ascii=False)[:CONFIG_TEXT_MAX]
+    if isinstance(value, list | tuple | dict | bytes):
+        if (
+            type(value) is list
+            and _NUMBER_TYPES.issuperset(map(type, value))
+            and "n" not in (text := repr(value[:CONFIG_TEXT_MAX]))
+        ):
+            return text[:CONFIG_TEXT_MAX]  # as JSON has it, but for nan and inf
+        value, _ = _beginning(value, CONFIG_TEXT_MAX)
+    try:
+        return _as_json(value)[:CONFIG_TEXT_MAX]
+    except TypeError:  # a key of a map that JSON has not
+        return str(value)[:CONFIG_TEXT_MAX]
+
+
+def _beginning(value: Any, length: int) -> tuple[Any, int]:
+    """So much of the value as makes the first `length` characters of its JSON, and how many of these are missing. A
+    list may hold megabytes.
+    """
+    if isinstance(value, str | bytes):
+        return value[: max(0, length)], length - len(value)
+    if isinstance(value, list | tuple):
+        items = []
+        for item in value:
+            item, length = _beginning(item, length)
+            items.append(item)
+            if length <= 0:
+                break
+        return items, length
+    if isinstance(value, dict):
+        entries = {}
+        for key, item in value.items():
+            entries[key], length = _beginning(item, length - len(str(key)))
+            if length <= 0:
+                break
+        return entries, length
+    return value, length - 1
 
 
 def as_written(value: str) -> tuple[str, ...]:

@@ -272,10 +272,32 @@ def _event(seq: int, kind: Any, time: Any, fields: Any) -> Event:
     rules.check_kind(kind)
     if not _is_int(time, -limits.TIME_MAX_US, limits.TIME_MAX_US):
         raise ValueError("the time of an event is µs since 1970")
-    rules.check_fields(fields)
-    clean = _clean(fields)
-    values = rules.count_values(clean.get("values")) - 1 if kind == "config" else 0
-    return Event(seq, kind, time / 1e6, clean, rules.packed(clean), values)
+    clean, data, count = _stored(fields)
+    values = _values_in_config(clean, count) if kind == "config" else 0
+    return Event(seq, kind, time / 1e6, clean, data, values)
+
+
+def _stored(fields: Any) -> tuple[dict[str, Any], bytes, int]:
+    """The fields with texts of UTF-8 alone, as they are stored, and how many values there are in them.
+
+    Raises ValueError for those that the lab does not take. What is too large is not looked at further.
+    """
+    try:
+        data = rules.packed(fields)
+    except UnicodeEncodeError:
+        data = b""
+    count = rules.check_fields(fields)
+    if not data:
+        fields = _clean(fields)
+        data, count = rules.packed(fields), rules.count_values(fields)
+    return fields, data, count
+
+
+def _values_in_config(fields: dict[str, Any], count: int) -> int:
+    """How many of the `count` values of a config's event are in its config."""
+    if "values" not in fields:
+        return 0
+    return count - 2 - sum(rules.count_values(value) for name, value in fields.items() if name != "values")
 
 
 def _refused(seq: int, kind: Any, count: int, why: str) -> Event:

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..protocol import limits
-from ..protocol.events import count_values
+from ..protocol.events import SINGLE_TYPES, count_values
+from ..protocol.search import searchable
 from .meta import Event, MetaBatch
 from .meta_runs import unpack, unpack_shown
-from .meta_schema import attempt_configs, run_meta, runs
-from .meta_search import index_config
+from .meta_schema import attempt_configs, config_values, run_meta, runs
 
 LATE_BYTES_MAX = 1 << 20  # of all attempts' configs, where an earlier attempt tells more: they are merged anew
+PATHS_AT_ONCE = 500
 META_TOLD_BYTES_MAX = 2 * limits.META_BYTES_MAX  # of a run that is older than that bound
+
+
+Searchable = Mapping[str, tuple[float | None, str]]  # what `searchable` returns
 
 
 def upsert(conn: Connection, table: Table) -> Any:
@@ -33,16 +38,23 @@ def upsert(conn: Connection, table: Table) -> Any:
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
     """Deep merge: maps are merged, anything else is replaced by the newer value."""
     for key, value in new.items():
-        old = into.get(key)
-        if isinstance(old, dict) and isinstance(value, Mapping):
-            merge(old, value)
+        if isinstance(value, dict):
+            old = into.get(key)
+            if isinstance(old, dict):
+                merge(old, value)
+            else:
+                into[key] = copied(value)
         else:
-            into[key] = copied(value)
+            into[key] = value
 
 
-def copied(value: Any) -> Any:
+def copied(config: Mapping[str, Any]) -> dict[str, Any]:
     """Maps within it are new, too: merging into one of two places that got a value does not change the other."""
-    return {key: copied(v) for key, v in value.items()} if isinstance(value, Mapping) else value
+    found = dict(config)
+    for key, value in config.items():
+        if isinstance(value, dict):
+            found[key] = copied(value)
+    return found
 
 
 def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple[int, bool]:
@@ -51,42 +63,60 @@ def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple
     Returns how much of it is left, and whether all was merged.
     """
     for key, value in new.items():
-        inner = into.get(key)
-        if isinstance(value, Mapping) and value:
-            if not isinstance(inner, dict):
-                if room < 1:
-                    return room, False
-                inner, room = {}, room - 1
-            into[key] = inner
-            room, whole = merge_some(inner, value, room)
+        old = into.get(key, _ABSENT)
+        if type(value) in SINGLE_TYPES and type(old) in SINGLE_TYPES:
+            into[key] = value
+            continue
+        is_map = isinstance(value, dict)
+        if is_map and isinstance(old, dict):
+            room, whole = merge_some(old, value, room)
             if not whole:
                 return room, False
+            continue
+        free = room if old is _ABSENT else room + count_values(old)  # without the old value
+        size = count_values(value, free)
+        if size <= free:
+            into[key], room = copied(value) if is_map else value, free - size
+        elif is_map and free > 0:
+            into[key] = some = dict[str, Any]()
+            return merge_some(some, value, free - 1)
         else:
-            size = count_values(value) - (count_values(inner) if key in into else 0)
-            if size > room:
-                return room, False
-            into[key], room = value, room - size
+            return room, False
     return room, True
 
 
+_ABSENT = object()
+
+
 def replaced_bytes(config: Mapping[str, Any], new: Mapping[str, Any]) -> int:
-    """How many bytes of a config go when `new` is merged into it."""
-    size = 0
-    for key in new.keys() & config.keys():
-        old, value = config[key], new[key]
-        inside = isinstance(old, dict) and isinstance(value, Mapping)
-        size += len(msgpack.packb(key)) + (replaced_bytes(old, value) if inside else len(msgpack.packb(old)))
-    return size
+    """How many bytes of a config go when `new` is merged into it, or up to 4 fewer."""
+    gone: list[Any] = []
+    _add_replaced(gone, config, new)
+    return max(0, len(msgpack.packb(gone)) - 5)
+
+
+def _add_replaced(gone: list[Any], config: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Adds the keys and values that go."""
+    for key, value in new.items():
+        if key in config:
+            gone.append(key)
+            old = config[key]
+            if isinstance(old, dict) and isinstance(value, dict):
+                _add_replaced(gone, old, value)
+            else:
+                gone.append(old)
 
 
 class _Kept:
-    """A config while values are merged into it, within its bounds."""
+    """A config while values are merged into it, within its bounds. `stored`: what the database has; None: nothing."""
 
-    def __init__(self, packed: bytes | None) -> None:
-        self.config = unpack(packed)
+    def __init__(self, stored: bytes | None) -> None:
+        self.stored = stored
+        self.config = unpack(stored)
         # At most so many: a value takes a byte, and may replace another. Looked at once more when that is too much.
-        self._bytes = self._values = len(packed or b"")
-        self._measured = self._counted = self.changed = False
+        self._bytes = self._values = len(stored or b"")
+        self._measured = self._counted = self._told = False
+        self._packed: bytes | None = None  # as it is now; None: not known
 
     def add(self, new: Mapping[str, Any], values: int, size: int) -> int:
         """How many of the values it has no room for. `size`: bytes that all of them take."""
@@ -97,17 +127,68 @@ class _Kept:
         if self._bytes + size > limits.CONFIG_BYTES_MAX:
             return values
         if self._values + values > limits.CONFIG_VALUES_MAX and not self._counted:
-            self._values, self._counted = count_values(self.config), True
+            self._values, self._counted = count_values(self.config) - 1, True
         self._bytes += size
-        self.changed = True
+        self._told, self._packed = True, None
         if not self._counted:
             merge(self.config, new)
             self._values += values
             return 0
         room = max(0, limits.CONFIG_VALUES_MAX - self._values)
         left, whole = merge_some(self.config, new, room)
-        self._values = limits.CONFIG_VALUES_MAX - left
+        self._values += room - left
         return 0 if whole else max(1, values - (room - left))
+
+    def copy(self) -> _Kept:
+        """Another one that goes on from here."""
+        other = copy(self)
+        other.config = copied(self.config)
+        return other
+
+    def packed(self) -> bytes:
+        if self._packed is None:
+            self._packed = msgpack.packb(self.config)
+        return self._packed
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to be written."""
+        return self._told and self.packed() != self.stored
+
+
+class _OfRun:
+    """The configs of a run that are merged into.
+
+    Attributes:
+        kept: the run's own.
+        newest: the last attempt that told one; 0: none did.
+        found_by: how `config_values` has the run's config.
+        attempts: those of its attempts.
+        writers: the last one that told of an attempt.
+        same: the attempt whose config is the run's so far: both are one object. None: there is none.
+        late: by which writer came news of an attempt that is not the newest.
+    """
+
+    def __init__(self, kept: _Kept, newest: int) -> None:
+        self.kept, self.newest = kept, newest
+        self.found_by = searchable(kept.config)
+        self.attempts: dict[int, _Kept] = {}
+        self.writers: dict[int, str] = {}
+        self.same: int | None = None
+        self.late: str | None = None
+
+    def add(self, attempt: int, event: Event, values: int) -> int:
+        """Merges an event of an attempt in `attempts`. Returns for how many of its values there is no room."""
+        its, new, size = self.attempts[attempt], event.fields["values"], len(event.packed)
+        lost = its.add(new, values, size)
+        if self.same == attempt:
+            return lost
+        if attempt < self.newest:
+            self.late = self.writers[attempt]
+            return lost
+        if self.same is not None:
+            self.kept, self.same = self.kept.copy(), None
+        return max(lost, self.kept.add(new, values, size))
 
 
 class ArrivingConfigs:
@@ -121,50 +202,71 @@ class ArrivingConfigs:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self.lost: Counter[str] = Counter()
-        self._of_attempts: dict[str, dict[int, _Kept]] = {}
-        self._writers: dict[tuple[str, int], str] = {}  # the last one that told of an attempt
-        self._of_runs: dict[str, _Kept] = {}
-        self._newest: dict[str, int] = {}  # the last attempt that told one; 0: none did
-        self._late: dict[str, str] = {}  # runs with news of an attempt that is not their newest → by which writer
+        self._runs: dict[str, _OfRun] = {}
 
     def add(self, batch: MetaBatch, event: Event) -> None:
-        run_id, attempt, values = batch.run, batch.attempt, event.fields["values"]
-        n = event.values or count_values(values) - 1
-        if run_id not in self._of_runs:
-            self._of_runs[run_id] = _Kept(self._one(select(runs.c.config).where(runs.c.id == run_id)))
-            newest = select(func.max(attempt_configs.c.attempt)).where(attempt_configs.c.run_id == run_id)
-            self._newest[run_id] = self._one(newest) or 0
-        its = self._of_attempts.setdefault(run_id, {})
-        if attempt not in its:
-            of_attempt = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt == attempt)
-            its[attempt] = _Kept(self._one(select(attempt_configs.c.config).where(of_attempt)))
-        self._writers[run_id, attempt] = batch.writer
-        lost = its[attempt].add(values, n, len(event.packed))
-        if attempt >= self._newest[run_id]:
-            self._newest[run_id] = attempt
-            lost = max(lost, self._of_runs[run_id].add(values, n, len(event.packed)))
-        else:
-            self._late[run_id] = batch.writer
+        run = self._runs.get(batch.run) or self._load(batch.run)
+        if batch.attempt not in run.attempts:
+            self._load_attempt(batch.run, run, batch.attempt)
+        run.writers[batch.attempt] = batch.writer
+        lost = run.add(batch.attempt, event, event.values or count_values(event.fields["values"]) - 1)
+        run.newest = max(run.newest, batch.attempt)
         if lost:
             self.lost[batch.writer] += lost
+
+    def _load(self, run_id: str) -> _OfRun:
+        newest = select(func.max(attempt_configs.c.attempt)).where(attempt_configs.c.run_id == run_id)
+        kept = _Kept(self._one(select(runs.c.config).where(runs.c.id == run_id)))
+        self._runs[run_id] = run = _OfRun(kept, self._one(newest) or 0)
+        return run
+
+    def _load_attempt(self, run_id: str, run: _OfRun, attempt: int) -> None:
+        of_attempt = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt == attempt)
+        stored = self._one(select(attempt_configs.c.config).where(of_attempt))
+        if not run.attempts and attempt >= run.newest and stored == run.kept.stored:
+            run.attempts[attempt], run.same = run.kept, attempt  # as it is where a run has one attempt
+        else:
+            run.attempts[attempt] = _Kept(stored)
 
     def _one(self, query: Any) -> Any:
         return self._conn.execute(query).scalar()
 
     def store(self) -> None:
-        for run_id, its in self._of_attempts.items():
-            for attempt, kept in its.items():
-                if kept.changed and not self._store_one(run_id, attempt, kept.config):
-                    self.lost[self._writers[run_id, attempt]] += 1
-        for run_id, kept in self._of_runs.items():
-            whole = self._with_late(run_id) if run_id in self._late else kept.config
-            if run_id not in self._late and not kept.changed:
+        for run_id, run in self._runs.items():
+            for attempt, kept in run.attempts.items():
+                if kept.changed and not self._store_one(run_id, attempt, kept.packed()):
+                    self.lost[run.writers[attempt]] += 1
+            kept = run.kept
+            if run.late is None:
+                if kept.changed:
+                    self._store_whole(run_id, run, kept.config, kept.packed())
                 continue
+            whole = self._with_late(run_id)
             if whole is None:
-                self.lost[self._late[run_id]] += 1
+                self.lost[run.late] += 1
             else:
-                self._conn.execute(update(runs).where(runs.c.id == run_id).values(config=msgpack.packb(whole)))
-                index_config(self._conn, run_id, whole)
+                self._store_whole(run_id, run, whole, msgpack.packb(whole))
+
+    def _store_whole(self, run_id: str, run: _OfRun, config: dict[str, Any], packed: bytes) -> None:
+        self._conn.execute(update(runs).where(runs.c.id == run_id).values(config=packed))
+        self._make_findable(run_id, run.found_by, searchable(config))
+
+    def _make_findable(self, run_id: str, before: Searchable, now: Searchable) -> None:
+        """Replaces the values of a run's config by which it is found."""
+        of_run = config_values.c.run_id == run_id
+        gone = list(before.keys() - now.keys())
+        for start in range(0, len(gone), PATHS_AT_ONCE):
+            some = config_values.c.path.in_(gone[start : start + PATHS_AT_ONCE])
+            self._conn.execute(delete(config_values).where(of_run, some))
+        new = [
+            {"run_id": run_id, "path": path, "number": number, "text": text}
+            for path, (number, text) in now.items()
+            if before.get(path) != (number, text)
+        ]
+        if new:
+            statement = upsert(self._conn, config_values)
+            values = {"number": statement.excluded.number, "text": statement.excluded.text}
+            self._conn.execute(statement.on_conflict_do_update(index_elements=["run_id", "path"], set_=values), new)
 
     def _with_late(self, run_id: str) -> dict[str, Any] | None:
         """What the run has of all its attempts; None where that is too much to be put together again."""
@@ -173,9 +275,8 @@ class ArrivingConfigs:
             return None
         return of_all_attempts(self._conn, run_id)
 
-    def _store_one(self, run_id: str, attempt: int, config: Mapping[str, Any]) -> bool:
+    def _store_one(self, run_id: str, attempt: int, packed: bytes) -> bool:
         """False where there is no room for it among those of the other attempts."""
-        packed = msgpack.packb(config)
         others = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt != attempt)
         taken = self._one(select(func.sum(func.length(attempt_configs.c.config))).where(others)) or 0
         if taken + len(packed) > limits.CONFIGS_BYTES_MAX:

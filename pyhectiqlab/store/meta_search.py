@@ -6,7 +6,7 @@ added meanwhile push none out and repeat none. Terms of metrics are not the Meta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -14,18 +14,16 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    delete,
     exists,
     false,
     func,
-    insert,
     not_,
     or_,
     select,
     true,
 )
 
-from ..protocol.search import ANY, Term, as_written, searchable
+from ..protocol.search import ANY, Term, as_written
 from .meta import Run, RunPage, RunQuery
 from .meta_members import visible_to
 from .meta_runs import RUN, unpack
@@ -189,21 +187,3 @@ class SearchSql:
         numbers = select(config_values.c.run_id, number).where(at, number.is_not(None))  # the index alone answers this
         texts = select(config_values.c.run_id, config_values.c.text).where(at, number.is_(None))
         return {run: value for rows in (numbers, texts) for run, value in self.conn.execute(rows).all()}
-
-
-def index_config(conn: Connection, run_id: str, config: Mapping[str, Any]) -> None:
-    """Makes the values of a run's config findable, in place of those that it had before."""
-    of_run = config_values.c.run_id == run_id
-    rows = conn.execute(select(config_values.c.path, config_values.c.number, config_values.c.text).where(of_run))
-    before = {row.path: (row.number, row.text) for row in rows}
-    now = searchable(config)
-    old = [path for path, value in before.items() if now.get(path) != value]
-    for start in range(0, len(old), ROWS_AT_ONCE):
-        conn.execute(delete(config_values).where(of_run, config_values.c.path.in_(old[start : start + ROWS_AT_ONCE])))
-    new = [
-        {"run_id": run_id, "path": path, "number": number, "text": text}
-        for path, (number, text) in now.items()
-        if before.get(path) != (number, text)
-    ]
-    if new:
-        conn.execute(insert(config_values), new)

@@ -224,6 +224,14 @@ def test_a_tag_is_as_long_as_the_client_takes_one(api: Api, run: str) -> None:
     assert [tag["name"] for tag in api.run(run)["tags"]] == ["t" * 512]
 
 
+def test_a_config_with_keys_that_json_has_not_is_kept(api: Api, run: str) -> None:
+    values = {"layers": [{b"size": 1}], "lr": 0.1}
+    assert api.statuses(events_batch(run, new_id(), 1, [("config", {"values": values})])) == [200]
+    assert api.run(run)["config"]["lr"] == 0.1
+    found = api.get("/runs", filter="config.layers~size")["items"]
+    assert [one["id"] for one in found] == [run]
+
+
 def test_text_that_is_no_utf8_is_replaced_but_a_key_is_refused(api: Api, run: str) -> None:
     writer = new_id()
     good = packed([events_batch(run, writer, 1, [("log", {"text": "aXXXb"})])]).replace(b"aXXXb", b"a\xed\xa0\x80b")

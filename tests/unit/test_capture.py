@@ -146,7 +146,8 @@ def test_no_token_before_an_at_sign_stays(
     before: str, scheme: str, slashes: str, user: str, after: str, path: str
 ) -> None:
     told = without_credentials(f"{scheme}{slashes}{before}{user}{_TOKEN}{after}{path}")
-    user_of_ssh = rf"(x::)*((git\+)?ssh://{_TOKEN}@[^@]*|{_TOKEN}@[^@/]*:[^@]*)"  # part of the address there
+    user = rf"[\w.-]*{_TOKEN}"  # of ssh: part of the address there
+    user_of_ssh = rf"([\w.+-]+::)*((git\+)?ssh://{user}@[^@]*|{user}@[^@/]*:[^@]*)"
     assert _TOKEN not in told or re.fullmatch(user_of_ssh, told), told
 
 

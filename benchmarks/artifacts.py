@@ -21,7 +21,8 @@ from _common import Number, arguments, lab, report
 
 from pyhectiqlab.profile import resolve
 from pyhectiqlab.transport import LabClient
-from pyhectiqlab.transport.files import hash_file, upload_file
+from pyhectiqlab.transport.file_upload import upload_file
+from pyhectiqlab.transport.files import hash_file
 
 MIB = 1 << 20
 

@@ -21,7 +21,7 @@ def download_existing_run_artifact(
     the lab does not give it, FileExistsError where another file is there and `overwrite` is False, OSError.
     """
     from .profile import resolve
-    from .transport.files import download
+    from .transport.file_download import download
     from .transport.http import LabClient, quoted
 
     profile = resolve()

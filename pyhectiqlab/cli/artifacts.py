@@ -125,7 +125,7 @@ def _newest(found: list[dict[str, Any]], name: str, step: int | None) -> dict[st
 
 
 def _fetch(lab: Any, artifact: dict[str, Any], output: str, overwrite: bool) -> None:
-    from ..transport.files import download
+    from ..transport.file_download import download
 
     with bar(artifact["name"], artifact["bytes"]) as progress:
         target = download(lab, artifact, output, overwrite=overwrite, progress=progress)
@@ -162,7 +162,7 @@ def post(
     from ..profile import resolve
     from ..protocol.names import artifact_name
     from ..transport import LabClient
-    from ..transport.files import register, upload_file
+    from ..transport.file_upload import register, upload_file
 
     if not file.is_file():
         problem = "is a folder: pack it first" if file.is_dir() else "does not exist"

@@ -33,7 +33,8 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
     Asks for what is not given. A profile of the same name is replaced. Without a terminal, give --url, --username and
     --password-stdin.
     """
-    from ..transport.http import LabClient, clean_url, is_loopback
+    from ..transport.addresses import clean_url, is_loopback
+    from ..transport.http import LabClient
 
     asks = sys.stdin.isatty() and not password_stdin
     if not asks and not (url and username and password_stdin):

@@ -41,7 +41,7 @@ class Artifact:
         Goes on where an interrupted call was; the file takes its name once it is whole and its SHA-256 is right. Raises
         FileExistsError where another file is there, OSError, LabRequestError.
         """
-        from ..transport.files import download
+        from ..transport.file_download import download
 
         told = {"uuid": self.uuid, "name": self.name, "digest": self.digest, "bytes": self.bytes}
         with asking(self._profile) as lab:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from ..profile import Profile
-from ..transport.files import place_for
+from ..transport.file_download import place_for
 from ..transport.http import quoted
 from .shapes import asking
 

@@ -19,7 +19,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any, NoReturn
 
@@ -27,26 +27,20 @@ from ..base.lazyclass import dataclass
 from ..protocol import records
 from ..settings import LOOK_AFTER_S, PUT_WAIT_S
 from . import layout
+from .first_puts import NotPlainError, first_puts, full_point, full_points
+from .keys import KeyTable, Shape
 from .mapping import Mapping as QueueMapping
 
 CHECK_BYTES = 1 << 14  # at least this often, and at least every CHECK_S, a put looks at the uploader's sign of life
 CHECK_S = 1.0
-KEYSETS_MAX = 1024  # interned tuples of keys; a script that makes up new ones for ever gets the full form
-
-
-class NotPlainError(Exception):
-    """A point that the fixed shape cannot hold as it is; the caller's slow path looks at it and says why or converts
-    it.
-    """
 
 
 @dataclass(frozen=True)
 class Puts:
     """The calls of one producer. Each raises what `overflow` raises where the ring cannot take the record.
 
-    point(key, step, value): raises NotPlainError where key is not interned and not internable, step no int64 or value
-    not
-        of a type in `plain_types`.
+    point(key, step, value): raises NotPlainError where key is not interned and not internable, step no int64, or value
+        not of a type in `plain_types`.
     points(mapping, step): the same for all scalars of a dict at once.
     record(bytes): any record of the protocol.
     """
@@ -76,24 +70,23 @@ def make_puts(
         on_silence: called from a put, at most every few seconds, while the uploader gives no sign of life.
     """
     words: Any = mapping.words
-    ring, table = mapping.ring, mapping.table
+    ring = mapping.ring
+    keys = KeyTable(mapping)
+    heads, shapes = keys.heads, keys.shapes
+    silence = _Silence(on_silence) if on_silence is not None else None
     capacity, mask = mapping.capacity, mapping.capacity - 1
     pack_point, point_bytes = records.POINT.pack_into, records.POINT_BYTES
     pack_points_head, points_head_bytes = records.POINTS_HEAD.pack_into, records.POINTS_HEAD_BYTES
     float64, bin32 = records.FLOAT64, records.BIN32
-    wall, monotonic = time.time, time.monotonic
+    wall = time.time
 
     tail: int = words[layout.TAIL]
     limit = 0  # puts beyond this position go through `room` first
     check_at = 0.0  # … and puts after this wall time
-    silence_told = monotonic()
     busy = False
     disowned = False
-    next_id = 0
-    heads: dict[str, bytes] = {}
-    shapes: dict[tuple[str, ...], tuple[bytes, int, Callable[..., None]]] = {}
     last_keys: tuple[str, ...] | None = None
-    last_shape: tuple[bytes, int, Callable[..., None]]
+    last_shape: Shape
     codes: set[CodeType] = set()
 
     def refuse() -> NoReturn:
@@ -103,7 +96,7 @@ def make_puts(
         nonlocal busy, tail
         taken, busy = busy, True
         if taken:
-            return turned_away(lambda: _full_point(key, step, value, wall()), lambda: point(key, step, value))
+            return turned_away(lambda: full_point(key, step, value, wall()), lambda: point(key, step, value))
         try:
             at = tail
             now = wall()
@@ -112,7 +105,7 @@ def make_puts(
             if type(value) not in plain_types:
                 raise NotPlainError
             if at < 0:
-                overflow(tail, _full_point(key, step, value, now))
+                overflow(tail, full_point(key, step, value, now))
             else:
                 pack_point(ring, at & mask, heads[key], step, float64, value, float64, now)
                 tail = at = at + point_bytes
@@ -130,11 +123,11 @@ def make_puts(
         nonlocal busy, tail, last_keys, last_shape
         taken, busy = busy, True
         if taken:
-            return turned_away(lambda: _full_points(mapping, step, wall()), lambda: points(mapping, step))
+            return turned_away(lambda: full_points(mapping, step, wall()), lambda: points(mapping, step))
         try:
-            keys = tuple(mapping)
-            if keys != last_keys:  # comparing with the last call's keys is cheaper than hashing a hundred
-                last_shape, last_keys = shapes[keys], keys
+            names = tuple(mapping)
+            if names != last_keys:  # comparing with the last call's keys is cheaper than hashing a hundred
+                last_shape, last_keys = shapes[names], names
             head, size, pack_values = last_shape
             at = tail
             now = wall()
@@ -145,7 +138,7 @@ def make_puts(
             if kinds.count(float) != len(kinds) and not plain_types.issuperset(kinds):
                 raise NotPlainError
             if at < 0:
-                overflow(tail, _full_points(mapping, step, now))
+                overflow(tail, full_points(mapping, step, now))
             else:
                 offset = at & mask
                 pack_points_head(ring, offset, head, step, float64, now, bin32, size - points_head_bytes)
@@ -188,7 +181,8 @@ def make_puts(
         limits.
         """
         nonlocal tail, limit, check_at
-        check(now)
+        if silence is not None:
+            silence.look(words[layout.ALIVE_MS])
         if size > capacity >> 2:
             return -1
         at = tail
@@ -209,69 +203,18 @@ def make_puts(
         check_at = now + CHECK_S
         return at
 
-    def check(now: float) -> None:
-        nonlocal silence_told
-        if on_silence is None:
-            return
-        mono = monotonic()
-        if mono - max(words[layout.ALIVE_MS] / 1e3, silence_told) > LOOK_AFTER_S:
-            silence_told = mono
-            on_silence()
-
-    def first_point(key: str, step: int, value: float) -> None:
-        """The first point of a key: interns it, then puts; past the table's bounds, the key goes in full."""
-        if key not in heads:
-            check_key(key)
-        if type(value) not in plain_types:
-            raise NotPlainError
-        data = _full_point(key, step, value, wall())  # checks the step before anything is interned
-        if key not in heads:
-            ident = intern(key)
-            if ident < 0:
-                return record(data)
-            heads.setdefault(key, records.point_head(ident))  # another thread may have been faster: one id a key
-        return point(key, step, value)
-
-    def first_points(mapping: Mapping[str, float], step: int) -> None:
-        keys = tuple(mapping)
-        if not keys:
-            return None
-        if not plain_types.issuperset(map(type, mapping.values())):
-            raise NotPlainError
-        for key in keys:
-            check_key(key)
-        data = _full_points(mapping, step, wall())
-        if not keys:
-            return None
-        if keys not in shapes:
-            ident = intern(keys) if len(shapes) < KEYSETS_MAX else -1
-            if ident < 0:
-                return record(data)
-            size = points_head_bytes + 8 * len(keys)
-            shapes[keys] = records.points_head(ident, len(keys)), size, struct.Struct(f">{len(keys)}d").pack_into
-        return points(mapping, step)
-
-    def intern(key: str | tuple[str, ...]) -> int:
-        """Appends to the table in the queue file, then publishes it; -1 where there is no room or a put is under
-        way.
-        """
-        nonlocal busy, next_id
+    def alone(work: Callable[[], bool]) -> bool:
+        """What `work` returns; False where a put is under way."""
+        nonlocal busy
         taken, busy = busy, True
         if taken:
-            return -1
+            return False
         try:
-            if next_id >= records.IDS_MAX:
-                return -1
-            entry = records.intern_entry(next_id, key)
-            used = words[layout.TABLE]
-            if used + len(entry) > len(table):
-                return -1
-            table[used : used + len(entry)] = entry
-            words[layout.TABLE] = used + len(entry)
-            next_id += 1
-            return next_id - 1
+            return work()
         finally:
             busy = disowned
+
+    first_point, first_points = first_puts(keys, plain_types, check_key, alone, point, points, record)
 
     def turned_away(full: Callable[[], bytes], again: Callable[[], None]) -> None:
         """Another put is under way. One of another thread ends soon; one that we interrupted cannot, so do not wait
@@ -284,9 +227,9 @@ def make_puts(
         return overflow(tail, full())
 
     def wait_idle(timeout: float) -> bool:
-        deadline = monotonic() + timeout
+        deadline = time.monotonic() + timeout
         while busy:
-            if monotonic() > deadline:
+            if time.monotonic() > deadline:
                 return False
             time.sleep(0)
         return True
@@ -295,9 +238,10 @@ def make_puts(
         """In a forked child. A put that the fork interrupted in its own thread goes on here as well, while the parent
         publishes the same call: here it fills memory of the child's own, and never the parent's ring.
         """
-        nonlocal busy, disowned, words, ring, table, overflow
+        nonlocal busy, disowned, words, ring, overflow
         if busy:
-            words, ring, table = [0] * layout.WORDS, memoryview(bytearray(capacity)), memoryview(b"")
+            words, ring = [0] * layout.WORDS, memoryview(bytearray(capacity))
+            keys.let_go()
             overflow = lambda tail, record: None  # noqa: E731
         disowned = busy = True
 
@@ -305,17 +249,32 @@ def make_puts(
         """Ends the puts: later ones raise what `refusal` does, and the queue's memory is used no more. False where one
         is under way for longer than a moment; then it is used still. Safe twice.
         """
-        nonlocal busy, disowned, refuse, words, ring, table
+        nonlocal busy, disowned, refuse, words, ring
         if not disowned:
             if not wait_idle(PUT_WAIT_S):
                 return False
             disowned = busy = True
         refuse = refusal
-        words, ring, table = [0] * layout.WORDS, memoryview(b""), memoryview(b"")
+        words, ring = [0] * layout.WORDS, memoryview(b"")
+        keys.let_go()
         return True
 
     puts = Puts(point, points, record, wait_idle, disown, retire, lambda: tail)
     return _locked(puts) if not getattr(sys, "_is_gil_enabled", lambda: True)() else puts
+
+
+class _Silence:
+    """Tells, at most every few seconds, that the uploader gives no sign of life."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._told_at = time.monotonic()
+
+    def look(self, alive_ms: int) -> None:
+        now = time.monotonic()
+        if now - max(alive_ms / 1e3, self._told_at) > LOOK_AFTER_S:
+            self._told_at = now
+            self._tell()
 
 
 class ForkedError(Exception):
@@ -330,23 +289,6 @@ def interrupted_a_put(codes: set[CodeType]) -> bool:
         seen += frame.f_code in codes
         frame = frame.f_back
     return seen > 1
-
-
-def _full_point(key: str, step: int, value: float, now: float) -> bytes:
-    try:
-        step, value = struct.unpack("=qd", struct.pack("=qd", step, value))
-        return records.point_full(key, step, value, now)
-    except (struct.error, TypeError):
-        raise NotPlainError from None
-
-
-def _full_points(mapping: Mapping[str, float], step: int, now: float) -> bytes:
-    try:
-        (step,) = struct.unpack("=q", struct.pack("=q", step))
-        values: Sequence[float] = list(mapping.values())
-        return records.points_full(tuple(mapping), step, list(values), now)
-    except (struct.error, TypeError):
-        raise NotPlainError from None
 
 
 def _locked(puts: Puts) -> Puts:

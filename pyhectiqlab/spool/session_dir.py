@@ -44,192 +44,22 @@ import errno
 import json
 import os
 import shutil
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from .. import settings
-from ..base.lazyclass import asdict, dataclass, field, names_of, replace
+from ..base.lazyclass import dataclass, field
 from ..capture import ownership
 from ..capture.process import Process
 from ..errors import ConfigurationError
 from . import places
+from .entries import VERSION, FileRequest, Writer
+from .smallfiles import opened_alone, read_json, read_ours, sync_path, write_json
 
-VERSION = 1
 LOG_BYTES_MAX = 1 << 20
 DELIVERED_BYTES_MAX = 1 << 20  # of the notes on delivered files, twice: some 4,000 files
-
-
-def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> None:
-    """Raises OSError. `durable`: on disk when it returns, not just handed to the kernel."""
-    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "w") as f:
-            json.dump(value, f)
-            if durable:
-                f.flush()
-                os.fsync(fd)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _opened_alone(path: str, flags: int) -> int:
-    """For `open`: a file that others do not read, whatever the umask; never through a link."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def sync_path(path: Path) -> None:
-    """fsync of a file or folder. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """None where there is no such file, it is not understood, or somebody else may have written it."""
-    try:
-        value = json.loads(read_ours(path))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def read_ours(path: Path) -> bytes:
-    """Raises OSError, PermissionError where the file is not this user's alone: looked at once it is open, as the path
-    may lead to another file a moment later.
-    """
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as f:
-        found = os.fstat(fd)
-        if not (stat.S_ISREG(found.st_mode) and ownership.is_ours(found, path.parent)):
-            raise PermissionError(errno.EPERM, "it is no file of this user's", str(path))
-        if ownership.others_write(found) and ownership.folder_problem(path.parent):
-            raise PermissionError(errno.EPERM, "it can be written by others", str(path))
-        return f.read()
-
-
-Lab = tuple[str, str, str]  # URL, profile and id, as a Writer has them
-
-
-@dataclass(frozen=True)
-class Writer:
-    """One process's stream into one run.
-
-    Attributes:
-        mode: "online", "offline", or "kept": the lab could not be reached when the run was made (dry mode), so what is
-            here waits for a sync.
-        url, profile: which lab, and whose key; the key itself is never in the spool.
-        attach: the request that finds or creates the run, for when there was no answer yet.
-        run: the lab's answer to it (run, attempt, mode, sets_state), or None.
-        ends_run: its process opened the run, so the lab is told of its end. What that says of the run is the lab's to
-            find out: a helper beside a living training has no say.
-        done: everything is at the lab; the files of the queue are gone.
-        cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
-        system: it carries the uploader's own system metrics.
-        console: it carries what the uploader recorded of the captured console.
-        drained: its process ended and its queue was emptied: nothing of it is in any memory any more.
-        closed: the same of a run that was closed, of a process that may live on.
-        lab_id: of the lab, by which it is known at another address; "" where no lab ever answered, or an older one.
-        key_mark: by which the key that was used is known again, which cannot be had from it; "" where there was none.
-    """
-
-    writer: str
-    queue: str
-    owner: Process
-    mode: str
-    url: str
-    profile: str
-    attach: dict[str, Any]
-    run: dict[str, Any] | None
-    ends_run: bool
-    created: float
-    done: bool = False
-    cache: list[Any] = field(default_factory=list)
-    system: bool = False
-    console: bool = False
-    drained: bool = False
-    closed: bool = False
-    lab_id: str = ""
-    key_mark: str = ""
-    version: int = VERSION
-
-    @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Writer:
-        known = {name: raw[name] for name in names_of(cls) if name in raw}
-        return cls(**{**known, "owner": Process.from_dict(raw["owner"])})
-
-    @property
-    def lab(self) -> Lab:
-        return self.url, self.profile, self.lab_id
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def changed(self, **changes: Any) -> Writer:
-        return replace(self, **changes)
-
-
-@dataclass(frozen=True)
-class FileRequest:
-    """A file that a process wants at the lab.
-
-    Attributes:
-        id: 32 hex digits.
-        writer: the writer whose run (or its project) it goes to.
-        target: "run" or "project".
-        name, step, kind, meta: as the lab keeps them.
-        source: where the bytes are; relative to the folder `files`, or absolute.
-        held: how: one of capture/snapshot.py.
-        size: bytes.
-        identity: (inode, bytes, time of the last change in ns) that `source` must have. None in requests of earlier
-            versions where it is ours alone.
-        created: seconds since 1970 UTC.
-        answer: somebody waits for the lab's answer.
-        digest: SHA-256 in hex, "" until it was computed.
-        origin: the absolute path that the caller named; "" for what was made for the upload.
-        reason, detail: of one that failed; `told` once the lab knows.
-    """
-
-    id: str
-    writer: str
-    target: str
-    name: str
-    step: int | None
-    kind: str
-    meta: dict[str, Any]
-    source: str
-    held: str
-    size: int
-    identity: tuple[int, int, int] | None
-    created: float
-    answer: bool = False
-    digest: str = ""
-    reason: str = ""
-    detail: str = ""
-    told: bool = False
-    origin: str = ""
-    version: int = VERSION
-
-    @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> FileRequest:
-        known = {name: raw[name] for name in names_of(cls) if name in raw}
-        if known["identity"] is not None:
-            inode, size, changed = known["identity"]
-            known["identity"] = (int(inode), int(size), int(changed))
-        return cls(**known)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def changed(self, **changes: Any) -> FileRequest:
-        return replace(self, **changes)
 
 
 def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
@@ -356,7 +186,7 @@ class SessionDir:
         with contextlib.suppress(OSError):
             if path.exists() and path.stat().st_size > DELIVERED_BYTES_MAX:
                 os.replace(path, self.path / "delivered.old")
-            with open(path, "a", opener=_opened_alone) as f:
+            with open(path, "a", opener=opened_alone) as f:
                 f.write(json.dumps(request.as_dict()) + "\n")
 
     def delivered(self) -> list[FileRequest]:
@@ -376,7 +206,7 @@ class SessionDir:
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} [{os.getpid()}] {text}\n"
         with contextlib.suppress(OSError):
             if not path.exists() or path.stat().st_size < LOG_BYTES_MAX:
-                with open(path, "a", opener=_opened_alone) as f:
+                with open(path, "a", opener=opened_alone) as f:
                     f.write(line)
 
     def spill(self, writer: str) -> Path:

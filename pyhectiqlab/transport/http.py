@@ -14,12 +14,13 @@ from urllib.parse import quote, urlsplit
 
 from .. import settings
 from .._version import __version__
-from ..base.texts import address
 from ..errors import ConfigurationError, LabRequestError, LabUnreachableError
 from ..protocol import limits
 from . import answers
+from .addresses import PREFIX, clean_url, is_loopback
 from .answers import JSON, MSGPACK, Answer, Handshake
 from .columns import Buckets, Points
+from .unreachable import why_unreachable
 
 if TYPE_CHECKING:
     import requests
@@ -29,8 +30,6 @@ __all__ = ["Buckets", "Handshake", "LabClient", "Points"]
 OCTETS = "application/octet-stream"
 ANSWER_BYTES_MAX = 64 << 20
 UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets this much more time than the read time-out: slow links exist
-LAB_PORT = 8080  # where `hectiqlab server` listens unless it is told
-_PREFIX = "/api/v1"
 
 
 class Body:
@@ -288,7 +287,7 @@ class LabClient:
         with self._told(timeout_s), deadline(timeout_s):
             response = self._session.request(
                 method,
-                self.url + _PREFIX + path,
+                self.url + PREFIX + path,
                 params=params,
                 data=body,
                 headers={"Hectiqlab-Protocol": str(self._protocol), **headers},
@@ -312,7 +311,7 @@ class LabClient:
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
-            raise LabUnreachableError(_unreachable(self.url, e, timeout_s)) from None
+            raise LabUnreachableError(why_unreachable(self.url, e, timeout_s)) from None
         except (ValueError, TypeError, LookupError, http.client.HTTPException) as e:
             # What reads HTTP for us trips over some answers in its own ways.
             raise answers.not_a_lab(self.url, f"its answer is no HTTP: {type(e).__name__}") from None
@@ -333,33 +332,6 @@ class LabClient:
         if self._authorization is not None:
             request.headers["Authorization"] = self._authorization
         return request
-
-
-def clean_url(url: str) -> str:
-    """The address of a lab without a trailing slash. Raises ConfigurationError when it cannot be one."""
-    cleaned = address(url)
-    try:
-        parts = urlsplit(cleaned)
-        port_ok = parts.port is None or parts.port > 0
-    except ValueError:
-        parts, port_ok = urlsplit(""), False
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(
-            "The address of a lab holds no user name or password: log in with `hectiqlab add-profile`."
-        )
-    right = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
-    if not (right and port_ok) or any(c.isspace() or not c.isprintable() for c in cleaned):
-        mend = "" if "://" in cleaned else "put https:// or http:// in front; "
-        raise ConfigurationError(
-            f"{answers.one_line(url)!r} is not the address of a lab: {mend}it looks like http://127.0.0.1:8080 or "
-            "https://lab.example.com."
-        )
-    return cleaned.removesuffix(_PREFIX)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine itself."""
-    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
 
 
 def quoted(name: str) -> str:
@@ -383,59 +355,3 @@ def _authorization(api_key: str | None, auth: tuple[str, str] | None) -> str | N
 
 def _packed(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _unreachable(url: str, error: BaseException, timeout_s: float) -> str:
-    """One line on why nothing answered. Built from the kinds of errors, never their texts: those can hold headers."""
-    import socket
-    import ssl
-
-    causes = list(_chain(error))
-    kinds = [type(c).__name__ for c in causes]
-    host = urlsplit(url).hostname
-
-    def caused_by(*types: type[BaseException]) -> bool:
-        return any(isinstance(c, types) for c in causes)
-
-    if any(isinstance(c, socket.gaierror) and c.errno == socket.EAI_AGAIN for c in causes):
-        why = f"the name {host} cannot be looked up now, no name server answers: check the network"
-    elif caused_by(socket.gaierror) or "NameResolutionError" in kinds:
-        why = f"the name {host} is not known: check the address and the network"
-    elif "ProxyError" in kinds:
-        why = "the proxy does not let us through: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
-    elif caused_by(ssl.SSLCertVerificationError):
-        why = "its TLS certificate is not trusted: set REQUESTS_CA_BUNDLE to the certificate of its authority"
-    elif caused_by(ssl.SSLError):
-        why = "no TLS connection comes about: check whether it is http:// or https://"
-    elif caused_by(ConnectionRefusedError):
-        why = f"nothing listens there: {_start_it(url)} or check the address"
-    elif caused_by(TimeoutError) or any("Timeout" in kind for kind in kinds):
-        why = f"no answer in time (at most {timeout_s:g} s): check the network and the lab"
-    elif caused_by(ConnectionError) or {"IncompleteRead", "ProtocolError", "InvalidChunkLength"} & set(kinds):
-        why = "the connection broke before the answer was whole: try again"
-    else:
-        why = f"{kinds[-1]}: check the network and the address"
-    return f"The lab at {url} cannot be reached: {why}."
-
-
-def _start_it(url: str) -> str:
-    """How to start the lab that is not there."""
-    parts = urlsplit(url)
-    if not is_loopback(parts.hostname or ""):
-        return "start the lab there"
-    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    return "start the lab (`hectiqlab server" + (f" --port {port}" if port != LAB_PORT else "") + "`)"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it wraps, in the three ways that requests and urllib3 wrap things; each once."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        e = waiting.pop(0)
-        if id(e) in seen:
-            continue
-        seen.add(id(e))
-        yield e
-        waiting += [
-            c for c in (*e.args, getattr(e, "reason", None), e.__cause__, e.__context__) if isinstance(c, BaseException)
-        ]

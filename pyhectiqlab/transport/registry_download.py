@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol.registry import MANIFEST, NOUNS, file_paths, registry_name, version_of
-from .files import TRIES, Progress, no_progress, receive
+from .file_download import receive
+from .files import TRIES, Progress, no_progress
 from .http import LabClient, quoted
 from .registry import contents_of
 

@@ -25,7 +25,8 @@ from ..protocol.registry import (
     version_of,
 )
 from .answers import not_a_lab
-from .files import TRIES, Progress, hash_file, no_progress, retried, upload_file
+from .file_upload import upload_file
+from .files import TRIES, Progress, hash_file, no_progress, retried
 from .http import LabClient, quoted
 from .projects import project_path
 from .registry import contents_of

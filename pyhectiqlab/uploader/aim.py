@@ -16,8 +16,9 @@ from ..base.texts import address
 from ..errors import ConfigurationError, LabError, LabUnreachableError, NotALabError, NotFoundError
 from ..profile import Profile, key_mark, same_address
 from ..spool import SessionDir, Writer
+from ..transport.addresses import clean_url
 from ..transport.connecting import known_profiles, reach
-from ..transport.http import LabClient, asking, clean_url, quoted
+from ..transport.http import LabClient, asking, quoted
 from .redirect import NOWHERE_ELSE, Redirect
 
 Changes = dict[str, dict[str, str]]  # writer → its url, profile and lab_id from now on

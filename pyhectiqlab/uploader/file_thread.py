@@ -28,7 +28,8 @@ from ..errors import (
 )
 from ..spool import FileRequest, Lab
 from ..transport.connecting import connect
-from ..transport.files import CHECKSUM_MISMATCH, hash_file, register, send_file
+from ..transport.file_upload import register, send_file
+from ..transport.files import CHECKSUM_MISMATCH, hash_file
 from ..transport.http import LabClient
 from ..transport.retry import Backoff
 from .file_requests import FileRequests

@@ -15,8 +15,8 @@ from pathlib import Path
 from ..base.fds import open_descriptors, open_null
 from ..base.loops import once
 from ..spool import SessionDir
+from .adopt import adopt_orphans
 from .lease import Lease
-from .sync import adopt_orphans
 from .uploader import Uploader
 
 SWITCH_INTERVAL_S = 0.0005

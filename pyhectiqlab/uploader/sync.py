@@ -1,5 +1,5 @@
-"""Sync: delivering what earlier sessions left, by hand (`hectiqlab sync`) or by the next uploader (adoption); also
-sessions of other machines whose spool is on a shared disk.
+"""Sync: delivering by hand (`hectiqlab sync`) what earlier sessions left; also sessions of other machines whose spool
+is on a shared disk. What an uploader delivers of other sessions by itself is adopt.py's.
 
 What may be done with a session follows from its lease and its owner:
 
@@ -13,7 +13,6 @@ What may be done with a session follows from its lease and its owner:
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Callable, Collection
@@ -35,8 +34,6 @@ from .report import session_report
 from .stream import Stream
 from .streams import Streams
 from .uploader import Uploader
-
-ADOPT_AGAIN_S = 60.0
 
 OnFile = Callable[[FileRequest, int], None]
 Report = Callable[[str], None]
@@ -372,46 +369,3 @@ def drop(session: SessionDir) -> None:
         shutil.rmtree(session.path)
     finally:
         lease.release()
-
-
-def adopt_orphans(own: SessionDir) -> None:
-    """Delivers, one after another, what sessions left whose owner and uploader are gone; again every minute while the
-    lab fails.
-
-    Runs in a thread of a live uploader. Kept sessions, and what another machine has not finished, wait for a sync by
-    hand.
-    """
-    while True:
-        again = False
-        for session in SessionDir.everywhere():
-            if problem := session.problem():
-                own.log(f"session {session.name} is left alone: {problem}")
-                continue
-            owner = session.owner()
-            if session.name == own.name or (owner is not None and owner.is_here() and not owner.has_ended()):
-                continue
-            elsewhere = owner is not None and not owner.has_ended()
-            if elsewhere or not any(not w.done and w.mode == "online" for w in session.writers()):
-                remove_if_old(session)
-                continue
-            lease = Lease(session.path)
-            with contextlib.suppress(OSError):
-                if lease.acquire():
-                    outcome = work_as_uploader(session, lease, deliver_kept=False)
-                    again |= bool(outcome.left or outcome.error)
-        if not again:
-            return
-        time.sleep(ADOPT_AGAIN_S)
-
-
-def remove_if_old(session: SessionDir) -> None:
-    """Removes a session that was delivered whole a day ago; until then its journal could refill a lab restored from
-    a backup. Damaged segments are put aside.
-    """
-    if has_unsent(session):
-        return
-    with contextlib.suppress(OSError):
-        newest = max(p.stat().st_mtime for p in (session.path, *Path(session.path).iterdir()))
-        if time.time() - newest > settings.JOURNAL_KEEP_S and not Lease(session.path).is_held():
-            quarantine.keep_damaged(session)
-            shutil.rmtree(session.path)

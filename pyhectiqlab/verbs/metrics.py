@@ -10,7 +10,8 @@ from ..capture.values import as_float, as_step, check_key
 from ..client.queue_outbox import QueueOutbox
 from ..client.saying import say_once
 from ..errors import RunClosedError
-from ..ring.producer import ForkedError, NotPlainError
+from ..ring.first_puts import NotPlainError
+from ..ring.producer import ForkedError
 
 if TYPE_CHECKING:
     from ..client.outbox import Outbox

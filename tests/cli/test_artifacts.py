@@ -17,7 +17,7 @@ import pytest
 
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
-from pyhectiqlab.transport.files import register, upload_file
+from pyhectiqlab.transport.file_upload import register, upload_file
 
 from ..labs import ForkedLab
 from .conftest import Hectiqlab, command, told, well

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 
 from pyhectiqlab.errors import AuthenticationError, LabError
-from pyhectiqlab.transport.files import register, upload_file
+from pyhectiqlab.transport.file_upload import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
 PAUSE_S = 0.05

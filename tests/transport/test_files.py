@@ -18,8 +18,9 @@ import pytest
 
 from pyhectiqlab.errors import InvalidRequestError, LabRequestError, LabUnreachableError, NotALabError, NotFoundError
 from pyhectiqlab.testing.lab import RealLab
-from pyhectiqlab.transport import LabClient, files
-from pyhectiqlab.transport.files import download, register, send_file, upload_file
+from pyhectiqlab.transport import LabClient, file_upload, files
+from pyhectiqlab.transport.file_download import download
+from pyhectiqlab.transport.file_upload import register, send_file, upload_file
 from pyhectiqlab.utils import download_existing_run_artifact
 
 from ..labs import ForkedLab
@@ -48,7 +49,7 @@ def client(lab: RealLab) -> Iterator[LabClient]:
 def big(tmp_path: Path) -> Path:
     """Three pieces and a bit, never the same bytes twice."""
     path = tmp_path / "big.bin"
-    path.write_bytes(os.urandom(3 * files.PIECE_BYTES + 12_345))
+    path.write_bytes(os.urandom(3 * file_upload.PIECE_BYTES + 12_345))
     return path
 
 
@@ -87,11 +88,11 @@ def test_what_the_lab_has_is_not_sent_again(client: LabClient, big: Path) -> Non
 def test_an_upload_whose_process_is_killed_goes_on_where_it_was(lab: RealLab, client: LabClient, big: Path) -> None:
     script = f"""
         import os, signal, sys
-        from pyhectiqlab.transport import LabClient, files
+        from pyhectiqlab.transport import LabClient, file_upload, files
         def progress(done):
-            if done >= files.PIECE_BYTES:
+            if done >= file_upload.PIECE_BYTES:
                 os.kill(os.getpid(), signal.SIGKILL)
-        files.upload_file(LabClient({lab.url!r}, os.environ["KEY"]), {str(big)!r}, progress=progress)
+        file_upload.upload_file(LabClient({lab.url!r}, os.environ["KEY"]), {str(big)!r}, progress=progress)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], env={**os.environ, "KEY": lab.api_key}, timeout=60, check=False
@@ -99,7 +100,7 @@ def test_an_upload_whose_process_is_killed_goes_on_where_it_was(lab: RealLab, cl
     assert done.returncode == -signal.SIGKILL
     seen: list[int] = []
     sent = upload_file(client, big, progress=seen.append)
-    assert seen[0] == files.PIECE_BYTES and not sent.there
+    assert seen[0] == file_upload.PIECE_BYTES and not sent.there
     assert sent.digest == hashlib.sha256(big.read_bytes()).hexdigest()
 
 
@@ -128,7 +129,7 @@ def test_a_file_that_changed_is_refused_and_nothing_of_it_kept(client: LabClient
         with pytest.raises(InvalidRequestError) as e:
             send_file(client, fd, big.stat().st_size, wrong)
         assert e.value.status == files.CHECKSUM_MISMATCH
-        assert not files.has_blob(client, wrong)
+        assert not file_upload.has_blob(client, wrong)
         with pytest.raises(InvalidRequestError, match="shorter") as e:
             send_file(client, fd, big.stat().st_size + 1, wrong)
         assert e.value.status == files.CHECKSUM_MISMATCH
@@ -146,14 +147,14 @@ def test_an_absent_lab_is_given_up_on(big: Path) -> None:
 
 def test_progress_may_end_an_upload(client: LabClient, big: Path) -> None:
     def stop(done: int) -> None:
-        if done >= 2 * files.PIECE_BYTES:
+        if done >= 2 * file_upload.PIECE_BYTES:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         upload_file(client, big, progress=stop)
     seen: list[int] = []
     upload_file(client, big, progress=seen.append)
-    assert seen[0] == 2 * files.PIECE_BYTES
+    assert seen[0] == 2 * file_upload.PIECE_BYTES
 
 
 # Downloads
@@ -167,7 +168,7 @@ def test_a_download_that_was_interrupted_goes_on_and_never_looked_whole(
 
     def stop(done: int) -> None:
         assert not target.exists()
-        if done >= files.PIECE_BYTES:
+        if done >= file_upload.PIECE_BYTES:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -175,7 +176,7 @@ def test_a_download_that_was_interrupted_goes_on_and_never_looked_whole(
     assert not target.exists()
     seen: list[int] = []
     assert download(client, artifact, target, progress=seen.append).read_bytes() == big.read_bytes()
-    assert seen[0] >= files.PIECE_BYTES
+    assert seen[0] >= file_upload.PIECE_BYTES
 
 
 def test_a_part_with_wrong_bytes_is_no_file(client: LabClient, big: Path, tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_download_goes_on_after_the_lab_was_killed(
     artifact = share(client, big)
 
     def progress(done: int) -> None:
-        if done >= files.PIECE_BYTES and not killed:
+        if done >= file_upload.PIECE_BYTES and not killed:
             killed.append(lab.kill())
 
     def sleep(_: float) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.errors import LabError, NotALabError
 from pyhectiqlab.transport.answers import number, retry_after_s
-from pyhectiqlab.transport.files import download, has_blob, register, send_file
+from pyhectiqlab.transport.file_download import download
+from pyhectiqlab.transport.file_upload import has_blob, register, send_file
 from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.transport.registry import find_version, set_alias
 from pyhectiqlab.transport.retry import RETRY_AFTER_MAX_S, Backoff

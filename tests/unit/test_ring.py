@@ -12,7 +12,8 @@ import pytest
 
 from pyhectiqlab.protocol import records
 from pyhectiqlab.ring import layout
-from pyhectiqlab.ring.producer import ForkedError, NotPlainError, make_puts
+from pyhectiqlab.ring.first_puts import NotPlainError
+from pyhectiqlab.ring.producer import ForkedError, make_puts
 from pyhectiqlab.ring.spill import SpillReader, frame
 
 from .rings import PLAIN, Reader, Ring
@@ -186,7 +187,7 @@ def test_a_full_intern_table_falls_back_to_whole_keys(tmp_path: Path) -> None:
 def test_new_tuples_of_keys_for_ever_take_the_full_form_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyhectiqlab.ring.producer.KEYSETS_MAX", 3)
+    monkeypatch.setattr("pyhectiqlab.ring.keys.KEYSETS_MAX", 3)
     ring = Ring(tmp_path, 1 << 16)
     for i in range(10):
         ring.puts.points({f"k{i}": 1.0}, i)

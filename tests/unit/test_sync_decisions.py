@@ -14,7 +14,7 @@ from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.profile import key_mark, resolve, save_profile
 from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
 from pyhectiqlab.transport.connecting import reach
-from pyhectiqlab.uploader import living, quarantine, sync
+from pyhectiqlab.uploader import adopt, living, quarantine, sync
 from pyhectiqlab.uploader.aim import Wishes, aim
 from pyhectiqlab.uploader.lease import Lease
 
@@ -136,7 +136,7 @@ def test_old_delivered_sessions_are_removed_and_no_others(home: Path) -> None:
     (damaged.path / "journal" / "0001-000000.seg").write_bytes(b"nothing that is a journal")
     aged(damaged)
     for made in (delivered, young, unsent, damaged):
-        sync.remove_if_old(made)
+        adopt.remove_if_old(made)
     assert [m.path.exists() for m in (delivered, young, unsent, damaged)] == [False, True, True, False]
     (kept,) = quarantine.contents(home)
     assert (kept.session, kept.damaged, kept.bytes) == (damaged.name, 1, 25)

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
-from pyhectiqlab.transport.files import register, upload_file
+from pyhectiqlab.transport.file_upload import register, upload_file
 
 from .feeder import Feeder
 

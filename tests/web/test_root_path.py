@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pyhectiqlab.testing.lab import RealLab
-from pyhectiqlab.transport.files import register, upload_file
+from pyhectiqlab.transport.file_upload import register, upload_file
 from pyhectiqlab.transport.http import LabClient
 
 from ..labs import ForkedLab

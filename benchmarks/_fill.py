@@ -137,7 +137,7 @@ def _add_run(tx: SqlMeta, i: int, user: User, rng: random.Random, name: str = ""
         ("state", {"state": rng.choice(["completed", "completed", "failed", "running"])}),
     ]
     events = [Event(n + 1, kind, now, fields, msgpack.packb(fields)) for n, (kind, fields) in enumerate(told)]
-    tx.apply([MetaBatch(f"{i:032x}", run, 0, 1, session, len(events), points, 0.0, events)], now + 1.0)
+    tx.apply([MetaBatch(f"{i:032x}", run, 0, 1, session, 1, len(events), points, 0.0, events)], now + 1.0)
     return run
 
 

@@ -18,7 +18,15 @@ from .. import settings
 from ..base import crashpoints
 from ..base.texts import size_text
 from ..errors import StoreError
-from ..store.artifacts import Artifact, IdTakenError, NewArtifact, RemovedError, TooManyUploadsError, Upload
+from ..store.artifacts import (
+    Artifact,
+    BlobMissingError,
+    IdTakenError,
+    NewArtifact,
+    RemovedError,
+    TooManyUploadsError,
+    Upload,
+)
 from ..store.blobs import BlobStore, BlobUpload, NoRoomError, UploadBusyError, WrongDigestError
 from ..store.meta import MetaStore, MetaTransaction
 from ..store.quotas import QuotaExceededError
@@ -152,6 +160,8 @@ class Files:
                 raise ApiError(409, "id_taken", str(e)) from None
             except RemovedError as e:
                 raise ApiError(410, "version_removed", str(e)) from None
+            except BlobMissingError as e:
+                raise ApiError(409, "blob_missing", str(e)) from None
             except QuotaExceededError as e:
                 raise self._over_quota(e) from None
         with self.meta.reading() as view:
@@ -179,6 +189,8 @@ class Files:
                 raise ApiError(409, "id_taken", str(e)) from None
             except VersionExistsError as e:
                 raise ApiError(409, "version_exists", str(e)) from None
+            except BlobMissingError as e:
+                raise ApiError(409, "blob_missing", str(e)) from None
             except QuotaExceededError as e:
                 raise self._over_quota(e) from None
         with self.meta.reading() as view:

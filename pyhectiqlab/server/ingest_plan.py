@@ -25,6 +25,7 @@ FULL = f"{limits.WRITERS_MAX:,} processes have written to the run, and it takes 
 UNKNOWN = "The lab does not know the run: attach to it again."
 MAY_NOT_ADD = "You may no longer add to the project of this run: ask an admin of it."
 NOT_YOURS = "The run belongs to somebody else."
+MOVED = "The lab's cursor of this writer moved meanwhile"
 LOST_POINTS = "The lab lost points of this writer: send them again."
 OTHER_STREAM = "The writer belongs to another run, rank or attempt."
 
@@ -202,6 +203,7 @@ def _meta_batch(job: IngestJob, batch: Batch) -> MetaBatch:
         batch.columns.rank,
         batch.columns.attempt,
         job.request.session,
+        batch.first,
         batch.last,
         batch.points,
         job.request.clock - job.received,
@@ -214,4 +216,6 @@ def apply_meta(tx: MetaTransaction, its_plan: Plan, behind: dict[str, int]) -> N
     for writer, cursor in behind.items():
         if cursor < its_plan.committed[writer]:
             tx.set_cursor(writer, cursor)
-    tx.apply([_meta_batch(job, batch) for job, batch in its_plan.accepted()], time.time())
+    moved = tx.apply([_meta_batch(job, batch) for job, batch in its_plan.accepted()], time.time())
+    for writer, cursor in moved.items():
+        its_plan.take_back(writer, cursor, 409, f"{MOVED}: it is at {cursor}.")

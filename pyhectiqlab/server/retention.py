@@ -97,6 +97,7 @@ def take(tx: MetaTransaction, step: Step, now: float) -> tuple[int, int]:
     project, rule = step.project, step.rule
     if tx.retention_of(project.id) != rule:  # it was changed just now: the next look goes by that
         return 0, 0
+    tx.hold_runs(step.runs)
     runs = tx.due_runs(project.id, rule, now, among=step.runs) if step.runs else []
     for run in runs:
         tx.delete_run(run.id, now)

@@ -84,6 +84,10 @@ class RemovedError(ValueError):
     """Retention removed the version with this id."""
 
 
+class BlobMissingError(LookupError):
+    """The lab has no row for these bytes: they were never sent, or are gone again."""
+
+
 class TooManyUploadsError(ValueError):
     """The user has as many unfinished uploads as one may have."""
 
@@ -113,8 +117,8 @@ class FilesTransaction(FilesView, Protocol):
     def renew_upload(self, upload_id: str, expires: float) -> None: ...
     def forget_upload(self, upload_id: str) -> None: ...
     def add_artifact(self, new: NewArtifact, now: float) -> bool:
-        """False where it is there already. Raises IdTakenError where something else has its id, and RemovedError where
-        retention removed it.
+        """False where it is there already. Raises IdTakenError where something else has its id, RemovedError where
+        retention removed it, FullError, and BlobMissingError.
         """
 
     def forget_blob(self, digest: str, before: float) -> bool:

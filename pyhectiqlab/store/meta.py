@@ -185,6 +185,7 @@ class MetaBatch:
     rank: int
     attempt: int
     session: str
+    first: int
     last: int
     points: int
     skew: float
@@ -432,11 +433,20 @@ class MetaTransaction(
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
         """False where there is no such attachment of this user."""
 
-    def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
-        """Events, their effects, cursors and counters of batches in order; each `first` is its writer's cursor + 1."""
+    def apply(self, batches: Sequence[MetaBatch], now: float) -> dict[str, int]:
+        """Stores events, their effects, cursors and counters of batches, in order.
+
+        A batch whose `first` is not its writer's cursor + 1 is left out: somebody else took it meanwhile, or one before
+        it was lost. Returns the writers with such a batch, and the cursor that each has now.
+        """
 
     def set_cursor(self, writer: str, cursor: int) -> None: ...
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]: ...
+    def hold_runs(self, ids: Collection[str]) -> None:
+        """Keeps others from changing these runs, in any way, until this transaction ends; waits for those who do. What
+        is read of them from then on stays so. Unknown ids are let be.
+        """
+
     def delete_run(self, run_id: str, now: float) -> None: ...
     def restore_run(self, run_id: str, now: float) -> None:
         """Counts as a sign of life, so that retention lets it be for a while.
@@ -448,7 +458,9 @@ class MetaTransaction(
         """Raises NameTakenError where another run of the project has the name."""
 
     def purge(self, run_id: str, now: float) -> bool:
-        """Removes some of a deleted run's events; True once nothing is left of it but its name."""
+        """Removes some of a deleted run's events; True once nothing is left of it but its name. Of a run that is not
+        deleted (any more) it removes nothing.
+        """
 
 
 class MetaStore(Protocol):

@@ -102,7 +102,13 @@ class AccountsSql(MembersSql):
 
     def user_of_key(self, key_hash: str, now: float) -> tuple[User, ApiKey] | None:
         row = self.conn.execute(
-            select(users, api_keys.c.id.label("key_id"), api_keys.c.name, api_keys.c.expires)
+            select(
+                users,
+                api_keys.c.id.label("key_id"),
+                api_keys.c.name,
+                api_keys.c.created.label("key_created"),
+                api_keys.c.expires,
+            )
             .join(api_keys, api_keys.c.user_id == users.c.id)
             .where(
                 api_keys.c.hash == key_hash,
@@ -111,7 +117,7 @@ class AccountsSql(MembersSql):
                 users.c.disabled.is_(None),
             )
         ).first()
-        return (_user(row), ApiKey(row.key_id, row.name, row.created, row.expires)) if row else None
+        return (_user(row), ApiKey(row.key_id, row.name, row.key_created, row.expires)) if row else None
 
     def users_of_keys(self, hashes: Collection[str], now: float) -> dict[str, User]:
         rows = self.conn.execute(

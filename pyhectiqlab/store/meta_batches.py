@@ -13,11 +13,12 @@ from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS, event_count
 from ..protocol.states import tells_state
 from .meta import EndReport, MetaBatch, Writer
-from .meta_configs import ArrivingConfigs, upsert
-from .meta_runs import any_of, is_full, unpack
+from .meta_configs import ArrivingConfigs
+from .meta_runs import hold_runs, is_full, unpack
 from .meta_schema import events, runs, sessions, writers
 from .meta_sessions import SessionsSql
 from .meta_words import ArrivingWords, text_of
+from .sql_dialect import any_of, upsert
 
 LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
@@ -94,9 +95,25 @@ class BatchesSql(SessionsSql):
     def set_cursor(self, writer: str, cursor: int) -> None:
         self.conn.execute(update(writers).where(writers.c.writer == writer).values(cursor=cursor))
 
-    def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
+    def apply(self, batches: Sequence[MetaBatch], now: float) -> dict[str, int]:
         if not batches:
-            return
+            return {}
+        hold_runs(self.conn, {batch.run for batch in batches})
+        known = select(writers.c.writer, writers.c.cursor)
+        known = known.where(any_of(writers.c.writer, {batch.writer for batch in batches}))
+        cursors: dict[str, int] = {row.writer: row.cursor for row in self.conn.execute(known)}
+        taken, moved = [], set()
+        for batch in batches:
+            if batch.first == cursors.get(batch.writer, 0) + 1:
+                taken.append(batch)
+                cursors[batch.writer] = batch.last
+            else:
+                moved.add(batch.writer)
+        if taken:
+            self._apply(taken, now)
+        return {writer: cursors.get(writer, 0) for writer in moved}
+
+    def _apply(self, batches: Sequence[MetaBatch], now: float) -> None:
         self._store_events(batches)
         self._move_cursors(batches, now)
         totals: dict[str, int] = {}

@@ -12,8 +12,7 @@ from copy import copy
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Table, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, select, update
 
 from ..protocol import limits
 from ..protocol.events import SINGLE_TYPES, count_values
@@ -21,6 +20,7 @@ from ..protocol.search import searchable
 from .meta import Event, MetaBatch
 from .meta_runs import unpack, unpack_shown
 from .meta_schema import attempt_configs, config_values, run_meta, runs
+from .sql_dialect import upsert
 
 LATE_BYTES_MAX = 1 << 20  # of all attempts' configs, where an earlier attempt tells more: they are merged anew
 PATHS_AT_ONCE = 500
@@ -28,11 +28,6 @@ META_TOLD_BYTES_MAX = 2 * limits.META_BYTES_MAX  # of a run that is older than t
 
 
 Searchable = Mapping[str, tuple[float | None, str]]  # what `searchable` returns
-
-
-def upsert(conn: Connection, table: Table) -> Any:
-    """An INSERT that takes on_conflict_…, in the connection's dialect."""
-    return (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from .artifacts import (
     UPLOADS_OF_USER_MAX,
     Artifact,
     ArtifactQuery,
+    BlobMissingError,
     IdTakenError,
     NewArtifact,
     RemovedError,
@@ -222,7 +223,8 @@ class FilesSql:
         )
         version = (self.conn.execute(select(func.max(artifacts.c.version)).where(same)).scalar() or 0) + 1
         self.conn.execute(update(artifacts).where(same, artifacts.c.newest.is_(True)).values(newest=False))
-        self._touch(new.digest, now)
+        if not self._touch(new.digest, now):
+            raise BlobMissingError("The lab does not have these bytes: upload them first.")
         self.conn.execute(
             insert(artifacts).values(
                 id=new.id,

@@ -8,14 +8,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from ..protocol import media as protocol
+from ..protocol.limits import STEP_MAX
 from .artifacts import NewArtifact
 from .media import MediaGroup, MediaItem, MediaQuery
 from .meta import Event, MetaBatch
 from .meta_batches import BatchesSql
-from .meta_configs import upsert
 from .meta_files import FilesSql
 from .meta_runs import unpack_shown
 from .meta_schema import events, media, runs
+from .sql_dialect import upsert
 
 NO_STEP = protocol.NO_STEP
 ITEMS_AT_ONCE = 100  # that are read, of which a page may show fewer …
@@ -43,8 +44,8 @@ class MediaSql(BatchesSql, FilesSql):
 
     # Writing ----------------------------------------------------------------------------------------------------
 
-    def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
-        super().apply(batches, now)
+    def _apply(self, batches: Sequence[MetaBatch], now: float) -> None:
+        super()._apply(batches, now)
         rows = [
             row
             for batch in batches
@@ -153,8 +154,10 @@ class MediaSql(BatchesSql, FilesSql):
         if n <= steps:
             return []
         width = 1
-        while (high - low) // width + 2 > steps:  # slices of a grid that begins anywhere
+        while steps > 1 and (high - low) // width + 2 > steps:  # slices of a grid that begins anywhere
             width *= 2
+        if steps == 1 or width > STEP_MAX:  # one slice
+            return [or_(media.c.step == NO_STEP, media.c.step == high)]
         # SQL divides towards zero: the slice around 0 is twice as wide, which is one slice fewer.
         last = select(func.max(media.c.step)).where(*with_step).group_by(media.c.step // width)
         return [or_(media.c.step == NO_STEP, media.c.step.in_(last))]

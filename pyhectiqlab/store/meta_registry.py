@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from ..protocol import limits
 from ..protocol.registry import ALIASES_MAX, Version, following
-from .artifacts import IdTakenError
+from .artifacts import BlobMissingError, IdTakenError
 from .meta import Changes, FullError
 from .meta_members import visible_to
 from .meta_runs import is_full
@@ -237,6 +237,7 @@ class RegistrySql:
             raise VersionExistsError(
                 f"{new.name!r} has a version {version} already: choose another, or none for the next one."
             )
+        self._touch_all([file.digest for file in new.files], now)
         self.conn.execute(
             insert(registry_versions).values(
                 id=new.id,
@@ -257,10 +258,17 @@ class RegistrySql:
         )
         rows = [{"version_id": new.id, "path": f.path, "digest": f.digest, "bytes": f.bytes} for f in new.files]
         self.conn.execute(insert(registry_files), rows)
-        for i in range(0, len(rows), DIGESTS_AT_ONCE):
-            some = [row["digest"] for row in rows[i : i + DIGESTS_AT_ONCE]]
-            self.conn.execute(update(blobs).where(blobs.c.digest.in_(some)).values(used=now))
         return True
+
+    def _touch_all(self, digests: Collection[str], now: float) -> None:
+        """Raises BlobMissingError unless the lab has a row for each."""
+        wanted = sorted(set(digests))
+        there = 0
+        for i in range(0, len(wanted), DIGESTS_AT_ONCE):
+            some = blobs.c.digest.in_(wanted[i : i + DIGESTS_AT_ONCE])
+            there += self.conn.execute(update(blobs).where(some).values(used=now)).rowcount
+        if there < len(wanted):
+            raise BlobMissingError("The lab does not have all of these bytes: upload them first.")
 
     def add_usage(self, version_id: str, run: str, now: float) -> None:
         there = select(registry_usage.c.run_id).where(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
 from ..protocol import limits, roles, states
 from .meta import Changes, FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
@@ -31,6 +30,7 @@ from .meta_schema import (
     users,
 )
 from .pauses import may_pause
+from .sql_dialect import any_of, hold_rows
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
 CONTAINERS_MAX = (
@@ -76,14 +76,6 @@ def unpack(blob: bytes | None) -> dict[str, Any]:
     """A stored msgpack map; empty for NULL."""
     value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
     return value
-
-
-def any_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether the column is one of them, however many: as one parameter, where `in_` has one for each, of which a
-    database takes only so many in a statement.
-    """
-    listed = func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(select(listed.c.value))
 
 
 def unpack_shown(blob: bytes | None) -> dict[str, Any]:
@@ -278,6 +270,9 @@ class RunsSql:
                     len(row.fields),
                 )
 
+    def hold_runs(self, ids: Collection[str]) -> None:
+        hold_runs(self.conn, ids)
+
     def delete_run(self, run_id: str, now: float) -> None:
         self.conn.execute(update(runs).where(runs.c.id == run_id, runs.c.deleted.is_(None)).values(deleted=now))
         self.changes.runs.add(run_id)
@@ -309,6 +304,10 @@ class RunsSql:
         ).scalar()
 
     def purge(self, run_id: str, now: float) -> bool:
+        self.hold_runs([run_id])
+        deleted = select(runs.c.deleted).where(runs.c.id == run_id)
+        if self.conn.execute(deleted).scalar() is None:
+            return True
         some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
         if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
             return False
@@ -330,6 +329,11 @@ class RunsSql:
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True
+
+
+def hold_runs(conn: Connection, ids: Collection[str]) -> None:
+    """Holds these runs, and with each what is told of it: its sessions, writers, events, config, states and so on."""
+    hold_rows(conn, runs.c.id, ids)
 
 
 def is_full(conn: Connection, rows: Select[Any], most: int) -> bool:

@@ -24,9 +24,10 @@ from .meta import (
     User,
 )
 from .meta_attempts import membership
-from .meta_runs import any_of, new_run, unpack
+from .meta_runs import new_run, unpack
 from .meta_schema import runs, sessions
 from .meta_states import StatesSql
+from .sql_dialect import any_of
 
 DEFAULT_PROJECT = "default"
 REQUEST_S = 5.0  # what a request may take on a busy machine, for a clock to be thought the same

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, func, select, update
 
 from ..protocol import limits
 from .meta import MetaBatch
-from .meta_configs import upsert
-from .meta_runs import any_of
 from .meta_schema import run_meta, run_tags, runs
+from .sql_dialect import any_of, upsert
 
 
 def text_of(value: Any, length_max: int = limits.DETAIL_CHARS_MAX) -> str:

@@ -108,7 +108,9 @@ class RegistryView(Protocol):
 
 class RegistryTransaction(RegistryView, Protocol):
     def add_version(self, new: NewVersion, now: float) -> bool:
-        """False where it is there already. Raises VersionExistsError; IdTakenError where something else has its id."""
+        """False where it is there already. Raises VersionExistsError; IdTakenError where something else has its id;
+        FullError; and BlobMissingError.
+        """
 
     def add_usage(self, version_id: str, run: str, now: float) -> None: ...
     def set_alias(self, version_id: str, alias: str, user: str, now: float) -> None:

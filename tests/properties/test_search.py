@@ -67,7 +67,7 @@ class World:
             told += [("tag", {"name": tag}) for tag in fact.tags]
             events = [Event(i + 1, kind, 1.0, f, msgpack.packb(f)) for i, (kind, f) in enumerate(told)]
             fact.points = sum(map(len, fact.metrics.values()))
-            batch = MetaBatch(f"{n:032x}", fact.id, 0, 1, f"{n:x}", len(events), fact.points, 0.0, events)
+            batch = MetaBatch(f"{n:032x}", fact.id, 0, 1, f"{n:x}", 1, len(events), fact.points, 0.0, events)
             tx.apply([batch], fact.created)
         columns, first = [], 1
         for key, values in fact.metrics.items():

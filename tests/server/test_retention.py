@@ -69,7 +69,7 @@ class World:
         if tag:
             fields = {"name": tag}
             event = Event(1, "tag", at, fields, b"\x80")
-            self.write(lambda tx: tx.apply([MetaBatch(new_id(), run, 0, 1, f"s-{name}", 1, 0, 0.0, [event])], at))
+            self.write(lambda tx: tx.apply([MetaBatch(new_id(), run, 0, 1, f"s-{name}", 1, 1, 0, 0.0, [event])], at))
         if end:
             told = EndReport(f"s-{name}", run, 0, 1, "completed", "", 0, None, "", at, 0.0, True)
             self.write(lambda tx: tx.end(told, self.user.id, at))

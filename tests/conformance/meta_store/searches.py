@@ -1,0 +1,134 @@
+"""Searches over runs, their order and their pages. What terms mean is tested in tests/properties/test_search.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.protocol.search import SORTS, parse, parse_sort
+from pyhectiqlab.store.meta import RunQuery
+
+from .world import NOW, World, attach
+
+NAMES = ["b", "B", "é", "a_b", "a%b", "ba", "É"]
+
+
+def found(world: World, search: str = "", sort: str = "name", now: float = NOW + 9, **more: Any) -> list[str]:
+    """Names of the runs on all pages, of two runs each."""
+    names: list[str] = []
+    after = None
+    while True:
+        query = RunQuery(world.project, parse(search), parse_sort(sort), 2, after, **more)
+        with world.store.reading() as view:
+            page = view.runs(query, now)
+            names += [run.name for run in view.some_runs([run_id for _, run_id in page.places])]
+            if not page.more:
+                return names
+        after = page.places[-1]
+
+
+class SearchesSuite:
+    @pytest.fixture
+    def runs(self, world: World) -> dict[str, str]:
+        """Name → id."""
+        ids = {}
+        with world.store.writing() as tx:
+            for n, name in enumerate(NAMES):
+                ids[name] = attach(tx, world.user, name, "s", NOW + n // 2).run.id
+                values = {
+                    "lr": 10.0**-n,
+                    "opt": {"name": ["adam", "SGD"][n % 2]},
+                    "big": (1 << 62) + n,
+                    "nan": math.nan,
+                }
+                told = [("config", {"values": values}), ("note", {"text": f"Note {name}"})]
+                tags = [("tag", {"name": name})] if n % 2 else []
+                tx.apply([world.next_batch(ids[name], *told, *tags, writer=name, points=n)], NOW)
+        return ids
+
+    @pytest.mark.parametrize("sort", [*SORTS, *(f"-{sort}" for sort in SORTS)])
+    def test_pages_of_every_sort_have_each_run_once(self, world: World, runs: dict[str, str], sort: str) -> None:
+        names = found(world, sort=sort)
+        assert sorted(names) == sorted(NAMES)
+        assert names == found(world, sort=sort[1:] if sort[0] == "-" else f"-{sort}")[::-1]
+
+    def test_names_are_sorted_as_bytes(self, world: World, runs: dict[str, str]) -> None:
+        assert found(world) == sorted(NAMES, key=str.encode)
+
+    @pytest.mark.parametrize(
+        ("search", "names"),
+        [
+            ("name=b", ["b"]),
+            ("name~B", ["b", "B", "a_b", "a%b", "ba"]),
+            ("name~É", ["É"]),  # only A to Z are the same in both cases
+            ("name~_", ["a_b"]),
+            ("name~%", ["a%b"]),
+            ("note~NOTE", NAMES),
+            ("tag=B", ["B"]),
+            ("tag~b", ["B", "a_b", "ba"]),
+            ("tag=*", ["B", "a_b", "ba"]),
+            ("tag!=*", ["b", "é", "a%b", "É"]),
+            ("author=ada", NAMES),
+            ("author~DA points>2", ["a_b", "a%b", "ba", "É"]),
+            ("points=2", ["é"]),
+            ("points>1.5 points<2.5", ["é"]),
+            ("points<=9e18", NAMES),
+            ("points<nan", []),
+            ("points=nan", []),
+            ("created<1001", ["b", "B"]),
+            ("created>=inf", []),
+            ("config.lr<0.001", ["a%b", "ba", "É"]),
+            ("config.lr=1", ["b"]),
+            ("config.lr!=1", ["B", "é", "a_b", "a%b", "ba", "É"]),
+            ("config.lr<nan", []),
+            ("config.nan=nan", NAMES),
+            ("config.nan=*", NAMES),
+            ("config.opt.name=adam", ["b", "é", "a%b", "É"]),
+            ("config.opt.name~sg", ["B", "a_b", "ba"]),
+            ("config.none!=1", NAMES),
+            ("config.big>4611686018427387000", NAMES),
+            ("state=running attempt=1", NAMES),
+            ("duration>=0", NAMES),
+            ("ended=*", []),
+            ("ended!=*", NAMES),
+            ("b", ["b", "B", "a_b", "a%b", "ba"]),
+        ],
+    )
+    def test_what_a_search_finds(self, world: World, runs: dict[str, str], search: str, names: list[str]) -> None:
+        assert sorted(found(world, search)) == sorted(names)
+        query = RunQuery(world.project, parse(search))
+        ids = world.read(lambda view: view.found_ids(query, NOW + 9))
+        assert sorted(ids) == sorted(runs[name] for name in names)
+
+    def test_a_search_by_id_and_among_some(self, world: World, runs: dict[str, str]) -> None:
+        assert found(world, f"id={runs['b']}") == found(world, runs["b"]) == ["b"]
+        with world.store.reading() as view:
+            query = RunQuery(world.project, sort=parse_sort("name"), limit=9)
+            page = view.runs(query, NOW, among={runs["b"], runs["é"], "none"})
+            assert list(page.places) == [("b", runs["b"]), ("é", runs["é"])] and not page.more
+            many = [*runs.values(), *(f"none {n}" for n in range(600))]
+            assert len(view.runs(query, NOW, among=many).places) == len(runs)
+            assert [run.id for run in view.some_runs([runs["é"], "none", runs["b"]])] == [runs["é"], runs["b"]]
+
+    def test_only_what_somebody_sees_is_found(self, world: World, runs: dict[str, str]) -> None:
+        bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
+        assert len(found(world, seen_by=bob.id)) == len(NAMES)
+        world.write(lambda tx: tx.set_private(world.project, True))
+        assert found(world, seen_by=bob.id) == []
+        everywhere = RunQuery(None, seen_by=bob.id)
+        assert world.read(lambda view: view.runs(everywhere, NOW)).places == []
+
+    def test_deleted_runs_are_not_found(self, world: World, runs: dict[str, str]) -> None:
+        world.write(lambda tx: tx.delete_run(runs["b"], NOW))
+        assert "b" not in found(world)
+
+    def test_runs_added_between_pages_push_none_out(self, world: World, runs: dict[str, str]) -> None:
+        query = RunQuery(world.project, (), parse_sort("-created"), 3)
+        first = world.read(lambda view: view.runs(query, NOW))
+        world.run("new", now=NOW + 9)
+        rest = RunQuery(world.project, (), query.sort, 9, first.places[-1])
+        second = world.read(lambda view: view.runs(rest, NOW))
+        ids = [run_id for _, run_id in (*first.places, *second.places)]
+        assert sorted(ids) == sorted(runs.values())

@@ -1,0 +1,51 @@
+"""The suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pyhectiqlab.store.meta import MetaStore
+
+from ...stores import MetaPlace
+from .accounts import AccountsSuite
+from .events import EventsSuite
+from .files import FilesSuite
+from .registry import RegistrySuite
+from .runs import RunsSuite
+from .searches import SearchesSuite
+from .together import TogetherSuite
+from .transactions import TransactionsSuite
+from .world import World
+
+
+class MetaStoreSuite(
+    AccountsSuite,
+    RunsSuite,
+    EventsSuite,
+    FilesSuite,
+    RegistrySuite,
+    SearchesSuite,
+    TransactionsSuite,
+    TogetherSuite,
+):
+    """Subclass it, and give fixtures: `place`, in which nothing is kept, and `empty_place`, which nobody has opened."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[MetaPlace]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def empty_place(self) -> Iterator[MetaPlace]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, place: MetaPlace) -> Iterator[MetaStore]:
+        store = place.open()
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def world(self, store: MetaStore) -> World:
+        return World(store)

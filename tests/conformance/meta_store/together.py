@@ -1,0 +1,464 @@
+"""What excludes what: two transactions at once for each fact of the contract (pyhectiqlab/store/README.md)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.protocol.registry import Version
+from pyhectiqlab.store import meta_registry
+from pyhectiqlab.store.accounts import LastAdminError
+from pyhectiqlab.store.artifacts import ArtifactQuery, BlobMissingError, Upload
+from pyhectiqlab.store.meta import MetaTransaction, NameTakenError
+from pyhectiqlab.store.quotas import QuotaExceededError
+from pyhectiqlab.store.registry import TooManyAliasesError, VersionExistsError
+
+from ...stores import MetaPlace
+from .meeting import Outcome, Work, meet
+from .world import EXPIRES, LOST_AFTER_S, NOW, World, attach, batch, end_report, new_artifact, new_version
+
+
+def refused(outcomes: tuple[Outcome, Outcome], error: type[Exception]) -> None:
+    """The second was refused so, and the first was not."""
+    assert outcomes[0].error is None
+    assert isinstance(outcomes[1].error, error), outcomes[1]
+
+
+def fine(outcomes: tuple[Outcome, Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+
+
+class TogetherSuite:
+    # A run by its name
+
+    def test_two_that_attach_to_a_new_name_make_one_run(self, place: MetaPlace, world: World) -> None:
+        outcomes = meet(place, *(partial(attach, user=world.user, name="r", session=s) for s in ("s1", "s2")))
+        fine(outcomes)
+        one, two = (outcome.value for outcome in outcomes)
+        assert one.run.id == two.run.id and (one.created, two.created) == (True, False)
+        assert [run.name for run in world.read(lambda view: view.runs_named("r"))] == ["r"]
+        assert world.read(lambda view: view.session_count(one.run.id)) == 2
+
+    def test_of_two_that_want_a_new_run_one_is_refused(self, place: MetaPlace, world: World) -> None:
+        works = [partial(attach, user=world.user, name="r", session=s, new=True) for s in ("s1", "s2")]
+        refused(meet(place, *works), NameTakenError)
+
+    def test_where_the_first_is_undone_the_second_makes_the_run(self, place: MetaPlace, world: World) -> None:
+        works = [partial(attach, user=world.user, name="r", session=s, new=True) for s in ("s1", "s2")]
+        _, second = meet(place, *works, undo=True)
+        assert second.error is None and second.value.created
+        assert world.read(lambda view: view.session_count(second.value.run.id)) == 1
+
+    def test_a_name_that_is_given_to_a_run_is_no_other_runs(self, place: MetaPlace, world: World) -> None:
+        """Making, renaming and restoring, each against each."""
+        old = world.run("old")
+        world.write(lambda tx: tx.delete_run(old, NOW))
+        world.write(lambda tx: tx.rename_run(old, "r"))
+        named = world.run("named")
+
+        def make(tx: MetaTransaction) -> str:
+            return attach(tx, world.user, "r", "s3", new=True).run.id
+
+        def rename(tx: MetaTransaction) -> str:
+            tx.rename_run(named, "r")
+            return named
+
+        def restore(tx: MetaTransaction) -> str:
+            tx.restore_run(old, NOW)
+            return old
+
+        ways: list[Work] = [make, rename, restore]
+        for first in ways:
+            for second in ways:
+                if first is second:
+                    continue
+                outcomes = meet(place, first, second)
+                refused(outcomes, NameTakenError)
+                holder = outcomes[0].value
+                assert [run.id for run in world.read(lambda view: view.runs_named("r"))] == [holder]
+                world.write(lambda tx, holder=holder: tx.delete_run(holder, NOW))
+                if holder == named:
+                    world.write(lambda tx: tx.rename_run(named, "named"))
+                    world.write(lambda tx: tx.restore_run(named, NOW))
+
+    def test_whoever_attaches_while_the_run_is_deleted_makes_another(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        outcomes = meet(
+            place, lambda tx: tx.delete_run(run, NOW), partial(attach, user=world.user, name="r", session="s2")
+        )
+        fine(outcomes)
+        assert outcomes[1].value.created and outcomes[1].value.run.id != run
+
+    def test_a_session_that_attaches_twice_at_once_is_one(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r", session="other", rank=1)
+        outcomes = meet(place, *2 * [partial(attach, user=world.user, name="r", session="s")])
+        fine(outcomes)
+        assert world.read(lambda view: view.session_count(run)) == 2
+
+    def test_a_new_project_is_made_once(self, place: MetaPlace, world: World) -> None:
+        works = [
+            partial(attach, user=world.user, name=f"r{s}", session=s, project="new", create_project=True) for s in "12"
+        ]
+        outcomes = meet(place, *works)
+        fine(outcomes)
+        assert [outcome.value.project_made for outcome in outcomes] == [True, False]
+        assert outcomes[0].value.run.project_id == outcomes[1].value.run.project_id
+
+    def test_of_two_new_projects_of_a_name_one_is_refused(self, place: MetaPlace, world: World) -> None:
+        refused(meet(place, *2 * [lambda tx: tx.add_project("new", world.user.id, NOW)]), NameTakenError)
+
+    # Accounts
+
+    def test_of_two_names_that_are_read_as_the_same_one_is_refused(self, place: MetaPlace, world: World) -> None:
+        works = [lambda tx, name=name: tx.add_user(name, "member", None, NOW) for name in ("paul", "PAU1")]
+        refused(meet(place, *works), NameTakenError)
+        assert [user.username for user in world.read(lambda view: view.users())] == ["ada", "paul"]
+
+    @pytest.mark.parametrize("ways", [("role", "role"), ("role", "disabled"), ("disabled", "disabled")])
+    def test_two_admins_do_not_both_go(self, place: MetaPlace, world: World, ways: tuple[str, str]) -> None:
+        bob = world.write(lambda tx: tx.add_user("bob", "admin", None, NOW))
+
+        def go(tx: MetaTransaction, way: str, user: str) -> None:
+            if way == "role":
+                tx.set_role(user, "member")
+            else:
+                tx.set_disabled(user, NOW)
+
+        works = [partial(go, way=way, user=user) for way, user in zip(ways, (world.user.id, bob.id), strict=True)]
+        refused(meet(place, *works), LastAdminError)
+        _, second = meet(place, lambda tx: tx.set_role(world.user.id, "admin"), works[1], undo=True)
+        assert isinstance(second.error, LastAdminError)
+
+    def test_a_link_and_an_invite_are_used_once(self, place: MetaPlace, world: World) -> None:
+        with world.store.writing() as tx:
+            tx.add_login_link(world.user.id, "link", NOW, NOW + 9)
+            invite = tx.add_invite("member", "invite", "ada", NOW, NOW + 9).id
+            key = tx.add_key(world.user.id, "k", "hash", NOW).id
+        outcomes = meet(place, *2 * [lambda tx: tx.use_login_link("link", NOW)])
+        assert [outcome.value for outcome in outcomes] == [world.user, None]
+        for work in (lambda tx: tx.end_invite(invite), lambda tx: tx.revoke_key(world.user.id, key, NOW)):
+            outcomes = meet(place, work, work)
+            fine(outcomes)
+            assert [outcome.value for outcome in outcomes] == [True, False]
+
+    def test_what_is_set_by_two_is_what_one_of_them_set(self, place: MetaPlace, world: World) -> None:
+        bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW)).id
+
+        def set_all(tx: MetaTransaction, n: int) -> None:
+            tx.set_lab_value("k", str(n))
+            tx.set_member(world.project, bob, ("viewer", "admin")[n])
+            tx.set_quota(world.project, 100 + n)
+            tx.set_retention(world.project, {"runs_days": 100 + n})
+
+        fine(meet(place, *(partial(set_all, n=n) for n in (0, 1))))
+        with world.store.reading() as view:
+            assert view.lab_value("k") == "1" and view.roles_of(bob) == {world.project: "admin"}
+            assert view.quota_of(world.project) == 101 and view.retention_of(world.project).runs_days == 101
+
+    # A writer's cursor, and what its batches bring
+
+    def test_a_batch_that_comes_twice_at_once_counts_once(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        wanted = batch(run, ("log", {"text": "x"}), ("loss", {"reason": "full", "count": 2}), points=7)
+        outcomes = meet(place, *2 * [lambda tx: tx.apply([wanted], NOW)])
+        fine(outcomes)
+        assert [outcome.value for outcome in outcomes] == [{}, {"w": wanted.last}]
+        with world.store.reading() as view:
+            told = view.run(run)
+            assert told is not None and told.points == 7 and view.event_count(run) == 2
+            assert view.writers(["w"])["w"].cursor == wanted.last and view.losses(run) == {"full": 2}
+
+    def test_batches_behind_each_other_are_both_taken(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        lost = ("loss", {"reason": "full", "count": 1})
+        works = [lambda tx, first=first: tx.apply([batch(run, lost, first=first, points=4)], NOW) for first in (1, 6)]
+        outcomes = meet(place, *works)
+        fine(outcomes)
+        assert [outcome.value for outcome in outcomes] == [{}, {}]
+        with world.store.reading() as view:
+            assert view.writers(["w"])["w"].cursor == 10 and view.losses(run) == {"full": 2}
+
+    def test_a_batch_behind_one_that_was_undone_is_not_taken(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        works = [lambda tx, first=first: tx.apply([batch(run, first=first, points=5)], NOW) for first in (1, 6)]
+        _, second = meet(place, *works, undo=True)
+        assert second.error is None and second.value == {"w": 0}
+        with world.store.reading() as view:
+            told = view.run(run)
+            assert told is not None and told.points == 0 and view.writers(["w"]) == {}
+
+    def test_all_that_two_writers_tell_of_a_run_is_kept(self, place: MetaPlace, world: World) -> None:
+        """Configs are merged, and counters added up."""
+        run = world.run("r")
+        world.tell(run, ("config", {"values": {"model": {"depth": 1}}}), writer="w0")
+
+        def tell(tx: MetaTransaction, writer: str) -> dict[str, int]:
+            told: list[tuple[str, dict[str, Any]]] = [
+                ("config", {"values": {writer: 1, "model": {writer: 2}}}),
+                ("meta", {"key": writer, "value": 1}),
+                ("meta", {"key": "both", "value": writer}),
+                ("tag", {"name": writer}),
+                ("tag", {"name": "both"}),
+                ("note", {"text": writer}),
+                ("text", {"name": "t", "text": writer, "step": 1}),
+                ("loss", {"reason": "full", "count": 3}),
+            ]
+            return tx.apply([batch(run, *told, writer=writer, points=5)], NOW)
+
+        fine(meet(place, partial(tell, writer="w1"), partial(tell, writer="w2")))
+        with world.store.reading() as view:
+            whole = {"model": {"depth": 1, "w1": 2, "w2": 2}, "w1": 1, "w2": 1}
+            assert view.config(run) == whole and view.attempt_config(run, 1) == (1, whole)
+            assert view.config_values("w1") == view.config_values("w2") == {run: 1.0}
+            assert view.meta(run) == {"w1": 1, "w2": 1, "both": "w2"} and view.note(run) == "w2"
+            assert [tag.name for tag in view.tags(run, 9)] == ["both", "w1", "w2"]
+            told = view.run(run)
+            assert told is not None and told.points == 10 and view.losses(run) == {"full": 6}
+
+    def test_batches_for_the_same_runs_in_another_order_hold_nobody_for_ever(
+        self, place: MetaPlace, world: World
+    ) -> None:
+        runs = [world.run(name) for name in ("r1", "r2", "r3")]
+
+        def tell(tx: MetaTransaction, order: list[str], writer: str) -> dict[str, int]:
+            return tx.apply([batch(run, writer=f"{writer}{run}", points=1) for run in order], NOW)
+
+        fine(meet(place, partial(tell, order=runs, writer="w"), partial(tell, order=runs[::-1], writer="v")))
+        with world.store.reading() as view:
+            assert [run.points for run in view.some_runs(runs)] == [2, 2, 2]
+
+    # States
+
+    def test_the_history_has_what_both_changed(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r", session="s1", world_size=2)
+        world.attach("r", "s2", rank=1, world_size=2)
+
+        def say(tx: MetaTransaction, rank: int, state: str) -> None:
+            tx.apply(
+                [batch(run, ("state", {"state": state}), writer=f"w{rank}", session=f"s{rank + 1}", rank=rank)], NOW
+            )
+
+        fine(meet(place, partial(say, rank=0, state="training"), partial(say, rank=1, state="failed")))
+        history = world.read(lambda view: view.state_history(run))
+        assert [(change.state, change.rank) for change in history] == [
+            ("running", None),
+            ("training", None),
+            ("failed", 1),
+        ]
+
+    def test_the_end_of_a_run_is_that_of_all_its_ranks(self, place: MetaPlace, world: World) -> None:
+        """Neither sees the other rank end, unless one waits: the run would live for ever."""
+        run = world.run("r", session="s1", world_size=2)
+        world.attach("r", "s2", rank=1, world_size=2)
+        works = [
+            lambda tx, rank=rank: tx.end(end_report(run, f"s{rank + 1}", rank=rank), world.user.id, NOW)
+            for rank in (0, 1)
+        ]
+        fine(meet(place, *works))
+        told = world.read(lambda view: view.run(run))
+        assert told is not None and told.state == "completed"
+
+    @pytest.mark.parametrize("beats_first", [True, False])
+    def test_a_run_that_gave_a_sign_of_life_is_not_lost(
+        self, place: MetaPlace, world: World, beats_first: bool
+    ) -> None:
+        run, at = world.run("r"), NOW + LOST_AFTER_S + 1
+
+        def beat(tx: MetaTransaction) -> None:
+            tx.heartbeat("s", world.user.id, [(run, 0, 1)], skew=0.0, backlog=0, losses={}, now=at)
+
+        def mark(tx: MetaTransaction) -> list[str]:
+            return tx.mark_lost(at, LOST_AFTER_S)
+
+        fine(meet(place, *((beat, mark) if beats_first else (mark, beat))))
+        told = world.read(lambda view: view.run(run))
+        assert told is not None and told.state == "running"
+
+    def test_a_run_that_is_restored_is_not_purged(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        world.tell(run, ("note", {"text": "n"}))
+        world.write(lambda tx: tx.delete_run(run, NOW))
+        fine(meet(place, lambda tx: tx.restore_run(run, NOW), lambda tx: tx.purge(run, NOW)))
+        assert world.read(lambda view: view.note(run)) == "n"
+
+    def test_runs_that_are_held_are_as_they_were_looked_at(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        world.end(run)
+
+        def delete(tx: MetaTransaction) -> None:
+            tx.hold_runs([run, "unknown"])
+            told = tx.run(run)
+            assert told is not None
+            if told.state == "completed":
+                tx.delete_run(run, NOW)
+
+        comes = partial(attach, user=world.user, name="r", session="s2")
+        first, second = meet(place, comes, delete)
+        fine((first, second))
+        told = world.read(lambda view: view.run(run))
+        assert told is not None and told.deleted is None and told.state == "running"
+
+    # Files
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_two_versions_of_an_artifact_follow_each_other(self, place: MetaPlace, world: World, shared: bool) -> None:
+        run = None if shared else world.run("r")
+        works = []
+        for ident in ("a1", "a2"):
+            new = new_artifact(world, ident, run, step=3)
+            world.add_blob(new.digest)
+            works.append(lambda tx, new=new: tx.add_artifact(new, NOW))
+        fine(meet(place, *works))
+        query = ArtifactQuery(run, world.project, all_versions=True)
+        found = world.read(lambda view: list(view.artifacts(query)))
+        assert [(a.id, a.version, a.newest) for a in found] == [("a2", 2, True), ("a1", 1, False)]
+
+    def test_a_version_that_comes_twice_at_once_is_one(self, place: MetaPlace, world: World) -> None:
+        artifact, version = new_artifact(world, "a1", world.run("r")), new_version(world, "v1")
+        world.add_blob(artifact.digest)
+        world.add_blob(version.files[0].digest)
+        works: list[Work] = [lambda tx: tx.add_artifact(artifact, NOW), lambda tx: tx.add_version(version, NOW)]
+        for work in works:
+            outcomes = meet(place, work, work)
+            fine(outcomes)
+            assert [outcome.value for outcome in outcomes] == [True, False]
+
+    def test_two_versions_of_a_model_follow_each_other(self, place: MetaPlace, world: World) -> None:
+        works = []
+        for ident in ("v1", "v2"):
+            new = new_version(world, ident, digest="d")
+            world.add_blob("d")
+            works.append(lambda tx, new=new: tx.add_version(new, NOW))
+        fine(meet(place, *works))
+        found = world.read(lambda view: list(view.versions_of("models", world.project, "m", 9, None)))
+        assert [str(v.version) for v in found] == ["1.1.0", "1.0.0"]
+
+    def test_of_two_versions_with_one_number_one_is_refused(self, place: MetaPlace, world: World) -> None:
+        world.add_blob("d")
+        news = [new_version(world, ident, digest="d", version=Version(1, 2, 3)) for ident in ("v1", "v2")]
+        refused(meet(place, *(lambda tx, new=new: tx.add_version(new, NOW) for new in news)), VersionExistsError)
+
+    def test_an_alias_points_to_one_version_and_a_name_keeps_to_its_aliases(
+        self, place: MetaPlace, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(meta_registry, "ALIASES_MAX", 2)
+        world.add_blob("d")
+        for ident in ("v1", "v2"):
+            world.write(lambda tx, ident=ident: tx.add_version(new_version(world, ident, digest="d"), NOW))
+
+        def set_alias(tx: MetaTransaction, version: str, alias: str) -> None:
+            tx.set_alias(version, alias, world.user.id, NOW)
+
+        fine(meet(place, *(partial(set_alias, version=v, alias="best") for v in ("v1", "v2"))))
+        assert _aliases(world) == {"v2": ("best",)}
+        works = [partial(set_alias, version="v1", alias=alias) for alias in ("b", "c")]
+        refused(meet(place, *works), TooManyAliasesError)
+
+    def test_a_use_that_two_tell_is_one(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        world.add_blob("d")
+        world.write(lambda tx: tx.add_version(new_version(world, "v1", digest="d"), NOW))
+        fine(meet(place, *2 * [lambda tx: tx.add_usage("v1", run, NOW)]))
+        assert len(world.read(lambda view: view.used_by("v1", 9))) == 1
+
+    @pytest.mark.parametrize("of_lab", [False, True])
+    def test_the_last_room_of_a_quota_goes_to_one(self, place: MetaPlace, world: World, of_lab: bool) -> None:
+        scope = None if of_lab else world.project
+        world.write(lambda tx: tx.set_quota(scope, 100))
+        run = world.run("r")
+        works: list[Work] = []
+        for ident in ("a1", "a2"):
+            new = new_artifact(world, ident, run, name=ident, bytes=60)
+            if not of_lab:
+                world.add_blob(new.digest, 60)
+
+            def take(tx: MetaTransaction, new: Any = new) -> None:
+                tx.check_quota(scope, {new.digest: 60})
+                if of_lab:
+                    tx.start_upload(Upload(new.id, world.user.id, new.digest, 60, EXPIRES, False), NOW)
+                else:
+                    tx.add_artifact(new, NOW)
+
+            works.append(take)
+        refused(meet(place, *works), QuotaExceededError)
+        assert world.read(lambda view: view.use_of(scope)).used == 60
+        _, second = meet(place, lambda tx: tx.set_quota(scope, 200), works[1])
+        assert second.error is None, "the quota as it is now, not as it was"
+        assert world.read(lambda view: view.use_of(scope)).used == 120
+
+    def test_an_upload_that_begins_twice_at_once_is_one(self, place: MetaPlace, world: World) -> None:
+        works = [
+            lambda tx, ident=ident: tx.start_upload(Upload(ident, world.user.id, "d", 10, EXPIRES, False), NOW)
+            for ident in ("u1", "u2")
+        ]
+        outcomes = meet(place, *works)
+        fine(outcomes)
+        assert [outcome.value.id for outcome in outcomes] == ["u1", "u1"]
+
+    def test_bytes_that_one_forgets_are_named_by_no_other(self, place: MetaPlace, world: World) -> None:
+        """Whoever comes first: either they stay, or nothing names them."""
+        run = world.run("r")
+
+        def forget(tx: MetaTransaction, digest: str) -> bool:
+            return tx.forget_blob(digest, NOW + 1)
+
+        for forgets_first in (True, False):
+            new = new_artifact(world, f"a{forgets_first}", run, f"a{forgets_first}")
+            world.add_blob(new.digest, now=NOW)
+            world.write(lambda tx, new=new: tx.forget_upload(f"of-{world.user.id}-{new.digest}"))
+            works = [partial(forget, digest=new.digest), lambda tx, new=new: tx.add_artifact(new, NOW + 9)]
+            first, second = meet(place, *(works if forgets_first else works[::-1]))
+            assert first.error is None and first.value is True
+            if forgets_first:
+                assert isinstance(second.error, BlobMissingError)
+            else:
+                assert second.value is False
+        found = world.read(lambda view: list(view.artifacts(ArtifactQuery(run))))
+        assert [artifact.name for artifact in found] == ["aFalse"]
+
+    # As narrow as is right
+
+    def test_what_has_nothing_to_do_with_each_other_does_not_wait(self, place: MetaPlace, world: World) -> None:
+        if place.one_writer:
+            pytest.skip("one transaction writes at a time")
+        runs = [world.run(name) for name in ("r1", "r2")]
+        for n in (0, 1):
+            world.add_blob(f"d{n}")
+        world.write(lambda tx: tx.add_user("bob", "admin", None, NOW))
+
+        def work(tx: MetaTransaction, n: int) -> None:
+            run = runs[n]
+            told: list[tuple[str, dict[str, Any]]] = [
+                ("config", {"values": {"a": n}}),
+                ("state", {"state": "training"}),
+            ]
+            tx.apply([batch(run, *told, writer=f"w{n}", points=3)], NOW)
+            tx.heartbeat(f"s{n}", world.user.id, [(run, 0, 1)], skew=0.0, backlog=0, losses={}, now=NOW)
+            attach(tx, world.user, f"r{n + 1}", f"again{n}")
+            attach(tx, world.user, f"new{n}", f"s{n}")
+            tx.check_quota(world.project, {f"d{n}": 10})
+            tx.add_artifact(new_artifact(world, f"a{n}", run, digest=f"d{n}"), NOW)
+            tx.add_artifact(new_artifact(world, f"shared{n}", None, f"n{n}", digest=f"d{n}"), NOW)
+            tx.add_version(new_version(world, f"v{n}", f"m{n}", digest=f"d{n}"), NOW)
+            tx.end(end_report(run, f"again{n}"), world.user.id, NOW)
+            tx.set_lab_value(f"k{n}", "v")
+
+        outcomes = meet(place, partial(work, n=0), partial(work, n=1))
+        fine(outcomes)
+        assert not outcomes[1].waited
+
+    def test_readers_do_not_wait_for_whoever_writes(self, world: World) -> None:
+        with world.store.writing() as tx:
+            run = attach(tx, world.user, "r", "s").run.id
+            tx.set_lab_value("k", "new")
+            with world.store.reading() as view:
+                assert view.run(run) is view.lab_value("k") is None
+
+
+def _aliases(world: World) -> dict[str, tuple[str, ...]]:
+    found = world.read(lambda view: list(view.versions_of("models", world.project, "m", 9, None)))
+    return {version.id: version.aliases for version in found if version.aliases}

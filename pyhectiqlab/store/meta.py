@@ -1,9 +1,9 @@
 """MetaStore: the interface to everything that is not a point: accounts, projects, runs, sessions, writers, events.
 
-Two faces, both short-lived and bound to one thread: `reading()` gives a MetaView that never waits for the writer,
-`writing()` a MetaTransaction that commits durably when its block ends and changes nothing when the block raises. One
-thread at a time writes (server/writer.py). Times are float seconds since 1970 UTC by the lab's clock. Every method may
-raise StoreError (disk full, I/O).
+Two faces, both short-lived and bound to one thread. `reading()` gives a MetaView that never waits for the writer and
+shows one state, that of its first question. `writing()` gives a MetaTransaction that commits durably when its block
+ends and changes nothing when the block raises. One thread at a time writes (server/writer.py). Times are float seconds
+since 1970 UTC by the lab's clock. Every method may raise StoreError (disk full, I/O).
 
 The state of a run follows from stored facts about the ranks of its newest attempt (protocol/states.py), so that words
 arriving late or twice cannot contradict each other: what each rank's script said last ("running" at attach), how its

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -135,6 +134,8 @@ class ArtifactVerbs:
 
     @never_breaks
     def _add_weights(self, outbox: QueueOutbox, model: Any, name: str, step: int | None) -> None:
+        import shutil
+
         folder = outbox.uploads.scratch()
         try:
             model.save_weights(str(folder / name))

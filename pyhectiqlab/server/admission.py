@@ -98,6 +98,10 @@ class Shares:
     def _reads_of(self, who: str) -> int:
         return settings.LAB_READS_OF_HEAVY if self.pace.must_wait(who) else settings.LAB_READS_OF_USER
 
+    def check(self, who: str) -> None:
+        """Raises OverShareError for who took most of a lab that has no time to spare."""
+        self.costs.check(who, self.pace.holds_up_others(who))
+
 
 class Admission:
     def __init__(self, app: ASGIApp, lab: Lab) -> None:
@@ -127,7 +131,7 @@ class Admission:
         if visit.user is None and (large or long or (turns is None and name not in FOR_ANYBODY)):
             await self._introduce(visit, scope)
         scope[WHO] = visit.who
-        self.shares.costs.check(visit.who, self.shares.pace.holds_up_others(visit.who))
+        self.shares.check(visit.who)
         if visit.user is not None:
             self.shares.pace.arrived(visit.user, counts=name == "ingest")
         if turns is self.shares.passwords:
@@ -251,7 +255,7 @@ class _Visit:
             if block:
                 blocks.append(block)
             more = message.get("more_body", False)
-        shares.costs.check(who)  # again: what came while this body did is counted now
+        shares.check(who)  # again: what came while this body did is counted now
         if not self._scope["path"].endswith("/ingest"):  # which counts what it takes by itself
             shares.costs.charge(who, BYTE_S * self._body[1])
         whole = blocks[0] if len(blocks) == 1 else b"".join(blocks)

@@ -16,10 +16,12 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 
 from .. import settings
 from .admission import WHO, Shares
 from .replies import ApiError
+from .shares import OverShareError
 
 INLINE_BYTES = 16 << 10  # a smaller body is read faster than it is handed to a thread
 DIGITS_MAX = 40  # of an integer: the time that a longer one takes grows with the square of them
@@ -36,9 +38,20 @@ class BodyRoute(APIRoute):
             return handle
 
         async def handle_body(request: Request) -> Response:
-            return await handle(_Request(request, model))
+            try:
+                return await handle(_Request(request, model))
+            except _TooManyError as e:
+                raise e.error from None
 
         return handle_body
+
+
+class _TooManyError(HTTPException):
+    """FastAPI passes it on: any other exception of `json` is a body that is no JSON."""
+
+    def __init__(self, error: OverShareError) -> None:
+        super().__init__(429)
+        self.error = error
 
 
 class _Request(Request):
@@ -47,18 +60,24 @@ class _Request(Request):
         self._model = model
 
     async def json(self) -> Any:
-        """Return what the body says; of a large one the model, which FastAPI takes as it is. Raises ApiError, what
-        json.loads raises, and OverShareError.
+        """Return what the body says; of a large one the model, which FastAPI takes as it is. Raises ApiError,
+        _TooManyError, and what json.loads raises.
         """
         body = await self.body()
         if len(body) <= INLINE_BYTES:
             return await super().json()
         shares: Shares = self.app.state.lab.shares
         who, loop = self.scope[WHO], asyncio.get_running_loop()
-        await shares.bodies_read.take(who)
+        try:
+            await shares.bodies_read.take(who)
+        except OverShareError as e:
+            raise _TooManyError(e) from None
         began = time.monotonic()
         try:
+            shares.check(who)  # their bodies before it may have cost much
             return await loop.run_in_executor(shares.body_reader, checked, body, self._model)
+        except OverShareError as e:
+            raise _TooManyError(e) from None
         finally:
             # As long as it took, nobody's is read: so whatever comes, half of the time is for what is small.
             loop.call_later(time.monotonic() - began, shares.bodies_read.give_back, who)

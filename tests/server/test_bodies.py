@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -16,6 +18,7 @@ from pyhectiqlab.server.bodies import INLINE_BYTES, BodyRoute, values_of
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id
+from .conftest import PASSWORD
 
 MOST = settings.LAB_JSON_VALUES_MAX
 
@@ -55,6 +58,33 @@ def test_a_large_body_is_taken_and_refused_as_a_small_one_is(api: Api) -> None:
         assert error_of(cut_off)["code"] == "invalid" and cut_off.status_code == 422
         assert post(api, path, b'{"runs": [], "more": "%s\xff"}' % (b"x" * 50 * n)).status_code in {400, 422}
     assert error_of(beat(runs * 5))["message"].startswith("runs: List should have at most 4096 items")
+
+
+def test_who_sends_very_many_large_bodies_is_told_to_wait_while_others_want_some_time(own_lab: RealLab) -> None:
+    owner = Api.of(own_lab.start())
+    session = new_id(8)
+    owner.attach(session=session)
+    body = json.dumps({"runs": [{"run": f"{i:012x}", "rank": 0, "attempt": 1} for i in range(4096)]}).encode()
+    owner.call("POST", "/users", 201, json={"username": "mia", "password": PASSWORD})
+    headers = {"Authorization": ""}
+    made = Api(own_lab.url, "").call("POST", "/keys", 201, auth=("mia", PASSWORD), json={"name": "k"}, headers=headers)
+    other, stop = Api(own_lab.url, made["key"]), threading.Event()
+
+    def want() -> None:
+        while not stop.is_set():
+            other.get("/me")
+
+    with ThreadPoolExecutor(5) as pool:
+        wanting = pool.submit(want)
+        try:
+            paths = [f"/sessions/{session}/heartbeat"] * 24
+            answers = list(pool.map(lambda path: post(Api.of(own_lab), path, body), paths))
+        finally:
+            stop.set()
+        wanting.result()
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers if answer.status_code == 429)
+    assert {error_of(answer)["code"] for answer in answers if answer.status_code == 429} == {"throttled"}
 
 
 @pytest.mark.parametrize("item", [b"[]", b"{}", b"1", b'""', b'{"a":1}'])

@@ -108,7 +108,7 @@ class _Held:
         shares, loop = self._shares, asyncio.get_running_loop()
         await shares.decodes.take(self._who)
         try:
-            shares.costs.check(self._who)  # their requests before this one may have cost much
+            shares.check(self._who)  # their requests before this one may have cost much
             plain, weight = await loop.run_in_executor(shares.decoders, self._timed, opened, body, encoding)
             self._take(weight)
             return await loop.run_in_executor(shares.decoders, self._timed, _decoded, plain)

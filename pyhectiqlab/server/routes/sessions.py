@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from ...protocol import limits
 from ...store.meta import (
     Attached,
     AttachRequest,
@@ -26,6 +27,7 @@ from ..replies import ApiError, reply
 from .common import answers, run_url
 
 router = APIRouter(tags=["sessions"], route_class=BodyRoute)
+MANY_RUN_S = 50e-6  # what each run counts as in a heartbeat of more than a client sends at once
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
 
@@ -100,6 +102,8 @@ def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, calle
     those of runs to which the caller may no longer add.
     """
     now = time.time()
+    if len(body.runs) > limits.HEARTBEAT_RUNS:
+        lab.shares.costs.charge(caller.user.id, MANY_RUN_S * len(body.runs))
     with lab.meta.reading() as view:
         attached = view.attached(session, caller.user.id)
         named = attached.keys() & {(r.run, r.rank, r.attempt) for r in body.runs} if attached else set()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 SECURITY = (ROOT / "docs" / "security.md").read_text()
-GUIDES = README + "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
+GUIDES = README + "".join(page.read_text() for page in sorted((ROOT / "docs").rglob("*.md")))
 PAGES = sorted(
     page
     for pattern in ("*.md", "benchmarks/*.md", "docs/**/*.md", "pyhectiqlab/*/*.md", "tests/**/*.md")

@@ -21,6 +21,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NewConnectionError
 
 from .names import addresses
 
@@ -100,7 +101,8 @@ class _Deadline:
                 error = e
                 if sock is not None:
                     sock.close()
-        raise error
+        # urllib3 swallows errors of this kind where it sends, and goes on, here without a socket.
+        raise NewConnectionError(conn, str(error)) from error
 
     def send(self, data: Any) -> None:
         if self.sock is None:

@@ -113,6 +113,22 @@ def test_nothing_listening_is_unreachable_and_says_so() -> None:
     assert error.retry and "nothing listens" in str(error)
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), BrokenPipeError(32, "broken pipe")])
+def test_a_connection_that_is_reset_while_it_is_made_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    class Reset(socket.socket):
+        def connect(self, address: object) -> None:
+            raise error
+
+    monkeypatch.setattr("pyhectiqlab.transport.deadline.socket.socket", Reset)
+    with (
+        LabClient("http://127.0.0.1:9", "k") as client,
+        pytest.raises(LabUnreachableError, match="the connection broke"),
+    ):
+        client.request("POST", "/x", body=b"x")
+
+
 def test_an_unknown_name_is_unreachable() -> None:
     assert "not known" in str(failure(LabClient("http://lab.invalid", KEY).handshake, LabUnreachableError))
 

@@ -317,8 +317,8 @@ def large_sessions(target: Target, stop: Event) -> None:
 
 
 def large_configs(target: Target, stop: Event) -> None:
-    """A member's config events of 1,200,000 values, and small ones behind."""
-    values = {f"g{g}": {f"{i:x}": [1, 2, 3] for i in range(30_000)} for g in range(10)}
+    """A member's config events of 360,000 values, of which the lab keeps 50,000, and small ones behind."""
+    values = {f"g{g}": {f"{i:x}": [1, 2, 3] for i in range(9_000)} for g in range(10)}
     run = _own_run(target, "config")
     large = target.ingest([_events(run, 1, [("config", {"values": values})])], key="member")
     small = [("config", {"values": {"lr": 0.1}})]

@@ -16,7 +16,7 @@ from ..base import crashpoints
 from ..base.installing import upgrade_advice
 from ..errors import NewerSchemaError
 from ..protocol.search import searchable
-from .meta_configs import merge
+from .merging import merge
 from .meta_runs import unpack
 from .meta_schema import (
     api_keys,
@@ -24,6 +24,7 @@ from .meta_schema import (
     attempt_configs,
     audit,
     blobs,
+    config_parts,
     config_values,
     events,
     invites,
@@ -178,6 +179,11 @@ def _add_scripts(conn: Connection) -> None:
     _add_columns(conn, sessions, "script", "main", "opening")
 
 
+def _add_config_parts(conn: Connection) -> None:
+    """runs.config, where it is what the newest attempt told, is no longer kept twice from the next update on."""
+    metadata.create_all(conn, tables=[config_parts])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -196,6 +202,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("configs of attempts", _add_attempt_configs),
     ("meta of attempts", _add_attempts_meta),
     ("scripts of sessions", _add_scripts),
+    ("parts of configs", _add_config_parts),
 )
 
 

@@ -15,6 +15,7 @@ from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
     attempt_configs,
+    config_parts,
     config_values,
     events,
     media,
@@ -319,6 +320,7 @@ class RunsSql:
         for table in (
             run_meta,
             attempt_configs,
+            config_parts,
             run_tags,
             config_values,
             run_states,

@@ -168,7 +168,7 @@ run_meta = Table(
     PrimaryKeyConstraint("run_id", "attempt", "key"),
 )
 
-# What each attempt told itself. runs.config is that of all of them, see store/meta_configs.py.
+# What each attempt told itself. runs.config is what all of them did, NULL: as the newest one; see store/meta_configs.py
 attempt_configs = Table(
     "attempt_configs",
     metadata,
@@ -178,7 +178,18 @@ attempt_configs = Table(
     PrimaryKeyConstraint("run_id", "attempt"),
 )
 
-# The values of configs by the path to each, so that runs are found by them (protocol/search.py); made from runs.config.
+# What was told of a config once it was large, in order, to be merged into it. attempt 0: into the run's own.
+config_parts = Table(
+    "config_parts",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("told", LargeBinary, nullable=False),  # msgpack list of maps
+    PrimaryKeyConstraint("run_id", "attempt", "part"),
+)
+
+# The values of configs by the path to each, so that runs are found by them (protocol/search.py).
 config_values = Table(
     "config_values",
     metadata,

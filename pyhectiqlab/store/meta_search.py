@@ -26,9 +26,8 @@ from sqlalchemy import (
 from ..protocol.search import ANY, Term, as_written
 from .meta import Run, RunPage, RunQuery
 from .meta_members import visible_to
-from .meta_runs import RUN, unpack
+from .meta_runs import RUN
 from .meta_schema import config_values, projects, run_tags, runs, users
-from .pauses import may_pause
 
 ROWS_AT_ONCE = 500
 
@@ -172,15 +171,6 @@ class SearchSql:
         return [by_id[run_id] for run_id in ids if run_id in by_id]
 
     # Configs ----------------------------------------------------------------------------------------------------
-
-    def configs(self, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
-        small = or_(runs.c.config.is_(None), func.length(runs.c.config) <= bytes_max)
-        rows = self.conn.execute(select(runs.c.id, runs.c.config).where(runs.c.id.in_(ids), small))
-        found = {}
-        for run_id, config in rows:
-            found[run_id] = unpack(config)
-            may_pause()
-        return found
 
     def config_values(self, path: str) -> dict[str, float | str]:
         at, number = config_values.c.path == path, config_values.c.number

@@ -51,12 +51,14 @@ _NUMBERS = ("duration", "points", "attempt")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
 SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
 
+_BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own
 _OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 # A config's values as they can be searched: what is beyond is kept and shown like all else, but not found by.
 CONFIG_VALUES_MAX = 2_000  # of one run, in the order of the config
 CONFIG_TEXT_MAX = 1_000  # characters of a path, and of a value
+CONFIG_PATH_BYTES_MAX = 2_000  # of a path: an index of the lab holds it
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def parse_sort(text: str) -> Sort:
 
 def quoted(text: str) -> str:
     """`text` as a part of a term that means just these characters."""
-    if text and not any(c.isspace() or c in '",=!<>~\\' for c in text):
+    if text and text not in _BETWEEN and not any(c.isspace() or c in '",=!<>~\\' for c in text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -350,11 +352,15 @@ def searchable(config: Mapping[str, Any]) -> dict[str, tuple[float | None, str]]
     return found
 
 
+def _is_short(path: str) -> bool:
+    return len(path) <= CONFIG_TEXT_MAX and len(path.encode(errors="replace")) <= CONFIG_PATH_BYTES_MAX
+
+
 def _add_searchable(found: dict[str, tuple[float | None, str]], config: Mapping[str, Any], prefix: str) -> bool:
     """Whether there is room for more."""
     for name, value in config.items():
         path = f"{prefix}{name}"
-        if len(path) > CONFIG_TEXT_MAX:
+        if len(path) > CONFIG_PATH_BYTES_MAX // 4 and not _is_short(path):
             continue
         if isinstance(value, dict) and value:
             if not _add_searchable(found, value, f"{path}."):

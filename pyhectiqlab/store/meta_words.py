@@ -15,11 +15,13 @@ from ..protocol import limits
 from .meta import MetaBatch
 from .meta_schema import run_meta, run_tags, runs
 from .sql_dialect import any_of, upsert
+from .sql_types import cut_to_bytes, kept
 
 
 def text_of(value: Any, length_max: int = limits.DETAIL_CHARS_MAX) -> str:
-    """Of a text, or of what has a short one; "" for anything else."""
-    return (value if isinstance(value, str) else str(value) if isinstance(value, int | float) else "")[:length_max]
+    """Of a text, or of what has a short one; "" for anything else. As it can be kept."""
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    return kept(text[:length_max])
 
 
 class ArrivingWords:
@@ -51,7 +53,7 @@ class ArrivingWords:
         self._tags.setdefault(batch.run, {})[name] = row, batch.writer
 
     def add_meta(self, batch: MetaBatch, fields: Mapping[str, Any]) -> None:
-        place = batch.attempt, text_of(fields["key"], limits.KEY_BYTES_MAX)
+        place = batch.attempt, cut_to_bytes(text_of(fields["key"], limits.KEY_BYTES_MAX))
         self._meta.setdefault(batch.run, {})[place] = msgpack.packb(fields.get("value")), batch.writer
 
     def store(self) -> None:

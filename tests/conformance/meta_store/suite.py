@@ -15,6 +15,7 @@ from .files import FilesSuite
 from .registry import RegistrySuite
 from .runs import RunsSuite
 from .searches import SearchesSuite
+from .texts import TextsSuite
 from .together import TogetherSuite
 from .transactions import TransactionsSuite
 from .world import World
@@ -27,6 +28,7 @@ class MetaStoreSuite(
     FilesSuite,
     RegistrySuite,
     SearchesSuite,
+    TextsSuite,
     TransactionsSuite,
     TogetherSuite,
 ):

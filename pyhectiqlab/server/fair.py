@@ -18,14 +18,8 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
-    def put(self, who: str, item: T, first: bool = False) -> None:
-        """`first`: it comes next."""
-        items = self._of.setdefault(who, deque())
-        if first:
-            items.appendleft(item)
-            self._of.move_to_end(who, last=False)
-        else:
-            items.append(item)
+    def put(self, who: str, item: T) -> None:
+        self._of.setdefault(who, deque()).append(item)
         self._count += 1
 
     def next(self) -> T:

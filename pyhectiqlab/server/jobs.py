@@ -15,7 +15,7 @@ from .ingest import Request
 from .pieces import pieces
 
 T = TypeVar("T")
-PIECE_S = 0.006  # what a piece of a long request takes, by estimate
+PIECE_S = 0.003  # what a piece of a long request takes, by estimate
 WriteFunction = Callable[[MetaTransaction], T]
 
 

@@ -18,6 +18,7 @@ from .ingest import Batch, Refused, Request
 
 # Seconds of the writer's time, roughly, on a machine with slow cores.
 EVENT_S = 15e-6
+WORD_S = 20e-6  # more for a tag, or a value of meta
 STATE_S = 1.5e-3  # all ranks of the run are looked at
 CONFIG_S = 1e-3  # the run's whole config is merged and written
 CONFIG_VALUE_S = 1e-6
@@ -70,6 +71,8 @@ def _event_cost_s(event: Event) -> float:
     cost = EVENT_S + BYTE_S * len(event.packed)
     if event.kind == "config":
         cost += CONFIG_S + CONFIG_VALUE_S * event.values
+    elif event.kind in {"tag", "meta"}:
+        cost += WORD_S
     elif event.followed and tells_state(event.kind, event.fields):
         cost += STATE_S
     return cost

@@ -29,7 +29,9 @@ BYTES_MAX = 128 << 20  # of ingest bodies that wait
 GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes next waits for
 GROUP_JOBS_MAX = 512
 GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
-LONG_S = 0.012  # a request that takes longer is committed in pieces
+LONG_S = 0.006  # a request that takes longer is committed in pieces
+REST = 1.0  # of the time that a piece took, behind it, while others are at work
+OTHERS_S = 0.5  # who sent a job that lately is at work
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
@@ -57,6 +59,9 @@ class Writer:
     ) -> None:
         self._meta, self._points, self._committed = meta, points, committed
         self._waiting: FairQueue[Job] = FairQueue()
+        self._long: FairQueue[InPieces] = FairQueue()
+        self._rest_until = 0.0  # monotonic: no piece of a long one before
+        self._came: list[tuple[str, float]] = []  # the last two callers with other jobs, and when
         self._bytes = 0
         self._wake = threading.Condition()
         self._stopping = False
@@ -79,7 +84,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Jobs that nobody has taken yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._long)
 
     def ingest(self, job: ingest_plan.IngestJob, size: int) -> Future[list[ingest_plan.Result]]:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
@@ -96,9 +101,14 @@ class Writer:
         with self._wake:
             if self._stopping:
                 raise BusyError("The lab is stopping.")
-            if len(self._waiting) >= JOBS_MAX or (job.size and self._bytes + job.size > BYTES_MAX):
+            if self.waiting >= JOBS_MAX or (job.size and self._bytes + job.size > BYTES_MAX):
                 raise BusyError("The lab is busy: try again later.")
-            self._waiting.put(job.who, job)
+            if isinstance(job, InPieces):
+                self._long.put(job.who, job)
+            else:
+                self._waiting.put(job.who, job)
+                came = (came for came in self._came if came[0] != job.who)
+                self._came = [(job.who, time.monotonic()), *came][:2]
             self._bytes += job.size
             self._wake.notify()
         return job.future
@@ -106,26 +116,29 @@ class Writer:
     def _turn(self) -> float | None:
         with self._wake:
             if not self._waiting and not self._stopping:
-                # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
-                self._wake.wait(LULL_S if self._lull else 0.0 if self._more else IDLE_S)
-            group = self._take()
-            if not group and self._stopping:
+                self._wake.wait(self._pause_s())
+            group, long = self._take(), self._take_long()
+            if not group and long is None and self._stopping:
                 return None
-        self._lull = bool(group)
-        if group:
+        self._lull = bool(group or long)
+        if group or long:
             began = time.monotonic()
-            whole = [job for job in group if not isinstance(job, InPieces)]
-            if whole:
-                self._commit(whole)
-            long = [job for job in group if isinstance(job, InPieces)]
-            if long:  # a piece of one of them each time, so that nobody waits for more than that
-                self._wait_again(long[1:], first=True)
-                self._commit_piece(long[0])
+            if group:
+                self._commit(group)
+            if long is not None:  # a piece of one of them each time, so that nobody waits for more than that
+                self._commit_piece(long)
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
         else:
             self._more = self._compact(COMPACT_BUDGET_S)
         return 0.0
+
+    def _pause_s(self) -> float:
+        """For how long to wait for a job, where none is there but long ones."""
+        if self._long:
+            return max(0.0, self._rest_until - time.monotonic())
+        # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
+        return LULL_S if self._lull else 0.0 if self._more else IDLE_S
 
     def _take(self) -> list[Job]:
         group: list[Job] = []
@@ -141,22 +154,37 @@ class Writer:
             cost += job.cost_s
             self._bytes -= job.size
             # From here on nobody can cancel it under our hands.
-            if job.future.running() or job.future.set_running_or_notify_cancel():
+            if job.future.set_running_or_notify_cancel():
                 group.append(job)
         return group
 
-    def _commit_piece(self, job: InPieces) -> None:
-        """The next piece of a request, which then waits again, behind those who came meanwhile."""
-        self._commit([job.next_piece()])
-        if job.more:
-            self._wait_again([job])
+    def _take_long(self) -> InPieces | None:
+        """One of which a piece may be committed now."""
+        while self._long and (self._stopping or time.monotonic() >= self._rest_until):
+            job = self._long.take()
+            self._bytes -= job.size
+            if job.future.running() or job.future.set_running_or_notify_cancel():
+                return job
+        return None
 
-    def _wait_again(self, jobs: Sequence[Job], first: bool = False) -> None:
-        """Behind those who wait, or before them. Whoever was let in once is not turned away."""
-        with self._wake:
-            for job in reversed(jobs) if first else jobs:
-                self._waiting.put(job.who, job, first=first)
-            self._bytes += sum(job.size for job in jobs)
+    def _commit_piece(self, job: InPieces) -> None:
+        """The next piece of a request, which then waits again, behind other long ones. Whoever was let in once is not
+        turned away.
+        """
+        began = time.monotonic()
+        try:
+            piece = job.next_piece()
+        except BaseException as e:
+            _refuse([job], e)
+            return
+        self._commit([piece])
+        now = time.monotonic()
+        if any(who != job.who and now - at < OTHERS_S for who, at in self._came):
+            self._rest_until = now + REST * (now - began)
+        if job.more:
+            with self._wake:
+                self._long.put(job.who, job)
+                self._bytes += job.size
 
     def _compact(self, budget_s: float) -> bool:
         if time.monotonic() < self._compact_at:

@@ -19,6 +19,7 @@ from .meta_schema import events, runs, sessions, writers
 from .meta_sessions import SessionsSql
 from .meta_words import ArrivingWords, text_of
 from .sql_dialect import any_of, upsert
+from .sql_rows import insert_new
 
 LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
@@ -151,7 +152,7 @@ class BatchesSql(SessionsSql):
             for event in batch.events
         ]
         if rows:  # (writer, seq) names an event: one that is there already stays
-            self.conn.execute(upsert(self.conn, events).on_conflict_do_nothing(), rows)
+            insert_new(self.conn, events, rows)
 
     def _move_cursors(self, batches: Sequence[MetaBatch], now: float) -> None:
         rows: dict[str, dict[str, Any]] = {}

@@ -347,8 +347,7 @@ def test_who_puts_very_much_into_the_queue_waits_behind_their_own() -> None:
     assert taken[:5] == ["many0", "one0", "many1", "one1", "many2"]
     assert queue.next() == "many99" and len(queue) == 1
     queue.put("one", "one2")
-    queue.put("one", "one3", first=True)
-    assert [queue.take() for _ in range(len(queue))] == ["one3", "many99", "one2"]
+    assert [queue.take() for _ in range(len(queue))] == ["many99", "one2"]
 
 
 def test_too_many_who_wait_are_refused_and_who_leaves_gives_their_place_back() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import click
@@ -120,6 +121,33 @@ def test_every_part_of_the_package_is_in_the_architecture() -> None:
     parts += [f"{p.name}/" for p in package.iterdir() if p.is_dir() and not p.name.startswith(("_", "."))]
     missing = [part for part in sorted(parts) if part not in text]
     assert not missing, f"ARCHITECTURE.md does not mention: {', '.join(missing)}"
+
+
+INSIDE = [ROOT / "ARCHITECTURE.md", *sorted((ROOT / "pyhectiqlab").glob("*/README.md"))]  # for developers
+EXAMPLES = {"token.py"}  # names that are no files of ours
+
+
+@cache
+def files() -> list[str]:
+    folders = ("pyhectiqlab", "tests", "benchmarks", "docs")
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.*") if "node_modules" not in path.parts)
+    return [str(path) for path in found]
+
+
+@pytest.mark.parametrize("page", INSIDE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_files_that_the_architecture_names_are_there(page: Path) -> None:
+    named = set(re.findall(r"`([\w/.-]+\.(?:py|ts|tsx|sql|md))`", page.read_text()))
+    missing = [name for name in sorted(named - EXAMPLES) if not any(file.endswith(f"/{name}") for file in files())]
+    assert not missing, f"{page.relative_to(ROOT)} names files that are not there: {', '.join(missing)}"
+
+
+def test_every_kind_of_event_is_in_the_format() -> None:
+    sources = [p.read_text() for p in (ROOT / "pyhectiqlab").rglob("*.py") if "node_modules" not in p.parts]
+    kinds = {kind for source in sources for kind in re.findall(r"\bevent\(\s*\"([a-z_]+)\"", source)}
+    assert kinds >= {"note", "state", "loss"}
+    table = (ROOT / "pyhectiqlab" / "protocol" / "FORMAT.md").read_text().split("### Kinds of events")[1]
+    missing = [kind for kind in sorted(kinds) if f"\n| `{kind}` | " not in table]
+    assert not missing, f"protocol/FORMAT.md, Kinds of events, has no row for: {', '.join(missing)}"
 
 
 def test_every_benchmark_asks_a_question_and_is_listed() -> None:

@@ -1,1 +1,1 @@
-"""The client: what runs in the training process between `Run` and the queue. See ARCHITECTURE.md, The client."""
+"""The client: what runs in the training process between `Run` and the queue. See README.md."""

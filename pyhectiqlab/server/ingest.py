@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,10 +22,12 @@ from ..protocol import limits
 from ..protocol.records import COUNTED_KINDS
 from ..protocol.states import tells_state
 from ..store.meta import Event
+from ..store.pauses import may_pause
 from ..store.points import Column, PointBatch
 from .replies import ApiError
 
 SPARSE = 16
+_MADE_AT_ONCE = 1024  # maps and lists
 REFUSED = "rejected"  # the loss that stands in the place of an event that the lab does not take
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -86,6 +88,7 @@ def decode(body: bytes | bytearray) -> Request:
 
 
 def _unpack(body: bytes | bytearray) -> Any:
+    breathe = _breathing()
     try:
         return msgpack.unpackb(
             body,
@@ -95,16 +98,28 @@ def _unpack(body: bytes | bytearray) -> Any:
             max_array_len=min(limits.ARRAY_LENGTH_MAX, len(body)),  # they are made at once, as long as they say
             max_map_len=limits.MAP_LENGTH_MAX,
             max_ext_len=0,
-            list_hook=_breathe,
-            object_hook=_breathe,
+            list_hook=breathe,
+            object_hook=breathe,
         )
     except (ValueError, TypeError, RecursionError, OverflowError, MemoryError, msgpack.UnpackException) as e:
         raise ApiError(400, "bad_body", f"The body is no msgpack that this lab takes ({type(e).__name__}).") from None
 
 
-def _breathe(made: Any) -> Any:
-    """Return it. No other thread runs while C code makes the values of a body; where it calls Python, they do."""
-    return made
+def _breathing() -> Callable[[Any], Any]:
+    """Return a function that returns what it is given. No other thread runs while C code makes the values of a body;
+    where it calls Python, they do, and at some of these calls it may pause.
+    """
+    left = _MADE_AT_ONCE
+
+    def breathe(made: Any) -> Any:
+        nonlocal left
+        left -= 1 + len(made) // 128  # an item takes less than a list or map
+        if left <= 0:
+            left = _MADE_AT_ONCE
+            may_pause()
+        return made
+
+    return breathe
 
 
 def _with_last_states(batches: Sequence[Batch | Refused]) -> Sequence[Batch | Refused]:
@@ -249,6 +264,7 @@ def _events(raw: Any, first: int, span: int) -> tuple[list[Event], list[int], in
         count = _count(kind, fields)
         covered += count
         offsets.append(seq)
+        may_pause()
         try:
             event = _event(first + seq, kind, time, fields)
         except ValueError as e:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..store.pauses import may_pause
+
 POINTER = 8  # of whatever holds the item
 _INT, _FLOAT, _TEXT, _BIN, _LIST, _MAP = 36, 24, 49, 33, 56, 64  # CPython, 64 bits
 _MAP_ENTRY = 100
@@ -72,6 +74,7 @@ class Scale:
         """
         end = len(data)
         while self._position < end and self.weight <= self.most:
+            may_pause()
             before = self._position
             if not self._pass_stretch(data):
                 self._walk(data, whole)

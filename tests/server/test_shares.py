@@ -24,13 +24,16 @@ import requests
 
 from pyhectiqlab import settings
 from pyhectiqlab.server.fair import FairQueue
+from pyhectiqlab.server.inflate import opened
+from pyhectiqlab.server.ingest import decode
 from pyhectiqlab.server.login import FREE_FAILURES_OF_ADDRESS
 from pyhectiqlab.server.shares import Bytes, Costs, OverShareError, Rate, Turns
 from pyhectiqlab.server.weight import Scale, weigh
+from pyhectiqlab.store.pauses import pausing
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
-from .api import Api, batch, error_of, events_batch, new_id, wait_until
+from .api import Api, batch, error_of, events_batch, new_id, packed, wait_until
 from .conftest import PASSWORD
 
 
@@ -264,6 +267,22 @@ def test_what_comes_in_pieces_weighs_what_it_weighs_as_a_whole() -> None:
         assert whole // 2 < enough.weight < whole // 2 + 700_000, "it stops where it is too much"
 
 
+@pytest.mark.parametrize("values", [[[]] * 20_000, [{}] * 20_000, [[0] * 200_000] * 12])
+def test_large_bodies_are_weighed_and_made_in_pieces(values: Any) -> None:
+    paused = [0]
+
+    def pause() -> None:
+        paused[0] += 1
+
+    event = ("e", {"values": values})
+    body = gzip.compress(packed([events_batch("0" * 12, new_id(), 1, [event])]))
+    with pausing(pause):
+        plain, _ = opened(body, "gzip")
+        weighed, paused[0] = paused[0], 0
+        decode(plain)
+    assert weighed >= 2 and paused[0] >= 10
+
+
 def test_what_is_refused_costs_the_writer_nothing(lab: RealLab, api: Api, viewer: Api) -> None:
     runs = [api.attach()["run"]["id"] for _ in range(20)]
     project = api.run(runs[0])["project"]["id"]
@@ -272,7 +291,7 @@ def test_what_is_refused_costs_the_writer_nothing(lab: RealLab, api: Api, viewer
     assert project
     foreign = [batch(runs[i % 20], new_id(), 1, 1) for i in range(200)]
     hidden = [batch(secret["id"], new_id(), 1, 1), batch("0" * 12, new_id(), 1, 1)]
-    body = {"runs": [{"run": f"{i:012x}", "rank": 0, "attempt": 1} for i in range(4000)], "clock": time.time()}
+    body = {"runs": [{"run": f"{i:012x}", "rank": 0, "attempt": 1} for i in range(900)], "clock": time.time()}
     body["runs"] += [{"run": run, "rank": 0, "attempt": 1} for run in runs]
     viewer.get("/me")
     before = commits(api)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from ... import settings
 from ...errors import StoreError
 from ...protocol import limits
+from ...store.pauses import pausing
 from .. import models
 from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
@@ -35,7 +36,6 @@ INLINE_BYTES = 16 << 10  # a smaller body is decoded faster than it is handed to
 INLINE_WEIGHT = 64 << 10  # … unless it has very many values
 REFUSED_S = 0.002  # what a batch that is refused is counted as, beside the time that it took: it is of use to nobody
 REFUSED_BODY_S = 0.2  # … a large body that is refused whole
-REST_MAX_S = 0.25  # before the next large body of a caller is decoded, while others are at work
 _TYPES = frozenset({MSGPACK, "application/msgpack", "application/vnd.msgpack"})
 _BODY = {
     "requestBody": {
@@ -88,7 +88,7 @@ class _Held:
     def __init__(self, shares: Shares, who: str) -> None:
         self._shares, self._who = shares, who
         self._bytes = 0
-        self._took_s = 0.0  # of a processor, in threads
+        self._to_rest_s = 0.0  # behind the last piece of work in a thread
 
     async def __aenter__(self) -> _Held:
         await self._shares.ingests.take(self._who)
@@ -109,15 +109,14 @@ class _Held:
         await shares.decodes.take(self._who)
         try:
             shares.check(self._who)  # their requests before this one may have cost much
-            plain, weight = await loop.run_in_executor(shares.decoders, self._timed, opened, body, encoding)
+            plain, weight = await loop.run_in_executor(shares.decoders, self._rested, opened, body, encoding)
             self._take(weight)
-            return await loop.run_in_executor(shares.decoders, self._timed, _decoded, plain)
+            return await loop.run_in_executor(shares.decoders, self._rested, _decoded, plain)
         except ApiError:
             shares.costs.charge(self._who, REFUSED_BODY_S)
             raise
         finally:
-            # As long as it took, none of the caller's is decoded: half of the time is for others, if they want some.
-            rest = min(REST_MAX_S, self._took_s) if shares.costs.wanted(self._who) else 0.0
+            rest = self._to_rest_s if shares.costs.wanted(self._who) else 0.0
             loop.call_later(rest, shares.decodes.give_back, self._who)
 
     async def refused(self, lab: Lab, job: IngestJob) -> bool:
@@ -144,9 +143,31 @@ class _Held:
         try:
             return function(*args)
         finally:
-            took = time.thread_time() - began
-            self._took_s += took
-            self._shares.costs.charge(self._who, took)
+            self._shares.costs.charge(self._who, time.thread_time() - began)
+
+    def _rested(self, function: Callable[..., T], *args: object) -> T:
+        """`_timed`, in a thread and in pieces of some milliseconds. While others want some of the lab's time, it rests
+        behind each for as long as that took.
+        """
+        piece_s = settings.LAB_READ_PIECE_S
+        look_at, done = time.monotonic() + piece_s, time.thread_time()
+
+        def rest() -> None:
+            nonlocal look_at, done
+            if time.monotonic() < look_at:  # nothing takes more of a processor than time goes by
+                return
+            took = time.thread_time() - done
+            if took >= piece_s:
+                if self._shares.costs.wanted(self._who):
+                    time.sleep(took)
+                done, took = time.thread_time(), 0.0
+            look_at = time.monotonic() + piece_s - took
+
+        try:
+            with pausing(rest):
+                return self._timed(function, *args)
+        finally:
+            self._to_rest_s = time.thread_time() - done
 
 
 def _decoded(plain: bytes | bytearray) -> tuple[Decoded, float]:

@@ -73,7 +73,14 @@ class Shares:
         self.callers = Callers()
         self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
         self.pace = pace.Pace(self.costs.charge_read)
-        self.reads = Turns(settings.LAB_READS_AT_ONCE, self._reads_of, waiting, waiting_of_user)
+        self.reads = Turns(
+            settings.LAB_READS_AT_ONCE,
+            settings.LAB_READS_OF_USER,
+            waiting,
+            waiting_of_user,
+            is_heavy=self.pace.must_wait,
+            of_heavy=settings.LAB_READS_OF_HEAVY,
+        )
         self.writes = Turns(settings.LAB_WRITES_AT_ONCE, settings.LAB_WRITES_OF_USER, waiting, waiting_of_user)
         self.passwords = Turns(
             settings.LAB_PASSWORDS_AT_ONCE,
@@ -94,9 +101,6 @@ class Shares:
         self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
         self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
         self.refused = 0  # who wait to be told so
-
-    def _reads_of(self, who: str) -> int:
-        return settings.LAB_READS_OF_HEAVY if self.pace.must_wait(who) else settings.LAB_READS_OF_USER
 
     def check(self, who: str) -> None:
         """Raises OverShareError for who took most of a lab that has no time to spare."""

@@ -1,10 +1,13 @@
 """Pace: who reads much works in pieces, and rests between them while others are at work.
 
 The lab is one process, in which one thread at a time runs Python. Four threads that read large logs take all of it, and
-a small request, which needs it some twenty times for a moment, waits that often. So a caller who took more of a
-processor than their free share is *heavy* until they have made up for it. While somebody else is at work, the requests
-of all heavy callers are worked at one at a time, in pieces of some milliseconds; callers take turns, and behind each
-piece all of them rest as long as it took. While nobody else is at work, nobody waits.
+a small request, which needs it some twenty times for a moment, waits that often. So a caller who reads more than a
+little beyond what small requests take is *heavy* until they have made up for it. While somebody else is at work, the
+requests of all heavy callers are worked at one at a time, in pieces of some milliseconds; callers take turns, and
+behind each piece all of them rest for longer than it took. While nobody else is at work, nobody waits.
+
+What a caller takes is counted as debt: seconds until it is covered by the share of a processor that they have for it.
+That of small requests is large, so that a page which asks again and again is none of a heavy caller.
 
 A route that reads runs in a thread, as one piece of `Work`, which begins in `in_pieces` (routes/common.py puts that
 around all of them). What is read row by row calls `may_pause` (store/pauses.py) between two items, and SQLite does
@@ -29,7 +32,8 @@ from ..errors import StoreError
 from ..store.pauses import pausing
 
 REST_MAX_S = 0.25  # behind a piece that could not be interrupted
-HEAVY_S = 5.0  # at most, after the last piece
+HEAVY_S = 0.2  # who has more debt is heavy, until it is covered
+DEBT_MAX_S = 5.0
 OTHERS_S = 0.5  # who sent a request that lately is at work
 CALLERS_MAX = 1_000  # whose use is remembered, at least
 Route = TypeVar("Route", bound=Callable[..., Any])
@@ -52,7 +56,7 @@ class Pace:
     ) -> None:
         self.charge, self.clock, self.cpu, self.sleep = charge, clock, cpu, sleep
         self._lock = threading.Lock()  # never held while waiting
-        self._covered: dict[str, float] = {}  # caller → when what they took is covered by their free share
+        self._covered: dict[str, float] = {}  # caller → when their debt is covered
         self._heavy: set[str] = set()
         self._seen: list[tuple[str, float]] = []  # the last two callers who are not heavy, and when they came
         self._holder: Work | None = None
@@ -80,19 +84,20 @@ class Pace:
         for work in waiting:
             work.turn.set()
 
-    def note(self, who: str, seconds: float) -> None:
-        """A caller took that much of a processor."""
+    def note(self, who: str, small_s: float, long_s: float) -> None:
+        """A caller took that much of a processor, for what may be a small request and beyond it."""
         now = self.clock()
         with self._lock:
-            covered = max(self._covered.get(who, now), now) + seconds / settings.LAB_READ_FREE_SHARE
-            covered = min(covered, now + HEAVY_S)
-            self._covered[who] = covered
-            if covered - now > settings.LAB_READ_FREE_S / settings.LAB_READ_FREE_SHARE:
+            share = settings.LAB_READ_LONG_SHARE if self._is_heavy(who, now) else settings.LAB_READ_SMALL_SHARE
+            debt = max(0.0, self._covered.get(who, now) - now)
+            debt = min(DEBT_MAX_S, debt + small_s / share + long_s / settings.LAB_READ_LONG_SHARE)
+            self._covered[who] = now + debt
+            if debt > HEAVY_S:
                 self._heavy.add(who)
             if len(self._covered) > CALLERS_MAX:
                 self._covered = {caller: at for caller, at in self._covered.items() if at > now}
                 self._heavy &= self._covered.keys()
-        self.charge(who, seconds)
+        self.charge(who, small_s + long_s)
 
     def must_wait(self, who: str) -> bool:
         """Whether the caller is to work in turns: heavy, while somebody else is at work."""
@@ -172,6 +177,7 @@ class Work:
         self.turn = threading.Event()
         self._pace = pace
         self._in_turn = False
+        self._took = 0.0  # of a processor, as far as it was noted
         self._counted = 0.0  # of this thread's time of a processor
         self._look_at = 0.0  # before that, no piece can be done
 
@@ -184,7 +190,7 @@ class Work:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pausing.__exit__(kind, error, at)
         used = self._used()
-        self._pace.note(self.who, used)
+        self._note(used)
         if self._in_turn:
             self._in_turn = False
             self._pace.give_back(self, used)
@@ -201,8 +207,7 @@ class Work:
         if used < settings.LAB_READ_PIECE_S:
             self._look_at = now + settings.LAB_READ_PIECE_S - used
             return
-        self._counted += used
-        self._pace.note(self.who, used)
+        self._note(used)
         if not self._in_turn:
             self._wait()
             return
@@ -217,6 +222,12 @@ class Work:
             self._pace.take(self)
             self._in_turn = True
         self._look_at = self._pace.clock() + settings.LAB_READ_PIECE_S
+
+    def _note(self, used: float) -> None:
+        small = min(used, max(0.0, settings.LAB_READ_SMALL_S - self._took))
+        self._took += used
+        self._counted += used
+        self._pace.note(self.who, small, used - small)
 
     def _used(self) -> float:
         return self._pace.cpu() - self._counted

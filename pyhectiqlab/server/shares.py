@@ -29,21 +29,23 @@ class Turns:
     """So many at once, so many of them of one caller. Who comes later waits, and callers take turns.
 
     Args:
-        of_one: how many, or what tells it of a caller.
         waiting: how many may wait; waiting_of_one: of one caller.
         retry_s: when whoever may not wait is to come again.
+        is_heavy: tells of which callers no more than of_heavy are at once, of all of them together.
     """
 
     def __init__(
         self,
         at_once: int,
-        of_one: int | Callable[[str], int],
+        of_one: int,
         waiting: int,
         waiting_of_one: int,
         retry_s: float = 1.0,
+        is_heavy: Callable[[str], bool] = lambda who: False,
+        of_heavy: int = 0,
     ) -> None:
-        self._free, self._retry_s = at_once, retry_s
-        self._of_one = of_one if callable(of_one) else lambda who: of_one
+        self._free, self._of_one, self._retry_s = at_once, of_one, retry_s
+        self._is_heavy, self._of_heavy = is_heavy, of_heavy
         self._waiting_max, self._waiting_of_one = waiting, waiting_of_one
         self._has: Counter[str] = Counter()
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()  # whose turn is next comes first
@@ -51,7 +53,7 @@ class Turns:
 
     async def take(self, who: str) -> None:
         """Waits for a turn; `give_back` ends it. Raises OverShareError at once where too many wait."""
-        if self._free > 0 and self._has[who] < self._of_one(who) and who not in self._queues:
+        if self._free > 0 and self._may(who) and who not in self._queues:
             self._begin(who)
             return
         queue = self._queues.get(who, deque())
@@ -77,13 +79,18 @@ class Turns:
             del self._has[who]
         self._next()
 
+    def _may(self, who: str) -> bool:
+        if self._has[who] >= self._of_one:
+            return False
+        return not self._is_heavy(who) or sum(n for w, n in self._has.items() if self._is_heavy(w)) < self._of_heavy
+
     def _begin(self, who: str) -> None:
         self._free -= 1
         self._has[who] += 1
 
     def _next(self) -> None:
         while self._free > 0:
-            who = next((w for w in self._queues if self._has[w] < self._of_one(w)), None)
+            who = next((w for w in self._queues if self._may(w)), None)
             if who is None:
                 return
             turn = self._queues[who][0]

@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from pyhectiqlab import settings
 from pyhectiqlab.errors import StoreError
-from pyhectiqlab.server.pace import HEAVY_S, OTHERS_S, Pace, Work, begin, in_pieces
+from pyhectiqlab.server.pace import DEBT_MAX_S, HEAVY_S, OTHERS_S, Pace, Work, begin, in_pieces
 from pyhectiqlab.store.pauses import may_pause, pausing
 from pyhectiqlab.store.sql_meta import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
@@ -26,7 +26,7 @@ from ..labs import ForkedLab
 from .api import Api, batch, events_batch, new_id, wait_until
 from .conftest import PASSWORD
 
-FREE_S, SHARE, PIECE_S = settings.LAB_READ_FREE_S, settings.LAB_READ_FREE_SHARE, settings.LAB_READ_PIECE_S
+SMALL_S, PIECE_S = settings.LAB_READ_SMALL_S, settings.LAB_READ_PIECE_S
 
 
 class Scripted:
@@ -56,14 +56,14 @@ def lab_time() -> Scripted:
     return Scripted()
 
 
-def test_a_small_request_never_waits(lab_time: Scripted) -> None:
-    for _ in range(100):  # others are at work all the time, and the caller has made up for the last one
+def test_small_requests_never_wait(lab_time: Scripted) -> None:
+    for _ in range(1000):
         lab_time.pace.arrived("other")
         with lab_time.pace.work("me"):
-            lab_time.spend(0.9 * FREE_S)
-        lab_time.now += FREE_S / SHARE
+            lab_time.spend(SMALL_S)
+        lab_time.now += SMALL_S / settings.LAB_READ_SMALL_SHARE
     assert lab_time.rested == 0
-    assert lab_time.charged == pytest.approx(90 * FREE_S)
+    assert lab_time.charged == pytest.approx(1000 * SMALL_S)
 
 
 def test_who_reads_much_rests_as_long_as_each_piece_took_while_others_are_at_work(lab_time: Scripted) -> None:
@@ -72,7 +72,8 @@ def test_who_reads_much_rests_as_long_as_each_piece_took_while_others_are_at_wor
         for _ in range(10):
             lab_time.pace.arrived("other")
             lab_time.spend(0.1)
-    assert lab_time.rested == pytest.approx(settings.LAB_READ_REST * (1.0 - FREE_S), rel=0.1)
+    free = SMALL_S + HEAVY_S * settings.LAB_READ_LONG_SHARE
+    assert lab_time.rested == pytest.approx(settings.LAB_READ_REST * (1.0 - free), rel=0.1)
     assert lab_time.charged == pytest.approx(1.0), "and its work counts, not its rests"
     assert lab_time.pace.waited_s == pytest.approx(lab_time.rested)
 
@@ -118,12 +119,12 @@ def test_who_has_made_up_for_it_is_as_everybody(lab_time: Scripted) -> None:
     lab_time.pace.arrived("other")
     assert lab_time.pace.must_wait("me") and lab_time.pace.holds_up_others("other")
     assert not lab_time.pace.holds_up_others("me")
-    lab_time.now += HEAVY_S
+    lab_time.now += DEBT_MAX_S
     lab_time.pace.arrived("other")
     assert not lab_time.pace.must_wait("me") and not lab_time.pace.holds_up_others("other")
 
 
-def test_many_small_requests_are_as_one_large(lab_time: Scripted) -> None:
+def test_very_many_small_requests_are_as_long_ones(lab_time: Scripted) -> None:
     for _ in range(1000):
         lab_time.pace.arrived("other")
         with lab_time.pace.work("me"):
@@ -131,12 +132,22 @@ def test_many_small_requests_are_as_one_large(lab_time: Scripted) -> None:
     assert lab_time.rested > 0.8 * 4.0 * settings.LAB_READ_REST
 
 
+def test_who_reads_much_and_is_held_to_little_stays_so_while_it_goes_on(lab_time: Scripted) -> None:
+    for callers in (1, 4):  # four, who take turns, have an eighth of a processor each
+        for _ in range(100):
+            lab_time.pace.arrived("other")
+            for i in range(callers):
+                with lab_time.pace.work(f"{callers} {i}"):
+                    lab_time.spend(0.025)
+        assert all(lab_time.pace.must_wait(f"{callers} {i}") for i in range(callers))
+
+
 # Turns
 
 
 def heavy(pace: Pace, *callers: str) -> None:
     for who in callers:
-        pace.note(who, 10.0)
+        pace.note(who, 0.0, 10.0)
     pace.arrived("other", counts=True)
 
 

@@ -390,14 +390,17 @@ def test_too_many_who_wait_are_refused_and_who_leaves_gives_their_place_back() -
     asyncio.run(main())
 
 
-def test_of_some_callers_fewer_are_answered_at_once() -> None:
+def test_some_callers_have_fewer_turns_together() -> None:
     async def main() -> None:
-        turns = Turns(8, lambda who: 1 if who == "heavy" else 3, 10, 10)
-        waiting = [asyncio.ensure_future(turns.take(who)) for who in ["heavy"] * 3 + ["other"] * 4]
+        turns = Turns(8, 3, 10, 10, is_heavy=lambda who: who in {"a", "b"}, of_heavy=2)
+        waiting = [asyncio.ensure_future(turns.take(who)) for who in ["a"] * 3 + ["b"] + ["other"] * 4]
         await asyncio.sleep(0)
-        assert [w.done() for w in waiting] == [True, False, False, True, True, True, False]
-        for who in ("heavy", "other", "heavy"):
-            turns.give_back(who)
+        assert [w.done() for w in waiting] == [True, True, False, False, True, True, True, False]
+        turns.give_back("a")
+        turns.give_back("other")
+        await asyncio.sleep(0)
+        assert [w.done() for w in waiting[2:4]] == [True, False]
+        turns.give_back("a")
         await asyncio.gather(*waiting)
 
     asyncio.run(main())

@@ -28,7 +28,7 @@ class StoredConfig:
     """A config as the database has it. `whole`: a msgpack map; `parts`: msgpack lists of maps, to be merged into it."""
 
     whole: bytes
-    parts: Sequence[bytes] = ()
+    parts: tuple[bytes, ...] = ()
 
     @property
     def size(self) -> int:
@@ -40,6 +40,9 @@ class StoredConfig:
         """
         size = sum(map(len, self.parts)) + len(part)
         return len(self.whole) >= LARGE_BYTES and len(self.parts) < PARTS_MAX and size <= len(self.whole) // 2
+
+    def with_part(self, part: bytes) -> StoredConfig:
+        return StoredConfig(self.whole, (*self.parts, part))
 
     def config(self) -> dict[str, Any]:
         return self._with_parts(unpack(self.whole))
@@ -55,27 +58,54 @@ class StoredConfig:
         return config
 
 
-def stored_config(conn: Connection, run_id: str, attempt: int) -> StoredConfig | None:
-    """What an attempt told, or the run's own. None: nothing; a run may have none although its attempts told some."""
-    if attempt == RUN:
-        query = select(runs.c.config).where(runs.c.id == run_id)
-    else:
-        of_attempt = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt == attempt)
-        query = select(attempt_configs.c.config).where(of_attempt)
-    whole = conn.execute(query).scalar()
+@dataclass(frozen=True)
+class ConfigsOfRun:
+    """What the database has of a run's configs.
+
+    Attributes:
+        own: the run's own. None: it has that of its newest attempt.
+        newest: the last attempt that told one; 0: none did.
+        of_newest: what that one told.
+        attempts: how many told one.
+    """
+
+    own: StoredConfig | None
+    newest: int
+    of_newest: StoredConfig | None
+    attempts: int
+
+    @property
+    def of_run(self) -> StoredConfig | None:
+        return self.of_newest if self.own is None else self.own
+
+
+def configs_of_run(conn: Connection, run_id: str) -> ConfigsOfRun:
+    its = attempt_configs.c.run_id == run_id
+    last = select(func.max(attempt_configs.c.attempt)).where(its).scalar_subquery()
+    count = select(func.count()).select_from(attempt_configs).where(its).scalar_subquery()
+    query = select(runs.c.config, attempt_configs.c.attempt, attempt_configs.c.config, count).select_from(
+        runs.outerjoin(attempt_configs, its & (attempt_configs.c.attempt == last))
+    )
+    row = conn.execute(query.where(runs.c.id == run_id)).one_or_none()
+    own, newest, of_newest, attempts = row or (None, None, None, 0)
+    return ConfigsOfRun(
+        _with_parts(conn, run_id, RUN, own), newest or 0, _with_parts(conn, run_id, newest or 0, of_newest), attempts
+    )
+
+
+def config_of_attempt(conn: Connection, run_id: str, attempt: int) -> StoredConfig | None:
+    of_attempt = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt == attempt)
+    whole = conn.execute(select(attempt_configs.c.config).where(of_attempt)).scalar()
+    return _with_parts(conn, run_id, attempt, whole)
+
+
+def _with_parts(conn: Connection, run_id: str, attempt: int, whole: bytes | None) -> StoredConfig | None:
     if whole is None:
         return None
     if len(whole) < LARGE_BYTES:
         return StoredConfig(whole)
     parts = select(config_parts.c.told).where(_parts(run_id, attempt)).order_by(config_parts.c.part)
     return StoredConfig(whole, tuple(conn.execute(parts).scalars()))
-
-
-def config_of_run(conn: Connection, run_id: str) -> StoredConfig | None:
-    """Its own, or that of its newest attempt where it has none of its own."""
-    own = stored_config(conn, run_id, RUN)
-    newest = newest_attempt(conn, run_id) if own is None else None
-    return own if newest is None else stored_config(conn, run_id, newest)
 
 
 def configs_of_runs(conn: Connection, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
@@ -92,20 +122,12 @@ def configs_of_runs(conn: Connection, ids: Sequence[str], bytes_max: int) -> dic
     return {run_id: unpack(whole) for run_id, whole in rows}
 
 
-def newest_attempt(conn: Connection, run_id: str) -> int | None:
-    """The last one that told a config."""
-    newest: int | None = conn.execute(
-        select(func.max(attempt_configs.c.attempt)).where(attempt_configs.c.run_id == run_id)
-    ).scalar()
-    return newest
-
-
 def of_all_attempts(conn: Connection, run_id: str) -> dict[str, Any]:
     """The configs of a run's attempts, each merged over those before it."""
     its = select(attempt_configs.c.attempt).where(attempt_configs.c.run_id == run_id)
     whole: dict[str, Any] = {}
     for attempt in conn.execute(its.order_by(attempt_configs.c.attempt)).scalars().all():
-        stored = stored_config(conn, run_id, attempt)
+        stored = config_of_attempt(conn, run_id, attempt)
         if stored is not None:
             merge(whole, stored.config())
     return whole

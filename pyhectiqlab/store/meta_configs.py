@@ -6,7 +6,7 @@ of a value that several told, the newest attempt's counts, however late an older
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -24,11 +24,10 @@ from .meta_config_rows import (
     StoredConfig,
     add_part,
     attempts_bytes,
-    config_of_run,
+    config_of_attempt,
+    configs_of_run,
     configs_of_runs,
-    newest_attempt,
     of_all_attempts,
-    stored_config,
     write_config,
 )
 from .meta_schema import attempt_configs, config_values, run_meta
@@ -36,19 +35,29 @@ from .sql_dialect import upsert
 
 LATE_BYTES_MAX = 1 << 20  # of all attempts' configs, where an earlier attempt tells more: they are merged anew
 PATHS_AT_ONCE = 500
+RECENT_MAX = 4  # runs whose config stays unpacked …
+RECENT_BYTES_MAX = 16 << 20  # … of which all together take that much, packed, and some two to ten times that, unpacked
 META_TOLD_BYTES_MAX = 2 * limits.META_BYTES_MAX  # of a run that is older than that bound
+
+
+Searchable = Mapping[str, tuple[float | None, str]]  # what `searchable` returns
 
 
 class _Kept:
     """A config while values are merged into it, within its bounds. `stored`: what the database has; None: nothing."""
 
     def __init__(self, stored: StoredConfig | None) -> None:
-        self.stored = stored
         self.config: dict[str, Any] = {} if stored is None else stored.config()
+        self._counted = False
+        self._begin(stored)
+
+    def _begin(self, stored: StoredConfig | None) -> None:
+        self.stored = stored
         self.told: list[Mapping[str, Any]] = []  # what was merged, in order
         # At most so many: a value takes a byte, and may replace another. Looked at once more when that is too much.
-        self._bytes = self._values = 0 if stored is None else stored.size
-        self._measured = self._counted = False
+        self._bytes, self._measured = 0 if stored is None else stored.size, False
+        if not self._counted:
+            self._values = self._bytes
 
     def add(self, new: Mapping[str, Any], values: int, size: int) -> int:
         """How many of the values it has no room for. `size`: bytes that all of them take."""
@@ -88,17 +97,50 @@ class _Kept:
         other.stored, other.config, other.told = stored, copied(self.config), list(self.told)
         return other
 
-    def write(self, conn: Connection, run_id: str, attempt: int) -> None:
-        """What is new in it. `attempt`: whose it is, or RUN."""
-        told = [some for some in self.told if some]
-        if self.stored is None:
-            write_config(conn, run_id, attempt, msgpack.packb(self.config))
-        elif told and self.stored.takes(part := msgpack.packb(told)):
+    def write(self, conn: Connection, run_id: str, attempt: int) -> bool:
+        """What is new in it. `attempt`: whose it is, or RUN. Returns whether anything is."""
+        before, told = self.stored, [some for some in self.told if some]
+        if before is not None and told and before.takes(part := msgpack.packb(told)):
             add_part(conn, run_id, attempt, part)
-        elif told:
-            packed = msgpack.packb(self.config)
-            if self.stored.parts or packed != self.stored.whole:
-                write_config(conn, run_id, attempt, packed, self.stored)
+            now = before.with_part(part)
+        elif before is None or told:
+            now = StoredConfig(msgpack.packb(self.config))
+            if now != before:
+                write_config(conn, run_id, attempt, now.whole, before)
+        else:
+            now = before
+        self._begin(now)
+        return now != before
+
+
+class _Recent:
+    """Of the runs that were told something last: the config, unpacked, and how it is found. It is used again if it is
+    still what the database has, whatever became of the transaction that left it here.
+    """
+
+    def __init__(self) -> None:
+        self._of_runs: OrderedDict[str, tuple[_Kept, Searchable]] = OrderedDict()
+
+    @classmethod
+    def of(cls, conn: Connection) -> _Recent:
+        if cls not in conn.info:
+            conn.info[cls] = cls()
+        recent: _Recent = conn.info[cls]
+        return recent
+
+    def take(self, run_id: str, stored: StoredConfig | None) -> tuple[_Kept, Searchable]:
+        recent = self._of_runs.pop(run_id, None)
+        if recent is not None and stored is not None and recent[0].stored == stored:
+            return recent
+        kept = _Kept(stored)
+        return kept, searchable(kept.config)
+
+    def keep(self, run_id: str, kept: _Kept, found_by: Searchable) -> None:
+        self._of_runs[run_id] = kept, found_by
+        sizes = [kept.stored.size for kept, _ in self._of_runs.values() if kept.stored is not None]
+        while len(sizes) > RECENT_MAX or sum(sizes) > RECENT_BYTES_MAX:
+            self._of_runs.popitem(last=False)
+            del sizes[0]
 
 
 class _OfRun:
@@ -121,20 +163,20 @@ class _OfRun:
         self.writers: dict[int, str] = {}
         self.same: int | None = None
         self.late: str | None = None
-        self.newest = newest_attempt(conn, run_id) or 0
-        self.own = stored_config(conn, run_id, RUN)
-        newest = stored_config(conn, run_id, self.newest) if self.newest else None
-        self.kept = _Kept(newest if self.own is None else self.own)
-        if newest is not None and self.own in (None, newest):
+        stored = configs_of_run(conn, run_id)
+        self.own, self.newest = stored.own, stored.newest
+        self.kept, self.found_by = _Recent.of(conn).take(run_id, stored.of_run)
+        if stored.of_newest is not None and stored.of_newest == stored.of_run:
             self.attempts[self.newest], self.same = self.kept, self.newest
-        self.found_by = searchable(self.kept.config)
+        self._attempts_before, self._told = stored.attempts, set[int]()
 
     def add(self, attempt: int, writer: str, event: Event) -> int:
         """Merges an event of an attempt. Returns for how many of its values there is no room."""
         if not self.newest and self.own is None:
             self.attempts[attempt], self.same = self.kept, attempt
         elif attempt not in self.attempts:
-            self.attempts[attempt] = _Kept(stored_config(self._conn, self.id, attempt))
+            self.attempts[attempt] = _Kept(config_of_attempt(self._conn, self.id, attempt))
+        self._told.add(attempt)
         self.writers[attempt] = writer
         new, size = event.fields["values"], len(event.packed)
         values = event.values or count_values(new) - 1
@@ -146,6 +188,10 @@ class _OfRun:
             lost = max(lost, self.kept.add(new, values, size))
         self.newest = max(self.newest, attempt)
         return lost
+
+    def is_alone(self, attempt: int) -> bool:
+        """Whether no other attempt told anything, now or before."""
+        return self._told <= {attempt} and self._attempts_before == (self.attempts[attempt].stored is not None)
 
     def set_apart(self) -> None:
         """The run's config is its own from here on."""
@@ -176,34 +222,43 @@ class ArrivingConfigs:
 
     def store(self) -> None:
         for run in self._runs.values():
+            changed = False
             for attempt, kept in run.attempts.items():
                 if not kept.told:
                     continue
-                if kept.bytes_within(limits.CONFIGS_BYTES_MAX - attempts_bytes(self._conn, run.id, attempt)):
-                    kept.write(self._conn, run.id, attempt)
+                others = 0 if run.is_alone(attempt) else attempts_bytes(self._conn, run.id, attempt)
+                if kept.bytes_within(limits.CONFIGS_BYTES_MAX - others):
+                    changed |= kept.write(self._conn, run.id, attempt)
                 else:
                     self.lost[run.writers[attempt]] += 1
                     if attempt == run.same:
                         run.set_apart()
-            self._make_findable(run, self._store_own(run))
-
-    def _store_own(self, run: _OfRun) -> Mapping[str, Any]:
-        """What the run has now."""
-        if run.late is not None:
-            # Within its bounds, all that its attempts told is put together anew.
-            if attempts_bytes(self._conn, run.id) <= LATE_BYTES_MAX:
-                whole = of_all_attempts(self._conn, run.id)
+            whole = self._with_late(run)
+            if whole is not None:
                 write_config(self._conn, run.id, RUN, msgpack.packb(whole), run.own)
-                return whole
-            self.lost[run.late] += 1
-        if run.same is None:
-            run.kept.write(self._conn, run.id, RUN)
-        elif run.own is not None:
-            write_config(self._conn, run.id, RUN, None, run.own)
-        return run.kept.config
+                self._make_findable(run, whole)
+                continue
+            if run.same is None:
+                changed |= run.kept.write(self._conn, run.id, RUN)
+            elif run.own is not None:
+                write_config(self._conn, run.id, RUN, None, run.own)
+            found_by = self._make_findable(run, run.kept.config) if changed else run.found_by
+            if not run.kept.told:  # else it is not all stored
+                _Recent.of(self._conn).keep(run.id, run.kept, found_by)
 
-    def _make_findable(self, run: _OfRun, config: Mapping[str, Any]) -> None:
-        """Replaces the values by which the run is found."""
+    def _with_late(self, run: _OfRun) -> dict[str, Any] | None:
+        """What the run has of all its attempts, if one told something late. None where that is too much to be put
+        together again.
+        """
+        if run.late is None:
+            return None
+        if attempts_bytes(self._conn, run.id) <= LATE_BYTES_MAX:
+            return of_all_attempts(self._conn, run.id)
+        self.lost[run.late] += 1
+        return None
+
+    def _make_findable(self, run: _OfRun, config: Mapping[str, Any]) -> Searchable:
+        """Replaces the values by which the run is found. Returns them."""
         before, now = run.found_by, searchable(config)
         of_run = config_values.c.run_id == run.id
         gone = list(before.keys() - now.keys())
@@ -219,6 +274,7 @@ class ArrivingConfigs:
             statement = upsert(self._conn, config_values)
             values = {"number": statement.excluded.number, "text": statement.excluded.text}
             self._conn.execute(statement.on_conflict_do_update(index_elements=["run_id", "path"], set_=values), new)
+        return now
 
 
 class ConfigsSql:
@@ -227,7 +283,7 @@ class ConfigsSql:
     conn: Connection
 
     def config(self, run_id: str) -> dict[str, Any]:
-        stored = config_of_run(self.conn, run_id)
+        stored = configs_of_run(self.conn, run_id).of_run
         return {} if stored is None else stored.shown()
 
     def configs(self, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
@@ -236,7 +292,7 @@ class ConfigsSql:
     def attempt_config(self, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
         its = (attempt_configs.c.run_id == run_id) & (attempt_configs.c.attempt <= attempt)
         newest = self.conn.execute(select(func.max(attempt_configs.c.attempt)).where(its)).scalar()
-        stored = None if newest is None else stored_config(self.conn, run_id, newest)
+        stored = None if newest is None else config_of_attempt(self.conn, run_id, newest)
         return None if newest is None or stored is None else (newest, stored.shown())
 
     def config_attempts(self, run_id: str, limit: int) -> list[int]:

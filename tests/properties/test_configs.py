@@ -126,6 +126,10 @@ def found_by(config: Config, prefix: str = "") -> dict[str, str]:
 # The store
 
 
+class Undone(Exception):
+    pass
+
+
 class World:
     def __init__(self, folder: Path) -> None:
         self.store, self._numbers = SqlMetaStore(folder / "lab.db"), count()
@@ -171,6 +175,10 @@ class Run:
             writer = f"{attempt}-{self.id}"
             batches.append(MetaBatch(writer, self.id, 0, attempt, self.name, seq, seq, 0, 0.0, [event]))
         before = copy.deepcopy([values for _, values in events])
+        if len(events) % 2:  # the first try fails
+            with pytest.raises(Undone), self.store.writing() as tx:
+                tx.apply(batches, 2.0)
+                raise Undone
         with self.store.writing() as tx:
             tx.apply(batches, 2.0)
         assert [values for _, values in events] == before, "an event may be applied again"

@@ -170,6 +170,8 @@ def test_the_configs_of_all_attempts_are_bounded(world: World, monkeypatch: pyte
     assert list(world.config()) == ["a", "b", "c"], "but the run has it"
     world.tell({"d": 1}, attempt=2)
     assert world.config()["d"] == 1
+    world.tell({"e": "x" * 100}, attempt=4)
+    assert world.losses() == {"config_full": 2} and world.attempt(4) == (2, {"b": "y" * 100, "d": 1})
 
 
 def test_late_news_are_merged_below_those_of_newer_attempts_where_all_is_small(

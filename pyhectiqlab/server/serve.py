@@ -33,7 +33,7 @@ from .rootpath import checked
 GRACE_S = 3  # for requests in flight when the lab is told to stop
 BACKLOG = 2048
 COLLECT_AFTER = (5_000, 10, 20)  # objects; Python's (700, 10, 10) have it walk every large request that is under way
-SWITCH_INTERVAL_S = 0.001  # Python's 5 ms are waited for at each step of a small request, while others read much
+SWITCH_INTERVAL_S = 0.0001  # Python's 5 ms are waited for at each step of a small request, while others are decoded
 TICK_S = 0.1  # between two of uvicorn's looks at whether it is to stop
 
 

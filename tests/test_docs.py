@@ -150,6 +150,15 @@ def test_every_kind_of_event_is_in_the_format() -> None:
     assert not missing, f"protocol/FORMAT.md, Kinds of events, has no row for: {', '.join(missing)}"
 
 
+@pytest.mark.parametrize("cls", [pyhectiqlab.Run, pyhectiqlab.Config], ids=lambda cls: cls.__name__)
+def test_every_public_method_is_in_the_api_reference(cls: type) -> None:
+    page = (ROOT / "docs" / "api" / f"{cls.__name__.lower()}.md").read_text()
+    own = {name for one in cls.__mro__ if one.__module__.startswith("pyhectiqlab.") for name in vars(one)}
+    listed = set(re.findall(r"\w+", page))
+    missing = sorted(name for name in own if not name.startswith("_") and name not in listed)
+    assert not missing, f"docs/api has no line for {cls.__name__}'s: {', '.join(missing)}"
+
+
 def test_every_benchmark_asks_a_question_and_is_listed() -> None:
     listed = (ROOT / "benchmarks" / "README.md").read_text()
     for script in sorted((ROOT / "benchmarks").glob("[a-z]*.py")):

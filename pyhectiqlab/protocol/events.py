@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -27,6 +27,10 @@ _CHARS_MAX = {
 }
 
 
+def _go_on() -> None:
+    """Pauses nowhere."""
+
+
 def is_time(seconds: object) -> bool:
     """Whether it is a wall time that the lab takes: seconds since 1970 UTC, a finite number within ±2^62 µs."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -40,8 +44,8 @@ def check_kind(kind: object) -> None:
         raise ValueError(f"the kind of an event is a text of 1 to {limits.KIND_BYTES_MAX} bytes")
 
 
-def check_fields(fields: object) -> int:
-    """How many values there are in the fields of an event: as `count_values`.
+def check_fields(fields: object, pause: Callable[[], object] = _go_on) -> int:
+    """How many values there are in the fields of an event: as `count_values`. `pause` is called now and then.
 
     Raises ValueError for fields that the lab refuses: what they hold, how deep, and how long each list and map is. The
     size of all is checked by `packed`.
@@ -57,7 +61,7 @@ def check_fields(fields: object) -> int:
             return count
         level.check()
         count += level.length
-        level = level.inside(checked=True)
+        level = level.inside(checked=True, pause=pause)
     if level.length:
         raise ValueError(f"nested deeper than {limits.FIELDS_DEPTH_MAX}")
     return count
@@ -120,10 +124,14 @@ class _Containers:
         self.maps, self.lists = maps, lists
 
     @classmethod
-    def among(cls, values: Iterator[Any], checked: bool = False) -> _Containers:
-        """Those among the values. `checked`: raises ValueError where one of the values cannot be stored."""
+    def among(cls, values: Iterator[Any], checked: bool = False, pause: Callable[[], object] = _go_on) -> _Containers:
+        """Those among the values. `pause` is called between some values and the next ones.
+
+        `checked`: raises ValueError where one of the values cannot be stored.
+        """
         found = cls([], [])
         while some := list(islice(values, _AT_ONCE)):
+            pause()
             types = set(map(type, some))
             for kind in types - SINGLE_TYPES:
                 its: list[Any] = some if len(types) == 1 else [value for value in some if type(value) is kind]
@@ -135,10 +143,10 @@ class _Containers:
                     raise ValueError(f"a value of the type {kind.__name__} cannot be stored")
         return found
 
-    def inside(self, checked: bool = False) -> _Containers:
-        """Those that these hold directly. `checked`: see `among`."""
+    def inside(self, checked: bool = False, pause: Callable[[], object] = _go_on) -> _Containers:
+        """Those that these hold directly. `checked`, `pause`: see `among`."""
         values = chain.from_iterable(map(dict.values, self.maps))
-        return self.among(chain(values, chain.from_iterable(self.lists)), checked)
+        return self.among(chain(values, chain.from_iterable(self.lists)), checked, pause)
 
     def __bool__(self) -> bool:
         return bool(self.maps or self.lists)

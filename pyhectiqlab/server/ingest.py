@@ -302,7 +302,7 @@ def _stored(fields: Any) -> tuple[dict[str, Any], bytes, int]:
         data = rules.packed(fields)
     except UnicodeEncodeError:
         data = b""
-    count = rules.check_fields(fields)
+    count = rules.check_fields(fields, may_pause)
     if not data:
         fields = _clean(fields)
         data, count = rules.packed(fields), rules.count_values(fields)

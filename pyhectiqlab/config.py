@@ -29,25 +29,24 @@ class TakesMeta(Protocol):
 
 
 class Config(MutableMapping[str, Any]):
-    """Parameters by name; a nested mapping becomes a Config too.
+    """Parameters by name. A nested mapping becomes a Config too.
 
         config = Config(lr=1e-3, model=Config(layers=4))
         config.model.layers, config["model"]["layers"]
         train(**config.model)
 
-    What a subclass assigns in its body are defaults, of which each config has its own copy; methods and properties are
-    what they are:
+    A subclass may assign defaults in its body; each config gets its own copy of them. Methods and properties stay what
+    they are:
 
         class Training(Config):
             lr = 1e-3
 
         Training(epochs=10)  # Training(lr=0.001, epochs=10)
 
-    A name that is also a method (`keys`, `items`, `copy`, …) is reached as config["items"] only. Names that begin with
-    an underscore are parameters when given to the constructor or by `[]`, and plain attributes when assigned by a dot.
-    None of the methods waits for anything but the disk.
-
-    Raises AttributeError or KeyError for a name that it lacks, with the nearest names.
+    A name that is also a method (`keys`, `items`, `copy`, …) is read as config["items"] only. A name that begins with
+    an underscore is a parameter if it is given to the constructor or by `[]`, and a plain attribute if it is assigned
+    by a dot. Reading a name that the config lacks raises AttributeError or KeyError, which suggest the nearest names.
+    No method waits for anything but the disk.
     """
 
     _defaults: ClassVar[Plain] = {}
@@ -76,9 +75,14 @@ class Config(MutableMapping[str, Any]):
 
     @classmethod
     def from_dict(cls: type[_C], values: Any) -> _C:
-        """A config from a mapping, an argparse.Namespace, a dataclass, or a mapping-like of another library (OmegaConf,
-        ml_collections), nested ones too. Keys become texts. Raises TypeError for anything else, ValueError for what
-        contains itself or is nested deeper than 48.
+        """Make a config of a mapping, an argparse.Namespace, a dataclass, or a mapping of another library.
+
+        Other libraries are OmegaConf and ml_collections, for example. Nested ones become configs too. Keys become
+        texts.
+
+        Raises:
+            TypeError: it is none of these.
+            ValueError: it contains itself, or is nested deeper than 48.
         """
         mapping = as_mapping(values)
         if mapping is None:
@@ -87,22 +91,26 @@ class Config(MutableMapping[str, Any]):
 
     @classmethod
     def from_args(cls: type[_C], args: argparse.Namespace) -> _C:
-        """A config from what `ArgumentParser.parse_args()` returns."""
+        """Make a config of what `ArgumentParser.parse_args()` returns."""
         return cls.from_dict(args)
 
     @property
     def dict(self) -> Plain:
-        """A plain dict of it, nested ones included. Raises ValueError for a config that contains itself."""
+        """A plain dict of the config, nested ones included. Raises ValueError for a config that contains itself."""
         return _dict_of(self, set())
 
     # Files ------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes it as JSON (.json) or YAML (.yaml, .yml). Replaces the file.
+        """Write the config as JSON (.json) or YAML (.yaml, .yml). Replaces the file.
 
-        None, bool, int, float, str, lists and nested configs come back as they are, NaN and ±Inf too; tuples as lists,
-        anything else as its text. Raises ValueError for another extension, ConfigurationError where PyYAML is missing,
-        OSError.
+        None, bool, int, float (NaN and ±Inf too), str, lists and nested configs come back as they are; tuples as lists,
+        anything else as its text.
+
+        Raises:
+            ValueError: another extension.
+            ConfigurationError: PyYAML is missing.
+            OSError: the file cannot be written.
         """
         from .base.configfile import save
 
@@ -110,17 +118,21 @@ class Config(MutableMapping[str, Any]):
 
     @classmethod
     def load(cls: type[_C], path: str | os.PathLike[str]) -> _C:
-        """Reads what `save` wrote, or a JSON or YAML file of your own. Pickles are refused: they run code.
+        """Read what `save` wrote, or a JSON or YAML file of your own. Pickles are refused, because they run code.
 
-        Raises ValueError for a file that holds no parameters, ConfigurationError where PyYAML is missing, OSError.
+        Raises:
+            ValueError: the file holds no parameters.
+            ConfigurationError: PyYAML is missing.
+            OSError: the file cannot be read.
         """
         from .base.configfile import load
 
         return cls.from_dict(load(Path(path)))
 
     def push_as_meta(self, run: TakesMeta, prefix: str = "") -> None:
-        """Stores each value as a meta of the run, nested ones as `prefix/name/name`. Never waits. Raises what
-        `Run.add_meta` raises, and ValueError for a config that contains itself.
+        """Store each value as a meta of the run, nested ones as `prefix/name/name`. Never waits.
+
+        Raises what `Run.add_meta` raises, and ValueError for a config that contains itself.
         """
         for name, value in _flat(self.dict, prefix):
             run.add_meta(name, value)
@@ -202,7 +214,7 @@ class Config(MutableMapping[str, Any]):
         return f"{name}(\n" + textwrap.indent("".join(f"{item},\n" for item in items), "    ") + ")"
 
     def copy(self: _C) -> _C:
-        """A copy whose nested configs are copies too; other values are shared."""
+        """Return a copy whose nested configs are copies too. Other values are shared."""
         made: _C = type(self).__new__(type(self))
         vars(made).update(vars(self))
         object.__setattr__(

@@ -29,11 +29,11 @@ class LabError(Exception):
 
 
 class ConfigurationError(LabError):
-    pass
+    """A profile, key, URL, credentials file or setting is wrong. Fix it and run again."""
 
 
 class RunClosedError(LabError, ValueError):
-    pass
+    """A call on a Run after `close`."""
 
 
 class LabRequestError(LabError):
@@ -58,48 +58,52 @@ class LabRequestError(LabError):
 
 
 class LabUnreachableError(LabRequestError):
+    """No lab answered: connection, DNS, TLS, time-out. Trying again may help."""
+
     retry = True
 
 
 class LabUnavailableError(LabRequestError):
+    """The lab answered 429 or 5xx. Trying again may help, after `retry_after_s`."""
+
     retry = True
 
 
 class NotALabError(LabRequestError):
-    pass
+    """Something answered, but it is no lab of ours, or one of another protocol."""
 
 
 class AuthenticationError(LabRequestError):
-    pass
+    """401: the key or the password is wrong or revoked."""
 
 
 class PermissionDeniedError(LabRequestError):
-    pass
+    """403: you may not do this."""
 
 
 class NotFoundError(LabRequestError):
-    pass
+    """404: there is no such thing, or you may not see it."""
 
 
 class ConflictError(LabRequestError):
-    pass
+    """409: it exists already, or several have the name."""
 
 
 class GoneError(LabRequestError):
-    pass
+    """410: it was deleted."""
 
 
 class InvalidRequestError(LabRequestError):
-    pass
+    """Any other 4xx: the lab does not accept the request."""
 
 
 class StoreError(LabError):
-    pass
+    """The lab's own storage failed. Raised in the lab and by the commands of its administrator."""
 
 
 class DataDirectoryInUseError(StoreError):
-    pass
+    """Another lab uses the data folder."""
 
 
 class NewerSchemaError(StoreError):
-    pass
+    """The data were written by a newer version."""

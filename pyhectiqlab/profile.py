@@ -36,11 +36,11 @@ class Profile:
     """Who talks to which lab.
 
     Attributes:
-        name: of its table in the credentials file; "environment" where no profile takes part.
-        url: address of the lab; "" where the file has none (files of older clients).
+        name: of its table in the credentials file; "environment" if no profile takes part.
+        url: address of the lab; "" if the file has none (files of older clients).
         secret_api_key: not shown by repr().
         project: name or id of the default project, or None.
-        lab_id: of the lab itself, as it told it; "" where it was never asked.
+        lab_id: the id of the lab itself; "" if it was never asked.
     """
 
     name: str
@@ -79,10 +79,9 @@ def key_mark(key: str) -> str:
 
 
 def load_profiles(path: Path | None = None) -> dict[str, Profile]:
-    """The profiles of the credentials file in the order of the file; empty where there is no file.
+    """Return the profiles of the credentials file, in the order of the file; none if there is no file.
 
-    Warns on stderr, once, about a file that others can read. Raises ConfigurationError where it is corrupt, with its
-    line.
+    Warns on stderr, once, about a file that others can read. Raises ConfigurationError if it is corrupt, with the line.
     """
     path = path or settings.credentials_path()
     profiles = {}
@@ -99,15 +98,15 @@ def load_profiles(path: Path | None = None) -> dict[str, Profile]:
 
 
 def resolve(profile: str | None = None) -> Profile:
-    """The profile to use now: where the lab is, and the key for it.
+    """Return the profile to use now: where the lab is, and the key for it. Reads one small file.
 
-    A name given here is the one used. Otherwise HECTIQLAB_PROFILE, else the only profile of the file, else the one
-    named `default`, else `local`; HECTIQLAB_URL and HECTIQLAB_API_KEY then win over what it says. With HECTIQLAB_URL
+    A name given here is the one used. Otherwise it is HECTIQLAB_PROFILE, else the only profile of the file, else the
+    one named `default`, else `local`; HECTIQLAB_URL and HECTIQLAB_API_KEY then replace what it says. With HECTIQLAB_URL
     and no profile named, only a profile of that same lab lends its key: a key is not shown to a lab that did not make
     it.
 
-    Reads one small file. Raises ConfigurationError: no such profile, several to choose from, none at all, a corrupt
-    file.
+    Raises ConfigurationError if there is no such profile, several to choose from, or none at all, or if the file is
+    corrupt.
     """
     if profile is not None:
         named = _named(profile, load_profiles(), "Profile")
@@ -147,10 +146,10 @@ def save_profile(
     lab_id: str = "",
     path: Path | None = None,
 ) -> Path:
-    """Add a profile to the credentials file or replace it; the other tables stay. Returns the path of the file.
+    """Add a profile to the credentials file, or replace it. The other tables stay. Return the path of the file.
 
-    The file is replaced as a whole and readable by its owner only. Comments in it are lost. Raises ConfigurationError
-    where the existing file is corrupt (it stays as it is) or cannot be written.
+    The file is replaced as a whole and is readable by its owner only. Comments in it are lost. Raises
+    ConfigurationError if the existing file is corrupt (it stays as it is) or cannot be written.
     """
     path = path or settings.credentials_path()
     if not name.strip() or not name.isprintable():
@@ -165,7 +164,7 @@ def save_profile(
 
 
 def remove_profile(name: str, *, path: Path | None = None) -> Path:
-    """Remove a profile from the credentials file. Returns the path of the file. Raises as `save_profile`."""
+    """Remove a profile from the credentials file. Return the path of the file. Raises as `save_profile`."""
     path = path or settings.credentials_path()
     tables = _read(path)
     if name not in tables:
@@ -179,14 +178,14 @@ class AuthProvider:
     """Whether this machine is logged in, and as whom. Reads the credentials when asked; never talks to the lab.
 
     Args:
-        profile: name of a profile; None: the one that `resolve` chooses.
+        profile: name of a profile. None: the one that `resolve` chooses.
     """
 
     def __init__(self, profile: str | None = None) -> None:
         self._name = profile
 
     def is_logged(self) -> bool:
-        """Whether there is an address and a key to use. The lab was not asked whether it accepts them."""
+        """Return whether there is an address and a key to use. Does not ask the lab whether it accepts them."""
         try:
             resolve(self._name)
         except ConfigurationError:
@@ -195,15 +194,17 @@ class AuthProvider:
 
     @property
     def profile(self) -> Profile:
-        """The profile in use. Raises ConfigurationError where there is none."""
+        """The profile in use. Raises ConfigurationError if there is none."""
         return resolve(self._name)
 
     @property
     def url(self) -> str:
+        """Address of its lab. Raises as `profile`."""
         return self.profile.url
 
     @property
     def username(self) -> str:
+        """Name of its user. Raises as `profile`."""
         return self.profile.username
 
     def __repr__(self) -> str:

@@ -33,29 +33,35 @@ __all__ = ["Run"]
 class Run(
     MetricVerbs, ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, NotebookVerbs, PageVerbs, RegistryVerbs
 ):
-    """A run of a project: created by name if it does not exist, else continued; read-only if it is someone else's.
+    """A run of a project: created by name if it does not exist, else continued. Somebody else's run is read-only.
 
-    Creating it waits for the lab, at most some ten seconds. Where the lab cannot be reached or the configuration is
-    wrong, one line is printed and the run goes on with nothing pushed (`mode` is "kept"). No other method waits for the
-    network but those that say so: `flush`, `close`, models and datasets, lists. None raises but for a mistake at the
-    call (TypeError, ValueError, the errors of a file, or RunClosedError after `close`), and the downloads of an online
-    run, which cannot return what is not there.
+        with Run("first-run", project="playground", should_create_project=True) as run:
+            run.add_metrics("train/loss", 0.98, step=10)
 
-    May be used from any thread, signal handler or forked child, and pickled into other processes of the same machine.
+    Creating a Run waits for the lab, ten seconds at most. If the lab cannot be reached or the configuration is wrong,
+    one line is printed and the run goes on with nothing pushed (`mode` is "kept").
+
+    Methods do not wait for the network, except those that say so: `flush`, `close`, `rename`, models and datasets, and
+    lists. Methods raise only for a mistake at the call: TypeError, ValueError, the errors of a file, and RunClosedError
+    after `close`. The downloads of an online run also raise if they cannot return what was asked for.
+
+    A Run may be used from any thread, signal handler and forked child, and pickled into other processes of the same
+    machine.
 
     Args:
-        name: of the run, 1 to 512 bytes. None: one is made up that the lab has no run of, such as brave-otter-48213,
-            the same for all ranks of a job.
+        name: name of the run, 1 to 512 bytes. None: a new name is made up, such as brave-otter-48213, the same for all
+            ranks of a job.
         project: name or id. None: HECTIQLAB_PROJECT, else the profile's project, else your only one, else one named
             `default`.
-        should_create_project: make the project if there is none of this name.
+        should_create_project: create the project if it does not exist.
         dry: drop everything that is logged.
-        rank, world_size: of this process in a distributed job; None: as the launcher (torchrun, SLURM, MPI) says,
-        else 0 of 1.
-        restart: how often the launcher restarted the job; a new count is a new attempt.
+        rank: of this process in a distributed job. None: what the launcher (torchrun, Slurm, MPI) says, else 0.
+        world_size: number of ranks. None: what the launcher says, else 1.
+        restart: how often the launcher restarted the job. A new count starts a new attempt.
 
     Raises:
-        TypeError, ValueError: a name or rank that can be none; no name, where nothing tells the ranks of a job which.
+        TypeError, ValueError: a name or rank that is not allowed; or no name, although nothing lets the ranks of a job
+            agree on one.
     """
 
     def __init__(
@@ -92,17 +98,22 @@ class Run(
 
     @staticmethod
     def existing(id_or_name: str, project: str | None = None) -> RunView:
-        """A run to read back: its config, metrics, logs and files, whoever's it is. Nothing can be added to it.
+        """Return a run to read back: its config, metrics, logs and files. Nothing can be added to it.
 
             run = Run.existing("first-run")
             run.config.learning_rate, run.state, run.metrics("train/loss")
 
-        Args:
-            id_or_name: its id, the link of its page, or its name where only one run has it.
-            project: name or id of the project that the name is looked for in; None: all.
+        Waits for the lab.
 
-        Waits for the lab, and raises where it cannot be read: NotFoundError, ConflictError (several have the name),
-        ConfigurationError (no lab is known) and the rest of LabError.
+        Args:
+            id_or_name: its id, the link of its page, or its name if only one run has it.
+            project: name or id of the project in which the name is looked up. None: all projects.
+
+        Raises:
+            NotFoundError: there is no such run.
+            ConflictError: several runs have the name.
+            ConfigurationError: no lab is known.
+            LabError: any other reason why it cannot be read.
         """
         from . import read
 
@@ -116,45 +127,50 @@ class Run(
 
     @property
     def id(self) -> str | None:
-        """The lab's id of the run; None while the lab has not been asked."""
+        """The lab's id of the run. None while the lab has not been asked."""
         return self._told.get("id")
 
     @property
     def url(self) -> str | None:
-        """Link to the run's page; None while the lab has not been asked."""
+        """The link to the run's page. None while the lab has not been asked."""
         return self._told.get("url")
 
     @property
     def project(self) -> str | None:
-        """Name of the project; None while the lab has not been asked."""
+        """The name of the project. None while the lab has not been asked."""
         return (self._told.get("project") or {}).get("name")
 
     @property
     def author(self) -> str | None:
+        """The username of whoever created the run. None while the lab has not been asked."""
         return self._told.get("author")
 
     @property
     def rank(self) -> int:
+        """The rank of this process in a distributed job, from 0."""
         return self._opened.place.rank
 
     @property
     def attempt(self) -> int | None:
-        """Which life of the job this is, from 1; None while the lab has not been asked."""
+        """The number of this attempt, from 1. None while the lab has not been asked."""
         told = self._outbox.binding.run if isinstance(self._outbox, QueueOutbox) else self._opened.answer
         return int(told["attempt"]) if told else None
 
     @property
     def read_only(self) -> bool:
+        """True if the run belongs to somebody else: calls do nothing."""
         return self.mode == READ_ONLY
 
     @property
     def dry_mode(self) -> bool:
-        """Whether nothing is pushed: all is kept for `hectiqlab sync` where `mode` is "kept", dropped where "dry"."""
+        """True if nothing is pushed. Everything is kept for `hectiqlab sync` if `mode` is "kept", dropped if it is
+        "dry".
+        """
         return self.mode in (KEPT, DRY)
 
     @property
     def action_mode(self) -> str:
-        """ "dry", "read-only" or "read-write", in words of older scripts; `mode` says more."""
+        """ "dry", "read-only" or "read-write", as older scripts expect. `mode` tells more."""
         return DRY if self.dry_mode else READ_ONLY if self.read_only else "read-write"
 
     def __repr__(self) -> str:
@@ -200,45 +216,49 @@ class Run(
         self._outbox.event("state", {"state": state})
 
     def pending(self) -> None:
-        """Marks the run as waiting to begin. Never waits. Does not close the run; nor do the other states."""
+        """Mark the run as waiting to begin. Never waits. Does not close the run; nor do the other states."""
         self._set_state(states.PENDING)
 
     def running(self) -> None:
-        """Marks the run as running, as it is from its creation on. Never waits."""
+        """Mark the run as running, which it is from the start. Never waits."""
         self._set_state(states.RUNNING)
 
     def training(self) -> None:
-        """Marks the run as training. Never waits."""
+        """Mark the run as training. Never waits."""
         self._set_state(states.TRAINING)
 
     def completed(self) -> None:
-        """Marks the run as completed, as a clean end of the script does by itself. Never waits."""
+        """Mark the run as completed. A clean end of the script does this by itself. Never waits."""
         self._set_state(states.COMPLETED)
 
     def failed(self) -> None:
-        """Marks the run as failed, as an uncaught exception does by itself. Never waits."""
+        """Mark the run as failed. An uncaught exception does this by itself. Never waits."""
         self._set_state(states.FAILED)
 
     def stopped(self) -> None:
-        """Marks the run as stopped, as Ctrl-C does by itself. Never waits."""
+        """Mark the run as stopped. Ctrl-C does this by itself. Never waits."""
         self._set_state(states.STOPPED)
 
     # Words about the run ----------------------------------------------------------------------------------------
 
     @never_breaks
     def add_config(self, config: Any, prefix: str = "") -> None:
-        """Merges `config` into the run's config: new elements are added, old ones replaced. Never waits.
+        """Merge `config` into the run's config: new elements are added, old ones replaced. Never waits.
+
+        A value that msgpack has no type for is stored as its text, a tuple as a list. Instead of a value that cannot be
+        read (a property or `__str__` that raises), a part that contains itself, or a part that is nested deeper than
+        48, a text is stored that says so, and a line is printed on stderr.
+
+        A run's config may have 8 MiB and 50,000 values in all. What later calls add beyond that is counted as a loss.
 
         Args:
-            config: a Config, dict or other mapping, an argparse.Namespace or a dataclass; nested ones too. What msgpack
-                has no type for is stored as text; tuples as lists. In the place of a value that cannot be read (a
-                property or `__str__` that raises), of a part that contains itself, and of what is nested deeper than
-                48, stands a text that says so, and a line on stderr.
-            prefix: put everything below this name.
+            config: a Config, dict or other mapping, an argparse.Namespace or a dataclass; nested ones too.
+            prefix: store everything below this name.
 
-        Raises TypeError for what is no mapping, ValueError for one over 8 MiB or 50,000 values, which is what a run's
-        config may have in all, or a single value of some 4 MiB; nothing of the call is stored. What later calls add
-        beyond that is counted as a loss.
+        Raises:
+            TypeError: it is no mapping.
+            ValueError: it alone is larger than 8 MiB or 50,000 values, or has a single value of some 4 MiB. Nothing of
+                the call is stored then.
         """
         from .capture.plain import config_parts, has_names
 
@@ -250,10 +270,15 @@ class Run(
 
     @never_breaks
     def add_meta(self, key: str, value: Any) -> None:
-        """Stores one value beside the run's config. Never waits. Anything that `add_config` takes as a value.
+        """Store one value beside the run's config. Never waits.
 
-        Raises TypeError, ValueError for a key that can be none, and for a value that is too large: over 4 MiB, a list
-        of more than 262,144 items, a map of more than 65,536 entries.
+        Args:
+            key: name of the value.
+            value: anything that `add_config` takes as a value.
+
+        Raises:
+            TypeError, ValueError: a key that is not allowed, or a value that is too large: over 4 MiB, a list of more
+                than 262,144 items, a map of more than 65,536 entries.
         """
         check_key(key)
         self._outbox.event("meta", {"key": key, "value": self._plain("add_meta", value)})
@@ -269,9 +294,11 @@ class Run(
 
     @never_breaks
     def set_note(self, text: str) -> None:
-        """Sets the run's description, replacing an earlier one. Never waits.
+        """Set the run's description; it replaces an earlier one. Never waits.
 
-        Raises TypeError for what is no text, ValueError for one of more than 65,536 characters.
+        Raises:
+            TypeError: it is no text.
+            ValueError: it has more than 65,536 characters.
         """
         if not isinstance(text, str):
             raise TypeError(f"a note is a text, not {type(text).__name__}")
@@ -279,10 +306,15 @@ class Run(
 
     @never_breaks
     def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
-        """Attaches a tag, made if there is none of this name. `color` as hex: "#2e7d32". Never waits.
+        """Attach a tag, or change the one of this name. Never waits.
 
-        Raises TypeError, ValueError for a name that can be none or has more than 512 bytes, a description of more than
-        4,096 characters, a color of more than 32.
+        Args:
+            name: at most 512 bytes.
+            description: at most 4,096 characters.
+            color: a color as hex, such as "#2e7d32"; at most 32 characters.
+
+        Raises:
+            TypeError, ValueError: an argument that is not allowed or too long.
         """
         check_name("name of a tag", name)
         self._outbox.event("tag", {"name": name, "description": description, "color": color})
@@ -291,20 +323,26 @@ class Run(
 
     @opaque
     def flush(self, timeout: float = 30.0) -> bool:
-        """Waits until the lab has everything logged so far by this process; offline, until it is in the journal.
+        """Wait until the lab has everything that this process has logged so far. Offline: until it is in the journal.
 
-        Blocks at most `timeout` seconds. True if it is there; False if the time ran out, and it goes on in the
-        background.
+        Blocks at most `timeout` seconds.
+
+        Returns:
+            True if everything is there. False if the time ran out; sending goes on in the background.
         """
         return bool(self._outbox.flush(timeout))
 
     @opaque
     def close(self, timeout: float | None = None) -> bool:
-        """Ends the run as completed, if no final state was set; no more calls are accepted. Safe twice.
+        """End the run; no more calls are accepted. The run is completed, if no final state was set. Safe twice.
 
-        Waits as the end of a script does (HECTIQLAB_EXIT_TIMEOUT), or at most `timeout` seconds. Whether everything
-        is at the lab. Needed only
-        where the process lives on: at the end of a script it happens by itself.
+        Needed only if the process goes on: the end of a script closes its runs.
+
+        Args:
+            timeout: block at most so many seconds. None: as the end of a script does (HECTIQLAB_EXIT_TIMEOUT).
+
+        Returns:
+            True if everything is at the lab.
         """
         return self._close(ending.Ending(states.COMPLETED, "closed", None), timeout)
 
@@ -333,9 +371,10 @@ class Run(
 
     @opaque
     def status(self) -> RunStatus:
-        """Where this process's events are: produced, journaled, sent, acked, what waits, what was lost and why. Reads
-        memory and one small
-        file; never waits for the network."""
+        """Return where this process's events are: produced, journaled, sent, acked, what waits, what was lost and why.
+
+        Reads memory and one small file; never waits for the network.
+        """
         return self._outbox.status()
 
     def __enter__(self) -> Run:
@@ -353,7 +392,7 @@ class Run(
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles into other processes of this machine, which log to the same run by a queue of their own."""
+        """Pickle into other processes of this machine, which log to the same run by a queue of their own."""
         outbox = self._outbox
         if isinstance(outbox, QueueOutbox):
             return _joined, (self.name, str(outbox.session.dir.path), outbox.binding, self._opened.place, self.mode)

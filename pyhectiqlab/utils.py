@@ -1,4 +1,4 @@
-"""Short cuts that scripts import by this name. All of them wait for the network, within the bounds of `LabClient`."""
+"""Short cuts that scripts import from here. All of them wait for the network, within the bounds of `LabClient`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ __all__ = ["delete_run", "download_existing_run_artifact", "restore_run", "run_c
 def download_existing_run_artifact(
     artifact_uuid: str, savepath: str | os.PathLike[str] = "./", *, overwrite: bool = False
 ) -> Path:
-    """Brings an artifact of any run or project to `savepath`: a file, or a folder, which exists or ends with a
-    slash. Returns the file.
+    """Download an artifact of any run or project, and return the path of the file.
 
-    A call that was interrupted goes on where it was when it is repeated; the file takes its name once it is whole and
-    compared with its SHA-256. Raises ConfigurationError where no lab is known, LabRequestError (NotFoundError …) where
-    the lab does not give it, FileExistsError where another file is there and `overwrite` is False, OSError.
+    An interrupted call continues where it was when it is repeated. The file takes its name once it is complete and its
+    SHA-256 is right.
+
+    Args:
+        artifact_uuid: its uuid.
+        savepath: a file; or a folder, which exists or ends with a slash.
+        overwrite: replace another file at that place.
+
+    Raises:
+        ConfigurationError: no lab is known.
+        LabRequestError: the lab does not give it (NotFoundError …).
+        FileExistsError: another file is there and `overwrite` is False.
+        OSError: the file cannot be written.
     """
     from .profile import resolve
     from .transport.file_download import download
@@ -31,10 +40,13 @@ def download_existing_run_artifact(
 
 
 def delete_run(run_id: str) -> None:
-    """Deletes a run, named by its id, the link of its page, or its name where only one has it, with all that it logged.
+    """Delete a run with everything that it logged. `restore_run` restores it within 7 days.
 
-    `restore_run` takes that back within 7 days. Raises as `run_config`, and PermissionDeniedError where the run is
-    somebody else's and you are no admin of its project.
+    Args:
+        run_id: its id, the link of its page, or its name if only one run has it.
+
+    Raises what `run_config` raises, and PermissionDeniedError if the run is somebody else's and you are no admin of its
+    project.
     """
     from .read import run
 
@@ -42,8 +54,9 @@ def delete_run(run_id: str) -> None:
 
 
 def restore_run(run_id: str) -> None:
-    """Takes the deletion of a run back, within 7 days. Raises as `delete_run`, and ConflictError where another run has
-    its name by now.
+    """Restore a deleted run, within 7 days.
+
+    Raises what `delete_run` raises, and ConflictError if another run has its name by now.
     """
     from .read import deleted_run
 
@@ -51,12 +64,16 @@ def restore_run(run_id: str) -> None:
 
 
 def run_config(run_id: str, attempt: int | None = None) -> Config:
-    """The config of a run, named by its id, the link of its page, or its name where only one has it: what all its
-    attempts told, the newest one's values where several told one. With `attempt`, what this one told itself, or where
-    it told none, the one before it.
+    """Return the config of a run. Its values have the types that they went in with.
 
-    Values have the types that they went in with. Raises ConfigurationError where no lab is known, LabRequestError
-    (NotFoundError, ConflictError where several have the name) where it cannot be told.
+    Args:
+        run_id: its id, the link of its page, or its name if only one run has it.
+        attempt: the config that this attempt stored, or if it stored none, the attempt before it. None: the configs of
+            all attempts, merged; where several stored a value, the newest one's.
+
+    Raises:
+        ConfigurationError: no lab is known.
+        LabRequestError: it cannot be read: NotFoundError, ConflictError if several runs have the name …
     """
     from .profile import resolve
     from .transport.http import LabClient

@@ -26,10 +26,10 @@ AtEnd = Callable[["Ending"], None]
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where the events and files of one Run in this process are. All in events but the bytes and files.
+    """Where the events and files of one Run in this process are. Numbers count events, except bytes and files.
 
-    produced ≥ journaled ≥ sent ≥ acked; `backlog` is produced − acked. `files`: of each file that is not at the lab yet
-    its id, name, step, bytes, bytes hashed and sent, and state: "waiting", "hashing" or "sending".
+    produced ≥ journaled ≥ sent ≥ acked; `backlog` is produced − acked. `files` has, for each file that is not at the
+    lab yet, its id, name, step, bytes, bytes hashed and sent, and state: "waiting", "hashing" or "sending".
     """
 
     mode: str

@@ -26,18 +26,20 @@ _GROUPS = ("eval", "test")
 
 
 class HectiqlabCallback(TrainerCallback):
-    """Logs a Trainer's metrics by global step, its arguments and the model's config.
+    """Log a Trainer's metrics by global step, its arguments and the model's config.
 
         trainer = Trainer(model, args, callbacks=[HectiqlabCallback("bert-tiny", project="language")])
 
-    Keys become `train/…`, `eval/…` and `test/…`. The run is made when the training begins: that waits for the lab as
-    `Run(...)` does, and goes on with nothing pushed where the lab cannot be reached. In a distributed training only the
+    Keys become `train/…`, `eval/…` and `test/…`. The run is made when the training begins. That waits for the lab as
+    `Run(...)` does, and goes on with nothing pushed if the lab cannot be reached. In a distributed training only the
     first process makes one. Afterwards `callback.run` is the Run, or None.
 
     Args:
-        name: of the run; None: the trainer's `run_name`, else the last part of its `output_dir`.
-        project, should_create_project, dry: as of `Run`.
-        run: log to this one instead.
+        name: name of the run. None: the trainer's `run_name`, else the last part of its `output_dir`.
+        project: as of `Run`.
+        should_create_project: as of `Run`.
+        run: log to this Run instead.
+        dry: as of `Run`.
     """
 
     def __init__(

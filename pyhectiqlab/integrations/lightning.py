@@ -39,22 +39,23 @@ _rank_zero_only = importlib.import_module(f"{_pl.__name__}.utilities").rank_zero
 
 
 class HectiqlabLogger(_Logger):
-    """Logs a Lightning training to a Run: metrics, hyperparameters, and how the training ended.
+    """Log a Lightning training to a Run: metrics, hyperparameters, and how the training ended.
 
         trainer = Trainer(logger=HectiqlabLogger("mnist", project="vision"))
 
-    The run is made when it is first used: that waits for the lab as `Run(...)` does, and goes on with nothing pushed
-    where the lab cannot be reached. In a distributed training only rank 0 makes one. `logger.experiment` is the Run,
-    for all that Lightning has no call for. May be copied and pickled into other processes of the same machine.
+    The run is made when it is first used. That waits for the lab as `Run(...)` does, and goes on with nothing pushed if
+    the lab cannot be reached. In a distributed training only rank 0 makes one. `logger.experiment` is the Run, for all
+    that Lightning has no call for. The logger may be copied, and pickled into other processes of the same machine.
 
     Args:
-        name, project, should_create_project, dry: as of `Run`.
-        run: log to this one instead.
+        name: name of the run.
+        project: as of `Run`.
+        should_create_project: as of `Run`.
+        run: log to this Run instead. Give either `name` or `run`, or TypeError is raised.
         prefix: put before every key, with a `/`.
-        save_dir: where Lightning puts checkpoints, under the run's name and id; None: the trainer's default_root_dir.
+        save_dir: where Lightning puts checkpoints, under the run's name and id. None: the trainer's default_root_dir.
         all_ranks: every rank logs its own metrics, under its rank, instead of rank 0 alone.
-
-    Raises TypeError unless exactly one of `name` and `run` is given.
+        dry: as of `Run`.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class HectiqlabLogger(_Logger):
 
     @property
     def experiment(self) -> Run:
-        """The Run, made at the first use; on ranks that do not log, one that drops everything."""
+        """The Run, made at the first use. On ranks that do not log, one that drops everything."""
         if self._run is None:
             rank = int(getattr(_rank_zero_only, "rank", None) or 0)
             dry = self._dry or not self._logs

@@ -1,4 +1,4 @@
-"""Reading back from the lab: projects, runs and all that is in them. What the commands of the same names print.
+"""Read back from the lab: projects, runs and all that is in them.
 
     from pyhectiqlab import read, search_runs
 
@@ -7,8 +7,8 @@
 
     run = read.run("dev-run")  # the same as Run.existing("dev-run")
 
-Everything here blocks on the network, each request within the bounds of `transport.http.LabClient`, and raises:
-ConfigurationError where no lab is known or pandas is missing, LabRequestError where the lab cannot be asked or refuses.
+Everything here blocks on the network, each request within the bounds of `transport.http.LabClient`. It raises
+ConfigurationError if no lab is known or pandas is missing, and LabRequestError if the lab cannot be asked or refuses.
 Times are seconds since 1970 UTC.
 """
 
@@ -41,22 +41,34 @@ __all__ = [
 
 
 def projects(*, profile: str | None = None) -> list[ProjectInfo]:
-    """The projects that the user of `profile` can see (None: the profile in use)."""
+    """Return the projects that the user of `profile` can see. None: the profile in use."""
     with asking(resolve(profile)) as lab:
         return [shaped(lab, project_info, item) for item in lab.pages("/projects", {"limit": 1000})]
 
 
 def deleted_run(ref: str, *, profile: str | None = None) -> RunView:
-    """A run that was deleted and can still be restored, named as for `run`. Its other methods raise until it is."""
+    """Return a deleted run that can still be restored. Its other methods raise until it is restored.
+
+    Args:
+        ref: as for `run`.
+        profile: name of a profile. None: the one in use.
+    """
     chosen = resolve(profile)
     with asking(chosen) as lab:
         return shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref, "deleted": "true"}), chosen)
 
 
 def run(ref: str, project: str | None = None, *, profile: str | None = None) -> RunView:
-    """One run by its id, the link of its page, or its name where only one has it (in `project`, if that is given).
+    """Return one run.
 
-    Raises NotFoundError, and ConflictError where several runs have the name; its message lists their ids.
+    Args:
+        ref: its id, the link of its page, or its name if only one run has it.
+        project: name or id of the project in which the name is looked up. None: all projects.
+        profile: name of a profile. None: the one in use.
+
+    Raises:
+        NotFoundError: there is no such run.
+        ConflictError: several runs have the name; the message lists their ids.
     """
     chosen = resolve(profile)
     with asking(chosen) as lab:

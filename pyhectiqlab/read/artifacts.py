@@ -16,8 +16,8 @@ class Artifact:
     """One version of a file.
 
     Attributes:
-        step: None where it has none.
-        version: 1, 2, … of this name and step; `newest` for the last.
+        step: None if it has none.
+        version: 1, 2, … of this name and step. `newest` is True for the last.
         digest: its SHA-256, hex.
     """
 
@@ -36,10 +36,14 @@ class Artifact:
     _profile: Profile = field(repr=False, compare=False)
 
     def download(self, path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
-        """Brings the file to `path`, a file or a folder, which exists or ends with a slash; returns the file.
+        """Download the file to `path`: a file; or a folder, which exists or ends with a slash. Return the file.
 
-        Goes on where an interrupted call was; the file takes its name once it is whole and its SHA-256 is right. Raises
-        FileExistsError where another file is there, OSError, LabRequestError.
+        Continues where an interrupted call was. The file takes its name once it is complete and its SHA-256 is right.
+
+        Raises:
+            FileExistsError: another file is there.
+            OSError: the file cannot be written.
+            LabRequestError: the lab does not give it.
         """
         from ..transport.file_download import download
 
@@ -66,8 +70,9 @@ class Version:
     _profile: Profile = field(repr=False, compare=False)
 
     def download(self, save_path: str | os.PathLike[str] = "./", *, overwrite: bool = False) -> Path:
-        """Brings its files into the folder `save_path`/NAME-VERSION and returns that; as Run.download_mlmodel, but
-        nothing is noted of it.
+        """Download its files into the folder `save_path`/NAME-VERSION and return that folder.
+
+        As `Run.download_mlmodel`, but no usage is noted.
         """
         from ..transport.registry import find_version
         from ..transport.registry_download import download_version
@@ -79,7 +84,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a run `made` and what it `used`, of models or of datasets."""
+    """The versions of models, or of datasets, that a run `made` and those that it `used`."""
 
     made: list[Version]
     used: list[Version]

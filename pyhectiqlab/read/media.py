@@ -27,7 +27,8 @@ class MediaInfo:
 
     Attributes:
         kind: "figure", "histogram", "image", "table" or "text".
-        step_min, step_max: None where nothing has a step.
+        step_min: the smallest step. None if nothing has a step.
+        step_max: the largest step. None if nothing has a step.
     """
 
     kind: str
@@ -39,8 +40,9 @@ class MediaInfo:
 
 
 class Histogram(NamedTuple):
-    """`counts[i]` values lie between `edges[i]` and `edges[i + 1]`; both are empty where none was finite. `nan`, `pinf`
-    and `ninf` count what is in no bin.
+    """Counts of values: `counts[i]` lie between `edges[i]` and `edges[i + 1]`.
+
+    Both are empty if no value was finite. `nan`, `pinf` and `ninf` count what is in no bin.
     """
 
     step: int | None
@@ -53,6 +55,8 @@ class Histogram(NamedTuple):
 
 
 class Text(NamedTuple):
+    """A text by name, step and rank."""
+
     step: int | None
     rank: int
     text: str
@@ -60,7 +64,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Cells row by row, of the types that they went in with."""
+    """A table. Its cells have the types that they went in with."""
 
     step: int | None
     rank: int
@@ -68,7 +72,7 @@ class Table:
     rows: list[list[Any]] = field(repr=False)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """As a DataFrame. Raises ConfigurationError where there is no pandas."""
+        """Return it as a DataFrame. Raises ConfigurationError if pandas is not installed."""
         from .frames import load_pandas
 
         frame: pandas.DataFrame = load_pandas().DataFrame(self.rows, columns=self.columns)
@@ -89,21 +93,21 @@ class ReadsMedia:
         def _asking(self) -> AbstractContextManager[LabClient]: ...
 
     def media(self, kind: str | None = None) -> list[MediaInfo]:
-        """The names that this run has media under."""
+        """Return the names under which this run has media."""
         with self._asking() as lab:
             asked = {"kind": kind, "limit": _AT_ONCE}
             items = lab.pages(f"/runs/{quoted(self.id)}/media", asked)
             return [shaped(lab, lambda item: MediaInfo(**item), item) for item in items]
 
     def histograms(self, name: str, **which: int | None) -> list[Histogram]:
-        """The histograms of a name. Keyword arguments: rank, lo, hi, steps."""
+        """Return the histograms of a name. Keyword arguments: as of `images`."""
         return [
             shaped(lab, lambda item: Histogram(item["step"], item["rank"], **item["histogram"]), item)
             for lab, item in self._items(protocol.HISTOGRAM, name, which)
         ]
 
     def texts(self, name: str, **which: int | None) -> list[Text]:
-        """The texts of a name; long ones are downloaded. Keyword arguments: rank, lo, hi, steps."""
+        """Return the texts of a name; long ones are downloaded. Keyword arguments: as of `images`."""
         found = []
         for lab, item in self._items(protocol.TEXT, name, which):
             artifact = shaped(lab, self._artifact, item)
@@ -112,7 +116,7 @@ class ReadsMedia:
         return found
 
     def tables(self, name: str, **which: int | None) -> list[Table]:
-        """The tables of a name, each with `to_pandas()`; downloads them. Keyword arguments: rank, lo, hi, steps."""
+        """Download the tables of a name. Each has `to_pandas()`. Keyword arguments: as of `images`."""
         found = []
         for lab, item in self._items(protocol.TABLE, name, which):
             artifact = shaped(lab, self._artifact, item)
@@ -122,11 +126,19 @@ class ReadsMedia:
         return found
 
     def images(self, name: str, **which: int | None) -> list[Artifact]:
-        """The images of a name, each with `step` and `download(path)`. Keyword arguments: rank, lo, hi, steps."""
+        """Return the images of a name, each with `step` and `download(path)`.
+
+        Ordered by step, those without a step first, then by rank. Blocks on the network.
+
+        Args:
+            name: the name they were logged under.
+            which: `rank`: only of this rank. `lo`, `hi`: only steps from lo to hi, both included. `steps`: at most so
+                many different steps (16 to 1,000), spread over the range.
+        """
         return self._files(protocol.IMAGE, name, which)
 
     def figures(self, name: str, **which: int | None) -> list[Artifact]:
-        """The figures of a name, as `images`: PNG files, or the JSON of plotly, which `plotly.io.read_json` reads."""
+        """Return the figures of a name, as `images`: PNG files, or the JSON that `plotly.io.read_json` reads."""
         return self._files(protocol.FIGURE, name, which)
 
     def _files(self, kind: str, name: str, which: dict[str, int | None]) -> list[Artifact]:

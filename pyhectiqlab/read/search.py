@@ -19,9 +19,10 @@ PAGE_WITH_CONFIG = 100
 
 
 class FoundRuns(Iterable[RunView]):
-    """What a search finds, asked for page by page while it is gone through; each time anew. Nothing is asked before.
+    """The runs that a search finds.
 
-    A run that is added meanwhile neither hides another nor makes one come twice.
+    The lab is asked page by page while you iterate, each time anew; never before that. A run that is added meanwhile
+    neither hides another nor makes one appear twice.
     """
 
     def __init__(self, asked: dict[str, Any], limit: int | None, profile: Profile) -> None:
@@ -35,17 +36,20 @@ class FoundRuns(Iterable[RunView]):
         return f"<FoundRuns {asked}>"
 
     def first(self) -> RunView | None:
-        """The first one; None where there is none."""
+        """Return the first run. None if there is none."""
         return next(self._pages({}, 1), None)
 
     def to_pandas(self, metrics: Iterable[str] | None = None) -> pandas.DataFrame:
-        """A row for each run, by its id: name, project, author, state, times, points, note, tags, then the values of
-        its config as `config.PATH`, and last values of metrics as `metric.KEY`.
+        """Return a table with a row for each run, indexed by its id.
+
+        Columns: name, project, author, state, times, points, note, tags; then the values of its config as
+        `config.PATH`, and the last values of metrics as `metric.KEY`.
 
         Args:
-            metrics: which keys; None: those of the search, or the first eight of each run.
+            metrics: which keys. None: those of the search, or the first eight of each run.
 
-        Raises ConfigurationError where pandas is not installed.
+        Raises:
+            ConfigurationError: pandas is not installed.
         """
         from .frames import runs_frame
 
@@ -89,31 +93,35 @@ def search_runs(
     limit: int | None = None,
     profile: str | None = None,
 ) -> FoundRuns:
-    """Runs for which all that is given holds, the newest first.
+    """Return the runs for which all conditions hold, the newest first.
 
         for run in search_runs("vision", "metric.valid/loss.min<0.2 created>-7d", tag="baseline"):
             print(run.name, run.last)
 
         table = search_runs("vision", config={"model": {"layers": 4}}, sort="metric.valid/loss.min").to_pandas()
 
-    Args:
-        project: name or id; None: all projects.
-        filter: terms with spaces between them, or several such texts; FIELD is state, tag, author, name, note, id,
-            created, started, ended, duration, points, config.PATH or metric.KEY.last (min, max, count), the comparison
-            one of = != < <= > >= ~ (contains) !~; several values with commas between them are alternatives.
-        state: in this state, or in one of these.
-        tag: with this tag, or with all of these.
-        author: their username.
-        text: a part of the name or note, or an id.
-        config: with these values in its config, nested or by path ("model.layers").
-        sort: created, name, state, duration, started, ended, points, author, activity, config.PATH or metric.KEY.min
-            and the like; with a - before it descending. Runs without the value come last.
-        keys: metrics whose last values each run has in `last`; without one, its first eight.
-        limit: no more than this many; None: all.
-        profile: of the credentials file; None: the one in use.
+    Asks nothing itself; iterating does, and blocks on the network.
 
-    Asks nothing itself: iterating does, and blocks on the network. Raises ValueError for a filter, sort or limit that
-    cannot be one, TypeError, ConfigurationError where no lab is known.
+    Args:
+        project: name or id. None: all projects.
+        filter: terms with spaces between them, or several such texts. A term is a field, a comparison and a value.
+            Fields are state, tag, author, name, note, id, created, started, ended, duration, points, config.PATH and
+            metric.KEY.last (min, max, count); comparisons are = != < <= > >= ~ (contains) !~. Values with commas
+            between them are alternatives.
+        state: the state, or several of which it is one.
+        tag: the tag, or several of which it has all.
+        author: the author's username.
+        text: a part of the name or note, or an id.
+        config: values that its config has, nested or by path ("model.layers").
+        sort: created, name, state, duration, started, ended, points, author, activity, config.PATH, or metric.KEY.min
+            and the like; descending with a - before it. Runs without the value come last.
+        keys: metrics whose last values each run has in `last`. None given: its first eight.
+        limit: at most so many runs. None: all.
+        profile: name of a profile. None: the one in use.
+
+    Raises:
+        TypeError, ValueError: a filter, sort or limit that is not allowed.
+        ConfigurationError: no lab is known.
     """
     terms = [filter] if isinstance(filter, str) else list(filter)
     if state is not None:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Point(NamedTuple):
-    """One logged value. `value` may be NaN or ±Inf; `time` is when it was logged."""
+    """One logged value. `value` may be NaN or ±Inf. `time`: when it was logged."""
 
     step: int
     value: float
@@ -25,10 +25,10 @@ class Point(NamedTuple):
 
 
 class Log(NamedTuple):
-    """What was logged, or printed, at once: `text` with its line break, if it had one.
+    """What was logged or printed at once. `text` contains its line break, if it had one.
 
     Attributes:
-        level: its name; None for what was printed.
+        level: name of the level. None for what was printed.
         channel: "default", the name of a logger, "stdout" or "stderr".
         writer: the process that it came from; texts of one process follow each other as on its terminal.
     """
@@ -62,8 +62,12 @@ class KeyInfo:
 
 
 class StateChange(NamedTuple):
-    """A change of a run's state. `rank`: whose state it is; None: that of all. `who`: "script", "process" (its own last
-    word), "uploader" or "lab"."""
+    """A change of a run's state.
+
+    Attributes:
+        rank: the rank that decided it. None: all.
+        who: who reported it: "script", "process" (its last words), "uploader" or "lab".
+    """
 
     at: float
     state: str

@@ -34,13 +34,14 @@ _SYSTEM = "system/"
 
 @dataclass(frozen=True)
 class RunView(ReadsMedia):
-    """A run as the lab described it at the time of the call; all that takes a request of its own is asked for when it
-    is first looked at. Methods block on the network.
+    """A run to read. It is as the lab described it at the time of the call.
+
+    What takes a request of its own is asked for when it is first used. Methods block on the network.
 
     Attributes:
-        state: one of protocol.states; `state_why` says how it came to it, `state_rank` which rank did (None: all).
-        duration: seconds from `started` to `ended`, or until the call while it lives; None before it started.
-        points: how many, over all metrics.
+        state: one of protocol.states; `state_why` says why, `state_rank` which rank decided it (None: all).
+        duration: seconds from `started` to `ended`, or until the call while it runs; None before it started.
+        points: number of points, over all metrics.
         last: newest value of its first few metrics, or of those that were asked for.
     """
 
@@ -74,22 +75,22 @@ class RunView(ReadsMedia):
 
     @property
     def note(self) -> str:
-        """Asked for when it is first looked at where it is long and the run was found by a search."""
+        """The description. If it is long and a search found the run, it is asked for when first used."""
         return str(self._detail["note"] or "") if self._note is None else self._note
 
     @property
     def tags(self) -> list[str]:
-        """Their names; asked for as a long note is, where there are many."""
+        """Names of its tags. If there are many and a search found the run, they are asked for when first used."""
         return [tag["name"] for tag in self._detail["tags"]] if self._tags is None else list(self._tags)
 
     @property
     def notes(self) -> str:
-        """The note."""
+        """The same as `note`."""
         return self.note
 
     @cached_property
     def config(self) -> Config:
-        """What all attempts told, the newest one's values where several told one; see `configs` for each attempt's.
+        """The configs of all attempts, merged; where several stored a value, the newest one's. See also `configs`.
 
         Its values have the types that they went in with.
         """
@@ -99,9 +100,9 @@ class RunView(ReadsMedia):
             return Config.from_dict(lab.config(self.id))
 
     def configs(self) -> dict[int, Config]:
-        """The config of each attempt that told one, by attempt: what it told itself, and nothing of the others.
+        """Return the config of each attempt that stored one, by attempt: what that attempt stored itself.
 
-        Of the last 200 that did. Blocks for a request each.
+        Of the last 200 such attempts. Blocks for a request each.
         """
         with self._asking() as lab:
             told = lab.get(f"/runs/{quoted(self.id)}")
@@ -109,7 +110,7 @@ class RunView(ReadsMedia):
             return {attempt: Config.from_dict(lab.config(self.id, attempt)) for attempt in attempts}
 
     def metas(self) -> dict[int, dict[str, Any]]:
-        """As `configs`, what `add_meta` stored in each attempt."""
+        """As `configs`, for what `add_meta` stored."""
         with self._asking() as lab:
             path = f"/runs/{quoted(self.id)}"
             told = lab.get(path)
@@ -129,31 +130,32 @@ class RunView(ReadsMedia):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What `add_meta` stored, in all attempts; of a key that several told, the newest one's value."""
+        """What `add_meta` stored, in all attempts; where several stored a key, the newest one's value."""
         return dict(self._detail["meta"])
 
     @property
     def paper(self) -> str:
+        """The text of `set_paper`; "" if there is none."""
         return str(self._detail["paper"])
 
     @property
     def losses(self) -> dict[str, int]:
-        """How many events were lost, by reason."""
+        """Number of events that were lost, by reason."""
         return dict(self._detail["losses"])
 
     @property
     def history(self) -> list[StateChange]:
-        """The last changes of its state, the newest last: when, to what, who knew it, and why."""
+        """The last changes of its state, the newest last: when, to what, who reported it, and why."""
         return [StateChange(**change) for change in self._detail["history"]]
 
     # Metrics ----------------------------------------------------------------------------------------------------
 
     def keys(self) -> list[str]:
-        """Names of the metrics of this run."""
+        """Return the names of its metrics."""
         return [info.key for info in self.key_infos()]
 
     def key_infos(self) -> list[KeyInfo]:
-        """The metrics of this run, each with its number of points and its range."""
+        """Return its metrics, each with its number of points and its range."""
         with self._asking() as lab:
             items = lab.pages(f"/runs/{quoted(self.id)}/keys", {"limit": 1000})
             return [shaped(lab, key_info, item) for item in items]
@@ -169,25 +171,31 @@ class RunView(ReadsMedia):
         buckets: int | None = None,
         long: bool = False,
     ) -> pandas.DataFrame:
-        """Metrics as a table of pandas: a column for each key, a row for each step, NaN where a key has no point.
+        """Return metrics as a table of pandas: a column for each key, a row for each step. NaN: the key has no point.
 
             run.metrics("train/loss").plot()
             run.metrics(["train/loss", "valid/loss"], axis="relative", rank=0)
 
-        Every raw point is there, exactly: a step that was logged several times has several rows. Where points of
-        several ranks are among them, the rank is a first level of the index; likewise the attempt with attempts="all".
+        Every raw point is there, exactly; a step that was logged several times has several rows. If there are points of
+        several ranks, the rank is a first level of the index; likewise the attempt with attempts="all".
 
         Args:
-            keys: one or several; None: all but those of the machine ("system/…").
-            axis: what rows are by: "step"; "time" (UTC); "relative", seconds since the attempt's first point,
-                of whatever key, as in charts.
-            rank, attempt: only its points.
-            attempts: "newest" hides what a job that was restarted from a checkpoint told anew, as charts do.
-            buckets: no raw points, but at most about so many slices of the axis; columns (key, "mean", "min", "max",
-                "last", "count", "nan", "pinf" or "ninf"), over exactly the points in each. For series of millions.
-            long: a row for each point instead: key, step, value, time, rank, attempt.
+            keys: one or several. None: all but those of the machine ("system/…").
+            axis: what the rows are ordered by: "step"; "time" (UTC); or "relative", seconds since the attempt's first
+                point of any key, as in charts.
+            rank: only points of this rank.
+            attempt: only points of this attempt.
+            attempts: "newest" hides what a job that was restarted from a checkpoint logged again, as charts do. "all"
+                shows all.
+            buckets: return no raw points but at most about so many slices of the axis, for series of millions. Columns
+                are (key, "mean", "min", "max", "last", "count", "nan", "pinf" or "ninf"), over exactly the points in
+                each.
+            long: return a row for each point instead: key, step, value, time, rank, attempt.
 
-        Raises NotFoundError for a key that the run does not have, ValueError, ConfigurationError without pandas.
+        Raises:
+            NotFoundError: the run has no such key.
+            ValueError: an argument that is not allowed.
+            ConfigurationError: pandas is not installed.
         """
         from . import frames
 
@@ -215,9 +223,10 @@ class RunView(ReadsMedia):
         return [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
 
     def series(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Points:
-        """Every raw point of a key in order of arrival, as arrays of equal length: step, value, time (seconds since
-        1970 UTC; `time_us` has whole µs), rank, attempt. numpy.asarray takes them without a copy. Raises NotFoundError
-        where the run has no such key.
+        """Return every raw point of a key, in order of arrival, as arrays of equal length.
+
+        The arrays are step, value, time (seconds since 1970 UTC; `time_us` has whole µs), rank and attempt.
+        numpy.asarray takes them without a copy. Raises NotFoundError if the run has no such key.
         """
         return Points.joined(self.pages(key, rank=rank, attempt=attempt))
 
@@ -248,9 +257,14 @@ class RunView(ReadsMedia):
         attempt: int | None = None,
         attempts: Literal["newest", "all"] = "newest",
     ) -> Buckets:
-        """A key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly, and without its
-        millions of points. `lo`, `hi`: the range on the axis, inclusive: steps, or µs. Without a rank, `min`, `max` and
-        `mean` are over all ranks; of an `attempt`, nothing is hidden. Raises as `series`.
+        """Return a key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly.
+
+        Without a rank, `min`, `max` and `mean` are over all ranks. With an `attempt`, nothing is hidden. Raises as
+        `series`.
+
+        Args:
+            lo: beginning of the range on the axis, inclusive: a step, or µs.
+            hi: its end, inclusive.
         """
         selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
         query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
@@ -275,15 +289,22 @@ class RunView(ReadsMedia):
         rank: int | None = None,
         attempt: int | None = None,
     ) -> Path:
-        """Raw points as a file: a row for each, with key, step, value, time, rank, attempt. Replaces the file, once the
-        new one is whole.
+        """Save raw points as a file: a row for each, with key, step, value, time, rank, attempt.
+
+        An existing file is replaced once the new one is complete.
 
         Args:
-            keys: one or several; None: all.
-            format: None: as the name of the file ends.
+            keys: one or several. None: all.
+            format: None: by the extension of the file.
 
-        Raises NotFoundError for a key that the run does not have, InvalidRequestError where the lab cannot write
-        Parquet, ValueError, OSError.
+        Returns:
+            The path of the file.
+
+        Raises:
+            NotFoundError: the run has no such key.
+            InvalidRequestError: the lab cannot write Parquet.
+            ValueError: another format.
+            OSError: the file cannot be written.
         """
         from .export import save
 
@@ -300,7 +321,7 @@ class RunView(ReadsMedia):
         rank: int | None = None,
         attempt: int | None = None,
     ) -> list[Log]:
-        """Every log of this run in order of arrival. `level`: this one and worse."""
+        """Return every log of this run, in order of arrival. `level`: this one and worse."""
         return list(self.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt))
 
     def iter_logs(
@@ -312,7 +333,11 @@ class RunView(ReadsMedia):
         attempt: int | None = None,
         wait: Callable[[], bool] | None = None,
     ) -> Iterator[Log]:
-        """As `logs`, a page at a time. With `wait`, which is called when there is no more: goes on while it is true."""
+        """As `logs`, a page at a time.
+
+        Args:
+            wait: called when there is no more; iteration goes on while it returns True.
+        """
         chosen = {"channel": channel, "level": level, "rank": rank, "attempt": attempt, "limit": _LOGS_AT_ONCE}
         after = None
         with self._asking() as lab:
@@ -329,7 +354,7 @@ class RunView(ReadsMedia):
     def artifacts(
         self, name: str | None = None, *, step: int | None = None, versions: Literal["latest", "all"] = "latest"
     ) -> list[Artifact]:
-        """The files of this run by name, step and version; each has `download(path)`."""
+        """Return the files of this run by name, step and version. Each has `download(path)`."""
         asked = {"name": name, "step": step, "versions": versions, "limit": 1000}
         with self._asking() as lab:
             items = lab.pages(f"/runs/{quoted(self.id)}/artifacts", asked)
@@ -355,21 +380,22 @@ class RunView(ReadsMedia):
             return shaped(lab, lambda: Lineage(of("made"), of("used")))
 
     def delete(self) -> None:
-        """Deletes the run, with all that it logged. `restore` takes that back within 7 days.
+        """Delete the run, with everything that it logged. `restore` restores it within 7 days.
 
-        Raises PermissionDeniedError where it is somebody else's and you are no admin of its project, GoneError where it
-        was deleted already.
+        Raises:
+            PermissionDeniedError: it is somebody else's and you are no admin of its project.
+            GoneError: it was deleted already.
         """
         with self._asking() as lab:
             lab.delete(f"/runs/{quoted(self.id)}")
 
     def restore(self) -> None:
-        """Takes a deletion back. Raises GoneError after 7 days, ConflictError where another run has its name by now."""
+        """Restore the deleted run. Raises GoneError after 7 days, ConflictError if another run has its name by now."""
         with self._asking() as lab:
             lab.post(f"/runs/{quoted(self.id)}/restore")
 
     def refreshed(self) -> RunView:
-        """The run as it is by now."""
+        """Return the run as it is now."""
         with self._asking() as lab:
             return shaped(lab, run_view, lab.get(f"/runs/{quoted(self.id)}"), self.profile)
 

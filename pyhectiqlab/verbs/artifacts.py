@@ -38,19 +38,24 @@ class ArtifactVerbs:
     def add_artifact(
         self, filepath: PathLike, step: int | None = None, wait_response: bool = False
     ) -> dict[str, Any] | None:
-        """Uploads a file under its base name. One of the same name, or of the same name and step, gets a new version;
-        earlier ones are kept.
+        """Upload a file under its base name. A file of the same name (and step) becomes a new version.
 
-        Returns within milliseconds. With `wait_response` it waits until the lab has the file, at most 10 minutes, and
-        returns the artifact: a dict with "uuid" (None, with the reason in "error", where it did not get there, and in
-        dry, read-only and offline mode), "name", "version", "url" and more.
+        Returns within milliseconds; the uploader sends the file in the background. Until then you may remove or replace
+        it. You must not write into it if it is larger than 8 MiB and the file system knows no reflinks, nor remove it
+        if it is also on another file system than HECTIQLAB_HOME; it is then not stored, and that is counted and shown.
 
-        Until the upload is done, remove or replace the file as you like. Do not write into it, where it is larger than
-        8 MiB and the file system knows no reflinks: then it is not stored, and that is said. The same goes for removing
-        one on another file system than HECTIQLAB_HOME.
+        Args:
+            filepath: the file.
+            step: makes it a step artifact; those of one name form a group.
+            wait_response: wait until the lab has the file, at most 10 minutes.
 
-        Raises FileNotFoundError, IsADirectoryError, PermissionError, TypeError, and ValueError for a name or step that
-        cannot be one, a pipe or a device.
+        Returns:
+            With `wait_response` the artifact: a dict with "uuid", "name", "version", "url" and more. "uuid" is None,
+            and "error" says why, if the file did not get there, and in dry, read-only and offline mode. Else None.
+
+        Raises:
+            FileNotFoundError, IsADirectoryError, PermissionError: the file cannot be read.
+            TypeError, ValueError: a name or step that is not allowed, a pipe or a device.
         """
         return self._add_file(filepath, step=step, answer=wait_response)
 
@@ -58,19 +63,20 @@ class ArtifactVerbs:
 
     @raises_of_files
     def add_shared_artifact(self, filename: PathLike) -> None:
-        """Uploads a file to the project, where all its runs share it. As `add_artifact` in all else."""
+        """Upload a file to the project, for all its runs. Otherwise as `add_artifact`."""
         self._add_file(filename, target="project")
 
     @raises_of_files
     def add_directory_as_zip_artifact(self, dirpath: PathLike, step: int | None = None) -> None:
-        """Uploads a directory as one zip file, named as the directory with .zip.
+        """Upload a directory as one zip file, named as the directory with .zip.
 
-        Blocks for as long as reading and packing the directory takes: about a second for 100 MB. Symbolic links are
-        kept as links and never followed; pipes, sockets and devices are left out. A file that changes while it is read
-        spoils the whole: it is not stored then, and that is said.
+        Blocks while the directory is read and packed: about a second for 100 MB. Symbolic links are kept as links and
+        never followed. Pipes, sockets and devices are left out. If a file changes while it is read, nothing is stored,
+        and that is said.
 
-        Raises FileNotFoundError, NotADirectoryError, PermissionError, TypeError, and ValueError for a name or step that
-        cannot be one.
+        Raises:
+            FileNotFoundError, NotADirectoryError, PermissionError: the directory cannot be read.
+            TypeError, ValueError: a name or step that is not allowed.
         """
         folder = Path(os.path.abspath(_path(dirpath)))
         with os.scandir(folder):  # raises here what is wrong with it
@@ -80,12 +86,13 @@ class ArtifactVerbs:
 
     @raises_of_files
     def add_tf_model_as_artifact(self, model: Any, filename: str, step: int | None = None) -> None:
-        """Uploads the weights of a TensorFlow or Keras model, written by its own `save_weights(filename)`.
+        """Upload the weights of a TensorFlow or Keras model, written by its own `save_weights(filename)`.
 
-        Where that writes several files, they become one zip named `filename`.zip. Blocks while the model writes.
-        What `save_weights` raises for a wrong name (Keras wants .weights.h5) is raised here as ValueError.
+        If that writes several files, they become one zip named `filename`.zip. Blocks while the model writes.
 
-        Raises TypeError for what has no `save_weights`, ValueError for a name or step that cannot be one.
+        Raises:
+            TypeError: the model has no `save_weights`.
+            ValueError: a name or step that is not allowed, also by `save_weights` (Keras wants .weights.h5).
         """
         if not callable(getattr(model, "save_weights", None)):
             raise TypeError(f"add_tf_model_as_artifact takes a model with save_weights, not {type(model).__name__}")
@@ -94,11 +101,11 @@ class ArtifactVerbs:
             self._add_weights(self._outbox, model, name, step)
 
     def list_shared_artifact(self) -> list[dict[str, Any]]:
-        """The artifacts of the project, the latest version of each. Asks the lab, and waits for it for some ten seconds
-        at most.
+        """Return the artifacts of the project, the latest version of each. Waits for the lab, ten seconds at most.
 
-        Each is a dict: "uuid", "name", "version", "bytes", "digest", "created", "url". Empty, with a line on stderr,
-        where the lab cannot be asked.
+        Returns:
+            A list of dicts: "uuid", "name", "version", "bytes", "digest", "created", "url". Empty, with a line on
+            stderr, if the lab cannot be asked.
         """
         return [dict(item) for item in self._list_shared() or ()]
 

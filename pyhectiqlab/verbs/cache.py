@@ -25,21 +25,25 @@ class CacheVerbs:
         max_cache_length: int | None = None,
         min_cache_flush_delay: float | None = None,
     ) -> None:
-        """Lets consecutive points of a key be folded into one, on their way to the lab. Never waits.
+        """Fold consecutive points of a key into one on their way to the lab. Never waits.
 
             run.set_metrics_cache_settings(aggr="mean", max_cache_length=100)
 
-        Without it every point is kept. It holds for what this process, and those it starts from now on, report after
-        it. The one point has the step and time of the last it stands for; how many were folded is told to the lab. At
-        most what is sent together, about a second's worth, becomes one. None leaves a setting as it is.
+        Without it every point is kept. The settings hold for what this process reports from now on, and for processes
+        that it starts from now on. The one point has the step and time of the last point that it stands for. The lab is
+        told how many points were folded. A group holds at most what is sent together, about a second's worth.
+
+        An argument that is None leaves that setting as it is.
 
         Args:
             aggr: "none", "sum", "max" or "mean". NaN stays NaN.
-            max_cache_timeout: seconds between the first and the last of the points that become one.
-            max_cache_length: how many points at most become one.
-            min_cache_flush_delay: seconds that the points of one span at least, whatever the other two say.
+            max_cache_timeout: at most so many seconds between the first and the last point of a group.
+            max_cache_length: at most so many points in a group.
+            min_cache_flush_delay: at least so many seconds between the first and the last point of a group, whatever
+                the other two say.
 
-        Raises TypeError, ValueError.
+        Raises:
+            TypeError, ValueError: an argument that is not allowed.
         """
         from ..client.queue_outbox import QueueOutbox
         from ..uploader.cache import AGGREGATES, CacheSettings

@@ -30,7 +30,7 @@ class CaptureVerbs:
     def add_package_versions(
         self, packages: Any = None, with_sys: bool = True, with_python: bool = True, with_git: bool = True
     ) -> dict[str, Any]:
-        """Stores the versions of packages, the machine, and the state of the git repository that the script is in.
+        """Store the versions of packages, the machine, and the state of the git repository that the script is in.
 
             run.add_package_versions(globals())
 
@@ -39,10 +39,18 @@ class CaptureVerbs:
         second and never more than 2 s; what they have not told by then is left out. Never waits for the network.
 
         Args:
-            packages: globals(): what your script imported; or modules and names. None: all that is imported.
+            packages: globals(): the packages that your script imported. Or modules and names. None: all that is
+                imported.
+            with_sys: store the machine.
+            with_python: store the version of Python.
+            with_git: store the git state.
 
-        Returns {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",
-        "dirty"}}, without what was not asked for; "git" is empty outside a repository. Raises TypeError.
+        Returns:
+            {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",
+            "dirty"}}, without what was not asked for. "git" is empty outside a repository.
+
+        Raises:
+            TypeError: `packages` is none of these.
         """
         from ..capture import machine
         from ..capture.packages import versions
@@ -64,14 +72,18 @@ class CaptureVerbs:
 
     @never_breaks
     def add_package_repo_state(self, package: str | ModuleType) -> dict[str, Any]:
-        """Stores which commit of its git repository a package that you work on is at. The package is not imported.
+        """Store at which git commit a package is that you work on. The package is not imported.
 
             run.add_package_repo_state("voxnet")
 
         Waits for git, never more than 2 s; never for the network.
 
-        Returns {"branch", "commit", "remote", "dirty"}. Raises TypeError, and ValueError for a package that is not
-        installed or not in a git repository.
+        Returns:
+            {"branch", "commit", "remote", "dirty"}.
+
+        Raises:
+            TypeError: it is neither a name nor a module.
+            ValueError: the package is not installed, or not in a git repository.
         """
         from ..capture.git import NoRepositoryError, git_state
         from ..capture.packages import location

@@ -24,17 +24,16 @@ class LogVerbs:
     def start_recording_logs(
         self, channel: str | None = None, *, capture_console: bool | str = False, logger_name: str | None = None
     ) -> logging.Logger:
-        """Records what goes through a logger, and returns that logger. Never waits for the network. Safe twice, and
-        again after a stop.
+        """Record what goes through a logger, and return that logger. Never waits for the network. Safe twice.
 
             logger = run.start_recording_logs()  # a logger of this run's own
             logger.info("Epoch %d", epoch)
             run.start_recording_logs("torch")  # and what torch and its parts log
             logger.stop_recording_logs()
 
-        Messages appear on stderr too, where no other handler shows them. A message that ends in a carriage return gets
-        no line break, so that the next one goes on in the same line. Of a named channel, INFO and above are let
-        through while it is recorded. The traceback of an exception that ends the run is recorded as CRITICAL.
+        Messages also appear on stderr, if no other handler shows them. A message that ends in a carriage return gets no
+        line break, so the next one continues the line. While a named channel is recorded, it lets INFO and above
+        through. The traceback of an exception that ends the run is recorded as CRITICAL.
 
         Args:
             channel: name of a logger; its children are recorded with it. None: the run's own.
@@ -75,8 +74,9 @@ class LogVerbs:
 
     @never_breaks
     def stop_recording_logs(self, channel: str | None = None) -> None:
-        """Records nothing more of this channel; None: of any, nor of the console. Never waits, safe twice. What was
-        recorded reaches the lab.
+        """Stop recording this channel. None: all channels and the console. Never waits, safe twice.
+
+        What was recorded so far reaches the lab.
         """
         from ..capture.logs import Recorder
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 
 class MediaVerbs:
-    """Each is kept under a name and a step: again at the same step, it replaces what the page shows. Without a step
-    there is one of a name. `/` in names groups them. The calls return once what they were given is encoded and lies in
-    the queue or the spool; none waits for the network.
+    """Verbs for figures, images, tables, histograms and texts. Mixed into Run.
+
+    Each item is kept under a name and a step. A second one at the same step replaces the first on the page. Without a
+    step, a name has one item. `/` in names groups them. A call returns once its argument is encoded and lies in the
+    queue or the spool; none waits for the network.
     """
 
     _outbox: Outbox
@@ -32,19 +34,22 @@ class MediaVerbs:
 
     @never_breaks
     def add_figure(self, figure: Any, name: str, step: int | None = None) -> None:
-        """Stores a figure: one of matplotlib as a PNG, one of plotly as its JSON, which stays interactive.
+        """Store a figure: one of matplotlib as a PNG, one of plotly as its JSON, which stays interactive.
 
             run.add_figure(fig, "valid/confusion", step=10)
             run.add_figure(None, "loss landscape")  # pyplot's current figure
 
-        Blocks for as long as drawing takes, some 100 ms. Does not close the figure.
+        Blocks while the figure is drawn, some 100 ms. Does not close the figure.
 
         Args:
-            figure: a Figure or Axes of matplotlib, what has one as its `figure` (seaborn), a figure of plotly, or None
-                (or pyplot) for the current one.
+            figure: a Figure or Axes of matplotlib, an object that has one as its `figure` (seaborn), a figure of
+                plotly; or None (or pyplot) for the current one.
+            name: 1 to 1,024 bytes.
+            step: an int64, or None.
 
-        Raises TypeError for what is no figure; ValueError for a name or step that can be none, where no figure is
-        current, or one over 32 MiB.
+        Raises:
+            TypeError: it is no figure.
+            ValueError: a name or step that is not allowed, no current figure, or a figure over 32 MiB.
         """
         from ..capture.picture import figure_encoder
 
@@ -54,16 +59,20 @@ class MediaVerbs:
 
     @raises_of_files
     def add_image(self, image: Any, name: str, step: int | None = None) -> None:
-        """Stores one image; an array as a PNG. Blocks while it is packed: 20 to 300 ms a million pixels.
+        """Store one image; an array as a PNG. Blocks while it is packed: 20 to 300 ms for a million pixels.
 
             run.add_image(batch[0], "train/samples", step=10)
 
         Args:
-            image: a path (.png, .jpg, .gif, .webp); an array, tensor or nested lists of the shape HxW, HxWxC or CxHxW
-                with 1, 3 or 4 channels, as whole numbers from 0 to 255 or floats from 0 to 1, beyond which they are
-                cut; or a PIL image.
+            image: a path (.png, .jpg, .gif, .webp); or a PIL image; or an array, tensor or nested lists of the shape
+                HxW, HxWxC or CxHxW with 1, 3 or 4 channels, as whole numbers from 0 to 255 or floats from 0 to 1.
+                Values outside are clipped.
+            name: 1 to 1,024 bytes.
+            step: an int64, or None.
 
-        Raises TypeError, ValueError for what is no image, and for a path the errors of opening it.
+        Raises:
+            TypeError, ValueError: it is no image.
+            OSError: the path cannot be opened.
         """
         _check(name)
         if isinstance(image, str | os.PathLike):
@@ -73,20 +82,22 @@ class MediaVerbs:
 
     @never_breaks
     def add_table(self, rows: Any, name: str, step: int | None = None, columns: Sequence[Any] | None = None) -> None:
-        """Stores a table of up to a million cells and 32 MiB.
+        """Store a table of up to a million cells and 32 MiB. Blocks for some 6 µs per cell.
 
             run.add_table(frame, "valid/errors", step=10)
             run.add_table([["cat", 0.9], ["dog", 0.4]], "guesses", columns=["label", "score"])
 
-        Numbers, texts, bools and None come back as they went in, NaN and ±Inf among numbers too; anything else as its
-        text. Blocks for some 6 µs a cell.
+        Numbers (NaN and ±Inf too), texts, bools and None come back as they went in, anything else as its text.
 
         Args:
-            rows: a DataFrame (of which an index that is not just 0, 1, … becomes columns), a list of lists or of dicts,
-                a two-dimensional array, or a dict of columns.
-            columns: their names; of a list of dicts also which ones.
+            rows: a DataFrame (its index becomes columns, unless it is just 0, 1, …), a list of lists or of dicts, a
+                two-dimensional array, or a dict of columns.
+            name: 1 to 1,024 bytes.
+            step: an int64, or None.
+            columns: names of the columns; for a list of dicts also which ones.
 
-        Raises TypeError, ValueError for what is no table, or is too large.
+        Raises:
+            TypeError, ValueError: it is no table, or too large.
         """
         from ..capture import tables
 
@@ -98,21 +109,24 @@ class MediaVerbs:
     def add_histogram(
         self, values: Any, name: str, step: int | None = None, bins: int = 64, *, edges: Any = None
     ) -> None:
-        """Stores how many values lie between which edges, about a kilobyte. Not the values.
+        """Store how many values lie between which edges, about a kilobyte; not the values.
 
             run.add_histogram(layer.weight, "weights/layer", step=10)
             run.add_histogram(counts, "lengths", step=10, edges=edges)  # counted elsewhere
             run.add_histogram(numpy.histogram(x), "lengths", step=10)
 
-        NaN and ±Inf are counted beside the bins. Counts in this process, 100 to 300 ms a million values; for a
-        tensor on a GPU it waits until the GPU has counted.
+        NaN and ±Inf are counted beside the bins. Counts in this process: 100 to 300 ms for a million values. For a
+        tensor on a GPU, waits until the GPU has counted.
 
         Args:
-            values: a tensor, an array or numbers, nested or not; with `edges`, or as a pair, the counts.
-            bins: how many, of equal width from the least to the greatest finite value: 1 to 512.
-            edges: of counts: finite, never falling, one more than there are counts.
+            values: a tensor, an array or numbers, nested or not. With `edges`, or as a pair, the counts.
+            name: 1 to 1,024 bytes.
+            step: an int64, or None.
+            bins: number of bins of equal width from the smallest to the largest finite value: 1 to 512.
+            edges: edges of the counts: finite, never falling, one more than there are counts.
 
-        Raises TypeError, ValueError for what can be no histogram.
+        Raises:
+            TypeError, ValueError: no histogram can be made of it.
         """
         from ..capture import histogram
 
@@ -124,11 +138,13 @@ class MediaVerbs:
 
     @never_breaks
     def add_text(self, text: str, name: str, step: int | None = None) -> None:
-        """Stores a text: a sample of what a model wrote, a summary of the data. Never waits.
+        """Store a text: a sample of what a model wrote, a summary of the data. Never waits.
 
-        One of more than 16 KiB is stored as a file, which takes a few milliseconds.
+        A text of more than 16 KiB is stored as a file, which takes a few milliseconds.
 
-        Raises TypeError for what is no text, ValueError for a name or step that can be none, or a text over 32 MiB.
+        Raises:
+            TypeError: it is no text.
+            ValueError: a name or step that is not allowed, or a text over 32 MiB.
         """
         _check(name)
         if not isinstance(text, str):

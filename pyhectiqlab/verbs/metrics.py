@@ -25,22 +25,23 @@ class MetricVerbs:
     _outbox: Outbox
 
     def add_metrics(self, key: str | Mapping[str, Any], value: Any = None, step: Any = None) -> None:
-        """Reports one point, or with a dict one point per key at the same step. Never waits; no system call on the
-        normal path.
+        """Report one point, or with a dict one point per key at the same step. Never waits.
 
             run.add_metrics("train/loss", 0.98, step=10)
             run.add_metrics({"train/loss": 0.98, "train/accuracy": 0.71}, step=10)
 
+        Makes no system call on the normal path.
+
         Args:
-            key: 1 to 1,024 bytes; `/` groups keys in the web app.
-            value: int, float, bool, a numpy scalar, or an array or tensor of one element. NaN and ±Inf are kept as they
-                are, what is masked is NaN. Stored as float64.
+            key: 1 to 1,024 bytes; `/` groups keys in the web app. Or a dict of keys and values.
+            value: int, float, bool, a numpy scalar, or an array or tensor of one element. Stored as float64. NaN and
+                ±Inf are kept as they are; a masked value becomes NaN.
             step: any int64, in any order, as often as you like. None: 0, 1, 2 … for each key, counting its calls
-                without a step in this process; a forked child counts on from where its parent was.
+                without a step in this process. A forked child counts on from where its parent was.
 
         Raises:
-            TypeError, ValueError: key, value or step cannot be one, and nothing is logged; of a dict, all other keys
-                are.
+            TypeError, ValueError: a key, value or step that is not allowed. Nothing is logged; of a dict, all other
+                keys are.
             RunClosedError: after `close`.
         """
         try:

@@ -27,20 +27,23 @@ class NotebookVerbs:
 
     @never_breaks
     def add_current_notebook(self, stamp: str | None = "datetime") -> str | None:
-        """Uploads the notebook that it is called in, as an artifact named `<name>_v<stamp>.ipynb`.
+        """Upload the notebook in which this is called, as an artifact named `<name>_v<stamp>.ipynb`.
 
             run.add_current_notebook()  # digits_v2026-07-31_14-05-59.ipynb
 
-        The file is uploaded as it was last saved: save it first. One that lacks the running cell is told in a line on
-        stderr. It is found in Jupyter (classic, Lab, Hub) and VS Code. Where it cannot be (Colab, a kernel on another
-        machine), a notebook is built from the cells that this kernel ran and what came out of them, without the texts
-        between them. Waits for Jupyter's server, never more than 2 s; never for the lab.
+        The file is uploaded as it was last saved, so save it first. If the saved file lacks the running cell, a line on
+        stderr says so. The file is found in Jupyter (classic, Lab, Hub) and VS Code. Where it cannot be found (Colab, a
+        kernel on another machine), a notebook is built from the cells that this kernel ran and their output, without
+        the texts between them. Waits for Jupyter's server, never more than 2 s; never for the lab.
 
         Args:
-            stamp: "datetime" or "date", in local time; None: none, so that another call makes a new version.
+            stamp: "datetime" or "date", in local time. None: no stamp, so that another call makes a new version.
 
-        Returns the artifact's name; outside a notebook None, with a line on stderr. Raises TypeError, ValueError for
-        another stamp.
+        Returns:
+            The artifact's name. Outside a notebook None, with a line on stderr.
+
+        Raises:
+            TypeError, ValueError: another stamp.
         """
         from ..capture import notebook
 

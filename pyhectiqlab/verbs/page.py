@@ -24,9 +24,11 @@ class PageVerbs:
 
     @never_breaks
     def set_paper(self, content: str | PaperContent) -> None:
-        """Sets the run's paper, a longer text than its note, replacing an earlier one. Never waits.
+        """Set the run's paper, a text longer than its note; it replaces an earlier one. Never waits.
 
-        Raises TypeError for what is no text, ValueError for one over 1 MiB.
+        Raises:
+            TypeError: it is no text.
+            ValueError: it is larger than 1 MiB.
         """
         from ..paper import PaperContent
 
@@ -40,12 +42,16 @@ class PageVerbs:
 
     @never_breaks
     def rename(self, name: str) -> bool:
-        """Gives the run another name. Waits for the lab, some ten seconds at most. Whether it has the name now.
+        """Give the run another name. Waits for the lab, ten seconds at most.
 
-        False, with a line on stderr, where the lab does not answer or is not asked (offline, dry and read-only mode). A
-        script that is started again attaches by the name that it gives to `Run(...)`, not by this one.
+        A script that is started again attaches by the name that it gives to `Run(...)`, not by this one.
 
-        Raises TypeError, and ValueError for a name that can be none or that another run of the project has.
+        Returns:
+            True if the run has the name now. False, with a line on stderr, if the lab does not answer or is not asked
+            (offline, dry and read-only mode).
+
+        Raises:
+            TypeError, ValueError: a name that is not allowed, or that another run of the project has.
         """
         check_name("name of a run", name)
         from ..client.queue_outbox import QueueOutbox

@@ -29,9 +29,11 @@ ASK_TRIES = 3  # of a small request: some seconds; of one that takes as long as 
 
 
 class RegistryVerbs:
-    """Uploads and usages that the lab does not take are said in one line, and training goes on. A download that cannot
-    be had raises in an online run: whoever asked for it cannot go on without it. In dry, read-only and offline mode,
-    where every call returns, it is said and answered with the place that the folder would have.
+    """Verbs for models and datasets. Mixed into Run.
+
+    Uploads and usages that the lab does not take print one line, and the script goes on. A download that cannot be had
+    raises in an online run, because whoever asked for it cannot go on without it. In dry, read-only and offline mode,
+    where every call returns, it prints a line and returns the path that the folder would have.
     """
 
     _outbox: Outbox
@@ -47,23 +49,28 @@ class RegistryVerbs:
         short_description: str | None = None,
         push_dir: bool = False,
     ) -> dict[str, Any]:
-        """Uploads a file, or a directory with all below it, as a version of a model of the project.
+        """Upload a file, or a directory with everything below it, as a version of a model of the project.
 
-        Blocks until the lab has it, with a bar in a terminal; goes through lost connections of about a minute. Called
-        again, it sends only what the lab lacks. A README.md on top of the directory becomes the description. Links are
-        read where they stay inside the directory.
+        Blocks until the lab has it, with a bar in a terminal. Tries again for about a minute if connections are lost.
+        If it is called again, it sends only what the lab lacks. A README.md at the top of the directory becomes the
+        description. Links are followed if they stay inside the directory.
 
         Args:
-            version: major.minor.micro; None: 1.0.0, or the latest with minor + 1 and micro 0. One that is there with
-                the same files is left as it is.
+            source_path: the file or directory.
+            name: name of the model.
+            version: major.minor.micro. None: 1.0.0, or the latest with minor + 1 and micro 0. A version that exists
+                with the same files is left as it is.
             short_description: a line about it.
             push_dir: True: `source_path` has to be a directory.
 
-        Returns the version: a dict with "uuid", "name", "version", "files", "bytes" and more. Where it did not get
-        there, one line is printed, "uuid" is None and "error" says why; so it is in dry, read-only and offline mode.
+        Returns:
+            The version: a dict with "uuid", "name", "version", "files", "bytes" and more. If it did not get there, a
+            line is printed, "uuid" is None and "error" says why; so it is in dry, read-only and offline mode.
 
-        Raises FileNotFoundError, NotADirectoryError, PermissionError, TypeError, and ValueError: a name or version that
-        cannot be one, a directory without files, a link that leads out of it.
+        Raises:
+            FileNotFoundError, NotADirectoryError, PermissionError: the source cannot be read.
+            TypeError, ValueError: a name or version that is not allowed, a directory without files, a link that leads
+                out of it.
         """
         return self._add_version(MODELS, source_path, name, version, short_description, push_dir)
 
@@ -75,7 +82,7 @@ class RegistryVerbs:
         short_description: str | None = None,
         push_dir: bool = False,
     ) -> dict[str, Any]:
-        """Uploads a file or directory as a version of a dataset of the project. As `add_mlmodel` in all else."""
+        """Upload a file or directory as a version of a dataset of the project. Otherwise as `add_mlmodel`."""
         return self._add_version(DATASETS, source_path, name, version, short_description, push_dir)
 
     def download_mlmodel(
@@ -87,22 +94,28 @@ class RegistryVerbs:
         *,
         name: str | None = None,
     ) -> str:
-        """Downloads a version of a model into the folder `save_path`/NAME-VERSION and returns that path.
+        """Download a version of a model into the folder `save_path`/NAME-VERSION and return that path.
 
-        Blocks until it is there, with a bar in a terminal. Every file is compared with its digest; the folder takes its
-        name only when it is whole, and an interrupted download goes on when it is called again. A folder that is there
-        and whole is used as it is; with a `version`, even while no lab can be reached. That the run used the version is
-        noted in the lab. Works in every mode in which a lab can be reached; in dry, read-only and offline mode one that
-        cannot be had is said in a line, and the path is the one that the folder would have (NAME-latest without a
-        `version`).
+        Blocks until it is there, with a bar in a terminal. Every file is compared with its digest. The folder takes its
+        name once it is complete; an interrupted download continues when it is called again. A complete folder that is
+        already there is used as it is; with a `version`, even if no lab can be reached. The lab notes that the run used
+        the version.
+
+        Works in every mode in which a lab can be reached. In dry, read-only and offline mode, if it cannot be had,
+        prints a line and returns the path that the folder would have (NAME-latest without a `version`).
 
         Args:
-            mlmodel_name, name: of the model; give one of them.
-            version: major.minor.micro, or an alias such as "production"; None: the latest.
+            mlmodel_name: name of the model.
+            version: major.minor.micro, or an alias such as "production". None: the latest.
+            save_path: the folder in which the folder is made.
             overwrite: replace what is at that place.
+            name: another name of `mlmodel_name`; give one of them.
 
-        Raises LabError in an online run (NotFoundError: no such model or version; LabUnreachableError …),
-        FileExistsError where something else is there, OSError (disk full …), TypeError, ValueError.
+        Raises:
+            LabError: in an online run: NotFoundError if there is no such model or version, LabUnreachableError …
+            FileExistsError: something else is at that place.
+            OSError: the disk is full …
+            TypeError, ValueError: a name or version that is not allowed.
         """
         return self._download(MODELS, _one_name(mlmodel_name, name), version, save_path, overwrite)
 
@@ -115,46 +128,60 @@ class RegistryVerbs:
         *,
         name: str | None = None,
     ) -> str:
-        """Downloads a version of a dataset. As `download_mlmodel` in all else."""
+        """Download a version of a dataset. Otherwise as `download_mlmodel`."""
         return self._download(DATASETS, _one_name(dataset_name, name), version, save_path, overwrite)
 
     def add_mlmodel_usage(self, name: str, version: str | None = None) -> None:
-        """Notes in the lab that the run used a version of a model, by number or alias; None: the latest. Downloads do
-        it by themselves.
+        """Note in the lab that the run used a version of a model. Downloads do this by themselves.
 
-        Waits for the lab, some ten seconds at most. What goes wrong there is said in one line. Raises TypeError and
-        ValueError for a name or version that cannot be one.
+        Waits for the lab, ten seconds at most. What goes wrong there prints one line.
+
+        Args:
+            name: name of the model.
+            version: major.minor.micro, or an alias. None: the latest.
+
+        Raises:
+            TypeError, ValueError: a name or version that is not allowed.
         """
         self._add_usage(MODELS, name, version)
 
     def add_dataset_usage(self, name: str, version: str | None = None) -> None:
-        """Notes in the lab that the run used a version of a dataset. As `add_mlmodel_usage` in all else."""
+        """Note in the lab that the run used a version of a dataset. Otherwise as `add_mlmodel_usage`."""
         self._add_usage(DATASETS, name, version)
 
     @raises_of_files
     def set_mlmodel_alias(self, name: str, alias: str, version: str | None = None) -> bool:
-        """Points an alias of a model, such as "best" or "production", to one of its versions, and away from any other.
+        """Point an alias of a model, such as "best" or "production", to one of its versions, and away from any other.
 
-        Waits for the lab, some ten seconds at most. Whether it is set; what goes wrong there is said in one line, and
-        in dry, read-only and offline mode nothing is set.
+        Waits for the lab, ten seconds at most. What goes wrong there prints one line. In dry, read-only and offline
+        mode nothing is set.
 
         Args:
+            name: name of the model.
             alias: up to 64 lower-case letters, digits, - and _, a letter first.
-            version: major.minor.micro or another alias; None: the latest.
+            version: major.minor.micro or another alias. None: the latest.
 
-        Raises TypeError and ValueError for a name, alias or version that cannot be one.
+        Returns:
+            True if it is set.
+
+        Raises:
+            TypeError, ValueError: a name, alias or version that is not allowed.
         """
         return self._set_alias(MODELS, name, alias, version)
 
     @raises_of_files
     def set_dataset_alias(self, name: str, alias: str, version: str | None = None) -> bool:
-        """Points an alias of a dataset to one of its versions. As `set_mlmodel_alias` in all else."""
+        """Point an alias of a dataset to one of its versions. Otherwise as `set_mlmodel_alias`."""
         return self._set_alias(DATASETS, name, alias, version)
 
     def add_mlmodel_usage_from_dirpath(self, dirpath: PathLike) -> None:
-        """As `add_mlmodel_usage`, for what an earlier download put there.
+        """Note in the lab that the run used the model that an earlier download put into this folder.
 
-        Raises FileNotFoundError (in an online run), and ValueError where the folder is no downloaded model.
+        Waits as `add_mlmodel_usage`.
+
+        Raises:
+            FileNotFoundError: in an online run, there is no such folder.
+            ValueError: the folder is no downloaded model.
         """
         self._add_usage_of(MODELS, dirpath)
 

@@ -68,6 +68,8 @@ def _language(block: list[str]) -> str:
 
 def _process(app: Any, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     lines[:] = restructured(lines)
+    if what in ("attribute", "property"):
+        lines.insert(0, "")  # else napoleon takes what stands before a colon in the first line for a type
 
 
 def setup(app: Any) -> None:

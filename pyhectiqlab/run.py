@@ -158,7 +158,7 @@ class Run(
 
     @property
     def read_only(self) -> bool:
-        """True if the run belongs to somebody else: calls do nothing."""
+        """True if the run belongs to somebody else. Calls then do nothing."""
         return self.mode == READ_ONLY
 
     @property

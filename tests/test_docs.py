@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -14,6 +16,7 @@ import pytest
 import pyhectiqlab
 from pyhectiqlab import cli, settings
 from pyhectiqlab.protocol import limits
+from pyhectiqlab.read import RunView
 from pyhectiqlab.server import accounts, login
 from pyhectiqlab.store import accounts as stored_accounts
 
@@ -96,6 +99,46 @@ def test_no_guide_names_a_command_that_is_gone() -> None:
 @pytest.mark.parametrize("block", blocks("python"))
 def test_python_in_the_guides_compiles(block: str) -> None:
     ast.parse(block)
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[Callable[..., object], ast.Call]]:
+    """What a block calls of ours: methods of a `run`, which is a view where the block reads back, and our functions."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    run = RunView if "search_runs" in names or "existing" in attributes else pyhectiqlab.Run
+    known = {"run": run, "Run": pyhectiqlab.Run, "Config": pyhectiqlab.Config, "config": pyhectiqlab.Config}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id == "search_runs":
+            yield pyhectiqlab.search_runs, node
+        elif isinstance(node.func, ast.Name) and node.func.id == "Run":
+            yield partial(pyhectiqlab.Run.__init__, None), node
+        elif isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            cls = known.get(node.func.value.id)
+            if cls is not None:
+                method = inspect.getattr_static(cls, node.func.attr)  # AttributeError: a guide names one that is gone
+                bound = isinstance(method, staticmethod | classmethod)
+                yield getattr(cls, node.func.attr) if bound else partial(getattr(cls, node.func.attr), None), node
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_in_the_guides_calls_what_is_there_with_arguments_that_it_takes(block: str) -> None:
+    for function, call in calls(ast.parse(block)):
+        if any(isinstance(argument, ast.Starred) for argument in call.args):
+            continue
+        named = {keyword.arg: None for keyword in call.keywords if keyword.arg is not None}
+        inspect.signature(function).bind(*call.args, **named)
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_in_the_guides_imports_what_is_there(block: str) -> None:
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pyhectiqlab":
+            path = ROOT.joinpath(*str(node.module).split("."))
+            source = (path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py").read_text()
+            missing = [name.name for name in node.names if f'"{name.name}"' not in source.split("__all__")[1]]
+            assert not missing, f"{node.module} has no {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("block", blocks("console"))

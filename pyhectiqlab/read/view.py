@@ -36,13 +36,28 @@ _SYSTEM = "system/"
 class RunView(ReadsMedia):
     """A run to read. It is as the lab described it at the time of the call.
 
-    What takes a request of its own is asked for when it is first used. Methods block on the network.
+    What takes a request of its own is asked for when it is first used. Methods block on the network. Times are seconds
+    since 1970 UTC.
 
     Attributes:
-        state: one of protocol.states; `state_why` says why, `state_rank` which rank decided it (None: all).
-        duration: seconds from `started` to `ended`, or until the call while it runs; None before it started.
+        id: the lab's id of the run.
+        name: name of the run.
+        project: name of its project.
+        project_id: id of its project.
+        author: username of whoever created it.
+        state: one of protocol.states.
+        state_rank: the rank that decided the state. None: all.
+        state_why: why it is in this state.
+        created: when it was created.
+        started: when it started. None: not yet.
+        ended: when it ended. None: not yet.
+        duration: seconds from `started` to `ended`, or until the call while it runs. None before it started.
+        attempt: number of the newest attempt, from 1.
+        ranks: number of ranks of the newest attempt.
         points: number of points, over all metrics.
         last: newest value of its first few metrics, or of those that were asked for.
+        url: link to its page.
+        profile: the profile that it is read with.
     """
 
     id: str

@@ -16,6 +16,8 @@ TIME_MAX_S = limits.TIME_MAX_US / 1e6
 SINGLE_TYPES = frozenset({type(None), bool, int, float, str, bytes})  # of values that hold no others
 _CONTAINER_TYPES = (dict, list, tuple)
 _AT_ONCE = 4096  # values that one step looks at: other threads wait for that long
+_PACKED_AT_ONCE = 16_384  # values; fields with more are packed in parts …
+_PACKED_DEPTH = 2  # … down to the values of a config's groups
 
 # What the lab would cut, by kind and field: characters.
 _CHARS_MAX = {
@@ -71,14 +73,32 @@ def packed(fields: object) -> bytes:
     """The fields as they are stored. Raises ValueError where they cannot be, or are too large: UnicodeEncodeError where
     one of their texts cannot be written as UTF-8.
     """
+    many = count_values(fields, _PACKED_AT_ONCE) > _PACKED_AT_ONCE
     try:
-        data: bytes = msgpack.packb(fields)
+        data: bytes = b"".join(_packed(fields, _PACKED_DEPTH)) if many else msgpack.packb(fields)
     except UnicodeEncodeError:
         raise
     except (ValueError, TypeError, OverflowError):
         raise ValueError("the fields of an event cannot be stored") from None
     check_size(len(data))
     return data
+
+
+def _packed(value: object, depth: int) -> Iterator[bytes]:
+    """The parts of msgpack.packb(value). No other thread runs while C code packs one."""
+    if not depth or not isinstance(value, dict | list) or len(value) > limits.ARRAY_LENGTH_MAX:
+        yield msgpack.packb(value)
+    elif isinstance(value, dict):
+        yield msgpack.Packer().pack_map_header(len(value))
+        for key, inner in value.items():
+            yield msgpack.packb(key)
+            yield from _packed(inner, depth - 1)
+    elif SINGLE_TYPES.issuperset(map(type, value)):
+        yield msgpack.packb(value)
+    else:
+        yield msgpack.Packer().pack_array_header(len(value))
+        for inner in value:
+            yield from _packed(inner, depth - 1)
 
 
 def check_size(size: int) -> None:

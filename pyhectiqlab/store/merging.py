@@ -43,6 +43,9 @@ def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple
         if type(value) in SINGLE_TYPES and type(old) in SINGLE_TYPES:
             into[key] = value
             continue
+        if type(value) is type(old) is list and value == old:  # then they have as many values
+            into[key] = value
+            continue
         is_map = isinstance(value, dict)
         inner: dict[str, Any] | None = old if is_map and isinstance(old, dict) else None
         if inner is None:

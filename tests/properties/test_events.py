@@ -133,3 +133,13 @@ def test_the_text_of_a_value_is_the_beginning_of_its_json(value: Any) -> None:
 
 def test_a_map_within_a_list_may_have_any_keys() -> None:
     assert search.text_in([{b"key": 1}]) == "[{b'key': 1}]"
+
+
+@BOUNDED
+@given(
+    fields=st.dictionaries(texts, st.recursive(singles, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)))
+)
+def test_what_is_packed_in_parts_is_what_is_packed_at_once(fields: dict[str, Any]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rules, "_PACKED_AT_ONCE", 2)
+        assert rules.packed(fields) == msgpack.packb(fields)

@@ -147,7 +147,7 @@ class _Held:
 
     def _rested(self, function: Callable[..., T], *args: object) -> T:
         """`_timed`, in a thread and in pieces of some milliseconds. While others want some of the lab's time, it rests
-        behind each for as long as that took.
+        behind each for LAB_READ_REST times as long as that took.
         """
         piece_s = settings.LAB_READ_PIECE_S
         look_at, done = time.monotonic() + piece_s, time.thread_time()
@@ -159,7 +159,7 @@ class _Held:
             took = time.thread_time() - done
             if took >= piece_s:
                 if self._shares.costs.wanted(self._who):
-                    time.sleep(took)
+                    time.sleep(settings.LAB_READ_REST * took)
                 done, took = time.thread_time(), 0.0
             look_at = time.monotonic() + piece_s - took
 

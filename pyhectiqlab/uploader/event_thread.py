@@ -129,7 +129,9 @@ class EventThread:
         if self._ask_at is None or time.monotonic() < self._ask_at:
             return
         try:
-            found = refill.reopened(self._session, self._log)
+            # status.json is written behind what happens: a lab may go back before it tells of an ack.
+            acked = {s.id: s.acked for s in self._streams if not s.stopped}
+            found = refill.reopened(self._session, self._log, acked)
         except (LabError, OSError):  # why is said by whoever sends
             self._ask_at = None if self._ending else time.monotonic() + settings.HEARTBEAT_INTERVAL_S
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .. import settings
@@ -62,11 +62,16 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behi
         return {}
 
 
-def reopened(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behind]:
+def reopened(
+    session: SessionDir, report: Callable[[str], None], newest: Mapping[str, int] | None = None
+) -> dict[str, Behind]:
     """Marks those delivered writers of the session as not done of which the lab holds less than it acknowledged; by
     writer. Blocks for a request or two a run. Raises LabError: then what was not asked about is as it was.
+
+    Args:
+        newest: how far the lab said that it is, by writer, where the caller knows it later than `status.json` does.
     """
-    known = acked(session)
+    known = {**acked(session), **(newest or {})}
     done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
     behind: dict[str, Behind] = {}
     clients: dict[Lab, LabClient] = {}

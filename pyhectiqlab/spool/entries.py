@@ -25,6 +25,8 @@ class Writer:
         ends_run: its process opened the run, so the lab is told of its end. What that says of the run is the lab's to
             find out: a helper beside a living training has no say.
         done: everything is at the lab; the files of the queue are gone.
+        delivered: of one that is done, up to which event the lab acknowledged it; 0: nothing more is to be asked of it.
+            `status.json` says so later, or never where the uploader is killed before.
         cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
         system: it carries the uploader's own system metrics.
         console: it carries what the uploader recorded of the captured console.
@@ -45,6 +47,7 @@ class Writer:
     ends_run: bool
     created: float
     done: bool = False
+    delivered: int = 0
     cache: list[Any] = field(default_factory=list)
     system: bool = False
     console: bool = False

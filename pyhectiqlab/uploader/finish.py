@@ -64,7 +64,7 @@ class Finish:
                     quarantine.keep_stopped(self._session, stream)
                 except OSError as e:
                     self._log(f"what writer {stream.id} did not send could not be put aside: {e}")
-            stream.change(done=True)
+            stream.change(done=True, delivered=0 if stream.stopped else stream.acked)
             self._streams.save(stream)
 
     def _remove_queue(self, stream: Stream) -> None:

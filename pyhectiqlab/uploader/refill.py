@@ -41,7 +41,11 @@ class _Held(NamedTuple):
 def acked(session: SessionDir) -> dict[str, int]:
     """How far the lab once said that it is, by writer."""
     told = (read_json(session.path / "status.json") or {}).get("writers", {})
-    return {writer: int(fields.get("acked", 0)) for writer, fields in told.items() if not fields.get("stopped")}
+    known = {writer: int(fields.get("acked", 0)) for writer, fields in told.items() if not fields.get("stopped")}
+    for info in session.writers():
+        if info.done and info.delivered:
+            known[info.writer] = max(known.get(info.writer, 0), info.delivered)
+    return known
 
 
 def may_lack(session: SessionDir) -> bool:

@@ -84,6 +84,25 @@ def test_a_delivered_run_is_refilled_by_a_sync_and_verify_tells_before_and_after
     assert site.cli("sync").stdout == "Sent 0 events; 0 left.\n"
 
 
+def test_a_delivered_run_whose_uploader_was_killed_before_it_wrote_that_down_is_refilled(own_site: Site) -> None:
+    """status.json tells of an ack a moment later than the writer's own file tells that all was delivered."""
+    site, name = own_site, unique("behind")
+    process = site.start(SCRIPT, name)
+    log(process, 100)
+    back_up(site)
+    log(process, 400)
+    process.communicate(timeout=30)
+    eventually(lambda: not site.uploaders())
+    (session,) = SessionDir.all(site.home / "spool")
+    status = json.loads((session.path / "status.json").read_text())
+    for writer in status["writers"].values():
+        writer["acked"] = min(writer["acked"], 100)
+    (session.path / "status.json").write_text(json.dumps(status))
+    restore(site)
+    site.cli("sync")
+    assert steps(site, name) == list(range(500))
+
+
 def test_a_run_that_the_backup_does_not_know_is_made_again_while_it_lives(own_site: Site) -> None:
     site, name = own_site, unique("unknown")
     back_up(site)

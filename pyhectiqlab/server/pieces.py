@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..protocol import limits
 from ..protocol.states import tells_state
 from ..store.meta import Event
 from ..store.points import Column
@@ -20,8 +21,8 @@ from .ingest import Batch, Refused, Request
 EVENT_S = 15e-6
 WORD_S = 20e-6  # more for a tag, or a value of meta
 STATE_S = 1.5e-3  # all ranks of the run are looked at
-CONFIG_S = 10e-3  # the run's whole config may be read, which nobody here has seen
-CONFIG_VALUE_S = 1e-6
+CONFIG_S = 2e-3  # the run's config is merged and written; a large one takes more where the writer has not kept it
+CONFIG_VALUE_S = 0.5e-6  # of those that a config has room for
 BYTE_S = 3e-9  # of an event
 POINT_S = 0.2e-6
 BATCH_S = 50e-6
@@ -70,7 +71,7 @@ def _cost_s(batch: Batch | Refused) -> float:
 def _event_cost_s(event: Event) -> float:
     cost = EVENT_S + BYTE_S * len(event.packed)
     if event.kind == "config":
-        cost += CONFIG_S + CONFIG_VALUE_S * event.values
+        cost += CONFIG_S + CONFIG_VALUE_S * min(event.values, limits.CONFIG_VALUES_MAX)
     elif event.kind in {"tag", "meta"}:
         cost += WORD_S
     elif event.followed and tells_state(event.kind, event.fields):

@@ -30,7 +30,7 @@ GROUP_BYTES_MAX = 8 << 20  # of ingest bodies in one commit, which whoever comes
 GROUP_JOBS_MAX = 512
 GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
 LONG_S = 0.006  # a request that takes longer is committed in pieces
-REST = 2.0  # of the time that a piece took, behind it, while others are at work
+REST = 1.0  # of the time that a piece took, behind it, while others are at work
 OTHERS_S = 0.5  # who sent a job that lately is at work
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
@@ -107,8 +107,9 @@ class Writer:
                 self._long.put(job.who, job)
             else:
                 self._waiting.put(job.who, job)
-                came = (came for came in self._came if came[0] != job.who)
-                self._came = [(job.who, time.monotonic()), *came][:2]
+                if job.who:
+                    came = (came for came in self._came if came[0] != job.who)
+                    self._came = [(job.who, time.monotonic()), *came][:2]
             self._bytes += job.size
             self._wake.notify()
         return job.future

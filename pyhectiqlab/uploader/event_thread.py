@@ -120,7 +120,7 @@ class EventThread:
         stream.change(done=False, run=info.run)
 
     def _went_back(self) -> None:
-        """Perhaps."""
+        """Have the lab asked what it lacks: it holds less than it had acknowledged, or was started again and may."""
         if any(s.info.done for s in self._streams):
             self._ask_at = time.monotonic()
 

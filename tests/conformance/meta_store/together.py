@@ -424,7 +424,7 @@ class TogetherSuite:
 
     def test_what_has_nothing_to_do_with_each_other_does_not_wait(self, place: MetaPlace, world: World) -> None:
         if place.one_writer:
-            pytest.skip("one transaction writes at a time")
+            pytest.skip("on SQLite one transaction writes at a time, so each waits for every other")
         runs = [world.run(name) for name in ("r1", "r2")]
         for n in (0, 1):
             world.add_blob(f"d{n}")

@@ -19,8 +19,8 @@ import numpy as np
 
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, User
 from pyhectiqlab.store.points import Column, PointBatch
-from pyhectiqlab.store.sql_meta import SqlMeta, SqlMetaStore
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sql.meta_store import SqlMeta, SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 PROJECT = "bench"
 LONG, WIDE = "long", "wide"  # how the names of such runs begin

@@ -25,8 +25,8 @@ from pyhectiqlab.server.replies import reply
 from pyhectiqlab.server.routes.common import runs_told
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import RunPage, RunQuery
-from pyhectiqlab.store.sql_meta import SqlMetaStore
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 REACH_MS = 100
 REPEAT = 7

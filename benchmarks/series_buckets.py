@@ -19,7 +19,7 @@ import numpy as np
 from _common import Number, arguments, report
 
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 BATCH_POINTS = 4096
 BUCKETS = 1500

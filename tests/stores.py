@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from pyhectiqlab.store.meta import MetaStore
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 
 class MetaPlace(Protocol):

@@ -1,5 +1,5 @@
 """The language in which runs are searched, by HTTP, Python, the command and the web app alike: terms, and what to sort
-by. Pure: what it means for a lab's rows is in store/meta_search.py and server/search.py.
+by. Pure: what it means for a lab's rows is in store/sql/meta_search.py and server/search.py.
 
     state=failed,killed  tag=baseline  author=ada  created>2026-07-01  config.model.layers>=4
     metric.valid/loss.min<0.2  name~resnet  sweep

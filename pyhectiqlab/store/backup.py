@@ -23,7 +23,7 @@ from pathlib import Path
 from .._version import __version__
 from ..errors import StoreError
 from .embedded import DATABASES, FileFilesLock
-from .sql_meta import SqlMetaStore
+from .sql.meta_store import SqlMetaStore
 
 TOLD = "backup.json"  # written last: without it a snapshot is not whole
 BLOCK = 1 << 20

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
 from .blobs import BlobStore
-from .folder_blobs import FolderBlobStore
+from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
 from .points import PointStore
-from .sql_meta import SqlMetaStore
-from .sqlite_points import SqlitePointStore
+from .sql.meta_store import SqlMetaStore
+from .sqlite_points.point_store import SqlitePointStore
 from .storage import ChangeMark, FilesLock
 
 log = logging.getLogger("hectiqlab.server")

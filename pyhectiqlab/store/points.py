@@ -1,4 +1,4 @@
-"""PointStore: the interface to the history of every metric. Implementations: `sqlite_points.py`.
+"""PointStore: the interface to the history of every metric. Implementations: `sqlite_points/`.
 
 Guarantees, for every implementation (tests/conformance holds them to it):
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab.store.points import Selector
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
-from pyhectiqlab.store.trees import Sizes
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.trees import Sizes
 
 HERE = Path(__file__).parent
 T0 = 1_700_000_000_000_000

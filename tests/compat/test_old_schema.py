@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from pyhectiqlab.errors import NewerSchemaError
-from pyhectiqlab.store.meta_migrations import MIGRATIONS
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 HERE = Path(__file__).parent
 RUN = "fcb583dcb1aa"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pyhectiqlab.store.points import Column, PointBatch
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
-from pyhectiqlab.store.trees import Sizes
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.trees import Sizes
 
 T0 = 1_700_000_000_000_000
 VICTIM_BATCH = 37

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab.store.blobs import BlobStore, NoRoomError, UploadBusyError, WrongDigestError
-from pyhectiqlab.store.folder_blobs import FolderBlobStore
+from pyhectiqlab.store.folder.blob_store import FolderBlobStore
 from pyhectiqlab.testing.memory_blobs import MemoryBlobStore
 
 DATA = os.urandom(300_000)
@@ -168,7 +168,7 @@ def in_process(folder: Path, script: str) -> int:
         import hashlib, os, resource, signal, sys
         from pathlib import Path
         from pyhectiqlab.store.blobs import NoRoomError
-        from pyhectiqlab.store.folder_blobs import FolderBlobStore
+        from pyhectiqlab.store.folder.blob_store import FolderBlobStore
         store = FolderBlobStore(Path({str(folder)!r}))
         data = Path({str(folder.parent / "data")!r}).read_bytes()
         digest = hashlib.sha256(data).hexdigest()

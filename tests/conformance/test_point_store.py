@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab.store.points import AppendResult, PointBatch, PointStore
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import TINY

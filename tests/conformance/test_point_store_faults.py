@@ -17,8 +17,8 @@ import pytest
 
 from pyhectiqlab.errors import NewerSchemaError, StoreError
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
-from pyhectiqlab.store.trees import Sizes
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.trees import Sizes
 
 from .point_store_data import T0, TINY, VICTIM_BATCH, Writer, shuffled_step
 from .point_store_suite import all_points

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import T0, TINY

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyhectiqlab.store import sqlite_read
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, iter_points
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
-from pyhectiqlab.store.trees import Sizes
+from pyhectiqlab.store.sqlite_points import queries as sqlite_read
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.trees import Sizes
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import T0, TINY, Writer

@@ -44,7 +44,7 @@ def enter(path: Path) -> None:
     from sqlalchemy.engine import Engine
 
     from pyhectiqlab.base.loops import Loop
-    from pyhectiqlab.store import sql_meta
+    from pyhectiqlab.store.sql import meta_store as sql_meta
 
     words = Words(path).words
     connected, begin, run = sql_meta._writing_connection, sql_meta._begin_immediate, Loop.__init__

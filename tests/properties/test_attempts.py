@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol.states import LIVE_STATES
 from pyhectiqlab.store.meta import AttachRequest, EndReport, User
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 SCRIPTS, CHILDREN = 2, 2  # process 0 of a script is the script itself, the others are its children
 NOW, LOST_AFTER_S = 1_000.0, 60.0

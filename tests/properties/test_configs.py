@@ -20,10 +20,10 @@ from sqlalchemy import select
 
 from pyhectiqlab.protocol import events as rules
 from pyhectiqlab.protocol import limits, search
-from pyhectiqlab.store import meta_config_rows
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch
-from pyhectiqlab.store.meta_schema import config_values
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql import meta_config_rows
+from pyhectiqlab.store.sql.meta_schema import config_values
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 VALUES_MAX = 14  # of a config, in these tests
 FOUND_MAX = 6  # of them by which the run is found

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.server import ingest, ingest_plan
 from pyhectiqlab.store.meta import AttachRequest
-from pyhectiqlab.store.sql_meta import SqlMetaStore
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 WRITERS = 3
 MOST = 60  # events of each writer before the end

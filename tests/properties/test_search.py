@@ -18,8 +18,8 @@ from pyhectiqlab.protocol.search import ANY, Sort, Term, parse, parse_sort, quot
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
 from pyhectiqlab.store.points import Column, PointBatch
-from pyhectiqlab.store.sql_meta import SqlMetaStore
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 NOW = 2_000.0
 NAMES = ["resnet", "ResNet-50", "a_b", "a%b", "vit"]

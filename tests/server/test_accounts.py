@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from pyhectiqlab.profile import load_profiles
-from pyhectiqlab.store.meta_schema import users
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_schema import users
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id

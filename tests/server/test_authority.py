@@ -16,8 +16,8 @@ import pytest
 import requests
 from sqlalchemy import update
 
-from pyhectiqlab.store.meta_schema import api_keys
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_schema import api_keys
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab

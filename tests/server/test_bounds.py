@@ -17,7 +17,7 @@ from pyhectiqlab.store.accounts import User
 from pyhectiqlab.store.artifacts import NewArtifact
 from pyhectiqlab.store.meta import AttachRequest, FullError
 from pyhectiqlab.store.registry import NewVersion, VersionFile
-from pyhectiqlab.store.sql_meta import SqlMeta, SqlMetaStore
+from pyhectiqlab.store.sql.meta_store import SqlMeta, SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab

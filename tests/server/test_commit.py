@@ -22,8 +22,8 @@ from pyhectiqlab.server import ingest
 from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.writer import Writer
 from pyhectiqlab.store.meta import AttachRequest, MetaTransaction, NameTakenError, User
-from pyhectiqlab.store.sql_meta import SqlMetaStore
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 from .api import batch, events_batch, new_id, packed
 

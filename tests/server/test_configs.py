@@ -12,11 +12,11 @@ from sqlalchemy.event import listen
 
 from pyhectiqlab.protocol import events as rules
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store import meta_config_rows
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch
-from pyhectiqlab.store.meta_config_rows import LARGE_BYTES
-from pyhectiqlab.store.meta_schema import attempt_configs, config_parts, runs
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql import meta_config_rows
+from pyhectiqlab.store.sql.meta_config_rows import LARGE_BYTES
+from pyhectiqlab.store.sql.meta_schema import attempt_configs, config_parts, runs
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 
 class World:
@@ -180,7 +180,7 @@ def test_late_news_are_merged_below_those_of_newer_attempts_where_all_is_small(
     world.tell({"lr": 2, "n": {"a": 1}}, attempt=2)
     world.tell({"lr": 1, "n": {"b": 2}}, attempt=1)
     assert world.config() == {"lr": 2, "n": {"b": 2, "a": 1}} and world.losses() == {}
-    monkeypatch.setattr("pyhectiqlab.store.meta_configs.LATE_BYTES_MAX", 10)
+    monkeypatch.setattr("pyhectiqlab.store.sql.meta_configs.LATE_BYTES_MAX", 10)
     world.tell({"late": 1}, attempt=1)
     assert "late" not in world.config() and world.losses() == {"config_full": 1}
     assert world.attempt(1) == (1, {"lr": 1, "n": {"b": 2}, "late": 1})

@@ -19,7 +19,7 @@ from pyhectiqlab.importing.points import Problems
 from pyhectiqlab.importing.table import source
 from pyhectiqlab.protocol.csvcells import text_cell, text_of_cell
 from pyhectiqlab.server.export import FormatMissingError, exported
-from pyhectiqlab.store.sqlite_points import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import NOW_US, Api, batch, column, error_of, new_id

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab.errors import LabError
-from pyhectiqlab.store.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, new_id, wait_until

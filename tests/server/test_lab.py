@@ -20,9 +20,9 @@ from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
-from pyhectiqlab.store.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.opening import open_storage
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 from .api import batch, events_batch, new_id, packed
 

@@ -19,7 +19,7 @@ from pyhectiqlab import settings
 from pyhectiqlab.errors import StoreError
 from pyhectiqlab.server.pace import DEBT_MAX_S, HEAVY_S, OTHERS_S, Pace, Work, begin, in_pieces
 from pyhectiqlab.store.pauses import may_pause, pausing
-from pyhectiqlab.store.sql_meta import SqlMetaStore
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab

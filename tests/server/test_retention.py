@@ -28,11 +28,11 @@ from pyhectiqlab.server.retention import Retention
 from pyhectiqlab.store.accounts import Change
 from pyhectiqlab.store.artifacts import ArtifactQuery, NewArtifact, RemovedError
 from pyhectiqlab.store.meta import AttachRequest, EndReport, Event, MetaBatch, Project, User
-from pyhectiqlab.store.meta_schema import blobs
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.registry import NewVersion, VersionFile
 from pyhectiqlab.store.retention import DAY_S, Rule, Setting
-from pyhectiqlab.store.sql_meta import SqlMeta, SqlMetaStore
+from pyhectiqlab.store.sql.meta_schema import blobs
+from pyhectiqlab.store.sql.meta_store import SqlMeta, SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id, wait_until

@@ -17,7 +17,7 @@ from pyhectiqlab import Config
 from pyhectiqlab.capture.plain import PART_BYTES, packed_bytes, parts
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.protocol.limits import EVENT_BYTES_MAX
-from pyhectiqlab.store.meta_configs import merge
+from pyhectiqlab.store.sql.meta_configs import merge
 
 
 class Training(Config):

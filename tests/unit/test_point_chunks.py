@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pyhectiqlab.store.chunks import PLAIN_POINTS_MAX, PointColumns, concatenate, decode, decode_some, encode
-from pyhectiqlab.store.chunks import encode_column as encode_batch_column
+from pyhectiqlab.store.sqlite_points.chunks import (
+    PLAIN_POINTS_MAX,
+    PointColumns,
+    concatenate,
+    decode,
+    decode_some,
+    encode,
+)
+from pyhectiqlab.store.sqlite_points.chunks import encode_column as encode_batch_column
 
 INT64 = st.one_of(
     st.integers(-(1 << 63), (1 << 63) - 1), st.sampled_from([-(1 << 63), (1 << 63) - 1, 0]), st.integers(0, 300)

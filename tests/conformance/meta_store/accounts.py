@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store import accounts, meta_accounts, meta_members
+from pyhectiqlab.store import accounts
 from pyhectiqlab.store.accounts import AUDIT_ROWS_MAX, Change, LastAdminError, TooManyError, User
 from pyhectiqlab.store.meta import FullError, MetaStore, NameTakenError, ProjectRuns
+from pyhectiqlab.store.sql import meta_accounts, meta_members
 
 from .world import NOW, World
 

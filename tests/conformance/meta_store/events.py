@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store import meta_batches
 from pyhectiqlab.store.meta import Tag
+from pyhectiqlab.store.sql import meta_batches
 
 from .world import NOW, World, batch
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store import meta_files
 from pyhectiqlab.store.artifacts import (
     ArtifactQuery,
     BlobMissingError,
@@ -18,6 +17,7 @@ from pyhectiqlab.store.meta import FullError
 from pyhectiqlab.store.notices import Target
 from pyhectiqlab.store.quotas import QuotaExceededError, Use
 from pyhectiqlab.store.retention import DAY_S, DueVersion, Rule
+from pyhectiqlab.store.sql import meta_files
 
 from .world import EXPIRES, NOW, World, add_blob, new_artifact, new_version
 

@@ -7,11 +7,11 @@ import pytest
 from pyhectiqlab.protocol import limits, media
 from pyhectiqlab.protocol import registry as names
 from pyhectiqlab.protocol.registry import Version
-from pyhectiqlab.store import meta_registry
 from pyhectiqlab.store.artifacts import IdTakenError
 from pyhectiqlab.store.media import MediaGroup, MediaQuery
 from pyhectiqlab.store.meta import FullError
 from pyhectiqlab.store.registry import TooManyAliasesError, UsingRun, VersionExistsError, VersionFile
+from pyhectiqlab.store.sql import meta_registry
 
 from .world import NOW, World, new_version
 

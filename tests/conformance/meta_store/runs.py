@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store import meta_runs, meta_states
 from pyhectiqlab.store.meta import (
     FullError,
     IngestRun,
@@ -13,6 +12,7 @@ from pyhectiqlab.store.meta import (
     NameTakenError,
     ProjectNotFoundError,
 )
+from pyhectiqlab.store.sql import meta_runs, meta_states
 
 from .world import LOST_AFTER_S, NOW, World, add_blob, attach, batch, end_report, new_artifact
 

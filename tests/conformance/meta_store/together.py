@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.protocol.registry import Version
-from pyhectiqlab.store import meta_registry
 from pyhectiqlab.store.accounts import LastAdminError
 from pyhectiqlab.store.artifacts import ArtifactQuery, BlobMissingError, Upload
 from pyhectiqlab.store.meta import MetaTransaction, NameTakenError
 from pyhectiqlab.store.quotas import QuotaExceededError
 from pyhectiqlab.store.registry import TooManyAliasesError, VersionExistsError
+from pyhectiqlab.store.sql import meta_registry
 
 from ...stores import MetaPlace
 from .meeting import Outcome, Work, meet

@@ -1,0 +1,1 @@
+"""The BlobStore in a folder."""

@@ -1,0 +1,88 @@
+"""Merging of configs: of nested maps, the newer value counts; within bounds, where there are some. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import msgpack
+
+from ...protocol.events import SINGLE_TYPES, count_values
+
+
+def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    """Deep merge: maps are merged, anything else is replaced by the newer value."""
+    for key, value in new.items():
+        if isinstance(value, dict):
+            old = into.get(key)
+            if isinstance(old, dict):
+                merge(old, value)
+            else:
+                into[key] = copied(value)
+        else:
+            into[key] = value
+
+
+def copied(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Maps within it are new, too: merging into one of two places that got a value does not change the other."""
+    found = dict(config)
+    for key, value in config.items():
+        if isinstance(value, dict):
+            found[key] = copied(value)
+    return found
+
+
+def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple[int, Mapping[str, Any]]:
+    """As `merge`, in order, up to the first value that there is no room for. `room`: for how many values there is.
+
+    Returns how much of it is left, and what was merged: `new` itself where that is all.
+    """
+    for done, (key, value) in enumerate(new.items()):
+        old = into.get(key, _ABSENT)
+        if type(value) in SINGLE_TYPES and type(old) in SINGLE_TYPES:
+            into[key] = value
+            continue
+        if type(value) is type(old) is list and value == old:  # then they have as many values
+            into[key] = value
+            continue
+        is_map = isinstance(value, dict)
+        inner: dict[str, Any] | None = old if is_map and isinstance(old, dict) else None
+        if inner is None:
+            free = room if old is _ABSENT else room + count_values(old)  # without the old value
+            size = count_values(value, free)
+            if size <= free:
+                into[key], room = copied(value) if is_map else value, free - size
+                continue
+            if is_map and free > 0:
+                into[key] = inner = {}
+                room = free - 1
+        if inner is not None:
+            room, merged = merge_some(inner, value, room)
+            if merged is value:
+                continue
+            return room, {**dict(islice(new.items(), done)), key: merged}
+        return room, dict(islice(new.items(), done))
+    return room, new
+
+
+_ABSENT = object()
+
+
+def replaced_bytes(config: Mapping[str, Any], new: Mapping[str, Any]) -> int:
+    """How many bytes of a config go when `new` is merged into it, or up to 4 fewer."""
+    gone: list[Any] = []
+    _add_replaced(gone, config, new)
+    return max(0, len(msgpack.packb(gone)) - 5)
+
+
+def _add_replaced(gone: list[Any], config: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Adds the keys and values that go."""
+    for key, value in new.items():
+        if key in config:
+            gone.append(key)
+            old = config[key]
+            if isinstance(old, dict) and isinstance(value, dict):
+                _add_replaced(gone, old, value)
+            else:
+                gone.append(old)

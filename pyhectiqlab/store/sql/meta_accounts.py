@@ -1,0 +1,249 @@
+"""SQL of the MetaStore for accounts: users, API keys, sessions of the web app, one-time login links."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
+
+from ...protocol import roles
+from ...protocol.usernames import folded, skeleton
+from ..accounts import INVITES_MAX, KEYS_OF_USER_MAX, ApiKey, Invite, LastAdminError, TooManyError, User, WebSession
+from ..meta import NameTakenError
+from .meta_members import MembersSql
+from .meta_schema import api_keys, invites, lab, login_links, users, web_sessions
+
+
+def _user(row: Any) -> User:
+    return User(row.id, row.username, row.role, row.created, row.password_hash, row.disabled)
+
+
+class AccountsSql(MembersSql):
+    """The accounts' share of a MetaTransaction over one connection."""
+
+    conn: Connection
+
+    def lab_value(self, key: str) -> str | None:
+        return self.conn.execute(select(lab.c.value).where(lab.c.key == key)).scalar()
+
+    def set_lab_value(self, key: str, value: str) -> None:
+        self.conn.execute(delete(lab).where(lab.c.key == key))
+        self.conn.execute(insert(lab).values(key=key, value=value))
+
+    def user(self, user_id: str) -> User | None:
+        row = self.conn.execute(select(users).where(users.c.id == user_id)).first()
+        return _user(row) if row else None
+
+    def user_named(self, username: str) -> User | None:
+        row = self.conn.execute(select(users).where(users.c.username == username)).first()
+        if row is not None:
+            return _user(row)
+        wanted = folded(username)
+        same = [name for name in self._usernames() if folded(name) == wanted]
+        return self.user_named(same[0]) if len(same) == 1 else None  # an older lab may have several
+
+    def _usernames(self) -> list[str]:
+        return list(self.conn.execute(select(users.c.username)).scalars())
+
+    def owner(self) -> User | None:
+        owners_first = case((users.c.role == roles.OWNER, 0), else_=1)
+        admins = users.c.role.in_(roles.ADMINS), users.c.disabled.is_(None)
+        row = self.conn.execute(select(users).where(*admins).order_by(owners_first, users.c.created)).first()
+        return _user(row) if row else None
+
+    def users(self) -> list[User]:
+        return [_user(row) for row in self.conn.execute(select(users).order_by(users.c.username))]
+
+    def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
+        same, alike_too = folded(username), skeleton(username)
+        for taken in self._usernames():
+            if folded(taken) == same or skeleton(taken) == alike_too:
+                alike = (
+                    "" if taken == username else f", which is read as {username!r}: choose a name that nobody mistakes"
+                )
+                raise NameTakenError(f"A user named {taken!r} exists already{alike}.")
+        user = User(secrets.token_hex(4), username, role, now, password_hash)
+        self.conn.execute(
+            insert(users).values(id=user.id, username=username, role=role, created=now, password_hash=password_hash)
+        )
+        return user
+
+    def set_password(self, user_id: str, password_hash: str) -> None:
+        self.conn.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
+        self.end_web_sessions(user_id)
+        self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
+
+    def set_role(self, user_id: str, role: str) -> None:
+        self.conn.execute(update(users).where(users.c.id == user_id).values(role=role))
+        self._check_admins()
+        if role not in roles.ADMINS:
+            self._end_invites_of(user_id)
+
+    def set_disabled(self, user_id: str, at: float | None) -> None:
+        self.conn.execute(update(users).where(users.c.id == user_id).values(disabled=at))
+        self._check_admins()
+        self.end_web_sessions(user_id)
+        self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
+        if at is not None:
+            self._end_invites_of(user_id)
+
+    def _end_invites_of(self, user_id: str) -> None:
+        """Whoever is no longer an admin must not come back by an invite of their own."""
+        name = select(users.c.username).where(users.c.id == user_id).scalar_subquery()
+        self.conn.execute(delete(invites).where(invites.c.created_by == name))
+
+    def _check_admins(self) -> None:
+        if self.owner() is None:  # what the transaction changed is undone by this
+            raise LastAdminError("Nobody else is an admin of this lab: make somebody one first.")
+
+    # API keys
+
+    def user_of_key(self, key_hash: str, now: float) -> tuple[User, ApiKey] | None:
+        row = self.conn.execute(
+            select(
+                users,
+                api_keys.c.id.label("key_id"),
+                api_keys.c.name,
+                api_keys.c.created.label("key_created"),
+                api_keys.c.expires,
+            )
+            .join(api_keys, api_keys.c.user_id == users.c.id)
+            .where(
+                api_keys.c.hash == key_hash,
+                api_keys.c.revoked.is_(None),
+                or_(api_keys.c.expires.is_(None), api_keys.c.expires > now),
+                users.c.disabled.is_(None),
+            )
+        ).first()
+        return (_user(row), ApiKey(row.key_id, row.name, row.key_created, row.expires)) if row else None
+
+    def users_of_keys(self, hashes: Collection[str], now: float) -> dict[str, User]:
+        rows = self.conn.execute(
+            select(users, api_keys.c.hash)
+            .join(api_keys, api_keys.c.user_id == users.c.id)
+            .where(
+                api_keys.c.hash.in_(hashes),
+                api_keys.c.revoked.is_(None),
+                or_(api_keys.c.expires.is_(None), api_keys.c.expires > now),
+                users.c.disabled.is_(None),
+            )
+        )
+        return {row.hash: _user(row) for row in rows}
+
+    def keys(self, user_id: str) -> list[ApiKey]:
+        rows = self.conn.execute(
+            select(api_keys)
+            .where(api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None))
+            .order_by(api_keys.c.created)
+        )
+        return [ApiKey(row.id, row.name, row.created, row.expires, row.last_used) for row in rows]
+
+    def add_key(self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None) -> ApiKey:
+        of_user = api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None)
+        if self.conn.execute(select(func.count()).where(*of_user)).scalar_one() >= KEYS_OF_USER_MAX:
+            raise TooManyError(f"A user has at most {KEYS_OF_USER_MAX} API keys: revoke some first.")
+        key = ApiKey(secrets.token_hex(8), name, now, expires)
+        self.conn.execute(
+            insert(api_keys).values(id=key.id, user_id=user_id, name=name, hash=key_hash, created=now, expires=expires)
+        )
+        return key
+
+    def revoke_key(self, user_id: str, key_id: str, now: float) -> bool:
+        done = self.conn.execute(
+            update(api_keys)
+            .where(api_keys.c.id == key_id, api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None))
+            .values(revoked=now)
+        )
+        return done.rowcount > 0
+
+    def keys_used(self, used: Mapping[str, float]) -> None:
+        for key_id, at in used.items():
+            self.conn.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used=at))
+
+    # Web sessions, login links, invites
+
+    def web_session(self, token_hash: str, now: float) -> WebSession | None:
+        row = self.conn.execute(
+            select(users, web_sessions.c.csrf, web_sessions.c.expires, web_sessions.c.last_used)
+            .join(web_sessions, web_sessions.c.user_id == users.c.id)
+            .where(web_sessions.c.hash == token_hash, web_sessions.c.expires > now, users.c.disabled.is_(None))
+        ).first()
+        return WebSession(_user(row), row.csrf, row.expires, row.last_used) if row else None
+
+    def users_of_web_sessions(self, hashes: Collection[str], now: float, idle_before: float) -> dict[str, User]:
+        rows = self.conn.execute(
+            select(users, web_sessions.c.hash)
+            .join(web_sessions, web_sessions.c.user_id == users.c.id)
+            .where(
+                web_sessions.c.hash.in_(hashes),
+                web_sessions.c.expires > now,
+                web_sessions.c.last_used >= idle_before,
+                users.c.disabled.is_(None),
+            )
+        )
+        return {row.hash: _user(row) for row in rows}
+
+    def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None:
+        self.conn.execute(
+            insert(web_sessions).values(
+                hash=token_hash, user_id=user_id, csrf=csrf, created=now, expires=expires, last_used=now
+            )
+        )
+
+    def web_session_used(self, token_hash: str, now: float) -> None:
+        self.conn.execute(update(web_sessions).where(web_sessions.c.hash == token_hash).values(last_used=now))
+
+    def end_web_sessions(self, user_id: str) -> None:
+        self.conn.execute(delete(web_sessions).where(web_sessions.c.user_id == user_id))
+
+    def end_web_session(self, token_hash: str) -> None:
+        self.conn.execute(delete(web_sessions).where(web_sessions.c.hash == token_hash))
+
+    def add_login_link(self, user_id: str, token_hash: str, now: float, expires: float) -> None:
+        self.conn.execute(insert(login_links).values(hash=token_hash, user_id=user_id, created=now, expires=expires))
+
+    def use_login_link(self, token_hash: str, now: float) -> User | None:
+        done = self.conn.execute(
+            update(login_links)
+            .where(login_links.c.hash == token_hash, login_links.c.used.is_(None), login_links.c.expires > now)
+            .values(used=now)
+        )
+        if not done.rowcount:
+            return None
+        row = self.conn.execute(
+            select(users)
+            .join(login_links, login_links.c.user_id == users.c.id)
+            .where(login_links.c.hash == token_hash, users.c.disabled.is_(None))
+        ).first()
+        return _user(row) if row else None
+
+    def add_invite(self, role: str, token_hash: str, created_by: str, now: float, expires: float) -> Invite:
+        if len(self.invites(now)) >= INVITES_MAX:
+            raise TooManyError(f"{INVITES_MAX} invites are open: take some back first.")
+        invite = Invite(secrets.token_hex(8), role, now, created_by, expires)
+        self.conn.execute(
+            insert(invites).values(
+                id=invite.id, hash=token_hash, role=role, created=now, created_by=created_by, expires=expires
+            )
+        )
+        return invite
+
+    def invites(self, now: float) -> list[Invite]:
+        rows = self.conn.execute(select(invites).where(invites.c.expires > now).order_by(invites.c.created))
+        return [Invite(row.id, row.role, row.created, row.created_by, row.expires) for row in rows]
+
+    def invite(self, token_hash: str, now: float) -> Invite | None:
+        row = self.conn.execute(select(invites).where(invites.c.hash == token_hash, invites.c.expires > now)).first()
+        return Invite(row.id, row.role, row.created, row.created_by, row.expires) if row else None
+
+    def end_invite(self, invite_id: str) -> bool:
+        return self.conn.execute(delete(invites).where(invites.c.id == invite_id)).rowcount > 0
+
+    def forget_expired(self, now: float, idle_s: float, audit_before: float) -> None:
+        idle = web_sessions.c.last_used <= now - idle_s
+        self.conn.execute(delete(web_sessions).where(or_(web_sessions.c.expires <= now, idle)))
+        self.conn.execute(delete(login_links).where(or_(login_links.c.expires <= now, login_links.c.used.is_not(None))))
+        self.conn.execute(delete(invites).where(invites.c.expires <= now))
+        self.trim_audit(audit_before)

@@ -1,0 +1,122 @@
+"""Attempts: which life of its job an attaching process belongs to, and whether it has a say in the run's state.
+
+An attempt is one life of a script. It begins when the run is opened while nobody has it open, and is over when the
+process that opened it has closed it or has ended, or when a process of it failed. Its ranks share it, and so do:
+
+* a process that opens the run beside a living one, a helper that sets a tag perhaps. It has no say: its end changes
+  nothing, and nobody can join an attempt of which only such a helper lives.
+* the processes of one script: those that multiprocessing or a fork started from it. Each has a say, like a rank of its
+  own, until the script's own process opens the run: then it speaks for all of them. A child that ended well does not
+  end the attempt, since the script goes on.
+
+A pure function over rows of `sessions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...protocol import states
+from ..meta import AttachRequest
+
+HELD_BY_MAX = 16
+_WELL = frozenset({states.COMPLETED, states.ENDED, states.STOPPED})  # a pool stops its workers
+_BAD = frozenset({states.FAILED, states.KILLED})
+
+
+@dataclass(frozen=True)
+class Membership:
+    """`speaks_for_script`: the other sessions of its script, rank and attempt have no say any more. `held_by`: those on
+    its machine that keep it from having one.
+    """
+
+    attempt: int
+    sets_state: bool
+    speaks_for_script: bool = False
+    held_by: tuple[str, ...] = ()
+
+
+def membership(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> Membership:
+    """Where a process belongs that attaches.
+
+    Args:
+        known: the run's sessions.
+        live: those of them that have not ended and gave a sign of life lately.
+    """
+    live = frozenset(live)  # whether a row is among them is asked for each of thousands
+    own = _own(request, known, live)
+    if own is not None:
+        return Membership(own.attempt, own.sets_state, held_by=() if own.sets_state else _here(request, own, live))
+    attempt = _attempt(request, known, live)
+    speakers = [s for s in known if s.sets_state and (s.attempt, s.rank) == (attempt, request.rank)]
+    living = [s for s in speakers if s in live and not _was_closed(request, s)]
+    sets_state = all(_same_script(request, s) for s in living) and (request.main or not any(s.main for s in speakers))
+    if not sets_state and living:
+        return Membership(attempt, False, held_by=_here(request, living[0], live))
+    return Membership(attempt, True, sets_state and request.main and bool(speakers))
+
+
+def _here(request: AttachRequest, among: Any, live: Collection[Any]) -> tuple[str, ...]:
+    """Living sessions on the machine of the request that have the say where `among` is. Whoever attaches can look
+    whether their processes live: where an uploader was killed with its process, nobody tells the lab.
+    """
+    place = (among.attempt, among.rank)
+    held = sorted(s.session for s in live if s.sets_state and (s.attempt, s.rank) == place and s.host == request.host)
+    return tuple(held[:HELD_BY_MAX]) if request.host else ()
+
+
+def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) -> Any | None:
+    """The session's row where it has attached before: a process that slept, or tells again after the lab went back."""
+    mine = [s for s in known if s.session == request.session and s.rank == request.rank]
+    if request.opening is None:
+        mine = [s for s in mine if s in live and _same_life(request, s)]
+    else:
+        mine = [s for s in mine if s.opening == request.opening]
+    return max(mine, key=lambda s: s.attempt, default=None)
+
+
+def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> int:
+    """A launcher that restarts a job counts up: its ranks attach again while their predecessors still look alive. The
+    first to come opens the new attempt, the others find it there and have no session in it yet.
+    """
+    speakers = [s for s in known if s.sets_state]
+    living = [s for s in speakers if s in live and _same_life(request, s) and not _was_closed(request, s)]
+
+    def of_rank(attempt: int) -> list[Any]:
+        return [s for s in speakers if (s.attempt, s.rank) == (attempt, request.rank)]
+
+    joined = max((s.attempt for s in living if s.rank == request.rank), default=0)
+    if joined and not any(s.ended is not None and s.state in _BAD for s in of_rank(joined)):
+        return joined
+    newest = max((s.attempt for s in known), default=0)
+    there = of_rank(newest)
+    if there and all(_goes_on(request, s) for s in there):
+        return newest
+    peers = any(s.attempt == newest for s in living)
+    return newest if peers and not there else newest + 1
+
+
+def _goes_on(request: AttachRequest, s: Any) -> bool:
+    """Whether what ended with this session was a child of the script that opens the run now, and ended well."""
+    return (
+        _same_script(request, s)
+        and not s.main
+        and s.session != request.session
+        and s.ended is not None
+        and s.state in _WELL
+    )
+
+
+def _same_life(request: AttachRequest, s: Any) -> bool:
+    return request.restart is None or s.restart is None or s.restart == request.restart
+
+
+def _same_script(request: AttachRequest, s: Any) -> bool:
+    return bool(request.script) and s.script == request.script
+
+
+def _was_closed(request: AttachRequest, s: Any) -> bool:
+    """Whether the process that attaches has closed what this row tells of; the word of it may still be on its way."""
+    return request.opening is not None and s.session == request.session and s.opening != request.opening

@@ -1,0 +1,232 @@
+"""How an older database of the MetaStore becomes a current one: steps, in order, inside one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+from sqlalchemy import Connection, Table, func, inspect, select, text
+from sqlalchemy.schema import CreateColumn
+
+from ...base import crashpoints
+from ...base.installing import upgrade_advice
+from ...errors import NewerSchemaError
+from ...protocol.search import searchable
+from .merging import merge
+from .meta_runs import unpack
+from .meta_schema import (
+    api_keys,
+    artifacts,
+    attempt_configs,
+    audit,
+    blobs,
+    config_parts,
+    config_values,
+    events,
+    invites,
+    lab,
+    media,
+    members,
+    metadata,
+    migrations,
+    notice_targets,
+    notices,
+    projects,
+    registry_aliases,
+    registry_files,
+    registry_usage,
+    registry_versions,
+    removed_artifacts,
+    run_meta,
+    run_states,
+    runs,
+    sessions,
+    uploads,
+    users,
+    web_sessions,
+)
+from .meta_words import text_of
+
+
+def _add_files(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[blobs, uploads, artifacts])
+
+
+def _add_registry(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[registry_versions, registry_files, registry_usage])
+
+
+def _add_aliases(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[registry_aliases])
+
+
+def _add_columns(conn: Connection, table: Table, *names: str) -> None:
+    for name in names:
+        column = CreateColumn(table.c[name]).compile(dialect=conn.dialect)
+        conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
+
+
+def _add_states(conn: Connection) -> None:
+    """The facts that a run had move to the ranks of its newest attempt."""
+    metadata.create_all(conn, tables=[run_states])
+    _add_columns(conn, runs, "state_rank", "state_why")
+    _add_columns(conn, sessions, "said", "said_at", "lost", "silent_since", "job")
+    of_run = "FROM runs WHERE runs.id = sessions.run_id"
+    conn.execute(
+        text(
+            f"UPDATE sessions SET said = (SELECT script_state {of_run}),"
+            f" said_at = (SELECT coalesce(ended, started, created) {of_run}),"
+            f" lost = (SELECT lost {of_run}), silent_since = last_seen"
+            f" WHERE sets_state AND attempt = (SELECT attempt {of_run})"
+        )
+    )
+    conn.execute(
+        text(
+            "INSERT INTO run_states (run_id, n, at, state, attempt, who, why)"
+            " SELECT id, 1, coalesce(ended, started, created), state, attempt, 'lab', 'as it was when history began'"
+            " FROM runs"
+        )
+    )
+    for name in ("script_state", "found", "lost"):
+        conn.execute(text(f"ALTER TABLE runs DROP COLUMN {name}"))
+
+
+def _add_config_values(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[config_values])
+    with_config = select(runs.c.id, runs.c.config).where(runs.c.config.is_not(None))
+    for run_id, config in conn.execute(with_config).all():
+        values = searchable(msgpack.unpackb(config, strict_map_key=False))
+        rows = [{"run_id": run_id, "path": p, "number": number, "text": t} for p, (number, t) in values.items()]
+        if rows:
+            conn.execute(config_values.insert(), rows)
+
+
+def _add_media(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[media])
+
+
+def _add_notices(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[notice_targets, notices])
+
+
+def _add_roles(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[invites, audit, members])
+    _add_columns(conn, users, "disabled")
+    _add_columns(conn, api_keys, "expires", "last_used")
+    _add_columns(conn, web_sessions, "last_used")
+    _add_columns(conn, projects, "private")
+    conn.execute(text("UPDATE web_sessions SET last_used = created"))
+    conn.execute(text("INSERT INTO members SELECT id, created_by, 'admin' FROM projects"))
+
+
+def _add_retention(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[removed_artifacts])
+
+
+def _add_list(conn: Connection) -> None:
+    next(index for index in runs.indexes if index.name == "runs_listed").create(conn)
+
+
+def _add_lab_id(conn: Connection) -> None:
+    """A lab that is older than its id gets one that its backups of that time get, too: made of its birth."""
+    born = conn.execute(select(migrations.c.applied).where(migrations.c.version == 1)).scalar()
+    conn.execute(lab.insert().values(key="id", value=hashlib.sha256(f"born {born!r}".encode()).hexdigest()[:16]))
+
+
+def _add_attempt_configs(conn: Connection) -> None:
+    """What each attempt told is still among the events; what is not, counts as the newest one's."""
+    metadata.create_all(conn, tables=[attempt_configs])
+    for run_id, whole, newest in conn.execute(
+        select(runs.c.id, runs.c.config, runs.c.attempt).where(runs.c.config.is_not(None))
+    ).all():
+        told: dict[int, dict[str, Any]] = {}
+        its = select(events.c.attempt, events.c.fields).where(events.c.run_id == run_id, events.c.kind == "config")
+        for attempt, fields in conn.execute(its.order_by(events.c.id)):
+            values = unpack(fields).get("values")
+            if isinstance(values, dict):
+                merge(told.setdefault(attempt, {}), values)
+        rows = [{"run_id": run_id, "attempt": a, "config": msgpack.packb(config)} for a, config in told.items()]
+        conn.execute(attempt_configs.insert(), rows or [{"run_id": run_id, "attempt": newest, "config": whole}])
+
+
+def _add_attempts_meta(conn: Connection) -> None:
+    """As configs: from the events, and the rest counts as the newest attempt's."""
+    conn.execute(text("ALTER TABLE run_meta RENAME TO meta_of_runs"))
+    metadata.create_all(conn, tables=[run_meta])
+    kept: dict[tuple[str, int], dict[str, bytes]] = {}
+    its_rows = "SELECT m.run_id, r.attempt, m.key, m.value FROM meta_of_runs m JOIN runs r ON r.id = m.run_id"
+    for run_id, newest, key, value in conn.execute(text(its_rows)).all():
+        kept.setdefault((run_id, newest), {})[key] = value
+    for (run_id, newest), values in kept.items():
+        told: dict[tuple[int, str], bytes] = {}
+        its = select(events.c.attempt, events.c.fields).where(events.c.run_id == run_id, events.c.kind == "meta")
+        for attempt, packed in conn.execute(its.order_by(events.c.id)):
+            fields = unpack(packed)
+            if fields.get("key") is not None:
+                told[attempt, text_of(fields["key"], 1024)] = msgpack.packb(fields.get("value"))
+        known = {key for _, key in told}
+        told |= {(newest, key): value for key, value in values.items() if key not in known}
+        rows = [{"run_id": run_id, "attempt": a, "key": key, "value": value} for (a, key), value in told.items()]
+        conn.execute(run_meta.insert(), rows)
+    conn.execute(text("DROP TABLE meta_of_runs"))
+
+
+def _add_scripts(conn: Connection) -> None:
+    _add_columns(conn, sessions, "script", "main", "opening")
+
+
+def _add_config_parts(conn: Connection) -> None:
+    """runs.config, where it is what the newest attempt told, is no longer kept twice from the next update on."""
+    metadata.create_all(conn, tables=[config_parts])
+
+
+# (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
+# made in full by it and stamped with every later name, so only older databases run the later steps.
+MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
+    ("first tables", metadata.create_all),
+    ("files and artifacts", _add_files),
+    ("models and datasets", _add_registry),
+    ("states of ranks", _add_states),
+    ("values of configs", _add_config_values),
+    ("aliases of versions", _add_aliases),
+    ("media", _add_media),
+    ("notices", _add_notices),
+    ("roles", _add_roles),
+    ("retention", _add_retention),
+    ("list of runs", _add_list),
+    ("id of the lab", _add_lab_id),
+    ("configs of attempts", _add_attempt_configs),
+    ("meta of attempts", _add_attempts_meta),
+    ("scripts of sessions", _add_scripts),
+    ("parts of configs", _add_config_parts),
+)
+
+
+def is_current(conn: Connection) -> bool:
+    """Whether `upgrade` has nothing to do."""
+    return conn.execute(select(func.max(migrations.c.version))).scalar() == len(MIGRATIONS)
+
+
+def upgrade(conn: Connection) -> None:
+    """Brings the database to this version's schema, inside the caller's transaction. Raises NewerSchemaError."""
+    fresh = not inspect(conn).has_table("migrations")
+    done = 0 if fresh else max(conn.execute(select(migrations.c.version)).scalars(), default=0)
+    if done > len(MIGRATIONS):
+        raise NewerSchemaError(
+            f"The lab's database has schema {done}, made by a newer pyhectiqlab; this one knows {len(MIGRATIONS)}. "
+            f"Upgrade it: {upgrade_advice('server')}"
+        )
+    for version, (name, step) in enumerate(MIGRATIONS, start=1):
+        if version <= done:
+            continue
+        if version == 1 or not fresh:
+            step(conn)
+            crashpoints.passing("upkeep.migrated")
+        conn.execute(migrations.insert().values(version=version, name=name, applied=time.time()))
+    if fresh:
+        values = [{"key": key, "value": secrets.token_hex(8)} for key in ("generation", "id")]
+        conn.execute(lab.insert(), values)

@@ -1,0 +1,87 @@
+"""SQL of the MetaStore for notices: written in the transaction that changes a run's state, so that none is
+forgotten.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from ..notices import Notice, Target
+from .meta_schema import notice_targets, notices, projects, runs, users
+
+NOTICES_MAX = 10_000  # of a target that wait; more are not written: whoever hears nothing for so long looks at the lab
+
+
+class NoticesSql:
+    """The notices' share of SqlMeta."""
+
+    conn: Connection
+
+    def targets(self) -> list[Target]:
+        rows = self.conn.execute(
+            select(notice_targets, projects.c.name.label("project"))
+            .join(projects, projects.c.id == notice_targets.c.project_id, isouter=True)
+            .order_by(notice_targets.c.created, notice_targets.c.id)
+        ).all()
+        return [
+            Target(r.id, r.address, r.project_id, r.project, tuple(r.states.split(",")), r.secret, r.created)
+            for r in rows
+        ]
+
+    def due_notices(self, now: float, limit: int) -> list[Notice]:
+        targets = {target.id: target for target in self.targets()}
+        rows = self.conn.execute(
+            select(
+                notices,
+                runs.c.name.label("run"),
+                projects.c.name.label("project"),
+                users.c.username.label("author"),
+            )
+            .join(runs, runs.c.id == notices.c.run_id)
+            .join(projects, projects.c.id == runs.c.project_id)
+            .join(users, users.c.id == runs.c.author_id)
+            .where(notices.c.again_at <= now, runs.c.deleted.is_(None))
+            .order_by(notices.c.again_at, notices.c.id)
+            .limit(limit)
+        ).all()
+        return [
+            Notice(r.id, targets[r.target_id], r.run_id, r.run, r.project, r.author, r.state, r.why, r.at, r.tries)
+            for r in rows
+        ]
+
+    def add_target(self, target: Target) -> None:
+        self.conn.execute(
+            insert(notice_targets).values(
+                id=target.id,
+                address=target.address,
+                project_id=target.project_id,
+                states=",".join(target.states),
+                secret=target.secret,
+                created=target.created,
+            )
+        )
+
+    def remove_target(self, target_id: str) -> bool:
+        self.conn.execute(delete(notices).where(notices.c.target_id == target_id))
+        return self.conn.execute(delete(notice_targets).where(notice_targets.c.id == target_id)).rowcount > 0
+
+    def notice_tried(self, notice_id: int, again_at: float | None) -> None:
+        of = notices.c.id == notice_id
+        if again_at is None:
+            self.conn.execute(delete(notices).where(of))
+        else:
+            self.conn.execute(update(notices).where(of).values(again_at=again_at, tries=notices.c.tries + 1))
+
+    def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
+        for target in self.targets():
+            if state not in target.states or target.project_id not in (None, project_id):
+                continue
+            waiting = self.conn.execute(
+                select(notices.c.id).where(notices.c.target_id == target.id).limit(1).offset(NOTICES_MAX)
+            ).first()
+            if waiting is None:
+                self.conn.execute(
+                    insert(notices).values(
+                        target_id=target.id, run_id=run_id, state=state, why=why, at=now, tries=0, again_at=now
+                    )
+                )

@@ -1,0 +1,368 @@
+"""SQL of the MetaStore for projects and runs: finding, listing, deleting."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgpack
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
+
+from ...protocol import limits, roles, states
+from ..meta import Changes, FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
+from ..pauses import may_pause
+from .dialect import any_of, hold_rows
+from .meta_members import visible_to
+from .meta_schema import (
+    artifacts,
+    attempt_configs,
+    config_parts,
+    config_values,
+    events,
+    media,
+    members,
+    notices,
+    projects,
+    registry_usage,
+    run_meta,
+    run_states,
+    run_tags,
+    runs,
+    sessions,
+    users,
+)
+
+PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
+CONTAINERS_MAX = (
+    200_000  # lists and maps of one event, or one config, that are shown: each takes some 70 bytes of memory
+)
+NOT_SHOWN = {"not_shown": "It holds too many lists and maps to be shown."}
+
+_RANKS = (
+    select(func.count(func.distinct(sessions.c.rank)))
+    .where(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt)
+    .scalar_subquery()
+    .label("ranks")
+)
+_PROJECT = select(projects.c.id, projects.c.name, projects.c.created, projects.c.private)
+RUN: Select[Any] = (
+    select(
+        runs.c.id,
+        runs.c.name,
+        runs.c.project_id,
+        projects.c.name.label("project"),
+        runs.c.author_id,
+        users.c.username.label("author"),
+        runs.c.state,
+        runs.c.state_rank,
+        runs.c.state_why,
+        runs.c.created,
+        runs.c.started,
+        runs.c.ended,
+        runs.c.attempt,
+        _RANKS,
+        func.substr(runs.c.note, 1, limits.NOTE_CHARS_LISTED).label("note"),
+        runs.c.points,
+        runs.c.deleted,
+        runs.c.purged,
+        (func.length(runs.c.note) > limits.NOTE_CHARS_LISTED).label("note_cut"),
+    )
+    .join(projects, projects.c.id == runs.c.project_id)
+    .join(users, users.c.id == runs.c.author_id)
+)
+
+
+def unpack(blob: bytes | None) -> dict[str, Any]:
+    """A stored msgpack map; empty for NULL."""
+    value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
+    return value
+
+
+def unpack_shown(blob: bytes | None) -> dict[str, Any]:
+    """As `unpack`, to be shown; in the place of what would take many times its size in memory, NOT_SHOWN."""
+    if blob is None or len(blob) <= CONTAINERS_MAX:
+        return unpack(blob)
+    containers = 0
+
+    def counted(container: Any) -> Any:
+        nonlocal containers
+        containers += 1
+        if containers > CONTAINERS_MAX:
+            raise OverflowError
+        may_pause()
+        return container
+
+    try:
+        value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False, object_hook=counted, list_hook=counted)
+    except OverflowError:
+        return dict(NOT_SHOWN)
+    return value
+
+
+class RunsSql:
+    """The projects' and runs' share of a MetaTransaction over one connection."""
+
+    conn: Connection
+    changes: Changes
+
+    def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
+        found = _PROJECT.where(projects.c.name > after, visible_to(seen_by)).order_by(projects.c.name).limit(limit)
+        return [Project(*row) for row in self.conn.execute(found)]
+
+    def project(self, ref: str) -> Project | None:
+        for its in (projects.c.id, projects.c.name):
+            if (row := self.conn.execute(_PROJECT.where(its == ref)).first()) is not None:
+                return Project(*row)
+        return None
+
+    def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
+        rows = self.conn.execute(
+            select(runs.c.project_id, func.count(), func.max(runs.c.last_activity))
+            .where(any_of(runs.c.project_id, ids), runs.c.deleted.is_(None))
+            .group_by(runs.c.project_id)
+        )
+        counted = {row[0]: ProjectRuns(row[1], row[2]) for row in rows}
+        return {project: counted.get(project, ProjectRuns()) for project in ids}
+
+    def add_project(self, name: str, user_id: str, now: float) -> Project:
+        if self.project(name):
+            raise NameTakenError(f"A project named {name!r} exists already.")
+        made = select(projects.c.id).where(projects.c.created_by == user_id)
+        if is_full(self.conn, made, limits.PROJECTS_MAX):
+            raise FullError(f"You made {limits.PROJECTS_MAX:,} projects, and nobody makes more: use one of those.")
+        project = Project(secrets.token_hex(4), name, now)
+        self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, created_by=user_id))
+        self.conn.execute(insert(members).values(project_id=project.id, user_id=user_id, role=roles.ADMIN))
+        return project
+
+    def projects_of(self, user_id: str) -> list[str]:
+        """Ids of projects that the user made or has runs in, at most two: the caller asks whether there is just one."""
+        mine = select(runs.c.project_id).where(runs.c.author_id == user_id, runs.c.deleted.is_(None))
+        rows = self.conn.execute(
+            select(projects.c.id).where(or_(projects.c.created_by == user_id, projects.c.id.in_(mine))).limit(2)
+        )
+        return list(rows.scalars())
+
+    def _runs(self, query: Select[Any]) -> list[Run]:
+        rows = self.conn.execute(query).all()
+        tags = self._first_tags([row.id for row in rows], limits.TAGS_LISTED + 1)
+        return [
+            Run(
+                **{
+                    **row._mapping,
+                    "note_cut": bool(row.note_cut),
+                    "tags": tags[row.id][: limits.TAGS_LISTED],
+                    "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
+                }
+            )
+            for row in rows
+        ]
+
+    def _first_tags(self, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:
+        """Of each run, by name. Of those with many tags, no more are read than are wanted."""
+        count = func.count().label("n")
+        counted = select(run_tags.c.run_id, count).where(run_tags.c.run_id.in_(ids)).group_by(run_tags.c.run_id)
+        counts = {row.run_id: row.n for row in self.conn.execute(counted)} if ids else {}
+        found: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
+        few = [run_id for run_id, n in counts.items() if n <= limit]
+        its = select(run_tags).where(run_tags.c.run_id.in_(few)).order_by(run_tags.c.name)
+        for tag in self.conn.execute(its) if few else ():
+            found[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
+        found.update({run_id: self.tags(run_id, limit) for run_id, n in counts.items() if n > limit})
+        return found
+
+    def note(self, run_id: str) -> str:
+        return self.conn.execute(select(runs.c.note).where(runs.c.id == run_id)).scalar() or ""
+
+    def tags(self, run_id: str, limit: int) -> list[Tag]:
+        its = select(run_tags).where(run_tags.c.run_id == run_id).order_by(run_tags.c.name).limit(limit)
+        return [Tag(tag.name, tag.color, tag.description) for tag in self.conn.execute(its)]
+
+    def run(self, run_id: str) -> Run | None:
+        found = self._runs(RUN.where(runs.c.id == run_id))
+        return found[0] if found else None
+
+    def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
+        names = select(runs.c.name).join(projects, projects.c.id == runs.c.project_id)
+        names = names.where(runs.c.deleted.is_(None), visible_to(seen_by))
+        if project is not None:
+            names = names.where(projects.c.id == project)
+        return list(self.conn.execute(names.order_by(runs.c.created.desc()).limit(limit)).scalars())
+
+    def runs_named(
+        self,
+        name: str,
+        project: str | None = None,
+        limit: int = 10,
+        seen_by: str | None = None,
+        deleted: bool = False,
+    ) -> list[Run]:
+        gone = and_(runs.c.deleted.is_not(None), runs.c.purged.is_(None))
+        where = [runs.c.name == name, gone if deleted else runs.c.deleted.is_(None), visible_to(seen_by)]
+        if project is not None:
+            where.append(or_(projects.c.id == project, projects.c.name == project))
+        return self._runs(RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
+
+    def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
+        rows = self.conn.execute(
+            select(
+                runs.c.id,
+                runs.c.author_id,
+                runs.c.project_id,
+                runs.c.deleted,
+                users.c.role,
+                projects.c.private,
+                members.c.role.label("own"),
+            )
+            .select_from(runs)
+            .join(projects, projects.c.id == runs.c.project_id)
+            .join(users, users.c.id == runs.c.author_id)
+            .outerjoin(members, and_(members.c.project_id == projects.c.id, members.c.user_id == users.c.id))
+            .where(any_of(runs.c.id, ids))
+        )
+        return {
+            row.id: IngestRun(
+                row.id,
+                row.author_id,
+                row.project_id,
+                row.deleted is not None,
+                roles.at_least(roles.in_project(row.role, row.private, row.own), roles.MEMBER),
+            )
+            for row in rows
+        }
+
+    def event_count(self, run_id: str) -> int:
+        query = select(func.count()).select_from(events).where(events.c.run_id == run_id)
+        return int(self.conn.execute(query).scalar_one())
+
+    def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> Iterator[StoredEvent]:
+        query = select(events).where(events.c.run_id == run_id, events.c.id > after)
+        if kind is not None:
+            query = query.where(events.c.kind == kind)
+        return self._events(query.order_by(events.c.id).limit(limit))
+
+    def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> Iterator[StoredEvent]:
+        query = select(events).where(events.c.run_id == run_id, events.c.kind == kind)
+        if before is not None:
+            query = query.where(events.c.id < before)
+        return self._events(query.order_by(events.c.id.desc()).limit(limit))
+
+    def newest_event(self, run_id: str, kind: str, among: int) -> StoredEvent | None:
+        of_kind = select(events.c.id, events.c.attempt, events.c.rank).where(
+            events.c.run_id == run_id, events.c.kind == kind
+        )
+        last = of_kind.order_by(events.c.id.desc()).limit(among).subquery()
+        chosen = select(last.c.id).order_by(last.c.attempt.desc(), last.c.rank, last.c.id.desc()).limit(1)
+        return next(self._events(select(events).where(events.c.id == chosen.scalar_subquery())), None)
+
+    def _events(self, query: Select[Any]) -> Iterator[StoredEvent]:
+        with self.conn.execute(query) as rows:
+            for row in rows:
+                yield StoredEvent(
+                    row.id,
+                    row.seq,
+                    row.writer,
+                    row.kind,
+                    row.time,
+                    row.rank,
+                    row.attempt,
+                    unpack_shown(row.fields),
+                    len(row.fields),
+                )
+
+    def hold_runs(self, ids: Collection[str]) -> None:
+        hold_runs(self.conn, ids)
+
+    def delete_run(self, run_id: str, now: float) -> None:
+        self.conn.execute(update(runs).where(runs.c.id == run_id, runs.c.deleted.is_(None)).values(deleted=now))
+        self.changes.runs.add(run_id)
+
+    def restore_run(self, run_id: str, now: float) -> None:
+        row = self.conn.execute(select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)).one()
+        if self._is_taken(row.name, row.project_id, run_id):
+            raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None, last_activity=now))
+        self.changes.runs.add(run_id)
+
+    def rename_run(self, run_id: str, name: str) -> None:
+        project = self.conn.execute(select(runs.c.project_id).where(runs.c.id == run_id)).scalar_one()
+        if self._is_taken(name, project, run_id):
+            raise NameTakenError(f"Another run of the project is named {name!r}: choose another name.")
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(name=name))
+        self.changes.runs.add(run_id)
+
+    def _is_taken(self, name: str, project_id: str, run_id: str) -> bool:
+        """Whether another run of the project that is not deleted has the name."""
+        others = select(runs.c.id).where(
+            runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None), runs.c.id != run_id
+        )
+        return self.conn.execute(others).first() is not None
+
+    def purgeable(self, before: float) -> str | None:
+        return self.conn.execute(
+            select(runs.c.id).where(runs.c.deleted < before, runs.c.purged.is_(None)).limit(1)
+        ).scalar()
+
+    def purge(self, run_id: str, now: float) -> bool:
+        self.hold_runs([run_id])
+        deleted = select(runs.c.deleted).where(runs.c.id == run_id)
+        if self.conn.execute(deleted).scalar() is None:
+            return True
+        some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
+        if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
+            return False
+        place = (media.c.kind, media.c.name, media.c.rank, media.c.step)
+        some_media = select(*place).where(media.c.run_id == run_id).limit(PURGE_EVENTS)
+        gone = self.conn.execute(delete(media).where(media.c.run_id == run_id, tuple_(*place).in_(some_media)))
+        if gone.rowcount == PURGE_EVENTS:
+            return False
+        for table in (
+            run_meta,
+            attempt_configs,
+            config_parts,
+            run_tags,
+            config_values,
+            run_states,
+            notices,
+            artifacts,
+            registry_usage,
+        ):
+            self.conn.execute(delete(table).where(table.c.run_id == run_id))
+        self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
+        return True
+
+
+def hold_runs(conn: Connection, ids: Collection[str]) -> None:
+    """Holds these runs, and with each what is told of it: its sessions, writers, events, config, states and so on."""
+    hold_rows(conn, runs.c.id, ids)
+
+
+def is_full(conn: Connection, rows: Select[Any], most: int) -> bool:
+    """Whether there are as many of them. Reads no more than these, of an index where the query needs no more."""
+    return conn.execute(rows.limit(1).offset(most - 1)).first() is not None
+
+
+def new_run(conn: Connection, project_id: str, name: str, author_id: str, now: float) -> str:
+    """Inserts a run and returns its id. Raises FullError."""
+    if is_full(conn, select(runs.c.id).where(runs.c.project_id == project_id), limits.RUNS_MAX):
+        raise FullError(
+            f"The project has {limits.RUNS_MAX:,} runs, and none takes more: delete some, or use another project."
+        )
+    run_id = secrets.token_hex(6)
+    conn.execute(
+        insert(runs).values(
+            id=run_id,
+            project_id=project_id,
+            name=name,
+            author_id=author_id,
+            state=states.PENDING,
+            state_why="",
+            created=now,
+            attempt=1,
+            last_activity=now,
+            note="",
+            points=0,
+        )
+    )
+    return run_id

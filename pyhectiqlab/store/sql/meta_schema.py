@@ -1,0 +1,451 @@
+"""Tables of the MetaStore; how an older database gets them is in meta_migrations.py."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    text,
+)
+
+from ...protocol import states
+from .column_types import Packed, Whole, Words
+
+metadata = MetaData()
+
+lab = Table("lab", metadata, Column("key", Words, primary_key=True), Column("value", Words, nullable=False))
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("version", Whole, primary_key=True, autoincrement=False),
+    Column("name", Words, nullable=False),
+    Column("applied", Double, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("username", Words, nullable=False, unique=True),
+    Column("role", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("password_hash", Words),  # argon2; NULL: cannot log in with a password
+    Column("disabled", Double),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("hash", Words, nullable=False, unique=True),  # SHA-256 of the secret: 256 random bits need no slow hash
+    Column("created", Double, nullable=False),
+    Column("revoked", Double),
+    Column("expires", Double),  # NULL: never
+    Column("last_used", Double),  # to the minute
+)
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("hash", Words, primary_key=True),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("csrf", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("last_used", Double, nullable=False, server_default="0"),
+)
+
+login_links = Table(
+    "login_links",
+    metadata,
+    Column("hash", Words, primary_key=True),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("used", Double),
+)
+
+# For somebody who is no user yet.
+invites = Table(
+    "invites",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("hash", Words, nullable=False, unique=True),
+    Column("role", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("created_by", Words, nullable=False),  # a username
+    Column("expires", Double, nullable=False),
+)
+
+# Who changed what. It tells of users who may be renamed and of projects that may go: names, no references.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("who", Words, nullable=False),
+    Column("via", Words, nullable=False),  # password, web, key NAME, command
+    Column("address", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("detail", Words, nullable=False),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False, unique=True),
+    Column("created", Double, nullable=False),
+    Column("created_by", Words, ForeignKey("users.id"), nullable=False),
+    Column("private", Boolean, nullable=False, server_default="0"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("role", Words, nullable=False),  # in the project, see protocol/roles.py
+    PrimaryKeyConstraint("project_id", "user_id"),
+    Index("members_user", "user_id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("author_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("state", Words, nullable=False),  # follows from the ranks of the newest attempt, see meta_states.py
+    Column("created", Double, nullable=False),
+    Column("started", Double),  # of the newest attempt
+    Column("ended", Double),
+    Column("attempt", Whole, nullable=False, default=1),
+    Column("last_activity", Double, nullable=False),
+    Column("note", Words, nullable=False, default=""),
+    Column("points", BigInteger, nullable=False, default=0),
+    Column("config", Packed),  # msgpack map: of all attempts, the newest last
+    Column("deleted", Double),
+    Column("purged", Double),
+    Column("state_rank", Whole),
+    Column("state_why", Words, nullable=False, server_default=""),
+    Index("runs_created", "created"),
+    Index("runs_author", "author_id"),
+    # A project's runs and their order by age, without a look at their rows, which hold configs.
+    Index("runs_listed", "project_id", "deleted", "created", "id"),
+)
+# Two live runs of one project never share a name; a deleted one gives its name free.
+Index(
+    "runs_name",
+    runs.c.project_id,
+    runs.c.name,
+    unique=True,
+    sqlite_where=text("deleted IS NULL"),
+    postgresql_where=text("deleted IS NULL"),
+)
+
+run_meta = Table(
+    "run_meta",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("key", Words, nullable=False),
+    Column("value", Packed, nullable=False),  # msgpack
+    PrimaryKeyConstraint("run_id", "attempt", "key"),
+)
+
+# What each attempt told itself. runs.config is what all of them did, NULL: as the newest one; see meta_configs.py
+attempt_configs = Table(
+    "attempt_configs",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("config", Packed, nullable=False),  # msgpack map
+    PrimaryKeyConstraint("run_id", "attempt"),
+)
+
+# What was told of a config once it was large, in order, to be merged into it. attempt 0: into the run's own.
+config_parts = Table(
+    "config_parts",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("part", Whole, nullable=False),
+    Column("told", Packed, nullable=False),  # msgpack list of maps
+    PrimaryKeyConstraint("run_id", "attempt", "part"),
+)
+
+# The values of configs by the path to each, so that runs are found by them (protocol/search.py).
+config_values = Table(
+    "config_values",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("path", Words, nullable=False),
+    Column("number", Double),  # NULL: it is none
+    Column("text", Words, nullable=False),
+    PrimaryKeyConstraint("run_id", "path"),
+    Index("config_values_path", "path", "number", "run_id"),
+    sqlite_with_rowid=False,
+)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("color", Words),
+    Column("description", Words),
+    PrimaryKeyConstraint("run_id", "name"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session", Words, nullable=False),
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("rank", Whole, nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("restart", Words),
+    Column("world_size", Whole, nullable=False),
+    Column("host", Words, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("client_version", Words, nullable=False),
+    Column("sets_state", Boolean, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("ended", Double),
+    Column("state", Words),
+    Column("cause", Words, nullable=False, default=""),
+    Column("exit_code", BigInteger),
+    Column("signal", Whole),
+    Column("detail", Words, nullable=False, default=""),
+    Column("end_is_final", Boolean, nullable=False, default=False),  # the uploader's word, not the end event's
+    Column("skew", Double, nullable=False, default=0.0),
+    Column("backlog", BigInteger, nullable=False, default=0),
+    Column("losses", Packed),  # msgpack map: reason → count, as the uploader counts
+    Column("said", Words, nullable=False, server_default=states.RUNNING),  # by its script, last
+    Column("said_at", Double, nullable=False, server_default="0"),
+    Column("lost", Boolean, nullable=False, server_default="0"),
+    Column("silent_since", Double),
+    Column("job", Words, nullable=False, server_default=""),
+    Column("script", Words, nullable=False, server_default=""),  # the process that its script began as
+    Column("main", Boolean, nullable=False, server_default="0"),  # this process is that one
+    Column("opening", Whole),  # how often its process had opened the run and closed it; null: an older client
+    PrimaryKeyConstraint("session", "run_id", "rank", "attempt"),
+    Index("sessions_run", "run_id", "rank"),
+)
+
+run_states = Table(
+    "run_states",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("n", Whole, nullable=False),  # 1, 2, …
+    Column("at", Double, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("rank", Whole),
+    Column("who", Words, nullable=False),
+    Column("why", Words, nullable=False),
+    PrimaryKeyConstraint("run_id", "n"),
+)
+
+writers = Table(
+    "writers",
+    metadata,
+    Column("writer", Words, primary_key=True),
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("rank", Whole, nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("losses", Packed),  # msgpack map: reason → count, from loss events
+    Index("writers_run", "run_id", "writer"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("writer", Words, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("rank", Whole, nullable=False),
+    Column("attempt", Whole, nullable=False),
+    Column("fields", Packed, nullable=False),  # msgpack map, as it came
+    Index("events_writer", "writer", "seq", unique=True),
+    Index("events_run", "run_id", "id"),
+    Index("events_kind", "run_id", "kind", "id"),
+)
+
+# Files. A blob's row is there before its bytes and goes after them, so that no bytes are ever forgotten.
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Words, primary_key=True),  # SHA-256, hex
+    Column("bytes", BigInteger, nullable=False),
+    Column("used", Double, nullable=False),  # when somebody last sent it or referred to it
+    Index("blobs_used", "used"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("digest", Words, ForeignKey("blobs.digest"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("expires", Double, nullable=False),
+    Column("finished", Double),  # kept a while: who sent a file knows that it is there
+    Index("uploads_user", "user_id", "digest"),
+    Index("uploads_digest", "digest"),
+    Index("uploads_expires", "expires"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", Words, primary_key=True),  # chosen by the client, so that a repeated request makes no second version
+    Column("run_id", Words, ForeignKey("runs.id")),  # NULL: shared by the project
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("step", BigInteger),
+    Column("version", Whole, nullable=False),  # 1, 2, … of this name and step
+    Column("newest", Boolean, nullable=False),
+    Column("digest", Words, ForeignKey("blobs.digest"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("meta", Packed, nullable=False),  # msgpack map
+    Column("author_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Index("artifacts_run", "run_id", "name"),
+    Index("artifacts_project", "project_id", "run_id", "name"),
+    Index("artifacts_digest", "digest"),
+)
+
+# Versions that retention removed: what was registered once is never registered again, however late it is repeated.
+removed_artifacts = Table(
+    "removed_artifacts",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("removed", Double, nullable=False),
+)
+
+# What is shown at a step under a name: an event's histogram or text (writer, seq), or an artifact.
+media = Table(
+    "media",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("rank", Whole, nullable=False),
+    Column("step", BigInteger, nullable=False),  # protocol.media.NO_STEP: it has none
+    Column("attempt", Whole, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("writer", Words),
+    Column("seq", BigInteger),
+    Column("artifact_id", Words, ForeignKey("artifacts.id")),
+    PrimaryKeyConstraint("run_id", "kind", "name", "rank", "step"),
+    Index("media_artifact", "artifact_id"),
+    sqlite_with_rowid=False,
+)
+
+# Models and datasets. A version is written once, with all its files.
+registry_versions = Table(
+    "registry_versions",
+    metadata,
+    Column("id", Words, primary_key=True),  # chosen by the client, as of an artifact
+    Column("kind", Words, nullable=False),  # models or datasets
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("major", Whole, nullable=False),
+    Column("minor", Whole, nullable=False),
+    Column("micro", Whole, nullable=False),
+    Column("short_description", Words, nullable=False),
+    Column("description", Words, nullable=False),
+    Column("files", Whole, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("run_id", Words, ForeignKey("runs.id")),  # that made it
+    Column("author_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Index("registry_versions_name", "project_id", "kind", "name", "major", "minor", "micro", unique=True),
+    Index("registry_versions_run", "run_id"),
+)
+
+registry_files = Table(
+    "registry_files",
+    metadata,
+    Column("version_id", Words, ForeignKey("registry_versions.id"), nullable=False),
+    Column("path", Words, nullable=False),  # relative, with / between its parts
+    Column("digest", Words, ForeignKey("blobs.digest"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("version_id", "path"),
+    Index("registry_files_digest", "digest"),
+)
+
+registry_usage = Table(
+    "registry_usage",
+    metadata,
+    Column("version_id", Words, ForeignKey("registry_versions.id"), nullable=False),
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    PrimaryKeyConstraint("version_id", "run_id"),
+    Index("registry_usage_run", "run_id"),
+)
+
+registry_aliases = Table(
+    "registry_aliases",
+    metadata,
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("alias", Words, nullable=False),
+    Column("version_id", Words, ForeignKey("registry_versions.id"), nullable=False),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),  # who set it last
+    Column("set_at", Double, nullable=False),
+    PrimaryKeyConstraint("project_id", "kind", "name", "alias"),
+    Index("registry_aliases_version", "version_id"),
+)
+
+# Who is told when a run fails, is lost or ends, and what is still to be told.
+notice_targets = Table(
+    "notice_targets",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("address", Words, nullable=False),
+    Column("project_id", Words, ForeignKey("projects.id")),  # NULL: of all projects
+    Column("states", Words, nullable=False),  # by commas
+    Column("secret", Words, nullable=False),  # in clear: what is posted is signed with it
+    Column("created", Double, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("target_id", Words, ForeignKey("notice_targets.id"), nullable=False),
+    Column("run_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("state", Words, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("tries", Whole, nullable=False),
+    Column("again_at", Double, nullable=False),
+    Index("notices_again", "again_at"),
+    Index("notices_target", "target_id"),
+    sqlite_autoincrement=True,  # an id is told to others: it must never come back
+)

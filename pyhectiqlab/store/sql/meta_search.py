@@ -1,0 +1,179 @@
+"""SQL of the MetaStore for searches: terms of protocol/search.py as conditions on runs, sorts, pages behind a cursor.
+
+A page begins behind the last run of the page before (its sort value and id), not at a count of rows: runs that are
+added meanwhile push none out and repeat none. Terms of metrics are not the MetaStore's, see server/search.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
+
+from ...protocol.search import ANY, Term, as_written
+from ..meta import Run, RunPage, RunQuery
+from .meta_members import visible_to
+from .meta_runs import RUN
+from .meta_schema import config_values, projects, run_tags, runs, users
+
+ROWS_AT_ONCE = 500
+
+
+def _like(words: str) -> str:
+    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _number(kind: str, now: float) -> ColumnElement[Any]:
+    """What a term compares; NULL where the run has none."""
+    expressions: dict[str, ColumnElement[Any]] = {
+        "created": runs.c.created,
+        "started": runs.c.started,
+        "ended": runs.c.ended,
+        "activity": runs.c.last_activity,
+        "duration": func.coalesce(runs.c.ended, now) - runs.c.started,
+        "points": runs.c.points,
+        "attempt": runs.c.attempt,
+    }
+    return expressions[kind]
+
+
+def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
+    """What a sort compares, never NULL."""
+    if kind in ("name", "state"):
+        return runs.c[kind]
+    if kind == "author":
+        return users.c.username
+    number = _number(kind, now)
+    if kind == "started":
+        return func.coalesce(number, runs.c.created)  # as lists show it
+    if kind in ("ended", "duration"):
+        return func.coalesce(number, now if kind == "ended" else 0.0)
+    return number  # bare, so that an index of it can tell the order
+
+
+def _ordered(left: ColumnElement[Any], op: str, right: float) -> ColumnElement[bool]:
+    compared: ColumnElement[bool] = left.op(op, is_comparison=True)(right)
+    return compared
+
+
+def _text(column: ColumnElement[Any], op: str, value: str) -> ColumnElement[bool]:
+    return column.ilike(_like(value), escape="\\") if op == "~" else column == value
+
+
+def _of_config(term: Term, value: str) -> ColumnElement[bool]:
+    number, text = config_values.c.number, config_values.c.text
+    if value == ANY:
+        return true()
+    if term.op == "~":
+        return _text(text, "~", value)
+    if term.op != "=":
+        return _ordered(number, term.op, term.number(value))
+    try:
+        return or_(number == term.number(value), text.in_(as_written(value)))
+    except ValueError:
+        return text.in_(as_written(value))
+
+
+def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
+    """A term that is not negated, for one of its values."""
+    kind = term.field.kind
+    if kind == "config":
+        found = select(config_values.c.run_id).where(config_values.c.path == term.field.name, _of_config(term, value))
+        return runs.c.id.in_(found)
+    if kind == "tag":
+        its = true() if value == ANY else _text(run_tags.c.name, term.op, value)
+        return runs.c.id.in_(select(run_tags.c.run_id).where(its))
+    if kind == "text":
+        return or_(_text(runs.c.name, "~", value), runs.c.id == value, _text(runs.c.note, "~", value))
+    if kind == "author":
+        its = true() if value == ANY else _text(users.c.username, term.op, value)
+        return runs.c.author_id.in_(select(users.c.id).where(its))
+    if kind in ("state", "name", "note", "id"):
+        if value == ANY:
+            return runs.c[kind] != ""
+        return _text(runs.c[kind], term.op, value)
+    number = _number(kind, now)
+    return number.is_not(None) if value == ANY else _ordered(number, term.op, term.number(value, now))
+
+
+def _condition(term: Term, now: float) -> ColumnElement[bool]:
+    positive = term.positive
+    holds = or_(false(), *(_one(positive, value, now) for value in positive.values))
+    # NULL is neither true nor false to NOT: what a run lacks does not hold.
+    return not_(func.coalesce(holds, false())) if term.negated else holds
+
+
+class SearchSql:
+    """The searches' share of a MetaTransaction over one connection."""
+
+    conn: Connection
+
+    if TYPE_CHECKING:  # RunsSql's, which the transaction has beside this
+
+        def _runs(self, query: Select[Any]) -> list[Run]: ...
+
+    def _found(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
+        where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
+        visible = select(projects.c.id).where(visible_to(query.seen_by))
+        if query.project is not None:
+            where.append(runs.c.project_id == query.project)
+            where.append(exists(visible.where(projects.c.id == query.project)))  # asked once, not of each run
+        elif query.seen_by is not None:
+            where.append(runs.c.project_id.in_(visible))
+        where += [_condition(term, now) for term in query.terms if term.field.kind != "metric"]
+        return where
+
+    def runs(self, query: RunQuery, now: float, among: Collection[str] | None = None) -> RunPage:
+        kind, downwards = query.sort.field.kind, query.sort.downwards
+        value = _sort_value(kind, now)
+        statement = select(runs.c.id, value.label("value")).where(*self._found(query, now))
+        if kind == "author":
+            statement = statement.join(users, users.c.id == runs.c.author_id)
+        if query.after is not None:
+            last, run_id = query.after
+            further = value < last if downwards else value > last
+            tie = runs.c.id < run_id if downwards else runs.c.id > run_id
+            statement = statement.where(or_(further, and_(value == last, tie)))
+        statement = statement.order_by(*((value.desc(), runs.c.id.desc()) if downwards else (value, runs.c.id)))
+        if among is None:
+            statement = statement.limit(query.limit + 1)
+        elif len(among) <= ROWS_AT_ONCE:  # few: looked up, instead of looked for in the order of all
+            statement = statement.where(runs.c.id.in_(among))
+        page: list[tuple[Any, str]] = []
+        with self.conn.execution_options(yield_per=ROWS_AT_ONCE).execute(statement) as rows:
+            for row in rows:
+                if among is None or row.id in among:
+                    page.append((row.value, row.id))
+                if len(page) > query.limit:
+                    break
+        return RunPage(page[: query.limit], len(page) > query.limit)
+
+    def found_ids(self, query: RunQuery, now: float) -> list[str]:
+        rows = self.conn.execute(select(runs.c.id).where(*self._found(query, now)))
+        return list(rows.scalars().all())  # twice as fast as one by one
+
+    def some_runs(self, ids: Sequence[str]) -> list[Run]:
+        by_id = {run.id: run for run in self._runs(RUN.where(runs.c.id.in_(ids)))}
+        return [by_id[run_id] for run_id in ids if run_id in by_id]
+
+    # Configs ----------------------------------------------------------------------------------------------------
+
+    def config_values(self, path: str) -> dict[str, float | str]:
+        at, number = config_values.c.path == path, config_values.c.number
+        numbers = select(config_values.c.run_id, number).where(at, number.is_not(None))  # the index alone answers this
+        texts = select(config_values.c.run_id, config_values.c.text).where(at, number.is_(None))
+        return {run: value for rows in (numbers, texts) for run, value in self.conn.execute(rows).all()}

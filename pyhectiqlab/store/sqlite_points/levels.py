@@ -1,0 +1,167 @@
+"""Summaries: many points as few nodes that tell count, min, max, sum and last of their cells. Pure functions of arrays.
+
+A node covers `start … start + 2^shift − 1` on one axis. Nodes on finer grids merge into cells of any coarser one
+without looking at their points: this is what makes ten million points cheap to draw, and exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..points import Buckets, Float64s, Int64s, Selector
+
+# Sums are of value × 2^-64, which is exact and cannot overflow: values near 1.8e308 still have a mean.
+SUM_SCALE = 2.0**-64
+
+NODE = np.dtype(
+    [
+        ("start", "<i8"),
+        ("count", "<i8"),
+        ("nan", "<i8"),
+        ("pinf", "<i8"),
+        ("ninf", "<i8"),
+        ("min", "<f8"),  # over finite values; +Infinity where there is none
+        ("max", "<f8"),  # -Infinity where there is none
+        ("sum", "<f8"),  # of finite values × SUM_SCALE
+        ("step_min", "<i8"),
+        ("last_step", "<i8"),  # of the point with the highest (step, seq, arrival): also the highest step
+        ("last_seq", "<i8"),
+        ("last_arrival", "<i8"),
+        ("last_x", "<i8"),  # its place on the axis
+        ("last", "<f8"),  # its value
+    ]
+)
+Nodes = NDArray[Any]  # of dtype NODE
+Groups = NDArray[np.intp]  # index of the first row of each group; groups are contiguous, the first begins at 0
+
+EMPTY = np.empty(0, NODE)
+
+
+def groups_of(*columns: Int64s) -> Groups:
+    """Groups of rows that are equal in all columns, for rows that lie together already."""
+    changed = np.zeros(len(columns[0]), bool)
+    changed[:1] = True
+    for column in columns:
+        changed[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changed)
+
+
+def cells(x: Int64s, shift: int | Int64s) -> Int64s:
+    """Left edge of each place's cell on the grid of 2^shift (one for all, or one each)."""
+    return (x >> shift) << shift
+
+
+def summarise(x: Int64s, step: Int64s, seq: Int64s, arrival: Int64s, value: Float64s, shift: int) -> Nodes:
+    """One node for each non-empty cell of 2^shift, sorted by start. All arrays of length n, in any order."""
+    start = cells(x, shift)
+    if (start[1:] < start[:-1]).any():
+        order = np.argsort(start, kind="stable")
+        start, x, step, seq, arrival = (a[order] for a in (start, x, step, seq, arrival))
+        value = value[order]
+    return summarise_groups(groups_of(start), start, x, step, seq, arrival, value)
+
+
+def summarise_groups(
+    at: Groups, start: Int64s, x: Int64s, step: Int64s, seq: Int64s, arrival: Int64s, value: Float64s
+) -> Nodes:
+    """One node for each group of rows."""
+    nodes = np.zeros(len(at), NODE)
+    if not len(at):
+        return nodes
+    nodes["start"] = start[at]
+    nodes["count"] = np.diff(at, append=len(start))
+    finite = np.isfinite(value)
+    low = high = kept = value
+    if not finite.all():
+        nodes["nan"] = np.add.reduceat(np.isnan(value), at, dtype=np.int64)
+        nodes["pinf"] = np.add.reduceat(value == np.inf, at, dtype=np.int64)
+        nodes["ninf"] = np.add.reduceat(value == -np.inf, at, dtype=np.int64)
+        low, high, kept = (np.where(finite, value, none) for none in (np.inf, -np.inf, 0.0))
+    nodes["min"] = np.minimum.reduceat(low, at)
+    nodes["max"] = np.maximum.reduceat(high, at)
+    nodes["sum"] = np.add.reduceat(kept * SUM_SCALE, at)
+    nodes["step_min"] = np.minimum.reduceat(step, at)
+    last = last_of_groups(at, len(step), step, seq, arrival)
+    nodes["last_step"] = step[last]
+    nodes["last_seq"] = seq[last]
+    nodes["last_arrival"] = arrival[last]
+    nodes["last_x"] = x[last]
+    nodes["last"] = value[last]
+    return nodes
+
+
+def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
+    """Nodes of any order and mixed origin, merged into one node for each non-empty cell of 2^shift, sorted by start.
+
+    `attempt` int64[n] is the attempt that each node is of: the last point of a cell is the one with the highest
+    (attempt, step, seq, arrival).
+    """
+    start = cells(nodes["start"], shift)
+    if (start[1:] < start[:-1]).any():
+        order = np.argsort(start, kind="stable")
+        nodes, start, attempt = nodes[order], start[order], attempt[order]
+    at = groups_of(start)
+    merged = np.zeros(len(at), NODE)
+    if not len(at):
+        return merged
+    last = last_of_groups(at, len(nodes), attempt, nodes["last_step"], nodes["last_seq"], nodes["last_arrival"])
+    for name in ("last_step", "last_seq", "last_arrival", "last_x", "last"):
+        merged[name] = nodes[name][last]
+    merged["start"] = start[at]
+    for name in ("count", "nan", "pinf", "ninf", "sum"):
+        merged[name] = np.add.reduceat(np.ascontiguousarray(nodes[name]), at)
+    for name in ("min", "step_min"):
+        merged[name] = np.minimum.reduceat(np.ascontiguousarray(nodes[name]), at)
+    merged["max"] = np.maximum.reduceat(np.ascontiguousarray(nodes["max"]), at)
+    return merged
+
+
+def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:
+    """Index of the row with the highest (keys[0], keys[1], …) in each group; of equal ones, the last.
+
+    Narrows the candidates key by key: nearly always one a group is left after the first, where a sort by all keys would
+    cost the most of a query.
+    """
+    index: NDArray[np.intp] | None = None
+    group = np.repeat(np.arange(len(at)), np.diff(at, append=n))
+    for key in keys:
+        candidates = key if index is None else key[index]
+        highest = np.maximum.reduceat(candidates, at)
+        kept = np.flatnonzero(candidates == highest[group])
+        index = kept if index is None else index[kept]
+        group = group[kept]
+        at = np.flatnonzero(np.diff(group, prepend=-1))
+        if len(index) == len(at):
+            return index
+    assert index is not None
+    ends: NDArray[np.intp] = np.append(at[1:], len(index)) - 1
+    return index[ends]
+
+
+def to_buckets(selector: Selector, shift: int, nodes: Nodes, ranks: int) -> Buckets:
+    """What a chart draws, from merged nodes."""
+    counts = {name: nodes[name].astype(np.int64) for name in ("count", "nan", "pinf", "ninf")}
+    finite = counts["count"] - counts["nan"] - counts["pinf"] - counts["ninf"]
+    some = finite > 0
+    low, high, mean = (np.where(some, a, np.nan) for a in (nodes["min"], nodes["max"], nodes["sum"]))
+    with np.errstate(over="ignore"):  # by a rounding, at 1.8e308: clipped below
+        mean = mean / np.where(some, finite, 1) / SUM_SCALE
+    return Buckets(
+        selector=selector,
+        width=1 << shift,
+        start=nodes["start"].astype(np.int64),
+        count=counts["count"],
+        min=low,
+        max=high,
+        mean=np.clip(mean, low, high),  # rounding must not carry a mean past its own extremes
+        last=nodes["last"].astype(np.float64),
+        last_x=nodes["last_x"].astype(np.int64),
+        nan=counts["nan"],
+        pinf=counts["pinf"],
+        ninf=counts["ninf"],
+        total=int(counts["count"].sum()),
+        ranks=ranks,
+    )

@@ -1,0 +1,271 @@
+"""SqlitePointStore: every metric's history in one SQLite file. The embedded implementation of the PointStore.
+
+One connection writes, under a lock; readers have connections of their own and, the file being in WAL mode, never wait
+for it. Inside, points lie in an unsorted head (what `append` writes: small rows, never rewritten) until `compact`
+merges them into sorted chunks with nodes (see compaction.py), in transactions small enough that an append waits at most
+about 0.1 s for one. A SIGKILL or a power failure at any moment leaves the last committed transaction.
+
+`append`, `delete`, `purge` and `compact` may be called from any thread, and wait for each other; the caller runs
+`compact` and `purge` again and again in its spare time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from ...base import crashpoints
+from ...errors import NewerSchemaError, StoreError
+from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
+from . import queries as read
+from .append import Appender
+from .compaction import Compactor
+from .purge import purge_step
+from .summaries import Summaries
+from .trees import Sizes
+
+SCHEMA_VERSION = 2
+BUSY_TIMEOUT_S = 5.0
+PAGE_BYTES = 8192
+CHECKPOINT_PAGES = 1024  # 8 MiB of log between checkpoints: each takes tens of milliseconds
+WRITER_CACHE_KIB = 64 << 10  # holds what a step of compaction changes: spilling it in between cost some 0.3 s
+LOG_BYTES_KEPT = 64 << 20
+DEFAULT_SIZES = Sizes()
+
+
+class SqlitePointStore:
+    """Opens, or creates, the database `path`.
+
+    Raises NewerSchemaError for one of a newer version, StoreError where it cannot be used.
+    """
+
+    def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES) -> None:
+        self.path = Path(path)
+        self._lock = threading.RLock()  # held by whoever uses the writing connection
+        self._pool_lock = threading.Lock()  # never taken while waiting for anything else
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        with self._errors():
+            self._writer = self._connect("rwc")
+            try:
+                self._prepare()
+            except BaseException:
+                self._writer.close()
+                raise
+        self._appender = Appender(self._writer)
+        self._compactor = Compactor(self._writer, sizes)
+        self._summaries = Summaries(self._reader)
+
+    @classmethod
+    def open(cls, path: Path | str) -> SqlitePointStore:
+        return cls(path)
+
+    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        """See PointStore. Blocks for one fsync."""
+        with self._lock:
+            with self._transaction():
+                results, added = self._appender.apply(batches)
+            self._compactor.note(added)
+        self._summaries.note(batches)
+        return results
+
+    def cursor(self, writer: str) -> int:
+        with self._reader() as connection:
+            row = connection.execute("SELECT cursor FROM writer WHERE name = ?", (writer,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
+        with self._reader() as connection:
+            return read.keys(connection, run, query, after, limit)
+
+    def series(self, run: str, key: str) -> list[SeriesInfo]:
+        with self._reader() as connection:
+            return [s.info for s in read.series_of(connection, run, key)]
+
+    def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
+        with self._reader() as connection:
+            return read.origins(connection, run, after, limit)
+
+    def last(
+        self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
+    ) -> dict[str, list[SeriesInfo]]:
+        with self._reader() as connection:
+            return read.last(connection, runs, keys, limit_per_run)
+
+    def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+        return self._summaries.of(key, runs)
+
+    def points(
+        self,
+        run: str,
+        key: str,
+        rank: int | None = None,
+        attempt: int | None = None,
+        after: str = "",
+        limit: int = 100_000,
+    ) -> Points:
+        with self._reader() as connection:
+            return read.points(connection, run, key, rank, attempt, after, limit)
+
+    def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+        with self._reader() as connection:
+            yield from read.of_writer(connection, run, writer, rank, attempt)
+
+    def iter_buckets(
+        self,
+        selectors: Iterable[Selector],
+        axis: Axis = "step",
+        lo: int | None = None,
+        hi: int | None = None,
+        n: int = 1500,
+        attempts: Literal["newest", "all"] = "newest",
+        most: int | None = None,
+    ) -> Iterator[Buckets]:
+        with self._reader() as connection:
+            yield from read.buckets(connection, selectors, axis, lo, hi, n, attempts, most)
+
+    def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
+        return list(self.iter_buckets(selectors, *query, **more))
+
+    def delete(self, run: str) -> None:
+        self._mark(run, deleted=True)
+
+    def undelete(self, run: str) -> None:
+        self._mark(run, deleted=False)
+
+    def maintain(self, seconds_max: float = 0.1) -> bool:
+        return self.compact(seconds_max) or self.purge(seconds_max)
+
+    def purge(self, seconds_max: float = 0.1) -> bool:
+        """Remove some points of deleted runs, in transactions of bounded size. Return whether there are more."""
+        deadline = time.monotonic() + seconds_max
+        more = True
+        while more:
+            with self._transaction() as connection:
+                purged, more = purge_step(connection)
+                if purged:
+                    self._appender.forget()
+                    self._compactor.drop(purged)
+                    crashpoints.passing("upkeep.purging")
+            if time.monotonic() >= deadline:
+                break
+        return more
+
+    def compact(self, seconds_max: float = 0.1) -> bool:
+        """Merge unsorted heads into sorted chunks and build levels. Return whether there is more of it to do."""
+        deadline = time.monotonic() + seconds_max
+        more = True
+        while more:
+            with self._transaction():
+                self._compactor.step()
+                more = self._compactor.more()
+            if time.monotonic() >= deadline:
+                break
+        return more
+
+    def close(self) -> None:
+        """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""
+        with self._lock, self._pool_lock:
+            self._closed = True
+            for connection in (*self._idle, self._writer):
+                connection.close()
+            self._idle.clear()
+
+    def _mark(self, run: str, deleted: bool) -> None:
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO run (name) VALUES (?)", (run,))
+            connection.execute("UPDATE run SET deleted = ? WHERE name = ?", (deleted, run))
+        self._summaries.forget(run)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,  # transactions begin where we say so
+            check_same_thread=False,
+        )
+
+    def _prepare(self) -> None:
+        execute = self._writer.execute
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise NewerSchemaError(
+                f"{self.path} is of schema {version}, this version knows up to {SCHEMA_VERSION}: upgrade pyhectiqlab."
+            )
+        execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA fullfsync = ON")  # macOS: without it an fsync may stay in the drive's cache
+        execute("PRAGMA checkpoint_fullfsync = ON")
+        execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+        execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
+        if version < SCHEMA_VERSION:
+            name = "points.sql" if version == 0 else "points-2.sql"
+            schema = resources.files(__package__).joinpath(name).read_text("utf-8")
+            self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection, in a transaction that is durable at the end; an exception leaves no trace."""
+        with self._lock, self._errors():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._commit()
+            except BaseException:
+                self._forget()
+                if self._writer.in_transaction:  # SQLite has rolled back by itself after some I/O errors
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def _commit(self) -> None:
+        if not self._writer.in_transaction:  # an error that somebody caught: what followed it was kept by itself
+            raise StoreError(f"{self.path} has rolled back by itself: nothing was changed; see that the disk has room.")
+        self._writer.execute("COMMIT")
+
+    def _forget(self) -> None:
+        self._appender.forget()
+        self._compactor.forget()
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """A reading connection that sees one snapshot throughout. There are as many as there were readers at once."""
+        with self._errors():
+            with self._pool_lock:
+                if self._closed:
+                    raise StoreError(f"{self.path} is closed: open it again.")
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                connection = self._connect("ro")
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.close()
+                raise
+            self._put_back(connection)
+
+    def _put_back(self, connection: sqlite3.Connection) -> None:
+        with self._pool_lock:
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as e:
+            raise StoreError(
+                f"{self.path}: {e}. Nothing was changed; see that the disk has room and the file can be written."
+            ) from e

@@ -1,0 +1,332 @@
+"""Queries on points.db. Every function takes a connection inside a read transaction and leaves no state behind."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ...protocol.limits import STEP_MAX, STEP_MIN
+from ..grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, window_of
+from ..pauses import may_pause
+from ..points import Axis, Buckets, Column, Points, Selector, SeriesInfo
+from . import levels
+from .chunks import decode_some
+from .trees import AXES, BY_STEP, BY_TIME, COARSER
+
+NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
+ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
+
+_SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
+    s.last_value, s.last_time, s.value_min, s.value_max, s.id, s.origin, s.scattered
+    FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted"""
+
+# Pooled by SQLite, not in Python: a thousand keys of a hundred ranks are a hundred thousand rows.
+_POOLED = """WITH pooled AS (
+        SELECT s.run, s.key, sum(s.count) AS count, min(s.step_min) AS step_min, max(s.step_max) AS step_max,
+            min(s.time_min) AS time_min, max(s.time_max) AS time_max,
+            min(s.value_min) AS value_min, max(s.value_max) AS value_max
+        FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted AND {}
+        GROUP BY s.key ORDER BY s.key LIMIT ?)
+    SELECT p.key, NULL, NULL, p.count, p.step_min, p.step_max, p.time_min, p.time_max, s.last_step, s.last_value,
+        s.last_time, p.value_min, p.value_max
+    FROM pooled p JOIN series s ON s.id = (SELECT l.id FROM series l WHERE l.run = p.run AND l.key = p.key
+        ORDER BY l.attempt DESC, l.last_step DESC, l.last_seq DESC, l.last_arrival DESC LIMIT 1)
+    ORDER BY p.key"""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One row of the series table."""
+
+    id: int
+    origin: int
+    scattered: bool
+    info: SeriesInfo
+
+
+def series_of(
+    connection: sqlite3.Connection, run: str, key: str, rank: int | None = None, attempt: int | None = None
+) -> list[Series]:
+    """Every series of one key, or those of one rank and attempt, sorted by (rank, attempt)."""
+    sql, values = _SERIES + " AND s.key = ?", [run, key]
+    for name, wanted in (("rank", rank), ("attempt", attempt)):
+        if wanted is not None:
+            sql += f" AND s.{name} = ?"
+            values.append(wanted)  # type: ignore[arg-type]
+    rows = connection.execute(sql + " ORDER BY s.rank, s.attempt", values)
+    return [_series(run, row) for row in rows]
+
+
+def keys(connection: sqlite3.Connection, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
+    rows = connection.execute(_POOLED.format("s.key > ? AND instr(s.key, ?)"), (run, after, query, limit))
+    return [_info(run, row) for row in rows]
+
+
+def origins(connection: sqlite3.Connection, run: str, after: int, limit: int) -> dict[int, int]:
+    rows = connection.execute(
+        """SELECT a.number, a.origin FROM attempt a JOIN run ON run.id = a.run
+            WHERE run.name = ? AND NOT run.deleted AND a.number > ? ORDER BY a.number LIMIT ?""",
+        (run, after, limit),
+    )
+    return dict(rows.fetchall())
+
+
+def last(
+    connection: sqlite3.Connection, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
+) -> dict[str, list[SeriesInfo]]:
+    told = json.dumps(list(wanted or ()))
+    place = {key: i for i, key in enumerate(wanted or ())}
+    sql = _POOLED.format("s.key IN (SELECT value FROM json_each(?))")
+    found = {}
+    for run in runs:
+        may_pause()
+        if wanted is None:
+            found[run] = keys(connection, run, "", "", limit_per_run)
+        else:
+            infos = [_info(run, row) for row in connection.execute(sql, (run, told, len(place)))]
+            found[run] = sorted(infos, key=lambda info: place[info.key])
+    return found
+
+
+def points(
+    connection: sqlite3.Connection, run: str, key: str, rank: int | None, attempt: int | None, after: str, limit: int
+) -> Points:
+    series = {s.id: s for s in series_of(connection, run, key, rank, attempt)}
+    after_arrival, after_seq = parse_cursor(after)
+    blocks = sorted(
+        (block for s in series.values() for block in _blocks_by_arrival(connection, s, after_arrival)),
+        key=lambda b: b.arrival_min,
+    )
+    parts: list[tuple[Block, list[Any]]] = []
+    size = 0
+    bound, next_bound_at = STEP_MAX, limit  # no point of this page arrived after `bound`
+    for block in blocks:
+        if block.arrival_min > bound:
+            break
+        columns = decode_some(_data(connection, block), ("arrival", "seq", "step", "value", "time"))
+        arrival, seq = columns[:2]
+        new = (arrival > after_arrival) | ((arrival == after_arrival) & (seq > after_seq))
+        new &= arrival <= bound
+        parts.append((block, [c[new] for c in columns]))
+        may_pause()
+        size += len(parts[-1][1][0])
+        if size >= next_bound_at:
+            bound = int(np.partition(np.concatenate([p[1][0] for p in parts]), limit - 1)[limit - 1])
+            next_bound_at = 2 * size  # and not after every block: interleaved ones would cost their square
+    if not size:
+        none = np.empty(0, np.int64)
+        return Points(none, np.empty(0, np.float64), none, none, none, none, after)
+    arrival, seq, step, value, time = (np.concatenate([p[1][j] for p in parts]) for j in range(5))
+    sizes = [len(p[1][0]) for p in parts]
+    ranks = np.repeat(np.array([series[b.series].info.rank for b, _ in parts], np.int64), sizes)
+    attempts = np.repeat(np.array([series[b.series].info.attempt for b, _ in parts], np.int64), sizes)
+    page = np.lexsort((seq, arrival))[:limit]
+    end = page[-1]
+    return Points(
+        step[page], value[page], time[page], ranks[page], attempts[page], seq[page], f"{arrival[end]}.{seq[end]}"
+    )
+
+
+def of_writer(connection: sqlite3.Connection, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+    row = connection.execute("SELECT id FROM writer WHERE name = ?", (writer,)).fetchone()
+    if row is None:
+        return
+    rows = connection.execute(_SERIES + " AND s.rank = ? AND s.attempt = ? ORDER BY s.key", (run, rank, attempt))
+    for series in [_series(run, found) for found in rows]:
+        parts = []
+        for block in _blocks_by_arrival(connection, series, 0):
+            columns = decode_some(_data(connection, block), ("writer", "seq", "step", "value", "time"))
+            its = columns[0] == row[0]
+            if its.any():
+                parts.append([column[its] for column in columns[1:]])
+            may_pause()
+        if parts:
+            seq, step, value, time = (np.concatenate(column) for column in zip(*parts, strict=True))
+            order = np.argsort(seq, kind="stable")
+            yield Column(series.info.key, seq[order], step[order], value[order], time[order])
+
+
+def buckets(
+    connection: sqlite3.Connection,
+    selectors: Iterable[Selector],
+    axis: Axis,
+    lo: int | None,
+    hi: int | None,
+    n: int,
+    attempts: Literal["newest", "all"],
+    most: int | None,
+) -> Iterator[Buckets]:
+    lines = []
+    for selector in selectors:
+        rank = None if selector.rank == "each" else selector.rank
+        found = series_of(connection, selector.run, selector.key, rank, selector.attempt)
+        for told, series, ranks in apart(selector, found, lambda s: rank_of(s.info)):
+            hidden_from = cuts([s.info for s in series], attempts)
+            line = Line(told, list(zip(series, hidden_from, strict=True)), ranks)
+            may_pause()
+            lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
+    shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
+    for line, ends in lines:
+        yield _drawn(connection, line, axis, ends, shifts.get(line.selector.key, 0))
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
+
+    selector: Selector
+    series: Sequence[tuple[Series, int | None]]
+    ranks: int
+
+
+def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[int, int] | None, shift: int) -> Buckets:
+    if ends is None:
+        return levels.to_buckets(line.selector, 0, levels.EMPTY, line.ranks)
+    of_attempts: dict[int, list[levels.Nodes]] = {}
+    n, merged_at = 0, NODES_AT_ONCE
+    for s, cut in line.series:
+        attempt = s.info.attempt
+        assert attempt is not None
+        for found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
+            of_attempts.setdefault(attempt, []).append(found)
+            n += len(found)
+            may_pause()
+        if n > merged_at:  # of thousands of ranks: not all of them at once
+            of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
+            n = sum(len(nodes[0]) for nodes in of_attempts.values())
+            merged_at = max(NODES_AT_ONCE, 2 * n)
+    parts = [nodes for its in of_attempts.values() for nodes in its]
+    if not parts:
+        return levels.to_buckets(line.selector, shift, levels.EMPTY, line.ranks)
+    attempts = [np.full(len(nodes), a, np.int64) for a, its in of_attempts.items() for nodes in its]
+    merged = levels.merge(np.concatenate(parts), np.concatenate(attempts), shift)
+    return levels.to_buckets(line.selector, shift, merged, line.ranks)
+
+
+def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.Nodes:
+    together = np.concatenate(nodes)
+    return levels.merge(together, np.full(len(together), attempt, np.int64), shift)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a query wants of a series: places low…high on the axis, steps below `cut`, in cells of 2^shift."""
+
+    axis: Axis
+    low: int
+    high: int
+    cut: int | None
+    shift: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where a blob of points lies, and what is known of it without reading it."""
+
+    table: Literal["head", "chunk_data"]
+    id: int
+    series: int
+    arrival_min: int
+
+
+def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
+    """Nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
+    zero = s.origin if w.axis == "relative" else 0
+    # Beyond int64 there is nothing, and SQLite takes no such number.
+    low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
+    cut = STEP_MAX + 1.0 if w.cut is None else w.cut
+    by = "step" if w.axis == "step" else "time"
+    values = {"series": s.id, "low": low, "high": high, "cut": cut, "shift": w.shift, "axis": AXES.index(w.axis)}
+    overlaps = f"{by}_max >= :low AND {by}_min <= :high AND step_min < :cut"
+    # A chunk that the window shows whole is represented by its nodes, if they are fine enough; others are decoded, so
+    # that no point outside lo…hi and no hidden one counts. They are few: at the window's edges, or, where their nodes
+    # are too coarse, each as wide as many buckets.
+    summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
+        AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
+    chunks = f"FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}"
+    node = f"8 * chunk.id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift)"
+    nodes = connection.execute(
+        f"SELECT (SELECT nodes FROM node WHERE node.id = {node}) {chunks} AND {summarised}", values
+    ).fetchall()
+    if nodes:
+        yield np.frombuffer(b"".join(row[0] for row in nodes), levels.NODE)
+    blobs = connection.execute(
+        f"""SELECT n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
+            SELECT n, (SELECT data FROM chunk_data WHERE chunk_data.id = chunk.id) {chunks} AND NOT ({summarised})""",
+        values,
+    ).fetchall()
+    small = []
+    for n, data in blobs:
+        may_pause()
+        columns = decode_some(data, ("step", "seq", "arrival", "value", "time"))
+        if n < ALONE_POINTS:
+            small.append(columns)
+        else:  # sorted already: together, they would have to be sorted again
+            yield _summarise(columns, w, low, high, zero)
+    if small:
+        yield _summarise([np.concatenate(parts) for parts in zip(*small, strict=True)], w, low, high, zero)
+
+
+def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
+    """Nodes of those points that the window shows. low…high: the window's, as absolute places; zero: where x is 0."""
+    step, seq, arrival, value, time = columns
+    x = step if w.axis == "step" else time
+    shown = (x >= low) & (x <= high)
+    if w.cut is not None:
+        shown &= step < w.cut
+    if not shown.all():
+        x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
+    return levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift)
+
+
+def _tree(s: Series, axis: Axis) -> str:
+    """SQL that is true for the chunks that hold every point once, in an order fit for the axis."""
+    if axis == "step" or not s.scattered:
+        return f"tree = {BY_STEP}"
+    return f"(tree = {BY_TIME} OR NOT copied)"
+
+
+def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) -> Iterator[Block]:
+    rows = connection.execute("SELECT id, arrival FROM head WHERE series = ? AND arrival >= ?", (s.id, after))
+    for row_id, arrival in rows:
+        yield Block("head", row_id, s.id, arrival)
+    # Time is nearly the order of arrival, also where step is not.
+    rows = connection.execute(
+        f"SELECT id, arrival_min FROM chunk WHERE series = ? AND {_tree(s, 'time')} AND arrival_max >= ?", (s.id, after)
+    )
+    for row_id, arrival in rows:
+        yield Block("chunk_data", row_id, s.id, arrival)
+
+
+def _data(connection: sqlite3.Connection, block: Block) -> bytes:
+    (data,) = connection.execute(f"SELECT data FROM {block.table} WHERE id = ?", (block.id,)).fetchone()
+    return bytes(data)
+
+
+def _series(run: str, row: Sequence[Any]) -> Series:
+    return Series(row[13], row[14], bool(row[15]), _info(run, row))
+
+
+def _info(run: str, row: Sequence[Any]) -> SeriesInfo:
+    none = row[11] > row[12]
+    return SeriesInfo(
+        run=run,
+        key=row[0],
+        rank=row[1],
+        attempt=row[2],
+        count=row[3],
+        step_min=row[4],
+        step_max=row[5],
+        time_min=row[6],
+        time_max=row[7],
+        last_step=row[8],
+        last_value=float("nan") if row[9] is None else row[9],
+        last_time=row[10],
+        min=float("nan") if none else row[11],
+        max=float("nan") if none else row[12],
+    )

@@ -1,0 +1,118 @@
+"""One value of each of ten thousand runs, for searches that compare or sort by metrics: kept in memory once asked for.
+
+The rows of one key lie all over points.db, since they are kept by run: reading one takes some 15 µs. So what was read
+of a key stays here, and an append only notes which runs are to be read again. An index by key would cost every new
+series a page written, and every lab its size, for a few keys that anybody ever searches by.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from ..points import PointBatch, Summary
+
+ENTRIES_MAX = 500_000  # of runs, over all keys: some 100 MB
+_NAN = float("nan")
+
+_NUMBERS = """SELECT run.name, run.id FROM json_each(?) wanted CROSS JOIN run ON run.name = wanted.value
+    WHERE NOT run.deleted"""
+_ROWS = """SELECT s.run, s.count, s.value_min, s.value_max,
+        s.attempt, s.last_step, s.last_seq, s.last_arrival, s.last_value
+    FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
+
+Reader = Callable[[], AbstractContextManager[sqlite3.Connection]]
+
+
+class _Key:
+    def __init__(self) -> None:
+        self.reading = threading.Lock()  # held while rows are read: an older one must not replace a newer one
+        self.known: dict[str, Summary | None] = {}  # None: the run has no such key
+        self.stale: set[str] = set()  # runs; guarded by the lock of all
+
+
+class Summaries:
+    """Safe for several threads. `forget` after a run was deleted or restored, `note` after each commit."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()  # never taken while waiting for anything else
+        self._keys: OrderedDict[str, _Key] = OrderedDict()  # the least recently used first
+        self._numbers: dict[str, int] = {}  # of runs, in the tables
+
+    def of(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+        with self._lock:
+            kept = self._keys.setdefault(key, _Key())
+            self._keys.move_to_end(key)
+        with kept.reading:
+            with self._lock:
+                for run in kept.stale:
+                    kept.known.pop(run, None)
+                kept.stale.clear()
+            # From here on: what is committed later is noted later, and read the next time.
+            if missing := [run for run in runs if run not in kept.known]:
+                with self._reader() as connection:
+                    found = _read(connection, key, self._numbers_of(connection, missing))
+                kept.known.update((run, found.get(run)) for run in missing)
+            known = kept.known.get
+            answer = {run: summary for run in runs if (summary := known(run)) is not None}
+        self._shrink()
+        return answer
+
+    def note(self, batches: Iterable[PointBatch]) -> None:
+        """These were committed."""
+        with self._lock:
+            for batch in batches:
+                for column in batch.columns:
+                    kept = self._keys.get(column.key)
+                    if kept is not None:
+                        kept.stale.add(batch.run)
+
+    def forget(self, run: str) -> None:
+        with self._lock:
+            self._numbers.pop(run, None)
+            for kept in self._keys.values():
+                kept.stale.add(run)
+
+    def keys(self) -> list[str]:
+        """Those that were asked for, the last one last."""
+        with self._lock:
+            return list(self._keys)
+
+    def _numbers_of(self, connection: sqlite3.Connection, runs: Sequence[str]) -> dict[str, int]:
+        """Of those that have points and are not deleted."""
+        with self._lock:
+            numbers = {run: self._numbers[run] for run in runs if run in self._numbers}
+        if unknown := [run for run in runs if run not in numbers]:
+            found = dict(connection.execute(_NUMBERS, (json.dumps(unknown),)).fetchall())
+            numbers |= found
+            with self._lock:
+                self._numbers |= found
+        return numbers
+
+    def _shrink(self) -> None:
+        with self._lock:
+            entries = sum(len(kept.known) for kept in self._keys.values())
+            while entries > ENTRIES_MAX:
+                _, dropped = self._keys.popitem(last=False)
+                entries -= len(dropped.known)
+
+
+def _read(connection: sqlite3.Connection, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
+    names = {number: run for run, number in numbers.items()}
+    found: dict[str, Summary] = {}
+    places: dict[str, tuple[int, ...]] = {}  # of its last point, in the order of what is newest
+    for number, points, low, high, *place, last in connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall():
+        run = names[number]
+        if (other := found.get(run)) is not None:  # of another rank or attempt
+            points, low, high = points + other.points, min(low, other.min), max(high, other.max)
+            if tuple(place) < places[run]:
+                place, last = places[run], other.last
+        found[run] = Summary(points, _NAN if last is None else last, low, high)
+        places[run] = tuple(place)
+    # In the table, no finite value is an empty range. Only now: pooling is simple with it.
+    return {run: s if s.min <= s.max else Summary(s.points, s.last, _NAN, _NAN) for run, s in found.items()}

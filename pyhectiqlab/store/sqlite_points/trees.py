@@ -1,0 +1,227 @@
+"""One tree of one series in points.db: sorted runs of chunks with their nodes, and how runs grow and merge.
+
+A tree holds every point of its series once, sorted by step, or by time. Chunks of one sorted run do not overlap, but
+for equal places at their borders; chunks of different runs may. Chunks marked pending are still to be merged into their
+run: they may overlap anything, and answer queries like all others.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..grid import SHIFT_MAX, shift_for
+from ..points import Axis, Int64s
+from . import levels
+from .chunks import PointColumns, concatenate, decode, encode
+
+BY_STEP, BY_TIME = 0, 1
+AXES: tuple[Axis, ...] = ("step", "time", "relative")
+LACKS_NODES = "relative_shift IS NULL AND NOT pending AND n > ?"  # of more points than so many
+COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bounds of compaction. The defaults are for real data; tests take tiny ones, to see every path with few points."""
+
+    chunk_points: int = 8192
+    chunk_nodes: int = 128  # at most so many fine nodes a chunk and axis
+    head_points: int = 32_768  # a head of so many points, or of so many rows, is worth flattening
+    head_rows: int = 32
+    step_points: int = 1 << 17  # points that one transaction reads and writes, about: it is to take less than 0.1 s
+    fan_in: int = 4  # so many runs of about the same size are merged
+    merged_points_max: int = 1 << 24  # longer runs stay: their nodes are fine enough, and marking them takes long
+    scattered_chunks: int = 32  # a shorter series is cheap enough without a tree by time
+    cold_s: float = 60.0  # a small head that nothing was added to for this long is flattened too
+
+
+@dataclass(frozen=True)
+class SeriesState:
+    """What compaction knows of a series."""
+
+    id: int
+    origin: int
+    scattered: bool
+    time_span: int
+
+    @classmethod
+    def read(cls, connection: sqlite3.Connection, series: int) -> SeriesState:
+        row = connection.execute(
+            "SELECT id, origin, scattered, time_max, time_min FROM series WHERE id = ?", (series,)
+        ).fetchone()
+        return cls(row[0], row[1], bool(row[2]), row[3] - row[4])
+
+
+@dataclass(frozen=True)
+class Run:
+    id: int
+    n: int
+    high: int  # its highest place by the tree's order
+
+
+class Tree:
+    """Reads and writes one tree, inside the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, state: SeriesState, tree: int, sizes: Sizes) -> None:
+        self._connection = connection
+        self._state = state
+        self._tree = tree
+        self._sizes = sizes
+        self._by = ("step", "time")[tree]
+        # A scattered series has its points by time in a tree of their own: nodes of time are not asked for in this one.
+        by_step, by_time = AXES[:1], AXES[1:]
+        self._axes = by_time if tree == BY_TIME else by_step if state.scattered else AXES
+
+    def lay(self, columns: PointColumns) -> None:
+        """Puts points, in any order, behind runs that end before them; what fits behind none becomes a new run."""
+        columns = self._sorted(columns)
+        for run in sorted(self._runs(), key=lambda r: -r.high):
+            last, n, low, copied = self._connection.execute(
+                f"""SELECT id, n, {self._by}_min, copied FROM chunk WHERE series = ? AND tree = ? AND sorted_run = ?
+                    ORDER BY {self._by}_min DESC, {self._by}_max DESC LIMIT 1""",
+                (self._state.id, self._tree, run.id),
+            ).fetchone()
+            refill = n < self._sizes.chunk_points and not copied  # its last chunk has room: it is written anew
+            at = int(np.searchsorted(self._places(columns), low if refill else run.high))
+            if at == len(columns) or 4 * at > 3 * len(columns):
+                continue  # too few points to write a chunk for
+            tail = columns.take(slice(at, None))
+            if refill:
+                tail = self._sorted(concatenate([self.read([last]), tail]))
+                self._remove([last])
+            self._write(run.id, tail)
+            columns = columns.take(slice(at))
+            if not at:
+                return
+        self._write(self._next_run(), columns)
+
+    def mark_pending(self) -> bool:
+        """Begins to merge runs of about the same size, where there are enough of them. False: there are not."""
+        tiers: dict[int, list[Run]] = {}
+        for run in self._runs():
+            if run.n <= self._sizes.merged_points_max:
+                tier = int(math.log(max(1.0, run.n / self._sizes.head_points), self._sizes.fan_in))
+                tiers.setdefault(tier, []).append(run)
+        for _, runs in sorted(tiers.items()):
+            if len(runs) >= self._sizes.fan_in:
+                target = self._next_run()
+                self._connection.executemany(
+                    "UPDATE chunk SET sorted_run = ?, pending = 1 WHERE series = ? AND tree = ? AND sorted_run = ?",
+                    [(target, self._state.id, self._tree, run.id) for run in runs[: 2 * self._sizes.fan_in]],
+                )
+                return True
+        return False
+
+    def merge_slice(self) -> bool:
+        """Merges the lowest pending chunks, as far as no other pending chunk reaches down. False: none is pending."""
+        rows = self._connection.execute(
+            f"""SELECT id, n, {self._by}_min, sorted_run FROM chunk WHERE series = ? AND tree = ? AND pending
+                ORDER BY sorted_run, {self._by}_min""",
+            (self._state.id, self._tree),
+        ).fetchall()
+        if not rows:
+            return False
+        run = rows[0][3]
+        rows = [row for row in rows if row[3] == run]
+        taken = points = 0
+        while taken < len(rows) and points < self._sizes.step_points:
+            points += rows[taken][1]
+            taken += 1
+        ids = [row[0] for row in rows[:taken]]
+        columns = self._sorted(self.read(ids))
+        done = len(columns)
+        if taken < len(rows):
+            done = int(np.searchsorted(self._places(columns), rows[taken][2], side="right"))
+            done = done - done % self._sizes.chunk_points or done  # full chunks; the rest goes with the next slice
+        self._remove(ids)
+        copied = self._tree == BY_STEP and self._state.scattered  # copying comes before merging
+        self._write(run, columns.take(slice(done)), copied=copied)
+        self._write(run, columns.take(slice(done, None)), copied=copied, pending=True)
+        return True
+
+    def renew_nodes(self, limit: int) -> bool:
+        """Makes the nodes of relative time that some chunks lack: the zero of their series moved. False: none does."""
+        if "relative" not in self._axes:
+            return False
+        rows = self._connection.execute(
+            f"SELECT id, sorted_run, copied FROM chunk WHERE series = ? AND tree = ? AND {LACKS_NODES} LIMIT ?",
+            (self._state.id, self._tree, 2 * self._sizes.chunk_nodes, limit),
+        ).fetchall()
+        for chunk, run, copied in rows:
+            points = self.read([chunk])
+            self._remove([chunk])
+            self._write_chunk(run, points, copied, pending=False)
+        return bool(rows)
+
+    def read(self, ids: Sequence[int]) -> PointColumns:
+        """The points of some chunks, in that order."""
+        get = self._connection.execute
+        return concatenate([decode(get("SELECT data FROM chunk_data WHERE id = ?", (i,)).fetchone()[0]) for i in ids])
+
+    def _runs(self) -> list[Run]:
+        """Sorted runs that nothing is being merged into."""
+        rows = self._connection.execute(
+            f"""SELECT sorted_run, sum(n), max({self._by}_max) FROM chunk WHERE series = ? AND tree = ?
+                GROUP BY sorted_run HAVING NOT max(pending)""",
+            (self._state.id, self._tree),
+        )
+        return [Run(*row) for row in rows]
+
+    def _next_run(self) -> int:
+        sql = "SELECT coalesce(max(sorted_run), 0) + 1 FROM chunk WHERE series = ? AND tree = ?"
+        return int(self._connection.execute(sql, (self._state.id, self._tree)).fetchone()[0])
+
+    def _remove(self, ids: Sequence[int]) -> None:
+        self._connection.executemany("DELETE FROM chunk WHERE id = ?", [(i,) for i in ids])
+        self._connection.executemany("DELETE FROM chunk_data WHERE id = ?", [(i,) for i in ids])
+        self._connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(8 * i, 8 * i + 7) for i in ids])
+
+    def _write(self, run: int, columns: PointColumns, copied: bool = False, pending: bool = False) -> None:
+        """Writes sorted points as chunks of a run."""
+        size = self._sizes.chunk_points
+        for at in range(0, len(columns), size):
+            self._write_chunk(run, columns.take(slice(at, at + size)), copied, pending)
+
+    def _write_chunk(self, run: int, points: PointColumns, copied: bool, pending: bool) -> None:
+        step, time = _range(points.step), _range(points.time)
+        zero = self._state.origin
+        # A chunk of few points is decoded as fast as its nodes; a pending one is written anew by the next slice.
+        axes = () if pending or len(points) <= 2 * self._sizes.chunk_nodes else self._axes
+        ranges = {"step": step, "time": time, "relative": (time[0] - zero, time[1] - zero)}
+        shifts = {axis: shift_for(*ranges[axis], self._sizes.chunk_nodes) for axis in axes}
+        chunk = self._connection.execute(
+            "INSERT INTO chunk VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(self._state.id, self._tree, run, pending, copied, len(points)),
+                *(*step, *time, *_range(points.arrival)),
+                *(shifts.get(axis) for axis in AXES),
+            ),
+        ).lastrowid
+        assert chunk is not None
+        self._connection.execute("INSERT INTO chunk_data VALUES (?, ?)", (chunk, encode(points)))
+        places = {"step": points.step, "time": points.time, "relative": points.time - zero}
+        for axis, shift in shifts.items():
+            fine = levels.summarise(places[axis], points.step, points.seq, points.arrival, points.value, shift)
+            coarse = levels.merge(fine, np.zeros(len(fine), np.int64), min(shift + COARSER, SHIFT_MAX))
+            first = 8 * chunk + 2 * AXES.index(axis)
+            self._connection.executemany(
+                "INSERT INTO node VALUES (?, ?)", [(first, fine.tobytes()), (first + 1, coarse.tobytes())]
+            )
+
+    def _places(self, columns: PointColumns) -> Int64s:
+        return columns.step if self._tree == BY_STEP else columns.time
+
+    def _sorted(self, columns: PointColumns) -> PointColumns:
+        places = self._places(columns)
+        if (places[1:] >= places[:-1]).all():
+            return columns
+        return columns.take(np.argsort(places, kind="stable"))
+
+
+def _range(column: Int64s) -> tuple[int, int]:
+    return int(column.min()), int(column.max())

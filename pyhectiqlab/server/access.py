@@ -129,7 +129,7 @@ async def caller(request: Request) -> Caller:
 
 
 def _learned(request: Request, lab: Lab, found: Caller) -> None:
-    """For the shares of callers (admission.py), and of connections."""
+    """For the shares of callers (shares.py), and of connections."""
     lab.shares.callers.learned(found.proof, found.user.id)
     connection: Protocol | None = request.scope.get(CONNECTION)
     if connection is not None:

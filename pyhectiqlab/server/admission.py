@@ -4,7 +4,7 @@ A body is received before a request takes a turn: so nobody has a turn whose req
 bodies are counted in one place. Files on their way in are not kept in memory, and pass. Who is over a bound of
 settings.py (`LAB_…`) is told 429 with Retry-After, a moment later, which holds up nobody but themselves.
 
-A caller is who the request's key or cookie belonged to when it was last found right (access.py says so: `learned`). It
+A caller is who the request's key or cookie belonged to when it was last found right (`Callers` in shares.py, which access.py tells). It
 counts whose share of the lab a request takes, and permits nothing.
 """
 
@@ -13,10 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
-from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -24,23 +21,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import settings
 from . import pace
-from .accounts import hash_token
+from .accounts import Caller, hash_token
 from .cookies import session_cookie
+from .login import Logins
 from .proxies import place_of
 from .replies import ApiError
-from .shares import CALLERS_MAX, Bytes, Costs, OverShareError, Rate, Turns
-
-if TYPE_CHECKING:
-    from .lab import Lab
+from .shares import OverShareError, Shares, Turns
 
 WHO = "hectiqlab.who"  # the caller as the shares know them, in a request's scope
-KNOWN_S = 600.0
 API = "/api/v1/"
 FOR_ANYBODY = frozenset({"handshake"})  # answered at once, without a thread
 READING_POSTS = frozenset({"series/buckets"})
 ANNOUNCED_FREE = 256 << 10  # a body up to that counts when it comes: so there is room for it beside large ones
-PASSWORDS_RETRY_S = 5.0
-STREAMS_RETRY_S = 5.0  # they last: none ends in a second for another to begin
 BYTE_S = 150e-9  # what a byte of JSON costs the lab, roughly
 WRITE_S = 0.002  # … a request, beside its bytes
 READ_S = 0.001  # … beside what its threads took, which is measured
@@ -48,68 +40,20 @@ ANSWER_BYTE_S = 2e-9  # … a byte of an answer, to send it
 REFUSED_S = 0.001
 
 
-class Callers:
-    """Whose keys and cookies were right lately, so that their requests count as theirs."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()  # proof → (user's id, until)
-
-    def learned(self, proof: str, user_id: str) -> None:
-        self._known[proof] = (user_id, time.monotonic() + KNOWN_S)
-        self._known.move_to_end(proof)
-        while len(self._known) > CALLERS_MAX:
-            self._known.popitem(last=False)
-
-    def user_of(self, proof: str) -> str | None:
-        user_id, until = self._known.get(proof, ("", 0.0))
-        return user_id if until > time.monotonic() else None
-
-
-class Shares:
-    """What the callers of one lab have of it. Made where settings are read, once."""
-
-    def __init__(self) -> None:
-        waiting, waiting_of_user = settings.LAB_WAITING_MAX, settings.LAB_WAITING_OF_USER
-        self.callers = Callers()
-        self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
-        self.pace = pace.Pace(self.costs.charge_read)
-        self.reads = Turns(
-            settings.LAB_READS_AT_ONCE,
-            settings.LAB_READS_OF_USER,
-            waiting,
-            waiting_of_user,
-            is_heavy=self.pace.must_wait,
-            of_heavy=settings.LAB_READS_OF_HEAVY,
-        )
-        self.writes = Turns(settings.LAB_WRITES_AT_ONCE, settings.LAB_WRITES_OF_USER, waiting, waiting_of_user)
-        self.passwords = Turns(
-            settings.LAB_PASSWORDS_AT_ONCE,
-            settings.LAB_PASSWORDS_OF_ADDRESS,
-            settings.LAB_PASSWORDS_WAITING_MAX,
-            settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
-            PASSWORDS_RETRY_S,
-        )
-        self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, waiting, waiting_of_user)
-        self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0, STREAMS_RETRY_S)
-        self.announced = Bytes(1 << 62)
-        self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
-        self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
-        self.ingests = Turns(settings.LAB_INGESTS_AT_ONCE, settings.LAB_INGESTS_OF_USER, 0, 0)
-        self.decodes = Turns(settings.LAB_DECODES_AT_ONCE, 1, waiting, waiting_of_user)
-        self.decoded = Bytes(settings.LAB_DECODED_BYTES_ALL)
-        self.decoders = ThreadPoolExecutor(settings.LAB_DECODES_AT_ONCE, "hectiqlab-decode")
-        self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
-        self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
-        self.refused = 0  # who wait to be told so
-
-    def check(self, who: str) -> None:
-        """Raises OverShareError for who took most of a lab that has no time to spare."""
-        self.costs.check(who, self.pace.holds_up_others(who))
-
-
 class Admission:
-    def __init__(self, app: ASGIApp, lab: Lab) -> None:
-        self.app, self.lab, self.shares = app, lab, lab.shares
+    """The middleware.
+
+    Args:
+        app: what comes behind it.
+        shares: of the lab, as the routes have them.
+        logins: who may try a password now.
+        identify: returns who a request is from, by its key or cookie; raises ApiError.
+    """
+
+    def __init__(
+        self, app: ASGIApp, shares: Shares, logins: Logins, identify: Callable[[Request], Awaitable[Caller]]
+    ) -> None:
+        self.app, self.shares, self.logins, self.identify = app, shares, logins, identify
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(API):
@@ -172,7 +116,7 @@ class Admission:
         return shares.writes
 
     def _check_logins(self, visit: _Visit) -> None:
-        wait = self.lab.logins.wait_of_address_s(visit.address)
+        wait = self.logins.wait_of_address_s(visit.address)
         if wait > 0:
             raise OverShareError("Too many wrong passwords", wait)
 
@@ -180,14 +124,12 @@ class Admission:
         """Somebody whom the lab does not know yet sends much, or asks for what takes no turn: are they somebody? Raises
         ApiError.
         """
-        from .access import caller  # not at the top: access knows the lab, which has the shares
-
         await self.shares.reads.take(visit.who)
         try:
-            found = await caller(Request(scope))
+            caller = await self.identify(Request(scope))
         finally:
             self.shares.reads.give_back(visit.who)
-        visit.user = visit.who = found.user.id
+        visit.user = visit.who = caller.user.id
 
     async def _refuse(self, visit: _Visit, error: OverShareError) -> None:
         shares = self.shares

@@ -16,7 +16,7 @@ from starlette.routing import compile_path
 from .._version import __version__
 from ..errors import StoreError
 from ..store.meta import FullError
-from .access import check_guarded
+from .access import caller, check_guarded
 from .admission import Admission
 from .bodies import told
 from .gauges import Gauges
@@ -90,7 +90,7 @@ def create_app(
     app = _api(lifespan=lifespan)
     app.state.lab = lab
     lab.metrics.registry.register(Gauges(lab))
-    app.add_middleware(Admission, lab=lab)
+    app.add_middleware(Admission, shares=lab.shares, logins=lab.logins, identify=caller)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Observe, metrics=lab.metrics)
     app.add_middleware(RootPath, root_path=root_path)

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from .. import settings
-from .admission import WHO, Shares
+from .admission import WHO
 from .replies import ApiError
-from .shares import OverShareError
+from .shares import OverShareError, Shares
 
 INLINE_BYTES = 16 << 10  # a smaller body is read faster than it is handed to a thread
 DIGITS_MAX = 40  # of an integer: the time that a longer one takes grows with the square of them

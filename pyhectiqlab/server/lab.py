@@ -17,7 +17,6 @@ from ..store.meta import Changes, MetaTransaction
 from ..store.storage import Storage
 from . import ingest_plan
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
-from .admission import Shares
 from .authority import Authority
 from .clock import Clock
 from .files import Files
@@ -27,6 +26,7 @@ from .notifier import Notifier
 from .retention import Retention
 from .screen import Screen
 from .searched import Searched
+from .shares import Shares
 from .stream import KEYS_MAX, Hub, Message
 from .writer import BusyError, Writer
 

@@ -11,8 +11,15 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from .. import settings
+from .pace import Pace
 
 CALLERS_MAX = 10_000  # who are remembered
+KNOWN_S = 600.0
+PASSWORDS_RETRY_S = 5.0
+STREAMS_RETRY_S = 5.0  # they last: none ends in a second for another to begin
 _LATE_S = 0.03
 _LITTLE, _WANTED = 0.15, 0.005  # shares of all the time: who took less is never refused; what others want at least
 
@@ -222,3 +229,62 @@ class Costs:
             left = {who: seconds * factor for who, seconds in took.items() if seconds * factor > 1e-4}
             took.clear()
             took.update(left)
+
+
+class Callers:
+    """Whose keys and cookies were right lately, so that their requests count as theirs."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()  # proof → (user's id, until)
+
+    def learned(self, proof: str, user_id: str) -> None:
+        self._known[proof] = (user_id, time.monotonic() + KNOWN_S)
+        self._known.move_to_end(proof)
+        while len(self._known) > CALLERS_MAX:
+            self._known.popitem(last=False)
+
+    def user_of(self, proof: str) -> str | None:
+        user_id, until = self._known.get(proof, ("", 0.0))
+        return user_id if until > time.monotonic() else None
+
+
+class Shares:
+    """What the callers of one lab have of it. Made where settings are read, once."""
+
+    def __init__(self) -> None:
+        waiting, waiting_of_user = settings.LAB_WAITING_MAX, settings.LAB_WAITING_OF_USER
+        self.callers = Callers()
+        self.costs = Costs(settings.LAB_COST_SHARE, settings.LAB_COST_OVER_S)
+        self.pace = Pace(self.costs.charge_read)
+        self.reads = Turns(
+            settings.LAB_READS_AT_ONCE,
+            settings.LAB_READS_OF_USER,
+            waiting,
+            waiting_of_user,
+            is_heavy=self.pace.must_wait,
+            of_heavy=settings.LAB_READS_OF_HEAVY,
+        )
+        self.writes = Turns(settings.LAB_WRITES_AT_ONCE, settings.LAB_WRITES_OF_USER, waiting, waiting_of_user)
+        self.passwords = Turns(
+            settings.LAB_PASSWORDS_AT_ONCE,
+            settings.LAB_PASSWORDS_OF_ADDRESS,
+            settings.LAB_PASSWORDS_WAITING_MAX,
+            settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
+            PASSWORDS_RETRY_S,
+        )
+        self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, waiting, waiting_of_user)
+        self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0, STREAMS_RETRY_S)
+        self.announced = Bytes(1 << 62)
+        self.bodies = Bytes(settings.LAB_BODIES_BYTES_MAX)
+        self.strangers = Rate(settings.LAB_STRANGERS_PER_S, settings.LAB_STRANGERS_AT_ONCE)
+        self.ingests = Turns(settings.LAB_INGESTS_AT_ONCE, settings.LAB_INGESTS_OF_USER, 0, 0)
+        self.decodes = Turns(settings.LAB_DECODES_AT_ONCE, 1, waiting, waiting_of_user)
+        self.decoded = Bytes(settings.LAB_DECODED_BYTES_ALL)
+        self.decoders = ThreadPoolExecutor(settings.LAB_DECODES_AT_ONCE, "hectiqlab-decode")
+        self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
+        self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
+        self.refused = 0  # who wait to be told so
+
+    def check(self, who: str) -> None:
+        """Raises OverShareError for who took most of a lab that has no time to spare."""
+        self.costs.check(who, self.pace.holds_up_others(who))

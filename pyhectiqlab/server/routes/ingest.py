@@ -18,7 +18,6 @@ from ...store.pauses import pausing
 from .. import models
 from ..access import CheckedInside, lab_of
 from ..access import caller as caller_of
-from ..admission import Shares
 from ..inflate import opened
 from ..ingest import Batch, decode
 from ..ingest import Request as Decoded
@@ -26,6 +25,7 @@ from ..ingest_plan import IngestJob
 from ..lab import Lab
 from ..pieces import cost_s
 from ..replies import MSGPACK, ApiError, reply, reply_msgpack
+from ..shares import Shares
 from .common import answers
 
 T = TypeVar("T")

@@ -14,11 +14,11 @@ from ...protocol import limits
 from ...store.points import Buckets, Points, Selector, SeriesInfo
 from .. import models
 from ..access import ReadableRun, TheCaller, TheLab, find_run
-from ..admission import Shares
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..export import FORMATS, FormatMissingError, exported
 from ..replies import MSGPACK, ApiError, Page, cursor_in, reply_list, reply_msgpack, wants_msgpack
+from ..shares import Shares
 from .artifacts import disposition
 from .common import LIMIT, After, Limit, Router, answers
 

@@ -14,6 +14,7 @@ the connection is asked whether the transaction that we began is still open (`pr
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -131,14 +132,26 @@ def _told_as_store_error() -> Iterator[None]:
 
 def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see below
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "journal_size_limit=67108864",
-    ):
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
+    _set_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _set_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal's mode. A new file does not have it yet, and SQLite does not wait for others that use the file
+    when it changes the mode: the busy timeout does not count there, so this waits for them.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as e:
+            if "locked" not in str(e) or time.monotonic() > deadline:
+                raise
+        connection.execute("BEGIN EXCLUSIVE").close()  # waits until nobody uses the file, at most the busy timeout
+        connection.execute("ROLLBACK").close()
 
 
 def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:

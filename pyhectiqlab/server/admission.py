@@ -4,8 +4,8 @@ A body is received before a request takes a turn: so nobody has a turn whose req
 bodies are counted in one place. Files on their way in are not kept in memory, and pass. Who is over a bound of
 settings.py (`LAB_…`) is told 429 with Retry-After, a moment later, which holds up nobody but themselves.
 
-A caller is who the request's key or cookie belonged to when it was last found right (`Callers` in shares.py, which access.py tells). It
-counts whose share of the lab a request takes, and permits nothing.
+A caller is who the request's key or cookie belonged to when access.py last checked it (`Callers` in shares.py). It says
+whose share of the lab a request takes, and permits nothing.
 """
 
 from __future__ import annotations

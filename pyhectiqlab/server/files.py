@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,6 +45,12 @@ KEEP_FINISHED_S = 86_400.0  # who sent a file may register it this long without 
 KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to
 TIDY_EVERY_S = 60.0
 TIDY_AT_ONCE = 100  # of each kind
+_REFUSALS: dict[type[Exception], tuple[int, str]] = {  # why something is not registered → status, code
+    IdTakenError: (409, "id_taken"),
+    VersionExistsError: (409, "version_exists"),
+    BlobMissingError: (409, "blob_missing"),
+    RemovedError: (410, "version_removed"),
+}
 
 
 class Files:
@@ -144,26 +151,9 @@ class Files:
 
     def register(self, new: NewArtifact) -> tuple[Artifact, bool]:
         """The artifact, and whether it is new."""
-
-        def add(tx: MetaTransaction) -> bool:
-            tx.check_quota(new.project, {new.digest: new.bytes})
-            return tx.add_artifact(new, time.time())
-
-        if self.known_bytes(new.author_id, new.digest) != new.bytes:
-            raise ApiError(409, "blob_missing", "The lab does not have these bytes: upload them first.")
-        with self._ending:  # no tidying between the look at the bytes and the reference to them
-            if not self.blobs.has(new.digest):
-                raise ApiError(409, "blob_missing", "The lab does not have these bytes: upload them first.")
-            try:
-                fresh = self._write(add)
-            except IdTakenError as e:
-                raise ApiError(409, "id_taken", str(e)) from None
-            except RemovedError as e:
-                raise ApiError(410, "version_removed", str(e)) from None
-            except BlobMissingError as e:
-                raise ApiError(409, "blob_missing", str(e)) from None
-            except QuotaExceededError as e:
-                raise self._over_quota(e) from None
+        fresh = self._register(
+            new.author_id, new.project, {(new.digest, new.bytes)}, lambda tx: tx.add_artifact(new, time.time())
+        )
         with self.meta.reading() as view:
             artifact = view.artifact(new.id)
         if artifact is None:
@@ -172,31 +162,38 @@ class Files:
 
     def register_version(self, new: NewVersion) -> tuple[RegisteredVersion, bool]:
         """The version of a model or dataset, and whether it is new."""
-
-        def add(tx: MetaTransaction) -> bool:
-            tx.check_quota(new.project, {file.digest: file.bytes for file in new.files})
-            return tx.add_version(new, time.time())
-
-        sizes = {(file.digest, file.bytes) for file in new.files}
-        with self.meta.reading() as view:
-            known = view.known_blobs(new.author_id, {digest for digest, _ in sizes})
-        with self._ending:  # as in `register`
-            if not all(digest in known and self._has(digest, size) for digest, size in sizes):
-                raise ApiError(409, "blob_missing", "The lab does not have all of these bytes: upload them first.")
-            try:
-                fresh = self._write(add)
-            except IdTakenError as e:
-                raise ApiError(409, "id_taken", str(e)) from None
-            except VersionExistsError as e:
-                raise ApiError(409, "version_exists", str(e)) from None
-            except BlobMissingError as e:
-                raise ApiError(409, "blob_missing", str(e)) from None
-            except QuotaExceededError as e:
-                raise self._over_quota(e) from None
+        contents = {(file.digest, file.bytes) for file in new.files}
+        fresh = self._register(new.author_id, new.project, contents, lambda tx: tx.add_version(new, time.time()))
         with self.meta.reading() as view:
             version = view.version(new.id)
         assert version is not None  # a version never goes
         return version, fresh
+
+    def _register(
+        self, user_id: str, project_id: str, contents: set[tuple[str, int]], add: Callable[[MetaTransaction], bool]
+    ) -> bool:
+        """Give blobs a name, by `add`, and return whether it is new.
+
+        Args:
+            contents: digest and size of each blob. The user has to know of all of them.
+        """
+
+        def checked(tx: MetaTransaction) -> bool:
+            tx.check_quota(project_id, dict(contents))
+            return add(tx)
+
+        with self.meta.reading() as view:
+            known = view.known_blobs(user_id, {digest for digest, _ in contents})
+        with self._ending:  # no tidying between the look at the bytes and the reference to them
+            if not all(digest in known and self._has(digest, size) for digest, size in contents):
+                which = "these" if len(contents) == 1 else "all of these"
+                raise ApiError(409, "blob_missing", f"The lab does not have {which} bytes: upload them first.")
+            try:
+                return self._write(checked)
+            except QuotaExceededError as e:
+                raise self._over_quota(e) from None
+            except tuple(_REFUSALS) as e:
+                raise ApiError(*_REFUSALS[type(e)], str(e)) from None
 
     def _has(self, digest: str, size: int) -> bool:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import NoneType
 from typing import Annotated, BinaryIO
 from urllib.parse import quote
@@ -50,9 +51,6 @@ INLINE = {  # the name's ending → what a browser may show in place
     "txt": "text/plain; charset=utf-8",
     "log": "text/plain; charset=utf-8",
 }
-Name = Annotated[str | None, Query(max_length=limits.NAME_BYTES_MAX)]
-Step = Annotated[int | None, Query(ge=limits.STEP_MIN, le=limits.STEP_MAX)]
-Versions = Annotated[str, Query(pattern="^(all|latest)$", description="latest: the newest of each name and step.")]
 
 
 def _told(request: Request, artifact: Artifact) -> dict[str, object]:
@@ -105,24 +103,23 @@ def _register(
     return reply(_told(request, artifact), 201 if fresh else 200)
 
 
-def _listed(request: Request, lab: Lab, query: ArtifactQuery, limit: int) -> Response:
+def _listed(request: Request, lab: Lab, query: ArtifactQuery) -> Response:
     def told(artifact: Artifact) -> tuple[dict[str, object], list[object]]:
         step = None if artifact.step == limits.STEP_MIN else artifact.step
         return _told(request, artifact), [artifact.name, step, artifact.version]
 
     with lab.meta.reading() as view:
-        return reply_list(map(told, view.artifacts(query)), limit)
+        one_more = replace(query, limit=query.limit + 1)
+        return reply_list(map(told, view.artifacts(one_more)), query.limit)
 
 
-@router.post(
-    "/runs/{run_id}/artifacts",
-    status_code=201,
-    response_model=None,
-    responses={
-        **answers(models_files.ArtifactAnswer, 201, 403, 404, 409, 410),
-        200: {"model": models_files.ArtifactAnswer},
-    },
-)
+ADDED = {
+    **answers(models_files.ArtifactAnswer, 201, 403, 404, 409, 410),
+    200: {"model": models_files.ArtifactAnswer},
+}
+
+
+@router.post("/runs/{run_id}/artifacts", status_code=201, response_model=None, responses=ADDED)
 def add_to_run(
     run: AddableRun, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
@@ -130,15 +127,7 @@ def add_to_run(
     return _register(request, lab, body, caller.user.id, run.project_id, run.id)
 
 
-@router.post(
-    "/projects/{ref}/artifacts",
-    status_code=201,
-    response_model=None,
-    responses={
-        **answers(models_files.ArtifactAnswer, 201, 403, 404, 409, 410),
-        200: {"model": models_files.ArtifactAnswer},
-    },
-)
+@router.post("/projects/{ref}/artifacts", status_code=201, response_model=None, responses=ADDED)
 def add_shared(
     project: AddableProject, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
@@ -146,38 +135,32 @@ def add_shared(
     return _register(request, lab, body, caller.user.id, project.id, None)
 
 
-@router.get("/runs/{run_id}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404, 410))
-def list_of_run(
-    run: ReadableRun,
-    request: Request,
-    lab: TheLab,
-    name: Name = None,
-    step: Step = None,
-    versions: Versions = "latest",
+async def _wanted(  # async: a plain function would be sent through the thread pool
+    name: Annotated[str | None, Query(max_length=limits.NAME_BYTES_MAX)] = None,
+    step: Annotated[int | None, Query(ge=limits.STEP_MIN, le=limits.STEP_MAX)] = None,
+    versions: Annotated[
+        str, Query(pattern="^(all|latest)$", description="latest: the newest of each name and step.")
+    ] = "latest",
     limit: Limit = LIMIT,
     after: After = None,
-) -> Response:
+) -> ArtifactQuery:
+    """What a list is asked for, but for the run or project that it is of."""
+    return ArtifactQuery(None, None, name, step, versions == "all", limit, cursor_in(after, *_CURSOR))
+
+
+Wanted = Annotated[ArtifactQuery, Depends(_wanted)]
+
+
+@router.get("/runs/{run_id}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404, 410))
+def list_of_run(run: ReadableRun, request: Request, lab: TheLab, wanted: Wanted) -> Response:
     """By name, then step, then version, the newest first: what has the same name is a group."""
-    behind = cursor_in(after, *_CURSOR)
-    query = ArtifactQuery(run.id, None, name, step, versions == "all", limit + 1, behind)
-    return _listed(request, lab, query, limit)
+    return _listed(request, lab, replace(wanted, run=run.id))
 
 
 @router.get("/projects/{ref}/artifacts", response_model=None, responses=answers(models_files.Artifacts, 200, 404))
-def list_shared(
-    project: ReadableProject,
-    request: Request,
-    lab: TheLab,
-    name: Name = None,
-    step: Step = None,
-    versions: Versions = "latest",
-    limit: Limit = LIMIT,
-    after: After = None,
-) -> Response:
+def list_shared(project: ReadableProject, request: Request, lab: TheLab, wanted: Wanted) -> Response:
     """The shared ones, in the same order."""
-    behind = cursor_in(after, *_CURSOR)
-    query = ArtifactQuery(None, project.id, name, step, versions == "all", limit + 1, behind)
-    return _listed(request, lab, query, limit)
+    return _listed(request, lab, replace(wanted, project=project.id))
 
 
 @router.get("/artifacts/{uuid}", response_model=None, responses=answers(models_files.ArtifactAnswer, 200, 404, 410))

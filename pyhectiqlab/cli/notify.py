@@ -13,7 +13,7 @@ import click
 from ..errors import ConfigurationError
 from ..store.notices import TOLD_STATES, Target, states_of
 from .lab_data import change_noted, data_option, opened_lab
-from .output import clean, table
+from .output import clean, moment, table
 
 _MAIL = re.compile(r"mailto:[^\s@,;<>]+@[^\s@,;<>]+")
 _SCHEMES = ("smtp", "smtps", "smtp+starttls")
@@ -69,15 +69,25 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
 @notify.command(name="list")
 @data_option
 def list_targets(data: Path | None) -> None:
-    """List who is told of what."""
+    """List who is told of what, and whether it gets through."""
     from ..server.notifier import safe
 
     with opened_lab(data) as storage, storage.meta.reading() as view:
         targets = view.targets()
     table(
-        ("id", "address", "project", "on"),
-        [(t.id, clean(safe(t.address)), t.project or "(all)", ",".join(t.states)) for t in targets],
+        ("id", "address", "project", "on", "waiting", "last"),
+        [
+            (t.id, clean(safe(t.address)), t.project or "(all)", ",".join(t.states), str(t.waiting), _last(t))
+            for t in targets
+        ],
     )
+
+
+def _last(target: Target) -> str:
+    """How the last delivery went."""
+    if target.failed is not None:
+        return f"failed {moment(target.failed)}: {clean(target.error)}"
+    return f"delivered {moment(target.delivered)}" if target.delivered is not None else "nothing yet"
 
 
 @notify.command()
@@ -101,15 +111,21 @@ def test(target: str, data: Path | None) -> None:
     """Send TARGET (an id of the list) a word now, and say whether it got through."""
     from ..server.notifier import MAIL_SERVER, Undelivered, deliver
 
-    with opened_lab(data) as storage, storage.meta.reading() as view:
-        found = next((t for t in view.targets() if t.id == target), None)
-        server = view.lab_value(MAIL_SERVER)
-    if found is None:
-        raise _unknown(target)
-    try:
-        deliver(found, {"id": 0, "text": "A test of the lab's notices.", "state": "test", "url": ""}, server)
-    except Undelivered as e:
-        raise ConfigurationError(f"It did not get through: {e}.") from None
+    with opened_lab(data) as storage:
+        with storage.meta.reading() as view:
+            its = next((t for t in view.targets() if t.id == target), None)
+            server = view.lab_value(MAIL_SERVER)
+        if its is None:
+            raise _unknown(target)
+        error = None
+        try:
+            deliver(its, {"id": 0, "text": "A test of the lab's notices.", "state": "test", "url": ""}, server)
+        except Undelivered as e:
+            error = str(e)
+        with storage.meta.writing() as tx:
+            tx.target_tried(target, time.time(), error)
+    if error is not None:
+        raise ConfigurationError(f"It did not get through: {error}.")
     click.echo("Delivered.")
 
 

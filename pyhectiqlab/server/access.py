@@ -13,7 +13,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
@@ -22,8 +24,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from ..errors import StoreError
 from ..protocol import limits, roles
 from ..protocol.usernames import folded
+from ..store.accounts import Change
 from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .connections import CONNECTION, Protocol
@@ -31,6 +35,8 @@ from .cookies import session_cookie
 from .lab import Lab
 from .near import near_project
 from .replies import ApiError
+
+log = logging.getLogger("hectiqlab.server")
 
 KEPT_SLASH = "\x1f"  # in a part of a path that is a project's name, see rootpath.py
 Guarding = TypeVar("Guarding", bound=Callable[..., Any])
@@ -166,9 +172,26 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
         )
     user = lab.accounts.check_password(username, password)
     if user is None:
+        _note_failure(lab, username, address)
         raise ApiError(401, "wrong_password", "The username or the password is wrong, or the account is disabled.")
     lab.logins.succeeded(name, address)
     return user
+
+
+def _note_failure(lab: Lab, username: str, address: str) -> None:
+    """In the metrics, and in the audit log. Of an unknown name only that it is: it may be a password, in its place."""
+    lab.metrics.failed_logins.inc()
+    if not lab.logins.takes_note():
+        return
+    with lab.meta.reading() as view:
+        user = view.user_named(username)
+    who = "" if user is None else user.username
+    subject = "an unknown user" if user is None else f"user {who}"
+    noted = Change(time.time(), who, "password", address, "failed to log in as", subject)
+    try:
+        lab.write(lambda tx: tx.note_changes([noted]))
+    except StoreError as e:  # on a full disk the answer is the same
+        log.warning("a failed login as %s from %s is not in the audit log: %s", subject, address, e)
 
 
 def basic(request: Request) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from .. import settings
 from .proxies import place_of
 
 FREE_FAILURES = 5  # of one name at one address
@@ -69,6 +70,8 @@ class Logins:
         self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, clock)
         self._names = Throttle(FREE_FAILURES_OF_NAME, clock)
         self._lock = threading.RLock()
+        self._clock = clock
+        self._notes, self._noted_at = float(settings.LAB_FAILED_LOGINS_NOTED), clock()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def begin(self, name: str, address: str) -> float:
@@ -81,6 +84,18 @@ class Logins:
             if wait == 0:
                 self.failed(name, address)
             return wait
+
+    def takes_note(self) -> bool:
+        """Whether a failure that was just told has a place in the audit log."""
+        with self._lock:
+            now = self._clock()
+            more = (now - self._noted_at) / 3600 * settings.LAB_FAILED_LOGINS_NOTED_PER_H
+            self._notes = min(settings.LAB_FAILED_LOGINS_NOTED, self._notes + more)
+            self._noted_at = now
+            if self._notes < 1:
+                return False
+            self._notes -= 1
+            return True
 
     def wait_of_address_s(self, address: str) -> float:
         """Whatever the name."""

@@ -33,6 +33,7 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
+        self.failed_logins = Counter("hectiqlab_failed_logins", "Wrong passwords.", registry=self.registry)
         self.points = Counter("hectiqlab_points", "Points made durable.", registry=self.registry)
         self.commit_seconds = Histogram(
             "hectiqlab_commit_seconds",

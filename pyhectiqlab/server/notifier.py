@@ -15,6 +15,7 @@ import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +24,7 @@ import requests
 from .._version import __version__
 from ..base.loops import Loop
 from ..base.texts import clean
-from ..store.meta import MetaStore
+from ..store.meta import MetaStore, MetaTransaction
 from ..store.notices import Notice, Target
 from .jobs import Transacts
 
@@ -72,17 +73,21 @@ class Notifier:
     def _deliver(self, mail_server: str | None, notice: Notice) -> None:
         if self.loop.stopping:
             return
-        again_at = None
+        again_at = error = None
         try:
             deliver(notice.target, told(notice, self.url), mail_server)
         except Exception as e:  # whatever its address does to a library: the notices of others go on
-            if not isinstance(e, Undelivered):
-                e = Undelivered(f"{type(e).__name__}: {e}")
+            error = str(e) if isinstance(e, Undelivered) else f"{type(e).__name__}: {e}"[:200]
             last = notice.tries + 1 >= TRIES_MAX
             again_at = None if last else time.time() + FIRST_PAUSE_S * 2**notice.tries
             what = "is given up" if last else "waits"
-            log.warning("a notice for %s %s: %s", safe(notice.target.address), what, e)
-        self._write(lambda tx: tx.notice_tried(notice.id, again_at))
+            log.warning("a notice for %s %s: %s", safe(notice.target.address), what, error)
+
+        def tried(tx: MetaTransaction) -> None:
+            tx.notice_tried(notice.id, again_at)
+            tx.target_tried(notice.target.id, time.time(), error)
+
+        self._write(tried)
 
 
 def told(notice: Notice, lab_url: str) -> dict[str, Any]:
@@ -135,6 +140,8 @@ def _mail(to: str, body: dict[str, Any], server: str | None) -> None:
     message["Subject"] = subject[:200]
     message["From"] = unquote(where.query.removeprefix("from=")) or f"hectiqlab@{where.hostname}"
     message["To"] = to
+    message["Date"] = formatdate(localtime=True)
+    message["Message-ID"] = make_msgid(domain=message["From"].rpartition("@")[2].rstrip(">") or None)
     message.set_content(f"{body['text']}\n\n{body['url']}\n")
     try:
         kind = smtplib.SMTP_SSL if where.scheme == "smtps" else smtplib.SMTP

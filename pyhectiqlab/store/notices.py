@@ -21,6 +21,9 @@ class Target:
         project_id, project: whose runs; None: those of all projects.
         states: which states of a run are told.
         secret: key of the signature of what is posted.
+        delivered: when something last got through to it.
+        failed, error: when something last did not, and why; None and "" once something got through again.
+        waiting: how many notices wait for it.
     """
 
     id: str
@@ -30,6 +33,10 @@ class Target:
     states: tuple[str, ...]
     secret: str
     created: float
+    delivered: float | None = None
+    failed: float | None = None
+    error: str = ""
+    waiting: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class NoticesView(Protocol):
     def targets(self) -> list[Target]:
         """Oldest first."""
 
+    def waiting_notices(self) -> int:
+        """How many are to be delivered, of deleted runs too."""
+
     def due_notices(self, now: float, limit: int) -> list[Notice]:
         """Those that may be tried now, the one that waits longest first; of deleted runs none."""
 
@@ -63,6 +73,9 @@ class NoticesTransaction(Protocol):
 
     def notice_tried(self, notice_id: int, again_at: float | None) -> None:
         """It was delivered or is given up (None), or is to be tried again at that time."""
+
+    def target_tried(self, target_id: str, now: float, error: str | None) -> None:
+        """Something was sent to it: it got through (None), or why it did not."""
 
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
         """A notice for each target that wants to hear of it."""

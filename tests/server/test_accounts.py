@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from pyhectiqlab import settings
 from pyhectiqlab.profile import load_profiles
+from pyhectiqlab.server.accounts import AUDIT_KEPT_S
+from pyhectiqlab.server.login import Logins
+from pyhectiqlab.store.accounts import AUDIT_ROWS_MAX
 from pyhectiqlab.store.sql.meta_schema import users
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
@@ -96,6 +100,39 @@ def test_wrong_passwords_are_told_alike_and_then_slowed_down(lab: RealLab, user:
     slowed = requests.post(url, json={"username": user, "password": PASSWORD}, timeout=30)
     assert slowed.status_code == 429 and int(slowed.headers["retry-after"]) >= 1
     error_of(slowed)
+
+
+def test_failed_logins_are_in_the_audit_log_and_what_was_typed_as_an_unknown_name_is_not(
+    lab: RealLab, user: str, api: Api
+) -> None:
+    url = f"{lab.url}/api/v1/login"
+    typed = f"hunter2-{new_id(4)}"
+    for name in (user.upper(), typed):
+        assert requests.post(url, json={"username": name, "password": "x" * 9}, timeout=30).status_code == 401
+    unknown, known, *_ = api.get("/audit")["items"]
+    assert (known["who"], known["via"], known["action"], known["subject"]) == (
+        user,
+        "password",
+        "failed to log in as",
+        f"user {user}",
+    )
+    assert known["address"] == "127.0.0.1"
+    assert (unknown["who"], unknown["subject"]) == ("", "an unknown user")
+    assert typed not in api.raw("GET", "/audit").text
+    assert "hectiqlab_failed_logins_total" in api.raw("GET", "/metrics").text
+
+
+def test_guesses_do_not_push_out_what_else_the_audit_log_tells() -> None:
+    now = 0.0
+    logins = Logins(lambda: now)
+    assert sum(logins.takes_note() for _ in range(1000)) == settings.LAB_FAILED_LOGINS_NOTED
+    taken = 0
+    for _ in range(24 * 60):
+        now += 60.0
+        taken += sum(logins.takes_note() for _ in range(10))
+    assert taken == pytest.approx(24 * settings.LAB_FAILED_LOGINS_NOTED_PER_H, abs=1)
+    years = AUDIT_KEPT_S / 3600 * settings.LAB_FAILED_LOGINS_NOTED_PER_H + settings.LAB_FAILED_LOGINS_NOTED
+    assert years < AUDIT_ROWS_MAX / 2
 
 
 def test_keys_are_made_with_basic_listed_and_revoked(lab: RealLab, user: str) -> None:

@@ -4,14 +4,18 @@ too.
 
 from __future__ import annotations
 
+import email
+import email.utils
 import hashlib
 import hmac
 import json
+import re
 import socketserver
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -122,6 +126,21 @@ def test_a_redirect_is_not_followed(own_lab: RealLab, chat: Chat) -> None:
         wait_until(lambda: "it answered 307" in own_lab.log())
 
 
+def test_a_webhook_that_is_dead_is_shown_where_it_is_set(own_lab: RealLab, chat: Chat) -> None:
+    with own_lab:
+        target, _ = add(own_lab, chat.url)
+        assert "nothing yet" in admin(own_lab, "notify", "list").stdout
+        chat.status = 404
+        ended(Api.of(own_lab), "resnet", "failed")
+        wait_until(lambda: "it answered 404" in admin(own_lab, "notify", "list").stdout)
+        header, row = admin(own_lab, "notify", "list").stdout.splitlines()
+        assert header.split()[-2:] == ["WAITING", "LAST"]
+        assert re.search(r" 1 +failed \S+ \S+: it answered 404$", row), row
+        chat.status = 200
+        assert admin(own_lab, "notify", "test", target).returncode == 0
+        assert re.search(r" 1 +delivered \S+ \S+$", admin(own_lab, "notify", "list").stdout.splitlines()[1])
+
+
 def test_of_other_projects_it_hears_nothing(own_lab: RealLab, chat: Chat) -> None:
     with own_lab:
         api = Api.of(own_lab)
@@ -183,6 +202,10 @@ def test_a_mail_is_sent_through_the_server_that_was_set(own_lab: RealLab) -> Non
         wait_until(lambda: host.mails)
         assert "To: team@example.org" in host.mails[0] and "From: lab@example.org" in host.mails[0]
         assert f"/runs/{run}" in host.mails[0].replace("=\r\n", "")
+        mail = email.message_from_string(host.mails[0])
+        sent = email.utils.parsedate_to_datetime(mail["Date"])
+        assert abs(sent.timestamp() - time.time()) < 120 and sent.tzinfo is not None
+        assert re.fullmatch(r"<[^<>@\s]+@example\.org>", mail["Message-ID"])
         assert admin(own_lab, "notify", "test", target).stdout == "Delivered.\n"
         assert admin(own_lab, "notify", "remove", target).returncode == 0
         assert admin(own_lab, "notify", "remove", target).returncode == 1

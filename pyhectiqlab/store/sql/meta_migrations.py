@@ -184,6 +184,10 @@ def _add_config_parts(conn: Connection) -> None:
     metadata.create_all(conn, tables=[config_parts])
 
 
+def _add_troubles(conn: Connection) -> None:
+    _add_columns(conn, notice_targets, "delivered", "failed", "error")
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -203,6 +207,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("meta of attempts", _add_attempts_meta),
     ("scripts of sessions", _add_scripts),
     ("parts of configs", _add_config_parts),
+    ("troubles of notices", _add_troubles),
 )
 
 

@@ -4,7 +4,9 @@ forgotten.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ..notices import Notice, Target
 from .meta_schema import notice_targets, notices, projects, runs, users
@@ -18,18 +20,37 @@ class NoticesSql:
     conn: Connection
 
     def targets(self) -> list[Target]:
+        counted = select(notices.c.target_id, func.count()).group_by(notices.c.target_id)
+        return self._targets({row.target_id: row[1] for row in self.conn.execute(counted)})
+
+    def _targets(self, waiting: Mapping[str, int]) -> list[Target]:
         rows = self.conn.execute(
             select(notice_targets, projects.c.name.label("project"))
             .join(projects, projects.c.id == notice_targets.c.project_id, isouter=True)
             .order_by(notice_targets.c.created, notice_targets.c.id)
         ).all()
         return [
-            Target(r.id, r.address, r.project_id, r.project, tuple(r.states.split(",")), r.secret, r.created)
+            Target(
+                r.id,
+                r.address,
+                r.project_id,
+                r.project,
+                tuple(r.states.split(",")),
+                r.secret,
+                r.created,
+                r.delivered,
+                r.failed,
+                r.error,
+                waiting.get(r.id, 0),
+            )
             for r in rows
         ]
 
+    def waiting_notices(self) -> int:
+        return int(self.conn.execute(select(func.count()).select_from(notices)).scalar_one())
+
     def due_notices(self, now: float, limit: int) -> list[Notice]:
-        targets = {target.id: target for target in self.targets()}
+        targets = {target.id: target for target in self._targets({})}
         rows = self.conn.execute(
             select(
                 notices,
@@ -72,8 +93,12 @@ class NoticesSql:
         else:
             self.conn.execute(update(notices).where(of).values(again_at=again_at, tries=notices.c.tries + 1))
 
+    def target_tried(self, target_id: str, now: float, error: str | None) -> None:
+        told = {"delivered": now, "failed": None, "error": ""} if error is None else {"failed": now, "error": error}
+        self.conn.execute(update(notice_targets).where(notice_targets.c.id == target_id).values(told))
+
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
-        for target in self.targets():
+        for target in self._targets({}):
             if state not in target.states or target.project_id not in (None, project_id):
                 continue
             waiting = self.conn.execute(

@@ -432,6 +432,9 @@ notice_targets = Table(
     Column("states", Words, nullable=False),  # by commas
     Column("secret", Words, nullable=False),  # in clear: what is posted is signed with it
     Column("created", Double, nullable=False),
+    Column("delivered", Double),  # when something last got through
+    Column("failed", Double),  # when something last did not; NULL: what came after it did
+    Column("error", Words, nullable=False, server_default=""),
 )
 
 notices = Table(

@@ -280,7 +280,19 @@ class FilesSuite:
             assert tx.due_notices(NOW + 59, 9) == []
             (again,) = tx.due_notices(NOW + 60, 9)
             assert (again.id, again.tries) == (due[0].id, 1)
+            assert tx.waiting_notices() == 1
+            tx.target_tried("t1", NOW + 5, "it answered 503")
+            tx.target_tried("t2", NOW + 6, None)
+            first, second = tx.targets()
+            assert (first.delivered, first.failed, first.error, first.waiting) == (None, NOW + 5, "it answered 503", 1)
+            assert (second.delivered, second.failed, second.error, second.waiting) == (NOW + 6, None, "", 0)
+            tx.target_tried("t1", NOW + 7, None)
+            tx.target_tried("t2", NOW + 8, "it is gone")
+            assert [(t.delivered, t.failed, t.error) for t in tx.targets()] == [
+                (NOW + 7, None, ""),
+                (NOW + 6, NOW + 8, "it is gone"),
+            ]
             tx.delete_run(run, NOW)
             assert tx.due_notices(NOW + 60, 9) == []
             assert tx.remove_target("t1") and not tx.remove_target("t1")
-            assert tx.targets() == [of_lab]
+            assert [t.id for t in tx.targets()] == ["t2"]

@@ -65,7 +65,9 @@ def _add_aliases(conn: Connection) -> None:
 
 
 def _add_columns(conn: Connection, table: Table, *names: str) -> None:
-    for name in names:
+    """Those that the table lacks: an earlier step may have made it, as it is today."""
+    there = {column["name"] for column in inspect(conn).get_columns(table.name)}
+    for name in (name for name in names if name not in there):
         column = CreateColumn(table.c[name]).compile(dialect=conn.dialect)
         conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
 

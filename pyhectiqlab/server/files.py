@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from .. import settings
 from ..base import crashpoints
@@ -247,22 +246,3 @@ def told(error: StoreError) -> ApiError | StoreError:
     if isinstance(error, NoRoomError):
         return full()
     return busy(error) if isinstance(error, UploadBusyError) else error
-
-
-def answer_artifact(artifact: Artifact, base_url: str) -> dict[str, Any]:
-    return {
-        "uuid": artifact.id,
-        "name": artifact.name,
-        "version": artifact.version,
-        "newest": artifact.newest,
-        "step": artifact.step,
-        "bytes": artifact.bytes,
-        "digest": artifact.digest,
-        "kind": artifact.kind,
-        "meta": artifact.meta,
-        "author": artifact.author,
-        "created": artifact.created,
-        "run": artifact.run,
-        "project": {"id": artifact.project_id, "name": artifact.project},
-        "url": f"{base_url}/api/v1/artifacts/{artifact.id}/content",
-    }

@@ -14,11 +14,12 @@ from .. import models, models_accounts
 from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
 from ..access import caller as find_caller
 from ..accounts import WEB_SESSION_S, Caller
+from ..answers import answer, login_answer
 from ..bodies import BodyRoute
 from ..cookies import cookie_name, session_cookie
 from ..lab import Lab
 from ..replies import ApiError, reply
-from .common import Router, answers, user_told
+from .common import Router, answers
 
 router = Router(tags=["accounts"], route_class=BodyRoute)
 
@@ -42,7 +43,7 @@ def logged_in(request: Request, lab: Lab, user: User, status: int = 200) -> Resp
     if old := session_cookie(request.headers, request.scope["root_path"]):
         lab.accounts.end_web_session_of(old)
     token, csrf = lab.accounts.open_web_session(user)
-    response = reply({"user": user_told(user), "csrf": csrf}, status)
+    response = reply(login_answer(user, csrf), status)
     set_cookie(request, response, token)
     return response
 
@@ -82,7 +83,7 @@ def _without_cookie(request: Request) -> Response:
 
 @router.get("/me", response_model=None, responses=answers(models.LoginAnswer))
 def me(caller: TheCaller) -> Response:
-    return reply({"user": user_told(caller.user), "csrf": caller.csrf})
+    return reply(login_answer(caller.user, caller.csrf))
 
 
 @router.put("/me/password", response_model=None, responses=answers(models.LoginAnswer, 200, 403, 429))
@@ -103,7 +104,7 @@ def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheL
     except ValueError as e:
         raise bad_password(e) from None
     if not caller.token_hash:
-        return reply({"user": user_told(user), "csrf": None})
+        return reply(login_answer(user, None))
     return logged_in(request, lab, user)
 
 
@@ -127,8 +128,7 @@ def make_key(body: models_accounts.KeyBody, lab: TheLab, caller: Annotated[Calle
         made, secret = lab.accounts.add_key(caller.user, body.name, expires, noted)
     except TooManyError as e:
         raise ApiError(409, "too_many", str(e)) from None
-    told = {"id": made.id, "name": made.name, "created": made.created, "expires": made.expires, "last_used": None}
-    return reply({**told, "key": secret}, 201)
+    return reply(answer(models.NewKeyAnswer, made, key=secret), 201)
 
 
 @router.get("/keys", response_model=None, responses=answers(models.Keys))
@@ -137,7 +137,7 @@ def list_keys(lab: TheLab, caller: TheCaller) -> Response:
     lab.accounts.store_use()
     with lab.meta.reading() as view:
         keys = view.keys(caller.user.id)
-    items = [{name: getattr(k, name) for name in models.KeyAnswer.model_fields} for k in keys]
+    items = [answer(models.KeyAnswer, key) for key in keys]
     return reply({"items": items, "next": None})
 
 

@@ -31,9 +31,9 @@ from ..access import (
     find_run,
     guard,
 )
+from ..answers import artifact_answer
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
-from ..files import answer_artifact
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .common import LIMIT, After, Limit, Router, answers, base_url
@@ -51,10 +51,6 @@ INLINE = {  # the name's ending → what a browser may show in place
     "txt": "text/plain; charset=utf-8",
     "log": "text/plain; charset=utf-8",
 }
-
-
-def _told(request: Request, artifact: Artifact) -> dict[str, object]:
-    return answer_artifact(artifact, base_url(request))
 
 
 @guard("artifact:read")
@@ -85,32 +81,29 @@ def _register(
         raise ApiError(422, "invalid", "meta: it holds a value that cannot be stored.") from None
     if too_much:
         raise ApiError(422, "invalid", f"meta: at most {META_BYTES_MAX} bytes.")
-    created = time.time() if body.created is None else body.created
     new = NewArtifact(
-        body.id or secrets.token_hex(16),
-        run,
-        project,
-        body.name,
-        body.step,
-        body.digest,
-        body.bytes,
-        body.kind,
-        body.meta,
-        user_id,
-        created,
+        **body.model_dump(exclude={"id", "created", "meta"}),
+        id=body.id or secrets.token_hex(16),
+        run=run,
+        project=project,
+        meta=body.meta,
+        author_id=user_id,
+        created=time.time() if body.created is None else body.created,
     )
     artifact, fresh = lab.files.register(new)
-    return reply(_told(request, artifact), 201 if fresh else 200)
+    return reply(artifact_answer(artifact, base_url(request)), 201 if fresh else 200)
 
 
 def _listed(request: Request, lab: Lab, query: ArtifactQuery) -> Response:
-    def told(artifact: Artifact) -> tuple[dict[str, object], list[object]]:
+    base = base_url(request)
+
+    def item(artifact: Artifact) -> tuple[dict[str, object], list[object]]:
         step = None if artifact.step == limits.STEP_MIN else artifact.step
-        return _told(request, artifact), [artifact.name, step, artifact.version]
+        return artifact_answer(artifact, base), [artifact.name, step, artifact.version]
 
     with lab.meta.reading() as view:
         one_more = replace(query, limit=query.limit + 1)
-        return reply_list(map(told, view.artifacts(one_more)), query.limit)
+        return reply_list(map(item, view.artifacts(one_more)), query.limit)
 
 
 ADDED = {
@@ -165,7 +158,7 @@ def list_shared(project: ReadableProject, request: Request, lab: TheLab, wanted:
 
 @router.get("/artifacts/{uuid}", response_model=None, responses=answers(models_files.ArtifactAnswer, 200, 404, 410))
 def get_artifact(artifact: ReadableArtifact, request: Request) -> Response:
-    return reply(_told(request, artifact))
+    return reply(artifact_answer(artifact, base_url(request)))
 
 
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}

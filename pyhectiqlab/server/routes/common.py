@@ -1,4 +1,4 @@
-"""What several routes need: the documented answers, list parameters, and how a run is told."""
+"""What several routes need: the documented answers, list parameters, addresses, and the answers of runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from ...store.meta import Project, ProjectRuns, Run, Tag, User
+from ...store.meta import Run
 from ...store.points import SeriesInfo
+from ..answers import run_answer
 from ..lab import Lab
 from ..models import ErrorAnswer
 from ..pace import in_pieces
@@ -41,22 +42,6 @@ def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int
     return {status: {"model": model}, **{code: {"model": ErrorAnswer} for code in refused}}
 
 
-def user_told(user: User) -> dict[str, Any]:
-    return {"id": user.id, "username": user.username, "role": user.role, "disabled": user.disabled is not None}
-
-
-def project_told(project: Project, its: ProjectRuns, role: str) -> dict[str, Any]:
-    return {
-        "id": project.id,
-        "name": project.name,
-        "created": project.created,
-        "runs": its.runs,
-        "last_activity": its.last_activity,
-        "private": project.private,
-        "role": role,
-    }
-
-
 def base_url(request: Request) -> str:
     """What links of the lab begin with: `--public-url`, if it was given. What the Host header says is what whoever sent
     the request says.
@@ -65,11 +50,7 @@ def base_url(request: Request) -> str:
     return lab.public_url or str(request.base_url).rstrip("/")
 
 
-def run_url(request: Request, run_id: str) -> str:
-    return f"{base_url(request)}/runs/{run_id}"
-
-
-def runs_told(
+def run_answers(
     request: Request, lab: Lab, runs: Sequence[Run], keys: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Runs as the lists and the page show them, with the newest values of these keys, or of their first ones. Blocks
@@ -81,39 +62,9 @@ def runs_told(
     if crowded:  # what the script reports comes first
         more = lab.points.last(crowded, limit_per_run=LAST_KEYS + SYSTEM_KEYS)
         last |= {run: sorted(infos, key=_is_system)[:LAST_KEYS] for run, infos in more.items()}
-    now = time.time()
-    return [_run_told(request, run, last.get(run.id, []), now) for run in runs]
-
-
-def tags_told(tags: Sequence[Tag]) -> list[dict[str, Any]]:
-    return [{"name": t.name, "color": t.color, "description": t.description} for t in tags]
+    base, now = base_url(request), time.time()
+    return [run_answer(run, last.get(run.id, []), base, now) for run in runs]
 
 
 def _is_system(info: SeriesInfo) -> bool:
     return info.key.startswith("system/")
-
-
-def _run_told(request: Request, run: Run, last: Sequence[SeriesInfo], now: float) -> dict[str, Any]:
-    end = run.ended if run.ended is not None else now
-    return {
-        "id": run.id,
-        "name": run.name,
-        "project": {"id": run.project_id, "name": run.project},
-        "author": run.author,
-        "state": run.state,
-        "state_rank": run.state_rank,
-        "state_why": run.state_why,
-        "created": run.created,
-        "started": run.started,
-        "ended": run.ended,
-        "duration": None if run.started is None else max(0.0, end - run.started),
-        "attempt": run.attempt,
-        "ranks": run.ranks,
-        "last": {info.key: info.last_value for info in last},
-        "note": run.note,
-        "note_cut": run.note_cut,
-        "tags": tags_told(run.tags),
-        "tags_cut": run.tags_cut,
-        "points": run.points,
-        "url": run_url(request, run.id),
-    }

@@ -14,6 +14,7 @@ from ...store.meta import StoredEvent
 from ...store.pauses import may_pause
 from .. import models
 from ..access import ReadableRun, TheLab
+from ..answers import answer
 from ..replies import ApiError, Page, cursor_in, cursor_out
 from .common import LIMIT, After, Router, answers
 
@@ -87,23 +88,21 @@ def _fill(
         first, last = first or event.id, event.id
         size += event.bytes
         if wanted(event):
-            told = _told(event)
-            page.add(told, large=len(told["text"]) > TEXT_CHARS_MAX)
+            line = _log_answer(event)
+            page.add(line, large=len(line["text"]) > TEXT_CHARS_MAX)
         may_pause()
     return first, last, False
 
 
-def _told(event: StoredEvent) -> dict[str, Any]:
-    level = event.fields.get("level")
-    return {
-        "time": event.time,
-        "level": None if level is None else str(level),
-        "channel": str(event.fields.get("channel") or ""),
-        "rank": event.rank,
-        "attempt": event.attempt,
-        "writer": event.writer,
-        "text": _text(event),
-    }
+def _log_answer(event: StoredEvent) -> dict[str, Any]:
+    level, channel = event.fields.get("level"), event.fields.get("channel")
+    return answer(
+        models.LogAnswer,
+        event,
+        level=None if level is None else str(level),
+        channel=str(channel or ""),
+        text=_text(event),
+    )
 
 
 def _text(event: StoredEvent) -> str:

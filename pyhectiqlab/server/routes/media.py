@@ -9,10 +9,10 @@ from fastapi import Query, Request, Response
 
 from ...protocol import limits
 from ...protocol import media as protocol
-from ...store.media import MediaGroup, MediaItem, MediaQuery
+from ...store.media import MediaItem, MediaQuery
 from .. import models, models_media
 from ..access import ReadableRun, TheLab
-from ..files import answer_artifact
+from ..answers import answer, artifact_answer
 from ..replies import cursor_in, reply_list
 from .common import LIMIT, After, Limit, Router, answers, base_url
 
@@ -35,18 +35,9 @@ def list_media(
     """Each name with its kind, how many items it has, and over which steps. By name."""
     with lab.meta.reading() as view:
         found = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str))
-    return reply_list(((_group_told(group), [group.name, group.kind]) for group in found), limit)
-
-
-def _group_told(group: MediaGroup) -> dict[str, Any]:
-    return {
-        "kind": group.kind,
-        "name": group.name,
-        "count": group.count,
-        "step_min": group.step_min,
-        "step_max": group.step_max,
-        "ranks": list(group.ranks),
-    }
+    return reply_list(
+        ((answer(models_media.MediaGroupAnswer, group), [group.name, group.kind]) for group in found), limit
+    )
 
 
 @router.get(
@@ -76,22 +67,15 @@ def list_items(
     base = base_url(request)
     with lab.meta.reading() as view:
         found = view.media_items(query)
-        return reply_list(((_item_told(kind, item, base), [item.step, item.rank]) for item in found), limit)
+        return reply_list(((_item_answer(kind, item, base), [item.step, item.rank]) for item in found), limit)
 
 
-def _item_told(kind: str, item: MediaItem, base: str) -> dict[str, Any]:
+def _item_answer(kind: str, item: MediaItem, base: str) -> dict[str, Any]:
     histogram = text = None
     if item.fields is not None and kind == protocol.HISTOGRAM:
         found = protocol.histogram_of(item.fields)
         histogram = None if found is None else vars(found)
     elif item.fields is not None:
         text = protocol.text_of(item.fields)
-    return {
-        "step": item.step,
-        "rank": item.rank,
-        "attempt": item.attempt,
-        "time": item.time,
-        "histogram": histogram,
-        "text": text,
-        "artifact": None if item.artifact is None else answer_artifact(item.artifact, base),
-    }
+    artifact = None if item.artifact is None else artifact_answer(item.artifact, base)
+    return answer(models_media.MediaItemAnswer, item, histogram=histogram, text=text, artifact=artifact)

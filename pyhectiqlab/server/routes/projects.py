@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -14,10 +13,11 @@ from ...store.retention import settings_text
 from .. import models, models_accounts
 from ..access import AdministeredProject, Member, ReadableProject, TheCaller, TheLab
 from ..accounts import Caller
+from ..answers import answer, project_answer
 from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
-from .common import LIMIT, After, Limit, Router, answers, project_told
+from .common import LIMIT, After, Limit, Router, answers
 
 router = Router(tags=["projects"], route_class=BodyRoute)
 
@@ -41,9 +41,9 @@ def list_projects(
         counted = view.runs_of_projects([p.id for p in found])
         given = view.roles_of(caller.user.id)
     more = cursor_out([found[limit - 1].name]) if len(found) > limit else None
-    told = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in found[:limit]]
+    seen = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in found[:limit]]
     return reply(
-        {"items": [project_told(p, counted[p.id], role) for p, role in told if role is not None], "next": more}
+        {"items": [project_answer(p, counted[p.id], role) for p, role in seen if role is not None], "next": more}
     )
 
 
@@ -57,10 +57,10 @@ def make_project(body: models.NameBody, lab: TheLab, caller: Member) -> Response
         )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(project_told(project, ProjectRuns(), roles.ADMIN), 201)
+    return reply(project_answer(project, ProjectRuns(), roles.ADMIN), 201)
 
 
-def _told(lab: Lab, caller: Caller, project_id: str) -> Response:
+def _detail_answer(lab: Lab, caller: Caller, project_id: str) -> Response:
     with lab.meta.reading() as view:
         project = view.project(project_id)
         role = None if project is None else view.role_in(project.id, caller.user.id)
@@ -70,15 +70,15 @@ def _told(lab: Lab, caller: Caller, project_id: str) -> Response:
         rule = view.retention_of(project_id)
     if project is None or role is None or use is None:
         raise ApiError(404, "project_not_found", "The project is gone.")
-    kept = {**asdict(rule), "own": sorted(own)}
-    told = project_told(project, counted, role)
-    return reply({**told, "file_bytes": use.used, "quota": use.quota, "retention": kept})
+    detail = {"file_bytes": use.used, "quota": use.quota}
+    retention = answer(models.RetentionAnswer, rule, own=sorted(own))
+    return reply({**project_answer(project, counted, role), **detail, "retention": retention})
 
 
 @router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 404))
 def get_project(project: ReadableProject, lab: TheLab, caller: TheCaller) -> Response:
     """By id or by name."""
-    return _told(lab, caller, project.id)
+    return _detail_answer(lab, caller, project.id)
 
 
 @router.patch("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404))
@@ -90,7 +90,7 @@ def change_project(
     lab.accounts.change(
         lambda tx: tx.set_private(project.id, body.private), caller.change(action, f"project {project.name}")
     )
-    return _told(lab, caller, project.id)
+    return _detail_answer(lab, caller, project.id)
 
 
 @router.put(
@@ -105,7 +105,7 @@ def set_retention(
         lambda tx: tx.set_retention(project.id, settings),
         caller.change("set the retention", f"project {project.name}", settings_text(settings)),
     )
-    return _told(lab, caller, project.id)
+    return _detail_answer(lab, caller, project.id)
 
 
 @router.get("/projects/{ref}/members", response_model=None, responses=answers(models_accounts.Members, 200, 404))
@@ -113,7 +113,7 @@ def list_members(project: ReadableProject, lab: TheLab) -> Response:
     """Whoever was given a role in the project. In one that is not private the role in the lab counts too."""
     with lab.meta.reading() as view:
         found = view.members(project.id)
-    items = [{"id": m.user_id, "username": m.username, "role": m.role, "disabled": m.disabled} for m in found]
+    items = [answer(models_accounts.MemberAnswer, member, id=member.user_id) for member in found]
     return reply({"items": items, "next": None})
 
 

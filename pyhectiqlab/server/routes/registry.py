@@ -30,12 +30,13 @@ from ...store.registry import NewVersion, RegisteredVersion, TooManyAliasesError
 from .. import models, models_registry
 from ..access import AddableProject, ReadableProject, ReadableRun, TheCaller, TheLab, guard, own_run
 from ..accounts import Caller
+from ..answers import answer, project_ref, run_url
 from ..authority import Grant
 from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, reply, reply_list
 from .artifacts import CONTENT, send_content
-from .common import LIMIT, After, Limit, Router, answers, base_url, run_url
+from .common import LIMIT, After, Limit, Router, answers, base_url
 
 
 class _KindConvertor(Convertor[str]):
@@ -59,29 +60,22 @@ RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
 router = Router(tags=["models and datasets"], route_class=BodyRoute)
 
 
-def _told(
-    request: Request, lab: Lab, caller: Caller, version: RegisteredVersion, counted: bool = False
+def _version_answer(
+    request: Request, lab: Lab, caller: Caller, version: RegisteredVersion, **more: Any
 ) -> dict[str, Any]:
+    """`more`: the fields of a model that has some beside those of VersionAnswer."""
     made_by = None
     if version.run is not None and _may_know(lab, caller, version):
-        made_by = {"id": version.run, "name": version.run_name, "url": run_url(request, version.run)}
-    return {
-        "uuid": version.id,
-        "kind": version.kind,
-        "name": version.name,
-        "version": str(version.version),
-        "aliases": list(version.aliases),
-        "short_description": version.short_description,
-        "description": version.description,
-        "description_cut": version.description_cut,
-        "files": version.files,
-        "bytes": version.bytes,
-        "author": version.author,
-        "created": version.created,
-        "run": made_by,
-        "project": {"id": version.project_id, "name": version.project},
-        **({"versions": version.versions} if counted else {}),
-    }
+        made_by = {"id": version.run, "name": version.run_name, "url": run_url(base_url(request), version.run)}
+    described = answer(
+        models_registry.VersionAnswer,
+        version,
+        uuid=version.id,
+        version=str(version.version),
+        run=made_by,
+        project=project_ref(version),
+    )
+    return described | more
 
 
 def _may_know(lab: Lab, caller: Caller, version: RegisteredVersion) -> bool:
@@ -158,7 +152,7 @@ def add_version(
         time.time() if body.created is None else body.created,
     )
     version, fresh = lab.files.register_version(new)
-    return reply(_told(request, lab, caller, version), 201 if fresh else 200)
+    return reply(_version_answer(request, lab, caller, version), 201 if fresh else 200)
 
 
 @router.get(OF_PROJECT, response_model=None, responses=answers(models_registry.Latest, 200, 404))
@@ -175,7 +169,9 @@ def list_latest(
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
-        return reply_list(((_told(request, lab, caller, v, counted=True), [v.name]) for v in found), limit)
+        return reply_list(
+            ((_version_answer(request, lab, caller, v, versions=v.versions), [v.name]) for v in found), limit
+        )
 
 
 @router.get(OF_NAME, response_model=None, responses=answers(models_registry.LatestAnswer, 200, 404))
@@ -184,7 +180,7 @@ def get_latest(
 ) -> Response:
     """Its latest version, and how many it has."""
     found = _find(lab, kind, project, name, "latest")
-    return reply(_told(request, lab, caller, found, counted=True))
+    return reply(_version_answer(request, lab, caller, found, versions=found.versions))
 
 
 @router.get(OF_NAME + "/versions", response_model=None, responses=answers(models_registry.Versions, 200, 404))
@@ -204,7 +200,7 @@ def list_versions(
         if not behind:
             _find(lab, kind, project, name, "latest")
         found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
-        return reply_list(((_told(request, lab, caller, v), list(v.version)) for v in found), limit)
+        return reply_list(((_version_answer(request, lab, caller, v), list(v.version)) for v in found), limit)
 
 
 @router.get(ONE, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
@@ -221,19 +217,11 @@ def get_version(
     found = _find(lab, kind, project, name, version)
     with lab.meta.reading() as view:
         files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD, caller.user.id)
-    content = f"{base_url(request)}/api/v1/{kind}/{found.id}/content?path="
-    told = {
-        **_told(request, lab, caller, found),
-        "contents": [
-            {"path": f.path, "digest": f.digest, "bytes": f.bytes, "url": content + quote(f.path, safe="")}
-            for f in files
-        ],
-        "used_by": [
-            {"id": r.id, "name": r.name, "url": run_url(request, r.id), "author": r.author, "created": r.created}
-            for r in runs
-        ],
-    }
-    return reply(told)
+    base = base_url(request)
+    content = f"{base}/api/v1/{kind}/{found.id}/content?path="
+    contents = [answer(models_registry.FileAnswer, f, url=content + quote(f.path, safe="")) for f in files]
+    used_by = [answer(models_registry.UsingRunAnswer, run, url=run_url(base, run.id)) for run in runs]
+    return reply(_version_answer(request, lab, caller, found, contents=contents, used_by=used_by))
 
 
 @router.put(
@@ -267,7 +255,7 @@ def set_alias(
     except TooManyAliasesError as e:
         raise ApiError(409, "too_many_aliases", str(e)) from None
     with lab.meta.reading() as view:
-        return reply(_told(request, lab, caller, view.version(found.id) or found))
+        return reply(_version_answer(request, lab, caller, view.version(found.id) or found))
 
 
 @router.delete(OF_NAME + "/aliases/{alias}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
@@ -295,7 +283,7 @@ def add_usage(
     found = _find(lab, kind, project, name, version)
     run = own_run(lab, caller, body.run).id
     lab.write(lambda tx: tx.add_usage(found.id, run, time.time()))
-    return reply(_told(request, lab, caller, found))
+    return reply(_version_answer(request, lab, caller, found))
 
 
 @router.get("/{kind:registry}/{uuid}/content", response_model=None, responses=CONTENT)
@@ -328,5 +316,8 @@ def of_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -
         made = list(view.made_by_run(run.id, RUNS_TOLD, caller.user.id))
         used = list(view.used_by_run(run.id, RUNS_TOLD, caller.user.id))
     return reply(
-        {"made": [_told(request, lab, caller, v) for v in made], "used": [_told(request, lab, caller, v) for v in used]}
+        {
+            "made": [_version_answer(request, lab, caller, v) for v in made],
+            "used": [_version_answer(request, lab, caller, v) for v in used],
+        }
     )

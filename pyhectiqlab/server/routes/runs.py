@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
 from ...protocol import limits, search, states
-from ...store.meta import NameTakenError, Run, RunQuery, Session, StoredEvent, Writer
+from ...store.meta import NameTakenError, Run, RunQuery
 from .. import models
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
+from ..answers import answer, tag_answers
 from ..bodies import BodyRoute
 from ..captured import captured, paper
 from ..lab import KEEP_DELETED_S
@@ -30,7 +30,7 @@ from ..replies import (
     wants_msgpack,
 )
 from ..search import find_runs
-from .common import LIMIT, After, Limit, Router, answers, runs_told, tags_told
+from .common import LIMIT, After, Limit, Router, answers, run_answers
 
 router = Router(tags=["runs"], route_class=BodyRoute)
 HISTORY_SHOWN = 200
@@ -95,7 +95,7 @@ def list_runs(
             """A few runs at a time: not many more are read than are sent."""
             for start in range(0, len(found.places), RUNS_TOLD_AT_ONCE):
                 ids = [run_id for _, run_id in found.places[start : start + RUNS_TOLD_AT_ONCE]]
-                runs = {run["id"]: run for run in runs_told(request, lab, view.some_runs(ids), key)}
+                runs = {run["id"]: run for run in run_answers(request, lab, view.some_runs(ids), key)}
                 configs = view.configs(ids, CONFIG_TOLD_BYTES_MAX) if config else {}
                 for run_id in ids:
                     run = runs.get(run_id)
@@ -150,13 +150,13 @@ def resolve(
         raise ApiError(
             404, "run_not_found", f"No run is {ref[:100]!r}: give an id, a link or a name (`hectiqlab runs`).{near}"
         )
-    return reply(runs_told(request, lab, [find_run(lab, caller, run.id, deleted_too=deleted)])[0])
+    return reply(run_answers(request, lab, [find_run(lab, caller, run.id, deleted_too=deleted)])[0])
 
 
 @router.get("/runs/{run_id}", response_model=None, responses=answers(models.RunDetailAnswer, 200, 404, 410))
 def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     run_id = run.id
-    told = runs_told(request, lab, [run])[0]
+    told = run_answers(request, lab, [run])[0]
     with lab.meta.reading() as view:
         tags = view.tags(run_id, limits.TAGS_MAX + 1)
         told |= {
@@ -166,11 +166,15 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "meta_attempts": view.meta_attempts(run_id, HISTORY_SHOWN),
             "note": view.note(run_id),
             "note_cut": False,
-            "tags": tags_told(tags[: limits.TAGS_MAX]),
+            "tags": tag_answers(tags[: limits.TAGS_MAX]),
             "tags_cut": len(tags) > limits.TAGS_MAX,  # of a run that is older than this bound
-            "sessions": _some_details([_session_told(s) for s in view.newest_sessions(run_id, limits.SESSIONS_LISTED)]),
+            "sessions": _some_details(
+                [answer(models.SessionAnswer, s) for s in view.newest_sessions(run_id, limits.SESSIONS_LISTED)]
+            ),
             "session_count": view.session_count(run_id),
-            "history": [asdict(change) for change in view.state_history(run_id, HISTORY_SHOWN)],
+            "history": [
+                answer(models.StateChangeAnswer, change) for change in view.state_history(run_id, HISTORY_SHOWN)
+            ],
             "losses": view.losses(run_id),
             "events": view.event_count(run_id),
             "writers": view.writer_count(run_id),
@@ -180,10 +184,6 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "kept_until": view.kept_until(run_id),
         }
     return reply_large(told)
-
-
-def _session_told(session: Session) -> dict[str, Any]:
-    return {name: getattr(session, name) for name in models.SessionAnswer.model_fields}
 
 
 def _some_details(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -202,7 +202,9 @@ def list_sessions(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Af
     behind = cursor_in(after, int, int, (int, float), str)
     with lab.meta.reading() as view:
         found = view.sessions(run.id, limit + 1, behind)
-        return reply_list(((_session_told(s), [s.attempt, s.rank, s.started, s.session]) for s in found), limit)
+        return reply_list(
+            ((answer(models.SessionAnswer, s), [s.attempt, s.rank, s.started, s.session]) for s in found), limit
+        )
 
 
 @router.get("/runs/{run_id}/capture", response_model=None, responses=answers(models.CaptureAnswer, 200, 404, 410))
@@ -242,7 +244,7 @@ def rename_run(run: ChangeableRun, body: models.NameBody, request: Request, lab:
         )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])
+    return reply(run_answers(request, lab, [find_run(lab, caller, run.id)])[0])
 
 
 def _subject(run: Run) -> str:
@@ -268,7 +270,7 @@ def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCa
             lab.change(lambda tx: tx.restore_run(run.id, time.time()), caller.change("restored", _subject(run)))
         except NameTakenError as e:
             raise ApiError(409, "name_taken", str(e)) from None
-    return reply(runs_told(request, lab, [find_run(lab, caller, run.id)])[0])
+    return reply(run_answers(request, lab, [find_run(lab, caller, run.id)])[0])
 
 
 @router.get("/runs/{run_id}/events", response_model=None, responses=answers(models.Events, 200, 404, 410))
@@ -283,11 +285,7 @@ def list_events(
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
         found = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
-        return reply_list(((_event_told(event), [event.id]) for event in found), limit, large=True)
-
-
-def _event_told(event: StoredEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in models.EventAnswer.model_fields}
+        return reply_list(((answer(models.EventAnswer, event), [event.id]) for event in found), limit, large=True)
 
 
 @router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models.Writers, 200, 404, 410))
@@ -296,8 +294,4 @@ def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Aft
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         found = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
-    return reply_list(((_writer_told(writer), [writer.writer]) for writer in found), limit)
-
-
-def _writer_told(writer: Writer) -> dict[str, Any]:
-    return {name: getattr(writer, name) for name in models.WriterAnswer.model_fields}
+    return reply_list(((answer(models.WriterAnswer, writer), [writer.writer]) for writer in found), limit)

@@ -14,6 +14,7 @@ from ...protocol import limits
 from ...store.points import Buckets, Points, Selector, SeriesInfo
 from .. import models
 from ..access import ReadableRun, TheCaller, TheLab, find_run
+from ..answers import answer
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..export import FORMATS, FormatMissingError, exported
@@ -63,7 +64,7 @@ def list_keys(
     """The keys of a run, pooled over ranks and attempts. min and max are of finite values, null without any."""
     behind = cursor_in(after, str)
     found = lab.points.keys(run.id, q, behind[0] if behind else "", limit + 1)
-    return reply_list(((_key_told(info), [info.key]) for info in found), limit)
+    return reply_list(((_key_answer(info), [info.key]) for info in found), limit)
 
 
 @router.get("/runs/{run_id}/attempts", response_model=None, responses=answers(models.Attempts, 200, 404, 410))
@@ -74,16 +75,14 @@ def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Af
     return reply_list((({"attempt": n, "zero": zero / 1e6}, [n]) for n, zero in found.items()), limit)
 
 
-def _key_told(info: SeriesInfo) -> dict[str, Any]:
-    return {
-        "key": info.key,
-        "count": info.count,
-        "step_min": info.step_min,
-        "step_max": info.step_max,
-        "last": {"step": info.last_step, "value": info.last_value, "time": info.last_time / 1e6},
-        "min": None if math.isnan(info.min) else info.min,
-        "max": None if math.isnan(info.max) else info.max,
-    }
+def _key_answer(info: SeriesInfo) -> dict[str, Any]:
+    return answer(
+        models.SeriesKeyAnswer,
+        info,
+        last={"step": info.last_step, "value": info.last_value, "time": info.last_time / 1e6},
+        min=None if math.isnan(info.min) else info.min,
+        max=None if math.isnan(info.max) else info.max,
+    )
 
 
 @router.get(

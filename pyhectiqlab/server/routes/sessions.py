@@ -20,11 +20,12 @@ from ...store.meta import (
 from .. import models
 from ..access import TheCaller, TheLab
 from ..accounts import Caller
+from ..answers import answer, project_ref, run_url
 from ..bodies import BodyRoute
 from ..lab import Lab
 from ..near import near_project
 from ..replies import ApiError, reply
-from .common import answers, run_url
+from .common import answers, base_url
 
 router = APIRouter(tags=["sessions"], route_class=BodyRoute)
 MANY_RUN_S = 50e-6  # what each run counts as in a heartbeat of more than a client sends at once
@@ -36,27 +37,9 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
     """Finds or creates the run by name, in one atomic step."""
     now = time.time()
     skew = body.client_time - now if body.client_time is not None else 0.0
-    wanted = AttachRequest(
-        name=body.name,
-        project=body.project,
-        create_project=body.create_project,
-        session=body.session,
-        rank=body.rank,
-        world_size=body.world_size,
-        restart=body.restart,
-        job=body.job,
-        ended=body.ended,
-        new=body.new,
-        host=body.host,
-        pid=body.pid,
-        client_version=body.client_version,
-        skew=skew,
-        started=min(body.started - skew, now) if body.started is not None else None,
-        script=body.script,
-        main=body.main,
-        opening=body.opening,
-        gone=tuple(body.gone),
-    )
+    said = body.model_dump(exclude={"client_time", "started", "gone"})
+    started = min(body.started - skew, now) if body.started is not None else None
+    wanted = AttachRequest(**said, skew=skew, started=started, gone=tuple(body.gone))
     try:
         attached = lab.write(lambda tx: _attach(lab, tx, wanted, caller))
     except ProjectNotFoundError as e:
@@ -69,23 +52,13 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
         raise ApiError(409, "name_taken", str(e)) from None
     run = attached.run
     return reply(
-        {
-            "run": {
-                "id": run.id,
-                "name": run.name,
-                "state": run.state,
-                "author": run.author,
-                "url": run_url(request, run.id),
-                "project": {"id": run.project_id, "name": run.project},
-            },
-            "attempt": attached.attempt,
-            "mode": attached.mode,
-            "created": attached.created,
-            "sets_state": attached.sets_state,
-            "held_by": list(attached.held_by),
-            "lab_id": lab.lab_id,
-            "generation": lab.generation,
-        }
+        answer(
+            models.AttachAnswer,
+            attached,
+            run=answer(models.AttachedRun, run, url=run_url(base_url(request), run.id), project=project_ref(run)),
+            lab_id=lab.lab_id,
+            generation=lab.generation,
+        )
     )
 
 
@@ -126,15 +99,8 @@ def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller
     """How the owner's process ended, as its uploader found out. Idempotent; the last word wins."""
     now = time.time()
     report = EndReport(
+        **body.model_dump(exclude={"time", "clock"}),
         session=session,
-        run=body.run,
-        rank=body.rank,
-        attempt=body.attempt,
-        state=body.state,
-        cause=body.cause,
-        exit_code=body.exit_code,
-        signal=body.signal,
-        detail=body.detail,
         time=now if body.time is None else body.time,
         skew=0.0 if body.time is None else None if body.clock is None else body.clock - now,
         final=True,

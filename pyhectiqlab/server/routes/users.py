@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from fastapi import Request, Response
 
-from ...store.accounts import Invite, LastAdminError, TooManyError
+from ...store.accounts import LastAdminError, TooManyError
 from ...store.meta import MetaTransaction, NameTakenError
 from .. import models, models_accounts
 from ..access import Admin, Anybody, TheCaller, TheLab, address_of
+from ..answers import answer, user_answer
 from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .accounts import bad_password, logged_in
-from .common import LIMIT, After, Limit, Router, answers, base_url, user_told
+from .common import LIMIT, After, Limit, Router, answers, base_url
 
 router = Router(tags=["accounts"], route_class=BodyRoute)
 
@@ -25,7 +25,7 @@ def list_users(lab: TheLab, caller: TheCaller) -> Response:
     """Everybody who works here may know who else does: whoever shares a project names them."""
     with lab.meta.reading() as view:
         users = view.users()
-    return reply({"items": [user_told(u) for u in users], "next": None})
+    return reply({"items": [user_answer(u) for u in users], "next": None})
 
 
 @router.post("/users", status_code=201, response_model=None, responses=answers(models.UserAnswer, 201, 403, 409))
@@ -38,7 +38,7 @@ def make_user(body: models_accounts.UserBody, lab: TheLab, caller: Admin) -> Res
         )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(user_told(user), 201)
+    return reply(user_answer(user), 201)
 
 
 @router.patch("/users/{username}", response_model=None, responses=answers(models.UserAnswer, 200, 403, 404, 409))
@@ -73,7 +73,7 @@ def change_user(username: str, body: models_accounts.UserChangeBody, lab: TheLab
     with lab.meta.reading() as view:
         changed = view.user(user_id)
     assert changed is not None  # users never go
-    return reply(user_told(changed))
+    return reply(user_answer(changed))
 
 
 def _hashed(lab: Lab, password: str) -> str:
@@ -86,22 +86,12 @@ def _hashed(lab: Lab, password: str) -> str:
 # Invites
 
 
-def _invite_told(invite: Invite) -> dict[str, Any]:
-    return {
-        "id": invite.id,
-        "role": invite.role,
-        "created": invite.created,
-        "created_by": invite.created_by,
-        "expires": invite.expires,
-    }
-
-
 @router.get("/invites", response_model=None, responses=answers(models_accounts.Invites, 200, 403))
 def list_invites(lab: TheLab, caller: Admin) -> Response:
     """Those that are open."""
     with lab.meta.reading() as view:
         found = view.invites(time.time())
-    return reply({"items": [_invite_told(i) for i in found], "next": None})
+    return reply({"items": [answer(models_accounts.InviteAnswer, invite) for invite in found], "next": None})
 
 
 @router.post(
@@ -116,7 +106,7 @@ def make_invite(body: models_accounts.InviteBody, request: Request, lab: TheLab,
     except TooManyError as e:
         raise ApiError(409, "too_many", str(e)) from None
     url = f"{base_url(request)}/invite#{token}"  # behind #: no server's log ever sees it
-    return reply({**_invite_told(invite), "token": token, "url": url}, 201)
+    return reply(answer(models_accounts.NewInviteAnswer, invite, token=token, url=url), 201)
 
 
 @router.delete("/invites/{invite_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
@@ -156,5 +146,5 @@ def audit(lab: TheLab, caller: Admin, limit: Limit = LIMIT, after: After = None)
     before = cursor_in(after, int)
     with lab.meta.reading() as view:
         found = view.changes_told(limit + 1, before[0] if before else None)
-    items = [{name: getattr(c, name) for name in models_accounts.ChangeAnswer.model_fields} for c in found[:limit]]
+    items = [answer(models_accounts.ChangeAnswer, change) for change in found[:limit]]
     return reply({"items": items, "next": cursor_out([found[limit - 1].id]) if len(found) > limit else None})

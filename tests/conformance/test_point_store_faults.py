@@ -26,8 +26,8 @@ from .point_store_suite import all_points
 KILLS = 20
 
 
-def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) -> None:
-    path, random = tmp_path / "points.db", Random(3)
+def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path, rng_that_stays: Random) -> None:
+    path = tmp_path / "points.db"
     acked = 0
     for _ in range(KILLS):
         child = subprocess.Popen(
@@ -37,7 +37,7 @@ def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path) ->
             cwd=Path(__file__).parents[2],
         )
         assert child.stdout is not None
-        for _ in range(random.randint(1, 15)):
+        for _ in range(rng_that_stays.randint(1, 15)):
             acked = int(child.stdout.readline())
         child.kill()
         rest = child.stdout.read().splitlines(keepends=True)

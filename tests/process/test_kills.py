@@ -1,18 +1,17 @@
 """Kill -9 at random moments, of each part of the path: whatever call had returned is in the lab afterwards, exactly
 once, in order.
 
-One seed a run of the tests; a failing one is printed and can be given again by HECTIQLAB_TEST_SEED.
+HECTIQLAB_TEST_KILLS says how many kills of trainers and of uploaders (25 without it); of the lab it is an eighth.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -22,11 +21,10 @@ from .conftest import Site, eventually
 from .test_ends import unique
 
 KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 25)
-LAB_KILLS = max(1, KILLS // 8)  # each takes two seconds for the lab to come back
+LAB_KILLS = max(1, KILLS // 8)
 
-# Each trainer is a fork of one process that has imported everything: a hundred of them in seconds. It counts, in
-# memory that it shares with
-# the test, each call that returned.
+# Each trainer is a fork of one process that has imported everything: it starts in milliseconds. In memory that it
+# shares with the test, it counts the calls that returned.
 TRAINERS = """
 import mmap, os, sys, time
 from pyhectiqlab import Run
@@ -50,13 +48,6 @@ for line in sys.stdin:
     os.waitpid(child, 0)
     os.write(1, b"reaped\\n")
 """
-
-
-@pytest.fixture
-def seed(request: pytest.FixtureRequest) -> Iterator[random.Random]:
-    number = int(os.environ.get("HECTIQLAB_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"HECTIQLAB_TEST_SEED={number}")
-    yield random.Random(number)
 
 
 class Counts:
@@ -90,9 +81,7 @@ def assert_exactly_once_in_order(site: Site, name: str, returned: int, uncounted
 
 
 @pytest.mark.timeout(300)
-def test_a_hundred_kills_of_the_trainer_lose_and_double_nothing(
-    site: Site, tmp_path: Path, seed: random.Random
-) -> None:
+def test_kills_of_the_trainer_lose_and_double_nothing(site: Site, tmp_path: Path, rng_that_stays: Random) -> None:
     name, counts = unique("kill"), Counts(tmp_path / "counts")
     process = site.start(TRAINERS, name, str(tmp_path / "counts"), HECTIQLAB_START_METHOD="fork")
     assert process.stdin is not None and process.stdout is not None
@@ -102,7 +91,7 @@ def test_a_hundred_kills_of_the_trainer_lose_and_double_nothing(
         pid = int(process.stdout.readline())
         if i % 10:  # one in ten dies before or in its very first calls
             eventually(lambda i=i: counts[i] > 0)
-            time.sleep(seed.random() * 0.03)
+            time.sleep(rng_that_stays.random() * 0.03)
         os.kill(pid, signal.SIGKILL)
         assert process.stdout.readline() == "reaped\n"
     process.communicate()
@@ -133,8 +122,8 @@ sys.exit(0 if run.flush(60) else 1)
 
 
 @pytest.mark.timeout(300)
-def test_a_hundred_kills_of_the_uploader_lose_and_double_nothing(
-    own_site: Site, tmp_path: Path, seed: random.Random, monkeypatch: pytest.MonkeyPatch
+def test_kills_of_the_uploader_lose_and_double_nothing(
+    own_site: Site, tmp_path: Path, rng_that_stays: Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, name, counts = own_site, unique("uploaderkill"), Counts(tmp_path / "counts")
     process = site.start(STEADY, name, str(tmp_path / "counts"))
@@ -142,7 +131,7 @@ def test_a_hundred_kills_of_the_uploader_lose_and_double_nothing(
     process.stdout.readline()
     killed = 0
     while killed < KILLS:
-        time.sleep(seed.random() * 0.1)
+        time.sleep(rng_that_stays.random() * 0.1)
         for pid in site.uploaders():
             os.kill(pid, signal.SIGKILL)
             killed += 1
@@ -170,14 +159,14 @@ def start_another(site: Site) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_kills_of_the_lab_lose_and_double_nothing(own_site: Site, tmp_path: Path, seed: random.Random) -> None:
+def test_kills_of_the_lab_lose_and_double_nothing(own_site: Site, tmp_path: Path, rng_that_stays: Random) -> None:
     site, name, counts = own_site, unique("labkill"), Counts(tmp_path / "counts")
     lab: RealLab = site.lab
     process = site.start(STEADY, name, str(tmp_path / "counts"))
     assert process.stdout is not None
     process.stdout.readline()
     for _ in range(LAB_KILLS):
-        time.sleep(seed.random() * 0.5)
+        time.sleep(rng_that_stays.random() * 0.5)
         lab.kill()
         lab.start()
     counts._words[1] = 1

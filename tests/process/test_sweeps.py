@@ -1,4 +1,4 @@
-"""Sweeps: hundreds of runs in one process, each closed before the next. A closed run costs the process nothing."""
+"""Sweeps: many runs in one process (40 here), each closed before the next. A closed run costs the process nothing."""
 
 from __future__ import annotations
 

@@ -35,17 +35,18 @@ def failed_start(lab: RealLab, *arguments: str) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
-def test_what_was_acked_survives_kills_at_random_moments_exactly_once(own_lab: RealLab) -> None:
+def test_what_was_acked_survives_kills_at_random_moments_exactly_once(
+    own_lab: RealLab, rng_that_stays: random.Random
+) -> None:
     """A client that repeats what was not acked, as the uploader does, against a lab killed again and again."""
     api = Api.of(own_lab.start())
     generation = api.get("/handshake")["generation"]
     run, writer, size = api.attach(session="ab")["run"]["id"], new_id(), 50
     said = new_id()
     api.ingest(events_batch(run, said, 1, [("state", {"state": "training"})]), session="ab")
-    rng = random.Random(11)
     acked = 0
     for _ in range(4):
-        killer = threading.Timer(rng.uniform(0.05, 0.4), own_lab.kill)
+        killer = threading.Timer(rng_that_stays.uniform(0.05, 0.4), own_lab.kill)
         killer.start()
         while True:
             first = acked + 1

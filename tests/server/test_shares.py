@@ -200,11 +200,11 @@ def test_very_many_values_in_few_bytes_are_not_made(lab: RealLab, viewer: Api) -
     assert peak[0] - before < 120 << 20
 
 
-def test_an_event_of_four_mebibytes_is_taken(api: Api) -> None:
+def test_an_event_of_nearly_four_mebibytes_is_taken(api: Api) -> None:
     run = api.attach()["run"]["id"]
-    numbers = [i / 7 for i in range(200_000)]
+    numbers = [i / 7 for i in range(230_000)]
     assert api.statuses(events_batch(run, new_id(), 1, [("log", {"values": [numbers, numbers]})])) == [200]
-    assert api.statuses(events_batch(run, new_id(), 1, [("log", {"text": "x" * (4_000_000)})])) == [200]
+    assert api.statuses(events_batch(run, new_id(), 1, [("log", {"text": "x" * 4_190_000})])) == [200]
 
 
 def deep_size(value: Any) -> int:
@@ -214,9 +214,7 @@ def deep_size(value: Any) -> int:
     return size + sum(map(deep_size, value)) if isinstance(value, list) else size
 
 
-def test_the_weight_is_about_what_the_values_take() -> None:
-    rng = random.Random(3)
-
+def test_the_weight_is_about_what_the_values_take(rng: random.Random) -> None:
     def value(depth: int) -> Any:
         kinds = [
             lambda: rng.randrange(-(1 << 40), 1 << 60),
@@ -233,29 +231,28 @@ def test_the_weight_is_about_what_the_values_take() -> None:
             kinds += [lambda: {f"key{i}": value(depth + 1) for i in range(rng.choice([0, 1, 5, 20]))}] * 4
         return rng.choice(kinds)()
 
-    for _ in range(300):
+    for _ in range(150):
         made = [value(0) for _ in range(5)]
         data = msgpack.packb(made)
         weight, size = weigh(data, 1 << 40), deep_size(made)
         assert 0.4 * size - 500 < weight < 2.5 * size + 500, (weight, size)
         for cut in (1, len(data) // 2):
             assert weigh(data[:cut], 1 << 40) <= weight
-    for _ in range(2000):
+    for _ in range(1000):
         weigh(rng.randbytes(rng.randrange(200)), 1 << 30)
     assert 1000 <= weigh(bomb(), 1000) < 1000 + 200, "it stops where it is too much"
 
 
-def test_what_comes_in_pieces_weighs_what_it_weighs_as_a_whole() -> None:
-    rng = random.Random(4)
+def test_what_comes_in_pieces_weighs_what_it_weighs_as_a_whole(rng: random.Random) -> None:
     one_size: list[Any] = [0, None, {}, [], "", "a", 200, 1000, 1 << 40, 0.5, "abc"]
-    for _ in range(60):
+    for _ in range(30):
         made: list[Any] = []
         for _ in range(20):
             n, item = rng.choice([1, 15, 17, 100, 600, 5000]), rng.choice(one_size)
             made += [item] * n + [rng.choice(["x" * 70_000, "é" * 40, bytes(300), {"k": [item] * n}])]
         data = msgpack.packb(made)
         whole = weigh(data, 1 << 40)
-        assert 0.4 * deep_size(made) < whole < 2.5 * deep_size(made) + 500
+        assert deep_size(made) / 3 < whole < 2.5 * deep_size(made) + 500
         few, enough = Scale(1 << 40), Scale(whole // 2)
         end = 0
         while end < len(data):

@@ -302,8 +302,9 @@ def test_a_fork_from_a_handler_inside_a_put_leaves_the_parents_stream_alone(ring
     assert [item[2] for item in items] == list(range(step))
 
 
-def test_a_producer_killed_at_any_moment_has_published_whatever_it_returned(tmp_path: Path) -> None:
-    rng = random.Random(1)
+def test_a_producer_killed_at_any_moment_has_published_whatever_it_returned(
+    tmp_path: Path, rng_that_stays: random.Random
+) -> None:
     for i in range(25):
         folder = tmp_path / str(i)
         folder.mkdir()
@@ -324,7 +325,7 @@ def test_a_producer_killed_at_any_moment_has_published_whatever_it_returned(tmp_
         pid = forked(child)
         while returned[0] == 0:
             time.sleep(0)
-        time.sleep(rng.uniform(0, 0.01))
+        time.sleep(rng_that_stays.uniform(0, 0.01))  # the moment of the kill
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         reader = Reader.open(folder)

@@ -1,0 +1,38 @@
+"""Seeds of tests that draw at random: one that stays, and for quick tests today's, which tries others.
+
+A test that fails prints its seed. `HECTIQLAB_TEST_SEED=N scripts/test tests/…` draws the same again, on any day.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from random import Random
+
+import pytest
+
+VARIABLE = "HECTIQLAB_TEST_SEED"
+STAYS = 20261123
+
+
+def seeds() -> list[int]:
+    """That of the variable, else the one that stays and today's."""
+    given = os.environ.get(VARIABLE)
+    return [int(given)] if given else [STAYS, int(time.strftime("%Y%m%d", time.gmtime()))]
+
+
+def _printed(seed: int) -> Random:
+    print(f"{VARIABLE}={seed}")  # pytest shows it where the test fails
+    return Random(seed)
+
+
+@pytest.fixture(params=seeds(), ids=lambda seed: f"seed={seed}")
+def rng(request: pytest.FixtureRequest) -> Random:
+    """Random numbers. The test is run for each seed."""
+    return _printed(request.param)
+
+
+@pytest.fixture
+def rng_that_stays() -> Random:
+    """The same random numbers every day, for tests that take long."""
+    return _printed(seeds()[0])

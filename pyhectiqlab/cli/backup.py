@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
+from ..errors import StoreError
 from ..store import backup as backups
-from .lab_data import data_of, data_option
+from .lab_data import data_of, data_option, opened_lab
 from .output import size_text
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -30,6 +31,11 @@ def backup(target: Path, data: Path | None, keep: int | None, as_json: bool) -> 
     as is new. Put TARGET on another disk, or copy it to another machine, and try `restore` before you need it.
     """
     taken = backups.backup(data_of(data), target, _progress)
+    try:
+        with opened_lab(data) as storage, storage.meta.writing() as tx:
+            backups.note(tx, taken)
+    except StoreError as e:  # a full disk, of which the snapshot may be the rescue
+        click.echo(f"The lab could not note that it has this snapshot: {e}", err=True)
     removed = backups.prune(target, keep) if keep is not None else []
     if as_json:
         click.echo(json.dumps(asdict(taken)))

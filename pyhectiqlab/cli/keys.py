@@ -39,20 +39,23 @@ def list_keys(profile: str | None, as_json: bool) -> None:
             moment(key["created"]),
             moment(key["last_used"]) or "not yet",
             moment(key["expires"]) or "never",
+            key.get("scope", "all"),
         )
         for key in found
     ]
-    table(("", "id", "name", "created", "last used", "expires"), rows)
+    table(("", "id", "name", "created", "last used", "expires", "may"), rows)
 
 
 @command.command()
 @click.argument("name")
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it works.  [default: until it is revoked]")
+@click.option("--only-metrics", is_flag=True, help="A key that reads the lab's metrics, and nothing else; for admins.")
 @click.pass_obj
-def create(profile: str | None, name: str, days: int | None) -> None:
+def create(profile: str | None, name: str, days: int | None, only_metrics: bool) -> None:
     """Create a key called NAME, such as a machine's, and print it: now, and never again."""
+    scope = {"scope": "metrics"} if only_metrics else {}
     with _lab(profile) as (lab, _):
-        made = lab.post("/keys", {"name": name, "days": days})
+        made = lab.post("/keys", {"name": name, "days": days, **scope})
     click.echo(made["key"])
 
 

@@ -27,7 +27,7 @@ from starlette.concurrency import run_in_threadpool
 from ..errors import StoreError
 from ..protocol import limits, roles
 from ..protocol.usernames import folded
-from ..store.accounts import Change
+from ..store.accounts import SCOPE_ALL, Change
 from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .connections import CONNECTION, Protocol
@@ -107,7 +107,18 @@ async def anybody() -> None:
 
 @guard("account")
 async def caller(request: Request) -> Caller:
-    """Whoever holds the request's API key or cookie. Raises ApiError 401, 403 (CSRF), 400 (protocol)."""
+    """Whoever holds the request's API key or cookie. Raises ApiError 401, 403 (CSRF, a key of a scope), 400
+    (protocol).
+    """
+    found = await _proved(request)
+    if found.scope != SCOPE_ALL:
+        raise ApiError(
+            403, "key_scope", f"This key is for {found.scope} alone: make another with `hectiqlab keys create`."
+        )
+    return found
+
+
+async def _proved(request: Request) -> Caller:
     lab = lab_of(request)
     check_protocol(request)
     key = bearer(request)
@@ -271,6 +282,12 @@ def admin(caller: TheCaller) -> Caller:
     return caller
 
 
+@guard("lab:metrics")
+async def scraper(request: Request) -> Caller:
+    """An admin of the lab, with a key of any scope."""
+    return admin(await _proved(request))
+
+
 @guard("lab:member")
 def member(caller: TheCaller) -> Caller:
     if not roles.at_least(caller.user.role, roles.MEMBER):
@@ -346,6 +363,7 @@ def _changeable(lab: Lab, caller: Caller, run_id: str, deleted_too: bool) -> Run
 Anybody = Depends(anybody)
 CheckedInside = Depends(checked_inside)
 Admin = Annotated[Caller, Depends(admin)]
+Scraper = Annotated[Caller, Depends(scraper)]
 Member = Annotated[Caller, Depends(member)]
 Adder = Annotated[Caller, Depends(adder)]
 ReadableProject = Annotated[Project, Depends(readable_project)]

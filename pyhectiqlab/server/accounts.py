@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import argon2
 
-from ..store.accounts import ApiKey, Change, Invite
+from ..store.accounts import SCOPE_ALL, ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
 from ..store.storage import ChangeMark
 from .jobs import Transacts
@@ -52,7 +52,7 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Caller:
     """Who sent a request, from where, and how they proved it. `csrf` is None with an API key, and so is `token_hash`
-    empty; `proof` is the hash of the key, or of the session's token.
+    empty; `proof` is the hash of the key, or of the session's token. `scope`: of the key, as in store/accounts.py.
     """
 
     user: User
@@ -61,6 +61,7 @@ class Caller:
     via: str = "web"
     address: str = ""
     proof: str = ""
+    scope: str = SCOPE_ALL
 
     def change(self, action: str, subject: str, detail: str = "") -> Change:
         """An entry of the audit log."""
@@ -73,6 +74,7 @@ class _Known:
     via: str
     until: float  # by the monotonic clock
     mark: int
+    scope: str
 
 
 class Accounts:
@@ -109,7 +111,7 @@ class Accounts:
         found = self._cache.get(key_hash)
         if found is None or found.until < time.monotonic() or found.mark != self.mark.read():
             return None
-        return Caller(found.user, via=found.via, address=address, proof=key_hash)
+        return Caller(found.user, via=found.via, address=address, proof=key_hash, scope=found.scope)
 
     def of_key(self, key: str, address: str = "") -> Caller | None:
         if caller := self.cached(key, address):
@@ -123,10 +125,10 @@ class Accounts:
         if len(self._cache) >= CACHE_MAX:
             self._cache.clear()
         left = CACHE_S if its_key.expires is None else min(CACHE_S, its_key.expires - now)
-        self._cache[key_hash] = _Known(user, f"key {its_key.name}", time.monotonic() + left, mark)
+        self._cache[key_hash] = _Known(user, f"key {its_key.name}", time.monotonic() + left, mark, its_key.scope)
         if len(self._used) < CACHE_MAX:
             self._used[its_key.id] = now
-        return Caller(user, via=f"key {its_key.name}", address=address, proof=key_hash)
+        return Caller(user, via=f"key {its_key.name}", address=address, proof=key_hash, scope=its_key.scope)
 
     def store_use(self) -> None:
         """Which keys were used since this was last called."""
@@ -134,10 +136,14 @@ class Accounts:
         if used:
             self._write(lambda tx: tx.keys_used(used))
 
-    def add_key(self, user: User, name: str, expires: float | None = None, *noted: Change) -> tuple[ApiKey, str]:
+    def add_key(
+        self, user: User, name: str, expires: float | None = None, *noted: Change, scope: str = SCOPE_ALL
+    ) -> tuple[ApiKey, str]:
         """A new key and its secret, which is not kept. Raises TooManyError."""
         secret = new_key()
-        made = self.change(lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time(), expires), *noted)
+        made = self.change(
+            lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time(), expires, scope), *noted
+        )
         return made, secret
 
     def revoke_key(self, user: User, key_id: str, *noted: Change) -> bool:

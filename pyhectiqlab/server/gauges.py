@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .._version import __version__
+from ..store.backup import last_backup
+from ..store.totals import ProjectTotals
 from .lab import Lab
+
+PROJECTS_MAX = 50  # labels of projects
 
 
 class Gauges(Collector):
@@ -39,17 +43,52 @@ class Gauges(Collector):
             failing.add_metric([trouble.name], float(trouble.name in now_failing))
         yield failures
         yield failing
+        totals = lab.totals.get()
         runs = GaugeMetricFamily("hectiqlab_runs", "Runs that are not deleted.", labels=["state"])
-        with lab.meta.reading() as view:
-            for state, count in sorted(view.runs_by_state().items()):
-                runs.add_metric([state], count)
-            stored = view.stored_bytes()
+        for state, count in sorted(totals.runs_by_state.items()):
+            runs.add_metric([state], count)
         yield runs
         size = GaugeMetricFamily("hectiqlab_data_bytes", "What the data takes on disk.", labels=["what"])
-        for name, n in lab.storage.sizes().items():
+        for name, n in totals.sizes.items():
             size.add_metric([name], n)
-        size.add_metric(["files"], stored)
+        size.add_metric(["files"], totals.files)
         yield size
+        unused = GaugeMetricFamily(
+            "hectiqlab_unused_bytes", "Of a database's bytes, those of pages that are free.", labels=["what"]
+        )
+        for name, n in totals.unused.items():
+            unused.add_metric([name], n)
+        yield unused
+        yield _files_of_projects(totals.projects)
+        work = lab.points.work_left()
+        backlog = GaugeMetricFamily(
+            "hectiqlab_backlog", "What the lab's own work has still to do, by what it is.", labels=["what"]
+        )
+        backlog.add_metric(["points to compact"], work.to_compact)
+        backlog.add_metric(["points to remove"], work.to_remove)
+        backlog.add_metric(["deleted runs"], totals.deleted_runs)
+        backlog.add_metric(["retention"], lab.retention.waiting)
+        yield backlog
+        with lab.meta.reading() as view:
+            waiting, backup = view.waiting_notices(), last_backup(view)
+        yield GaugeMetricFamily("hectiqlab_notices_waiting", "Notices that are still to be delivered.", waiting)
+        if backup is not None:
+            taken = GaugeMetricFamily("hectiqlab_last_backup_timestamp_seconds", "When the last snapshot was taken.")
+            taken.add_metric([], backup.taken)
+            yield taken
         room = lab.blobs.room()
         if room is not None:
             yield GaugeMetricFamily("hectiqlab_disk_free_bytes", "What the disk still has.", room)
+        total = lab.storage.disk_total()
+        if total is not None:
+            yield GaugeMetricFamily("hectiqlab_disk_bytes", "What the disk has in all.", total)
+
+
+def _files_of_projects(projects: Sequence[ProjectTotals]) -> Metric:
+    """Of those with the most; all others together, so that the labels do not grow with the lab."""
+    family = GaugeMetricFamily("hectiqlab_project_files_bytes", "What the files of a project take.", labels=["project"])
+    largest = sorted(projects, key=lambda p: p.files, reverse=True)
+    for project in largest[:PROJECTS_MAX]:
+        family.add_metric([project.name], project.files)
+    family.add_metric([""], sum(p.files for p in largest[PROJECTS_MAX:]))
+    return family

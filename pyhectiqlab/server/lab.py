@@ -28,6 +28,7 @@ from .screen import Screen
 from .searched import Searched
 from .shares import Shares
 from .stream import KEYS_MAX, Hub, Message
+from .totals import TotalsCache
 from .writer import BusyError, Writer
 
 log = logging.getLogger("hectiqlab.server")
@@ -68,6 +69,7 @@ class Lab:
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
+        self.totals = TotalsCache(storage)
         self.searched = Searched(self.meta, self.points, self.write)
         self.logins = Logins()
         self._accounts_at = 0.0
@@ -141,7 +143,7 @@ class Lab:
         sizes = [1 + sum(b.points / 1000 + len(b.events) / 20 for b in job.accepted) for job in jobs]
         for job, size in zip(jobs, sizes, strict=True):
             self.shares.costs.charge(job.user_id, took * size / sum(sizes))
-        self.metrics.committed(seconds, len(jobs), [r.status for job in jobs for r in job.results], points)
+        self.metrics.committed(seconds, len(jobs), points, changes.losses)
         if not self.hub.watched:
             return
         arrived: dict[str, tuple[dict[str, None], int]] = {}

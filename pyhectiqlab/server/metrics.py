@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-JOBS = (1, 2, 5, 10, 20, 50, 100, 200, 512)
+SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # few: each is a series, for each route
+JOBS = (1, 4, 16, 64, 256)
+REASONS_MAX = 64  # labels of losses; further reasons are counted as "other"
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which tells when the lab was started
 
 
 class Metrics:
@@ -29,11 +40,18 @@ class Metrics:
         )
         self.batches = Counter(
             "hectiqlab_batches",
-            "Batches of training processes, by the status they got.",
+            "Batches of training processes, by the status they got; all but 200 were refused.",
             ["status"],
             registry=self.registry,
         )
         self.failed_logins = Counter("hectiqlab_failed_logins", "Wrong passwords.", registry=self.registry)
+        self.losses = Counter(
+            "hectiqlab_losses",
+            "Events and files that clients gave up, as they told, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._reasons: set[str] = set()
         self.points = Counter("hectiqlab_points", "Points made durable.", registry=self.registry)
         self.commit_seconds = Histogram(
             "hectiqlab_commit_seconds",
@@ -45,11 +63,21 @@ class Metrics:
             "hectiqlab_commit_jobs", "Requests made durable by one commit.", buckets=JOBS, registry=self.registry
         )
 
-    def committed(self, seconds: float, jobs: int, statuses: Iterable[int], points: int) -> None:
-        """One commit of the writer thread."""
+    def committed(self, seconds: float, jobs: int, points: int, losses: Mapping[str, int]) -> None:
+        """One commit of the writer thread. `losses`: by reason, as clients told."""
         self.commit_seconds.observe(seconds)
         self.commit_jobs.observe(jobs)
         self.points.inc(points)
+        for reason, count in losses.items():
+            if not re.fullmatch(r"[a-z_]{1,40}", reason) or (
+                reason not in self._reasons and len(self._reasons) >= REASONS_MAX
+            ):
+                reason = "other"
+            self._reasons.add(reason)
+            self.losses.labels(reason).inc(count)
+
+    def answered(self, statuses: Iterable[int]) -> None:
+        """The batches of a request of ingest. From any thread."""
         for status, count in collections.Counter(statuses).items():
             self.batches.labels(status).inc(count)
 

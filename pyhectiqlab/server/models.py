@@ -182,12 +182,16 @@ class LoginAnswer(BaseModel):
     csrf: str | None
 
 
+KeyScope = Literal["all", "metrics"]
+
+
 class KeyAnswer(BaseModel):
     id: str
     name: str
     created: float
     expires: float | None
     last_used: float | None
+    scope: KeyScope = Field(description="all: what its user may; metrics: to read the lab's metrics, and nothing else.")
 
 
 class NewKeyAnswer(KeyAnswer):

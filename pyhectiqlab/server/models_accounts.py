@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from ..protocol.usernames import new_username
 from ..store import retention
-from .models import Body, Name, ProjectRole
+from .models import Body, KeyScope, Name, ProjectRole
 
 GivenRole = ProjectRole  # in the lab: nobody is made its owner
 KEY_DAYS_MAX = 3650
@@ -26,6 +26,7 @@ class KeyBody(Body):
     days: Annotated[int, Field(ge=1, le=KEY_DAYS_MAX)] | None = Field(
         None, description="How long it works; null: ever."
     )
+    scope: KeyScope = Field("all", description="metrics: it reads the lab's metrics, and nothing else; for admins.")
 
 
 class UserBody(Body):

@@ -47,6 +47,11 @@ class Retention:
         self._steps: deque[Step] = deque()
         self._look_at = 0.0
 
+    @property
+    def waiting(self) -> int:
+        """Runs and versions that were found to go, and are not gone yet. From any thread."""
+        return sum(len(step.runs) + len(step.versions) for step in tuple(self._steps))
+
     def turn(self, now: float) -> None:
         """Takes one step, where there is one; looks for more where the rules changed, and now and then. Blocks on the
         stores; raises StoreError.

@@ -11,6 +11,7 @@ from ..protocol import roles
 AUDIT_ROWS_MAX = 200_000
 KEYS_OF_USER_MAX = 200
 INVITES_MAX = 1000
+SCOPE_ALL, SCOPE_METRICS = "all", "metrics"  # what a key may do: all that its user may, or read the metrics
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ApiKey:
     created: float
     expires: float | None = None
     last_used: float | None = None  # to the minute
+    scope: str = SCOPE_ALL
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ class AccountsTransaction(AccountsView, Protocol):
         LastAdminError.
         """
 
-    def add_key(self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None) -> ApiKey:
+    def add_key(
+        self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None, scope: str = SCOPE_ALL
+    ) -> ApiKey:
         """Raises TooManyError."""
 
     def revoke_key(self, user_id: str, key_id: str, now: float) -> bool: ...

@@ -9,6 +9,7 @@ none while a backup runs (`FilesLock`).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,15 +17,18 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from ..errors import StoreError
 from .embedded import DATABASES, FileFilesLock
+from .meta import MetaTransaction, MetaView
 from .sql.meta_store import SqlMetaStore
 
+LAST = "backup"  # key of the lab's value
 TOLD = "backup.json"  # written last: without it a snapshot is not whole
 BLOCK = 1 << 20
 BUSY_TIMEOUT_S = 30.0
@@ -53,6 +57,25 @@ class Snapshot:
     files: int
     bytes: int  # of databases and files
     copied: int  # bytes that an earlier snapshot did not have
+
+
+# The last one -------------------------------------------------------------------------------------------------------
+
+
+def note(tx: MetaTransaction, taken: Snapshot) -> None:
+    """In the lab itself, so that it can say how old its last snapshot is."""
+    tx.set_lab_value(LAST, json.dumps(asdict(taken)))
+
+
+def last_backup(view: MetaView) -> Snapshot | None:
+    """The last snapshot that was noted."""
+    value = view.lab_value(LAST)
+    return None if value is None else _snapshot(json.loads(value))
+
+
+def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
+    """Also of a later version, which may know more of it."""
+    return Snapshot(**{f.name: fields[f.name] for f in dataclasses.fields(Snapshot)})
 
 
 # Taking one ---------------------------------------------------------------------------------------------------------
@@ -212,7 +235,7 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None) -> 
     with _told_as_store_error(data):
         if data.exists() and any(data.iterdir()):
             raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
-        told = Snapshot(**json.loads((snapshot / TOLD).read_text()))
+        told = _snapshot(json.loads((snapshot / TOLD).read_text()))
         partial = data.with_name(f"{data.name}.restoring")
         if partial.exists():
             shutil.rmtree(partial)

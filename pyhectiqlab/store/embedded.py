@@ -6,6 +6,8 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -24,6 +26,7 @@ log = logging.getLogger("hectiqlab.server")
 
 META, POINTS, BLOBS = "lab.db", "points.db", "blobs"
 DATABASES = (META, POINTS)
+BUSY_TIMEOUT_S = 5.0
 
 
 class DataLock:
@@ -159,8 +162,31 @@ class EmbeddedStorage:
     def sizes(self) -> Mapping[str, int]:
         return {name: sum(_size(self.place / f"{name}{suffix}") for suffix in ("", "-wal")) for name in DATABASES}
 
+    def unused(self) -> Mapping[str, int]:
+        return {name: _unused(self.place / name) for name in DATABASES}
+
+    def disk_total(self) -> int | None:
+        try:
+            return shutil.disk_usage(self.place).total
+        except OSError:
+            return None
+
     def close(self) -> None:
         self._stack.close()
+
+
+def _unused(path: Path) -> int:
+    """Bytes of the free pages of a database."""
+    if not path.exists():
+        return 0
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+            (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    except sqlite3.Error as e:
+        raise StoreError(f"{path}: {e}.") from e
+    return int(pages * page_bytes)
 
 
 def _size(path: Path) -> int:

@@ -12,6 +12,7 @@ process was found to have ended, and whether it is lost. Changes of the state ar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from .notices import NoticesTransaction, NoticesView
 from .quotas import QuotasTransaction, QuotasView
 from .registry import RegistryTransaction, RegistryView
 from .retention import RetentionTransaction, RetentionView
+from .totals import TotalsView
 
 
 @dataclass(frozen=True)
@@ -255,10 +257,13 @@ class EndReport:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a transaction changed, for whoever watches: run id → new state, and runs whose row changed otherwise."""
+    """What a transaction changed, for whoever watches: run id → new state, and runs whose row changed otherwise; and
+    how many events were told or found to be lost, by reason.
+    """
 
     states: dict[str, str] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
+    losses: Counter[str] = field(default_factory=Counter)
 
 
 class ProjectNotFoundError(LookupError):
@@ -277,7 +282,17 @@ class NameTakenError(ValueError):
     """Another row of that name exists."""
 
 
-class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, QuotasView, RetentionView, Protocol):
+class MetaView(
+    AccountsView,
+    FilesView,
+    MediaView,
+    RegistryView,
+    NoticesView,
+    QuotasView,
+    RetentionView,
+    TotalsView,
+    Protocol,
+):
     def lab_value(self, key: str) -> str | None: ...
     def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
         """Sorted by name, those > `after` that exist for the user; None: all."""
@@ -357,10 +372,6 @@ class MetaView(AccountsView, FilesView, MediaView, RegistryView, NoticesView, Qu
     def session_count(self, run_id: str) -> int: ...
     def attached(self, session: str, user_id: str) -> Mapping[tuple[str, int, int], bool]:
         """(run, rank, attempt) of each attachment of the user's session → whether it is lost and has not ended."""
-
-    def runs_by_state(self) -> Mapping[str, int]: ...
-    def stored_bytes(self) -> int:
-        """Of files, each counted once."""
 
     def state_history(self, run_id: str, limit: int = ...) -> Sequence[StateChange]:
         """The last changes of state, the newest last."""

@@ -148,6 +148,13 @@ class Buckets:
     ranks: int  # how many have points that the selector means, also those beyond RANKS_MAX
 
 
+class WorkLeft(NamedTuple):
+    """What `maintain` has to do, in points: those that are not compacted yet, and those of deleted runs."""
+
+    to_compact: int
+    to_remove: int
+
+
 class PointStore(Protocol):
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """Applies the batches in one durable transaction; one result a batch.
@@ -244,6 +251,9 @@ class PointStore(Protocol):
         points. Return whether there is more of it. Changes no answer. Call it where `append` is called: it may wait for
         that. At least one step is taken, whatever the budget.
         """
+
+    def work_left(self) -> WorkLeft:
+        """How much `maintain` has to do. For whoever watches the lab: it may block for some milliseconds."""
 
     def close(self) -> None:
         """Releases files; calls after it raise StoreError. Safe twice."""

@@ -58,5 +58,13 @@ class Storage(Protocol):
     def sizes(self) -> Mapping[str, int]:
         """Return what the databases take on disk, by name, in bytes. Blocks on the disk for a moment."""
 
+    def unused(self) -> Mapping[str, int]:
+        """Return how many bytes of `sizes` are free for what comes next, by name. Blocks on the disk for a moment.
+        Raises StoreError.
+        """
+
+    def disk_total(self) -> int | None:
+        """Return the bytes of the disk that files and databases are on; None where nobody knows. Never blocks long."""
+
     def close(self) -> None:
         """Release everything, also the right to the data. Safe twice."""

@@ -16,7 +16,18 @@ import numpy as np
 
 from ..errors import StoreError
 from ..store.grid import apart, check_batch, check_times, cuts, parse_cursor, share_of, shifts_for, window_of
-from ..store.points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
+from ..store.points import (
+    AppendResult,
+    Axis,
+    Buckets,
+    Column,
+    PointBatch,
+    Points,
+    Selector,
+    SeriesInfo,
+    Summary,
+    WorkLeft,
+)
 
 
 class Point(NamedTuple):
@@ -161,6 +172,11 @@ class MemoryPointStore:
         kept = {place: points for place, points in self._state.series.items() if place[0] not in self._deleted}
         self._state.series = kept
         return False
+
+    def work_left(self) -> WorkLeft:
+        self._check_open()
+        deleted = (points for place, points in self._state.series.items() if place[0] in self._deleted)
+        return WorkLeft(0, sum(map(len, deleted)))
 
     def close(self) -> None:
         self._closed = True

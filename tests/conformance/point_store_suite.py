@@ -411,10 +411,13 @@ class PointStoreSuite:
     def test_purge_removes_what_was_deleted_and_only_that(self, store: PointStore) -> None:
         w, kept = Writer("w"), Writer("x", run="kept")
         store.append([w.steps(range(100)), kept.steps(range(100)), w.steps(range(100), key="acc")])
+        assert store.work_left().to_remove == 0
         store.delete("run")
+        assert store.work_left().to_remove == 200
         while store.maintain(0.0):
             pass
         assert not store.maintain()
+        assert store.work_left().to_remove == 0
         store.undelete("run")
         assert store.keys("run") == []
         assert len(all_points(store, "kept")) == 100

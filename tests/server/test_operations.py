@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pyhectiqlab.testing.lab import RealLab
 
-from .api import Api, batch, error_of, new_id, wait_until
+from ..labs import ForkedLab
+from .api import Api, batch, error_of, events_batch, new_id, wait_until
+from .test_security import upload
 
 
 def scraped(api: Api) -> dict[str, float]:
@@ -44,12 +48,63 @@ def test_metrics_count_points_batches_and_requests_by_route(api: Api) -> None:
     assert grown("hectiqlab_points_total") == 500
     assert grown('hectiqlab_batches_total{"status": "200"}') == 1
     assert grown('hectiqlab_batches_total{"status": "409"}') == 1
+    assert api.statuses(batch(new_id(12), writer, 1, 8)) == [404]
+    assert scraped(api)['hectiqlab_batches_total{"status": "404"}'] > 0, "also what no writer has looked at"
+    assert not [name for name in after if "_created" in name.partition("{")[0]]
+    assert 5 <= len([name for name in after if name.startswith("hectiqlab_commit_seconds_bucket")]) <= 8
     route = {"method": "GET", "route": "/runs/{run_id}", "status": "200"}
     assert grown(f"hectiqlab_http_requests_total{json.dumps(route, sort_keys=True)}") == 1
     assert grown("hectiqlab_commit_seconds_count") >= 2
     assert after['hectiqlab_data_bytes{"what": "points.db"}'] > 0
-    assert sum(value for name, value in after.items() if name.startswith("hectiqlab_runs{")) >= 1
+    wait_until(lambda: any(name.startswith("hectiqlab_runs{") for name in scraped(api)))  # looked up now and then
     assert run not in api.raw("GET", "/metrics").text, "no label grows with the number of runs"
+
+
+def test_losses_are_counted_by_reason_and_no_reason_makes_labels_without_end(api: Api) -> None:
+    before = scraped(api)
+    run, writer = api.attach()["run"]["id"], new_id()
+    loss = ["spool_full", 7], ["spool_full", 3], ["<script>", 2]
+    events = [("loss", {"reason": reason, "count": 1, "events": count}) for reason, count in loss]
+    assert api.statuses(events_batch(run, writer, 1, events)) == [200]
+    after = scraped(api)
+
+    def grown(reason: str) -> float:
+        name = f'hectiqlab_losses_total{{"reason": "{reason}"}}'
+        return after[name] - before.get(name, 0.0)
+
+    assert grown("spool_full") == 10 and grown("other") == 2
+
+
+def test_metrics_tell_of_backups_backlog_and_what_takes_the_disk(tmp_path: Path) -> None:
+    with ForkedLab(tmp_path / "data", tmp_path / "home") as lab:
+        api = Api.of(lab)
+        run = api.attach(project="vision", create_project=True)["run"]["id"]
+        api.ingest(batch(run, new_id(), 1, 500))
+        assert "hectiqlab_last_backup_timestamp_seconds" not in scraped(api)
+        digest = hashlib.sha256(b"x" * 1000).hexdigest()
+        upload(api, b"x" * 1000, digest)
+        body = {"name": "weights", "digest": digest, "bytes": 1000}
+        for path in (f"/runs/{run}/artifacts", "/projects/vision/artifacts"):
+            api.call("POST", path, 201, json=body)
+        taken = run_admin(lab, "backup", str(tmp_path / "backups"))
+        assert taken.returncode == 0, taken.stderr
+        wait_until(lambda: scraped(api).get('hectiqlab_project_files_bytes{"project": "vision"}') == 1000)
+        told = scraped(api)
+        assert abs(told["hectiqlab_last_backup_timestamp_seconds"] - time.time()) < 60
+        assert told["hectiqlab_notices_waiting"] == 0
+        assert told['hectiqlab_backlog{"what": "retention"}'] == 0
+        assert {
+            'hectiqlab_unused_bytes{"what": "lab.db"}',
+            'hectiqlab_unused_bytes{"what": "points.db"}',
+        } <= told.keys()
+        assert told["hectiqlab_disk_bytes"] > told["hectiqlab_disk_free_bytes"] > 0
+        api.call("DELETE", f"/runs/{run}")
+        wait_until(lambda: scraped(api)['hectiqlab_backlog{"what": "deleted runs"}'] == 1)
+
+
+def run_admin(lab: RealLab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyhectiqlab", "admin", *arguments, "--data", str(lab.data_dir)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def test_metrics_are_for_admins(api: Api, other: Api) -> None:

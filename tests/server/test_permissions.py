@@ -29,7 +29,7 @@ from pyhectiqlab.store.opening import open_beside
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
-from .api import INGEST_HEADERS, Api, batch, new_id, packed
+from .api import INGEST_HEADERS, Api, batch, error_of, new_id, packed
 from .conftest import PASSWORD
 
 T = TypeVar("T")
@@ -42,6 +42,7 @@ MAY = {
     "lab:member": ("member", "author", "project_admin", "stranger", "lab_admin"),
     "lab:adder": ("member", "author", "project_admin", "stranger", "lab_admin"),
     "lab:admin": ("lab_admin",),
+    "lab:metrics": ("lab_admin",),
     "project:read": EVERYBODY,
     "project:add": ("member", "author", "project_admin", "stranger", "lab_admin"),
     "project:admin": ("project_admin", "lab_admin"),
@@ -72,7 +73,7 @@ POST /invites lab:admin
 DELETE /invites/{invite_id} lab:admin
 POST /invites/accept open
 GET /audit lab:admin
-GET /metrics lab:admin
+GET /metrics lab:metrics
 GET /projects account
 POST /projects lab:member
 GET /projects/{ref} project:read
@@ -372,6 +373,25 @@ def test_what_is_private_is_answered_as_what_never_was(world: World, route: str)
             return told(answer)
 
     assert ask(private) == ask(NEVER)
+
+
+def test_a_key_for_metrics_alone_opens_nothing_else(world: World) -> None:
+    admin = world.callers["lab_admin"]
+    world.callers["scraper"] = Api(
+        world.url, admin.call("POST", "/keys", 201, json={"name": "p", "scope": "metrics"})["key"]
+    )
+    for route, need in listed().items():
+        if need == "open":
+            continue
+        with world.ask("scraper", route, world.projects["public"]) as answer:
+            if need == "lab:metrics":
+                assert answer.status_code == 200 and "hectiqlab_runs{" in answer.text
+                continue
+            assert answer.status_code == 403, route
+            assert not answer.content or answer.json()["error"]["code"] == "key_scope", route
+    assert [key["scope"] for key in admin.get("/keys")["items"]] == ["all", "metrics"]
+    member = world.callers["member"]
+    assert error_of(member.raw("POST", "/keys", json={"name": "p", "scope": "metrics"}))["code"] == "not_admin"
 
 
 def test_lists_hold_nothing_of_a_private_project(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from ...store.accounts import TooManyError
+from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
 from ...store.meta import User
 from .. import models, models_accounts
 from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
@@ -123,9 +123,15 @@ async def key_maker(request: Request, lab: TheLab) -> Caller:
 def make_key(body: models_accounts.KeyBody, lab: TheLab, caller: Annotated[Caller, Depends(key_maker)]) -> Response:
     """The key is shown once. Takes HTTP Basic too."""
     expires = None if body.days is None else time.time() + body.days * 86_400.0
-    noted = caller.change("made", f"key {body.name}", "" if body.days is None else f"for {body.days} days")
+    if body.scope == SCOPE_METRICS and not caller.user.is_admin:
+        raise ApiError(403, "not_admin", "Only an admin of the lab may read its metrics: ask one for a key.")
+    details = (
+        f"for {body.scope} alone" if body.scope != SCOPE_ALL else "",
+        f"for {body.days} days" if body.days else "",
+    )
+    noted = caller.change("made", f"key {body.name}", ", ".join(filter(None, details)))
     try:
-        made, secret = lab.accounts.add_key(caller.user, body.name, expires, noted)
+        made, secret = lab.accounts.add_key(caller.user, body.name, expires, noted, scope=body.scope)
     except TooManyError as e:
         raise ApiError(409, "too_many", str(e)) from None
     return reply(answer(models.NewKeyAnswer, made, key=secret), 201)

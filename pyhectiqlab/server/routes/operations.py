@@ -6,7 +6,7 @@ from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from .. import models
-from ..access import Admin, TheLab
+from ..access import Scraper, TheLab
 from .common import Router, answers
 
 router = Router(tags=["operations"])
@@ -21,9 +21,9 @@ _TEXT: dict[str, object] = {
     response_class=Response,
     responses=answers(models.Empty, 200, 403) | {200: _TEXT},
 )
-def metrics(lab: TheLab, caller: Admin) -> Response:
-    """Requests, commits, points, what waits, runs by state, bytes on disk; for an admin's key.
+def metrics(lab: TheLab, caller: Scraper) -> Response:
+    """Requests, commits, points, losses, what waits, runs by state, bytes on disk, the last backup; for an admin's key.
 
-    As `bearer_token` or `authorization` in Prometheus' scrape settings.
+    As `authorization` in Prometheus' scrape settings, best a key of the scope "metrics".
     """
     return Response(lab.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -10,7 +10,17 @@ from sqlalchemy import Connection, case, delete, func, insert, or_, select, upda
 
 from ...protocol import roles
 from ...protocol.usernames import folded, skeleton
-from ..accounts import INVITES_MAX, KEYS_OF_USER_MAX, ApiKey, Invite, LastAdminError, TooManyError, User, WebSession
+from ..accounts import (
+    INVITES_MAX,
+    KEYS_OF_USER_MAX,
+    SCOPE_ALL,
+    ApiKey,
+    Invite,
+    LastAdminError,
+    TooManyError,
+    User,
+    WebSession,
+)
 from ..meta import NameTakenError
 from .meta_members import MembersSql
 from .meta_schema import api_keys, invites, lab, login_links, users, web_sessions
@@ -108,6 +118,7 @@ class AccountsSql(MembersSql):
                 api_keys.c.name,
                 api_keys.c.created.label("key_created"),
                 api_keys.c.expires,
+                api_keys.c.scope,
             )
             .join(api_keys, api_keys.c.user_id == users.c.id)
             .where(
@@ -117,7 +128,9 @@ class AccountsSql(MembersSql):
                 users.c.disabled.is_(None),
             )
         ).first()
-        return (_user(row), ApiKey(row.key_id, row.name, row.key_created, row.expires)) if row else None
+        return (
+            (_user(row), ApiKey(row.key_id, row.name, row.key_created, row.expires, scope=row.scope)) if row else None
+        )
 
     def users_of_keys(self, hashes: Collection[str], now: float) -> dict[str, User]:
         rows = self.conn.execute(
@@ -138,15 +151,19 @@ class AccountsSql(MembersSql):
             .where(api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None))
             .order_by(api_keys.c.created)
         )
-        return [ApiKey(row.id, row.name, row.created, row.expires, row.last_used) for row in rows]
+        return [ApiKey(row.id, row.name, row.created, row.expires, row.last_used, row.scope) for row in rows]
 
-    def add_key(self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None) -> ApiKey:
+    def add_key(
+        self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None, scope: str = SCOPE_ALL
+    ) -> ApiKey:
         of_user = api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None)
         if self.conn.execute(select(func.count()).where(*of_user)).scalar_one() >= KEYS_OF_USER_MAX:
             raise TooManyError(f"A user has at most {KEYS_OF_USER_MAX} API keys: revoke some first.")
-        key = ApiKey(secrets.token_hex(8), name, now, expires)
+        key = ApiKey(secrets.token_hex(8), name, now, expires, scope=scope)
         self.conn.execute(
-            insert(api_keys).values(id=key.id, user_id=user_id, name=name, hash=key_hash, created=now, expires=expires)
+            insert(api_keys).values(
+                id=key.id, user_id=user_id, name=name, hash=key_hash, created=now, expires=expires, scope=scope
+            )
         )
         return key
 

@@ -184,6 +184,7 @@ class BatchesSql(SessionsSql):
             more.setdefault(writer, Counter())[reason] += n
         for writer, counts in more.items():
             losses = unpack(self.conn.execute(select(writers.c.losses).where(writers.c.writer == writer)).scalar())
+            self.changes.losses.update(counts)
             for reason, n in counts.items():
                 known = reason if reason in losses or len(losses) < LOSS_REASONS_MAX else "other"
                 losses[known] = losses.get(known, 0) + n

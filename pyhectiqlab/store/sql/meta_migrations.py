@@ -190,6 +190,10 @@ def _add_troubles(conn: Connection) -> None:
     _add_columns(conn, notice_targets, "delivered", "failed", "error")
 
 
+def _add_scopes(conn: Connection) -> None:
+    _add_columns(conn, api_keys, "scope")
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -210,6 +214,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("scripts of sessions", _add_scripts),
     ("parts of configs", _add_config_parts),
     ("troubles of notices", _add_troubles),
+    ("scopes of keys", _add_scopes),
 )
 
 

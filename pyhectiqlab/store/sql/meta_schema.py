@@ -52,6 +52,7 @@ api_keys = Table(
     Column("revoked", Double),
     Column("expires", Double),  # NULL: never
     Column("last_used", Double),  # to the minute
+    Column("scope", Words, nullable=False, server_default="all"),
 )
 
 web_sessions = Table(

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from ...base import crashpoints
 from ...errors import NewerSchemaError, StoreError
-from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary
+from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
 from . import queries as read
 from .append import Appender
 from .compaction import Compactor
@@ -141,6 +141,15 @@ class SqlitePointStore:
 
     def maintain(self, seconds_max: float = 0.1) -> bool:
         return self.compact(seconds_max) or self.purge(seconds_max)
+
+    def work_left(self) -> WorkLeft:
+        """See PointStore. Reads the index of the head."""
+        with self._reader() as connection:
+            (to_compact,) = connection.execute("SELECT coalesce(sum(n), 0) FROM head").fetchone()
+            (to_remove,) = connection.execute(
+                "SELECT coalesce(sum(s.count), 0) FROM run JOIN series s ON s.run = run.id WHERE run.deleted"
+            ).fetchone()
+        return WorkLeft(to_compact, to_remove)
 
     def purge(self, seconds_max: float = 0.1) -> bool:
         """Remove some points of deleted runs, in transactions of bounded size. Return whether there are more."""

@@ -19,7 +19,7 @@ from ..profile import resolve
 from ..protocol.search import quoted
 from .artifacts import Artifact, Lineage, Version
 from .search import FoundRuns, search_runs
-from .shapes import KeyInfo, Log, Point, ProjectInfo, StateChange, asking, project_info, shaped
+from .shapes import KeyInfo, Log, Point, ProjectInfo, StateChange, asking, from_item, shaped
 from .view import RunView, run_view
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 def projects(*, profile: str | None = None) -> list[ProjectInfo]:
     """Return the projects that the user of `profile` can see. None: the profile in use."""
     with asking(resolve(profile)) as lab:
-        return [shaped(lab, project_info, item) for item in lab.pages("/projects", {"limit": 1000})]
+        return [shaped(lab, from_item, ProjectInfo, item) for item in lab.pages("/projects", {"limit": 1000})]
 
 
 def deleted_run(ref: str, *, profile: str | None = None) -> RunView:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..profile import Profile
-from .shapes import asking
+from .shapes import asking, from_item
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,9 @@ class Lineage:
 
 
 def artifact_of(item: dict[str, Any], profile: Profile) -> Artifact:
-    names = [name for name in Artifact.__dataclass_fields__ if not name.startswith("_")]
-    return Artifact(**{name: item[name] for name in names}, _profile=profile)
+    return from_item(Artifact, item, _profile=profile)
 
 
 def version_of(item: dict[str, Any], profile: Profile) -> Version:
-    told = {**item, "project": item["project"]["name"], "project_id": item["project"]["id"]}
-    names = [name for name in Version.__dataclass_fields__ if not name.startswith("_")]
-    return Version(**{name: told[name] for name in names}, _profile=profile)
+    project = item["project"]
+    return from_item(Version, item, project=project["name"], project_id=project["id"], _profile=profile)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..capture import tables
-from ..profile import Profile
 from ..protocol import media as protocol
 from ..transport.http import LabClient, quoted
 from .artifacts import Artifact, artifact_of
-from .shapes import shaped
+from .shapes import ReadsRun, from_item, shaped
 
 if TYPE_CHECKING:
     import pandas
@@ -79,30 +77,24 @@ class Table:
         return frame
 
 
-class ReadsMedia:
+class ReadsMedia(ReadsRun):
     """Mixed into RunView. All methods wait for the lab. Items come by step, those without one first, then by rank.
 
     Their arguments: `rank`, only of this one; `lo`, `hi`, only steps from lo to hi, both included; `steps`, at most so
     many different ones (16 to 1,000), spread over the range.
     """
 
-    if TYPE_CHECKING:
-        id: str
-        profile: Profile
-
-        def _asking(self) -> AbstractContextManager[LabClient]: ...
-
     def media(self, kind: str | None = None) -> list[MediaInfo]:
         """Return the names under which this run has media."""
         with self._asking() as lab:
             asked = {"kind": kind, "limit": _AT_ONCE}
             items = lab.pages(f"/runs/{quoted(self.id)}/media", asked)
-            return [shaped(lab, lambda item: MediaInfo(**item), item) for item in items]
+            return [shaped(lab, from_item, MediaInfo, item) for item in items]
 
     def histograms(self, name: str, **which: int | None) -> list[Histogram]:
         """Return the histograms of a name. Keyword arguments: as of `images`."""
         return [
-            shaped(lab, lambda item: Histogram(item["step"], item["rank"], **item["histogram"]), item)
+            shaped(lab, lambda item: from_item(Histogram, {**item, **item["histogram"]}), item)
             for lab, item in self._items(protocol.HISTOGRAM, name, which)
         ]
 

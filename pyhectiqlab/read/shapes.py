@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -95,6 +95,17 @@ def asking(profile: Profile) -> Iterator[LabClient]:
         yield lab
 
 
+class ReadsRun:
+    """What the parts of RunView (metrics.py, media.py) have in common: which run they read, and from where."""
+
+    id: str
+    name: str
+    profile: Profile
+
+    def _asking(self) -> AbstractContextManager[LabClient]:
+        return asking(self.profile)
+
+
 def shaped(lab: LabClient, make: Callable[..., T], *args: Any) -> T:
     """What `make` makes of an answer. Raises NotALabError for one of another shape."""
     try:
@@ -103,23 +114,22 @@ def shaped(lab: LabClient, make: Callable[..., T], *args: Any) -> T:
         raise not_a_lab(lab.url, "its list has another shape") from None
 
 
-def project_info(item: dict[str, Any]) -> ProjectInfo:
-    return ProjectInfo(item["id"], item["name"], item["created"], item["runs"], item["last_activity"])
+def from_item(kind: type[T], item: Mapping[str, Any], **others: Any) -> T:
+    """Return a dataclass or named tuple made of an item of an answer: `others`, and each other public field from the
+    item's value of that name. What else the item has is ignored: a newer lab may send more.
 
-
-def log_of(item: dict[str, Any]) -> Log:
-    return Log(*(item[name] for name in Log._fields))
+    Raises LookupError for a field that the item lacks.
+    """
+    names = [name for name in kind.__annotations__ if name not in others and not name.startswith("_")]
+    return kind(**{name: item[name] for name in names}, **others)
 
 
 def key_info(item: dict[str, Any]) -> KeyInfo:
-    last, low, high = (item["last"] or {}).get("value"), item["min"], item["max"]
-    return KeyInfo(
-        item["key"],
-        item["count"],
-        item["step_min"],
-        item["step_max"],
-        *(None if value is None else float(value) for value in (last, low, high)),
-    )
+    def value(number: Any) -> float | None:
+        return None if number is None else float(number)
+
+    last = (item["last"] or {}).get("value")
+    return from_item(KeyInfo, item, last=value(last), min=value(item["min"]), max=value(item["max"]))
 
 
 def some_of(names: list[str]) -> str:

@@ -6,34 +6,25 @@ runs on; who reads back wants to be told that a view has no `add_metrics`. Nor d
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from ..config import Config
-from ..errors import NotFoundError
 from ..profile import Profile
 from ..protocol.registry import DATASETS, MODELS
-from ..transport.columns import Buckets, Points
 from ..transport.http import quoted
 from .artifacts import Artifact, Lineage, artifact_of, version_of
 from .media import ReadsMedia
-from .shapes import KeyInfo, Log, Point, StateChange, asking, key_info, log_of, shaped, some_of
-
-if TYPE_CHECKING:
-    import pandas
-
-    from .frames import Axis
+from .metrics import ReadsMetrics
+from .shapes import Log, StateChange, from_item, shaped
 
 _LOGS_AT_ONCE = 5000
-_SYSTEM = "system/"
 
 
 @dataclass(frozen=True)
-class RunView(ReadsMedia):
+class RunView(ReadsMetrics, ReadsMedia):
     """A run to read. It is as the lab described it at the time of the call.
 
     What takes a request of its own is asked for when it is first used. Methods block on the network. Times are seconds
@@ -161,170 +152,7 @@ class RunView(ReadsMedia):
     @property
     def history(self) -> list[StateChange]:
         """The last changes of its state, the newest last: when, to what, who reported it, and why."""
-        return [StateChange(**change) for change in self._detail["history"]]
-
-    # Metrics ----------------------------------------------------------------------------------------------------
-
-    def keys(self) -> list[str]:
-        """Return the names of its metrics."""
-        return [info.key for info in self.key_infos()]
-
-    def key_infos(self) -> list[KeyInfo]:
-        """Return its metrics, each with its number of points and its range."""
-        with self._asking() as lab:
-            items = lab.pages(f"/runs/{quoted(self.id)}/keys", {"limit": 1000})
-            return [shaped(lab, key_info, item) for item in items]
-
-    def metrics(
-        self,
-        keys: str | Iterable[str] | None = None,
-        *,
-        axis: Axis = "step",
-        rank: int | None = None,
-        attempt: int | None = None,
-        attempts: Literal["newest", "all"] = "newest",
-        buckets: int | None = None,
-        long: bool = False,
-    ) -> pandas.DataFrame:
-        """Return metrics as a table of pandas: a column for each key, a row for each step. NaN: the key has no point.
-
-            run.metrics("train/loss").plot()
-            run.metrics(["train/loss", "valid/loss"], axis="relative", rank=0)
-
-        Every raw point is there, exactly; a step that was logged several times has several rows. If there are points of
-        several ranks, the rank is a first level of the index; likewise the attempt with attempts="all".
-
-        Args:
-            keys: one or several. None: all but those of the machine ("system/…").
-            axis: what the rows are ordered by: "step"; "time" (UTC); or "relative", seconds since the attempt's first
-                point of any key, as in charts.
-            rank: only points of this rank.
-            attempt: only points of this attempt.
-            attempts: "newest" hides what a job that was restarted from a checkpoint logged again, as charts do. "all"
-                shows all.
-            buckets: return no raw points but at most about so many slices of the axis, for series of millions. Columns
-                are (key, "mean", "min", "max", "last", "count", "nan", "pinf" or "ninf"), over exactly the points in
-                each.
-            long: return a row for each point instead: key, step, value, time, rank, attempt.
-
-        Raises:
-            NotFoundError: the run has no such key.
-            ValueError: an argument that is not allowed.
-            ConfigurationError: pandas is not installed.
-        """
-        from . import frames
-
-        if axis not in frames.AXES:
-            raise ValueError(f"an axis is one of {', '.join(frames.AXES)}, not {axis!r}")
-        newest = attempts == "newest" and attempt is None
-        names = self._chosen(keys)
-        if buckets is not None:
-            slices = partial(self.buckets, n=buckets, axis=axis, rank=rank, attempt=attempt, attempts=attempts)
-            return frames.bucketed(((name, slices(name)) for name in names), axis)
-        series = ((key, self.series(key, rank=rank, attempt=attempt)) for key in names)
-        if long:
-            return frames.long(series, newest)
-        return frames.wide(series, axis, newest, self._zeros() if axis == "relative" else {})
-
-    def _zeros(self) -> dict[int, int]:
-        """By attempt, where its relative time is 0, in µs: the same for all its keys and ranks, and as in charts."""
-        with self._asking() as lab:
-            items = lab.pages(f"/runs/{quoted(self.id)}/attempts", {"limit": 1000})
-            return {int(item["attempt"]): round(item["zero"] * 1e6) for item in items}
-
-    def _chosen(self, keys: str | Iterable[str] | None) -> list[str]:
-        if keys is None:
-            return [key for key in self.keys() if not key.startswith(_SYSTEM)]
-        return [keys] if isinstance(keys, str) else list(dict.fromkeys(keys))
-
-    def series(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Points:
-        """Return every raw point of a key, in order of arrival, as arrays of equal length.
-
-        The arrays are step, value, time (seconds since 1970 UTC; `time_us` has whole µs), rank and attempt.
-        numpy.asarray takes them without a copy. Raises NotFoundError if the run has no such key.
-        """
-        return Points.joined(self.pages(key, rank=rank, attempt=attempt))
-
-    def pages(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Points]:
-        """As `series`, a page of 50,000 points at a time: memory stays flat however long the series is."""
-        with self._asking() as lab:
-            some = False
-            for page in lab.points(self.id, key, rank=rank, attempt=attempt):
-                some = some or len(page.step) > 0
-                yield page
-            if not some:
-                self._require(key)
-
-    def iter_points(self, key: str, *, rank: int | None = None, attempt: int | None = None) -> Iterator[Point]:
-        """As `pages`, point by point."""
-        for page in self.pages(key, rank=rank, attempt=attempt):
-            yield from map(Point, *page)
-
-    def buckets(
-        self,
-        key: str,
-        n: int = 1500,
-        *,
-        axis: Axis = "step",
-        lo: int | None = None,
-        hi: int | None = None,
-        rank: int | None = None,
-        attempt: int | None = None,
-        attempts: Literal["newest", "all"] = "newest",
-    ) -> Buckets:
-        """Return a key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly.
-
-        Without a rank, `min`, `max` and `mean` are over all ranks. With an `attempt`, nothing is hidden. Raises as
-        `series`.
-
-        Args:
-            lo: beginning of the range on the axis, inclusive: a step, or µs.
-            hi: its end, inclusive.
-        """
-        selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
-        query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
-        with self._asking() as lab:
-            found: Buckets = shaped(lab, lambda: lab.buckets(query)[0])
-        if not found.start:
-            self._require(key)
-        return found
-
-    def _require(self, key: str) -> None:
-        known = self.keys()
-        if key not in known:
-            has = f"it has {some_of(known)}" if known else "it has none yet"
-            raise NotFoundError(f"Run {self.name!r} has no metric {key!r}: {has}.", code="key_not_found")
-
-    def export(
-        self,
-        path: str | os.PathLike[str],
-        keys: str | Iterable[str] | None = None,
-        *,
-        format: Literal["csv", "jsonl", "parquet"] | None = None,
-        rank: int | None = None,
-        attempt: int | None = None,
-    ) -> Path:
-        """Save raw points as a file: a row for each, with key, step, value, time, rank, attempt.
-
-        An existing file is replaced once the new one is complete.
-
-        Args:
-            keys: one or several. None: all.
-            format: None: by the extension of the file.
-
-        Returns:
-            The path of the file.
-
-        Raises:
-            NotFoundError: the run has no such key.
-            InvalidRequestError: the lab cannot write Parquet.
-            ValueError: another format.
-            OSError: the file cannot be written.
-        """
-        from .export import save
-
-        names = None if keys is None else self._chosen(keys)
-        return save(self.profile, self.id, path, names, format, rank, attempt, self.name)
+        return [from_item(StateChange, change) for change in self._detail["history"]]
 
     # Logs -------------------------------------------------------------------------------------------------------
 
@@ -359,7 +187,7 @@ class RunView(ReadsMedia):
             while True:
                 page = lab.get(f"/runs/{quoted(self.id)}/logs", {**chosen, "after": after})
                 for item in shaped(lab, lambda page=page: page["items"]):
-                    yield shaped(lab, log_of, item)
+                    yield shaped(lab, from_item, Log, item)
                 after = page.get("end") or after
                 if page.get("next") is None and not (wait and wait()):
                     return
@@ -414,32 +242,20 @@ class RunView(ReadsMedia):
         with self._asking() as lab:
             return shaped(lab, run_view, lab.get(f"/runs/{quoted(self.id)}"), self.profile)
 
-    def _asking(self) -> Any:
-        return asking(self.profile)
-
 
 def run_view(item: dict[str, Any], profile: Profile) -> RunView:
     """A run of a list, or of its page."""
-    return RunView(
-        id=item["id"],
-        name=item["name"],
+    detailed = "meta" in item
+    return from_item(
+        RunView,
+        item,
         project=item["project"]["name"],
         project_id=item["project"]["id"],
-        author=item["author"],
-        state=item["state"],
-        state_rank=item.get("state_rank"),
+        state_rank=item.get("state_rank"),  # which older labs do not say, nor `state_why`
         state_why=item.get("state_why", ""),
-        created=item["created"],
-        started=item["started"],
-        ended=item["ended"],
-        duration=item["duration"],
-        attempt=item["attempt"],
-        ranks=item["ranks"],
-        points=item["points"],
         last={key: float(value) for key, value in item["last"].items()},  # float() reads "NaN" and "-Infinity"
-        _note=None if item.get("note_cut") else item["note"] or "",
-        _tags=None if item.get("tags_cut") and "meta" not in item else [tag["name"] for tag in item["tags"]],
-        url=item["url"],
         profile=profile,
-        _config=item.get("config") if "meta" not in item else None,  # of the page it is JSON: NaN would be a text
+        _config=None if detailed else item.get("config"),  # of the page it is JSON: NaN would be a text
+        _note=None if item.get("note_cut") else item["note"] or "",
+        _tags=None if item.get("tags_cut") and not detailed else [tag["name"] for tag in item["tags"]],
     )

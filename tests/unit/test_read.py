@@ -49,6 +49,35 @@ def test_an_answer_of_another_shape_is_not_believed(
             call()
 
 
+def test_what_a_newer_lab_says_besides_is_ignored(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = {"new": 1}
+    change = {"at": 1.0, "state": "completed", "attempt": 1, "rank": None, "who": "script", "why": ""}
+    detail = {"meta": {}, "paper": "", "losses": {}, "sessions": [], "history": [{**change, **new}]}
+    group = {"kind": "text", "name": "t", "count": 1, "step_min": 1, "step_max": 2, "ranks": [0]}
+    bins = {"edges": [0.0, 1.0], "counts": [2.0], "nan": 0, "pinf": 0, "ninf": 0}
+    histogram = {"step": 1, "rank": 0, "histogram": {**bins, **new}}
+    answers = {
+        "/resolve": {**RUN, **new},
+        "/media?": {"items": [{**group, **new}], "next": None},
+        "/media/items?": {"items": [{**histogram, **new}], "next": None},
+        "/runs/r": {**RUN, **detail, **new},
+    }
+
+    def script(connection: socket.socket, server: ScriptedServer) -> None:
+        connection.settimeout(10)
+        while request := read_request(connection, server):
+            path = request.split(b" ")[1].decode()
+            connection.sendall(as_json(next((a for part, a in answers.items() if part in path), GREETING)))
+
+    with scripted(script) as server:
+        monkeypatch.setenv("HECTIQLAB_URL", server.url)
+        monkeypatch.setenv("HECTIQLAB_API_KEY", "k")
+        run = read.run("r")
+        assert run.history == [read.StateChange(**change)]
+        assert [vars(info) for info in run.media()] == [group]
+        assert [h._asdict() for h in run.histograms("h")] == [{"step": 1, "rank": 0, **bins}]
+
+
 def test_without_a_lab_it_says_how_to_get_one(home: object) -> None:
     with pytest.raises(ConfigurationError, match="add-profile"):
         search_runs()

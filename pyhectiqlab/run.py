@@ -328,7 +328,8 @@ class Run(
         Blocks at most `timeout` seconds.
 
         Returns:
-            True if everything is there. False if the time ran out; sending goes on in the background.
+            True if everything is there. False if the time ran out; sending goes on in the background. False also,
+            once, if a file was given up since the last flush, such as one that a quota of the lab refused.
         """
         return bool(self._outbox.flush(timeout))
 
@@ -366,6 +367,8 @@ class Run(
         outbox.close()
         outbox.session.look_after_uploader()
         there = wait_at_end(outbox.session, [outbox], timeout)
+        outbox.uploads.left()
+        there = there and not outbox.uploads.losses()
         outbox.let_go()
         return there
 

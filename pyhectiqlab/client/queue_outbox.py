@@ -265,11 +265,13 @@ class QueueOutbox:
         if self._let_go:
             with contextlib.suppress(OSError):
                 (self.session.dir.path / "hurry").touch()
-            return wait_until(self._is_all_there, timeout, self.session, [self])
+            there = wait_until(self._is_all_there, timeout, self.session, [self])
+            return there and not self.uploads.take_given_up()
         place, files = self.request_flush(), self.files_left()
-        return wait_until(
+        there = wait_until(
             lambda: self.is_there(place) and not self.uploads.any_left(files), timeout, self.session, [self]
         )
+        return there and not self.uploads.take_given_up()
 
     def answer_to(self, ident: str, timeout: float) -> dict[str, Any] | None:
         """Waits for what comes of a file put with `answer`; None where nothing did within `timeout` seconds."""
@@ -381,6 +383,8 @@ class QueueOutbox:
         for reason, count in self._files_lost.items():
             losses[reason] = losses.get(reason, 0) + count
         files = progress(self.session.dir, self.uploads.left())
+        for reason, count in self.uploads.losses().items():  # the uploader writes them down within a second
+            losses[reason] = max(losses.get(reason, 0), count)
         return RunStatus(
             mode=self.binding.mode,
             produced=journaled + waiting,

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Uploads:
         self._dir = folder
         self._lose = lose
         self._waiting: dict[str, FileRequest] = {}
+        self._given_up: dict[str, str] = {}  # id → why, in a word
+        self._untold: set[str] = set()  # of these
         self._room_left = 0
         self._room_known = False
 
@@ -143,7 +146,7 @@ class Uploads:
         """Those of this process that are neither at the lab nor given up. Reads one name a file."""
         for ident in tuple(self._waiting):
             if not self._dir.file_path(ident).exists():
-                self._waiting.pop(ident, None)
+                self._put_away(ident)
         return dict(self._waiting)
 
     def any_left(self, idents: set[str]) -> bool:
@@ -153,8 +156,26 @@ class Uploads:
             if self._dir.file_path(ident).exists():
                 return True
             idents.discard(ident)
-            self._waiting.pop(ident, None)
+            self._put_away(ident)
         return False
+
+    def losses(self) -> dict[str, int]:
+        """How many were given up by the uploader, by reason: of those that `left` and `any_left` saw go."""
+        return dict(Counter(self._given_up.values()))
+
+    def take_given_up(self) -> bool:
+        """Whether any was given up by the uploader since this was last asked."""
+        some, self._untold = bool(self._untold), set()
+        return some
+
+    def _put_away(self, ident: str) -> None:
+        """It is at the lab or given up: the word of that lies on the disk before the request goes."""
+        if self._waiting.pop(ident, None) is None:
+            return
+        failed = self._dir.file_request(ident, "failed.json")
+        if failed is not None:
+            self._given_up[ident] = failed.reason
+            self._untold.add(ident)
 
     def answer(self, ident: str) -> dict[str, Any] | None:
         """What the lab or the uploader said of a request with `answer`, taken away; None while there is nothing."""

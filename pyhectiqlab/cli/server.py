@@ -10,7 +10,7 @@ import shlex
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -48,6 +48,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--tls-key", type=_file, help="The certificate's private key (PEM).")
 @click.option(
     "--behind-proxy",
+    "proxies",
     metavar="ADDRESS",
     default="",
     help="Believe X-Forwarded-For and X-Forwarded-Proto of the proxy at ADDRESS, or in that network; by commas all "
@@ -68,22 +69,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
     "--password-file", type=click.Path(path_type=Path), help="Read the password from this file instead of asking."
 )
 def command(
-    host: str,
-    port: int,
     data: Path | None,
     as_json: bool,
     ready_file: Path | None,
     lost_after: float,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    behind_proxy: str,
-    public_url: str,
-    root_path: str,
-    log_format: str,
-    log_requests: bool,
     set_password: bool,
     user: str | None,
     password_file: Path | None,
+    **serving: Any,  # the fields of server.serve.Options
 ) -> None:
     """Run a lab in the foreground, until Ctrl-C.
 
@@ -98,22 +91,21 @@ def command(
     if set_password or password_file is not None or user is not None:
         _set_password(data, user, password_file)
         return
-    if (tls_cert is None) != (tls_key is None):
+    if (serving["tls_cert"] is None) != (serving["tls_key"] is None):
         raise click.UsageError("--tls-cert and --tls-key go together.")
     gc.disable()  # until the lab answers: a sixth of the time until then goes into looking for what nobody needs
     from ..server.serve import Options, serve
 
-    tls = (tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
-    options = Options(host, port, tls, public_url, behind_proxy, root_path, log_format, log_requests)
+    options = Options(**serving)
 
     def ready(lab: Ready) -> None:
-        told = {"url": lab.url, "login_link": lab.login_link, "data": str(lab.data), "profile": lab.profile}
+        text = json.dumps({name: getattr(lab, name) for name in ("url", "login_link", "data", "profile")}, default=str)
         if ready_file is not None:
-            _write_whole(ready_file, json.dumps(told) + "\n")
+            _write_whole(ready_file, text + "\n")
         if as_json:
-            click.echo(json.dumps(told))
+            click.echo(text)
         else:
-            _tell(lab, encrypted=bool(tls or behind_proxy))
+            _tell(lab, encrypted=options.tls is not None or bool(options.proxies))
 
     try:
         serve(options, data, ready, lost_after)

@@ -50,16 +50,22 @@ class Ready:
 
 @dataclass(frozen=True)
 class Options:
-    """How a lab is to be reached and what it logs."""
+    """How a lab is to be reached and what it logs. The options of `hectiqlab server` have these names."""
 
     host: str = "127.0.0.1"
     port: int = 8080
-    tls: tuple[Path, Path] | None = None  # certificate chain and key, PEM
+    tls_cert: Path | None = None  # certificate chain, PEM; None: without TLS
+    tls_key: Path | None = None  # its private key
     public_url: str = ""  # where people find it, for what is written to them; "": what it listens at
     proxies: str = ""  # addresses and networks, by commas, or "*", see proxies.py
     root_path: str = ""  # below which the lab lies on its host, see rootpath.py
     log_format: str = "text"
     log_requests: bool = False
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """Certificate chain and key, where both are given."""
+        return None if self.tls_cert is None or self.tls_key is None else (self.tls_cert, self.tls_key)
 
     @property
     def scheme(self) -> str:
@@ -106,8 +112,8 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             timeout_graceful_shutdown=GRACE_S,
             backlog=BACKLOG,
             proxy_headers=False,  # uvicorn's own believes the leftmost address where all are trusted: see proxies.py
-            ssl_certfile=options.tls[0] if options.tls else None,
-            ssl_keyfile=options.tls[1] if options.tls else None,
+            ssl_certfile=options.tls_cert,
+            ssl_keyfile=options.tls_key,
         )
         _Server(config, lab, connections, lambda: ready(prepared)).run(sockets=[listener])
     finally:

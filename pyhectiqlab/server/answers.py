@@ -15,7 +15,7 @@ from ..store.artifacts import Artifact
 from ..store.meta import Project, ProjectRuns, Run, Tag, User
 from ..store.points import SeriesInfo
 from ..store.registry import RegisteredVersion
-from . import models, models_files
+from . import models, models_files, models_runs
 
 
 def answer(model: type[BaseModel], row: object, **others: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def project_ref(row: Run | Artifact | RegisteredVersion) -> dict[str, str]:
 def run_answer(run: Run, last: Sequence[SeriesInfo], base_url: str, now: float) -> dict[str, Any]:
     end = run.ended if run.ended is not None else now
     return answer(
-        models.RunAnswer,
+        models_runs.RunAnswer,
         run,
         project=project_ref(run),
         duration=None if run.started is None else max(0.0, end - run.started),
@@ -66,7 +66,7 @@ def run_answer(run: Run, last: Sequence[SeriesInfo], base_url: str, now: float) 
 
 
 def tag_answers(tags: Sequence[Tag]) -> list[dict[str, Any]]:
-    return [answer(models.TagAnswer, tag) for tag in tags]
+    return [answer(models_runs.TagAnswer, tag) for tag in tags]
 
 
 def artifact_answer(artifact: Artifact, base_url: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from pyhectiqlab.server import models
+from pyhectiqlab.server import models_runs
 
 from .api import Api, error_of, events_batch, new_id
 
@@ -30,7 +30,7 @@ def test_the_newest_attempts_lowest_rank_is_shown_and_the_newest_of_each_package
     assert told["capture"]["packages"]["git"] == {"diff_length": 9}
     assert {name: repo["commit"] for name, repo in told["capture"]["repos"].items()} == {"a": "3", "b": "2"}
     whole = api.get(f"/runs/{run}/capture")
-    models.CaptureAnswer.model_validate(whole, strict=True)
+    models_runs.CaptureAnswer.model_validate(whole, strict=True)
     assert whole["packages"]["git"] == {"diff": "x" * 9} and whole["repos"]["a"]["diff"] == "+"
 
 
@@ -82,7 +82,7 @@ def test_each_attempt_keeps_the_config_and_meta_that_it_told_itself(api: Api) ->
     told = api.run(run)
     assert told["config"] == whole and told["meta"] == {"data": "v2", "host": "a"}
     assert (told["config_attempts"], told["meta_attempts"]) == ([1, 2], [1, 2])
-    models.ConfigAnswer.model_validate(first, strict=True)
+    models_runs.ConfigAnswer.model_validate(first, strict=True)
     found = api.get("/runs", filter=f"config.lr=0.2 id={run}")["items"]
     assert [item["id"] for item in found] == [run]
     assert not api.get("/runs", filter=f"config.lr=0.9 id={run}")["items"]

@@ -9,7 +9,7 @@ import requests
 from pydantic import BaseModel
 
 from pyhectiqlab.protocol import media, registry, roles, states
-from pyhectiqlab.server import models, models_accounts, models_media, models_registry
+from pyhectiqlab.server import models, models_accounts, models_media, models_registry, models_runs, models_series
 from pyhectiqlab.server.app import openapi_schema
 from pyhectiqlab.testing.lab import RealLab
 
@@ -55,24 +55,27 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.Users, api.get("/users"))
     fits(models.Projects, api.get("/projects"))
     fits(models.ProjectDetailAnswer, api.get(f"/projects/{project}"))
-    fits(models.Runs, api.get("/runs", config=True))
-    fits(models.RunAnswer, api.get("/runs/resolve", ref=run))
-    fits(models.RunDetailAnswer, api.run(run))
-    fits(models.SeriesKeys, api.get(f"/runs/{run}/keys"))
-    fits(models.Attempts, api.get(f"/runs/{run}/attempts"))
-    fits(models.MetaAnswer, api.get(f"/runs/{run}/meta"))
-    fits(models.PointsPage, api.get(f"/runs/{run}/points", key="loss"))
-    fits(models.Events, api.get(f"/runs/{run}/events"))
-    fits(models.Logs, api.get(f"/runs/{run}/logs"))
-    fits(models.Writers, api.get(f"/runs/{run}/writers"))
-    fits(models.AttachAnswer, api.attach())
+    fits(models_runs.Runs, api.get("/runs", config=True))
+    fits(models_runs.RunAnswer, api.get("/runs/resolve", ref=run))
+    fits(models_runs.RunDetailAnswer, api.run(run))
+    fits(models_series.SeriesKeys, api.get(f"/runs/{run}/keys"))
+    fits(models_series.Attempts, api.get(f"/runs/{run}/attempts"))
+    fits(models_runs.MetaAnswer, api.get(f"/runs/{run}/meta"))
+    fits(models_series.PointsPage, api.get(f"/runs/{run}/points", key="loss"))
+    fits(models_runs.Events, api.get(f"/runs/{run}/events"))
+    fits(models_runs.Logs, api.get(f"/runs/{run}/logs"))
+    fits(models_runs.Writers, api.get(f"/runs/{run}/writers"))
+    fits(models_runs.AttachAnswer, api.attach())
     body = {"selectors": [{"run": run, "key": "loss"}]}
-    fits(models.BucketsAnswer, api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"}))
+    fits(
+        models_series.BucketsAnswer,
+        api.call("POST", "/series/buckets", json=body, headers={"Accept": "application/json"}),
+    )
     fits(models.NewKeyAnswer, api.call("POST", "/keys", 201, json={"name": "k"}))
     fits(models.ErrorAnswer, api.get("/runs/000000000000", 404))
-    fits(models.Sessions, api.get(f"/runs/{run}/sessions"))
-    fits(models.CaptureAnswer, api.get(f"/runs/{run}/capture"))
-    fits(models.ConfigAnswer, api.get(f"/runs/{run}/config"))
+    fits(models_runs.Sessions, api.get(f"/runs/{run}/sessions"))
+    fits(models_runs.CaptureAnswer, api.get(f"/runs/{run}/capture"))
+    fits(models_runs.ConfigAnswer, api.get(f"/runs/{run}/config"))
     new_user = {"username": f"user-{new_id(4)}", "password": new_id()}
     fits(models.UserAnswer, api.call("POST", "/users", 201, json=new_user))
     api.call("PUT", f"/projects/{project}/members/{new_user['username']}", json={"role": "viewer"})
@@ -83,10 +86,10 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
 
 
 def test_the_words_of_answers_are_those_of_the_protocol() -> None:
-    assert set(words_of(models.RunState)) == states.ALL_STATES
-    assert set(words_of(models.ScriptState)) == states.SCRIPT_STATES
-    assert set(words_of(models.FinalState)) == states.FINAL_STATES
-    state = models.StateChangeAnswer.model_fields["state"].annotation
+    assert set(words_of(models_runs.RunState)) == states.ALL_STATES
+    assert set(words_of(models_runs.ScriptState)) == states.SCRIPT_STATES
+    assert set(words_of(models_runs.FinalState)) == states.FINAL_STATES
+    state = models_runs.StateChangeAnswer.model_fields["state"].annotation
     kind = models_registry.VersionAnswer.model_fields["kind"].annotation
     assert set(words_of(state)) == states.ALL_STATES | {states.PREEMPTED}
     assert set(words_of(models.ProjectRole)) == {roles.VIEWER, roles.MEMBER, roles.ADMIN}

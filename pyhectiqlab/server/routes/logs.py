@@ -12,7 +12,7 @@ from ...protocol import logs as protocol
 from ...protocol.logs import TEXT_CHARS_MAX
 from ...store.meta import StoredEvent
 from ...store.pauses import may_pause
-from .. import models
+from .. import models, models_runs
 from ..access import ReadableRun, TheLab
 from ..answers import answer
 from ..replies import ApiError, Page, cursor_in, cursor_out
@@ -25,7 +25,7 @@ FOLDED_CHARS = 1 << 18
 LOOKED_AT_MAX = 50_000  # for one page: with a filter that nothing passes it ends early, with a cursor to go on from
 
 
-@router.get("/runs/{run_id}/logs", response_model=None, responses=answers(models.Logs, 200, 404, 410))
+@router.get("/runs/{run_id}/logs", response_model=None, responses=answers(models_runs.Logs, 200, 404, 410))
 def list_logs(
     run: ReadableRun,
     lab: TheLab,
@@ -97,7 +97,7 @@ def _fill(
 def _log_answer(event: StoredEvent) -> dict[str, Any]:
     level, channel = event.fields.get("level"), event.fields.get("channel")
     return answer(
-        models.LogAnswer,
+        models_runs.LogAnswer,
         event,
         level=None if level is None else str(level),
         channel=str(channel or ""),

@@ -11,7 +11,7 @@ from fastapi import Query, Request, Response
 
 from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery
-from .. import models
+from .. import models, models_runs
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
 from ..answers import answer, tag_answers
 from ..bodies import BodyRoute
@@ -53,7 +53,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
 
 
-@router.get("/runs", response_model=None, responses=answers(models.Runs, 200, 404))
+@router.get("/runs", response_model=None, responses=answers(models_runs.Runs, 200, 404))
 def list_runs(
     request: Request,
     lab: TheLab,
@@ -112,7 +112,7 @@ def list_runs(
     return page.reply(next=cursor_out([*found.places[told - 1], now, sort]) if more else None)
 
 
-@router.get("/runs/resolve", response_model=None, responses=answers(models.RunAnswer, 200, 404, 409, 410))
+@router.get("/runs/resolve", response_model=None, responses=answers(models_runs.RunAnswer, 200, 404, 409, 410))
 def resolve(
     request: Request,
     lab: TheLab,
@@ -153,7 +153,7 @@ def resolve(
     return reply(run_answers(request, lab, [find_run(lab, caller, run.id, deleted_too=deleted)])[0])
 
 
-@router.get("/runs/{run_id}", response_model=None, responses=answers(models.RunDetailAnswer, 200, 404, 410))
+@router.get("/runs/{run_id}", response_model=None, responses=answers(models_runs.RunDetailAnswer, 200, 404, 410))
 def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     run_id = run.id
     told = run_answers(request, lab, [run])[0]
@@ -169,11 +169,11 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "tags": tag_answers(tags[: limits.TAGS_MAX]),
             "tags_cut": len(tags) > limits.TAGS_MAX,  # of a run that is older than this bound
             "sessions": _some_details(
-                [answer(models.SessionAnswer, s) for s in view.newest_sessions(run_id, limits.SESSIONS_LISTED)]
+                [answer(models_runs.SessionAnswer, s) for s in view.newest_sessions(run_id, limits.SESSIONS_LISTED)]
             ),
             "session_count": view.session_count(run_id),
             "history": [
-                answer(models.StateChangeAnswer, change) for change in view.state_history(run_id, HISTORY_SHOWN)
+                answer(models_runs.StateChangeAnswer, change) for change in view.state_history(run_id, HISTORY_SHOWN)
             ],
             "losses": view.losses(run_id),
             "events": view.event_count(run_id),
@@ -196,25 +196,25 @@ def _some_details(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sessions
 
 
-@router.get("/runs/{run_id}/sessions", response_model=None, responses=answers(models.Sessions, 200, 404, 410))
+@router.get("/runs/{run_id}/sessions", response_model=None, responses=answers(models_runs.Sessions, 200, 404, 410))
 def list_sessions(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """The processes that attached to the run, by attempt and rank."""
     behind = cursor_in(after, int, int, (int, float), str)
     with lab.meta.reading() as view:
         found = view.sessions(run.id, limit + 1, behind)
         return reply_list(
-            ((answer(models.SessionAnswer, s), [s.attempt, s.rank, s.started, s.session]) for s in found), limit
+            ((answer(models_runs.SessionAnswer, s), [s.attempt, s.rank, s.started, s.session]) for s in found), limit
         )
 
 
-@router.get("/runs/{run_id}/capture", response_model=None, responses=answers(models.CaptureAnswer, 200, 404, 410))
+@router.get("/runs/{run_id}/capture", response_model=None, responses=answers(models_runs.CaptureAnswer, 200, 404, 410))
 def get_capture(run: ReadableRun, lab: TheLab) -> Response:
     """Packages, machine and repositories as the scripts found them, diffs included."""
     with lab.meta.reading() as view:
         return reply_large(captured(view, run.id, with_diffs=True))
 
 
-@router.get("/runs/{run_id}/config", response_model=None, responses=answers(models.ConfigAnswer, 200, 404, 410))
+@router.get("/runs/{run_id}/config", response_model=None, responses=answers(models_runs.ConfigAnswer, 200, 404, 410))
 def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttempt = None) -> Response:
     """What all attempts told, merged, the newest one's last; or what one attempt told itself.
 
@@ -229,14 +229,14 @@ def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttem
     return reply_msgpack(told) if wants_msgpack(request) else reply_large(told)
 
 
-@router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models.MetaAnswer, 200, 404, 410))
+@router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models_runs.MetaAnswer, 200, 404, 410))
 def get_meta(run: ReadableRun, lab: TheLab, attempt: OfAttempt = None) -> Response:
     """What all attempts told; of a key that several told, the newest one's. Or what one attempt told itself."""
     with lab.meta.reading() as view:
         return reply_large({"meta": view.meta(run.id, attempt)})
 
 
-@router.patch("/runs/{run_id}", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410))
+@router.patch("/runs/{run_id}", response_model=None, responses=answers(models_runs.RunAnswer, 200, 403, 404, 409, 410))
 def rename_run(run: ChangeableRun, body: models.NameBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     try:
         lab.change(
@@ -259,7 +259,7 @@ def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
 
 
 @router.post(
-    "/runs/{run_id}/restore", response_model=None, responses=answers(models.RunAnswer, 200, 403, 404, 409, 410)
+    "/runs/{run_id}/restore", response_model=None, responses=answers(models_runs.RunAnswer, 200, 403, 404, 409, 410)
 )
 def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Takes a deletion back, within a week. 409 `name_taken` where another run has the name by now."""
@@ -273,7 +273,7 @@ def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCa
     return reply(run_answers(request, lab, [find_run(lab, caller, run.id)])[0])
 
 
-@router.get("/runs/{run_id}/events", response_model=None, responses=answers(models.Events, 200, 404, 410))
+@router.get("/runs/{run_id}/events", response_model=None, responses=answers(models_runs.Events, 200, 404, 410))
 def list_events(
     run: ReadableRun,
     lab: TheLab,
@@ -285,13 +285,13 @@ def list_events(
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
         found = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
-        return reply_list(((answer(models.EventAnswer, event), [event.id]) for event in found), limit, large=True)
+        return reply_list(((answer(models_runs.EventAnswer, event), [event.id]) for event in found), limit, large=True)
 
 
-@router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models.Writers, 200, 404, 410))
+@router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models_runs.Writers, 200, 404, 410))
 def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """How far the lab has each stream of events into this run."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         found = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
-    return reply_list(((answer(models.WriterAnswer, writer), [writer.writer]) for writer in found), limit)
+    return reply_list(((answer(models_runs.WriterAnswer, writer), [writer.writer]) for writer in found), limit)

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ...protocol import limits
 from ...store.points import Buckets, Points, Selector, SeriesInfo
-from .. import models
+from .. import models, models_series
 from ..access import ReadableRun, TheCaller, TheLab, find_run
 from ..answers import answer
 from ..authority import Grant, GrantedResponse
@@ -53,7 +53,7 @@ def _also_msgpack(documented: dict[int | str, dict[str, Any]], what: str) -> dic
     return documented
 
 
-@router.get("/runs/{run_id}/keys", response_model=None, responses=answers(models.SeriesKeys, 200, 404, 410))
+@router.get("/runs/{run_id}/keys", response_model=None, responses=answers(models_series.SeriesKeys, 200, 404, 410))
 def list_keys(
     run: ReadableRun,
     lab: TheLab,
@@ -67,7 +67,7 @@ def list_keys(
     return reply_list(((_key_answer(info), [info.key]) for info in found), limit)
 
 
-@router.get("/runs/{run_id}/attempts", response_model=None, responses=answers(models.Attempts, 200, 404, 410))
+@router.get("/runs/{run_id}/attempts", response_model=None, responses=answers(models_series.Attempts, 200, 404, 410))
 def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """The attempts that reported a metric, and from when on their relative time is counted."""
     behind = cursor_in(after, int)
@@ -77,7 +77,7 @@ def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Af
 
 def _key_answer(info: SeriesInfo) -> dict[str, Any]:
     return answer(
-        models.SeriesKeyAnswer,
+        models_series.SeriesKeyAnswer,
         info,
         last={"step": info.last_step, "value": info.last_value, "time": info.last_time / 1e6},
         min=None if math.isnan(info.min) else info.min,
@@ -89,7 +89,7 @@ def _key_answer(info: SeriesInfo) -> dict[str, Any]:
     "/runs/{run_id}/points",
     response_model=None,
     responses=_also_msgpack(
-        answers(models.PointsPage, 200, 404, 410),
+        answers(models_series.PointsPage, 200, 404, 410),
         "As msgpack by Accept: {step, value, time (µs), rank, attempt, next}, "
         "little-endian columns of 8 bytes an item.",
     ),
@@ -195,12 +195,12 @@ def _points_told(points: Points, some: slice) -> list[dict[str, Any]]:
     "/series/buckets",
     response_model=None,
     responses=_also_msgpack(
-        answers(models.BucketsAnswer, 200, 404, 410),
+        answers(models_series.BucketsAnswer, 200, 404, 410),
         "Msgpack unless Accept asks for JSON: the same map, each list a little-endian column of 8 bytes an item, "
         "NaN for null.",
     ),
 )
-def buckets(body: models.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Series at a screen's resolution. min, max and mean are of the finite values of a bucket. All series of one key
     lie on one grid, made for the range that they cover together. Where all buckets would be over 400,000 (100,000 as
     JSON), every series has fewer than `n`: `width` tells.

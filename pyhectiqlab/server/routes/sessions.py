@@ -17,7 +17,7 @@ from ...store.meta import (
     NameTakenError,
     ProjectNotFoundError,
 )
-from .. import models
+from .. import models, models_runs
 from ..access import TheCaller, TheLab
 from ..accounts import Caller
 from ..answers import answer, project_ref, run_url
@@ -32,8 +32,8 @@ MANY_RUN_S = 50e-6  # what each run counts as in a heartbeat of more than a clie
 SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
 
-@router.post("/runs/attach", response_model=None, responses=answers(models.AttachAnswer, 200, 403, 404, 409))
-def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCaller) -> Response:
+@router.post("/runs/attach", response_model=None, responses=answers(models_runs.AttachAnswer, 200, 403, 404, 409))
+def attach(request: Request, body: models_runs.AttachBody, lab: TheLab, caller: TheCaller) -> Response:
     """Finds or creates the run by name, in one atomic step."""
     now = time.time()
     skew = body.client_time - now if body.client_time is not None else 0.0
@@ -53,9 +53,9 @@ def attach(request: Request, body: models.AttachBody, lab: TheLab, caller: TheCa
     run = attached.run
     return reply(
         answer(
-            models.AttachAnswer,
+            models_runs.AttachAnswer,
             attached,
-            run=answer(models.AttachedRun, run, url=run_url(base_url(request), run.id), project=project_ref(run)),
+            run=answer(models_runs.AttachedRun, run, url=run_url(base_url(request), run.id), project=project_ref(run)),
             lab_id=lab.lab_id,
             generation=lab.generation,
         )
@@ -70,7 +70,7 @@ def _attach(lab: Lab, tx: MetaTransaction, wanted: AttachRequest, caller: Caller
 
 
 @router.post("/sessions/{session}/heartbeat", response_model=None, responses=answers(models.Empty))
-def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, caller: TheCaller) -> Response:
+def heartbeat(session: SessionId, body: models_runs.HeartbeatBody, lab: TheLab, caller: TheCaller) -> Response:
     """A sign of life for these attachments of the session; those that the lab does not know are passed over, and so are
     those of runs to which the caller may no longer add.
     """
@@ -95,7 +95,7 @@ def heartbeat(session: SessionId, body: models.HeartbeatBody, lab: TheLab, calle
 
 
 @router.post("/sessions/{session}/end", response_model=None, responses=answers(models.Empty, 200, 403, 404))
-def end(session: SessionId, body: models.EndBody, lab: TheLab, caller: TheCaller) -> Response:
+def end(session: SessionId, body: models_runs.EndBody, lab: TheLab, caller: TheCaller) -> Response:
     """How the owner's process ended, as its uploader found out. Idempotent; the last word wins."""
     now = time.time()
     report = EndReport(

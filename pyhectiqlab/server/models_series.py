@@ -1,0 +1,100 @@
+"""The JSON of metrics that goes in and out, as models; see models.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, FailFast, Field
+
+from ..protocol import limits
+from ..store.points import RANKS_MAX
+from .models import Attempt, Body, Id, List, Number, Rank
+
+SELECTORS_MAX = 256
+BUCKETS_MAX = 10_000
+
+
+class SelectorBody(Body):
+    run: Id
+    key: Annotated[str, Field(max_length=limits.KEY_BYTES_MAX)]
+    rank: Rank | Literal["each"] | None = Field(
+        None,
+        description="null: all ranks as one series, its min, max and mean over all of them. "
+        f"each: a series for each rank, of the {RANKS_MAX} lowest ones.",
+    )
+    attempt: Attempt | None = Field(
+        None, description="Only its points, none of them hidden; null: as `attempts` says, for all."
+    )
+
+
+class BucketsBody(Body):
+    selectors: Annotated[list[SelectorBody], Field(min_length=1, max_length=SELECTORS_MAX), FailFast()]
+    axis: Literal["step", "time", "relative"] = "step"
+    lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
+    hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
+    n: Annotated[int, Field(ge=1, le=BUCKETS_MAX)] = 1500
+    attempts: Literal["newest", "all"] = Field(
+        "newest", description="newest: of what a restarted job told again, its newest telling."
+    )
+
+
+class LastPoint(BaseModel):
+    step: int
+    value: Number
+    time: float
+
+
+class SeriesKeyAnswer(BaseModel):
+    key: str
+    count: int
+    step_min: int
+    step_max: int
+    last: LastPoint
+    min: Number | None
+    max: Number | None
+
+
+class PointAnswer(LastPoint):
+    rank: int
+    attempt: int
+
+
+class SeriesBuckets(BaseModel):
+    run: str
+    key: str
+    rank: int | None
+    attempt: int | None
+    ranks: int = Field(description="How many ranks have points that the selector means, answered or not.")
+    width: int = Field(description="Of the buckets: one for all series of a key in this answer.")
+    total: int
+    start: list[int]
+    count: list[int]
+    min: list[Number | None]
+    max: list[Number | None]
+    mean: list[Number | None]
+    last: list[Number]
+    last_x: list[int]
+    nan: list[int]
+    pinf: list[int]
+    ninf: list[int]
+
+
+class BucketsAnswer(BaseModel):
+    series: list[SeriesBuckets]
+
+
+class AttemptAnswer(BaseModel):
+    attempt: int
+    zero: float = Field(description="Where its relative time is 0, for all keys and ranks: seconds since 1970 UTC.")
+
+
+class Attempts(List):
+    items: list[AttemptAnswer]
+
+
+class SeriesKeys(List):
+    items: list[SeriesKeyAnswer]
+
+
+class PointsPage(List):
+    items: list[PointAnswer]

@@ -20,20 +20,18 @@ date such as 2026-07-01 or 2026-07-01T12:00 (UTC unless it says otherwise), seco
 duration is in seconds, or 90s, 5m, 2h, 3d, 1w. NaN equals "nan" and is neither below nor above anything. Between double
 quotes, spaces, commas and operators are plain characters, and \\" is a quote: metric."a key, with spaces".min<1
 
-Values of a config that are no numbers compare as text: true, false, null, lists as JSON.
+Values of a config that are no numbers compare as text: true, false, null, lists as JSON (searchable.py).
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 from . import states
 
@@ -54,11 +52,6 @@ SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "
 _BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own
 _OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
-
-# A config's values as they can be searched: what is beyond is kept and shown like all else, but not found by.
-CONFIG_VALUES_MAX = 2_000  # of one run, in the order of the config
-CONFIG_TEXT_MAX = 1_000  # characters of a path, and of a value
-CONFIG_PATH_BYTES_MAX = 2_000  # of a path: an index of the lab holds it
 
 
 @dataclass(frozen=True)
@@ -113,9 +106,6 @@ class Sort:
 
 
 NEWEST_FIRST = Sort(Field("created"), True)
-
-
-# Reading ----------------------------------------------------------------------------------------------------------
 
 
 def parse(*texts: str) -> tuple[Term, ...]:
@@ -322,111 +312,3 @@ def _moment(text: str, now: float) -> float:
             return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
         except OverflowError:
             raise ValueError(text) from None
-
-
-# Configs as they are searched --------------------------------------------------------------------------------------
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a nested config by path: the names on the way to it, with dots between them.
-
-    An empty map is a value. Where two values have one path ({"a.b": 1, "a": {"b": 2}}), the later one counts.
-    """
-    return dict(_values(config, prefix))
-
-
-def _values(config: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Each value with its path."""
-    for name, value in config.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Mapping) and value:
-            yield from _values(value, f"{path}.")
-        else:
-            yield path, value
-
-
-def searchable(config: Mapping[str, Any]) -> dict[str, tuple[float | None, str]]:
-    """What can be searched of a config: path → (number, text), within the bounds above. Looks no further than these."""
-    found: dict[str, tuple[float | None, str]] = {}
-    _add_searchable(found, config, "")
-    return found
-
-
-def _is_short(path: str) -> bool:
-    return len(path) <= CONFIG_TEXT_MAX and len(path.encode(errors="replace")) <= CONFIG_PATH_BYTES_MAX
-
-
-def _add_searchable(found: dict[str, tuple[float | None, str]], config: Mapping[str, Any], prefix: str) -> bool:
-    """Whether there is room for more."""
-    for name, value in config.items():
-        path = f"{prefix}{name}"
-        if len(path) > CONFIG_PATH_BYTES_MAX // 4 and not _is_short(path):
-            continue
-        if isinstance(value, dict) and value:
-            if not _add_searchable(found, value, f"{path}."):
-                return False
-        elif len(found) < CONFIG_VALUES_MAX or path in found:
-            found[path] = _number_in(value), text_in(value)
-        else:
-            return False
-    return True
-
-
-def _number_in(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and not math.isnan(value) else None
-
-
-_NUMBER_TYPES = frozenset({int, float})
-_as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
-
-
-def text_in(value: Any) -> str:
-    """The text by which a value of a config is found."""
-    if isinstance(value, str):
-        return value[:CONFIG_TEXT_MAX]
-    if isinstance(value, float) or type(value) is int:
-        return repr(value)
-    if isinstance(value, list | tuple | dict | bytes):
-        if (
-            type(value) is list
-            and _NUMBER_TYPES.issuperset(map(type, value))
-            and "n" not in (text := repr(value[:CONFIG_TEXT_MAX]))
-        ):
-            return text[:CONFIG_TEXT_MAX]  # as JSON has it, but for nan and inf
-        value, _ = _beginning(value, CONFIG_TEXT_MAX)
-    try:
-        return _as_json(value)[:CONFIG_TEXT_MAX]
-    except TypeError:  # a key of a map that JSON has not
-        return str(value)[:CONFIG_TEXT_MAX]
-
-
-def _beginning(value: Any, length: int) -> tuple[Any, int]:
-    """So much of the value as makes the first `length` characters of its JSON, and how many of these are missing. A
-    list may hold megabytes.
-    """
-    if isinstance(value, str | bytes):
-        return value[: max(0, length)], length - len(value)
-    if isinstance(value, list | tuple):
-        items = []
-        for item in value:
-            item, length = _beginning(item, length)
-            items.append(item)
-            if length <= 0:
-                break
-        return items, length
-    if isinstance(value, dict):
-        entries = {}
-        for key, item in value.items():
-            entries[key], length = _beginning(item, length - len(str(key)))
-            if length <= 0:
-                break
-        return entries, length
-    return value, length - 1
-
-
-def as_written(value: str) -> tuple[str, ...]:
-    """The texts that a value in a term stands for: as it was written, and as a config would have it."""
-    cut = value[:CONFIG_TEXT_MAX]
-    known = {"True": "true", "False": "false", "None": "null", "NaN": "nan"}.get(cut)
-    return (cut,) if known is None else (cut, known)

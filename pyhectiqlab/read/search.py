@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..profile import Profile, resolve
-from ..protocol.search import flat, parse, parse_sort, quoted, text_in
+from ..protocol.search import parse, parse_sort, quoted
+from ..protocol.searchable import flat, text_in
 from .shapes import asking, shaped
 from .view import RunView, run_view
 

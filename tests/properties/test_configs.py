@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from pyhectiqlab.protocol import events as rules
-from pyhectiqlab.protocol import limits, search
+from pyhectiqlab.protocol import limits, searchable
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch
 from pyhectiqlab.store.sql import meta_config_rows
 from pyhectiqlab.store.sql.meta_schema import config_values
@@ -154,7 +154,7 @@ def bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(meta_config_rows, "LARGE_BYTES", 8)
         monkeypatch.setattr(meta_config_rows, "PARTS_MAX", 3)
     monkeypatch.setattr(limits, "CONFIG_VALUES_MAX", VALUES_MAX)
-    monkeypatch.setattr(search, "CONFIG_VALUES_MAX", FOUND_MAX)
+    monkeypatch.setattr(searchable, "VALUES_MAX", FOUND_MAX)
 
 
 class Run:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pyhectiqlab.protocol import events as rules
-from pyhectiqlab.protocol import limits, search
+from pyhectiqlab.protocol import limits, searchable
 from pyhectiqlab.server import ingest
 
 DEPTH_MAX, MAP_MAX, LIST_MAX = 4, 4, 6
@@ -126,13 +126,13 @@ def test_an_event_is_decoded_as_it_is_stored(values: dict[str, Any], more: dict[
 @settings(deadline=None, max_examples=100)
 def test_the_text_of_a_value_is_the_beginning_of_its_json(value: Any) -> None:
     if isinstance(value, str | float):
-        assert search.text_in(value) == (value if isinstance(value, str) else repr(value))
+        assert searchable.text_in(value) == (value if isinstance(value, str) else repr(value))
     else:
-        assert search.text_in(value) == json.dumps(value, ensure_ascii=False)[: search.CONFIG_TEXT_MAX]
+        assert searchable.text_in(value) == json.dumps(value, ensure_ascii=False)[: searchable.TEXT_CHARS_MAX]
 
 
 def test_a_map_within_a_list_may_have_any_keys() -> None:
-    assert search.text_in([{b"key": 1}]) == "[{b'key': 1}]"
+    assert searchable.text_in([{b"key": 1}]) == "[{b'key': 1}]"
 
 
 @BOUNDED

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.protocol.search import ANY, Sort, Term, parse, parse_sort, quoted, searchable
+from pyhectiqlab.protocol.search import ANY, Sort, Term, parse, parse_sort, quoted
+from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
 from pyhectiqlab.store.points import Column, PointBatch

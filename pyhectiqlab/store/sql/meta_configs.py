@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from ...protocol import limits
 from ...protocol.events import count_values
-from ...protocol.search import searchable
+from ...protocol.searchable import searchable
 from ..meta import Event, MetaBatch
 from .dialect import upsert
 from .merging import copied, merge, merge_some, replaced_bytes

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateColumn
 from ...base import crashpoints
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError
-from ...protocol.search import searchable
+from ...protocol.searchable import searchable
 from .merging import merge
 from .meta_runs import unpack
 from .meta_schema import (

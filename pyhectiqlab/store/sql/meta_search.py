@@ -23,7 +23,8 @@ from sqlalchemy import (
     true,
 )
 
-from ...protocol.search import ANY, Term, as_written
+from ...protocol.search import ANY, Term
+from ...protocol.searchable import as_written
 from ..meta import Run, RunPage, RunQuery
 from .meta_members import visible_to
 from .meta_runs import RUN

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.protocol.search import CONFIG_TEXT_MAX, Field, Sort, Term
+from pyhectiqlab.protocol.search import Field, Sort, Term
+from pyhectiqlab.protocol.searchable import TEXT_CHARS_MAX
 from pyhectiqlab.store.artifacts import ArtifactQuery
 from pyhectiqlab.store.media import MediaQuery
 from pyhectiqlab.store.meta import MetaView, RunQuery, Tag
@@ -160,7 +161,7 @@ class TextsSuite:
     @pytest.mark.parametrize("letter", ["x", "é", SMILE])
     def test_long_paths_and_keys(self, world: World, letter: str) -> None:
         run = world.run("r")
-        path, key, name = letter * CONFIG_TEXT_MAX, letter * limits.KEY_BYTES_MAX, letter * limits.NAME_BYTES_MAX
+        path, key, name = letter * TEXT_CHARS_MAX, letter * limits.KEY_BYTES_MAX, letter * limits.NAME_BYTES_MAX
         value = letter * 20_000
         world.tell(
             run,
@@ -171,9 +172,9 @@ class TextsSuite:
         )
         with world.store.reading() as view:
             assert view.config(run) == {path: value, path + "x": 1, "short": value}
-            assert view.config_values("short") == {run: value[:CONFIG_TEXT_MAX]}
+            assert view.config_values("short") == {run: value[:TEXT_CHARS_MAX]}
             fits = len(path.encode()) <= 2000
-            assert view.config_values(path) == ({run: value[:CONFIG_TEXT_MAX]} if fits else {})
+            assert view.config_values(path) == ({run: value[:TEXT_CHARS_MAX]} if fits else {})
             assert view.config_values(path + "x") == {}
             (found,) = view.meta(run)
             assert key.startswith(found) and len(found.encode()) in {min(len(key.encode()), 2000)}

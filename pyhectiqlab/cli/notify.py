@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..errors import ConfigurationError
-from ..store.notices import TOLD_STATES, Target, states_of
+from ..store.notices import LAB, TOLD_STATES, Target, states_of
 from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, moment, table
 
@@ -35,7 +35,9 @@ def notify() -> None:
 )
 @data_option
 def add(address: str, project: str | None, words: str, data: Path | None) -> None:
-    """Tell ADDRESS: a URL that takes a POST of JSON, such as a chat's incoming webhook, or mailto:NAME@HOST.
+    """Tell ADDRESS of runs, or with `--on lab` of the lab itself: that its disk runs full, or takes nothing any more.
+
+    It is a URL that takes a POST of JSON, such as a chat's incoming webhook, or mailto:NAME@HOST.
 
     Prints the secret with which what is posted is signed: the header Hectiqlab-Signature is "sha256=" and the HMAC-
     SHA256
@@ -49,6 +51,8 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
         on = states_of([word.strip() for word in words.split(",") if word.strip()])
     except ValueError as e:
         raise click.UsageError(f"--on: {e}.") from None
+    if project is not None and LAB in on:
+        raise click.UsageError("--on lab is of the whole lab: leave --project out.")
     with opened_lab(data) as storage:
         project_id = None
         if project is not None:
@@ -61,7 +65,8 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
         with storage.meta.writing() as tx:
             tx.add_target(target)
             tx.note_changes([change_noted("added a notice", f"target {target.id}", f"to {safe(address)}")])
-    click.echo(f"{target.id} is told of runs that are {', '.join(on)}.")
+    of = [f"runs that are {', '.join(state for state in on if state != LAB)}"] if set(on) - {LAB} else []
+    click.echo(f"{target.id} is told of {' and of '.join(of + ['the lab itself'] * (LAB in on))}.")
     if not address.startswith("mailto:"):
         click.echo(f"Secret of its signatures: {target.secret}")
 

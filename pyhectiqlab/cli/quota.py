@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
@@ -11,9 +10,7 @@ from ..base.texts import size_text
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, echo_json, table
-
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]?)B?")
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+from .sizes import bytes_of
 
 
 @click.command()
@@ -26,7 +23,7 @@ def quota(size: str | None, project: str | None, as_json: bool, data: Path | Non
 
     What would go beyond is refused before it is sent; runs go on and show it. A running lab takes changes up at once.
     """
-    limit = None if size is None else _bytes_of(size)
+    limit = None if size in (None, "none") else bytes_of(size)
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
             found = None if project is None else view.project(project)
@@ -56,12 +53,3 @@ def quota(size: str | None, project: str | None, as_json: bool, data: Path | Non
 
 def _told(quota: int | None) -> str:
     return "none" if quota is None else size_text(quota)
-
-
-def _bytes_of(size: str) -> int | None:
-    if size == "none":
-        return None
-    found = _SIZE.fullmatch(size)
-    if found is None:
-        raise click.UsageError(f"{size!r} is no size: write 500GB, 1.5TB, a number of bytes, or none.")
-    return int(float(found[1]) * _UNITS[found[2]])

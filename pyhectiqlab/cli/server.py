@@ -17,6 +17,7 @@ import click
 from .. import settings
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
+from .sizes import size_option
 
 if TYPE_CHECKING:
     from ..server.serve import Ready
@@ -61,6 +62,12 @@ _file = click.Path(path_type=Path, dir_okay=False)
     help="Where people find the lab: for the links in notices, invites and below.",
 )
 @click.option("--root-path", metavar="PATH", default="", help="Where the lab lies on its host, such as /hectiqlab.")
+@click.option(
+    "--warn-free",
+    metavar="SIZE",
+    callback=size_option,
+    help="Warn admins when the disk has less left, such as 50GB.  [default: 5 % of it, at most 20 GiB]",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-requests", is_flag=True, help="Log every request.")
 @click.option("--set-password", is_flag=True, help="Ask for a password of --user, keep it, and exit.")
@@ -119,14 +126,10 @@ def _tell(lab: Ready, encrypted: bool) -> None:
         click.echo(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
         elsewhere = "" if lab.data == settings.home() / "lab" else f" --data {shlex.quote(str(lab.data))}"
         click.echo(f"Another such link, whenever you need one: `hectiqlab login-link{elsewhere}`")
-    else:
-        click.echo("It can be reached from other machines; log in with your password.")
-        if not encrypted:
-            click.echo(
-                "The connection is not encrypted: give --tls-cert and --tls-key, or put a proxy with TLS before it."
-            )
     for note in lab.notes:
-        click.echo(f"No profile was written: {note}")
+        click.echo(note)
+    if not lab.loopback and not encrypted:
+        click.echo("The connection is not encrypted: give --tls-cert and --tls-key, or put a proxy with TLS before it.")
     if lab.profile is not None:
         click.echo(f"Scripts on this machine find it by the profile {lab.profile!r} in {settings.credentials_path()}")
     click.echo(f"Data: {lab.data}")

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import argon2
 
+from ..errors import StoreError
 from ..store.accounts import SCOPE_ALL, ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
 from ..store.storage import ChangeMark
@@ -131,10 +132,15 @@ class Accounts:
         return Caller(user, via=f"key {its_key.name}", address=address, proof=key_hash, scope=its_key.scope)
 
     def store_use(self) -> None:
-        """Which keys were used since this was last called."""
+        """Which keys were used since this was last called. Raises StoreError: then it is still to be stored."""
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             self._write(lambda tx: tx.keys_used(used))
+        except StoreError:
+            self._used = {**used, **self._used}
+            raise
 
     def add_key(
         self, user: User, name: str, expires: float | None = None, *noted: Change, scope: str = SCOPE_ALL
@@ -183,7 +189,8 @@ class Accounts:
         if found is None or now - found.last_used > WEB_SESSION_IDLE_S:
             return None
         if now - found.last_used > LAST_USED_S:
-            self._write(lambda tx: tx.web_session_used(token_hash, now))
+            with contextlib.suppress(StoreError):  # a full disk keeps nobody from reading
+                self._write(lambda tx: tx.web_session_used(token_hash, now))
         return Caller(found.user, found.csrf, token_hash, "web", address, token_hash)
 
     def open_web_session(self, user: User) -> tuple[str, str]:

@@ -39,8 +39,10 @@ def user_answer(user: User) -> dict[str, Any]:
     return answer(models.UserAnswer, user, disabled=user.disabled is not None)
 
 
-def login_answer(user: User, csrf: str | None) -> dict[str, Any]:
-    return answer(models.LoginAnswer, None, user=user_answer(user), csrf=csrf)
+def login_answer(user: User, csrf: str | None, alerts: Sequence[str]) -> dict[str, Any]:
+    """`alerts`: of the lab; only admins get them."""
+    shown = list(alerts) if user.is_admin else []
+    return answer(models.LoginAnswer, None, user=user_answer(user), csrf=csrf, alerts=shown)
 
 
 def project_answer(project: Project, its: ProjectRuns, role: str) -> dict[str, Any]:

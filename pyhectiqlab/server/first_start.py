@@ -78,14 +78,6 @@ def write_profile(lab: Lab, owner: User, url: str) -> str:
     return name
 
 
-def try_profile(lab: Lab, owner: User, url: str) -> tuple[str | None, str]:
-    """As `write_profile`; a credentials file that is not understood does not stop the lab: (name or None, why)."""
-    try:
-        return write_profile(lab, owner, url), ""
-    except ConfigurationError as e:
-        return None, str(e)
-
-
 def _is_ours(lab: Lab, secret: str) -> bool:
     if not secret:
         return False

@@ -44,6 +44,7 @@ class Gauges(Collector):
         yield failures
         yield failing
         totals = lab.totals.get()
+        yield CounterMetricFamily("hectiqlab_writes_refused", "What the databases would not take.", lab.refusals.count)
         runs = GaugeMetricFamily("hectiqlab_runs", "Runs that are not deleted.", labels=["state"])
         for state, count in sorted(totals.runs_by_state.items()):
             runs.add_metric([state], count)

@@ -19,10 +19,12 @@ from . import ingest_plan
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
 from .authority import Authority
 from .clock import Clock
+from .disk import Disk
 from .files import Files
 from .login import Logins
 from .metrics import Metrics
 from .notifier import Notifier
+from .refusals import Refusals
 from .retention import Retention
 from .screen import Screen
 from .searched import Searched
@@ -60,12 +62,14 @@ class Lab:
         self.shares = Shares()
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.metrics = Metrics()
-        self.writer = Writer(self.meta, self.points, self._committed)
+        self.refusals = Refusals()
+        self.writer = Writer(self.meta, self.points, self._committed, self.refusals)
         self.permissions = storage.permissions
         self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.screen = Screen(self.meta, self.permissions)
         self.authority = Authority(self.meta)
         self.notifier = Notifier(self.meta, self.write)
+        self.disk = Disk(storage, self.write, self.refusals, self.notifier.tell)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
@@ -78,6 +82,7 @@ class Lab:
         self.loops = (
             self.writer.loop,
             self._watch,
+            self.disk.loop,
             self.authority.loop,
             self.notifier.loop,
             self.searched.loop,
@@ -87,6 +92,7 @@ class Lab:
         self.permissions.set()  # made by the lab's own user: where root's command made it, the lab could not touch it
         self.writer.start()
         self._watch.start()
+        self.disk.start()
         self.authority.start()
         self.notifier.start()
         self.searched.start()
@@ -95,6 +101,7 @@ class Lab:
         """Commits what waits, then closes the storage. Blocks until then."""
         self.shares.pace.stop()
         self._watch.stop()
+        self.disk.stop()
         self.authority.stop()
         self.notifier.stop()
         self.searched.stop()
@@ -123,8 +130,17 @@ class Lab:
 
     def failing(self) -> list[Failing]:
         """What of the lab's own work fails now, the writer's first. From any thread; never blocks."""
-        found = [loop.failing for loop in self.loops] + [self.writer.compaction.failing]
+        found = [loop.failing for loop in self.loops] + [self.writer.compaction.failing, self.refusals.failing]
         return [one for one in found if one is not None]
+
+    def alerts(self) -> list[str]:
+        """What whoever runs the lab should see to at once, a sentence each. From any thread; never blocks long."""
+        room, refused = self.disk.room(), self.refusals.failing
+        alerts = [] if room.level == "ok" else [room.text]
+        if refused is not None:
+            alerts.append(f"The lab takes nothing in: {refused.error}")
+        alerts += [f"The lab's {one.name} fails: {one.error}" for one in self.failing() if one is not refused]
+        return alerts
 
     def troubles(self) -> list[Trouble]:
         """How each piece of the lab's own work is."""

@@ -92,6 +92,7 @@ class UserAnswer(BaseModel):
 class LoginAnswer(BaseModel):
     user: UserAnswer
     csrf: str | None
+    alerts: list[str] = Field(description="What an admin of the lab should see to, a sentence each; of others empty.")
 
 
 KeyScope = Literal["all", "metrics"]

@@ -6,6 +6,7 @@ What is posted is JSON with a member `text`, so that the incoming webhooks of co
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -13,7 +14,9 @@ import logging
 import smtplib
 import ssl
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
@@ -24,8 +27,9 @@ import requests
 from .._version import __version__
 from ..base.loops import Loop
 from ..base.texts import clean
+from ..errors import StoreError
 from ..store.meta import MetaStore, MetaTransaction
-from ..store.notices import Notice, Target
+from ..store.notices import LAB, Notice, Target
 from .jobs import Transacts
 
 log = logging.getLogger("hectiqlab.server")
@@ -35,6 +39,7 @@ TIMEOUT_S = 10.0
 AT_ONCE = 4
 TAKEN = 40
 FIRST_PAUSE_S = 15.0
+OF_THE_LAB_MAX = 100  # notices of the lab itself that wait
 TRIES_MAX = 12  # pauses double: the last try is some 17 hours after the first
 MAIL_SERVER = "mail_server"  # key of the lab's value
 
@@ -43,12 +48,23 @@ class Undelivered(Exception):
     """Why a notice did not get through, in a few words."""
 
 
+@dataclass
+class _OfTheLab:
+    """A notice of the lab itself, to one target. It is in memory alone: it tells of disks that take nothing."""
+
+    target: Target
+    body: dict[str, Any]
+    tries: int = 0
+    again_at: float = 0.0
+
+
 class Notifier:
     """A thread between `start` and `stop`."""
 
     def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._meta, self._write = meta, write
         self.url = ""  # under which people know the lab
+        self._of_the_lab: deque[_OfTheLab] = deque(maxlen=OF_THE_LAB_MAX)
         self._pool = ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice")
         self.loop = Loop("notifier", self._turn, log.error)
 
@@ -60,28 +76,58 @@ class Notifier:
         self.loop.stop()
         self._pool.shutdown()
 
-    def _turn(self) -> float:
+    def tell(self, text: str) -> None:
+        """Something of the lab itself, to each target that wants to hear of it. Blocks on the database."""
         with self._meta.reading() as view:
-            due = view.due_notices(time.time(), TAKEN)
+            targets = [target for target in view.targets() if LAB in target.states]
+        now = time.time()
+        url = f"{self.url}/admin/status"
+        body = {"id": f"lab-{now:.3f}", "text": f"{text} {url}", "state": LAB, "why": "", "at": now, "url": url}
+        self._of_the_lab.extend(_OfTheLab(target, body) for target in targets)
+        self.loop.hurry()
+
+    def _turn(self) -> float:
+        now = time.time()
+        with self._meta.reading() as view:
+            due = view.due_notices(now, TAKEN)
             server = view.lab_value(MAIL_SERVER)
-        deliveries = [self._pool.submit(self._deliver, server, notice) for notice in due]
+        lately = [one for one in tuple(self._of_the_lab) if one.again_at <= now]
+        deliveries = [self._pool.submit(self._deliver_of_the_lab, server, one) for one in lately]
+        deliveries += [self._pool.submit(self._deliver, server, notice) for notice in due]
         wait(deliveries)  # all of them, also beside one that raises
         for delivery in deliveries:
             delivery.result()
         return LOOK_EVERY_S
 
+    def _deliver_of_the_lab(self, mail_server: str | None, notice: _OfTheLab) -> None:
+        if self.loop.stopping:
+            return
+        again_at, error = self._try(mail_server, notice.target, notice.body, notice.tries)
+        if again_at is None:
+            self._of_the_lab.remove(notice)
+        else:
+            notice.tries, notice.again_at = notice.tries + 1, again_at
+        with contextlib.suppress(StoreError):  # that the disk is full may be what it tells
+            self._write(lambda tx: tx.target_tried(notice.target.id, time.time(), error))
+
+    def _try(
+        self, mail_server: str | None, target: Target, body: dict[str, Any], tries: int
+    ) -> tuple[float | None, str | None]:
+        """When to try again (None: it got through or is given up), and why it did not get through."""
+        try:
+            deliver(target, body, mail_server)
+        except Exception as e:  # whatever its address does to a library: the notices of others go on
+            error = str(e) if isinstance(e, Undelivered) else f"{type(e).__name__}: {e}"[:200]
+            last = tries + 1 >= TRIES_MAX
+            what = "is given up" if last else "waits"
+            log.warning("a notice for %s %s: %s", safe(target.address), what, error)
+            return None if last else time.time() + FIRST_PAUSE_S * 2**tries, error
+        return None, None
+
     def _deliver(self, mail_server: str | None, notice: Notice) -> None:
         if self.loop.stopping:
             return
-        again_at = error = None
-        try:
-            deliver(notice.target, told(notice, self.url), mail_server)
-        except Exception as e:  # whatever its address does to a library: the notices of others go on
-            error = str(e) if isinstance(e, Undelivered) else f"{type(e).__name__}: {e}"[:200]
-            last = notice.tries + 1 >= TRIES_MAX
-            again_at = None if last else time.time() + FIRST_PAUSE_S * 2**notice.tries
-            what = "is given up" if last else "waits"
-            log.warning("a notice for %s %s: %s", safe(notice.target.address), what, error)
+        again_at, error = self._try(mail_server, notice.target, told(notice, self.url), notice.tries)
 
         def tried(tx: MetaTransaction) -> None:
             tx.notice_tried(notice.id, again_at)

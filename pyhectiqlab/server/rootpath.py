@@ -12,7 +12,7 @@ from .access import KEPT_SLASH
 from .routes.pages import PAGES
 
 # The first parts of the lab's own paths: below one of them it could not be told whether a proxy took it off.
-OURS = {"api", "assets", "login-link", "healthz", "icon.svg", *PAGES}
+OURS = {"api", "assets", "login-link", "healthz", "livez", "readyz", "icon.svg", *PAGES}
 _PROJECTS = "/api/v1/projects/"
 _PROJECT = re.compile(f"{_PROJECTS}([^/]+)(.*)", re.DOTALL)
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, LabError, StoreError
 from ..store.opening import open_storage
 from . import first_start
 from .app import create_app
@@ -30,6 +30,7 @@ from .proxies import Trusted
 from .request_log import set_up_logging
 from .rootpath import checked
 
+ELSEWHERE = "It can be reached from other machines; log in with your password."
 GRACE_S = 3  # for requests in flight when the lab is told to stop
 BACKLOG = 2048
 COLLECT_AFTER = (5_000, 10, 20)  # objects; Python's (700, 10, 10) have it walk every large request that is under way
@@ -46,6 +47,7 @@ class Ready:
     data: Path
     profile: str | None
     notes: tuple[str, ...] = ()
+    loopback: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Options:
     root_path: str = ""  # below which the lab lies on its host, see rootpath.py
     log_format: str = "text"
     log_requests: bool = False
+    warn_free: int | None = None  # bytes; see disk.py
 
     @property
     def tls(self) -> tuple[Path, Path] | None:
@@ -90,11 +93,12 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         if not loopback:
             require_password(lab, host)
         listener = bind(host, options.port)
+        lab.disk.wish = options.warn_free
         lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
         lab.public_url = public_url
         lab.notifier.url = known = public_url or url
-        lab.write(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
+        lab.disk.write_soon(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
         prepared = prepare(lab, url, known, loopback)
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
@@ -159,11 +163,20 @@ class _Server(uvicorn.Server):
 def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
     """On loopback: the owner, a profile and a one-time login link, which leads to where people find the lab."""
     if not loopback:
-        return Ready(url, None, lab.storage.place, None)
+        return Ready(url, None, lab.storage.place, None, (ELSEWHERE,), loopback=False)
     owner = first_start.make_owner(lab)
-    profile, problem = first_start.try_profile(lab, owner, url)
-    link = f"{known}/login-link?token={lab.accounts.new_login_link(owner)}"
-    return Ready(url, link, lab.storage.place, profile, (problem,) if problem else ())
+    notes = []
+    try:
+        profile = first_start.write_profile(lab, owner, url)
+    except LabError as e:  # a credentials file that is not understood, a full disk
+        profile = None
+        notes.append(f"No profile was written: {e}")
+    try:
+        link = f"{known}/login-link?token={lab.accounts.new_login_link(owner)}"
+    except StoreError as e:
+        link = None
+        notes.append(f"There is no login link until the lab takes data again: {e}")
+    return Ready(url, link, lab.storage.place, profile, tuple(notes))
 
 
 def require_password(lab: Lab, host: str) -> None:

@@ -20,6 +20,7 @@ from ..store.points import PointStore
 from . import ingest_plan
 from .fair import FairQueue
 from .jobs import Ingest, InPieces, Job, Write, WriteFunction
+from .refusals import Refusals
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Writer:
     Args:
         committed: called on this thread after each commit with what it changed, the jobs of ingest that it
             answered, and how many seconds it took.
+        refusals: noted what the stores refused.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Writer:
         meta: MetaStore,
         points: PointStore,
         committed: Callable[[Changes, Sequence[ingest_plan.IngestJob], float], None],
+        refusals: Refusals,
     ) -> None:
+        self._refusals = refusals
         self._meta, self._points, self._committed = meta, points, committed
         self._waiting: FairQueue[Job] = FairQueue()
         self._long: FairQueue[InPieces] = FairQueue()
@@ -215,6 +219,8 @@ class Writer:
             except BaseException as e:  # also a SystemExit in a job: the writer goes on
                 apart = _halves(some) if time.monotonic() < deadline else []
                 if not apart:
+                    if isinstance(e, StoreError):
+                        self._refusals.refused(e, len(some))
                     _refuse(some, e)
                 parts += reversed(apart)
 

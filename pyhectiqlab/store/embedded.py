@@ -9,9 +9,10 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
 from .blobs import BlobStore
@@ -24,9 +25,12 @@ from .storage import ChangeMark, FilesLock
 
 log = logging.getLogger("hectiqlab.server")
 
+T = TypeVar("T")
+
 META, POINTS, BLOBS = "lab.db", "points.db", "blobs"
 DATABASES = (META, POINTS)
 BUSY_TIMEOUT_S = 5.0
+BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
 
 
 class DataLock:
@@ -58,6 +62,35 @@ class DataLock:
 
     def release(self) -> None:
         os.close(self._fd)
+
+
+class Ballast:
+    """A file that takes some room of the disk, to be given away: SQLite opens no database without memory that it
+    shares with others, which is a file beside it. On a disk without a free page a stopped lab could not be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ballast"
+
+    def take(self) -> None:
+        """Raises nothing: as much as there is room for."""
+        for size in BALLAST_BYTES:
+            try:
+                with self._path.open("ab") as file:
+                    if file.tell() < size:
+                        os.posix_fallocate(file.fileno(), 0, size)
+                return
+            except (OSError, AttributeError):
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
+
+    def give(self) -> bool:
+        """Whether there was any."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
 
 
 class FileChangeMark:
@@ -123,7 +156,24 @@ class EmbeddedStorage:
         self.place = folder
         with contextlib.ExitStack() as stack:
             stack.callback(DataLock(folder).release)
-            self._open(folder, stack, migrate=True)
+            self._ballast: Ballast | None = Ballast(folder)
+            stack.callback(self._ballast.take)  # behind the databases, which give back some room when they are closed
+            self._on_a_full_disk_too(lambda: self._open(folder, stack, migrate=True))
+            self.prepare_for_full()
+
+    def prepare_for_full(self) -> None:
+        if self._ballast is not None:
+            self._ballast.take()
+
+    def _on_a_full_disk_too(self, opened: Callable[[], T]) -> T:
+        try:
+            return opened()
+        except StoreError:
+            free = shutil.disk_usage(self.place).free
+            if self._ballast is None or free >= BALLAST_BYTES[0] or not self._ballast.give():
+                raise
+        log.error("%s is on a full disk: it is opened with the room that was kept for that", self.place)
+        return opened()
 
     @classmethod
     def beside(cls, folder: Path) -> EmbeddedStorage:
@@ -136,6 +186,7 @@ class EmbeddedStorage:
             pass
         storage = cls.__new__(cls)
         storage.place = folder
+        storage._ballast = None
         with contextlib.ExitStack() as stack:
             storage._open(folder, stack, migrate=False)
         return storage
@@ -149,7 +200,7 @@ class EmbeddedStorage:
 
     @cached_property
     def points(self) -> PointStore:
-        points = SqlitePointStore(self.place / POINTS)
+        points = self._on_a_full_disk_too(lambda: SqlitePointStore(self.place / POINTS))
         self._stack.callback(points.close)
         return points
 

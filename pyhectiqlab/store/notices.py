@@ -8,7 +8,8 @@ from typing import Protocol
 
 from ..protocol import states
 
-TOLD_STATES = (*sorted(states.FINAL_STATES), states.LOST)
+LAB = "lab"  # no state of a run: what becomes of the lab itself
+TOLD_STATES = (*sorted(states.FINAL_STATES), states.LOST, LAB)
 TOLD_BY_DEFAULT = (states.FAILED, states.KILLED, states.LOST, states.COMPLETED, states.STOPPED, states.ENDED)
 
 

@@ -63,6 +63,11 @@ class Storage(Protocol):
         Raises StoreError.
         """
 
+    def prepare_for_full(self) -> None:
+        """Keep some room, so that what is stored can be opened again where the disk has become full. For a lab that
+        runs, when there is room. Blocks on the disk for a moment; raises nothing.
+        """
+
     def disk_total(self) -> int | None:
         """Return the bytes of the disk that files and databases are on; None where nobody knows. Never blocks long."""
 

@@ -16,10 +16,12 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from pyhectiqlab.server.disk import warn_below
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
 from .api import Api, batch, error_of, events_batch, new_id, wait_until
+from .conftest import PASSWORD
 from .test_security import upload
 
 
@@ -100,6 +102,31 @@ def test_metrics_tell_of_backups_backlog_and_what_takes_the_disk(tmp_path: Path)
         assert told["hectiqlab_disk_bytes"] > told["hectiqlab_disk_free_bytes"] > 0
         api.call("DELETE", f"/runs/{run}")
         wait_until(lambda: scraped(api)['hectiqlab_backlog{"what": "deleted runs"}'] == 1)
+
+
+def test_admins_are_warned_before_the_disk_is_full(tmp_path: Path, api: Api, other: Api) -> None:
+    assert api.get("/me")["alerts"] == []
+    with ForkedLab(tmp_path / "data", tmp_path / "home", "--warn-free", "900TB") as lab:
+        admin = Api.of(lab)
+        wait_until(lambda: "WARNING hectiqlab.server: The lab's disk has" in lab.log(), 30)
+        (alert,) = admin.get("/me")["alerts"]
+        assert alert.startswith("The lab's disk has ") and alert.endswith(", less than 900 TB.")
+        admin.call("POST", "/users", 201, json={"username": "ada", "password": PASSWORD})
+        key = Api(lab.url, "").raw(
+            "POST", "/keys", auth=("ada", PASSWORD), json={"name": "k"}, headers={"Authorization": ""}
+        )
+        assert Api(lab.url, key.json()["key"]).get("/me")["alerts"] == [], "it is nobody else's business"
+        assert requests.get(f"{lab.url}/readyz", timeout=10).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "total", "bound"),
+    [(None, 100 << 30, 5 << 30), (None, 10 << 40, 20 << 30), (None, None, 20 << 30), (7, 100 << 30, 7)],
+)
+def test_low_is_a_share_of_the_disk_unless_somebody_says_otherwise(
+    wish: int | None, total: int | None, bound: int
+) -> None:
+    assert warn_below(wish, total) == bound
 
 
 def run_admin(lab: RealLab, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from ...errors import StoreError
 from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
 from ...store.meta import User
 from .. import models, models_accounts
@@ -43,7 +45,7 @@ def logged_in(request: Request, lab: Lab, user: User, status: int = 200) -> Resp
     if old := session_cookie(request.headers, request.scope["root_path"]):
         lab.accounts.end_web_session_of(old)
     token, csrf = lab.accounts.open_web_session(user)
-    response = reply(login_answer(user, csrf), status)
+    response = reply(login_answer(user, csrf, lab.alerts()), status)
     set_cookie(request, response, token)
     return response
 
@@ -82,8 +84,8 @@ def _without_cookie(request: Request) -> Response:
 
 
 @router.get("/me", response_model=None, responses=answers(models.LoginAnswer))
-def me(caller: TheCaller) -> Response:
-    return reply(login_answer(caller.user, caller.csrf))
+def me(lab: TheLab, caller: TheCaller) -> Response:
+    return reply(login_answer(caller.user, caller.csrf, lab.alerts()))
 
 
 @router.put("/me/password", response_model=None, responses=answers(models.LoginAnswer, 200, 403, 429))
@@ -104,7 +106,7 @@ def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheL
     except ValueError as e:
         raise bad_password(e) from None
     if not caller.token_hash:
-        return reply(login_answer(user, None))
+        return reply(login_answer(user, None, lab.alerts()))
     return logged_in(request, lab, user)
 
 
@@ -140,7 +142,8 @@ def make_key(body: models_accounts.KeyBody, lab: TheLab, caller: Annotated[Calle
 @router.get("/keys", response_model=None, responses=answers(models.Keys))
 def list_keys(lab: TheLab, caller: TheCaller) -> Response:
     """Your own."""
-    lab.accounts.store_use()
+    with contextlib.suppress(StoreError):  # a full disk: they are listed as they were last known
+        lab.accounts.store_use()
     with lab.meta.reading() as view:
         keys = view.keys(caller.user.id)
     items = [answer(models.KeyAnswer, key) for key in keys]

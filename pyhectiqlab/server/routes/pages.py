@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from ..access import TheLab
+from ..refusals import NAME as REFUSED
 from ..replies import ApiError, reply
 from .accounts import set_cookie
 
@@ -34,6 +35,19 @@ def _plain_page(title: str, text: str, status: int) -> HTMLResponse:
         f"<h1>{html.escape(title)}</h1><p>{text}</p></html>",
         status,
     )
+
+
+@router.api_route("/livez", methods=["GET", "HEAD"])
+async def livez() -> Response:
+    """200 while the lab answers at all: whoever restarts it where this fails does not restart it for a full disk."""
+    return reply({"status": "ok"})
+
+
+@router.api_route("/readyz", methods=["GET", "HEAD"])
+async def readyz(lab: TheLab) -> Response:
+    """200 while the lab takes what it is sent; 503 where its writes are refused, such as on a full disk."""
+    failing = {one.name: one.since for one in lab.failing() if one.name in {lab.writer.loop.trouble.name, REFUSED}}
+    return reply({"status": "failing", "failing": failing}, 503) if failing else reply({"status": "ok"})
 
 
 @router.api_route("/healthz", methods=["GET", "HEAD"])

@@ -2,22 +2,29 @@
 
 import { api } from '../api/calls';
 import { ApiError, listen, setCsrf } from '../api/http';
+import { isAdmin } from '../base/roles';
 import type { LoginAnswer, UserAnswer } from '../schema/lab';
 import { currentRoute, currentUrl, navigate } from './router';
 import { Store } from './store';
 
 /** undefined: not known yet; null: nobody. */
 export const user = new Store<UserAnswer | null | undefined>(undefined);
+/** What an admin of the lab should see to, a sentence each. */
+export const alerts = new Store<string[]>([]);
 export const labReached = new Store(true);
 /** Grows each time the lab answers again after a silence: pages then ask for everything anew. */
 export const revival = new Store(0);
 
 const RETRY_MS = 2000;
+const ALERTS_EVERY_MS = 60_000;
 let retry: ReturnType<typeof setTimeout> | null = null;
 
 export function startSession(): void {
   listen({ reached, expired });
   void whoAmI();
+  setInterval(() => {
+    if (isAdmin(user.value?.role) && !document.hidden) void api.me().then((me) => alerts.set(me.alerts), () => undefined);
+  }, ALERTS_EVERY_MS);
 }
 
 /** The live stream broke: is the lab down, or the session over? */
@@ -47,6 +54,7 @@ async function ping(): Promise<void> {
 export function enter(me: LoginAnswer): void {
   setCsrf(me.csrf);
   user.set(me.user);
+  alerts.set(me.alerts);
 }
 
 async function whoAmI(): Promise<void> {
@@ -60,6 +68,7 @@ async function whoAmI(): Promise<void> {
 /** To the login page, and back here afterwards. */
 function expired(): void {
   user.set(null);
+  alerts.set([]);
   const route = currentRoute();
   if (route.page !== 'login' && route.page !== 'invite') navigate({ page: 'login', next: currentUrl() }, true);
 }
@@ -68,5 +77,6 @@ export async function logOut(): Promise<void> {
   await api.logout().catch(() => undefined); // gone or unreachable: this page forgets the user in any case
   setCsrf(null);
   user.set(null);
+  alerts.set([]);
   navigate({ page: 'login', next: '/' });
 }

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { at } from '../base/root';
 import { visible } from '../base/visible';
-import { labReached, logOut, user } from '../state/session';
+import { alerts, labReached, logOut, user } from '../state/session';
 import { useStore } from '../state/store';
 import { Logo } from './icon';
 
@@ -44,10 +44,23 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
         )}
       </header>
       <ConnectionLine />
+      <Alerts />
       <main id="main" tabIndex={-1}>
         {children}
       </main>
     </>
+  );
+}
+
+/** For admins of the lab, on every page. */
+function Alerts() {
+  const texts = useStore(alerts);
+  return (
+    <div class="alerts" role="alert">
+      {texts.map((text) => (
+        <p key={text}>{text} <a href={at('/admin/status')}>State of the lab</a></p>
+      ))}
+    </div>
   );
 }
 

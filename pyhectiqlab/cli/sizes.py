@@ -1,0 +1,23 @@
+"""Sizes on the command line: 500GB, 1.5TB, a number of bytes."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]?)B?")
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def bytes_of(size: str) -> int:
+    """Raises UsageError."""
+    found = _SIZE.fullmatch(size)
+    if found is None:
+        raise click.UsageError(f"{size!r} is no size: write 500GB, 1.5TB or a number of bytes.")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def size_option(_context: click.Context, _option: click.Parameter, size: str | None) -> int | None:
+    """The callback of an option that takes a size."""
+    return None if size is None else bytes_of(size)

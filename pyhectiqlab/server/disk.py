@@ -1,0 +1,137 @@
+"""Disk: how much room there is, who is told when it runs out, and when writes that were refused are taken again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .. import settings
+from ..base.loops import Loop
+from ..base.texts import size_text
+from ..errors import StoreError
+from ..store.meta import MetaTransaction
+from ..store.storage import Storage
+from .jobs import Transacts
+from .refusals import Refusals
+
+log = logging.getLogger("hectiqlab.server")
+
+LOOK_EVERY_S = 2.0
+PROBE = "probe"  # key of a value of the lab
+PROBE_BYTES = 256 << 10  # that are to fit: a commit of a few bytes often finds room where others do not
+SLACK = 1.1  # so much more room than the bound it takes until there is enough again
+
+Level = Literal["ok", "low", "full"]
+
+
+@dataclass(frozen=True)
+class Room:
+    """`free`, `total`: bytes of the disk; None where nobody knows. `warn_below`: see `warn_below`."""
+
+    level: Level
+    free: int | None
+    total: int | None
+    warn_below: int
+
+    @property
+    def text(self) -> str:
+        """In a sentence, for people."""
+        of = "" if self.total is None else f" of {size_text(self.total)}"
+        left = f"The lab's disk has {size_text(self.free or 0)} left{of}"
+        if self.level == "full":
+            return f"{left}: files are refused, and soon all else is."
+        if self.level == "low":
+            return f"{left}, less than {size_text(self.warn_below)}."
+        return f"{left}."
+
+
+def warn_below(wish: int | None, total: int | None) -> int:
+    """From how few free bytes on people are warned: a wish, or a share of the disk."""
+    if wish is not None:
+        return wish
+    most = settings.LAB_DISK_LOW_BYTES
+    return most if total is None else min(most, int(settings.LAB_DISK_LOW_SHARE * total))
+
+
+class Disk:
+    """A thread between `start` and `stop`.
+
+    Args:
+        tell: told in the thread of each change for the worse, and of its end, in a sentence.
+        wish: see `warn_below`.
+    """
+
+    def __init__(self, storage: Storage, write: Transacts, refusals: Refusals, tell: Callable[[str], None]) -> None:
+        self._storage, self._write, self._refusals, self._tell = storage, write, refusals, tell
+        self.wish: int | None = None
+        self._level: Level = "ok"
+        self._refusing = False
+        self._postponed: list[Callable[[MetaTransaction], object]] = []
+        self.loop = Loop("disk", self._turn, log.error)
+
+    def start(self) -> None:
+        self.loop.start()
+
+    def stop(self) -> None:
+        """Blocks until what it does now is done."""
+        self.loop.stop()
+
+    def room(self) -> Room:
+        """As it is now. From any thread; never blocks long."""
+        return self._room(self._level)
+
+    def write_soon(self, function: Callable[[MetaTransaction], object]) -> bool:
+        """Run it now; where the stores refuse it, as soon as they take writes again. Whether it was done. Blocks."""
+        try:
+            self._write(function)
+        except StoreError as e:
+            self._refusals.refused(e)
+            self._postponed.append(function)
+            return False
+        return True
+
+    def look(self) -> None:
+        """One look. Blocks on the databases where they refused writes; raises no StoreError."""
+        room = self._room(self._level)
+        if room.level != self._level:
+            worse = (room.level, self._level) in {("low", "ok"), ("full", "ok"), ("full", "low")}
+            log.log(logging.ERROR if room.level == "full" else logging.WARNING, "%s", room.text)
+            if worse or room.level == "ok":
+                self._tell(room.text)
+            self._level = room.level
+        refused = self._refusals.failing
+        if refused is not None and not self._refusing:
+            self._tell(f"The lab takes nothing in: {refused.error}")
+        elif refused is None and self._refusing:
+            self._tell("The lab takes data again.")
+        self._refusing = refused is not None
+        if refused is not None:
+            self._probe()
+
+    def _turn(self) -> float:
+        self.look()
+        return LOOK_EVERY_S
+
+    def _room(self, before: Level) -> Room:
+        free, total = self._storage.blobs.room(), self._storage.disk_total()
+        bound = warn_below(self.wish, total)
+        if free is None:
+            return Room("ok", free, total, bound)
+        if free < settings.LAB_ROOM_KEPT_BYTES * (SLACK if before == "full" else 1):
+            return Room("full", free, total, bound)
+        return Room("low" if free < bound * (SLACK if before != "ok" else 1) else "ok", free, total, bound)
+
+    def _probe(self) -> None:
+        """Whether writes are taken again: what was postponed is done then."""
+        try:
+            self._write(lambda tx: tx.set_lab_value(PROBE, "0" * PROBE_BYTES))
+            while self._postponed:
+                self._write(self._postponed[0])
+                del self._postponed[0]
+            self._write(lambda tx: tx.set_lab_value(PROBE, ""))
+        except StoreError:
+            return  # the writer has noted it
+        self._storage.prepare_for_full()
+        self._refusals.taken()

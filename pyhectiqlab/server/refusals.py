@@ -1,0 +1,54 @@
+"""Refusals: what the stores would not take (a full disk, a failing one), told in the log and counted."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from ..base.loops import Failing
+
+log = logging.getLogger("hectiqlab.server")
+
+NAME = "writes"  # as people are told what fails
+TOLD_AGAIN_S = 60.0  # between two lines of the log: a full disk refuses hundreds of writes a minute
+
+
+class Refusals:
+    """For any thread.
+
+    Attributes:
+        count: in all, since the start.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.count = 0
+        self._failing: Failing | None = None
+        self._untold, self._told_at = 0, float("-inf")
+
+    @property
+    def failing(self) -> Failing | None:
+        """What was refused last, where nothing shows yet that it would be taken now."""
+        return self._failing
+
+    def refused(self, error: BaseException, n: int = 1) -> None:
+        """So many writes were refused."""
+        now = time.monotonic()
+        with self._lock:
+            self.count += n
+            self._untold += n
+            before = self._failing
+            since, failures = (before.since, before.failures + n) if before else (time.time(), n)
+            self._failing = Failing(NAME, since, failures, str(error)[:500])
+            if now - self._told_at < TOLD_AGAIN_S:
+                return
+            untold, self._untold, self._told_at = self._untold, 0, now
+        log.error("%d write%s refused: %s", untold, "s were" if untold > 1 else " was", error)
+
+    def taken(self) -> None:
+        """A write shows that the stores take them again."""
+        with self._lock:
+            over, self._failing = self._failing, None
+        if over is not None:
+            log.warning("writes are taken again; %d were refused in %.0f s", over.failures, time.time() - over.since)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .capture import ending
 from .capture.launcher import Place, place
-from .capture.values import check_key, check_name
+from .capture.values import check_name
 from .client.end_wait import wait_at_end
 from .client.opening import DRY, KEPT, READ_ONLY, Opened, join_run, open_run
 from .client.outbox import ClosedOutbox, RunStatus
@@ -16,6 +16,7 @@ from .protocol import states
 from .verbs.artifacts import ArtifactVerbs
 from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
+from .verbs.config import ConfigVerbs
 from .verbs.guard import never_breaks, opaque
 from .verbs.logs import LogVerbs
 from .verbs.media import MediaVerbs
@@ -31,7 +32,16 @@ __all__ = ["Run"]
 
 
 class Run(
-    MetricVerbs, ArtifactVerbs, CacheVerbs, CaptureVerbs, LogVerbs, MediaVerbs, NotebookVerbs, PageVerbs, RegistryVerbs
+    MetricVerbs,
+    ArtifactVerbs,
+    CacheVerbs,
+    CaptureVerbs,
+    ConfigVerbs,
+    LogVerbs,
+    MediaVerbs,
+    NotebookVerbs,
+    PageVerbs,
+    RegistryVerbs,
 ):
     """A run of a project: created by name if it does not exist, else continued. Somebody else's run is read-only.
 
@@ -238,86 +248,6 @@ class Run(
     def stopped(self) -> None:
         """Mark the run as stopped. Ctrl-C does this by itself. Never waits."""
         self._set_state(states.STOPPED)
-
-    # Words about the run ----------------------------------------------------------------------------------------
-
-    @never_breaks
-    def add_config(self, config: Any, prefix: str = "") -> None:
-        """Merge `config` into the run's config: new elements are added, old ones replaced. Never waits.
-
-        A value that msgpack has no type for is stored as its text, a tuple as a list. Instead of a value that cannot be
-        read (a property or `__str__` that raises), a part that contains itself, or a part that is nested deeper than
-        48, a text is stored that says so, and a line is printed on stderr.
-
-        A run's config may have 8 MiB and 50,000 values in all. What later calls add beyond that is counted as a loss.
-
-        Args:
-            config: a Config, dict or other mapping, an argparse.Namespace or a dataclass; nested ones too.
-            prefix: store everything below this name.
-
-        Raises:
-            TypeError: it is no mapping.
-            ValueError: it alone is larger than 8 MiB or 50,000 values, or has a single value of some 4 MiB. Nothing of
-                the call is stored then.
-        """
-        from .capture.plain import config_parts, has_names
-
-        if not has_names(config):
-            raise TypeError(f"add_config takes a Config or a dict, not {type(config).__name__}")
-        values = self._plain("add_config", config)
-        for part in config_parts({prefix: values} if prefix else values):
-            self._outbox.event("config", {"values": part})
-
-    @never_breaks
-    def add_meta(self, key: str, value: Any) -> None:
-        """Store one value beside the run's config. Never waits.
-
-        Args:
-            key: name of the value.
-            value: anything that `add_config` takes as a value.
-
-        Raises:
-            TypeError, ValueError: a key that is not allowed, or a value that is too large: over 4 MiB, a list of more
-                than 262,144 items, a map of more than 65,536 entries.
-        """
-        check_key(key)
-        self._outbox.event("meta", {"key": key, "value": self._plain("add_meta", value)})
-
-    def _plain(self, verb: str, value: Any) -> Any:
-        """What can be stored of a value; what cannot is said."""
-        from .capture.plain import plain_and_gaps, told_gaps
-
-        found, gaps = plain_and_gaps(value)
-        if gaps:
-            say_once(f"Run.{verb}: {told_gaps(gaps)}. All else is stored.")
-        return found
-
-    @never_breaks
-    def set_note(self, text: str) -> None:
-        """Set the run's description; it replaces an earlier one. Never waits.
-
-        Raises:
-            TypeError: it is no text.
-            ValueError: it has more than 65,536 characters.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"a note is a text, not {type(text).__name__}")
-        self._outbox.event("note", {"text": text})
-
-    @never_breaks
-    def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
-        """Attach a tag, or change the one of this name. Never waits.
-
-        Args:
-            name: at most 512 bytes.
-            description: at most 4,096 characters.
-            color: a color as hex, such as "#2e7d32"; at most 32 characters.
-
-        Raises:
-            TypeError, ValueError: an argument that is not allowed or too long.
-        """
-        check_name("name of a tag", name)
-        self._outbox.event("tag", {"name": name, "description": description, "color": color})
 
     # The end ----------------------------------------------------------------------------------------------------
 

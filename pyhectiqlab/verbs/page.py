@@ -1,4 +1,4 @@
-"""Run's verbs for its page: the paper, the name."""
+"""Run's verbs for its page: note, tags, paper, name."""
 
 from __future__ import annotations
 
@@ -21,6 +21,33 @@ class PageVerbs:
 
     name: str
     _outbox: Outbox
+
+    @never_breaks
+    def set_note(self, text: str) -> None:
+        """Set the run's description; it replaces an earlier one. Never waits.
+
+        Raises:
+            TypeError: it is no text.
+            ValueError: it has more than 65,536 characters.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a note is a text, not {type(text).__name__}")
+        self._outbox.event("note", {"text": text})
+
+    @never_breaks
+    def add_tag(self, name: str, description: str | None = None, color: str | None = None) -> None:
+        """Attach a tag, or change the one of this name. Never waits.
+
+        Args:
+            name: at most 512 bytes.
+            description: at most 4,096 characters.
+            color: a color as hex, such as "#2e7d32"; at most 32 characters.
+
+        Raises:
+            TypeError, ValueError: an argument that is not allowed or too long.
+        """
+        check_name("name of a tag", name)
+        self._outbox.event("tag", {"name": name, "description": description, "color": color})
 
     @never_breaks
     def set_paper(self, content: str | PaperContent) -> None:

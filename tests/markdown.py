@@ -1,0 +1,37 @@
+"""What tests read of our Markdown pages: their blocks of code, and their tables by cells."""
+
+from __future__ import annotations
+
+import re
+from itertools import takewhile
+
+Row = list[str]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands under a heading, such as "## Settings", until the next one. ValueError without it."""
+    lines = text.splitlines()
+    return "\n".join(takewhile(lambda line: not line.startswith("#"), lines[lines.index(heading) + 1 :]))
+
+
+def table(text: str) -> list[Row]:
+    """The rows of the tables in a text, without their heads: cells, without the blanks around them."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    heads = {at for at, row in enumerate(rows) if at + 1 < len(rows) and set(rows[at + 1]) <= set("|-: ")}
+    return [cells(row) for at, row in enumerate(rows) if at not in heads and at - 1 not in heads]
+
+
+def cells(row: str) -> Row:
+    """Of `| a | b\\|c |`: a, b|c."""
+    parts = re.split(r"(?<!\\)\|", row.strip().removeprefix("|").removesuffix("|"))
+    return [part.strip().replace("\\|", "|") for part in parts]
+
+
+def code(cell: str) -> list[str]:
+    """What stands between backticks."""
+    return re.findall(r"`([^`]+)`", cell)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import pytest
+from sqlalchemy import Connection
 
 from pyhectiqlab.store.meta import MetaStore
+from pyhectiqlab.store.opening import open_beside
+from pyhectiqlab.store.points import PointStore
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 
 class MetaPlace(Protocol):
@@ -57,9 +62,14 @@ def empty_database() -> Path:
     return path
 
 
-def new_store(folder: Path) -> SqlMetaStore:
-    """A MetaStore in a folder, for tests that want any."""
+def new_store(folder: Path) -> MetaStore:
+    """A MetaStore on the data of a folder, for tests that want any. It may be opened again, and by a lab."""
     return SqlitePlace(folder).open()
+
+
+def new_points(folder: Path) -> PointStore:
+    """A PointStore, likewise."""
+    return SqlitePointStore(folder / "points.db")
 
 
 @pytest.fixture
@@ -68,3 +78,18 @@ def meta(tmp_path: Path) -> Iterator[MetaStore]:
     store = new_store(tmp_path)
     yield store
     store.close()
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Iterator[PointStore]:
+    """An empty PointStore."""
+    store = new_points(tmp_path)
+    yield store
+    store.close()
+
+
+@contextmanager
+def sql(data: Path) -> Iterator[Connection]:
+    """A transaction on the MetaStore of a lab, which may run: for what no call does, such as to make a run older."""
+    with closing(open_beside(data)) as storage, storage.meta.writing() as tx:
+        yield tx.conn

@@ -8,7 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from pyhectiqlab.errors import StoreError
+from pyhectiqlab.store.pauses import pausing
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 from ..stores import MetaPlace, SqlitePlace
@@ -16,6 +20,8 @@ from .meta_store import MetaStoreSuite
 
 
 class TestSqliteMetaStore(MetaStoreSuite):
+    """And what is so of SQLite alone: its files, its journal, its interpreter."""
+
     @pytest.fixture
     def place(self, tmp_path: Path) -> MetaPlace:
         return SqlitePlace(tmp_path)
@@ -37,3 +43,30 @@ class TestSqliteMetaStore(MetaStoreSuite):
                 opening.result(0.2)  # as long as it takes to fail, at least
             other.execute("COMMIT")
             opening.result(20).close()
+
+    def test_a_fresh_database_notes_its_migrations_its_id_and_its_generation(self, tmp_path: Path) -> None:
+        path = tmp_path / "lab.db"
+        for _ in range(2):
+            with closing(SqlMetaStore(path)) as store, store.reading() as view:
+                generation, lab_id = view.lab_value("generation"), view.lab_value("id")
+        steps = [(version, name) for version, (name, _) in enumerate(MIGRATIONS, start=1)]
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT version, name FROM migrations").fetchall() == steps
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert generation and lab_id and len(generation) == len(lab_id) == 16 and lab_id != generation
+
+    def test_a_long_statement_pauses_and_can_be_ended(self, store: SqlMetaStore) -> None:
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
+        count = text(f"{numbers} SELECT max(i) FROM n")
+        paused: list[int] = []
+        with store.reading() as view, pausing(lambda: paused.append(1)):
+            assert view.conn.execute(count).scalar() == 300000
+        assert len(paused) > 10
+
+        def end() -> None:
+            raise StoreError("The lab stops: try again later.")
+
+        with pytest.raises(StoreError), store.reading() as view, pausing(end):
+            view.conn.execute(count)
+        with store.reading() as view:
+            assert view.conn.execute(count).scalar() == 300000

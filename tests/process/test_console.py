@@ -298,7 +298,8 @@ run.flush()
 from pyhectiqlab.spool import consolefiles
 from pyhectiqlab.client import sessions
 consolefiles.ConsoleDir(sessions.current().dir.path).shown()[consolefiles.FULL] = 1  # as the uploader does
-import time; time.sleep(0.3)
+from pyhectiqlab.client import console
+console.CHECK_INTERVAL_S = 0.0  # the next print looks
 print("a line")
 os.system("echo straight")
 assert os.path.samestat(os.fstat(1), os.fstat(sys.stdout.fileno())) and sys.stdout.fileno() == 1

@@ -217,7 +217,6 @@ def test_a_stopped_uploader_is_killed_and_replaced_by_a_flush(site: Site) -> Non
     assert run.flush(20)
     first = run.status().uploader_pid
     os.kill(first, signal.SIGSTOP)
-    time.sleep(5)
     run.add_metrics("loss", 1.0, 1)
     assert run.flush(30), run.status()
     assert run.status().uploader_pid != first

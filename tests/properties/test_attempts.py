@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol.states import LIVE_STATES
 from pyhectiqlab.store.meta import AttachRequest, EndReport, User
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+
+from ..stores import new_store
 
 SCRIPTS, CHILDREN = 2, 2  # process 0 of a script is the script itself, the others are its children
 NOW, LOST_AFTER_S = 1_000.0, 60.0
@@ -91,7 +92,7 @@ class Model:
 
 class Lab:
     def __init__(self, folder: Path) -> None:
-        self.meta = SqlMetaStore(folder / "lab.db")
+        self.meta = new_store(folder)
         self.names = itertools.count()
         with self.meta.writing() as tx:
             self.user: User = tx.add_user("ada", "member", None, 1.0)

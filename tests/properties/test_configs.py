@@ -23,7 +23,8 @@ from pyhectiqlab.protocol import limits, searchable
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch
 from pyhectiqlab.store.sql import meta_config_rows
 from pyhectiqlab.store.sql.meta_schema import config_values
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+
+from ..stores import new_store
 
 VALUES_MAX = 14  # of a config, in these tests
 FOUND_MAX = 6  # of them by which the run is found
@@ -132,7 +133,7 @@ class Undone(Exception):
 
 class World:
     def __init__(self, folder: Path) -> None:
-        self.store, self._numbers = SqlMetaStore(folder / "lab.db"), count()
+        self.store, self._numbers = new_store(folder), count()
         with self.store.writing() as tx:
             self.user = tx.add_user("ada", "member", None, 1.0)
             tx.add_project("p", self.user.id, 1.0)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.server import ingest, ingest_plan
 from pyhectiqlab.store.meta import AttachRequest
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+
+from ..stores import new_points, new_store
 
 WRITERS = 3
 MOST = 60  # events of each writer before the end
@@ -67,7 +67,7 @@ class Stores:
             self.run = tx.attach(asked, self.user, time.time(), 60.0).run.id
 
     def _open(self) -> None:
-        self.meta, self.points = SqlMetaStore(self.folder / "lab.db"), SqlitePointStore(self.folder / "points.db")
+        self.meta, self.points = new_store(self.folder), new_points(self.folder)
 
     def close(self) -> None:
         self.meta.close()

@@ -19,8 +19,8 @@ from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
 from pyhectiqlab.store.points import Column, PointBatch
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+
+from ..stores import new_points, new_store
 
 NOW = 2_000.0
 NAMES = ["resnet", "ResNet-50", "a_b", "a%b", "vit"]
@@ -49,7 +49,7 @@ class World:
     """Both stores, and the facts of every run in them."""
 
     def __init__(self, folder: Path) -> None:
-        self.meta, self.points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
+        self.meta, self.points = new_store(folder), new_points(folder)
         self.facts: list[Fact] = []
         with self.meta.writing() as tx:
             self.user = tx.add_user("ada", "member", None, 1.0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import stat
 from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from pyhectiqlab import settings
 from pyhectiqlab.profile import load_profiles
@@ -15,9 +15,9 @@ from pyhectiqlab.server.accounts import AUDIT_KEPT_S
 from pyhectiqlab.server.login import Logins
 from pyhectiqlab.store.accounts import AUDIT_ROWS_MAX
 from pyhectiqlab.store.sql.meta_schema import users
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
+from ..stores import sql
 from .api import Api, error_of, new_id
 from .conftest import PASSWORD
 
@@ -285,18 +285,17 @@ def test_guesses_count_for_the_name_however_it_is_written(lab: RealLab, user: st
 def test_an_older_lab_with_names_that_look_alike_goes_on(own_lab: RealLab) -> None:
     api = Api.of(own_lab.start())
     api.call("POST", "/users", 201, json={"username": "ada", "password": PASSWORD})
-    with contextlib.closing(SqlMetaStore(own_lab.data_dir / "lab.db", migrate=False)) as store, store.writing() as tx:
-        ada = tx.user_named("ada")
-        assert ada is not None
+    with sql(own_lab.data_dir) as conn:
+        password_hash = conn.execute(select(users.c.password_hash).where(users.c.username == "ada")).scalar_one()
         for name in ("Ada", "ada ", "b:c/d"):
             row = {
                 "id": new_id(4),
                 "username": name,
                 "role": "member",
                 "created": 0.0,
-                "password_hash": ada.password_hash,
+                "password_hash": password_hash,
             }
-            tx.conn.execute(users.insert().values(**row))
+            conn.execute(users.insert().values(**row))
     own_lab.restart()
     for name in ("ada", "Ada", "ada "):
         assert log_in(own_lab, name).get(f"{own_lab.url}/api/v1/me", timeout=30).json()["user"]["username"] == name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import os
 import socket
@@ -17,10 +16,10 @@ import requests
 from sqlalchemy import update
 
 from pyhectiqlab.store.sql.meta_schema import api_keys
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
+from ..stores import sql
 from .api import Api, batch, column, new_id, packed, wait_until
 from .conftest import PASSWORD
 from .test_accounts import log_in
@@ -91,8 +90,8 @@ def end_by_revoking(who: Somebody) -> None:
 
 
 def end_by_expiry(who: Somebody) -> None:
-    with contextlib.closing(SqlMetaStore(who.lab.data_dir / "lab.db", migrate=False)) as store, store.writing() as tx:
-        tx.conn.execute(update(api_keys).where(api_keys.c.id == who.key_id).values(expires=time.time() + 0.5))
+    with sql(who.lab.data_dir) as conn:
+        conn.execute(update(api_keys).where(api_keys.c.id == who.key_id).values(expires=time.time() + 0.5))
 
 
 @pytest.mark.parametrize(

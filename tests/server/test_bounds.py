@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,17 +9,19 @@ from typing import Any
 
 import msgpack
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.event import listen
 
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.store.accounts import User
 from pyhectiqlab.store.artifacts import NewArtifact
-from pyhectiqlab.store.meta import AttachRequest, FullError
+from pyhectiqlab.store.meta import AttachRequest, FullError, MetaStore, MetaTransaction
 from pyhectiqlab.store.registry import NewVersion, VersionFile
-from pyhectiqlab.store.sql.meta_store import SqlMeta, SqlMetaStore
+from pyhectiqlab.store.sql.meta_schema import projects
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
+from ..stores import sql
 from .api import Api, batch, column, events_batch, new_id, packed, wait_until
 
 MIB = 1 << 20
@@ -135,15 +136,10 @@ def test_the_page_of_a_run_has_its_newest_sessions_and_a_list_has_all(api: Api) 
 # Calls beyond a bound
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> SqlMetaStore:
-    return SqlMetaStore(tmp_path / "lab.db")
-
-
-def test_calls_beyond_a_bound_are_refused(store: SqlMetaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_beyond_a_bound_are_refused(meta: MetaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PROJECTS_MAX", "RUNS_MAX", "SESSIONS_MAX", "ARTIFACTS_MAX", "VERSIONS_MAX"):
         monkeypatch.setattr(limits, name, 2)
-    with store.writing() as tx:
+    with meta.writing() as tx:
         user = tx.add_user("ada", "member", None, 0.0)
         project = tx.add_project("p", user.id, 0.0).id
         tx.add_project("q", user.id, 0.0)
@@ -178,7 +174,7 @@ def _upload(user: User) -> Any:
     return Upload("0" * 32, user.id, "0" * 64, 1, 1e12, False)
 
 
-def _attach(tx: SqlMeta, user: User, name: str, session: str = "a") -> str:
+def _attach(tx: MetaTransaction, user: User, name: str, session: str = "a") -> str:
     request = AttachRequest(name, "p", False, session, 0, 1, None, "h", 1, "0", 0.0)
     return str(tx.attach(request, user, 1.0, 60.0).run.id)
 
@@ -186,10 +182,10 @@ def _attach(tx: SqlMeta, user: User, name: str, session: str = "a") -> str:
 def test_a_call_beyond_a_bound_is_told_so(own_lab: ForkedLab) -> None:
     with own_lab as lab:
         user = Api.of(lab).get("/me")["user"]["id"]
-    with sqlite3.connect(lab.data_dir / "lab.db") as db:
-        rows = [(f"{i:08x}", f"project {i}", user) for i in range(limits.PROJECTS_MAX)]
-        db.executemany("INSERT INTO projects (id, name, created, created_by) VALUES (?, ?, 0, ?)", rows)
-    db.close()
+    with sql(lab.data_dir) as conn:
+        names = [(f"{i:08x}", f"project {i}") for i in range(limits.PROJECTS_MAX)]
+        rows = [{"id": ident, "name": name, "created": 0.0, "created_by": user} for ident, name in names]
+        conn.execute(insert(projects), rows)
     with own_lab as lab:
         error = Api.of(lab).call("POST", "/projects", 422, json={"name": "one-more"})["error"]
     assert error["code"] == "full" and "1,000 projects" in error["message"]
@@ -282,8 +278,7 @@ def test_large_answers_take_little_memory(own_lab: ForkedLab) -> None:
             text = {"text": "x" * (2 * MIB), "level": "INFO"}
             assert api.statuses(events_batch(run, writer, 1 + i, [("log", text)])) == [200]
         api.get("/runs")
-        time.sleep(1)  # what ingest takes is not asked for here
-        before = peak(lab)
+        before = peak(lab)  # with what ingest took
         paths = ("/runs?limit=1000", f"/runs/{run}/events?limit=1000", f"/runs/{run}/logs?q=nothing&limit=5000")
         with ThreadPoolExecutor(12) as threads:
             answers = list(threads.map(lambda path: Api.of(lab).raw("GET", path), 4 * paths))
@@ -292,10 +287,10 @@ def test_large_answers_take_little_memory(own_lab: ForkedLab) -> None:
         assert peak(lab) - before < 100 * MIB
 
 
-def test_attaching_reads_no_details_of_other_processes(store: SqlMetaStore) -> None:
+def test_attaching_reads_no_details_of_other_processes(meta: MetaStore) -> None:
     """Each may have tens of kilobytes, and there may be thousands."""
     read: list[str] = []
-    with store.writing() as tx:
+    with meta.writing() as tx:
         user = tx.add_user("ada", "member", None, 0.0)
         tx.add_project("p", user.id, 0.0)
         _attach(tx, user, "one")

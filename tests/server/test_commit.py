@@ -22,9 +22,8 @@ from pyhectiqlab.server import ingest
 from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.writer import Writer
 from pyhectiqlab.store.meta import AttachRequest, MetaTransaction, NameTakenError, User
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
+from ..stores import SqlitePlace, new_points
 from .api import batch, events_batch, new_id, packed
 
 
@@ -32,7 +31,7 @@ class Stores:
     """A lab's databases with a user, a project and a run in them, and a writer that is not started."""
 
     def __init__(self, folder: Path) -> None:
-        self.meta, self.points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
+        self.meta, self.points = SqlitePlace(folder).open(), new_points(folder)
         self.writer = Writer(self.meta, self.points, lambda changes, jobs, seconds: None)
         now = time.time()
         with self.meta.writing() as tx:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -12,15 +11,14 @@ from sqlalchemy.event import listen
 
 from pyhectiqlab.protocol import events as rules
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch
+from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, MetaStore
 from pyhectiqlab.store.sql import meta_config_rows
 from pyhectiqlab.store.sql.meta_config_rows import LARGE_BYTES
 from pyhectiqlab.store.sql.meta_schema import attempt_configs, config_parts, runs
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 
 class World:
-    def __init__(self, store: SqlMetaStore) -> None:
+    def __init__(self, store: MetaStore) -> None:
         self.store, self._seqs = store, dict[int, int]()
         with store.writing() as tx:
             user = tx.add_user("ada", "member", None, 0.0)
@@ -70,8 +68,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(SqlMetaStore(tmp_path / "lab.db"))
+def world(meta: MetaStore) -> World:
+    return World(meta)
 
 
 def large(n: int = 1) -> dict[str, str]:

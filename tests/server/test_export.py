@@ -19,7 +19,7 @@ from pyhectiqlab.importing.points import Problems
 from pyhectiqlab.importing.table import source
 from pyhectiqlab.protocol.csvcells import text_cell, text_of_cell
 from pyhectiqlab.server.export import FormatMissingError, exported
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.points import PointStore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import NOW_US, Api, batch, column, error_of, new_id
@@ -124,10 +124,10 @@ def test_what_cannot_be_exported_is_refused_before_the_first_byte(api: Api, run:
     assert content(api, empty).decode().strip().split(",") == HEADER
 
 
-def test_a_lab_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_without_pyarrow_says_what_to_install(points: PointStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(FormatMissingError, match=r"pip install 'path/to/clone\[parquet\]'"):
-        exported(SqlitePointStore(tmp_path / "points.db"), "run", None, "parquet", None, None)
+        exported(points, "run", None, "parquet", None, None)
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

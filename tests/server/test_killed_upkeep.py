@@ -9,11 +9,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.testing.lab import RealLab
 
+from ..stores import sql
 from .api import Api, batch, new_id, wait_until
 from .test_artifacts import add
 from .test_uploads import digest_of, keep
@@ -104,12 +106,13 @@ def test_killed_in_a_garbage_collection(own_lab: RealLab, tmp_path: Path, point:
     api.ingest(batch(run, new_id(), 1, 100), batch(gone, new_id(), 1, 100))
     api.call("DELETE", f"/runs/{gone}")
     own_lab.stop()
-    database = sqlite3.connect(own_lab.data_dir / "lab.db")
-    with database:  # long ago
-        database.execute("UPDATE runs SET deleted = 1 WHERE deleted IS NOT NULL")
-        database.execute("UPDATE blobs SET used = 1")
-        database.execute("DELETE FROM uploads")
-    database.close()
+    with sql(own_lab.data_dir) as conn:  # long ago
+        for statement in (
+            "UPDATE runs SET deleted = 1 WHERE deleted IS NOT NULL",
+            "UPDATE blobs SET used = 1",
+            "DELETE FROM uploads",
+        ):
+            conn.execute(text(statement))
     killed_at(own_lab, point, 1, tmp_path / "died")
 
     api = Api.of(own_lab.start())
@@ -125,7 +128,6 @@ def test_killed_in_a_garbage_collection(own_lab: RealLab, tmp_path: Path, point:
         assert api.raw("GET", f"/artifacts/{artifact['uuid']}/content").content == data
     assert len(api.steps(run)) == 100
     own_lab.stop()
-    database = sqlite3.connect(own_lab.data_dir / "lab.db")
-    rows = {row[0] for row in database.execute("SELECT digest FROM blobs")}
-    database.close()
+    with sql(own_lab.data_dir) as conn:
+        rows = set(conn.execute(text("SELECT digest FROM blobs")).scalars())
     assert rows == stored(), "neither bytes without a row, nor a row without bytes"

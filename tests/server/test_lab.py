@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,6 @@ from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
 from pyhectiqlab.store.opening import open_storage
-from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 from .api import batch, events_batch, new_id, packed
 
@@ -191,20 +187,6 @@ def test_the_throttle_waits_longer_and_longer_and_forgives() -> None:
     now[0] += 10_000
     assert throttle.wait_s("a") == 0
     throttle.succeeded("a")
-
-
-def test_a_fresh_database_notes_its_migrations_its_id_and_its_generation(tmp_path: Path) -> None:
-    path = tmp_path / "lab.db"
-    for _ in range(2):
-        store = SqlMetaStore(path)
-        with store.reading() as view:
-            generation, lab_id = view.lab_value("generation"), view.lab_value("id")
-        store.close()
-    steps = [(version, name) for version, (name, _) in enumerate(MIGRATIONS, start=1)]
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT version, name FROM migrations").fetchall() == steps
-        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert generation and lab_id and len(generation) == len(lab_id) == 16 and lab_id != generation
 
 
 def test_a_list_that_nobody_reads_to_its_end_shows_the_next_reader_nothing_old(lab: Lab, user: User) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import text
 
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.server.lab import Lab
@@ -24,6 +25,7 @@ from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
+from ..stores import sql
 from .api import Api, batch, events_batch, new_id, wait_until
 
 
@@ -89,10 +91,13 @@ def test_a_batch_that_only_the_point_store_has_is_applied_in_full_when_it_is_rep
     one["last"], one["events"] = 21, [[10, "note", 1, {"text": "hello"}]]
     api.ingest(one, session="ab")
     own_lab.kill()
-    with closing(sqlite3.connect(own_lab.data_dir / "lab.db")) as db, db:
-        db.execute("UPDATE writers SET cursor = 10")
-        db.execute("DELETE FROM events")
-        db.execute("UPDATE runs SET points = 10, note = ''")
+    with sql(own_lab.data_dir) as conn:
+        for statement in (
+            "UPDATE writers SET cursor = 10",
+            "DELETE FROM events",
+            "UPDATE runs SET points = 10, note = ''",
+        ):
+            conn.execute(text(statement))
     own_lab.start()
     # The client cut its batches differently meanwhile: a part, then more than there was.
     assert [r["cursor"] for r in api.ingest(batch(run, writer, 11, 15), session="ab")] == [15]
@@ -110,9 +115,9 @@ def test_a_longer_cut_over_what_the_point_store_has_adds_only_the_rest(own_lab: 
     run, writer = api.attach(session="ab")["run"]["id"], new_id()
     api.ingest(batch(run, writer, 1, 10), session="ab")
     own_lab.kill()
-    with closing(sqlite3.connect(own_lab.data_dir / "lab.db")) as db, db:
-        db.execute("UPDATE writers SET cursor = 4")
-        db.execute("UPDATE runs SET points = 4")
+    with sql(own_lab.data_dir) as conn:
+        conn.execute(text("UPDATE writers SET cursor = 4"))
+        conn.execute(text("UPDATE runs SET points = 4"))
     own_lab.start()
     assert api.statuses(batch(run, writer, 5, 15), batch(run, writer, 16, 20), session="ab") == [200, 200]
     assert api.steps(run) == list(range(1, 21))

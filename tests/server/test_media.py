@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from itertools import pairwise
 from typing import Any
@@ -17,6 +16,7 @@ from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
+from ..stores import sql
 from .api import Api, events_batch, new_id
 from .test_artifacts import add
 from .test_openapi import fits
@@ -228,5 +228,6 @@ def test_a_deleted_run_shows_none_and_a_purged_one_has_none(own_lab: RealLab) ->
             lab.watch_once(later, later)
     finally:
         lab.stop()
-    rows = sqlite3.connect(own_lab.data_dir / "lab.db").execute("SELECT run_id, count(*) FROM media GROUP BY 1")
-    assert rows.fetchall() == [(kept, 1)]
+    with sql(own_lab.data_dir) as conn:
+        rows = conn.exec_driver_sql("SELECT run_id, count(*) FROM media GROUP BY 1").all()
+    assert rows == [(kept, 1)]

@@ -11,7 +11,6 @@ import hmac
 import json
 import re
 import socketserver
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
+from ..stores import sql
 from .api import Api, new_id, wait_until
 
 
@@ -235,9 +236,9 @@ def test_an_address_that_breaks_a_library_holds_up_no_other(own_lab: RealLab, ch
         assert refused.returncode == 2 and "neither an http or https URL" in refused.stderr
         add(own_lab, chat.url)
         add(own_lab, "https://hooks.example.com/x")
-        with sqlite3.connect(own_lab.data_dir / "lab.db") as db:
-            db.execute("UPDATE notice_targets SET address = ? WHERE address LIKE '%example.com%'", (bad,))
-        db.close()
+        with sql(own_lab.data_dir) as conn:
+            change = text("UPDATE notice_targets SET address = :bad WHERE address LIKE '%example.com%'")
+            conn.execute(change, {"bad": bad})
         api = Api.of(own_lab)
         for name in ("resnet", "vgg"):
             run = ended(api, name, "failed")

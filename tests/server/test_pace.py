@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 import requests
-from sqlalchemy import text
 
 from pyhectiqlab import settings
 from pyhectiqlab.errors import StoreError
 from pyhectiqlab.server.pace import DEBT_MAX_S, HEAVY_S, OTHERS_S, Pace, Work, begin, in_pieces
-from pyhectiqlab.store.pauses import may_pause, pausing
-from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.pauses import may_pause
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
@@ -261,24 +259,6 @@ def test_a_route_pauses_only_as_part_of_a_request_that_reads() -> None:
     begun.start()
     begun.join()
     assert len(charged) == 1 and seen == [True] * 3
-
-
-def test_a_long_statement_pauses_and_can_be_ended(tmp_path: Path) -> None:
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
-    count = text(f"{numbers} SELECT max(i) FROM n")
-    paused: list[int] = []
-    with contextlib.closing(SqlMetaStore(tmp_path / "lab.db")) as store:
-        with store.reading() as view, pausing(lambda: paused.append(1)):
-            assert view.conn.execute(count).scalar() == 300000
-        assert len(paused) > 10
-
-        def end() -> None:
-            raise StoreError("The lab stops: try again later.")
-
-        with pytest.raises(StoreError), store.reading() as view, pausing(end):
-            view.conn.execute(count)
-        with store.reading() as view:
-            assert view.conn.execute(count).scalar() == 300000
 
 
 # Over HTTP

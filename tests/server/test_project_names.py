@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
 
 from pyhectiqlab.errors import NotFoundError
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 from pyhectiqlab.transport.projects import project_path
 
+from ..stores import sql
 from .api import Api, new_id
 
 ODD = ["team/vision", "a/artifacts", "/a", "a/", "a//b", "../a", "a\\b", "50%2Foff", "a?b#c", "é ü", "a/b/models/c"]
@@ -54,8 +54,8 @@ def test_a_name_that_no_path_or_nobody_could_hold_is_refused(api: Api, name: str
 
 def test_a_project_of_an_older_lab_keeps_its_name_and_is_reached(lab: RealLab, api: Api) -> None:
     told = made(api, f"old-{new_id()}")
-    with closing(sqlite3.connect(lab.data_dir / "lab.db")) as database, database:
-        database.execute("UPDATE projects SET name = '..' WHERE id = ?", (told["id"],))
+    with sql(lab.data_dir) as conn:
+        conn.execute(text("UPDATE projects SET name = '..' WHERE id = :id"), {"id": told["id"]})
     with LabClient(lab.url, lab.api_key) as client:
         assert client.get(project_path(client, ".."))["id"] == told["id"]
     wanted = {"name": f"run-{new_id()}", "project": "..", "create_project": True, "session": new_id(8)}

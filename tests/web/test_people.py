@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import closing
 
 import pytest
 import requests
 from playwright.sync_api import Page, expect
+from sqlalchemy import text
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..stores import sql
 from .conftest import NewPage, Watch
 from .feeder import Feeder
 
@@ -141,8 +141,8 @@ def test_hostile_names_are_text_on_every_page_about_people(
 ) -> None:
     """Of a user (old labs have such ones), a key and a project; the audit log holds all three."""
     feeder.post("users", json={"username": "to-be-nasty", "password": PASSWORD})
-    with closing(sqlite3.connect(lab.data_dir / "lab.db")) as db, db:
-        db.execute("UPDATE users SET username = ? WHERE username = 'to-be-nasty'", (NASTY,))
+    with sql(lab.data_dir) as conn:
+        conn.execute(text("UPDATE users SET username = :name WHERE username = 'to-be-nasty'"), {"name": NASTY})
     made = feeder.post("projects", json={"name": f"{NASTY} p"})
     answer = requests.put(
         f"{lab.url}/api/v1/projects/{made['id']}/members/{requests.utils.quote(NASTY, safe='')}",

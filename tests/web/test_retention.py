@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import closing
 
 import pytest
 import requests
 from playwright.sync_api import Page, expect
+from sqlalchemy import text
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..stores import sql
 from .feeder import Feeder
 
 pytestmark = pytest.mark.browser
@@ -23,9 +23,10 @@ def test_a_project_tells_how_long_it_keeps_what_and_a_run_that_is_due_soon_until
     old, young = (feeder.run(name, project="kept for a while") for name in ("old", "young"))
     for run in (old, young):
         run.end("completed")
-    with closing(sqlite3.connect(lab.data_dir / "lab.db", timeout=10)) as db, db:
+    with sql(lab.data_dir) as conn:
         for table, column, key in (("runs", "last_activity", "id"), ("sessions", "last_seen", "run_id")):
-            db.execute(f"UPDATE {table} SET {column} = {column} - 87 * 86400 WHERE {key} = ?", (old.id,))
+            change = f"UPDATE {table} SET {column} = {column} - 87 * 86400 WHERE {key} = :run"
+            conn.execute(text(change), {"run": old.id})
     page.goto(f"{lab.url}/projects/{old.project}")
     page.get_by_role("link", name="old").wait_for()
     assert page.get_by_text("kept for 90 days").count() == 0

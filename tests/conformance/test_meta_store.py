@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from contextlib import closing
 from pathlib import Path
@@ -11,12 +13,28 @@ import pytest
 from sqlalchemy import text
 
 from pyhectiqlab.errors import StoreError
+from pyhectiqlab.store import meta
 from pyhectiqlab.store.pauses import pausing
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
-from ..stores import MetaPlace, SqlitePlace
+from ..postgres import needs_postgres
+from ..stores import MetaPlace, PostgresPlace, SqlitePlace
 from .meta_store import MetaStoreSuite
+
+CONTRACT = Path(meta.__file__).with_name("CONTRACT.md")
+
+
+def test_the_contract_names_methods_and_tests_that_exist() -> None:
+    rows = [line.split("|") for line in CONTRACT.read_text().splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for _, fact, methods, _, tests, _ in rows:
+        named = re.findall(r"`(\w+)`", tests)
+        assert named, fact
+        for name in named:
+            assert hasattr(MetaStoreSuite, f"test_{name}"), name
+        for name in re.findall(r"`(\w+)`", methods):
+            assert hasattr(meta.MetaTransaction, name), name
 
 
 class TestSqliteMetaStore(MetaStoreSuite):
@@ -70,3 +88,19 @@ class TestSqliteMetaStore(MetaStoreSuite):
             view.conn.execute(count)
         with store.reading() as view:
             assert view.conn.execute(count).scalar() == 300000
+
+
+class TestPostgresMetaStore(MetaStoreSuite):
+    @pytest.fixture
+    def place(self) -> Iterator[MetaPlace]:
+        needs_postgres()
+        place = PostgresPlace()
+        yield place
+        place.remove()
+
+    @pytest.fixture
+    def empty_place(self) -> Iterator[MetaPlace]:
+        needs_postgres()
+        place = PostgresPlace(empty=True)
+        yield place
+        place.remove()

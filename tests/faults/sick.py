@@ -44,10 +44,10 @@ def enter(path: Path) -> None:
     from sqlalchemy.engine import Engine
 
     from pyhectiqlab.base.loops import Loop
-    from pyhectiqlab.store.sql import meta_store as sql_meta
+    from pyhectiqlab.store.sql import engine_sqlite
 
     words = Words(path).words
-    connected, begin, run = sql_meta._writing_connection, sql_meta._begin_immediate, Loop.__init__
+    connected, begin, run = engine_sqlite._writing_connection, engine_sqlite._begin_immediate, Loop.__init__
     errors = itertools.cycle(ERRORS)
     full = [0]
 
@@ -84,5 +84,5 @@ def enter(path: Path) -> None:
         words[STRUCK] += 1
 
     event.listen(Engine, "handle_error", failed)
-    sql_meta._writing_connection, sql_meta._begin_immediate = connected_sick, begin_sick
+    engine_sqlite._writing_connection, engine_sqlite._begin_immediate = connected_sick, begin_sick
     Loop.__init__ = made_sick  # type: ignore[method-assign]

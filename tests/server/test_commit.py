@@ -48,7 +48,7 @@ class Stores:
     @property
     def connection(self) -> sqlite3.Connection:
         """The one that writes lab.db."""
-        with self.meta._write_engine.connect() as conn:
+        with self.meta.engines.write.connect() as conn:
             return conn.connection.dbapi_connection  # type: ignore[return-value]
 
     def ingest(self, *batches: Any) -> Future[list[Any]]:

@@ -1,6 +1,7 @@
 """What SQLite and PostgreSQL say differently, for the SQL of the MetaStore: locks, upserts, long lists of values.
 
-On SQLite one transaction writes at a time (BEGIN IMMEDIATE), so what takes a lock here does nothing there.
+On SQLite one transaction writes at a time (BEGIN IMMEDIATE), so what takes a lock here does nothing there. Which fact
+has which lock, and in which order they are taken, is in ../CONTRACT.md.
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Table, Text, any_, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
+
+from .column_types import kept
+
+ROWS_AHEAD = 16  # each of which may have megabytes
 
 
 def on_postgresql(conn: Connection) -> bool:
@@ -23,30 +29,65 @@ def upsert(conn: Connection, table: Table) -> Any:
     return (postgresql if on_postgresql(conn) else sqlite).insert(table)
 
 
-def any_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+def any_of(conn: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Whether the column is one of them, however many: as one parameter, where `in_` has one for each, of which a
     database takes only so many in a statement.
     """
+    if on_postgresql(conn):
+        return column == any_(literal([kept(value) for value in values], ARRAY(Text())))
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
     return column.in_(select(listed.c.value))
 
 
-# Locks. Each is held until the transaction ends, or the `undoable` block in which it was taken is undone.
+def read_slowly(conn: Connection, query: Select[Any]) -> AbstractContextManager[Iterable[Any]]:
+    """The rows of a query, for who reads them one by one: no more than ROWS_AHEAD are in memory. Close it."""
+    if on_postgresql(conn):  # by a cursor of the server, or the driver would take all rows at once
+        return conn.execute(query, execution_options={"yield_per": ROWS_AHEAD})
+    return conn.execute(query)
 
 
-def hold_rows(conn: Connection, key: ColumnElement[str], values: Collection[str]) -> None:
-    """Hold the rows with these keys, in the order of the keys: whoever wants to hold or change one of them waits.
-    What was read of them before may be out of date; read it again.
-    """
-    if values and on_postgresql(conn):
-        held = select(key).where(any_of(key, values)).order_by(key).with_for_update(key_share=True)
-        conn.execute(held).all()
-
-
-def exclude(conn: Connection, *fact: str) -> None:
-    """Hold a fact that has no row yet, such as the name of a run that is to be made: whoever excludes others from the
-    same fact waits.
-    """
+def is_in_transaction(conn: Connection) -> bool:
+    """Whether the transaction that was begun is still open, as the driver knows it."""
+    connection: Any = conn.connection.dbapi_connection
     if on_postgresql(conn):
-        digest = hashlib.sha256("\0".join(fact).encode("utf-8", "replace")).digest()
-        conn.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True)))).all()
+        return bool(connection.info.transaction_status.name == "INTRANS")
+    return bool(connection.in_transaction)
+
+
+# Locks. Each is held until the transaction ends, or the `undoable` block in which it was taken is undone. They return
+# whether what was read before may be out of date, so that it is to be read again.
+
+
+def hold_rows(conn: Connection, key: ColumnElement[str], values: Collection[str], *, to_remove: bool = False) -> bool:
+    """Hold the rows with these keys, in the order of the keys: whoever wants to hold or change one of them waits.
+    `to_remove`: so does whoever keeps one or refers to one.
+    """
+    return _lock(conn, key, values, key_share=not to_remove)
+
+
+def keep_rows(conn: Connection, key: ColumnElement[str], values: Collection[str]) -> bool:
+    """Keep the rows with these keys from being removed, as others may do, too. Who changes one does not wait."""
+    return _lock(conn, key, values, read=True, key_share=True)
+
+
+def _lock(
+    conn: Connection, key: ColumnElement[str], values: Collection[str], *, read: bool = False, key_share: bool
+) -> bool:
+    if not values or not on_postgresql(conn):
+        return False
+    rows = select(key).where(any_of(conn, key, values)).order_by(key)
+    conn.execute(rows.with_for_update(read=read, key_share=key_share)).all()
+    return True
+
+
+def exclude(conn: Connection, *fact: str, for_ever: bool = False) -> bool:
+    """Hold a fact that has no row yet, such as the name of a run that is to be made: whoever excludes others from the
+    same fact waits. `for_ever`: however long, where others give up after a while.
+    """
+    if not on_postgresql(conn):
+        return False
+    if for_ever:
+        conn.execute(text("SET LOCAL lock_timeout = 0"))
+    digest = hashlib.sha256("\0".join(map(kept, fact)).encode()).digest()
+    conn.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True)))).all()
+    return True

@@ -22,8 +22,19 @@ from ..accounts import (
     WebSession,
 )
 from ..meta import NameTakenError
+from .dialect import exclude, upsert
 from .meta_members import MembersSql
 from .meta_schema import api_keys, invites, lab, login_links, users, web_sessions
+
+
+def put_lab_value(conn: Connection, key: str, value: str | None) -> None:
+    """None: remove it."""
+    if value is None:
+        conn.execute(delete(lab).where(lab.c.key == key))
+        return
+    statement = upsert(conn, lab)
+    statement = statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value})
+    conn.execute(statement, {"key": key, "value": value})
 
 
 def _user(row: Any) -> User:
@@ -39,8 +50,7 @@ class AccountsSql(MembersSql):
         return self.conn.execute(select(lab.c.value).where(lab.c.key == key)).scalar()
 
     def set_lab_value(self, key: str, value: str) -> None:
-        self.conn.execute(delete(lab).where(lab.c.key == key))
-        self.conn.execute(insert(lab).values(key=key, value=value))
+        put_lab_value(self.conn, key, value)
 
     def user(self, user_id: str) -> User | None:
         row = self.conn.execute(select(users).where(users.c.id == user_id)).first()
@@ -67,6 +77,7 @@ class AccountsSql(MembersSql):
         return [_user(row) for row in self.conn.execute(select(users).order_by(users.c.username))]
 
     def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
+        exclude(self.conn, "usernames")
         same, alike_too = folded(username), skeleton(username)
         for taken in self._usernames():
             if folded(taken) == same or skeleton(taken) == alike_too:
@@ -86,12 +97,14 @@ class AccountsSql(MembersSql):
         self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
 
     def set_role(self, user_id: str, role: str) -> None:
+        exclude(self.conn, "admins")
         self.conn.execute(update(users).where(users.c.id == user_id).values(role=role))
         self._check_admins()
         if role not in roles.ADMINS:
             self._end_invites_of(user_id)
 
     def set_disabled(self, user_id: str, at: float | None) -> None:
+        exclude(self.conn, "admins")
         self.conn.execute(update(users).where(users.c.id == user_id).values(disabled=at))
         self._check_admins()
         self.end_web_sessions(user_id)
@@ -156,6 +169,7 @@ class AccountsSql(MembersSql):
     def add_key(
         self, user_id: str, name: str, key_hash: str, now: float, expires: float | None = None, scope: str = SCOPE_ALL
     ) -> ApiKey:
+        exclude(self.conn, "keys", user_id)
         of_user = api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None)
         if self.conn.execute(select(func.count()).where(*of_user)).scalar_one() >= KEYS_OF_USER_MAX:
             raise TooManyError(f"A user has at most {KEYS_OF_USER_MAX} API keys: revoke some first.")
@@ -176,7 +190,7 @@ class AccountsSql(MembersSql):
         return done.rowcount > 0
 
     def keys_used(self, used: Mapping[str, float]) -> None:
-        for key_id, at in used.items():
+        for key_id, at in sorted(used.items()):
             self.conn.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used=at))
 
     # Web sessions, login links, invites
@@ -237,6 +251,7 @@ class AccountsSql(MembersSql):
         return _user(row) if row else None
 
     def add_invite(self, role: str, token_hash: str, created_by: str, now: float, expires: float) -> Invite:
+        exclude(self.conn, "invites")
         if len(self.invites(now)) >= INVITES_MAX:
             raise TooManyError(f"{INVITES_MAX} invites are open: take some back first.")
         invite = Invite(secrets.token_hex(8), role, now, created_by, expires)
@@ -259,6 +274,7 @@ class AccountsSql(MembersSql):
         return self.conn.execute(delete(invites).where(invites.c.id == invite_id)).rowcount > 0
 
     def forget_expired(self, now: float, idle_s: float, audit_before: float) -> None:
+        exclude(self.conn, "expired accounts")
         idle = web_sessions.c.last_used <= now - idle_s
         self.conn.execute(delete(web_sessions).where(or_(web_sessions.c.expires <= now, idle)))
         self.conn.execute(delete(login_links).where(or_(login_links.c.expires <= now, login_links.c.used.is_not(None))))

@@ -13,7 +13,7 @@ from ...protocol import limits
 from ...protocol.records import COUNTED_KINDS, event_count
 from ...protocol.states import tells_state
 from ..meta import EndReport, MetaBatch, Writer
-from .dialect import any_of, upsert
+from .dialect import any_of, read_slowly, upsert
 from .meta_configs import ArrivingConfigs
 from .meta_runs import hold_runs, is_full, unpack
 from .meta_schema import events, runs, sessions, writers
@@ -44,7 +44,7 @@ class BatchesSql(SessionsSql):
     _lost: Counter[tuple[str, str]]  # (writer, reason) → how many events were not followed
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
-        rows = self.conn.execute(select(writers).where(any_of(writers.c.writer, ids)))
+        rows = self.conn.execute(select(writers).where(any_of(self.conn, writers.c.writer, ids)))
         return {row.writer: self._writer(row) for row in rows}
 
     @staticmethod
@@ -70,7 +70,7 @@ class BatchesSql(SessionsSql):
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         counted = case((events.c.kind.in_(COUNTED_KINDS), events.c.fields))  # the fields of others tell nothing of it
         query = select(events.c.seq, events.c.kind, counted).where(events.c.writer == writer).order_by(events.c.seq)
-        with self.conn.execute(query) as rows:
+        with read_slowly(self.conn, query) as rows:
             for seq, kind, fields in rows:
                 yield seq, kind, event_count(kind, unpack(fields))
 
@@ -94,14 +94,16 @@ class BatchesSql(SessionsSql):
         return {r: max(by_events.get(r, 0), by_heartbeats.get(r, 0)) for r in sorted({**by_events, **by_heartbeats})}
 
     def set_cursor(self, writer: str, cursor: int) -> None:
-        self.conn.execute(update(writers).where(writers.c.writer == writer).values(cursor=cursor))
+        its = writers.c.writer == writer
+        hold_runs(self.conn, [row.run_id for row in self.conn.execute(select(writers.c.run_id).where(its))])
+        self.conn.execute(update(writers).where(its).values(cursor=cursor))
 
     def apply(self, batches: Sequence[MetaBatch], now: float) -> dict[str, int]:
         if not batches:
             return {}
         hold_runs(self.conn, {batch.run for batch in batches})
         known = select(writers.c.writer, writers.c.cursor)
-        known = known.where(any_of(writers.c.writer, {batch.writer for batch in batches}))
+        known = known.where(any_of(self.conn, writers.c.writer, {batch.writer for batch in batches}))
         cursors: dict[str, int] = {row.writer: row.cursor for row in self.conn.execute(known)}
         taken, moved = [], set()
         for batch in batches:

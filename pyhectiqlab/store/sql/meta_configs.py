@@ -18,7 +18,7 @@ from ...protocol import limits
 from ...protocol.events import count_values
 from ...protocol.searchable import searchable
 from ..meta import Event, MetaBatch
-from .dialect import upsert
+from .dialect import read_slowly, upsert
 from .merging import copied, merge, merge_some, replaced_bytes
 from .meta_config_rows import (
     RUN,
@@ -304,7 +304,7 @@ class ConfigsSql:
             its = its.where(run_meta.c.attempt == attempt)
         found: dict[str, Any] = {}
         size = 0
-        with self.conn.execute(its.order_by(run_meta.c.key, run_meta.c.attempt)) as rows:
+        with read_slowly(self.conn, its.order_by(run_meta.c.key, run_meta.c.attempt)) as rows:
             for row in rows:
                 size += len(row.key) + len(row.value)
                 if size > META_TOLD_BYTES_MAX:

@@ -22,8 +22,9 @@ from ..artifacts import (
     Upload,
 )
 from ..meta import Changes, FullError
+from .dialect import exclude, hold_rows, read_slowly, upsert
 from .meta_members import visible_to
-from .meta_runs import is_full
+from .meta_runs import hold_runs, is_full
 from .meta_schema import (
     artifacts,
     blobs,
@@ -78,6 +79,7 @@ class FilesSql:
         return None if row is None else _upload(row)
 
     def start_upload(self, upload: Upload, now: float) -> Upload:
+        exclude(self.conn, "uploads", upload.user_id)
         mine = and_(uploads.c.user_id == upload.user_id, uploads.c.finished.is_(None))
         same = and_(mine, uploads.c.digest == upload.digest, uploads.c.bytes == upload.bytes)
         found = self.conn.execute(select(uploads).where(same)).first()
@@ -88,8 +90,8 @@ class FilesSql:
             raise TooManyUploadsError(
                 f"{UPLOADS_OF_USER_MAX} uploads of yours are unfinished: end some (DELETE) or let them expire."
             )
-        if not self._touch(upload.digest, now):
-            self.conn.execute(insert(blobs).values(digest=upload.digest, bytes=upload.bytes, used=now))
+        blob = upsert(self.conn, blobs).on_conflict_do_update(index_elements=["digest"], set_={"used": now})
+        self.conn.execute(blob, {"digest": upload.digest, "bytes": upload.bytes, "used": now})
         self.conn.execute(
             insert(uploads).values(
                 id=upload.id,
@@ -147,6 +149,7 @@ class FilesSql:
         )
 
     def forget_blob(self, digest: str, before: float) -> bool:
+        hold_rows(self.conn, blobs.c.digest, [digest])
         gone = self.conn.execute(delete(blobs).where(blobs.c.digest == digest, self._unused(before)))
         return gone.rowcount > 0
 
@@ -184,7 +187,7 @@ class FilesSql:
             same_name = and_(artifacts.c.name == name, or_(_step_key > step, same_step))
             where.append(or_(artifacts.c.name > name, same_name))
         order = (artifacts.c.name, _step_key, artifacts.c.version.desc())
-        with self.conn.execute(_ARTIFACT.where(*where).order_by(*order).limit(query.limit)) as rows:
+        with read_slowly(self.conn, _ARTIFACT.where(*where).order_by(*order).limit(query.limit)) as rows:
             yield from map(_artifact, rows)
 
     def some_artifacts(self, ids: Sequence[str]) -> dict[str, Artifact]:
@@ -193,6 +196,10 @@ class FilesSql:
         return {row.id: _artifact(row) for row in found}
 
     def add_artifact(self, new: NewArtifact, now: float) -> bool:
+        if new.run is None:
+            exclude(self.conn, "artifact", new.project, new.name)
+        else:
+            hold_runs(self.conn, [new.run])
         there = self.conn.execute(select(artifacts).where(artifacts.c.id == new.id)).first()
         if there is not None:
             if (there.run_id, there.project_id, there.name, there.step, there.digest, there.author_id) != (

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 
 from ...protocol import roles
 from ..accounts import AUDIT_ROWS_MAX, Change, Member
+from .dialect import upsert
 from .meta_schema import audit, members, projects, users
 
 VARIABLES_MAX = 10_000  # of one statement; SQLite takes 32,766 at least
@@ -67,9 +68,15 @@ class MembersSql:
         self.conn.execute(update(projects).where(projects.c.id == project_id).values(private=private))
 
     def set_member(self, project_id: str, user_id: str, role: str | None) -> None:
-        self.conn.execute(delete(members).where(members.c.project_id == project_id, members.c.user_id == user_id))
-        if role is not None:
-            self.conn.execute(insert(members).values(project_id=project_id, user_id=user_id, role=role))
+        if role is None:
+            its = (members.c.project_id == project_id) & (members.c.user_id == user_id)
+            self.conn.execute(delete(members).where(its))
+            return
+        statement = upsert(self.conn, members)
+        statement = statement.on_conflict_do_update(
+            index_elements=["project_id", "user_id"], set_={"role": statement.excluded.role}
+        )
+        self.conn.execute(statement, {"project_id": project_id, "user_id": user_id, "role": role})
 
     # The audit log
 

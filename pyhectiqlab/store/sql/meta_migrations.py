@@ -16,6 +16,7 @@ from ...base import crashpoints
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError
 from ...protocol.searchable import searchable
+from .dialect import exclude
 from .merging import merge
 from .meta_runs import unpack
 from .meta_schema import (
@@ -220,11 +221,15 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
 
 def is_current(conn: Connection) -> bool:
     """Whether `upgrade` has nothing to do."""
-    return conn.execute(select(func.max(migrations.c.version))).scalar() == len(MIGRATIONS)
+    there = inspect(conn).has_table("migrations")
+    return there and conn.execute(select(func.max(migrations.c.version))).scalar() == len(MIGRATIONS)
 
 
 def upgrade(conn: Connection) -> None:
-    """Brings the database to this version's schema, inside the caller's transaction. Raises NewerSchemaError."""
+    """Bring the database to this version's schema, inside the caller's transaction. Raises NewerSchemaError. Blocks
+    while another lab does so: whoever comes second finds it done.
+    """
+    exclude(conn, "schema", for_ever=True)
     fresh = not inspect(conn).has_table("migrations")
     done = 0 if fresh else max(conn.execute(select(migrations.c.version)).scalars(), default=0)
     if done > len(MIGRATIONS):

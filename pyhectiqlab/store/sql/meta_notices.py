@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ..notices import Notice, Target
+from .dialect import hold_rows, keep_rows
 from .meta_schema import notice_targets, notices, projects, runs, users
 
 NOTICES_MAX = 10_000  # of a target that wait; more are not written: whoever hears nothing for so long looks at the lab
@@ -83,6 +84,7 @@ class NoticesSql:
         )
 
     def remove_target(self, target_id: str) -> bool:
+        hold_rows(self.conn, notice_targets.c.id, [target_id], to_remove=True)
         self.conn.execute(delete(notices).where(notices.c.target_id == target_id))
         return self.conn.execute(delete(notice_targets).where(notice_targets.c.id == target_id)).rowcount > 0
 
@@ -97,10 +99,15 @@ class NoticesSql:
         told = {"delivered": now, "failed": None, "error": ""} if error is None else {"failed": now, "error": error}
         self.conn.execute(update(notice_targets).where(notice_targets.c.id == target_id).values(told))
 
+    def _wanted(self, project_id: str, state: str) -> list[Target]:
+        """Who wants to hear that a run of the project is in that state."""
+        return [t for t in self._targets({}) if state in t.states and t.project_id in (None, project_id)]
+
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
-        for target in self._targets({}):
-            if state not in target.states or target.project_id not in (None, project_id):
-                continue
+        wanted = self._wanted(project_id, state)
+        if wanted and keep_rows(self.conn, notice_targets.c.id, [target.id for target in wanted]):
+            wanted = self._wanted(project_id, state)  # without one that was removed meanwhile
+        for target in wanted:
             waiting = self.conn.execute(
                 select(notices.c.id).where(notices.c.target_id == target.id).limit(1).offset(NOTICES_MAX)
             ).first()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from ..quotas import QuotaExceededError, Use
+from .dialect import exclude
+from .meta_accounts import put_lab_value
 from .meta_schema import artifacts, blobs, lab, projects, registry_files, registry_versions
 
 
@@ -38,12 +40,13 @@ class QuotasSql:
         return Use(int(self.conn.execute(held).scalar_one()), self.quota_of(project_id))
 
     def set_quota(self, project_id: str | None, quota: int | None) -> None:
-        self.conn.execute(delete(lab).where(lab.c.key == _key(project_id)))
-        if quota is not None:
-            self.conn.execute(insert(lab).values(key=_key(project_id), value=str(quota)))
+        exclude(self.conn, _key(project_id))
+        put_lab_value(self.conn, _key(project_id), None if quota is None else str(quota))
 
     def check_quota(self, project_id: str | None, files: Mapping[str, int]) -> None:
         quota = self.quota_of(project_id)
+        if quota is not None and exclude(self.conn, _key(project_id)):
+            quota = self.quota_of(project_id)
         if quota is None:
             return
         there: set[str] = set()

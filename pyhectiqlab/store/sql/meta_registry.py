@@ -33,8 +33,9 @@ from ..registry import (
     VersionExistsError,
     VersionFile,
 )
+from .dialect import exclude, hold_rows, read_slowly, upsert
 from .meta_members import visible_to
-from .meta_runs import is_full
+from .meta_runs import hold_runs, is_full
 from .meta_schema import (
     artifacts,
     blobs,
@@ -166,7 +167,7 @@ class RegistrySql:
         return self._read(latest.order_by(_v.name).limit(limit))
 
     def _read(self, query: Select[Any]) -> Iterator[RegisteredVersion]:
-        with self.conn.execute(query) as rows:
+        with read_slowly(self.conn, query) as rows:
             yield from map(_registered, rows)
 
     def versions_of(
@@ -219,6 +220,9 @@ class RegistrySql:
         return self._read(query)
 
     def add_version(self, new: NewVersion, now: float) -> bool:
+        exclude(self.conn, "registry", new.kind, new.project, new.name)
+        if new.run is not None:
+            hold_runs(self.conn, [new.run])
         there = self.conn.execute(select(registry_versions).where(_v.id == new.id)).first()
         if there is not None:
             same = (there.kind, there.project_id, there.name, there.author_id)
@@ -265,20 +269,20 @@ class RegistrySql:
         wanted = sorted(set(digests))
         there = 0
         for i in range(0, len(wanted), DIGESTS_AT_ONCE):
-            some = blobs.c.digest.in_(wanted[i : i + DIGESTS_AT_ONCE])
-            there += self.conn.execute(update(blobs).where(some).values(used=now)).rowcount
+            some = wanted[i : i + DIGESTS_AT_ONCE]
+            hold_rows(self.conn, blobs.c.digest, some)
+            there += self.conn.execute(update(blobs).where(blobs.c.digest.in_(some)).values(used=now)).rowcount
         if there < len(wanted):
             raise BlobMissingError("The lab does not have all of these bytes: upload them first.")
 
     def add_usage(self, version_id: str, run: str, now: float) -> None:
-        there = select(registry_usage.c.run_id).where(
-            registry_usage.c.version_id == version_id, registry_usage.c.run_id == run
-        )
-        if self.conn.execute(there).first() is None:
-            self.conn.execute(insert(registry_usage).values(version_id=version_id, run_id=run, created=now))
+        hold_runs(self.conn, [run])
+        statement = upsert(self.conn, registry_usage).on_conflict_do_nothing()
+        self.conn.execute(statement, {"version_id": version_id, "run_id": run, "created": now})
 
     def set_alias(self, version_id: str, alias: str, user: str, now: float) -> None:
         version = self.conn.execute(select(_v.kind, _v.project_id, _v.name).where(_v.id == version_id)).one()
+        exclude(self.conn, "aliases", *version)
         of_name = and_(*(_a[field] == value for field, value in version._mapping.items()))
         self.conn.execute(delete(registry_aliases).where(of_name, _a.alias == alias))
         count = self.conn.execute(select(func.count()).select_from(registry_aliases).where(of_name)).scalar_one()

@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, e
 from ...protocol import states
 from ..meta import Changes, Run
 from ..retention import DAY_S, DueRun, DueVersion, Rule, Setting, rule_of
+from .dialect import hold_rows
+from .meta_accounts import put_lab_value
 from .meta_schema import (
     artifacts,
     blobs,
@@ -86,9 +88,7 @@ class RetentionSql:
         return rule_of(settings.get(None, {}), settings.get(project_id, {}))
 
     def set_retention(self, project_id: str | None, settings: Mapping[str, Setting]) -> None:
-        self.conn.execute(delete(lab).where(lab.c.key == _key(project_id)))
-        if settings:
-            self.conn.execute(insert(lab).values(key=_key(project_id), value=json.dumps(dict(settings))))
+        put_lab_value(self.conn, _key(project_id), json.dumps(dict(settings)) if settings else None)
 
     # What they end
 
@@ -164,6 +164,7 @@ class RetentionSql:
 
     def remove_versions(self, ids: Sequence[str], now: float) -> None:
         for some in _pieces(ids):
+            hold_rows(self.conn, artifacts.c.id, some)
             gone = select(artifacts.c.id, artifacts.c.project_id, artifacts.c.run_id).where(artifacts.c.id.in_(some))
             rows = self.conn.execute(gone).all()
             if rows:

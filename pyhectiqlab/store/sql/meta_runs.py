@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, sele
 from ...protocol import limits, roles, states
 from ..meta import Changes, FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
 from ..pauses import may_pause
-from .dialect import any_of, hold_rows
+from .dialect import any_of, exclude, hold_rows, read_slowly
 from .meta_members import visible_to
 from .meta_schema import (
     artifacts,
@@ -119,13 +119,14 @@ class RunsSql:
     def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
         rows = self.conn.execute(
             select(runs.c.project_id, func.count(), func.max(runs.c.last_activity))
-            .where(any_of(runs.c.project_id, ids), runs.c.deleted.is_(None))
+            .where(any_of(self.conn, runs.c.project_id, ids), runs.c.deleted.is_(None))
             .group_by(runs.c.project_id)
         )
         counted = {row[0]: ProjectRuns(row[1], row[2]) for row in rows}
         return {project: counted.get(project, ProjectRuns()) for project in ids}
 
     def add_project(self, name: str, user_id: str, now: float) -> Project:
+        exclude(self.conn, "project", name)
         if self.project(name):
             raise NameTakenError(f"A project named {name!r} exists already.")
         made = select(projects.c.id).where(projects.c.created_by == user_id)
@@ -219,7 +220,7 @@ class RunsSql:
             .join(projects, projects.c.id == runs.c.project_id)
             .join(users, users.c.id == runs.c.author_id)
             .outerjoin(members, and_(members.c.project_id == projects.c.id, members.c.user_id == users.c.id))
-            .where(any_of(runs.c.id, ids))
+            .where(any_of(self.conn, runs.c.id, ids))
         )
         return {
             row.id: IngestRun(
@@ -257,7 +258,7 @@ class RunsSql:
         return next(self._events(select(events).where(events.c.id == chosen.scalar_subquery())), None)
 
     def _events(self, query: Select[Any]) -> Iterator[StoredEvent]:
-        with self.conn.execute(query) as rows:
+        with read_slowly(self.conn, query) as rows:
             for row in rows:
                 yield StoredEvent(
                     row.id,
@@ -279,7 +280,7 @@ class RunsSql:
         self.changes.runs.add(run_id)
 
     def restore_run(self, run_id: str, now: float) -> None:
-        row = self.conn.execute(select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)).one()
+        row = self._hold_with_name(run_id)
         if self._is_taken(row.name, row.project_id, run_id):
             raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None, last_activity=now))
@@ -287,10 +288,24 @@ class RunsSql:
 
     def rename_run(self, run_id: str, name: str) -> None:
         project = self.conn.execute(select(runs.c.project_id).where(runs.c.id == run_id)).scalar_one()
+        exclude_name(self.conn, project, name)
         if self._is_taken(name, project, run_id):
             raise NameTakenError(f"Another run of the project is named {name!r}: choose another name.")
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(name=name))
         self.changes.runs.add(run_id)
+
+    def _hold_with_name(self, run_id: str) -> Any:
+        """Hold the run and the name that it has, which others may change until then. Return its name and project."""
+        query = select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)
+        while True:
+            row = self.conn.execute(query).one()
+            with self.conn.begin_nested() as attempt:  # names are held before runs, so none is held in vain
+                if not exclude_name(self.conn, row.project_id, row.name):
+                    return row
+                hold_runs(self.conn, [run_id])
+                if self.conn.execute(query).one() == row:
+                    return row
+                attempt.rollback()
 
     def _is_taken(self, name: str, project_id: str, run_id: str) -> bool:
         """Whether another run of the project that is not deleted has the name."""
@@ -333,9 +348,16 @@ class RunsSql:
         return True
 
 
-def hold_runs(conn: Connection, ids: Collection[str]) -> None:
-    """Holds these runs, and with each what is told of it: its sessions, writers, events, config, states and so on."""
-    hold_rows(conn, runs.c.id, ids)
+def hold_runs(conn: Connection, ids: Collection[str]) -> bool:
+    """Hold these runs, and with each what is told of it: its sessions, writers, events, config, states and so on.
+    Returns as `hold_rows`.
+    """
+    return hold_rows(conn, runs.c.id, ids)
+
+
+def exclude_name(conn: Connection, project_id: str, name: str) -> bool:
+    """Exclude others from giving this name to a run of the project. Returns as `exclude`."""
+    return exclude(conn, "run", project_id, name)
 
 
 def is_full(conn: Connection, rows: Select[Any], most: int) -> bool:

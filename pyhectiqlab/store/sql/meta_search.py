@@ -6,6 +6,7 @@ added meanwhile push none out and repeat none. Terms of metrics are not the Meta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,8 @@ def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
 
 
 def _ordered(left: ColumnElement[Any], op: str, right: float) -> ColumnElement[bool]:
+    if math.isnan(right):  # PostgreSQL puts it behind all other numbers
+        return false()
     compared: ColumnElement[bool] = left.op(op, is_comparison=True)(right)
     return compared
 
@@ -155,7 +158,7 @@ class SearchSql:
         elif len(among) <= ROWS_AT_ONCE:  # few: looked up, instead of looked for in the order of all
             statement = statement.where(runs.c.id.in_(among))
         page: list[tuple[Any, str]] = []
-        with self.conn.execution_options(yield_per=ROWS_AT_ONCE).execute(statement) as rows:
+        with self.conn.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}) as rows:
             for row in rows:
                 if among is None or row.id in among:
                     page.append((row.value, row.id))

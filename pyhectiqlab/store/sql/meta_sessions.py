@@ -23,9 +23,9 @@ from ..meta import (
     Session,
     User,
 )
-from .dialect import any_of
+from .dialect import any_of, exclude, read_slowly
 from .meta_attempts import membership
-from .meta_runs import new_run, unpack
+from .meta_runs import exclude_name, hold_runs, new_run, unpack
 from .meta_schema import runs, sessions
 from .meta_states import StatesSql
 
@@ -78,6 +78,8 @@ class SessionsSql(StatesSql):
                 return *mine[0], False
         name = DEFAULT_PROJECT if request.project is None else request.project
         found = self.project(name)
+        if found is None and exclude(self.conn, "project", name):
+            found = self.project(name)
         role = None if found is None else self.role_in(found.id, user.id)
         if found is not None and role is not None:
             return found.id, role, False
@@ -101,11 +103,7 @@ class SessionsSql(StatesSql):
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         project_id, role, project_made = self._project_for(request, user, now)
-        row = self.conn.execute(
-            select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
-                runs.c.project_id == project_id, runs.c.name == request.name, runs.c.deleted.is_(None)
-            )
-        ).first()
+        row = self._hold_named(project_id, request.name)
         may_add = roles.at_least(role, roles.MEMBER)
         if row is None and not may_add:
             raise MayNotAddError("A viewer of this project adds no runs: ask an admin of it for the role of a member.")
@@ -149,6 +147,17 @@ class SessionsSql(StatesSql):
         self.changes.runs.add(run_id)
         told = self._the_run(run_id)
         return Attached(told, attempt, "read-write", created, sets_state, project_made, found.held_by)
+
+    def _hold_named(self, project_id: str, name: str) -> Any | None:
+        """Hold the name, and the run that has it, where there is one."""
+        exclude_name(self.conn, project_id, name)
+        query = select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
+            runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None)
+        )
+        row = self.conn.execute(query).first()
+        if row is not None and hold_runs(self.conn, [row.id]):
+            row = self.conn.execute(query).first()  # it may be deleted meanwhile, or have another name
+        return row
 
     def _forget(self, request: AttachRequest, run_id: str) -> None:
         self.conn.execute(
@@ -261,6 +270,7 @@ class SessionsSql(StatesSql):
         now: float,
     ) -> None:
         packed = msgpack.packb(dict(losses)) if losses else None
+        hold_runs(self.conn, {run for run, _, _ in runs})
         known = self.attached(session, user_id)
         told = set(runs) & known.keys()
         values = {"last_seen": now, "skew": skew, "backlog": backlog, "losses": packed}
@@ -331,7 +341,10 @@ class SessionsSql(StatesSql):
 
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]:
         """Marks what is silent as lost. Returns the runs that are lost by it."""
-        rows = self.conn.execute(self._silent(now - lost_after_s)).all()
+        silent = self._silent(now - lost_after_s)
+        rows = self.conn.execute(silent).all()
+        if hold_runs(self.conn, {row.run_id for row in rows}):
+            rows = self.conn.execute(silent.where(any_of(self.conn, runs.c.id, {row.run_id for row in rows}))).all()
         for row in rows:
             self.conn.execute(
                 update(sessions)
@@ -367,6 +380,7 @@ class SessionsSql(StatesSql):
             self.settle(run_id, at, "script", states.SAID_SO)
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
+        hold_runs(self.conn, [report.run])
         key = and_(
             sessions.c.session == report.session,
             sessions.c.run_id == report.run,
@@ -431,7 +445,7 @@ class SessionsSql(StatesSql):
         query = select(sessions).where(sessions.c.run_id == run_id)
         if after is not None:
             query = query.where(tuple_(*_ORDER) > tuple_(*map(literal, after)))
-        with self.conn.execute(query.order_by(*_ORDER).limit(limit)) as rows:
+        with read_slowly(self.conn, query.order_by(*_ORDER).limit(limit)) as rows:
             yield from map(_session, rows)
 
     def newest_sessions(self, run_id: str, limit: int) -> list[Session]:
@@ -449,7 +463,7 @@ class SessionsSql(StatesSql):
         return list(
             self.conn.execute(
                 select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt).where(
-                    any_of(sessions.c.session, ids),
+                    any_of(self.conn, sessions.c.session, ids),
                     sessions.c.ended.is_(None),
                     sessions.c.lost.is_(False),
                     sessions.c.last_seen < stale,

@@ -70,7 +70,9 @@ class ArrivingWords:
     def _store_tags(self, run_id: str, tags: Mapping[str, tuple[dict[str, Any], str]]) -> None:
         its = run_tags.c.run_id == run_id
         n = self._conn.execute(select(func.count()).where(its)).scalar_one()
-        there = set(self._conn.execute(select(run_tags.c.name).where(its, any_of(run_tags.c.name, tags))).scalars())
+        there = set(
+            self._conn.execute(select(run_tags.c.name).where(its, any_of(self._conn, run_tags.c.name, tags))).scalars()
+        )
         rows = []
         for name, (row, writer) in tags.items():
             if name not in there:
@@ -89,7 +91,7 @@ class ArrivingWords:
         size = func.length(run_meta.c.key) + func.length(run_meta.c.value)
         n, taken = self._conn.execute(select(func.count(), func.coalesce(func.sum(size), 0)).where(its)).one()
         named = select(run_meta.c.attempt, run_meta.c.key, size).where(
-            its, any_of(run_meta.c.key, {key for _, key in meta})
+            its, any_of(self._conn, run_meta.c.key, {key for _, key in meta})
         )
         there = {(attempt, key): int(bytes_) for attempt, key, bytes_ in self._conn.execute(named)}
         rows = []

@@ -1,4 +1,4 @@
-"""What excludes what: two transactions at once for each fact of the contract (pyhectiqlab/store/README.md)."""
+"""What excludes what: two transactions at once for each fact of the contract (pyhectiqlab/store/CONTRACT.md)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.protocol.registry import Version
-from pyhectiqlab.store.accounts import LastAdminError
+from pyhectiqlab.store.accounts import LastAdminError, TooManyError
 from pyhectiqlab.store.artifacts import ArtifactQuery, BlobMissingError, Upload
 from pyhectiqlab.store.meta import MetaTransaction, NameTakenError
+from pyhectiqlab.store.notices import Target
 from pyhectiqlab.store.quotas import QuotaExceededError
 from pyhectiqlab.store.registry import TooManyAliasesError, VersionExistsError
-from pyhectiqlab.store.sql import meta_registry
+from pyhectiqlab.store.sql import meta_accounts, meta_registry
 
 from ...stores import MetaPlace
 from .meeting import Outcome, Work, meet
@@ -158,6 +159,16 @@ class TogetherSuite:
         with world.store.reading() as view:
             assert view.lab_value("k") == "1" and view.roles_of(bob) == {world.project: "admin"}
             assert view.quota_of(world.project) == 101 and view.retention_of(world.project).runs_days == 101
+
+    def test_the_last_key_and_the_last_invite_go_to_one(
+        self, place: MetaPlace, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(meta_accounts, "KEYS_OF_USER_MAX", 1)
+        monkeypatch.setattr(meta_accounts, "INVITES_MAX", 1)
+        keys = [lambda tx, h=h: tx.add_key(world.user.id, "k", h, NOW) for h in "ab"]
+        invites = [lambda tx, h=h: tx.add_invite("member", h, "ada", NOW, NOW + 9) for h in "ab"]
+        for works in (keys, invites):
+            refused(meet(place, *works), TooManyError)
 
     # A writer's cursor, and what its batches bring
 
@@ -419,6 +430,44 @@ class TogetherSuite:
                 assert second.value is False
         found = world.read(lambda view: list(view.artifacts(ArtifactQuery(run))))
         assert [artifact.name for artifact in found] == ["aFalse"]
+
+    def test_a_version_that_two_remove_is_removed_once(self, place: MetaPlace, world: World) -> None:
+        for ident in ("a1", "a2"):
+            world.add_artifact(ident, None)
+        fine(meet(place, *2 * [lambda tx: tx.remove_versions(["a1"], NOW)]))
+        assert world.read(lambda view: view.was_removed("a1")) == world.project
+        query = ArtifactQuery(None, world.project, all_versions=True)
+        assert [a.id for a in world.read(lambda view: list(view.artifacts(query)))] == ["a2"]
+
+    def test_a_run_that_is_held_becomes_no_run_that_used_something(self, place: MetaPlace, world: World) -> None:
+        """Or retention would end a run that is protected."""
+        run = world.run("r")
+        world.add_blob("d")
+        world.write(lambda tx: tx.add_version(new_version(world, "v1", digest="d"), NOW))
+        made = new_version(world, "v2", digest="d", run=run)
+        for work in (lambda tx: tx.add_usage("v1", run, NOW), lambda tx: tx.add_version(made, NOW)):
+            outcomes = meet(place, lambda tx: tx.hold_runs([run]), work)
+            fine(outcomes)
+            assert outcomes[1].waited
+
+    # Notices
+
+    @pytest.mark.parametrize("removed_first", [True, False])
+    def test_a_target_that_is_removed_while_a_run_ends_hears_nothing(
+        self, place: MetaPlace, world: World, removed_first: bool
+    ) -> None:
+        run = world.run("r")
+        target = Target("t1", "http://a", None, None, ("completed",), "s", NOW)
+        world.write(lambda tx: tx.add_target(target))
+        works: list[Work] = [
+            lambda tx: tx.remove_target("t1"),
+            lambda tx: tx.end(end_report(run), world.user.id, NOW),
+        ]
+        fine(meet(place, *(works if removed_first else works[::-1])))
+        with world.store.reading() as view:
+            told = view.run(run)
+            assert told is not None and told.state == "completed"
+            assert view.targets() == view.due_notices(NOW + 9, 9) == []
 
     # As narrow as is right
 

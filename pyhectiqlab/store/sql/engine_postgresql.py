@@ -1,0 +1,96 @@
+"""PostgreSQL as the database of a MetaStore, through psycopg: how each connection and each transaction is set up.
+
+A view is one REPEATABLE READ, READ ONLY transaction: a snapshot. Whoever writes sees what others committed meanwhile
+(READ COMMITTED), and excludes them by locks (`dialect.py`, CONTRACT.md). All that a transaction needs is told with its
+BEGIN, in the same round trip, and nothing is kept in the session, nor are statements prepared: so PgBouncer may hand
+each transaction to another connection.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
+
+from ...base.installing import install_advice
+from ...errors import ConfigurationError
+
+READ_TIMEOUT_S = 60  # of a statement
+LOCK_TIMEOUT_S = 30  # that a statement waits for another transaction to end
+IDLE_TIMEOUT_S = 300  # of a writer between two statements: then its locks are free, whatever became of it
+
+BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READ_TIMEOUT_S}s'"
+BEGIN_WRITING = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+    f" SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s';"
+    f" SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S}s'"
+)
+
+# Unless the URL says otherwise.
+_PARAMETERS = {
+    "application_name": "hectiqlab",
+    "client_encoding": "utf8",
+    "connect_timeout": "10",
+    # A server that went away without a word is noticed within a minute.
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+
+
+def for_writing(url: URL, **pool: Any) -> Engine:
+    return _engine(url, _begin_writing, pool)
+
+
+def for_reading(url: URL, **pool: Any) -> Engine:
+    return _engine(url, _begin_reading, pool)
+
+
+def _engine(url: URL, begin: Any, pool: dict[str, Any]) -> Engine:
+    """Raises ConfigurationError where the driver is not installed."""
+    parameters = {name: value for name, value in _PARAMETERS.items() if name not in url.query}
+    try:
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args={**parameters, "prepare_threshold": None, "autocommit": True},  # we say BEGIN ourselves
+            use_native_hstore=False,
+            **pool,
+        )
+    except ImportError:
+        advice = install_advice("postgres")
+        raise ConfigurationError(f"The driver of PostgreSQL is not installed: {advice}.") from None
+    event.listen(engine, "connect", _check_encoding)
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "checkout", _refuse_dead)
+    return engine
+
+
+def _check_encoding(connection: Any, _record: Any) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        connection.close()
+        raise ConfigurationError(f"The database is in {encoding}: create one with ENCODING 'UTF8'.")
+
+
+def _begin_reading(conn: Connection) -> None:
+    conn.exec_driver_sql(BEGIN_READING, execution_options={"no_parameters": True})
+
+
+def _begin_writing(conn: Connection) -> None:
+    conn.exec_driver_sql(BEGIN_WRITING, execution_options={"no_parameters": True})
+
+
+def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Have a connection of the pool replaced, and those that are as old, where the server has ended it meanwhile: it
+    said so on the socket, on which nothing else is to come. Costs some µs and no round trip.
+    """
+    if connection.closed:
+        raise InvalidatePoolError
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise InvalidatePoolError

@@ -1,0 +1,88 @@
+"""SQLite as the database of a MetaStore: WAL with synchronous=FULL, so that a commit survives a power failure and
+readers never wait for the writer. Readers read in a transaction, so that a view shows one state.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+
+from ...errors import StoreError
+from ..pauses import may_pause
+
+BUSY_TIMEOUT_MS = 5_000
+PAUSE_INSTRUCTIONS = 10_000  # of SQLite's virtual machine between two looks at whether a reader is to pause
+
+
+def for_writing(path: Path, **pool: Any) -> Engine:
+    engine = create_engine(_url(path), **pool)
+    event.listen(engine, "connect", _writing_connection)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def for_reading(path: Path, **pool: Any) -> Engine:
+    engine = create_engine(_url(path), **pool)
+    event.listen(engine, "connect", _reading_connection)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _url(path: Path) -> URL:
+    return URL.create("sqlite+pysqlite", database=str(path))
+
+
+def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see below
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
+    _set_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _set_wal(connection: sqlite3.Connection) -> None:
+    """Set the journal's mode. A new file does not have it yet, and SQLite does not wait for others that use the file
+    when it changes the mode: the busy timeout does not count there, so this waits for them.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as e:
+            if "locked" not in str(e) or time.monotonic() > deadline:
+                raise
+        connection.execute("BEGIN EXCLUSIVE").close()  # waits until nobody uses the file, at most the busy timeout
+        connection.execute("ROLLBACK").close()
+
+
+def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    connection.set_progress_handler(_pause_or_end, PAUSE_INSTRUCTIONS)
+
+
+def _pause_or_end() -> bool:
+    """Within a long statement. True ends it, as an error of the database."""
+    try:
+        may_pause()
+    except StoreError:
+        return True
+    return False
+
+
+def _begin(conn: Connection) -> None:
+    # The driver begins none for a SELECT: each would see a state of its own. This reads nothing yet and cannot fail;
+    # through SQLAlchemy it would take 20 µs.
+    conn.connection.dbapi_connection.execute("BEGIN").close()  # type: ignore[union-attr]
+
+
+def _begin_immediate(conn: Connection) -> None:
+    # The driver's own BEGIN comes late and deferred: a savepoint would then be outside the transaction.
+    conn.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,140 @@
+"""The connections of an SQL MetaStore: which database a place names, and what holds of transactions on each of them.
+
+A transaction is all or nothing only while it is ours. After some errors (a full disk, a failed read) SQLite rolls back
+by itself; what is executed behind that would be kept statement by statement, and the final COMMIT would succeed over
+nothing. PostgreSQL refuses what comes behind an error, but for a savepoint before it. So on both, every error of the
+database spoils the transaction in which it came up, whoever caught it, and before COMMIT the connection is asked
+whether the transaction that we began is still open (`prove_whole`).
+
+A statement of which not all rows were read, as that of a page which is full, would keep SQLite's snapshot, or a cursor
+of PostgreSQL's: it is closed before its connection goes back to the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, TimeoutError
+
+from ...errors import ConfigurationError, StoreError
+from . import engine_postgresql, engine_sqlite
+from .dialect import is_in_transaction
+
+POOL_TIMEOUT_S = 30.0  # that somebody waits for a connection
+READERS_MAX = 48  # more than the threads that serve requests
+SPOILED = "hectiqlab_spoiled"  # key of a connection's `info`: the first error of the transaction that is open
+CURSORS = "hectiqlab_cursors"  # likewise: those of its statements
+
+
+@dataclass(frozen=True)
+class Engines:
+    """One connection writes; readers take theirs from a pool."""
+
+    write: Engine
+    read: Engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot. Rows that were not read by its end cannot be read any more."""
+        with _told_as_store_error(), self.read.connect() as conn:
+            cursors: list[Any] = []
+            conn.info[CURSORS] = cursors
+            try:
+                yield conn
+            finally:
+                if not conn.invalidated:
+                    for cursor in cursors:
+                        with suppress(conn.dialect.loaded_dbapi.Error):  # what is lost needs no closing
+                            cursor.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction, which is committed where the block ends. Call `prove_whole` at its end."""
+        with _told_as_store_error(), self.write.connect() as conn:
+            conn.info.pop(SPOILED, None)
+            with conn.begin():
+                yield conn
+
+    def close(self) -> None:
+        self.read.dispose()
+        self.write.dispose()
+
+
+def open_engines(place: Path | str) -> Engines:
+    """Open a file of SQLite, or a database of PostgreSQL by its URL, postgresql://USER@HOST/NAME. Connects later.
+
+    Raises ConfigurationError where the URL is none of a database that can hold a lab.
+    """
+    pool = {"pool_timeout": POOL_TIMEOUT_S, "max_overflow": 0}
+    if isinstance(place, Path):
+        engines = Engines(
+            engine_sqlite.for_writing(place, pool_size=1, **pool),
+            engine_sqlite.for_reading(place, pool_size=READERS_MAX, **pool),
+        )
+    else:
+        try:
+            url = make_url(place)
+        except ArgumentError:
+            raise ConfigurationError(
+                "The address of the database is no URL: write postgresql://USER@HOST/NAME."
+            ) from None
+        if url.get_backend_name() not in {"postgresql", "postgres"}:
+            raise ConfigurationError(f"{url!r} is no database for a lab: name one of PostgreSQL, postgresql://….")
+        engines = Engines(
+            engine_postgresql.for_writing(url, pool_size=1, **pool),
+            engine_postgresql.for_reading(url, pool_size=READERS_MAX, **pool),
+        )
+    event.listen(engines.write, "handle_error", _spoil)
+    event.listen(engines.write, "before_cursor_execute", _refuse_spoiled)
+    event.listen(engines.read, "after_cursor_execute", _note_cursor)
+    return engines
+
+
+def prove_whole(conn: Connection) -> None:
+    """Raise StoreError unless all that was changed so far is still part of the transaction."""
+    _raise_where_spoiled(conn)
+    if not is_in_transaction(conn):
+        raise StoreError("The lab's database has rolled back by itself: nothing was changed.")
+
+
+@contextmanager
+def _told_as_store_error() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as e:
+        raise StoreError(f"The lab's database failed: {_one_line(e.orig)}.") from e
+    except PendingRollbackError as e:
+        raise StoreError("The lab's database failed: the connection to it was lost.") from e
+    except TimeoutError:
+        raise StoreError("Too many use the lab's database at once: try again later.") from None
+
+
+def _one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _note_cursor(conn: Connection, cursor: Any, *_: Any) -> None:
+    conn.info[CURSORS].append(cursor)
+
+
+def _spoil(context: ExceptionContext) -> None:
+    if context.connection is not None and isinstance(context.sqlalchemy_exception, DBAPIError):
+        context.connection.info.setdefault(SPOILED, context.original_exception)
+
+
+def _refuse_spoiled(conn: Connection, *_: Any) -> None:
+    _raise_where_spoiled(conn)
+
+
+def _raise_where_spoiled(conn: Connection) -> None:
+    if conn.invalidated:
+        raise StoreError("The lab's database failed: the connection to it was lost.")
+    error = conn.info.get(SPOILED)
+    if error is not None:
+        raise StoreError(f"The lab's database failed: {_one_line(error)}.")

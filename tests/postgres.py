@@ -1,0 +1,129 @@
+"""A real PostgreSQL for the tests: a cluster for each session of tests, on a socket in a folder of its own, and a
+database for each place, copied from one that has all tables.
+"""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+START_TIMEOUT_S = 60
+# What a crash of the machine would lose is of no interest here, and tests end servers at once.
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+    "listen_addresses": "",
+    "lc_messages": "C",
+}
+_numbers = count()
+
+
+def folder_of_programs() -> Path | None:
+    """The folder with initdb and postgres: Debian leaves it out of the PATH."""
+    found = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)]
+    return next((Path(path).parent for path in found if path), None)
+
+
+def needs_postgres() -> None:
+    """Skip the test where there is no PostgreSQL; under CI that is a failure."""
+    if folder_of_programs() is not None:
+        return
+    why = "no PostgreSQL on this machine: nothing shows that the store keeps its promises there (install postgresql)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(f"!!! {why}")
+
+
+class Cluster:
+    """A server, which runs until `stop`. Its files are gone with the process that made it."""
+
+    def __init__(self) -> None:
+        programs = folder_of_programs()
+        assert programs is not None
+        self._programs = programs
+        self._as: Sequence[str] = ()
+        self.folder = Path(tempfile.mkdtemp(prefix="hlpg"))  # short: a socket's path has at most 107 bytes
+        atexit.register(self._remove)
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            user = _unprivileged()
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._as = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+        self._run(
+            "initdb", "-D", str(self._data), "-U", "lab", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-N"
+        )
+        self.start()
+        self._template = False
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs to its end."""
+        command = [*self._as, str(self._programs / program), *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=START_TIMEOUT_S)
+        assert done.returncode == 0, done.stderr or done.stdout
+
+    def start(self) -> None:
+        options = " ".join(f"-c {name}={value!r}" for name, value in _SETTINGS.items())
+        options += f" -k {self.folder}"
+        self._run("pg_ctl", "-D", str(self._data), "-l", str(self.folder / "log"), "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+
+    def _remove(self) -> None:
+        try:
+            os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        except (OSError, ValueError):
+            pass
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://lab@/{database}?host={self.folder}"
+
+    def ask(self, statement: str, *values: object, database: str = "postgres") -> list[tuple[object, ...]]:
+        """The rows of a statement, which runs beside those of the tests."""
+        with psycopg.connect(self.url(database), autocommit=True) as conn:
+            cursor = conn.execute(statement, values or None)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def make_database(self, template: str = "template0") -> str:
+        name = f"d{next(_numbers)}"
+        self.ask(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self.ask(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    pytest.fail("PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody.")
+
+
+@cache
+def cluster() -> Cluster:
+    """The one of this session of tests."""
+    return Cluster()

@@ -24,11 +24,11 @@ START_TIMEOUT_S = 60
 # What a crash of the machine would lose is of no interest here, and tests end servers at once.
 _SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "200",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "deadlock_timeout": "100ms",
     "listen_addresses": "",
     "lc_messages": "C",
 }
@@ -87,6 +87,7 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self.folder / "log"), "-w", "-o", options, "start")
 
     def stop(self) -> None:
+        """At once, as a crash does."""
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
     def _remove(self) -> None:

@@ -33,7 +33,7 @@ def make_owner(lab: Lab) -> User:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         name = "owner"
-    return lab.write(lambda tx: tx.owner() or tx.add_user(name, "owner", None, time.time()))
+    return lab.write(lambda tx: tx.make_owner(name, time.time()))
 
 
 def write_profile(lab: Lab, owner: User, url: str) -> str:

@@ -129,6 +129,9 @@ class AccountsTransaction(AccountsView, Protocol):
     def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
         """Raises NameTakenError, also for a name that is read as somebody else's."""
 
+    def make_owner(self, username: str, now: float) -> User:
+        """Return the lab's owner; where nobody is, make one of that name, without a password."""
+
     def set_password(self, user_id: str, password_hash: str) -> None:
         """Ends the user's web sessions and login links too: whoever changes a password wants others out."""
 

@@ -91,6 +91,10 @@ class AccountsSql(MembersSql):
         )
         return user
 
+    def make_owner(self, username: str, now: float) -> User:
+        exclude(self.conn, "usernames")
+        return self.owner() or self.add_user(username, roles.OWNER, None, now)
+
     def set_password(self, user_id: str, password_hash: str) -> None:
         self.conn.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
         self.end_web_sessions(user_id)

@@ -17,6 +17,7 @@ from .runs import RunsSuite
 from .searches import SearchesSuite
 from .texts import TextsSuite
 from .together import TogetherSuite
+from .totals import TotalsSuite
 from .transactions import TransactionsSuite
 from .world import World
 
@@ -30,6 +31,7 @@ class MetaStoreSuite(
     SearchesSuite,
     TextsSuite,
     TransactionsSuite,
+    TotalsSuite,
     TogetherSuite,
 ):
     """Subclass it, and give fixtures: `place`, in which nothing is kept, and `empty_place`, which nobody has opened."""

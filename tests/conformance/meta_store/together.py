@@ -119,6 +119,11 @@ class TogetherSuite:
         refused(meet(place, *works), NameTakenError)
         assert [user.username for user in world.read(lambda view: view.users())] == ["ada", "paul"]
 
+    def test_two_labs_that_start_have_one_owner(self, empty_place: MetaPlace) -> None:
+        outcomes = meet(empty_place, *(lambda tx, name=name: tx.make_owner(name, NOW) for name in ("ada", "bob")))
+        fine(outcomes)
+        assert outcomes[0].value == outcomes[1].value and outcomes[0].value.username == "ada"
+
     @pytest.mark.parametrize("ways", [("role", "role"), ("role", "disabled"), ("disabled", "disabled")])
     def test_two_admins_do_not_both_go(self, place: MetaPlace, world: World, ways: tuple[str, str]) -> None:
         bob = world.write(lambda tx: tx.add_user("bob", "admin", None, NOW))

@@ -297,6 +297,7 @@ LAB_FILE_WRITERS = 8  # threads that write files
 LAB_ROOM_KEPT_BYTES = 64 << 20  # of the disk, which files leave to the databases
 LAB_DISK_LOW_SHARE = 0.05  # of the disk, below which its room is told to be low …
 LAB_DISK_LOW_BYTES = 20 << 30  # … at most so much; --warn-free says otherwise
+LAB_BACKUP_OLD_S = 2 * 86_400.0  # after which the last backup is told to be old
 LAB_WAITING_MAX = 2048  # requests of each kind that wait for their turn
 LAB_WAITING_OF_USER = 512
 LAB_PASSWORDS_WAITING_MAX = 32

@@ -13,6 +13,7 @@ _COMMANDS = {
     "check": "backup:check",
     "notify": "notify:notify",
     "mail-server": "notify:mail_server",
+    "status": "lab_status:status",
     "quota": "quota:quota",
     "retention": "retention:retention",
     "user": "users:user",

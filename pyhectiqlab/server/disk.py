@@ -55,6 +55,17 @@ def warn_below(wish: int | None, total: int | None) -> int:
     return most if total is None else min(most, int(settings.LAB_DISK_LOW_SHARE * total))
 
 
+def room_of(storage: Storage, wish: int | None = None, before: Level = "ok") -> Room:
+    """As it is now. `before`: what it was; so much room must be more than the bound that it is better."""
+    free, total = storage.blobs.room(), storage.disk_total()
+    bound = warn_below(wish, total)
+    if free is None:
+        return Room("ok", free, total, bound)
+    if free < settings.LAB_ROOM_KEPT_BYTES * (SLACK if before == "full" else 1):
+        return Room("full", free, total, bound)
+    return Room("low" if free < bound * (SLACK if before != "ok" else 1) else "ok", free, total, bound)
+
+
 class Disk:
     """A thread between `start` and `stop`.
 
@@ -80,7 +91,7 @@ class Disk:
 
     def room(self) -> Room:
         """As it is now. From any thread; never blocks long."""
-        return self._room(self._level)
+        return room_of(self._storage, self.wish, self._level)
 
     def write_soon(self, function: Callable[[MetaTransaction], object]) -> bool:
         """Run it now; where the stores refuse it, as soon as they take writes again. Whether it was done. Blocks."""
@@ -94,7 +105,7 @@ class Disk:
 
     def look(self) -> None:
         """One look. Blocks on the databases where they refused writes; raises no StoreError."""
-        room = self._room(self._level)
+        room = self.room()
         if room.level != self._level:
             worse = (room.level, self._level) in {("low", "ok"), ("full", "ok"), ("full", "low")}
             log.log(logging.ERROR if room.level == "full" else logging.WARNING, "%s", room.text)
@@ -113,15 +124,6 @@ class Disk:
     def _turn(self) -> float:
         self.look()
         return LOOK_EVERY_S
-
-    def _room(self, before: Level) -> Room:
-        free, total = self._storage.blobs.room(), self._storage.disk_total()
-        bound = warn_below(self.wish, total)
-        if free is None:
-            return Room("ok", free, total, bound)
-        if free < settings.LAB_ROOM_KEPT_BYTES * (SLACK if before == "full" else 1):
-            return Room("full", free, total, bound)
-        return Room("low" if free < bound * (SLACK if before != "ok" else 1) else "ok", free, total, bound)
 
     def _probe(self) -> None:
         """Whether writes are taken again: what was postponed is done then."""

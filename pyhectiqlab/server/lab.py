@@ -17,6 +17,7 @@ from ..store.meta import Changes, MetaTransaction
 from ..store.storage import Storage
 from . import ingest_plan
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
+from .activity import Activity
 from .authority import Authority
 from .clock import Clock
 from .disk import Disk
@@ -58,7 +59,9 @@ class Lab:
             raise
         self.public_url = ""  # where people find it, if somebody said so; else it is as they asked for it
         self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
+        self.started = time.time()
         self.hub = Hub()
+        self.activity = Activity()
         self.shares = Shares()
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.metrics = Metrics()
@@ -160,6 +163,9 @@ class Lab:
         for job, size in zip(jobs, sizes, strict=True):
             self.shares.costs.charge(job.user_id, took * size / sum(sizes))
         self.metrics.committed(seconds, len(jobs), points, changes.losses)
+        for job in jobs:
+            for batch in job.accepted:
+                self.activity.note(batch.columns.run, batch.points, len(batch.events))
         if not self.hub.watched:
             return
         arrived: dict[str, tuple[dict[str, None], int]] = {}

@@ -51,7 +51,7 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
-        self._reasons: set[str] = set()
+        self._lost: collections.Counter[str] = collections.Counter()
         self.points = Counter("hectiqlab_points", "Points made durable.", registry=self.registry)
         self.commit_seconds = Histogram(
             "hectiqlab_commit_seconds",
@@ -70,11 +70,15 @@ class Metrics:
         self.points.inc(points)
         for reason, count in losses.items():
             if not re.fullmatch(r"[a-z_]{1,40}", reason) or (
-                reason not in self._reasons and len(self._reasons) >= REASONS_MAX
+                reason not in self._lost and len(self._lost) >= REASONS_MAX
             ):
                 reason = "other"
-            self._reasons.add(reason)
+            self._lost[reason] += count
             self.losses.labels(reason).inc(count)
+
+    def losses_so_far(self) -> dict[str, int]:
+        """Since the start, by reason. From any thread."""
+        return dict(self._lost)
 
     def answered(self, statuses: Iterable[int]) -> None:
         """The batches of a request of ingest. From any thread."""

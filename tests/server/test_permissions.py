@@ -74,6 +74,7 @@ DELETE /invites/{invite_id} lab:admin
 POST /invites/accept open
 GET /audit lab:admin
 GET /metrics lab:metrics
+GET /admin/status lab:admin
 GET /projects account
 POST /projects lab:member
 GET /projects/{ref} project:read

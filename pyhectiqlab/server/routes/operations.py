@@ -1,12 +1,16 @@
-"""For whoever runs the lab: its metrics, as Prometheus asks for them."""
+"""For whoever runs the lab: its metrics, as Prometheus asks for them, and its state."""
 
 from __future__ import annotations
+
+import time
 
 from fastapi import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from .. import models
-from ..access import Scraper, TheLab
+from .. import models, models_status
+from ..access import Admin, Scraper, TheLab
+from ..replies import reply
+from ..status import status as status_of
 from .common import Router, answers
 
 router = Router(tags=["operations"])
@@ -27,3 +31,11 @@ def metrics(lab: TheLab, caller: Scraper) -> Response:
     As `authorization` in Prometheus' scrape settings, best a key of the scope "metrics".
     """
     return Response(lab.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/admin/status", response_model=None, responses=answers(models_status.LabState, 200, 403))
+def status(lab: TheLab, caller: Admin) -> Response:
+    """How the lab is, and what to do about it: disk by project and kind, busiest runs and clients, what waits, the last
+    backup, threads.
+    """
+    return reply(status_of(lab.storage, lab, time.time()))

@@ -25,6 +25,7 @@ export const api = {
   invites: (signal?: Signal) => call('GET /invites', { signal }),
   invite: (role: Role) => call('POST /invites', { body: { role } }),
   takeBack: (invite: string) => call('DELETE /invites/{invite_id}', { path: { invite_id: invite } }),
+  labState: (signal?: Signal) => call('GET /admin/status', { signal }),
   audit: (after: string | null, signal?: Signal) => call('GET /audit', { query: { after, limit: 100 }, signal }),
 
   projects: (after: string | null, signal?: Signal) => call('GET /projects', { query: { after, limit: 200 }, signal }),

@@ -12,6 +12,7 @@ test('every page survives being written and read again', () => {
     { page: 'projects' },
     { page: 'account' },
     { page: 'admin', tab: 'audit' },
+    { page: 'admin', tab: 'status' },
     { page: 'invite' },
     { page: 'members', project: 'vision/α' },
     { page: 'login', next: '/runs/abc?x=time' },

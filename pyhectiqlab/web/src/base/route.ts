@@ -37,7 +37,7 @@ export type Route =
   | { page: 'projects' }
   | { page: 'login'; next: string }
   | { page: 'account' }
-  | { page: 'admin'; tab: 'users' | 'audit' }
+  | { page: 'admin'; tab: 'users' | 'status' | 'audit' }
   | { page: 'invite' }
   | { page: 'members'; project: string }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
@@ -80,7 +80,7 @@ export function parseRoute(path: string, search: string): Route {
   if (head === 'login' && parts.length === 1) return { page: 'login', next: safeNext(params.get('next')) };
   if (head === 'account' && parts.length === 1) return { page: 'account' };
   if (head === 'invite' && parts.length === 1) return { page: 'invite' };
-  if (head === 'admin' && parts.length === 2 && (id === 'users' || id === 'audit')) return { page: 'admin', tab: id };
+  if (head === 'admin' && parts.length === 2 && (id === 'users' || id === 'status' || id === 'audit')) return { page: 'admin', tab: id };
   if (head === 'projects' && id && parts.length === 3 && parts[2] === 'members') return { page: 'members', project: id };
   if (head === 'compare' && parts.length === 1) return { page: 'compare', runs: parseIds(params.get('runs')), view: parseView(params) };
   if (head === 'projects' && id && parts.length === 2) {

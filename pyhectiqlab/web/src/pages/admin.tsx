@@ -1,9 +1,10 @@
-// For admins of the lab: users and invites, and the audit log.
+// For admins of the lab: users and invites, the state of the lab, and the audit log.
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { isAdmin, ROLES, type Role } from '../base/roles';
 import { at } from '../base/root';
+import { LabState } from '../parts/labstate';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
@@ -12,9 +13,11 @@ import { useStore } from '../state/store';
 import { Empty, Moment, Snippet, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 
-export function AdminPage({ tab }: { tab: 'users' | 'audit' }) {
+const TITLES = { users: 'Users', status: 'State of the lab', audit: 'Audit log' };
+
+export function AdminPage({ tab }: { tab: keyof typeof TITLES }) {
   const role = useStore(user)?.role;
-  const title = tab === 'users' ? 'Users' : 'Audit log';
+  const title = TITLES[tab];
   if (!isAdmin(role)) {
     return (
       <Shell crumbs={[{ text: 'Lab' }]} title={title}>
@@ -28,9 +31,12 @@ export function AdminPage({ tab }: { tab: 'users' | 'audit' }) {
     <Shell crumbs={[{ text: 'Lab' }]} title={title}>
       <nav class="tabs" aria-label="Of the lab">
         <a href={at('/admin/users')} aria-current={tab === 'users' ? 'page' : undefined}>Users</a>
+        <a href={at('/admin/status')} aria-current={tab === 'status' ? 'page' : undefined}>State</a>
         <a href={at('/admin/audit')} aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>
       </nav>
-      {tab === 'users' ? <Users /> : <Audit />}
+      {tab === 'users' && <Users />}
+      {tab === 'status' && <LabState />}
+      {tab === 'audit' && <Audit />}
     </Shell>
   );
 }

@@ -1,0 +1,159 @@
+"""hectiqlab admin status: the state of a lab, and what should be seen to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..base.texts import size_text
+from ..errors import LabError
+from .lab_data import data_of, data_option, opened_lab
+from .output import clean, echo_json, moment, span, table
+
+SHOWN_MAX = 10  # rows of each table
+
+
+@click.command(name="status")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with all of it.")
+@data_option
+@click.pass_obj
+def status(profile: str | None, as_json: bool, data: Path | None) -> None:
+    """Show how a lab is, and what to do about it: disk by project, busiest runs and clients, what waits, the last
+    backup, threads.
+
+    Asks the lab that runs on the data folder, by a profile of it with an admin's key; where there is none, or the lab
+    is stopped, tells what is stored. Without a data folder here, asks the lab of the profile in use.
+    """
+    state = _state(profile, data)
+    if as_json:
+        echo_json(state)
+        return
+    for lines in (_head(state), _advice(state), _waits(state)):
+        for line in lines:
+            click.echo(clean(line))
+    for title, header, rows in _tables(state):
+        if rows:
+            click.echo(f"\n{title}")
+            table(header, rows[:SHOWN_MAX])
+            if len(rows) > SHOWN_MAX:
+                click.echo(f"… and {len(rows) - SHOWN_MAX} more: --json has them.")
+
+
+def _state(profile: str | None, data: Path | None) -> Any:
+    from .. import profile as credentials
+
+    if data is None and not (data_of(None) / "lab.db").exists():
+        own = credentials.resolve(profile)
+        return _asked(own.url, own.secret_api_key)
+    with opened_lab(data) as storage:
+        with storage.meta.reading() as view:
+            lab_id = view.lab_value("id")
+        for own in credentials.load_profiles().values():
+            if own.lab_id == lab_id:
+                try:
+                    return _asked(own.url, own.secret_api_key)
+                except LabError:
+                    continue  # stopped, or the key is no admin's
+        from ..server.status import status as stored
+
+        return stored(storage, None, time.time())
+
+
+def _asked(url: str, key: str) -> Any:
+    from ..transport.http import LabClient
+
+    with LabClient(url, key) as lab:
+        lab.handshake()
+        return lab.get("/admin/status")
+
+
+def _head(state: Any) -> Iterator[str]:
+    since = state["started"]
+    alive = (
+        "not asked: it is stopped, or no profile here has an admin's key"
+        if since is None
+        else (f"up {span(time.time() - since)}")
+    )
+    yield f"Lab {state['lab_id']}, version {state['version']}, {alive}"
+    if state["url"]:
+        yield f"Found at {state['url']}"
+    disk = state["disk"]
+    if disk["free"] is not None:
+        of = f" of {size_text(disk['total'])}" if disk["total"] else ""
+        yield f"Disk: {size_text(disk['free'])}{of} free; {disk['level']} (warns below {size_text(disk['warn_below'])})"
+    parts = [f"{d['name']} {size_text(d['bytes'])} ({size_text(d['unused'])} unused)" for d in disk["databases"]]
+    yield f"Data: {', '.join([*parts, 'files ' + size_text(disk['files'])])}"
+    backup = state["backup"]
+    if backup:
+        yield f"Last backup: {moment(backup['taken'])}, {size_text(backup['bytes'])}, {backup['path']}"
+    else:
+        yield "Last backup: none"
+
+
+def _advice(state: Any) -> Iterator[str]:
+    if not state["advice"]:
+        yield "Nothing needs you."
+    for item in state["advice"]:
+        yield f"{item['level'].upper()}: {item['what']}"
+        yield f"    {item['do']}"
+
+
+def _waits(state: Any) -> Iterator[str]:
+    names = {name: name.replace("_", " ") for name in state["waiting"]}
+    told = [f"{names[name]} {n:,}" for name, n in state["waiting"].items() if n]
+    yield f"Waits: {', '.join(told) or 'nothing'}"
+    if state["writes_refused"]:
+        yield f"Writes refused since the start: {state['writes_refused']:,}"
+
+
+def _tables(state: Any) -> Iterator[tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]]:
+    projects = [
+        (
+            p["name"],
+            f"{p['runs']:,}",
+            f"{p['points']:,}",
+            size_text(p["points_bytes"]),
+            size_text(p["files"]),
+            "none" if p["quota"] is None else size_text(p["quota"]),
+        )
+        for p in state["projects"]
+    ]
+    yield "What projects take", ("project", "runs", "points", "about", "files", "quota"), projects
+    busiest = [
+        (r["id"], f"{r['project']}/{r['name']}", r["author"], f"{r['points_per_s']:g}", f"{r['events_per_s']:g}")
+        for r in state["busiest_runs"]
+    ]
+    yield "Busiest runs", ("run", "name", "author", "points/s", "events/s"), busiest
+    now = time.time()
+    clients = [
+        (
+            c["session"],
+            c["user"],
+            c["host"],
+            c["version"],
+            str(c["runs"]),
+            f"{c['backlog']:,}",
+            span(now - c["last_seen"]),
+        )
+        for c in state["clients"]
+    ]
+    yield "Clients", ("session", "user", "host", "version", "runs", "backlog", "seen ago"), clients
+    targets = [
+        (
+            t["id"],
+            t["address"],
+            str(t["waiting"]),
+            f"failed: {t['error']}" if t["failed"] is not None else moment(t["delivered"]) or "nothing yet",
+        )
+        for t in state["notices"]
+    ]
+    yield "Notices", ("target", "address", "waiting", "last"), targets
+    threads = [
+        (t["name"], "works" if t["failing_since"] is None else f"fails: {t['error']}", str(t["failures"]))
+        for t in state["threads"]
+    ]
+    yield "Threads", ("thread", "how it is", "failures"), threads

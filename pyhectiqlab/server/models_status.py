@@ -1,0 +1,119 @@
+"""The JSON of the state of the lab, for its admins."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class DatabaseState(BaseModel):
+    name: str
+    bytes: int
+    unused: int = Field(description="Of these bytes, those of pages that are free for what comes next.")
+
+
+class DiskState(BaseModel):
+    level: Literal["ok", "low", "full"]
+    free: int | None
+    total: int | None
+    warn_below: int
+    files: int = Field(description="Bytes of files, each counted once.")
+    databases: list[DatabaseState]
+
+
+class ProjectState(BaseModel):
+    id: str
+    name: str
+    runs: int
+    points: int
+    points_bytes: int = Field(description="An estimate: its share of the points, of what their database takes.")
+    files: int
+    quota: int | None
+
+
+class BusyRun(BaseModel):
+    id: str
+    name: str
+    project: str
+    author: str
+    points_per_s: float
+    events_per_s: float
+
+
+class ClientState(BaseModel):
+    """A session that is alive."""
+
+    session: str
+    user: str
+    host: str
+    version: str
+    runs: int
+    run: str = Field(description="The id of one of its runs.")
+    backlog: int = Field(description="Events that it had not delivered when it last said so.")
+    last_seen: float
+
+
+class WaitingState(BaseModel):
+    jobs: int | None = Field(description="Requests that wait for the writer; null: the lab does not run.")
+    streams: int | None
+    notices: int
+    deleted_runs: int
+    points_to_compact: int
+    points_to_remove: int
+    retention: int | None
+
+
+class TargetState(BaseModel):
+    """Somebody who is told of runs or of the lab."""
+
+    id: str
+    address: str = Field(description="Without what is secret in it.")
+    states: list[str]
+    waiting: int
+    delivered: float | None
+    failed: float | None
+    error: str
+
+
+class BackupState(BaseModel):
+    taken: float
+    path: str
+    bytes: int
+    copied: int
+    runs: int
+
+
+class ThreadState(BaseModel):
+    name: str
+    failures: int
+    failing_since: float | None
+    error: str
+
+
+class Advice(BaseModel):
+    level: Literal["error", "warning", "info"]
+    what: str
+    do: str
+
+
+class LabState(BaseModel):
+    version: str
+    lab_id: str
+    data: str
+    url: str | None
+    started: float | None = Field(description="null: it does not run, or nobody could ask it.")
+    advice: list[Advice] = Field(description="What should be seen to, the worst first.")
+    disk: DiskState
+    projects: list[ProjectState] = Field(description="Those that take most, the largest first.")
+    projects_left_out: int
+    runs: dict[str, int] = Field(description="How many are in each state.")
+    busiest_runs: list[BusyRun]
+    clients: list[ClientState] = Field(description="Those with the largest backlog first.")
+    client_versions: dict[str, int]
+    waiting: WaitingState
+    losses: dict[str, int] = Field(description="What clients gave up since the lab was started, by reason.")
+    writes_refused: int
+    notices: list[TargetState]
+    backup: BackupState | None = Field(description="The last snapshot.")
+    threads: list[ThreadState]

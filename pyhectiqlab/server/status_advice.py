@@ -1,0 +1,117 @@
+"""Advice: what in the state of the lab should be seen to, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .. import settings
+from .._version import __version__
+from ..base.texts import size_text
+from ..store.retention import DAY_S
+
+BACKLOG_MANY = 100_000  # events that a client has not delivered
+WAITING_MANY = 500  # requests for the writer
+QUOTA_NEARLY = 0.9
+UNUSED_MUCH = 0.3  # of a database, and more than …
+UNUSED_BYTES = 100 << 20
+
+Advised = tuple[str, str, str]  # level, what, do
+_LEVELS = ("error", "warning", "info")
+
+
+def advice(state: Mapping[str, Any], now: float) -> list[dict[str, str]]:
+    """Of a state as models_status.LabState describes, the worst first."""
+    found = [item for rule in _RULES for item in rule(state, now)]
+    found.sort(key=lambda item: _LEVELS.index(item[0]))
+    return [{"level": level, "what": what, "do": do} for level, what, do in found]
+
+
+def _disk(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    disk = state["disk"]
+    if disk["level"] == "ok":
+        return
+    largest = ", ".join(f"{p['name']} ({size_text(p['files'] + p['points_bytes'])})" for p in state["projects"][:3])
+    of = f" of {size_text(disk['total'])}" if disk["total"] else ""
+    what = f"The disk has {size_text(disk['free'])} left{of}."
+    do = "Make room: delete runs, set `hectiqlab admin retention`, or give it a larger disk."
+    level = "error" if disk["level"] == "full" else "warning"
+    yield level, what, f"{do} Most is taken by {largest}." if largest else do
+
+
+def _threads(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    for thread in state["threads"]:
+        if thread["failing_since"] is not None:
+            what = f"{thread['name']} fails: {thread['error']}"
+            yield "error", what, "It is tried again by itself. The lab's log has more of it; look at the disk first."
+
+
+def _losses(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    if state["losses"]:
+        told = ", ".join(f"{reason} {n:,}" for reason, n in sorted(state["losses"].items()))
+        yield (
+            "warning",
+            f"Clients gave events or files up since the lab was started: {told}.",
+            (
+                "The pages of their runs say which. spool_full: larger HECTIQLAB_SPOOL_MAX_BYTES; quota_exceeded: "
+                "`hectiqlab admin quota`."
+            ),
+        )
+
+
+def _backup(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    backup = state["backup"]
+    do = "Run `hectiqlab admin backup TARGET --keep 14` every night, to another disk."
+    if backup is None:
+        yield "warning", "No backup of this lab was ever taken.", do
+    elif now - backup["taken"] > settings.LAB_BACKUP_OLD_S:
+        yield "warning", f"The last backup is {(now - backup['taken']) / DAY_S:.0f} days old.", do
+
+
+def _notices(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    for target in state["notices"]:
+        if target["failed"] is not None:
+            what = f"Notices for {target['address']} do not get through: {target['error']}; {target['waiting']} wait."
+            do = f"Mend it and try `hectiqlab admin notify test {target['id']}`, or `… remove {target['id']}`."
+            yield "warning", what, do
+
+
+def _clients(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    for client in state["clients"]:
+        if client["backlog"] >= BACKLOG_MANY:
+            what = f"{client['user']} on {client['host']} has {client['backlog']:,} events that are not here yet."
+            yield "info", what, "Its uploader goes on. `hectiqlab status` there says why it lags."
+    others = {version: n for version, n in state["client_versions"].items() if version not in (__version__, "")}
+    if others:
+        told = ", ".join(f"{version} ({n})" for version, n in sorted(others.items()))
+        yield (
+            "info",
+            f"Scripts run other versions than the lab's {__version__}: {told}.",
+            ("Nothing has to be done while they work; upgrade the older side when there is time."),
+        )
+
+
+def _waiting(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    jobs = state["waiting"]["jobs"]
+    if jobs is not None and jobs >= WAITING_MANY:
+        yield "warning", f"{jobs} requests wait for the writer.", "See the busiest runs, and whether the disk is slow."
+
+
+def _quotas(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    for project in state["projects"]:
+        quota = project["quota"]
+        if quota is not None and project["files"] >= QUOTA_NEARLY * quota:
+            what = f"The files of {project['name']} take {size_text(project['files'])} of {size_text(quota)}."
+            do = f"Remove versions, or `hectiqlab admin quota SIZE --project {project['name']}`."
+            yield "warning", what, do
+
+
+def _unused(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    for database in state["disk"]["databases"]:
+        unused = database["unused"]
+        if unused >= max(UNUSED_BYTES, UNUSED_MUCH * database["bytes"]):
+            what = f"{size_text(unused)} of {size_text(database['bytes'])} of {database['name']} are free pages."
+            yield "info", what, "What comes next is written there; the file does not shrink."
+
+
+_RULES = (_disk, _threads, _losses, _backup, _notices, _quotas, _waiting, _clients, _unused)

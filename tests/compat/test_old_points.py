@@ -22,6 +22,7 @@ COUNT = {"early": 300, "late": 300, "shuffled": 400}
 SIZES = Sizes(
     chunk_points=32,
     chunk_nodes=8,
+    node_points=16,
     head_points=64,
     head_rows=4,
     step_points=256,
@@ -68,13 +69,16 @@ def test_relative_time_of_an_older_lab_begins_at_one_moment_before_and_after_com
     store.close()
     assert one(old, f"{LACKING} AND c.tree = s.scattered AND NOT pending") == 0  # its nodes were made again
     SqlitePointStore(old, SIZES).close()  # a second start migrates nothing
-    assert one(old, "PRAGMA user_version") == 2
+    assert one(old, "PRAGMA user_version") == 3
 
 
-def test_an_older_points_db_has_the_shape_of_a_fresh_one(old: Path, tmp_path: Path) -> None:
+def test_a_compacted_older_points_db_has_the_shape_of_a_fresh_one(old: Path, tmp_path: Path) -> None:
     shapes = []
     for path in (old, tmp_path / "fresh.db"):
-        SqlitePointStore(path, SIZES).close()
+        store = SqlitePointStore(path, SIZES)
+        while store.compact():
+            pass
+        store.close()
         conn = sqlite3.connect(path)
         rows = conn.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name").fetchall()
         shapes.append({name: conn.execute(f"PRAGMA table_info({name})").fetchall() for (name,) in rows})

@@ -16,7 +16,15 @@ VICTIM_BATCH = 37
 
 # So small that a few dozen points make heads, chunks, nodes, runs, merges and a tree by time.
 TINY = Sizes(
-    chunk_points=16, chunk_nodes=4, head_points=8, head_rows=2, step_points=40, fan_in=2, scattered_chunks=3, cold_s=0.0
+    chunk_points=16,
+    chunk_nodes=4,
+    node_points=8,
+    head_points=8,
+    head_rows=2,
+    step_points=40,
+    fan_in=2,
+    scattered_chunks=3,
+    cold_s=0.0,
 )
 
 

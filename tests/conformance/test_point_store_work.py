@@ -19,7 +19,7 @@ from .point_store_data import T0, TINY, Writer
 from .point_store_suite import assert_same_buckets
 
 N = 60_000
-SMALL = Sizes(chunk_points=256, chunk_nodes=32, head_points=1024, step_points=4096)
+SMALL = Sizes(chunk_points=256, chunk_nodes=32, node_points=64, head_points=1024, step_points=4096)
 ORDERS: dict[str, Callable[[], np.ndarray]] = {
     "growing": lambda: np.arange(N),
     "shuffled": lambda: np.random.default_rng(0).permutation(N),

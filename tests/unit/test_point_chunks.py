@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,10 +42,52 @@ def assert_same(got: PointColumns, want: PointColumns) -> None:
     np.testing.assert_array_equal(np.signbit(got.value), np.signbit(want.value))
 
 
-@given(points())
+@given(points(), st.booleans())
 @settings(deadline=None)
-def test_any_points_survive_packing(columns: PointColumns) -> None:
-    assert_same(decode(encode(columns)), columns)
+def test_any_points_survive_packing_bit_by_bit(columns: PointColumns, quick: bool) -> None:
+    got = decode(encode(columns, quick))
+    assert_same(got, columns)
+    assert got.value.tobytes() == columns.value.tobytes()
+
+
+CURVES = {
+    "noise": lambda x, rng: rng.normal(size=len(x)),
+    "loss": lambda x, rng: (2 / (1 + x / 1e3) + 0.05 * rng.normal(size=len(x))).astype(np.float32).astype(np.float64),
+    "rate": lambda x, rng: 1e-3 * (1 + np.cos(x / len(x))),
+    "rounded": lambda x, rng: np.round(rng.normal(size=len(x)), 3),
+    "whole": lambda x, rng: rng.integers(0, 500, len(x)).astype(np.float64),
+    "constant": lambda x, rng: np.full(len(x), 0.1),
+    "huge": lambda x, rng: 1e300 * rng.normal(size=len(x)),
+    "denormal": lambda x, rng: 5e-324 * rng.integers(0, 9, len(x)),
+}
+
+
+@pytest.mark.parametrize("n", [1, 23, 24, 337, 2000, 8192])
+@pytest.mark.parametrize("curve", CURVES)
+def test_every_bit_of_a_curve_is_kept_also_of_what_is_no_number(curve: str, n: int) -> None:
+    rng, x = np.random.default_rng(n), np.arange(n)
+    value = CURVES[curve](x, rng)
+    odd = value.copy()
+    special = np.array([0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FF0000000000000, 1 << 63])
+    odd[rng.integers(0, n, 40)] = rng.choice(special.astype(np.uint64).view(np.float64), 40)
+    for values in (value, odd):
+        blob = encode(PointColumns(x, 10 * x, rng.permutation(x), x // 50, 0 * x, values))
+        got = decode(blob)
+        assert got.value.tobytes() == values.tobytes()
+        assert len(blob) < 8 * n + 200 + 4 * n
+
+
+def test_points_with_a_flipped_bit_are_refused() -> None:
+    x, random = np.arange(300), Random(1)
+    blob = encode(PointColumns(x, x, x * x, x // 50, 0 * x, np.sqrt(x)))
+    for _ in range(500):
+        damaged = bytearray(blob)
+        damaged[random.randrange(len(blob))] ^= 1 << random.randrange(8)
+        with pytest.raises(ValueError):
+            decode(bytes(damaged))
+    for length in range(len(blob)):
+        with pytest.raises(ValueError):
+            decode_some(blob[:length], ("step",))
 
 
 @given(points(), st.integers(0, 1 << 62), st.integers(0, 1 << 40))
@@ -62,13 +106,14 @@ def test_a_column_of_a_batch_survives_plain_or_packed(columns: PointColumns, arr
 
 
 def test_a_steady_training_takes_few_bytes_a_point() -> None:
-    n = 8192
-    rng = np.random.default_rng(0)
-    steady, one = np.arange(n), np.ones(n, np.int64)
-    time = 1_700_000_000_000_000 + np.cumsum(rng.integers(900, 1100, n))
-    half = rng.normal(size=n).astype(np.float32).astype(np.float64)
-    assert len(encode(PointColumns(steady, 10 * steady, time, one, one, half))) / n < 5.1
-    assert len(encode(PointColumns(steady, 10 * steady, time, one, one, rng.normal(size=n)))) / n < 9.1
+    n, keys = 2000, 50
+    rng, x = np.random.default_rng(0), np.arange(2000)
+    time = 1_700_000_000_000_000 + np.cumsum(rng.normal(210_000, 2000, n).astype(np.int64))
+    value = 2 / (1 + x / 1e3) + 0.05 * rng.normal(size=n)
+    float32 = value.astype(np.float32).astype(np.float64)
+    for values, reach in ((float32, 4.8), (value, 8.6)):
+        blob = encode(PointColumns(7 + keys * x, x, time, x // 50, 0 * x, values))
+        assert len(blob) / n < reach
 
 
 def test_bytes_of_an_unknown_kind_are_refused() -> None:

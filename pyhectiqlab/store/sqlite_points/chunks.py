@@ -3,20 +3,21 @@
 A blob starts with its kind (uint8) and its number of points n (uint32); all numbers are little-endian.
 
     kind 0, plain:   arrival int64 · writer int64 · seq int64[n] · step int64[n] · time int64[n] · value float64[n]
-    kind 1, packed:  5 × (width uint8 · base int64 · delta int64) · value width uint8 · seq · step · time · arrival ·
-    writer · value
+    kind 1, offsets: 5 × (width uint8 · base int64 · delta int64) · value width uint8 · seq · step · time · arrival ·
+                     writer · value
+    kind 6, packed:  6 × length uint32 · seq · step · time · arrival · writer · value · crc uint32
 
-A packed integer column is its first value `base` and n − 1 differences, each as `difference − delta` in an unsigned
-integer of `width` bytes, where `delta` is the smallest difference: a column of steps that grow by 10 takes no byte at
-all (width 0), one of jittering times about 2 to 4 bytes a point. Differences wrap around at 64 bits, so that any int64
-survives. Values are float32 where that loses nothing, else float64.
+Columns of a batch are of kind 0 where they are short, since packing would cost more time than it saves bytes, else of
+kind 1, which takes little time: integers as columns.py describes its offsets, values float32 where that loses nothing.
 
-Columns of few points are plain: packing would cost more time than it saves bytes.
+Chunks are of kind 6: each column by the smallest codec of columns.py. `crc` is the CRC-32 of all bytes before it. The
+number 6 is two bits away from 0 and 1: one that flips does not make a chunk a blob without a checksum.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..points import Float64s, Int64s
+from .columns import narrowed, pack_integers, pack_offsets, pack_values, unpack_integers, unpack_offsets, unpack_values
 
 PLAIN_POINTS_MAX = 64
+PACKED = 6  # the kind of blob that `encode` makes
 
 _PLAIN = struct.Struct("<BIqq")
 _START = struct.Struct("<BI")
-_PACKED = struct.Struct("<BI" + "Bqq" * 5 + "B")
-_WIDTHS = (1, 2, 4)
+_OFFSETS = struct.Struct("<BI" + "Bqq" * 5 + "B")
+_PACKED = struct.Struct("<BI" + "I" * 6)
+_CRC_OF_SOUND = 0x2144DF1C  # of any bytes with their own CRC-32 behind them
 _INTEGERS = ("seq", "step", "time", "arrival", "writer")
 _SAME = ("arrival", "writer")  # of a plain column, in the order of its bytes
 _EACH = ("seq", "step", "time", "value")
@@ -82,32 +86,40 @@ def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arri
     """Blob of one column of a batch: arrays of length n ≥ 1, one arrival and one writer for all."""
     n = len(step)
     if n > PLAIN_POINTS_MAX:
-        same = ((0, number, 0, b"") for number in (arrival, writer))  # as _pack has a column of equal numbers
-        return _packed([_pack(seq), _pack(step), _pack(time), *same], value)
+        same = ((0, number, 0, b"") for number in (arrival, writer))  # as pack_offsets has a column of equal numbers
+        return _of_offsets([pack_offsets(seq), pack_offsets(step), pack_offsets(time), *same], value)
     return b"".join(
         (_PLAIN.pack(0, n, arrival, writer), seq.tobytes(), step.tobytes(), time.tobytes(), value.tobytes())
     )
 
 
-def encode(points: PointColumns) -> bytes:
-    """Blob of n ≥ 1 points."""
-    return _packed([_pack(getattr(points, name)) for name in _INTEGERS], points.value)
-
-
-def _packed(integers: Sequence[tuple[int, int, int, bytes]], value: Float64s) -> bytes:
+def _of_offsets(integers: Sequence[tuple[int, int, int, bytes]], value: Float64s) -> bytes:
     """Blob of kind 1, of the packed columns in the order of _INTEGERS."""
     head: list[int] = [1, len(value)]
     body = []
     for width, base, delta, packed in integers:
         head += (width, base, delta)
         body.append(packed)
-    with np.errstate(over="ignore", invalid="ignore"):
-        narrow = value.astype("<f4")
-        same = narrow == value
-    lossless = bool(same.all()) or bool((same | np.isnan(value)).all())
-    head.append(4 if lossless else 8)
-    body.append(narrow.tobytes() if lossless else value.astype("<f8", copy=False).tobytes())
-    return _PACKED.pack(*head) + b"".join(body)
+    narrow = narrowed(value)
+    head.append(8 if narrow is None else 4)
+    body.append((value if narrow is None else narrow).tobytes())
+    return _OFFSETS.pack(*head) + b"".join(body)
+
+
+def encode(points: PointColumns, quick: bool = False) -> bytes:
+    """Blob of n ≥ 1 points, of kind 6; quick: by codecs that take little time, for what is soon to be written anew."""
+    columns = [pack_integers(getattr(points, name), quick) for name in _INTEGERS]
+    columns.append(pack_values(points.value, quick))
+    return with_crc(b"".join((_PACKED.pack(PACKED, len(points), *map(len, columns)), *columns)))
+
+
+def with_crc(blob: bytes) -> bytes:
+    return blob + zlib.crc32(blob).to_bytes(4, "little")
+
+
+def is_sound(blob: bytes) -> bool:
+    """Whether a blob is as `with_crc` made it."""
+    return zlib.crc32(blob) == _CRC_OF_SOUND
 
 
 def decode(blob: bytes) -> PointColumns:
@@ -119,23 +131,40 @@ def decode(blob: bytes) -> PointColumns:
 def decode_some(blob: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
     """The named columns of a blob, in the order of `names`: int64[n], `value` float64[n].
 
-    Raises ValueError for bytes that are no blob of ours.
+    Raises ValueError for bytes that are no blob of ours, or one whose checksum they do not match.
     """
+    if len(blob) < _START.size:
+        raise ValueError("chunk of too few bytes")
     kind, n = _START.unpack_from(blob)
+    if kind == PACKED:
+        return _packed(blob, n, names)
     if kind == 0:
         return _plain(blob, n, names)
     if kind != 1:
         raise ValueError(f"chunk of unknown kind {kind}")
-    head = _PACKED.unpack_from(blob)[2:]
-    at = _PACKED.size
+    head = _OFFSETS.unpack_from(blob)[2:]
+    at = _OFFSETS.size
     found: dict[str, NDArray[Any]] = {}
     for i, name in enumerate(_INTEGERS):
         width, base, delta = head[3 * i : 3 * i + 3]
         if name in names:
-            found[name] = _unpack(blob, at, n, width, base, delta)
+            found[name] = unpack_offsets(blob, at, n, width, base, delta)
         at += width * (n - 1)
     if "value" in names:
         found["value"] = np.frombuffer(blob, f"<f{head[-1]}", n, at).astype(np.float64)
+    return [found[name] for name in names]
+
+
+def _packed(blob: bytes, n: int, names: Sequence[str]) -> list[NDArray[Any]]:
+    if not is_sound(blob):
+        raise ValueError("chunk of other bytes than were written: its checksum is wrong")
+    found: dict[str, NDArray[Any]] = {}
+    at = _PACKED.size
+    for name, length in zip((*_INTEGERS, "value"), _PACKED.unpack_from(blob)[2:], strict=True):
+        if name in names:
+            column = blob[at : at + length]
+            found[name] = unpack_values(column, n) if name == "value" else unpack_integers(column, n)
+        at += length
     return [found[name] for name in names]
 
 
@@ -151,29 +180,3 @@ def _plain(blob: bytes, n: int, names: Sequence[str]) -> list[NDArray[Any]]:
             column = words[at : at + n]
             found.append(column.view("<f8") if name == "value" else column)
     return found
-
-
-def _pack(column: Int64s) -> tuple[int, int, int, bytes]:
-    """(width, base, delta, bytes) of an int64[n ≥ 1]."""
-    base = int(column[0])
-    if len(column) == 1:
-        return 0, base, 0, b""
-    differences = column[1:] - column[:-1]  # wraps around: the sum that undoes it wraps back
-    low, high = int(differences.min()), int(differences.max())
-    if low == high:
-        return 0, base, low, b""
-    for width in _WIDTHS:
-        if high - low < 1 << (8 * width):
-            return width, base, low, (differences - low).astype(f"<u{width}").tobytes()
-    return 8, base, 0, differences.astype("<i8", copy=False).tobytes()
-
-
-def _unpack(blob: bytes, at: int, n: int, width: int, base: int, delta: int) -> Int64s:
-    column = np.empty(n, np.int64)
-    column[0] = base
-    if width:
-        packed = np.frombuffer(blob, "<i8" if width == 8 else f"<u{width}", n - 1, at)
-        np.add(packed, np.int64(delta), out=column[1:], dtype=np.int64, casting="unsafe")
-    else:
-        column[1:] = delta
-    return np.cumsum(column, out=column)

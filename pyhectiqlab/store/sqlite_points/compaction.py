@@ -10,6 +10,7 @@ a kill between or inside steps loses nothing, and appends go on in between. For 
    would have to open nearly every chunk.
 3. *Merge*: some runs of about the same size become one, slice by slice: a point is rewritten about log(n) times, and a
    query meets few runs.
+4. *Renew*: chunks that an earlier version wrote are written anew, when there is nothing else to do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from ...base import crashpoints
 from .append import Added
 from .chunks import concatenate, decode
-from .trees import BY_STEP, BY_TIME, LACKS_NODES, SeriesState, Sizes, Tree
+from .trees import BY_STEP, BY_TIME, OLD, SeriesState, Sizes, Tree, has_old_nodes
 
 SCATTERED = 8.0  # a place in time lies in so many chunks on average: those are what an edge of a bucket would open
 
@@ -44,6 +45,7 @@ class Compactor:
         self._heads: dict[int, _Head] = {}  # least recently touched first
         self._ready: dict[int, None] = {}  # series with a head worth flattening, in order
         self._busy: dict[int, None] = {}  # series whose chunks may need work
+        self._old = False  # whether there may be chunks of an earlier version
 
     def forget(self) -> None:
         """After a rollback: what is known is read from the database again."""
@@ -72,7 +74,7 @@ class Compactor:
     def more(self) -> bool:
         """Whether there is work now."""
         self._load()
-        return bool(self._ready or self._busy) or self._coldest() is not None
+        return bool(self._ready or self._busy or self._old) or self._coldest() is not None
 
     def step(self) -> None:
         """One piece of work, if there is any, inside an open transaction."""
@@ -87,6 +89,8 @@ class Compactor:
             series = self._coldest()
         if series is not None:
             self._flatten(series)
+        elif self._old:
+            self._renew()
 
     def _load(self) -> None:
         if self._loaded:
@@ -96,14 +100,13 @@ class Compactor:
         self._heads = {series: _Head(rows, points, now) for series, rows, points in heads}
         self._ready = {series: None for series, head in self._heads.items() if self._is_worth_flattening(head)}
         unfinished = self._connection.execute(
-            f"""SELECT series FROM chunk GROUP BY series, tree HAVING count(DISTINCT sorted_run) >= ? OR max(pending)
+            """SELECT series FROM chunk GROUP BY series, tree HAVING count(DISTINCT sorted_run) >= ? OR max(pending)
                UNION SELECT c.series FROM chunk c JOIN series s ON s.id = c.series
-                   WHERE s.scattered AND c.tree = ? AND NOT c.copied
-               UNION SELECT c.series FROM chunk c JOIN series s ON s.id = c.series
-                   WHERE {LACKS_NODES} AND c.tree = iif(s.scattered, ?, ?)""",
-            (self._sizes.fan_in, BY_STEP, 2 * self._sizes.chunk_nodes, BY_TIME, BY_STEP),
+                   WHERE s.scattered AND c.tree = ? AND NOT c.copied""",
+            (self._sizes.fan_in, BY_STEP),
         )
         self._busy = {row[0]: None for row in unfinished}
+        self._old = bool(self._old_chunks(1)) or has_old_nodes(self._connection)
         self._loaded = True
 
     def _is_worth_flattening(self, head: _Head) -> bool:
@@ -149,9 +152,23 @@ class Compactor:
         by_step, by_time = (Tree(self._connection, state, tree, self._sizes) for tree in (BY_STEP, BY_TIME))
         if state.scattered and self._copy(state, by_step, by_time):
             return True
-        if any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time)):
-            return True
-        return (by_time if state.scattered else by_step).renew_nodes(self._bite())
+        return any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time))
+
+    def _renew(self) -> None:
+        """Writes some chunks of an earlier version anew, which takes all else that is to be done first."""
+        rows = self._old_chunks(self._bite())
+        for chunk, series, tree, run, copied, pending in rows:
+            state = SeriesState.read(self._connection, series)
+            Tree(self._connection, state, tree, self._sizes).renew(chunk, run, bool(copied), bool(pending))
+            crashpoints.passing("upkeep.compacting")
+        if not rows:  # nobody asks for nodes of theirs any more
+            self._connection.execute("DROP TABLE IF EXISTS node")
+            self._old = False
+
+    def _old_chunks(self, limit: int) -> list[tuple[int, int, int, int, int, int]]:
+        return self._connection.execute(
+            f"SELECT id, series, tree, sorted_run, copied, pending FROM chunk WHERE {OLD} LIMIT ?", (limit,)
+        ).fetchall()
 
     def _is_scattered(self, state: SeriesState) -> bool:
         chunks, spans = self._connection.execute(

@@ -26,7 +26,6 @@ NODE = np.dtype(
         ("min", "<f8"),  # over finite values; +Infinity where there is none
         ("max", "<f8"),  # -Infinity where there is none
         ("sum", "<f8"),  # of finite values × SUM_SCALE
-        ("step_min", "<i8"),
         ("last_step", "<i8"),  # of the point with the highest (step, seq, arrival): also the highest step
         ("last_seq", "<i8"),
         ("last_arrival", "<i8"),
@@ -72,7 +71,7 @@ def summarise_groups(
     if not len(at):
         return nodes
     nodes["start"] = start[at]
-    nodes["count"] = np.diff(at, append=len(start))
+    nodes["count"] = _sizes_of(at, len(start))
     finite = np.isfinite(value)
     low = high = kept = value
     if not finite.all():
@@ -83,7 +82,6 @@ def summarise_groups(
     nodes["min"] = np.minimum.reduceat(low, at)
     nodes["max"] = np.maximum.reduceat(high, at)
     nodes["sum"] = np.add.reduceat(kept * SUM_SCALE, at)
-    nodes["step_min"] = np.minimum.reduceat(step, at)
     last = last_of_groups(at, len(step), step, seq, arrival)
     nodes["last_step"] = step[last]
     nodes["last_seq"] = seq[last]
@@ -100,6 +98,10 @@ def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
     (attempt, step, seq, arrival).
     """
     start = cells(nodes["start"], shift)
+    if (start[1:] > start[:-1]).all():
+        merged = nodes.copy()
+        merged["start"] = start
+        return merged
     if (start[1:] < start[:-1]).any():
         order = np.argsort(start, kind="stable")
         nodes, start, attempt = nodes[order], start[order], attempt[order]
@@ -113,8 +115,7 @@ def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
     merged["start"] = start[at]
     for name in ("count", "nan", "pinf", "ninf", "sum"):
         merged[name] = np.add.reduceat(np.ascontiguousarray(nodes[name]), at)
-    for name in ("min", "step_min"):
-        merged[name] = np.minimum.reduceat(np.ascontiguousarray(nodes[name]), at)
+    merged["min"] = np.minimum.reduceat(np.ascontiguousarray(nodes["min"]), at)
     merged["max"] = np.maximum.reduceat(np.ascontiguousarray(nodes["max"]), at)
     return merged
 
@@ -126,19 +127,31 @@ def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:
     cost the most of a query.
     """
     index: NDArray[np.intp] | None = None
-    group = np.repeat(np.arange(len(at)), np.diff(at, append=n))
+    sizes = _sizes_of(at, n)
     for key in keys:
         candidates = key if index is None else key[index]
+        if (candidates[1:] > candidates[:-1]).all():
+            break  # as steps of a training nearly always are: the last of each group is the highest
         highest = np.maximum.reduceat(candidates, at)
-        kept = np.flatnonzero(candidates == highest[group])
+        kept = np.flatnonzero(candidates == np.repeat(highest, sizes))
+        if len(kept) == len(candidates):
+            continue
+        group = np.repeat(np.arange(len(at)), sizes)[kept]
         index = kept if index is None else index[kept]
-        group = group[kept]
-        at = np.flatnonzero(np.diff(group, prepend=-1))
+        at = groups_of(group)
+        sizes = _sizes_of(at, len(index))
         if len(index) == len(at):
             return index
-    assert index is not None
-    ends: NDArray[np.intp] = np.append(at[1:], len(index)) - 1
-    return index[ends]
+    ends: NDArray[np.intp] = at + sizes - 1
+    return ends if index is None else index[ends]
+
+
+def _sizes_of(at: Groups, n: int) -> Int64s:
+    """How many of n rows each group has."""
+    sizes = np.empty(len(at), np.int64)
+    np.subtract(at[1:], at[:-1], out=sizes[:-1])
+    sizes[-1:] = n - at[-1:]
+    return sizes
 
 
 def to_buckets(selector: Selector, shift: int, nodes: Nodes, ranks: int) -> Buckets:

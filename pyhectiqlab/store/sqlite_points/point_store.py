@@ -30,10 +30,10 @@ from .purge import purge_step
 from .summaries import Summaries
 from .trees import Sizes
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_S = 5.0
-PAGE_BYTES = 8192
-CHECKPOINT_PAGES = 1024  # 8 MiB of log between checkpoints: each takes tens of milliseconds
+PAGE_BYTES = 4096
+CHECKPOINT_PAGES = 2048  # 8 MiB of log between checkpoints: each takes tens of milliseconds
 WRITER_CACHE_KIB = 64 << 10  # holds what a step of compaction changes: spilling it in between cost some 0.3 s
 LOG_BYTES_KEPT = 64 << 20
 DEFAULT_SIZES = Sizes()
@@ -217,8 +217,12 @@ class SqlitePointStore:
         execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
         if version < SCHEMA_VERSION:
-            name = "points.sql" if version == 0 else "points-2.sql"
-            schema = resources.files(__package__).joinpath(name).read_text("utf-8")
+            names = (
+                [f"points-{later}.sql" for later in range(version + 1, SCHEMA_VERSION + 1)]
+                if version
+                else ["points.sql"]
+            )
+            schema = "".join(resources.files(__package__).joinpath(name).read_text("utf-8") for name in names)
             self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
     @contextmanager

@@ -1,4 +1,4 @@
--- Schema 2 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and levels.py.
+-- Schema 3 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
 
 CREATE TABLE run (
     id      INTEGER PRIMARY KEY,
@@ -83,17 +83,19 @@ CREATE TABLE chunk (
     arrival_max INTEGER NOT NULL,
     step_shift     INTEGER,        -- its fine nodes of this axis cover 2^shift each; NULL: it has none, decode it
     time_shift     INTEGER,
-    relative_shift INTEGER
+    relative_shift INTEGER,
+    form        INTEGER NOT NULL DEFAULT 1  -- the kind of its blob; one below 6 is of an earlier version
 );
 CREATE INDEX chunk_series ON chunk (series, tree, sorted_run, step_min);
+CREATE INDEX chunk_old ON chunk (series) WHERE form < 6;
 
 CREATE TABLE chunk_data (
     id   INTEGER PRIMARY KEY,      -- of the chunk
     data BLOB NOT NULL
 );
 
--- Two levels of nodes for each chunk and axis: fine ones, and coarse ones that cover eight times as much.
-CREATE TABLE node (
-    id    INTEGER PRIMARY KEY,     -- 8 × the chunk's id + 2 × axis (0 step, 1 time, 2 relative) + level (0 fine, 1 coarse)
-    nodes BLOB NOT NULL
+-- Two levels of nodes for each axis of a chunk of many points: fine ones, and coarse ones that cover eight times as much.
+CREATE TABLE node_data (
+    id   INTEGER PRIMARY KEY,      -- 8 × the chunk's id + 2 × axis (0 step, 1 time, 2 relative) + level (0 fine, 1 coarse)
+    data BLOB NOT NULL
 );

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from .trees import remove_chunks
+
 ROWS_MAX = 256  # blobs that one step removes
 SERIES_MAX = 1000
 
@@ -33,7 +35,5 @@ def _remove_heads(connection: sqlite3.Connection, series: int, limit: int) -> in
 
 def _remove_chunks(connection: sqlite3.Connection, series: int, limit: int) -> int:
     rows = connection.execute("SELECT id FROM chunk WHERE series = ? LIMIT ?", (series, limit)).fetchall()
-    connection.executemany("DELETE FROM chunk WHERE id = ?", rows)
-    connection.executemany("DELETE FROM chunk_data WHERE id = ?", rows)
-    connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(8 * i, 8 * i + 7) for (i,) in rows])
+    remove_chunks(connection, [row[0] for row in rows])
     return len(rows)

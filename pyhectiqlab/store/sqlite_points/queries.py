@@ -16,7 +16,8 @@ from ..pauses import may_pause
 from ..points import Axis, Buckets, Column, Points, Selector, SeriesInfo
 from . import levels
 from .chunks import decode_some
-from .trees import AXES, BY_STEP, BY_TIME, COARSER
+from .nodes import decode_nodes, decode_old_nodes
+from .trees import AXES, BY_STEP, BY_TIME, COARSER, OLD, has_old_nodes
 
 NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
@@ -251,19 +252,26 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
     chunks = f"FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}"
     node = f"8 * chunk.id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift)"
     nodes = connection.execute(
-        f"SELECT (SELECT nodes FROM node WHERE node.id = {node}) {chunks} AND {summarised}", values
+        f"SELECT (SELECT data FROM node_data WHERE node_data.id = {node}) {chunks} AND {summarised} AND NOT {OLD}",
+        values,
     ).fetchall()
     if nodes:
-        yield np.frombuffer(b"".join(row[0] for row in nodes), levels.NODE)
+        yield decode_nodes([row[0] for row in nodes])
+    if has_old_nodes(connection):
+        nodes = connection.execute(
+            f"SELECT (SELECT nodes FROM node WHERE node.id = {node}) {chunks} AND {summarised} AND {OLD}", values
+        ).fetchall()
+        yield decode_old_nodes([row[0] for row in nodes])
     blobs = connection.execute(
         f"""SELECT n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
             SELECT n, (SELECT data FROM chunk_data WHERE chunk_data.id = chunk.id) {chunks} AND NOT ({summarised})""",
         values,
     ).fetchall()
+    names = ("step", "seq", "arrival", "value", by)
     small = []
     for n, data in blobs:
         may_pause()
-        columns = decode_some(data, ("step", "seq", "arrival", "value", "time"))
+        columns = decode_some(data, names)
         if n < ALONE_POINTS:
             small.append(columns)
         else:  # sorted already: together, they would have to be sorted again
@@ -274,8 +282,7 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
 
 def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
     """Nodes of those points that the window shows. low…high: the window's, as absolute places; zero: where x is 0."""
-    step, seq, arrival, value, time = columns
-    x = step if w.axis == "step" else time
+    step, seq, arrival, value, x = columns
     shown = (x >= low) & (x <= high)
     if w.cut is not None:
         shown &= step < w.cut

@@ -17,11 +17,12 @@ import numpy as np
 from ..grid import SHIFT_MAX, shift_for
 from ..points import Axis, Int64s
 from . import levels
-from .chunks import PointColumns, concatenate, decode, encode
+from .chunks import PACKED, PointColumns, concatenate, decode, encode
+from .nodes import encode_nodes
 
 BY_STEP, BY_TIME = 0, 1
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
-LACKS_NODES = "relative_shift IS NULL AND NOT pending AND n > ?"  # of more points than so many
+OLD = f"form < {PACKED}"  # chunks that an earlier version wrote: SQLite finds them by an index with these very words
 COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
 
 
@@ -31,6 +32,7 @@ class Sizes:
 
     chunk_points: int = 8192
     chunk_nodes: int = 128  # at most so many fine nodes a chunk and axis
+    node_points: int = 4096  # a chunk of no more points has no nodes: it is decoded instead
     head_points: int = 32_768  # a head of so many points, or of so many rows, is worth flattening
     head_rows: int = 32
     step_points: int = 1 << 17  # points that one transaction reads and writes, about: it is to take less than 0.1 s
@@ -144,19 +146,11 @@ class Tree:
         self._write(run, columns.take(slice(done, None)), copied=copied, pending=True)
         return True
 
-    def renew_nodes(self, limit: int) -> bool:
-        """Makes the nodes of relative time that some chunks lack: the zero of their series moved. False: none does."""
-        if "relative" not in self._axes:
-            return False
-        rows = self._connection.execute(
-            f"SELECT id, sorted_run, copied FROM chunk WHERE series = ? AND tree = ? AND {LACKS_NODES} LIMIT ?",
-            (self._state.id, self._tree, 2 * self._sizes.chunk_nodes, limit),
-        ).fetchall()
-        for chunk, run, copied in rows:
-            points = self.read([chunk])
-            self._remove([chunk])
-            self._write_chunk(run, points, copied, pending=False)
-        return bool(rows)
+    def renew(self, chunk: int, run: int, copied: bool, pending: bool) -> None:
+        """Writes a chunk of an earlier version anew."""
+        points = self.read([chunk])
+        self._remove([chunk])
+        self._write_chunk(run, points, copied, pending)
 
     def read(self, ids: Sequence[int]) -> PointColumns:
         """The points of some chunks, in that order."""
@@ -177,9 +171,7 @@ class Tree:
         return int(self._connection.execute(sql, (self._state.id, self._tree)).fetchone()[0])
 
     def _remove(self, ids: Sequence[int]) -> None:
-        self._connection.executemany("DELETE FROM chunk WHERE id = ?", [(i,) for i in ids])
-        self._connection.executemany("DELETE FROM chunk_data WHERE id = ?", [(i,) for i in ids])
-        self._connection.executemany("DELETE FROM node WHERE id BETWEEN ? AND ?", [(8 * i, 8 * i + 7) for i in ids])
+        remove_chunks(self._connection, ids)
 
     def _write(self, run: int, columns: PointColumns, copied: bool = False, pending: bool = False) -> None:
         """Writes sorted points as chunks of a run."""
@@ -190,27 +182,30 @@ class Tree:
     def _write_chunk(self, run: int, points: PointColumns, copied: bool, pending: bool) -> None:
         step, time = _range(points.step), _range(points.time)
         zero = self._state.origin
-        # A chunk of few points is decoded as fast as its nodes; a pending one is written anew by the next slice.
-        axes = () if pending or len(points) <= 2 * self._sizes.chunk_nodes else self._axes
+        # A pending chunk is written anew by the next slice.
+        axes = () if pending or len(points) <= self._sizes.node_points else self._axes
         ranges = {"step": step, "time": time, "relative": (time[0] - zero, time[1] - zero)}
         shifts = {axis: shift_for(*ranges[axis], self._sizes.chunk_nodes) for axis in axes}
         chunk = self._connection.execute(
-            "INSERT INTO chunk VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunk VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(self._state.id, self._tree, run, pending, copied, len(points)),
                 *(*step, *time, *_range(points.arrival)),
                 *(shifts.get(axis) for axis in AXES),
+                PACKED,
             ),
         ).lastrowid
         assert chunk is not None
-        self._connection.execute("INSERT INTO chunk_data VALUES (?, ?)", (chunk, encode(points)))
+        self._connection.execute("INSERT INTO chunk_data VALUES (?, ?)", (chunk, encode(points, quick=pending)))
         places = {"step": points.step, "time": points.time, "relative": points.time - zero}
         for axis, shift in shifts.items():
             fine = levels.summarise(places[axis], points.step, points.seq, points.arrival, points.value, shift)
-            coarse = levels.merge(fine, np.zeros(len(fine), np.int64), min(shift + COARSER, SHIFT_MAX))
+            above = min(shift + COARSER, SHIFT_MAX)
+            coarse = levels.merge(fine, np.zeros(len(fine), np.int64), above)
             first = 8 * chunk + 2 * AXES.index(axis)
             self._connection.executemany(
-                "INSERT INTO node VALUES (?, ?)", [(first, fine.tobytes()), (first + 1, coarse.tobytes())]
+                "INSERT INTO node_data VALUES (?, ?)",
+                [(first, encode_nodes(fine, shift)), (first + 1, encode_nodes(coarse, above))],
             )
 
     def _places(self, columns: PointColumns) -> Int64s:
@@ -221,6 +216,19 @@ class Tree:
         if (places[1:] >= places[:-1]).all():
             return columns
         return columns.take(np.argsort(places, kind="stable"))
+
+
+def has_old_nodes(connection: sqlite3.Connection) -> bool:
+    """Whether some chunks of an earlier version may still have their nodes in a table of their own."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'node'").fetchone() is not None
+
+
+def remove_chunks(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Removes chunks with all that belongs to them."""
+    connection.executemany("DELETE FROM chunk WHERE id = ?", [(i,) for i in ids])
+    connection.executemany("DELETE FROM chunk_data WHERE id = ?", [(i,) for i in ids])
+    for table in ("node_data", "node") if has_old_nodes(connection) else ("node_data",):
+        connection.executemany(f"DELETE FROM {table} WHERE id BETWEEN ? AND ?", [(8 * i, 8 * i + 7) for i in ids])
 
 
 def _range(column: Int64s) -> tuple[int, int]:

@@ -1,0 +1,134 @@
+"""Bytes of nodes: the nodes of one level, axis and chunk, packed into a blob, and many such blobs back at once. No SQL.
+
+All numbers are little-endian; n is the number of nodes.
+
+    kind uint8 = 6 · n uint32 · shift uint8 · 9 × width uint8 · float width uint8 · 9 × base int64 · 9 × slope int64 ·
+    n × (9 × unsigned integer of its width · sum float64 · min · max · last) · crc uint32
+
+Of the integers of a node, number i of a blob is base + i × slope + its unsigned integer, wrapping around at 64 bits;
+one that all nodes have in common, or that grows evenly, takes no byte. `cell` is start / 2^shift, `last_offset` is
+last_x − start. min, max and last are float32 where that loses no bit, else float64. `crc` is the CRC-32 of all bytes
+before it.
+
+Nodes lie row by row: a chart of a long series reads a thousand blobs of a few nodes each, and those of equal widths,
+nearly all, become one array with a few calls of numpy.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .chunks import is_sound, with_crc
+from .columns import narrowed
+from .levels import EMPTY, NODE, Nodes
+
+PACKED = 6
+_INTEGERS = ("cell", "count", "nan", "pinf", "ninf", "last_step", "last_seq", "last_arrival", "last_offset")
+_FLOATS = ("min", "max", "last")
+_N = len(_INTEGERS)
+_HEAD = np.dtype(
+    [
+        ("kind", "u1"),
+        ("n", "<u4"),
+        ("shift", "u1"),
+        ("widths", "u1", _N + 1),
+        ("bases", "<i8", _N),
+        ("slopes", "<i8", _N),
+    ]
+)
+_OLD = np.dtype([*NODE.descr[:8], ("step_min", "<i8"), *NODE.descr[8:]])
+_WIDTHS = slice(_HEAD.fields["widths"][1], _HEAD.fields["widths"][1] + _N + 1)  # type: ignore[index]
+_CRC_BYTES = 4
+_FEW = 32  # nodes of a blob: the widths of its integers are few, so that more blobs are alike
+
+
+def encode_nodes(nodes: Nodes, shift: int) -> bytes:
+    """Blob of the n ≥ 1 nodes of a grid of 2^shift."""
+    n = len(nodes)
+    integers = np.empty((_N, n), np.int64)
+    for name, column in zip(_INTEGERS[1:-1], integers[1:-1], strict=True):
+        column[:] = nodes[name]
+    integers[0] = nodes["start"] >> shift
+    integers[-1] = nodes["last_x"] - nodes["start"]
+    slopes = (integers[:, -1] - integers[:, 0]) // max(n - 1, 1)
+    integers -= slopes[:, None] * np.arange(n)
+    bases = integers.min(axis=1)
+    above = (integers - bases[:, None]).view(np.uint64)
+    floats = np.concatenate([nodes[name] for name in _FLOATS])
+    narrow = narrowed(floats)
+    head = np.zeros(1, _HEAD)
+    head["kind"], head["n"], head["shift"], head["bases"], head["slopes"] = PACKED, n, shift, bases, slopes
+    widths = (0, 1, 2, 4) if n > _FEW else (0, 4)
+    head["widths"][0, :_N] = [_width_of(high, widths) for high in above.max(axis=1).tolist()]
+    head["widths"][0, _N] = 8 if narrow is None else 4
+    rows = np.empty(n, _row_type(head["widths"].tobytes()))
+    for name, column in zip(_INTEGERS, above, strict=True):
+        if name in (rows.dtype.names or ()):
+            rows[name] = column
+    rows["sum"] = nodes["sum"]
+    for name, values in zip(_FLOATS, (floats if narrow is None else narrow).reshape(len(_FLOATS), n), strict=True):
+        rows[name] = values
+    return with_crc(head.tobytes() + rows.tobytes())
+
+
+def decode_nodes(blobs: Sequence[bytes]) -> Nodes:
+    """The nodes of some blobs; those of one blob stay together.
+
+    Raises ValueError for bytes that are no blob of ours, or one whose checksum they do not match.
+    """
+    alike: dict[bytes, list[bytes]] = {}
+    for blob in blobs:
+        if not is_sound(blob) or blob[0] != PACKED:
+            raise ValueError("nodes of other bytes than were written: their checksum is wrong")
+        alike.setdefault(blob[_WIDTHS], []).append(blob)
+    parts = [_decode_alike(widths, its) for widths, its in alike.items()]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else EMPTY
+
+
+def decode_old_nodes(blobs: Sequence[bytes]) -> Nodes:
+    """The nodes of blobs of the table node, which had each as it lay in memory."""
+    old = np.frombuffer(b"".join(blobs), _OLD)
+    nodes = np.empty(len(old), NODE)
+    for name in NODE.names or ():
+        nodes[name] = old[name]
+    return nodes
+
+
+def _decode_alike(widths: bytes, blobs: Sequence[bytes]) -> Nodes:
+    size = _HEAD.itemsize
+    heads = np.frombuffer(b"".join([blob[:size] for blob in blobs]), _HEAD)
+    rows = np.frombuffer(b"".join([blob[size:-_CRC_BYTES] for blob in blobs]), _row_type(widths))
+    counts = heads["n"].astype(np.int64)
+    ends = np.cumsum(counts)
+    if len(rows) != ends[-1]:
+        raise ValueError("nodes of another number than their blob says")
+    place = np.arange(len(rows)) - np.repeat(ends - counts, counts)
+    integers = np.repeat(heads["slopes"], counts, axis=0)
+    integers *= place[:, None]
+    integers += np.repeat(heads["bases"], counts, axis=0)
+    nodes = np.empty(len(rows), NODE)
+    for i, name in enumerate(_INTEGERS):
+        if widths[i]:
+            integers[:, i] += rows[name].astype(np.int64)
+        if name in (NODE.names or ()):
+            nodes[name] = integers[:, i]
+    start = integers[:, 0] << np.repeat(heads["shift"].astype(np.int64), counts)
+    nodes["start"], nodes["last_x"] = start, start + integers[:, -1]
+    for name in ("sum", *_FLOATS):
+        nodes[name] = rows[name]
+    return nodes
+
+
+@functools.lru_cache(maxsize=1024)
+def _row_type(widths: bytes) -> np.dtype[Any]:
+    fields = [(name, f"<u{width}") for name, width in zip(_INTEGERS, widths, strict=False) if width]
+    return np.dtype([*fields, ("sum", "<f8"), *((name, f"<f{widths[_N]}") for name in _FLOATS)])
+
+
+def _width_of(number: int, widths: Sequence[int]) -> int:
+    """Bytes of an unsigned integer that holds it: the first of these widths that does, else 8."""
+    return next((width for width in widths if number < 1 << (8 * width)), 8)

@@ -28,6 +28,7 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "jit": "off",
     "deadlock_timeout": "100ms",
     "listen_addresses": "",
     "lc_messages": "C",

@@ -2,6 +2,9 @@
 
 points-1.sql is the dump of one that schema 1 wrote, compacted with SIZES: of the run "run" the keys early, late and
 shuffled (which has a tree by time) in attempt 1, and late in attempt 2; a point each millisecond from START on.
+
+points-2.sql is the dump of one of schema 2, in the middle of a merge: of the run "run" the keys grow and shuffled in
+attempt 1, written by "w", and grow in attempt 2, by "again", still in the head. Values are those of `wave`.
 """
 
 from __future__ import annotations
@@ -9,11 +12,15 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pyhectiqlab.store.points import Selector
+from pyhectiqlab.store.points import PointBatch, Selector
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
+from pyhectiqlab.testing.memory_points import MemoryPointStore
+
+from ..conformance.point_store_suite import assert_same_buckets, assert_same_infos
 
 HERE = Path(__file__).parent
 T0 = 1_700_000_000_000_000
@@ -35,9 +42,13 @@ LACKING = "SELECT count(*) FROM chunk c JOIN series s ON s.id = c.series WHERE r
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    path = tmp_path / "points.db"
+    return opened(tmp_path, "points-1.sql")
+
+
+def opened(folder: Path, dump: str) -> Path:
+    path = folder / "points.db"
     conn = sqlite3.connect(path)
-    conn.executescript((HERE / "points-1.sql").read_text())
+    conn.executescript((HERE / dump).read_text())
     conn.close()
     return path
 
@@ -84,3 +95,38 @@ def test_a_compacted_older_points_db_has_the_shape_of_a_fresh_one(old: Path, tmp
         shapes.append({name: conn.execute(f"PRAGMA table_info({name})").fetchall() for (name,) in rows})
         conn.close()
     assert shapes[0] == shapes[1]
+
+
+def wave(key: str, step: np.ndarray) -> np.ndarray:
+    """The values of points-2.sql."""
+    value = {"grow": 1, "shuffled": 2}[key] * np.sin(step * 0.1)
+    value[step % 17 == 3] = np.nan
+    value[step % 29 == 5] = np.inf
+    return value
+
+
+def test_a_lab_of_schema_2_answers_alike_before_while_and_after_its_chunks_are_written_anew(tmp_path: Path) -> None:
+    path = opened(tmp_path, "points-2.sql")
+    assert one(path, "SELECT count(*) FROM node") > 100
+    store, model = SqlitePointStore(path, SIZES), MemoryPointStore()
+    for attempt, writer, keys in ((1, "w", ["grow", "shuffled"]), (2, "again", ["grow"])):
+        columns = list(store.of_writer("run", writer, 0, attempt))
+        assert [column.key for column in columns] == keys
+        for column in columns:
+            np.testing.assert_allclose(column.value, wave(column.key, column.step), atol=1e-12)
+        last = sum(len(column.seq) for column in columns)
+        model.append([PointBatch("run", 0, attempt, writer, 1, last, columns)])
+    assert {(info.key, info.count) for info in model.keys("run")} == {("grow", 340), ("shuffled", 400)}
+    steps, more = 0, True
+    while more:
+        for key in ("grow", "shuffled"):
+            for axis in ("step", "time", "relative"):
+                for n in (4, 40, 1000):
+                    assert_same_buckets(store, model, Selector("run", key), axis=axis, n=n, attempts="all")
+            assert_same_infos(store.series("run", key), model.series("run", key))
+        more = store.compact(0.0)
+        steps += 1
+    assert steps > 5
+    store.close()
+    assert one(path, "SELECT count(*) FROM chunk WHERE form < 6") == 0
+    assert one(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'node'") == 0

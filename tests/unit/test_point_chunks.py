@@ -50,6 +50,12 @@ def test_any_points_survive_packing_bit_by_bit(columns: PointColumns, quick: boo
     assert got.value.tobytes() == columns.value.tobytes()
 
 
+def test_a_plain_column_of_a_batch_can_be_packed_as_it_was_decoded() -> None:
+    x = np.arange(PLAIN_POINTS_MAX)
+    plain = decode(encode_batch_column(x * x, x, x * x, np.sqrt(x), 1, 2))
+    assert_same(decode(encode(plain)), plain)
+
+
 CURVES = {
     "noise": lambda x, rng: rng.normal(size=len(x)),
     "loss": lambda x, rng: (2 / (1 + x / 1e3) + 0.05 * rng.normal(size=len(x))).astype(np.float32).astype(np.float64),

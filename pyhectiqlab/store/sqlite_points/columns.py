@@ -25,7 +25,9 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
 from ..points import Float64s, Int64s
 
-PCODEC_POINTS_MIN = 24
+PCODEC_POINTS_MIN = (
+    24  # pcodec takes contiguous and aligned arrays only; columns of a plain blob are views at odd places
+)
 
 _LINEAR, _OFFSETS, _PCODEC, _CONSTANT, _NARROW, _WIDE = range(6)
 _OFFSETS_HEAD = struct.Struct("<BBqq")
@@ -47,7 +49,7 @@ def pack_integers(column: Int64s, quick: bool = False) -> bytes:
     plain = _OFFSETS_HEAD.size + len(offsets)
     if len(column) >= PCODEC_POINTS_MIN and not quick:
         config = _OF_SEQUENCES if _has_order(column) else _OF_INTEGERS
-        packed: bytes = standalone.simple_compress(np.ascontiguousarray(column), config)
+        packed: bytes = standalone.simple_compress(np.require(column, requirements=["C", "A"]), config)
         if len(packed) < plain:
             return b"\x02" + packed
     return _OFFSETS_HEAD.pack(_OFFSETS, width, base, delta) + offsets
@@ -75,7 +77,7 @@ def pack_values(column: Float64s, quick: bool = False) -> bytes:
     best = column if narrow is None else narrow
     if len(column) >= PCODEC_POINTS_MIN and not quick:
         config = _OF_CURVES if _has_order(column) else _OF_NOISE
-        packed: bytes = standalone.simple_compress(np.ascontiguousarray(best), config)
+        packed: bytes = standalone.simple_compress(np.require(best, requirements=["C", "A"]), config)
         if len(packed) < best.nbytes:
             return b"\x02" + packed
     return bytes((_WIDE if narrow is None else _NARROW,)) + best.tobytes()

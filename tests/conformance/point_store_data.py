@@ -25,6 +25,11 @@ TINY = Sizes(
     fan_in=2,
     scattered_chunks=3,
     cold_s=0.0,
+    bulk_points=16,
+    recent_points=20,
+    recent_batches=5,
+    recent_s=0.0,
+    step_series=2,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,6 +19,7 @@ import pytest
 
 from pyhectiqlab.errors import NewerSchemaError, StoreError
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
+from pyhectiqlab.store.sqlite_points import check
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 
@@ -210,7 +213,7 @@ def files_limited_to(size: int) -> Iterator[None]:
 
 
 def test_a_run_undeleted_in_the_middle_of_its_purge_goes_on_with_what_is_left(tmp_path: Path) -> None:
-    store, w = SqlitePointStore(tmp_path / "points.db", TINY), Writer("w")
+    store, w = SqlitePointStore(tmp_path / "points.db", replace(TINY, bulk_points=1)), Writer("w")
     store.append([w.steps([i]) for i in range(600)])
     store.compact(0.0)
     store.delete("run")
@@ -226,3 +229,49 @@ def test_a_run_undeleted_in_the_middle_of_its_purge_goes_on_with_what_is_left(tm
         pass
     assert [p[3] for p in all_points(store, limit=1000)] == [*left, 1000, 1001]
     store.close()
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])  # the first three write chunks, the last one removes batches
+def test_a_kill_in_the_middle_of_a_flush_neither_loses_nor_doubles_a_point(tmp_path: Path, nth: int) -> None:
+    path, w = tmp_path / "points.db", Writer("w")
+    batches = [w.batch(**{key: [(i, i * 0.5, T0 + i)] for key in "abcdef"}) for i in range(40)]
+    store = SqlitePointStore(path)
+    store.append(batches[:30])
+    store.close()
+    code = (
+        "import sys; from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore;"
+        "from tests.conformance.point_store_data import TINY; SqlitePointStore(sys.argv[1], TINY).flush()"
+    )
+    env = {**os.environ, "HECTIQLAB_CRASH_AT": f"upkeep.flushing:{nth}:{tmp_path / 'died'}"}
+    subprocess.run([sys.executable, "-c", code, str(path)], env=env, cwd=Path(__file__).parents[2], check=False)
+    assert (tmp_path / "died").exists()
+    store = SqlitePointStore(path)
+    assert store.cursor("w") == 180
+    store.append(batches[30:])
+    for _ in range(2):
+        assert {i.key: i.count for i in store.keys("run")} == dict.fromkeys("abcdef", 40)
+        for key in "af":
+            assert [p[3] for p in all_points(store, key=key)] == list(range(40))
+        store.flush()
+    store.close()
+
+
+def test_a_damaged_batch_is_left_out_named_by_check_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, w = tmp_path / "points.db", Writer("w")
+    store = SqlitePointStore(path)
+    for i in range(5):
+        store.append([w.steps([i])])
+    store.close()
+    with sqlite_connection(path) as other:
+        (data,) = other.execute("SELECT data FROM arrived WHERE id = 3").fetchone()
+        other.execute("UPDATE arrived SET data = ? WHERE id = 3", (data[:-1] + bytes([data[-1] ^ 4]),))
+        other.commit()
+    store = SqlitePointStore(path)
+    assert "batch 3 of the run run cannot be read" in caplog.text
+    assert store.append([w.steps([5])]) == [AppendResult("ok", 6)]
+    store.flush()
+    assert [p[3] for p in all_points(store)] == [0, 1, 3, 4, 5]
+    store.close()
+    with sqlite_connection(path) as other:
+        assert [text[:30] for text in check.damage(other)] == ["points.db is damaged: batch 3 "]
+        assert check.cursors(other) == {"w": 6}

@@ -278,13 +278,18 @@ def test_verify_finds_a_value_that_is_not_the_same(own_site: Site) -> None:
 
 
 def _damage(site: Site) -> None:
-    """One bit of one value, in the store's own file."""
+    """Another value in the store's own file, with a checksum that fits: as if the wrong one had been sent."""
     import sqlite3
+    from dataclasses import replace
+
+    from pyhectiqlab.store.sqlite_points import arrivals
 
     with sqlite3.connect(site.lab.data_dir / "points.db") as connection:
-        (row, data), *_ = connection.execute("SELECT id, data FROM head UNION ALL SELECT id, data FROM chunk_data")
-        table = "head" if connection.execute("SELECT count(*) FROM head").fetchone()[0] else "chunk_data"
-        changed = bytearray(data)
-        changed[-1] ^= 1
-        connection.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (bytes(changed), row))
+        number, data = connection.execute("SELECT id, data FROM arrived ORDER BY length(data) DESC").fetchone()
+        batch = arrivals.unpack(number, "", "", 0, data)
+        value = batch.columns[0].value.copy()
+        value[0] += 1.0
+        columns = [replace(batch.columns[0], value=value), *batch.columns[1:]]
+        data = arrivals.pack(batch.rank, batch.attempt, batch.first, batch.last, columns)
+        connection.execute("UPDATE arrived SET data = ? WHERE id = ?", (data, number))
     connection.close()

@@ -1,21 +1,32 @@
-"""Ingest into points.db: batches → head rows, series rows, cursors, inside the caller's transaction."""
+"""Ingest into points.db: batches → rows of `arrived`, inside the caller's transaction.
+
+A batch becomes one row behind the last one, so that a commit writes a page or two, however many keys it has. What
+tables of runs and keys show of its points, and its writer's cursor, is kept in memory (recent.py) until the points are
+written as chunks. Only a column of many points goes to the head by itself: its series' row is brought up to date at
+once, which such a column is worth.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
 
 import numpy as np
 
 from ..grid import check_batch, check_times
 from ..points import AppendResult, Column, PointBatch
-from .chunks import PLAIN_POINTS_MAX, encode_column
+from . import arrivals
+from .arrivals import Arrival
+from .chunks import encode_column
+from .extents import Extent, extent_of
+from .recent import Recent
 
 HEAD_ROW_POINTS_MAX = 1 << 16  # a longer column is cut into several rows: compaction takes bounded bites
 _CACHED_MAX = 500_000
 
+_INSERT_SERIES = """INSERT INTO series (run, key, rank, attempt, origin)
+    VALUES (?, ?, ?, ?, (SELECT origin FROM attempt WHERE run = ? AND number = ?))"""
 _INSERT_HEAD = """INSERT INTO head (series, arrival, n, step_min, step_max, time_min, time_max, data)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _WIDEN_SERIES = """UPDATE series SET count = count + ?, step_min = min(step_min, ?), step_max = max(step_max, ?),
@@ -41,11 +52,13 @@ class Appender:
     Not safe for several threads: its caller holds the writer's lock.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: Recent, bulk_points: int) -> None:
         self._connection = connection
+        self._recent = recent
+        self._bulk_points = bulk_points
         self._runs: dict[str, int] = {}
         self._series: dict[tuple[int, str, int, int], int] = {}
-        self._origins: dict[tuple[int, int], int] = {}
+        self._origins: set[tuple[int, int]] = set()  # run and attempt
         self._writers: dict[str, tuple[int, int]] = {}
 
     def forget(self) -> None:
@@ -54,14 +67,17 @@ class Appender:
         self._origins.clear()
         self._writers.clear()
 
-    def apply(self, batches: Sequence[PointBatch]) -> tuple[list[AppendResult], list[Added]]:
-        """Inside an open transaction. Raises ValueError for a batch that no store can hold."""
+    def apply(self, batches: Sequence[PointBatch]) -> tuple[list[AppendResult], list[Added], list[Arrival]]:
+        """Inside an open transaction: (results, what was added to the head, what to add to the recent points once it is
+        durable). Raises ValueError for a batch that no store can hold.
+        """
         if max(len(self._series), len(self._writers), len(self._runs), len(self._origins)) > _CACHED_MAX:
             self.forget()
-        (arrival,) = self._connection.execute("SELECT newest FROM arrival").fetchone()
+        arrival = self._recent.newest
         results: list[AppendResult] = []
-        rows = _Rows()
-        cursors: dict[int, int] = {}
+        arrived: list[Arrival] = []
+        rows: list[tuple[object, ...]] = []
+        bulk = _Rows()
         for batch in batches:
             check_batch(batch)
             writer, cursor = self._writer(batch.writer)
@@ -74,21 +90,26 @@ class Appender:
             if writer is None:
                 writer = self._insert("INSERT INTO writer (name, cursor) VALUES (?, 0)", (batch.writer,))
             arrival += 1
-            run = self._run(batch.run)
+            run, rank, attempt = self.run_id(batch.run), int(batch.rank), int(batch.attempt)
+            if batch.columns:
+                self._note_origin(run, batch)
+            small = []
             for column in batch.columns:
-                series = self._series_id(run, column, batch)
-                rows.add(series, writer, arrival, column)
-            cursors[writer] = int(batch.last)
-            self._writers[batch.writer] = (writer, cursors[writer])
-            results.append(AppendResult("ok", cursors[writer]))
-        if cursors:
+                if len(column.step) < self._bulk_points:
+                    small.append(column)
+                else:
+                    bulk.add(self.series_id(run, column.key, rank, attempt), writer, arrival, attempt, column)
+            first, last = int(batch.first), int(batch.last)
+            rows.append((arrival, run, writer, last, arrivals.pack(rank, attempt, first, last, small)))
+            arrived.append(Arrival(arrival, batch.run, rank, attempt, batch.writer, writer, first, last, small))
+            self._writers[batch.writer] = (writer, last)
+            results.append(AppendResult("ok", last))
+        if rows:
             execute_many = self._connection.executemany
-            execute_many(_INSERT_HEAD, rows.head)
-            execute_many(_WIDEN_SERIES, rows.ranges)
-            execute_many(_MOVE_LAST, rows.lasts)
-            execute_many("UPDATE writer SET cursor = ? WHERE id = ?", [(c, w) for w, c in cursors.items()])
-            self._connection.execute("UPDATE arrival SET newest = ?", (arrival,))
-        return results, rows.added
+            execute_many("INSERT INTO arrived (id, run, writer, last, data) VALUES (?, ?, ?, ?, ?)", rows)
+            execute_many(_INSERT_HEAD, bulk.head)
+            widen(self._connection, bulk.extents)
+        return results, bulk.added, arrived
 
     def _writer(self, name: str) -> tuple[int | None, int]:
         """(id, cursor); (None, 0) for a writer that nothing was accepted of yet."""
@@ -97,10 +118,11 @@ class Appender:
             known = self._connection.execute("SELECT id, cursor FROM writer WHERE name = ?", (name,)).fetchone()
             if known is None:
                 return None, 0
+            known = known[0], max(known[1], self._recent.cursors.get(name, 0))
             self._writers[name] = known
         return known
 
-    def _run(self, name: str) -> int:
+    def run_id(self, name: str) -> int:
         known = self._runs.get(name)
         if known is None:
             row = self._connection.execute("SELECT id FROM run WHERE name = ?", (name,)).fetchone()
@@ -108,34 +130,28 @@ class Appender:
             self._runs[name] = known
         return known
 
-    def _series_id(self, run: int, column: Column, batch: PointBatch) -> int:
-        place = (run, column.key, int(batch.rank), int(batch.attempt))  # numpy's integers would not bind
+    def series_id(self, run: int, key: str, rank: int, attempt: int) -> int:
+        """Of a key in the run with this id. Points of the attempt have arrived before."""
+        place = (run, key, rank, attempt)
         known = self._series.get(place)
         if known is None:
             row = self._connection.execute(
                 "SELECT id FROM series WHERE run = ? AND key = ? AND rank = ? AND attempt = ?", place
             ).fetchone()
-            if row:
-                known = int(row[0])
-            else:
-                known = self._insert(
-                    "INSERT INTO series (run, key, rank, attempt, origin) VALUES (?, ?, ?, ?, ?)",
-                    (*place, self._origin(run, batch)),
-                )
+            known = row[0] if row else self._insert(_INSERT_SERIES, (*place, run, attempt))
             self._series[place] = known
         return known
 
-    def _origin(self, run: int, batch: PointBatch) -> int:
+    def _note_origin(self, run: int, batch: PointBatch) -> None:
         """Where the relative time of the batch's attempt is 0: all its series begin at one moment."""
         place = (run, int(batch.attempt))
-        known = self._origins.get(place)
-        if known is None:
-            row = self._connection.execute("SELECT origin FROM attempt WHERE run = ? AND number = ?", place).fetchone()
-            known = row[0] if row else min(int(column.time.min()) for column in batch.columns)
-            if not row:
-                self._insert("INSERT INTO attempt (run, number, origin) VALUES (?, ?, ?)", (*place, known))
-            self._origins[place] = known
-        return known
+        if place not in self._origins:
+            least = min(int(column.time.min()) for column in batch.columns)
+            check_times(batch.columns[0], least, least)
+            self._connection.execute(
+                "INSERT OR IGNORE INTO attempt (run, number, origin) VALUES (?, ?, ?)", (*place, least)
+            )
+            self._origins.add(place)
 
     def _insert(self, sql: str, values: tuple[object, ...]) -> int:
         row_id = self._connection.execute(sql, values).lastrowid
@@ -148,47 +164,30 @@ class _Rows:
 
     def __init__(self) -> None:
         self.head: list[tuple[object, ...]] = []
-        self.ranges: list[tuple[object, ...]] = []
-        self.lasts: list[tuple[object, ...]] = []
+        self.extents: list[tuple[int, Extent]] = []
         self.added: list[Added] = []
 
-    def add(self, series: int, writer: int, arrival: int, column: Column) -> None:
+    def add(self, series: int, writer: int, arrival: int, attempt: int, column: Column) -> None:
         n = len(column.step)
-        if n > HEAD_ROW_POINTS_MAX:
-            for i in range(0, n, HEAD_ROW_POINTS_MAX):
-                part = slice(i, i + HEAD_ROW_POINTS_MAX)
-                self.add(
-                    series,
-                    writer,
-                    arrival,
-                    Column(column.key, column.seq[part], column.step[part], column.value[part], column.time[part]),
-                )
-            return
-        seq = np.ascontiguousarray(column.seq, "<i8")
-        step = np.ascontiguousarray(column.step, "<i8")
-        value = np.ascontiguousarray(column.value, "<f8")
-        time = np.ascontiguousarray(column.time, "<i8")
-        step_min, step_max, time_min, time_max, low, high, last = _extremes(step, value, time)
-        check_times(column, time_min, time_max)
-        data = encode_column(seq, step, time, value, arrival, writer)
-        self.head.append((series, arrival, n, step_min, step_max, time_min, time_max, data))
-        self.ranges.append((n, step_min, step_max, time_min, time_max, low, high, series))
-        place = (step_max, int(seq[last]), arrival)
-        self.lasts.append((*place, int(time[last]), float(value[last]), series, *place))
-        self.added.append(Added(series, n))
+        for at in range(0, n, HEAD_ROW_POINTS_MAX):
+            part = slice(at, at + HEAD_ROW_POINTS_MAX)
+            seq = np.ascontiguousarray(column.seq[part], "<i8")
+            step = np.ascontiguousarray(column.step[part], "<i8")
+            value = np.ascontiguousarray(column.value[part], "<f8")
+            time = np.ascontiguousarray(column.time[part], "<i8")
+            extent = extent_of(step, value, time, seq, attempt, np.full(len(step), arrival))
+            check_times(column, extent.time_min, extent.time_max)
+            data = encode_column(seq, step, time, value, arrival, writer)
+            self.head.append((series, arrival, *extent[:5], data))
+            self.extents.append((series, extent))
+            self.added.append(Added(series, len(step)))
 
 
-def _extremes(step: np.ndarray, value: np.ndarray, time: np.ndarray) -> tuple[int, int, int, int, float, float, int]:
-    """Ranges of steps, of times and of finite values, and the index of the last point of the highest step."""
-    n = len(step)
-    if n <= PLAIN_POINTS_MAX // 4:
-        # Numpy's fixed costs would be most of a small append: hundreds of writers may send a few points each.
-        steps, times = step.tolist(), time.tolist()
-        finite = [v for v in value.tolist() if isfinite(v)]
-        top = max(steps)
-        last = n - 1 - steps[::-1].index(top)
-        return min(steps), top, min(times), max(times), min(finite, default=inf), max(finite, default=-inf), last
-    kept = value[np.isfinite(value)]
-    low, high = (float(kept.min()), float(kept.max())) if len(kept) else (inf, -inf)
-    last = n - 1 - int(step[::-1].argmax())
-    return int(step.min()), int(step[last]), int(time.min()), int(time.max()), low, high, last
+def widen(connection: sqlite3.Connection, extents: Sequence[tuple[int, Extent]]) -> None:
+    """Bring rows of `series` up to date with points that were added, of series by their ids."""
+    connection.executemany(_WIDEN_SERIES, [(*extent[:7], series) for series, extent in extents])
+    lasts = []
+    for series, e in extents:
+        place = e.last_place[1:]
+        lasts.append((*place, e.last_time, e.last_value, series, *place))
+    connection.executemany(_MOVE_LAST, lasts)

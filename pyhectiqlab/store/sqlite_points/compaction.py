@@ -71,6 +71,11 @@ class Compactor:
             if self._is_worth_flattening(head):
                 self._ready[a.series] = None
 
+    def touch(self, series: Iterable[int]) -> None:
+        """Their chunks may need work, once the transaction is durable: a rollback is followed by `forget`."""
+        if self._loaded:
+            self._busy.update(dict.fromkeys(series))
+
     def more(self) -> bool:
         """Whether there is work now."""
         self._load()

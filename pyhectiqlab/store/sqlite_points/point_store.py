@@ -1,9 +1,11 @@
 """SqlitePointStore: every metric's history in one SQLite file. The embedded implementation of the PointStore.
 
 One connection writes, under a lock; readers have connections of their own and, the file being in WAL mode, never wait
-for it. Inside, points lie in an unsorted head (what `append` writes: small rows, never rewritten) until `compact`
-merges them into sorted chunks with nodes (see compaction.py), in transactions small enough that an append waits at most
-about 0.1 s for one. A SIGKILL or a power failure at any moment leaves the last committed transaction.
+for it. A batch is one row of the table `arrived`, written once (arrivals.py); its points are kept in memory, too, where
+readers find them (recent.py), until `compact` writes them as sorted chunks (flushing.py). Columns of very many points
+lie in an unsorted head meanwhile. Sorted runs of chunks are merged, and get nodes, by `compact`, too (compaction.py).
+All of this is done in transactions small enough that an append waits at most about 0.1 s for one. A SIGKILL or a power
+failure at any moment leaves the last committed transaction.
 
 `append`, `delete`, `purge` and `compact` may be called from any thread, and wait for each other; the caller runs
 `compact` and `purge` again and again in its spare time.
@@ -11,10 +13,11 @@ about 0.1 s for one. A SIGKILL or a power failure at any moment leaves the last 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -26,17 +29,21 @@ from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Se
 from . import queries as read
 from .append import Appender
 from .compaction import Compactor
+from .flushing import Flusher
 from .purge import purge_step
+from .recent import Recent
 from .summaries import Summaries
 from .trees import Sizes
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 2048  # 8 MiB of log between checkpoints: each takes tens of milliseconds
 WRITER_CACHE_KIB = 64 << 10  # holds what a step of compaction changes: spilling it in between cost some 0.3 s
 LOG_BYTES_KEPT = 64 << 20
 DEFAULT_SIZES = Sizes()
+RECENT_MAX = 4  # times as many recent points as begin a round of flushing: then whoever appends does it
+RETRY_S = 0.0005
 
 
 class SqlitePointStore:
@@ -58,9 +65,18 @@ class SqlitePointStore:
             except BaseException:
                 self._writer.close()
                 raise
-        self._appender = Appender(self._writer)
+        self._sizes = sizes
+        self._recent = Recent()
+        self._appender = Appender(self._writer, self._recent, sizes.bulk_points)
+        self._flusher = Flusher(self._writer, self._recent, self._appender, sizes)
         self._compactor = Compactor(self._writer, sizes)
-        self._summaries = Summaries(self._reader)
+        self._summaries = Summaries(self._reading)
+        with self._errors():
+            try:
+                self._flusher.load()
+            except BaseException:
+                self._writer.close()
+                raise
 
     @classmethod
     def open(cls, path: Path | str) -> SqlitePointStore:
@@ -70,23 +86,29 @@ class SqlitePointStore:
         """See PointStore. Blocks for one fsync."""
         with self._lock:
             with self._transaction():
-                results, added = self._appender.apply(batches)
+                results, added, arrived = self._appender.apply(batches)
+            self._recent.add(arrived)
             self._compactor.note(added)
+            while self._recent.points > RECENT_MAX * self._sizes.recent_points:
+                self._upkeep()
         self._summaries.note(batches)
         return results
 
     def cursor(self, writer: str) -> int:
+        known = self._recent.cursors.get(writer)
+        if known is not None:
+            return known
         with self._reader() as connection:
             row = connection.execute("SELECT cursor FROM writer WHERE name = ?", (writer,)).fetchone()
         return int(row[0]) if row else 0
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
-        with self._reader() as connection:
-            return read.keys(connection, run, query, after, limit)
+        with self._reading([run]) as reading:
+            return read.keys(reading, run, query, after, limit)
 
     def series(self, run: str, key: str) -> list[SeriesInfo]:
-        with self._reader() as connection:
-            return [s.info for s in read.series_of(connection, run, key)]
+        with self._reading([run], [key]) as reading:
+            return [s.info for s in read.series_of(reading, run, key)]
 
     def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
         with self._reader() as connection:
@@ -95,8 +117,8 @@ class SqlitePointStore:
     def last(
         self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
     ) -> dict[str, list[SeriesInfo]]:
-        with self._reader() as connection:
-            return read.last(connection, runs, keys, limit_per_run)
+        with self._reading(runs, keys) as reading:
+            return read.last(reading, runs, keys, limit_per_run)
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
         return self._summaries.of(key, runs)
@@ -110,12 +132,12 @@ class SqlitePointStore:
         after: str = "",
         limit: int = 100_000,
     ) -> Points:
-        with self._reader() as connection:
-            return read.points(connection, run, key, rank, attempt, after, limit)
+        with self._reading([run], [key]) as reading:
+            return read.points(reading, run, key, rank, attempt, after, limit)
 
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
-        with self._reader() as connection:
-            yield from read.of_writer(connection, run, writer, rank, attempt)
+        with self._reading([run]) as reading:
+            yield from read.of_writer(reading, run, writer, rank, attempt)
 
     def iter_buckets(
         self,
@@ -127,8 +149,9 @@ class SqlitePointStore:
         attempts: Literal["newest", "all"] = "newest",
         most: int | None = None,
     ) -> Iterator[Buckets]:
-        with self._reader() as connection:
-            yield from read.buckets(connection, selectors, axis, lo, hi, n, attempts, most)
+        wanted = list(selectors)
+        with self._reading({s.run for s in wanted}, {s.key for s in wanted}) as reading:
+            yield from read.buckets(reading, wanted, axis, lo, hi, n, attempts, most)
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
         return list(self.iter_buckets(selectors, *query, **more))
@@ -144,16 +167,25 @@ class SqlitePointStore:
 
     def work_left(self) -> WorkLeft:
         """See PointStore. Reads the index of the head."""
+        recent = self._recent.points_by_run()
         with self._reader() as connection:
             (to_compact,) = connection.execute("SELECT coalesce(sum(n), 0) FROM head").fetchone()
             (to_remove,) = connection.execute(
                 "SELECT coalesce(sum(s.count), 0) FROM run JOIN series s ON s.run = run.id WHERE run.deleted"
             ).fetchone()
-        return WorkLeft(to_compact, to_remove)
+            deleted = connection.execute(
+                "SELECT name FROM run WHERE deleted AND name IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(recent)),),
+            ).fetchall()
+        return WorkLeft(to_compact + sum(recent.values()), to_remove + sum(recent[run] for (run,) in deleted))
 
     def purge(self, seconds_max: float = 0.1) -> bool:
         """Remove some points of deleted runs, in transactions of bounded size. Return whether there are more."""
         deadline = time.monotonic() + seconds_max
+        with self._lock:
+            with self._transaction():
+                dropped = self._flusher.drop_deleted()
+            self._flusher.done(dropped)
         more = True
         while more:
             with self._transaction() as connection:
@@ -167,16 +199,34 @@ class SqlitePointStore:
         return more
 
     def compact(self, seconds_max: float = 0.1) -> bool:
-        """Merge unsorted heads into sorted chunks and build levels. Return whether there is more of it to do."""
+        """Write recent points and unsorted heads as sorted chunks, merge these, and build levels, where that is due.
+        Return whether there is more of it to do.
+        """
         deadline = time.monotonic() + seconds_max
-        more = True
-        while more:
-            with self._transaction():
-                self._compactor.step()
-                more = self._compactor.more()
+        while more := self._upkeep():
             if time.monotonic() >= deadline:
                 break
         return more
+
+    def flush(self) -> None:
+        """Write all recent points as chunks. Blocks until then."""
+        with self._lock:
+            self._flusher.begin()
+            while self._flusher.is_due():
+                self._upkeep()
+
+    def _upkeep(self) -> bool:
+        """One step of it, in a transaction. Return whether more of it is due."""
+        with self._lock:
+            with self._transaction():
+                if flushed := self._flusher.step() if self._flusher.is_due() else None:
+                    self._compactor.touch(flushed.series)
+                else:
+                    self._compactor.step()
+                more = self._compactor.more()
+            if flushed:
+                self._flusher.done(flushed)
+            return more or self._flusher.is_due()
 
     def close(self) -> None:
         """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""
@@ -246,7 +296,20 @@ class SqlitePointStore:
 
     def _forget(self) -> None:
         self._appender.forget()
+        self._flusher.forget()
         self._compactor.forget()
+
+    @contextmanager
+    def _reading(self, runs: Collection[str], keys: Collection[str] | None = None) -> Iterator[read.Reading]:
+        """One state of some keys of some runs, or of all their keys: what is on the disk, and what is recent."""
+        while True:
+            recent = self._recent.view(runs, keys)
+            with self._reader() as connection:
+                # A flush may be durable that the view does not know of yet, or have come behind the view.
+                if connection.execute("SELECT flushes FROM arrival").fetchone() == (recent.flushes,):
+                    yield read.Reading(connection, recent)
+                    return
+            time.sleep(RETRY_S)
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:

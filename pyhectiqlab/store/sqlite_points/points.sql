@@ -1,9 +1,10 @@
--- Schema 3 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
+-- Schema 4 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
 
 CREATE TABLE run (
     id      INTEGER PRIMARY KEY,
     name    TEXT NOT NULL UNIQUE,
-    deleted INTEGER NOT NULL DEFAULT 0  -- the tombstone; kept after the purge, so that late copies stay removed
+    deleted INTEGER NOT NULL DEFAULT 0, -- the tombstone; kept after the purge, so that late copies stay removed
+    dropped INTEGER NOT NULL DEFAULT 0  -- its points in `arrived` up to this batch are purged
 );
 
 -- What makes `append` idempotent: moved in the same transaction as the points.
@@ -13,12 +14,14 @@ CREATE TABLE writer (
     cursor INTEGER NOT NULL
 );
 
--- One row, id 1: the number of the newest batch. A batch's number is its place in the order of arrival.
+-- One row, id 1: the number of the newest batch that is not in `arrived`, and how many transactions have moved points from
+-- there into chunks. A batch's number is its place in the order of arrival.
 CREATE TABLE arrival (
-    id     INTEGER PRIMARY KEY,
-    newest INTEGER NOT NULL
+    id      INTEGER PRIMARY KEY,
+    newest  INTEGER NOT NULL,
+    flushes INTEGER NOT NULL DEFAULT 0
 );
-INSERT INTO arrival VALUES (1, 0);
+INSERT INTO arrival VALUES (1, 0, 0);
 
 -- Where relative time is 0: the least time in the first batch of the attempt to arrive, whatever its keys.
 CREATE TABLE attempt (
@@ -49,10 +52,21 @@ CREATE TABLE series (
     last_time    INTEGER NOT NULL DEFAULT 0,
     last_value   REAL,                          -- NULL: NaN, which SQLite cannot hold
     scattered    INTEGER NOT NULL DEFAULT 0,    -- 1: its order by time is so unlike its order by step that it has a tree by time
+    flushed      INTEGER NOT NULL DEFAULT 0,    -- its points in `arrived` up to this batch are in chunks
     UNIQUE (run, key, rank, attempt)
 );
 
--- The unsorted head: what `append` writes, one row for each column of a batch. `compact` turns it into chunks.
+-- What came and may be in no chunk yet: one row for each batch, see arrivals.py. Rows are added behind the last one, and
+-- removed from the first one on, once the points of all before are in chunks. Until then `writer` may not know its last.
+CREATE TABLE arrived (
+    id     INTEGER PRIMARY KEY,  -- the number of the batch
+    run    INTEGER NOT NULL,
+    writer INTEGER NOT NULL,
+    last   INTEGER NOT NULL,     -- sequence number of the writer
+    data   BLOB NOT NULL
+);
+
+-- The head: columns of very many points, unsorted, one row for each. `compact` turns them into chunks.
 CREATE TABLE head (
     id       INTEGER PRIMARY KEY,
     series   INTEGER NOT NULL,

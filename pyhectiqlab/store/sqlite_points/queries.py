@@ -1,11 +1,15 @@
-"""Queries on points.db. Every function takes a connection inside a read transaction and leaves no state behind."""
+"""Queries on points.db and on recent points. Every function takes a Reading, which shows one state, and leaves no
+state behind.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import nan
 from typing import Any, Literal
 
 import numpy as np
@@ -16,14 +20,17 @@ from ..pauses import may_pause
 from ..points import Axis, Buckets, Column, Points, Selector, SeriesInfo
 from . import levels
 from .chunks import decode_some
+from .extents import Extent, pooled
 from .nodes import decode_nodes, decode_old_nodes
+from .recent import Block, RecentView
 from .trees import AXES, BY_STEP, BY_TIME, COARSER, OLD, has_old_nodes
 
 NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
-_SERIES = """SELECT s.key, s.rank, s.attempt, s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.last_step,
-    s.last_value, s.last_time, s.value_min, s.value_max, s.id, s.origin, s.scattered
+EXTENT = """s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.value_min, s.value_max,
+    s.attempt, s.last_step, s.last_seq, s.last_arrival, s.last_time, s.last_value"""
+_SERIES = f"""SELECT s.key, s.rank, s.attempt, s.id, s.origin, s.scattered, {EXTENT}
     FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted"""
 
 # Pooled by SQLite, not in Python: a thousand keys of a hundred ranks are a hundred thousand rows.
@@ -33,39 +40,82 @@ _POOLED = """WITH pooled AS (
             min(s.value_min) AS value_min, max(s.value_max) AS value_max
         FROM series s JOIN run ON run.id = s.run WHERE run.name = ? AND NOT run.deleted AND {}
         GROUP BY s.key ORDER BY s.key LIMIT ?)
-    SELECT p.key, NULL, NULL, p.count, p.step_min, p.step_max, p.time_min, p.time_max, s.last_step, s.last_value,
-        s.last_time, p.value_min, p.value_max
+    SELECT p.key, p.count, p.step_min, p.step_max, p.time_min, p.time_max, p.value_min, p.value_max,
+        s.attempt, s.last_step, s.last_seq, s.last_arrival, s.last_time, s.last_value
     FROM pooled p JOIN series s ON s.id = (SELECT l.id FROM series l WHERE l.run = p.run AND l.key = p.key
         ORDER BY l.attempt DESC, l.last_step DESC, l.last_seq DESC, l.last_arrival DESC LIMIT 1)
     ORDER BY p.key"""
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A connection inside a read transaction, and the recent points of the same moment."""
+
+    connection: sqlite3.Connection
+    recent: RecentView
+
+    def is_hidden(self, run: str) -> bool:
+        row = self.connection.execute("SELECT deleted FROM run WHERE name = ?", (run,)).fetchone()
+        return row is not None and bool(row[0])
+
+
+@dataclass(frozen=True)
 class Series:
-    """One row of the series table."""
+    """One series: its row of the table, and its recent points. `id` 0: it has no row yet."""
 
     id: int
     origin: int
     scattered: bool
     info: SeriesInfo
+    recent: tuple[Block, ...] = ()
 
 
 def series_of(
-    connection: sqlite3.Connection, run: str, key: str, rank: int | None = None, attempt: int | None = None
+    reading: Reading, run: str, key: str, rank: int | None = None, attempt: int | None = None
 ) -> list[Series]:
     """Every series of one key, or those of one rank and attempt, sorted by (rank, attempt)."""
     sql, values = _SERIES + " AND s.key = ?", [run, key]
-    for name, wanted in (("rank", rank), ("attempt", attempt)):
+    recent = dict(reading.recent.of(run, key))
+    for i, (name, wanted) in enumerate((("rank", rank), ("attempt", attempt))):
         if wanted is not None:
             sql += f" AND s.{name} = ?"
             values.append(wanted)  # type: ignore[arg-type]
-    rows = connection.execute(sql + " ORDER BY s.rank, s.attempt", values)
-    return [_series(run, row) for row in rows]
+            recent = {place: blocks for place, blocks in recent.items() if place[i] == wanted}
+    rows = reading.connection.execute(sql, values).fetchall()
+    found = [_series(run, row, recent.pop((row[1], row[2]), ())) for row in rows]
+    if recent and not reading.is_hidden(run):
+        begins = _origins_of(reading.connection, run)
+        for (its_rank, its_attempt), blocks in recent.items():
+            info = pooled(block.extent for block in blocks).info(run, key, its_rank, its_attempt)
+            found.append(Series(0, begins[its_attempt], False, info, blocks))
+    return sorted(found, key=lambda s: (s.info.rank, s.info.attempt))
 
 
-def keys(connection: sqlite3.Connection, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
-    rows = connection.execute(_POOLED.format("s.key > ? AND instr(s.key, ?)"), (run, after, query, limit))
-    return [_info(run, row) for row in rows]
+def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
+    its = reading.recent.runs.get(run, {})
+    recent = {key for key in its if key > after and query in key}
+    extents = _pooled(reading, run, "s.key > ? AND instr(s.key, ?)", (after, query, limit), recent)
+    return [extents[key].info(run, key, None, None) for key in sorted(extents)[:limit]]
+
+
+def _pooled(
+    reading: Reading, run: str, condition: str, values: Sequence[Any], recent: Collection[str]
+) -> dict[str, Extent]:
+    """Of keys of a run, over ranks and attempts: those that a condition finds, and those with recent points."""
+    rows = reading.connection.execute(_POOLED.format(condition), (run, *values)).fetchall()
+    found = {row[0]: extent_of_row(row[1:]) for row in rows}
+    if recent and not reading.is_hidden(run):
+        for key in recent:
+            extents = [block.extent for blocks in reading.recent.of(run, key).values() for block in blocks]
+            if key in found:
+                extents.insert(0, found[key])
+            found[key] = pooled(extents)
+    return found
+
+
+def _origins_of(connection: sqlite3.Connection, run: str) -> dict[int, int]:
+    sql = "SELECT a.number, a.origin FROM attempt a JOIN run ON run.id = a.run WHERE run.name = ?"
+    return dict(connection.execute(sql, (run,)).fetchall())
 
 
 def origins(connection: sqlite3.Connection, run: str, after: int, limit: int) -> dict[int, int]:
@@ -78,38 +128,38 @@ def origins(connection: sqlite3.Connection, run: str, after: int, limit: int) ->
 
 
 def last(
-    connection: sqlite3.Connection, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
+    reading: Reading, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
 ) -> dict[str, list[SeriesInfo]]:
-    told = json.dumps(list(wanted or ()))
+    names = json.dumps(list(wanted or ()))
     place = {key: i for i, key in enumerate(wanted or ())}
-    sql = _POOLED.format("s.key IN (SELECT value FROM json_each(?))")
-    found = {}
+    answer = {}
     for run in runs:
         may_pause()
         if wanted is None:
-            found[run] = keys(connection, run, "", "", limit_per_run)
-        else:
-            infos = [_info(run, row) for row in connection.execute(sql, (run, told, len(place)))]
-            found[run] = sorted(infos, key=lambda info: place[info.key])
-    return found
+            answer[run] = keys(reading, run, "", "", limit_per_run)
+            continue
+        recent = reading.recent.runs.get(run, {})
+        extents = _pooled(reading, run, "s.key IN (SELECT value FROM json_each(?))", (names, len(place)), recent)
+        answer[run] = [extents[key].info(run, key, None, None) for key in sorted(extents, key=place.__getitem__)]
+    return answer
 
 
 def points(
-    connection: sqlite3.Connection, run: str, key: str, rank: int | None, attempt: int | None, after: str, limit: int
+    reading: Reading, run: str, key: str, rank: int | None, attempt: int | None, after: str, limit: int
 ) -> Points:
-    series = {s.id: s for s in series_of(connection, run, key, rank, attempt)}
+    series = series_of(reading, run, key, rank, attempt)
     after_arrival, after_seq = parse_cursor(after)
     blocks = sorted(
-        (block for s in series.values() for block in _blocks_by_arrival(connection, s, after_arrival)),
+        (block for s in series for block in _blocks_by_arrival(reading.connection, s, after_arrival)),
         key=lambda b: b.arrival_min,
     )
-    parts: list[tuple[Block, list[Any]]] = []
+    parts: list[tuple[Stored, list[Any]]] = []
     size = 0
     bound, next_bound_at = STEP_MAX, limit  # no point of this page arrived after `bound`
     for block in blocks:
         if block.arrival_min > bound:
             break
-        columns = decode_some(_data(connection, block), ("arrival", "seq", "step", "value", "time"))
+        columns = block.read(("arrival", "seq", "step", "value", "time"))
         arrival, seq = columns[:2]
         new = (arrival > after_arrival) | ((arrival == after_arrival) & (seq > after_seq))
         new &= arrival <= bound
@@ -124,8 +174,8 @@ def points(
         return Points(none, np.empty(0, np.float64), none, none, none, none, after)
     arrival, seq, step, value, time = (np.concatenate([p[1][j] for p in parts]) for j in range(5))
     sizes = [len(p[1][0]) for p in parts]
-    ranks = np.repeat(np.array([series[b.series].info.rank for b, _ in parts], np.int64), sizes)
-    attempts = np.repeat(np.array([series[b.series].info.attempt for b, _ in parts], np.int64), sizes)
+    ranks = np.repeat(np.array([b.series.info.rank for b, _ in parts], np.int64), sizes)
+    attempts = np.repeat(np.array([b.series.info.attempt for b, _ in parts], np.int64), sizes)
     page = np.lexsort((seq, arrival))[:limit]
     end = page[-1]
     return Points(
@@ -133,27 +183,31 @@ def points(
     )
 
 
-def of_writer(connection: sqlite3.Connection, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
-    row = connection.execute("SELECT id FROM writer WHERE name = ?", (writer,)).fetchone()
+def of_writer(reading: Reading, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+    row = reading.connection.execute("SELECT id FROM writer WHERE name = ?", (writer,)).fetchone()
     if row is None:
         return
-    rows = connection.execute(_SERIES + " AND s.rank = ? AND s.attempt = ? ORDER BY s.key", (run, rank, attempt))
-    for series in [_series(run, found) for found in rows]:
+    sql = """SELECT s.key FROM series s JOIN run ON run.id = s.run
+        WHERE run.name = ? AND NOT run.deleted AND s.rank = ? AND s.attempt = ?"""
+    names = {key for (key,) in reading.connection.execute(sql, (run, rank, attempt))}
+    names.update(key for key, places in reading.recent.runs.get(run, {}).items() if (rank, attempt) in places)
+    for key in sorted(names):
         parts = []
-        for block in _blocks_by_arrival(connection, series, 0):
-            columns = decode_some(_data(connection, block), ("writer", "seq", "step", "value", "time"))
-            its = columns[0] == row[0]
-            if its.any():
-                parts.append([column[its] for column in columns[1:]])
-            may_pause()
+        for series in series_of(reading, run, key, rank, attempt):
+            for block in _blocks_by_arrival(reading.connection, series, 0):
+                columns = block.read(("writer", "seq", "step", "value", "time"))
+                its = columns[0] == row[0]
+                if its.any():
+                    parts.append([column[its] for column in columns[1:]])
+                may_pause()
         if parts:
             seq, step, value, time = (np.concatenate(column) for column in zip(*parts, strict=True))
             order = np.argsort(seq, kind="stable")
-            yield Column(series.info.key, seq[order], step[order], value[order], time[order])
+            yield Column(key, seq[order], step[order], value[order], time[order])
 
 
 def buckets(
-    connection: sqlite3.Connection,
+    reading: Reading,
     selectors: Iterable[Selector],
     axis: Axis,
     lo: int | None,
@@ -165,7 +219,7 @@ def buckets(
     lines = []
     for selector in selectors:
         rank = None if selector.rank == "each" else selector.rank
-        found = series_of(connection, selector.run, selector.key, rank, selector.attempt)
+        found = series_of(reading, selector.run, selector.key, rank, selector.attempt)
         for told, series, ranks in apart(selector, found, lambda s: rank_of(s.info)):
             hidden_from = cuts([s.info for s in series], attempts)
             line = Line(told, list(zip(series, hidden_from, strict=True)), ranks)
@@ -173,7 +227,7 @@ def buckets(
             lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
     shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
     for line, ends in lines:
-        yield _drawn(connection, line, axis, ends, shifts.get(line.selector.key, 0))
+        yield _drawn(reading.connection, line, axis, ends, shifts.get(line.selector.key, 0))
 
 
 @dataclass(frozen=True)
@@ -226,13 +280,12 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Block:
-    """Where a blob of points lies, and what is known of it without reading it."""
+class Stored:
+    """Points of a series that lie together, and what is known of them without reading them."""
 
-    table: Literal["head", "chunk_data"]
-    id: int
-    series: int
+    series: Series
     arrival_min: int
+    read: Callable[[Sequence[str]], list[Any]]  # columns by their names
 
 
 def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
@@ -268,7 +321,7 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
         values,
     ).fetchall()
     names = ("step", "seq", "arrival", "value", by)
-    small = []
+    small = [block.some(names) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
     for n, data in blobs:
         may_pause()
         columns = decode_some(data, names)
@@ -278,6 +331,12 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
             yield _summarise(columns, w, low, high, zero)
     if small:
         yield _summarise([np.concatenate(parts) for parts in zip(*small, strict=True)], w, low, high, zero)
+
+
+def _overlaps(extent: Extent, by: str, low: int, high: int, cut: int | None) -> bool:
+    """Whether a window may show some of the points."""
+    first, last = (extent.step_min, extent.step_max) if by == "step" else (extent.time_min, extent.time_max)
+    return last >= low and first <= high and (cut is None or extent.step_min < cut)
 
 
 def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
@@ -298,42 +357,35 @@ def _tree(s: Series, axis: Axis) -> str:
     return f"(tree = {BY_TIME} OR NOT copied)"
 
 
-def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) -> Iterator[Block]:
+def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) -> Iterator[Stored]:
     rows = connection.execute("SELECT id, arrival FROM head WHERE series = ? AND arrival >= ?", (s.id, after))
     for row_id, arrival in rows:
-        yield Block("head", row_id, s.id, arrival)
+        yield Stored(s, arrival, partial(_columns, connection, "head", row_id))
     # Time is nearly the order of arrival, also where step is not.
     rows = connection.execute(
         f"SELECT id, arrival_min FROM chunk WHERE series = ? AND {_tree(s, 'time')} AND arrival_max >= ?", (s.id, after)
     )
     for row_id, arrival in rows:
-        yield Block("chunk_data", row_id, s.id, arrival)
+        yield Stored(s, arrival, partial(_columns, connection, "chunk_data", row_id))
+    for block in s.recent:
+        if block.last_arrival >= after:
+            yield Stored(s, block.first_arrival, block.some)
 
 
-def _data(connection: sqlite3.Connection, block: Block) -> bytes:
-    (data,) = connection.execute(f"SELECT data FROM {block.table} WHERE id = ?", (block.id,)).fetchone()
-    return bytes(data)
+def _columns(connection: sqlite3.Connection, table: str, row_id: int, names: Sequence[str]) -> list[Any]:
+    (data,) = connection.execute(f"SELECT data FROM {table} WHERE id = ?", (row_id,)).fetchone()
+    return decode_some(bytes(data), names)
 
 
-def _series(run: str, row: Sequence[Any]) -> Series:
-    return Series(row[13], row[14], bool(row[15]), _info(run, row))
+def _series(run: str, row: Sequence[Any], recent: tuple[Block, ...]) -> Series:
+    key, rank, attempt, series_id, origin, scattered, *numbers = row
+    extent = extent_of_row(numbers)
+    if recent:
+        blocks = [block.extent for block in recent]
+        extent = pooled([extent, *blocks] if extent.points else blocks)  # a row that was made before its points
+    return Series(series_id, origin, bool(scattered), extent.info(run, key, rank, attempt), recent)
 
 
-def _info(run: str, row: Sequence[Any]) -> SeriesInfo:
-    none = row[11] > row[12]
-    return SeriesInfo(
-        run=run,
-        key=row[0],
-        rank=row[1],
-        attempt=row[2],
-        count=row[3],
-        step_min=row[4],
-        step_max=row[5],
-        time_min=row[6],
-        time_max=row[7],
-        last_step=row[8],
-        last_value=float("nan") if row[9] is None else row[9],
-        last_time=row[10],
-        min=float("nan") if none else row[11],
-        max=float("nan") if none else row[12],
-    )
+def extent_of_row(numbers: Sequence[Any]) -> Extent:
+    """Of the columns EXTENT. SQLite holds no NaN: it is NULL there."""
+    return Extent._make(nan if number is None else number for number in numbers)

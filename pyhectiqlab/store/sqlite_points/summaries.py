@@ -11,21 +11,22 @@ import json
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from ..points import PointBatch, Summary
+from .extents import Extent, pooled
+from .queries import EXTENT, Reading, extent_of_row
 
 ENTRIES_MAX = 500_000  # of runs, over all keys: some 100 MB
 _NAN = float("nan")
 
 _NUMBERS = """SELECT run.name, run.id FROM json_each(?) wanted CROSS JOIN run ON run.name = wanted.value
     WHERE NOT run.deleted"""
-_ROWS = """SELECT s.run, s.count, s.value_min, s.value_max,
-        s.attempt, s.last_step, s.last_seq, s.last_arrival, s.last_value
+_ROWS = f"""SELECT s.run, {EXTENT}
     FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
 
-Reader = Callable[[], AbstractContextManager[sqlite3.Connection]]
+Reader = Callable[[Collection[str], Collection[str]], AbstractContextManager[Reading]]  # of runs and keys
 
 
 class _Key:
@@ -55,8 +56,8 @@ class Summaries:
                 kept.stale.clear()
             # From here on: what is committed later is noted later, and read the next time.
             if missing := [run for run in runs if run not in kept.known]:
-                with self._reader() as connection:
-                    found = _read(connection, key, self._numbers_of(connection, missing))
+                with self._reader(missing, [key]) as reading:
+                    found = _read(reading, key, self._numbers_of(reading.connection, missing))
                 kept.known.update((run, found.get(run)) for run in missing)
             known = kept.known.get
             answer = {run: summary for run in runs if (summary := known(run)) is not None}
@@ -102,17 +103,18 @@ class Summaries:
                 entries -= len(dropped.known)
 
 
-def _read(connection: sqlite3.Connection, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
+def _read(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
     names = {number: run for run, number in numbers.items()}
-    found: dict[str, Summary] = {}
-    places: dict[str, tuple[int, ...]] = {}  # of its last point, in the order of what is newest
-    for number, points, low, high, *place, last in connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall():
-        run = names[number]
-        if (other := found.get(run)) is not None:  # of another rank or attempt
-            points, low, high = points + other.points, min(low, other.min), max(high, other.max)
-            if tuple(place) < places[run]:
-                place, last = places[run], other.last
-        found[run] = Summary(points, _NAN if last is None else last, low, high)
-        places[run] = tuple(place)
-    # In the table, no finite value is an empty range. Only now: pooling is simple with it.
-    return {run: s if s.min <= s.max else Summary(s.points, s.last, _NAN, _NAN) for run, s in found.items()}
+    extents: dict[str, Extent] = {}
+    rows = reading.connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall()
+    recent = ((run, block.extent) for run in numbers for its in reading.recent.of(run, key).values() for block in its)
+    of_rows = ((names[number], extent_of_row(numbers)) for number, *numbers in rows)
+    for run, extent in (*of_rows, *recent):
+        if extent.points:
+            extents[run] = pooled((extents[run], extent)) if run in extents else extent
+    return {run: _summary(extent) for run, extent in extents.items()}
+
+
+def _summary(e: Extent) -> Summary:
+    low, high = (e.value_min, e.value_max) if e.value_min <= e.value_max else (_NAN, _NAN)
+    return Summary(e.points, e.last_value, low, high)

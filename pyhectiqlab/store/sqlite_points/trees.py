@@ -40,6 +40,11 @@ class Sizes:
     merged_points_max: int = 1 << 24  # longer runs stay: their nodes are fine enough, and marking them takes long
     scattered_chunks: int = 32  # a shorter series is cheap enough without a tree by time
     cold_s: float = 60.0  # a small head that nothing was added to for this long is flattened too
+    bulk_points: int = 512  # a column of so many points goes to the head: others are recent points at first
+    recent_points: int = 1 << 20  # so many of them, 48 bytes of memory each, …
+    recent_batches: int = 20_000  # … or so many batches are flushed: a lab that starts reads them all
+    recent_s: float = 600.0  # … or if they are so old
+    step_series: int = 64  # that one transaction flushes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""Rows of the table `arrived` in points.db: a batch as it came, all its columns in one blob. No SQL, no meaning.
+
+A blob is a CRC-32 of what follows it (uint32), the length of the header (uint32), the header, and one zstd frame. The
+header is a msgpack list: rank, attempt, first, last, keys, points of each key. In the frame lie four columns, for the
+points of all keys, key by key: seq, step and time (int64) as differences to the number before, value (float64). Each
+column is written byte by byte (all first bytes, all second bytes, …). All numbers are little-endian. So steps that
+grow by one and times that keys share take next to nothing: some 5 bytes a point are left.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgpack
+import numpy as np
+import zstandard
+
+from ...errors import StoreError
+from ..grid import TIME_MAX, check_times
+from ..points import Column, Float64s, Int64s
+
+_START = struct.Struct("<II")
+_LEVEL = 1
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A batch of the table. `columns` are those that its blob holds: others lie in the head."""
+
+    number: int  # its place in the order of arrival
+    run: str
+    rank: int
+    attempt: int
+    writer_name: str
+    writer: int
+    first: int
+    last: int
+    columns: Sequence[Column]
+
+
+def pack(rank: int, attempt: int, first: int, last: int, columns: Sequence[Column]) -> bytes:
+    """Blob of a batch; `columns` may be empty. Raises ValueError for a time that no store can hold."""
+    counts = [len(column.step) for column in columns]
+    header: bytes = msgpack.packb([rank, attempt, first, last, [column.key for column in columns], counts])
+    frame = b""
+    if columns:
+        integers = [_joined([getattr(c, name) for c in columns], "<i8") for name in ("seq", "step", "time")]
+        if (time := integers[2]).min() < -TIME_MAX or time.max() > TIME_MAX:
+            for column in columns:
+                check_times(column, int(column.time.min()), int(column.time.max()))
+        values = _joined([column.value for column in columns], "<f8")
+        plain = [_bytewise(np.diff(column, prepend=0)) for column in integers] + [_bytewise(values)]
+        frame = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(plain))
+    rest = struct.pack("<I", len(header)) + header + frame
+    return bytes(struct.pack("<I", zlib.crc32(rest)) + rest)
+
+
+def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) -> Arrival:
+    """The batch of a blob. Raises StoreError for bytes that are not what `pack` returned."""
+    try:
+        crc, length = _START.unpack_from(blob)
+        if zlib.crc32(memoryview(blob)[4:]) != crc:
+            raise ValueError("its checksum differs")
+        at = _START.size + length
+        rank, attempt, first, last, keys, counts = msgpack.unpackb(blob[_START.size : at])
+        columns: list[Column] = []
+        if keys:
+            n = sum(counts)
+            plain = zstandard.ZstdDecompressor().decompress(blob[at:], max_output_size=32 * n)
+            seq, step, time, bits = (_words(plain, i, n) for i in range(4))
+            cuts = np.cumsum(counts)[:-1]
+            parts = [
+                np.split(column, cuts) for column in (_summed(seq), _summed(step), bits.view("<f8"), _summed(time))
+            ]
+            columns = [Column(key, *of_key) for key, of_key in zip(keys, zip(*parts, strict=True), strict=True)]
+    except (ValueError, TypeError, struct.error, zstandard.ZstdError, msgpack.UnpackException) as e:
+        raise StoreError(
+            f"points.db is damaged: batch {number} of the run {run} cannot be read ({e}). Restore a backup."
+        ) from e
+    return Arrival(number, run, rank, attempt, writer_name, writer, first, last, columns)
+
+
+def _joined(parts: Sequence[Int64s | Float64s], kind: str) -> Int64s:
+    return np.concatenate(parts).astype(kind, copy=False)
+
+
+def _bytewise(column: Int64s) -> bytes:
+    return np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8).T.tobytes()
+
+
+def _words(plain: bytes, i: int, n: int) -> Int64s:
+    column = np.frombuffer(plain, np.uint8, 8 * n, 8 * n * i).reshape(8, n).T
+    return np.ascontiguousarray(column).reshape(-1).view("<i8")
+
+
+def _summed(differences: Int64s) -> Int64s:
+    return np.cumsum(differences)  # wraps around at 64 bits, as the differences do

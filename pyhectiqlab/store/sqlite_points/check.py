@@ -1,0 +1,37 @@
+"""Checks of points.db by whoever looks at the file beside or without a lab: what cannot be read, and how far it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from ...errors import StoreError
+from .arrivals import unpack
+
+
+def cursors(connection: sqlite3.Connection) -> dict[str, int]:
+    """By writer, the last sequence number that the file holds."""
+    known: dict[str, int] = dict(connection.execute("SELECT name, cursor FROM writer").fetchall())
+    if _has_arrived(connection):
+        newest = "SELECT w.name, max(a.last) FROM arrived a JOIN writer w ON w.id = a.writer GROUP BY a.writer"
+        for name, last in connection.execute(newest):
+            known[name] = max(known[name], last)
+    return known
+
+
+def damage(connection: sqlite3.Connection) -> Iterator[str]:
+    """A sentence for each thing that cannot be read."""
+    if not _has_arrived(connection):
+        return
+    for number, run, data in connection.execute(
+        "SELECT a.id, r.name, a.data FROM arrived a JOIN run r ON r.id = a.run"
+    ):
+        try:
+            unpack(number, run, "", 0, data)
+        except StoreError as e:
+            yield str(e)
+
+
+def _has_arrived(connection: sqlite3.Connection) -> bool:
+    """Schema 2 had no such table."""
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'arrived'").fetchone() is not None

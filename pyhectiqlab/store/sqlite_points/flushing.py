@@ -1,0 +1,182 @@
+"""Flushing: recent points become chunks, series by series, and their batches leave the table `arrived`.
+
+A round begins when there are many recent points, or old ones, and takes all series that have points from before. Each
+step is a bounded piece of work inside the caller's transaction. The row of a series says up to which batch its points
+are in chunks, so a kill between two steps loses nothing and doubles nothing. At the end of a round the batches that
+came before it are removed, and their writers' cursors written down.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from ...base import crashpoints
+from ...errors import StoreError
+from .append import Appender, widen
+from .arrivals import Arrival, unpack
+from .recent import Block, Recent, SeriesKey
+from .trees import BY_STEP, SeriesState, Sizes, Tree
+
+log = logging.getLogger("hectiqlab.store")
+
+REMOVED_AT_ONCE = 256  # rows of `arrived`
+
+
+@dataclass
+class _Round:
+    up_to: int  # arrival
+    left: deque[SeriesKey]
+
+
+@dataclass
+class Step:
+    """What a step has done, for when its transaction is durable."""
+
+    moved: list[tuple[SeriesKey, Block]] = field(default_factory=list)
+    series: list[int] = field(default_factory=list)  # whose chunks may need work
+    cursors: dict[str, int] = field(default_factory=dict)  # that were written down
+    removed: int = 0
+    flushes: int = 0
+
+
+class Flusher:
+    """Not safe for several threads: its caller holds the writer's lock."""
+
+    def __init__(self, connection: sqlite3.Connection, recent: Recent, appender: Appender, sizes: Sizes) -> None:
+        self._connection = connection
+        self._recent = recent
+        self._appender = appender
+        self._sizes = sizes
+        self._round: _Round | None = None
+        self.damaged: dict[int, str] = {}  # batches that cannot be read, and what is wrong with them
+
+    def forget(self) -> None:
+        """After a rollback."""
+        self._round = None
+
+    def is_due(self) -> bool:
+        recent, sizes = self._recent, self._sizes
+        return (
+            self._round is not None
+            or recent.points >= sizes.recent_points
+            or recent.batches >= sizes.recent_batches
+            or (recent.batches > 0 and recent.oldest_s() >= sizes.recent_s)
+        )
+
+    def begin(self) -> None:
+        """Begin a round with all that is recent now."""
+        up_to = self._recent.newest
+        self._round = _Round(up_to, deque(self._recent.up_to(up_to)))
+
+    def step(self) -> Step:
+        """One piece of work, inside an open transaction. Call `done` when that is durable, `forget` where it failed."""
+        step = Step()
+        if self._round is None:
+            self.begin()
+        assert self._round is not None
+        points, left = 0, self._round.left
+        while left and points < self._sizes.step_points and len(step.moved) < self._sizes.step_series:
+            block = self._recent.oldest_block(left[0])
+            if block is None or block.first_arrival > self._round.up_to:
+                left.popleft()
+                continue
+            if step.moved and step.moved[-1][0] == left[0]:
+                break  # the next block of the same series, in the next step
+            self._move(left[0], block, step)
+            points += len(block)
+        if step.moved:
+            self._connection.execute("UPDATE arrival SET flushes = flushes + 1")
+            step.flushes = self._recent.flushes + 1
+            crashpoints.passing("upkeep.flushing")
+        elif not left:
+            self._remove_batches(step)
+        return step
+
+    def done(self, step: Step) -> None:
+        """The step's transaction is durable."""
+        if step.moved:
+            self._recent.remove(step.moved, step.flushes)
+        for writer, cursor in step.cursors.items():
+            if self._recent.cursors.get(writer) == cursor:
+                del self._recent.cursors[writer]
+        self._recent.batches -= step.removed
+
+    def drop_deleted(self) -> Step:
+        """Forget the recent points of deleted runs, inside an open transaction. Then as for `step`."""
+        step = Step()
+        rows = self._connection.execute(
+            "SELECT name FROM run WHERE deleted AND name IN (SELECT value FROM json_each(?))",
+            (json.dumps(self._recent.runs()),),
+        )
+        for (run,) in rows.fetchall():
+            step.moved += self._recent.blocks_of(run)
+            self._connection.execute("UPDATE run SET dropped = ? WHERE name = ?", (self._recent.newest, run))
+        if step.moved:
+            self._connection.execute("UPDATE arrival SET flushes = flushes + 1")
+            step.flushes = self._recent.flushes + 1
+            crashpoints.passing("upkeep.purging")
+        return step
+
+    def load(self) -> None:
+        """Read the recent points from the database, when the store is opened. Batches that are damaged stay where they
+        are, and are left out: see `damaged`.
+        """
+        recent = self._recent
+        recent.newest, recent.flushes = self._connection.execute("SELECT newest, flushes FROM arrival").fetchone()
+        rows = self._connection.execute(
+            """SELECT a.id, run.name, w.name, w.id, a.last, a.data, a.run, run.dropped FROM arrived a
+                JOIN run ON run.id = a.run JOIN writer w ON w.id = a.writer ORDER BY a.id"""
+        )
+        flushed: dict[int, dict[tuple[str, int, int], int]] = {}
+        for number, run, writer_name, writer, last, data, run_id, dropped in rows:
+            try:
+                arrival = unpack(number, run, writer_name, writer, data)
+            except StoreError as e:
+                self.damaged[number] = str(e)
+                log.error("%s", e)
+                arrival = Arrival(number, run, 0, 0, writer_name, writer, 0, last, [])
+            if number <= dropped:
+                arrival = replace(arrival, columns=[])
+            if run_id not in flushed:
+                its = self._connection.execute(
+                    "SELECT key, rank, attempt, flushed FROM series WHERE run = ? AND flushed >= ?", (run_id, number)
+                )
+                flushed[run_id] = {(key, rank, attempt): up_to for key, rank, attempt, up_to in its}
+            done = flushed[run_id]
+            place = arrival.rank, arrival.attempt
+            left = [column for column in arrival.columns if done.get((column.key, *place), 0) < number]
+            recent.add([replace(arrival, columns=left)])
+
+    def _move(self, series: SeriesKey, block: Block, step: Step) -> None:
+        run, key, (rank, attempt) = series
+        series_id = self._appender.series_id(self._appender.run_id(run), key, rank, attempt)
+        state = SeriesState.read(self._connection, series_id)
+        Tree(self._connection, state, BY_STEP, self._sizes).lay(block.columns())
+        widen(self._connection, [(series_id, block.extent)])
+        self._connection.execute("UPDATE series SET flushed = ? WHERE id = ?", (block.last_arrival, series_id))
+        step.moved.append((series, block))
+        step.series.append(series_id)
+
+    def _remove_batches(self, step: Step) -> None:
+        """Remove some of the batches that came before the round, the oldest ones; none left ends the round."""
+        assert self._round is not None
+        step.cursors = dict(self._recent.cursors)
+        self._connection.executemany(
+            "UPDATE writer SET cursor = ? WHERE name = ?", [(cursor, name) for name, cursor in step.cursors.items()]
+        )
+        rows = self._connection.execute(
+            """SELECT id FROM arrived WHERE id <= ? AND id NOT IN (SELECT value FROM json_each(?))
+                ORDER BY id LIMIT ?""",
+            (self._round.up_to, json.dumps(list(self.damaged)), REMOVED_AT_ONCE),
+        ).fetchall()
+        self._connection.executemany("DELETE FROM arrived WHERE id = ?", rows)
+        step.removed = len(rows)
+        if rows:
+            self._connection.execute("UPDATE arrival SET newest = max(newest, ?)", rows[-1])
+        if len(rows) < REMOVED_AT_ONCE:
+            self._round = None
+        crashpoints.passing("upkeep.flushing")

@@ -1,0 +1,247 @@
+"""Recent points: those of the table `arrived`, which are in no chunk yet, kept in memory by run, key, rank and attempt.
+
+The writer adds what it has committed, and removes what it has written as chunks. A reader takes a view of them before
+its transaction begins. `flushes` counts the transactions that moved points into chunks; the table `arrival` has the
+same number. A reader whose transaction shows another one has a view from before or behind such a move: it begins again
+(point_store.py). So it sees each point once, and waits for nobody's disk.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..points import Column, Int64s
+from .arrivals import Arrival
+from .chunks import PointColumns
+from .extents import Extent, extent_of, pooled
+
+BLOCK_POINTS = 1 << 16  # about: a longer series is written as chunks in several steps
+GATHERED_AT = 32  # columns of one series: before, each takes a few microseconds and some 600 bytes
+_ROWS = ("seq", "step", "time", "arrival", "writer", "value")
+
+Place = tuple[int, int]  # rank and attempt
+SeriesKey = tuple[str, str, Place]  # run, key, place
+
+
+@dataclass(frozen=True)
+class Block:
+    """Points of one series, in order of arrival. It never changes: a longer block takes its place, and may share its
+    array.
+    """
+
+    points: Int64s  # [6, ≥ n]: one row each for _ROWS, values as their bits
+    extent: Extent
+    first_arrival: int
+
+    def __len__(self) -> int:
+        return self.extent.points
+
+    def column(self, name: str) -> np.ndarray:
+        row = self.points[_ROWS.index(name), : len(self)]
+        return row.view(np.float64) if name == "value" else row
+
+    def some(self, names: Sequence[str]) -> list[np.ndarray]:
+        return [self.column(name) for name in names]
+
+    def columns(self) -> PointColumns:
+        return PointColumns(*(self.column(name) for name in _ROWS))
+
+    @property
+    def last_arrival(self) -> int:
+        return int(self.points[3, len(self) - 1])
+
+    def longer_by(self, points: Int64s, extent: Extent) -> Block:
+        n, more = len(self), points.shape[1]
+        room = self.points
+        if n + more > room.shape[1]:
+            room = np.empty((6, max(2 * room.shape[1], n + more)), np.int64)
+            room[:, :n] = self.points[:, :n]
+        room[:, n : n + more] = points
+        return Block(room, pooled((self.extent, extent)), self.first_arrival)
+
+
+class _Series:
+    """The recent points of one series: blocks, and the columns that came since the last look at them."""
+
+    def __init__(self, attempt: int, since: float) -> None:
+        self.attempt = attempt
+        self.since = since  # monotonic seconds
+        self.new: list[tuple[Column, int, int]] = []  # with arrival and writer
+        self._blocks: tuple[Block, ...] = ()
+
+    @property
+    def first_arrival(self) -> int:
+        return self._blocks[0].first_arrival if self._blocks else self.new[0][1]
+
+    @property
+    def points(self) -> int:
+        return sum(map(len, self._blocks)) + sum(len(column.step) for column, _, _ in self.new)
+
+    def blocks(self) -> tuple[Block, ...]:
+        if self.new:
+            self._gather()
+        return self._blocks
+
+    def drop_oldest(self, block: Block) -> bool:
+        """Return whether any is left."""
+        assert self._blocks[0] is block
+        self._blocks = self._blocks[1:]
+        return bool(self._blocks or self.new)
+
+    def _gather(self) -> None:
+        columns = [column for column, _, _ in self.new]
+        sizes = [len(column.step) for column in columns]
+        first = self.new[0][1]
+        points = np.empty((6, sum(sizes)), np.int64)
+        for row, name in enumerate(("seq", "step", "time")):
+            np.concatenate([getattr(column, name) for column in columns], out=points[row])
+        points[3] = np.repeat([arrival for _, arrival, _ in self.new], sizes)
+        points[4] = np.repeat([writer for _, _, writer in self.new], sizes)
+        np.concatenate([column.value for column in columns], out=points[5].view(np.float64))
+        seq, step, at, arrival, _, bits = points
+        extent = extent_of(step, bits.view(np.float64), at, seq, self.attempt, arrival)
+        last = self._blocks[-1] if self._blocks else None
+        # A block ends between two batches, not within one: what is written as chunks is known by its batch.
+        if last is None or (len(last) >= BLOCK_POINTS and last.last_arrival != first):
+            self._blocks += (Block(points, extent, first),)
+        else:
+            self._blocks = (*self._blocks[:-1], last.longer_by(points, extent))
+        self.new = []
+
+
+OfKey = Mapping[Place, tuple[Block, ...]]
+
+
+@dataclass(frozen=True)
+class RecentView:
+    """What a reader knows of recent points: by run and key, those that it asked for."""
+
+    flushes: int = 0
+    runs: Mapping[str, Mapping[str, OfKey]] = field(default_factory=dict)
+
+    def of(self, run: str, key: str) -> OfKey:
+        return self.runs.get(run, {}).get(key, {})
+
+
+class Recent:
+    """Safe for several threads: one writes, any may ask for a view.
+
+    Attributes:
+        points: how many there are.
+        batches: how many batches of the table may still be needed.
+        cursors: writer → its last sequence number, where the table `writer` may say less.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # never taken while waiting for anything else
+        self._runs: dict[str, dict[str, dict[Place, _Series]]] = {}
+        self._since: dict[SeriesKey, float] = {}  # the oldest first, about
+        self.points = 0
+        self.batches = 0
+        self.flushes = 0
+        self.newest = 0  # arrival
+        self.cursors: dict[str, int] = {}
+
+    def add(self, arrivals: Iterable[Arrival]) -> None:
+        """These are durable."""
+        now = time.monotonic()
+        with self._lock:
+            for arrival in arrivals:
+                self._add(arrival, now)
+
+    def _add(self, arrival: Arrival, now: float) -> None:
+        self.newest = max(self.newest, arrival.number)
+        self.batches += 1
+        self.cursors[arrival.writer_name] = max(arrival.last, self.cursors.get(arrival.writer_name, 0))
+        if not arrival.columns:
+            return
+        keys = self._runs.setdefault(arrival.run, {})
+        place = (arrival.rank, arrival.attempt)
+        for column in arrival.columns:
+            places = keys.setdefault(column.key, {})
+            series = places.get(place)
+            if series is None:
+                series = places[place] = _Series(arrival.attempt, now)
+                self._since[arrival.run, column.key, place] = now
+            series.new.append((column, arrival.number, arrival.writer))
+            self.points += len(column.step)
+            if len(series.new) >= GATHERED_AT:
+                series.blocks()
+
+    def remove(self, moved: Iterable[tuple[SeriesKey, Block]], flushes: int) -> None:
+        """These blocks, each the oldest of its series, are in chunks now."""
+        with self._lock:
+            for (run, key, place), block in moved:
+                self.points -= len(block)
+                if self._runs[run][key][place].drop_oldest(block):
+                    continue
+                del self._since[run, key, place]
+                del self._runs[run][key][place]
+                if not self._runs[run][key]:
+                    del self._runs[run][key]
+                if not self._runs[run]:
+                    del self._runs[run]
+            self.flushes = flushes
+
+    def oldest_s(self) -> float:
+        """For how long the oldest points are here."""
+        since = next(iter(self._since.values()), None)
+        return 0.0 if since is None else time.monotonic() - since
+
+    def up_to(self, arrival: int) -> list[SeriesKey]:
+        """Series with points that came up to this arrival, run by run."""
+        return [
+            (run, key, place)
+            for run, keys in self._runs.items()
+            for key, places in keys.items()
+            for place, series in places.items()
+            if series.first_arrival <= arrival
+        ]
+
+    def oldest_block(self, series: SeriesKey) -> Block | None:
+        run, key, place = series
+        with self._lock:
+            its = self._runs.get(run, {}).get(key, {}).get(place)
+            return its.blocks()[0] if its else None
+
+    def runs(self) -> list[str]:
+        return list(self._runs)
+
+    def points_by_run(self) -> dict[str, int]:
+        with self._lock:
+            return {
+                run: sum(series.points for places in keys.values() for series in places.values())
+                for run, keys in self._runs.items()
+            }
+
+    def blocks_of(self, run: str) -> list[tuple[SeriesKey, Block]]:
+        """All of a run, the oldest of each series first."""
+        with self._lock:
+            return [
+                ((run, key, place), block)
+                for key, places in self._runs.get(run, {}).items()
+                for place, series in places.items()
+                for block in series.blocks()
+            ]
+
+    def view(self, runs: Collection[str], keys: Collection[str] | None = None) -> RecentView:
+        """Of some runs, and some or all of their keys."""
+        with self._lock:
+            some = runs if len(runs) <= len(self._runs) else self._runs.keys() & set(runs)
+            return RecentView(
+                self.flushes,
+                {
+                    run: {
+                        key: {place: series.blocks() for place, series in its[key].items()}
+                        for key in (its if keys is None else keys)
+                        if key in its
+                    }
+                    for run in some
+                    if (its := self._runs.get(run)) is not None
+                },
+            )

@@ -23,14 +23,25 @@ _folder = click.Path(path_type=Path, file_okay=False)
 @click.argument("target", type=_folder)
 @data_option
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Then remove all but the newest N snapshots.")
+@click.option("--check", "checked", is_flag=True, help="Read all of it, as `check` does, before it counts as good.")
 @_json
-def backup(target: Path, data: Path | None, keep: int | None, as_json: bool) -> None:
+def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_json: bool) -> None:
     """Take a snapshot of a lab, which may run meanwhile, into a new folder in TARGET.
 
     Each snapshot is whole. Files that the one before it has are linked instead of copied, so a snapshot costs as much
     as is new. Put TARGET on another disk, or copy it to another machine, and try `restore` before you need it.
+
+    Exits with 1 where the snapshot is damaged, or files of the lab are: then none is removed, and `hectiqlab admin
+    status` and the metrics go on telling of the last good one.
     """
     taken = backups.backup(data_of(data), target, _progress)
+    wrong = [f"file {digest}: the lab does not have it as it was stored" for digest in taken.damaged]
+    if checked:
+        wrong += backups.check(Path(taken.path), _progress)
+    if wrong:
+        for line in wrong:
+            click.echo(line, err=True)
+        raise StoreError(f"{taken.path} was taken, and is not whole.")
     try:
         with opened_lab(data) as storage, storage.meta.writing() as tx:
             backups.note(tx, taken)
@@ -68,14 +79,17 @@ def list_backups(target: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("snapshot", type=_folder)
 @data_option
-def restore(snapshot: Path, data: Path | None) -> None:
+@click.option("--despite-damage", is_flag=True, help="Take what there is of a snapshot that is not whole.")
+def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
     """Make a lab's data of SNAPSHOT, in a folder that is empty or not there yet.
+
+    It is read and checked first; where anything is wrong with it, nothing is made.
 
     Passwords and keys are again those of that time. Trainings that go on, and `hectiqlab sync` on machines that keep
     what they sent (for a day), send again what the snapshot does not have.
     """
     where = data_of(data)
-    told = backups.restore(snapshot, where, _progress)
+    told = backups.restore(snapshot, where, _progress, despite_damage)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told.taken))
     click.echo(f"{where} is the lab as it was on {when}: {told.runs} runs, {told.points} points, {told.files} files.")
     click.echo(f"Start it: hectiqlab server --data {where}")

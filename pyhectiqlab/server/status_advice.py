@@ -61,7 +61,7 @@ def _losses(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
 
 def _backup(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     backup = state["backup"]
-    do = "Run `hectiqlab admin backup TARGET --keep 14` every night, to another disk."
+    do = "Run `hectiqlab admin backup TARGET --check --keep 14` every night, to another disk: docs/lab.md has a timer."
     if backup is None:
         yield "warning", "No backup of this lab was ever taken.", do
     elif now - backup["taken"] > settings.LAB_BACKUP_OLD_S:

@@ -17,8 +17,8 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a snapshot holds. Times in seconds since 1970."""
+    """What a snapshot holds. Times in seconds since 1970.
+
+    Attributes:
+        digests: SHA-256 of each database, by its name. Files are named by theirs, in lab.db.
+        damaged: digests of files that the lab itself no longer had as they were stored, when this was taken.
+    """
 
     path: str
     taken: float
@@ -52,6 +57,16 @@ class Snapshot:
     files: int
     bytes: int  # of databases and files
     copied: int  # bytes that an earlier snapshot did not have
+    digests: Mapping[str, str] = field(default_factory=dict)
+    damaged: Sequence[str] = ()
+
+
+class DamagedError(StoreError):
+    """A snapshot that does not hold what was stored. `wrong`: a sentence for each thing."""
+
+    def __init__(self, snapshot: Path, wrong: Sequence[str]) -> None:
+        super().__init__(f"{snapshot} is damaged: {'; '.join(wrong[:3])}{'; …' * (len(wrong) > 3)}.")
+        self.wrong = wrong
 
 
 # The last one -------------------------------------------------------------------------------------------------------
@@ -68,9 +83,17 @@ def last_backup(view: MetaView) -> Snapshot | None:
     return None if value is None else _snapshot(json.loads(value))
 
 
+def told_of(snapshot: Path) -> Snapshot:
+    """What a snapshot says that it holds. Raises StoreError."""
+    try:
+        return _snapshot(json.loads((snapshot / TOLD).read_text()))
+    except (OSError, ValueError, TypeError, AttributeError) as e:
+        raise StoreError(f"{snapshot / TOLD} cannot be read ({type(e).__name__}: {e})") from None
+
+
 def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
-    """Also of a later version, which may know more of it."""
-    return Snapshot(**{f.name: fields[f.name] for f in dataclasses.fields(Snapshot)})
+    """Also of another version, which may know more of it, or less."""
+    return Snapshot(**{f.name: fields[f.name] for f in dataclasses.fields(Snapshot) if f.name in fields})
 
 
 # Taking one ---------------------------------------------------------------------------------------------------------
@@ -79,13 +102,14 @@ def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
 def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Snapshot:
     """Takes a snapshot of the lab at `data`, which may run meanwhile, into a new folder `target/<time>`.
 
-    Files that the newest snapshot in `target` has are linked, not copied: each snapshot is whole, and costs what is
-    new.
-    Blocks for as long as the disks take. A backup that was killed leaves a folder `….partial`, which the next removes.
-    Raises StoreError.
+    Files that the newest snapshot in `target` has, as they were stored, are linked, not copied: each snapshot is whole,
+    and costs what is new. All of them are read. Blocks for as long as the disks take. A backup that was killed leaves a
+    folder `….partial`, which the next removes. Raises StoreError.
     """
     if not (data / "lab.db").is_file():
         raise StoreError(f"{data} is no lab's data: name the folder that `hectiqlab server` printed, with --data.")
+    if target.resolve().is_relative_to(data.resolve()):
+        raise StoreError(f"{target} is in the lab's own folder and would go with it: name one elsewhere.")
     with _told_as_store_error(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in target.glob("*.partial"):
@@ -98,10 +122,11 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     partial = whole.with_suffix(".partial")
     with _told_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
-        copied = 0
+        copied, digests, damaged = 0, {}, []
         for name in DATABASES:
             progress(name)
             copied += _copy_database(data / name, partial / name)
+            digests[name] = _digest(partial / name)
         with _database(partial / "lab.db") as lab:
             named = dict(lab.execute(_NAMED))
             runs, points = lab.execute("SELECT count(*), coalesce(sum(points), 0) FROM runs").fetchone()
@@ -109,9 +134,12 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
         for i, (digest, length) in enumerate(sorted(named.items())):
             if i % 1000 == 0:
                 progress(f"file {i} of {len(named)}")
-            copied += _take_file(digest, data, partial, before[-1] if before else None)
+            its_copied, as_stored = _take_file(digest, length, data, partial, before[-1] if before else None)
+            copied += its_copied
             size += length
-        told = Snapshot(str(whole), taken, __version__, runs, points, len(named), size, copied)
+            if not as_stored:
+                damaged.append(digest)
+        told = Snapshot(str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged)
         _write_durably(partial / TOLD, json.dumps(asdict(told), indent=2).encode())
         partial.rename(whole)
         _sync_folder(target)
@@ -146,15 +174,19 @@ def _blob(folder: Path, digest: str) -> Path:
     return folder / "blobs" / digest[:2] / digest[2:4] / digest
 
 
-def _take_file(digest: str, data: Path, snapshot: Path, before: Path | None) -> int:
-    """Bytes that had to be copied."""
+def _take_file(digest: str, length: int, data: Path, snapshot: Path, before: Path | None) -> tuple[int, bool]:
+    """(bytes that had to be copied, whether they are what was stored)."""
     target = _blob(snapshot, digest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if before is not None:
-        with contextlib.suppress(OSError):  # not in that one, or too many links, or no links there
+    if before is not None and not _wrong_with(_blob(before, digest), digest, length):
+        with contextlib.suppress(OSError):  # too many links, or no links there
             os.link(_blob(before, digest), target)
-            return 0
-    return _copy_file(_blob(data, digest), target)
+            return 0, True
+    try:
+        copied = _copy_file(_blob(data, digest), target)
+    except FileNotFoundError:
+        return 0, False
+    return copied, not _wrong_with(target, digest, length)
 
 
 def _copy_file(source: Path, target: Path) -> int:
@@ -171,22 +203,31 @@ def _copy_file(source: Path, target: Path) -> int:
 def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
     """What is wrong with a snapshot, or with the data of a lab that does not run: a sentence each; empty: nothing.
 
-    Reads everything: both databases' structure, that points.db is not behind lab.db, and the digest of each file.
-    Raises StoreError where there is nothing to check.
+    Reads everything: the digests of a snapshot's databases, their structure, that points.db is not behind lab.db, and
+    the digest of each file. Raises StoreError where there is nothing to check.
     """
     if not (folder / "lab.db").is_file():
         raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
     wrong = []
+    digests: Mapping[str, str] = {}
+    if (folder / TOLD).is_file():
+        try:
+            digests = told_of(folder).digests
+        except StoreError as e:
+            wrong.append(str(e))
     for name in DATABASES:
         progress(name)
         try:
+            if name in digests and _digest(folder / name) != digests[name]:
+                wrong.append(f"{name}: other bytes than those that were stored")
+                continue
             with _database(folder / name) as db:
                 wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA quick_check(10)") if row[0] != "ok"]
                 wrong += [
                     f"{name}: a reference of table {row[0]} leads nowhere"
                     for row in db.execute("PRAGMA foreign_key_check")
                 ]
-        except sqlite3.Error as e:
+        except (sqlite3.Error, OSError) as e:
             wrong.append(f"{name}: {e}")
     if wrong:
         return wrong
@@ -209,23 +250,32 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
 
 def _wrong_with(path: Path, digest: str, length: int) -> str:
     try:
-        with path.open("rb") as file:
-            found = hashlib.sha256()
-            while block := file.read(BLOCK):
-                found.update(block)
-            size = file.tell()
+        size = path.stat().st_size
+        found = _digest(path) if size == length else ""
     except OSError as e:
         return e.strerror or str(e)
     if size != length:
         return f"{size} bytes of {length}"
-    return "" if found.hexdigest() == digest else "other bytes than those that were stored"
+    return "" if found == digest else "other bytes than those that were stored"
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 # Putting one back ---------------------------------------------------------------------------------------------------
 
 
-def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None) -> Snapshot:
+def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, despite_damage: bool = False) -> Snapshot:
     """Makes a lab's data of a snapshot, in a folder that is not there yet or is empty. What it holds.
+
+    The snapshot is checked first: DamagedError, and nothing is made, where anything is wrong with it. `despite_damage`:
+    take what there is of it all the same, without the files that are missing.
 
     The lab gets a new generation id: clients notice that it is behind what it acked, and send again what they keep.
     Blocks for as long as the disks take. Raises StoreError.
@@ -235,7 +285,9 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None) -> 
     with _told_as_store_error(data):
         if data.exists() and any(data.iterdir()):
             raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
-        told = _snapshot(json.loads((snapshot / TOLD).read_text()))
+        told = told_of(snapshot)
+        if not despite_damage and (wrong := check(snapshot, progress)):
+            raise DamagedError(snapshot, wrong)
         partial = data.with_name(f"{data.name}.restoring")
         if partial.exists():
             shutil.rmtree(partial)
@@ -252,7 +304,11 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None) -> 
                 progress(f"file {i} of {len(named)}")
             target = _blob(partial, digest)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _copy_file(_blob(snapshot, digest), target)
+            try:
+                _copy_file(_blob(snapshot, digest), target)
+            except FileNotFoundError:
+                if not despite_damage:
+                    raise
         for name in DATABASES:
             with (partial / name).open("rb") as file:
                 os.fsync(file.fileno())

@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -186,6 +187,87 @@ def test_a_check_finds_what_is_wrong(lab_of: Any, tmp_path: Path) -> None:
     assert done.returncode == 1 and f"file {digest}: other bytes" in done.stdout
     blob.unlink()
     assert "No such file" in admin("check", str(snapshot)).stdout
+    refused = admin("restore", str(snapshot), "--data", str(tmp_path / "again"))
+    assert refused.returncode == 1 and "is damaged" in refused.stderr and digest in refused.stderr
+    assert not (tmp_path / "again").exists(), "nothing is made of it"
+    taken = admin("restore", str(snapshot), "--data", str(tmp_path / "again"), "--despite-damage")
+    assert taken.returncode == 0, taken.stderr
+    assert Api.of(lab_of("again")).get(f"/runs/{run}")["id"] == run
+
+
+@pytest.mark.parametrize("name", ["lab.db", "points.db", "backup.json", "blob"])
+def test_a_flipped_bit_anywhere_in_a_snapshot_is_told_and_not_restored(lab_of: Any, tmp_path: Path, name: str) -> None:
+    api = Api.of(lab_of("data"))
+    run = api.attach()["run"]["id"]
+    api.ingest(batch(run, new_id(), 1, 5000))
+    told = {"id": new_id(), "name": "file", "digest": keep(api, os.urandom(100_000)), "bytes": 100_000}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    snapshot = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
+    assert backups.check(snapshot) == []
+    random = Random(name)
+    path = next(snapshot.glob("blobs/*/*/*")) if name == "blob" else snapshot / name
+    path.chmod(0o600)
+    whole = path.read_bytes()
+    for _ in range(40):
+        content = bytearray(whole)
+        if name == "backup.json":  # its other words are for people
+            at = content.index(b'"lab.db": "') + 11 + random.randrange(64)
+        else:
+            at = random.randrange(len(content))
+        content[at] ^= 1 << random.randrange(7)
+        path.write_bytes(content)
+        assert backups.check(snapshot), at
+        with pytest.raises(StoreError):
+            backups.restore(snapshot, tmp_path / "again")
+        assert not (tmp_path / "again").exists()
+    path.write_bytes(whole)
+    assert backups.check(snapshot) == []
+
+
+def test_a_damaged_file_of_a_snapshot_is_not_taken_into_the_next(lab_of: Any, tmp_path: Path) -> None:
+    api = Api.of(lab_of("data"))
+    run = api.attach()["run"]["id"]
+    content = os.urandom(100_000)
+    told = {"id": new_id(), "name": "file", "digest": keep(api, content), "bytes": len(content)}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    first = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
+    (blob,) = first.glob("blobs/*/*/*")
+    blob.chmod(0o600)
+    blob.write_bytes(b"y" * len(content))
+    second = take_next(tmp_path)
+    assert backups.check(Path(second.path)) == [] and backups.check(first) != []
+    assert next(Path(second.path).glob("blobs/*/*/*")).read_bytes() == content
+    assert second.damaged == [] and second.copied >= len(content)
+
+
+def test_a_damaged_file_of_the_lab_is_told_and_a_good_copy_of_it_kept(lab_of: Any, tmp_path: Path) -> None:
+    api = Api.of(lab_of("data"))
+    run = api.attach()["run"]["id"]
+    digest = keep(api, os.urandom(100_000))
+    told = {"id": new_id(), "name": "file", "digest": digest, "bytes": 100_000}
+    api.call("POST", f"/runs/{run}/artifacts", 201, json=told)
+    (blob,) = (tmp_path / "data").glob("blobs/*/*/*")
+    whole = blob.read_bytes()
+    blob.chmod(0o600)
+    blob.write_bytes(b"y" * 100_000)
+    done = admin("backup", str(tmp_path / "bad"), "--data", str(tmp_path / "data"), "--keep", "1")
+    assert done.returncode == 1 and f"file {digest}: the lab does not have it" in done.stderr
+    assert api.get("/admin/status")["backup"] is None, "it is no good one"
+    blob.write_bytes(whole)
+    good = admin("backup", str(tmp_path / "backups"), "--data", str(tmp_path / "data"), "--check")
+    assert good.returncode == 0, good.stderr
+    assert api.get("/admin/status")["backup"]["path"] == good.stdout.splitlines()[0]
+    blob.write_bytes(b"y" * 100_000)
+    assert take_next(tmp_path).damaged == [], "the snapshot before has it"
+
+
+def test_a_backup_into_the_lab_s_own_folder_is_refused(lab_of: Any, tmp_path: Path) -> None:
+    lab_of("data")
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "data" / "backups")
+    for target in (tmp_path / "data", tmp_path / "data" / "backups", tmp_path / "elsewhere"):
+        done = admin("backup", str(target), "--data", str(tmp_path / "data"))
+        assert done.returncode == 1 and "in the lab's own folder" in done.stderr
+    assert not (tmp_path / "data" / "backups").exists()
 
 
 def test_it_says_what_cannot_be_backed_up_or_restored(tmp_path: Path) -> None:

@@ -69,7 +69,10 @@ class Site:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)
-            out, err = process.communicate()
+            try:
+                out, err = process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                out, err = "", "what it started has the pipes still open"
             raise AssertionError(f"still running after {timeout} s:\n{out}\n{err}") from None
         # So it is on a slow disk: nothing that is run by this is about that.
         err = "".join(line for line in err.splitlines(keepends=True) if SLOW not in line)

@@ -218,6 +218,10 @@ def test_a_stopped_uploader_is_killed_and_replaced_by_a_flush(site: Site) -> Non
     first = run.status().uploader_pid
     os.kill(first, signal.SIGSTOP)
     run.add_metrics("loss", 1.0, 1)
+    deadline = time.monotonic() + 30
+    while run.status().uploader_pid == first and time.monotonic() < deadline:
+        run.flush(0.1)
+    settings.STUCK_AFTER_S = 60.0  # the next one may take long to start
     assert run.flush(30), run.status()
     assert run.status().uploader_pid != first
     from pyhectiqlab.capture.process import start_time

@@ -1,4 +1,5 @@
 """Labs: the real lab, forked from a process that has imported it, so that it can be killed and started all the time.
+Commands are forked from it, too: commands.py.
 
 Starting one anew costs two seconds of importing, which is most of what many a test would do.
 """
@@ -77,9 +78,26 @@ class _Process:
         self.send_signal(signal.SIGKILL)
 
 
-def _serve_lab(order: dict[str, Any]) -> int:
+def _work(order: dict[str, Any]) -> int:
+    if order.get("what") == "command":
+        for name in os.environ.keys() - order["env"].keys():
+            del os.environ[name]
+        os.chdir(order["folder"])
+        return _run(order)
+    return _serve_lab(order)
+
+
+def _run(order: dict[str, Any]) -> int:
     from pyhectiqlab.cli import main
 
+    try:
+        main(order["arguments"], prog_name="hectiqlab")
+    except SystemExit as e:
+        return int(e.code or 0)
+    return 0
+
+
+def _serve_lab(order: dict[str, Any]) -> int:
     if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
         crashpoints.passing = crashpoints.armed(wish)
     if words := order["env"].get("HECTIQLAB_TEST_SICK"):
@@ -97,11 +115,7 @@ def _serve_lab(order: dict[str, Any]) -> int:
             else:
                 getattr(settings, name)
                 setattr(settings, name, value)
-    try:
-        main(order["arguments"], prog_name="hectiqlab")
-    except SystemExit as e:
-        return int(e.code or 0)
-    return 0
+    return _run(order)
 
 
 def _shrink_disk(size: int) -> None:
@@ -127,7 +141,7 @@ def main() -> None:
     import pyhectiqlab.server.app
     import pyhectiqlab.server.serve  # noqa: F401
 
-    serve(_serve_lab)
+    serve(_work)
 
 
 if __name__ == "__main__":

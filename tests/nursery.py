@@ -1,5 +1,6 @@
 """Nurseries: processes that have imported everything and fork others in milliseconds, as they are told line by line.
 
+An order names files: `output`, and where they are given `error` (else that, too, is the output) and `input`.
 `serve` is the loop of such a process: it reads a line of JSON a child from stdin and answers with its pid, later with
 its wait status. `Nursery` is the harness's side; several worlds may share one.
 """
@@ -143,16 +144,19 @@ def _fork(order: dict[str, Any], work: Callable[[dict[str, Any]], int]) -> int:
     try:
         os.setpgid(0, 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        fd = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for at, to in ((null, 0), (fd, 1), (fd, 2)):
+        into = [order["output"], order.get("error", order["output"])]
+        opened = [os.open(order.get("input", os.devnull), os.O_RDONLY)]
+        opened += [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for path in into]
+        for at, to in zip(opened, (0, 1, 2), strict=True):
             os.dup2(at, to)
-        for other in (fd, null):
+        for other in opened:
             os.close(other)
         os.environ.update(order["env"])
         status = work(order)
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # a command may have given it up
+                stream.flush()
         os._exit(status)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ..commands import run_command
 
 Hectiqlab = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -30,15 +31,9 @@ def hectiqlab(environment: dict[str, str]) -> Hectiqlab:
     """Run `hectiqlab ARGS…`; keyword arguments are environment variables, and `input` for standard input."""
 
     def run(*args: str, input: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*args), env={**environment, **variables}, input=input, capture_output=True, text=True, timeout=60
-        )
+        return run_command(*args, env={**environment, **variables}, input=input)
 
     return run
-
-
-def command(*args: str) -> list[str]:
-    return [sys.executable, "-m", "pyhectiqlab", *args]
 
 
 def told(done: subprocess.CompletedProcess[str], code: int = 1) -> str:

@@ -19,8 +19,9 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 from pyhectiqlab.transport.file_upload import register, upload_file
 
+from ..commands import command
 from ..labs import ForkedLab
-from .conftest import Hectiqlab, command, told, well
+from .conftest import Hectiqlab, told, well
 
 DATA = os.urandom(100_000)
 

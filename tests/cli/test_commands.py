@@ -16,7 +16,8 @@ from pyhectiqlab import settings
 from pyhectiqlab._version import __version__
 from pyhectiqlab.cli import _COMMANDS, main
 
-from .conftest import Hectiqlab, command, told, well
+from ..commands import command
+from .conftest import Hectiqlab, told, well
 
 
 def test_version_is_printed_alone(hectiqlab: Hectiqlab) -> None:

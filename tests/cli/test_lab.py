@@ -26,7 +26,8 @@ from pyhectiqlab.profile import load_profiles
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport import LabClient
 
-from .conftest import Hectiqlab, command, told, well
+from ..commands import command
+from .conftest import Hectiqlab, told, well
 
 VALUES = [0.1, math.nan, math.inf, -math.inf, 1e300, -0.0, 5e-324, 1 / 3]
 STEPS = [

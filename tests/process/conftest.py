@@ -19,6 +19,7 @@ from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.uploader.lease import Lease
 
+from ..commands import run_command
 from ..labs import ForkedLab
 
 SLOW = "sending what is left"  # said by an end that takes more than a second
@@ -79,8 +80,7 @@ class Site:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def cli(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pyhectiqlab", *arguments]
-        return subprocess.run(command, env={**self.env, **env}, capture_output=True, text=True, timeout=60)
+        return run_command(*arguments, env={**self.env, **env})
 
     # What the lab says ------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from pyhectiqlab.errors import StoreError
 from pyhectiqlab.store import backup as backups
 from pyhectiqlab.testing.lab import RealLab
 
+from ..commands import run_command
 from ..labs import ForkedLab
 from .api import Api, batch, new_id, wait_until
 from .test_uploads import keep
@@ -43,8 +44,7 @@ def lab_of(tmp_path: Path) -> Any:
 
 
 def admin(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pyhectiqlab", "admin", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return run_command("admin", *arguments, timeout=120)
 
 
 class Trainer:

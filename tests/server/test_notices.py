@@ -12,7 +12,6 @@ import json
 import re
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from sqlalchemy import text
 
 from pyhectiqlab.testing.lab import RealLab
 
+from ..commands import run_command
 from ..labs import ForkedLab
 from ..stores import sql
 from .api import Api, new_id, wait_until
@@ -66,8 +66,7 @@ def chat() -> Iterator[Chat]:
 
 
 def admin(lab: RealLab, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pyhectiqlab", "admin", *arguments, "--data", str(lab.data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return run_command("admin", *arguments, "--data", str(lab.data_dir))
 
 
 def add(lab: RealLab, *arguments: str) -> tuple[str, str]:

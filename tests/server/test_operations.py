@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pyhectiqlab.server.disk import warn_below
 from pyhectiqlab.testing.lab import RealLab
 
+from ..commands import run_command
 from ..labs import ForkedLab
 from .api import Api, batch, error_of, events_batch, new_id, wait_until
 from .conftest import PASSWORD
@@ -130,8 +131,7 @@ def test_low_is_a_share_of_the_disk_unless_somebody_says_otherwise(
 
 
 def run_admin(lab: RealLab, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pyhectiqlab", "admin", *arguments, "--data", str(lab.data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return run_command("admin", *arguments, "--data", str(lab.data_dir))
 
 
 def test_metrics_are_for_admins(api: Api, other: Api) -> None:

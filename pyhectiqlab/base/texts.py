@@ -1,4 +1,4 @@
-"""How things are written for people, and by them: sizes, names that other people gave, addresses of labs."""
+"""How things are written for people, and by them: sizes, counts, names that other people gave, addresses of labs."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ def size_text(n: float) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """1 event; 1,200 events. `plural`: where it is not the noun with an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def address(url: str) -> str:

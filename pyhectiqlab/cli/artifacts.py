@@ -76,8 +76,8 @@ def command(
         lab.handshake()
         path = f"{where(lab, project, run)}/artifacts"
         if name is not None:
-            found = _newest(list(lab.pages(path, {"name": name, "step": step})), name, step)
-            _fetch(lab, found, output, overwrite)
+            artifact = _newest(list(lab.pages(path, {"name": name, "step": step})), name, step)
+            _fetch(lab, artifact, output, overwrite)
             return
         params = {"versions": "all" if versions else "latest", "limit": 1000}
         items = list(lab.pages(path, params))
@@ -115,13 +115,13 @@ def _offer(lab: Any, items: list[dict[str, Any]], output: str, overwrite: bool) 
         _fetch(lab, items[number - 1], output, overwrite)
 
 
-def _newest(found: list[dict[str, Any]], name: str, step: int | None) -> dict[str, Any]:
-    if not found:
+def _newest(versions: list[dict[str, Any]], name: str, step: int | None) -> dict[str, Any]:
+    if not versions:
         of = "" if step is None else f" at step {step}"
         raise click.ClickException(f"No artifact is named {name!r}{of}: list them without --download.")
-    if step is None and found[0]["step"] is None:
-        return found[0]
-    return found[-1]  # the highest step
+    if step is None and versions[0]["step"] is None:
+        return versions[0]
+    return versions[-1]  # the highest step
 
 
 def _fetch(lab: Any, artifact: dict[str, Any], output: str, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ..base.texts import counted
 from ..errors import StoreError
 from ..store import backup as backups
 from .lab_data import data_of, data_option, opened_lab
@@ -52,10 +53,7 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
         click.echo(json.dumps(asdict(taken)))
         return
     click.echo(f"{taken.path}")
-    click.echo(
-        f"{taken.runs} runs, {taken.points} points, {taken.files} files: {size_text(taken.bytes)},"
-        f" of which {size_text(taken.copied)} were new."
-    )
+    click.echo(f"{_held(taken)}: {size_text(taken.bytes)}, of which {size_text(taken.copied)} were new.")
     for path in removed:
         click.echo(f"Removed {path}")
 
@@ -65,14 +63,14 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
 @_json
 def list_backups(target: Path, as_json: bool) -> None:
     """List the snapshots in TARGET, oldest first."""
-    told = [json.loads((path / backups.TOLD).read_text()) for path in backups.snapshots(target)]
+    snapshots = [json.loads((path / backups.TOLD).read_text()) for path in backups.snapshots(target)]
     if as_json:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(snapshots))
         return
-    for item in told:
+    for item in snapshots:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(item["taken"]))
-        click.echo(f"{when}  {item['runs']:>8} runs  {size_text(item['bytes']):>10}  {item['path']}")
-    if not told:
+        click.echo(f"{when}  {counted(item['runs'], 'run'):>13}  {size_text(item['bytes']):>10}  {item['path']}")
+    if not snapshots:
         click.echo(f"No snapshot in {target}.", err=True)
 
 
@@ -89,9 +87,9 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
     what they sent (for a day), send again what the snapshot does not have.
     """
     where = data_of(data)
-    told = backups.restore(snapshot, where, _progress, despite_damage)
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(told.taken))
-    click.echo(f"{where} is the lab as it was on {when}: {told.runs} runs, {told.points} points, {told.files} files.")
+    restored = backups.restore(snapshot, where, _progress, despite_damage)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.taken))
+    click.echo(f"{where} is the lab as it was on {when}: {_held(restored)}.")
     click.echo(f"Start it: hectiqlab server --data {where}")
 
 
@@ -114,3 +112,7 @@ def check(folder: Path) -> None:
 def _progress(what: str) -> None:
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{what} … ", nl=False, err=True)
+
+
+def _held(snapshot: backups.Snapshot) -> str:
+    return f"{counted(snapshot.runs, 'run')}, {counted(snapshot.points, 'point')}, {counted(snapshot.files, 'file')}"

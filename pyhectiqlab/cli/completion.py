@@ -72,16 +72,16 @@ def _found(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
     """Those that begin so and that a shell takes as one plain word; nothing, and nothing said, where they cannot be
     had in time: the line that is typed belongs to its writer.
     """
-    told: list[str] = []
+    shown: list[str] = []
 
     def ask() -> None:
         try:
-            told.extend(dict.fromkeys(n for n in names() if n.startswith(incomplete) and _is_plain(n)))
+            shown.extend(dict.fromkeys(n for n in names() if n.startswith(incomplete) and _is_plain(n)))
         except Exception:  # no lab, no profile: the Tab key then completes nothing, and must not print a traceback
-            told.clear()
+            shown.clear()
 
     aside("completion", ask).join(TIMEOUT_S)
-    return told[:NAMES_MAX]
+    return shown[:NAMES_MAX]
 
 
 def _is_plain(name: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from ..base.texts import counted
 from ..errors import LabRequestError
 from ..read.view import RunView
 from .completion import runs
@@ -27,13 +28,13 @@ def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
     """
     from .. import read
 
-    found = [read.run(name, profile=profile) for name in names]  # all are there, or none is deleted
+    runs = [read.run(name, profile=profile) for name in names]  # all are there, or none is deleted
     if not yes:
-        for run in found:
-            click.echo(f"{_told(run)}: {run.state}, {run.points:,} points", err=True)
-        what = "this run" if len(found) == 1 else f"these {len(found)} runs"
+        for run in runs:
+            click.echo(f"{_told(run)}: {run.state}, {counted(run.points, 'point')}", err=True)
+        what = "this run" if len(runs) == 1 else f"these {len(runs)} runs"
         click.confirm(f"Delete {what}?", abort=True, err=True)
-    _each(found, RunView.delete, "Deleted", "hectiqlab restore {} takes it back within 7 days.")
+    _each(runs, RunView.delete, "Deleted", "hectiqlab restore {} takes it back within 7 days.")
 
 
 @click.command("restore", short_help="Take the deletion of runs back.")
@@ -46,14 +47,14 @@ def restore(profile: str | None, names: tuple[str, ...]) -> None:
     """
     from .. import read
 
-    found = [read.deleted_run(name, profile=profile) for name in names]
-    _each(found, RunView.restore, "Restored", "")
+    runs = [read.deleted_run(name, profile=profile) for name in names]
+    _each(runs, RunView.restore, "Restored", "")
 
 
-def _each(found: list[RunView], change: Callable[[RunView], None], done: str, hint: str) -> None:
+def _each(runs: list[RunView], change: Callable[[RunView], None], done: str, hint: str) -> None:
     """Does it to all; one that fails does not stop the others."""
     failed = False
-    for run in found:
+    for run in runs:
         try:
             change(run)
         except LabRequestError as e:

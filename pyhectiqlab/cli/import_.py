@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..base.texts import counted
 from .output import clean, echo_json
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ def tensorboard(
     """
     from ..importing.tensorboard import sources
 
-    found = sources(paths)
+    runs = sources(paths)
     if name is not None:
-        found = [replace(s, name=name if len(found) == 1 else f"{name}/{s.name}") for s in found]
-    _import(profile, found, project, as_json)
+        runs = [replace(s, name=name if len(runs) == 1 else f"{name}/{s.name}") for s in runs]
+    _import(profile, runs, project, as_json)
 
 
 @command.command("csv", short_help="Metrics of a CSV file.")
@@ -90,19 +91,19 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
         except ValueError as e:
             raise click.UsageError(f"{name[:40]!r}: {e}.") from None
     chosen = resolve(profile)
-    told = []
+    results = []
     with LabClient(chosen.url, chosen.secret_api_key) as lab:
         lab.handshake()
         for source in sources:
             done = send(lab, source, project or settings.get("project") or chosen.project)
-            told.append(done)
+            results.append(done)
             for problem in done.problems:
                 click.echo(f"Left out: {clean(problem)}", err=True)
             if not as_json and done.run is not None:
-                new = f"{done.points - done.before:,} new points" if done.before else f"{done.points:,} points"
+                new = counted(done.points - done.before, "new point" if done.before else "point")
                 what = "was imported before" if done.was_there else new
                 click.echo(f"{clean(done.name)}: {what}: {done.url}")
     if as_json:
-        echo_json([asdict(done) for done in told])
-    if any(done.problems for done in told):
+        echo_json([asdict(done) for done in results])
+    if any(done.problems for done in results):
         sys.exit(1)

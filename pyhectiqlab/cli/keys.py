@@ -27,9 +27,9 @@ def command() -> None:
 def list_keys(profile: str | None, as_json: bool) -> None:
     """List your keys; a star marks the profile's own. The keys themselves are not kept, only their digests."""
     with _lab(profile) as (lab, own):
-        found = lab.get("/keys")["items"]
+        keys = lab.get("/keys")["items"]
     if as_json:
-        echo_json([{**key, "active": key["id"] == own.api_key_uuid} for key in found])
+        echo_json([{**key, "active": key["id"] == own.api_key_uuid} for key in keys])
         return
     rows = [
         (
@@ -41,7 +41,7 @@ def list_keys(profile: str | None, as_json: bool) -> None:
             moment(key["expires"]) or "never",
             key.get("scope", "all"),
         )
-        for key in found
+        for key in keys
     ]
     table(("", "id", "name", "created", "last used", "expires", "may"), rows)
 

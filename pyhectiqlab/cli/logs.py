@@ -52,12 +52,12 @@ def command(
 
     if raw and as_json:
         raise click.UsageError("Give --raw or --json, not both.")
-    found = read.run(run, profile=profile)
-    screen = _Screen(found.ranks > 1 and rank is None, timestamps)
+    view = read.run(run, profile=profile)
+    screen = _Screen(view.ranks > 1 and rank is None, timestamps)
     show: Callable[[Log], None] = _print_json if as_json else _print_raw if raw else screen.show
-    wait = _Wait(found, profile, screen) if follow else None
+    wait = _Wait(view, profile, screen) if follow else None
     log = None
-    for log in found.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt, wait=wait):
+    for log in view.iter_logs(channel=channel, level=level, rank=rank, attempt=attempt, wait=wait):
         show(log)
     screen.end()
     if log is None:

@@ -63,16 +63,16 @@ def command(
         raise click.UsageError("--rank and --attempt need a KEY, or --format csv, jsonl or parquet.")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for a terminal: name a file with -o FILE.")
-    found = read.run(run, profile=profile)
+    view = read.run(run, profile=profile)
     if form != "table":
-        _export(found, keys, form, output, rank, attempt)
+        _export(view, keys, form, output, rank, attempt)
     elif not keys:
-        _print_keys(found.key_infos(), as_json)
+        _print_keys(view.key_infos(), as_json)
     else:
         for key in keys:
             if len(keys) > 1:
                 click.echo(key)
-            _print_points(found.iter_points(key, rank=rank, attempt=attempt))
+            _print_points(view.iter_points(key, rank=rank, attempt=attempt))
 
 
 def _export(

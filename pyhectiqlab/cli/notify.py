@@ -57,10 +57,10 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
         project_id = None
         if project is not None:
             with storage.meta.reading() as view:
-                found = view.project(project)
-            if found is None:
+                row = view.project(project)
+            if row is None:
                 raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
-            project_id = found.id
+            project_id = row.id
         target = Target(secrets.token_hex(4), address, project_id, project, on, secrets.token_urlsafe(24), time.time())
         with storage.meta.writing() as tx:
             tx.add_target(target)

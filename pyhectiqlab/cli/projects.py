@@ -16,9 +16,9 @@ def command(profile: str | None, as_json: bool) -> None:
     """List the projects of the lab: `[id] name`."""
     from .. import read
 
-    found = read.projects(profile=profile)
+    projects = read.projects(profile=profile)
     if as_json:
-        echo_json([asdict(project) for project in found])
+        echo_json([asdict(project) for project in projects])
         return
-    for project in found:
+    for project in projects:
         click.echo(f"[{project.id}] {clean(project.name)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..base.texts import counted
 from .output import clean, echo_json, table
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     from ..uploader.report import quarantined
 
-    found = _contents()
+    contents = _contents()
     if as_json:
-        echo_json([quarantined(aside) for aside in found])
+        echo_json([quarantined(aside) for aside in contents])
         return
-    if not found:
+    if not contents:
         click.echo("The quarantine is empty.")
         return
-    table(("session", "runs", "why", "what", "folder"), (_row(aside) for aside in found))
+    table(("session", "runs", "why", "what", "folder"), (_row(aside) for aside in contents))
     click.echo(
         "Put it back with `hectiqlab quarantine restore`, or delete it with `hectiqlab quarantine drop SESSION`."
     )
@@ -60,9 +61,8 @@ def restore(sessions: tuple[str, ...]) -> None:
             failed = True
             continue
         events, files = events + its[0], files + its[1]
-    click.echo(
-        f"Put back {events:,} events and {files:,} files." + (" `hectiqlab sync` sends them." * bool(events or files))
-    )
+    done = f"Put back {counted(events, 'event')} and {counted(files, 'file')}."
+    click.echo(done + (" `hectiqlab sync` sends them." * bool(events or files)))
     if failed:
         sys.exit(1)
 
@@ -90,12 +90,12 @@ def _chosen(names: tuple[str, ...]) -> list[Aside]:
     """Those named, by the beginning of a name; all where none is."""
     from ..errors import ConfigurationError
 
-    found = _contents()
+    contents = _contents()
     if not names:
-        return found
+        return contents
     chosen = []
     for name in names:
-        matches = [aside for aside in found if aside.session.startswith(name)]
+        matches = [aside for aside in contents if aside.session.startswith(name)]
         if len(matches) != 1:
             count = len(matches) or "No"
             raise ConfigurationError(

@@ -26,17 +26,17 @@ def quota(size: str | None, project: str | None, as_json: bool, data: Path | Non
     limit = None if size in (None, "none") else bytes_of(size)
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
-            found = None if project is None else view.project(project)
-        if project is not None and found is None:
+            row = None if project is None else view.project(project)
+        if project is not None and row is None:
             raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
-        of = None if found is None else found.id
+        of = None if row is None else row.id
         if size is not None:
             with storage.meta.writing() as tx:
                 tx.set_quota(of, limit)
-                subject = "the lab" if found is None else f"project {found.name}"
+                subject = "the lab" if row is None else f"project {row.name}"
                 tx.note_changes([change_noted("set the quota", subject, _told(limit))])
         with storage.meta.reading() as view:
-            if size is not None or found is not None:
+            if size is not None or row is not None:
                 uses = [(project, view.use_of(of))]
             else:
                 uses = [(None, view.use_of(None))]

@@ -123,9 +123,9 @@ def _download(kind: str, command_name: str) -> click.Command:
         chosen = resolve(profile)
         with LabClient(chosen.url, chosen.secret_api_key) as lab:
             lab.handshake()
-            found = find_version(lab, _project(project, chosen), kind, name, version)
-            with bar(f"{name}-{found['version']}", found["bytes"]) as progress:
-                target = download_version(lab, found, save_path, overwrite=overwrite, progress=progress)
+            found_version = find_version(lab, _project(project, chosen), kind, name, version)
+            with bar(f"{name}-{found_version['version']}", found_version["bytes"]) as progress:
+                target = download_version(lab, found_version, save_path, overwrite=overwrite, progress=progress)
         click.echo(clean(str(target)))
 
     command.help = (

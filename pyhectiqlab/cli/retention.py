@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..base.texts import size_text
+from ..base.texts import counted, size_text
 from ..errors import ConfigurationError
 from ..store.retention import DAYS_MAX, FIELDS, TAG_CHARS_MAX, VERSIONS_MAX, Rule, Setting, rule_of, settings_text
 from .lab_data import change_noted, data_option, opened_lab
@@ -68,25 +68,25 @@ def retention(project: str | None, dry_run: bool, as_json: bool, data: Path | No
     changes = {name: value for name in FIELDS if (value := given[name]) is not None}
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
-            found = None if project is None else view.project(project)
-            if project is not None and found is None:
+            row = None if project is None else view.project(project)
+            if project is not None and row is None:
                 raise ConfigurationError(f"No project is named {project!r}: see `hectiqlab projects`.")
             settings: Settings = view.retention_settings()
-            of = None if found is None else found.id
+            of = None if row is None else row.id
             if changes:
                 settings[of] = _changed(settings.get(of, {}), changes)
-            projects = [found] if found is not None else _all_projects(view)
+            projects = [row] if row is not None else _all_projects(view)
             due = [_due(view, p, _rule(settings, p)) for p in projects] if dry_run else []
             held = _held_until(view)
         if changes and not dry_run:
-            subject = "the lab" if found is None else f"project {found.name}"
+            subject = "the lab" if row is None else f"project {row.name}"
             with storage.meta.writing() as tx:
                 tx.set_retention(of, settings[of])
                 tx.note_changes([change_noted("set the retention", subject, settings_text(settings[of]))])
     if dry_run:
         _tell_due(due, held, as_json)
     else:
-        _tell_rules(settings, projects, found is None, held, as_json)
+        _tell_rules(settings, projects, row is None, held, as_json)
 
 
 def _changed(own: dict[str, Setting], changes: dict[str, Setting]) -> dict[str, Setting]:
@@ -95,10 +95,10 @@ def _changed(own: dict[str, Setting], changes: dict[str, Setting]) -> dict[str, 
 
 
 def _all_projects(view: MetaView) -> list[Project]:
-    found: list[Project] = []
-    while page := view.projects(1000, found[-1].name if found else ""):
-        found += page
-    return found
+    projects: list[Project] = []
+    while page := view.projects(1000, projects[-1].name if projects else ""):
+        projects += page
+    return projects
 
 
 def _rule(settings: Settings, project: Project | None) -> Rule:
@@ -117,19 +117,19 @@ def _held_until(view: MetaView) -> float | None:
 
 
 def _tell_rules(settings: Settings, projects: list[Project], with_lab: bool, held: float | None, as_json: bool) -> None:
-    told: list[tuple[str | None, Rule, dict[str, Setting]]] = []
+    rules: list[tuple[str | None, Rule, dict[str, Setting]]] = []
     if with_lab:
-        told.append((None, _rule(settings, None), settings.get(None, {})))
-    told += [(p.name, _rule(settings, p), settings.get(p.id, {})) for p in projects]
+        rules.append((None, _rule(settings, None), settings.get(None, {})))
+    rules += [(p.name, _rule(settings, p), settings.get(p.id, {})) for p in projects]
     if as_json:
-        echo_json([{"project": name, **asdict(rule), "own": sorted(own)} for name, rule, own in told])
+        echo_json([{"project": name, **asdict(rule), "own": sorted(own)} for name, rule, own in rules])
         return
     rows = []
-    for name, rule, own in told:
+    for name, rule, own in rules:
         cells = [_cell(asdict(rule)[field], name is None or field in own) for field in FIELDS]
         rows.append(("(the lab)" if name is None else clean(name), *cells))
     table(("project", *(field.replace("_", "-") for field in FIELDS)), rows)
-    if any(not rule.keeps_all for _, rule, _ in told):
+    if any(not rule.keeps_all for _, rule, _ in rules):
         _tell_held(held)
 
 
@@ -164,20 +164,20 @@ def _tell_due(due: list[dict[str, Any]], held: float | None, as_json: bool) -> N
         echo_json(due)
         return
     rows = []
-    for told in due:
-        rows += [(told["project"], "run", r["name"], moment(r["seen"]), size_text(r["bytes"])) for r in told["runs"]]
+    for item in due:
+        rows += [(item["project"], "run", r["name"], moment(r["seen"]), size_text(r["bytes"])) for r in item["runs"]]
         rows += [
-            (told["project"], "version", _version_name(v), moment(v["created"]), size_text(v["bytes"]))
-            for v in told["versions"]
+            (item["project"], "version", _version_name(v), moment(v["created"]), size_text(v["bytes"]))
+            for v in item["versions"]
         ]
     if rows:
         table(("project", "what", "name", "last sign", "files"), rows[:NAMED_MAX])
     if len(rows) > NAMED_MAX:
         click.echo(f"… and {len(rows) - NAMED_MAX:,} more: --json lists all.")
-    runs, versions = (sum(len(told[what]) for told in due) for what in ("runs", "versions"))
-    freed = size_text(sum(told["freed_bytes"] for told in due))
+    runs, versions = (sum(len(item[what]) for item in due) for what in ("runs", "versions"))
+    freed = size_text(sum(item["freed_bytes"] for item in due))
     click.echo(
-        f"Now {_plural(runs, 'run')} and {_plural(versions, 'version')} of artifacts would go: {freed} of files."
+        f"Now {counted(runs, 'run')} and {counted(versions, 'version')} of artifacts would go: {freed} of files."
     )
     _tell_held(held)
 
@@ -185,7 +185,3 @@ def _tell_due(due: list[dict[str, Any]], held: float | None, as_json: bool) -> N
 def _version_name(version: dict[str, Any]) -> str:
     step = "" if version["step"] is None else f", step {version['step']}"
     return f"{version['run_name'] or '(shared)'}/{version['name']}{step}, version {version['version']}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

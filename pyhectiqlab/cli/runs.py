@@ -55,23 +55,23 @@ def command(
     from ..read.search import search_runs
 
     try:
-        found = search_runs(
+        runs = search_runs(
             place_of(project, by_option), filters, state=state, sort=sort, keys=keys, limit=limit, profile=profile
         )
     except ValueError as e:
         raise click.UsageError(f"{e}.") from None
     if as_json:
         shown = [*(f.name for f in fields(RunView) if f.repr), "note", "tags"]
-        echo_json([{name: getattr(run, name) for name in shown} for run in found])
+        echo_json([{name: getattr(run, name) for name in shown} for run in runs])
         return
     header = ("id", "name", "project", "state", "author", "started", "ended", "duration", "last")
     shown_last = len(keys) or _LAST_SHOWN
-    table((*header, "why") if why else header, (_row(run, shown_last) + ((_why(run),) if why else ()) for run in found))
+    table((*header, "why") if why else header, (_row(run, shown_last) + ((_why(run),) if why else ()) for run in runs))
 
 
 def _why(run: RunView) -> str:
-    told = " ".join(run.state_why.split())
-    return told if run.state_rank is None else f"rank {run.state_rank}: {told}"
+    why = " ".join(run.state_why.split())
+    return why if run.state_rank is None else f"rank {run.state_rank}: {why}"
 
 
 def _row(run: RunView, shown: int) -> tuple[str, ...]:

@@ -12,10 +12,10 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 def bytes_of(size: str) -> int:
     """Raises UsageError."""
-    found = _SIZE.fullmatch(size)
-    if found is None:
+    match = _SIZE.fullmatch(size)
+    if match is None:
         raise click.UsageError(f"{size!r} is no size: write 500GB, 1.5TB or a number of bytes.")
-    return int(float(found[1]) * _UNITS[found[2]])
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 def size_option(_context: click.Context, _option: click.Parameter, size: str | None) -> int | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..base.bars import FileBars
+from ..base.texts import counted
 from .completion import profiles, projects
 from .output import clean
 
@@ -103,8 +104,8 @@ def command(
             )
             result = sync_sessions(list(sessions) or None, order, all=everything)
     if result.sent_files or result.left_files:
-        click.echo(f"Sent {result.sent_files:,} files; {result.left_files:,} left.")
-    click.echo(f"Sent {result.sent_events:,} events; {result.left_events:,} left.")
+        click.echo(f"Sent {counted(result.sent_files, 'file')}; {result.left_files:,} left.")
+    click.echo(f"Sent {counted(result.sent_events, 'event')}; {result.left_events:,} left.")
     for error in result.errors:
         click.echo(f"Error: {error}", err=True)
     if result.errors or result.left_events or result.left_files:
@@ -116,8 +117,9 @@ def _drop(names: list[str], yes: bool) -> None:
     from ..uploader.sync import chosen, drop
 
     for session in chosen(names, True):
-        told = session_report(session)
-        what = f"{told['backlog']:,} events and {told['files_left']:,} files of {' '.join(told['runs']) or 'no run'}"
+        report = session_report(session)
+        what = f"{counted(report['backlog'], 'event')} and {counted(report['files_left'], 'file')}"
+        what += f" of {' '.join(report['runs']) or 'no run'}"
         if yes or click.confirm(f"Delete session {session.name} with {clean(what)} that are at no lab?", err=True):
             drop(session)
             click.echo(f"Deleted session {session.name} with {clean(what)}.")

@@ -96,12 +96,12 @@ def user() -> None:
 def list_users(data: Path | None, as_json: bool) -> None:
     """List the users."""
     with _accounts(data) as (storage, _), storage.meta.reading() as view:
-        found = view.users()
+        users = view.users()
     if as_json:
-        told = [{"username": u.username, "role": u.role, "disabled": u.disabled is not None} for u in found]
-        echo_json(told)
+        items = [{"username": u.username, "role": u.role, "disabled": u.disabled is not None} for u in users]
+        echo_json(items)
         return
-    rows = [[u.username, u.role, "disabled" if u.disabled else "", moment(u.created)] for u in found]
+    rows = [[u.username, u.role, "disabled" if u.disabled else "", moment(u.created)] for u in users]
     table(["USER", "ROLE", "", "SINCE"], rows)
 
 
@@ -262,8 +262,8 @@ def public(name: str, data: Path | None) -> None:
 def _set_private(data: Path | None, name: str, private: bool, action: str) -> None:
     with _accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
-            found = _project(view, name)
-        accounts.change(lambda tx: tx.set_private(found.id, private), change_noted(action, f"project {found.name}"))
+            project = _project(view, name)
+        accounts.change(lambda tx: tx.set_private(project.id, private), change_noted(action, f"project {project.name}"))
 
 
 @project.command()
@@ -275,12 +275,12 @@ def member(name: str, username: str, role: str, data: Path | None) -> None:
     """Give a user a role in a project, or take it away (none)."""
     with _accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
-            found, its = _project(view, name), _find(view, username)
+            project_row, user = _project(view, name), _find(view, username)
         accounts.change(
-            lambda tx: tx.set_member(found.id, its.id, None if role == "none" else role),
+            lambda tx: tx.set_member(project_row.id, user.id, None if role == "none" else role),
             change_noted(
                 "changed the role",
-                f"project {found.name}, user {username}",
+                f"project {project_row.name}, user {username}",
                 "no longer a member" if role == "none" else f"now {role}",
             ),
         )
@@ -294,10 +294,10 @@ def member(name: str, username: str, role: str, data: Path | None) -> None:
 def audit(limit: int, data: Path | None, as_json: bool) -> None:
     """List who changed what, when and from where, the newest first."""
     with _accounts(data) as (storage, _), storage.meta.reading() as view:
-        found = view.changes_told(limit)
+        changes = view.changes_told(limit)
     if as_json:
         names = ("at", "who", "via", "address", "action", "subject", "detail")
-        echo_json([{name: getattr(c, name) for name in names} for c in found])
+        echo_json([{name: getattr(c, name) for name in names} for c in changes])
         return
-    rows = [[moment(c.at), c.who, c.via, c.address, c.action, f"{c.subject} {c.detail}".strip()] for c in found]
+    rows = [[moment(c.at), c.who, c.via, c.address, c.action, f"{c.subject} {c.detail}".strip()] for c in changes]
     table(["WHEN", "WHO", "BY", "FROM", "DID", "WHAT"], rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..base.texts import counted
 from .output import clean, echo_json
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
     if ref is not None:
         mine = resolve(profile)
         with LabClient(mine.url, mine.secret_api_key) as client:
-            found: dict[str, Any] = client.get("/runs/resolve", {"ref": ref})
-            verdict = verify_run(client, found["id"], found["name"], here.get(found["id"], []))
-            return [replace(verdict, quarantined=aside.get(found["id"], 0))]
+            answer: dict[str, Any] = client.get("/runs/resolve", {"ref": ref})
+            verdict = verify_run(client, answer["id"], answer["name"], here.get(answer["id"], []))
+            return [replace(verdict, quarantined=aside.get(answer["id"], 0))]
     verdicts = []
     for run, its in here.items():
         info = its[0][1]
@@ -83,9 +84,8 @@ def _unattached() -> list[str]:
             if not writer["attached"] and not writer["done"]:
                 waiting[writer["run"]] = waiting.get(writer["run"], 0) + writer["produced"] - writer["acked"]
         for name, count in waiting.items():
-            lines.append(
-                f"{name}: no lab has it yet; {count:,} events wait for `hectiqlab sync` (session {report['session']})"
-            )
+            wait = f"{counted(count, 'event')} wait{'s' * (count == 1)} for `hectiqlab sync`"
+            lines.append(f"{name}: no lab has it yet; {wait} (session {report['session']})")
     return lines
 
 
@@ -93,24 +93,29 @@ def _lines(verdict: RunVerdict) -> list[str]:
     title = f"{verdict.name} ({verdict.run})"
     if verdict.error:
         aside = verdict.quarantined
-        also = f" ({aside:,} events or files are in the quarantine: see `hectiqlab quarantine`)" if aside else ""
+        also = f" ({_aside(aside)})" if aside else ""
         return [f"{title}: cannot be compared: {verdict.error}{also}"]
     writers = verdict.writers
     points, events = sum(w.points for w in writers), sum(w.events for w in writers)
     state = "agrees" if verdict.agrees else "does NOT agree"
     compared = sum(w.compared for w in writers)
     lines = [
-        f"{title}: {state}; {points:,} points and {events:,} other events at the lab, {compared:,} compared by content"
+        f"{title}: {state}; {counted(points, 'point')} and {counted(events, 'other event')} at the lab, "
+        f"{compared:,} compared by content"
     ]
     lost: dict[str, int] = {}
     for writer in writers:
         for reason, count in writer.losses.items():
             lost[reason] = lost.get(reason, 0) + count
     if lost:
-        lines.append("  lost and told: " + ", ".join(f"{reason} {count:,}" for reason, count in lost.items()))
+        lines.append("  lost and reported: " + ", ".join(f"{reason} {count:,}" for reason, count in lost.items()))
     if verdict.quarantined:
-        lines.append(f"  {verdict.quarantined:,} events or files are in the quarantine: see `hectiqlab quarantine`")
+        lines.append(f"  {_aside(verdict.quarantined)}")
     return lines + [line for writer in writers for line in _of_writer(writer)]
+
+
+def _aside(count: int) -> str:
+    return f"in the quarantine: {counted(count, 'event or file', 'events or files')}, see `hectiqlab quarantine`"
 
 
 def _of_writer(writer: WriterVerdict) -> list[str]:

@@ -190,8 +190,8 @@ class Console:
         words = self._recordings.get(writer)
         if place == (0, 0) or words is None:  # None: forgotten, as it was all there
             return True
-        found = words.pair(consolefiles.ACKED if acked else consolefiles.JOURNALED)
-        return found[0] >= place[0] and found[1] >= place[1]
+        positions = words.pair(consolefiles.ACKED if acked else consolefiles.JOURNALED)
+        return positions[0] >= place[0] and positions[1] >= place[1]
 
     def left(self, writer: str) -> int:
         """Bytes printed that are not at the lab."""

@@ -11,6 +11,7 @@ import time
 
 from .. import settings
 from ..base.bars import LINE_EVERY_S, LINES, TERMINAL, FileBars, place
+from ..base.texts import counted
 from ..capture.launcher import dies_with_job
 from ..errors import ConfigurationError
 from .outbox import RunStatus
@@ -109,10 +110,10 @@ def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> No
     """Files beyond a quota: somebody can make room, if the script's user hears of it."""
     writers = {o.writer for o in outboxes}
     failed = [session.dir.file_request(ident, "failed.json") for ident in session.dir.file_ids("failed.json")]
-    found = [r for r in failed if r is not None and r.writer in writers and r.reason == "quota_exceeded"]
-    if found:
-        names = ", ".join(repr(r.name) for r in found[:NAMED_MAX]) + (", …" if len(found) > NAMED_MAX else "")
-        say(f"{len(found)} file{'s' * (len(found) > 1)} not stored, quota_exceeded ({names}): {found[0].detail}")
+    refused = [r for r in failed if r is not None and r.writer in writers and r.reason == "quota_exceeded"]
+    if refused:
+        names = ", ".join(repr(r.name) for r in refused[:NAMED_MAX]) + (", …" if len(refused) > NAMED_MAX else "")
+        say(f"{counted(len(refused), 'file')} not stored, quota_exceeded ({names}): {refused[0].detail}")
 
 
 def _say_what_was_given_up(outboxes: list[QueueOutbox]) -> None:
@@ -120,8 +121,8 @@ def _say_what_was_given_up(outboxes: list[QueueOutbox]) -> None:
     lost = sum(o.status().losses.get(reason, 0) for o in outboxes for reason in ("queue_full", "spool_full"))
     if lost:
         say(
-            f"{lost:,} events found no room in memory or on the disk and are lost, which their runs show. What bounds "
-            "them: the disk, HECTIQLAB_SPOOL_MAX_BYTES, `ulimit -f`."
+            f"{counted(lost, 'event')} found no room in memory or on the disk and {'is' if lost == 1 else 'are'} lost; "
+            "the run shows how many. The bounds are the disk, HECTIQLAB_SPOOL_MAX_BYTES and `ulimit -f`."
         )
 
 
@@ -130,11 +131,11 @@ def _amount(status: list[RunStatus]) -> str:
     printed = sum(s.printed_bytes_left for s in status)
     events = sum(s.backlog for s in status)
     files, size = sum(s.files_left for s in status), sum(s.file_bytes_left for s in status)
-    parts = [f"{events:,} events"] if events > 0 else []
+    parts = [counted(events, "event")] if events > 0 else []
     if files:
-        parts.append(f"{files:,} file{'s' * (files > 1)} ({size / 1e6:.1f} MB)")
+        parts.append(f"{counted(files, 'file')} ({size / 1e6:.1f} MB)")
     if printed:
-        parts.append(f"{printed:,} printed bytes")
+        parts.append(counted(printed, "printed byte"))
     return " and ".join(parts)
 
 

@@ -34,7 +34,7 @@ _TOLD = {
     "step": "a step is given with each value: run.add_metrics('loss', 0.5, step=1)",
     "dir": "a run has no folder of its own: write where you like, then run.add_artifact(path)",
 }
-HINTS = {name: told for names, told in _TOLD.items() for name in names.split()}
+HINTS = {name: text for names, text in _TOLD.items() for name in names.split()}
 
 
 def hint(name: str) -> str:

@@ -249,8 +249,8 @@ class QueueOutbox:
 
     def _stopped(self) -> int:
         if self._let_go:
-            found = self._peek()
-            return found.stopped if found is not None else 0
+            header = self._peek()
+            return header.stopped if header is not None else 0
         return int(self._mapping.words[layout.STOPPED])
 
     def is_there(self, place: Place) -> bool:
@@ -276,38 +276,38 @@ class QueueOutbox:
     def answer_to(self, ident: str, timeout: float) -> dict[str, Any] | None:
         """Waits for what comes of a file put with `answer`; None where nothing did within `timeout` seconds."""
         self.request_flush()
-        found: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
 
-        def told() -> bool:
+        def is_answered() -> bool:
             answer = self.uploads.answer(ident)
             if answer is not None:
-                found.append(answer)
-            return bool(found)
+                answers.append(answer)
+            return bool(answers)
 
-        wait_until(told, timeout, self.session, [self])
-        return found[0] if found else None
+        wait_until(is_answered, timeout, self.session, [self])
+        return answers[0] if answers else None
 
     def alive_at(self) -> float:
         """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the
         queue was made.
         """
         if self._let_go:
-            found = self._peek()
-            return time.monotonic() if found is None else max(found.alive_s, self._opened_at)
+            header = self._peek()
+            return time.monotonic() if header is None else max(header.alive_s, self._opened_at)
         return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
 
-    def note_end(self, found: Ending) -> None:
+    def note_end(self, ending: Ending) -> None:
         """How the process ends, where a full disk cannot keep it from being known."""
-        self._mapping.words[layout.END] = as_word(found)
+        self._mapping.words[layout.END] = as_word(ending)
 
-    def end(self, found: Ending) -> None:
+    def end(self, ending: Ending) -> None:
         """How the run ends that is closed now; noted where no event finds room any more."""
         words = self._mapping.words
         lost = words[layout.LOST]
-        told = {"state": found.state, "cause": found.cause, "exit_code": found.exit_code, "detail": found.detail}
-        self.event("end", {**told, "signal": None})
+        fields = {"state": ending.state, "cause": ending.cause, "exit_code": ending.exit_code, "detail": ending.detail}
+        self.event("end", {**fields, "signal": None})
         if words[layout.LOST] != lost:
-            self.note_end(found)
+            self.note_end(ending)
 
     def close(self) -> None:
         if not self.closed:
@@ -364,22 +364,22 @@ class QueueOutbox:
         return not left and not status.files_left and not status.printed_bytes_left
 
     def status(self) -> RunStatus:
-        found = self._peek()
-        told = read_json(self.session.dir.path / "status.json") or {}
-        its = told.get("writers", {}).get(self.writer, {})
+        header = self._peek()
+        report = read_json(self.session.dir.path / "status.json") or {}
+        its = report.get("writers", {}).get(self.writer, {})
         if not self._let_go:
             words = self._mapping.words
             cursors = [int(words[at]) for at in (layout.JOURNALED, layout.SENT, layout.ACKED)]
-        elif found is not None:
-            cursors = [found.journaled, found.sent, found.acked]
+        elif header is not None:
+            cursors = [header.journaled, header.sent, header.acked]
         else:  # put away: what the uploader wrote down of it counts
             cursors = [int(its.get(name, 0)) for name in ("journaled", "sent", "acked")]
         last = (self._last.journaled, self._last.sent, self._last.acked)
         journaled, sent, acked = map(max, cursors, last)
-        waiting, waiting_bytes = (found.waiting, found.waiting_bytes) if found else (0, 0)
+        waiting, waiting_bytes = (header.waiting, header.waiting_bytes) if header else (0, 0)
         losses = dict(its.get("lost", {}))
-        if found is not None and found.lost:
-            losses["queue_full"] = losses.get("queue_full", 0) + found.lost
+        if header is not None and header.lost:
+            losses["queue_full"] = losses.get("queue_full", 0) + header.lost
         for reason, count in self._files_lost.items():
             losses[reason] = losses.get(reason, 0) + count
         files = progress(self.session.dir, self.uploads.left())
@@ -394,8 +394,8 @@ class QueueOutbox:
             backlog=journaled + waiting - acked,
             backlog_bytes=waiting_bytes,
             losses=losses,
-            uploader_pid=(found.uploader_pid if found else int(told.get("pid", 0))) or None,
-            trouble=str(told.get("trouble", "")),
+            uploader_pid=(header.uploader_pid if header else int(report.get("pid", 0))) or None,
+            trouble=str(report.get("trouble", "")),
             files_left=len(files),
             file_bytes_left=sum(f["bytes"] - f["sent"] for f in files),
             printed_bytes_left=self.session.console.left(self.writer),

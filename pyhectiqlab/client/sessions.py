@@ -119,25 +119,25 @@ def _at_exit() -> None:
     if session is None or not session.is_owner or session.process.pid != os.getpid() or session.has_ended:
         return
     session.has_ended = True
-    found = ending.this_ending()
-    told = {
-        "state": found.state,
-        "cause": found.cause,
-        "exit_code": found.exit_code,
+    ended = ending.this_ending()
+    fields = {
+        "state": ended.state,
+        "cause": ended.cause,
+        "exit_code": ended.exit_code,
         "signal": None,
-        "detail": found.detail,
+        "detail": ended.detail,
         "time": time.time(),
     }
     with contextlib.suppress(OSError):
-        write_json(session.dir.end_path(session.process), told)
+        write_json(session.dir.end_path(session.process), fields)
     outboxes = [o for o in outboxes_of(session) if not o.closed]
     for outbox in outboxes:
         for hook in outbox.at_end:
-            hook(found)
+            hook(ended)
         if outbox.binding.ends_run:
-            outbox.note_end(found)
+            outbox.note_end(ended)
             with contextlib.suppress(Exception):  # the uploader tells it from the file
-                outbox.event("end", told)
+                outbox.event("end", fields)
     try:
         session.console.settle()
         wait_at_end(session, outboxes)

@@ -180,25 +180,25 @@ class Uploads:
     def answer(self, ident: str) -> dict[str, Any] | None:
         """What the lab or the uploader said of a request with `answer`, taken away; None while there is nothing."""
         path = self._dir.file_path(ident, "answer.json")
-        told = read_json(path)
-        if told is not None:
+        answer = read_json(path)
+        if answer is not None:
             with contextlib.suppress(OSError):
                 path.unlink()
-        return told
+        return answer
 
 
 def progress(folder: SessionDir, requests: dict[str, FileRequest]) -> list[dict[str, Any]]:
     """Each request with the bytes sent so far, as the uploader last wrote it down."""
-    told = (read_json(folder.path / "status.json") or {}).get("files", {})
+    sending = (read_json(folder.path / "status.json") or {}).get("files", {})
     return [
         {
             "id": r.id,
             "name": r.name,
             "step": r.step,
             "bytes": r.size,
-            "hashed": int(told.get(r.id, {}).get("hashed", 0)),
-            "sent": int(told.get(r.id, {}).get("sent", 0)),
-            "state": str(told.get(r.id, {}).get("state", "waiting")),
+            "hashed": int(sending.get(r.id, {}).get("hashed", 0)),
+            "sent": int(sending.get(r.id, {}).get("sent", 0)),
+            "state": str(sending.get(r.id, {}).get("state", "waiting")),
         }
         for r in requests.values()
     ]
@@ -210,6 +210,6 @@ def _bytes_in(folder: Path) -> int:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                found = entry.stat(follow_symlinks=False)
-                total += found.st_size if found.st_nlink == 1 else 0
+                stat = entry.stat(follow_symlinks=False)
+                total += stat.st_size if stat.st_nlink == 1 else 0
     return total

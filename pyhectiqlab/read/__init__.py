@@ -77,7 +77,7 @@ def run(ref: str, project: str | None = None, *, profile: str | None = None) -> 
         for term in (f"name={quoted(ref)}", f"id={quoted(ref)}"):
             for item in lab.pages("/runs", {"project": project, "filter": term, "limit": 1}):
                 return shaped(lab, run_view, item, chosen)
-        found = shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref}), chosen)
-        if project not in (found.project, found.project_id):
-            raise NotFoundError(f"The run {ref!r} is of the project {found.project!r}, not {project!r}.", status=404)
-        return found
+        view = shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref}), chosen)
+        if project not in (view.project, view.project_id):
+            raise NotFoundError(f"The run {ref!r} is of the project {view.project!r}, not {project!r}.", status=404)
+        return view

@@ -47,9 +47,9 @@ class Artifact:
         """
         from ..transport.file_download import download
 
-        told = {"uuid": self.uuid, "name": self.name, "digest": self.digest, "bytes": self.bytes}
+        item = {"uuid": self.uuid, "name": self.name, "digest": self.digest, "bytes": self.bytes}
         with asking(self._profile) as lab:
-            return download(lab, told, path, overwrite=overwrite)
+            return download(lab, item, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Version:
         from ..transport.registry_download import download_version
 
         with asking(self._profile) as lab:
-            found = find_version(lab, self.project_id, self.kind, self.name, self.version)
-            return Path(download_version(lab, found, save_path, overwrite=overwrite))
+            version = find_version(lab, self.project_id, self.kind, self.name, self.version)
+            return Path(download_version(lab, version, save_path, overwrite=overwrite))
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ def save(
     if form not in FORMATS:
         raise ValueError(f"{Path(path).name!r} ends in no format: give one of {', '.join(FORMATS)}")
     path = place_for(path, f"{(name or run).replace('/', '_')[:200]}.{form}")
-    found = pieces(profile, run, keys, form, rank, attempt)
-    first = next(found, b"")  # what is refused leaves no trace
+    chunks = pieces(profile, run, keys, form, rank, attempt)
+    first = next(chunks, b"")  # what is refused leaves no trace
     part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
-            for piece in chain([first], found):
+            for piece in chain([first], chunks):
                 file.write(piece)
         part.replace(path)
     except BaseException:

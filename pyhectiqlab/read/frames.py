@@ -92,12 +92,12 @@ def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame
     return table
 
 
-def bucketed(found: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFrame:
+def bucketed(series: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFrame:
     """Columns (key, statistic), a row for each slice of the axis, by where it begins."""
     pd = load_pandas()
     table: pandas.DataFrame
     parts = {}
-    for key, buckets in found:
+    for key, buckets in series:
         frame = pd.DataFrame(buckets.columns()).drop(columns="last_x").set_index("start")
         parts[key] = frame[["mean", "min", "max", "last", "count", "nan", "pinf", "ninf"]]
     if not parts:

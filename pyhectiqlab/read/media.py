@@ -100,22 +100,22 @@ class ReadsMedia(ReadsRun):
 
     def texts(self, name: str, **which: int | None) -> list[Text]:
         """Return the texts of a name; long ones are downloaded. Keyword arguments: as of `images`."""
-        found = []
+        texts = []
         for lab, item in self._items(protocol.TEXT, name, which):
             artifact = shaped(lab, self._artifact, item)
             text = item["text"] if artifact is None else _content(artifact).decode("utf-8", "replace")
-            found.append(Text(item["step"], item["rank"], text))
-        return found
+            texts.append(Text(item["step"], item["rank"], text))
+        return texts
 
     def tables(self, name: str, **which: int | None) -> list[Table]:
         """Download the tables of a name. Each has `to_pandas()`. Keyword arguments: as of `images`."""
-        found = []
+        read = []
         for lab, item in self._items(protocol.TABLE, name, which):
             artifact = shaped(lab, self._artifact, item)
             if artifact is not None:
                 columns, rows = shaped(lab, tables.unpacked, _content(artifact))
-                found.append(Table(item["step"], item["rank"], columns, rows))
-        return found
+                read.append(Table(item["step"], item["rank"], columns, rows))
+        return read
 
     def images(self, name: str, **which: int | None) -> list[Artifact]:
         """Return the images of a name, each with `step` and `download(path)`.
@@ -134,8 +134,8 @@ class ReadsMedia(ReadsRun):
         return self._files(protocol.FIGURE, name, which)
 
     def _files(self, kind: str, name: str, which: dict[str, int | None]) -> list[Artifact]:
-        found = [shaped(lab, self._artifact, item) for lab, item in self._items(kind, name, which)]
-        return [artifact for artifact in found if artifact is not None]
+        artifacts = [shaped(lab, self._artifact, item) for lab, item in self._items(kind, name, which)]
+        return [artifact for artifact in artifacts if artifact is not None]
 
     def _artifact(self, item: dict[str, Any]) -> Artifact | None:
         return None if item["artifact"] is None else artifact_of(item["artifact"], self.profile)

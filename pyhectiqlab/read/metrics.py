@@ -143,10 +143,10 @@ class ReadsMetrics(ReadsRun):
         selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
         query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
         with self._asking() as lab:
-            found: Buckets = shaped(lab, lambda: lab.buckets(query)[0])
-        if not found.start:
+            slices: Buckets = shaped(lab, lambda: lab.buckets(query)[0])
+        if not slices.start:
             self._require(key)
-        return found
+        return slices
 
     def _require(self, key: str) -> None:
         known = self.keys()

@@ -111,26 +111,26 @@ class RunView(ReadsMetrics, ReadsMedia):
         Of the last 200 such attempts. Blocks for a request each.
         """
         with self._asking() as lab:
-            told = lab.get(f"/runs/{quoted(self.id)}")
-            attempts = shaped(lab, lambda: [int(n) for n in told["config_attempts"]])
+            page = lab.get(f"/runs/{quoted(self.id)}")
+            attempts = shaped(lab, lambda: [int(n) for n in page["config_attempts"]])
             return {attempt: Config.from_dict(lab.config(self.id, attempt)) for attempt in attempts}
 
     def metas(self) -> dict[int, dict[str, Any]]:
         """As `configs`, for what `add_meta` stored."""
         with self._asking() as lab:
             path = f"/runs/{quoted(self.id)}"
-            told = lab.get(path)
-            attempts = shaped(lab, lambda: [int(n) for n in told["meta_attempts"]])
+            page = lab.get(path)
+            attempts = shaped(lab, lambda: [int(n) for n in page["meta_attempts"]])
             return {n: shaped(lab, lambda n=n: lab.get(f"{path}/meta", {"attempt": n})["meta"]) for n in attempts}
 
     @cached_property
     def _detail(self) -> dict[str, Any]:
         with self._asking() as lab:
-            told = lab.get(f"/runs/{quoted(self.id)}")
+            page = lab.get(f"/runs/{quoted(self.id)}")
             return shaped(
                 lab,
                 lambda: {
-                    name: told[name] for name in ("meta", "paper", "losses", "sessions", "history", "note", "tags")
+                    name: page[name] for name in ("meta", "paper", "losses", "sessions", "history", "note", "tags")
                 },
             )
 
@@ -215,10 +215,10 @@ class RunView(ReadsMetrics, ReadsMedia):
 
     def _lineage(self, kind: str) -> Lineage:
         with self._asking() as lab:
-            told = lab.get(f"/runs/{quoted(self.id)}/registry")
+            registry = lab.get(f"/runs/{quoted(self.id)}/registry")
 
             def of(which: str) -> list[Any]:
-                return [version_of(item, self.profile) for item in told[which] if item["kind"] == kind]
+                return [version_of(item, self.profile) for item in registry[which] if item["kind"] == kind]
 
             return shaped(lab, lambda: Lineage(of("made"), of("used")))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ..base import crashpoints
-from ..base.texts import size_text
+from ..base.texts import counted, size_text
 from ..store.accounts import Change
 from ..store.meta import MetaStore, MetaTransaction, MetaView, Project
 from ..store.retention import DueRun, DueVersion, Rule, Setting, rule_of
@@ -116,7 +116,7 @@ def take(tx: MetaTransaction, step: Step, now: float) -> tuple[int, int]:
 
 def _runs_told(project: Project, rule: Rule, runs: Sequence[DueRun], now: float) -> Iterator[Change]:
     for run in runs:
-        why = f"no sign of life for {rule.runs_days} days"
+        why = f"no sign of life for {counted(rule.runs_days or 0, 'day')}"
         yield _change(now, "deleted", f"run {project.name}/{run.name} ({run.id})", why)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..base.texts import counted
 from ..spool import SessionDir
 from .aim import aim
 from .lease import Lease
@@ -74,7 +75,7 @@ class Follower:
         self._say(session, its, outcome.error)
         if outcome.sent:
             done = "" if has_unsent(session) else "; nothing is left of it here"
-            self._report(f"session {session.name}: {outcome.sent:,} events sent{done}")
+            self._report(f"session {session.name}: {counted(outcome.sent, 'event')} sent{done}")
         return outcome.sent > 0
 
     def _beside(self, session: SessionDir, its: _Followed, now: float) -> bool:

@@ -26,6 +26,7 @@ from typing import Any
 import msgpack
 
 from .. import settings
+from ..base.texts import counted
 from ..journal import Tail
 from ..spool import FileRequest, SessionDir, places, read_json, read_ours, write_json
 from .stream import Batch, Stream
@@ -51,12 +52,8 @@ class Aside:
 
     def text(self) -> str:
         """Such as "99 events and 1 file (0.1 MB)"."""
-        found = [
-            (self.events, "event"),
-            (self.files, "file"),
-            (self.damaged, "damaged segment"),
-        ]
-        parts = [f"{count:,} {what}{'s' * (count != 1)}" for count, what in found if count]
+        amounts = ((self.events, "event"), (self.files, "file"), (self.damaged, "damaged segment"))
+        parts = [counted(count, what) for count, what in amounts if count]
         return f"{' and '.join(parts) or 'nothing'} ({self.bytes / 1e6:.1f} MB)"
 
 

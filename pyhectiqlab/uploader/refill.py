@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .. import settings
+from ..base.texts import counted
 from ..capture.snapshot import REFERENCE, identity_of
 from ..errors import GoneError, LabError, NotFoundError
 from ..spool import FileRequest, Lab, SessionDir, Writer, read_json, write_json
@@ -95,7 +96,7 @@ def reopened(
         try:
             files = _reopen_files(session, [i for i in done if held[run_of(i)] is not None], clients, behind)
             if files:
-                lacks = f"the lab lacks {files:,} files that it had"
+                lacks = f"the lab lacks {counted(files, 'file')} that it had"
                 report(f"session {session.name}: {lacks}; sending those that are unchanged")
         except LabError as e:  # files are asked about again by the next sync
             session.log(f"whether the lab still has the files that it had cannot be told: {e}")
@@ -104,7 +105,8 @@ def reopened(
             client.close()
     if behind:
         missing = sum(b.acked - b.cursor for b in behind.values())
-        report(f"session {session.name}: the lab lacks {missing:,} events that it had; sending what is still kept")
+        lacks = f"the lab lacks {counted(missing, 'event')} that it had"
+        report(f"session {session.name}: {lacks}; sending what is still kept")
     return behind
 
 

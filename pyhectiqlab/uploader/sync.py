@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import settings
+from ..base.texts import counted
 from ..capture import ownership
 from ..capture.process import Process
 from ..errors import ConfigurationError
@@ -133,7 +134,7 @@ def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
             error = "its script goes on, which starts another uploader soon"
         elif told["here"]:
             order.report(
-                f"session {session.name}: its script goes on, and sends its {told['backlog']:,} events by itself"
+                f"session {session.name}: its script goes on, and sends {counted(told['backlog'], 'event')} by itself"
             )
             watched.append((session, living.Watched(session, partial(living.hurry, session))))
             continue
@@ -287,9 +288,8 @@ def work_as_uploader(
     streams = list(uploader.streams)
     lost = sum(s.lost.get(LAB_RESTORED, 0) for s in streams if s.id in (behind or {}))
     if lost:
-        order.report(
-            f"session {session.name}: {lost:,} events that the lab had are kept nowhere any more: told as lost"
-        )
+        gone = f"{counted(lost, 'event')} that the lab had, kept nowhere any more"
+        order.report(f"session {session.name}: {gone}: reported as lost")
     sent = sum(max(0, s.acked - before.get(s.id, 0)) for s in streams) - lost
     left = sum(s.backlog for s in streams if not s.stopped)
     files = len(session.file_ids())
@@ -302,7 +302,8 @@ def work_as_uploader(
 
 def _put_aside(session: SessionDir, stream: Stream) -> str:
     """Of a writer that the lab has just stopped: how much of it is where, and what can be done."""
-    count = f"{stream.backlog:,} events of it are" if stream.backlog else "what is left of it is"
+    n = stream.backlog
+    count = f"{counted(n, 'event')} of it {'is' if n == 1 else 'are'}" if n else "what is left of it is"
     return f"{stream.why_stopped()} ({count} in {quarantine.folder_of(session)})"
 
 
@@ -313,8 +314,8 @@ def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
     uploader.files.listener = on_file
     if events or files:
         size = sum(request.size for request, _ in files)
-        also = f" and {len(files):,} files ({size / 1e6:,.1f} MB)" if files else ""
-        report(f"session {uploader.session.name}: {events:,} events{also} to send")
+        also = f" and {counted(len(files), 'file')} ({size / 1e6:,.1f} MB)" if files else ""
+        report(f"session {uploader.session.name}: {counted(events, 'event')}{also} to send")
 
 
 def _give_up_memory(uploader: Uploader) -> None:

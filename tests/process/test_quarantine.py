@@ -70,7 +70,7 @@ def test_it_gets_to_the_lab_once_the_run_is_restored(site: Site, tmp_path: Path,
     if removed:  # as a day after it was done with
         shutil.rmtree(site.home / "spool" / folder.name)
 
-    assert site.cli("quarantine", "restore").stdout.startswith("Put back 100 events and 1 files.")
+    assert site.cli("quarantine", "restore").stdout.startswith("Put back 100 events and 1 file.")
     assert not folder.exists()
     early = site.cli("sync")  # it is still deleted: said, with what to do, and put aside again
     assert early.returncode == 1 and f"hectiqlab restore {run}" in early.stderr, early.stderr

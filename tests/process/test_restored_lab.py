@@ -216,7 +216,9 @@ def test_what_is_kept_nowhere_any_more_is_a_loss_with_its_reason(own_site: Site)
         segment.unlink()
     restore(site)
     synced = site.cli("sync")
-    assert synced.returncode == 0 and "told as lost" in synced.stderr and synced.stdout == "Sent 0 events; 0 left.\n"
+    assert (
+        synced.returncode == 0 and "reported as lost" in synced.stderr and synced.stdout == "Sent 0 events; 0 left.\n"
+    )
     assert steps(site, name) == list(range(10))
     losses = site.find(name)["losses"]
     assert losses["lab_restored"] >= 500

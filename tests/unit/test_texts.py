@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyhectiqlab.base.texts import clean, isolated
+from pyhectiqlab.base.texts import clean, counted, isolated
 from pyhectiqlab.cli.output import table
 from pyhectiqlab.protocol.terminal import shown
 from pyhectiqlab.server.routes.artifacts import disposition
@@ -48,3 +48,8 @@ def test_a_name_from_right_to_left_moves_no_column() -> None:
 def test_a_downloaded_file_has_the_ending_that_is_seen() -> None:
     told = disposition("attachment", f"photo{RLO}gnp.exe")
     assert "%E2%80%AE" not in told and told.endswith("photo_gnp.exe")
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(n, "event") for n in (0, 1, 2, 1200)] == ["0 events", "1 event", "2 events", "1,200 events"]
+    assert counted(2, "event or file", "events or files") == "2 events or files"

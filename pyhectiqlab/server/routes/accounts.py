@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from ...base.texts import counted
 from ...errors import StoreError
 from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
 from ...store.meta import User
@@ -129,7 +130,7 @@ def make_key(body: models_accounts.KeyBody, lab: TheLab, caller: Annotated[Calle
         raise ApiError(403, "not_admin", "Only an admin of the lab may read its metrics: ask one for a key.")
     details = (
         f"for {body.scope} alone" if body.scope != SCOPE_ALL else "",
-        f"for {body.days} days" if body.days else "",
+        f"for {counted(body.days, 'day')}" if body.days else "",
     )
     noted = caller.change("made", f"key {body.name}", ", ".join(filter(None, details)))
     try:

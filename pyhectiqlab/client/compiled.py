@@ -33,7 +33,7 @@ def _add_metric(writer: str, key: str, value: Any, step: int | None, at: Any) ->
 
 
 def _made() -> Callable[..., None] | None:
-    """The operator; None where this version of PyTorch has no such ones."""
+    """Return the operator. None if this version of PyTorch has no such operators."""
     with contextlib.suppress(AttributeError, ImportError, TypeError):
         from torch._higher_order_ops.effects import _EffectType, _register_effectful_op
 
@@ -49,7 +49,7 @@ add_metric = _made()
 
 
 def point(writer: str, key: str, step: Any, value: Any) -> None:
-    """Traced in the place of a put."""
+    """Traced instead of a put."""
     if isinstance(step, float) and step == int(step):
         step = int(step)
     if (
@@ -73,7 +73,7 @@ def points(writer: str, values: Mapping[str, Any], step: Any) -> None:
 
 
 def outside(writer: str, key: str, step: Any, value: Any) -> None:
-    """For what no graph can hold: Dynamo ends the graph before the call that led here."""
+    """Called for what no graph can hold: Dynamo ends the graph before the call that led here."""
     by_writer[writer].point(key, step, value)
 
 

@@ -1,7 +1,7 @@
 """The producing side of a captured console: descriptors 1 and 2 lead into files that the uploader follows.
 
-The uploader copies what comes to the terminal and records it. Without an uploader nothing is lost: at the end of the
-script, what nobody copied yet is copied here.
+The uploader copies what comes to the terminal, and records it. Without an uploader nothing is lost: at the end of the
+script, what nobody has copied yet is copied here.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ CHECK_INTERVAL_S = 0.2
 
 
 class Channel:
-    """Hands descriptors to the uploader of now, by a socket that it was born with: that waits for nobody, not even for
-    the uploader to be up.
+    """Sends descriptors to the present uploader, by a socket that it was started with. That waits for nobody, not even
+    for the uploader to be up.
     """
 
     def __init__(self) -> None:
         self._fd = -1
 
     def renew(self) -> int:
-        """For the next uploader: its end, to be closed once it has it. Raises OSError."""
+        """Make the channel of the next uploader. Return the uploader's end, to be closed once it has it. Raises
+        OSError.
+        """
         import socket
 
         ours, theirs = socket.socketpair()
@@ -41,7 +43,7 @@ class Channel:
         return lifted(theirs.detach())
 
     def send(self, fds: list[int]) -> None:
-        """Never waits. An uploader that has gone gets nothing: the next one will."""
+        """Send descriptors. Never waits. If the uploader is gone, the next one gets them."""
         import socket
 
         if self._fd < 0:
@@ -55,8 +57,8 @@ class Channel:
 
 
 class Console:
-    """Of the process that owns a session. `hand_over` gives the uploader of now the terminal's descriptors; it never
-    waits.
+    """The console of the process that owns a session. `hand_over` gives the present uploader the terminal's
+    descriptors; it never waits.
     """
 
     def __init__(self, session: Path, hand_over: Callable[[list[int]], None], complain: Callable[[str], None]) -> None:
@@ -70,8 +72,8 @@ class Console:
         self._checked_at = 0.0
 
     def start(self, writer: str) -> None:
-        """Records for this writer's run from now on. Safe twice. What is wrong is said, and the console stays as it
-        is.
+        """Record for this writer's run from now on. Safe twice. If something is wrong, say so and leave the console as
+        it is.
         """
         if self._pid != os.getpid() or writer in self._active or not can_divert():
             return
@@ -99,12 +101,12 @@ class Console:
         self.hand_over()
 
     def hand_over(self) -> None:
-        """To a new uploader; nothing where nothing is captured."""
+        """Give a new uploader the terminal's descriptors. Does nothing if nothing is captured."""
         if self._diversion is not None and self._shown is not None and not self._shown[consolefiles.ENDED]:
             self._hand_over(self._diversion.saved)
 
     def stop(self, writer: str) -> None:
-        """Records nothing more for it; the last one puts the descriptors back. Never waits, safe twice."""
+        """Stop recording for this writer; the last one puts the descriptors back. Never waits; safe twice."""
         if self._pid != os.getpid() or writer not in self._active or self._diversion is None:
             return
         if len(self._active) == 1:
@@ -119,7 +121,7 @@ class Console:
         self._active.discard(writer)
 
     def check(self) -> None:
-        """Puts the descriptors back where the uploader asked for it, because the disk is full. Cheap; call it often."""
+        """Put the descriptors back if the uploader asked for it because the disk is full. Cheap; call it often."""
         now = time.monotonic()
         if not self._active or now - self._checked_at < CHECK_INTERVAL_S or self._pid != os.getpid():
             return
@@ -129,7 +131,7 @@ class Console:
             self.give_back()
 
     def give_back(self) -> None:
-        """Ends the capture for all. Safe twice, and in any process."""
+        """End the capture for all writers. Safe twice, and in any process."""
         if self._pid != os.getpid() or self._diversion is None:
             return
         self._diversion.end()
@@ -139,7 +141,7 @@ class Console:
             self._shown[consolefiles.ENDED] = 1
 
     def settle(self, timeout: float = SETTLE_TIMEOUT_S) -> None:
-        """Copies to the terminal what the uploader has not yet. Blocks at most `timeout` seconds, or one write."""
+        """Copy to the terminal what the uploader has not copied yet. Block at most `timeout` seconds, or one write."""
         if self._pid != os.getpid() or self._diversion is None or self._shown is None:
             return
         deadline = time.monotonic() + timeout
@@ -154,7 +156,9 @@ class Console:
                     os.close(file)
 
     def _copy(self, file: int, terminal: int, stream: int) -> bool:
-        """Whether there may be more, perhaps after a moment: the uploader copies just now, or the terminal waits."""
+        """Copy once. Return whether there may be more after a moment: the uploader is copying just now, or the terminal
+        takes nothing yet.
+        """
         assert self._shown is not None
         if os.fstat(file).st_size <= self._shown[consolefiles.SHOWN + stream]:
             return False
@@ -170,7 +174,7 @@ class Console:
         return True
 
     def forget(self, writer: str) -> None:
-        """Gives back what a recording holds that has ended and is at the lab. Safe twice."""
+        """Release what a recording holds that has ended and is at the lab. Safe twice."""
         known = self._pid == os.getpid() and writer in self._recordings
         if known and writer not in self._active and not self.left(writer):
             self._recordings.pop(writer).close()
@@ -178,7 +182,7 @@ class Console:
     # Waiting for the lab ----------------------------------------------------------------------------------------
 
     def place(self, writer: str) -> tuple[int, int]:
-        """Up to where what was printed so far lies, for `is_there`."""
+        """Return the position up to which everything printed so far lies, for `is_there`."""
         words = self._recordings.get(writer)
         if words is None or self._diversion is None or self._pid != os.getpid():
             return 0, 0
@@ -186,7 +190,7 @@ class Console:
         return (out - 1, err - 1) if out else self._diversion.sizes()
 
     def is_there(self, writer: str, place: tuple[int, int], *, acked: bool) -> bool:
-        """Whether what lies before `place` is at the lab (or only in the journal)."""
+        """Return whether everything before `place` is at the lab; or in the journal, with acked=False."""
         words = self._recordings.get(writer)
         if place == (0, 0) or words is None:  # None: forgotten, as it was all there
             return True
@@ -194,7 +198,7 @@ class Console:
         return positions[0] >= place[0] and positions[1] >= place[1]
 
     def left(self, writer: str) -> int:
-        """Bytes printed that are not at the lab."""
+        """Return how many printed bytes are not at the lab."""
         place = self.place(writer)
         if place == (0, 0):
             return 0

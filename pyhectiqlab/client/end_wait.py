@@ -1,5 +1,5 @@
-"""The end's wait: until what a process logged is on disk, then until it is at the lab, within bounds; what is shown
-meanwhile and said of what stays behind.
+"""The wait at the end of a script: until what it logged is on disk, then until it is at the lab, within bounds. It
+shows progress, and says what stays behind.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAMED_MAX = 3
 
 
 def exit_timeout() -> tuple[float, float]:
-    """(seconds that an end waits in all, seconds without progress after which it gives up)."""
+    """Return (seconds that an end waits in all, seconds without progress after which it gives up)."""
     try:
         timeout: float = settings.get("exit_timeout")
     except ConfigurationError as e:
@@ -40,8 +40,8 @@ def exit_timeout() -> tuple[float, float]:
 
 
 def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | None = None) -> bool:
-    """Waits until what the outboxes took is journaled, then until it is at the lab; says what stays behind. Whether
-    nothing does.
+    """Wait until what the outboxes took is journaled, then until it is at the lab. Say what stays behind. Return
+    whether nothing does.
     """
     if not outboxes:
         return True
@@ -80,7 +80,7 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
 
 
 def _say_what_stays(outboxes: list[QueueOutbox]) -> bool:
-    """What is not at the lab, why, and what becomes of it. Whether there is anything."""
+    """Say what is not at the lab, why, and what becomes of it. Return whether there is anything."""
     stays = False
     for outbox in [o for o in outboxes if o.is_deleted()]:
         left = _amount([outbox.status()])
@@ -107,7 +107,7 @@ def _say_what_stays(outboxes: list[QueueOutbox]) -> bool:
 
 
 def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> None:
-    """Files beyond a quota: somebody can make room, if the script's user hears of it."""
+    """Say which files a quota refused: people can make room once they know."""
     writers = {o.writer for o in outboxes}
     failed = [session.dir.file_request(ident, "failed.json") for ident in session.dir.file_ids("failed.json")]
     refused = [r for r in failed if r is not None and r.writer in writers and r.reason == "quota_exceeded"]
@@ -117,7 +117,7 @@ def _say_what_found_no_room(session: Session, outboxes: list[QueueOutbox]) -> No
 
 
 def _say_what_was_given_up(outboxes: list[QueueOutbox]) -> None:
-    """Events for which neither memory nor disk had room: whoever waits for the end learns that the curves have gaps."""
+    """Say how many events found no room in memory or on the disk, so that people know why curves have gaps."""
     lost = sum(o.status().losses.get(reason, 0) for o in outboxes for reason in ("queue_full", "spool_full"))
     if lost:
         say(
@@ -127,7 +127,7 @@ def _say_what_was_given_up(outboxes: list[QueueOutbox]) -> None:
 
 
 def _amount(status: list[RunStatus]) -> str:
-    """What is left, such as "120 events and 2 files (310.0 MB)"; "" where nothing is."""
+    """Return what is left, such as "120 events and 2 files (310.0 MB)"; "" if nothing is."""
     printed = sum(s.printed_bytes_left for s in status)
     events = sum(s.backlog for s in status)
     files, size = sum(s.files_left for s in status), sum(s.file_bytes_left for s in status)
@@ -140,8 +140,8 @@ def _amount(status: list[RunStatus]) -> str:
 
 
 class _Progress:
-    """What is left, on stderr, once an end takes more than a second: bars for files and a line for events in a terminal
-    or notebook; elsewhere a line now and then.
+    """Shows on stderr what is left, once an end takes more than a second: in a terminal or notebook, bars for files and
+    a line for events; elsewhere a line now and then.
     """
 
     def __init__(self, outboxes: list[QueueOutbox]) -> None:
@@ -153,7 +153,7 @@ class _Progress:
         self._files: dict[str, tuple[str, int]] = {}  # id → name and bytes, of all that were left at some look
 
     def moved(self) -> tuple[int, int, int]:
-        """Grows, or falls, as long as something gets to the lab."""
+        """Return a number that changes as long as something gets to the lab."""
         status = self._status()
         return (
             sum(s.acked for s in status),
@@ -162,7 +162,7 @@ class _Progress:
         )
 
     def show(self) -> bool:
-        """False, so that a wait may ask it too."""
+        """Update what is shown. Return False, so that a wait can use it as a condition."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + (LINE_EVERY_S if self._where == LINES else REDRAW_S)

@@ -1,4 +1,4 @@
-"""What other trackers' names for it are here: told where a script asks a Run for one of theirs."""
+"""Hints: what to call here instead of a name that other trackers use. Said when a script asks a Run for that name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MODEL = "a model with a version is run.add_mlmodel('./checkpoints', name='net')
 _LOGS = "run.start_recording_logs() returns a logger; with capture_console=True what is printed is recorded, too"
 _VIEW = "a run is read back by Run.existing(name): .metrics(), .config, .logs(), .artifacts()"
 
-_TOLD = {
+_BY_NAMES = {
     "log log_metric log_metrics log_scalar log_scalars add_metric add_scalar add_scalars track report report_scalar "
     "define_metric append extend": _METRICS,
     "config params hparams log_param log_params log_parameter log_parameters log_hyperparams log_config add_hparams "
@@ -34,9 +34,9 @@ _TOLD = {
     "step": "a step is given with each value: run.add_metrics('loss', 0.5, step=1)",
     "dir": "a run has no folder of its own: write where you like, then run.add_artifact(path)",
 }
-HINTS = {name: text for names, text in _TOLD.items() for name in names.split()}
+HINTS = {name: text for names, text in _BY_NAMES.items() for name in names.split()}
 
 
 def hint(name: str) -> str:
-    """What to call instead of what others name so; "" where none of them does."""
+    """Return what to call instead of a name of another tracker; "" if it is none."""
     return HINTS.get(name, "")

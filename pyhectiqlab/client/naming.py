@@ -1,4 +1,4 @@
-"""Names for runs that get none: an adjective, a noun and a number. All ranks of a job find the same one."""
+"""Names for runs that get none: an adjective, a noun and a number. All ranks of a job make up the same one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOUNS = _words(
 
 
 def name_of(seed: bytes) -> str:
-    """The same for the same seed: one of some 900 million."""
+    """Return a name, the same for the same seed: one of some 900 million."""
     number = int.from_bytes(hashlib.sha256(seed).digest(), "big")
     number, adjective = divmod(number, len(ADJECTIVES))
     number, noun = divmod(number, len(NOUNS))
@@ -45,8 +45,8 @@ def random_name() -> str:
 
 
 def name_for(place: Place) -> tuple[str, bool]:
-    """(a name for a run, whether it is this process's alone). The ranks of a job find the same one, also when their
-    launcher starts them again. Raises ValueError where nothing tells one job from another.
+    """Return (a name for a run, whether it is this process's alone). The ranks of a job get the same name, also when
+    their launcher starts them again. Raises ValueError if nothing tells one job from another.
     """
     if place.world_size <= 1:
         return random_name(), True
@@ -60,7 +60,7 @@ def name_for(place: Place) -> tuple[str, bool]:
 
 
 def _job(environ: Mapping[str, str]) -> str | None:
-    """What all ranks of a job know of it, and no other job: of the launcher that is nearest to them."""
+    """Return what all ranks of a job know and no other job does, from the launcher that is nearest to them."""
     if (run_id := environ.get("TORCHELASTIC_RUN_ID", "none")) != "none":
         return f"torchrun/{run_id}"
     if "TORCHELASTIC_RESTART_COUNT" in environ and environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):

@@ -1,8 +1,8 @@
-"""Opening a run: from what `Run(...)` was given to an outbox. The one place that waits for the lab, within
-ATTACH_TIMEOUT_S.
+"""Opening a run: from the arguments of `Run(...)` to an outbox. Nothing else in the client waits for the lab; this
+does, for ATTACH_TIMEOUT_S at most.
 
 Whatever goes wrong here is printed once, and training goes on with nothing pushed: what it logs is kept in the spool
-(mode "kept"), or with HECTIQLAB_KEEP_DRY=0 dropped (mode "dry").
+(mode "kept"), or dropped with HECTIQLAB_KEEP_DRY=0 (mode "dry").
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ PROJECT_NOT_FOUND, INVALID = "project_not_found", "invalid"  # the lab's words
 SESSION_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
 MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
 NAMES_TRIED_MAX = 5
-# Nothing is pushed in all but the first. DRY drops, OFFLINE keeps on purpose, KEPT keeps since something is wrong.
+# Only the first pushes anything. DRY drops; OFFLINE keeps on purpose; KEPT keeps because something is wrong.
 ONLINE, OFFLINE, KEPT, DRY, READ_ONLY = "online", "offline", "kept", "dry", "read-only"
 
 
 @dataclass(frozen=True)
 class Opened:
-    """`answer`: what the lab said of the run, None where it was not asked or did not answer."""
+    """`answer`: what the lab answered about the run. None: it was not asked, or did not answer."""
 
     mode: str
     outbox: Outbox
@@ -52,9 +52,9 @@ class Opened:
 
 
 def open_run(name: str, project: str | None, create_project: bool, dry: bool, here: Place, new: bool = False) -> Opened:
-    """Never raises for what is wrong with the lab, the network, the disk, the configuration, or us.
+    """Open a run. Never raises because of the lab, the network, the disk, the configuration or a fault of ours.
 
-    `new`: the name was made up here, and another is where the lab has a run of it.
+    `new`: the name was made up here; if the lab has a run of that name, another name is made up.
     """
     try:
         opened = _open_run(name, project, create_project, dry, here, new)
@@ -106,7 +106,9 @@ def _binding(mode: str, profile: Profile, request: dict[str, Any], answer: dict[
 
 
 def _borrowed(profile: Profile, name: str, project: str | None, here: Place) -> Opened | None:
-    """The run as another process opened it: this one was forked from it, or got its Run by pickling."""
+    """Return the run as another process opened it: the parent that this process was forked from, or one that pickled
+    its Run.
+    """
     for outbox in sessions.borrowed():
         binding = outbox.binding
         asked = {"name": name, "project": project, "rank": here.rank}
@@ -161,7 +163,7 @@ def _opening(session: Session, name: str, project: str | None, here: Place) -> i
 
 
 def _is_of(outbox: QueueOutbox, name: str, project: str | None, rank: int) -> bool:
-    """Whether this is open, and as that rank of that run."""
+    """Return whether this outbox is open, and belongs to that rank of that run."""
     attach = outbox.binding.attach
     same = (attach["name"], attach["project"], attach["rank"]) == (name, project, rank)
     return same and not outbox.closed and outbox.binding.ends_run
@@ -176,13 +178,13 @@ def _asking(profile: Profile) -> LabClient:
 def _attach(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
     answer = client.attach(request, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
     gone = [session for session in answer.get("held_by", ()) if _is_gone(session)]
-    if gone:  # with their uploaders, perhaps, so that the lab could not know
+    if gone:  # perhaps with their uploaders, so that nobody has told the lab
         return client.attach({**request, "gone": gone}, timeout_s=max(MIN_ATTACH_S, ends_at - time.monotonic()))
     return answer
 
 
 def _is_gone(session: object) -> bool:
-    """Whether the process of a session on this machine has ended, as its folder in the spool tells."""
+    """Return whether the process of a session on this machine has ended, according to its folder in the spool."""
     if not isinstance(session, str) or not SESSION_NAME.fullmatch(session):
         return False
     owner = SessionDir(settings.spool_dir() / session).owner()
@@ -190,7 +192,7 @@ def _is_gone(session: object) -> bool:
 
 
 def _attach_new(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
-    """As a run that there was not. Changes the request's name where the lab has one of that name."""
+    """Attach as a new run. If the lab has a run of that name, change the name in the request."""
     from .naming import random_name
 
     for _ in range(NAMES_TRIED_MAX):
@@ -204,7 +206,9 @@ def _attach_new(client: LabClient, request: dict[str, Any], ends_at: float) -> d
 
 
 def _tells(here: Place) -> bool:
-    """Whether this process is to say which run it writes to: one of each job does, and no worker of another one."""
+    """Return whether this process is to say which run it writes to: one process of each job does, and none of its
+    workers.
+    """
     worker = getattr(sys.modules.get("multiprocessing"), "parent_process", lambda: None)() is not None
     try:
         return here.rank == 0 and not worker and not settings.get("quiet")
@@ -214,7 +218,7 @@ def _tells(here: Place) -> bool:
 
 
 def _say_where(answer: dict[str, Any], here: Place) -> None:
-    """Which run this process writes to, and where it is seen."""
+    """Say which run this process writes to, and where people see it."""
     if not _tells(here):
         return
     run, attempt = answer["run"], answer["attempt"]
@@ -231,7 +235,9 @@ def _say_where(answer: dict[str, Any], here: Place) -> None:
 def _dry(
     why: str, profile: Profile, name: str, project: str | None, create_project: bool, here: Place, *, code: str = ""
 ) -> Opened:
-    """Nothing is pushed, for a reason. What would be is kept in the spool, unless that is not wanted."""
+    """Open a run of which nothing is pushed, for a reason. What it logs is kept in the spool, unless that is not
+    wanted.
+    """
     try:
         keep = bool(settings.get("keep_dry"))
     except ConfigurationError:
@@ -280,7 +286,7 @@ def _opened(session: Session, mode: str, binding: Binding, here: Place, answer: 
 
 
 def _shared(session: Session, binding: Binding) -> QueueOutbox | None:
-    """The outbox of the same run that this process already has: whoever opens it once more shares it."""
+    """Return the outbox that this process already has of the same run: opening a run once more shares it."""
     for outbox in outboxes_of(session):
         other = outbox.binding
         same_lab = (other.mode, other.url, other.attach["rank"]) == (binding.mode, binding.url, binding.attach["rank"])
@@ -301,7 +307,7 @@ def _drop(why: str, here: Place) -> Opened:
 
 
 def join_run(session_path: str, binding: Binding, place: Place, mode: str) -> Opened:
-    """For a Run that was pickled into another process: the same run, a queue of its own; it never ends the run."""
+    """Open a run that was pickled into this process: the same run, with a queue of its own. It never ends the run."""
     from pathlib import Path
 
     binding = replace(binding, ends_run=False)

@@ -1,5 +1,5 @@
-"""The outbox: the door from `Run` into everything below. A mode is an implementation, so that Run's methods need no
-`if dry`.
+"""The outbox: what `Run` puts events and files into. Each mode is an implementation of it, so no method of Run asks
+which mode it is in.
 
 put: accept, never wait. flush: wait until the lab has it, with a bound. close: no more puts.
 """
@@ -61,42 +61,48 @@ class Outbox(Protocol):
 
     @property
     def counts(self) -> dict[str, Iterator[int]]:
-        """By key: the next steps of points that are put without one."""
+        """By key: the next steps of points that are put without a step."""
 
     @property
     def lab(self) -> tuple[str, str, str]:
-        """URL, profile and id of its lab; "" as URL means whichever is the one now."""
+        """URL, profile and id of its lab. If the URL is "", it is whichever lab is in use now."""
 
     @property
     def at_end(self) -> list[AtEnd]:
-        """Called once, while puts are still accepted, with how the run or its process ends. Must not raise."""
+        """Functions to call once, while puts are still accepted, with how the run or its process ends. They must not
+        raise.
+        """
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        """`at`: when it happened, in seconds since 1970; None: now."""
+        """Put an event. `at`: when it happened, in seconds since 1970. None: now."""
 
     def file(self, upload: Upload, source: Source) -> str | None:
-        """Keeps the file as it is and has it uploaded. Its id; None where it is dropped. Blocks for milliseconds."""
+        """Keep the file as it is now and have it uploaded. Return its id; None if it is dropped. Blocks for
+        milliseconds.
+        """
 
     def made_file(self, upload: Upload, make: Callable[[Path], object]) -> str | None:
-        """As `file`, for one that `make` writes where it is told to; it is not called where the file is dropped."""
+        """As `file`, for a file that `make` writes to the path it is given. If the file is dropped, `make` is not
+        called.
+        """
 
     def record_descriptors(self, wanted: bool) -> None:
-        """Begins or ends to record what C libraries and child processes print. Never waits, safe twice."""
+        """Start or stop recording what C libraries and child processes print. Never waits; safe twice."""
 
     def check_console(self) -> None:
-        """To be called now and then while that is recorded. Never waits."""
+        """Look after the recording. Call it now and then while it is on. Never waits."""
 
     def flush(self, timeout: float) -> bool:
-        """Waits until everything put so far is where it belongs. Whether it is."""
+        """Wait until everything put so far has arrived where it belongs. Return whether it has."""
 
     def close(self) -> None:
-        """No put is accepted from now on. Does not wait. Safe twice."""
+        """Accept no more puts. Does not wait; safe twice."""
 
     def status(self) -> RunStatus: ...
 
 
 class DroppingOutbox:
-    """Accepts and drops: dry mode with nothing kept, and runs that belong to somebody else."""
+    """Accepts and drops everything: for dry mode with nothing kept, and for runs that belong to somebody else."""
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
@@ -112,7 +118,7 @@ class DroppingOutbox:
             check_key(key)
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        records.event(kind, 0.0, fields)  # raises what it would where it is kept
+        records.event(kind, 0.0, fields)  # raises as an outbox does that keeps it
 
     def file(self, upload: Upload, source: Source) -> str | None:
         return None
@@ -149,5 +155,5 @@ class ClosedOutbox(DroppingOutbox):
         super().__init__("closed")
 
 
-# Of this process, by their writers: what a graph of torch.compile puts into (compiled.py).
+# The outboxes of this process, by writer: a graph of torch.compile puts into them (compiled.py).
 by_writer: WeakValueDictionary[str, Outbox] = WeakValueDictionary()

@@ -28,7 +28,7 @@ from .session import Session
 from .uploads import Upload, Uploads, progress
 from .waiting import wait_until
 
-Place = tuple[int, int, int, int]  # in the ring, in the spill file, and in what was printed to stdout and stderr
+Place = tuple[int, int, int, int]  # positions: in the ring, in the spill file, in stdout, in stderr
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Binding:
 
 
 class QueueOutbox:
-    """Puts into a shared-memory queue that the session's uploader empties. Raises OSError where the spool cannot be
+    """Puts into a shared-memory queue that the session's uploader empties. Raises OSError if the spool cannot be
     written.
     """
 
@@ -58,10 +58,10 @@ class QueueOutbox:
     def __init__(self, session: Session, binding: Binding) -> None:
         self.session = session
         self.binding = binding
-        self.cell: int | None = None  # of a notebook, that opened the run last
+        self.cell: int | None = None  # the notebook's cell that opened the run last
         self.closed = False
         self._let_go = False
-        self._last = RunStatus(binding.mode)  # of a queue that was let go and is gone since
+        self._last = RunStatus(binding.mode)  # the last status of a queue that was let go
         self.at_end: list[AtEnd] = []
         self.counts: dict[str, Iterator[int]] = {}
         self.uploads = Uploads(session.dir, self._lose_file)
@@ -108,8 +108,8 @@ class QueueOutbox:
             raise
 
     def _overflow(self, tail: int, record: bytes) -> None:
-        """What the ring could not take: one write to the spill file; where that fails too, the event is lost and
-        counted.
+        """Write what the ring could not take to the spill file, in one write. If that fails too, count the event as
+        lost.
         """
         words = self._mapping.words
         if not words[layout.SPOOL_FULL]:
@@ -121,7 +121,7 @@ class QueueOutbox:
         words[layout.LOST] += 1
 
     def _show_torch(self) -> None:
-        """What torch.compile is to trace in the place of the puts, by an attribute that it looks for."""
+        """Tell torch.compile what to trace instead of the puts, by an attribute that it looks for."""
         writer = self.writer
         by_writer[writer] = self
 
@@ -139,7 +139,9 @@ class QueueOutbox:
         self.points._torchdynamo_inline = points  # type: ignore[attr-defined]
 
     def event(self, kind: str, fields: dict[str, Any], at: float | None = None) -> None:
-        """Raises ValueError for one that the lab would refuse or cut. `at` that is no time: now."""
+        """Put an event. Raises ValueError for one that the lab would refuse or cut. An `at` that is no time counts as
+        now.
+        """
         data = records.event(kind, float(at) if at is not None and is_time(at) else time.time(), fields)
         try:
             self._record(data)
@@ -156,7 +158,7 @@ class QueueOutbox:
         return self._asked(self.uploads.put_made(self._own_writer(), upload, make))
 
     def _own_writer(self) -> str:
-        """The writer of this process; a forked child becomes one now. Raises RunClosedError."""
+        """Return the writer of this process; a forked child becomes one first. Raises RunClosedError."""
         if self.closed:
             raise_closed()
         if self._pid != os.getpid():
@@ -169,13 +171,13 @@ class QueueOutbox:
         return ident
 
     def _lose_file(self, upload: Upload, reason: str, why: str) -> None:
-        """A file given up at the call: said, counted here, and told to the lab by an event."""
+        """Report a file that was given up at the call: on stderr, in the status, and to the lab by an event."""
         self._files_lost[reason] = self._files_lost.get(reason, 0) + 1
         self.session.complain(f"the artifact {upload.name!r} is not stored: {why}")
         self.event("loss", {"reason": reason, "count": 1, "name": upload.name, "step": upload.step, "detail": why})
 
     def set_cache(self, settings: dict[str, Any]) -> None:
-        """Settings of the metrics cache, from here in the stream on; also for processes forked later."""
+        """Set the metrics cache for what follows in the stream, and for processes that are forked later."""
         self.event("metrics_cache", settings)
         self.binding = replace(self.binding, cache=settings)
 
@@ -195,8 +197,8 @@ class QueueOutbox:
         self._puts.wait_idle(timeout)
 
     def after_fork_in_child(self) -> None:
-        """The queue has one producing process, and that is the parent. The child gets one of its own when it first
-        logs.
+        """Leave the queue to the parent, which is its only producing process. The child opens one of its own when it
+        first logs.
         """
         if self.closed:
             return
@@ -224,7 +226,7 @@ class QueueOutbox:
     # Waiting ----------------------------------------------------------------------------------------------------
 
     def request_flush(self) -> Place:
-        """Asks the uploader to send at once; the positions up to which everything put so far lies."""
+        """Ask the uploader to send at once. Return the positions up to which everything put so far lies."""
         words = self._mapping.words
         place = words[layout.TAIL], self._spill.size(), *self.session.console.place(self.writer)
         words[layout.FLUSH] += 1
@@ -241,7 +243,7 @@ class QueueOutbox:
         return bool(acked) and self.session.console.is_there(self.writer, place[2:], acked=True)
 
     def is_stopped(self) -> bool:
-        """Whether the uploader does not send what is left: not now, or not any more."""
+        """Return whether the uploader will not send what is left: not now, or not any more."""
         return self._stopped() != 0
 
     def is_deleted(self) -> bool:
@@ -254,11 +256,11 @@ class QueueOutbox:
         return int(self._mapping.words[layout.STOPPED])
 
     def is_there(self, place: Place) -> bool:
-        """Acked; or journaled, where nothing is sent."""
+        """Return whether everything up to `place` is acked; or journaled, if nothing is sent."""
         return self.is_acked(place) if self.binding.mode == "online" else self.is_journaled(place)
 
     def files_left(self) -> set[str]:
-        """Ids of this process's files that are still to be sent; none where nothing is sent."""
+        """Return the ids of this process's files that are still to be sent; none if nothing is sent."""
         return set(self.uploads.left()) if self.binding.mode == "online" else set()
 
     def flush(self, timeout: float) -> bool:
@@ -274,7 +276,7 @@ class QueueOutbox:
         return there and not self.uploads.take_given_up()
 
     def answer_to(self, ident: str, timeout: float) -> dict[str, Any] | None:
-        """Waits for what comes of a file put with `answer`; None where nothing did within `timeout` seconds."""
+        """Wait for the answer to a file put with `answer`. Return None if there was none within `timeout` seconds."""
         self.request_flush()
         answers: list[dict[str, Any]] = []
 
@@ -288,8 +290,8 @@ class QueueOutbox:
         return answers[0] if answers else None
 
     def alive_at(self) -> float:
-        """When the uploader last gave a sign, by this machine's monotonic clock; before its first one, when the
-        queue was made.
+        """Return when the uploader last gave a sign of life, by this machine's monotonic clock. Before its first sign:
+        when the queue was made.
         """
         if self._let_go:
             header = self._peek()
@@ -297,11 +299,11 @@ class QueueOutbox:
         return max(float(self._mapping.words[layout.ALIVE_MS]) / 1e3, self._opened_at)
 
     def note_end(self, ending: Ending) -> None:
-        """How the process ends, where a full disk cannot keep it from being known."""
+        """Note in the queue's header how the process ends, so that it is known even if the disk is full."""
         self._mapping.words[layout.END] = as_word(ending)
 
     def end(self, ending: Ending) -> None:
-        """How the run ends that is closed now; noted where no event finds room any more."""
+        """Put an event that says how the run ends, as it is closed. If no event finds room, note it in the header."""
         words = self._mapping.words
         lost = words[layout.LOST]
         fields = {"state": ending.state, "cause": ending.cause, "exit_code": ending.exit_code, "detail": ending.detail}
@@ -320,8 +322,8 @@ class QueueOutbox:
             self._count_opening()
 
     def renew(self, binding: Binding) -> None:
-        """The run's next life, for all who hold this outbox; the one before has ended. Never waits. Raises OSError
-        where the spool cannot be written: then all is as it was.
+        """Begin the run's next life, for all who hold this outbox, and end the one before. Never waits. Raises OSError
+        if the spool cannot be written; nothing has changed then.
         """
         before = copy(self)
         try:
@@ -337,14 +339,14 @@ class QueueOutbox:
         before.let_go()
 
     def _count_opening(self) -> None:
-        """The next time that this process opens the run is another life of it."""
+        """Count this opening: when the process opens the run again, that is another life of it."""
         if self.binding.ends_run:
             opened = str(self.binding.attach["name"]), int(self.binding.attach["rank"])
             self.session.openings[opened] = self.session.openings.get(opened, 0) + 1
 
     def let_go(self) -> None:
-        """Gives back the memory and the descriptors of a closed queue, of which a sweep makes hundreds in one process.
-        What is still in it is the uploader's; `status` and `flush` find it by its name. Safe twice.
+        """Release the memory and the descriptors of a closed queue; a sweep makes hundreds of queues in one process.
+        The uploader empties it all the same, and `status` and `flush` find it by its name. Safe twice.
         """
         if not self.closed or self._let_go or self._pid != os.getpid() or not self._puts.retire(raise_closed):
             return
@@ -372,7 +374,7 @@ class QueueOutbox:
             cursors = [int(words[at]) for at in (layout.JOURNALED, layout.SENT, layout.ACKED)]
         elif header is not None:
             cursors = [header.journaled, header.sent, header.acked]
-        else:  # put away: what the uploader wrote down of it counts
+        else:  # put away: status.json has its last cursors
             cursors = [int(its.get(name, 0)) for name in ("journaled", "sent", "acked")]
         last = (self._last.journaled, self._last.sent, self._last.acked)
         journaled, sent, acked = map(max, cursors, last)
@@ -404,5 +406,5 @@ class QueueOutbox:
 
 
 def outboxes_of(session: Session) -> list[QueueOutbox]:
-    """The open outboxes of a session."""
+    """Return the open outboxes of a session."""
     return [o for o in tuple(session.outboxes) if isinstance(o, QueueOutbox)]

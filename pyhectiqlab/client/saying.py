@@ -1,4 +1,4 @@
-"""What a script's user is told: one line to stderr, where all our output goes."""
+"""Messages to a script's user: one line to stderr, where all our output goes."""
 
 from __future__ import annotations
 

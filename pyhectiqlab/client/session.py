@@ -25,11 +25,11 @@ class Feeder(Protocol):
     """What a session asks of the outboxes that feed its uploader (queue_outbox.py)."""
 
     def alive_at(self) -> float:
-        """When the uploader last gave a sign there, by this machine's monotonic clock."""
+        """Return when the uploader last gave a sign of life, by this machine's monotonic clock."""
 
 
 class Session:
-    """Ask for one by `sessions.current()`."""
+    """What all runs of a process share. Get one from `sessions.current()`."""
 
     def __init__(self, folder: SessionDir) -> None:
         fill_standard()
@@ -49,7 +49,7 @@ class Session:
         say_once(text)
 
     def start_uploader(self) -> None:
-        """Start one if none is at work. Return without waiting for it."""
+        """Start an uploader if none is at work. Return without waiting for it."""
         from ..uploader.start import start_uploader
 
         self._starts += 1
@@ -93,6 +93,6 @@ class Session:
             self._looking = False
 
     def after_fork_in_child(self) -> None:
-        """The session is the parent's; the child may start an uploader for it at once."""
+        """Leave the session to the parent. The child may start an uploader for it at once."""
         self.is_owner = False
         self._started_at = -START_AGAIN_S

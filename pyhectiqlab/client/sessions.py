@@ -30,8 +30,8 @@ _hooked = False
 
 
 def current() -> Session:
-    """This process's own session, made at the first call: what it inherited by a fork, or joined, is another's. Raises
-    OSError where the spool cannot be written.
+    """Return this process's own session, made at the first call. A session that it inherited by a fork, or joined, is
+    another process's. Raises OSError if the spool cannot be written.
     """
     global _current
     if _current is not None and not _current.is_owner:
@@ -57,8 +57,8 @@ def current() -> Session:
 
 
 def joined(path: Path) -> Session:
-    """The session of another process of this machine, for a Run that was pickled into this one. Raises OSError where it
-    is gone.
+    """Return the session of another process of this machine, for a Run that was pickled into this one. Raises OSError
+    if it is gone.
     """
     global _current
     if _current is not None and _current.dir.path == path:
@@ -67,7 +67,7 @@ def joined(path: Path) -> Session:
         return _others[path]
     folder = SessionDir(path)
     owner = folder.owner()
-    if owner is None or not owner.is_here():  # on a shared disk perhaps; but its uploader sees no memory of ours
+    if owner is None or not owner.is_here():  # on a shared disk, perhaps: its uploader does not see our memory
         raise FileNotFoundError(f"session {path.name} is not of this machine")
     session = Session(folder)
     session.is_owner = False
@@ -80,7 +80,7 @@ def joined(path: Path) -> Session:
 
 
 def borrowed() -> list[QueueOutbox]:
-    """The open outboxes of runs that other processes opened: the parent of a fork, or who pickled a Run."""
+    """Return the open outboxes of runs that other processes opened: the parent of a fork, or one that pickled a Run."""
     return [o for s in _sessions() if not s.is_owner for o in outboxes_of(s) if not o.closed]
 
 
@@ -103,8 +103,8 @@ def _hook_process() -> None:
 
 
 def _hook_multiprocessing() -> None:
-    """What multiprocessing started ends without exit hooks, but runs its finalizers; an exception that its work raised
-    is under way then, and nobody sees it later.
+    """Hook the end of processes that multiprocessing started. They end without exit hooks but run finalizers; an
+    exception that their work raised is under way then, and nobody sees it later.
     """
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
@@ -136,7 +136,7 @@ def _at_exit() -> None:
             hook(ended)
         if outbox.binding.ends_run:
             outbox.note_end(ended)
-            with contextlib.suppress(Exception):  # the uploader tells it from the file
+            with contextlib.suppress(Exception):  # the uploader reads it from the file
                 outbox.event("end", fields)
     try:
         session.console.settle()

@@ -1,6 +1,4 @@
-"""Uploads: the producing side of files. What a call hands over lies in the spool when the call returns; the rest is the
-uploader's.
-"""
+"""Uploads: the producing side of files. When a call returns, its file is in the spool; the uploader does the rest."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 @dataclass(frozen=True)
 class Upload:
-    """What is to be registered. See spool.FileRequest for the fields."""
+    """What to register. See spool.FileRequest for the fields."""
 
     name: str
     step: int | None = None
@@ -42,7 +40,7 @@ class Uploads:
     """The files that one outbox has on their way. For any thread.
 
     Args:
-        lose: told of a file that is given up at the call: (upload, reason, why).
+        lose: called with (upload, reason, why) for a file that is given up at the call.
     """
 
     def __init__(self, folder: SessionDir, lose: Callable[[Upload, str, str], None]) -> None:
@@ -50,13 +48,13 @@ class Uploads:
         self._lose = lose
         self._waiting: dict[str, FileRequest] = {}
         self._given_up: dict[str, str] = {}  # id → why, in a word
-        self._untold: set[str] = set()  # of these
+        self._unreported: set[str] = set()  # of these
         self._room_left = 0
         self._room_known = False
 
     def put(self, writer: str, upload: Upload, source: Source) -> str | None:
-        """Keeps the file as it is now and asks for its upload. The request's id, None where it was given up. Blocks for
-        some milliseconds. Raises nothing.
+        """Keep the file as it is now and ask for its upload. Return the request's id; None if it was given up. Blocks
+        for some milliseconds. Raises nothing.
         """
         ident = os.urandom(16).hex()
         try:
@@ -73,7 +71,7 @@ class Uploads:
     def put_made(self, writer: str, upload: Upload, make: Callable[[Path], object]) -> str | None:
         """As `put`, for a file that `make` writes to the path it is given. Blocks for as long as that takes.
 
-        Raises what `make` raises, but for OSError and ChangedError, which count as the file's loss.
+        Raises what `make` raises, except OSError and ChangedError, which count as the file's loss.
         """
         ident = os.urandom(16).hex()
         data = self._dir.file_path(ident, "data")
@@ -92,7 +90,7 @@ class Uploads:
         return None
 
     def scratch(self) -> Path:
-        """A new folder beside the snapshots, for `make`; whoever asks removes it. Raises OSError."""
+        """Return a new folder beside the snapshots, for `make`. The caller removes it. Raises OSError."""
         self._make_folder()
         path = self._dir.files_dir / f"{os.urandom(16).hex()}.d"
         path.mkdir(mode=0o700)
@@ -129,7 +127,7 @@ class Uploads:
         return ident
 
     def _has_room(self, size: int) -> bool:
-        """Whether `size` more bytes fit the spool's budget. What others add or take is seen at the next look."""
+        """Return whether `size` more bytes fit the spool's budget. What others add or remove counts later."""
         if not self._room_known or self._room_left < size:
             try:
                 budget: int = settings.get("spool_max_bytes")
@@ -143,14 +141,14 @@ class Uploads:
     # What is on its way -----------------------------------------------------------------------------------------
 
     def left(self) -> dict[str, FileRequest]:
-        """Those of this process that are neither at the lab nor given up. Reads one name a file."""
+        """Return the requests of this process that are neither at the lab nor given up. Reads one file name each."""
         for ident in tuple(self._waiting):
             if not self._dir.file_path(ident).exists():
                 self._put_away(ident)
         return dict(self._waiting)
 
     def any_left(self, idents: set[str]) -> bool:
-        """Whether any of these still waits. Forgets those that do not."""
+        """Return whether any of these still waits. Forgets the others."""
         while idents:
             ident = next(iter(idents))
             if self._dir.file_path(ident).exists():
@@ -160,12 +158,12 @@ class Uploads:
         return False
 
     def losses(self) -> dict[str, int]:
-        """How many were given up by the uploader, by reason: of those that `left` and `any_left` saw go."""
+        """Return how many files the uploader gave up, by reason, of those that `left` and `any_left` saw go."""
         return dict(Counter(self._given_up.values()))
 
     def take_given_up(self) -> bool:
-        """Whether any was given up by the uploader since this was last asked."""
-        some, self._untold = bool(self._untold), set()
+        """Return whether the uploader gave up any file since the last call."""
+        some, self._unreported = bool(self._unreported), set()
         return some
 
     def _put_away(self, ident: str) -> None:
@@ -175,10 +173,10 @@ class Uploads:
         failed = self._dir.file_request(ident, "failed.json")
         if failed is not None:
             self._given_up[ident] = failed.reason
-            self._untold.add(ident)
+            self._unreported.add(ident)
 
     def answer(self, ident: str) -> dict[str, Any] | None:
-        """What the lab or the uploader said of a request with `answer`, taken away; None while there is nothing."""
+        """Return what the lab or the uploader answered to a request with `answer`, and remove it. None: nothing yet."""
         path = self._dir.file_path(ident, "answer.json")
         answer = read_json(path)
         if answer is not None:
@@ -188,7 +186,7 @@ class Uploads:
 
 
 def progress(folder: SessionDir, requests: dict[str, FileRequest]) -> list[dict[str, Any]]:
-    """Each request with the bytes sent so far, as the uploader last wrote it down."""
+    """Return each request with the bytes sent so far, as the uploader last reported them."""
     sending = (read_json(folder.path / "status.json") or {}).get("files", {})
     return [
         {
@@ -205,7 +203,7 @@ def progress(folder: SessionDir, requests: dict[str, FileRequest]) -> list[dict[
 
 
 def _bytes_in(folder: Path) -> int:
-    """Bytes on disk that are there because of us: links whose original still exists cost nothing."""
+    """Return the bytes on disk that are there because of us: a link whose original still exists costs nothing."""
     total = 0
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

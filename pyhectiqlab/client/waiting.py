@@ -17,12 +17,12 @@ class Awaited(Feeder, Protocol):
     """What a wait asks of an outbox."""
 
     def is_stopped(self) -> bool:
-        """Whether the uploader does not send what is left: not now, or not any more."""
+        """Return whether the uploader will not send what is left: not now, or not any more."""
 
 
 def wait_until(done: Callable[[], bool], timeout: float, session: Session, outboxes: Collection[Awaited]) -> bool:
-    """Wait until `done()`, looking after the uploader meanwhile. Block at most `timeout` seconds. False also where it
-    cannot come true.
+    """Wait until `done()`, looking after the uploader meanwhile. Block at most `timeout` seconds. Return False if the
+    time ran out, or as soon as `done()` cannot come true any more.
     """
     deadline = time.monotonic() + timeout
     pause = FLUSH_POLL_S

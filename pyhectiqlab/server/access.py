@@ -110,12 +110,12 @@ async def caller(request: Request) -> Caller:
     """Whoever holds the request's API key or cookie. Raises ApiError 401, 403 (CSRF, a key of a scope), 400
     (protocol).
     """
-    found = await _proved(request)
-    if found.scope != SCOPE_ALL:
+    caller = await _proved(request)
+    if caller.scope != SCOPE_ALL:
         raise ApiError(
-            403, "key_scope", f"This key is for {found.scope} alone: make another with `hectiqlab keys create`."
+            403, "key_scope", f"This key is for {caller.scope} alone: make another with `hectiqlab keys create`."
         )
-    return found
+    return caller
 
 
 async def _proved(request: Request) -> Caller:
@@ -124,8 +124,8 @@ async def _proved(request: Request) -> Caller:
     key = bearer(request)
     if key is not None:
         address = address_of(request)
-        found = lab.accounts.cached(key, address) or await run_in_threadpool(lab.accounts.of_key, key, address)
-        if found is None:
+        caller = lab.accounts.cached(key, address) or await run_in_threadpool(lab.accounts.of_key, key, address)
+        if caller is None:
             raise ApiError(
                 401,
                 "wrong_key",
@@ -133,21 +133,21 @@ async def _proved(request: Request) -> Caller:
                 "fails, an admin of the lab may have disabled the account.",
                 {"WWW-Authenticate": "Bearer"},
             )
-        _learned(request, lab, found)
-        return found
+        _learned(request, lab, caller)
+        return caller
     cookie = session_cookie(request.headers, request.scope["root_path"])
-    found = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
-    if found is None:
+    caller = await run_in_threadpool(lab.accounts.of_cookie, cookie, address_of(request)) if cookie else None
+    if caller is None:
         raise ApiError(401, "not_logged_in", "Log in, or send an API key.", {"WWW-Authenticate": "Bearer"})
-    _learned(request, lab, found)
-    if request.method not in {"GET", "HEAD"} and not _same(request.headers.get("x-csrf-token", ""), found.csrf or ""):
+    _learned(request, lab, caller)
+    if request.method not in {"GET", "HEAD"} and not _same(request.headers.get("x-csrf-token", ""), caller.csrf or ""):
         raise ApiError(403, "csrf", "The header X-CSRF-Token is missing or wrong: take it from GET /api/v1/me.")
-    return found
+    return caller
 
 
-def _learned(request: Request, lab: Lab, found: Caller) -> None:
+def _learned(request: Request, lab: Lab, caller: Caller) -> None:
     """For the shares of callers (shares.py), and of connections."""
-    lab.shares.callers.learned(found.proof, found.user.id)
+    lab.shares.callers.learned(caller.proof, caller.user.id)
     connection: Protocol | None = request.scope.get(CONNECTION)
     if connection is not None:
         connection.proved()

@@ -109,20 +109,20 @@ class Accounts:
     def cached(self, key: str, address: str) -> Caller | None:
         """The caller of a key seen in the last seconds. Never blocks."""
         key_hash = hash_token(key)
-        found = self._cache.get(key_hash)
-        if found is None or found.until < time.monotonic() or found.mark != self.mark.read():
+        entry = self._cache.get(key_hash)
+        if entry is None or entry.until < time.monotonic() or entry.mark != self.mark.read():
             return None
-        return Caller(found.user, via=found.via, address=address, proof=key_hash, scope=found.scope)
+        return Caller(entry.user, via=entry.via, address=address, proof=key_hash, scope=entry.scope)
 
     def of_key(self, key: str, address: str = "") -> Caller | None:
         if caller := self.cached(key, address):
             return caller
         key_hash, mark, now = hash_token(key), self.mark.read(), time.time()  # the mark first: a change behind it shows
         with self._meta.reading() as view:
-            found = view.user_of_key(key_hash, now)
-        if found is None:
+            row = view.user_of_key(key_hash, now)
+        if row is None:
             return None
-        user, its_key = found
+        user, its_key = row
         if len(self._cache) >= CACHE_MAX:
             self._cache.clear()
         left = CACHE_S if its_key.expires is None else min(CACHE_S, its_key.expires - now)
@@ -185,13 +185,13 @@ class Accounts:
     def of_cookie(self, token: str, address: str = "") -> Caller | None:
         token_hash, now = hash_token(token), time.time()
         with self._meta.reading() as view:
-            found = view.web_session(token_hash, now)
-        if found is None or now - found.last_used > WEB_SESSION_IDLE_S:
+            session = view.web_session(token_hash, now)
+        if session is None or now - session.last_used > WEB_SESSION_IDLE_S:
             return None
-        if now - found.last_used > LAST_USED_S:
+        if now - session.last_used > LAST_USED_S:
             with contextlib.suppress(StoreError):  # a full disk keeps nobody from reading
                 self._write(lambda tx: tx.web_session_used(token_hash, now))
-        return Caller(found.user, found.csrf, token_hash, "web", address, token_hash)
+        return Caller(session.user, session.csrf, token_hash, "web", address, token_hash)
 
     def open_web_session(self, user: User) -> tuple[str, str]:
         """(token for the cookie, CSRF token)."""

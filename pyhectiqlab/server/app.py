@@ -18,7 +18,7 @@ from ..errors import StoreError
 from ..store.meta import FullError
 from .access import caller, check_guarded
 from .admission import Admission
-from .bodies import told
+from .bodies import problem_text
 from .gauges import Gauges
 from .guard import Guard
 from .lab import Lab
@@ -152,7 +152,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return reply(error_body(422, "invalid", told(error.errors()[0])), 422)
+    return reply(error_body(422, "invalid", problem_text(error.errors()[0])), 422)
 
 
 def _full(_: Request, error: Exception) -> Response:

@@ -91,7 +91,7 @@ def checked(body: bytes, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(json.loads(body.decode(), parse_int=_integer))
     except ValidationError as e:
-        raise ApiError(422, "invalid", told(e.errors(include_url=False, include_context=False)[0])) from None
+        raise ApiError(422, "invalid", problem_text(e.errors(include_url=False, include_context=False)[0])) from None
 
 
 def values_of(body: bytes) -> int:
@@ -115,7 +115,7 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def told(error: Mapping[str, Any]) -> str:
+def problem_text(error: Mapping[str, Any]) -> str:
     """Return one of pydantic's errors in a line."""
     where = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path"))
     return f"{where or 'The body'}: {error['msg'].removeprefix('Value error, ')}."[:500]

@@ -43,6 +43,6 @@ def _without_diff(fields: dict[str, Any]) -> dict[str, Any]:
 
 def paper(view: MetaView, run_id: str) -> str:
     """The text of the newest `paper` event, "" where there is none."""
-    told = next(view.newest_events(run_id, "paper", 1), None)
-    text = "" if told is None else told.fields.get("text")
+    event = next(view.newest_events(run_id, "paper", 1), None)
+    text = "" if event is None else event.fields.get("text")
     return text if isinstance(text, str) else ""

@@ -73,5 +73,5 @@ class Clock:
 
 def sight_of(view: MetaView) -> Sight | None:
     """The last that a lab noted."""
-    told = view.lab_value(KEY)
-    return None if told is None else Sight(**json.loads(told))
+    value = view.lab_value(KEY)
+    return None if value is None else Sight(**json.loads(value))

@@ -22,8 +22,8 @@ def cookie_name(root_path: str) -> str:
 
 def session_cookie(headers: Headers, root_path: str) -> str | None:
     """Return the value of the cookie, the last one of its name; None without one that the lab could have given."""
-    found = _pattern(root_path).findall(";".join(headers.getlist("cookie")))
-    return found[-1] if found else None
+    values = _pattern(root_path).findall(";".join(headers.getlist("cookie")))
+    return values[-1] if values else None
 
 
 def without_others(scope: Scope) -> Scope:

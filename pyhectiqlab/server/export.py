@@ -19,7 +19,7 @@ from ..store.points import Points, PointStore
 
 ROWS_AT_ONCE = 50_000
 KEYS_AT_ONCE = 1_000
-TOLD_AT_ONCE = 1_000  # rows, as text
+ROWS_AT_ONCE = 1_000  # rows, as text
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
@@ -82,9 +82,9 @@ def _gathered(parts: Iterable[Part]) -> Iterator[list[Part]]:
 
 def _rows(points: Points) -> Iterator[tuple[int, float, float, int, int]]:
     columns = (points.step, points.value, points.time / 1e6, points.rank, points.attempt)
-    for start in range(0, len(points.step), TOLD_AT_ONCE):
+    for start in range(0, len(points.step), ROWS_AT_ONCE):
         may_pause()
-        yield from zip(*(column[start : start + TOLD_AT_ONCE].tolist() for column in columns), strict=True)
+        yield from zip(*(column[start : start + ROWS_AT_ONCE].tolist() for column in columns), strict=True)
 
 
 # Text -------------------------------------------------------------------------------------------------------------

@@ -109,10 +109,10 @@ class Files:
 
     def upload(self, user_id: str, upload_id: str) -> Upload:
         with self.meta.reading() as view:
-            found = view.upload(upload_id)
-        if found is None or found.user_id != user_id:
+            upload = view.upload(upload_id)
+        if upload is None or upload.user_id != user_id:
             raise ApiError(404, "upload_not_found", "No upload of yours has this id: it expired, or never was.")
-        return found
+        return upload
 
     def renew(self, upload: Upload) -> None:
         """Its last byte came now."""
@@ -241,7 +241,7 @@ def busy(error: UploadBusyError) -> ApiError:
     return ApiError(423, "upload_busy", str(error), {"Retry-After": "1"})
 
 
-def told(error: StoreError) -> ApiError | StoreError:
+def not_stored(error: StoreError) -> ApiError | StoreError:
     """What to answer when bytes could not be kept."""
     if isinstance(error, NoRoomError):
         return full()

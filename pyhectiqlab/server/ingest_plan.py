@@ -37,9 +37,9 @@ class Result:
     cursor: int
     error: str = ""
 
-    def told(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"writer": self.writer, "status": self.status, "cursor": self.cursor}
-        return {**told, "error": self.error} if self.error else told
+    def answer(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"writer": self.writer, "status": self.status, "cursor": self.cursor}
+        return {**fields, "error": self.error} if self.error else fields
 
 
 @dataclass

@@ -133,8 +133,8 @@ class Lab:
 
     def failing(self) -> list[Failing]:
         """What of the lab's own work fails now, the writer's first. From any thread; never blocks."""
-        found = [loop.failing for loop in self.loops] + [self.writer.compaction.failing, self.refusals.failing]
-        return [one for one in found if one is not None]
+        states = [loop.failing for loop in self.loops] + [self.writer.compaction.failing, self.refusals.failing]
+        return [one for one in states if one is not None]
 
     def alerts(self) -> list[str]:
         """What whoever runs the lab should see to at once, a sentence each. From any thread; never blocks long."""

@@ -18,9 +18,9 @@ def near_project(view: MetaView, user_id: str, name: str) -> str:
 
 def near_run(view: MetaView, user_id: str, ref: str) -> str:
     """As `near_project`, of the runs that were made last; of one project for PROJECT/NAME."""
-    found = _like(ref, view.newest_names(user_id, None, NAMES_MAX))
-    if found or "/" not in ref:
-        return found
+    near = _like(ref, view.newest_names(user_id, None, NAMES_MAX))
+    if near or "/" not in ref:
+        return near
     place, _, name = ref.partition("/")
     project = view.project(place)
     if project is None or view.role_in(project.id, user_id) is None:

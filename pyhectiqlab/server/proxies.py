@@ -69,10 +69,10 @@ def address_in(text: str) -> Address | None:
 @functools.lru_cache(4096)
 def place_of(address: str) -> str:
     """What limits go by: an IPv4 address; of IPv6 the network of 64 bits, all of which one customer has."""
-    found = address_in(address)
-    if not isinstance(found, ipaddress.IPv6Address):
-        return address if found is None else str(found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    parsed = address_in(address)
+    if not isinstance(parsed, ipaddress.IPv6Address):
+        return address if parsed is None else str(parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def caller_address(peer: str, forwarded: str, trusted: Trusted) -> str:
@@ -80,15 +80,15 @@ def caller_address(peer: str, forwarded: str, trusted: Trusted) -> str:
     here = address_in(peer)
     if not trusted.whoever and (here is None or here not in trusted):
         return peer
-    found = peer
+    caller = peer
     for word in reversed(forwarded.split(",")):
         address = address_in(word)
         if address is None:  # a proxy that does not tell: whom it spoke for is not known
-            return found
-        found = str(address)
+            return caller
+        caller = str(address)
         if address not in trusted:
-            return found
-    return found
+            return caller
+    return caller
 
 
 class BehindProxy:

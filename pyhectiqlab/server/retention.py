@@ -108,19 +108,19 @@ def take(tx: MetaTransaction, step: Step, now: float) -> tuple[int, int]:
         tx.delete_run(run.id, now)
     versions = tx.due_versions(project.id, rule, now, among=step.versions) if step.versions else []
     tx.remove_versions([version.id for version in versions], now)
-    tx.note_changes([*_runs_told(project, rule, runs, now), *_versions_told(project, versions, now)])
+    tx.note_changes([*_run_changes(project, rule, runs, now), *_version_changes(project, versions, now)])
     if runs or versions:
         crashpoints.passing("upkeep.retained")
     return len(runs), len(versions)
 
 
-def _runs_told(project: Project, rule: Rule, runs: Sequence[DueRun], now: float) -> Iterator[Change]:
+def _run_changes(project: Project, rule: Rule, runs: Sequence[DueRun], now: float) -> Iterator[Change]:
     for run in runs:
         why = f"no sign of life for {counted(rule.runs_days or 0, 'day')}"
         yield _change(now, "deleted", f"run {project.name}/{run.name} ({run.id})", why)
 
 
-def _versions_told(project: Project, versions: Sequence[DueVersion], now: float) -> Iterator[Change]:
+def _version_changes(project: Project, versions: Sequence[DueVersion], now: float) -> Iterator[Change]:
     """One entry for all versions of an artifact that go at once."""
 
     def place(v: DueVersion) -> tuple[str, str, bool, int]:

@@ -34,10 +34,10 @@ def with_kept_slashes(path: str, raw_path: bytes) -> str:
     """`path`, in which a slash that is a part of a project's name (`/projects/team%2Fvision/artifacts`) parts nothing:
     KEPT_SLASH stands for it, which no name can hold.
     """
-    found = _PROJECT.search(raw_path.partition(b"?")[0].decode("ascii", "replace"))
-    if found is None or not path.startswith(_PROJECTS):
+    match = _PROJECT.search(raw_path.partition(b"?")[0].decode("ascii", "replace"))
+    if match is None or not path.startswith(_PROJECTS):
         return path
-    name, rest = re.sub("%2[fF]", KEPT_SLASH, found[1]), found[2]
+    name, rest = re.sub("%2[fF]", KEPT_SLASH, match[1]), match[2]
     return _PROJECTS + unquote(name) + unquote(rest)
 
 

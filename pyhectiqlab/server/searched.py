@@ -28,10 +28,10 @@ class Searched:
     def __init__(self, meta: MetaStore, points: PointStore, write: Transacts) -> None:
         self._meta, self._points, self._write = meta, points, write
         with meta.reading() as view:
-            told = json.loads(view.lab_value(KEY) or "[]")
+            keys = json.loads(view.lab_value(KEY) or "[]")
         self._lock = threading.Lock()
-        self._metrics: OrderedDict[str, None] = OrderedDict.fromkeys(told)
-        self._kept: list[str] = list(told)
+        self._metrics: OrderedDict[str, None] = OrderedDict.fromkeys(keys)
+        self._kept: list[str] = list(keys)
         self._kept_at = 0.0
         self.loop = Loop("searched", self._read, log.warning)
 

@@ -19,7 +19,7 @@ QUEUE_MAX = 1024  # messages that wait for one subscriber; beyond it they are dr
 COMMENT_EVERY_S = 15.0
 KEYS_MAX = 64
 REST_S, REST_OF_ONE_S, REST_MAX_S = 0.02, 0.002, 0.5  # between two tellings: at least, for each subscriber, at most
-TOLD_AT_ONCE = 16  # subscribers that are told in one turn of the event loop
+READERS_AT_ONCE = 16  # subscribers that are told in one turn of the event loop
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._pending: dict[tuple[str, str], Message] = {}  # by kind and run
-        self._telling: asyncio.TimerHandle | None = None
-        self._told_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent_at = 0.0
 
     def attach_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -115,24 +115,24 @@ class Hub:
             key = message.kind, message.run
             earlier = self._pending.get(key)
             self._pending[key] = message if earlier is None else message.after(earlier)
-        if self._telling is None:
+        if self._timer is None:
             rest = min(REST_MAX_S, REST_S + REST_OF_ONE_S * len(self._subscriptions))
-            self._telling = loop.call_at(self._told_at + rest, self._tell, loop)
+            self._timer = loop.call_at(self._sent_at + rest, self._send, loop)
 
-    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._telling, self._told_at = None, loop.time()
+    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, self._sent_at = None, loop.time()
         messages = tuple(self._pending.values())
         self._pending.clear()
         if not self._closed:
-            self._tell_some(loop, messages, tuple(self._subscriptions))
+            self._send_some(loop, messages, tuple(self._subscriptions))
 
-    def _tell_some(
+    def _send_some(
         self, loop: asyncio.AbstractEventLoop, messages: Sequence[Message], to: Sequence[Subscription]
     ) -> None:
-        for subscription in to[:TOLD_AT_ONCE]:
+        for subscription in to[:READERS_AT_ONCE]:
             subscription.offer(messages)
-        if len(to) > TOLD_AT_ONCE:
-            loop.call_soon(self._tell_some, loop, messages, to[TOLD_AT_ONCE:])
+        if len(to) > READERS_AT_ONCE:
+            loop.call_soon(self._send_some, loop, messages, to[READERS_AT_ONCE:])
 
     async def read(self, runs: frozenset[str], project: str | None) -> AsyncIterator[bytes]:
         """The stream of one subscriber, as server-sent events."""

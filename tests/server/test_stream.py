@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from pyhectiqlab.server.stream import QUEUE_MAX, RESYNC, TOLD_AT_ONCE, Hub, Message
+from pyhectiqlab.server.stream import QUEUE_MAX, READERS_AT_ONCE, RESYNC, Hub, Message
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, column, events_batch, new_id
@@ -124,4 +124,4 @@ def test_what_commits_of_a_moment_changed_is_told_once_and_together() -> None:
 
 def test_all_of_many_watchers_are_told() -> None:
     logs = Message("logs", "r", "p", {"run": "r"})
-    assert heard([logs], watchers=3 * TOLD_AT_ONCE + 1) == [[logs.encoded]] * (3 * TOLD_AT_ONCE + 1)
+    assert heard([logs], watchers=3 * READERS_AT_ONCE + 1) == [[logs.encoded]] * (3 * READERS_AT_ONCE + 1)

@@ -206,16 +206,16 @@ def send_content(
     start, stop, status = 0, size, 200
     wanted = request.headers.get("range")
     if wanted is not None and request.headers.get("if-range", etag) == etag:
-        found = one_range(wanted, size)
-        if found is not None and found[0] >= found[1]:
+        wanted_range = one_range(wanted, size)
+        if wanted_range is not None and wanted_range[0] >= wanted_range[1]:
             raise ApiError(
                 416,
                 "bad_range",
                 f"The file has {size} bytes.",
                 {"Content-Range": f"bytes */{size}"},
             )
-        if found is not None:
-            start, stop = found
+        if wanted_range is not None:
+            start, stop = wanted_range
             status = 206
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)

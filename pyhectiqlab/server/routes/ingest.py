@@ -73,7 +73,7 @@ async def ingest(request: Request) -> Response:
         decoded, cost = await held.decoded(body, encoding)
         job = IngestJob(decoded, caller.user.id, received, cost)
         if await held.refused(lab, job):
-            results = [result.told() for result in job.results]
+            results = [result.answer() for result in job.results]
         else:
             size = max(len(body), POINT_BYTES * sum(b.points for b in decoded.batches if isinstance(b, Batch)))
             results = await _results(lab, job, size)
@@ -178,6 +178,6 @@ def _decoded(plain: bytes | bytearray) -> tuple[Decoded, float]:
 
 async def _results(lab: Lab, job: IngestJob, size: int) -> list[dict[str, Any]]:
     try:
-        return [r.told() for r in await asyncio.wrap_future(lab.writer.ingest(job, size))]
+        return [r.answer() for r in await asyncio.wrap_future(lab.writer.ingest(job, size))]
     except StoreError as e:
         return [{"writer": b.writer, "status": 503, "cursor": 0, "error": str(e)} for b in job.request.batches]

@@ -34,9 +34,9 @@ def list_media(
 ) -> Response:
     """Each name with its kind, how many items it has, and over which steps. By name."""
     with lab.meta.reading() as view:
-        found = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str))
+        groups = view.media_groups(run.id, kind, q, limit + 1, cursor_in(after, str, str))
     return reply_list(
-        ((answer(models_media.MediaGroupAnswer, group), [group.name, group.kind]) for group in found), limit
+        ((answer(models_media.MediaGroupAnswer, group), [group.name, group.kind]) for group in groups), limit
     )
 
 
@@ -66,15 +66,15 @@ def list_items(
     query = MediaQuery(run.id, kind, name, rank, lo, hi, steps, newest, limit + 1, behind, data)
     base = base_url(request)
     with lab.meta.reading() as view:
-        found = view.media_items(query)
-        return reply_list(((_item_answer(kind, item, base), [item.step, item.rank]) for item in found), limit)
+        items = view.media_items(query)
+        return reply_list(((_item_answer(kind, item, base), [item.step, item.rank]) for item in items), limit)
 
 
 def _item_answer(kind: str, item: MediaItem, base: str) -> dict[str, Any]:
     histogram = text = None
     if item.fields is not None and kind == protocol.HISTOGRAM:
-        found = protocol.histogram_of(item.fields)
-        histogram = None if found is None else vars(found)
+        values = protocol.histogram_of(item.fields)
+        histogram = None if values is None else vars(values)
     elif item.fields is not None:
         text = protocol.text_of(item.fields)
     artifact = None if item.artifact is None else artifact_answer(item.artifact, base)

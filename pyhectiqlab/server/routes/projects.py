@@ -34,14 +34,14 @@ def list_projects(
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         if name is None:
-            found = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
+            projects = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
         else:
             named = view.project(name)
-            found = [named] if named is not None and named.name == name else []
-        counted = view.runs_of_projects([p.id for p in found])
+            projects = [named] if named is not None and named.name == name else []
+        counted = view.runs_of_projects([p.id for p in projects])
         given = view.roles_of(caller.user.id)
-    more = cursor_out([found[limit - 1].name]) if len(found) > limit else None
-    seen = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in found[:limit]]
+    more = cursor_out([projects[limit - 1].name]) if len(projects) > limit else None
+    seen = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in projects[:limit]]
     return reply(
         {"items": [project_answer(p, counted[p.id], role) for p, role in seen if role is not None], "next": more}
     )
@@ -112,8 +112,8 @@ def set_retention(
 def list_members(project: ReadableProject, lab: TheLab) -> Response:
     """Whoever was given a role in the project. In one that is not private the role in the lab counts too."""
     with lab.meta.reading() as view:
-        found = view.members(project.id)
-    items = [answer(models_accounts.MemberAnswer, member, id=member.user_id) for member in found]
+        members = view.members(project.id)
+    items = [answer(models_accounts.MemberAnswer, member, id=member.user_id) for member in members]
     return reply({"items": items, "next": None})
 
 

@@ -56,7 +56,7 @@ OF_PROJECT = "/projects/{ref}/{kind:registry}"
 OF_NAME = OF_PROJECT + "/{name}"
 ONE = OF_NAME + "/versions/{version}"
 Kind = Annotated[Literal["models", "datasets"], Path()]
-RUNS_TOLD = 1000  # that used one version, or versions that one run made or used
+RUNS_LISTED = 1000  # that used one version, or versions that one run made or used
 router = Router(tags=["models and datasets"], route_class=BodyRoute)
 
 
@@ -93,13 +93,13 @@ def _find(lab: Lab, kind: str, project: Project, name: str, version: str) -> Reg
     except ValueError as e:
         raise ApiError(422, "bad_version", f"{e}.") from None
     with lab.meta.reading() as view:
-        found = view.find_version(kind, project.id, name, None if wanted == LATEST else wanted)
-    if found is None:
+        row = view.find_version(kind, project.id, name, None if wanted == LATEST else wanted)
+    if row is None:
         which = "" if wanted == LATEST else f" of version {wanted}"
         raise ApiError(
             404, "version_not_found", f"The project {project.name!r} has no {NOUNS[kind]} {name[:100]!r}{which}."
         )
-    return found
+    return row
 
 
 @guard("version:read")
@@ -168,9 +168,9 @@ def list_latest(
     """The latest version of each name, by name."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
-        found = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
+        versions = view.latest_versions(kind, project.id, limit + 1, behind[0] if behind else "")
         return reply_list(
-            ((_version_answer(request, lab, caller, v, versions=v.versions), [v.name]) for v in found), limit
+            ((_version_answer(request, lab, caller, v, versions=v.versions), [v.name]) for v in versions), limit
         )
 
 
@@ -179,8 +179,8 @@ def get_latest(
     kind: Kind, project: ReadableProject, name: str, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
     """Its latest version, and how many it has."""
-    found = _find(lab, kind, project, name, "latest")
-    return reply(_version_answer(request, lab, caller, found, versions=found.versions))
+    latest = _find(lab, kind, project, name, "latest")
+    return reply(_version_answer(request, lab, caller, latest, versions=latest.versions))
 
 
 @router.get(OF_NAME + "/versions", response_model=None, responses=answers(models_registry.Versions, 200, 404))
@@ -199,8 +199,8 @@ def list_versions(
     with lab.meta.reading() as view:
         if not behind:
             _find(lab, kind, project, name, "latest")
-        found = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
-        return reply_list(((_version_answer(request, lab, caller, v), list(v.version)) for v in found), limit)
+        versions = view.versions_of(kind, project.id, name, limit + 1, Version(*behind) if behind else None)
+        return reply_list(((_version_answer(request, lab, caller, v), list(v.version)) for v in versions), limit)
 
 
 @router.get(ONE, response_model=None, responses=answers(models_registry.VersionDetailAnswer, 200, 404))
@@ -214,14 +214,14 @@ def get_version(
     caller: TheCaller,
 ) -> Response:
     """A version (a number, an alias, or latest) with its files and the latest runs that used it."""
-    found = _find(lab, kind, project, name, version)
+    row = _find(lab, kind, project, name, version)
     with lab.meta.reading() as view:
-        files, runs = view.version_files(found.id), view.used_by(found.id, RUNS_TOLD, caller.user.id)
+        files, runs = view.version_files(row.id), view.used_by(row.id, RUNS_LISTED, caller.user.id)
     base = base_url(request)
-    content = f"{base}/api/v1/{kind}/{found.id}/content?path="
+    content = f"{base}/api/v1/{kind}/{row.id}/content?path="
     contents = [answer(models_registry.FileAnswer, f, url=content + quote(f.path, safe="")) for f in files]
     used_by = [answer(models_registry.UsingRunAnswer, run, url=run_url(base, run.id)) for run in runs]
-    return reply(_version_answer(request, lab, caller, found, contents=contents, used_by=used_by))
+    return reply(_version_answer(request, lab, caller, row, contents=contents, used_by=used_by))
 
 
 @router.put(
@@ -246,16 +246,16 @@ def set_alias(
         alias_name(alias)
     except ValueError as e:
         raise ApiError(422, "bad_alias", f"{e}.") from None
-    found = _find(lab, kind, project, name, body.version)
+    row = _find(lab, kind, project, name, body.version)
     try:
         lab.change(
-            lambda tx: tx.set_alias(found.id, alias, caller.user.id, time.time()),
-            caller.change("set an alias", f"{NOUNS[kind]} {project.name}/{name}", f"{alias}: {found.version}"),
+            lambda tx: tx.set_alias(row.id, alias, caller.user.id, time.time()),
+            caller.change("set an alias", f"{NOUNS[kind]} {project.name}/{name}", f"{alias}: {row.version}"),
         )
     except TooManyAliasesError as e:
         raise ApiError(409, "too_many_aliases", str(e)) from None
     with lab.meta.reading() as view:
-        return reply(_version_answer(request, lab, caller, view.version(found.id) or found))
+        return reply(_version_answer(request, lab, caller, view.version(row.id) or row))
 
 
 @router.delete(OF_NAME + "/aliases/{alias}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
@@ -280,10 +280,10 @@ def add_usage(
     caller: TheCaller,
 ) -> Response:
     """Says that a run of the caller used it. Answers with the version. Again changes nothing."""
-    found = _find(lab, kind, project, name, version)
+    row = _find(lab, kind, project, name, version)
     run = own_run(lab, caller, body.run).id
-    lab.write(lambda tx: tx.add_usage(found.id, run, time.time()))
-    return reply(_version_answer(request, lab, caller, found))
+    lab.write(lambda tx: tx.add_usage(row.id, run, time.time()))
+    return reply(_version_answer(request, lab, caller, row))
 
 
 @router.get("/{kind:registry}/{uuid}/content", response_model=None, responses=CONTENT)
@@ -313,8 +313,8 @@ def content(
 def of_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """The versions of models and datasets that a run made, and those that it used, the latest first."""
     with lab.meta.reading() as view:
-        made = list(view.made_by_run(run.id, RUNS_TOLD, caller.user.id))
-        used = list(view.used_by_run(run.id, RUNS_TOLD, caller.user.id))
+        made = list(view.made_by_run(run.id, RUNS_LISTED, caller.user.id))
+        used = list(view.used_by_run(run.id, RUNS_LISTED, caller.user.id))
     return reply(
         {
             "made": [_version_answer(request, lab, caller, v) for v in made],

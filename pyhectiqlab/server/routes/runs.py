@@ -41,8 +41,8 @@ FILTER_NOTE = (
     "Terms with spaces between them, all of which are to hold: state=failed,killed tag=baseline author=ada "
     "created>2026-07-01 config.model.layers>=4 metric.loss.min<0.2 name~resnet. May be given several times."
 )
-RUNS_TOLD_AT_ONCE = 50
-CONFIG_TOLD_BYTES_MAX = 64 << 10
+RUNS_AT_ONCE = 50
+LISTED_CONFIG_BYTES_MAX = 64 << 10
 CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than 64 KiB."
 SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, metric.KEY.last (min, max, count); - before it: descending."
 Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
@@ -89,27 +89,27 @@ def list_runs(
     query = RunQuery(project_id, terms, order, limit, [value, run_id] if after else None, caller.user.id)
     lab.searched.note(query)
     with lab.meta.reading() as view:
-        found = find_runs(view, lab.points, query, now)
+        matches = find_runs(view, lab.points, query, now)
 
-        def tell() -> Iterator[dict[str, Any] | None]:
+        def answers_of_runs() -> Iterator[dict[str, Any] | None]:
             """A few runs at a time: not many more are read than are sent."""
-            for start in range(0, len(found.places), RUNS_TOLD_AT_ONCE):
-                ids = [run_id for _, run_id in found.places[start : start + RUNS_TOLD_AT_ONCE]]
+            for start in range(0, len(matches.places), RUNS_AT_ONCE):
+                ids = [run_id for _, run_id in matches.places[start : start + RUNS_AT_ONCE]]
                 runs = {run["id"]: run for run in run_answers(request, lab, view.some_runs(ids), key)}
-                configs = view.configs(ids, CONFIG_TOLD_BYTES_MAX) if config else {}
+                configs = view.configs(ids, LISTED_CONFIG_BYTES_MAX) if config else {}
                 for run_id in ids:
                     run = runs.get(run_id)
                     yield {**run, "config": configs.get(run_id)} if run and config else run
 
         page = Page(limit, packed=wants_msgpack(request))
-        told = 0
-        for told, run in enumerate(tell(), start=1):  # noqa: B007
+        read = 0
+        for read, run in enumerate(answers_of_runs(), start=1):  # noqa: B007
             if run is not None:
                 page.add(run)
             if page.full:
                 break
-    more = found.more or told < len(found.places)
-    return page.reply(next=cursor_out([*found.places[told - 1], now, sort]) if more else None)
+    more = matches.more or read < len(matches.places)
+    return page.reply(next=cursor_out([*matches.places[read - 1], now, sort]) if more else None)
 
 
 @router.get("/runs/resolve", response_model=None, responses=answers(models_runs.RunAnswer, 200, 404, 409, 410))
@@ -156,10 +156,10 @@ def resolve(
 @router.get("/runs/{run_id}", response_model=None, responses=answers(models_runs.RunDetailAnswer, 200, 404, 410))
 def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     run_id = run.id
-    told = run_answers(request, lab, [run])[0]
+    page = run_answers(request, lab, [run])[0]
     with lab.meta.reading() as view:
         tags = view.tags(run_id, limits.TAGS_MAX + 1)
-        told |= {
+        page |= {
             "config": view.config(run_id),
             "meta": view.meta(run_id),
             "config_attempts": view.config_attempts(run_id, HISTORY_SHOWN),
@@ -183,16 +183,16 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
             "paper": paper(view, run_id),
             "kept_until": view.kept_until(run_id),
         }
-    return reply_large(told)
+    return reply_large(page)
 
 
 def _some_details(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without the details beyond DETAILS_CHARS_MAX together; those of the newest attempts stay."""
     left = DETAILS_CHARS_MAX
-    for told in reversed(sessions):
-        if len(told["detail"]) > left:
-            told["detail"] = DETAIL_ELSEWHERE
-        left -= len(told["detail"])
+    for session in reversed(sessions):
+        if len(session["detail"]) > left:
+            session["detail"] = DETAIL_ELSEWHERE
+        left -= len(session["detail"])
     return sessions
 
 
@@ -201,9 +201,9 @@ def list_sessions(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Af
     """The processes that attached to the run, by attempt and rank."""
     behind = cursor_in(after, int, int, (int, float), str)
     with lab.meta.reading() as view:
-        found = view.sessions(run.id, limit + 1, behind)
+        sessions = view.sessions(run.id, limit + 1, behind)
         return reply_list(
-            ((answer(models_runs.SessionAnswer, s), [s.attempt, s.rank, s.started, s.session]) for s in found), limit
+            ((answer(models_runs.SessionAnswer, s), [s.attempt, s.rank, s.started, s.session]) for s in sessions), limit
         )
 
 
@@ -225,8 +225,8 @@ def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttem
             of, config = None, view.config(run.id)
         else:
             of, config = view.attempt_config(run.id, attempt) or (None, {})
-    told = {"config": config, "attempt": of}
-    return reply_msgpack(told) if wants_msgpack(request) else reply_large(told)
+    body = {"config": config, "attempt": of}
+    return reply_msgpack(body) if wants_msgpack(request) else reply_large(body)
 
 
 @router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models_runs.MetaAnswer, 200, 404, 410))
@@ -284,8 +284,8 @@ def list_events(
     """In order of arrival at the lab. A page ends early where its events take some megabytes."""
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
-        found = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
-        return reply_list(((answer(models_runs.EventAnswer, event), [event.id]) for event in found), limit, large=True)
+        events = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
+        return reply_list(((answer(models_runs.EventAnswer, event), [event.id]) for event in events), limit, large=True)
 
 
 @router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models_runs.Writers, 200, 404, 410))
@@ -293,5 +293,5 @@ def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Aft
     """How far the lab has each stream of events into this run."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
-        found = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
-    return reply_list(((answer(models_runs.WriterAnswer, writer), [writer.writer]) for writer in found), limit)
+        writers = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
+    return reply_list(((answer(models_runs.WriterAnswer, writer), [writer.writer]) for writer in writers), limit)

@@ -63,16 +63,16 @@ def list_keys(
 ) -> Response:
     """The keys of a run, pooled over ranks and attempts. min and max are of finite values, null without any."""
     behind = cursor_in(after, str)
-    found = lab.points.keys(run.id, q, behind[0] if behind else "", limit + 1)
-    return reply_list(((_key_answer(info), [info.key]) for info in found), limit)
+    infos = lab.points.keys(run.id, q, behind[0] if behind else "", limit + 1)
+    return reply_list(((_key_answer(info), [info.key]) for info in infos), limit)
 
 
 @router.get("/runs/{run_id}/attempts", response_model=None, responses=answers(models_series.Attempts, 200, 404, 410))
 def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """The attempts that reported a metric, and from when on their relative time is counted."""
     behind = cursor_in(after, int)
-    found = lab.points.origins(run.id, behind[0] if behind else 0, limit + 1)
-    return reply_list((({"attempt": n, "zero": zero / 1e6}, [n]) for n, zero in found.items()), limit)
+    zeros = lab.points.origins(run.id, behind[0] if behind else 0, limit + 1)
+    return reply_list((({"attempt": n, "zero": zero / 1e6}, [n]) for n, zero in zeros.items()), limit)
 
 
 def _key_answer(info: SeriesInfo) -> dict[str, Any]:
@@ -113,11 +113,11 @@ def list_points(
         ) from None
     more = points.cursor if len(points.step) >= limit else None
     if wants_msgpack(request):
-        told = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
-        return reply_msgpack({**told, "next": more})
+        columns = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
+        return reply_msgpack({**columns, "next": more})
     page = Page(limit)
     for start in range(0, len(points.step), POINTS_AT_ONCE):
-        page.add_all(_points_told(points, slice(start, start + POINTS_AT_ONCE)))
+        page.add_all(_point_answers(points, slice(start, start + POINTS_AT_ONCE)))
     return page.reply(next=more)
 
 
@@ -177,7 +177,7 @@ async def _in_turns(shares: Shares, user_id: str, pieces: Iterator[bytes]) -> As
         yield piece
 
 
-def _points_told(points: Points, some: slice) -> list[dict[str, Any]]:
+def _point_answers(points: Points, some: slice) -> list[dict[str, Any]]:
     return [
         {"step": step, "value": value, "time": time, "rank": rank, "attempt": attempt}
         for step, value, time, rank, attempt in zip(
@@ -211,17 +211,17 @@ def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, call
     packed = wants_msgpack(request, default=True)
     most = limits.BUCKETS_OF_ANSWER_MAX if packed else limits.BUCKETS_OF_ANSWER_MAX // 4
     try:
-        found = lab.points.iter_buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts, most)
+        all_series = lab.points.iter_buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts, most)
         page = Page(len(selectors), packed, name="series")
-        for series in found:
-            page.add(_buckets_told(series, packed), large=True)
+        for series in all_series:
+            page.add(_buckets_answer(series, packed), large=True)
     except ValueError as e:
         raise ApiError(422, "bad_range", f"These buckets cannot be made: {e}.") from None
     return page.reply()
 
 
-def _buckets_told(b: Buckets, packed: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _buckets_answer(b: Buckets, packed: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {
         "run": b.selector.run,
         "key": b.selector.key,
         "rank": b.selector.rank,
@@ -232,8 +232,8 @@ def _buckets_told(b: Buckets, packed: bool) -> dict[str, Any]:
     }
     for name, kind in _BUCKET_COLUMNS:
         column = np.asarray(getattr(b, name)).astype(kind)
-        told[name] = column.tobytes() if packed else column.tolist()
+        body[name] = column.tobytes() if packed else column.tolist()
     if not packed:
         for name in ("min", "max", "mean"):
-            told[name] = [None if math.isnan(v) else v for v in told[name]]
-    return told
+            body[name] = [None if math.isnan(v) else v for v in body[name]]
+    return body

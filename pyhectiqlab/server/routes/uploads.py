@@ -23,7 +23,7 @@ from ...store.blobs import BlobUpload
 from .. import models
 from ..access import Adder, Anybody, TheCaller, TheLab
 from ..authority import Grant
-from ..files import Files, told
+from ..files import Files, not_stored
 from ..replies import ApiError
 from ..room import Room
 from .common import answers
@@ -190,7 +190,7 @@ async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: Adder
     try:
         received = await run_in_threadpool(files.blobs.open_upload, upload.id)
     except StoreError as e:
-        raise told(e) from None
+        raise not_stored(e) from None
     try:
         if received.offset != offset:
             raise _wrong_offset(received.offset)
@@ -200,7 +200,7 @@ async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: Adder
         end = files.finish if received.offset == upload.bytes else lambda upload, _: files.renew(upload)
         await asyncio.get_running_loop().run_in_executor(files.writers, end, upload, received)
     except StoreError as e:
-        raise told(e) from None
+        raise not_stored(e) from None
     finally:
         received.close()
     return Response(status_code=204, headers=_headers(upload, Upload_Offset=str(received.offset)))

@@ -90,8 +90,8 @@ def _hashed(lab: Lab, password: str) -> str:
 def list_invites(lab: TheLab, caller: Admin) -> Response:
     """Those that are open."""
     with lab.meta.reading() as view:
-        found = view.invites(time.time())
-    return reply({"items": [answer(models_accounts.InviteAnswer, invite) for invite in found], "next": None})
+        invites = view.invites(time.time())
+    return reply({"items": [answer(models_accounts.InviteAnswer, invite) for invite in invites], "next": None})
 
 
 @router.post(
@@ -145,6 +145,6 @@ def audit(lab: TheLab, caller: Admin, limit: Limit = LIMIT, after: After = None)
     """Who changed what, when and from where, the newest first. Kept for 400 days, and 200,000 entries at most."""
     before = cursor_in(after, int)
     with lab.meta.reading() as view:
-        found = view.changes_told(limit + 1, before[0] if before else None)
-    items = [answer(models_accounts.ChangeAnswer, change) for change in found[:limit]]
-    return reply({"items": items, "next": cursor_out([found[limit - 1].id]) if len(found) > limit else None})
+        changes = view.changes_told(limit + 1, before[0] if before else None)
+    items = [answer(models_accounts.ChangeAnswer, change) for change in changes[:limit]]
+    return reply({"items": items, "next": cursor_out([changes[limit - 1].id]) if len(changes) > limit else None})

@@ -19,9 +19,9 @@ def verify(run: ReadableRun, body: models.VerifyBody, lab: TheLab) -> Response:
     """Changes nothing. Writers that the lab does not know in this run are left out."""
     with lab.meta.reading() as view:
         known = view.writers([w.writer for w in body.writers])
-        found = [
+        writers = [
             held(lab.points, view, known[w.writer], [(first, last) for first, last in w.ranges])
             for w in body.writers
             if w.writer in known and known[w.writer].run == run.id
         ]
-    return reply({"run": run.id, "generation": lab.generation, "writers": found})
+    return reply({"run": run.id, "generation": lab.generation, "writers": writers})

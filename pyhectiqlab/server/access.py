@@ -5,7 +5,8 @@ entry in `dependencies=`. `check_guarded` refuses to start an application with a
 id of a run or the name of a project without a guard that has looked at it. tests/server/test_permissions.py asks each
 route as everybody.
 
-What is in a private project does not exist for whoever has no role in it: the answer is the 404 of what never was.
+To somebody without a role in a private project, its content does not exist: the answer is 404, as for a name that
+nobody ever used.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ NEEDS: dict[Callable[..., Any], str] = {}  # guard → what it asks for, as the 
 
 
 def guard(need: str) -> Callable[[Guarding], Guarding]:
-    """Marks a dependency as one that decides who may pass."""
+    """Mark a dependency as one that decides who may pass."""
 
     def marked(function: Guarding) -> Guarding:
         NEEDS[function] = need
@@ -54,13 +55,13 @@ def guard(need: str) -> Callable[[Guarding], Guarding]:
 
 
 def needs_of(dependant: Dependant) -> set[str]:
-    """What the guards among these dependencies ask for."""
+    """Return what the guards among these dependencies ask for."""
     return {NEEDS[d.call] for d in _all(dependant) if d.call in NEEDS}
 
 
 @guard("batch:add")
 async def checked_inside() -> None:
-    """For ingest, which asks who calls and looks at each batch by itself (ingest_plan.py): a dependency would cost
+    """For ingest, which finds out itself who calls, and looks at each batch (ingest_plan.py): a dependency would cost
     as much as a small request does.
     """
 
@@ -72,7 +73,7 @@ def _all(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def check_guarded(route: APIRoute) -> None:
-    """Raises RuntimeError for a route that nobody decides about."""
+    """Raise RuntimeError for a route without a guard."""
     needs = needs_of(route.dependant)
     about = {need.partition(":")[0] for need in needs}
     missing = "any guard" if not needs else None
@@ -102,7 +103,7 @@ def bearer(request: Request) -> str | None:
 
 @guard("open")
 async def anybody() -> None:
-    """Nobody is asked who they are."""
+    """Ask nobody who they are."""
 
 
 @guard("account")
@@ -146,7 +147,7 @@ async def _proved(request: Request) -> Caller:
 
 
 def _learned(request: Request, lab: Lab, caller: Caller) -> None:
-    """For the shares of callers (shares.py), and of connections."""
+    """Tell the shares of callers (shares.py), and the connection, whose request it is."""
     lab.shares.callers.learned(caller.proof, caller.user.id)
     connection: Protocol | None = request.scope.get(CONNECTION)
     if connection is not None:
@@ -173,7 +174,7 @@ def check_protocol(request: Request) -> None:
 
 
 def log_in(lab: Lab, username: str, password: str, address: str) -> User:
-    """Blocks while the password is hashed. Raises ApiError 401 or 429."""
+    """Return the user. Blocks while the password is hashed. Raises ApiError 401 or 429."""
     name = folded(username)  # else each way to write it would have guesses of its own
     wait = lab.logins.begin(name, address)
     if wait > 0:
@@ -206,7 +207,7 @@ def _note_failure(lab: Lab, username: str, address: str) -> None:
 
 
 def basic(request: Request) -> tuple[str, str] | None:
-    """Username and password of HTTP Basic, if the request has it."""
+    """Return username and password of HTTP Basic, if the request has it. Raises ApiError 401."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -224,7 +225,7 @@ def address_of(request: Request) -> str:
 
 
 def find_project(lab: Lab, caller: Caller, ref: str) -> Project:
-    """By name or id. Blocks on the database. Raises ApiError 404."""
+    """Return a project by name or id. Blocks on the database. Raises ApiError 404."""
     return _project(lab, caller, ref)[0]
 
 
@@ -240,7 +241,7 @@ def _project(lab: Lab, caller: Caller, ref: str) -> tuple[Project, str]:
 
 
 def find_run(lab: Lab, caller: Caller, run_id: str, *, deleted_too: bool = False) -> Run:
-    """Blocks on the database. Raises ApiError 404, 410."""
+    """Return a run by id. Blocks on the database. Raises ApiError 404, 410."""
     return _run(lab, caller, run_id, deleted_too)[0]
 
 
@@ -256,7 +257,7 @@ def _run(lab: Lab, caller: Caller, run_id: str, deleted_too: bool = False) -> tu
 
 
 def own_run(lab: Lab, caller: Caller, run_id: str) -> Run:
-    """A run that the caller may add to. Raises ApiError 403, 404, 410."""
+    """Return a run that the caller may add to. Raises ApiError 403, 404, 410."""
     run, role = _run(lab, caller, run_id)
     if run.author_id != caller.user.id:
         raise ApiError(403, "not_yours", f"The run belongs to {run.author}: only they add to it.")
@@ -266,7 +267,7 @@ def own_run(lab: Lab, caller: Caller, run_id: str) -> Run:
 
 
 def may_change(role: str | None, caller: Caller, run: Run) -> bool:
-    """Whether the caller may rename, delete and restore a run: its author while a member, and admins."""
+    """Return whether the caller may rename, delete and restore a run: its author while a member, and admins."""
     needed = roles.MEMBER if run.author_id == caller.user.id else roles.ADMIN
     return roles.at_least(role, needed)
 
@@ -297,7 +298,7 @@ def member(caller: TheCaller) -> Caller:
 
 @guard("lab:adder")
 def adder(lab: TheLab, caller: TheCaller) -> Caller:
-    """Whoever may add to some project."""
+    """Let in whoever may add to some project."""
     if not roles.at_least(caller.user.role, roles.MEMBER):
         with lab.meta.reading() as view:
             given = view.roles_of(caller.user.id).values()
@@ -339,7 +340,7 @@ def readable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
 
 @guard("run:add")
 def addable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
-    """Only its author adds to a run: for everybody else it is read-only."""
+    """Only its author may add to a run; for everybody else it is read-only."""
     return own_run(lab, caller, run_id)
 
 

@@ -34,7 +34,9 @@ CACHE_MAX = 4096
 
 
 def hash_token(token: str) -> str:
-    """SHA-256 of a random token. The token has 256 bits, so a slow hash would protect nothing and cost each request."""
+    """Return the SHA-256 of a random token. The token has 256 bits, so a slow hash would protect nothing and cost each
+    request.
+    """
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -65,7 +67,7 @@ class Caller:
     scope: str = SCOPE_ALL
 
     def change(self, action: str, subject: str, detail: str = "") -> Change:
-        """An entry of the audit log."""
+        """Return an entry of the audit log."""
         return Change(time.time(), self.user.username, self.via, self.address, action, subject, detail)
 
 
@@ -79,7 +81,7 @@ class _Known:
 
 
 class Accounts:
-    """Blocks on the database or on a password's hash, but for `cached`: call it from a worker thread."""
+    """Methods block on the database or on the hash of a password, except `cached`: call them from a worker thread."""
 
     def __init__(self, meta: MetaStore, write: Transacts, mark: ChangeMark) -> None:
         self._meta = meta
@@ -93,7 +95,7 @@ class Accounts:
         self._used: dict[str, float] = {}  # key id → when, not yet stored
 
     def change(self, function: Callable[[MetaTransaction], T], *noted: Change) -> T:
-        """Runs what changes who may do what, and notes it in the audit log. It holds from the next request on."""
+        """Change who may do what, and note it in the audit log. Holds from the next request on."""
 
         def both(tx: MetaTransaction) -> T:
             result = function(tx)
@@ -107,7 +109,7 @@ class Accounts:
     # API keys
 
     def cached(self, key: str, address: str) -> Caller | None:
-        """The caller of a key seen in the last seconds. Never blocks."""
+        """Return the caller of a key that was seen in the last seconds. Never blocks."""
         key_hash = hash_token(key)
         entry = self._cache.get(key_hash)
         if entry is None or entry.until < time.monotonic() or entry.mark != self.mark.read():
@@ -132,7 +134,7 @@ class Accounts:
         return Caller(user, via=f"key {its_key.name}", address=address, proof=key_hash, scope=its_key.scope)
 
     def store_use(self) -> None:
-        """Which keys were used since this was last called. Raises StoreError: then it is still to be stored."""
+        """Store which keys were used since the last call. Raises StoreError; they are stored by the next call then."""
         used, self._used = self._used, {}
         if not used:
             return
@@ -145,7 +147,7 @@ class Accounts:
     def add_key(
         self, user: User, name: str, expires: float | None = None, *noted: Change, scope: str = SCOPE_ALL
     ) -> tuple[ApiKey, str]:
-        """A new key and its secret, which is not kept. Raises TooManyError."""
+        """Return a new key and its secret, which is not kept. Raises TooManyError."""
         secret = new_key()
         made = self.change(
             lambda tx: tx.add_key(user.id, name, hash_token(secret), time.time(), expires, scope), *noted
@@ -168,7 +170,7 @@ class Accounts:
         return user if known else None
 
     def hash_password(self, password: str) -> str:
-        """Raises ValueError for a password that is too short or too long."""
+        """Return the hash. Raises ValueError for a password that is too short or too long."""
         if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
             raise ValueError(
                 f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters: choose another."
@@ -176,7 +178,7 @@ class Accounts:
         return self._hashing.submit(self._hasher.hash, password).result()
 
     def set_password(self, user: User, password: str, *noted: Change) -> None:
-        """Ends all their web sessions. Raises ValueError."""
+        """Set a user's password, and end all their web sessions. Raises ValueError."""
         hashed = self.hash_password(password)
         self.change(lambda tx: tx.set_password(user.id, hashed), *noted)
 
@@ -194,7 +196,7 @@ class Accounts:
         return Caller(session.user, session.csrf, token_hash, "web", address, token_hash)
 
     def open_web_session(self, user: User) -> tuple[str, str]:
-        """(token for the cookie, CSRF token)."""
+        """Return (token for the cookie, CSRF token)."""
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
         self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + WEB_SESSION_S))
         return token, csrf
@@ -203,7 +205,7 @@ class Accounts:
         self._write(lambda tx: tx.end_web_session(caller.token_hash))
 
     def new_login_link(self, user: User, *noted: Change) -> str:
-        """A token that logs the user in, once."""
+        """Return a token that logs the user in, once."""
         token, now = secrets.token_urlsafe(32), time.time()
         self.change(lambda tx: tx.add_login_link(user.id, hash_token(token), now, now + LOGIN_LINK_S), *noted)
         return token
@@ -212,19 +214,19 @@ class Accounts:
         return self._write(lambda tx: tx.use_login_link(hash_token(token), time.time()))
 
     def end_web_session_of(self, token: str) -> None:
-        """Whatever cookie came with a login: its session ends, so that nobody goes on in it."""
+        """End the session of whatever cookie came with a login, so that nobody goes on in it."""
         token_hash = hash_token(token)
         self._write(lambda tx: tx.end_web_session(token_hash))
 
     def new_invite(self, role: str, created_by: str, *noted: Change) -> tuple[Invite, str]:
-        """An invite and its token, which is not kept. Raises TooManyError."""
+        """Return an invite and its token, which is not kept. Raises TooManyError."""
         token, now = secrets.token_urlsafe(32), time.time()
         made = self.change(lambda tx: tx.add_invite(role, hash_token(token), created_by, now, now + INVITE_S), *noted)
         return made, token
 
     def accept_invite(self, token: str, username: str, password: str, address: str) -> User | None:
-        """The new user; None for an invite that is used, taken back, too old or none. Raises ValueError (password),
-        NameTakenError.
+        """Return the new user. None: the invite was used or taken back, is too old, or never was. Raises ValueError
+        (password), NameTakenError.
         """
         token_hash = hash_token(token)
         with self._meta.reading() as view:

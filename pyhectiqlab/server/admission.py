@@ -1,8 +1,8 @@
 """Admission: whether a request is let in, and when. ASGI middleware between the guard and the routes.
 
-A body is received before a request takes a turn: so nobody has a turn whose request is not there, and the bytes of all
-bodies are counted in one place. Files on their way in are not kept in memory, and pass. Who is over a bound of
-settings.py (`LAB_…`) is told 429 with Retry-After, a moment later, which holds up nobody but themselves.
+A body is received before its request takes a turn. So no turn waits for a body that has not arrived, and the bytes of
+all bodies are counted in one place. Files on their way in are not kept in memory, and pass. Whoever is over a bound of
+settings.py (`LAB_…`) is answered 429 with Retry-After, a moment later, which holds up nobody else.
 
 A caller is who the request's key or cookie belonged to when access.py last checked it (`Callers` in shares.py). It says
 whose share of the lab a request takes, and permits nothing.
@@ -44,7 +44,7 @@ class Admission:
     """The middleware.
 
     Args:
-        app: what comes behind it.
+        app: the application behind it.
         shares: of the lab, as the routes have them.
         logins: who may try a password now.
         identify: returns who a request is from, by its key or cookie; raises ApiError.
@@ -121,8 +121,8 @@ class Admission:
             raise OverShareError("Too many wrong passwords", wait)
 
     async def _introduce(self, visit: _Visit, scope: Scope) -> None:
-        """Somebody whom the lab does not know yet sends much, or asks for what takes no turn: are they somebody? Raises
-        ApiError.
+        """Find out who sends the request: the lab does not know them yet, and they send much, or ask for what takes no
+        turn. Raises ApiError.
         """
         await self.shares.reads.take(visit.who)
         try:
@@ -161,7 +161,7 @@ class _Visit:
         self._turn: tuple[Turns, str] | None = None
 
     def find_caller(self, headers: Headers) -> None:
-        """Raises OverShareError where too many come from the address whom the lab does not know."""
+        """Raise OverShareError if too many requests come from an address that the lab does not know."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             self.user = self._shares.callers.user_of(hash_token(token.strip()))
@@ -174,7 +174,9 @@ class _Visit:
             self._shares.strangers.take(self.address)
 
     async def receive_all(self, receive: Receive, announced: int) -> Receive:
-        """Receives the body; what it returns gives it at once. Raises OverShareError, and what `receive` raises."""
+        """Receive the body. Return a `receive` that gives it at once. Raises OverShareError, and what
+        `receive` raises.
+        """
         if self.user is None:
             of_one = most = settings.LAB_BODIES_OF_STRANGER
             if announced > settings.LAB_BODY_OF_STRANGER:
@@ -228,7 +230,7 @@ class _Visit:
 
 
 def _once(first: Message, receive: Receive) -> Receive:
-    """`receive`, with `first` before."""
+    """Return `receive`, with `first` before."""
     waiting = [first]
 
     async def receive_after() -> Message:

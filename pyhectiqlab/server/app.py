@@ -112,7 +112,7 @@ def create_app(
 
 
 def _api(**options: Any) -> FastAPI:
-    """The routes of the API, without a lab behind them."""
+    """Return an application with the routes of the API, without a lab behind them."""
     app = FastAPI(
         title="hectiqlab",
         version=__version__,

@@ -1,9 +1,9 @@
-"""Authority: by what an answer goes on that takes longer than a request: event streams, downloads, exports, uploads.
+"""Authority: what an answer that takes longer than a request rests on: event streams, downloads, exports, uploads.
 
-Whoever may ask is found out once, when the request comes (access.py). What is still being answered or received a second
-later is asked about again and again: whether the key or the session still stands, who its user is, and what they are in
-each project that it is about. So a logout, a key that is revoked or expires, a disabled user, a lost role end it within
-about two seconds, whichever process changed it, and nobody else's stream is touched.
+Who asks is checked once, when the request comes (access.py). What is still being answered or received a second later is
+checked again and again: whether the key or the session still stands, who its user is, and which role they have in each
+project that it is about. So a logout, a key that is revoked or expires, a disabled user or a lost role ends it within
+about two seconds, whichever process changed it; nobody else's stream is touched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LAST_WORD_S = 1.0  # for the end of a stream to reach a slow reader, before its 
 
 @dataclass(eq=False)
 class Grant:
-    """What one long answer stands on.
+    """What one long answer rests on.
 
     Attributes:
         caller: whose key or session it is.
@@ -50,13 +50,13 @@ class Grant:
     _end: Callable[[], object] | None = field(default=None, repr=False)
 
     def when_ended(self, end: Callable[[], object] | None) -> None:
-        """Calls this on the event loop when it ends, in the place of what was set before. On the event loop."""
+        """Call this when the grant ends, instead of what was set before. Call only on the event loop."""
         self._end = end
         if self.ended and end is not None:
             end()
 
     def end(self) -> None:
-        """On the event loop."""
+        """Call only on the event loop."""
         if not self.ended:
             self.ended = True
             if self._end is not None:
@@ -64,7 +64,7 @@ class Grant:
 
 
 class Authority:
-    """The one thread that renews all grants, by four queries a second however many there are."""
+    """The thread that renews all grants, by four queries a second however many there are."""
 
     def __init__(self, meta: MetaStore) -> None:
         self._meta = meta
@@ -81,7 +81,7 @@ class Authority:
 
     @contextmanager
     def renewing(self, grant: Grant) -> Iterator[Grant]:
-        """Renews it while the block runs. On the event loop."""
+        """Renew a grant while the block runs. Call only on the event loop."""
         with self._lock:
             self._grants[grant] = asyncio.get_running_loop()
         try:
@@ -95,8 +95,8 @@ class Authority:
         return settings.LAB_RENEW_S
 
     def renew(self) -> None:
-        """Ends the grants that no longer hold. Blocks on the database. Raises what went wrong, and ends all grants once
-        the database could not be asked for LAB_RENEW_UNKNOWN_S.
+        """End the grants that no longer hold. Blocks on the database. Raises what went wrong; once the database could
+        not be asked for LAB_RENEW_UNKNOWN_S, all grants have ended.
         """
         with self._lock:
             grants = dict(self._grants)
@@ -138,7 +138,7 @@ class Authority:
 
 
 def _users(view: MetaView, callers: Collection[Caller]) -> dict[str, User]:
-    """Proof → its user, of those that still prove something."""
+    """Return proof → its user, of the proofs that still hold."""
     now = time.time()
     keys = {caller.proof for caller in callers if caller.csrf is None}
     sessions = {caller.proof for caller in callers if caller.csrf is not None}

@@ -1,4 +1,4 @@
-"""What scripts told of their surroundings and of their paper: the newest of the events that say it."""
+"""What scripts reported of their surroundings, and the paper: from the newest events that say it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 from ..store.meta import MetaView, StoredEvent
 
-EVENTS_LOOKED_AT = 256  # of a kind; every rank of every attempt tells its own
+EVENTS_LOOKED_AT = 256  # of a kind; every rank of every attempt reports its own
 REPOS_BYTES_MAX = 8 << 20  # of the events of repositories that are looked at, the newest first
 
 
 def captured(view: MetaView, run_id: str, *, with_diffs: bool) -> dict[str, Any]:
-    """{"packages": fields or None, "repos": {package: fields}}; fields are what clients sent, with the event's time."""
+    """Return {"packages": fields or None, "repos": {package: fields}}. The fields are what clients sent, with the
+    event's time.
+    """
     chosen = view.newest_event(run_id, "packages", EVENTS_LOOKED_AT)
     repos: dict[str, dict[str, Any]] = {}
     looked_at = 0
@@ -42,7 +44,7 @@ def _without_diff(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def paper(view: MetaView, run_id: str) -> str:
-    """The text of the newest `paper` event, "" where there is none."""
+    """Return the text of the newest `paper` event; "" if there is none."""
     event = next(view.newest_events(run_id, "paper", 1), None)
     text = "" if event is None else event.fields.get("text")
     return text if isinstance(text, str) else ""

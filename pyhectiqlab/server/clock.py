@@ -1,8 +1,8 @@
-"""Clock: whether the lab's clock went on as clocks do, so that what is removed by time alone may be removed.
+"""Clock: whether the lab's clock can be believed, so that what is removed by time alone may be removed.
 
-A machine may wake up in another year. So the lab remembers, across its starts too, where it last saw its clock. Where
-that is more than a day from there, the clock has leapt, or the lab was not there to see it go by: nobody can tell
-which. Then nothing is removed by age until the lab has watched its clock go on for a day, with pauses of a day at most.
+A machine may wake up in another year. So the lab remembers, across its starts too, where it last saw its clock. If
+that is more than a day from now, either the clock has leapt or the lab was not running; nobody can tell which. Then
+nothing is removed by age until the lab has watched its clock for a day, with pauses of a day at most.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Clock:
         self._sight = self._noted if newest is None else Sight(newest)
 
     def look(self, now: float) -> bool:
-        """Whether the clock may be believed, now that it says `now`."""
+        """Return whether the clock may be believed, now that it says `now`."""
         before = self._sight or Sight(now)
         sight = before.next(now)
         if sight.steady_from != before.steady_from:
@@ -60,7 +60,7 @@ class Clock:
         return now >= sight.steady_from
 
     def note(self) -> None:
-        """Writes down what was seen, where that is news; a kill before it makes the next start look again. Raises
+        """Write down what was seen, if it is news. If the lab is killed before, the next start looks again. Raises
         StoreError.
         """
         sight, noted = self._sight, self._noted
@@ -72,6 +72,6 @@ class Clock:
 
 
 def sight_of(view: MetaView) -> Sight | None:
-    """The last that a lab noted."""
+    """Return what the lab last noted."""
     value = view.lab_value(KEY)
     return None if value is None else Sight(**json.loads(value))

@@ -58,7 +58,7 @@ class Protocol(HttpToolsProtocol):
         self._pieces = 0  # in which its body came
         self._fresh = True  # nothing of the bytes at hand belongs to a request before
         self._unread = 0  # bytes of answers that the other side has not taken
-        self._gone_at: float | None = None  # when it was told to go
+        self._gone_at: float | None = None  # when it was asked to go
         self.connections_of_lab.arrived(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -118,22 +118,22 @@ class Protocol(HttpToolsProtocol):
         self.connections_of_lab.served(self)
 
     def proved(self) -> None:
-        """Somebody whom the lab knows asks over it."""
+        """Note that somebody whom the lab knows asks over it."""
         self.connections_of_lab.proved(self)
 
     @property
     def age_s(self) -> float:
-        """Since its request began to arrive, or since its last answer."""
+        """Return the seconds since its request began to arrive, or since its last answer."""
         return self.connections_of_lab.clock() - self._since
 
     @property
     def gives_way(self) -> bool:
-        """Whether nothing is lost that the lab works at: no request is here, or it is not here yet."""
+        """Return whether no work of the lab is lost with it: no request is here, or it has not arrived yet."""
         answering = self.cycle is not None and not self.cycle.response_complete
         return self._gone_at is None and (self._reading == "body" or not answering)
 
     def look(self, now: float) -> None:
-        """Ends what takes too long."""
+        """End what takes too long."""
         if self._gone_at is not None:
             if now - self._gone_at > _CLOSING_S:
                 self.transport.abort()
@@ -156,7 +156,7 @@ class Protocol(HttpToolsProtocol):
             self._unread = unread
 
     def refuse(self, status: int, message: str) -> None:
-        """Answers with that, unless an answer has begun, and closes."""
+        """Answer with that, unless an answer has begun, and close."""
         self._gone_at = self.connections_of_lab.clock()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             reason = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
@@ -168,13 +168,13 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def drop(self) -> None:
-        """For others to have room."""
+        """Close it, so that others have room."""
         self._gone_at = self.connections_of_lab.clock()
         self._forget()
         self.transport.abort()
 
     def turn_away(self) -> None:
-        """There is no room for it. Nothing that it sends is read."""
+        """Refuse it, as there is no room. Nothing that it sends is read."""
         self._gone_at = self.connections_of_lab.clock()
         self.transport.pause_reading()
 
@@ -224,7 +224,7 @@ class Connections:
             self._strange_of.setdefault(new.address, {})[new] = None
 
     def proved(self, connection: Protocol) -> None:
-        """Somebody whom the lab knows asks over it."""
+        """Note that somebody whom the lab knows asks over a connection."""
         if connection in self._strange:
             del self._strange[connection]
             _remove(self._strange_of, connection)
@@ -240,7 +240,7 @@ class Connections:
             one.drop()
 
     def served(self, connection: Protocol) -> None:
-        """An answer over it is complete."""
+        """Note that an answer over a connection is complete."""
         its, strangers = self._of.get(connection.address, {}), self._strange_of.get(connection.address, {})
         for among in (self._strange, self._known, its, strangers):
             if connection in among:
@@ -254,7 +254,7 @@ class Connections:
         _remove(self._strange_of, connection)
 
     def look(self) -> None:
-        """Once a second."""
+        """Look at all connections. Called once a second."""
         now = self.clock()
         for connection in [*self._strange, *self._known]:
             connection.look(now)
@@ -280,7 +280,7 @@ def _remove(of: dict[str, dict[Protocol, None]], connection: Protocol) -> None:
 
 
 def most_connections() -> int:
-    """What the descriptors of this process allow, after it has taken as many as it may have."""
+    """Return how many connections the descriptors of this process allow, after raising their limit as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.LAB_CONNECTIONS_MAX + settings.LAB_DESCRIPTORS_KEPT
     if soft < wanted and soft < hard:

@@ -16,7 +16,9 @@ COOKIE = "hectiqlab_session"
 
 
 def cookie_name(root_path: str) -> str:
-    """Of its own below each root path: a lab at the root of the same host has a cookie that comes here too."""
+    """Return the cookie's name, which differs below each root path: the cookie of a lab at the root of the same host is
+    sent here too.
+    """
     return COOKIE + root_path.replace("/", "_")
 
 

@@ -30,13 +30,13 @@ Part = tuple[str, Points]
 
 
 class FormatMissingError(RuntimeError):
-    """What makes this format is not installed at the lab."""
+    """The lab lacks a package that this format needs."""
 
 
 def exported(
     store: PointStore, run: str, keys: Sequence[str] | None, form: str, rank: int | None, attempt: int | None
 ) -> Iterator[bytes]:
-    """The file, piece by piece. `keys`: None for all. `form`: one of FORMATS.
+    """Return the file, piece by piece. `keys`: None for all. `form`: one of FORMATS.
 
     Raises FormatMissingError at the call, not later.
     """
@@ -67,7 +67,7 @@ def _parts(store: PointStore, run: str, keys: Iterable[str], rank: int | None, a
 
 
 def _gathered(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """Several parts at a time where they are small: a run may have a hundred thousand keys of a few points each."""
+    """Return several parts at a time if they are small: a run may have a hundred thousand keys of a few points each."""
     some: list[Part] = []
     rows = 0
     for part in parts:
@@ -125,7 +125,7 @@ _TEXT = {"csv": (",".join(COLUMNS) + "\n", _csv_lines), "jsonl": ("", _jsonl_lin
 
 
 class _Sink:
-    """The file that pyarrow writes: takes bytes, and gives them away."""
+    """The file that pyarrow writes to: it takes bytes, and gives them away."""
 
     closed = False
 

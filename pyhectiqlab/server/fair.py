@@ -1,4 +1,4 @@
-"""A queue in which callers take turns: who puts in very much waits behind their own, not before others."""
+"""A queue in which callers take turns: whoever puts in very much waits behind their own items, not before others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """Of each caller what came first comes first. Not for several threads at once."""
+    """First in, first out for each caller. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._of: OrderedDict[str, deque[T]] = OrderedDict()  # whose turn is next comes first
@@ -23,11 +23,11 @@ class FairQueue(Generic[T]):
         self._count += 1
 
     def next(self) -> T:
-        """What `take` would take. Raises StopIteration where nothing is there."""
+        """Return what `take` would take. Raises StopIteration if the queue is empty."""
         return next(iter(self._of.values()))[0]
 
     def take(self) -> T:
-        """Raises KeyError where nothing is there."""
+        """Raises KeyError if the queue is empty."""
         who, items = self._of.popitem(last=False)
         item = items.popleft()
         self._count -= 1

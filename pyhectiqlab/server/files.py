@@ -1,8 +1,8 @@
 """Files: what happens to uploads, blobs and artifacts between their routes and the two stores.
 
-The order that keeps both stores in step: a blob's row is written before its first byte arrives and removed after its
-bytes are, under one lock with the ending of uploads. So a crash leaves rows without bytes, which tidying removes, and
-never bytes without a row, nor an artifact without its bytes.
+The order keeps both stores in step: a blob's row is written before its first byte arrives and removed after its bytes
+are, under one lock with the ending of uploads. So a crash leaves rows without bytes, which tidying removes. It never
+leaves bytes without a row, or an artifact without its bytes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Files:
         self._tidy_at = 0.0
 
     def known_bytes(self, user_id: str, digest: str) -> int | None:
-        """The size of a blob that the user may know of; None where there is none such."""
+        """Return the size of a blob that the user may know of. None: there is no such blob."""
         with self.meta.reading() as view:
             known = view.knows_blob(user_id, digest)
         try:
@@ -72,8 +72,8 @@ class Files:
             return None
 
     def start(self, user_id: str, digest: str, size: int, project_id: str | None = None) -> Upload:
-        """A new upload, or the user's unfinished one of the same bytes. `project_id`: whose quota they will count
-        for, where it is known; `register` asks again.
+        """Return a new upload, or the user's unfinished one of the same bytes. `project_id`: the project whose quota
+        the bytes will count for, if it is known; `register` checks again.
         """
         try:
             self.room.check(user_id, size)
@@ -115,7 +115,7 @@ class Files:
         return upload
 
     def renew(self, upload: Upload) -> None:
-        """Its last byte came now."""
+        """Note that its last byte came now."""
         now = time.time()
         if upload.expires < now + KEEP_UPLOADS_S - RENEW_S:  # a commit for each piece of a file would slow it down
             self._write(lambda tx: tx.renew_upload(upload.id, now + KEEP_UPLOADS_S))
@@ -124,7 +124,7 @@ class Files:
         return upload.bytes if upload.finished else min(self.blobs.received(upload.id), upload.bytes)
 
     def finish(self, upload: Upload, received: BlobUpload) -> None:
-        """Checks the digest of a whole upload and makes it a blob. Takes as long as the disk takes to have it all."""
+        """Check the digest of a whole upload and make it a blob. Blocks until the disk has all of it."""
         try:
             received.verify(upload.digest)
         except WrongDigestError as e:
@@ -149,7 +149,7 @@ class Files:
             raise busy(e) from None
 
     def register(self, new: NewArtifact) -> tuple[Artifact, bool]:
-        """The artifact, and whether it is new."""
+        """Return the artifact, and whether it is new."""
         fresh = self._register(
             new.author_id, new.project, {(new.digest, new.bytes)}, lambda tx: tx.add_artifact(new, time.time())
         )
@@ -160,7 +160,7 @@ class Files:
         return artifact, fresh
 
     def register_version(self, new: NewVersion) -> tuple[RegisteredVersion, bool]:
-        """The version of a model or dataset, and whether it is new."""
+        """Return the version of a model or dataset, and whether it is new."""
         contents = {(file.digest, file.bytes) for file in new.files}
         fresh = self._register(new.author_id, new.project, contents, lambda tx: tx.add_version(new, time.time()))
         with self.meta.reading() as view:
@@ -201,7 +201,7 @@ class Files:
             return False
 
     def tidy(self, now: float) -> None:
-        """Removes some of what expired and of what nothing refers to. Does nothing most of the time."""
+        """Remove some uploads that expired and some blobs that nothing refers to. Does nothing most of the time."""
         if now < self._tidy_at <= now + TIDY_EVERY_S:
             return
         self._tidy_at = now + TIDY_EVERY_S
@@ -242,7 +242,7 @@ def busy(error: UploadBusyError) -> ApiError:
 
 
 def not_stored(error: StoreError) -> ApiError | StoreError:
-    """What to answer when bytes could not be kept."""
+    """Return the error to answer with when bytes could not be stored."""
     if isinstance(error, NoRoomError):
         return full()
     return busy(error) if isinstance(error, UploadBusyError) else error

@@ -25,7 +25,7 @@ def owner_of(lab: Lab) -> User | None:
 
 
 def make_owner(lab: Lab) -> User:
-    """The lab's owner; made, without a password, where there is none."""
+    """Return the lab's owner. If there is none, make one without a password."""
     owner = owner_of(lab)
     if owner is not None:
         return owner
@@ -95,7 +95,7 @@ def _place(url: str) -> tuple[str, int | None]:
 
 
 def _answers(url: str) -> bool:
-    """Whether something listens where that profile's lab was. A lab elsewhere than on this machine counts as there."""
+    """Return whether something listens where that profile's lab was. A lab on another machine counts as listening."""
     host, port = _place(url)
     if host != "127.0.0.1":
         return True
@@ -107,7 +107,7 @@ def _answers(url: str) -> bool:
 
 
 def read_password_file(path: Path) -> str:
-    """The first line of a file. Raises ConfigurationError."""
+    """Return the first line of a file. Raises ConfigurationError."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as e:

@@ -35,7 +35,7 @@ HEADERS = {
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without its port, in lower case."""
+    """Return the name in a Host header, without its port, in lower case."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") and ":" in host else host
     return name.lower()
 
@@ -117,7 +117,7 @@ class Guard:
 
 
 def _limit(scope: Scope) -> float:
-    """Bytes that the body of a request may have."""
+    """Return how many bytes the body of a request may have."""
     if scope["method"] == "PATCH" and scope["path"].startswith(UPLOADS):
         return math.inf
     large = scope["path"] == INGEST_PATH or (scope["method"] == "POST" and VERSIONS.fullmatch(scope["path"]))

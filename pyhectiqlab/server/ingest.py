@@ -123,7 +123,9 @@ def _breathing() -> Callable[[Any], Any]:
 
 
 def _with_last_states(batches: Sequence[Batch | Refused]) -> Sequence[Batch | Refused]:
-    """The same, of which the last states of each run are to be followed: each costs the lab a look at all ranks."""
+    """Return the same events, of which only the last states of each run are to be followed: each costs the lab a look
+    at all ranks.
+    """
     of_runs: dict[str, list[tuple[Batch, int]]] = {}
     for batch in batches:
         if isinstance(batch, Batch):
@@ -169,7 +171,7 @@ def _checked(raw: dict[Any, Any]) -> Batch:
 
 
 def _columns(series: Any, first: int) -> tuple[list[Column], Any]:
-    """The columns, and the offsets of all their points, one column after the other."""
+    """Return the columns, and the offsets of all their points, one column after the other."""
     if not isinstance(series, list):
         raise _Bad("series is a list")
     parts: list[bytes] = []
@@ -230,7 +232,9 @@ def _columns(series: Any, first: int) -> tuple[list[Column], Any]:
 
 
 def _check_numbers(offsets: Any, event_offsets: list[int], covered: int, span: int) -> None:
-    """Every number from first to last is a point, an event, or covered by an event that says so; none is two things."""
+    """Check that every number from first to last is a point, an event, or covered by an event that says so, and that
+    none is two things.
+    """
     if len(offsets) + covered != span + 1:
         raise _Bad(f"holds {len(offsets)} points and {covered} numbers of events, but {span + 1} sequence numbers")
     taken = np.concatenate([offsets, np.asarray(event_offsets, dtype=np.int64)])
@@ -249,7 +253,7 @@ def _check_numbers(offsets: Any, event_offsets: list[int], covered: int, span: i
 
 
 def _events(raw: Any, first: int, span: int) -> tuple[list[Event], list[int], int]:
-    """The events, their offsets, and how many sequence numbers they cover."""
+    """Return the events, their offsets, and how many sequence numbers they cover."""
     if not isinstance(raw, list):
         raise _Bad("events is a list")
     events: list[Event] = []
@@ -274,7 +278,9 @@ def _events(raw: Any, first: int, span: int) -> tuple[list[Event], list[int], in
 
 
 def _count(kind: Any, fields: Any) -> int:
-    """How many sequence numbers an event says that it occupies: without that, those of the batch cannot be checked."""
+    """Return how many sequence numbers an event says that it occupies. Without that, the numbers of the batch cannot be
+    checked.
+    """
     if not isinstance(kind, str) or kind not in COUNTED_KINDS:
         return 1
     count: Any = fields.get("count", 1) if isinstance(fields, dict) else None
@@ -284,7 +290,7 @@ def _count(kind: Any, fields: Any) -> int:
 
 
 def _event(seq: int, kind: Any, time: Any, fields: Any) -> Event:
-    """Raises ValueError for an event that the lab does not take."""
+    """Return an event. Raises ValueError for one that the lab does not take."""
     rules.check_kind(kind)
     if not _is_int(time, -limits.TIME_MAX_US, limits.TIME_MAX_US):
         raise ValueError("the time of an event is µs since 1970")
@@ -294,9 +300,9 @@ def _event(seq: int, kind: Any, time: Any, fields: Any) -> Event:
 
 
 def _stored(fields: Any) -> tuple[dict[str, Any], bytes, int]:
-    """The fields with texts of UTF-8 alone, as they are stored, and how many values there are in them.
+    """Return the fields as they are stored, with texts of UTF-8 alone, and how many values there are in them.
 
-    Raises ValueError for those that the lab does not take. What is too large is not looked at further.
+    Raises ValueError for fields that the lab does not take. Does not look further at what is too large.
     """
     try:
         data = rules.packed(fields)
@@ -310,15 +316,15 @@ def _stored(fields: Any) -> tuple[dict[str, Any], bytes, int]:
 
 
 def _values_in_config(fields: dict[str, Any], count: int) -> int:
-    """How many of the `count` values of a config's event are in its config."""
+    """Return how many of the `count` values of a config's event are in its config."""
     if "values" not in fields:
         return 0
     return count - 2 - sum(rules.count_values(value) for name, value in fields.items() if name != "values")
 
 
 def _refused(seq: int, kind: Any, count: int, why: str) -> Event:
-    """What is kept in the place of an event that cannot be: a loss of its numbers, so that the others of its batch are
-    taken and nobody has to ask what became of this one.
+    """Return what is kept instead of an event that cannot be: a loss of its numbers. So the others of its batch are
+    taken, and nobody has to ask what became of this one.
     """
     known = _clean(kind)[: limits.KIND_BYTES_MAX] if isinstance(kind, str) else ""
     fields = {"reason": REFUSED, "count": count, "kind": known, "detail": why[:200]}
@@ -333,7 +339,7 @@ def _is_utf8(text: str, bytes_max: int) -> bool:
 
 
 def _clean(value: Any) -> Any:
-    """The same, with what was no UTF-8 in its texts replaced by U+FFFD."""
+    """Return the same fields, with U+FFFD for what was no UTF-8 in their texts."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not value.isascii() else value
     if isinstance(value, dict):

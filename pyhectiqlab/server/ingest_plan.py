@@ -54,12 +54,12 @@ class IngestJob:
     accepted: list[Batch] = field(default_factory=list)
 
     def refuse(self, status: int, error: str) -> None:
-        """Nothing of it was kept. What its cursors are is not told: whoever sends it again is."""
+        """Answer that nothing of it was kept. The answer has no cursors: whoever sends it again gets them."""
         self.accepted = []
         self.results = [Result(batch.writer, status, 0, error) for batch in self.request.batches]
 
     def part(self, request: Request) -> IngestJob:
-        """A job for some of its batches."""
+        """Return a job for some of its batches."""
         return IngestJob(request, self.user_id, self.received)
 
 
@@ -77,7 +77,7 @@ class Plan:
                 yield job, batch
 
     def take_back(self, writer: str, cursor: int, status: int, error: str) -> None:
-        """The writer's cursor is this one after all: undoes what was decided in the hope that it would be further."""
+        """Set the writer's cursor back to this one: undo what was decided in the hope that it would be further."""
         for job in self.jobs:
             job.accepted = [batch for batch in job.accepted if batch.writer != writer]
             for index, result in enumerate(job.results):
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
-    """Decides each batch of the group against its run and its writer's cursor. Changes nothing in the store."""
+    """Decide each batch of the group by its run and its writer's cursor. Changes nothing in the store."""
     batches = [b for job in jobs for b in job.request.batches]
     writers = view.writers(sorted({b.writer for b in batches}))
     named = {b.columns.run for b in batches if isinstance(b, Batch)}
@@ -120,7 +120,9 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
 
 
 def _own(writer: str, user_id: str, streams: dict[str, tuple[str, int, int]], runs: dict[str, IngestRun]) -> bool:
-    """Whether a writer is the user's own, or nobody's yet: where somebody else's is, is told as of one that is not."""
+    """Return whether a writer is the user's own, or nobody's yet. Another user's writer is answered like an unknown
+    one, so that nobody learns that it exists.
+    """
     stream = streams.get(writer)
     if stream is None:
         return True
@@ -160,9 +162,10 @@ def _decide(
 
 
 def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
-    """Makes the plan's points durable. Returns writers whose points the PointStore has lost: writer → cursor it has.
+    """Make the plan's points durable. Return the writers whose points the PointStore has lost: writer → the cursor it
+    has.
 
-    Raises StoreError: nothing of the plan is kept then, or all that the PointStore knows of already.
+    Raises StoreError; then nothing of the plan is kept, or everything that the PointStore knows already.
     """
     todo = list(its_plan.accepted())
     if not todo:
@@ -185,7 +188,7 @@ def append_points(points: PointStore, its_plan: Plan) -> dict[str, int]:
 
 
 def _behind(batch: PointBatch, cursor: int) -> PointBatch:
-    """What of a batch comes after `cursor`."""
+    """Return the part of a batch that comes after `cursor`."""
     columns = []
     for column in batch.columns:
         start = int(np.searchsorted(column.seq, cursor, side="right"))
@@ -212,7 +215,7 @@ def _meta_batch(job: IngestJob, batch: Batch) -> MetaBatch:
 
 
 def apply_meta(tx: MetaTransaction, its_plan: Plan, behind: dict[str, int]) -> None:
-    """The MetaStore's share: events and their effects, counters, cursors."""
+    """Apply the MetaStore's share: events and their effects, counters, cursors."""
     for writer, cursor in behind.items():
         if cursor < its_plan.committed[writer]:
             tx.set_cursor(writer, cursor)

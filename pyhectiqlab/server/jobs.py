@@ -87,9 +87,9 @@ class Part(Ingest):
 
 
 class _Gathered:
-    """What became of the parts of a request, which is answered once it is closed and all of them are.
+    """What became of the parts of a request, which is answered once it is closed and all of them are answered.
 
-    A batch that is in several parts is answered as the first of them that was not taken, or else as the last.
+    A batch that is in several parts is answered as its first part that was not taken, or else as its last part.
     """
 
     def __init__(self, whole: Ingest) -> None:
@@ -117,7 +117,9 @@ class _Gathered:
 
 
 class InPieces(Ingest):
-    """A request that would take long: one piece of it at a time, between which others have their turn."""
+    """A request that would take long. The writer works at one piece of it at a time; between two pieces, others have
+    their turn.
+    """
 
     def __init__(self, job: ingest_plan.IngestJob, size: int) -> None:
         super().__init__(job, size)

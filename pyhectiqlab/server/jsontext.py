@@ -21,7 +21,9 @@ NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 def plain(value: Any) -> Any:
-    """The same as JSON can say it: NaN and infinities as strings, bytes as base64, keys of maps as text."""
+    """Return the same value as JSON can say it: NaN and infinities as strings, bytes as base64, keys of maps
+    as text.
+    """
     if isinstance(value, float):
         if math.isfinite(value):
             return value
@@ -38,7 +40,7 @@ def plain(value: Any) -> Any:
 
 
 def encoded(value: Any) -> bytes:
-    """As JSON, at once."""
+    """Return a value as JSON, at once."""
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, TypeError):  # something that JSON has not
@@ -46,7 +48,7 @@ def encoded(value: Any) -> bytes:
 
 
 def encoded_in_pieces(value: Any) -> list[bytes]:
-    """The same in parts, which are to be joined. Pauses between them (store/pauses.py)."""
+    """Return the same in parts, which are to be joined. Pauses between them (store/pauses.py)."""
     parts: list[bytes] = []
     _write(value, parts)
     return parts
@@ -103,7 +105,7 @@ def _write_list(value: Sequence[Any], parts: list[bytes]) -> None:
 
 
 def _write_some(before: bytes, some: dict[Any, Any] | list[Any], parts: list[bytes]) -> bytes:
-    """Writes and forgets them. Returns what is to be written before the next."""
+    """Write and forget them. Return what is to be written before the next."""
     if not some:
         return before
     parts += (before, encoded(some)[1:-1])

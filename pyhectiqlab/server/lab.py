@@ -44,7 +44,9 @@ PEOPLES_URL = "url"  # a value of the lab: where people found it when it last st
 
 
 class Lab:
-    """From construction to `stop`, which closes the storage. Raises StoreError, and has closed it then."""
+    """What runs from construction to `stop`, which closes the storage. If construction raises StoreError, the storage
+    is closed.
+    """
 
     def __init__(self, storage: Storage, lost_after_s: float = settings.LOST_AFTER_S) -> None:
         self.storage = storage
@@ -101,7 +103,7 @@ class Lab:
         self.searched.start()
 
     def stop(self) -> None:
-        """Commits what waits, then closes the storage. Blocks until then."""
+        """Commit what waits, then close the storage. Blocks until then."""
         self.shares.pace.stop()
         self._watch.stop()
         self.disk.stop()
@@ -112,7 +114,7 @@ class Lab:
         self.storage.close()
 
     def write(self, function: Callable[[MetaTransaction], T]) -> T:
-        """Runs it on the writer thread; blocks until it is durable, at most WRITE_TIMEOUT_S.
+        """Run a function on the writer thread. Block until its change is durable, at most WRITE_TIMEOUT_S.
 
         Raises what it raised, StoreError, or BusyError.
         """
@@ -122,7 +124,7 @@ class Lab:
             raise BusyError("The lab's disk takes too long: try again later.") from None
 
     def change(self, function: Callable[[MetaTransaction], T], noted: Change) -> T:
-        """`write`, and an entry of the audit log in the same transaction."""
+        """As `write`, with an entry of the audit log in the same transaction."""
 
         def both(tx: MetaTransaction) -> T:
             result = function(tx)
@@ -152,7 +154,9 @@ class Lab:
     # What a commit changed, to whoever watches.
 
     def _took(self) -> float:
-        """Seconds of a processor that the writer's thread took since it was last asked; on that thread."""
+        """Return the seconds of a processor that the writer's thread took since the last call. Call only on that
+        thread.
+        """
         took, self._written = time.thread_time() - self._written, time.thread_time()
         return took
 
@@ -205,8 +209,8 @@ class Lab:
         return min(WATCH_EVERY_S, self.lost_after_s / 4)
 
     def watch_once(self, now: float, awake_since: float, steady: bool = True) -> None:
-        """Marks silent runs lost, and removes what was deleted long ago or is no longer to be kept. Without a `steady`
-        clock (server/clock.py) nothing is removed. Raises the first error, once all that does not fail was done.
+        """Mark silent runs as lost, and remove what was deleted long ago or is no longer to be kept. If the clock is
+        not `steady` (server/clock.py), remove nothing. Do all that does not fail, then raise the first error.
         """
         duties: list[Callable[[], object]] = [
             lambda: self._mark_lost(now, awake_since),

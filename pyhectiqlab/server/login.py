@@ -20,7 +20,7 @@ ENTRIES_MAX = 10_000
 
 
 class Throttle:
-    """Counts failures of whoever is named. Never blocks. In memory: a restart forgives."""
+    """Counts failures of whoever is named. Never blocks. In memory: a restart forgets them."""
 
     def __init__(self, free: int = FREE_FAILURES, clock: Callable[[], float] = time.monotonic) -> None:
         self._free, self._clock = free, clock
@@ -28,7 +28,7 @@ class Throttle:
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # (count, time of the last)
 
     def wait_s(self, who: str) -> float:
-        """Seconds until `who` may try again; 0: now."""
+        """Return the seconds until `who` may try again; 0: now."""
         now = self._clock()
         with self._lock:
             count, last = self._failures.get(who, (0, 0.0))
@@ -50,7 +50,7 @@ class Throttle:
             self._failures.pop(who, None)
 
     def forgive(self, who: str) -> None:
-        """One failure was none."""
+        """Take one failure back."""
         with self._lock:
             count, last = self._failures.get(who, (0, 0.0))
             if count > 1:
@@ -62,7 +62,7 @@ class Throttle:
 class Logins:
     """Who may try a password now. Three counts, each bounded: of a name at an address, so that a stranger who guesses
     does not lock its owner out elsewhere; of an address, whatever the names; and of a name wherever from, for guesses
-    from many addresses. The last does not hold where that name has logged in before.
+    from many addresses. The last does not hold at an address where that name has logged in before.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,8 +75,8 @@ class Logins:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def begin(self, name: str, address: str) -> float:
-        """Seconds until they may try; 0: now. The try counts as a failure from now on, until it `succeeded`: of many
-        at once no more are tried than one after the other.
+        """Return the seconds until they may try; 0: now. A try counts as a failure from now on, until it `succeeded`:
+        so many at once get no more tries than one after the other.
         """
         address = place_of(address)
         with self._lock:
@@ -98,7 +98,7 @@ class Logins:
             return True
 
     def wait_of_address_s(self, address: str) -> float:
-        """Whatever the name."""
+        """Return the seconds until an address may try any name."""
         return self._addresses.wait_s(place_of(address))
 
     def wait_s(self, name: str, address: str) -> float:
@@ -115,7 +115,7 @@ class Logins:
         self._names.failed(name)
 
     def succeeded(self, name: str, address: str) -> None:
-        """A try that had begun."""
+        """Note that a try which had begun was right."""
         address = place_of(address)
         self._both.succeeded(f"{name}@{address}")
         self._addresses.forgive(address)

@@ -1,4 +1,4 @@
-"""Names like the one that nothing has: of what the caller can see anyway, for the answer that tells so."""
+"""Names like one that nothing has, among those that the caller can see anyway: for answers that find nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHARACTERS_MAX = 64  # of a name; longer ones are not compared
 
 
 def near_project(view: MetaView, user_id: str, name: str) -> str:
-    """ " Did you mean 'playground'?", or "". Blocks on the database."""
+    """Return " Did you mean 'playground'?", or "". Blocks on the database."""
     return _like(name, (project.name for project in view.projects(NAMES_MAX, seen_by=user_id)))
 
 

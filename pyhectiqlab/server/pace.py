@@ -43,7 +43,7 @@ class Pace:
     """Whose turn it is among the heavy callers of one lab.
 
     Args:
-        charge: told how many seconds of a processor were read for a caller.
+        charge: called with a caller and the seconds of a processor that reading for them took.
         clock, cpu, sleep: time.monotonic, time.thread_time, time.sleep.
     """
 
@@ -66,7 +66,7 @@ class Pace:
         self.waited_s = 0.0  # all that heavy callers waited and rested
 
     def arrived(self, who: str, counts: bool = False) -> None:
-        """A request of a caller. Heavy ones are not waited for, unless it `counts`."""
+        """Note that a caller is at work. The request of a heavy caller is noted only if it `counts`."""
         now = self.clock()
         with self._lock:
             if counts or not self._is_heavy(who, now):
@@ -76,7 +76,7 @@ class Pace:
         return Work(self, who)
 
     def stop(self) -> None:
-        """Ends the work of heavy callers: each `may_pause` of theirs raises StoreError from now on. Safe twice."""
+        """End the work of heavy callers: each `may_pause` of theirs raises StoreError from now on. Safe twice."""
         with self._lock:
             self._stopped = True
             waiting = [work for queue in self._waiting.values() for work in queue]
@@ -85,7 +85,7 @@ class Pace:
             work.turn.set()
 
     def note(self, who: str, small_s: float, long_s: float) -> None:
-        """A caller took that much of a processor, for what may be a small request and beyond it."""
+        """Note that a caller took that much of a processor, for what may be a small request and beyond it."""
         now = self.clock()
         with self._lock:
             share = settings.LAB_READ_LONG_SHARE if self._is_heavy(who, now) else settings.LAB_READ_SMALL_SHARE
@@ -100,19 +100,19 @@ class Pace:
         self.charge(who, small_s + long_s)
 
     def must_wait(self, who: str) -> bool:
-        """Whether the caller is to work in turns: heavy, while somebody else is at work."""
+        """Return whether the caller is to work in turns: heavy, while somebody else is at work."""
         now = self.clock()
         with self._lock:
             return self._is_heavy(who, now) and (self._stopped or self._others(who, now))
 
     def holds_up_others(self, who: str) -> bool:
-        """Whether a heavy caller other than this one would take more than they are given."""
+        """Return whether a heavy caller other than this one would take more than they are given."""
         now = self.clock()
         with self._lock:
             return any(other != who and self._covered[other] > now for other in self._heavy)
 
     def take(self, work: Work) -> None:
-        """Blocks until it is the turn of `work`. Raises StoreError once the lab stops."""
+        """Block until it is the turn of `work`. Raises StoreError once the lab stops."""
         with self._lock:
             if self._holder is None and not self._stopped:  # then nobody waits
                 self._holder = work
@@ -121,7 +121,7 @@ class Pace:
         self._await(work)
 
     def give_back(self, work: Work, took_s: float, again: bool = False) -> None:
-        """`work` has done a piece in its turn. `again`: and waits for its next turn, as in `take`."""
+        """End the turn in which `work` has done a piece. `again`: it waits for its next turn, as in `take`."""
         now = self.clock()
         with self._lock:
             self._rest_until = now
@@ -237,7 +237,7 @@ _work: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 def begin(work: Work) -> None:
-    """The request that this task answers: what its routes do `in_pieces` is part of this work."""
+    """Begin the work of the request that this task answers: what its routes do `in_pieces` is part of it."""
     _work.set(work)
 
 
@@ -246,7 +246,7 @@ def current() -> Work | None:
 
 
 def in_pieces(route: Route) -> Route:
-    """A route in a thread, as part of the work of its request, if that is one that reads (admission.py)."""
+    """Make a route in a thread part of the work of its request, if that is a request that reads (admission.py)."""
 
     @functools.wraps(route)
     def paced(*args: Any, **more: Any) -> Any:

@@ -1,7 +1,7 @@
 """Pieces of a request: one that would keep the writer for long is cut, and others have their turn in between.
 
-A batch is cut at a sequence number, into batches like any other: each moves the cursor of its writer. So a crash in
-between is nothing new to the client, which is told by its cursor how far the lab came, and sends the rest.
+A batch is cut at a sequence number, into batches like any other; each moves the cursor of its writer. So a crash in
+between is nothing new to the client: the cursor tells it how far the lab came, and it sends the rest.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def cost_s(request: Request) -> float:
 
 
 def pieces(request: Request, most_s: float) -> Iterator[Piece]:
-    """All of the request, in order, in pieces that cost the writer about `most_s` each. A single event, and all points
-    of a batch between two events, stay in one.
+    """Return the whole request, in order, in pieces that cost the writer about `most_s` each. A single event stays in
+    one piece, and so do all points of a batch between two events.
     """
     indexes: list[int] = []
     some: list[Batch | Refused] = []
@@ -94,7 +94,9 @@ def _parts(batch: Batch | Refused, most_s: float) -> Iterator[Batch | Refused]:
 
 
 def _between(batch: Batch, first: int, last: int, begin: int, end: int) -> Batch:
-    """The part of a batch with these sequence numbers, both included, and its events from `begin` to before `end`."""
+    """Return the part of a batch with these sequence numbers, both included, and its events from `begin` to before
+    `end`.
+    """
     columns = []
     for column in batch.columns.columns:
         start, stop = (int(i) for i in np.searchsorted(column.seq, (first, last + 1)))

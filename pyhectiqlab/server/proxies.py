@@ -36,7 +36,7 @@ class Trusted:
 
     @classmethod
     def parsed(cls, text: str) -> Trusted:
-        """Addresses and networks by commas, or `*`. Raises ConfigurationError."""
+        """Parse addresses and networks by commas, or `*`. Raises ConfigurationError."""
         words = [word.strip() for word in text.split(",") if word.strip()]
         try:
             networks = tuple(ipaddress.ip_network(word, strict=False) for word in words if word != ANY)
@@ -52,7 +52,7 @@ class Trusted:
 
 
 def address_in(text: str) -> Address | None:
-    """Of `1.2.3.4`, `1.2.3.4:80`, `::1` or `[::1]:80`; None for anything else."""
+    """Return the address in `1.2.3.4`, `1.2.3.4:80`, `::1` or `[::1]:80`; None for anything else."""
     word = text.strip()
     if word.startswith("["):
         word = word[1:].partition("]")[0]
@@ -68,7 +68,7 @@ def address_in(text: str) -> Address | None:
 
 @functools.lru_cache(4096)
 def place_of(address: str) -> str:
-    """What limits go by: an IPv4 address; of IPv6 the network of 64 bits, all of which one customer has."""
+    """Return what limits go by: an IPv4 address; of IPv6 the network of 64 bits, all of which one customer has."""
     parsed = address_in(address)
     if not isinstance(parsed, ipaddress.IPv6Address):
         return address if parsed is None else str(parsed)
@@ -76,7 +76,7 @@ def place_of(address: str) -> str:
 
 
 def caller_address(peer: str, forwarded: str, trusted: Trusted) -> str:
-    """Who asked, by what the peer and the proxies before it appended to X-Forwarded-For."""
+    """Return who asked, by what the peer and the proxies before it appended to X-Forwarded-For."""
     here = address_in(peer)
     if not trusted.whoever and (here is None or here not in trusted):
         return peer

@@ -54,8 +54,8 @@ def reply_msgpack(value: Any) -> Response:
 
 
 def in_blocks(pieces: list[bytes], media_type: str) -> Response:
-    """The pieces, which are joined where they are small, and else sent block by block, between which others are
-    answered. The list is emptied.
+    """Return an answer of these pieces. If they are small, they are joined; else they are sent block by block, between
+    which others are answered. Empties the list.
     """
     size = sum(map(len, pieces))
     if size <= BLOCK_BYTES:
@@ -113,7 +113,7 @@ class Page:
         self._pieces.reverse()
 
     def reply(self, **more: Any) -> Response:
-        """The items, and `more` beside them."""
+        """Return the items, and `more` beside them."""
         if self._packed:
             packer = msgpack.Packer()
             start = packer.pack_map_header(1 + len(more)) + packer.pack(self._name)
@@ -155,7 +155,7 @@ def cursor_out(value: Any) -> str | None:
 
 
 def cursor_in(cursor: str | None, *shape: type | tuple[type, ...]) -> list[Any] | None:
-    """What `cursor_out` was given: a list of values of these types. Raises ApiError for anything else."""
+    """Return what `cursor_out` was given: a list of values of these types. Raises ApiError for anything else."""
     if not cursor:
         return None
     try:

@@ -78,7 +78,9 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(log_format: str, access: bool) -> None:
-    """The lab's log, on stderr: "text" for people, "json" for collectors; with a record for each request or without."""
+    """Set up the lab's log, on stderr: "text" for people, "json" for collectors; with or without a record for each
+    request.
+    """
     handler = logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if log_format == "json" else text)

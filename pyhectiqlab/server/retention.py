@@ -1,7 +1,7 @@
-"""Retention: what the watch does about the rules of projects: finds what they end, and removes it in bounded steps.
+"""Retention: what the watch does about the rules of projects: it finds what they end, and removes it in bounded steps.
 
-A step is one transaction of the writer, in which its runs and versions are looked at again and the audit log told; so a
-kill leaves a step done or not begun, and what came to life meanwhile stays. A deleted run is the ordinary tombstone.
+A step is one transaction of the writer, which looks at its runs and versions again and writes the audit log. So a kill
+leaves a step done or not begun, and what came to life meanwhile stays. Deleted runs leave the usual tombstone.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LOOK_EVERY_S = 600.0
 FOUND_MAX = 10_000  # in one look; the next one follows at once where there is more
 AT_ONCE = 50  # runs, or versions, of one step: nobody waits long for it
 PROJECTS_AT_ONCE = 1000
-AUTHOR = "retention"  # of what is told in the audit log
+AUTHOR = "retention"  # in the audit log
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one transaction looks at again: ids of runs, of versions, that `rule` ended when they were found."""
+    """What one transaction looks at again: ids of runs and of versions that were due by `rule`."""
 
     project: Project
     rule: Rule
@@ -49,18 +49,18 @@ class Retention:
 
     @property
     def waiting(self) -> int:
-        """Runs and versions that were found to go, and are not gone yet. From any thread."""
+        """Return how many runs and versions are due and not gone yet. From any thread."""
         return sum(len(step.runs) + len(step.versions) for step in tuple(self._steps))
 
     def turn(self, now: float) -> None:
-        """Takes one step, where there is one; looks for more where the rules changed, and now and then. Blocks on the
-        stores; raises StoreError.
+        """Take one step, if there is one; look for more if the rules changed, and now and then. Blocks on the stores;
+        raises StoreError.
         """
         with self._meta.reading() as view:
             settings = view.retention_settings()
             idle = not self._steps and not now < self._look_at <= now + LOOK_EVERY_S
             if settings != self._settings or (settings and idle):
-                self._steps = deque(found(view, settings, now))
+                self._steps = deque(due_steps(view, settings, now))
                 self._settings = settings
                 full = sum(len(s.runs) + len(s.versions) for s in self._steps) >= FOUND_MAX
                 self._look_at = now if full else now + LOOK_EVERY_S
@@ -72,8 +72,10 @@ class Retention:
                 log.info("retention in project %s: %d runs, %d versions", step.project.name, runs, versions)
 
 
-def found(view: MetaView, settings: dict[str | None, dict[str, Setting]], now: float) -> Iterator[Step]:
-    """Steps for all that the rules end, FOUND_MAX of it at most. Runs come before versions, which go with them."""
+def due_steps(view: MetaView, settings: dict[str | None, dict[str, Setting]], now: float) -> Iterator[Step]:
+    """Yield steps for all that the rules end, FOUND_MAX of it at most. Runs come before versions, which go
+    with them.
+    """
     left = FOUND_MAX
     for project, rule in rules(view, settings):
         runs = [run.id for run in view.due_runs(project.id, rule, now, left)]
@@ -87,7 +89,7 @@ def found(view: MetaView, settings: dict[str | None, dict[str, Setting]], now: f
 
 
 def rules(view: MetaView, settings: dict[str | None, dict[str, Setting]]) -> Iterator[tuple[Project, Rule]]:
-    """Each project where not all is kept, with what holds in it."""
+    """Return each project where not all is kept, with the rule that holds in it."""
     after = ""
     while page := view.projects(PROJECTS_AT_ONCE, after):
         for project in page:
@@ -98,7 +100,7 @@ def rules(view: MetaView, settings: dict[str | None, dict[str, Setting]]) -> Ite
 
 
 def take(tx: MetaTransaction, step: Step, now: float) -> tuple[int, int]:
-    """Removes what of a step is still due, and tells the audit log: how many runs and versions it was."""
+    """Remove what of a step is still due, and write the audit log. Return how many runs and versions it was."""
     project, rule = step.project, step.rule
     if tx.retention_of(project.id) != rule:  # it was changed just now: the next look goes by that
         return 0, 0
@@ -121,7 +123,7 @@ def _run_changes(project: Project, rule: Rule, runs: Sequence[DueRun], now: floa
 
 
 def _version_changes(project: Project, versions: Sequence[DueVersion], now: float) -> Iterator[Change]:
-    """One entry for all versions of an artifact that go at once."""
+    """Yield one entry for all versions of an artifact that go at once."""
 
     def place(v: DueVersion) -> tuple[str, str, bool, int]:
         return v.run or "", v.name, v.step is not None, v.step or 0

@@ -1,7 +1,9 @@
-"""Room: what of the disk files may take. What is under way has room put aside, and none is written without a look.
+"""Room: how much of the disk files may take. Transfers under way have room put aside, and nothing is written without a
+look.
 
-Put aside is what the transfers under way have announced, not what uploads that nobody sends have: those may rest for
-days. And of one user at most half of the room counts against others, so that nobody keeps it all by a word.
+What is put aside is what the transfers under way have announced. Uploads that nobody sends count nothing: those may
+rest for days. And of one user, at most half of the room counts against others, so that nobody keeps it all by an
+announcement.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ class Room:
         self._aside: Counter[str] = Counter()  # user → bytes
 
     def check(self, user_id: str, n: int) -> None:
-        """Raises NoRoomError where so much more does not fit beside what is under way."""
+        """Raise NoRoomError if so much more does not fit beside what is under way."""
         with self._lock:
             self._check(user_id, n)
 
     @contextmanager
     def put_aside(self, user_id: str, n: int) -> Iterator[None]:
-        """While the block runs. Raises NoRoomError."""
+        """Put room aside while the block runs. Raises NoRoomError."""
         with self._lock:
             self._check(user_id, n)
             self._aside[user_id] += n
@@ -49,7 +51,7 @@ class Room:
                     del self._aside[user_id]
 
     def look(self, n: int) -> None:
-        """Before n bytes are written. Raises NoRoomError."""
+        """Look before n bytes are written. Raises NoRoomError."""
         free = self._free()
         if free is not None and n > free - settings.LAB_ROOM_KEPT_BYTES:
             raise NoRoomError(FULL)

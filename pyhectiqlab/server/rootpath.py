@@ -19,7 +19,7 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 def checked(root_path: str) -> str:
-    """ "" or "/…" without a slash at its end. Raises ConfigurationError."""
+    """Return "" or "/…" without a slash at its end. Raises ConfigurationError."""
     path = root_path.rstrip("/")
     if path and not _PATH.fullmatch(path):
         raise ConfigurationError(
@@ -31,8 +31,8 @@ def checked(root_path: str) -> str:
 
 
 def with_kept_slashes(path: str, raw_path: bytes) -> str:
-    """`path`, in which a slash that is a part of a project's name (`/projects/team%2Fvision/artifacts`) parts nothing:
-    KEPT_SLASH stands for it, which no name can hold.
+    """Return `path` with KEPT_SLASH for each slash that is a part of a project's name
+    (`/projects/team%2Fvision/artifacts`), so that it parts nothing. No name can hold KEPT_SLASH.
     """
     match = _PROJECT.search(raw_path.partition(b"?")[0].decode("ascii", "replace"))
     if match is None or not path.startswith(_PROJECTS):

@@ -1,7 +1,7 @@
-"""Screen: what of ingest need not come before the writer, because nothing of it may be added.
+"""Screen: refuses requests of ingest, on a reader, to whose runs the caller may not add anyway.
 
-Who may add to a run is decided by the writer, in the transaction that adds. But a request for runs of somebody else is
-refused there as it is here, and on the one thread that everybody waits for.
+The writer decides who may add to a run, in the transaction that adds. But a request for runs of somebody else is
+refused there as it is here, and there it takes time of the one thread that everybody waits for.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ NEVER = frozenset({403, 404, 410, 422})  # that another look, or waiting, change
 
 
 class Screen:
-    """For the event loop (`passes`) and for threads (`refuses`)."""
+    """`passes` is for the event loop, `refuses` for threads."""
 
     def __init__(self, meta: MetaStore, mark: ChangeMark) -> None:
         self._meta, self._mark = meta, mark
         self._added: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()  # (user, run) → (until, mark)
 
     def passes(self, job: ingest_plan.IngestJob) -> bool:
-        """Whether its user could add to each of its runs lately, which is so nearly always. Never blocks."""
+        """Return whether its user could add to each of its runs lately, which is nearly always so. Never blocks."""
         mark, now = self._mark.read(), time.monotonic()
         for batch in job.request.batches:
             if not isinstance(batch, Batch):
@@ -38,8 +38,8 @@ class Screen:
         return True
 
     def refuses(self, job: ingest_plan.IngestJob) -> bool:
-        """Whether nothing of it can be added, and then `job.results` say why. Blocks on the database for a few queries,
-        however many runs there are. Raises StoreError.
+        """Return whether nothing of it can be added; `job.results` say why then. Blocks on the database for a few
+        queries, however many runs there are. Raises StoreError.
         """
         mark = self._mark.read()
         with self._meta.reading() as view:

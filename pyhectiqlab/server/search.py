@@ -19,7 +19,9 @@ Value = float | str
 
 
 def find_runs(view: MetaView, points: PointStore, query: RunQuery, now: float) -> RunPage:
-    """A page of what `query` finds. `now` is what ages count from and live runs last until: the same for all pages."""
+    """Return a page of what `query` matches. `now` is what ages count from and live runs last until: the same for all
+    pages.
+    """
     terms = [term for term in query.terms if term.field.kind == "metric"]
     by_value = query.sort.field.kind in ("metric", "config")
     if not terms and not by_value:
@@ -44,12 +46,12 @@ def _summaries(
 
 
 def _value_of(field: Field) -> Callable[[Summary], float]:
-    """Takes the value that `field` means out of a summary."""
+    """Return a function that takes the value which `field` means out of a summary."""
     return operator.itemgetter(Summary._fields.index("points" if field.stat == "count" else field.stat or "last"))
 
 
 def _stat(field: Field) -> Callable[[Summary | None], float | None]:
-    """The same of what is perhaps known of a run; None where it has no such value."""
+    """Return such a function for a summary that may be missing. It returns None if there is no such value."""
     value_of = _value_of(field)
     if field.stat == "last":  # may be NaN; the lowest and the highest are that only where no value is finite
         return lambda summary: None if summary is None else value_of(summary)
@@ -63,7 +65,9 @@ def _values(
     field: Field,
     ids: Sequence[str],
 ) -> dict[str, Value]:
-    """What the runs are sorted by, and perhaps others; those that have nothing, or NaN, are not in it."""
+    """Return what the runs are sorted by, and perhaps that of others. Runs that have no value, or NaN, are
+    not in it.
+    """
     if field.kind == "config":
         return view.config_values(field.name)
     its = _summaries(points, known, field.name, ids)
@@ -72,7 +76,7 @@ def _values(
 
 
 def _sorted_by_value(values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
-    """Numbers before texts, or the other way round when descending; runs without a value are the last both ways."""
+    """Return a page with numbers before texts, or the other way round when descending. Runs without a value come last."""
     downwards = query.sort.downwards
     after = None if query.after is None else query.after[0]
     places: list[tuple[Any, str]] = [(value, run) for run in ids if (value := values.get(run)) is not None]

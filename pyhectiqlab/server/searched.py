@@ -1,5 +1,6 @@
-"""Searched: which metrics people search and sort by, noted across starts, so that the first search after a start finds
-them in memory: reading a metric of ten thousand runs takes some 0.2 s, and a second where the disk has to be asked.
+"""Searched: which metrics people search and sort by. They are noted across starts, so that the first search after a
+start finds them in memory: reading a metric of ten thousand runs takes some 0.2 s, and a second if the disk has to be
+asked.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NOTED_EVERY_S = 60.0
 
 
 class Searched:
-    """`note` from any thread, `keep` by the watch. The reading has a thread of its own between `start` and `stop`."""
+    """Call `note` from any thread, and `keep` from the watch. A thread between `start` and `stop` reads the metrics."""
 
     def __init__(self, meta: MetaStore, points: PointStore, write: Transacts) -> None:
         self._meta, self._points, self._write = meta, points, write
@@ -39,7 +40,7 @@ class Searched:
         self.loop.start()
 
     def stop(self) -> None:
-        """Blocks until the metric that is being read was read."""
+        """Block until the metric that is being read has been read."""
         self.loop.stop()
 
     def note(self, query: RunQuery) -> None:
@@ -52,7 +53,7 @@ class Searched:
                 self._metrics.popitem(last=False)
 
     def keep(self, now: float) -> None:
-        """Writes them down where that is news, now and then. Raises StoreError."""
+        """Write them down if they changed, now and then. Raises StoreError."""
         with self._lock:
             metrics = list(self._metrics)
         if metrics != self._kept and not 0 <= now - self._kept_at < NOTED_EVERY_S:
@@ -60,7 +61,7 @@ class Searched:
             self._kept, self._kept_at = metrics, now
 
     def _read(self) -> None:
-        """The latest first. Nobody waits for it: a search that comes meanwhile reads what it needs by itself."""
+        """Read the latest first. Nobody waits for it: a search that comes meanwhile reads what it needs by itself."""
         with self._meta.reading() as view:
             runs = view.found_ids(RunQuery(), time.time()) if self._kept else []
         for metric in reversed(self._kept):

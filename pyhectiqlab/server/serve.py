@@ -31,7 +31,7 @@ from .request_log import set_up_logging
 from .rootpath import checked
 
 ELSEWHERE = "It can be reached from other machines; log in with your password."
-GRACE_S = 3  # for requests in flight when the lab is told to stop
+GRACE_S = 3  # for requests in flight when the lab is asked to stop
 BACKLOG = 2048
 COLLECT_AFTER = (5_000, 10, 20)  # objects; Python's (700, 10, 10) have it walk every large request that is under way
 SWITCH_INTERVAL_S = 0.0001  # Python's 5 ms are waited for at each step of a small request, while others are decoded
@@ -126,7 +126,9 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server: tells when it answers, ends live streams at once, exits with status 0 when told to stop."""
+    """uvicorn's server. It says when it answers, ends live streams at once, and exits with status 0 when it is asked to
+    stop.
+    """
 
     def __init__(self, config: uvicorn.Config, lab: Lab, connections: Connections, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -161,7 +163,7 @@ class _Server(uvicorn.Server):
 
 
 def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
-    """On loopback: the owner, a profile and a one-time login link, which leads to where people find the lab."""
+    """On loopback, make the owner, a profile and a one-time login link, which leads to where people find the lab."""
     if not loopback:
         return Ready(url, None, lab.storage.place, None, (ELSEWHERE,), loopback=False)
     owner = first_start.make_owner(lab)
@@ -180,7 +182,7 @@ def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
 
 
 def require_password(lab: Lab, host: str) -> None:
-    """Raises ConfigurationError unless the owner has a password: anybody could knock at such an address."""
+    """Raise ConfigurationError unless the owner has a password: anybody could knock at such an address."""
     owner = first_start.owner_of(lab)
     if owner is None or owner.password_hash is None:
         raise ConfigurationError(
@@ -199,7 +201,7 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_url(public_url: str) -> str:
-    """Without a slash at its end. Raises ConfigurationError."""
+    """Return it without a slash at its end. Raises ConfigurationError."""
     parts = urlsplit(public_url)
     if public_url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
         raise ConfigurationError(
@@ -213,7 +215,7 @@ def bracketed(host: str) -> str:
 
 
 def check_certificate(chain: Path, key: Path) -> None:
-    """Raises ConfigurationError where they cannot be served with."""
+    """Raise ConfigurationError if they cannot be served with."""
     try:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(chain, key)
     except ssl.SSLError as e:
@@ -225,14 +227,14 @@ def check_certificate(chain: Path, key: Path) -> None:
 
 
 def url_of(host: str, port: int, scheme: str = "http") -> str:
-    """The address to tell people: one that can be opened, also when the lab listens everywhere."""
+    """Return the address to show people: one that can be opened, also when the lab listens everywhere."""
     if host in {"0.0.0.0", "::", "[::]"}:
         host = socket.gethostname()
     return f"{scheme}://{bracketed(host)}:{port}"
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigurationError."""
+    """Return a listening socket. Raises ConfigurationError."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -33,12 +33,13 @@ class OverShareError(Exception):
 
 
 class Turns:
-    """So many at once, so many of them of one caller. Who comes later waits, and callers take turns.
+    """So many at once, so many of them of one caller. Whoever comes later waits, and callers take turns.
 
     Args:
+        at_once: how many turns there are; of_one: of one caller.
         waiting: how many may wait; waiting_of_one: of one caller.
-        retry_s: when whoever may not wait is to come again.
-        is_heavy: tells of which callers no more than of_heavy are at once, of all of them together.
+        retry_s: when somebody who may not wait should come again.
+        is_heavy: says of a caller whether they are heavy: of all heavy callers together, at most of_heavy are at once.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Turns:
         self.waiting = 0
 
     async def take(self, who: str) -> None:
-        """Waits for a turn; `give_back` ends it. Raises OverShareError at once where too many wait."""
+        """Wait for a turn; `give_back` ends it. Raises OverShareError at once if too many wait."""
         if self._free > 0 and self._may(who) and who not in self._queues:
             self._begin(who)
             return
@@ -123,7 +124,7 @@ class Bytes:
         self._of: Counter[str] = Counter()
 
     def take(self, who: str, n: int, of_one: int) -> None:
-        """Raises OverShareError, and takes nothing then."""
+        """Raises OverShareError; then nothing is taken."""
         if self._of[who] + n > of_one:
             raise OverShareError("Your requests under way have too many bytes")
         if self.held + n > self._of_all:
@@ -146,7 +147,7 @@ class Rate:
         self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # (how much, when)
 
     def take(self, who: str, n: float = 1.0) -> None:
-        """Raises OverShareError, and takes nothing then."""
+        """Raises OverShareError; then nothing is taken."""
         now = self._clock()
         spent, at = self._spent.pop(who, (0.0, now))
         spent = max(0.0, spent - (now - at) * self._per_s)
@@ -176,7 +177,7 @@ class Costs:
         self._at = clock()
 
     def late(self, seconds: float) -> None:
-        """How much later something happened on the event loop than it was to: a mean over some of these counts."""
+        """Note how much later than planned something happened on the event loop. A mean over some of these counts."""
         self._late_s += (seconds - self._late_s) / 5
 
     def charge(self, who: str, seconds: float) -> None:
@@ -184,16 +185,16 @@ class Costs:
         self._charge(self._took, who, seconds)
 
     def charge_read(self, who: str, seconds: float) -> None:
-        """What is held back by its pace (pace.py): nobody is refused for it, too, but it is no time that the lab has to
-        spare for others.
+        """Charge what the pace (pace.py) holds back. Nobody is refused for it as well, but the lab cannot spare that
+        time for others.
         """
         self._charge(self._read, who, seconds)
 
     def check(self, who: str, held_up: bool = False) -> None:
-        """Raises OverShareError for who took most of a lab that has no time to spare.
+        """Raise OverShareError for a caller who took most of a lab that has no time to spare.
 
         Args:
-            held_up: somebody else would take more than they are given: that the lab is late counts for nothing then.
+            held_up: somebody else would take more than they are given; then it does not count that the lab is late.
         """
         with self._lock:
             most = self._over_s * (_LITTLE if self._late_s > _LATE_S and not held_up else self._share)
@@ -283,8 +284,8 @@ class Shares:
         self.decoders = ThreadPoolExecutor(settings.LAB_DECODES_AT_ONCE, "hectiqlab-decode")
         self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
         self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
-        self.refused = 0  # who wait to be told so
+        self.refused = 0  # how many wait for that answer
 
     def check(self, who: str) -> None:
-        """Raises OverShareError for who took most of a lab that has no time to spare."""
+        """Raise OverShareError for a caller who took most of a lab that has no time to spare."""
         self.costs.check(who, self.pace.holds_up_others(who))

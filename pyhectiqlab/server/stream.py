@@ -1,6 +1,6 @@
-"""Live updates: what commits changed, to whoever watches.
+"""Live updates: what commits changed, sent to whoever watches.
 
-What the commits of a moment changed is told together, once: the more watch, the longer that moment is, so that telling
+What the commits of a moment changed is sent together, once. The more watch, the longer that moment is, so that sending
 takes a few hundredths of the lab's time however many watch, and however often others commit.
 
 Lives on the event loop; `publish` may be called from any thread.
@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-QUEUE_MAX = 1024  # messages that wait for one subscriber; beyond it they are dropped and it is told to look again
+QUEUE_MAX = 1024  # messages that wait for one subscriber; beyond it they are dropped, and it is asked to look again
 COMMENT_EVERY_S = 15.0
 KEYS_MAX = 64
-REST_S, REST_OF_ONE_S, REST_MAX_S = 0.02, 0.002, 0.5  # between two tellings: at least, for each subscriber, at most
-READERS_AT_ONCE = 16  # subscribers that are told in one turn of the event loop
+REST_S, REST_OF_ONE_S, REST_MAX_S = 0.02, 0.002, 0.5  # between two sendings: at least, for each subscriber, at most
+READERS_AT_ONCE = 16  # that are served in one turn of the event loop
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ RESYNC = Message("resync", "", "", {})
 
 
 class Subscription:
-    """One reader's messages, of these runs or of this project, that wait to be sent."""
+    """The messages that wait to be sent to one reader, of these runs or of this project."""
 
     def __init__(self, runs: frozenset[str], project: str | None) -> None:
         self._runs, self._project = runs, project
@@ -102,7 +102,7 @@ class Hub:
             self._loop.call_soon_threadsafe(self._gather, self._loop, messages)
 
     def close(self) -> None:
-        """On the event loop."""
+        """Call only on the event loop."""
         self._closed = True
         self._end_all()
 
@@ -135,7 +135,7 @@ class Hub:
             loop.call_soon(self._send_some, loop, messages, to[READERS_AT_ONCE:])
 
     async def read(self, runs: frozenset[str], project: str | None) -> AsyncIterator[bytes]:
-        """The stream of one subscriber, as server-sent events."""
+        """Return the stream of one subscriber, as server-sent events."""
         subscription = Subscription(runs, project)
         self._subscriptions.add(subscription)
         try:

@@ -16,9 +16,9 @@ Range = tuple[int, int]  # first and last sequence number
 
 
 def held(points: PointStore, view: MetaView, writer: Writer, ranges: Sequence[Range]) -> dict[str, Any]:
-    """Of one writer: its cursor and losses, how many points and events there are of it, how many sequence numbers they
-    account for, and points, events and digest of each range. Blocks on the stores; reads every point of the run's keys
-    of this rank and attempt once.
+    """Return what the lab holds of one writer: its cursor and losses, how many points and events there are of it, how
+    many sequence numbers they account for, and points, events and digest of each range. Blocks on the stores; reads
+    every point of the run's keys of this rank and attempt once.
     """
     firsts = np.array([first for first, _ in ranges], np.int64)
     behind = np.array([last + 1 for _, last in ranges], np.int64)

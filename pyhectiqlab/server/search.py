@@ -76,7 +76,7 @@ def _values(
 
 
 def _sorted_by_value(values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
-    """Return a page with numbers before texts, or the other way round when descending. Runs without a value come last."""
+    """Return a page with numbers before texts, or texts first when descending. Runs without a value come last."""
     downwards = query.sort.downwards
     after = None if query.after is None else query.after[0]
     places: list[tuple[Any, str]] = [(value, run) for run in ids if (value := values.get(run)) is not None]

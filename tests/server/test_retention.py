@@ -149,7 +149,7 @@ def test_what_came_to_life_meanwhile_stays(world: World) -> None:
     world.write(lambda tx: tx.mark_lost(NOW - 99 * DAY_S, LOST_AFTER_S))
     world.set(runs_days=30)
     with world.meta.reading() as view:
-        (step,) = retention_module.found(view, view.retention_settings(), NOW)
+        (step,) = retention_module.due_steps(view, view.retention_settings(), NOW)
     assert set(step.runs) == {back, gone}
     world.hear(back, "back", NOW)
     assert world.write(lambda tx: retention_module.take(tx, step, NOW)) == (1, 0)

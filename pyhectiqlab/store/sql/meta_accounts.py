@@ -25,6 +25,7 @@ from ..meta import NameTakenError
 from .dialect import exclude, upsert
 from .meta_members import MembersSql
 from .meta_schema import api_keys, invites, lab, login_links, users, web_sessions
+from .share import Share
 
 
 def put_lab_value(conn: Connection, key: str, value: str | None) -> None:
@@ -41,10 +42,8 @@ def _user(row: Any) -> User:
     return User(row.id, row.username, row.role, row.created, row.password_hash, row.disabled)
 
 
-class AccountsSql(MembersSql):
+class AccountsSql(Share):
     """The accounts' share of a MetaTransaction over one connection."""
-
-    conn: Connection
 
     def lab_value(self, key: str) -> str | None:
         return self.conn.execute(select(lab.c.value).where(lab.c.key == key)).scalar()
@@ -283,4 +282,4 @@ class AccountsSql(MembersSql):
         self.conn.execute(delete(web_sessions).where(or_(web_sessions.c.expires <= now, idle)))
         self.conn.execute(delete(login_links).where(or_(login_links.c.expires <= now, login_links.c.used.is_not(None))))
         self.conn.execute(delete(invites).where(invites.c.expires <= now))
-        self.trim_audit(audit_before)
+        self.share(MembersSql).trim_audit(audit_before)

@@ -32,6 +32,7 @@ from .meta_config_rows import (
     write_config,
 )
 from .meta_schema import attempt_configs, config_values, run_meta
+from .share import Share
 
 LATE_BYTES_MAX = 1 << 20  # of all attempts' configs, where an earlier attempt tells more: they are merged anew
 PATHS_AT_ONCE = 500
@@ -277,10 +278,8 @@ class ArrivingConfigs:
         return now
 
 
-class ConfigsSql:
+class ConfigsSql(Share):
     """The share of configs and meta of a MetaTransaction over one connection."""
-
-    conn: Connection
 
     def config(self, run_id: str) -> dict[str, Any]:
         stored = configs_of_run(self.conn, run_id).of_run

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
 
 from ...protocol import limits
 from ...protocol.limits import STEP_MIN
@@ -21,8 +21,9 @@ from ..artifacts import (
     TooManyUploadsError,
     Upload,
 )
-from ..meta import Changes, FullError
+from ..meta import FullError
 from .dialect import exclude, hold_rows, read_slowly, upsert
+from .media_index import index_artifact
 from .meta_members import visible_to
 from .meta_runs import hold_runs, is_full
 from .meta_schema import (
@@ -36,6 +37,7 @@ from .meta_schema import (
     uploads,
     users,
 )
+from .share import Share
 
 _ARTIFACT: Select[Any] = (
     select(
@@ -68,11 +70,8 @@ def _upload(row: Any) -> Upload:
     return Upload(row.id, row.user_id, row.digest, row.bytes, row.expires, row.finished is not None)
 
 
-class FilesSql:
+class FilesSql(Share):
     """The files' share of a MetaTransaction over one connection."""
-
-    conn: Connection
-    changes: Changes
 
     def upload(self, upload_id: str) -> Upload | None:
         row = self.conn.execute(select(uploads).where(uploads.c.id == upload_id)).first()
@@ -252,4 +251,5 @@ class FilesSql:
         if new.run is not None:
             self.conn.execute(update(runs).where(runs.c.id == new.run).values(last_activity=now))
             self.changes.runs.add(new.run)
+            index_artifact(self.conn, self.changes, new.run, new)
         return True

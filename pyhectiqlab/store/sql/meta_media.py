@@ -9,81 +9,23 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from ...protocol import media as protocol
 from ...protocol.limits import STEP_MAX
-from ..artifacts import NewArtifact
 from ..media import MediaGroup, MediaItem, MediaQuery
-from ..meta import Event, MetaBatch
-from .dialect import upsert
-from .meta_batches import BatchesSql
 from .meta_files import FilesSql
 from .meta_runs import unpack_shown
-from .meta_schema import events, media, runs
+from .meta_schema import events, media
+from .share import Share
 
 NO_STEP = protocol.NO_STEP
 ITEMS_AT_ONCE = 100  # that are read, of which a page may show fewer …
 FIELDS_BYTES_AT_ONCE = 1 << 20  # … and one by one, where those of their events take more than this
 
 
-def _row_of_event(batch: MetaBatch, event: Event) -> dict[str, Any] | None:
-    """None for what is no histogram or text after all, and is left among the events."""
-    name, step = protocol.name_of(event.fields), protocol.step_of(event.fields)
-    of_kind = protocol.histogram_of if event.kind == protocol.HISTOGRAM else protocol.text_of
-    if name is None or step is None or of_kind(event.fields) is None:
-        return None
-    place = {"kind": event.kind, "name": name, "rank": batch.rank, "step": step, "attempt": batch.attempt}
-    return {
-        "run_id": batch.run, **place, "time": event.time, "writer": batch.writer, "seq": event.seq, "artifact_id": None
-    }  # fmt: skip
-
-
 def _step(step: int) -> int | None:
     return None if step == NO_STEP else step
 
 
-class MediaSql(BatchesSql, FilesSql):
+class MediaSql(Share):
     """The media's share of a MetaTransaction over one connection: what is stored as event or artifact is found here."""
-
-    # Writing ----------------------------------------------------------------------------------------------------
-
-    def _apply(self, batches: Sequence[MetaBatch], now: float) -> None:
-        super()._apply(batches, now)
-        rows = [
-            row
-            for batch in batches
-            for event in batch.events
-            if event.kind in protocol.EVENT_KINDS and (row := _row_of_event(batch, event))
-        ]
-        if rows:
-            self._put(rows)
-
-    def add_artifact(self, new: NewArtifact, now: float) -> bool:
-        if not super().add_artifact(new, now):
-            return False
-        if new.run is not None and new.kind in protocol.FILE_KINDS:
-            self._index_artifact(new.run, new)
-        return True
-
-    def _index_artifact(self, run_id: str, new: NewArtifact) -> None:
-        rank, step = new.meta.get("rank", 0), protocol.step_of({"step": new.step})
-        if isinstance(rank, bool) or not isinstance(rank, int) or not 0 <= rank < 1 << 31 or step is None:
-            return
-        # Files tell no attempt: what came last counts, as among the versions of an artifact.
-        attempt = self.conn.execute(select(runs.c.attempt).where(runs.c.id == run_id)).scalar_one()
-        place = {"kind": new.kind, "name": protocol.name_of(new.meta) or new.name, "rank": rank, "step": step}
-        source = {"attempt": attempt, "time": new.created, "writer": None, "seq": None, "artifact_id": new.id}
-        self._put([{"run_id": run_id, **place, **source}])
-
-    def _put(self, rows: list[dict[str, Any]]) -> None:
-        statement = upsert(self.conn, media)
-        newer = {name: statement.excluded[name] for name in ("attempt", "time", "writer", "seq", "artifact_id")}
-        statement = statement.on_conflict_do_update(
-            index_elements=["run_id", "kind", "name", "rank", "step"],
-            set_=newer,
-            where=statement.excluded.attempt >= media.c.attempt,
-        )
-        self.conn.execute(statement, rows)
-        self.changes.runs.update(row["run_id"] for row in rows)
-
-    # Reading ----------------------------------------------------------------------------------------------------
 
     def media_groups(
         self, run_id: str, kind: str | None, part: str, limit: int, after: Sequence[Any] | None
@@ -134,7 +76,8 @@ class MediaSql(BatchesSql, FilesSql):
         rows = self.conn.execute(select(media).where(*where).order_by(*order).limit(query.limit)).all()
         for start in range(0, len(rows), ITEMS_AT_ONCE):
             some = rows[start : start + ITEMS_AT_ONCE]
-            files = self.some_artifacts([row.artifact_id for row in some if query.data and row.artifact_id is not None])
+            named = [row.artifact_id for row in some if query.data and row.artifact_id is not None]
+            files = self.share(FilesSql).some_artifacts(named)
             with_fields = [row for row in some if query.data and row.writer is not None]
             small = self._fields(with_fields) if self._fields_bytes(with_fields) <= FIELDS_BYTES_AT_ONCE else None
             for row in some:

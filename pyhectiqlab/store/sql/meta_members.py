@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, true, update
 
 from ...protocol import roles
 from ..accounts import AUDIT_ROWS_MAX, Change, Member
 from .dialect import upsert
 from .meta_schema import audit, members, projects, users
+from .share import Share
 
 VARIABLES_MAX = 10_000  # of one statement; SQLite takes 32,766 at least
 
@@ -24,10 +25,8 @@ def visible_to(user_id: str | None) -> ColumnElement[bool]:
     return or_(projects.c.private.is_(False), projects.c.id.in_(mine), admin)
 
 
-class MembersSql:
+class MembersSql(Share):
     """The permissions' share of a MetaTransaction over one connection."""
-
-    conn: Connection
 
     def role_in(self, project_id: str, user_id: str) -> str | None:
         row = self.conn.execute(

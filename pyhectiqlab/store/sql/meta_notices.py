@@ -6,19 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from ..notices import Notice, Target
 from .dialect import hold_rows, keep_rows
 from .meta_schema import notice_targets, notices, projects, runs, users
+from .share import Share
 
 NOTICES_MAX = 10_000  # of a target that wait; more are not written: whoever hears nothing for so long looks at the lab
 
 
-class NoticesSql:
+class NoticesSql(Share):
     """The notices' share of SqlMeta."""
-
-    conn: Connection
 
     def targets(self) -> list[Target]:
         counted = select(notices.c.target_id, func.count()).group_by(notices.c.target_id)

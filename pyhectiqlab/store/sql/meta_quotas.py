@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from ..quotas import QuotaExceededError, Use
 from .dialect import exclude
 from .meta_accounts import put_lab_value
 from .meta_schema import artifacts, blobs, lab, projects, registry_files, registry_versions
+from .share import Share
 
 
 def _key(project_id: str | None) -> str:
@@ -24,10 +25,8 @@ def _held(project_id: str) -> ColumnElement[bool]:
     return or_(blobs.c.digest.in_(named), blobs.c.digest.in_(filed))
 
 
-class QuotasSql:
+class QuotasSql(Share):
     """The quotas' share of SqlMeta."""
-
-    conn: Connection
 
     def quota_of(self, project_id: str | None) -> int | None:
         told = self.conn.execute(select(lab.c.value).where(lab.c.key == _key(project_id))).scalar()

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Select,
     and_,
     delete,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 from ...protocol import limits
 from ...protocol.registry import ALIASES_MAX, Version, following
 from ..artifacts import BlobMissingError, IdTakenError
-from ..meta import Changes, FullError
+from ..meta import FullError
 from ..registry import (
     NewVersion,
     RegisteredVersion,
@@ -48,6 +47,7 @@ from .meta_schema import (
     uploads,
     users,
 )
+from .share import Share
 
 DIGESTS_AT_ONCE = 500
 _v = registry_versions.c
@@ -114,11 +114,8 @@ def _is(kind: str, project: str, name: str) -> ColumnElement[bool]:
     return and_(_v.project_id == project, _v.kind == kind, _v.name == name)
 
 
-class RegistrySql:
+class RegistrySql(Share):
     """The registry's share of a MetaTransaction over one connection."""
-
-    conn: Connection
-    changes: Changes
 
     def known_blobs(self, user_id: str, digests: Collection[str]) -> set[str]:
         known: set[str] = set()

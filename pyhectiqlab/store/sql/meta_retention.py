@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, false, func, insert, or_, select
 
 from ...protocol import states
-from ..meta import Changes, Run
 from ..retention import DAY_S, DueRun, DueVersion, Rule, Setting, rule_of
 from .dialect import hold_rows
 from .meta_accounts import put_lab_value
+from .meta_runs import RunsSql
 from .meta_schema import (
     artifacts,
     blobs,
@@ -26,6 +26,7 @@ from .meta_schema import (
     runs,
     sessions,
 )
+from .share import Share
 
 KEY = "retention"
 IDS_AT_ONCE = 500  # SQLite takes a bounded number of parameters
@@ -65,15 +66,8 @@ def _pieces(ids: Sequence[T]) -> Iterator[Sequence[T]]:
         yield ids[i : i + IDS_AT_ONCE]
 
 
-class RetentionSql:
+class RetentionSql(Share):
     """The retention's share of SqlMeta."""
-
-    conn: Connection
-    changes: Changes
-
-    if TYPE_CHECKING:  # RunsSql's, which the transaction has beside this
-
-        def run(self, run_id: str) -> Run | None: ...
 
     # The rules
 
@@ -180,7 +174,7 @@ class RetentionSql:
     # When
 
     def kept_until(self, run_id: str) -> float | None:
-        run = self.run(run_id)
+        run = self.share(RunsSql).run(run_id)
         rule = Rule() if run is None else self.retention_of(run.project_id)
         if rule.runs_days is None:
             return None

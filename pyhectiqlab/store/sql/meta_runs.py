@@ -10,7 +10,7 @@ import msgpack
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
 
 from ...protocol import limits, roles, states
-from ..meta import Changes, FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
+from ..meta import FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
 from ..pauses import may_pause
 from .dialect import any_of, exclude, hold_rows, read_slowly
 from .meta_members import visible_to
@@ -32,6 +32,7 @@ from .meta_schema import (
     sessions,
     users,
 )
+from .share import Share
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
 CONTAINERS_MAX = (
@@ -100,11 +101,8 @@ def unpack_shown(blob: bytes | None) -> dict[str, Any]:
     return value
 
 
-class RunsSql:
+class RunsSql(Share):
     """The projects' and runs' share of a MetaTransaction over one connection."""
-
-    conn: Connection
-    changes: Changes
 
     def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
         found = _PROJECT.where(projects.c.name > after, visible_to(seen_by)).order_by(projects.c.name).limit(limit)
@@ -145,43 +143,14 @@ class RunsSql:
         )
         return list(rows.scalars())
 
-    def _runs(self, query: Select[Any]) -> list[Run]:
-        rows = self.conn.execute(query).all()
-        tags = self._first_tags([row.id for row in rows], limits.TAGS_LISTED + 1)
-        return [
-            Run(
-                **{
-                    **row._mapping,
-                    "note_cut": bool(row.note_cut),
-                    "tags": tags[row.id][: limits.TAGS_LISTED],
-                    "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
-                }
-            )
-            for row in rows
-        ]
-
-    def _first_tags(self, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:
-        """Of each run, by name. Of those with many tags, no more are read than are wanted."""
-        count = func.count().label("n")
-        counted = select(run_tags.c.run_id, count).where(run_tags.c.run_id.in_(ids)).group_by(run_tags.c.run_id)
-        counts = {row.run_id: row.n for row in self.conn.execute(counted)} if ids else {}
-        found: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
-        few = [run_id for run_id, n in counts.items() if n <= limit]
-        its = select(run_tags).where(run_tags.c.run_id.in_(few)).order_by(run_tags.c.name)
-        for tag in self.conn.execute(its) if few else ():
-            found[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
-        found.update({run_id: self.tags(run_id, limit) for run_id, n in counts.items() if n > limit})
-        return found
-
     def note(self, run_id: str) -> str:
         return self.conn.execute(select(runs.c.note).where(runs.c.id == run_id)).scalar() or ""
 
     def tags(self, run_id: str, limit: int) -> list[Tag]:
-        its = select(run_tags).where(run_tags.c.run_id == run_id).order_by(run_tags.c.name).limit(limit)
-        return [Tag(tag.name, tag.color, tag.description) for tag in self.conn.execute(its)]
+        return tags_of(self.conn, run_id, limit)
 
     def run(self, run_id: str) -> Run | None:
-        found = self._runs(RUN.where(runs.c.id == run_id))
+        found = read_runs(self.conn, RUN.where(runs.c.id == run_id))
         return found[0] if found else None
 
     def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
@@ -203,7 +172,7 @@ class RunsSql:
         where = [runs.c.name == name, gone if deleted else runs.c.deleted.is_(None), visible_to(seen_by)]
         if project is not None:
             where.append(or_(projects.c.id == project, projects.c.name == project))
-        return self._runs(RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
+        return read_runs(self.conn, RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
         rows = self.conn.execute(
@@ -346,6 +315,43 @@ class RunsSql:
             self.conn.execute(delete(table).where(table.c.run_id == run_id))
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
         return True
+
+
+def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
+    """The runs of a query that begins with RUN, with their first tags."""
+    rows = conn.execute(query).all()
+    tags = _first_tags(conn, [row.id for row in rows], limits.TAGS_LISTED + 1)
+    return [
+        Run(
+            **{
+                **row._mapping,
+                "note_cut": bool(row.note_cut),
+                "tags": tags[row.id][: limits.TAGS_LISTED],
+                "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
+            }
+        )
+        for row in rows
+    ]
+
+
+def _first_tags(conn: Connection, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:
+    """Of each run, by name. Of those with many tags, no more are read than are wanted."""
+    count = func.count().label("n")
+    counted = select(run_tags.c.run_id, count).where(run_tags.c.run_id.in_(ids)).group_by(run_tags.c.run_id)
+    counts = {row.run_id: row.n for row in conn.execute(counted)} if ids else {}
+    found: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
+    few = [run_id for run_id, n in counts.items() if n <= limit]
+    its = select(run_tags).where(run_tags.c.run_id.in_(few)).order_by(run_tags.c.name)
+    for tag in conn.execute(its) if few else ():
+        found[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
+    found.update({run_id: tags_of(conn, run_id, limit) for run_id, n in counts.items() if n > limit})
+    return found
+
+
+def tags_of(conn: Connection, run_id: str, limit: int) -> list[Tag]:
+    """By name."""
+    its = select(run_tags).where(run_tags.c.run_id == run_id).order_by(run_tags.c.name).limit(limit)
+    return [Tag(tag.name, tag.color, tag.description) for tag in conn.execute(its)]
 
 
 def hold_runs(conn: Connection, ids: Collection[str]) -> bool:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
-    Select,
     and_,
     exists,
     false,
@@ -28,8 +26,9 @@ from ...protocol.search import ANY, Term
 from ...protocol.searchable import as_written
 from ..meta import Run, RunPage, RunQuery
 from .meta_members import visible_to
-from .meta_runs import RUN
+from .meta_runs import RUN, read_runs
 from .meta_schema import config_values, projects, run_tags, runs, users
+from .share import Share
 
 ROWS_AT_ONCE = 500
 
@@ -121,14 +120,8 @@ def _condition(term: Term, now: float) -> ColumnElement[bool]:
     return not_(func.coalesce(holds, false())) if term.negated else holds
 
 
-class SearchSql:
+class SearchSql(Share):
     """The searches' share of a MetaTransaction over one connection."""
-
-    conn: Connection
-
-    if TYPE_CHECKING:  # RunsSql's, which the transaction has beside this
-
-        def _runs(self, query: Select[Any]) -> list[Run]: ...
 
     def _found(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
@@ -171,7 +164,7 @@ class SearchSql:
         return list(rows.scalars().all())  # twice as fast as one by one
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
-        by_id = {run.id: run for run in self._runs(RUN.where(runs.c.id.in_(ids)))}
+        by_id = {run.id: run for run in read_runs(self.conn, RUN.where(runs.c.id.in_(ids)))}
         return [by_id[run_id] for run_id in ids if run_id in by_id]
 
     # Configs ----------------------------------------------------------------------------------------------------

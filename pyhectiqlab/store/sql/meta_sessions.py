@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgpack
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, select, tuple_, update
@@ -17,7 +17,6 @@ from ..meta import (
     FullError,
     MayNotAddError,
     NameTakenError,
-    Project,
     ProjectNotFoundError,
     Run,
     Session,
@@ -25,9 +24,11 @@ from ..meta import (
 )
 from .dialect import any_of, exclude, read_slowly
 from .meta_attempts import membership
-from .meta_runs import exclude_name, hold_runs, new_run, unpack
+from .meta_members import MembersSql
+from .meta_runs import RunsSql, exclude_name, hold_runs, new_run, unpack
 from .meta_schema import runs, sessions
 from .meta_states import StatesSql
+from .share import Share
 
 DEFAULT_PROJECT = "default"
 REQUEST_S = 5.0  # what a request may take on a busy machine, for a clock to be thought the same
@@ -57,30 +58,25 @@ def _session(row: Any) -> Session:
     return Session(**{**known, "run": row.run_id, "losses": unpack(row.losses)})
 
 
-class SessionsSql(StatesSql):
+class SessionsSql(Share):
     """The sessions' share of a MetaTransaction over one connection."""
-
-    if TYPE_CHECKING:  # RunsSql's, which the transaction has beside this
-
-        def project(self, ref: str) -> Project | None: ...
-        def add_project(self, name: str, user_id: str, now: float) -> Project: ...
-        def projects_of(self, user_id: str) -> list[str]: ...
-        def role_in(self, project_id: str, user_id: str) -> str | None: ...
-        def run(self, run_id: str) -> Run | None: ...
 
     # Attaching
 
     def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str, bool]:
         """(project, the user's role in it, whether it was made now)."""
+        projects, members = self.share(RunsSql), self.share(MembersSql)
         if request.project is None:
-            mine = [(id, role) for id in self.projects_of(user.id) if (role := self.role_in(id, user.id)) is not None]
+            mine = [
+                (id, role) for id in projects.projects_of(user.id) if (role := members.role_in(id, user.id)) is not None
+            ]
             if len(mine) == 1:
                 return *mine[0], False
         name = DEFAULT_PROJECT if request.project is None else request.project
-        found = self.project(name)
+        found = projects.project(name)
         if found is None and exclude(self.conn, "project", name):
-            found = self.project(name)
-        role = None if found is None else self.role_in(found.id, user.id)
+            found = projects.project(name)
+        role = None if found is None else members.role_in(found.id, user.id)
         if found is not None and role is not None:
             return found.id, role, False
         if request.project is not None and not request.create_project:
@@ -99,7 +95,7 @@ class SessionsSql(StatesSql):
             new_name("name of a project", name)  # one that is there keeps the name that it has
         except ValueError as e:
             raise ProjectNotFoundError(f"{str(e)[0].upper()}{str(e)[1:]}.") from None
-        return self.add_project(name, user.id, now).id, roles.ADMIN, True
+        return projects.add_project(name, user.id, now).id, roles.ADMIN, True
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         project_id, role, project_made = self._project_for(request, user, now)
@@ -139,11 +135,11 @@ class SessionsSql(StatesSql):
                 values["started"] = request.started if request.started is not None else now
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if opened and row is not None:
-            self.preempt(run_id, row.attempt, request.job, now)
+            self.share(StatesSql).preempt(run_id, row.attempt, request.job, now)
         if newest:
             asleep = bool(mine and mine[0].lost and not request.ended)
             why = "came back" if asleep else self._why_attached(request, attempt, opened)
-            self.settle(run_id, now, "lab", why, news=opened)
+            self.share(StatesSql).settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
         told = self._the_run(run_id)
         return Attached(told, attempt, "read-write", created, sets_state, project_made, found.held_by)
@@ -186,7 +182,7 @@ class SessionsSql(StatesSql):
         return f"attempt {attempt} started {where}"
 
     def _the_run(self, run_id: str) -> Run:
-        run = self.run(run_id)
+        run = self.share(RunsSql).run(run_id)
         assert run is not None
         return run
 
@@ -318,7 +314,7 @@ class SessionsSql(StatesSql):
             return
         self.conn.execute(update(sessions).where(key).values(lost=False, silent_since=None))
         silent = now - min(row.silent_since or now for row in rows)
-        self.settle(run_id, now, "lab", f"came back after {silent:.0f} s without a sign of life")
+        self.share(StatesSql).settle(run_id, now, "lab", f"came back after {silent:.0f} s without a sign of life")
 
     def has_silent(self, before: float) -> bool:
         return self.conn.execute(self._silent(before).limit(1)).first() is not None
@@ -358,7 +354,7 @@ class SessionsSql(StatesSql):
             )
         lost = []
         for run_id in dict.fromkeys(row.run_id for row in rows):
-            self.settle(run_id, now, "lab", f"no sign of life for {lost_after_s:g} s")
+            self.share(StatesSql).settle(run_id, now, "lab", f"no sign of life for {lost_after_s:g} s")
             if self.changes.states.get(run_id) == states.LOST:
                 lost.append(run_id)
         return lost
@@ -377,7 +373,7 @@ class SessionsSql(StatesSql):
         )
         newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == run_id)).scalar_one()
         if attempt == newest:
-            self.settle(run_id, at, "script", states.SAID_SO)
+            self.share(StatesSql).settle(run_id, at, "script", states.SAID_SO)
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
         hold_runs(self.conn, [report.run])
@@ -418,7 +414,7 @@ class SessionsSql(StatesSql):
         newest = self.conn.execute(select(runs.c.attempt).where(runs.c.id == report.run)).scalar_one()
         if row.sets_state and report.attempt == newest:
             who = "uploader" if report.final else "process"
-            self.settle(report.run, at, who, report.cause or row.cause)
+            self.share(StatesSql).settle(report.run, at, who, report.cause or row.cause)
         self.changes.runs.add(report.run)
         return True
 

@@ -7,14 +7,16 @@ why; the run's own state, and the history, are written here alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from ...protocol import states
 from ...protocol.states import RankFacts, state_of_run
-from ..meta import Changes, StateChange
+from ..meta import StateChange
+from .meta_notices import NoticesSql
 from .meta_schema import run_states, runs, sessions
+from .share import Share
 
 HISTORY_MAX = 1000  # changes of state that are kept of a run, the newest
 WHY_CHARS_MAX = 500
@@ -24,15 +26,8 @@ WHY_CHARS_MAX = 500
 FACTS = select(*(column for column in sessions.c if column.name not in {"detail", "losses"}))
 
 
-class StatesSql:
+class StatesSql(Share):
     """The states' share of a MetaTransaction over one connection."""
-
-    conn: Connection
-    changes: Changes
-
-    if TYPE_CHECKING:  # NoticesSql's, which the transaction has beside this
-
-        def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None: ...
 
     def ranks(self, run_id: str, attempt: int) -> list[RankFacts]:
         """Of the ranks of an attempt; of one whose script is several processes, of each that has a say."""
@@ -85,7 +80,7 @@ class StatesSql:
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if new.state != old.state:
             self.changes.states[run_id] = new.state
-            self.note_for_targets(run_id, old.project_id, new.state, why, now)
+            self.share(NoticesSql).note_for_targets(run_id, old.project_id, new.state, why, now)
 
     def _note(self, run_id: str, at: float, state: str, attempt: int, rank: int | None, who: str, why: str) -> None:
         last = self.conn.execute(select(func.max(run_states.c.n)).where(run_states.c.run_id == run_id)).scalar() or 0

@@ -12,8 +12,11 @@ from ...errors import StoreError
 from ..meta import Changes
 from . import engines
 from .meta_accounts import AccountsSql
+from .meta_batches import BatchesSql
 from .meta_configs import ConfigsSql
+from .meta_files import FilesSql
 from .meta_media import MediaSql
+from .meta_members import MembersSql
 from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
 from .meta_quotas import QuotasSql
@@ -21,14 +24,21 @@ from .meta_registry import RegistrySql
 from .meta_retention import RetentionSql
 from .meta_runs import RunsSql
 from .meta_search import SearchSql
+from .meta_sessions import SessionsSql
+from .meta_states import StatesSql
 from .meta_totals import TotalsSql
 
 
 class SqlMeta(
     AccountsSql,
+    MembersSql,
     RunsSql,
-    ConfigsSql,
     SearchSql,
+    ConfigsSql,
+    StatesSql,
+    SessionsSql,
+    BatchesSql,
+    FilesSql,
     MediaSql,
     RegistrySql,
     NoticesSql,
@@ -36,11 +46,10 @@ class SqlMeta(
     RetentionSql,
     TotalsSql,
 ):
-    """MetaView and MetaTransaction over one connection."""
+    """MetaView and MetaTransaction over one connection: all topics, none of which knows that the others are here."""
 
     def __init__(self, conn: Connection) -> None:
-        self.conn = conn
-        self.changes = Changes()
+        super().__init__(conn, Changes())
 
     def undoable(self) -> AbstractContextManager[object]:
         return self.conn.begin_nested()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, func, select, union
+from sqlalchemy import ColumnElement, func, select, union
 
 from ..totals import ClientTotals, ProjectTotals
 from .meta_schema import artifacts, blobs, lab, projects, registry_files, registry_versions, runs, sessions, users
+from .share import Share
 
 
 def _alive(since: float) -> tuple[ColumnElement[bool], ...]:
     return sessions.c.ended.is_(None), sessions.c.last_seen >= since
 
 
-class TotalsSql:
+class TotalsSql(Share):
     """The totals' share of SqlMeta."""
-
-    conn: Connection
 
     def runs_by_state(self) -> dict[str, int]:
         found = self.conn.execute(

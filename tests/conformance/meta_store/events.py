@@ -9,7 +9,7 @@ import pytest
 
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.store.meta import Tag
-from pyhectiqlab.store.sql import meta_batches
+from pyhectiqlab.store.sql import accepted_batches
 
 from .world import NOW, World, batch
 
@@ -209,7 +209,7 @@ class EventsSuite:
     # Losses
 
     def test_losses_are_counted_by_reason(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(meta_batches, "LOSS_REASONS_MAX", 2)
+        monkeypatch.setattr(accepted_batches, "LOSS_REASONS_MAX", 2)
         run = world.run("r")
         lost = [("full", 2), ("disk", 1), ("full", 3), ("odd", 4)]
         world.tell(run, *[("loss", {"reason": reason, "count": n}) for reason, n in lost])

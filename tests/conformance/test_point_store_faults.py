@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pyhectiqlab.errors import NewerSchemaError, StoreError
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
-from pyhectiqlab.store.sqlite_points import check
+from pyhectiqlab.store.sqlite_points import check, space
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.recent import Recent
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 
 from .point_store_data import T0, TINY, VICTIM_BATCH, Writer, shuffled_step
@@ -275,3 +277,47 @@ def test_a_damaged_batch_is_left_out_named_by_check_and_kept(tmp_path: Path, cap
     with sqlite_connection(path) as other:
         assert [text[:30] for text in check.damage(other)] == ["points.db is damaged: batch 3 "]
         assert check.cursors(other) == {"w": 6}
+
+
+def test_space_of_purged_runs_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "KEPT_PAGES", 16)
+    path = tmp_path / "points.db"
+    store = SqlitePointStore(path)
+    for i in range(4):
+        batch = noise(f"w{i}", 300_000)
+        store.append([replace(batch, run=f"run{i}")])
+    while store.compact():
+        pass
+    store.close()  # writes the log into the file
+    before = path.stat().st_size
+    store = SqlitePointStore(path)
+    for i in range(3):
+        store.delete(f"run{i}")
+    while store.maintain():
+        pass
+    assert len(all_points(store, "run3", "noise", 100_000)) == 300_000
+    store.close()
+    assert path.stat().st_size < 0.4 * before  # a fourth of it is the run that stays, and of that a fourth is free
+
+
+@pytest.mark.parametrize("name", ["add", "remove"])
+def test_an_error_behind_a_commit_leaves_every_point_readable_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    store, w = SqlitePointStore(tmp_path / "points.db"), Writer("w")
+    store.append([w.steps(range(10))])
+    whole = getattr(Recent, name)
+
+    def fails_once(self: Recent, *args: Any) -> None:
+        monkeypatch.setattr(Recent, name, whole)
+        raise MemoryError
+
+    monkeypatch.setattr(Recent, name, fails_once)
+    with pytest.raises(MemoryError):
+        store.append([w.steps(range(10, 20))])
+        store.flush()
+    assert [p[3] for p in all_points(store)] == list(range(20))
+    assert store.append([w.steps(range(20, 30))]) == [AppendResult("ok", 30)]
+    store.flush()
+    assert [p[3] for p in all_points(store)] == list(range(30))
+    store.close()

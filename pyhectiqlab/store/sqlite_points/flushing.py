@@ -122,10 +122,10 @@ class Flusher:
         return step
 
     def load(self) -> None:
-        """Read the recent points from the database, when the store is opened. Batches that are damaged stay where they
-        are, and are left out: see `damaged`.
+        """Read the recent points from the database: when the store is opened, or to begin anew. Batches that are
+        damaged stay where they are, and are left out: see `damaged`.
         """
-        recent = self._recent
+        recent = Recent()
         recent.newest, recent.flushes = self._connection.execute("SELECT newest, flushes FROM arrival").fetchone()
         rows = self._connection.execute(
             """SELECT a.id, run.name, w.name, w.id, a.last, a.data, a.run, run.dropped FROM arrived a
@@ -150,6 +150,7 @@ class Flusher:
             place = arrival.rank, arrival.attempt
             left = [column for column in arrival.columns if done.get((column.key, *place), 0) < number]
             recent.add([replace(arrival, columns=left)])
+        self._recent.become(recent)
 
     def _move(self, series: SeriesKey, block: Block, step: Step) -> None:
         run, key, (rank, attempt) = series

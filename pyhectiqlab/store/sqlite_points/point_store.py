@@ -17,8 +17,9 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from ...base import crashpoints
 from ...errors import NewerSchemaError, StoreError
 from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
 from . import queries as read
+from . import space
 from .append import Appender
 from .compaction import Compactor
 from .flushing import Flusher
@@ -87,7 +89,7 @@ class SqlitePointStore:
         with self._lock:
             with self._transaction():
                 results, added, arrived = self._appender.apply(batches)
-            self._recent.add(arrived)
+            self._follow(partial(self._recent.add, arrived))
             self._compactor.note(added)
             while self._recent.points > RECENT_MAX * self._sizes.recent_points:
                 self._upkeep()
@@ -163,7 +165,7 @@ class SqlitePointStore:
         self._mark(run, deleted=False)
 
     def maintain(self, seconds_max: float = 0.1) -> bool:
-        return self.compact(seconds_max) or self.purge(seconds_max)
+        return self.compact(seconds_max) or self.purge(seconds_max) or self._has_surplus()
 
     def work_left(self) -> WorkLeft:
         """See PointStore. Reads the index of the head."""
@@ -179,13 +181,17 @@ class SqlitePointStore:
             ).fetchall()
         return WorkLeft(to_compact + sum(recent.values()), to_remove + sum(recent[run] for (run,) in deleted))
 
+    def _has_surplus(self) -> bool:
+        with self._lock, self._errors():
+            return space.surplus(self._writer) > 0
+
     def purge(self, seconds_max: float = 0.1) -> bool:
         """Remove some points of deleted runs, in transactions of bounded size. Return whether there are more."""
         deadline = time.monotonic() + seconds_max
         with self._lock:
             with self._transaction():
                 dropped = self._flusher.drop_deleted()
-            self._flusher.done(dropped)
+            self._follow(partial(self._flusher.done, dropped))
         more = True
         while more:
             with self._transaction() as connection:
@@ -221,11 +227,13 @@ class SqlitePointStore:
             with self._transaction():
                 if flushed := self._flusher.step() if self._flusher.is_due() else None:
                     self._compactor.touch(flushed.series)
-                else:
+                elif self._compactor.more():
                     self._compactor.step()
-                more = self._compactor.more()
+                elif space.surplus(self._writer):
+                    space.give_back(self._writer)
+                more = self._compactor.more() or space.surplus(self._writer) > 0
             if flushed:
-                self._flusher.done(flushed)
+                self._follow(partial(self._flusher.done, flushed))
             return more or self._flusher.is_due()
 
     def close(self) -> None:
@@ -259,6 +267,8 @@ class SqlitePointStore:
                 f"{self.path} is of schema {version}, this version knows up to {SCHEMA_VERSION}: upgrade pyhectiqlab."
             )
         execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        if version == 0:
+            space.prepare(self._writer)
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA fullfsync = ON")  # macOS: without it an fsync may stay in the drive's cache
@@ -293,6 +303,15 @@ class SqlitePointStore:
         if not self._writer.in_transaction:  # an error that somebody caught: what followed it was kept by itself
             raise StoreError(f"{self.path} has rolled back by itself: nothing was changed; see that the disk has room.")
         self._writer.execute("COMMIT")
+
+    def _follow(self, committed: Callable[[], None]) -> None:
+        """Bring the recent points up to what is on the disk now. Where that fails half-way, read all of them again."""
+        try:
+            committed()
+        except BaseException:
+            self._forget()
+            self._flusher.load()
+            raise
 
     def _forget(self) -> None:
         self._appender.forget()

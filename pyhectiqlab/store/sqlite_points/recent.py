@@ -147,6 +147,13 @@ class Recent:
         self.newest = 0  # arrival
         self.cursors: dict[str, int] = {}
 
+    def become(self, other: Recent) -> None:
+        """Hold what the other holds, which nobody uses any more."""
+        with self._lock:
+            self._runs, self._since = other._runs, other._since
+            self.points, self.batches, self.flushes = other.points, other.batches, other.flushes
+            self.newest, self.cursors = other.newest, other.cursors
+
     def add(self, arrivals: Iterable[Arrival]) -> None:
         """These are durable."""
         now = time.monotonic()

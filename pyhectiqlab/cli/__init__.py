@@ -56,7 +56,7 @@ EXIT_INTERRUPTED = 130
 
 class _Commands(LazyGroup):
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run a command and exit: 0, 1 for an error told in one line, 2 for a wrong call, 130 after Ctrl-C."""
+        """Run a command and exit: 0, 1 after an error and a line about it, 2 for a wrong call, 130 after Ctrl-C."""
         fill_standard()  # a lab's database must not be what somebody prints to
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a name in Greek is no reason to fail on a Latin-1 terminal
@@ -110,8 +110,8 @@ def main(ctx: click.Context, misplaced: str | None, profile: str | None) -> None
     Start one with `hectiqlab server`, or log in to one with `hectiqlab add-profile`. What a script logged is read back
     with `projects`, `runs`, `metrics` and `logs`; `status` and `sync` show and send what is still on this machine.
 
-    Results go to stdout, all else to stderr. The exit status is 0; 1 where something failed, which is told in a line; 2
-    for a call that cannot be; 130 after Ctrl-C.
+    Results go to stdout, all else to stderr. The exit status is 0; 1 if something failed, with a line that says what; 2
+    for a wrong call; 130 after Ctrl-C.
     """
     if misplaced is not None:
         raise click.UsageError(f"-p names a project, behind a command; a profile is --profile {misplaced}.")

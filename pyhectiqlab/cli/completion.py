@@ -1,4 +1,4 @@
-"""`hectiqlab completion`: the shell's Tab key; and what it completes: profiles, projects and runs."""
+"""`hectiqlab completion`: what the shell's Tab key completes: commands, profiles, projects and runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def projects(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The newest that begin so."""
+    """Return the newest runs whose name begins so."""
     return _of_lab(ctx, "/runs", {"q": incomplete, "limit": 200}, incomplete)
 
 

@@ -52,7 +52,7 @@ def restore(profile: str | None, names: tuple[str, ...]) -> None:
 
 
 def _each(runs: list[RunView], change: Callable[[RunView], None], done: str, hint: str) -> None:
-    """Does it to all; one that fails does not stop the others."""
+    """Change each run. One that fails does not stop the others."""
     failed = False
     for run in runs:
         try:

@@ -39,7 +39,7 @@ def opened_lab(data: Path | None) -> Iterator[Storage]:
 
 
 def change_noted(action: str, subject: str, detail: str = "") -> Change:
-    """A line of the audit log, in the name of whoever is logged in on this machine."""
+    """Return a line of the audit log, in the name of whoever is logged in on this machine."""
     from ..store.accounts import Change
 
     try:

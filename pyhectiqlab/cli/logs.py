@@ -67,7 +67,9 @@ def command(
 
 
 class _Screen:
-    """Prints lines when they end; the unfinished ones at the end, and meanwhile too where they can be taken back."""
+    """Prints lines when they end. Unfinished ones are printed at the end; meanwhile too, on a terminal where they can
+    be taken back.
+    """
 
     def __init__(self, ranks: bool, timestamps: bool) -> None:
         self._ranks, self._timestamps = ranks, timestamps
@@ -109,7 +111,7 @@ class _Screen:
 
 
 class _Wait:
-    """What follows asks when there is no more: waits, and says whether to look again."""
+    """Called when there is no more to print: waits, and says whether to look again."""
 
     def __init__(self, run: RunView, profile: str | None, screen: _Screen) -> None:
         self._run, self._profile, self._screen = run, profile, screen

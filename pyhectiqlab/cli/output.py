@@ -38,7 +38,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """Valid JSON: NaN and ±Inf as strings, where Python would write bare tokens that other readers refuse."""
+    """Return valid JSON: NaN and ±Inf as strings, where Python would write bare tokens that other readers refuse."""
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 
@@ -47,26 +47,26 @@ def echo_json(value: Any) -> None:
 
 
 def number(value: float | None) -> str | float | None:
-    """A float as JSON knows it: NaN and ±Inf by name."""
+    """Return a float as JSON knows it: NaN and ±Inf by name."""
     if value is None or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def short(value: float | None) -> str:
-    """A value in a table, to six digits; "" where there is none."""
+    """Return a value for a table, to six digits; "" if there is none."""
     if value is None:
         return ""
     return f"{value:.6g}" if math.isfinite(value) else str(number(value))
 
 
 def moment(seconds: float | None) -> str:
-    """Seconds since 1970 in local time; "" where there is none."""
+    """Return seconds since 1970 as local time; "" if there is none."""
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def span(seconds: float | None) -> str:
-    """A duration in its two largest units: 2h 05m."""
+    """Return a duration in its two largest units: 2h 05m."""
     if seconds is None:
         return ""
     whole = max(0, round(seconds))

@@ -87,7 +87,7 @@ def _contents() -> list[Aside]:
 
 
 def _chosen(names: tuple[str, ...]) -> list[Aside]:
-    """Those named, by the beginning of a name; all where none is."""
+    """Return those named, by the beginning of a name; all if none is named."""
     from ..errors import ConfigurationError
 
     contents = _contents()

@@ -17,7 +17,7 @@ from .project import place_of
 
 
 def _project(named: str | None, profile: Any) -> str:
-    """Name or id of the project that is meant."""
+    """Return the name or id of the project that is meant."""
     from .. import settings
 
     project = named or settings.get("project") or profile.project

@@ -106,7 +106,7 @@ def _rule(settings: Settings, project: Project | None) -> Rule:
 
 
 def _held_until(view: MetaView) -> float | None:
-    """Until when nothing goes whatever the rules say; None: it goes."""
+    """Return until when nothing goes, whatever the rules say. None: nothing is held back."""
     from ..server.clock import sight_of
 
     sight = sight_of(view)

@@ -180,7 +180,9 @@ def _set_password(data: Path, username: str | None, password_file: Path | None) 
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """A reader finds the file whole, or not at all. It holds a login link: readable by its owner only."""
+    """Write the file so that a reader finds it whole, or not at all. It holds a login link, so only its owner can read
+    it.
+    """
     try:
         fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         with os.fdopen(fd, "w") as f:

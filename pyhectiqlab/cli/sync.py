@@ -126,7 +126,7 @@ def _drop(names: list[str], yes: bool) -> None:
 
 
 def _watch(sessions: list[str] | None, order: Order) -> SyncResult:
-    """Until Ctrl-C or SIGTERM; its leases are released then."""
+    """Send until Ctrl-C or SIGTERM; the leases are released then."""
     from ..uploader.follow import Follower
 
     def interrupt(number: int, frame: FrameType | None) -> None:

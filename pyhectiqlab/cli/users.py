@@ -30,7 +30,7 @@ _password_file = click.option(
 
 @contextlib.contextmanager
 def _accounts(data: Path | None) -> Iterator[tuple[Storage, Accounts]]:
-    """The accounts of a lab; a running one looks again at what it knows of permissions once they change."""
+    """Open the accounts of a lab. A running lab looks again at permissions once they change."""
     from ..server.accounts import Accounts
 
     with opened_lab(data) as storage:
@@ -47,7 +47,7 @@ def _a(role: str) -> str:
 
 
 def checked_username(name: str) -> str:
-    """For a new user. Raises ConfigurationError."""
+    """Return a name for a new user. Raises ConfigurationError."""
     from ..protocol.usernames import new_username
     from ..server.models import name_checked
 
@@ -72,7 +72,7 @@ def _project(view: MetaView, name: str) -> Project:
 
 
 def _password(accounts: Accounts, file: Path | None) -> str:
-    """The hash of a password that somebody typed, or that a file holds."""
+    """Return the hash of a password that somebody typed, or that a file holds."""
     from ..server.first_start import read_password_file
 
     if file is not None:
@@ -227,7 +227,7 @@ def login_link(name: str | None, url: str | None, data: Path | None) -> None:
 
 
 def _peoples_url(view: MetaView, url: str | None) -> str:
-    """Where people find the lab, without a slash at its end. Raises ConfigurationError."""
+    """Return where people find the lab, without a slash at its end. Raises ConfigurationError."""
     from ..server.lab import PEOPLES_URL
 
     place = url or view.lab_value(PEOPLES_URL)

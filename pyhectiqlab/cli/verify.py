@@ -26,8 +26,8 @@ def command(profile: str | None, run: str | None, as_json: bool) -> None:
     Each process writes a numbered stream of events into a run. What the journals here still keep of it (a day) is
     compared by content; of the rest, that the lab accounts for every number. Fails where something does not agree:
     ranges that differ, numbers that the lab lacks though it had them (it was restored from a backup: `hectiqlab sync`
-    sends again what is kept), numbers that it has nothing for. What waits to be sent, and losses that were told, are
-    shown and are no failure.
+    sends again what is kept), numbers that it has nothing for. What waits to be sent, and losses that were reported,
+    are shown and are no failure.
     """
     verdicts = _verdicts(profile, run)
     if as_json:
@@ -74,7 +74,7 @@ def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
 
 
 def _unattached() -> list[str]:
-    """What is here and belongs to no run of a lab yet."""
+    """Return lines about what is here and belongs to no run of a lab yet."""
     from ..uploader.report import session_reports
 
     lines = []

@@ -21,7 +21,7 @@ _PIECE_BYTES = 256 << 10
 def pieces(
     profile: Profile, run: str, keys: Sequence[str] | None, form: str, rank: int | None, attempt: int | None
 ) -> Iterator[bytes]:
-    """The file, piece by piece. Raises LabRequestError, also in the middle, where the connection breaks."""
+    """Yield the file, piece by piece. Raises LabRequestError, also in the middle if the connection breaks."""
     asked = [("format", form), *(("key", key) for key in keys or ())]
     asked += [(name, str(value)) for name, value in (("rank", rank), ("attempt", attempt)) if value is not None]
     path = f"/runs/{quoted(run)}/export?{urlencode(asked)}"

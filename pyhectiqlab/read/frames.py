@@ -45,7 +45,7 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
     else:
         frame["at"] = frame["step"] if axis == "step" else _moments(frame["time"])
     if newest and len(frame):
-        # A job restarted from a checkpoint repeats steps: its newest telling of them counts.
+        # A job restarted from a checkpoint repeats steps: what it logged last counts.
         first = of_attempt["step"].min().unstack("rank")[::-1]
         from_newer = first.cummin().ffill().shift(1)[::-1].stack().rename("hidden")
         frame = frame.join(from_newer, on=["attempt", "rank"])

@@ -86,7 +86,9 @@ class ReadsMetrics(ReadsRun):
         return frames.wide(series, axis, newest, self._zeros() if axis == "relative" else {})
 
     def _zeros(self) -> dict[int, int]:
-        """By attempt, where its relative time is 0, in µs: the same for all its keys and ranks, and as in charts."""
+        """Return by attempt where its relative time is 0, in µs: the same for all its keys and ranks, and as
+        in charts.
+        """
         with self._asking() as lab:
             items = lab.pages(f"/runs/{quoted(self.id)}/attempts", {"limit": 1000})
             return {int(item["attempt"]): round(item["zero"] * 1e6) for item in items}

@@ -107,7 +107,7 @@ class ReadsRun:
 
 
 def shaped(lab: LabClient, make: Callable[..., T], *args: Any) -> T:
-    """What `make` makes of an answer. Raises NotALabError for one of another shape."""
+    """Return what `make` makes of an answer. Raises NotALabError for an answer of another shape."""
     try:
         return make(*args)
     except (LookupError, TypeError, ValueError):

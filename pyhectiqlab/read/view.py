@@ -1,7 +1,7 @@
 """RunView: a run as it can be read, by anybody and from anywhere.
 
-A class of its own and no Run in read-only mode: that one takes every call and drops what it is given, so that a script
-runs on; who reads back wants to be told that a view has no `add_metrics`. Nor does a view open a session.
+It is a class of its own, not a Run in read-only mode. Such a Run takes every call and drops what it is given, so that a
+script goes on; a script that reads back should learn that a view has no `add_metrics`. Nor does a view open a session.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class RunView(ReadsMetrics, ReadsMedia):
 
 
 def run_view(item: dict[str, Any], profile: Profile) -> RunView:
-    """A run of a list, or of its page."""
+    """Return a run from an item of a list, or from the answer about its page."""
     detailed = "meta" in item
     return from_item(
         RunView,

@@ -145,8 +145,8 @@ class CaptureAnswer(BaseModel):
 class ConfigAnswer(BaseModel):
     config: dict[str, Any]
     attempt: int | None = Field(
-        description="Which attempt told it: the one that was asked for, else the newest one before it that told a "
-        "config; null where none did. Also null without `attempt=`, where it is what all of them told."
+        description="Which attempt logged it: the one that was asked for, else the newest one before it that logged a "
+        "config; null where none did. Also null without `attempt=`, where it is what all of them logged."
     )
 
 
@@ -155,10 +155,10 @@ class MetaAnswer(BaseModel):
 
 
 class RunDetailAnswer(RunAnswer):
-    config: dict[str, Any] = Field(description="What all attempts told, the newest one's last.")
+    config: dict[str, Any] = Field(description="What all attempts logged, the newest one's last.")
     meta: dict[str, Any] = Field(description="Likewise.")
-    config_attempts: list[int] = Field(description="The last attempts that told a config, upwards.")
-    meta_attempts: list[int] = Field(description="The last attempts that told meta, upwards.")
+    config_attempts: list[int] = Field(description="The last attempts that logged a config, upwards.")
+    meta_attempts: list[int] = Field(description="The last attempts that logged meta, upwards.")
     sessions: list[SessionAnswer] = Field(
         description=f"At most {limits.SESSIONS_LISTED}, those that have not ended before others; GET "
         "/runs/{run_id}/sessions has all."
@@ -190,8 +190,8 @@ class AttachAnswer(BaseModel):
     created: bool
     sets_state: bool
     held_by: list[str] = Field(
-        description="Sessions on the caller's machine that keep it from having a say in the state. Where their "
-        "processes have ended, which nobody told yet, attaching again with them as `gone` begins the next attempt."
+        description="Sessions on the caller's machine that keep it from having a say in the state. If their processes "
+        "have ended, which nobody has reported yet, attaching again with them as `gone` begins the next attempt."
     )
     lab_id: str
     generation: str

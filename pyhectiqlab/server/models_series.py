@@ -34,7 +34,7 @@ class BucketsBody(Body):
     hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
     n: Annotated[int, Field(ge=1, le=BUCKETS_MAX)] = 1500
     attempts: Literal["newest", "all"] = Field(
-        "newest", description="newest: of what a restarted job told again, its newest telling."
+        "newest", description="newest: of what a restarted job logged again, what it logged last."
     )
 
 

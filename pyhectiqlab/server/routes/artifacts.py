@@ -116,7 +116,7 @@ ADDED = {
 def add_to_run(
     run: AddableRun, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """Names an uploaded blob. The same name and step again is a new version; the same id again changes nothing: 200."""
+    """Name an uploaded blob. The same name and step again is a new version. The same id again changes nothing: 200."""
     return _register(request, lab, body, caller.user.id, run.project_id, run.id)
 
 
@@ -124,7 +124,7 @@ def add_to_run(
 def add_shared(
     project: AddableProject, body: models_files.ArtifactBody, request: Request, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """As for a run, shared by all runs of a project."""
+    """As for a run, but shared by all runs of a project."""
     return _register(request, lab, body, caller.user.id, project.id, None)
 
 
@@ -137,7 +137,7 @@ async def _wanted(  # async: a plain function would be sent through the thread p
     limit: Limit = LIMIT,
     after: After = None,
 ) -> ArtifactQuery:
-    """What a list is asked for, but for the run or project that it is of."""
+    """Return what a list is asked for, without the run or project that it is of."""
     return ArtifactQuery(None, None, name, step, versions == "all", limit, cursor_in(after, *_CURSOR))
 
 
@@ -187,7 +187,7 @@ def content(
 def send_content(
     request: Request, lab: Lab, grant: Grant, name: str, digest: str, size: int, *, inline: bool = False
 ) -> Response:
-    """Answers with the bytes of a blob, as the request's conditions and its range say, while the grant holds. Raises
+    """Answer with the bytes of a blob, as the request's conditions and its range say, while the grant holds. Raises
     ApiError 416.
     """
     etag = f'"{digest}"'
@@ -245,8 +245,8 @@ def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:
 
 
 def one_range(header: str, size: int) -> tuple[int, int] | None:
-    """The half-open range that a Range header asks for, empty where nothing is in it; None: the whole (several ranges,
-    another unit, no range at all).
+    """Return the half-open range that a Range header asks for; empty if nothing is in it. None: the whole (several
+    ranges, another unit, no range at all).
     """
     unit, _, ranges = header.partition("=")
     first, dash, last = ranges.strip().partition("-")
@@ -268,8 +268,8 @@ def one_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def disposition(kind: str, name: str) -> str:
-    """A Content-Disposition (RFC 6266): the name in ASCII for old readers, in full for the others, but for what would
-    have it read as another.
+    """Return a Content-Disposition (RFC 6266): the name in ASCII for old readers and in full for others, without
+    characters that would make it look like another name.
     """
     name = clean(name).replace("?", "_")
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in name)

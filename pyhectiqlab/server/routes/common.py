@@ -26,7 +26,7 @@ SYSTEM_KEYS = 24  # of a machine with eight GPUs
 
 
 class Router(APIRouter):
-    """Whose functions in threads keep the pace of the lab (server/pace.py)."""
+    """A router whose functions in threads keep the pace of the lab (server/pace.py)."""
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
         if not inspect.iscoroutinefunction(endpoint):
@@ -35,7 +35,7 @@ class Router(APIRouter):
 
 
 def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: its answer, and the statuses it may refuse with."""
+    """Return the `responses` of a route: its answer, and the statuses that it may refuse with."""
     refused = sorted(
         {400, 401, 413, 422, 429, *errors}
     )  # 400: a body that is no JSON, a protocol that is not spoken here
@@ -43,8 +43,8 @@ def answers(model: type[BaseModel], status: int = 200, *errors: int) -> dict[int
 
 
 def base_url(request: Request) -> str:
-    """What links of the lab begin with: `--public-url`, if it was given. What the Host header says is what whoever sent
-    the request says.
+    """Return what links of the lab begin with: `--public-url`, if it was given; else the Host header of the request,
+    which says whatever the sender of the request wrote.
     """
     lab: Lab = request.app.state.lab
     return lab.public_url or str(request.base_url).rstrip("/")
@@ -53,8 +53,8 @@ def base_url(request: Request) -> str:
 def run_answers(
     request: Request, lab: Lab, runs: Sequence[Run], keys: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Runs as the lists and the page show them, with the newest values of these keys, or of their first ones. Blocks
-    on the stores.
+    """Return runs as the lists and the page show them, with the newest values of these keys, or of their first ones.
+    Blocks on the stores.
     """
     ids = [r.id for r in runs]
     last: dict[str, list[SeriesInfo]] = lab.points.last(ids, keys, limit_per_run=LAST_KEYS) if runs else {}

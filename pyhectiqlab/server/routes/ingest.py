@@ -55,8 +55,9 @@ _BODY = {
     openapi_extra=_BODY,
 )
 async def ingest(request: Request) -> Response:
-    """One result for each batch, in order. A result other than 200 changed nothing; of a batch with hundreds of events
-    its beginning may be there: offer it again, to have the rest committed, or to be told by 409 how far the lab is.
+    """One result for each batch, in order. A result other than 200 changed nothing, except that the beginning of a
+    batch with hundreds of events may be stored: offer it again, to have the rest committed, or to learn from 409 how
+    far the lab is.
     """
     # Not as dependencies: resolving those takes as long as the rest of a small request.
     lab, caller = lab_of(request), await caller_of(request)
@@ -100,7 +101,7 @@ class _Held:
         self._shares.decoded.give_back(self._who, self._bytes)
 
     async def decoded(self, body: bytes, encoding: str) -> tuple[Decoded, float]:
-        """What the body says, weighed first, and what it costs the writer. Raises ApiError, OverShareError."""
+        """Return what the body says, weighed first, and what it costs the writer. Raises ApiError, OverShareError."""
         if len(body) <= INLINE_BYTES and not encoding:
             plain, weight = self._timed(opened, body, encoding)
             if weight <= INLINE_WEIGHT:
@@ -121,8 +122,8 @@ class _Held:
             loop.call_later(rest, shares.decodes.give_back, self._who)
 
     async def refused(self, lab: Lab, job: IngestJob) -> bool:
-        """Whether nothing of it can be added, now or later, as `job.results` say: found out by a reader, so that it
-        costs the writer nothing.
+        """Return whether nothing of it can be added, now or later; `job.results` say why. A reader finds that out, so
+        that it costs the writer nothing.
         """
         if lab.screen.passes(job):
             return False

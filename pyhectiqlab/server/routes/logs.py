@@ -39,8 +39,8 @@ def list_logs(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=LINES_MAX, description="How many items at most.")] = LIMIT,
 ) -> Response:
-    """In order of arrival at the lab, whichever way it is read. A search looks at some thousands of logs for one page,
-    which may then have none of them: there are more as long as there is a `next`, or read backwards a `previous`.
+    """In order of arrival at the lab, whichever way they are read. A search looks at some thousands of logs for one
+    page, so a page may be empty: there are more as long as there is a `next`, or a `previous` when reading backwards.
     """
     backwards = newest or before is not None
     if backwards and after is not None:
@@ -79,7 +79,7 @@ def list_logs(
 def _fill(
     page: Page, events: Iterator[StoredEvent], wanted: Callable[[StoredEvent], bool]
 ) -> tuple[int | None, int | None, bool]:
-    """(first and last id looked at, in the order of reading; whether more may follow)."""
+    """Return (first and last id looked at, in the order of reading; whether more may follow)."""
     first = last = None
     size = 0
     for looked_at, event in enumerate(events):
@@ -113,7 +113,7 @@ def _text(event: StoredEvent) -> str:
 
 
 def _has(text: str, needle: str) -> bool:
-    """Whether the folded text has the folded needle, looked for in a part at a time."""
+    """Return whether the folded text has the folded needle. Looks at one part of the text at a time."""
     for start in range(0, len(text) or 1, FOLDED_CHARS):
         # A character folds to one or more, so what begins in this part ends within as many as the needle has.
         if needle in text[start : start + FOLDED_CHARS + len(needle)].casefold():

@@ -101,6 +101,6 @@ def page(request: Request, path: str) -> Response:
             return FileResponse(
                 wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache"}
             )
-        if "text/html" in request.headers.get("accept", ""):  # somebody's browser: the app tells that there is none
+        if "text/html" in request.headers.get("accept", ""):  # somebody's browser: the app says that there is none
             return _index(request.scope["root_path"], 404)
     raise ApiError(404, "not_found", f"Nothing is at /{path[:200]}.")

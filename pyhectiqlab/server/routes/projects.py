@@ -30,7 +30,7 @@ def list_projects(
     after: After = None,
     name: Annotated[str | None, Query(max_length=512, description="Only the one with this name.")] = None,
 ) -> Response:
-    """By name: those that exist for the caller."""
+    """By name: those that the caller can see."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
         if name is None:
@@ -49,7 +49,7 @@ def list_projects(
 
 @router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 403, 409))
 def make_project(body: models.NameBody, lab: TheLab, caller: Member) -> Response:
-    """Its maker is its first admin. Whether a name is taken is told to everybody, as no two projects share one."""
+    """Its maker is its first admin. Everybody can learn whether a name is taken, as no two projects share one."""
     try:
         project = lab.change(
             lambda tx: tx.add_project(body.name, caller.user.id, time.time()),
@@ -85,7 +85,7 @@ def get_project(project: ReadableProject, lab: TheLab, caller: TheCaller) -> Res
 def change_project(
     project: AdministeredProject, body: models_accounts.ProjectChangeBody, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """Private: only for those who have a role in it, and for the lab's admins."""
+    """Private: only people with a role in it and the lab's admins see it."""
     action = "made private" if body.private else "opened to the lab"
     lab.accounts.change(
         lambda tx: tx.set_private(project.id, body.private), caller.change(action, f"project {project.name}")
@@ -99,7 +99,7 @@ def change_project(
 def set_retention(
     project: AdministeredProject, body: models_accounts.RetentionBody, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """How long the project keeps its runs and earlier versions of artifacts, in the place of what it had set before."""
+    """How long the project keeps its runs and earlier versions of artifacts. Replaces what it had set before."""
     settings = body.model_dump(include=body.model_fields_set)
     lab.change(
         lambda tx: tx.set_retention(project.id, settings),
@@ -110,7 +110,7 @@ def set_retention(
 
 @router.get("/projects/{ref}/members", response_model=None, responses=answers(models_accounts.Members, 200, 404))
 def list_members(project: ReadableProject, lab: TheLab) -> Response:
-    """Whoever was given a role in the project. In one that is not private the role in the lab counts too."""
+    """Everybody who was given a role in the project. In one that is not private, the role in the lab counts too."""
     with lab.meta.reading() as view:
         members = view.members(project.id)
     items = [answer(models_accounts.MemberAnswer, member, id=member.user_id) for member in members]
@@ -121,7 +121,7 @@ def list_members(project: ReadableProject, lab: TheLab) -> Response:
 def set_member(
     project: AdministeredProject, username: str, body: models_accounts.MemberBody, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """Gives a user a role in the project."""
+    """Give a user a role in the project."""
     _set_member(lab, caller, project, _user(lab, username), body.role)
     return reply({})
 

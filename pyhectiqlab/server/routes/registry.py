@@ -63,7 +63,7 @@ router = Router(tags=["models and datasets"], route_class=BodyRoute)
 def _version_answer(
     request: Request, lab: Lab, caller: Caller, version: RegisteredVersion, **more: Any
 ) -> dict[str, Any]:
-    """`more`: the fields of a model that has some beside those of VersionAnswer."""
+    """`more`: fields of a model that has more than VersionAnswer."""
     made_by = None
     if version.run is not None and _may_know(lab, caller, version):
         made_by = {"id": version.run, "name": version.run_name, "url": run_url(base_url(request), version.run)}
@@ -79,7 +79,7 @@ def _version_answer(
 
 
 def _may_know(lab: Lab, caller: Caller, version: RegisteredVersion) -> bool:
-    """Of the run that made it: that may be in another project, which is private."""
+    """Return whether the caller may know of the run that made it: that may be in another project, which is private."""
     if version.run_project in {None, version.project_id}:
         return True
     with lab.meta.reading() as view:
@@ -133,7 +133,7 @@ def add_version(
     lab: TheLab,
     caller: TheCaller,
 ) -> Response:
-    """Names uploaded blobs. The same id again changes nothing: 200."""
+    """Name uploaded blobs. The same id again changes nothing: 200."""
     try:
         name = registry_name(name)
     except ValueError as e:
@@ -239,8 +239,8 @@ def set_alias(
     lab: TheLab,
     caller: TheCaller,
 ) -> Response:
-    """Points an alias to a version (a number, an alias, or latest), and away from any other, in one step. Answers
-    with the version.
+    """Point an alias to a version (a number, an alias, or latest), and away from any other, in one step. Answers with
+    the version.
     """
     try:
         alias_name(alias)
@@ -279,7 +279,7 @@ def add_usage(
     lab: TheLab,
     caller: TheCaller,
 ) -> Response:
-    """Says that a run of the caller used it. Answers with the version. Again changes nothing."""
+    """Note that a run of the caller used it. Answers with the version. Again changes nothing."""
     row = _find(lab, kind, project, name, version)
     run = own_run(lab, caller, body.run).id
     lab.write(lambda tx: tx.add_usage(row.id, run, time.time()))

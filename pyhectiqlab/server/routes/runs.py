@@ -47,7 +47,7 @@ CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than
 SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, metric.KEY.last (min, max, count); - before it: descending."
 Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
-OfAttempt = Annotated[int | None, Query(ge=1, le=models.INT32_MAX, description="What this attempt told itself.")]
+OfAttempt = Annotated[int | None, Query(ge=1, le=models.INT32_MAX, description="What this attempt logged itself.")]
 _VALUE = (str, int, float, type(None))
 _RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LINK = re.compile(r"^https?://[^/]+/(?:.*/)?runs/([0-9a-f]{12})(?:[/?#].*)?$")
@@ -63,14 +63,14 @@ def list_runs(
     q: Annotated[str, Query(max_length=512, description="Part of the name or note, or an id.")] = "",
     filter: Annotated[list[Search] | None, Query(description=FILTER_NOTE)] = None,
     sort: Annotated[str, Query(max_length=2048, description=SORT_NOTE)] = "-created",
-    key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Which metrics `last` tells of.")] = None,
+    key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Which metrics are in `last`.")] = None,
     config: Annotated[bool, Query(description=CONFIG_NOTE)] = False,
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
     """A page of the runs for which all holds. As msgpack (Accept: application/x-msgpack) NaN and the infinities are
-    numbers. What is added while somebody pages neither repeats a run nor hides one. A page may have fewer runs than
-    `limit`: the last one is that without a `next`.
+    numbers. A run that is added meanwhile neither repeats another one nor hides it. A page may have fewer runs than
+    `limit`; the last page is the one without a `next`.
     """
     try:
         terms = search.parse(*(filter or ()))
@@ -120,7 +120,7 @@ def resolve(
     ref: Annotated[str, Query(min_length=1, max_length=4096)],
     deleted: Annotated[bool, Query(description="One that was deleted, and can still be restored.")] = False,
 ) -> Response:
-    """The run that is meant by an id, a link to its page, a name that is unique, or PROJECT/NAME."""
+    """The run that is meant by an id, a link to its page, a name that only one run has, or PROJECT/NAME."""
     link = _LINK.match(ref)
     run_id = link.group(1) if link else ref
     by, named = caller.user.id, []
@@ -187,7 +187,7 @@ def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) 
 
 
 def _some_details(sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the details beyond DETAILS_CHARS_MAX together; those of the newest attempts stay."""
+    """Return them without the details beyond DETAILS_CHARS_MAX together. Those of the newest attempts stay."""
     left = DETAILS_CHARS_MAX
     for session in reversed(sessions):
         if len(session["detail"]) > left:
@@ -216,7 +216,7 @@ def get_capture(run: ReadableRun, lab: TheLab) -> Response:
 
 @router.get("/runs/{run_id}/config", response_model=None, responses=answers(models_runs.ConfigAnswer, 200, 404, 410))
 def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttempt = None) -> Response:
-    """What all attempts told, merged, the newest one's last; or what one attempt told itself.
+    """What all attempts logged, merged, the newest one's last; or what one attempt logged itself.
 
     As msgpack (Accept: application/x-msgpack) NaN and the infinities are numbers.
     """
@@ -231,7 +231,9 @@ def get_config(run: ReadableRun, request: Request, lab: TheLab, attempt: OfAttem
 
 @router.get("/runs/{run_id}/meta", response_model=None, responses=answers(models_runs.MetaAnswer, 200, 404, 410))
 def get_meta(run: ReadableRun, lab: TheLab, attempt: OfAttempt = None) -> Response:
-    """What all attempts told; of a key that several told, the newest one's. Or what one attempt told itself."""
+    """What all attempts logged; of a key that several logged, the newest one's value. Or what one attempt logged
+    itself.
+    """
     with lab.meta.reading() as view:
         return reply_large({"meta": view.meta(run.id, attempt)})
 
@@ -262,7 +264,7 @@ def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
     "/runs/{run_id}/restore", response_model=None, responses=answers(models_runs.RunAnswer, 200, 403, 404, 409, 410)
 )
 def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    """Takes a deletion back, within a week. 409 `name_taken` where another run has the name by now."""
+    """Restore a run within a week of its deletion. 409 `name_taken`: another run has the name by now."""
     if run.deleted is not None:
         if run.purged is not None or run.deleted < time.time() - KEEP_DELETED_S:
             raise ApiError(410, "run_purged", "The run was deleted too long ago: its data is gone.")

@@ -159,7 +159,7 @@ def export(
 
 
 async def _in_turns(shares: Shares, user_id: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Each piece of a long answer in a turn of its own: while one is sent, others read."""
+    """Yield each piece of a long answer in a turn of its own: while one is sent, others read."""
     work = shares.pace.work(user_id)
 
     def next_piece() -> bytes | None:
@@ -202,8 +202,8 @@ def _point_answers(points: Points, some: slice) -> list[dict[str, Any]]:
 )
 def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Series at a screen's resolution. min, max and mean are of the finite values of a bucket. All series of one key
-    lie on one grid, made for the range that they cover together. Where all buckets would be over 400,000 (100,000 as
-    JSON), every series has fewer than `n`: `width` tells.
+    lie on one grid, made for the range that they cover together. If all buckets would be over 400,000 (100,000 as
+    JSON), every series has fewer than `n`: see `width`.
     """
     for run_id in {s.run for s in body.selectors}:
         find_run(lab, caller, run_id)

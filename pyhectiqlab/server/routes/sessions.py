@@ -1,4 +1,4 @@
-"""Attaching to a run, signs of life, ends: what a client tells about its processes."""
+"""Attaching to a run, signs of life, ends: what a client reports about its processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SessionId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
 @router.post("/runs/attach", response_model=None, responses=answers(models_runs.AttachAnswer, 200, 403, 404, 409))
 def attach(request: Request, body: models_runs.AttachBody, lab: TheLab, caller: TheCaller) -> Response:
-    """Finds or creates the run by name, in one atomic step."""
+    """Find or create the run by name, in one atomic step."""
     now = time.time()
     skew = body.client_time - now if body.client_time is not None else 0.0
     said = body.model_dump(exclude={"client_time", "started", "gone"})
@@ -71,7 +71,7 @@ def _attach(lab: Lab, tx: MetaTransaction, wanted: AttachRequest, caller: Caller
 
 @router.post("/sessions/{session}/heartbeat", response_model=None, responses=answers(models.Empty))
 def heartbeat(session: SessionId, body: models_runs.HeartbeatBody, lab: TheLab, caller: TheCaller) -> Response:
-    """A sign of life for these attachments of the session; those that the lab does not know are passed over, and so are
+    """A sign of life for these attachments of the session. Those that the lab does not know are ignored, and so are
     those of runs to which the caller may no longer add.
     """
     now = time.time()
@@ -96,7 +96,7 @@ def heartbeat(session: SessionId, body: models_runs.HeartbeatBody, lab: TheLab, 
 
 @router.post("/sessions/{session}/end", response_model=None, responses=answers(models.Empty, 200, 403, 404))
 def end(session: SessionId, body: models_runs.EndBody, lab: TheLab, caller: TheCaller) -> Response:
-    """How the owner's process ended, as its uploader found out. Idempotent; the last word wins."""
+    """How the owner's process ended, as its uploader reports it. Idempotent; the last report counts."""
     now = time.time()
     report = EndReport(
         **body.model_dump(exclude={"time", "clock"}),

@@ -51,7 +51,7 @@ async def stream(
 
 
 def _checked(lab: Lab, caller: Caller, run: list[str], project: str | None) -> tuple[frozenset[str], str | None, Grant]:
-    """Runs and project by their ids, and on what watching them stands."""
+    """Return runs and project by their ids, and the grant that watching them rests on."""
     runs = {its_run.id: its_run.project_id for one in run for its_run in [find_run(lab, caller, one)]}
     project_id = None if project is None else find_project(lab, caller, project).id
     of = {*runs.values(), *([] if project_id is None else [project_id])}

@@ -66,7 +66,7 @@ def _number(request: Request, name: str) -> int:
 
 
 def _announced(metadata: str, name: str) -> str | None:
-    """A value of Upload-Metadata: pairs of a key and a base64 value, with commas."""
+    """Return a value of Upload-Metadata: pairs of a key and a base64 value, with commas."""
     for pair in metadata.split(","):
         key, _, value = pair.strip().partition(" ")
         if key == name:
@@ -91,7 +91,7 @@ def _announced_digest(metadata: str) -> str:
     responses={**answers(models.Empty, 200, 404), 200: {"description": "Known"}},
 )
 def head_blob(digest: Digest, lab: TheLab, caller: TheCaller) -> Response:
-    """Whether the lab has these bytes, told only to who sent them lately or can read an artifact with them."""
+    """Whether the lab has these bytes. Only whoever sent them lately, or can read an artifact with them, learns it."""
     size = lab.files.known_bytes(caller.user.id, digest)
     if size is None:
         raise ApiError(404, "blob_not_found", "The lab has no such bytes of yours.")
@@ -216,7 +216,9 @@ def _wrong_offset(offset: int) -> ApiError:
 
 
 async def _receive(request: Request, received: BlobUpload, size: int, grant: Grant, files: Files) -> None:
-    """Writes a body as it comes, in a thread, while the next of it arrives: two blocks of memory, whatever it holds."""
+    """Write a body as it comes, in a thread, while the next of it arrives: two blocks of memory, however
+    large it is.
+    """
     body = request.stream()
     left = size - received.offset
     writing: asyncio.Future[None] | None = None
@@ -255,7 +257,9 @@ async def _receive(request: Request, received: BlobUpload, size: int, grant: Gra
 
 
 async def _gather(body: AsyncIterator[bytes], blocks: list[bytes], left: int) -> bool:
-    """Fills `blocks` with about BLOCK_BYTES; False at the end of the body. What it took stays there when it fails."""
+    """Fill `blocks` with about BLOCK_BYTES. Return False at the end of the body. If it fails, what it took
+    stays there.
+    """
     gathered = 0
     async for chunk in body:
         gathered += len(chunk)

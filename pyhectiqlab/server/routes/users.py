@@ -1,4 +1,4 @@
-"""For admins: users, invites, and the audit log. For whoever was invited: the way in."""
+"""For admins: users, invites, and the audit log. For people who were invited: making an account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = Router(tags=["accounts"], route_class=BodyRoute)
 
 @router.get("/users", response_model=None, responses=answers(models.Users))
 def list_users(lab: TheLab, caller: TheCaller) -> Response:
-    """Everybody who works here may know who else does: whoever shares a project names them."""
+    """Everybody with an account may see who else has one: whoever shares a project has to name them."""
     with lab.meta.reading() as view:
         users = view.users()
     return reply({"items": [user_answer(u) for u in users], "next": None})
@@ -43,7 +43,7 @@ def make_user(body: models_accounts.UserBody, lab: TheLab, caller: Admin) -> Res
 
 @router.patch("/users/{username}", response_model=None, responses=answers(models.UserAnswer, 200, 403, 404, 409))
 def change_user(username: str, body: models_accounts.UserChangeBody, lab: TheLab, caller: Admin) -> Response:
-    """What is given. A disabled user's keys and web sessions stop working at once. There is always an admin."""
+    """Change what is given. A disabled user's keys and web sessions stop working at once. There is always an admin."""
     with lab.meta.reading() as view:
         user = view.user_named(username)
     if user is None:
@@ -88,7 +88,7 @@ def _hashed(lab: Lab, password: str) -> str:
 
 @router.get("/invites", response_model=None, responses=answers(models_accounts.Invites, 200, 403))
 def list_invites(lab: TheLab, caller: Admin) -> Response:
-    """Those that are open."""
+    """The open ones."""
     with lab.meta.reading() as view:
         invites = view.invites(time.time())
     return reply({"items": [answer(models_accounts.InviteAnswer, invite) for invite in invites], "next": None})
@@ -127,7 +127,7 @@ def take_back_invite(invite_id: str, lab: TheLab, caller: Admin) -> Response:
     responses=answers(models.LoginAnswer, 201, 404, 409, 429),
 )
 def accept_invite(body: models_accounts.AcceptBody, request: Request, lab: TheLab) -> Response:
-    """Makes an account, once, and logs in."""
+    """Make an account, once, and log in."""
     address = address_of(request)
     try:
         user = lab.accounts.accept_invite(body.token, body.username, body.password, address)

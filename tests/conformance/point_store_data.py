@@ -1,8 +1,7 @@
-"""Points for the tests of PointStores, and the process that is killed in them. Without pytest: it is to start fast."""
+"""Points for the tests of PointStores, and the process that those are forked from which are killed in them."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,8 @@ import numpy as np
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
+
+from ..nursery import serve
 
 T0 = 1_700_000_000_000_000
 VICTIM_BATCH = 37
@@ -66,9 +67,9 @@ class Writer:
         )
 
 
-def flat_out() -> None:
+def flat_out(path: str) -> int:
     """The child that is killed: goes on where the store says, appends, compacts, purges; prints what was acked."""
-    store = SqlitePointStore(sys.argv[1], TINY)
+    store = SqlitePointStore(path, TINY)
     at = store.cursor("w")
     print(at, flush=True)
     for i in range(1, 10_000):
@@ -87,7 +88,12 @@ def flat_out() -> None:
         if i % 5 == 0:
             store.delete("doomed")
         store.purge(0.0)
+    return 0
 
 
 def shuffled_step(seq: np.ndarray) -> np.ndarray:
     return seq * 7919 % 5003
+
+
+if __name__ == "__main__":
+    serve(lambda order: flat_out(order["path"]))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,30 +27,35 @@ from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.recent import Recent
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 
+from ..nursery import Nursery
 from .point_store_data import T0, TINY, VICTIM_BATCH, Writer, shuffled_step
 from .point_store_suite import all_points
 
 KILLS = 20
 
 
-def test_what_append_returned_for_survives_kills_exactly_once(tmp_path: Path, rng_that_stays: Random) -> None:
+@pytest.fixture
+def victims() -> Iterator[Nursery]:
+    nursery = Nursery("tests.conformance.point_store_data")
+    yield nursery
+    nursery.close()
+
+
+def test_what_append_returned_for_survives_kills_exactly_once(
+    tmp_path: Path, victims: Nursery, rng_that_stays: Random
+) -> None:
     path = tmp_path / "points.db"
     acked = 0
-    for _ in range(KILLS):
-        child = subprocess.Popen(
-            [sys.executable, "-c", "from tests.conformance.point_store_data import flat_out; flat_out()", str(path)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        assert child.stdout is not None
-        for _ in range(rng_that_stays.randint(1, 15)):
-            acked = int(child.stdout.readline())
-        child.kill()
-        rest = child.stdout.read().splitlines(keepends=True)
-        child.stdout.close()
-        child.wait()
-        acked = max([acked, *(int(line) for line in rest if line.endswith("\n"))])
+    for kill in range(KILLS):
+        said = tmp_path / str(kill)
+        pid = victims.fork({"output": str(said), "env": {}, "path": str(path)})
+        lines, deadline = rng_that_stays.randint(1, 15), time.monotonic() + 60
+        while not said.exists() or said.read_bytes().count(b"\n") < lines:
+            assert time.monotonic() < deadline, said.read_text()
+            time.sleep(0.001)
+        os.kill(pid, signal.SIGKILL)
+        victims.wait(pid, 20)
+        acked = max([acked, *(int(line) for line in said.read_text().splitlines(keepends=True) if line.endswith("\n"))])
         store = SqlitePointStore(path, TINY)
         cursor = store.cursor("w")
         assert acked <= cursor <= acked + VICTIM_BATCH

@@ -1,7 +1,7 @@
 """Kill -9 at random moments, of each part of the path: whatever call had returned is in the lab afterwards, exactly
 once, in order.
 
-HECTIQLAB_TEST_KILLS says how many kills of trainers and of uploaders (25 without it); of the lab it is an eighth.
+HECTIQLAB_TEST_KILLS says how many kills of trainers and of uploaders (16 without it); of the lab it is an eighth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pyhectiqlab.testing.lab import RealLab
 from .conftest import Site, eventually
 from .test_ends import unique
 
-KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 25)
+KILLS = int(os.environ.get("HECTIQLAB_TEST_KILLS") or 16)
 LAB_KILLS = max(1, KILLS // 8)
 
 # Each trainer is a fork of one process that has imported everything: it starts in milliseconds. In memory that it
@@ -89,7 +89,7 @@ def test_kills_of_the_trainer_lose_and_double_nothing(site: Site, tmp_path: Path
         process.stdin.write(f"{i}\n")
         process.stdin.flush()
         pid = int(process.stdout.readline())
-        if i % 10:  # one in ten dies before or in its very first calls
+        if i % 8:  # one in eight dies before or in its very first calls
             eventually(lambda i=i: counts[i] > 0)
             time.sleep(rng_that_stays.random() * 0.03)
         os.kill(pid, signal.SIGKILL)

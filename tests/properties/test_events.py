@@ -104,7 +104,9 @@ def plain(value: Any) -> Any:
 
 
 @given(
-    values=st.dictionaries(broken, st.recursive(singles | broken, lambda i: st.lists(i) | st.dictionaries(broken, i))),
+    values=st.dictionaries(
+        broken, st.recursive(singles | broken, lambda i: st.lists(i) | st.dictionaries(broken, i), max_leaves=30)
+    ),
     more=st.dictionaries(texts, st.lists(singles)),
 )
 @settings(deadline=None, max_examples=80)
@@ -137,7 +139,9 @@ def test_a_map_within_a_list_may_have_any_keys() -> None:
 
 @BOUNDED
 @given(
-    fields=st.dictionaries(texts, st.recursive(singles, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)))
+    fields=st.dictionaries(
+        texts, st.recursive(singles, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=30)
+    )
 )
 def test_what_is_packed_in_parts_is_what_is_packed_at_once(fields: dict[str, Any]) -> None:
     with pytest.MonkeyPatch.context() as patched:

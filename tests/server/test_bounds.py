@@ -305,7 +305,7 @@ def test_attaching_reads_no_details_of_other_processes(meta: MetaStore) -> None:
 
 def test_others_have_their_turn_while_many_events_are_stored(api: Api, other: Api) -> None:
     run, theirs = (str(caller.attach()["run"]["id"]) for caller in (api, other))
-    many = events_batch(run, new_id(), 1, [("log", {"text": f"line {i}", "level": "INFO"}) for i in range(20_000)])
+    many = events_batch(run, new_id(), 1, [("log", {"text": f"line {i}", "level": "INFO"}) for i in range(10_000)])
     with ThreadPoolExecutor(1) as thread:
         key = str(api.http.headers["Authorization"]).partition(" ")[2]
         sent = thread.submit(Api(api.url, key).ingest_raw, packed([many]))
@@ -314,17 +314,17 @@ def test_others_have_their_turn_while_many_events_are_stored(api: Api, other: Ap
             answer = other.ingest_raw(packed([batch(theirs, writer, acks + 1, acks + 1)]))
             acks += answer.status_code == 200 and answer.json()["results"][0]["status"] == 200
             time.sleep(0.01)
-    assert sent.result().json()["results"][0] == {"writer": many["writer"], "status": 200, "cursor": 20_000}
+    assert sent.result().json()["results"][0] == {"writer": many["writer"], "status": 200, "cursor": 10_000}
     assert acks > 5
     texts = [event["fields"]["text"] for event in Pages(api, f"/runs/{run}/events", limit=1000).items]
-    assert texts == [f"line {i}" for i in range(20_000)]
+    assert texts == [f"line {i}" for i in range(10_000)]
 
 
 def test_of_many_events_that_a_kill_interrupts_the_cursor_tells_which_are_there(own_lab: ForkedLab) -> None:
     with own_lab as lab:
         api = Api.of(lab)
         run, writer = str(api.attach()["run"]["id"]), new_id()
-        events = [("log", {"text": f"{i}", "level": "INFO"}) for i in range(30_000)]
+        events = [("log", {"text": f"{i}", "level": "INFO"}) for i in range(15_000)]
         body = packed([events_batch(run, writer, 1, events), events_batch(run, new_id(), 1, [("tag", {"name": "t"})])])
         with ThreadPoolExecutor(1) as thread:
             sent = thread.submit(Api.of(lab).ingest_raw, body)
@@ -334,12 +334,12 @@ def test_of_many_events_that_a_kill_interrupts_the_cursor_tells_which_are_there(
         lab.start()
         api = Api.of(lab)
         cursor = api.get(f"/runs/{run}/writers")["items"][0]["cursor"]
-        assert 0 < cursor < 30_000
-        longer = events_batch(run, writer, cursor, [*events[cursor - 1 :], ("log", {"text": "30000", "level": "INFO"})])
+        assert 0 < cursor < 15_000
+        longer = events_batch(run, writer, cursor, [*events[cursor - 1 :], ("log", {"text": "15000", "level": "INFO"})])
         [told] = api.ingest_raw(packed([longer])).json()["results"]
         assert (told["status"], told["cursor"]) == (409, cursor), "cut in another way, it is told how far the lab is"
         told = api.ingest_raw(body).json()["results"]
-        assert [(r["status"], r["cursor"]) for r in told] == [(200, 30_000), (200, 1)]
+        assert [(r["status"], r["cursor"]) for r in told] == [(200, 15_000), (200, 1)]
         found = Pages(api, f"/runs/{run}/events", limit=1000, kind="log").items
-        assert [event["fields"]["text"] for event in found] == [f"{i}" for i in range(30_000)]
+        assert [event["fields"]["text"] for event in found] == [f"{i}" for i in range(15_000)]
         assert [tag["name"] for tag in api.run(run)["tags"]] == ["t"]

@@ -24,6 +24,7 @@ from pyhectiqlab.server.lab import Lab
 from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.testing.lab import RealLab
 
+from ..commands import run_command
 from ..labs import ForkedLab
 from ..stores import sql
 from .api import Api, batch, events_batch, new_id, wait_until
@@ -31,8 +32,7 @@ from .api import Api, batch, events_batch, new_id, wait_until
 
 def failed_start(lab: RealLab, *arguments: str) -> tuple[int, list[str]]:
     """(exit status, lines on stderr) of a lab on the same data and home that cannot start."""
-    command = [sys.executable, "-m", "pyhectiqlab", "server", "--data", str(lab.data_dir), *arguments]
-    done = subprocess.run(command, env=lab.env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = run_command("server", "--data", str(lab.data_dir), *arguments, env=lab.env)
     assert done.stdout == ""
     return done.returncode, done.stderr.splitlines()
 
@@ -212,8 +212,8 @@ def test_another_address_than_loopback_needs_a_password(own_lab: RealLab, tmp_pa
     assert "--set-password" in lines[0]
     secret = tmp_path / "password"
     secret.write_text("a long password\n")
-    command = [sys.executable, "-m", "pyhectiqlab", "server", "--data", str(own_lab.data_dir), "--set-password"]
-    done = subprocess.run([*command, "--password-file", str(secret)], env=own_lab.env, capture_output=True, text=True)
+    words = ("server", "--data", str(own_lab.data_dir), "--set-password", "--password-file", str(secret))
+    done = run_command(*words, env=own_lab.env)
     assert done.returncode == 0, done.stderr
     owner = done.stdout.split()[0]
     own_lab.arguments = ("--host", "0.0.0.0")

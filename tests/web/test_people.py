@@ -136,6 +136,26 @@ def test_a_new_password_ends_the_other_web_sessions(
     elsewhere.get_by_label("Username").wait_for()
 
 
+def test_an_admin_makes_a_key_that_reads_the_metrics_and_nothing_else(
+    page: Page, new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
+) -> None:
+    page.goto(f"{lab.url}/account")
+    page.get_by_label("Name of the new key").fill("prometheus")
+    page.get_by_label("What it may do").select_option("metrics")
+    page.get_by_role("button", name="Create key").click()
+    key = page.locator(".snippet pre").inner_text().strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    assert requests.get(f"{lab.url}/api/v1/metrics", headers=headers, timeout=30).status_code == 200
+    assert requests.get(f"{lab.url}/api/v1/projects", headers=headers, timeout=30).status_code == 403
+    expect(page.get_by_role("row").filter(has_text="prometheus")).to_contain_text("metrics only")
+    feeder.post("users", json={"username": "hopper", "password": PASSWORD})
+    watch.allowed += ["401"]
+    theirs = new_page()
+    log_in(theirs, lab, "hopper", "/account")
+    theirs.get_by_role("button", name="Create key").wait_for()
+    expect(theirs.get_by_label("What it may do")).to_have_count(0)
+
+
 def test_hostile_names_are_text_on_every_page_about_people(
     page: Page, new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
 ) -> None:

@@ -17,7 +17,7 @@ export const api = {
     call('POST /invites/accept', { body: { token, username, password }, anonymous: true }),
 
   apiKeys: (signal?: Signal) => call('GET /keys', { signal }),
-  createApiKey: (name: string, days: number | null) => call('POST /keys', { body: { name, days } }),
+  createApiKey: (name: string, days: number | null, scope: 'all' | 'metrics') => call('POST /keys', { body: { name, days, scope } }),
   deleteApiKey: (key: string) => call('DELETE /keys/{key_id}', { path: { key_id: key } }),
 
   users: (signal?: Signal) => call('GET /users', { signal }),

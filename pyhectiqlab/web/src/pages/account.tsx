@@ -3,6 +3,7 @@
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError } from '../api/http';
+import { isAdmin } from '../base/roles';
 import { ROOT } from '../base/root';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
@@ -16,11 +17,12 @@ export function AccountPage() {
   const who = useStore(user);
   const now = useNow(true);
   const { data, error, refresh } = useLoad((signal) => api.apiKeys(signal), [], 0);
-  const [made, setMade] = useState<{ name: string; key: string } | null>(null);
+  const [made, setMade] = useState<{ name: string; key: string; may: 'all' | 'metrics' } | null>(null);
   const [problem, setProblem] = useState('');
   const [revoking, setRevoking] = useState<string | null>(null);
   const name = useRef<HTMLInputElement>(null);
   const days = useRef<HTMLSelectElement>(null);
+  const scope = useRef<HTMLSelectElement>(null);
 
   async function attempt(task: () => Promise<void>): Promise<void> {
     setProblem('');
@@ -35,8 +37,8 @@ export function AccountPage() {
   const create = (event: Event) => {
     event.preventDefault();
     void attempt(async () => {
-      const { name: called, key } = await api.createApiKey(name.current!.value.trim() || 'web', Number(days.current!.value) || null);
-      setMade({ name: called, key });
+      const { name: called, key, scope: may } = await api.createApiKey(name.current!.value.trim() || 'web', Number(days.current!.value) || null, scope.current?.value === 'metrics' ? 'metrics' : 'all');
+      setMade({ name: called, key, may });
       name.current!.value = '';
     });
   };
@@ -63,13 +65,19 @@ export function AccountPage() {
             <option value="">never expires</option>
             {[7, 30, 90, 365].map((d) => <option key={d} value={d}>for {d} days</option>)}
           </select>
+          {isAdmin(who?.role) && (
+            <select ref={scope} aria-label="What it may do">
+              <option value="all">may what you may</option>
+              <option value="metrics">reads the lab's metrics only</option>
+            </select>
+          )}
           <button class="button primary">Create key</button>
         </form>
         {problem && <p class="problem" role="alert">{problem}</p>}
         {made && (
           <Snippet
             label={`${made.name}: shown now and never again`}
-            text={`export HECTIQLAB_URL=${location.origin}${ROOT}\nexport HECTIQLAB_API_KEY=${made.key}`}
+            text={made.may === 'metrics' ? made.key : `export HECTIQLAB_URL=${location.origin}${ROOT}\nexport HECTIQLAB_API_KEY=${made.key}`}
           />
         )}
         {error && <p class="problem" role="alert">{error.message}</p>}
@@ -78,7 +86,7 @@ export function AccountPage() {
           <div class="table-scroll" tabIndex={0} role="region" aria-label="API keys">
             <table>
               <thead>
-                <tr><th>Name</th><th>ID</th><th>Created</th><th>Last used</th><th>Expires</th><th><span class="sr">Actions</span></th></tr>
+                <tr><th>Name</th><th>ID</th><th>Created</th><th>Last used</th><th>Expires</th><th>May</th><th><span class="sr">Actions</span></th></tr>
               </thead>
               <tbody>
                 {data.items.map((k) => (
@@ -88,6 +96,7 @@ export function AccountPage() {
                     <td><Moment time={k.created} now={now} /></td>
                     <td>{k.last_used ? <Moment time={k.last_used} now={now} /> : 'not yet'}</td>
                     <td>{k.expires ? new Date(k.expires * 1000).toLocaleDateString() : 'never'}</td>
+                    <td>{k.scope === 'metrics' ? 'metrics only' : 'all'}</td>
                     <td>
                       {revoking === k.id ? (
                         <>

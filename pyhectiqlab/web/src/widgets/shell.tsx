@@ -55,8 +55,9 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
 /** For admins of the lab, on every page. */
 function Alerts() {
   const texts = useStore(alerts);
+  if (texts.length === 0) return null;
   return (
-    <div class="alerts" role="alert">
+    <div class="alerts" role="region" aria-label="What the lab needs">
       {texts.map((text) => (
         <p key={text}>{text} <a href={at('/admin/status')}>State of the lab</a></p>
       ))}

@@ -98,8 +98,8 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
 def check(folder: Path) -> None:
     """Read all of a snapshot, or of a stopped lab's data, and say what is wrong with it.
 
-    Exits with 1 where anything is: the structure of a database, points that lag behind what was acknowledged, a file
-    that is missing or has other bytes than those that were stored.
+    Exits with 1 where anything is: the structure of a database, points that lag behind what was acknowledged or are
+    not as they were written, a file that is missing or has other bytes than those that were stored.
     """
     wrong = backups.check(folder, _progress)
     for line in wrong:

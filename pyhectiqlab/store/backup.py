@@ -222,7 +222,7 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
                 wrong.append(f"{name}: other bytes than those that were stored")
                 continue
             with _database(folder / name) as db:
-                wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA quick_check(10)") if row[0] != "ok"]
+                wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
                 wrong += [
                     f"{name}: a reference of table {row[0]} leads nowhere"
                     for row in db.execute("PRAGMA foreign_key_check")

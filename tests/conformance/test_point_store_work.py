@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,14 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Points that were decoded, one entry a blob."""
     counts: list[int] = []
-    decode_some = sqlite_read.decode_some
+    columns_of = sqlite_read.columns_of
 
-    def count(blob: bytes, names: Sequence[str]) -> list[Any]:
-        columns = decode_some(blob, names)
+    def count(*blob: Any) -> list[Any]:
+        columns = columns_of(*blob)
         counts.append(len(columns[0]))
         return columns
 
-    monkeypatch.setattr(sqlite_read, "decode_some", count)
+    monkeypatch.setattr(sqlite_read, "columns_of", count)
     return counts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -26,6 +26,7 @@ def columns(draw: st.DrawFn) -> Column:
 
 
 @given(st.lists(columns(), max_size=4), st.integers(0, 99), st.integers(1, 9))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_batch_comes_back_to_the_bit(its: list[Column], rank: int, attempt: int) -> None:
     blob = arrivals.pack(rank, attempt, 5, 2**63 - 1, its)
     batch = arrivals.unpack(3, "run", "w", 7, blob)

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -43,7 +43,7 @@ def assert_same(got: PointColumns, want: PointColumns) -> None:
 
 
 @given(points(), st.booleans())
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_points_survive_packing_bit_by_bit(columns: PointColumns, quick: bool) -> None:
     got = decode(encode(columns, quick))
     assert_same(got, columns)
@@ -97,7 +97,7 @@ def test_points_with_a_flipped_bit_are_refused() -> None:
 
 
 @given(points(), st.integers(0, 1 << 62), st.integers(0, 1 << 40))
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_column_of_a_batch_survives_plain_or_packed(columns: PointColumns, arrival: int, writer: int) -> None:
     for repeats in (1, 1 + PLAIN_POINTS_MAX // len(columns)):
         c = concatenate([columns] * repeats)

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -38,7 +38,7 @@ def bits(nodes: levels.Nodes) -> list[bytes]:
 
 
 @given(st.lists(any_nodes(), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_nodes_survive_packing_alone_and_together(drawn: list[tuple[levels.Nodes, int]]) -> None:
     blobs = [encode_nodes(nodes, shift) for nodes, shift in drawn]
     for (nodes, _), blob in zip(drawn, blobs, strict=True):

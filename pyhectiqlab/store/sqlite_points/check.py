@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 from ...errors import StoreError
 from .arrivals import unpack
+from .damage import check_chunks
+
+FIRST_WITH_CHECKSUMS = 3  # schema
 
 
 def cursors(connection: sqlite3.Connection) -> dict[str, int]:
@@ -20,7 +23,10 @@ def cursors(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def damage(connection: sqlite3.Connection) -> Iterator[str]:
-    """A sentence for each thing that cannot be read."""
+    """A sentence for each thing that is not as it was written. Reads everything: blocks for as long as that takes."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version >= FIRST_WITH_CHECKSUMS:
+        yield from check_chunks(connection)
     if not _has_arrived(connection):
         return
     for number, run, data in connection.execute(

@@ -37,6 +37,7 @@ _OFFSETS = struct.Struct("<BI" + "Bqq" * 5 + "B")
 _PACKED = struct.Struct("<BI" + "I" * 6)
 _CRC_OF_SOUND = 0x2144DF1C  # of any bytes with their own CRC-32 behind them
 _INTEGERS = ("seq", "step", "time", "arrival", "writer")
+ALL = (*_INTEGERS, "value")  # as the fields of PointColumns
 _SAME = ("arrival", "writer")  # of a plain column, in the order of its bytes
 _EACH = ("seq", "step", "time", "value")
 
@@ -124,8 +125,7 @@ def is_sound(blob: bytes) -> bool:
 
 def decode(blob: bytes) -> PointColumns:
     """All columns of a blob; some of the arrays may be read-only views of it."""
-    seq, step, time, arrival, writer, value = decode_some(blob, (*_INTEGERS, "value"))
-    return PointColumns(seq, step, time, arrival, writer, value)
+    return PointColumns(*decode_some(blob, ALL))
 
 
 def decode_some(blob: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
@@ -160,7 +160,7 @@ def _packed(blob: bytes, n: int, names: Sequence[str]) -> list[NDArray[Any]]:
         raise ValueError("chunk of other bytes than were written: its checksum is wrong")
     found: dict[str, NDArray[Any]] = {}
     at = _PACKED.size
-    for name, length in zip((*_INTEGERS, "value"), _PACKED.unpack_from(blob)[2:], strict=True):
+    for name, length in zip(ALL, _PACKED.unpack_from(blob)[2:], strict=True):
         if name in names:
             column = blob[at : at + length]
             found[name] = unpack_values(column, n) if name == "value" else unpack_integers(column, n)

@@ -15,6 +15,7 @@ a kill between or inside steps loses nothing, and appends go on in between. For 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -22,7 +23,8 @@ from dataclasses import dataclass
 
 from ...base import crashpoints
 from .append import Added
-from .chunks import concatenate, decode
+from .chunks import ALL, PointColumns, concatenate
+from .damage import DamagedSeriesError, columns_of
 from .trees import BY_STEP, BY_TIME, OLD, SeriesState, Sizes, Tree, has_old_nodes
 
 SCATTERED = 8.0  # a place in time lies in so many chunks on average: those are what an edge of a bucket would open
@@ -46,6 +48,7 @@ class Compactor:
         self._ready: dict[int, None] = {}  # series with a head worth flattening, in order
         self._busy: dict[int, None] = {}  # series whose chunks may need work
         self._old = False  # whether there may be chunks of an earlier version
+        self._damaged: set[int] = set()  # series of which something cannot be read
 
     def forget(self) -> None:
         """After a rollback: what is known is read from the database again."""
@@ -53,7 +56,12 @@ class Compactor:
 
     def drop(self, purged: Iterable[int]) -> None:
         """Series that are going or gone need no work. One that is undeleted half-way has some again when it grows."""
-        for series in purged:
+        gone = set(purged)
+        self._leave(gone)
+        self._damaged -= gone
+
+    def _leave(self, series_left: Iterable[int]) -> None:
+        for series in series_left:
             for known in (self._heads, self._ready, self._busy):
                 known.pop(series, None)
 
@@ -70,11 +78,13 @@ class Compactor:
             self._heads[a.series] = head
             if self._is_worth_flattening(head):
                 self._ready[a.series] = None
+        self._leave(self._damaged)
 
     def touch(self, series: Iterable[int]) -> None:
         """Their chunks may need work, once the transaction is durable: a rollback is followed by `forget`."""
         if self._loaded:
             self._busy.update(dict.fromkeys(series))
+            self._leave(self._damaged)
 
     def more(self) -> bool:
         """Whether there is work now."""
@@ -82,8 +92,18 @@ class Compactor:
         return bool(self._ready or self._busy or self._old) or self._coldest() is not None
 
     def step(self) -> None:
-        """One piece of work, if there is any, inside an open transaction."""
+        """One piece of work, if there is any, inside an open transaction.
+
+        Raises DamagedSeriesError for points that cannot be read. Their series is left as it is from then on.
+        """
         self._load()
+        try:
+            self._step()
+        except DamagedSeriesError as e:
+            self._damaged.add(e.series)
+            raise
+
+    def _step(self) -> None:
         series = next(iter(self._ready), None)
         if series is None and self._busy:
             series = next(iter(self._busy))
@@ -111,7 +131,8 @@ class Compactor:
             (self._sizes.fan_in, BY_STEP),
         )
         self._busy = {row[0]: None for row in unfinished}
-        self._old = bool(self._old_chunks(1)) or has_old_nodes(self._connection)
+        self._old = bool(self._old_chunks(1)) or (has_old_nodes(self._connection) and not self._damaged)
+        self._leave(self._damaged)
         self._loaded = True
 
     def _is_worth_flattening(self, head: _Head) -> bool:
@@ -126,17 +147,17 @@ class Compactor:
     def _flatten(self, series: int) -> None:
         rows = self._connection.execute("SELECT id, n, data FROM head WHERE series = ? ORDER BY arrival, id", (series,))
         taken: list[tuple[int]] = []
-        blobs: list[bytes] = []
+        parts: list[PointColumns] = []
         points = 0
         for row_id, n, data in rows:
             taken.append((row_id,))
-            blobs.append(data)
+            parts.append(PointColumns(*columns_of(self._connection, series, data, ALL)))
             points += n
             if points >= self._sizes.step_points:
                 break
         rows.close()
         state = SeriesState.read(self._connection, series)
-        Tree(self._connection, state, BY_STEP, self._sizes).lay(concatenate([decode(blob) for blob in blobs]))
+        Tree(self._connection, state, BY_STEP, self._sizes).lay(concatenate(parts))
         self._connection.executemany("DELETE FROM head WHERE id = ?", taken)
         self._busy[series] = None
         head = self._heads[series]
@@ -166,13 +187,16 @@ class Compactor:
             state = SeriesState.read(self._connection, series)
             Tree(self._connection, state, tree, self._sizes).renew(chunk, run, bool(copied), bool(pending))
             crashpoints.passing("upkeep.compacting")
-        if not rows:  # nobody asks for nodes of theirs any more
-            self._connection.execute("DROP TABLE IF EXISTS node")
+        if not rows:
+            if not self._damaged:  # nobody asks for nodes of theirs any more
+                self._connection.execute("DROP TABLE IF EXISTS node")
             self._old = False
 
     def _old_chunks(self, limit: int) -> list[tuple[int, int, int, int, int, int]]:
         return self._connection.execute(
-            f"SELECT id, series, tree, sorted_run, copied, pending FROM chunk WHERE {OLD} LIMIT ?", (limit,)
+            f"""SELECT id, series, tree, sorted_run, copied, pending FROM chunk
+                WHERE {OLD} AND series NOT IN (SELECT value FROM json_each(?)) LIMIT ?""",
+            (json.dumps(list(self._damaged)), limit),
         ).fetchall()
 
     def _is_scattered(self, state: SeriesState) -> bool:

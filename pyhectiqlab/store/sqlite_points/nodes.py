@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..grid import SHIFT_MAX
 from .chunks import is_sound, with_crc
 from .columns import narrowed
 from .levels import EMPTY, NODE, Nodes
@@ -42,6 +43,7 @@ _HEAD = np.dtype(
 )
 _OLD = np.dtype([*NODE.descr[:8], ("step_min", "<i8"), *NODE.descr[8:]])
 _WIDTHS = slice(_HEAD.fields["widths"][1], _HEAD.fields["widths"][1] + _N + 1)  # type: ignore[index]
+_SHIFT = _HEAD.fields["shift"][1]  # type: ignore[index]
 _CRC_BYTES = 4
 _FEW = 32  # nodes of a blob: the widths of its integers are few, so that more blobs are alike
 
@@ -75,18 +77,25 @@ def encode_nodes(nodes: Nodes, shift: int) -> bytes:
     return with_crc(head.tobytes() + rows.tobytes())
 
 
-def decode_nodes(blobs: Sequence[bytes]) -> Nodes:
-    """The nodes of some blobs; those of one blob stay together.
+def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX) -> Nodes:
+    """The nodes of some blobs, of grids no coarser than 2^shift_max; those of one blob stay together.
 
-    Raises ValueError for bytes that are no blob of ours, or one whose checksum they do not match.
+    Raises ValueError for a coarser one, for bytes that are no blob of ours, or whose checksum they do not match.
     """
     alike: dict[bytes, list[bytes]] = {}
     for blob in blobs:
         if not is_sound(blob) or blob[0] != PACKED:
             raise ValueError("nodes of other bytes than were written: their checksum is wrong")
+        if blob[_SHIFT] > shift_max:
+            raise ValueError("nodes of another grid than their chunk says")
         alike.setdefault(blob[_WIDTHS], []).append(blob)
     parts = [_decode_alike(widths, its) for widths, its in alike.items()]
     return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else EMPTY
+
+
+def shift_of(blob: bytes) -> int:
+    """log2 of the width of its nodes."""
+    return blob[_SHIFT]
 
 
 def decode_old_nodes(blobs: Sequence[bytes]) -> Nodes:

@@ -6,6 +6,7 @@ CREATE TABLE run (
     deleted INTEGER NOT NULL DEFAULT 0, -- the tombstone; kept after the purge, so that late copies stay removed
     dropped INTEGER NOT NULL DEFAULT 0  -- its points in `arrived` up to this batch are purged
 );
+CREATE INDEX run_deleted ON run (id) WHERE deleted;
 
 -- What makes `append` idempotent: moved in the same transaction as the points.
 CREATE TABLE writer (

@@ -19,9 +19,9 @@ from ..grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, win
 from ..pauses import may_pause
 from ..points import Axis, Buckets, Column, Points, Selector, SeriesInfo
 from . import levels
-from .chunks import decode_some
+from .damage import columns_of, nodes_of
 from .extents import Extent, pooled
-from .nodes import decode_nodes, decode_old_nodes
+from .nodes import decode_old_nodes
 from .recent import Block, RecentView
 from .trees import AXES, BY_STEP, BY_TIME, COARSER, OLD, has_old_nodes
 
@@ -302,6 +302,9 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
     # are too coarse, each as wide as many buckets.
     summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
         AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
+    old = has_old_nodes(connection)
+    if not old:
+        summarised += f" AND NOT {OLD}"
     chunks = f"FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}"
     node = f"8 * chunk.id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift)"
     nodes = connection.execute(
@@ -309,8 +312,8 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
         values,
     ).fetchall()
     if nodes:
-        yield decode_nodes([row[0] for row in nodes])
-    if has_old_nodes(connection):
+        yield nodes_of(connection, s.id, [row[0] for row in nodes], w.shift)
+    if old:
         nodes = connection.execute(
             f"SELECT (SELECT nodes FROM node WHERE node.id = {node}) {chunks} AND {summarised} AND {OLD}", values
         ).fetchall()
@@ -324,7 +327,7 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
     small = [block.some(names) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
     for n, data in blobs:
         may_pause()
-        columns = decode_some(data, names)
+        columns = columns_of(connection, s.id, data, names)
         if n < ALONE_POINTS:
             small.append(columns)
         else:  # sorted already: together, they would have to be sorted again
@@ -360,21 +363,21 @@ def _tree(s: Series, axis: Axis) -> str:
 def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) -> Iterator[Stored]:
     rows = connection.execute("SELECT id, arrival FROM head WHERE series = ? AND arrival >= ?", (s.id, after))
     for row_id, arrival in rows:
-        yield Stored(s, arrival, partial(_columns, connection, "head", row_id))
+        yield Stored(s, arrival, partial(_columns, connection, s.id, "head", row_id))
     # Time is nearly the order of arrival, also where step is not.
     rows = connection.execute(
         f"SELECT id, arrival_min FROM chunk WHERE series = ? AND {_tree(s, 'time')} AND arrival_max >= ?", (s.id, after)
     )
     for row_id, arrival in rows:
-        yield Stored(s, arrival, partial(_columns, connection, "chunk_data", row_id))
+        yield Stored(s, arrival, partial(_columns, connection, s.id, "chunk_data", row_id))
     for block in s.recent:
         if block.last_arrival >= after:
             yield Stored(s, block.first_arrival, block.some)
 
 
-def _columns(connection: sqlite3.Connection, table: str, row_id: int, names: Sequence[str]) -> list[Any]:
-    (data,) = connection.execute(f"SELECT data FROM {table} WHERE id = ?", (row_id,)).fetchone()
-    return decode_some(bytes(data), names)
+def _columns(connection: sqlite3.Connection, series: int, table: str, row_id: int, names: Sequence[str]) -> list[Any]:
+    row = connection.execute(f"SELECT data FROM {table} WHERE id = ?", (row_id,)).fetchone()
+    return columns_of(connection, series, row and row[0], names)
 
 
 def _series(run: str, row: Sequence[Any], recent: tuple[Block, ...]) -> Series:

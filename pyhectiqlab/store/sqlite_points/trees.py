@@ -17,7 +17,8 @@ import numpy as np
 from ..grid import SHIFT_MAX, shift_for
 from ..points import Axis, Int64s
 from . import levels
-from .chunks import PACKED, PointColumns, concatenate, decode, encode
+from .chunks import ALL, PACKED, PointColumns, concatenate, encode
+from .damage import DamagedSeriesError, columns_of
 from .nodes import encode_nodes
 
 BY_STEP, BY_TIME = 0, 1
@@ -93,13 +94,18 @@ class Tree:
                     ORDER BY {self._by}_min DESC, {self._by}_max DESC LIMIT 1""",
                 (self._state.id, self._tree, run.id),
             ).fetchone()
-            refill = n < self._sizes.chunk_points and not copied  # its last chunk has room: it is written anew
-            at = int(np.searchsorted(self._places(columns), low if refill else run.high))
+            rest: PointColumns | None = None  # of its last chunk, which has room: it is written anew
+            if n < self._sizes.chunk_points and not copied:
+                try:
+                    rest = self.read([last])
+                except DamagedSeriesError:
+                    continue  # new points go on being written
+            at = int(np.searchsorted(self._places(columns), run.high if rest is None else low))
             if at == len(columns) or 4 * at > 3 * len(columns):
                 continue  # too few points to write a chunk for
             tail = columns.take(slice(at, None))
-            if refill:
-                tail = self._sorted(concatenate([self.read([last]), tail]))
+            if rest is not None:
+                tail = self._sorted(concatenate([rest, tail]))
                 self._remove([last])
             self._write(run.id, tail)
             columns = columns.take(slice(at))
@@ -158,9 +164,12 @@ class Tree:
         self._write_chunk(run, points, copied, pending)
 
     def read(self, ids: Sequence[int]) -> PointColumns:
-        """The points of some chunks, in that order."""
-        get = self._connection.execute
-        return concatenate([decode(get("SELECT data FROM chunk_data WHERE id = ?", (i,)).fetchone()[0]) for i in ids])
+        """The points of some chunks, in that order. Raises DamagedSeriesError."""
+        return concatenate([self._read_chunk(chunk) for chunk in ids])
+
+    def _read_chunk(self, chunk: int) -> PointColumns:
+        row = self._connection.execute("SELECT data FROM chunk_data WHERE id = ?", (chunk,)).fetchone()
+        return PointColumns(*columns_of(self._connection, self._state.id, row and row[0], ALL))
 
     def _runs(self) -> list[Run]:
         """Sorted runs that nothing is being merged into."""

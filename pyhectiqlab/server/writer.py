@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -32,6 +33,10 @@ GROUP_JOBS_MAX = 512
 GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
 LONG_S = 0.006  # a request that takes longer is committed in pieces
 REST = 1.0  # of the time that a piece took, behind it, while others are at work
+PACE_S = 0.1  # between two commits of ingest alone, while many processes send: each commit costs some syncs and pages
+CROWD = 8  # … which so many sessions are that sent something within …
+CROWD_S = 1.0
+PACED_BYTES = 1 << 20  # where more waits, a commit is worth it
 OTHERS_S = 0.5  # who sent a job that lately is at work
 APART_S = 2.0  # for how long the jobs of a group that failed are tried apart, before those left are refused
 COMPACT_BUDGET_S = 0.05
@@ -67,6 +72,9 @@ class Writer:
         self._rest_until = 0.0  # monotonic: no piece of a long one before
         self._came: list[tuple[str, float]] = []  # the last two callers with other jobs, and when
         self._bytes = 0
+        self._urgent = 0  # jobs that wait and are no ingest
+        self._committed_at = 0.0  # monotonic: when the last commit began
+        self._senders: OrderedDict[str, float] = OrderedDict()  # session → when it sent last, the oldest first
         self._wake = threading.Condition()
         self._stopping = False
         self._more, self._lull = True, False
@@ -111,6 +119,12 @@ class Writer:
                 self._long.put(job.who, job)
             else:
                 self._waiting.put(job.who, job)
+                if isinstance(job, Ingest):
+                    session = job.job.request.session
+                    self._senders[session] = time.monotonic()
+                    self._senders.move_to_end(session)
+                else:
+                    self._urgent += 1
                 if job.who:
                     came = (came for came in self._came if came[0] != job.who)
                     self._came = [(job.who, time.monotonic()), *came][:2]
@@ -122,12 +136,14 @@ class Writer:
         with self._wake:
             if not self._waiting and not self._stopping:
                 self._wake.wait(self._pause_s())
+            while (wait := self._pace_s()) > 0:
+                self._wake.wait(wait)
             group, long = self._take(), self._take_long()
             if not group and long is None and self._stopping:
                 return None
         self._lull = bool(group or long)
         if group or long:
-            began = time.monotonic()
+            self._committed_at = began = time.monotonic()
             if group:
                 self._commit(group)
             if long is not None:  # a piece of one of them each time, so that nobody waits for more than that
@@ -137,6 +153,15 @@ class Writer:
         else:
             self._more = self._compact(COMPACT_BUDGET_S)
         return 0.0
+
+    def _pace_s(self) -> float:
+        """For how long to gather what comes, while many send a little each and nobody waits for anything else."""
+        if not self._waiting or self._urgent or self._stopping or self._bytes >= PACED_BYTES:
+            return 0.0
+        now = time.monotonic()
+        while self._senders and next(iter(self._senders.values())) < now - CROWD_S:
+            self._senders.popitem(last=False)
+        return self._committed_at + PACE_S - now if len(self._senders) >= CROWD else 0.0
 
     def _pause_s(self) -> float:
         """For how long to wait for a job, where none is there but long ones."""
@@ -158,6 +183,7 @@ class Writer:
             size += job.size
             cost += job.cost_s
             self._bytes -= job.size
+            self._urgent -= not isinstance(job, Ingest)
             # From here on nobody can cancel it under our hands.
             if job.future.set_running_or_notify_cancel():
                 group.append(job)

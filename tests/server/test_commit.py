@@ -20,6 +20,7 @@ import pytest
 from pyhectiqlab.errors import StoreError
 from pyhectiqlab.server import ingest
 from pyhectiqlab.server.ingest_plan import IngestJob
+from pyhectiqlab.server.refusals import Refusals
 from pyhectiqlab.server.writer import Writer
 from pyhectiqlab.store.meta import AttachRequest, MetaTransaction, NameTakenError, User
 
@@ -32,7 +33,7 @@ class Stores:
 
     def __init__(self, folder: Path) -> None:
         self.meta, self.points = SqlitePlace(folder).open(), new_points(folder)
-        self.writer = Writer(self.meta, self.points, lambda changes, jobs, seconds: None)
+        self.writer = Writer(self.meta, self.points, lambda changes, jobs, seconds: None, Refusals())
         now = time.time()
         with self.meta.writing() as tx:
             self.user: User = tx.add_user("ann", "owner", None, now)

@@ -20,7 +20,7 @@ log = logging.getLogger("hectiqlab.server")
 
 LOOK_EVERY_S = 2.0
 PROBE = "probe"  # key of a value of the lab
-PROBE_BYTES = 256 << 10  # that are to fit: a commit of a few bytes often finds room where others do not
+PROBE_BYTES = 64 << 10  # that are to fit: a commit of a few bytes often finds room where others do not
 SLACK = 1.1  # so much more room than the bound it takes until there is enough again
 
 Level = Literal["ok", "low", "full"]

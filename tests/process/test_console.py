@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from .conftest import Site, eventually
+from .recording import BEGIN, logs, ran, texts
 from .test_ends import unique
-from .test_logs import BEGIN, logs, ran, texts
 
 C = BEGIN + "import ctypes, subprocess\nlibc = ctypes.CDLL(None)\n"
 CAPTURED = C + "run.start_recording_logs(capture_console=True)\n"

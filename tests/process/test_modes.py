@@ -4,17 +4,9 @@ dry and read-only.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import re
-import signal
 import socket
 import stat
-import struct
-import subprocess
-import sys
-import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -238,85 +230,6 @@ def test_the_mode_says_whether_what_is_not_pushed_is_kept_and_print_says_the_sam
         assert (done.returncode, done.stdout) == (0, said + "\n"), done.stderr
 
 
-def test_a_script_says_which_run_it_writes_to_and_which_attempt_that_is(site: Site) -> None:
-    name = unique("where")
-    script = """
-        import os, sys
-        from pyhectiqlab import Run
-        run = Run(sys.argv[1], project="where", should_create_project=True)
-        again = Run(sys.argv[1], project="where")  # as a cell that is run again
-        if os.fork() == 0:
-            run.add_metrics("x", 1, 1)
-            os._exit(0)
-        os.wait()
-        """
-    said = [lines_of_ours(site.run(script, name, HECTIQLAB_QUIET="0").stderr) for _ in range(2)]
-    url = site.find(name)["url"]
-    assert said == [
-        [f"hectiqlab: new run {name} in where: {url}"],
-        [f"hectiqlab: continues {name} as attempt 2: {url}"],
-    ]
-    assert lines_of_ours(site.run(script, name).stderr) == []  # HECTIQLAB_QUIET=1
-
-
-def test_of_a_job_only_its_first_rank_says_so_and_who_joins_a_living_run_is_told(site: Site) -> None:
-    name = unique("ranks")
-    script = "import sys\nfrom pyhectiqlab import Run\nrun = Run(sys.argv[1])\nprint(flush=True)\nsys.stdin.read()"
-    ranks = {"WORLD_SIZE": "2", "HECTIQLAB_QUIET": "0"}
-    first = site.start(script, name, RANK="0", **ranks)
-    assert first.stdout is not None and first.stdout.readline()
-    second = site.run(script, name, RANK="1", **ranks)
-    assert lines_of_ours(second.stderr) == []
-    joined = site.run("from pyhectiqlab import Run; import sys; Run(sys.argv[1])", name, HECTIQLAB_QUIET="0")
-    (line,) = lines_of_ours(joined.stderr)
-    assert line.startswith(f"hectiqlab: joins {name}, which another process writes to: http")
-    _, err = first.communicate(timeout=30)
-    (line,) = lines_of_ours(err)
-    assert line.startswith(f"hectiqlab: new run {name} in ")
-
-
-def test_a_run_without_a_name_gets_one_that_is_new(site: Site) -> None:
-    script = "from pyhectiqlab import Run\nfor name in ((), (None,)):\n    print(Run(*name).name)"
-    done = site.run(script, HECTIQLAB_QUIET="0")
-    first, second = done.stdout.split()
-    for name in (first, second):
-        assert re.fullmatch(r"[a-z]+-[a-z]+-\d{5}", name)
-        assert f"hectiqlab: new run {name} in " in done.stderr
-        assert site.find(name)["attempt"] == 1
-    taken = site.run(f"""
-        import pyhectiqlab.client.naming
-        from pyhectiqlab import Run
-        pyhectiqlab.client.naming.name_of = lambda seed: {first!r} if seed != b"free" else "of-its-own"
-        seeds = iter([b"", b"", b"free"])
-        pyhectiqlab.client.naming.random_name = lambda: pyhectiqlab.client.naming.name_of(next(seeds))
-        run = Run()
-        print(run.name, run.attempt, run.mode)
-        """)
-    assert taken.stdout == "of-its-own 1 online\n", taken.stderr
-    assert site.find(first)["attempt"] == 1  # nobody continued it
-
-
-def test_a_name_is_made_up_without_a_lab_too_and_arrives_by_a_sync(site: Site) -> None:
-    script = "from pyhectiqlab import Run\nwith Run() as run:\n    run.add_metrics('x', 1, 1)\nprint(run.name)"
-    done = site.run(script, HECTIQLAB_MODE="offline", HECTIQLAB_QUIET="0")
-    name = done.stdout.strip()
-    assert lines_of_ours(done.stderr) == [f"hectiqlab: new run {name}, kept here: `hectiqlab sync` pushes it."]
-    assert site.cli("sync").returncode == 0
-    assert site.find(name)["points"] == 1
-
-
-def test_the_ranks_of_a_job_find_the_same_name_by_themselves_or_are_told_to_give_one(site: Site) -> None:
-    script = "from pyhectiqlab import Run\nprint(Run().name)"
-    torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "0"}
-    names = [site.run(script, RANK=str(rank), **torchrun).stdout for rank in (0, 1)]
-    assert names[0] == names[1] != ""
-    slurm = {"SLURM_NTASKS": "2", "SLURM_JOB_ID": unique("42"), "SLURM_STEP_ID": "0"}
-    names += [site.run(script, SLURM_PROCID=str(rank), **slurm).stdout for rank in (0, 1)]
-    assert names[2] == names[3] != names[0]
-    alone = site.run(script, RANK="0", WORLD_SIZE="2")
-    assert alone.returncode == 1 and "ValueError: a job of 2 ranks needs a name that all of them give" in alone.stderr
-
-
 def test_what_a_living_script_keeps_by_mistake_goes_where_the_sync_says(site: Site) -> None:
     """By its own uploader, which has the script's environment and not that of the sync."""
     name, project = unique("living"), unique("early")
@@ -376,64 +289,6 @@ def test_the_spool_is_private(site: Site) -> None:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
 
-def test_a_lab_that_goes_away_and_comes_back_gets_everything_and_the_end_is_bounded(own_site: Site) -> None:
-    site, name = own_site, unique("away")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
-for step in range(100, 10_000):
-    run.add_metrics("loss", float(step), step)
-print(run.flush(0.5), flush=True)
-"""
-    )
-    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="2")
-    assert process.stdin is not None and process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
-    site.lab.kill()
-    start = time.monotonic()
-    out, err = process.communicate("go\n", timeout=30)
-    assert (process.returncode, out) == (0, "False\n")
-    assert time.monotonic() - start < 10
-    assert "9,9" in err and "hectiqlab sync" in err and "background" in err
-    assert len(site.uploaders()) == 1
-    site.lab.start()
-    assert site.ended(name, 90)["state"] == "completed"
-    assert [step for step, _, _ in site.points(name, "loss")] == list(range(10_000))
-
-
-def test_how_a_run_was_closed_past_the_budget_of_the_spool_is_told_while_its_process_lives_on(own_site: Site) -> None:
-    site, name = own_site, unique("over")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
-for step in range(100, 200_100):
-    run.add_metrics("loss", float(step), step)
-print(run.close(0.5), flush=True)
-sys.stdin.readline()
-"""
-    )
-    process = site.start(script, name, HECTIQLAB_SPOOL_MAX_BYTES="1MiB")
-    assert process.stdin is not None and process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
-    site.lab.kill()
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "False\n"
-    site.lab.start()
-    eventually(lambda: site.state(name) == "completed", 30)
-    assert process.poll() is None
-    run = site.find(name)
-    lost = eventually(lambda: site.find(name)["losses"])
-    assert run["sessions"][0]["cause"] == "closed" and lost["spool_full"] > 0
-    process.communicate("end\n", timeout=30)
-
-
 def test_a_profile_is_chosen_by_its_variable(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "credentials"
     for name, url in (("one", "http://127.0.0.1:9"), ("two", site.lab.url)):
@@ -443,128 +298,6 @@ def test_a_profile_is_chosen_by_its_variable(site: Site, tmp_path: Path) -> None
     done = site.run(SCRIPT, name, **env)
     assert done.stdout == "online read-write\n", done.stderr
     assert site.ended(name)["state"] == "completed"
-
-
-def test_mistakes_at_a_call_raise_there_and_only_they_are_not_logged(site: Site) -> None:
-    name = unique("mistakes")
-    script = """
-    import sys
-    import numpy as np
-    from pyhectiqlab import Run
-    run = Run(sys.argv[1])
-    def refused(kind, *args, **kwargs):
-        try:
-            run.add_metrics(*args, **kwargs)
-        except kind as e:
-            assert type(e) is kind and str(e), e
-            assert "NotPlain" not in type(e.__context__).__name__, "how we found it is no part of the traceback"
-        else:
-            raise AssertionError((args, kwargs))
-    refused(ValueError, "", 1.0, 1)
-    refused(TypeError, None, 1.0, 1)
-    refused(TypeError, 3, 1.0, 1)
-    refused(TypeError, ["a"], 1.0, 1)
-    refused(ValueError, "k" * 1025, 1.0, 1)
-    refused(ValueError, "\\udc80", 1.0, 1)
-    refused(TypeError, "a", "1.0", 1)
-    refused(TypeError, "a", None, 1)
-    refused(TypeError, "a", [1.0], 1)
-    refused(TypeError, "a", 1j, 1)
-    refused(TypeError, "a", np.ones(2), 1)
-    refused(ValueError, "a", 10**400, 1)
-    refused(TypeError, "a", 1.0, "1")
-    refused(TypeError, "a", 1.0, 1.5)
-    refused(ValueError, "a", 1.0, 2**63)
-    refused(ValueError, "a", 1.0, -2**63 - 1)
-    refused(TypeError, {"a": 1.0, "b": "x"}, step=1)
-    refused(ValueError, {"a": 1.0, "": 1.0}, step=1)
-    refused(TypeError, {"a": 1.0, 3: 1.0}, step=1)
-    refused(TypeError, {"a": 1.0}, 1.0, 1)
-    run.add_metrics({}, step=1)
-    plain, of_numpy = [1, True, 2.5], [np.float32(3), np.int8(4), np.array(5.0), np.bool_(True), np.float64("nan")]
-    for i, value in enumerate([*plain, *of_numpy, float("inf"), -0.0]):
-        run.add_metrics("good", value, i)
-        run.add_metrics({"good2": value}, np.int64(i))
-    run.add_metrics("good", 1.0, -2**63)
-    run.add_metrics("good", 1.0, 2**63 - 1)
-    run.add_metrics("good", 1.0, 7.0)
-    run.add_metrics("k" * 1024, 1.0, 1)
-    for bad in (3, ""):
-        try:
-            Run(bad)
-        except (TypeError, ValueError):
-            continue
-        raise AssertionError(bad)
-    run.close()
-    from pyhectiqlab.errors import RunClosedError
-    refused(RunClosedError, "good", 1.0, 1)
-    refused(RunClosedError, {"good": 1.0}, step=1)
-    assert run.close() and run.flush(30)
-    """
-    done = site.run(script, name)
-    assert done.returncode == 0, done.stderr
-    assert site.ended(name)["points"] == 10 + 10 + 3 + 1 + 3  # the last of the dicts, beside what was wrong in them
-    good = site.points(name, "good")
-    assert [s for s, _, _ in good] == [*range(10), -(2**63), 2**63 - 1, 7]
-    assert str([v for _, v, _ in good][:10]) == "[1.0, 1.0, 2.5, 3.0, 4.0, 5.0, 1.0, nan, inf, -0.0]"
-
-
-def test_an_exit_that_takes_longer_shows_what_is_left_and_then_says_what_carries_on(own_site: Site) -> None:
-    site, name = own_site, unique("progress")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
-for step in range(100, 1000):
-    run.add_metrics("loss", float(step), step)
-"""
-    )
-    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="3")
-    assert process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
-    os.kill(site.lab.pid, signal.SIGSTOP)
-    try:
-        start = time.monotonic()
-        _, err = process.communicate("go\n", timeout=30)
-        assert process.returncode == 0 and time.monotonic() - start < 9
-    finally:
-        os.kill(site.lab.pid, signal.SIGCONT)
-    said = lines_of_ours(err)
-    assert len(said) == 2, err
-    assert "sending what is left: 901 events, 0.0 MB" in said[0]  # the 900 and the end of the run
-    assert "901 events are not at the lab yet" in said[1] and "background" in said[1]
-    assert site.ended(name, 60)["state"] == "completed"
-
-
-def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_not_the_delivery(own_site: Site) -> None:
-    site, name = own_site, unique("impatient")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
-run.add_metrics("loss", 100.0, 100)
-"""
-    )
-    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="60")
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
-    os.kill(site.lab.pid, signal.SIGSTOP)
-    try:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        while "sending what is left" not in process.stderr.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
-    finally:
-        os.kill(site.lab.pid, signal.SIGCONT)
-    assert process.returncode == 0 and "not waiting any longer" in err and "Traceback" not in err
-    assert site.ended(name, 60)["state"] == "completed"
-    assert site.points(name, "loss")[-1][0] == 100
 
 
 def test_an_offline_run_has_its_own_start_and_end_and_not_those_of_the_sync(site: Site) -> None:
@@ -579,46 +312,3 @@ def test_an_offline_run_has_its_own_start_and_end_and_not_those_of_the_sync(site
     assert site.cli("sync").returncode == 0
     run = site.find(name)
     assert before - 0.1 <= run["started"] <= run["ended"] <= after + request_s
-
-
-def test_an_exit_in_a_terminal_draws_a_bar_for_each_file_and_one_for_all(own_site: Site, tmp_path: Path) -> None:
-    """The lab is stopped in the middle of the script, so that the file cannot be there before somebody looks."""
-    site, name = own_site, unique("bars")
-    (tmp_path / "weights.bin").write_bytes(os.urandom(3_000_000))
-    script = """
-import os, signal, sys
-from pyhectiqlab import Run
-run = Run(sys.argv[1])
-assert run.flush(20)
-os.kill(int(sys.argv[3]), signal.SIGSTOP)
-run.add_artifact(sys.argv[2])
-print(len(run.status().files[0]["id"]), flush=True)
-"""
-    leader, follower = os.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-    command = [sys.executable, "-c", script, name, str(tmp_path / "weights.bin"), str(site.lab.pid)]
-    env = {**site.env, "HECTIQLAB_EXIT_TIMEOUT": "20"}
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=follower)
-    os.close(follower)
-    shown, stopped = b"", True
-    try:
-        while True:
-            try:
-                read = os.read(leader, 65536)
-            except OSError:  # Linux's way to say that nobody holds the other end any more
-                break
-            if not read:
-                break
-            shown += read
-            if stopped and b"all files" in shown:
-                os.kill(site.lab.pid, signal.SIGCONT)
-                stopped = False
-        out, _ = process.communicate(timeout=30)
-    finally:
-        os.close(leader)
-        os.kill(site.lab.pid, signal.SIGCONT)
-        process.kill()
-        process.wait()
-    assert (process.returncode, out) == (0, b"32\n"), shown
-    assert b"all files" in shown and b"/3.00M" in shown
-    assert b"not at the lab" not in shown

@@ -12,10 +12,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -59,18 +59,18 @@ class Cluster:
         programs = folder_of_programs()
         assert programs is not None
         self._programs = programs
-        self._as: Sequence[str] = ()
+        self._maker = os.getpid()
+        self._as: dict[str, Any] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="hlpg"))  # short: a socket's path has at most 107 bytes
         atexit.register(self._remove)
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = _unprivileged()
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._as = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+            self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self._run(
             "initdb", "-D", str(self._data), "-U", "lab", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-N"
         )
         self.start()
-        self._template = False
 
     @property
     def _data(self) -> Path:
@@ -78,8 +78,10 @@ class Cluster:
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end."""
-        command = [*self._as, str(self._programs / program), *arguments]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=START_TIMEOUT_S)
+        command = [str(self._programs / program), *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, timeout=START_TIMEOUT_S, **self._as
+        )
         assert done.returncode == 0, done.stderr or done.stdout
 
     def start(self) -> None:
@@ -92,6 +94,8 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
     def _remove(self) -> None:
+        if os.getpid() != self._maker:  # a fork of the tests ends
+            return
         try:
             os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         except (OSError, ValueError):

@@ -12,6 +12,7 @@ from ...errors import StoreError
 from ..meta import Changes
 from . import engines
 from .meta_accounts import AccountsSql
+from .meta_attaching import AttachingSql
 from .meta_batches import BatchesSql
 from .meta_configs import ConfigsSql
 from .meta_files import FilesSql
@@ -36,6 +37,7 @@ class SqlMeta(
     SearchSql,
     ConfigsSql,
     StatesSql,
+    AttachingSql,
     SessionsSql,
     BatchesSql,
     FilesSql,

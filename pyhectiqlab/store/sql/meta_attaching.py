@@ -1,0 +1,233 @@
+"""SQL of the MetaStore for attaching: which run and attempt a process belongs to, and what opening it changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from ...protocol import limits, roles, states
+from ...protocol.names import new_name
+from ..meta import (
+    Attached,
+    AttachRequest,
+    FullError,
+    MayNotAddError,
+    NameTakenError,
+    ProjectNotFoundError,
+    Run,
+    User,
+)
+from .dialect import exclude
+from .meta_attempts import membership
+from .meta_members import MembersSql
+from .meta_runs import RunsSql, exclude_name, hold_runs, new_run
+from .meta_schema import runs, sessions
+from .meta_states import StatesSql
+from .share import Share
+
+DEFAULT_PROJECT = "default"
+# What says which attempt another process belongs to.
+_KNOWN = select(
+    *(
+        sessions.c[name]
+        for name in ("session", "rank", "attempt", "restart", "sets_state", "last_seen", "ended", "state", "lost")
+    ),
+    sessions.c.host,
+    sessions.c.main,
+    sessions.c.opening,
+    sessions.c.script,
+)
+
+
+class AttachingSql(Share):
+    """Attaching's share of a MetaTransaction over one connection."""
+
+    def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str, bool]:
+        """(project, the user's role in it, whether it was made now)."""
+        projects, members = self.share(RunsSql), self.share(MembersSql)
+        if request.project is None:
+            mine = [
+                (id, role) for id in projects.projects_of(user.id) if (role := members.role_in(id, user.id)) is not None
+            ]
+            if len(mine) == 1:
+                return *mine[0], False
+        name = DEFAULT_PROJECT if request.project is None else request.project
+        found = projects.project(name)
+        if found is None and exclude(self.conn, "project", name):
+            found = projects.project(name)
+        role = None if found is None else members.role_in(found.id, user.id)
+        if found is not None and role is not None:
+            return found.id, role, False
+        if request.project is not None and not request.create_project:
+            raise ProjectNotFoundError(
+                f"No project named {name!r} in this lab. "
+                "Create it with should_create_project=True, or see `hectiqlab projects`."
+            )
+        if not roles.at_least(user.role, roles.MEMBER):
+            raise MayNotAddError("A viewer of this lab makes no projects: ask an admin for the role of a member.")
+        if found is not None:  # that a name is taken is no secret: no two projects share one
+            raise ProjectNotFoundError(
+                f"The project {name!r} is private and you have no role in it: ask an admin for one, "
+                "or give project= another name."
+            )
+        try:
+            new_name("name of a project", name)  # one that is there keeps the name that it has
+        except ValueError as e:
+            raise ProjectNotFoundError(f"{str(e)[0].upper()}{str(e)[1:]}.") from None
+        return projects.add_project(name, user.id, now).id, roles.ADMIN, True
+
+    def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
+        project_id, role, project_made = self._project_for(request, user, now)
+        row = self._hold_named(project_id, request.name)
+        may_add = roles.at_least(role, roles.MEMBER)
+        if row is None and not may_add:
+            raise MayNotAddError("A viewer of this project adds no runs: ask an admin of it for the role of a member.")
+        if row is not None and request.new and not self._attached_to(row.id, request.session):
+            raise NameTakenError(f"The project has a run named {request.name!r} already: choose another name.")
+        if row is not None and (row.author_id != user.id or not may_add):
+            return Attached(self._the_run(row.id), row.attempt, "read-only", created=False, sets_state=False)
+        created = row is None
+        run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
+        live_since = now - lost_after_s
+        if request.gone:  # asked again: it joined those who are gone, without a say
+            self._forget(request, run_id)
+        known = self.conn.execute(_KNOWN.where(sessions.c.run_id == run_id)).all()
+        # A process that was asleep is silent, and still the same life of its job when it comes back.
+        lately = [s for s in known if s.last_seen > live_since or s.session == request.session]
+        live = [s for s in lately if s.ended is None and s.session not in request.gone]
+        found = membership(request, known, live)
+        attempt, sets_state = found.attempt, found.sets_state
+        mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
+        if not mine and len(known) >= limits.SESSIONS_MAX:
+            raise FullError(
+                f"{limits.SESSIONS_MAX:,} processes have attached to the run {request.name!r}, and none takes more: "
+                "give a new run another name."
+            )
+        self._store_session(request, user, run_id, attempt, sets_state, now, exists=bool(mine))
+        if found.speaks_for_script:
+            self._speak_for(request, run_id, attempt)
+        newest = created or attempt >= row.attempt  # type: ignore[union-attr]
+        opened = created or attempt > row.attempt  # type: ignore[union-attr]
+        if newest:
+            values: dict[str, Any] = {"attempt": attempt, "last_activity": now}
+            if opened:
+                values["started"] = request.started if request.started is not None else now
+            self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
+        if opened and row is not None:
+            self.share(StatesSql).preempt(run_id, row.attempt, request.job, now)
+        if newest:
+            asleep = bool(mine and mine[0].lost and not request.ended)
+            why = "came back" if asleep else self._why_attached(request, attempt, opened)
+            self.share(StatesSql).settle(run_id, now, "lab", why, news=opened)
+        self.changes.runs.add(run_id)
+        told = self._the_run(run_id)
+        return Attached(told, attempt, "read-write", created, sets_state, project_made, found.held_by)
+
+    def _hold_named(self, project_id: str, name: str) -> Any | None:
+        """Hold the name, and the run that has it, where there is one."""
+        exclude_name(self.conn, project_id, name)
+        query = select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
+            runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None)
+        )
+        row = self.conn.execute(query).first()
+        if row is not None and hold_runs(self.conn, [row.id]):
+            row = self.conn.execute(query).first()  # it may be deleted meanwhile, or have another name
+        return row
+
+    def _forget(self, request: AttachRequest, run_id: str) -> None:
+        self.conn.execute(
+            delete(sessions).where(
+                sessions.c.session == request.session,
+                sessions.c.run_id == run_id,
+                sessions.c.rank == request.rank,
+                sessions.c.opening == request.opening,
+                sessions.c.sets_state.is_(False),
+            )
+        )
+
+    def _attached_to(self, run_id: str, session: str) -> bool:
+        its = (sessions.c.run_id == run_id) & (sessions.c.session == session)
+        return self.conn.execute(select(sessions.c.session).where(its).limit(1)).first() is not None
+
+    @staticmethod
+    def _why_attached(request: AttachRequest, attempt: int, opened: bool) -> str:
+        where = f"on {request.host}" if request.host else "by a process"
+        if request.ended:
+            return "what a process left that has ended is on its way"
+        if not opened:
+            return f"another process of the job opened it {where}"
+        if attempt == 1:
+            return f"started {where}"
+        return f"attempt {attempt} started {where}"
+
+    def _the_run(self, run_id: str) -> Run:
+        run = self.share(RunsSql).run(run_id)
+        assert run is not None
+        return run
+
+    def _store_session(
+        self,
+        request: AttachRequest,
+        user: User,
+        run_id: str,
+        attempt: int,
+        sets_state: bool,
+        now: float,
+        *,
+        exists: bool,
+    ) -> None:
+        key = (
+            (sessions.c.session == request.session)
+            & (sessions.c.run_id == run_id)
+            & (sessions.c.rank == request.rank)
+            & (sessions.c.attempt == attempt)
+        )
+        if exists:  # another process of the session, or the same one again: the row keeps telling of its owner
+            alive: dict[str, Any] = {} if request.ended else {"lost": False, "silent_since": None}
+            if request.opening is None:  # an older client: perhaps it closed the run and opens it again
+                alive["ended"] = None
+            self.conn.execute(update(sessions).where(key).values(last_seen=now, sets_state=sets_state, **alive))
+            return
+        self.conn.execute(
+            insert(sessions).values(
+                session=request.session,
+                run_id=run_id,
+                rank=request.rank,
+                attempt=attempt,
+                user_id=user.id,
+                restart=request.restart,
+                job=request.job,
+                script=request.script,
+                main=request.main,
+                opening=request.opening,
+                said=states.RUNNING,
+                said_at=now,
+                lost=request.ended,
+                world_size=request.world_size,
+                host=request.host,
+                pid=request.pid,
+                client_version=request.client_version,
+                sets_state=sets_state,
+                started=now,
+                last_seen=now,
+                cause="",
+                detail="",
+                end_is_final=False,
+                skew=request.skew,
+                backlog=0,
+            )
+        )
+
+    def _speak_for(self, request: AttachRequest, run_id: str, attempt: int) -> None:
+        self.conn.execute(
+            update(sessions)
+            .where(
+                sessions.c.run_id == run_id,
+                sessions.c.attempt == attempt,
+                sessions.c.rank == request.rank,
+                sessions.c.script == request.script,
+                sessions.c.session != request.session,
+            )
+            .values(sets_state=False)
+        )

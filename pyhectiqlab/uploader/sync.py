@@ -133,9 +133,8 @@ def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
         if told["uploader_pid"] is None:
             error = "its script goes on, which starts another uploader soon"
         elif told["here"]:
-            order.report(
-                f"session {session.name}: its script goes on, and sends {counted(told['backlog'], 'event')} by itself"
-            )
+            waiting = counted(told["backlog"], "event")
+            order.report(f"session {session.name}: its script goes on, and sends its {waiting} by itself")
             watched.append((session, living.Watched(session, partial(living.hurry, session))))
             continue
         else:

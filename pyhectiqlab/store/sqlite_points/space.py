@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-KEPT_PAGES = 1024  # at least: 8 MiB
+KEPT_PAGES = 2048  # at least: 8 MiB
 KEPT_SHARE = 4  # … or a fourth of the file
 STEP_PAGES = 64
 _INCREMENTAL = 2

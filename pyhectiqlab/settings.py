@@ -1,9 +1,8 @@
 """Every setting, with its variable, unit, default and meaning, as one table. `hectiqlab settings` prints it.
 
-Nothing else in the package reads an environment variable of ours. Values are read when asked for, so that a script
-may set
-`os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming the
-variable and what it accepts.
+Nothing else in the package reads an environment variable of ours. Values are read when asked for, so that a script may
+set `os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming
+the variable and what it accepts.
 """
 
 from __future__ import annotations

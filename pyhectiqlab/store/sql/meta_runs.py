@@ -35,9 +35,8 @@ from .meta_schema import (
 from .share import Share
 
 PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
-CONTAINERS_MAX = (
-    200_000  # lists and maps of one event, or one config, that are shown: each takes some 70 bytes of memory
-)
+# Lists and maps of one event, or one config, that are shown: each takes some 70 bytes of memory.
+CONTAINERS_MAX = 200_000
 NOT_SHOWN = {"not_shown": "It holds too many lists and maps to be shown."}
 
 _RANKS = (

@@ -25,9 +25,7 @@ from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
 from ..points import Float64s, Int64s
 
-PCODEC_POINTS_MIN = (
-    24  # pcodec takes contiguous and aligned arrays only; columns of a plain blob are views at odd places
-)
+PCODEC_POINTS_MIN = 24  # what a file of pcodec says of itself would be longer than what it saves
 
 _LINEAR, _OFFSETS, _PCODEC, _CONSTANT, _NARROW, _WIDE = range(6)
 _OFFSETS_HEAD = struct.Struct("<BBqq")

@@ -43,5 +43,9 @@ def test_a_wheel_made_of_the_sources_has_the_built_pages_and_not_their_sources(t
     (tmp_path / "wheel").mkdir()
     with zipfile.ZipFile(build("wheel", sources, tmp_path / "wheel")) as wheel:
         names = set(wheel.namelist())
-    assert {"pyhectiqlab/server/static/index.html", "pyhectiqlab/store/sql/points.sql", "pyhectiqlab/py.typed"} <= names
+    assert {
+        "pyhectiqlab/server/static/index.html",
+        "pyhectiqlab/store/sqlite_points/points.sql",
+        "pyhectiqlab/py.typed",
+    } <= names
     assert not [name for name in names if name.startswith("pyhectiqlab/web/")]

@@ -47,7 +47,10 @@ POINTS = {
     "lab.blob_placed": "a blob has its name, nobody was answered",
     # The lab's own upkeep.
     "upkeep.migrated": "one step of a migration is done, nothing of it is committed",
-    "upkeep.flushing": "recent points were written as chunks, or their batches removed, not committed",
+    "upkeep.flushing": "recent points were written as chunks, not committed",
+    "upkeep.removing": "batches whose points are in chunks were removed, not committed",
+    "upkeep.dropping": "recent points of a deleted run are marked as purged, not committed",
+    "upkeep.rewriting": "a chunk of an earlier version was written anew, not committed",
     "upkeep.compacting": "a head was laid into chunks, not committed",
     "upkeep.purging": "a step of a deleted run's purge is done, not committed",
     "upkeep.run_dropped": "the points of a deleted run are going, its row is there",

@@ -80,6 +80,7 @@ with contextlib.redirect_stdout(io.StringIO()) as elsewhere:
 assert elsewhere.getvalue() == "not on the console\\n"
 for i in range(3): print(f"\\r{i * 50}%", end="", file=sys.stderr)
 print(file=sys.stderr)
+sys.stdout.flush()  # or the child would print it, too
 if not os.fork():
     print("a child", flush=True)
     os._exit(0)

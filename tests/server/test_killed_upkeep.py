@@ -87,7 +87,7 @@ def test_killed_in_a_compaction(own_lab: RealLab, tmp_path: Path, nth: int) -> N
     "point",
     [
         pytest.param("upkeep.run_dropped", marks=pytest.mark.slow),
-        "upkeep.purging",
+        "upkeep.dropping",
         pytest.param("upkeep.blob_deleted", marks=pytest.mark.slow),
     ],
 )

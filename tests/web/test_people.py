@@ -148,10 +148,10 @@ def test_an_admin_makes_a_key_that_reads_the_metrics_and_nothing_else(
     assert requests.get(f"{lab.url}/api/v1/metrics", headers=headers, timeout=30).status_code == 200
     assert requests.get(f"{lab.url}/api/v1/projects", headers=headers, timeout=30).status_code == 403
     expect(page.get_by_role("row").filter(has_text="prometheus")).to_contain_text("metrics only")
-    feeder.post("users", json={"username": "hopper", "password": PASSWORD})
+    feeder.post("users", json={"username": "scraper", "password": PASSWORD})
     watch.allowed += ["401"]
     theirs = new_page()
-    log_in(theirs, lab, "hopper", "/account")
+    log_in(theirs, lab, "scraper", "/account")
     theirs.get_by_role("button", name="Create key").wait_for()
     expect(theirs.get_by_label("What it may do")).to_have_count(0)
 

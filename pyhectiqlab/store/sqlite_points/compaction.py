@@ -186,7 +186,7 @@ class Compactor:
         for chunk, series, tree, run, copied, pending in rows:
             state = SeriesState.read(self._connection, series)
             Tree(self._connection, state, tree, self._sizes).renew(chunk, run, bool(copied), bool(pending))
-            crashpoints.passing("upkeep.compacting")
+            crashpoints.passing("upkeep.rewriting")
         if not rows:
             if not self._damaged:  # nobody asks for nodes of theirs any more
                 self._connection.execute("DROP TABLE IF EXISTS node")

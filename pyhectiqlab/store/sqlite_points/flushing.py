@@ -118,7 +118,7 @@ class Flusher:
         if step.moved:
             self._connection.execute("UPDATE arrival SET flushes = flushes + 1")
             step.flushes = self._recent.flushes + 1
-            crashpoints.passing("upkeep.purging")
+            crashpoints.passing("upkeep.dropping")
         return step
 
     def load(self) -> None:
@@ -180,4 +180,4 @@ class Flusher:
             self._connection.execute("UPDATE arrival SET newest = max(newest, ?)", rows[-1])
         if len(rows) < REMOVED_AT_ONCE:
             self._round = None
-        crashpoints.passing("upkeep.flushing")
+        crashpoints.passing("upkeep.removing")

@@ -11,6 +11,7 @@ import pytest
 
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, iter_points
 from pyhectiqlab.store.sqlite_points import queries as sqlite_read
+from pyhectiqlab.store.sqlite_points import recent
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 from pyhectiqlab.testing.memory_points import MemoryPointStore
@@ -92,4 +93,20 @@ def test_many_ranks_and_attempts_are_pooled_bit_by_bit(tmp_path: Path, monkeypat
         for axis in ("step", "time"):
             for n in (3, 50, 1000):
                 assert_same_buckets(store, model, Selector("run", "loss"), axis=axis, n=n, attempts=attempts)
+    store.close()
+
+
+def test_a_page_of_keys_gathers_the_recent_points_of_its_keys_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, writer = SqlitePointStore(tmp_path / "points.db"), Writer("w")
+    for i in range(0, 1000, 100):
+        store.append([writer.batch(**{f"key{i + k:03}": [(0, 1.0, T0)] for k in range(100)})])
+    gathered: list[object] = []
+    gather = recent._Series._gather
+    monkeypatch.setattr(recent._Series, "_gather", lambda self: (gathered.append(self), gather(self)))
+    assert [info.key for info in store.keys("run", after="key399", limit=5)] == [f"key{i}" for i in range(400, 405)]
+    assert [info.key for info in store.keys("run", query="y77", limit=100)] == [f"key77{i}" for i in range(10)]
+    assert len(store.last(["run"])["run"]) == 8
+    assert len(gathered) == 5 + 10 + 8
     store.close()

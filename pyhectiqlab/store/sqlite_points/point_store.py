@@ -33,7 +33,7 @@ from .append import Appender
 from .compaction import Compactor
 from .flushing import Flusher
 from .purge import purge_step
-from .recent import Recent
+from .recent import KeyPage, Recent
 from .summaries import Summaries
 from .trees import Sizes
 
@@ -105,7 +105,7 @@ class SqlitePointStore:
         return int(row[0]) if row else 0
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
-        with self._reading([run]) as reading:
+        with self._reading([run], KeyPage(query, after, limit)) as reading:
             return read.keys(reading, run, query, after, limit)
 
     def series(self, run: str, key: str) -> list[SeriesInfo]:
@@ -119,7 +119,7 @@ class SqlitePointStore:
     def last(
         self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
     ) -> dict[str, list[SeriesInfo]]:
-        with self._reading(runs, keys) as reading:
+        with self._reading(runs, KeyPage(limit=limit_per_run) if keys is None else keys) as reading:
             return read.last(reading, runs, keys, limit_per_run)
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
@@ -319,7 +319,7 @@ class SqlitePointStore:
         self._compactor.forget()
 
     @contextmanager
-    def _reading(self, runs: Collection[str], keys: Collection[str] | None = None) -> Iterator[read.Reading]:
+    def _reading(self, runs: Collection[str], keys: Collection[str] | KeyPage | None = None) -> Iterator[read.Reading]:
         """One state of some keys of some runs, or of all their keys: what is on the disk, and what is recent."""
         while True:
             recent = self._recent.view(runs, keys)

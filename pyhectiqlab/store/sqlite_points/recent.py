@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 import numpy as np
 
@@ -128,6 +129,18 @@ class RecentView:
         return self.runs.get(run, {}).get(key, {})
 
 
+@dataclass(frozen=True)
+class KeyPage:
+    """The first keys of a run, sorted: those > `after` that contain `query`. A run may have a hundred thousand."""
+
+    query: str = ""
+    after: str = ""
+    limit: int = 1000
+
+    def of(self, keys: Iterable[str]) -> list[str]:
+        return nsmallest(self.limit, (key for key in keys if key > self.after and self.query in key))
+
+
 class Recent:
     """Safe for several threads: one writes, any may ask for a view.
 
@@ -236,7 +249,7 @@ class Recent:
                 for block in series.blocks()
             ]
 
-    def view(self, runs: Collection[str], keys: Collection[str] | None = None) -> RecentView:
+    def view(self, runs: Collection[str], keys: Collection[str] | KeyPage | None = None) -> RecentView:
         """Of some runs, and some or all of their keys."""
         with self._lock:
             some = runs if len(runs) <= len(self._runs) else self._runs.keys() & set(runs)
@@ -245,7 +258,7 @@ class Recent:
                 {
                     run: {
                         key: {place: series.blocks() for place, series in its[key].items()}
-                        for key in (its if keys is None else keys)
+                        for key in (its if keys is None else keys.of(its) if isinstance(keys, KeyPage) else keys)
                         if key in its
                     }
                     for run in some

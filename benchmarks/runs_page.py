@@ -22,7 +22,7 @@ from _fill import PROJECT, Wish, fill
 
 from pyhectiqlab.protocol.search import parse, parse_sort
 from pyhectiqlab.server.replies import reply
-from pyhectiqlab.server.routes.common import runs_told
+from pyhectiqlab.server.routes.common import run_answers
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import RunPage, RunQuery
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
@@ -72,7 +72,7 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
     def page(query: RunQuery) -> RunPage:
         with meta.reading() as view:
             found = find_runs(view, points, query, time.time())
-            reply({"items": runs_told(request, lab, found.items)})
+            reply({"items": run_answers(request, lab, found.items)})
         return found
 
     with meta.reading() as view:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from functools import cache
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_every_benchmark_asks_a_question_and_is_listed() -> None:
         question = (ast.get_docstring(ast.parse(script.read_text())) or "").splitlines()[0]
         assert question.endswith("?"), f"{script.name} should open with its question"
         assert f"[{script.name}]({script.name})" in listed, f"benchmarks/README.md has no row for {script.name}"
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "benchmarks").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_finds_what_it_imports(script: Path) -> None:
+    """Running one takes too long for a test, so a name that moved would be noticed by whoever measures next."""
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pyhectiqlab":
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                assert hasattr(module, name.name) or importlib.util.find_spec(whole), whole
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -22,7 +22,8 @@ import pytest
 
 from pyhectiqlab.errors import NewerSchemaError, StoreError
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
-from pyhectiqlab.store.sqlite_points import check, space
+from pyhectiqlab.store.sqlite_points import check, point_store, space
+from pyhectiqlab.store.sqlite_points.flushing import Flusher
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.recent import Recent
 from pyhectiqlab.store.sqlite_points.trees import Sizes
@@ -275,11 +276,12 @@ def test_a_damaged_batch_is_left_out_named_by_check_and_kept(tmp_path: Path, cap
         (data,) = other.execute("SELECT data FROM arrived WHERE id = 3").fetchone()
         other.execute("UPDATE arrived SET data = ? WHERE id = 3", (data[:-1] + bytes([data[-1] ^ 4]),))
         other.commit()
-    store = SqlitePointStore(path)
+    store = SqlitePointStore(path, Sizes(recent_batches=1))
     assert "batch 3 of the run run cannot be read" in caplog.text
     assert store.append([w.steps([5])]) == [AppendResult("ok", 6)]
     store.flush()
     assert [p[3] for p in all_points(store)] == [0, 1, 3, 4, 5]
+    assert not store.compact(), "the batch that stays is no work"
     store.close()
     with sqlite_connection(path) as other:
         assert [text[:30] for text in check.damage(other)] == ["points.db is damaged: batch 3 "]
@@ -327,4 +329,23 @@ def test_an_error_behind_a_commit_leaves_every_point_readable_once(
     assert store.append([w.steps(range(20, 30))]) == [AppendResult("ok", 30)]
     store.flush()
     assert [p[3] for p in all_points(store)] == list(range(30))
+    store.close()
+
+
+def test_recent_points_that_cannot_be_read_again_are_an_error_of_readers_and_not_a_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqlitePointStore(tmp_path / "points.db")
+    store.append([Writer("w").steps(range(10))])
+
+    def fails(*args: Any) -> None:
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(Recent, "remove", fails)
+    monkeypatch.setattr(Flusher, "load", fails)
+    monkeypatch.setattr(point_store, "BUSY_TIMEOUT_S", 0.1)
+    with pytest.raises(StoreError, match="the disk is gone"):
+        store.flush()
+    with pytest.raises(StoreError, match="restart the lab"):
+        store.keys("run")
     store.close()

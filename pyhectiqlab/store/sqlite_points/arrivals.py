@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import msgpack
 import numpy as np
@@ -71,11 +72,9 @@ def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) ->
             n = sum(counts)
             plain = zstandard.ZstdDecompressor().decompress(blob[at:], max_output_size=32 * n)
             seq, step, time, bits = (_words(plain, i, n) for i in range(4))
-            cuts = np.cumsum(counts)[:-1]
-            parts = [
-                np.split(column, cuts) for column in (_summed(seq), _summed(step), bits.view("<f8"), _summed(time))
-            ]
-            columns = [Column(key, *of_key) for key, of_key in zip(keys, zip(*parts, strict=True), strict=True)]
+            seq, step, value, time = _summed(seq), _summed(step), bits.view("<f8"), _summed(time)
+            parts = (slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True))
+            columns = [Column(k, seq[p], step[p], value[p], time[p]) for k, p in zip(keys, parts, strict=True)]
     except (ValueError, TypeError, struct.error, zstandard.ZstdError, msgpack.UnpackException) as e:
         raise StoreError(
             f"points.db is damaged: batch {number} of the run {run} cannot be read ({e}). Restore a backup."

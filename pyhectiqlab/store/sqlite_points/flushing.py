@@ -126,6 +126,7 @@ class Flusher:
         damaged stay where they are, and are left out: see `damaged`.
         """
         recent = Recent()
+        self.damaged.clear()
         recent.newest, recent.flushes = self._connection.execute("SELECT newest, flushes FROM arrival").fetchone()
         rows = self._connection.execute(
             """SELECT a.id, run.name, w.name, w.id, a.last, a.data, a.run, run.dropped FROM arrived a
@@ -150,6 +151,7 @@ class Flusher:
             place = arrival.rank, arrival.attempt
             left = [column for column in arrival.columns if done.get((column.key, *place), 0) < number]
             recent.add([replace(arrival, columns=left)])
+        recent.batches -= len(self.damaged)  # which stay in the table
         self._recent.become(recent)
 
     def _move(self, series: SeriesKey, block: Block, step: Step) -> None:

@@ -320,8 +320,11 @@ class SqlitePointStore:
 
     @contextmanager
     def _reading(self, runs: Collection[str], keys: Collection[str] | KeyPage | None = None) -> Iterator[read.Reading]:
-        """One state of some keys of some runs, or of all their keys: what is on the disk, and what is recent."""
-        while True:
+        """One state of some keys of some runs, or of all their keys: what is on the disk, and what is recent. Raises
+        StoreError where the two do not come together: the recent points could not be read again after an error.
+        """
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while time.monotonic() < deadline:
             recent = self._recent.view(runs, keys)
             with self._reader() as connection:
                 # A flush may be durable that the view does not know of yet, or have come behind the view.
@@ -329,6 +332,7 @@ class SqlitePointStore:
                     yield read.Reading(connection, recent)
                     return
             time.sleep(RETRY_S)
+        raise StoreError(f"{self.path}: its newest points cannot be read; restart the lab, its log says more.")
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:

@@ -69,9 +69,8 @@ class Block:
 class _Series:
     """The recent points of one series: blocks, and the columns that came since the last look at them."""
 
-    def __init__(self, attempt: int, since: float) -> None:
+    def __init__(self, attempt: int) -> None:
         self.attempt = attempt
-        self.since = since  # monotonic seconds
         self.new: list[tuple[Column, int, int]] = []  # with arrival and writer
         self._blocks: tuple[Block, ...] = ()
 
@@ -153,7 +152,7 @@ class Recent:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # never taken while waiting for anything else
         self._runs: dict[str, dict[str, dict[Place, _Series]]] = {}
-        self._since: dict[SeriesKey, float] = {}  # the oldest first, about
+        self._since: dict[SeriesKey, float] = {}  # monotonic seconds; the oldest first, about
         self.points = 0
         self.batches = 0
         self.flushes = 0
@@ -186,7 +185,7 @@ class Recent:
             places = keys.setdefault(column.key, {})
             series = places.get(place)
             if series is None:
-                series = places[place] = _Series(arrival.attempt, now)
+                series = places[place] = _Series(arrival.attempt)
                 self._since[arrival.run, column.key, place] = now
             series.new.append((column, arrival.number, arrival.writer))
             self.points += len(column.step)

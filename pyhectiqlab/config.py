@@ -226,7 +226,9 @@ class Config(MutableMapping[str, Any]):
 
 
 def _nested(mapping: Mapping[Any, Any], within: set[int]) -> Plain:
-    """Its values by their names as texts, what has names itself as a Config. `within`: ids of what is being read."""
+    """Return its values by their names as texts, what has names itself as a Config. `within`: ids of what is being
+    read.
+    """
     found: Plain = {}
     for key, value in mapping.items():
         name = str(key)
@@ -258,5 +260,5 @@ def _flat(values: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _is_behaviour(value: object) -> bool:
-    """What in a class's body is no default: methods, properties, nested classes."""
+    """Return what in a class's body is no default: methods, properties, nested classes."""
     return callable(value) or hasattr(type(value), "__get__")

@@ -53,7 +53,7 @@ class Profile:
 
 
 def same_address(a: str, b: str) -> bool:
-    """Whether both lead to the same place."""
+    """Return whether both lead to the same place."""
     return _place(a) == _place(b)
 
 

@@ -24,8 +24,8 @@ _anchored: dict[str, Path] = {}  # a relative path, as it was given → the path
 
 
 def _path(raw: str) -> Path:
-    """A relative path is taken from the folder that the process was in when it first saw it, whatever folder it goes to
-    later, and whichever an uploader works in.
+    """Return the path as a whole path. A relative path is taken from the folder that the process was in when it first
+    saw it, even if it changes its folder later or an uploader works in another one.
     """
     if raw in _anchored:
         return _anchored[raw]
@@ -173,15 +173,16 @@ TABLE: dict[str, Setting] = {s.name: s for s in _TABLE}
 
 
 def _written(setting: Setting) -> str:
-    """What the environment says; "" where that is nothing. A line break at the end comes from `$(cat file)` without
-    its quotes, from secrets of containers and from files of variables; so do spaces, which only paths may end in.
+    """Return what the environment says; "" where that is nothing. A line break at the end comes from `$(cat file)`
+    without its quotes, from secrets of containers and from files of variables; so do spaces, which only paths may end
+    in.
     """
     raw = os.environ.get(setting.variable, "")
     return raw.strip("\r\n") if setting.parse is _path else raw.strip()
 
 
 def get(name: str) -> Any:
-    """The value of a setting now; None where it is unset and has no default. Raises ConfigurationError. Never
+    """Return the value of a setting now; None where it is unset and has no default. Raises ConfigurationError. Never
     blocks.
     """
     setting = TABLE[name]
@@ -200,8 +201,8 @@ def get(name: str) -> Any:
 
 
 def pinned() -> dict[str, str]:
-    """The variables of the paths that are known, as whole paths: for a process that works in another folder. Never
-    raises.
+    """Return the variables of the paths that are known, as whole paths: for a process that works in another folder.
+    Never raises.
     """
     found = {}
     for name in ("home", "credentials"):
@@ -320,7 +321,7 @@ LAB_RENEW_UNKNOWN_S = 10.0  # while the database cannot say, what was true count
 
 
 def _root() -> str:
-    """The folder, or zip file, that this package was imported from; "" where it is neither."""
+    """Return the folder, or zip file, that this package was imported from; "" where it is neither."""
     try:
         return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     except (NameError, FileNotFoundError):  # no files at all (PyOxidizer); a relative path, and no working folder

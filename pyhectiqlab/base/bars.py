@@ -81,7 +81,7 @@ class FileBars:
         self.close()
 
     def close(self) -> None:
-        """Takes the bars away. Safe twice."""
+        """Take the bars away. Safe twice."""
         with contextlib.suppress(OSError, ValueError):
             for shown in (self._one, self._all):
                 if shown is not None:
@@ -89,7 +89,7 @@ class FileBars:
         self._one = self._all = None
 
     def say(self, line: str) -> None:
-        """Prints a line, above the bars."""
+        """Print a line, above the bars."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             if self._all is None:
                 print(line, file=sys.stderr, flush=True)
@@ -106,7 +106,7 @@ class FileBars:
             self._draw(ident if moved else "", name)
 
     def show(self) -> None:
-        """Draws the bar for all, also where nothing has moved yet."""
+        """Draw the bar for all, also where nothing has moved yet."""
         if self._where != LINES:
             self._draw("", "")
 

@@ -64,7 +64,7 @@ def _nothing(name: str) -> None:
 
 
 def armed(wish: str) -> Callable[[str], None]:
-    """What `passing` is for this value of HECTIQLAB_CRASH_AT. Raises ValueError where it is not NAME:N:FILE."""
+    """Return what `passing` is for this value of HECTIQLAB_CRASH_AT. Raises ValueError where it is not NAME:N:FILE."""
     name, number, marker = wish.split(":", 2)
     if name not in POINTS:
         raise ValueError(f"HECTIQLAB_CRASH_AT: there is no crash point {name!r}: {', '.join(POINTS)}")

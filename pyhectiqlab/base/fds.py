@@ -25,7 +25,7 @@ def lifted(fd: int) -> int:
 
 
 def fill_standard() -> None:
-    """Leads those of 0, 1 and 2 that are closed to /dev/null, as the C library does for programs that it must protect:
+    """Lead those of 0, 1 and 2 that are closed to /dev/null, as the C library does for programs that it must protect:
     no file or socket of ours, or of a library, is then taken for the terminal. Never raises.
     """
     with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ def open_null() -> int:
 
 
 def open_descriptors() -> list[int]:
-    """Those of this process; without /proc, all that it may have, up to a bound."""
+    """Return those of this process; without /proc, all that it may have, up to a bound."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError, ValueError):
             return [int(name) for name in os.listdir(folder)]

@@ -11,7 +11,9 @@ _CLONE = "path/to/clone"  # as in README.md
 
 
 def install_advice(extra: str = "", *, here: bool = True) -> str:
-    """A command, `pip install '/home/ada/pyhectiqlab[server]'`. `here`: for this machine, and not for another one."""
+    """Return a command, `pip install '/home/ada/pyhectiqlab[server]'`. `here`: for this machine, and not for another
+    one.
+    """
     source = _source() if here else None
     wanted = f"[{extra}]" if extra else ""
     if source is not None and "://" in source:
@@ -20,7 +22,7 @@ def install_advice(extra: str = "", *, here: bool = True) -> str:
 
 
 def upgrade_advice(extra: str = "") -> str:
-    """What brings a newer version of it."""
+    """Return what brings a newer version of it."""
     source = _source()
     if source is not None and "://" in source:
         return install_advice(extra).replace("pip install", "pip install --upgrade", 1)
@@ -28,7 +30,7 @@ def upgrade_advice(extra: str = "") -> str:
 
 
 def _source() -> str | None:
-    """The folder or address that this package was installed from; None: nobody knows."""
+    """Return the folder or address that this package was installed from; None: nobody knows."""
     package = Path(__file__).parents[1]
     if (package.parent / "setup.cfg").is_file():  # it runs in its clone
         return str(package.parent)

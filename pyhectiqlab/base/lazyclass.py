@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         """Of the fields of a dataclass, in their order."""
 
     def make_all() -> None:
-        """Makes those that wait. To be called before the end of the process: code that is executed then, as the making
+        """Make those that wait. To be called before the end of the process: code that is executed then, as the making
         of a dataclass does, makes Python forget that Ctrl-C ended the script, and exit with another status.
         """
 

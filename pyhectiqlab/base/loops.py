@@ -113,7 +113,7 @@ class Loop:
             self._thread = thread
 
     def hurry(self) -> None:
-        """Ends a wait, also one after a failure. From any thread."""
+        """End a wait, also one after a failure. From any thread."""
         self._wake.set()
 
     def stop(self, timeout_s: float | None = None) -> None:
@@ -166,8 +166,8 @@ class Loop:
 
 
 def aside(name: str, work: Callable[[], object]) -> threading.Thread:
-    """A thread, started, for one call that may take too long. `work` itself tells whoever waits how it went. Raises
-    RuntimeError where the system gives no thread.
+    """Return a thread, started, for one call that may take too long. `work` itself tells whoever waits how it went.
+    Raises RuntimeError where the system gives no thread.
     """
     thread = threading.Thread(target=work, name=f"hectiqlab-{name}", daemon=True)
     thread.start()
@@ -175,7 +175,9 @@ def aside(name: str, work: Callable[[], object]) -> threading.Thread:
 
 
 def once(name: str, work: Callable[[], object], tell: Tell) -> Loop:
-    """A thread, started, that does a piece of work; again, where that failed. Raises RuntimeError as `start` does."""
+    """Return a thread, started, that does a piece of work; again, where that failed. Raises RuntimeError as `start`
+    does.
+    """
 
     def turn() -> None:
         work()

@@ -13,7 +13,7 @@ def own_name() -> str:
 
 
 def private_dir(path: Path) -> bool:
-    """Makes `path` if need be. False where it is not a folder of ours alone. Its parent must be one that lets nobody
+    """Make `path` if need be. False where it is not a folder of ours alone. Its parent must be one that lets nobody
     else remove it: ours, or sticky.
     """
     try:
@@ -24,7 +24,7 @@ def private_dir(path: Path) -> bool:
 
 
 def is_private(path: Path) -> bool:
-    """Whether it is a folder, no link, of this user, that nobody else may look into."""
+    """Return whether it is a folder, no link, of this user, that nobody else may look into."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -33,7 +33,7 @@ def is_private(path: Path) -> bool:
 
 
 def file_bytes_max() -> int:
-    """The longest file that this process may write (`ulimit -f`)."""
+    """Return the longest file that this process may write (`ulimit -f`)."""
     import resource
 
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]

@@ -36,7 +36,7 @@ def isolated(text: str) -> str:
 
 
 def size_text(n: float) -> str:
-    """Bytes to three digits: 1.21 GB."""
+    """Return bytes to three digits: 1.21 GB."""
     value, unit = float(n), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:
@@ -51,8 +51,8 @@ def counted(n: int, noun: str, plural: str = "") -> str:
 
 
 def address(url: str) -> str:
-    """The address of a lab as people type it, with `http://` in front where it is this machine or an IP address and
-    has no scheme, and no slash at its end. What it is else is told by who connects.
+    """Return the address of a lab as people type it, with `http://` in front where it is this machine or an IP address
+    and has no scheme, and no slash at its end. What it is else is told by who connects.
     """
     url = url.strip().rstrip("/")
     if "://" in url or not url:

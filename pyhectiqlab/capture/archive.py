@@ -84,7 +84,7 @@ def _add(archive: zipfile.ZipFile, packed: Packed, path: str, name: str, dir_fd:
 
 
 def _add_small(archive: zipfile.ZipFile, path: str, file: IO[bytes]) -> int | None:
-    """The bytes added; None where it is large."""
+    """Return the bytes added; None where it is large."""
     for _ in range(COPY_TRIES):
         found = os.fstat(file.fileno())
         if found.st_size > WHOLE_BYTES_MAX:

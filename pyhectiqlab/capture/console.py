@@ -54,7 +54,7 @@ class Tee:
         self._wrap_below()
 
     def renew(self) -> None:
-        """Wraps again where somebody put back what was there before us: IPython does after every cell."""
+        """Wrap again where somebody put back what was there before us: IPython does after every cell."""
         if self._active and (not self._wrapped or self._stream.__dict__.get("write") is not self._wrapped["write"][0]):
             self._wrap(self._stream.write, self._stream.flush)
 
@@ -121,7 +121,7 @@ class Tee:
             self.drain()
 
     def drain(self) -> None:
-        """Hands on an unfinished line too."""
+        """Hand on an unfinished line too."""
         if self._pid != os.getpid() or getattr(_inside, "put", False):
             return
         texts: list[str] = []
@@ -157,7 +157,7 @@ class Tee:
 
 
 def untapped_write(stream: Any) -> Callable[[str], Any]:
-    """The stream's `write` below all tees: for what is recorded already."""
+    """Return the stream's `write` below all tees: for what is recorded already."""
     original = stream.write
     while hasattr(original, "_hectiqlab_original"):
         original = original._hectiqlab_original

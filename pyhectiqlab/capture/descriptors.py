@@ -54,7 +54,7 @@ class Diversion:
             _as_on_a_terminal()
 
     def sizes(self) -> tuple[int, int]:
-        """Bytes that each of both files has, with what C still held; after the end, what they had then."""
+        """Return bytes that each of both files has, with what C still held; after the end, what they had then."""
         if self._ended_with is not None:
             return self._ended_with
         _flush_c()
@@ -62,7 +62,7 @@ class Diversion:
         return out, err
 
     def end(self) -> None:
-        """Puts both descriptors back, but for one that somebody led elsewhere meanwhile. Safe twice; nothing in a
+        """Put both descriptors back, but for one that somebody led elsewhere meanwhile. Safe twice; nothing in a
         forked child, whose streams write to the terminal as they are.
         """
         if self._ended_with is not None or self._pid != os.getpid():
@@ -80,14 +80,14 @@ class Diversion:
         self._files = []
 
     def close(self) -> None:
-        """Lets go of the copies too. Only after `end`."""
+        """Let go of the copies too. Only after `end`."""
         for fd in (*self.saved, *self._files):
             os.close(fd)
         self.saved, self._files = [], []
 
 
 def can_divert() -> bool:
-    """Whether both descriptors are open, and no stream of Python owns one of them."""
+    """Return whether both descriptors are open, and no stream of Python owns one of them."""
     try:
         for fd in (1, 2):
             os.fstat(fd)
@@ -111,7 +111,7 @@ def _identity(fd: int) -> tuple[int, int]:
 
 
 def _raw_files(fd: int) -> Iterator[Any]:
-    """The file objects at the bottom of Python's streams that write to `fd`."""
+    """Yield the file objects at the bottom of Python's streams that write to `fd`."""
     seen = set()
     for stream in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__):
         buffer = getattr(stream, "buffer", None)
@@ -122,7 +122,7 @@ def _raw_files(fd: int) -> Iterator[Any]:
 
 
 def _point(raw: Any, fd: int) -> None:
-    """Leads a file object to another descriptor. It does not own the old one, so that one stays open."""
+    """Lead a file object to another descriptor. It does not own the old one, so that one stays open."""
     name = raw.name
     raw.__init__(fd, "wb", closefd=False)
     raw.name = name

@@ -43,7 +43,7 @@ class Ending:
 
 
 def watch_exit_code() -> None:
-    """Wraps `sys.exit` once, to remember its argument."""
+    """Wrap `sys.exit` once, to remember its argument."""
     make_all()
     global _handled
     _handled = id(sys.exc_info()[1])
@@ -90,7 +90,7 @@ class _Watch:
 
 
 def _handlers(numbers: Sequence[int]) -> list[object]:
-    """What the process does at each of these signals: Python's word, and the address that the kernel knows, as a
+    """Return what the process does at each of these signals: Python's word, and the address that the kernel knows, as a
     handler that a C library set is unknown to Python.
     """
     return [(signal.getsignal(number), _address(number)) for number in numbers]
@@ -110,7 +110,7 @@ def _address(number: int) -> int:
 
 
 def watch_signals(crash_path: Path) -> None:
-    """Has faulthandler write stacks to `crash_path` at SIGTERM and at crashes, where the user has not asked it for
+    """Have faulthandler write stacks to `crash_path` at SIGTERM and at crashes, where the user has not asked it for
     something else.
     """
     global _crash_fd
@@ -164,7 +164,7 @@ def forget_exit() -> None:
 
 
 def this_ending() -> Ending:
-    """How the process ends, asked from an exit hook."""
+    """Return how the process ends, asked from an exit hook."""
     under_way = sys.exc_info()[1]  # of a process of multiprocessing, whose finalizers run while it is
     if under_way is not None and id(under_way) != _handled:
         return ending_by(under_way)
@@ -181,7 +181,7 @@ def this_ending() -> Ending:
 
 
 def ending_by(error: BaseException) -> Ending:
-    """What an exception that nobody caught makes of the run."""
+    """Return what an exception that nobody caught makes of the run."""
     if isinstance(error, KeyboardInterrupt):
         return Ending("stopped", "KeyboardInterrupt", None)
     if isinstance(error, SystemExit):
@@ -197,13 +197,15 @@ _CODE_KNOWN = 1 << 16
 
 
 def as_word(found: Ending) -> int:
-    """The gist of it as a number that a queue's header holds: for a disk that takes no more. Never 0."""
+    """Return the gist of it as a number that a queue's header holds: for a disk that takes no more. Never 0."""
     code = 0 if found.exit_code is None else _CODE_KNOWN | (found.exit_code & 0xFF) << 8
     return code | 1 + _STATES.index(found.state)
 
 
 def from_word(word: int) -> dict[str, Any] | None:
-    """What a process said by `as_word`, as its `ends` file would say it; None for 0, and for what a newer one says."""
+    """Return what a process said by `as_word`, as its `ends` file would say it; None for 0, and for what a newer one
+    says.
+    """
     if not 0 < word & 0xFF <= len(_STATES):
         return None
     code = word >> 8 & 0xFF if word & _CODE_KNOWN else None
@@ -212,7 +214,7 @@ def from_word(word: int) -> dict[str, Any] | None:
 
 
 def exit_status(code: Any) -> int:
-    """The status that `sys.exit(code)` gives the process."""
+    """Return the status that `sys.exit(code)` gives the process."""
     if code is None:
         return 0
     return code & 0xFF if isinstance(code, int) else 1

@@ -38,7 +38,7 @@ class GitState:
 
 
 def git_state(folder: Path, deadline: float, *, with_diff: bool = True) -> GitState:
-    """Runs git a few times; blocks until `deadline` (of time.monotonic()) at most.
+    """Run git a few times; blocks until `deadline` (of time.monotonic()) at most.
 
     Raises NoRepositoryError, also where the repository ignores the folder (an environment inside a project), OSError
     where there is no git, and TimeoutError.
@@ -95,8 +95,8 @@ _COMMANDS = frozenset({"ext", "fd"})  # helpers whose address is a command
 
 
 def without_credentials(url: str) -> str:
-    """The URL of a remote without passwords, tokens and queries. The user name stays for ssh alone, where it is part
-    of the address and no secret.
+    """Return the URL of a remote without passwords, tokens and queries. The user name stays for ssh alone, where it is
+    part of the address and no secret.
 
     What is no strict `scheme://user:password@host:port/path`, `user@host:path` or path is in doubt: all before its last
     @ goes, and all of it where the rest is none of these either. So a path with an @ is cut, too.

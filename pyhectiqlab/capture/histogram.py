@@ -165,7 +165,7 @@ def _summed(parts: Iterable[list[float]]) -> Summary:
 
 
 def _numbers(values: Any) -> list[float]:
-    """All numbers of nested sequences, arrays, tensors and single numbers, as floats."""
+    """Return all numbers of nested sequences, arrays, tensors and single numbers, as floats."""
     if isinstance(values, str | bytes | dict):
         raise TypeError(f"a histogram is of numbers, not of {type(values).__name__}")
     if isinstance(values, int | float):

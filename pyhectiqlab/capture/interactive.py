@@ -7,16 +7,16 @@ from typing import Any
 
 
 def ipython() -> Any:
-    """The shell of a notebook or of IPython; None elsewhere."""
+    """Return the shell of a notebook or of IPython; None elsewhere."""
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 
 def is_interactive() -> bool:
-    """A notebook, IPython, Python's own prompt."""
+    """Return whether this is a notebook, IPython or Python's own prompt."""
     return ipython() is not None or hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 
 def cell() -> int | None:
-    """The number of the cell that runs, another one each time that one is run; None where there are no cells."""
+    """Return the number of the cell that runs, another one each time that one is run; None where there are no cells."""
     number = getattr(ipython(), "execution_count", None)
     return number if isinstance(number, int) else None

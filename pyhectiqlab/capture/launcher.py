@@ -30,7 +30,7 @@ _JOB_CHARS_MAX = 256
 
 
 def place(environ: Mapping[str, str] = os.environ) -> Place:
-    """Reads the environment only. A variable that is no number counts as absent."""
+    """Read the environment only. A variable that is no number counts as absent."""
     for rank_name, size_name, restart_name in _LAUNCHERS:
         try:
             rank, size = int(environ[rank_name]), int(environ[size_name])
@@ -42,15 +42,15 @@ def place(environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether helper processes are likely killed as soon as the script ends: PID 1 of a container, a batch system,
-    CI.
+    """Return whether helper processes are likely killed as soon as the script ends: PID 1 of a container, a batch
+    system, CI.
     """
     names = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "CI")
     return os.getpid() == 1 or any(environ.get(name) for name in names)
 
 
 def job(environ: Mapping[str, str] = os.environ) -> str:
-    """The batch system's job that this process belongs to, as `system/id/count`; "" where there is none.
+    """Return the batch system's job that this process belongs to, as `system/id/count`; "" where there is none.
 
     The count changes when the system starts the same job again: Slurm counts requeues; in Kubernetes a new pod of the
     same Job has another suffix.

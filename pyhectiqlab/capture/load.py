@@ -68,7 +68,7 @@ class Load:
 
 
 def _network_bytes() -> tuple[int, int]:
-    """(sent, received) since boot."""
+    """Return (sent, received) since boot."""
     cards = [c for name, c in psutil.net_io_counters(pernic=True).items() if not name.startswith("lo")]
     return sum(c.bytes_sent for c in cards), sum(c.bytes_recv for c in cards)
 

@@ -71,8 +71,8 @@ class Recorder:
     # Loggers ----------------------------------------------------------------------------------------------------
 
     def start(self, channel: str | None) -> logging.Logger:
-        """Records a logger, and shows on stderr what nobody else shows. Safe twice. Returns it, with a method
-        `stop_recording_logs`.
+        """Record a logger, and show on stderr what nobody else shows. Return the logger, with a method
+        `stop_recording_logs`. Safe twice.
         """
         logger = logging.getLogger(self._name if channel is None else channel)
         logger.stop_recording_logs = lambda: self.stop(logger)  # type: ignore[attr-defined]
@@ -114,7 +114,7 @@ class Recorder:
     # The console ------------------------------------------------------------------------------------------------
 
     def capture_console(self, descriptors: bool) -> None:
-        """Records what Python prints to stdout and stderr; and, in a script, what anybody else prints to them. Safe
+        """Record what Python prints to stdout and stderr; and, in a script, what anybody else prints to them. Safe
         twice.
         """
         if not self._tees:
@@ -143,7 +143,7 @@ class Recorder:
             tee.renew()
 
     def _cell_ended(self, result: Any) -> None:
-        """Records what a cell raised, which a notebook shows without writing it to a stream."""
+        """Record what a cell raised, which a notebook shows without writing it to a stream."""
         error = result.error_in_exec or result.error_before_exec
         if error is not None and self._tees:
             for tee in self._tees:
@@ -171,7 +171,7 @@ class Recorder:
     # Events -----------------------------------------------------------------------------------------------------
 
     def takes(self, record: logging.LogRecord, at: logging.Logger) -> bool:
-        """Whether it is `at`, of the recorded loggers, whose record this is: the first on the way up."""
+        """Return whether it is `at`, of the recorded loggers, whose record this is: the first on the way up."""
         way = list(_way_up(record))
         return at not in way or next(logger for logger in way if logger in self._loggers) is at
 
@@ -196,7 +196,7 @@ class Recorder:
             self._complain(f"a log message was not recorded: {type(e).__name__}: {e}")
 
     def _end(self, ending: Ending) -> None:
-        """Records the traceback that ends the run, unless the interpreter printed it to a recorded stderr."""
+        """Record the traceback that ends the run, unless the interpreter printed it to a recorded stderr."""
         raised = ending.state == "failed" and ending.detail and not ending.cause.startswith("sys.exit(")
         if (self._loggers or self._tees) and raised and not self._showed_end:
             self.put(protocol.ended(ending.detail.rstrip("\n")), DEFAULT_CHANNEL, CRITICAL, time.time())
@@ -232,7 +232,7 @@ class EchoHandler(logging.Handler):
 
 
 def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:
-    """The message and its traceback; where its arguments do not fit, what was given."""
+    """Return the message and its traceback; where its arguments do not fit, what was given."""
     try:
         return handler.format(record)
     except Exception:  # a wrong format string is the caller's: logging itself tells of it, and never raises
@@ -260,7 +260,7 @@ def _shown_elsewhere(record: logging.LogRecord) -> bool:
 
 
 def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
-    """The loggers whose handlers see a record."""
+    """Yield the loggers whose handlers see a record."""
     found = logging.Logger.manager.loggerDict.get(record.name) if isinstance(record.name, str) else None
     logger = found if isinstance(found, logging.Logger) else logging.getLogger()
     while True:
@@ -271,8 +271,8 @@ def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
 
 
 def _shows_the_end() -> bool:
-    """Whether what is written now is the exception that nobody caught: the interpreter calls its excepthook for that,
-    and nothing else is on the stack. The exit hooks that follow may write, too.
+    """Return whether what is written now is the exception that nobody caught: the interpreter calls its excepthook for
+    that, and nothing else is on the stack. The exit hooks that follow may write, too.
     """
     if getattr(sys, "last_value", None) is None or is_interactive():
         return False
@@ -285,7 +285,7 @@ def _shows_the_end() -> bool:
 
 
 def _of_the_cell(error: BaseException) -> str:
-    """The traceback without the frames of IPython that ran the cell."""
+    """Return the traceback without the frames of IPython that ran the cell."""
     at = error.__traceback__
     while at is not None and at.tb_frame.f_globals.get("__name__", "").startswith("IPython."):
         at = at.tb_next
@@ -309,7 +309,7 @@ def _open_up(logger: logging.Logger) -> None:
 
 
 def _close_down(logger: logging.Logger) -> None:
-    """Puts the level back, unless somebody else has changed it since."""
+    """Put the level back, unless somebody else has changed it since."""
     level = _levels.pop(logger, None)
     if level is not None and logger.level == level.ours:
         logger.setLevel(level.before)

@@ -15,7 +15,7 @@ _QUERY = "--query-gpu=name,memory.total,driver_version"
 
 
 def start_gpu_query(deadline: float) -> Command | None:
-    """Asks nvidia-smi, which may take a second; None where there is none. Its driver is not opened in this process."""
+    """Ask nvidia-smi, which may take a second; None where there is none. Its driver is not opened in this process."""
     try:
         return Command("nvidia-smi", _QUERY, "--format=csv,noheader,nounits", deadline=deadline)
     except OSError:

@@ -30,14 +30,14 @@ Ask = Callable[[str, str, float], Any]
 
 
 def kernel_shell() -> Any | None:
-    """The IPython shell of a notebook's kernel; None in a script or in IPython's terminal. Imports nothing."""
+    """Return the IPython shell of a notebook's kernel; None in a script or in IPython's terminal. Imports nothing."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
     return shell if getattr(shell, "kernel", None) is not None else None
 
 
 def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
-    """The notebook's file, as it is named now; None where it cannot be told or is not on this machine.
+    """Return the notebook's file, as it is named now; None where it cannot be told or is not on this machine.
 
     Args:
         deadline: monotonic; no server is asked beyond it.
@@ -52,8 +52,8 @@ def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
 
 
 def lacks_cell(shell: Any, file: Path) -> bool:
-    """Whether the file, as it was saved last, is without the cell that runs now: a sign that it is old. False where
-    that cannot be told. Reads the file.
+    """Return whether the file, as it was saved last, is without the cell that runs now: a sign that it is old. False
+    where that cannot be told. Reads the file.
     """
     try:
         running = shell.history_manager.input_hist_raw[-1].strip()
@@ -73,7 +73,9 @@ def _notebook(path: Path) -> Path | None:
 
 
 def _kernel() -> tuple[Path, str] | None:
-    """The folder of Jupyter's runtime files, and the id of this kernel. Both are in the path of its connection file."""
+    """Return the folder of Jupyter's runtime files, and the id of this kernel. Both are in the path of its connection
+    file.
+    """
     try:
         from ipykernel.connect import get_connection_file
 
@@ -105,7 +107,7 @@ def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path 
 
 
 def _servers(folder: Path) -> Iterator[dict[str, Any]]:
-    """What the servers of this user wrote down of themselves; the one that started this kernel comes first."""
+    """Yield what the servers of this user wrote down of themselves; the one that started this kernel comes first."""
     files = [*folder.glob("jpserver-*.json"), *folder.glob("nbserver-*.json")]
     ours = f"-{os.environ.get('JPY_PARENT_PID')}"
     for file in sorted(files, key=lambda f: (not f.stem.endswith(ours), f.name)):
@@ -121,14 +123,14 @@ def _servers(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def rebuilt_name() -> str:
-    """What a notebook without a file is called, without its suffix."""
+    """Return what a notebook without a file is called, without its suffix."""
     told = Path(os.environ.get("JPY_SESSION_NAME", ""))
     return told.stem if told.suffix == SUFFIX else "notebook"
 
 
 def rebuild(shell: Any) -> NotebookNode:
-    """A valid notebook of the cells that this kernel was given, in the order in which they ran, with what they printed
-    and returned. (Before IPython 9 only what they returned, as it looks now.)
+    """Return a valid notebook of the cells that this kernel was given, in the order in which they ran, with what they
+    printed and returned. (Before IPython 9 only what they returned, as it looks now.)
 
     Raises nbformat.ValidationError.
     """
@@ -176,7 +178,7 @@ def _outputs(shell: Any, count: int) -> Iterator[NotebookNode]:
 
 
 def _plain(bundle: Mapping[str, Any]) -> dict[str, Any]:
-    """The forms of one output that a notebook can hold: text and JSON; bytes in base 64."""
+    """Return the forms of one output that a notebook can hold: text and JSON; bytes in base 64."""
     kept: dict[str, Any] = {}
     for mime, value in bundle.items():
         form = base64.b64encode(value).decode() if isinstance(value, bytes) else value

@@ -54,8 +54,8 @@ class OomWatch:
 
 
 def counter_of(pid: int, proc: Path = Path("/proc")) -> Path | None:
-    """The file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None where there is none to
-    see.
+    """Return the file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None where there is none
+    to see.
     """
     try:
         groups = (proc / str(pid) / "cgroup").read_text().splitlines()
@@ -87,7 +87,7 @@ def counter_of(pid: int, proc: Path = Path("/proc")) -> Path | None:
 
 
 def kills(counter: Path | None) -> int | None:
-    """How many processes were killed, None where that cannot be read."""
+    """Return how many processes were killed, None where that cannot be read."""
     if counter is None:
         return None
     try:
@@ -98,7 +98,7 @@ def kills(counter: Path | None) -> int | None:
 
 
 def log_names(pid: int, since_s: float, log: str = "/dev/kmsg") -> bool:
-    """Whether the kernel's log says that the killer took this process, started `since_s` seconds behind boot.
+    """Return whether the kernel's log says that the killer took this process, started `since_s` seconds behind boot.
 
     False also where the log may not be read. Blocks for at most LOG_READ_MAX_S.
     """

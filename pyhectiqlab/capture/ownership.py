@@ -30,7 +30,9 @@ def others_write(found: os.stat_result) -> bool:
 
 
 def folder_problem(path: Path) -> str:
-    """Why others could have put something into this folder, and what to do; "" where they could not. Raises nothing."""
+    """Return why others could have put something into this folder, and what to do; "" where they could not. Raises
+    nothing.
+    """
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -47,8 +49,8 @@ def folder_problem(path: Path) -> str:
 
 
 def tree_problem(path: Path, *, but: tuple[str, ...] = ()) -> str:
-    """The same for a folder, and for all that is in it and below. `but`: endings of names that are passed over. Raises
-    nothing.
+    """Return the same for a folder, and for all that is in it and below. `but`: endings of names that are passed over.
+    Raises nothing.
     """
     if problem := folder_problem(path):
         return problem

@@ -55,7 +55,7 @@ def _names(packages: Any) -> set[str]:
 
 
 def _module_of(value: object) -> str | None:
-    """The module that a name in a namespace comes from; None for mere values."""
+    """Return the module that a name in a namespace comes from; None for mere values."""
     if isinstance(value, ModuleType):
         return value.__name__
     module = (
@@ -77,7 +77,7 @@ def _version(name: str) -> str | None:
 
 
 def _is_installed(name: str) -> bool:
-    """Whether it lies where packages are installed, and so may belong to a distribution of another name."""
+    """Return whether it lies where packages are installed, and so may belong to a distribution of another name."""
     file = getattr(sys.modules.get(name), "__file__", None)
     return isinstance(file, str) and ("site-packages" in file or "dist-packages" in file)
 
@@ -99,7 +99,7 @@ def _search(names: set[str], deadline: float) -> dict[str, str]:
 
 
 def _holds(distribution: metadata.Distribution, names: set[str]) -> set[str]:
-    """Which of the names are top-level packages of the distribution."""
+    """Return which of the names are top-level packages of the distribution."""
     listed = distribution.read_text("top_level.txt")
     if listed is not None:
         return set(listed.split())
@@ -108,7 +108,9 @@ def _holds(distribution: metadata.Distribution, names: set[str]) -> set[str]:
 
 
 def location(package: str | ModuleType) -> Path:
-    """The folder of a package, which need not be imported. Raises TypeError, and ValueError where there is none."""
+    """Return the folder of a package, which need not be imported. Raises TypeError, and ValueError where there is
+    none.
+    """
     if not isinstance(package, str | ModuleType):
         raise TypeError(f"a package is a name or a module, not {type(package).__name__}")
     name = (package if isinstance(package, str) else package.__name__).partition(".")[0]

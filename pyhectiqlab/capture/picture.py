@@ -109,7 +109,7 @@ def array_png(image: Any, tell: Tell) -> bytes:
 
 
 def png(shape: Shape, pixels: bytes) -> bytes:
-    """A PNG of 8 bits a channel. https://www.w3.org/TR/png-3/
+    """Return a PNG of 8 bits a channel. https://www.w3.org/TR/png-3/
 
     Args:
         pixels: row by row, channels of a pixel together.

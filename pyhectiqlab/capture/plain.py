@@ -28,7 +28,7 @@ Gap = tuple[str, str]
 
 
 def _items(value: Any) -> Iterable[tuple[Any, Callable[[], Any]]] | None:
-    """(name, how to read its value) of what has names and values, see `as_mapping`; None for what has none."""
+    """Return (name, how to read its value) of what has names and values, see `as_mapping`; None for what has none."""
     if isinstance(value, Mapping):
         return ((key, partial(getitem, value, key)) for key in value)
     argparse = sys.modules.get("argparse")
@@ -47,8 +47,8 @@ def _items(value: Any) -> Iterable[tuple[Any, Callable[[], Any]]] | None:
 
 
 def as_mapping(value: Any) -> Mapping[Any, Any] | None:
-    """The names and values of a mapping, an argparse.Namespace, a dataclass, or anything else with `keys()` and `[]`
-    (OmegaConf, ml_collections) that is no array or table; None for what has none. Raises what reading them raises.
+    """Return the names and values of a mapping, an argparse.Namespace, a dataclass, or anything else with `keys()` and
+    `[]` (OmegaConf, ml_collections) that is no array or table; None for what has none. Raises what reading them raises.
     """
     if isinstance(value, Mapping):
         return value
@@ -57,7 +57,7 @@ def as_mapping(value: Any) -> Mapping[Any, Any] | None:
 
 
 def has_names(value: Any) -> bool:
-    """Whether it has names and values, as `as_mapping` takes them."""
+    """Return whether it has names and values, as `as_mapping` takes them."""
     try:
         return _items(value) is not None
     except Exception:
@@ -85,7 +85,7 @@ def plain_and_gaps(value: Any) -> tuple[Any, list[Gap]]:
 
 
 def told_gaps(gaps: list[Gap]) -> str:
-    """The gaps of a value in one line: the first of each kind, and how many there are."""
+    """Return the gaps of a value in one line: the first of each kind, and how many there are."""
     kinds: dict[str, list[str]] = {}
     for where, what in gaps:
         kinds.setdefault(what, []).append(where)
@@ -164,7 +164,7 @@ class _Walk:
         return found
 
     def _readable(self, values: Iterable[_T]) -> Iterator[_T]:
-        """Ends where the script's own iterator raises, and at the bound."""
+        """End where the script's own iterator raises, and at the bound."""
         iterator = iter(values)
         while self._nodes < NODES_MAX:
             try:
@@ -189,7 +189,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_single(value: Any) -> bool:
-    """Whether it is an array or tensor without dimensions, or a number of numpy."""
+    """Return whether it is an array or tensor without dimensions, or a number of numpy."""
     try:
         return tuple(value.shape) == () and (callable(getattr(value, "item", None)) or hasattr(value, "numpy"))
     except Exception:
@@ -201,7 +201,7 @@ def _digits(value: int) -> str:
 
 
 def said(error: BaseException) -> str:
-    """An exception of somebody's in a few words."""
+    """Return an exception of somebody's in a few words."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:
@@ -210,12 +210,14 @@ def said(error: BaseException) -> str:
 
 
 def packed_bytes(value: Any) -> int:
-    """How many bytes a plain value is on the wire."""
+    """Return how many bytes a plain value is on the wire."""
     return len(msgpack.packb(value, unicode_errors="surrogatepass"))
 
 
 def config_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """A config, plain, as maps that give it when merged in order. Raises ValueError for one that a run cannot hold."""
+    """Return a config, plain, as maps that give it when merged in order. Raises ValueError for one that a run cannot
+    hold.
+    """
     count, size = count_values(values) - 1, packed_bytes(values)
     if count > CONFIG_VALUES_MAX or size > CONFIG_BYTES_MAX:
         raise ValueError(

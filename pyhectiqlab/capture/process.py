@@ -36,7 +36,7 @@ class Process:
         return cls(int(raw["pid"]), float(raw["start"]), str(raw["host"]), str(raw["boot_id"]), int(raw["pid_ns"]))
 
     def is_here(self) -> bool:
-        """Whether it ran on this machine since its last boot and in a pid namespace that this process sees."""
+        """Return whether it ran on this machine since its last boot and in a pid namespace that this process sees."""
         return self.boot_id == boot_id() and self.pid_ns == pid_namespace()
 
     def has_ended(self) -> bool:
@@ -84,7 +84,7 @@ def host() -> str:
 
 @cache
 def boot_id() -> str:
-    """Changes with every boot; "" where it cannot be read."""
+    """Return an id that changes with every boot; "" where it cannot be read."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -105,7 +105,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def open_pidfd(pid: int) -> int:
-    """A descriptor that stands for the process for good, or -1 where the kernel has none (macOS, Linux before 5.3)."""
+    """Return a descriptor that stands for the process for good, or -1 where the kernel has none (macOS, Linux before
+    5.3).
+    """
     try:
         return lifted(os.pidfd_open(pid))
     except (AttributeError, OSError):
@@ -113,7 +115,7 @@ def open_pidfd(pid: int) -> int:
 
 
 def wait_pidfd(pidfd: int, timeout_s: float) -> bool:
-    """Whether the process ended within the time."""
+    """Return whether the process ended within the time."""
     poller = select.poll()
     poller.register(pidfd, select.POLLIN)
     return bool(poller.poll(timeout_s * 1000))
@@ -127,8 +129,8 @@ _PIDFD_GET_INFO = 0xC000FF0B | _PIDFD_INFO.size << 16
 
 
 def exit_status(pid: int, pidfd: int) -> int | None:
-    """The wait status (see os.WIFSIGNALED …) of an ended process that need not be a child of ours, or None where the
-    kernel does not tell.
+    """Return the wait status (see os.WIFSIGNALED …) of an ended process that need not be a child of ours, or None where
+    the kernel does not tell.
 
     A zombie's status stands in /proc (since Linux 3.5, to the same user); that of a process already reaped is told by
     its pidfd.
@@ -154,9 +156,9 @@ def exit_status(pid: int, pidfd: int) -> int | None:
 
 
 def _may_know(pid: int) -> bool:
-    """Whether the kernel tells this process about that one. Of one that gave up its rights (setuid) it says that its
-    status is 0, whatever it is: a run that failed was shown as completed. A zombie has no `exe`; who may not know is
-    told so instead.
+    """Return whether the kernel tells this process about that one. Of one that gave up its rights (setuid) it says that
+    its status is 0, whatever it is: a run that failed was shown as completed. A zombie has no `exe`; who may not know
+    is told so instead.
     """
     try:
         os.readlink(f"/proc/{pid}/exe")
@@ -168,7 +170,7 @@ def _may_know(pid: int) -> bool:
 
 
 def kill_process(process: Process, signal: int) -> None:
-    """Sends a signal to that process and to no other that got its pid since. Nothing where it ended or is not here."""
+    """Send a signal to that process and to no other that got its pid since. Nothing where it ended or is not here."""
     if not process.is_here():
         return
     pidfd = open_pidfd(process.pid)

@@ -18,7 +18,9 @@ GENERATIONS_MAX = 64
 
 
 def script() -> Process:
-    """The process that this process's script began as; perhaps this one. Reads a few small files, never raises."""
+    """Return the process that this process's script began as; perhaps this one. Reads a few small files, never
+    raises.
+    """
     here = this_process()
     pid = here.pid
     for _ in range(GENERATIONS_MAX):
@@ -36,7 +38,7 @@ def name_of(script: Process) -> str:
 
 
 def _part_of(pid: int) -> int | None:
-    """The parent of a process, where both are of one script."""
+    """Return the parent of a process, where both are of one script."""
     try:
         parent, stack = _parent_and_stack(pid)
         if parent <= 0:
@@ -54,8 +56,8 @@ def _part_of(pid: int) -> int | None:
 
 
 def _parent_and_stack(pid: int) -> tuple[int, int]:
-    """Its parent, and the address at which its stack begins: a fork keeps that, a new program gets another at random. 0
-    where the kernel does not tell.
+    """Return its parent, and the address at which its stack begins: a fork keeps that, a new program gets another at
+    random. 0 where the kernel does not tell.
     """
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[1]), int(fields[25])

@@ -85,7 +85,7 @@ def identity_of(found: os.stat_result) -> Identity:
 
 
 def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
-    """Keeps `source` as it is now at `target`, or refers to it. Blocks for as long as it takes to copy 8 MiB, or 20 ms.
+    """Keep `source` as it is now at `target`, or refer to it. Blocks for as long as it takes to copy 8 MiB, or 20 ms.
 
     Args:
         target: a path that does not exist yet.
@@ -107,7 +107,7 @@ def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
 
 
 def own(how: str, path: Path) -> Held:
-    """What was made at `path`, and is ours alone. Raises OSError."""
+    """Return what was made at `path`, and is ours alone. Raises OSError."""
     found = os.lstat(path)
     return Held(how, path, found.st_size, identity_of(found))
 
@@ -153,7 +153,7 @@ def _copy(source: Source, target: Path) -> None:
 
 
 def _settled(source: Source) -> Identity:
-    """The identity, once every later change is sure to have another time: a few ms at most."""
+    """Return the identity, once every later change is sure to have another time: a few ms at most."""
     age_ns = time.time_ns() - os.fstat(source.fd).st_mtime_ns
     if 0 <= age_ns < TICK_NS:
         time.sleep((TICK_NS - age_ns) / 1e9)

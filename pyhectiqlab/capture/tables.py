@@ -16,7 +16,9 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def table_of(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[Sequence[Any]]]:
-    """(names of the columns, cells row by row) of what `Run.add_table` takes. Raises TypeError and ValueError."""
+    """Return (names of the columns, cells row by row) of what `Run.add_table` takes. Raises TypeError and
+    ValueError.
+    """
     names, cells = _read(rows, columns)
     if columns is not None:
         if isinstance(columns, str | bytes):
@@ -50,7 +52,7 @@ def packed(names: list[str], rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def unpacked(data: bytes) -> tuple[list[str], list[list[Any]]]:
-    """What `packed` was given. Raises ValueError, LookupError or TypeError for anything else."""
+    """Return what `packed` was given. Raises ValueError, LookupError or TypeError for anything else."""
     told = json.loads(data)
     numeric = [kind == "number" for kind in told["types"]]
     rows = [

@@ -50,8 +50,8 @@ class NotOneError(Exception):
 
 
 def element(value: Any) -> Any:
-    """The only element of an array or tensor, as a number of Python or numpy, NaN if it is masked; for some frameworks
-    as an array of numpy. Raises NotOneError.
+    """Return the only element of an array or tensor, as a number of Python or numpy, NaN if it is masked; for some
+    frameworks as an array of numpy. Raises NotOneError.
     """
     try:
         shape = tuple(value.shape)
@@ -75,18 +75,18 @@ def element(value: Any) -> Any:
 
 
 def is_masked(value: Any) -> bool:
-    """Whether it is a masked array of numpy, whose hidden elements are no numbers."""
+    """Return whether it is a masked array of numpy, whose hidden elements are no numbers."""
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
     return masked is not None and isinstance(value, masked)
 
 
 def is_extra(dtype: Any) -> bool:
-    """Whether it is a dtype like bfloat16: real numbers, though numpy does not know that."""
+    """Return whether it is a dtype like bfloat16: real numbers, though numpy does not know that."""
     return bool(dtype.type.__module__ == EXTRA_DTYPES)
 
 
 def as_step(step: Any) -> int:
-    """Takes also arrays and tensors of one element. Raises TypeError for what is no whole number, ValueError beyond
+    """Take also arrays and tensors of one element. Raises TypeError for what is no whole number, ValueError beyond
     int64.
     """
     if step is None:

@@ -18,7 +18,7 @@ from .project import place_of
 
 
 def where(lab: Any, project: str | None, run: str | None) -> str:
-    """The path of the API below which the artifacts lie."""
+    """Return the path of the API below which the artifacts lie."""
     from ..transport.http import quoted
     from ..transport.projects import project_path
 

@@ -69,8 +69,8 @@ def _of_lab(ctx: click.Context, path: str, params: dict[str, Any], incomplete: s
 
 
 def _found(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
-    """Those that begin so and that a shell takes as one plain word; nothing, and nothing said, where they cannot be
-    had in time: the line that is typed belongs to its writer.
+    """Return those that begin so and that a shell takes as one plain word; nothing, and nothing said, where they cannot
+    be had in time: the line that is typed belongs to its writer.
     """
     shown: list[str] = []
 

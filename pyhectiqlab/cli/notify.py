@@ -89,7 +89,7 @@ def list_targets(data: Path | None) -> None:
 
 
 def _last(target: Target) -> str:
-    """How the last delivery went."""
+    """Return how the last delivery went."""
     if target.failed is not None:
         return f"failed {moment(target.failed)}: {clean(target.error)}"
     return f"delivered {moment(target.delivered)}" if target.delivered is not None else "nothing yet"

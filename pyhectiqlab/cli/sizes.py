@@ -19,5 +19,5 @@ def bytes_of(size: str) -> int:
 
 
 def size_option(_context: click.Context, _option: click.Parameter, size: str | None) -> int | None:
-    """The callback of an option that takes a size."""
+    """Return the callback of an option that takes a size."""
     return None if size is None else bytes_of(size)

@@ -151,8 +151,8 @@ def _request(
 
 
 def _opening(session: Session, name: str, project: str | None, here: Place) -> int:
-    """How often this process has opened the run and closed it. A cell of a notebook that opens it, whichever cell it
-    was that did before, begins anew: who runs a cell again wants its curve, not both in one.
+    """Return how often this process has opened the run and closed it. A cell of a notebook that opens it, whichever
+    cell it was that did before, begins anew: who runs a cell again wants its curve, not both in one.
     """
     before = session.openings.get((name, here.rank), 0)
     number = cell()

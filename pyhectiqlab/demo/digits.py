@@ -71,7 +71,7 @@ def score(probabilities: Array, labels: NDArray[np.int64]) -> tuple[float, float
 
 
 def learning_rate(progress: float, peak: float, cycles: int) -> float:
-    """A short linear warm-up, then cosine cycles that restart at half the height; progress from 0 to 1."""
+    """Return a short linear warm-up, then cosine cycles that restart at half the height; progress from 0 to 1."""
     warm_up = 0.05
     if progress < warm_up:
         return peak * (progress + 1e-3) / warm_up
@@ -81,7 +81,9 @@ def learning_rate(progress: float, peak: float, cycles: int) -> float:
 
 
 def paced(steps: int, seconds: float) -> Iterator[int]:
-    """Counts the steps, spread over so many seconds: this network would be trained before you had looked at it."""
+    """Yield the numbers of the steps, spread over so many seconds. At full speed this network would be trained before
+    you had looked at it.
+    """
     start = time.monotonic()
     for step in range(steps):
         yield step
@@ -89,7 +91,7 @@ def paced(steps: int, seconds: float) -> Iterator[int]:
 
 
 def train(run: Run, config: Any, seconds: float) -> float:
-    """Trains, reporting to `run`; returns the accuracy on the images kept aside for validation."""
+    """Train, and report to `run`. Return the accuracy on the images kept aside for validation."""
     rng = np.random.default_rng(config.seed)
     images, labels = load_digits(return_X_y=True)
     images, order = images / 16.0, rng.permutation(len(labels))

@@ -68,7 +68,7 @@ class Lab:
             )
 
     def wait_until_ready(self) -> dict[str, Any]:
-        """What the lab says of itself: url, login_link. Blocks for at most READY_TIMEOUT_S."""
+        """Return what the lab says of itself: url, login_link. Blocks for at most READY_TIMEOUT_S."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline:
             if self.ready_file.exists():
@@ -83,7 +83,7 @@ class Lab:
         raise QuickstartError(f"The lab was not ready after {READY_TIMEOUT_S:.0f} s: {self.said()}")
 
     def said(self, beginning: str = "") -> str:
-        """The last line that the lab printed, of those with this beginning where there are any."""
+        """Return the last line that the lab printed, of those with this beginning where there are any."""
         lines = self.log.read_text(errors="replace").split("\n")
         lines = [line for line in lines if line.startswith(beginning)] or [line for line in lines if line]
         return lines[-1].removeprefix("Error: ") if lines else f"it said nothing, exit status {self.process.poll()}."
@@ -99,7 +99,7 @@ class Lab:
 
 
 def environment(profile: str) -> dict[str, str]:
-    """The demo talks to this lab, whatever else the user has set up."""
+    """Return an environment in which the demo talks to this lab, whatever else the user has set up."""
     env = dict(os.environ)
     for name in ("HECTIQLAB_URL", "HECTIQLAB_API_KEY", "HECTIQLAB_MODE", "HECTIQLAB_PROJECT"):
         env.pop(name, None)
@@ -107,7 +107,7 @@ def environment(profile: str) -> dict[str, str]:
 
 
 def train(name: str, seconds: float, env: dict[str, str]) -> None:
-    """Runs the demo. In a process group of its own, so that after Ctrl-C it gets one signal, ours, and time to end."""
+    """Run the demo. In a process group of its own, so that after Ctrl-C it gets one signal, ours, and time to end."""
     command = [sys.executable, "-m", "pyhectiqlab.demo", "--name", name, "--seconds", str(seconds)]
     demo = subprocess.Popen(command, env=env, start_new_session=True)
     try:
@@ -122,7 +122,7 @@ def train(name: str, seconds: float, env: dict[str, str]) -> None:
 
 
 def check_run(name: str, env: dict[str, str]) -> None:
-    """Asks the lab, as anyone could: is the run completed, and are its points there?"""
+    """Ask the lab, as anyone could: is the run completed, and are its points there?"""
     command = [sys.executable, "-m", "pyhectiqlab", "runs", "--json"]
     answer = subprocess.run(command, env=env, stdout=subprocess.PIPE, timeout=60)
     if answer.returncode:

@@ -83,7 +83,7 @@ class Source:
         return self.parts[0].head
 
     def read(self, problems: Problems) -> Iterator[Point]:
-        """The points of all parts."""
+        """Yield the points of all parts."""
         for part in self.parts:
             yield from part.read(problems)
 
@@ -102,7 +102,7 @@ def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:
 
 
 def trouble_with_key(key: str) -> str:
-    """Why the lab would not take this key; "" where it does."""
+    """Return why the lab would not take this key; "" where it does."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError:

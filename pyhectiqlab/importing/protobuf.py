@@ -47,5 +47,5 @@ def varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def signed(number: int) -> int:
-    """An int64 (or int32) from its varint."""
+    """Return an int64 (or int32) from its varint."""
     return number - (1 << 64) if number >= 1 << 63 else number

@@ -91,8 +91,8 @@ class _Target:
 
 
 def send(lab: LabClient, source: Source, project: str | None) -> Imported:
-    """Makes the run, or a new attempt of the run of that name, and fills it; or goes on with the attempt that an
-    earlier import filled from the same files. Blocks on the lab and on the disk.
+    """Make the run, or a new attempt of the run of that name, and fill it; or go on with the attempt that an earlier
+    import filled from the same files. Blocks on the lab and on the disk.
 
     Args:
         project: name or id, made if there is none; None: as for `Run`.
@@ -155,7 +155,7 @@ def _runs_named(lab: LabClient, name: str, project: str | None) -> list[dict[str
 
 
 def _told(lab: LabClient, target: _Target) -> dict[str, _Told]:
-    """What the writers of an attempt told last of their files."""
+    """Return what the writers of an attempt told last of their files."""
     found: dict[str, _Told] = {}
     for event in lab.pages(f"/runs/{quoted(target.run)}/events", {"kind": TOLD_KIND, "limit": 1000}):
         fields, numbers = event["fields"], ("points", "bytes")
@@ -168,13 +168,13 @@ def _told(lab: LabClient, target: _Target) -> dict[str, _Told]:
 
 
 def _has_grown(source: Source, target: _Target) -> bool:
-    """Whether the files still begin with what was imported of them, as far as that was told."""
+    """Return whether the files still begin with what was imported of them, as far as that was told."""
     told = [(part, target.before(part)) for part in source.parts]
     return all(one is None or (part.size >= one.size and part.digest(one.size) == one.digest) for part, one in told)
 
 
 def _is_told(part: Part, target: _Target) -> bool:
-    """Whether all of a file is there already."""
+    """Return whether all of a file is there already."""
     told = target.before(part)
     return told is not None and told.size == part.size
 
@@ -205,7 +205,7 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float,
 
 
 def _batches(points: Iterable[Point]) -> Iterator[list[Point]]:
-    """The points, at most so many at once that a request holds them; cut by the points alone."""
+    """Yield the points, at most so many at once that a request holds them; cut by the points alone."""
     batch: list[Point] = []
     keys: set[str] = set()
     key_bytes = 0
@@ -222,7 +222,7 @@ def _batches(points: Iterable[Point]) -> Iterator[list[Point]]:
 
 
 def _wire(points: list[Point], done: int, cursor: int) -> dict[str, Any]:
-    """The points numbered from `done` + 1, without those up to `cursor`, as columns (FORMAT.md, section 3)."""
+    """Return the points numbered from `done` + 1, without those up to `cursor`, as columns (FORMAT.md, section 3)."""
     columns: dict[str, list[tuple[int, Point]]] = {}
     skip = max(0, cursor - done)
     for seq, point in enumerate(points[skip:]):
@@ -243,7 +243,7 @@ def _wire(points: list[Point], done: int, cursor: int) -> dict[str, Any]:
 
 
 def _ingest(lab: LabClient, session: str, stream: dict[str, Any], points: list[Point], done: int, cursor: int) -> int:
-    """Sends the points behind `cursor`. How many numbers of the stream the lab has then."""
+    """Send the points behind `cursor`. Return how many numbers of the stream the lab has then."""
     while True:
         reached = _taken(lab, session, {**stream, **_wire(points, done, cursor)}, done + len(points))
         if reached >= done + len(points):
@@ -252,8 +252,8 @@ def _ingest(lab: LabClient, session: str, stream: dict[str, Any], points: list[P
 
 
 def _taken(lab: LabClient, session: str, batch: dict[str, Any], last: int) -> int:
-    """Sends a batch, again where that may help. The lab's cursor: `last` at least, or behind the batch's first number.
-    Raises LabRequestError.
+    """Send a batch, again where that may help. Return the lab's cursor: `last` at least, or behind the batch's first
+    number. Raises LabRequestError.
     """
     backoff = Backoff()
     while True:

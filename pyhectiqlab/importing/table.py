@@ -27,7 +27,8 @@ CELL_CHARS_MAX = 16 << 20  # a longer cell is no CSV; Python's own bound is 128 
 
 
 def source(path: Path, name: str | None = None) -> Source:
-    """The file as one run, named after the file unless a name is given. What is appended after this call is not read.
+    """Return the file as one run, named after the file unless a name is given. What is appended after this call is not
+    read.
 
     Blocks on the disk. Raises ConfigurationError for a file that is no table of metrics, OSError.
     """
@@ -164,8 +165,8 @@ class _Beginning(io.RawIOBase):
 
 
 def _delimiter(header: str) -> str:
-    """The one of the usual four that is most often in the header. Names of columns hold none of them, while decimal
-    commas make numbers hold some.
+    """Return the one of the usual four that is most often in the header. Names of columns hold none of them, while
+    decimal commas make numbers hold some.
     """
     return max(_DELIMITERS, key=header.count)
 
@@ -193,7 +194,7 @@ def _step(text: str) -> int | None:
 
 
 def _time(text: str) -> float | None:
-    """Seconds since 1970 UTC, or a date and time as ISO 8601 has it, UTC where it names no zone."""
+    """Return seconds since 1970 UTC, or a date and time as ISO 8601 has it, UTC where it names no zone."""
     number = _number(text)
     if number is None:
         try:

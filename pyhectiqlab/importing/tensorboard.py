@@ -26,8 +26,8 @@ _UINT64 = 23
 
 
 def sources(paths: Iterable[Path]) -> list[Source]:
-    """The runs of folders (and all below them) or event files. A run is named by its folder's path below the one given;
-    where the files lie in that one itself, by its name.
+    """Return the runs of folders (and all below them) or event files. A run is named by its folder's path below the one
+    given; where the files lie in that one itself, by its name.
 
     What is appended to the files after this call is not read. Blocks on the disk. Raises ConfigurationError where there
     are no event files, OSError.
@@ -48,7 +48,7 @@ def sources(paths: Iterable[Path]) -> list[Source]:
 
 
 def _part(path: Path, size: int) -> Part:
-    """A file by its first record, which says when it was made."""
+    """Return a file by its first record, which says when it was made."""
     with path.open("rb") as file:
         try:
             first = next(records(file, size), (0, None))[1] or b""
@@ -91,7 +91,7 @@ def _event_files(path: Path) -> dict[Path, list[Path]]:
 
 
 def _points(path: Path, size: int, problems: Problems) -> Iterator[Point]:
-    """The points of the first so many bytes of a file."""
+    """Yield the points of the first so many bytes of a file."""
     plugins: dict[str, str] = {}  # a tag's plugin is told with its first value only
     with path.open("rb") as file:
         try:
@@ -159,7 +159,7 @@ def _inner(data: memoryview) -> memoryview:
 
 
 def _scalar(data: memoryview) -> float | None:
-    """The value of a tensor without dimensions; None for any other.
+    """Return the value of a tensor without dimensions; None for any other.
 
     TensorProto: 1 dtype, 2 shape (whose 2 are its dimensions), 4 tensor_content, else the value in a field by its type:
     5 float, 6 double, 7 int32 and smaller, 10 int64, 11 bool, 16 uint32, 17 uint64. A value of zero may be left out.

@@ -45,7 +45,9 @@ def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def masked_crc32c(data: bytes) -> int:
-    """The checksum as these files have it: rotated and shifted, so that files may hold checksums of checksums."""
+    """Return the checksum as these files have it: rotated and shifted, so that files may hold checksums of
+    checksums.
+    """
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
@@ -73,7 +75,7 @@ def _shift(crc: int) -> int:
 
 @lru_cache(maxsize=1)
 def _table() -> array[int]:
-    """What 16 bits do to a checksum: made at the first use, in some 20 ms."""
+    """Return what 16 bits do to a checksum: made at the first use, in some 20 ms."""
     one = [_shift(byte) for byte in range(256)]
     half = [(one[word & 0xFF] ^ word >> 8) for word in range(1 << 16)]
     return array("I", [one[crc & 0xFF] ^ crc >> 8 for crc in half])

@@ -66,7 +66,7 @@ class HectiqlabCallback(TrainerCallback):
             self.run = Run(self._named(args), dry=True)
 
     def _run_for(self, args: Any, model: Any) -> Run:
-        """The run, with the trainer's arguments in its config."""
+        """Return the run, with the trainer's arguments in its config."""
         if self.run is None:
             self.run = Run(self._named(args), self._project, self._create, self._dry)
         if not self._configured:
@@ -109,7 +109,7 @@ class HectiqlabCallback(TrainerCallback):
             run.add_metrics({_grouped(key): value for key, value in values.items()}, step=state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Marks the run as completed. It stays open, since an evaluation may follow; the end of the script closes
+        """Mark the run as completed. It stays open, since an evaluation may follow; the end of the script closes
         it.
         """
         if state.is_world_process_zero and self.run is not None:

@@ -16,7 +16,7 @@ _PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lig
 
 
 def _lightning() -> Any:
-    """The Lightning that the script uses; where it has loaded none yet, the one installed.
+    """Return the Lightning that the script uses; where it has loaded none yet, the one installed.
 
     Both packages may be installed, each with a Logger of its own, and each takes seconds to load. Either's trainer
     takes either's logger.
@@ -125,12 +125,12 @@ class HectiqlabLogger(_Logger):
         self.experiment.add_metrics({self._prefix + key: value for key, value in metrics.items()}, step=self._step)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Merges a mapping or an argparse.Namespace into the run's config. Never waits."""
+        """Merge a mapping or an argparse.Namespace into the run's config. Never waits."""
         if self._logs and params is not None:
             self.experiment.add_config(params)
 
     def save(self) -> None:
-        """Has nothing to do: what was logged is on its way already."""
+        """Do nothing: what was logged is on its way already."""
 
     def finalize(self, status: str) -> None:
         """Called by the trainer at the end of each fit, validation and test: marks the run as completed or failed. It

@@ -109,7 +109,7 @@ SEARCH_BYTES = 1 << 20
 
 
 def read_frames(read: Read, end: int, start: int = 0) -> Iterator[tuple[int, int, Frame] | Damage]:
-    """Yields (offset, size, frame) and Damage of a segment of `end` bytes. A torn tail just ends it. Raises
+    """Yield (offset, size, frame) and Damage of a segment of `end` bytes. A torn tail just ends it. Raises
     ValueError for what is no segment. `start`: 0, or where a frame begins.
 
     Reads a frame at a time, so that memory stays flat whatever the segment's size.

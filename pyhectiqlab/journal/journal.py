@@ -80,7 +80,7 @@ class Journal:
         return sorted(found)
 
     def recover(self, report: Callable[[str], None] = lambda text: None) -> Iterator[tuple[Frame, Location | None]]:
-        """Yields every frame of earlier incarnations, oldest first, with its location where it is data. Call it once,
+        """Yield every frame of earlier incarnations, oldest first, with its location where it is data. Call it once,
         before appending.
 
         Damage is reported by a line, and skipped. Reads one segment at a time.
@@ -97,7 +97,7 @@ class Journal:
                 yield frame, location
 
     def append(self, item: Data, keys: Callable[[], bytes]) -> Location:
-        """Appends a batch. `keys` gives the writer's whole intern table, written first where this segment lacks it."""
+        """Append a batch. `keys` gives the writer's whole intern table, written first where this segment lacks it."""
         self._room(DATA_HEAD_BYTES + len(item.records))
         segment = self._segments[-1]
         if item.writer not in segment.writers:
@@ -111,7 +111,7 @@ class Journal:
         return Location(segment.path, offset, len(item.records))
 
     def append_keys(self, writer: str, table: bytes) -> None:
-        """Appends what a writer's intern table gained; unless its snapshot is still to come, which will have it."""
+        """Append what a writer's intern table gained; unless its snapshot is still to come, which will have it."""
         if self._segments and self._fd >= 0 and writer in self._segments[-1].writers:
             self._write(Keys(writer, table).pack())
 
@@ -138,7 +138,7 @@ class Journal:
         last[item.writer] = max(item.last, last.get(item.writer, 0))
 
     def _room(self, size: int) -> None:
-        """Opens a new segment where there is none, it is full, or a failed write left it with a torn frame."""
+        """Open a new segment where there is none, it is full, or a failed write left it with a torn frame."""
         most = min(JOURNAL_SEGMENT_BYTES, self._segment_bytes_max or JOURNAL_SEGMENT_BYTES)
         if self._fd >= 0 and not self._damaged and self._segments[-1].size + size <= most:
             return
@@ -191,7 +191,7 @@ class Journal:
             self._fd = -1
 
     def sync(self, force: bool = False) -> None:
-        """Makes what was appended survive a power failure, at most once a second unless forced."""
+        """Make what was appended survive a power failure, at most once a second unless forced."""
         now = self._clock()
         if self._dirty and self._fd >= 0 and (force or now - self._synced_at >= FSYNC_INTERVAL_S):
             self._fsync(self._fd)
@@ -212,7 +212,7 @@ class Journal:
         return sum(segment.size for segment in self._segments)
 
     def release(self, budget: int, keep_s: float = JOURNAL_KEEP_S) -> None:
-        """Removes acked segments: those older than `keep_s`, and, oldest first, any while all take more than `budget`
+        """Remove acked segments: those older than `keep_s`, and, oldest first, any while all take more than `budget`
         bytes or the acked ones more than JOURNAL_KEEP_BYTES. Never an unacked one, nor the one that is appended to.
         """
         now = time.time()

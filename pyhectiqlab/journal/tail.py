@@ -32,7 +32,7 @@ class Tail:
                 continue  # no segment of a version known here
 
     def damaged(self) -> list[Path]:
-        """Segments with bytes that are no frame though frames follow, or that are no segments."""
+        """Return segments with bytes that are no frame though frames follow, or that are no segments."""
         found = []
         for path in self._segments():
             try:

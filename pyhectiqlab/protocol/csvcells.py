@@ -16,17 +16,17 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def text_cell(text: str) -> str:
-    """What a spreadsheet shows as `text`."""
+    """Return what a spreadsheet shows as `text`."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def text_of_cell(cell: str) -> str:
-    """The text that `text_cell` made this of."""
+    """Return the text that `text_cell` made this of."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def cell(text: str) -> str:
-    """A text as a cell that no spreadsheet runs, quoted where it would be read otherwise (RFC 4180).
+    """Return a text as a cell that no spreadsheet runs, quoted where it would be read otherwise (RFC 4180).
 
     Not by csv.writer: which characters that quotes depends on the version of Python.
     """
@@ -37,5 +37,5 @@ def cell(text: str) -> str:
 
 
 def is_ours(header: list[str]) -> bool:
-    """Whether a file that begins with these cells was exported by a lab: then its keys are meant as they are."""
+    """Return whether a file that begins with these cells was exported by a lab: then its keys are meant as they are."""
     return tuple(header) == COLUMNS

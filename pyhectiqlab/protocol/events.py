@@ -30,11 +30,11 @@ _CHARS_MAX = {
 
 
 def _go_on() -> None:
-    """Pauses nowhere."""
+    """Pause nowhere."""
 
 
 def is_time(seconds: object) -> bool:
-    """Whether it is a wall time that the lab takes: seconds since 1970 UTC, a finite number within ±2^62 µs."""
+    """Return whether it is a wall time that the lab takes: seconds since 1970 UTC, a finite number within ±2^62 µs."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
     return -TIME_MAX_S < seconds < TIME_MAX_S  # false for NaN too
@@ -47,7 +47,7 @@ def check_kind(kind: object) -> None:
 
 
 def check_fields(fields: object, pause: Callable[[], object] = _go_on) -> int:
-    """How many values there are in the fields of an event: as `count_values`. `pause` is called now and then.
+    """Return how many values there are in the fields of an event: as `count_values`. `pause` is called now and then.
 
     Raises ValueError for fields that the lab refuses: what they hold, how deep, and how long each list and map is. The
     size of all is checked by `packed`.
@@ -70,8 +70,8 @@ def check_fields(fields: object, pause: Callable[[], object] = _go_on) -> int:
 
 
 def packed(fields: object) -> bytes:
-    """The fields as they are stored. Raises ValueError where they cannot be, or are too large: UnicodeEncodeError where
-    one of their texts cannot be written as UTF-8.
+    """Return the fields as they are stored. Raises ValueError where they cannot be, or are too large:
+    UnicodeEncodeError where one of their texts cannot be written as UTF-8.
     """
     many = count_values(fields, _PACKED_AT_ONCE) > _PACKED_AT_ONCE
     try:
@@ -85,7 +85,7 @@ def packed(fields: object) -> bytes:
 
 
 def _packed(value: object, depth: int) -> Iterator[bytes]:
-    """The parts of msgpack.packb(value). No other thread runs while C code packs one."""
+    """Yield the parts of msgpack.packb(value). No other thread runs while C code packs one."""
     if not depth or not isinstance(value, dict | list) or len(value) > limits.ARRAY_LENGTH_MAX:
         yield msgpack.packb(value)
     elif isinstance(value, dict):
@@ -120,8 +120,8 @@ def check_call(kind: str, fields: dict[str, Any]) -> None:
 
 
 def count_values(value: Any, most: float = math.inf) -> int:
-    """How many values there are in one of a config: itself, and what it holds. Looks no further than `most`: where
-    there are more, the answer is any number above it.
+    """Return how many values there are in one of a config: itself, and what it holds. Looks no further than `most`:
+    where there are more, the answer is any number above it.
     """
     if type(value) in SINGLE_TYPES or not isinstance(value, _CONTAINER_TYPES):
         return 1
@@ -145,7 +145,7 @@ class _Containers:
 
     @classmethod
     def among(cls, values: Iterator[Any], checked: bool = False, pause: Callable[[], object] = _go_on) -> _Containers:
-        """Those among the values. `pause` is called between some values and the next ones.
+        """Return those among the values. `pause` is called between some values and the next ones.
 
         `checked`: raises ValueError where one of the values cannot be stored.
         """
@@ -164,7 +164,7 @@ class _Containers:
         return found
 
     def inside(self, checked: bool = False, pause: Callable[[], object] = _go_on) -> _Containers:
-        """Those that these hold directly. `checked`, `pause`: see `among`."""
+        """Return those that these hold directly. `checked`, `pause`: see `among`."""
         values = chain.from_iterable(map(dict.values, self.maps))
         return self.among(chain(values, chain.from_iterable(self.lists)), checked, pause)
 

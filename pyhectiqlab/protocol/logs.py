@@ -16,7 +16,9 @@ _NUMBERED = re.compile(r"Level (-?\d{1,6})")
 
 
 def ended(message: str) -> str:
-    """The text of a logger's message: a line of its own, unless one trailing carriage return cancels the line break."""
+    """Return the text of a logger's message: a line of its own, unless one trailing carriage return cancels the line
+    break.
+    """
     return message[:-1] if message.endswith("\r") else message + "\n"
 
 

@@ -99,7 +99,7 @@ def text_of(fields: Mapping[str, Any]) -> str | None:
 
 
 def name_of(fields: Mapping[str, Any]) -> str | None:
-    """The name under which something is shown; None where it has none that could be."""
+    """Return the name under which something is shown; None where it has none that could be."""
     name = fields.get("name")
     if not isinstance(name, str) or not name:
         return None
@@ -107,7 +107,7 @@ def name_of(fields: Mapping[str, Any]) -> str | None:
 
 
 def step_of(fields: Mapping[str, Any]) -> int | None:
-    """The step as the lab keeps it, NO_STEP where there is none; None for what can be no step."""
+    """Return the step as the lab keeps it, NO_STEP where there is none; None for what can be no step."""
     step = fields.get("step")
     if step is None:
         return NO_STEP
@@ -117,6 +117,8 @@ def step_of(fields: Mapping[str, Any]) -> int | None:
 
 
 def file_name(name: str, ending: str) -> str:
-    """The artifact's name of something shown as `name`: with its ending, and `/` as %2F, so that two never meet."""
+    """Return the artifact's name of something shown as `name`: with its ending, and `/` as %2F, so that two never
+    meet.
+    """
     escaped = "".join(f"%{ord(c):02X}" if c in "%/\\" else c for c in name)
     return escaped if escaped.lower().endswith(ending) else escaped + ending

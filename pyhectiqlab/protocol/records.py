@@ -47,12 +47,12 @@ Keys = dict[int, "str | tuple[str, ...]"]  # the intern table: id → key, or ke
 
 
 def point_head(series_id: int) -> bytes:
-    """The ten constant bytes that open a TAG_POINT record of this id."""
+    """Return the ten constant bytes that open a TAG_POINT record of this id."""
     return WORD.pack(TAG_POINT << 24 | POINT_BYTES - 4) + b"\x95\x01\xcd" + series_id.to_bytes(2, "big") + b"\xd3"
 
 
 def points_head(keys_id: int, n: int) -> bytes:
-    """The ten constant bytes that open a TAG_POINTS record of this id with n values."""
+    """Return the ten constant bytes that open a TAG_POINTS record of this id with n values."""
     length = POINTS_HEAD_BYTES + 8 * n - 4
     return WORD.pack(TAG_POINTS << 24 | length) + b"\x95\x03\xcd" + keys_id.to_bytes(2, "big") + b"\xd3"
 
@@ -90,7 +90,7 @@ def intern_entry(ident: int, key: str | tuple[str, ...]) -> bytes:
 
 
 def read_interned(table: bytes) -> Keys:
-    """Decodes a whole intern table, or a part of one that starts and ends at entries.
+    """Decode a whole intern table, or a part of one that starts and ends at entries.
 
     Ends at an entry that makes no sense: what needs it, or one behind it, is then told as lost, and the rest is not.
     """
@@ -111,10 +111,9 @@ def read_interned(table: bytes) -> Keys:
 
 
 def _run_length(buf: bytes, at: int, size: int, most: int) -> int:
-    """How many records from `at` on, `most` at the most, repeat the word at `at`. Exact by induction: where a word
-    equals the first one, the next record starts `size` further on. Compares strided slices, so that a million equal
-    records cost
-    a few C calls; the stretch grows as it succeeds, so that alternating records stay cheap too.
+    """Return how many records from `at` on, `most` at the most, repeat the word at `at`. Exact by induction: where a
+    word equals the first one, the next record starts `size` further on. Compares strided slices, so that a million
+    equal records cost a few C calls; the stretch grows as it succeeds, so that alternating records stay cheap too.
     """
     word = buf[at : at + 4]
     found, stretch = 1, 8
@@ -147,7 +146,7 @@ COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})  # whose events may oc
 
 
 def event_count(kind: str, fields: dict[str, Any]) -> int:
-    """How many sequence numbers an event occupies: a loss stands for as many as were given up."""
+    """Return how many sequence numbers an event occupies: a loss stands for as many as were given up."""
     return int(fields.get("count", 1)) if kind in COUNTED_KINDS else 1
 
 
@@ -167,7 +166,7 @@ def _event_of(payload: bytes) -> tuple[str, float, dict[str, Any]]:
 
 
 def runs(buf: bytes, bytes_max: int | None = None) -> Iterator[tuple[int, int, int, int]]:
-    """Yields (tag, offset, size of one record, records) for stretches of equal records, in order.
+    """Yield (tag, offset, size of one record, records) for stretches of equal records, in order.
 
     Stops at padding, at the end of `buf`, or before exceeding `bytes_max` (one record is always let through).
     Raises ValueError where a record would reach beyond the end of `buf`.
@@ -192,7 +191,7 @@ def runs(buf: bytes, bytes_max: int | None = None) -> Iterator[tuple[int, int, i
 
 
 def measure(buf: bytes, bytes_max: int | None = None) -> tuple[int, int]:
-    """(bytes of whole records, sequence numbers they occupy), padding excluded, at most about `bytes_max`."""
+    """Return (bytes of whole records, sequence numbers they occupy), padding excluded, at most about `bytes_max`."""
     used = count = 0
     for tag, at, size, n in runs(buf, bytes_max):
         used = at + n * size
@@ -201,7 +200,7 @@ def measure(buf: bytes, bytes_max: int | None = None) -> tuple[int, int]:
 
 
 def closing(buf: bytes) -> bytes:
-    """The last record, if it is the event that ends a run; else nothing."""
+    """Return the last record, if it is the event that ends a run; else nothing."""
     last = b""
     for tag, at, size, _ in runs(buf):
         last = buf[at : at + size] if tag == TAG_EVENT else b""
@@ -241,7 +240,7 @@ class _Series(dict[str, Columns]):
 
 
 def decode(buf: bytes, keys: Keys) -> tuple[dict[str, Columns], list[Event], int]:
-    """All records of `buf` as (columns per key, events, sequence numbers occupied).
+    """Return all records of `buf` as (columns per key, events, sequence numbers occupied).
 
     Raises KeyError for an id that `keys` lacks, ValueError for bytes that are no records. The fixed shapes cost no
     Python step
@@ -262,7 +261,7 @@ def decode(buf: bytes, keys: Keys) -> tuple[dict[str, Columns], list[Event], int
 
 
 def _column(typecode: str, buf: bytes, start: int, stride: int, n: int) -> array[Any]:
-    """The big-endian field at `start` of each of n records that are `stride` apart."""
+    """Return the big-endian field at `start` of each of n records that are `stride` apart."""
     column = array(typecode)
     width = column.itemsize
     out = bytearray(n * width)

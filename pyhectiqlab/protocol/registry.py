@@ -52,14 +52,14 @@ def alias_name(text: str) -> str:
 
 
 def version_or_alias(text: str) -> Version | str:
-    """A version such as 1.0.0, or an alias, or `latest`. Raises ValueError."""
+    """Return a version such as 1.0.0, or an alias, or `latest`. Raises ValueError."""
     if text[:1].isalpha():
         return text if text == LATEST else alias_name(text)
     return version_of(text)
 
 
 def following(latest: Version | None) -> Version:
-    """The version that comes by itself: 1.0.0, or the latest with minor + 1 and micro 0."""
+    """Return the version that comes by itself: 1.0.0, or the latest with minor + 1 and micro 0."""
     return Version(1, 0, 0) if latest is None else Version(latest.major, latest.minor + 1, 0)
 
 
@@ -91,7 +91,7 @@ def file_path(text: str) -> str:
 
 
 def file_paths(paths: Iterable[str]) -> list[str]:
-    """All of them, where they can be the files of one version. Raises ValueError."""
+    """Return all of them, where they can be the files of one version. Raises ValueError."""
     checked = [file_path(path) for path in paths]
     files = set(checked)
     if not checked:

@@ -17,7 +17,9 @@ def at_least(role: str | None, needed: str) -> bool:
 
 
 def in_project(lab_role: str, private: bool, project_role: str | None) -> str | None:
-    """What somebody with these roles is in a project: VIEWER, MEMBER or ADMIN; None where there is none for them."""
+    """Return what somebody with these roles is in a project: VIEWER, MEMBER or ADMIN; None where there is none for
+    them.
+    """
     if lab_role in ADMINS:
         return ADMIN
     if private:

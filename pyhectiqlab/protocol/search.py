@@ -79,7 +79,7 @@ class Term:
         return self.op.startswith("!")
 
     def test(self, now: float = 0.0) -> Callable[[float | None], bool]:
-        """Says of a number whether the term holds for it; None: the run has none. Made once for many runs."""
+        """Say of a number whether the term holds for it; None: the run has none. Made once for many runs."""
         if self.negated:
             holds = self.positive.test(now)
             return lambda number: not holds(number)
@@ -95,7 +95,7 @@ class Term:
         return lambda number: number is not None and compare(number, bound)
 
     def number(self, value: str, now: float = 0.0) -> float:
-        """What a value says: a number, seconds, or seconds since 1970. `now` is what an age counts from."""
+        """Return what a value says: a number, seconds, or seconds since 1970. `now` is what an age counts from."""
         return number_of(self.field, value, now)
 
 
@@ -109,8 +109,8 @@ NEWEST_FIRST = Sort(Field("created"), True)
 
 
 def parse(*texts: str) -> tuple[Term, ...]:
-    """The terms of one or several searches, all of which are to hold. Raises ValueError, with one line that tells the
-    place.
+    """Return the terms of one or several searches, all of which are to hold. Raises ValueError, with one line that
+    tells the place.
     """
     terms = tuple(_term(word) for text in texts for word in _between_ands(_joined(_words(text))))
     if len(terms) > TERMS_MAX:
@@ -157,7 +157,7 @@ class _Word:
         self.closed = closed
 
     def op(self) -> re.Match[str] | None:
-        """Its first comparison."""
+        """Return its first comparison."""
         return _OP.search(self.plain)
 
     def wrong(self, why: str) -> ValueError:
@@ -186,7 +186,7 @@ def _joined(words: Iterable[_Word]) -> Iterable[_Word]:
 
 
 def _between_ands(words: Iterable[_Word]) -> Iterable[_Word]:
-    """The terms, without what stands between them. A lone `and` at an end is a word like others."""
+    """Yield the terms, without what stands between them. A lone `and` at an end is a word like others."""
     given = list(words)
     for i, word in enumerate(given):
         if word.plain == "OR":
@@ -259,7 +259,7 @@ def _field(name: str) -> Field:
 
 
 def _checked(term: Term) -> Term:
-    """The term, if it means something. Raises ValueError."""
+    """Return the term, if it means something. Raises ValueError."""
     kind, op = term.field.kind, term.op
     if len(term.values) > VALUES_MAX:
         raise ValueError(f"a term has at most {VALUES_MAX} values, this one {len(term.values)}")

@@ -14,7 +14,7 @@ PATH_BYTES_MAX = 2_000  # of a path: an index of the lab holds it
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a nested config by path: the names on the way to it, with dots between them.
+    """Return the values of a nested config by path: the names on the way to it, with dots between them.
 
     An empty map is a value. Where two values have one path ({"a.b": 1, "a": {"b": 2}}), the later one counts.
     """
@@ -32,7 +32,9 @@ def _values(config: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 
 def searchable(config: Mapping[str, Any]) -> dict[str, tuple[float | None, str]]:
-    """What can be searched of a config: path → (number, text), within the bounds above. Looks no further than these."""
+    """Return what can be searched of a config: path → (number, text), within the bounds above. Looks no further than
+    these.
+    """
     found: dict[str, tuple[float | None, str]] = {}
     _add_searchable(found, config, "")
     return found
@@ -43,7 +45,7 @@ def _is_short(path: str) -> bool:
 
 
 def _add_searchable(found: dict[str, tuple[float | None, str]], config: Mapping[str, Any], prefix: str) -> bool:
-    """Whether there is room for more."""
+    """Return whether there is room for more."""
     for name, value in config.items():
         path = f"{prefix}{name}"
         if len(path) > PATH_BYTES_MAX // 4 and not _is_short(path):
@@ -68,7 +70,7 @@ _as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def text_in(value: Any) -> str:
-    """The text by which a value of a config is found."""
+    """Return the text by which a value of a config is found."""
     if isinstance(value, str):
         return value[:TEXT_CHARS_MAX]
     if isinstance(value, float) or type(value) is int:
@@ -112,7 +114,7 @@ def _beginning(value: Any, length: int) -> tuple[Any, int]:
 
 
 def as_written(value: str) -> tuple[str, ...]:
-    """The texts that a value in a term stands for: as it was written, and as a config would have it."""
+    """Return the texts that a value in a term stands for: as it was written, and as a config would have it."""
     cut = value[:TEXT_CHARS_MAX]
     known = {"True": "true", "False": "false", "None": "null", "NaN": "nan"}.get(cut)
     return (cut,) if known is None else (cut, known)

@@ -121,7 +121,7 @@ class RunState:
 
 
 def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
-    """The state of a run, from those of the ranks of its newest attempt; pending where there is none.
+    """Return the state of a run, from those of the ranks of its newest attempt; pending where there is none.
 
     The first rule that holds:
 

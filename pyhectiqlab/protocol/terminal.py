@@ -44,7 +44,7 @@ class Terminal(Generic[T]):
         self._open = False
 
     def feed(self, text: str, tag: T) -> Iterator[Line[T]]:
-        """The lines that `text` ended."""
+        """Yield the lines that `text` ended."""
         *ended, last = text.split("\n")
         for part in ended:
             self._write(part, tag)
@@ -53,7 +53,7 @@ class Terminal(Generic[T]):
             self._write(last, tag)
 
     def rest(self) -> Line[T] | None:
-        """The line that has not ended yet, or None."""
+        """Return the line that has not ended yet, or None."""
         return Line(self._text, self._tag) if self._open and self._tag is not None else None
 
     def _end(self, tag: T) -> Line[T]:
@@ -105,7 +105,7 @@ class Terminals(Generic[T]):
         yield from terminal.feed(text, tag)
 
     def rest(self) -> Iterator[Line[T]]:
-        """The lines that have not ended yet, in the order in which their sources first spoke."""
+        """Yield the lines that have not ended yet, in the order in which their sources first spoke."""
         for terminal in self._of.values():
             if line := terminal.rest():
                 yield line

@@ -32,13 +32,13 @@ _ALIKE = str.maketrans("I1|O0", "lllo" + "o")
 
 
 def folded(name: str) -> str:
-    """The same for every way to write one name."""
+    """Return the same for every way to write one name."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join("".join(c for c in text if not _is_invisible(c)).split())
 
 
 def skeleton(name: str) -> str:
-    """The same for names that are read as the same."""
+    """Return the same for names that are read as the same."""
     seen = unicodedata.normalize("NFKC", name).translate(_LOOKS)
     return folded(seen.translate(_ALIKE)).replace("rn", "m")
 

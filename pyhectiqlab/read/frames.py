@@ -32,7 +32,7 @@ def _moments(column: Any) -> Any:
 
 
 def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) -> Any:
-    """A row a point, in order of arrival: step, value, time, rank, attempt, and `at` on the axis.
+    """Return a row a point, in order of arrival: step, value, time, rank, attempt, and `at` on the axis.
 
     zeros: by attempt, where its relative time is 0, in µs.
     """
@@ -54,7 +54,7 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
 
 
 def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: Mapping[int, int]) -> pandas.DataFrame:
-    """A column a key, a row a place on the axis; see RunView.metrics."""
+    """Return a column a key, a row a place on the axis; see RunView.metrics."""
     pd = load_pandas()
     frames = {key: _points(points, axis, newest, zeros) for key, points in series}
     if not frames:
@@ -76,7 +76,7 @@ def wide(series: Iterable[tuple[str, Points]], axis: Axis, newest: bool, zeros: 
 
 
 def long(series: Iterable[tuple[str, Points]], newest: bool) -> pandas.DataFrame:
-    """A row a point: key, step, value, time, rank, attempt."""
+    """Return a row a point: key, step, value, time, rank, attempt."""
     pd = load_pandas()
     table: pandas.DataFrame
     parts = []
@@ -112,7 +112,7 @@ def bucketed(series: Iterable[tuple[str, Buckets]], axis: Axis) -> pandas.DataFr
 
 
 def runs_frame(runs: Iterable[Mapping[str, Any]], fixed: Sequence[str]) -> pandas.DataFrame:
-    """A row a run; see FoundRuns.to_pandas. `fixed`: the columns that come first, also where no run has them."""
+    """Return a row a run; see FoundRuns.to_pandas. `fixed`: the columns that come first, also where no run has them."""
     pd = load_pandas()
     rows = list(runs)
     more = sorted({name for row in rows for name in row} - set(fixed))

@@ -72,7 +72,7 @@ _OF_RUN = (
 
 
 def _row(run: RunView) -> dict[str, Any]:
-    """A run as a row of a table."""
+    """Return a run as a row of a table."""
     return {
         **{name: getattr(run, name) for name in _OF_RUN},
         **{f"config.{path}": value for path, value in flat(run.config.dict).items()},

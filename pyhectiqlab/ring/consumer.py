@@ -74,7 +74,7 @@ class Consumer:
         return max(0, self.mapping.words[layout.TAIL] - self.ring_at) + max(0, self.spill.size() - self.spill_at)
 
     def take(self, bytes_max: int, *, final: bool = False) -> Taken | None:
-        """Copies the next records, about `bytes_max` at the most; None where there is none. Never blocks.
+        """Copy the next records, about `bytes_max` at the most; None where there is none. Never blocks.
 
         `final`: the producer is gone. A frame at the end of the spill file that is not whole will never be: its call
         did not return. It is passed over, or the queue would never be empty.
@@ -121,8 +121,8 @@ class Consumer:
         return Taken(b"".join(parts), count, self.ring_at, ring_at, self.spill_at, spill_at, more)
 
     def _is_torn(self, spill_end: int) -> bool:
-        """Whether the end of the spill file is a write that a full disk or a kill cut short, not one under way: it
-        stays as it is. Nothing would ever be drained of it, and its queue never be empty.
+        """Return whether the end of the spill file is a write that a full disk or a kill cut short, not one under way:
+        it stays as it is. Nothing would ever be drained of it, and its queue never be empty.
         """
         now = time.monotonic()
         if spill_end != self._torn[0]:
@@ -171,23 +171,23 @@ class Consumer:
             return 0, 0
 
     def new_interned(self) -> bytes:
-        """Entries that the intern table gained since the last call. Call it after `take`: an id's entry is published
-        before the
-        record that uses it."""
+        """Return entries that the intern table gained since the last call. Call it after `take`: an id's entry is
+        published before the record that uses it.
+        """
         end = self.mapping.words[layout.TABLE]
         data = bytes(self.mapping.table[self._table_at : end])
         self._table_at = end
         return data
 
     def advance(self, taken: Taken) -> None:
-        """Frees what was taken: its bytes may be overwritten from now on."""
+        """Free what was taken: its bytes may be overwritten from now on."""
         self.ring_at, self.spill_at = taken.ring_end, taken.spill_end
         self.mapping.words[layout.SPILL] = taken.spill_end
         self.mapping.words[layout.HEAD] = taken.ring_end
         self.spill.free(taken.spill_end)
 
     def skip_to(self, ring_at: int, spill_at: int) -> None:
-        """Goes on from there: an earlier consumer made durable what lies before, but may have died before it said
+        """Go on from there: an earlier consumer made durable what lies before, but may have died before it said
         so.
         """
         self.ring_at, self.spill_at = ring_at, spill_at

@@ -28,8 +28,8 @@ def first_puts(
     points: Points,
     record: Callable[[bytes], None],
 ) -> tuple[Point, Points]:
-    """The first put of a key, and of a tuple of keys: each interns what it is given, then puts. Past the bounds of the
-    table, the keys go in full.
+    """Return the first put of a key, and of a tuple of keys: each interns what it is given, then puts. Past the bounds
+    of the table, the keys go in full.
 
     Args: alone: calls what it is given while no put is under way, and returns what that does; else False.
     """

@@ -32,7 +32,7 @@ class KeyTable:
         self.shapes: dict[tuple[str, ...], Shape] = {}
 
     def add_key(self, key: str) -> bool:
-        """Whether it is interned now; else it must go in full."""
+        """Return whether it is interned now; else it must go in full."""
         if key not in self.heads:
             ident = self._intern(key)
             if ident < 0:
@@ -41,7 +41,7 @@ class KeyTable:
         return True
 
     def add_keys(self, keys: tuple[str, ...]) -> bool:
-        """Whether they are interned now; else they must go in full."""
+        """Return whether they are interned now; else they must go in full."""
         if keys not in self.shapes:
             ident = self._intern(keys) if len(self.shapes) < KEYSETS_MAX else -1
             if ident < 0:

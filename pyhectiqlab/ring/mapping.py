@@ -66,7 +66,7 @@ class Mapping:
         self.capacity = len(self.ring)
 
     def close(self) -> None:
-        """Unmaps. Safe twice. Views that others still hold keep the memory until they are gone."""
+        """Unmap. Safe twice. Views that others still hold keep the memory until they are gone."""
         for view in (self.table, self.ring, self.words):
             if isinstance(view, memoryview):
                 view.release()
@@ -79,7 +79,7 @@ class Mapping:
 
 
 def is_network_file_system(path: Path) -> bool:
-    """Whether `path` lies on a file system that should not be mapped. Unknown (no /proc) counts as local."""
+    """Return whether `path` lies on a file system that should not be mapped. Unknown (no /proc) counts as local."""
     try:
         lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
     except OSError:
@@ -96,8 +96,8 @@ def is_network_file_system(path: Path) -> bool:
 
 
 def _capacity(folder: Path, share: int, wanted: int) -> int:
-    """The largest power of two that is at most `wanted` and 1/share of what is free, in a file that this process may
-    write; 0 where that is too small.
+    """Return the largest power of two that is at most `wanted` and 1/share of what is free, in a file that this process
+    may write; 0 where that is too small.
     """
     free = os.statvfs(folder)
     longest = (file_bytes_max() - layout.HEADER_BYTES) * 16 // 17 - 4096  # the table takes a sixteenth, or 4 KiB
@@ -106,7 +106,7 @@ def _capacity(folder: Path, share: int, wanted: int) -> int:
 
 
 def _reserve(fd: int, size: int) -> None:
-    """Takes the pages now: a sparse file on a tmpfs that is full later would be a SIGBUS in the training."""
+    """Take the pages now: a sparse file on a tmpfs that is full later would be a SIGBUS in the training."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(fd, 0, size)
         return
@@ -142,7 +142,7 @@ def _create_mapped(folder: Path, name: str, capacity: int) -> Mapping | None:
 
 
 def create(name: str, fallback: Path, *, capacity: int = QUEUE_BYTES) -> Mapping:
-    """Makes the queue file `name` in the best place there is.
+    """Make the queue file `name` in the best place there is.
 
     `fallback` is a folder of ours on any file system, used unmapped where neither /dev/shm nor a local temporary
     folder will do. Raises OSError where not even that works. Does not block beyond file operations.
@@ -168,7 +168,7 @@ def create(name: str, fallback: Path, *, capacity: int = QUEUE_BYTES) -> Mapping
 
 
 def open_existing(path: Path) -> Mapping:
-    """Opens a queue file for its consumer.
+    """Open a queue file for its consumer.
 
     Raises FileNotFoundError; another OSError where it cannot be opened now (no descriptor is left, another user's);
     ValueError where it is no whole queue.

@@ -61,7 +61,7 @@ def make_puts(
     check_key: Callable[[object], None] = lambda key: None,
     on_silence: Callable[[], None] | None = None,
 ) -> Puts:
-    """Makes the puts of the queue file `mapping`, whose only producer the caller must be.
+    """Make the puts of the queue file `mapping`, whose only producer the caller must be.
 
     Args:
         overflow: called with (tail, record) for what the ring cannot take now.
@@ -204,7 +204,7 @@ def make_puts(
         return at
 
     def alone(work: Callable[[], bool]) -> bool:
-        """What `work` returns; False where a put is under way."""
+        """Return what `work` returns; False where a put is under way."""
         nonlocal busy
         taken, busy = busy, True
         if taken:
@@ -246,7 +246,7 @@ def make_puts(
         disowned = busy = True
 
     def retire(refusal: Callable[[], NoReturn]) -> bool:
-        """Ends the puts: later ones raise what `refusal` does, and the queue's memory is used no more. False where one
+        """End the puts: later ones raise what `refusal` does, and the queue's memory is used no more. False where one
         is under way for longer than a moment; then it is used still. Safe twice.
         """
         nonlocal busy, disowned, refuse, words, ring
@@ -282,7 +282,7 @@ class ForkedError(Exception):
 
 
 def interrupted_a_put(codes: set[CodeType]) -> bool:
-    """Whether the put that found the flag set runs on top of another one of its own thread."""
+    """Return whether the put that found the flag set runs on top of another one of its own thread."""
     frame: Any = sys._getframe(2)
     seen = 0
     while frame is not None:

@@ -54,10 +54,11 @@ class SharedMemoryQueue:
             _producers.add(self)
 
     def put_nowait(self, item: bytes) -> None:
-        """Accepts `item`. Raises Full where the ring has no room or another put of this thread was interrupted by
+        """Accept `item`. Raises Full where the ring has no room or another put of this thread was interrupted by
         this one,
         TypeError for anything but bytes, ValueError on a closed queue or for an item over a quarter of the capacity.
-        Makes no system call."""
+        Makes no system call.
+        """
         if not isinstance(item, bytes | bytearray | memoryview):
             raise TypeError(f"a SharedMemoryQueue holds bytes, not {type(item).__name__}")
         if self._puts is None:
@@ -81,8 +82,8 @@ class SharedMemoryQueue:
                 time.sleep(_POLL_S)
 
     def get_nowait(self) -> bytes:
-        """The oldest item. Raises Empty. Its room is free for the producer once the batch it came with was handed
-        out.
+        """Return the oldest item. Raises Empty. Its room is free for the producer once the batch it came with was
+        handed out.
         """
         if not self._taken:
             self._fetch()
@@ -125,17 +126,17 @@ class SharedMemoryQueue:
             return len(self._taken) + (taken.count if taken else 0)
 
     def empty(self) -> bool:
-        """Whether nothing waits; at the producer's end, whether all was fetched."""
+        """Return whether nothing waits; at the producer's end, whether all was fetched."""
         words = self._mapping.words
         return not self._taken and bool(words[layout.HEAD] == words[layout.TAIL])
 
     def close(self) -> None:
-        """Lets go of this end; the file stays, for the other. Safe twice."""
+        """Let go of this end; the file stays, for the other. Safe twice."""
         self._puts = None
         self._consumer.close()
 
     def unlink(self) -> None:
-        """Removes the file. What both ends have mapped stays theirs until they close."""
+        """Remove the file. What both ends have mapped stays theirs until they close."""
         self.path.unlink(missing_ok=True)
 
     def __reduce__(self) -> tuple[Any, ...]:

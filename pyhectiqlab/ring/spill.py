@@ -44,7 +44,7 @@ class SpillWriter:
             raise OSError(28, "No space left on device", str(self.path))
 
     def size(self) -> int:
-        """Bytes of the file, 0 where there is none."""
+        """Return bytes of the file, 0 where there is none."""
         return os.fstat(self._fd).st_size if self._fd >= 0 else 0
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ class SpillReader:
         return os.fstat(self._fd).st_size
 
     def frames(self, start: int, end: int) -> Iterator[tuple[int, bytes, int]]:
-        """Yields (tail, record, offset behind the frame) of the whole frames in [start, end), in the order written.
+        """Yield (tail, record, offset behind the frame) of the whole frames in [start, end), in the order written.
 
         Bytes that are no frame (a write cut short by a full disk) are skipped up to the next frame. A frame cut off by
         `end` is left for the next call.
@@ -111,7 +111,7 @@ class SpillReader:
         return None
 
     def free(self, upto: int) -> None:
-        """Gives the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
+        """Give the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
         keeps its length, so that the producer needs to know nothing of it.
         """
         if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and punch(self._fd, self._punched, upto & ~4095):
@@ -124,7 +124,7 @@ class SpillReader:
 
 
 def punch(fd: int, start: int, end: int) -> bool:
-    """Gives back the blocks of a file's bytes in [start, end), multiples of 4096. Whether the file system can."""
+    """Give back the blocks of a file's bytes in [start, end), multiples of 4096. Return whether the file system can."""
     if sys.platform != "linux" or end <= start:
         return False
     import ctypes  # only once several MiB went through the spill file

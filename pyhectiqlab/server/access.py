@@ -285,7 +285,7 @@ def admin(caller: TheCaller) -> Caller:
 
 @guard("lab:metrics")
 async def scraper(request: Request) -> Caller:
-    """An admin of the lab, with a key of any scope."""
+    """Return an admin of the lab, with a key of any scope."""
     return admin(await _proved(request))
 
 

@@ -50,7 +50,7 @@ def project_answer(project: Project, its: ProjectRuns, role: str) -> dict[str, A
 
 
 def project_ref(row: Run | Artifact | RegisteredVersion) -> dict[str, str]:
-    """The project that a row belongs to."""
+    """Return the project that a row belongs to."""
     return {"id": row.project_id, "name": row.project}
 
 

@@ -72,7 +72,7 @@ _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: 
 def create_app(
     lab: Lab, hosts: Collection[str] | None = None, root_path: str = "", trusted: Trusted | None = None
 ) -> FastAPI:
-    """The lab's HTTP face.
+    """Return the lab's HTTP face.
 
     Args:
         lab: open and started; the caller stops it after the application.

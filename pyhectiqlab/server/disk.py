@@ -94,7 +94,9 @@ class Disk:
         return room_of(self._storage, self.wish, self._level)
 
     def write_soon(self, function: Callable[[MetaTransaction], object]) -> bool:
-        """Run it now; where the stores refuse it, as soon as they take writes again. Whether it was done. Blocks."""
+        """Run it now; where the stores refuse it, as soon as they take writes again. Return whether it was done.
+        Blocks.
+        """
         try:
             self._write(function)
         except StoreError as e:

@@ -37,7 +37,7 @@ def make_owner(lab: Lab) -> User:
 
 
 def write_profile(lab: Lab, owner: User, url: str) -> str:
-    """Sees to it that a profile on this machine leads to this lab, as its owner. Returns its name.
+    """See to it that a profile on this machine leads to this lab, as its owner. Returns its name.
 
     A profile `local` of another lab that still answers is left alone: the name is then `local-<port>`.
     Raises ConfigurationError where the credentials file is corrupt or cannot be written.

@@ -134,12 +134,14 @@ class Lab:
         return self.write(both)
 
     def failing(self) -> list[Failing]:
-        """What of the lab's own work fails now, the writer's first. From any thread; never blocks."""
+        """Return what of the lab's own work fails now, the writer's first. From any thread; never blocks."""
         states = [loop.failing for loop in self.loops] + [self.writer.compaction.failing, self.refusals.failing]
         return [one for one in states if one is not None]
 
     def alerts(self) -> list[str]:
-        """What whoever runs the lab should see to at once, a sentence each. From any thread; never blocks long."""
+        """Return what whoever runs the lab should see to at once, a sentence each. From any thread; never blocks
+        long.
+        """
         room, refused = self.disk.room(), self.refusals.failing
         alerts = [] if room.level == "ok" else [room.text]
         if refused is not None:
@@ -148,7 +150,7 @@ class Lab:
         return alerts
 
     def troubles(self) -> list[Trouble]:
-        """How each piece of the lab's own work is."""
+        """Return how each piece of the lab's own work is."""
         return [*(loop.trouble for loop in self.loops), self.writer.compaction]
 
     # What a commit changed, to whoever watches.

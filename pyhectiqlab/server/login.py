@@ -86,7 +86,7 @@ class Logins:
             return wait
 
     def takes_note(self) -> bool:
-        """Whether a failure that was just told has a place in the audit log."""
+        """Return whether a failure that was just told has a place in the audit log."""
         with self._lock:
             now = self._clock()
             more = (now - self._noted_at) / 3600 * settings.LAB_FAILED_LOGINS_NOTED_PER_H

@@ -86,5 +86,5 @@ class Metrics:
             self.batches.labels(status).inc(count)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format. Blocks on the databases for some milliseconds."""
+        """Return all of it in Prometheus' text format. Blocks on the databases for some milliseconds."""
         return generate_latest(self.registry)

@@ -137,7 +137,7 @@ class Notifier:
 
 
 def told(notice: Notice, lab_url: str) -> dict[str, Any]:
-    """What a target gets of a notice."""
+    """Return what a target gets of a notice."""
     url = f"{lab_url}/runs/{notice.run_id}"
     why = f": {notice.why}" if notice.why else ""
     text = f"{notice.run} ({notice.project}) {WORDS.get(notice.state, notice.state)}{why} {url}"
@@ -202,7 +202,7 @@ def _mail(to: str, body: dict[str, Any], server: str | None) -> None:
 
 
 def safe(address: str) -> str:
-    """An address without what is secret in it: chat programs put a key into the path."""
+    """Return an address without what is secret in it: chat programs put a key into the path."""
     if address.startswith("mailto:"):
         return address
     where = urlsplit(address)

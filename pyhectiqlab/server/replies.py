@@ -125,7 +125,7 @@ class Page:
 
 
 def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = False, large: bool = False) -> Response:
-    """A page of a list.
+    """Return a page of a list.
 
     Args:
         large: its items may be.

@@ -86,7 +86,7 @@ class Writer:
         self.loop.start()
 
     def stop(self) -> None:
-        """Commits what waits, refuses what comes later, and ends the thread. Blocks until then. Safe twice."""
+        """Commit what waits, refuse what comes later, and end the thread. Blocks until then. Safe twice."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -103,7 +103,7 @@ class Writer:
         return self._put(Ingest(job, size) if job.cost_s <= LONG_S else InPieces(job, size))
 
     def write(self, function: WriteFunction[T]) -> Future[T]:
-        """Runs `function` in a transaction; what it returns or raises comes once that is durable.
+        """Run `function` in a transaction; what it returns or raises comes once that is durable.
 
         Never blocks. Raises BusyError where the queue is full.
         """
@@ -284,8 +284,8 @@ class Writer:
 
 
 def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, Exception | None]:
-    """The function's result, or the exception that undid what it had changed and is its answer. Raises what is no
-    answer: StoreError, and where the transaction is no longer whole.
+    """Return the function's result, or the exception that undid what it had changed and is its answer. Raises what is
+    no answer: StoreError, and where the transaction is no longer whole.
     """
     try:
         with tx.undoable():
@@ -299,7 +299,9 @@ def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, Except
 
 
 def _halves(group: Sequence[Job]) -> list[Sequence[Job]]:
-    """What to try apart: halves of the group, then the batches of a request; nothing where there is but one thing."""
+    """Return what to try apart: halves of the group, then the batches of a request; nothing where there is but one
+    thing.
+    """
     if len(group) > 1:
         middle = len(group) // 2
         return [group[:middle], group[middle:]]

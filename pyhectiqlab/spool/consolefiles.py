@@ -59,7 +59,7 @@ class ConsoleDir:
         return Words(self.path / "shown")
 
     def ask(self, run: str, start: tuple[int, int]) -> Words:
-        """Asks to record from here on for the writer `run`. Raises OSError."""
+        """Ask to record from here on for the writer `run`. Raises OSError."""
         writer = os.urandom(16).hex()
         made = self.path / f".{writer}"
         fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -74,7 +74,7 @@ class ConsoleDir:
         return Words(self.path / f"{writer}-{run}")
 
     def asked(self) -> Iterator[tuple[str, str, Path]]:
-        """(writer, run, file) of each recording."""
+        """Yield (writer, run, file) of each recording."""
         try:
             names = sorted(os.listdir(self.path))
         except OSError:
@@ -117,7 +117,7 @@ class Words(FileWords):
 
 
 def copy_some(file: int, terminal: int, shown: Words, stream: int) -> int:
-    """Copies what comes next of a stream to its terminal; how many bytes, 0 where it is all there. Blocks as long as
+    """Copy what comes next of a stream to its terminal; how many bytes, 0 where it is all there. Blocks as long as
     the terminal does. Raises OSError. Call it within `shown.copying()`.
     """
     start = shown[SHOWN + stream]

@@ -31,7 +31,7 @@ def substitute_homes() -> Iterator[Path]:
 
 
 def homes() -> list[Path]:
-    """The home of now, and the places on this machine where sessions are that it could not take. Makes none."""
+    """Return the home of now, and the places on this machine where sessions are that it could not take. Makes none."""
     found = [home for home in _substitutes() if is_private(home.parent) and is_private(home)]
     with contextlib.suppress(ConfigurationError):
         found.insert(0, settings.home())
@@ -44,14 +44,14 @@ def queue_folders() -> list[Path]:
 
 
 def is_substitute(session: Path) -> bool:
-    """Whether this session's folder is in a home in the place of one."""
+    """Return whether this session's folder is in a home in the place of one."""
     home = session.parent.parent
     return home.name.startswith("home-") and home.parent.name == own_name()
 
 
 def budget(session: Path, wanted: int) -> int:
-    """How many bytes a session's folder may take, of the `wanted` ones. In storage that all share, and which may be
-    memory, as little as a queue may: a share of what is free there.
+    """Return how many bytes a session's folder may take, of the `wanted` ones. In storage that all share, and which may
+    be memory, as little as a queue may: a share of what is free there.
     """
     if not is_substitute(session):
         return wanted

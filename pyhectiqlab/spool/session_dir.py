@@ -62,7 +62,7 @@ DELIVERED_BYTES_MAX = 1 << 20  # of the notes on delivered files, twice: some 4,
 
 
 def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
-    """Those of `folder` whose files begin with `prefix`, by name."""
+    """Yield those of `folder` whose files begin with `prefix`, by name."""
     try:
         names = sorted(n for n in os.listdir(folder) if n.startswith(prefix) and n.endswith(".json") and n[0] != ".")
     except OSError:
@@ -134,7 +134,7 @@ class SessionDir:
 
     @classmethod
     def everywhere(cls) -> list[SessionDir]:
-        """Sessions on this machine in all places that a session of this user may be in, oldest first in each."""
+        """Return sessions on this machine in all places that a session of this user may be in, oldest first in each."""
         return [session for home in places.homes() for session in cls.all(home / "spool")]
 
     @classmethod
@@ -151,8 +151,8 @@ class SessionDir:
         return [cls(spool / name) for _, name in sorted(found)]
 
     def problem(self) -> str:
-        """Why somebody else may have written what is in it, and what to do about it; "" where nobody could. Whoever
-        delivers a session asks before. Raises nothing.
+        """Return why somebody else may have written what is in it, and what to do about it; "" where nobody could.
+        Whoever delivers a session asks before. Raises nothing.
         """
         # A snapshot is known by its identity, and may be a link to another user's file; `.d` is for what is packed.
         return ownership.tree_problem(self.path, but=(".data", ".d"))
@@ -187,7 +187,7 @@ class SessionDir:
         return [name[:32] for name in names if name[32:] == f".{what}"]
 
     def note_delivered(self, request: FileRequest) -> None:
-        """Remembers a file that the lab has, should the lab ever be restored from an older backup; the last some
+        """Remember a file that the lab has, should the lab ever be restored from an older backup; the last some
         thousand are kept. Best effort.
         """
         path = self.path / "delivered"
@@ -209,7 +209,7 @@ class SessionDir:
         return list(found.values())
 
     def log(self, text: str) -> None:
-        """Appends a line to uploader.log, up to a bound. Never raises. From any thread."""
+        """Append a line to uploader.log, up to a bound. Never raises. From any thread."""
         path = self.path / "uploader.log"
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S')} [{os.getpid()}] {text}\n"
         with contextlib.suppress(OSError):
@@ -258,7 +258,7 @@ class SessionDir:
                 yield folder / f"{self.name}-{writer.writer}.json", writer
 
     def sync_writers(self, writers: Iterable[str]) -> None:
-        """Makes what is known of them survive a power failure: without it nobody would know whose events the journal
+        """Make what is known of them survive a power failure: without it nobody would know whose events the journal
         holds. Here, not at the call, as it takes milliseconds. Best effort.
         """
         for path in (*map(self.writer_path, writers), self.path / "session.json"):

@@ -98,30 +98,30 @@ class AccountsView(Protocol):
         """None for a key that is revoked or expired, or whose user is disabled; so for web sessions."""
 
     def users_of_keys(self, hashes: Collection[str], now: float) -> dict[str, User]:
-        """Those of these hashes whose keys still open something, with their users."""
+        """Return those of these hashes whose keys still open something, with their users."""
 
     def users_of_web_sessions(self, hashes: Collection[str], now: float, idle_before: float) -> dict[str, User]:
-        """The same for web sessions; one that was last used before `idle_before` opens nothing."""
+        """Return the same for web sessions; one that was last used before `idle_before` opens nothing."""
 
     def keys(self, user_id: str) -> list[ApiKey]: ...
     def web_session(self, token_hash: str, now: float) -> WebSession | None: ...
     def invites(self, now: float) -> list[Invite]: ...
     def invite(self, token_hash: str, now: float) -> Invite | None: ...
     def role_in(self, project_id: str, user_id: str) -> str | None:
-        """What the user may do in the project; None where it does not exist for them."""
+        """Return what the user may do in the project; None where it does not exist for them."""
 
     def roles_of(self, user_id: str) -> Mapping[str, str]:
-        """The roles that the user was given in projects: project id → role."""
+        """Return the roles that the user was given in projects: project id → role."""
 
     def roles_of_users(self, ids: Collection[str]) -> Mapping[str, Mapping[str, str]]:
         """`roles_of` for several: user id → project id → role."""
 
     def private_projects(self, ids: Collection[str]) -> Mapping[str, bool]:
-        """Whether they are private, of those that there are."""
+        """Return whether they are private, of those that there are."""
 
     def members(self, project_id: str) -> list[Member]: ...
     def changes_told(self, limit: int, before: int | None = None) -> list[Change]:
-        """The audit log, newest first: entries with an id below `before`."""
+        """Return the audit log, newest first: entries with an id below `before`."""
 
 
 class AccountsTransaction(AccountsView, Protocol):
@@ -133,13 +133,13 @@ class AccountsTransaction(AccountsView, Protocol):
         """Return the lab's owner; where nobody is, make one of that name, without a password."""
 
     def set_password(self, user_id: str, password_hash: str) -> None:
-        """Ends the user's web sessions and login links too: whoever changes a password wants others out."""
+        """End the user's web sessions and login links too: whoever changes a password wants others out."""
 
     def set_role(self, user_id: str, role: str) -> None:
-        """Ends the open invites of whoever is no longer an admin. Raises LastAdminError."""
+        """End the open invites of whoever is no longer an admin. Raises LastAdminError."""
 
     def set_disabled(self, user_id: str, at: float | None) -> None:
-        """Ends the user's web sessions, login links and open invites too; keys work again with the user. Raises
+        """End the user's web sessions, login links and open invites too; keys work again with the user. Raises
         LastAdminError.
         """
 
@@ -158,7 +158,7 @@ class AccountsTransaction(AccountsView, Protocol):
     def end_web_sessions(self, user_id: str) -> None: ...
     def add_login_link(self, user_id: str, token_hash: str, now: float, expires: float) -> None: ...
     def use_login_link(self, token_hash: str, now: float) -> User | None:
-        """The link's user, once, before it expires; None otherwise."""
+        """Return the link's user, once, before it expires; None otherwise."""
 
     def add_invite(self, role: str, token_hash: str, created_by: str, now: float, expires: float) -> Invite:
         """Raises TooManyError."""
@@ -170,4 +170,4 @@ class AccountsTransaction(AccountsView, Protocol):
 
     def note_changes(self, changes: Sequence[Change]) -> None: ...
     def forget_expired(self, now: float, idle_s: float, audit_before: float) -> None:
-        """Removes sessions, links and invites that can no longer be used, and what the audit log keeps no longer."""
+        """Remove sessions, links and invites that can no longer be used, and what the audit log keeps no longer."""

@@ -95,7 +95,7 @@ class TooManyUploadsError(ValueError):
 class FilesView(Protocol):
     def upload(self, upload_id: str) -> Upload | None: ...
     def knows_blob(self, user_id: str, digest: str) -> bool:
-        """Whether the user sent these bytes lately, or an artifact or version that can be read has them."""
+        """Return whether the user sent these bytes lately, or an artifact or version that can be read has them."""
 
     def artifact(self, artifact_id: str) -> Artifact | None: ...
     def artifacts(self, query: ArtifactQuery) -> Iterator[Artifact]:
@@ -103,15 +103,15 @@ class FilesView(Protocol):
 
     def expired_uploads(self, now: float, limit: int) -> list[Upload]: ...
     def unused_blobs(self, before: float, limit: int) -> list[str]:
-        """Digests that no artifact, no version and no upload has, last used before that time."""
+        """Return digests that no artifact, no version and no upload has, last used before that time."""
 
     def is_unused(self, digest: str, before: float) -> bool:
-        """Whether this is one of them."""
+        """Return whether this is one of them."""
 
 
 class FilesTransaction(FilesView, Protocol):
     def start_upload(self, upload: Upload, now: float) -> Upload:
-        """The user's unfinished upload of the same bytes, where there is one. Raises TooManyUploadsError."""
+        """Return the user's unfinished upload of the same bytes, where there is one. Raises TooManyUploadsError."""
 
     def finish_upload(self, upload_id: str, now: float, expires: float) -> None: ...
     def renew_upload(self, upload_id: str, expires: float) -> None: ...
@@ -122,4 +122,4 @@ class FilesTransaction(FilesView, Protocol):
         """
 
     def forget_blob(self, digest: str, before: float) -> bool:
-        """Removes its row unless it is in use (again)."""
+        """Remove its row unless it is in use (again)."""

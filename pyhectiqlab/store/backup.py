@@ -78,13 +78,13 @@ def note(tx: MetaTransaction, taken: Snapshot) -> None:
 
 
 def last_backup(view: MetaView) -> Snapshot | None:
-    """The last snapshot that was noted."""
+    """Return the last snapshot that was noted."""
     value = view.lab_value(LAST)
     return None if value is None else _snapshot(json.loads(value))
 
 
 def told_of(snapshot: Path) -> Snapshot:
-    """What a snapshot says that it holds. Raises StoreError."""
+    """Return what a snapshot says that it holds. Raises StoreError."""
     try:
         return _snapshot(json.loads((snapshot / TOLD).read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as e:
@@ -100,7 +100,7 @@ def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
 
 
 def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Snapshot:
-    """Takes a snapshot of the lab at `data`, which may run meanwhile, into a new folder `target/<time>`.
+    """Take a snapshot of the lab at `data`, which may run meanwhile, into a new folder `target/<time>`.
 
     Files that the newest snapshot in `target` has, as they were stored, are linked, not copied: each snapshot is whole,
     and costs what is new. All of them are read. Blocks for as long as the disks take. A backup that was killed leaves a
@@ -147,12 +147,12 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
 
 
 def snapshots(target: Path) -> list[Path]:
-    """The whole snapshots in a folder, oldest first."""
+    """Return the whole snapshots in a folder, oldest first."""
     return sorted(path.parent for path in target.glob(f"*/{TOLD}") if path.parent.suffix != ".partial")
 
 
 def prune(target: Path, keep: int) -> list[Path]:
-    """Removes all but the newest `keep` snapshots; what it removed."""
+    """Remove all but the newest `keep` snapshots. Return what was removed."""
     old = snapshots(target)[:-keep] if keep > 0 else []
     with _told_as_store_error(target):
         for path in old:
@@ -175,7 +175,7 @@ def _blob(folder: Path, digest: str) -> Path:
 
 
 def _take_file(digest: str, length: int, data: Path, snapshot: Path, before: Path | None) -> tuple[int, bool]:
-    """(bytes that had to be copied, whether they are what was stored)."""
+    """Return (bytes that had to be copied, whether they are what was stored)."""
     target = _blob(snapshot, digest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if before is not None and not _wrong_with(_blob(before, digest), digest, length):
@@ -201,7 +201,8 @@ def _copy_file(source: Path, target: Path) -> int:
 
 
 def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
-    """What is wrong with a snapshot, or with the data of a lab that does not run: a sentence each; empty: nothing.
+    """Return what is wrong with a snapshot, or with the data of a lab that does not run: a sentence each; empty:
+    nothing.
 
     Reads everything: the digests of a snapshot's databases, their structure, that points.db is not behind lab.db, and
     the digest of each file. Raises StoreError where there is nothing to check.
@@ -272,7 +273,7 @@ def _digest(path: Path) -> str:
 
 
 def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, despite_damage: bool = False) -> Snapshot:
-    """Makes a lab's data of a snapshot, in a folder that is not there yet or is empty. What it holds.
+    """Make a lab's data of a snapshot, in a folder that is not there yet or is empty. Return what it holds.
 
     The snapshot is checked first: DamagedError, and nothing is made, where anything is wrong with it. `despite_damage`:
     take what there is of it all the same, without the files that are missing.

@@ -45,7 +45,7 @@ class BlobUpload(Protocol):
         """Bytes received so far, also by earlier processes."""
 
     def append(self, data: bytes) -> None:
-        """Adds bytes behind `offset`. Raises NoRoomError; `offset` then says how many of them were kept."""
+        """Add bytes behind `offset`. Raises NoRoomError; `offset` then says how many of them were kept."""
 
     def verify(self, digest: str) -> None:
         """The long part of `finish`: makes what was received durable and compares its digest, reading all of it again
@@ -53,8 +53,8 @@ class BlobUpload(Protocol):
         """
 
     def finish(self, digest: str) -> None:
-        """Makes what was received the blob of this digest, durably, and ends the upload. Verifies it unless `verify`
-        did. Raises WrongDigestError, after which the upload is gone.
+        """Make what was received the blob of this digest, durably, and end the upload. It is verified unless `verify`
+        did that. Raises WrongDigestError, after which the upload is gone.
         """
 
     def close(self) -> None: ...
@@ -66,35 +66,37 @@ class BlobUpload(Protocol):
 
 class BlobStore(Protocol):
     def open_upload(self, upload: str) -> BlobUpload:
-        """The upload of this id, a new one where there is none. Raises UploadBusyError."""
+        """Return the upload of this id, a new one where there is none. Raises UploadBusyError."""
 
     def received(self, upload: str) -> int:
-        """Bytes of an unfinished upload; 0 where there is none."""
+        """Return bytes of an unfinished upload; 0 where there is none."""
 
     def abort(self, upload: str) -> None:
-        """Removes an unfinished upload, if there is one. Raises UploadBusyError."""
+        """Remove an unfinished upload, if there is one. Raises UploadBusyError."""
 
     def has(self, digest: str) -> bool: ...
     def size(self, digest: str) -> int:
         """Bytes. Raises KeyError where there is no such blob."""
 
     def open(self, digest: str, start: int = 0) -> BinaryIO:
-        """The blob's bytes from `start` on; for the caller to close. Raises KeyError where there is no such blob."""
+        """Return the blob's bytes from `start` on; for the caller to close. Raises KeyError where there is no such
+        blob.
+        """
 
     def delete(self, digest: str) -> None:
-        """Removes the blob, if there is one; whoever has it open reads on."""
+        """Remove the blob, if there is one; whoever has it open reads on."""
 
     def digests(self) -> Iterator[str]:
         """Every blob, in no order; those that come or go meanwhile may be missing."""
 
     def room(self) -> int | None:
-        """Bytes that can still be taken; None: unknown."""
+        """Return bytes that can still be taken; None: unknown."""
 
     def close(self) -> None: ...
 
 
 def checked(digest: str) -> str:
-    """The digest, where it can be one. Raises ValueError: it becomes part of a path."""
+    """Return the digest, where it can be one. Raises ValueError: it becomes part of a path."""
     if not _DIGEST.fullmatch(digest):
         raise ValueError("a digest is 64 lower-case hex digits")
     return digest

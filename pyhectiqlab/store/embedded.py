@@ -85,7 +85,7 @@ class Ballast:
                     self._path.unlink()
 
     def give(self) -> bool:
-        """Whether there was any."""
+        """Return whether there was any."""
         try:
             self._path.unlink()
         except OSError:
@@ -227,7 +227,7 @@ class EmbeddedStorage:
 
 
 def _unused(path: Path) -> int:
-    """Bytes of the free pages of a database."""
+    """Return bytes of the free pages of a database."""
     if not path.exists():
         return 0
     try:

@@ -56,7 +56,7 @@ def apart(
 
 
 def share_of(most: int | None, lines: int, n: int) -> int:
-    """How many buckets a line may have, where each of so many may have n, and all of them together `most`."""
+    """Return how many buckets a line may have, where each of so many may have n, and all of them together `most`."""
     return n if most is None else max(1, min(n, most // max(1, lines)))
 
 

@@ -70,4 +70,4 @@ class MediaView(Protocol):
         """By name, then kind; those whose name holds `part`, in any case; behind (name, kind) `after`."""
 
     def media_items(self, query: MediaQuery) -> Iterator[MediaItem]:
-        """What is shown of each is read as they are asked for."""
+        """Return the items one by one: what is shown of each is read when it is asked for."""

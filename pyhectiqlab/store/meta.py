@@ -295,7 +295,7 @@ class MetaView(
 ):
     def lab_value(self, key: str) -> str | None: ...
     def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
-        """Sorted by name, those > `after` that exist for the user; None: all."""
+        """Return the projects that exist for the user (None: all), sorted by name, those with a name > `after`."""
 
     def project(self, ref: str) -> Project | None:
         """By id, else by name."""
@@ -326,7 +326,7 @@ class MetaView(
         """By name."""
 
     def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
-        """Names of the runs that the user can see and that were made last, in a project (its id) or in all."""
+        """Return names of the runs that the user can see and that were made last, in a project (its id) or in all."""
 
     def runs_named(
         self,
@@ -336,32 +336,36 @@ class MetaView(
         seen_by: str | None = None,
         deleted: bool = False,
     ) -> list[Run]:
-        """The newest first. `deleted`: those that were deleted and are not purged, instead of those that were not."""
+        """Return runs, the newest first. `deleted`: those that were deleted and are not purged, instead of those that
+        were not.
+        """
 
     def has_silent(self, before: float) -> bool:
-        """Whether `mark_lost` may have something to do."""
+        """Return whether `mark_lost` may have something to do."""
 
     def purgeable(self, before: float) -> str | None:
-        """A run that was deleted before that time and is not purged."""
+        """Return a run that was deleted before that time and is not purged."""
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]: ...
     def config(self, run_id: str) -> dict[str, Any]:
-        """What all its attempts told; of a value that several told, the newest one's."""
+        """Return what all its attempts told; of a value that several told, the newest one's."""
 
     def attempt_config(self, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
-        """What this attempt told itself, else the newest one before it that told anything; with which one that is."""
+        """Return what this attempt told itself, else the newest one before it that told anything; with which one that
+        is.
+        """
 
     def config_attempts(self, run_id: str, limit: int) -> list[int]:
-        """The newest of the attempts that told a config, upwards."""
+        """Return the newest of the attempts that told a config, upwards."""
 
     def configs(self, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
         """Of those runs whose config takes no more."""
 
     def meta(self, run_id: str, attempt: int | None = None) -> dict[str, Any]:
-        """What this attempt told itself. None: what all told; of a key that several told, the newest one's."""
+        """Return what this attempt told itself. None: what all told; of a key that several told, the newest one's."""
 
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
-        """The newest of the attempts that told meta, upwards."""
+        """Return the newest of the attempts that told meta, upwards."""
 
     def sessions(self, run_id: str, limit: int, after: Sequence[Any] | None = None) -> Iterator[Session]:
         """By attempt, rank, start and id; those behind one of which `after` has these four."""
@@ -371,16 +375,18 @@ class MetaView(
 
     def session_count(self, run_id: str) -> int: ...
     def attached(self, session: str, user_id: str) -> Mapping[tuple[str, int, int], bool]:
-        """(run, rank, attempt) of each attachment of the user's session → whether it is lost and has not ended."""
+        """Return (run, rank, attempt) of each attachment of the user's session → whether it is lost and has not
+        ended.
+        """
 
     def state_history(self, run_id: str, limit: int = ...) -> Sequence[StateChange]:
-        """The last changes of state, the newest last."""
+        """Return the last changes of state, the newest last."""
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]: ...
     def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
     def writer_count(self, run_id: str) -> int: ...
     def takes_writers(self, run_id: str) -> bool:
-        """Whether it has fewer than limits.WRITERS_MAX."""
+        """Return whether it has fewer than limits.WRITERS_MAX."""
 
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
         """(sequence number, kind, how many numbers it accounts for) of each of a writer's events, in order."""
@@ -391,10 +397,10 @@ class MetaView(
         """Read one by one, as they are asked for: each may have megabytes."""
 
     def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> Iterator[StoredEvent]:
-        """The last ones before the id `before` (None: of all), newest first. Read one by one."""
+        """Return the last events before the id `before` (None: of all), newest first. They are read one by one."""
 
     def newest_event(self, run_id: str, kind: str, among: int) -> StoredEvent | None:
-        """The last one of the newest attempt's lowest rank, of the last `among` events of the kind."""
+        """Return the last one of the newest attempt's lowest rank, of the last `among` events of the kind."""
 
 
 class MetaTransaction(
@@ -410,8 +416,8 @@ class MetaTransaction(
     changes: Changes
 
     def undoable(self) -> AbstractContextManager[object]:
-        """A block whose exception undoes what the block changed, and nothing else of the transaction. An error of the
-        database itself spoils the whole transaction, see `prove_whole`.
+        """Return a block whose exception undoes what the block changed, and nothing else of the transaction. An error
+        of the database itself spoils the whole transaction, see `prove_whole`.
         """
 
     def prove_whole(self) -> None:
@@ -421,10 +427,10 @@ class MetaTransaction(
 
     def set_lab_value(self, key: str, value: str) -> None: ...
     def add_project(self, name: str, user_id: str, now: float) -> Project:
-        """Its maker is its first admin. Raises NameTakenError."""
+        """Make a project. Its maker is its first admin. Raises NameTakenError."""
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
-        """Finds or creates the run by name. A session seen in the last `lost_after_s` is live.
+        """Find or create the run by name. A session seen in the last `lost_after_s` is live.
 
         Raises ProjectNotFoundError, MayNotAddError, FullError; NameTakenError where the run was to be new.
         """
@@ -445,7 +451,7 @@ class MetaTransaction(
         """False where there is no such attachment of this user."""
 
     def apply(self, batches: Sequence[MetaBatch], now: float) -> dict[str, int]:
-        """Stores events, their effects, cursors and counters of batches, in order.
+        """Store events, their effects, cursors and counters of batches, in order.
 
         A batch whose `first` is not its writer's cursor + 1 is left out: somebody else took it meanwhile, or one before
         it was lost. Returns the writers with such a batch, and the cursor that each has now.
@@ -454,13 +460,13 @@ class MetaTransaction(
     def set_cursor(self, writer: str, cursor: int) -> None: ...
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]: ...
     def hold_runs(self, ids: Collection[str]) -> None:
-        """Keeps others from changing these runs, in any way, until this transaction ends; waits for those who do. What
-        is read of them from then on stays so. Unknown ids are let be.
+        """Keep others from changing these runs, in any way, until this transaction ends; wait for those who do. What is
+        read of them from then on stays so. Unknown ids are let be.
         """
 
     def delete_run(self, run_id: str, now: float) -> None: ...
     def restore_run(self, run_id: str, now: float) -> None:
-        """Counts as a sign of life, so that retention lets it be for a while.
+        """Restore a deleted run. This counts as a sign of life, so that retention lets it be for a while.
 
         Raises NameTakenError where the name is in use again.
         """
@@ -469,7 +475,7 @@ class MetaTransaction(
         """Raises NameTakenError where another run of the project has the name."""
 
     def purge(self, run_id: str, now: float) -> bool:
-        """Removes some of a deleted run's events; True once nothing is left of it but its name. Of a run that is not
+        """Remove some of a deleted run's events; True once nothing is left of it but its name. Of a run that is not
         deleted (any more) it removes nothing.
         """
 

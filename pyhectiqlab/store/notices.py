@@ -61,10 +61,10 @@ class NoticesView(Protocol):
         """Oldest first."""
 
     def waiting_notices(self) -> int:
-        """How many are to be delivered, of deleted runs too."""
+        """Return how many are to be delivered, of deleted runs too."""
 
     def due_notices(self, now: float, limit: int) -> list[Notice]:
-        """Those that may be tried now, the one that waits longest first; of deleted runs none."""
+        """Return those that may be tried now, the one that waits longest first; of deleted runs none."""
 
 
 class NoticesTransaction(Protocol):

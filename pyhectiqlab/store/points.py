@@ -157,7 +157,7 @@ class WorkLeft(NamedTuple):
 
 class PointStore(Protocol):
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
-        """Applies the batches in one durable transaction; one result a batch.
+        """Apply the batches in one durable transaction; one result a batch.
 
         Raises StoreError (disk full, I/O) or ValueError (empty or unequal columns, times beyond ±2^62 µs, first < 1 or
         first > last): then nothing was applied, of no batch. Points of a deleted run are kept, hidden, for now.
@@ -204,8 +204,8 @@ class PointStore(Protocol):
         """
 
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
-        """All points that came by one writer, a key at a time, in order of their sequence numbers. Memory: those of one
-        key. Nothing for a deleted run.
+        """Return all points that came by one writer, a key at a time, in order of their sequence numbers. Memory: those
+        of one key. Nothing for a deleted run.
         """
 
     def iter_buckets(
@@ -235,16 +235,16 @@ class PointStore(Protocol):
         """
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
-        """The same, all of them."""
+        """Return all of them at once."""
 
     def delete(self, run: str) -> None:
-        """Hides the run's points at once (a tombstone); `maintain` removes them later.
+        """Hide the run's points at once (a tombstone); `maintain` removes them later.
 
         Late batches for it are refused by the caller. Safe twice, and for an unknown run.
         """
 
     def undelete(self, run: str) -> None:
-        """Takes the tombstone away: whatever was not removed yet is shown again."""
+        """Take the tombstone away: whatever was not removed yet is shown again."""
 
     def maintain(self, seconds_max: float = 0.1) -> bool:
         """Do some of the store's own work, within a budget: what makes answers come faster, and the removal of deleted
@@ -253,14 +253,14 @@ class PointStore(Protocol):
         """
 
     def work_left(self) -> WorkLeft:
-        """How much `maintain` has to do. For whoever watches the lab: it may block for some milliseconds."""
+        """Return how much `maintain` has to do. For whoever watches the lab: it may block for some milliseconds."""
 
     def close(self) -> None:
-        """Releases files; calls after it raise StoreError. Safe twice."""
+        """Release files; calls after it raise StoreError. Safe twice."""
 
 
 def iter_points(store: PointStore, run: str, key: str, **kw: object) -> Iterator[Points]:
-    """All raw points of a key, page by page, in order of arrival."""
+    """Yield all raw points of a key, page by page, in order of arrival."""
     after = ""
     while True:
         page = store.points(run, key, after=after, **kw)  # type: ignore[arg-type]

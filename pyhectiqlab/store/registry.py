@@ -79,7 +79,7 @@ class TooManyAliasesError(ValueError):
 
 class RegistryView(Protocol):
     def known_blobs(self, user_id: str, digests: Collection[str]) -> set[str]:
-        """Those of the digests that the user may know of, see FilesView.knows_blob."""
+        """Return those of the digests that the user may know of, see FilesView.knows_blob."""
 
     def version(self, version_id: str) -> RegisteredVersion | None: ...
     def find_version(
@@ -88,19 +88,21 @@ class RegistryView(Protocol):
         """By number or alias; None: the latest. Also tells how many there are."""
 
     def latest_versions(self, kind: str, project: str, limit: int, after: str) -> Iterator[RegisteredVersion]:
-        """The latest of each name behind `after`, by name. Of versions in a list, the beginning of the description."""
+        """Return the latest of each name behind `after`, by name. Of versions in a list, the beginning of the
+        description.
+        """
 
     def versions_of(
         self, kind: str, project: str, name: str, limit: int, before: Version | None
     ) -> Iterator[RegisteredVersion]:
-        """The newest first."""
+        """Return versions, the newest first."""
 
     def version_files(self, version_id: str) -> list[VersionFile]:
         """By path."""
 
     def version_file(self, version_id: str, path: str) -> VersionFile | None: ...
     def used_by(self, version_id: str, limit: int, seen_by: str | None = None) -> list[UsingRun]:
-        """The latest first; no deleted runs."""
+        """Return the uses of a version, the latest first; none by deleted runs."""
 
     def made_by_run(self, run: str, limit: int, seen_by: str | None = None) -> Iterator[RegisteredVersion]: ...
     def used_by_run(self, run: str, limit: int, seen_by: str | None = None) -> Iterator[RegisteredVersion]: ...
@@ -117,4 +119,4 @@ class RegistryTransaction(RegistryView, Protocol):
         """The alias of the version's name points to it from now on, and to no other. Raises TooManyAliasesError."""
 
     def remove_alias(self, kind: str, project: str, name: str, alias: str) -> bool:
-        """Whether there was one."""
+        """Return whether there was one."""

@@ -46,7 +46,7 @@ FIELDS = tuple(field.name for field in fields(Rule))
 
 
 def rule_of(lab: Mapping[str, Setting], project: Mapping[str, Setting]) -> Rule:
-    """What holds where these are set: a project's own settings, one by one, before those of the lab."""
+    """Return what holds where these are set: a project's own settings, one by one, before those of the lab."""
     return Rule(**{name: value for name, value in {**lab, **project}.items() if name in FIELDS})  # type: ignore[arg-type]
 
 
@@ -81,13 +81,15 @@ class DueVersion:
 
 class RetentionView(Protocol):
     def retention_settings(self) -> dict[str | None, dict[str, Setting]]:
-        """What was set, by project id; None: for the whole lab. What is not set for a project is as the lab has it."""
+        """Return what was set, by project id; None: for the whole lab. What is not set for a project is as the lab has
+        it.
+        """
 
     def retention_of(self, project_id: str) -> Rule: ...
     def due_runs(
         self, project_id: str, rule: Rule, now: float, limit: int | None = None, among: Collection[str] | None = None
     ) -> list[DueRun]:
-        """Runs of the project that the rule ends, the longest silent first. `among`: only these."""
+        """Return runs of the project that the rule ends, the longest silent first. `among`: only these."""
 
     def due_versions(
         self, project_id: str, rule: Rule, now: float, limit: int | None = None, among: Collection[str] | None = None
@@ -105,10 +107,12 @@ class RetentionView(Protocol):
         """When the rule of its project will end a run, if nothing else happens; None: it does not."""
 
     def was_removed(self, artifact_id: str) -> str | None:
-        """The id of the project that had the version which retention removed; None: it removed none with this id."""
+        """Return the id of the project that had the version which retention removed; None: it removed none with this
+        id.
+        """
 
     def newest_sign(self) -> float | None:
-        """The last sign of life of all runs."""
+        """Return the last sign of life of all runs."""
 
 
 class RetentionTransaction(RetentionView, Protocol):

@@ -52,10 +52,10 @@ class TotalsView(Protocol):
         """By name. Looks at every run and every file."""
 
     def deleted_runs(self) -> int:
-        """How many are deleted and not purged."""
+        """Return how many are deleted and not purged."""
 
     def live_clients(self, since: float, limit: int) -> list[ClientTotals]:
-        """Sessions that have not ended and were seen since then, those with the largest backlog first."""
+        """Return sessions that have not ended and were seen since then, those with the largest backlog first."""
 
     def client_versions(self, since: float) -> Mapping[str, int]:
-        """How many of such sessions run each version of the client."""
+        """Return how many of such sessions run each version of the client."""

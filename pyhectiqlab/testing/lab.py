@@ -70,7 +70,7 @@ class RealLab:
         )
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
-        """Sends the signal, then waits. Returns the exit status; -9 where it had to be killed."""
+        """Send the signal, then wait. Return the exit status; -9 where it had to be killed."""
         return self._end(sig)
 
     def kill(self) -> int:
@@ -121,7 +121,7 @@ class RealLab:
         return {"Authorization": f"Bearer {self.api_key}"}
 
     def log(self) -> str:
-        """All that the lab printed so far."""
+        """Return all that the lab printed so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def __enter__(self) -> RealLab:

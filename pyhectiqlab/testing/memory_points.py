@@ -41,7 +41,7 @@ class Point(NamedTuple):
     writer: str = ""
 
     def place(self) -> tuple[int, ...]:
-        """The highest is the last point."""
+        """Return the points in an order in which the highest is the last."""
         return (self.attempt, self.step, self.seq, self.arrival)
 
 
@@ -268,7 +268,7 @@ def _info(place: tuple[str, str, int, int], points: Sequence[Point]) -> SeriesIn
 
 
 def _pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> SeriesInfo:
-    """The union over ranks and attempts of one key.
+    """Return the union over ranks and attempts of one key.
 
     `order[i]` is the (attempt, step, seq, arrival) of the last point of infos[i].
     """

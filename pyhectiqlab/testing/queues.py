@@ -45,7 +45,7 @@ class PipeQueue:
         return bool(self._queue.empty())
 
     def close(self) -> None:
-        """Lets go of this end, once what was put is written. Safe twice."""
+        """Let go of this end, once what was put is written. Safe twice."""
         self._queue.close()
         self._queue.join_thread()
 

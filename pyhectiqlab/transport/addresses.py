@@ -13,7 +13,7 @@ LAB_PORT = 8080  # where `hectiqlab server` listens unless it is told
 
 
 def clean_url(url: str) -> str:
-    """The address of a lab without a trailing slash. Raises ConfigurationError when it cannot be one."""
+    """Return the address of a lab without a trailing slash. Raises ConfigurationError when it cannot be one."""
     cleaned = address(url)
     try:
         parts = urlsplit(cleaned)
@@ -35,5 +35,5 @@ def clean_url(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine itself."""
+    """Return whether `host` names this machine itself."""
     return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"

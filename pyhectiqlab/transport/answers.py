@@ -75,7 +75,7 @@ class Answer:
     body: bytes
 
     def value(self) -> Any:
-        """The body of a 2xx answer as a Python value. Raises what `failure` returns, and NotALabError."""
+        """Return the body of a 2xx answer as a Python value. Raises what `failure` returns, and NotALabError."""
         if not 200 <= self.status < 300:
             raise self.failure()
         try:
@@ -84,7 +84,7 @@ class Answer:
             raise not_a_lab(self.lab, self._looks()) from None
 
     def failure(self) -> LabRequestError:
-        """The error that a status other than 2xx stands for."""
+        """Return the error that a status other than 2xx stands for."""
         code, told = self._told()
         if self.status == 429 or self.status >= 500:
             wait_s = retry_after_s(self.headers)
@@ -117,7 +117,7 @@ class Answer:
         raise ValueError("neither JSON nor msgpack")
 
     def _told(self) -> tuple[str, str]:
-        """The lab's code and message, or two empty strings where it is not the lab that speaks."""
+        """Return the lab's code and message, or two empty strings where it is not the lab that speaks."""
         try:
             error = self._decoded()["error"]
             return str(error["code"]), one_line(str(error["message"]))
@@ -144,7 +144,7 @@ def one_line(text: str) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header, given as seconds or as a date; None where there is none that makes sense.
+    """Return seconds of a Retry-After header, given as seconds or as a date; None where there is none that makes sense.
 
     A date is compared with the answer's own Date: the clock of this machine may differ from the server's.
     """
@@ -166,7 +166,7 @@ def _seconds_of(date: str) -> float | None:
 
 
 def number(text: str, most: int = (1 << 63) - 1) -> int | None:
-    """A whole number in a header; None for anything else."""
+    """Return a whole number in a header; None for anything else."""
     return int(text) if len(text) <= 20 and text.isascii() and text.isdigit() and int(text) <= most else None
 
 

@@ -32,7 +32,7 @@ class Points(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Iterable[Points]) -> Points:
-        """The points of all parts, one after the other."""
+        """Return the points of all parts, one after the other."""
         whole = cls(array("q"), array("d"), array("d"), array("q"), array("q"))
         for part in parts:
             whole.step.extend(part.step)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = False) -> LabClient:
-    """A client for a lab, with a key as profiles are now. Asks labs who they are only where the profiles do not tell.
-    Raises ConfigurationError; LabRequestError where the lab is asked and fails.
+    """Return a client for a lab, with a key as profiles are now. Asks labs who they are only where the profiles do not
+    tell. Raises ConfigurationError; LabRequestError where the lab is asked and fails.
 
     Args:
         url: "" means no lab was known when it was written down: whichever is the one now.
@@ -34,8 +34,8 @@ def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = Fa
 
 
 def reach(url: str, name: str = "", lab_id: str = "") -> Profile:
-    """The profile by which that lab is reached, as things are now: what the environment says if it is about this lab,
-    else the profile `name` if it is, else any profile of this lab. Raises as `connect`.
+    """Return the profile by which that lab is reached, as things are now: what the environment says if it is about this
+    lab, else the profile `name` if it is, else any profile of this lab. Raises as `connect`.
     """
     known = known_profiles(name)
     fitting = [p for p in known if not (lab_id and p.lab_id and p.lab_id != lab_id)]
@@ -80,7 +80,7 @@ def known_profiles(name: str = "") -> list[Profile]:
 
 
 def _asked(candidate: Profile) -> str:
-    """The id of the lab there, as it tells it; "" of an older lab. Raises LabError."""
+    """Return the id of the lab there, as it tells it; "" of an older lab. Raises LabError."""
     from .http import LabClient, asking
 
     with LabClient(candidate.url, **asking()) as client:  # without a key: it is not shown to a lab that is not known

@@ -160,7 +160,7 @@ class _Session(requests.Session):
 
 
 def new_session() -> requests.Session:
-    """A session that keeps connections alive, holds `deadline`, takes no cookies and never repeats a request."""
+    """Return a session that keeps connections alive, holds `deadline`, takes no cookies and never repeats a request."""
     session = _Session()
     session.mount("http://", _Adapter())
     session.mount("https://", _Adapter())

@@ -21,8 +21,8 @@ from .retry import Backoff
 
 
 def place_for(path: str | os.PathLike[str], name: str) -> Path:
-    """The file that `path` means: itself, or in a folder, `name`. What ends with a slash is a folder, and made where it
-    is not there. Raises OSError.
+    """Return the file that `path` means: itself, or in a folder, `name`. What ends with a slash is a folder, and made
+    where it is not there. Raises OSError.
     """
     place = Path(path)
     if isinstance(path, str) and path.endswith(os.sep):  # a Path knows no slash at its end
@@ -40,7 +40,7 @@ def download(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Brings an artifact to `path`: a file, or a folder, in which it keeps its name. Returns the file.
+    """Bring an artifact to `path`: a file, or a folder, in which it keeps its name. Returns the file.
 
     What ends with a slash is a folder, and made where it is not there; so is what is one already.
 
@@ -90,7 +90,7 @@ def receive(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Brings the bytes at the path `content` of the API to the open file `part`, behind those that it has already, and
+    """Bring the bytes at the path `content` of the API to the open file `part`, behind those that it has already, and
     compares the digest. What does not have it is removed. Durable on return.
 
     Raises OSError, LabRequestError. Blocks until it is here.

@@ -44,7 +44,7 @@ def upload_file(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Sent:
-    """Makes sure that the lab has the bytes of a file, for `register` to name. Blocks until they are durable there.
+    """Make sure that the lab has the bytes of a file, for `register` to name. Blocks until they are durable there.
 
     Raises OSError where the file cannot be read, and what `send_file` raises.
     """
@@ -82,7 +82,7 @@ def send_file(
 
 
 def has_blob(client: LabClient, digest: str, *, tries: int = 1, sleep: Callable[[float], object] = time.sleep) -> bool:
-    """Whether the lab has these bytes and this user may know. Raises LabRequestError."""
+    """Return whether the lab has these bytes and this user may know. Raises LabRequestError."""
 
     def ask(_: Backoff) -> bool:
         answer = client.request("HEAD", f"/blobs/{quoted(digest)}")
@@ -100,7 +100,8 @@ def register(
     run: str | None = None,
     project: str | None = None,
 ) -> dict[str, Any]:
-    """Names an uploaded file in a run, or in a project alone. Idempotent by the `id` in `body`, see FORMAT.md.
+    """Name an uploaded file in a run, or in a project alone. Return the lab's answer. Idempotent by the `id` in `body`,
+    see FORMAT.md.
 
     Raises LabRequestError; a ConflictError of code "blob_missing": upload it (again).
     """
@@ -120,7 +121,7 @@ class _Sending:
         self._where = ""
 
     def go_on(self, backoff: Backoff) -> None:
-        """Sends what the lab lacks. Raises LabRequestError where it is interrupted."""
+        """Send what the lab lacks. Raises LabRequestError where it is interrupted."""
         if not self._where:
             self._where = self._create()
         offset = self._offset()

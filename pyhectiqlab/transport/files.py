@@ -44,7 +44,7 @@ def retried(
     sleep: Callable[[float], object] = time.sleep,
     patience_s: float | None = None,
 ) -> T:
-    """Does it until it succeeds; gives up after `tries` failures in a row, and where another would come later than
+    """Do it until it succeeds; gives up after `tries` failures in a row, and where another would come later than
     `patience_s` (None: PATIENCE_S) behind the first of them. `work` tells the Backoff of any progress.
     """
     patience = PATIENCE_S if patience_s is None else patience_s
@@ -64,5 +64,5 @@ def retried(
 
 
 def _may_pass(error: LabRequestError) -> bool:
-    """Whether an upload that was refused so can go on after a look at where it is."""
+    """Return whether an upload that was refused so can go on after a look at where it is."""
     return error.status in _PASSING or error.code == "upload_not_found"

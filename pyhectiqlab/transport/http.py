@@ -41,8 +41,8 @@ class Body:
         self.headers: Mapping[str, str] = response.headers
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; b"" at the end, which may be early where the connection broke. Blocks at most
-        for the read time-out. Raises LabUnreachableError.
+        """Return the next bytes, at most `size`; b"" at the end, which may be early where the connection broke. Blocks
+        at most for the read time-out. Raises LabUnreachableError.
         """
         from .deadline import deadline
 
@@ -51,7 +51,7 @@ class Body:
             return cast(bytes, self._response.raw.read(size, decode_content=False))
 
     def failure(self) -> LabRequestError:
-        """The error that a status other than 2xx stands for."""
+        """Return the error that a status other than 2xx stands for."""
         return Answer(self._lab.url, self.status, self.headers, self.read(1 << 16)).failure()
 
 
@@ -166,7 +166,7 @@ class LabClient:
         return self._map(self._call("PATCH", path, body=_packed(value)))
 
     def config(self, run: str, attempt: int | None = None) -> dict[str, Any]:
-        """The config of a run, or of one of its attempts, its values of the types that they went in with."""
+        """Return the config of a run, or of one of its attempts, its values of the types that they went in with."""
         answer = self._call("GET", f"/runs/{quoted(run)}/config", params={"attempt": attempt}, accept=MSGPACK).value()
         config = answer.get("config") if isinstance(answer, dict) else None
         if not isinstance(config, dict):
@@ -177,7 +177,7 @@ class LabClient:
         return self._map(self._call("DELETE", path))
 
     def _map(self, answer: Answer) -> Any:
-        """The value of an answer: a map, or None where it has no body."""
+        """Return the value of an answer: a map, or None where it has no body."""
         value = answer.value()
         if value is not None and not isinstance(value, dict):
             raise answers.not_a_lab(self.url, "its answer has another shape")

@@ -23,7 +23,9 @@ def find_version(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
-    """A version, by number or alias, with its files, checked; None: the latest. Raises LabRequestError. Blocks."""
+    """Return a version, by number or alias, with its files, checked; None: the latest. Raises LabRequestError.
+    Blocks.
+    """
     below = f"/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}"
     found: dict[str, Any] = retried(lambda _: client.get(project_path(client, project) + below), tries, sleep)
     contents_of(client, found)

@@ -35,8 +35,8 @@ def download_version(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Brings a version (of `find_version`) to the folder `save_path`/NAME-VERSION and returns that. One that is there
-    and whole is left as it is.
+    """Bring a version (of `find_version`) to the folder `save_path`/NAME-VERSION and return that folder. One that is
+    there and whole is left as it is.
 
     Raises FileExistsError where something else is there, unless `overwrite`; OSError (disk full …); LabRequestError.
     Blocks until it is here.
@@ -78,7 +78,7 @@ def folder_of(save_path: str | os.PathLike[str], name: str, version: str) -> Pat
 
 
 def manifest_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a downloaded folder is: "kind", "name", "version", "uuid", "project", "url", "files".
+    """Return what a downloaded folder is: "kind", "name", "version", "uuid", "project", "url", "files".
 
     Raises ValueError where it is none, FileNotFoundError where there is nothing.
     """
@@ -98,7 +98,7 @@ def manifest_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
-    """Whether every file is there with the size that it came with."""
+    """Return whether every file is there with the size that it came with."""
     try:
         return all((folder / path).stat().st_size == size for path, size in manifest["files"].items())
     except OSError:
@@ -141,7 +141,7 @@ def _busy(part: Path) -> FileExistsError:
 
 
 def _keep_only(part: Path, found: dict[str, Any]) -> None:
-    """Removes what is no file of this version, so that nothing of another one comes with it; links above all."""
+    """Remove what is no file of this version, so that nothing of another one comes with it; links above all."""
     files = {f["path"] for f in found["contents"]}
     for here, folders, names in os.walk(part):
         for name in names:

@@ -51,7 +51,7 @@ class NewVersion:
     def of(
         cls, kind: str, source: str | os.PathLike[str], name: str, version: str | None, short_description: str | None
     ) -> NewVersion:
-        """A file, or a directory with all below it; the README on top is the description.
+        """Return a file, or a directory with all below it; the README on top is the description.
 
         Links are read where they stay inside the directory. Raises FileNotFoundError, PermissionError, and ValueError
         for a name or version that cannot be one, a directory without files, a link that leads out of it, a pipe.
@@ -118,8 +118,7 @@ def upload_version(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
-    """Sends what the lab lacks of the files, then names them. Returns the version as the lab tells it; one that is
-    there already, if it has these very files.
+    """F pyhectiqlab/transport/registry_upload.py one that is there already, if it has these very files.
 
     `progress` is told bytes of all files together. Raises OSError; LabRequestError, a ConflictError of code
     "version_exists" where another such version is there, before anything is sent. Blocks until it is there.
@@ -162,7 +161,7 @@ def _send(
     tries: int,
     sleep: Callable[[float], object],
 ) -> list[dict[str, Any]]:
-    """Some files at a time: each small one waits for the lab's disk, which takes those of several together."""
+    """Return some files at a time: each small one waits for the lab's disk, which takes those of several together."""
     lock, done = threading.Lock(), dict.fromkeys(new.files, 0)
     total = 0
 

@@ -70,5 +70,5 @@ class Backoff:
         self._ready_at = min(self._ready_at, max(self._clock(), self._asked_until))
 
     def wait_s(self) -> float:
-        """Seconds left until the next try is due; 0.0 when it is."""
+        """Return seconds left until the next try is due; 0.0 when it is."""
         return max(0.0, self._ready_at - self._clock())

@@ -42,7 +42,7 @@ def why_unreachable(url: str, error: BaseException, timeout_s: float) -> str:
 
 
 def _start_it(url: str) -> str:
-    """How to start the lab that is not there."""
+    """Return how to start the lab that is not there."""
     parts = urlsplit(url)
     if not is_loopback(parts.hostname or ""):
         return "start the lab there"
@@ -51,7 +51,7 @@ def _start_it(url: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it wraps, in the three ways that requests and urllib3 wrap things; each once."""
+    """Yield an error and what it wraps, in the three ways that requests and urllib3 wrap things; each once."""
     waiting, seen = [error], set[int]()
     while waiting:
         e = waiting.pop(0)

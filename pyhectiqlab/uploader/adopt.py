@@ -17,7 +17,7 @@ ADOPT_AGAIN_S = 60.0
 
 
 def adopt_orphans(own: SessionDir) -> None:
-    """Delivers, one after another, what sessions left whose owner and uploader are gone; again every minute while the
+    """Deliver, one after another, what sessions left whose owner and uploader are gone; again every minute while the
     lab fails.
 
     Runs in a thread of a live uploader. Kept sessions, and what another machine has not finished, wait for a sync by
@@ -47,7 +47,7 @@ def adopt_orphans(own: SessionDir) -> None:
 
 
 def remove_if_old(session: SessionDir) -> None:
-    """Removes a session that was delivered whole a day ago; until then its journal could refill a lab restored from
+    """Remove a session that was delivered whole a day ago; until then its journal could refill a lab restored from
     a backup. Damaged segments are put aside.
     """
     if has_unsent(session):

@@ -43,7 +43,7 @@ AS_THEY_ARE = Wishes()
 
 
 def destination(told: str) -> Profile:
-    """The lab that `--to` names, by a profile or an address. Asks it who it is. Raises ConfigurationError,
+    """Return the lab that `--to` names, by a profile or an address. Asks it who it is. Raises ConfigurationError,
     LabRequestError.
     """
     profiles = profile.load_profiles()
@@ -63,8 +63,8 @@ def destination(told: str) -> Profile:
 
 
 def aim(session: SessionDir, wishes: Wishes, report: Callable[[str], None]) -> tuple[Changes, list[str]]:
-    """What changes of the session's writers that are not delivered, and why others can go nowhere, each in a line.
-    Asks labs who they are where that is not known. Blocks for a few requests.
+    """Return what changes of the session's writers that are not delivered, and why others can go nowhere, each in a
+    line. Asks labs who they are where that is not known. Blocks for a few requests.
     """
     changes: Changes = {}
     problems: dict[str, None] = {}
@@ -96,7 +96,7 @@ def apply(session: SessionDir, changes: Changes) -> None:
 
 
 def _aimed(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
-    """Another lab than it says; None where it goes where it says. Raises LabError."""
+    """Return another lab than it says; None where it goes where it says. Raises LabError."""
     if info.run is not None:
         return _at_another_address(info, wishes)
     if not info.url:  # whichever is the one now
@@ -118,7 +118,7 @@ def _aimed(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
 
 
 def _at_another_address(info: Writer, wishes: Wishes) -> Profile | None:
-    """A run that a lab has: it goes to that lab alone, which may be at another address. Raises LabError."""
+    """Return a run that a lab has: it goes to that lab alone, which may be at another address. Raises LabError."""
     try:
         reach(*info.lab)
         return None
@@ -136,8 +136,8 @@ def _at_another_address(info: Writer, wishes: Wishes) -> Profile | None:
 
 
 def _meant(session: SessionDir, info: Writer) -> Profile:
-    """The lab that was meant by an address for which there is no profile, and at which no lab ever answered. Raises
-    ConfigurationError where it cannot be told.
+    """Return the lab that was meant by an address for which there is no profile, and at which no lab ever answered.
+    Raises ConfigurationError where it cannot be told.
     """
     known = known_profiles(info.profile)
     fitting = [p for p in known if info.key_mark and key_mark(p.secret_api_key) == info.key_mark]
@@ -153,13 +153,13 @@ def _meant(session: SessionDir, info: Writer) -> Profile:
 
 
 def _places(profiles: list[Profile]) -> set[str]:
-    """Distinct labs among them: by id, by address where they have none."""
+    """Return distinct labs among them: by id, by address where they have none."""
     return {p.lab_id or address(p.url) for p in profiles}
 
 
 def _may_be(wrong: str, right: str) -> bool:
-    """Whether the first can have been meant to be the second: it is no address, it is of the same machine, or no lab is
-    there. Where a machine is there that does not answer, its lab may be down.
+    """Return whether the first can have been meant to be the second: it is no address, it is of the same machine, or no
+    lab is there. Where a machine is there that does not answer, its lab may be down.
     """
     try:
         host = urlsplit(clean_url(wrong)).hostname
@@ -189,7 +189,7 @@ def _answers(url: str) -> bool:
 
 
 def _has_run(candidate: Profile, info: Writer) -> bool:
-    """Whether that lab has the run, whose id no other lab has."""
+    """Return whether that lab has the run, whose id no other lab has."""
     assert info.run is not None
     try:
         with LabClient(candidate.url, candidate.secret_api_key, **asking()) as client:
@@ -202,7 +202,7 @@ def _has_run(candidate: Profile, info: Writer) -> bool:
 
 
 def _with_id(found: Profile) -> Profile:
-    """The same, with the id of the lab where it tells it now."""
+    """Return the same, with the id of the lab where it tells it now."""
     if not found.lab_id:
         with contextlib.suppress(LabError), LabClient(found.url, **asking()) as client:
             return replace(found, lab_id=client.handshake().lab_id)

@@ -41,7 +41,7 @@ class CacheSettings:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> CacheSettings:
-        """What is not understood (a newer client's) keeps every point."""
+        """Return the settings of an event. Where they are not understood (a newer client's), every point is kept."""
         try:
             length, timeout = raw.get("length"), raw.get("timeout_s")
             if raw["aggr"] in AGGREGATES:
@@ -70,8 +70,8 @@ class Folded:
 
 
 def fold(columns: dict[str, Columns], changes: Sequence[Change], skip: int = 0, end: int | None = None) -> Folded:
-    """The points from offset `skip` on, before `end`; those of a group replaced by one with step, time and offset of
-    its last. Where nothing is folded, the columns as they are.
+    """Return the points from offset `skip` on, before `end`; those of a group replaced by one with step, time and
+    offset of its last. Where nothing is folded, the columns as they are.
 
     `changes` in order, the first for offset -1. A group with a NaN becomes NaN.
     """
@@ -97,7 +97,7 @@ def _holding(changes: Sequence[Change], offset: int) -> CacheSettings:
 
 
 def _groups(column: Columns, changes: Sequence[Change], skip: int, end: int | None) -> Iterator[tuple[int, int]]:
-    """(first, behind the last) of each group, by their places in the column."""
+    """Yield (first, behind the last) of each group, by their places in the column."""
     stop = len(column.seq) if end is None else bisect_left(column.seq, end)
     starts = [min(stop, bisect_left(column.seq, max(at, skip))) for at, _ in changes]
     for (_, settings), begin, behind in zip(changes, starts, [*starts[1:], stop], strict=True):
@@ -111,7 +111,7 @@ def _groups(column: Columns, changes: Sequence[Change], skip: int, end: int | No
 
 
 def _ends(settings: CacheSettings, length: int, span_s: float) -> bool:
-    """Whether a group is complete before the point that is so far from its first."""
+    """Return whether a group is complete before the point that is so far from its first."""
     if settings.aggr == NONE:
         return True
     full = settings.length is not None and length >= settings.length

@@ -56,7 +56,7 @@ class Recording:
         self._on_the_way: deque[tuple[int, int, tuple[int, int]]] = deque()  # (ring end, spill end, recorded)
 
     def resume(self, info: Writer | None) -> None:
-        """Goes on with the queue that an uploader before this one made."""
+        """Go on with the queue that an uploader before this one made."""
         if info is None:
             return
         if info.done:
@@ -100,7 +100,7 @@ class Recording:
         return sum(self._ends())
 
     def until(self, stream: int, size: int) -> int:
-        """The byte at which it ends, as far as that is known."""
+        """Return the byte at which it ends, as far as that is known."""
         end = self.words[consolefiles.UNTIL + stream]
         return min(size, end - 1) if end else size
 
@@ -108,7 +108,7 @@ class Recording:
         return self.words[consolefiles.UNTIL] > 0
 
     def read(self, stream: int, file: int, size: int, *, closing: bool) -> bool:
-        """Puts what is new of one stream. Whether there was anything. Raises OSError."""
+        """Put what is new of one stream. Return whether there was anything. Raises OSError."""
         took = False
         end = self.until(stream, size)
         while (start := self.words[consolefiles.RECORDED + stream]) < end:
@@ -140,7 +140,7 @@ class Recording:
         self._untold = records.event("loss", time.time(), {"reason": "console_full", "count": 1, "detail": why})
 
     def tell_loss(self) -> bool:
-        """Whether no loss is left to tell: a queue without room is tried again. Raises OSError."""
+        """Return whether no loss is left to tell: a queue without room is tried again. Raises OSError."""
         if not self._untold:
             return True
         if self._queue is None:
@@ -151,7 +151,7 @@ class Recording:
         return not self._untold
 
     def publish(self) -> None:
-        """Tells the script how far things are. Gives back what it holds, once all is at the lab."""
+        """Tell the script how far things are. Gives back what it holds, once all is at the lab."""
         if self.is_over:
             return
         if self._queue is not None:
@@ -212,7 +212,7 @@ class Consoles:
         self._complained = ""
 
     def turn(self, now: float, streams: dict[str, Stream]) -> bool:
-        """Records what is new. Whether there was anything. Never raises for a disk."""
+        """Record what is new. Return whether there was anything. Never raises for a disk."""
         try:
             took = self._turn(now, streams)
             self._complained = ""
@@ -284,11 +284,11 @@ class Consoles:
         return took
 
     def _may_grow(self) -> bool:
-        """Whether a process that outlives the script may print."""
+        """Return whether a process that outlives the script may print."""
         return self._show is not None and self._show.written_by_others
 
     def _tidy(self, sizes: tuple[int, ...]) -> None:
-        """Gives back the blocks of what is shown and recorded; asks the script to stop where there is no room."""
+        """Give back the blocks of what is shown and recorded; asks the script to stop where there is no room."""
         shown = self._folder.shown()
         try:
             for stream, name in enumerate(STREAMS):
@@ -318,12 +318,12 @@ class Consoles:
     # What the uploader asks -------------------------------------------------------------------------------------
 
     def feeds(self, stream: Stream) -> bool:
-        """Whether more may come for this stream, whose owner has ended."""
+        """Return whether more may come for this stream, whose owner has ended."""
         recording = self._recordings.get(stream.id)
         return stream.info.console and recording is not None and not recording.is_done
 
     def holds_end(self, stream: Stream, streams: dict[str, Stream]) -> bool:
-        """Whether the end of this run is not to be told yet: what was printed before it is still on its way."""
+        """Return whether the end of this run is not to be told yet: what was printed before it is still on its way."""
         if not self._files or (self._ended_at is not None and time.monotonic() - self._ended_at > END_WAIT_S):
             return False
         if self._ended_at is None or self._ended_with is None:
@@ -350,7 +350,8 @@ class Consoles:
 
 
 def whole_characters(data: bytes) -> int:
-    """How many bytes of `data` come before a character of UTF-8 that is cut off at its end; all where there is none.
+    """Return how many bytes of `data` come before a character of UTF-8 that is cut off at its end; all where there is
+    none.
 
     >>> whole_characters("aé".encode()[:2])
     1

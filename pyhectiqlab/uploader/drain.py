@@ -32,7 +32,9 @@ class Drain:
         self.cut_interval_s = settings.CUT_INTERVAL_S
 
     def turn(self, stream: Stream, now: float, *, closing: bool) -> bool:
-        """Drains one stream if that is due. Whether it took anything. `closing`: the producer will not put again."""
+        """Drain one stream if that is due. Return whether it took anything. `closing`: the producer will not put
+        again.
+        """
         consumer = stream.consumer
         if consumer is None:
             return False
@@ -62,7 +64,7 @@ class Drain:
         return took
 
     def _keep(self, stream: Stream, taken: Taken) -> bool:
-        """Makes what was taken the next batch. False where it must stay in the queue until the lab has it."""
+        """Make what was taken the next batch. False where it must stay in the queue until the lab has it."""
         if stream.stopped:  # kept in the journal, but the lab will never have it
             stream.lose(stream.stopped, taken.count)
         first, last = stream.journaled + 1, stream.journaled + taken.count
@@ -135,7 +137,7 @@ class Drain:
         )
 
     def _finish_direct(self, stream: Stream, now: float) -> bool:
-        """Lets go of a batch in the queue once the lab has it, or the disk takes it after all."""
+        """Let go of a batch in the queue once the lab has it, or the disk takes it after all."""
         assert stream.direct is not None and stream.consumer is not None
         batch, taken = stream.direct
         if stream.acked < batch.last and not stream.stopped:
@@ -196,7 +198,7 @@ class Drain:
             words[layout.LOST_TOLD] += lost
 
     def tell_loss(self, stream: Stream, fields: dict[str, Any]) -> bool:
-        """Puts a loss event of the uploader's own behind what was drained. False where it must be tried again later."""
+        """Put a loss event of the uploader's own behind what was drained. False where it must be tried again later."""
         return self._tell(stream, "loss", fields)
 
     def _tell(self, stream: Stream, kind: str, fields: dict[str, Any]) -> bool:

@@ -35,7 +35,7 @@ class Encoded:
 
 
 def encoded(stream: Stream, batch: Batch, after: int = 0) -> Encoded:
-    """The batch without what is at or below the cursor `after`. Changes nothing of the stream.
+    """Return the batch without what is at or below the cursor `after`. Changes nothing of the stream.
 
     Raises UndecodableError, or OSError where the journal cannot be read.
     """
@@ -82,7 +82,9 @@ def _wire(stream: Stream, first: int, last: int, series: list[Any], events: list
 
 
 def _series(key: str, column: records.Columns, skip: int, end: int) -> dict[str, Any] | None:
-    """The points with offsets from `skip` to before `end`, with offsets from `skip`; None where there is none."""
+    """Return the points with offsets from `skip` to before `end`, with offsets from `skip`; None where there is
+    none.
+    """
     seq, step, value, time = column.seq, column.step, column.value, column.time
     if skip or seq[-1] >= end:
         start, stop = bisect_left(seq, skip), bisect_left(seq, end)

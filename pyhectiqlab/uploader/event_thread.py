@@ -68,11 +68,13 @@ class EventThread:
         self.loop.hurry()
 
     def told_end(self, stream: Stream) -> bool:
-        """Whether the lab was told how the stream's process ended."""
+        """Return whether the lab was told how the stream's process ended."""
         return stream.id in self._told_ends
 
     def has_failed(self) -> bool:
-        """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
+        """Return whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait
+        longer.
+        """
         return self._senders.has_failed()
 
     def fails(self) -> int:
@@ -80,23 +82,23 @@ class EventThread:
         return sum(s.lab.fails for s in self._senders)
 
     def failure(self) -> str:
-        """What went wrong last with a lab, "" when all is well."""
+        """Return what went wrong last with a lab, "" when all is well."""
         return self._senders.trouble()
 
     def trouble(self) -> str:
-        """Why not everything gets to the lab, in a line; "" where it does."""
+        """Return why not everything gets to the lab, in a line; "" where it does."""
         return self.failure() or self._refused()
 
     def _refused(self) -> str:
-        """What the lab does not take now of what is to be sent, or not any more; "" where it takes all."""
+        """Return what the lab does not take now of what is to be sent, or not any more; "" where it takes all."""
         streams = [s for s in self._streams if self._streams.is_sendable(s) or s.stopped]
         return next((s.refused or s.why_stopped() for s in streams if s.refused or s.stopped), "")
 
     # A lab that was put back ------------------------------------------------------------------------------------
 
     def asks_at_the_end(self) -> bool:
-        """Whether the lab is asked for the last time, now that all is delivered: it may have been put back since it
-        last took events, while files were sent or it was away, and nothing more comes by which it could tell.
+        """Return whether the lab is asked for the last time, now that all is delivered: it may have been put back since
+        it last took events, while files were sent or it was away, and nothing more comes by which it could tell.
         """
         heard = [s.heard_at for s in self._senders if s.heard_at is not None]
         if self._ending or not heard or time.monotonic() - min(heard) < SURE_S:
@@ -106,7 +108,9 @@ class EventThread:
         return True
 
     def asks(self) -> bool:
-        """Whether more may come to be sent: the lab is still to be asked, or what it lacks to be opened again."""
+        """Return whether more may come to be sent: the lab is still to be asked, or what it lacks to be opened
+        again.
+        """
         return self._ask_at is not None or bool(self.behind)
 
     def go_back(self, stream: Stream, behind: refill.Behind, info: Writer) -> None:
@@ -144,7 +148,7 @@ class EventThread:
         return 0.0 if self.turn() else IDLE_WAIT_S
 
     def turn(self) -> bool:
-        """Send one request to each lab that something waits for. Whether anything was done."""
+        """Send one request to each lab that something waits for. Return whether anything was done."""
         busy = False
         for sender, streams in self._groups():
             for stream in streams:
@@ -162,7 +166,7 @@ class EventThread:
         return self._senders.groups(self._streams.sendable())
 
     def _wants_flush(self, stream: Stream) -> bool:
-        """Whether a flush began since the last look; somebody waiting is worth one more try."""
+        """Return whether a flush began since the last look; somebody waiting is worth one more try."""
         words = stream.words()
         wishes = 0 if words is None else words[layout.FLUSH]
         before = self._wishes.get(stream.id, 0)

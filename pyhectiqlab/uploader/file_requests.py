@@ -63,8 +63,8 @@ class FileRequests:
                 self._remove(ident, but_the_word=True)
 
     def scan(self, *, now: bool = False) -> bool:
-        """Find files that were asked for since the last look; costs a system call where there are none. Whether there
-        are new ones. `now`: look even where nothing seems to have changed.
+        """Find files that were asked for since the last look; costs a system call where there are none. Return whether
+        there are new ones. `now`: look even where nothing seems to have changed.
         """
         try:
             changed = self._session.files_dir.stat().st_mtime_ns
@@ -101,11 +101,13 @@ class FileRequests:
                 write_json(self._session.file_path(request.id, "failed.json"), request.changed(told=True).as_dict())
 
     def any_of(self, writer: str) -> bool:
-        """Whether a file of this writer is still to be sent, or the lab is still to be told that it will not be."""
+        """Return whether a file of this writer is still to be sent, or the lab is still to be told that it will not
+        be.
+        """
         return any(r.writer == writer for r in (*tuple(self._waiting.values()), *self._failed))
 
     def left(self) -> list[tuple[FileRequest, int]]:
-        """(file, bytes sent) of each that may be sent now."""
+        """Return (file, bytes sent) of each that may be sent now."""
         found = []
         for request in tuple(self._waiting.values()):
             stream = self._streams.get(request.writer)
@@ -114,7 +116,7 @@ class FileRequests:
         return found
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Progress by id, of those that have made any."""
+        """Return progress by id, of those that have made any."""
         shown = {}
         for ident in [*self._hashed][-SHOWN_MAX:]:
             state = ("sending" if ident in self._sent else "hashing") if ident == self.now else "waiting"
@@ -124,7 +126,7 @@ class FileRequests:
     # The file thread's side -------------------------------------------------------------------------------------
 
     def due(self) -> list[FileRequest]:
-        """The oldest of each name that may be sent; small ones first."""
+        """Return the oldest of each name that may be sent; small ones first."""
         heads: dict[tuple[Any, ...], FileRequest] = {}
         for request in tuple(self._waiting.values()):
             stream = self._streams.get(request.writer)
@@ -144,7 +146,7 @@ class FileRequests:
         self._hashed[request.id] = done
 
     def note_sent(self, request: FileRequest, sent: int) -> bool:
-        """Whether that is more than before."""
+        """Return whether that is more than before."""
         before = self._sent.get(request.id, 0)
         self._sent[request.id] = sent
         return sent > before

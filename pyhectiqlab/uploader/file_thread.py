@@ -79,7 +79,7 @@ class FileThread:
         self.loop.hurry()
 
     def trouble(self) -> str:
-        """Why not every file gets to the lab, in a line; "" where it does."""
+        """Return why not every file gets to the lab, in a line; "" where it does."""
         return self._requests.unsafe or next((lab.trouble for lab in tuple(self._labs.values()) if lab.trouble), "")
 
     def fails(self) -> int:
@@ -87,7 +87,9 @@ class FileThread:
         return sum(lab.fails for lab in tuple(self._labs.values()))
 
     def has_failed(self) -> bool:
-        """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
+        """Return whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait
+        longer.
+        """
         return any(lab.has_failed() for lab in tuple(self._labs.values()))
 
     # The thread -------------------------------------------------------------------------------------------------
@@ -99,7 +101,7 @@ class FileThread:
             return None
 
     def turn(self) -> bool:
-        """Bring one file to the lab, or find out that it cannot be. Whether there was one to try."""
+        """Bring one file to the lab, or find out that it cannot be. Return whether there was one to try."""
         for request in self._requests.due():
             stream = self._streams.by_writer[request.writer]
             if stream.stopped:
@@ -226,7 +228,7 @@ class FileThread:
 
 
 def _is_final(error: LabError) -> str:
-    """Why the same request will never be accepted; "" where it may be later."""
+    """Return why the same request will never be accepted; "" where it may be later."""
     if isinstance(error, GoneError) or getattr(error, "code", "") in {"run_not_found", "project_not_found"}:
         return "deleted"
     if getattr(error, "code", "") == "quota_exceeded":

@@ -40,8 +40,8 @@ class Follower:
         self._followed: dict[str, _Followed] = {}
 
     def turn(self, now: float) -> bool:
-        """One look at every session. Whether something was brought to the lab. Blocks while it sends. A bad session
-        stops nobody: what is wrong with it is reported once, and it is tried again later.
+        """One look at every session. Return whether something was brought to the lab. Blocks while it sends. A bad
+        session stops nobody: what is wrong with it is reported once, and it is tried again later.
         """
         busy = False
         for session in chosen(None, True):
@@ -125,7 +125,7 @@ class Follower:
                 self._drop_relay(its)
 
     def result(self) -> SyncResult:
-        """What was sent so far, and what is wrong now."""
+        """Return what was sent so far, and what is wrong now."""
         result = SyncResult()
         for name, its in self._followed.items():
             result.sent_events += its.totals.sent_events

@@ -47,7 +47,7 @@ class LabConnection(Generic[C]):
         return self._client
 
     def rests(self) -> bool:
-        """Whether it failed so lately that it is not asked again yet."""
+        """Return whether it failed so lately that it is not asked again yet."""
         return self.backoff.wait_s() > 0
 
     def hurry(self) -> None:
@@ -55,14 +55,14 @@ class LabConnection(Generic[C]):
         self.backoff.hurry()
 
     def succeeded(self) -> bool:
-        """Note a success. Whether that is news."""
+        """Note a success. Return whether that is news."""
         news = bool(self.trouble)
         self.trouble, self.hopeless = "", False
         self.backoff.succeeded()
         return news
 
     def failed(self, error: LabError) -> bool:
-        """Note a failure. Whether it is another one than the last."""
+        """Note a failure. Return whether it is another one than the last."""
         self.fails += 1
         self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
         least = settings.RETRY_DELAY_MAX_S if self.hopeless else 0.0  # nothing that heals by itself in a second
@@ -74,7 +74,9 @@ class LabConnection(Generic[C]):
         return news
 
     def has_failed(self) -> bool:
-        """Whether it failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
+        """Return whether it failed so often in a row, or in such a way, that somebody who waits should not wait
+        longer.
+        """
         return self.hopeless or self.backoff.failures >= TRIES_MAX
 
     def close(self) -> None:

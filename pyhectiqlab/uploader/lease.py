@@ -42,8 +42,8 @@ class Lease:
         self._token = ""
 
     def acquire(self) -> bool:
-        """Whether this process now holds it. Waits up to ASKING_S, where one has the lock who is not named as the
-        holder. Raises OSError where the folder cannot be written.
+        """Return whether this process now holds it. Waits up to ASKING_S, where one has the lock who is not named as
+        the holder. Raises OSError where the folder cannot be written.
         """
         self.release()  # of a lease that was taken from this process, the kernel's lock is still there
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -80,7 +80,7 @@ class Lease:
         return False
 
     def _create(self) -> bool:
-        """Makes the file that names the holder, whole or not at all. Whether there was none."""
+        """Make the file that names the holder, whole or not at all. Return whether there was none."""
         beside = self._path.with_name(f".{self._named.name}.{self._token}")
         write_json(beside, {**this_process().as_dict(), "token": self._token})
         try:
@@ -98,7 +98,7 @@ class Lease:
         return True
 
     def _put_aside(self, seen: dict[str, Any]) -> None:
-        """Takes away what a holder that is gone left; only that: another may have taken its place meanwhile. One of
+        """Take away what a holder that is gone left; only that: another may have taken its place meanwhile. One of
         those who saw it may, or the slower would take away what the faster put there.
         """
         token = seen.get("token")
@@ -123,7 +123,7 @@ class Lease:
             right.unlink(missing_ok=True)
 
     def _is_free(self, told: dict[str, Any], locked: bool) -> bool:
-        """Whether the holder that the file names is gone. `locked`: this process got the kernel's lock."""
+        """Return whether the holder that the file names is gone. `locked`: this process got the kernel's lock."""
         holder = _process(told)
         if holder is not None:
             if holder.is_here() and holder.has_ended():
@@ -134,8 +134,8 @@ class Lease:
         return age is None or age > LEASE_STALE_S
 
     def _age_s(self, path: Path) -> float | None:
-        """Seconds since the file was changed (the holder renewed it), by the clock of the file system; None where there
-        is none.
+        """Return seconds since the file was changed (the holder renewed it), by the clock of the file system; None
+        where there is none.
         """
         try:
             with open(path, "rb") as f:  # opened, not only looked at: NFS then asks the server
@@ -174,7 +174,7 @@ class Lease:
 
     @contextlib.contextmanager
     def renewed(self, lost: Callable[[], None], tell: Callable[[str], None]) -> Iterator[None]:
-        """Renews it in a thread of its own, and releases it at the end. `lost` is called there if it is taken."""
+        """Renew it in a thread of its own, and releases it at the end. `lost` is called there if it is taken."""
 
         def turn() -> float | None:
             with contextlib.suppress(OSError):  # a full disk, a server that is away: the next time perhaps
@@ -196,7 +196,7 @@ class Lease:
         return _process(self._told())
 
     def is_held(self) -> bool:
-        """Whether a process holds it now, on this machine or another."""
+        """Return whether a process holds it now, on this machine or another."""
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -236,5 +236,5 @@ def _lock(fd: int) -> bool | None:
 
 
 def _same_kernel(process: Process) -> bool:
-    """Whether it ran under the kernel that this process runs under, in whatever container."""
+    """Return whether it ran under the kernel that this process runs under, in whatever container."""
     return process.boot_id == boot_id() if boot_id() else process.host == host()

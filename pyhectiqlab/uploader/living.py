@@ -77,12 +77,12 @@ class Watched:
 
 
 def wake(session: SessionDir, changes: Changes, redirect: Redirect) -> None:
-    """Has the session's uploader send at once, and also what was kept; to where it is told. Raises OSError."""
+    """Have the session's uploader send at once, and also what was kept; to where it is told. Raises OSError."""
     write_json(session.path / "wake", {"aim": changes, "redirect": asdict(redirect)})
 
 
 def hurry(session: SessionDir) -> None:
-    """Has it send at once what it sends anyway. Raises OSError."""
+    """Have it send at once what it sends anyway. Raises OSError."""
     (session.path / "hurry").touch()
 
 
@@ -96,6 +96,6 @@ def _has_unsent(session: SessionDir) -> bool:
 
 
 def _told(session: SessionDir) -> tuple[int, int]:
-    """(bytes of files that were hashed or sent, requests that failed), as its uploader last wrote it down."""
+    """Return (bytes of files that were hashed or sent, requests that failed), as its uploader last wrote it down."""
     status = read_json(session.path / "status.json") or {}
     return sum(f["hashed"] + f["sent"] for f in status.get("files", {}).values()), int(status.get("fails", 0))

@@ -51,14 +51,16 @@ class Owners:
         self._watch.add(owner)
 
     def of(self, info: Writer) -> Owner:
-        """The process that feeds this writer."""
+        """Return the process that feeds this writer."""
         key = _key(info.owner)
         if key not in self._owners or (not self._owners[key].has_ended() and self._is_gone(info)):
             self._add(info.owner, Owner(info.owner, self._session, gone=self._is_gone(info)))
         return self._owners[key]
 
     def _is_gone(self, info: Writer) -> bool:
-        """Whether a process of another machine is known to have ended with nothing of it left in that machine."""
+        """Return whether a process of another machine is known to have ended with nothing of it left in that
+        machine.
+        """
         if info.owner.is_here():
             return False
         if info.drained or info.owner.host in self.hosts_gone:
@@ -66,16 +68,20 @@ class Owners:
         return self._session.end_path(info.owner).exists() and Path(info.queue).exists()  # a queue on the shared disk
 
     def has_session_ended(self) -> bool:
-        """Whether the process that made the session has ended."""
+        """Return whether the process that made the session has ended."""
         return self.session_owner is None or self._owners[_key(self.session_owner)].has_ended()
 
     def are_seen(self) -> bool:
-        """Whether the session's processes are, or were, of this machine; or somebody said that theirs is gone."""
+        """Return whether the session's processes are, or were, of this machine; or somebody said that theirs is
+        gone.
+        """
         owner = self.session_owner
         return owner is None or owner.is_here() or owner.host in self.hosts_gone
 
     def end_of(self, stream: Stream) -> End | None:
-        """How the stream's process ended, once that is known; kept on disk from then on, for a sync on another day."""
+        """Return how the stream's process ended, once that is known; kept on disk from then on, for a sync on another
+        day.
+        """
         key = _key(stream.info.owner)
         if key not in self._ends:
             words = stream.words()

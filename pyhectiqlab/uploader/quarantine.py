@@ -62,7 +62,7 @@ def folder_of(session: SessionDir) -> Path:
 
 
 def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None:
-    """Writes the records of a batch aside. Raises OSError: the disk is full, or the quarantine over its bound."""
+    """Write the records of a batch aside. Raises OSError: the disk is full, or the quarantine over its bound."""
     folder = _made(session)
     _check_room(folder)
     kept = {
@@ -98,7 +98,7 @@ def keep_stopped(session: SessionDir, stream: Stream) -> None:
 
 
 def keep_file(session: SessionDir, stream: Stream, request: FileRequest) -> None:
-    """Moves a file aside with its snapshot, where it has one of its own. Raises OSError."""
+    """Move a file aside with its snapshot, where it has one of its own. Raises OSError."""
     folder = _made(session) / "files"
     folder.mkdir(mode=0o700, exist_ok=True)
     _check_room(folder.parent)
@@ -116,7 +116,7 @@ def keep_damaged(session: SessionDir) -> None:
 
 
 def contents(home: Path) -> list[Aside]:
-    """What is there, a session each. Reads every file there."""
+    """Return what is there, a session each. Reads every file there."""
     try:
         found = sorted(p for p in (home / "quarantine").iterdir() if p.is_dir())
     except OSError:
@@ -153,7 +153,9 @@ def _count(aside: Aside, reason: str, count: int, kept: dict[str, Any]) -> None:
 
 
 def kept_events(folder: Path) -> Iterator[tuple[Path, int, int, dict[str, Any]]]:
-    """(path, first, last, what is in it) of each, by writer and number. One that is not understood is left out."""
+    """Yield (path, first, last, what is in it) of each, by writer and number. One that is not understood is left
+    out.
+    """
     named = []
     for path in folder.glob("*.msgpack"):
         if match := EVENTS_NAME.fullmatch(path.name):
@@ -168,7 +170,7 @@ def kept_events(folder: Path) -> Iterator[tuple[Path, int, int, dict[str, Any]]]
 
 
 def kept_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """(path, request and writer) of each file that is in the quarantine."""
+    """Yield (path, request and writer) of each file that is in the quarantine."""
     for path in sorted((folder / "files").glob("*.json")):
         told = read_json(path)
         if told is not None and isinstance(told.get("request"), dict):
@@ -176,7 +178,7 @@ def kept_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def drop(aside: Aside) -> None:
-    """Deletes it for good. Raises OSError."""
+    """Delete it for good. Raises OSError."""
     shutil.rmtree(aside.path)
 
 

@@ -18,7 +18,7 @@ LAB_RESTORED = "lab_restored"  # the lab had it, was restored from an older back
 
 
 def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stream]:
-    """What the journal knows, as streams without queue and (yet) without a `Writer`; call it before anything is
+    """Return what the journal knows, as streams without queue and (yet) without a `Writer`; call it before anything is
     appended.
     """
     streams: dict[str, Stream] = {}
@@ -43,7 +43,7 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
 def add_frame(
     stream: Stream, frame: Data | Lost, location: Location | None, reason: str = JOURNAL_DAMAGED
 ) -> Batch | None:
-    """Makes it the next batch. Gives the hole before it, which is not counted yet."""
+    """Make it the next batch. Gives the hole before it, which is not counted yet."""
     if frame.last <= stream.journaled:
         return None  # journaled twice, by two uploaders: the same events, as numbers follow from the place in the queue
     hole = _fill(stream, frame.first - 1, stream.ack_noted, reason)
@@ -69,13 +69,13 @@ def _fill(stream: Stream, upto: int, acked: int, reason: str) -> Batch | None:
 
 
 def count_hole(stream: Stream, hole: Batch | None) -> None:
-    """Counts as lost what of it the lab does not have."""
+    """Count as lost what of it the lab does not have."""
     if hole is not None and hole.lost is not None and hole.last > stream.acked:
         stream.lose(hole.lost, hole.last - max(stream.acked, hole.first - 1))
 
 
 def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) -> None:
-    """Opens the stream's queue, where there still is one, behind what the journal holds of it.
+    """Open the stream's queue, where there still is one, behind what the journal holds of it.
 
     Raises OSError where it cannot be opened now though it is there: taken for gone, what it holds would be lost.
     """

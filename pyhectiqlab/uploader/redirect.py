@@ -24,7 +24,7 @@ class Redirect:
     create_project: bool = False
 
     def applied_to(self, attach: dict[str, Any]) -> dict[str, Any] | None:
-        """The request that finds or creates the run, changed so; None where that changes nothing."""
+        """Return the request that finds or creates the run, changed so; None where that changes nothing."""
         changes: dict[str, Any] = {"create_project": True} if self.create_project else {}
         changes |= {"project": self.project} if self.project is not None else {}
         changes |= {"name": self.name} if self.name is not None else {}
@@ -35,7 +35,7 @@ NOWHERE_ELSE = Redirect()
 
 
 def to_do(info: Writer, why: str, code: str) -> str:
-    """What the lab said, and what somebody can do about it."""
+    """Return what the lab said, and what somebody can do about it."""
     if info.run is not None:
         return f"{why} What is left stays here; once the lab takes it again, `hectiqlab sync` sends it."
     session = str(info.attach.get("session", ""))[:8] or "SESSION"

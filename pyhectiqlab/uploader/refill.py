@@ -40,7 +40,7 @@ class _Held(NamedTuple):
 
 
 def acked(session: SessionDir) -> dict[str, int]:
-    """How far the lab once said that it is, by writer."""
+    """Return how far the lab once said that it is, by writer."""
     told = (read_json(session.path / "status.json") or {}).get("writers", {})
     known = {writer: int(fields.get("acked", 0)) for writer, fields in told.items() if not fields.get("stopped")}
     for info in session.writers():
@@ -50,7 +50,7 @@ def acked(session: SessionDir) -> dict[str, int]:
 
 
 def may_lack(session: SessionDir) -> bool:
-    """Whether it was delivered so lately that its journal is kept for a lab restored from a backup."""
+    """Return whether it was delivered so lately that its journal is kept for a lab restored from a backup."""
     try:
         age_s = time.time() - (session.path / "status.json").stat().st_mtime
     except OSError:
@@ -70,7 +70,7 @@ def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behi
 def reopened(
     session: SessionDir, report: Callable[[str], None], newest: Mapping[str, int] | None = None
 ) -> dict[str, Behind]:
-    """Marks those delivered writers of the session as not done of which the lab holds less than it acknowledged; by
+    """Mark those delivered writers of the session as not done of which the lab holds less than it acknowledged; by
     writer. Blocks for a request or two a run. Raises LabError: then what was not asked about is as it was.
 
     Args:
@@ -113,7 +113,7 @@ def reopened(
 def _reopen_files(
     session: SessionDir, done: list[Writer], clients: dict[Lab, LabClient], behind: dict[str, Behind]
 ) -> int:
-    """Asks for those delivered files once more that the lab does not know; how many. One that is not there any more as
+    """Ask for those delivered files once more that the lab does not know; how many. One that is not there any more as
     it was is given up, which is told to the lab. A request for each file where the lab is another than it was.
     """
     writers = {info.writer: info for info in done}

@@ -56,7 +56,7 @@ class Relay:
         self.sent = 0
 
     def take(self) -> bool:
-        """Whether this process now follows the session; else another does. Raises OSError."""
+        """Return whether this process now follows the session; else another does. Raises OSError."""
         return self._lease.renew() or self._lease.acquire()
 
     def close(self) -> None:
@@ -64,8 +64,8 @@ class Relay:
         self._senders.close()
 
     def turn(self) -> bool:
-        """Reads what was journaled since, sends one request to each lab. Whether there was anything to do. Blocks as
-        long as those requests do. Raises OSError where the journal cannot be read.
+        """Read what was journaled since, sends one request to each lab. Return whether there was anything to do. Blocks
+        as long as those requests do. Raises OSError where the journal cannot be read.
         """
         self._read()
         before = self._acked()
@@ -83,7 +83,7 @@ class Relay:
         return {s.id: s.journaled for s in self._streams.values()}
 
     def is_behind(self, goal: dict[str, int]) -> bool:
-        """Whether the lab lacks something up to these numbers, of what may be sent."""
+        """Return whether the lab lacks something up to these numbers, of what may be sent."""
         streams = (s for s in self._streams.values() if not (s.stopped or s.refused) and s.rewind_to is None)
         return any(s.acked < goal.get(s.id, 0) for s in streams)
 
@@ -91,7 +91,7 @@ class Relay:
         return sum(s.backlog for s in self._streams.values() if not s.stopped)
 
     def trouble(self) -> str:
-        """Why it cannot go on, in one line; "" when all is well."""
+        """Return why it cannot go on, in one line; "" when all is well."""
         told = self._senders.trouble()
         for stream in self._streams.values():
             if stream.stopped or stream.refused:
@@ -101,7 +101,7 @@ class Relay:
         return told
 
     def has_failed(self) -> bool:
-        """Whether a lab failed so often in a row, or in such a way, that nobody should wait."""
+        """Return whether a lab failed so often in a row, or in such a way, that nobody should wait."""
         return self._senders.has_failed()
 
     def _read(self) -> None:
@@ -127,7 +127,9 @@ class Relay:
                 stream.acknowledge(min(told.acked, stream.journaled) if told else 0)
 
     def _stream_of(self, writer: str) -> Stream:
-        """The writer's; one without a `Writer` where that is not seen yet, as on a network file system may be."""
+        """Return the writer's; one without a `Writer` where that is not seen yet, as on a network file system may
+        be.
+        """
         if writer in self._streams:
             return self._streams[writer]
         return self._unannounced.setdefault(writer, Stream(info=None))  # type: ignore[arg-type]

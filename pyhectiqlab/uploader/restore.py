@@ -41,7 +41,7 @@ class _Part:
 
 
 def restore(spool: Path, aside: Aside) -> tuple[int, int]:
-    """Puts events and files of a session back into the spool, on disk, and takes them out of the quarantine; how many
+    """Put events and files of a session back into the spool, on disk, and takes them out of the quarantine; how many
     of each. Damaged segments stay. Raises ConfigurationError where the session is at work, or it is not known whose it
     is; OSError.
     """
@@ -137,7 +137,7 @@ def _part(path: Path, first: int, last: int, kept: dict[str, Any], known: dict[s
 
 
 def _records_of(kept: dict[str, Any], first: int, last: int) -> bytes:
-    """The records with the offsets from `first` to `last`."""
+    """Return the records with the offsets from `first` to `last`."""
     columns, events, _ = records.decode(kept["records"], records.read_interned(kept["table"]))
     packed = {seq: records.event(kind, at, fields) for seq, kind, at, fields in events}
     for key, column in columns.items():
@@ -161,7 +161,7 @@ def _make_session(session: SessionDir, info: Writer) -> None:
 
 
 def _journaled(session: SessionDir) -> dict[str, int]:
-    """Up to which number the journal has each writer's events."""
+    """Return up to which number the journal has each writer's events."""
     there: dict[str, int] = {}
     for frame, _ in Tail(session.path / "journal").read():
         if isinstance(frame, Data | Lost):

@@ -85,7 +85,7 @@ class Sender:
         self._body_max = INGEST_BYTES_MAX  # a proxy on the way may take less
 
     def turn(self, streams: list[Stream]) -> bool:
-        """Send one request if anything waits. Whether it did something. Blocks as long as the transport does."""
+        """Send one request if anything waits. Return whether it did something. Blocks as long as the transport does."""
         if self.lab.rests():
             return False
         try:
@@ -104,8 +104,8 @@ class Sender:
         return True
 
     def tell(self, what: str, payload: dict[str, Any]) -> bool:
-        """Send a heartbeat or the end of a process (`what`: "heartbeat", "end"). Whether the lab need not be told
-        again. Blocks as long as the transport does.
+        """Send a heartbeat or the end of a process (`what`: "heartbeat", "end"). Return whether the lab need not be
+        told again. Blocks as long as the transport does.
         """
         try:
             getattr(self.lab.client, what)(self._session, payload)
@@ -165,8 +165,8 @@ class Sender:
         self._refuse(stream, why)
 
     def _choose(self, streams: list[Stream]) -> list[tuple[Stream, Batch]]:
-        """The oldest batches of every stream, in order, up to a bound. Streams take turns in being the first: one that
-        logs flat out would leave no room for the others.
+        """Return the oldest batches of every stream, in order, up to a bound. Streams take turns in being the first:
+        one that logs flat out would leave no room for the others.
         """
         chosen: list[tuple[Stream, Batch]] = []
         room = self._room
@@ -204,7 +204,7 @@ class Sender:
         self._post(wire, sent)
 
     def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> bool:
-        """Whether the lab took all of it. Raises what says nothing about the batches themselves."""
+        """Return whether the lab took all of it. Raises what says nothing about the batches themselves."""
         body = msgpack.packb(encode.request(self._session, time.time(), wire), unicode_errors="surrogatepass")
         parts = len(sent) > 1 or _has_halves(sent[0][1])
         if parts and (len(body) > self._body_max or any(len(one["series"]) > ARRAY_LENGTH_MAX for one in wire)):
@@ -272,7 +272,9 @@ class Sender:
             stream.pending.insert(at + 1, second)
 
     def _settle(self, stream: Stream, batch: Batch, result: dict[str, Any]) -> bool:
-        """Draws the consequence of one batch's result. Whether the stream's next batch of the same request counts."""
+        """Draw the consequence of one batch's result. Return whether the stream's next batch of the same request
+        counts.
+        """
         status, cursor, error = int(result["status"]), int(result["cursor"]), str(result.get("error", ""))
         if status == 200:
             stream.acknowledge(cursor)
@@ -320,7 +322,7 @@ class Sender:
         self._replace(stream, batch, "rejected")
 
     def _replace(self, stream: Stream, batch: Batch, reason: str) -> None:
-        """Puts a loss in the place of a batch, so that its numbers are occupied and the writer goes on."""
+        """Put a loss in the place of a batch, so that its numbers are occupied and the writer goes on."""
         for i, pending in enumerate(tuple(stream.pending)):
             if pending is batch:
                 first = max(batch.first, stream.acked + 1)
@@ -378,7 +380,7 @@ class Senders:
         return iter(tuple(self._senders.values()))
 
     def groups(self, streams: Iterable[Stream]) -> list[tuple[Sender, list[Stream]]]:
-        """The streams by who sends them."""
+        """Return the streams by who sends them."""
         groups: dict[Lab, list[Stream]] = {}
         for stream in streams:
             groups.setdefault(stream.info.lab, []).append(stream)
@@ -387,11 +389,13 @@ class Senders:
         return [(self._senders[lab], its) for lab, its in groups.items()]
 
     def trouble(self) -> str:
-        """What went wrong last with a lab, "" when all is well. From any thread."""
+        """Return what went wrong last with a lab, "" when all is well. From any thread."""
         return next((s.lab.trouble for s in self if s.lab.trouble), "")
 
     def has_failed(self) -> bool:
-        """Whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait longer."""
+        """Return whether a lab failed so often in a row, or in such a way, that somebody who waits should not wait
+        longer.
+        """
         return any(s.lab.has_failed() for s in self)
 
     def close(self) -> None:

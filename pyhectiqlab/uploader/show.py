@@ -51,7 +51,7 @@ class Show:
             self.loop.start()
 
     def is_over(self) -> bool:
-        """Whether nothing is to be shown any more."""
+        """Return whether nothing is to be shown any more."""
         return self.loop.ended
 
     def _turn(self) -> float | None:
@@ -68,7 +68,7 @@ class Show:
         return wait_s
 
     def _show(self) -> float | None:
-        """What there is to show now. How long to wait then; None: nothing more will come."""
+        """Return what there is to show now. How long to wait then; None: nothing more will come."""
         ended = self._has_ended()  # first this, then the files: what came before the end is surely seen
         self._receive()
         moved = sum(self._copy(stream) for stream in (0, 1)) > 0
@@ -100,7 +100,7 @@ class Show:
             self._channel = None
 
     def _copy(self, stream: int) -> bool:
-        """Whether anything was copied."""
+        """Return whether anything was copied."""
         if not self._terminals:
             return False
         file, terminal = self._files[stream], self._terminals[stream]
@@ -124,8 +124,8 @@ class Show:
             return False
 
     def _release(self, ended: bool) -> bool:
-        """Lets go of the terminal once all is shown and nobody can print any more: whoever reads the script's output
-        from a pipe waits for that. Whether this thread is done.
+        """Let go of the terminal once all is shown and nobody can print any more: whoever reads the script's output
+        from a pipe waits for that. Return whether this thread is done.
         """
         if not ended and not self._shown[consolefiles.ENDED]:
             return False
@@ -155,8 +155,8 @@ class Show:
 
 
 def is_written(fd: int) -> bool:
-    """Whether any process has the file open for writing: the kernel refuses a read lease then. SIGIO must be ignored,
-    for whoever opens it in that moment breaks the lease.
+    """Return whether any process has the file open for writing: the kernel refuses a read lease then. SIGIO must be
+    ignored, for whoever opens it in that moment breaks the lease.
     """
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)

@@ -26,7 +26,7 @@ class Signals:
         self._seen = self._times()
 
     def look(self) -> Signal | None:
-        """What came since the last look; None: nothing."""
+        """Return what came since the last look; None: nothing."""
         times = self._times()
         if times == self._seen:
             return None

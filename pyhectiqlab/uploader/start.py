@@ -23,7 +23,7 @@ FORK_RSS_BYTES_MAX = 100 << 20
 
 
 def is_fork_clean() -> bool:
-    """Whether forking this process is safe and cheap: Linux, one thread, small, no GPU or RDMA device open.
+    """Return whether forking this process is safe and cheap: Linux, one thread, small, no GPU or RDMA device open.
 
     Copy-on-write makes the next pass of a large parent over its heap several times slower and grows the child; a CUDA
     context in a
@@ -59,8 +59,8 @@ def start_method() -> str:
 def start_uploader(
     session: Path, *, is_owner: bool, method: str | None = None, adopt: bool = True, channel: int = -1
 ) -> None:
-    """Starts an uploader for the session and returns without waiting for it. Raises OSError where the process limit
-    is reached.
+    """Start an uploader for the session. Return without waiting for it. Raises OSError where the process limit is
+    reached.
 
     Args: channel: its end of a socket by which it is handed the terminal, or -1; stays open here.
 
@@ -83,7 +83,7 @@ def start_uploader(
 
 
 def interpreter() -> str | None:
-    """The Python that can run this package in a process of its own; None where there is none.
+    """Return the Python that can run this package in a process of its own; None where there is none.
 
     `sys.executable` is the application itself where that was frozen (PyInstaller and the like) or embeds Python.
     Started again, it would run the user's script again, which starts it again, without end. So a program counts only
@@ -157,7 +157,9 @@ def _spawn(python: str, session: Path, owner_fd: int, channel: int, adopt: bool)
 
 
 def _program() -> list[str]:
-    """What the interpreter is to run: the file __main__.py, or its text, where the package lies in a zip file."""
+    """Return what the interpreter is to run: the file __main__.py, or its text, where the package lies in a zip
+    file.
+    """
     path = os.path.join(settings.ROOT, "pyhectiqlab", "uploader", "__main__.py")
     if os.path.isfile(path):
         return [path]
@@ -181,7 +183,7 @@ def import_path() -> list[str]:
 
 
 def _reap(child: int) -> None:
-    """Waits for the middle process, which ends at once. EINTR is retried by Python; a SIGCHLD handler of the user
+    """Wait for the middle process, which ends at once. EINTR is retried by Python; a SIGCHLD handler of the user
     may have been faster.
     """
     with contextlib.suppress(ChildProcessError):

@@ -44,7 +44,7 @@ class Batch:
     frame: tuple[int, int] | None = None  # first and last of its records, where it is a part of them
 
     def halves(self) -> tuple[Batch, Batch]:
-        """The same numbers as two batches; `first < last`. Records are cut when they are encoded."""
+        """Return the same numbers as two batches; `first < last`. Records are cut when they are encoded."""
         middle = (self.first + self.last) // 2
         frame = self.frame or (self.first, self.last)
         part = replace(self, frame=frame, size=self.size // 2)
@@ -103,20 +103,20 @@ class Stream:
         return int(self.info.run["attempt"]) if self.info.run else 1
 
     def change(self, **changes: Any) -> None:
-        """Changes fields of `info`; both threads do."""
+        """Change fields of `info`; both threads do."""
         with _changing:
             self.info = self.info.changed(**changes)
 
     def refuse(self, why: str) -> bool:
-        """The lab takes nothing of it now, which may change: it stays here, and is sent again later. Whether that is
-        news.
+        """Return the lab takes nothing of it now, which may change: it stays here, and is sent again later. Return
+        whether that is news.
         """
         news = self.refused != why
         self.refused, self.refused_until = why, time.monotonic() + settings.RETRY_DELAY_MAX_S
         return news
 
     def why_stopped(self) -> str:
-        """Why nothing more of it is sent, and what to do, in a line; "" where it is sent."""
+        """Return why nothing more of it is sent, and what to do, in a line; "" where it is sent."""
         if not self.stopped:
             return ""
         name = str(self.info.attach.get("name", ""))
@@ -128,21 +128,21 @@ class Stream:
         )
 
     def rests(self) -> bool:
-        """Whether the lab refused it so lately that it need not be asked again."""
+        """Return whether the lab refused it so lately that it need not be asked again."""
         return bool(self.refused) and time.monotonic() < self.refused_until
 
     def lose(self, reason: str, count: int) -> None:
         self.lost[reason] = self.lost.get(reason, 0) + count
 
     def may_split(self, batch: Batch, most: int) -> bool:
-        """Whether a batch that was refused may be cut once more; counts it."""
+        """Return whether a batch that was refused may be cut once more; counts it."""
         first = batch.frame[0] if batch.frame else batch.first
         cut = self.splits[1] if self.splits[0] == first else 0
         self.splits = first, cut + 1
         return cut < most
 
     def cache_at(self, number: int) -> CacheSettings:
-        """The settings of the metrics cache that hold where this sequence number begins."""
+        """Return the settings of the metrics cache that hold where this sequence number begins."""
         known = [raw for at, raw in self.info.cache if at < number]
         return CacheSettings.from_dict(known[-1]) if known else KEEP_ALL
 
@@ -162,7 +162,7 @@ class Stream:
         self.keys.update(records.read_interned(table))
 
     def table(self) -> bytes:
-        """The whole intern table as known here."""
+        """Return the whole intern table as known here."""
         return b"".join(records.intern_entry(ident, key) for ident, key in self.keys.items())
 
     def heed(self, end: dict[str, Any] | None, settings: list[tuple[int, dict[str, Any]]]) -> None:
@@ -189,7 +189,7 @@ class Stream:
             self.acked_spill = max(self.acked_spill, done.spill_end)
 
     def publish(self, alive_ms: int, pid: int) -> None:
-        """Tells the producer how far things are, through the queue's header."""
+        """Tell the producer how far things are, through the queue's header."""
         if self.consumer is None:
             return
         if self.acked >= self.journaled:  # also what held no event: an empty dict, a write that a full disk cut short
@@ -209,17 +209,17 @@ class Stream:
         return self.consumer.mapping.words if self.consumer else None
 
     def is_closed(self) -> bool:
-        """Whether its run was closed: its process, which may live on, puts no more."""
+        """Return whether its run was closed: its process, which may live on, puts no more."""
         words = self.words()
         return self.info.closed or (words is not None and bool(words[layout.CLOSED]))
 
     def is_let_go(self) -> bool:
-        """Whether its process, which may live on, looks at the queue no more."""
+        """Return whether its process, which may live on, looks at the queue no more."""
         words = self.words()
         return words is not None and words[layout.CLOSED] == layout.LET_GO
 
     def is_empty(self) -> bool:
-        """Whether its queue was drained, and what came straight from it is at the lab."""
+        """Return whether its queue was drained, and what came straight from it is at the lab."""
         return self.consumer is None or (self.consumer.backlog == 0 and self.direct is None)
 
     @property

@@ -84,7 +84,7 @@ class Streams:
             self.session.sync_writers(new)
 
     def _open(self, info: Writer) -> bool:
-        """Whether it was opened, and is not done."""
+        """Return whether it was opened, and is not done."""
         try:
             stream = recover.open_stream(self.session, info, self._known.get(info.writer), self.log)
         except OSError as e:  # tried again at the next look
@@ -135,7 +135,7 @@ class Streams:
         self.deliver_kept = True
 
     def save(self, stream: Stream) -> bool:
-        """Write the stream's file. Whether that went well; else it is logged. From any thread."""
+        """Write the stream's file. Return whether that went well; else it is logged. From any thread."""
         try:
             self.session.save_writer(stream.info, durable=True)
         except OSError as e:
@@ -146,15 +146,15 @@ class Streams:
     # Who feeds them ---------------------------------------------------------------------------------------------
 
     def has_ended(self, stream: Stream) -> bool:
-        """Whether nothing more is put into its queue, as the process that fed it is gone."""
+        """Return whether nothing more is put into its queue, as the process that fed it is gone."""
         return self.owners.of(stream.info).has_ended() and not self._consoles.feeds(stream)
 
     def end_of(self, stream: Stream) -> End | None:
-        """How the stream's process ended, once that is known."""
+        """Return how the stream's process ended, once that is known."""
         return self.owners.end_of(stream)
 
     def holds_end(self, stream: Stream) -> bool:
-        """Whether the end of its run is not to be told yet: what was printed before it is still on its way."""
+        """Return whether the end of its run is not to be told yet: what was printed before it is still on its way."""
         return self._consoles.holds_end(stream, self.by_writer)
 
     # What may be sent -------------------------------------------------------------------------------------------
@@ -163,21 +163,21 @@ class Streams:
         return not stream.stopped and (stream.info.mode == "online" or self.deliver_kept)
 
     def sendable(self) -> list[Stream]:
-        """Those that are not done, and of which what there is may be sent."""
+        """Return those that are not done, and of which what there is may be sent."""
         return [s for s in self if not s.info.done and self.is_sendable(s)]
 
     def backlog(self) -> int:
-        """Events that are not at the lab, of the streams that may be sent."""
+        """Return events that are not at the lab, of the streams that may be sent."""
         return sum(s.backlog for s in self.sendable())
 
     # Queues of other machines -----------------------------------------------------------------------------------
 
     def is_out_of_reach(self, stream: Stream) -> bool:
-        """Whether its queue is in the memory of another machine, or was when that was last heard of."""
+        """Return whether its queue is in the memory of another machine, or was when that was last heard of."""
         return self._is_elsewhere(stream) and stream.info.owner.host not in self.owners.hosts_gone
 
     def queued_bytes(self, stream: Stream) -> int:
-        """What is in its queue; or was, at the last sign of life of the machine that it is in."""
+        """Return what is in its queue; or was, at the last sign of life of the machine that it is in."""
         if stream.consumer is not None:
             return stream.consumer.backlog
         if not self._is_elsewhere(stream):

@@ -89,7 +89,7 @@ PLAIN = Order()
 
 
 def sync_sessions(sessions: list[str] | None, order: Order = PLAIN, *, all: bool = False) -> SyncResult:
-    """Sends what the sessions hold, also what was kept in dry or offline mode, and what a lab that was restored from
+    """Send what the sessions hold, also what was kept in dry or offline mode, and what a lab that was restored from
     a backup lacks of those delivered within a day. Blocks until it is at the lab or the lab fails.
 
     Args:
@@ -258,7 +258,7 @@ def work_as_uploader(
     deliver_kept: bool,
     behind: dict[str, refill.Behind] | None = None,
 ) -> Outcome:
-    """Does the work of an uploader in this process, which holds the lease; releases it.
+    """Do the work of an uploader in this process, which holds the lease; releases it.
 
     Args: behind: writers that go back, for a lab that was restored from a backup.
     """
@@ -327,7 +327,7 @@ def _give_up_memory(uploader: Uploader) -> None:
 
 
 def _in_memory(streams: Streams) -> str:
-    """What this machine cannot reach, in a line; "" where there is no such thing."""
+    """Return what this machine cannot reach, in a line; "" where there is no such thing."""
     away = [s for s in streams if streams.is_out_of_reach(s)]
     if not away:
         return ""
@@ -359,7 +359,7 @@ def _beside(session: SessionDir, holder: Process, changes: Changes, order: Order
 
 
 def drop(session: SessionDir) -> None:
-    """Deletes a session with all that is left of it. Raises ConfigurationError where somebody works on it; OSError."""
+    """Delete a session with all that is left of it. Raises ConfigurationError where somebody works on it; OSError."""
     lease = Lease(session.path)
     if living.lives(session) or not lease.acquire():
         raise ConfigurationError(f"The session {session.name} is at work: its script or its uploader still runs.")

@@ -71,7 +71,7 @@ class SystemMetrics:
             self.loop.start()
 
     def aim(self, streams: Iterable[Stream], is_over: Callable[[Stream], bool]) -> None:
-        """Says which runs the owner has open. Ends the queues that an uploader before this one left."""
+        """Say which runs the owner has open. Ends the queues that an uploader before this one left."""
         streams = list(streams)
         mine = (s for s in streams if s.info.owner == self._owner and not (s.info.system or s.info.console))
         self._aims = {_run_of(s.info): s.info for s in mine if not s.info.done and not is_over(s)}
@@ -107,5 +107,5 @@ class SystemMetrics:
 
 
 def _run_of(info: Writer) -> str:
-    """The same for all writers into one run."""
+    """Return the same for all writers into one run."""
     return str(info.run["run"]["id"] if info.run else (info.url, info.attach.get("project"), info.attach["name"]))

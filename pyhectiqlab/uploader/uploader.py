@@ -96,7 +96,7 @@ class Uploader:
     # The main thread's turn -------------------------------------------------------------------------------------
 
     def turn(self, now: float) -> bool:
-        """Drain what is due. Whether there was anything."""
+        """Drain what is due. Return whether there was anything."""
         self.streams.scan()
         self._go_back()
         self.drain.cut_interval_s = settings.CUT_INTERVAL_S if self._can_send() else settings.CUT_INTERVAL_AWAY_S
@@ -125,7 +125,7 @@ class Uploader:
         return took
 
     def _can_send(self) -> bool:
-        """Whether what is cut now may go out soon: the lab answers, and this is no offline session."""
+        """Return whether what is cut now may go out soon: the lab answers, and this is no offline session."""
         return not self.events.failure() and bool(self.streams.sendable())
 
     def _go_back(self) -> None:
@@ -174,7 +174,7 @@ class Uploader:
         )
 
     def _failing(self) -> str:
-        """What of this process's own work fails, with the error; "" where all goes on."""
+        """Return what of this process's own work fails, with the error; "" where all goes on."""
         loops = (self.events.loop, self.files.loop, self.system.loop, self.owners.loop)
         found = [f"{one.name}: {one.error}" for one in (loop.failing for loop in loops) if one is not None]
         return "; ".join(found)
@@ -182,7 +182,7 @@ class Uploader:
     # Whether it is done -----------------------------------------------------------------------------------------
 
     def has_work(self) -> bool:
-        """Whether anything is, or may become, this process's to do."""
+        """Return whether anything is, or may become, this process's to do."""
         if any(self._has_work(stream) for stream in self.streams if not stream.info.done):
             return True
         if self._consoles.has_work() or (self.streams.unopened and not self.until_drained):
@@ -238,7 +238,7 @@ class Uploader:
                 self._journal.close()
 
     def _must_end(self, is_late: bool) -> bool:
-        """Whether to leave what there is to others, or to another day."""
+        """Return whether to leave what there is to others, or to another day."""
         if not self.session.path.exists():
             return True
         if self._given_way:
@@ -258,7 +258,7 @@ class Uploader:
 
 
 def _spool_budget(session: SessionDir, log: Callable[[str], None]) -> int:
-    """Bytes that the session's folder may take."""
+    """Return bytes that the session's folder may take."""
     try:
         budget: int = settings.get("spool_max_bytes")
     except ConfigurationError as e:  # no reason to deliver nothing

@@ -36,7 +36,7 @@ class Range:
     columns: dict[str, tuple[bytearray, ...]] = field(default_factory=dict)
 
     def add(self, wire: dict[str, Any]) -> None:
-        """Adds the next batch."""
+        """Add the next batch."""
         base = int(wire["first"])
         self.last = int(wire["last"])
         for series in wire["series"]:
@@ -113,7 +113,7 @@ class RunVerdict:
 
 
 def runs_here() -> dict[str, list[tuple[SessionDir, Writer]]]:
-    """The writers of the sessions here by the id of their run, where the lab has given one."""
+    """Return the writers of the sessions here by the id of their run, where the lab has given one."""
     found: dict[str, list[tuple[SessionDir, Writer]]] = {}
     for session in SessionDir.everywhere():
         for info in session.writers():
@@ -123,7 +123,7 @@ def runs_here() -> dict[str, list[tuple[SessionDir, Writer]]]:
 
 
 def quarantined() -> dict[str, int]:
-    """Events and files in the quarantine by the id of their run."""
+    """Return events and files in the quarantine by the id of their run."""
     found: dict[str, int] = {}
     for aside in quarantine.everywhere():
         for run, count in aside.run_ids.items():
@@ -195,8 +195,8 @@ def _compare(one: WriterVerdict, ranges: list[Range], told: dict[str, Any]) -> N
 
 
 def journaled_ranges(session: SessionDir, info: Writer, cursor: int) -> list[Range]:
-    """What the journal holds of a writer up to a cursor, as the lab was sent it; numbers that became a loss excluded.
-    Ends ranges where something is missing. Memory: that of one range.
+    """Return what the journal holds of a writer up to a cursor, as the lab was sent it; numbers that became a loss
+    excluded. Ends ranges where something is missing. Memory: that of one range.
     """
     found: list[Range] = []
     size = max(RANGE_EVENTS_MIN, cursor // RANGES_MAX + 1)
@@ -213,7 +213,7 @@ def journaled_ranges(session: SessionDir, info: Writer, cursor: int) -> list[Ran
 
 
 def _wired(session: SessionDir, info: Writer, cursor: int) -> Iterator[dict[str, Any]]:
-    """The batches of the journal up to the cursor, encoded as they were for the lab."""
+    """Yield the batches of the journal up to the cursor, encoded as they were for the lab."""
     stream = Stream(info)
     reached = 0
     for frame, location in Tail(session.path / "journal").read():

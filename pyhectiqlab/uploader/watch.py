@@ -95,7 +95,7 @@ class Owner:
             self.ended_at, self._ended_at = time.time(), time.monotonic()
 
     def end(self, said: dict[str, Any] | None = None) -> End | None:
-        """How it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S.
+        """Return how it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S.
 
         `said`: its own word on it in the stream of events, for a disk on which the file with it found no room.
         """
@@ -115,7 +115,7 @@ class Owner:
         return self._oom.struck(self.process.start, self.process.pid_ns) if self._oom is not None else None
 
     def _stacks(self) -> str:
-        """What faulthandler left, "" where it left nothing."""
+        """Return what faulthandler left, "" where it left nothing."""
         try:
             with open(self._session.crash_path(self.process.pid), "rb") as f:
                 return f.read(STACKS_BYTES_MAX).decode(errors="replace")
@@ -192,7 +192,7 @@ def how_it_ended(
     stacks: Callable[[], str],
     out_of_memory: Callable[[], bool | None],
 ) -> End:
-    """The verdict on an ended process.
+    """Return the verdict on an ended process.
 
     Args:
         status: its wait status, None where the kernel does not tell.

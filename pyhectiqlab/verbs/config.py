@@ -60,7 +60,7 @@ class ConfigVerbs:
         self._outbox.event("meta", {"key": key, "value": self._plain("add_meta", value)})
 
     def _plain(self, verb: str, value: Any) -> Any:
-        """What can be stored of a value; what cannot is said."""
+        """Return what can be stored of a value; what cannot is said."""
         from ..capture.plain import plain_and_gaps, told_gaps
 
         found, gaps = plain_and_gaps(value)

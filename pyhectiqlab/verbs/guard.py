@@ -21,9 +21,9 @@ def opaque(method: _F) -> _F:
 
 
 def never_breaks(method: _F) -> _F:
-    """What is wrong with us is said once and never reaches training code; what is wrong with the call does: TypeError
-    and ValueError
-    (RunClosedError is one)."""
+    """Return the method, guarded. An error of ours is said once and never reaches training code. A mistake in the call
+    does: TypeError and ValueError (RunClosedError is one).
+    """
 
     @functools.wraps(method)
     def guarded(*args: Any, **kwargs: Any) -> Any:

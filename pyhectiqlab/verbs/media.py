@@ -220,7 +220,7 @@ def _step(step: Any) -> int | None:
 
 
 def _is_pair(values: Any) -> bool:
-    """Whether it is what numpy.histogram gives: counts, and one edge more."""
+    """Return whether it is what numpy.histogram gives: counts, and one edge more."""
     if not isinstance(values, tuple) or len(values) != 2:
         return False
     lengths = [len(part) if hasattr(part, "__len__") and not isinstance(part, str) else -2 for part in values]

@@ -79,7 +79,7 @@ def _write(made: Any, target: Path) -> None:
 
 
 def _sessions(url: str, token: str, seconds: float) -> Any:
-    """What a Jupyter server says of its sessions. Blocks for `seconds` at most. Raises OSError, ValueError."""
+    """Return what a Jupyter server says of its sessions. Blocks for `seconds` at most. Raises OSError, ValueError."""
     from ..transport.deadline import deadline, new_session
 
     with new_session() as http, deadline(seconds):

@@ -314,7 +314,7 @@ class RegistryVerbs:
             raise RunClosedError("this run is closed: create a new Run to add to it")
 
     def _run_id(self) -> str | None:
-        """The lab's id of the run, where this process may add to it."""
+        """Return the lab's id of the run, where this process may add to it."""
         told = self._opened.answer
         if told is None or self._opened.mode != "online":
             return None
@@ -349,7 +349,7 @@ class RegistryVerbs:
 
 
 def _is_here(save_path: PathLike, kind: str, name: str, version: str) -> bool:
-    """Whether an earlier download of the version lies there, whole."""
+    """Return whether an earlier download of the version lies there, whole."""
     from ..transport.registry_download import folder_of, is_whole, manifest_of
 
     if version[:1].isalpha():  # which one an alias means is not known here

@@ -30,7 +30,7 @@ def _int_of(value: Any) -> int | None:
 
 
 def _events_lost(fields: Mapping[str, Any]) -> int:
-    """How many events one loss event stands for: more than the numbers it occupies where they never got any."""
+    """Return how many events one loss event stands for: more than the numbers it occupies where they never got any."""
     events, count = fields.get("events"), int(fields.get("count", 1))
     return max(count, events) if isinstance(events, int) and events < 1 << 53 else count
 

@@ -21,14 +21,14 @@ _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 
 
 def kept(text: str) -> str:
-    """The text as the store keeps it."""
+    """Return the text as the store keeps it."""
     if text.isascii():
         return text if "\0" not in text else text.replace("\0", "\ufffd")
     return _NO_CHARACTER.sub("\ufffd", text)
 
 
 def cut_to_bytes(text: str, most: int = INDEXED_BYTES_MAX) -> str:
-    """The text, or its beginning that takes no more bytes of UTF-8."""
+    """Return the text, or its beginning that takes no more bytes of UTF-8."""
     if len(text) <= most // 4:
         return text
     return kept(text).encode()[:most].decode(errors="ignore")

@@ -25,13 +25,13 @@ def on_postgresql(conn: Connection) -> bool:
 
 
 def upsert(conn: Connection, table: Table) -> Any:
-    """An INSERT that takes on_conflict_…, in the connection's dialect."""
+    """Return an INSERT that takes on_conflict_…, in the connection's dialect."""
     return (postgresql if on_postgresql(conn) else sqlite).insert(table)
 
 
 def any_of(conn: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether the column is one of them, however many: as one parameter, where `in_` has one for each, of which a
-    database takes only so many in a statement.
+    """Return whether the column is one of them, however many: as one parameter, where `in_` has one for each, of which
+    a database takes only so many in a statement.
     """
     if on_postgresql(conn):
         return column == any_(literal([kept(value) for value in values], ARRAY(Text())))
@@ -40,14 +40,14 @@ def any_of(conn: Connection, column: ColumnElement[str], values: Iterable[str]) 
 
 
 def read_slowly(conn: Connection, query: Select[Any]) -> AbstractContextManager[Iterable[Any]]:
-    """The rows of a query, for who reads them one by one: no more than ROWS_AHEAD are in memory. Close it."""
+    """Return the rows of a query, for who reads them one by one: no more than ROWS_AHEAD are in memory. Close it."""
     if on_postgresql(conn):  # by a cursor of the server, or the driver would take all rows at once
         return conn.execute(query, execution_options={"yield_per": ROWS_AHEAD})
     return conn.execute(query)
 
 
 def is_in_transaction(conn: Connection) -> bool:
-    """Whether the transaction that was begun is still open, as the driver knows it."""
+    """Return whether the transaction that was begun is still open, as the driver knows it."""
     connection: Any = conn.connection.dbapi_connection
     if on_postgresql(conn):
         return bool(connection.info.transaction_status.name == "INTRANS")

@@ -25,7 +25,9 @@ def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def copied(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Maps within it are new, too: merging into one of two places that got a value does not change the other."""
+    """Return a copy of a value. The maps within it are new, too: merging into one of two places that got a value does
+    not change the other.
+    """
     found = dict(config)
     for key, value in config.items():
         if isinstance(value, dict):
@@ -70,14 +72,14 @@ _ABSENT = object()
 
 
 def replaced_bytes(config: Mapping[str, Any], new: Mapping[str, Any]) -> int:
-    """How many bytes of a config go when `new` is merged into it, or up to 4 fewer."""
+    """Return how many bytes of a config go when `new` is merged into it, or up to 4 fewer."""
     gone: list[Any] = []
     _add_replaced(gone, config, new)
     return max(0, len(msgpack.packb(gone)) - 5)
 
 
 def _add_replaced(gone: list[Any], config: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Adds the keys and values that go."""
+    """Add the keys and values that go."""
     for key, value in new.items():
         if key in config:
             gone.append(key)

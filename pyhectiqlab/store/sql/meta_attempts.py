@@ -59,8 +59,8 @@ def membership(request: AttachRequest, known: Sequence[Any], live: Collection[An
 
 
 def _here(request: AttachRequest, among: Any, live: Collection[Any]) -> tuple[str, ...]:
-    """Living sessions on the machine of the request that have the say where `among` is. Whoever attaches can look
-    whether their processes live: where an uploader was killed with its process, nobody tells the lab.
+    """Return living sessions on the machine of the request that decide about a place where `among` is. Whoever attaches
+    can look whether their processes live: where an uploader was killed with its process, nobody tells the lab.
     """
     place = (among.attempt, among.rank)
     held = sorted(s.session for s in live if s.sets_state and (s.attempt, s.rank) == place and s.host == request.host)
@@ -68,7 +68,9 @@ def _here(request: AttachRequest, among: Any, live: Collection[Any]) -> tuple[st
 
 
 def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) -> Any | None:
-    """The session's row where it has attached before: a process that slept, or tells again after the lab went back."""
+    """Return the session's row where it has attached before: a process that slept, or tells again after the lab went
+    back.
+    """
     mine = [s for s in known if s.session == request.session and s.rank == request.rank]
     if request.opening is None:
         mine = [s for s in mine if s in live and _same_life(request, s)]
@@ -78,8 +80,9 @@ def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) ->
 
 
 def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> int:
-    """A launcher that restarts a job counts up: its ranks attach again while their predecessors still look alive. The
-    first to come opens the new attempt, the others find it there and have no session in it yet.
+    """Return the attempt that a launcher names. A launcher that restarts a job counts up: its ranks attach again while
+    their predecessors still look alive. The first to come opens the new attempt, the others find it there and have no
+    session in it yet.
     """
     speakers = [s for s in known if s.sets_state]
     living = [s for s in speakers if s in live and _same_life(request, s) and not _was_closed(request, s)]
@@ -99,7 +102,7 @@ def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]
 
 
 def _goes_on(request: AttachRequest, s: Any) -> bool:
-    """Whether what ended with this session was a child of the script that opens the run now, and ended well."""
+    """Return whether what ended with this session was a child of the script that opens the run now, and ended well."""
     return (
         _same_script(request, s)
         and not s.main
@@ -118,5 +121,7 @@ def _same_script(request: AttachRequest, s: Any) -> bool:
 
 
 def _was_closed(request: AttachRequest, s: Any) -> bool:
-    """Whether the process that attaches has closed what this row tells of; the word of it may still be on its way."""
+    """Return whether the process that attaches has closed what this row tells of; the word of it may still be on its
+    way.
+    """
     return request.opening is not None and s.session == request.session and s.opening != request.opening

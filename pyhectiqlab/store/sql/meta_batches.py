@@ -52,9 +52,9 @@ class BatchesSql(Share):
                 yield seq, kind, event_count(kind, unpack(fields))
 
     def losses(self, run_id: str) -> dict[str, int]:
-        """Losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once. Heartbeats
-        of sessions that have ended count no more: by then all is told by events, which are exact also where numbers
-        were lost for one reason, and for another again once the lab had been put back.
+        """Return losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once.
+        Heartbeats of sessions that have ended count no more: by then all is told by events, which are exact also where
+        numbers were lost for one reason, and for another again once the lab had been put back.
         """
         totals: list[dict[str, int]] = [{}, {}]
         by_whom = [

@@ -35,8 +35,8 @@ class StoredConfig:
         return len(self.whole) + sum(map(len, self.parts))
 
     def takes(self, part: bytes) -> bool:
-        """Whether it is to be put behind the others. Reading takes the longer the more there are, by their values; to
-        write all anew, by its bytes.
+        """Return whether it is to be put behind the others. Reading takes the longer the more there are, by their
+        values; to write all anew, by its bytes.
         """
         size = sum(map(len, self.parts)) + len(part)
         return len(self.whole) >= LARGE_BYTES and len(self.parts) < PARTS_MAX and size <= len(self.whole) // 2
@@ -123,7 +123,7 @@ def configs_of_runs(conn: Connection, ids: Sequence[str], bytes_max: int) -> dic
 
 
 def of_all_attempts(conn: Connection, run_id: str) -> dict[str, Any]:
-    """The configs of a run's attempts, each merged over those before it."""
+    """Return the configs of a run's attempts, each merged over those before it."""
     its = select(attempt_configs.c.attempt).where(attempt_configs.c.run_id == run_id)
     whole: dict[str, Any] = {}
     for attempt in conn.execute(its.order_by(attempt_configs.c.attempt)).scalars().all():
@@ -159,7 +159,7 @@ def write_config(
 
 
 def add_part(conn: Connection, run_id: str, attempt: int, part: bytes) -> None:
-    """Puts what was told behind what there is."""
+    """Put what was told behind what there is."""
     last = conn.execute(select(func.max(config_parts.c.part)).where(_parts(run_id, attempt))).scalar() or 0
     conn.execute(insert(config_parts), {"run_id": run_id, "attempt": attempt, "part": last + 1, "told": part})
 

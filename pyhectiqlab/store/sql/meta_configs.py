@@ -61,7 +61,7 @@ class _Kept:
             self._values = self._bytes
 
     def add(self, new: Mapping[str, Any], values: int, size: int) -> int:
-        """How many of the values it has no room for. `size`: bytes that all of them take."""
+        """Return how many of the values it has no room for. `size`: bytes that all of them take."""
         if self._bytes + size > limits.CONFIG_BYTES_MAX:
             self._measure()
         if self._bytes + size > limits.CONFIG_BYTES_MAX:
@@ -87,19 +87,19 @@ class _Kept:
             self._bytes, self._measured = len(msgpack.packb(self.config)), True
 
     def bytes_within(self, most: int) -> bool:
-        """Whether it takes no more than that."""
+        """Return whether it takes no more than that."""
         if self._bytes > most:
             self._measure()
         return self._bytes <= most
 
     def copy(self, stored: StoredConfig | None) -> _Kept:
-        """Another one that goes on from here."""
+        """Return another one that goes on from here."""
         other = copy(self)
         other.stored, other.config, other.told = stored, copied(self.config), list(self.told)
         return other
 
     def write(self, conn: Connection, run_id: str, attempt: int) -> bool:
-        """What is new in it. `attempt`: whose it is, or RUN. Returns whether anything is."""
+        """Return what is new in it. `attempt`: whose it is, or RUN. Returns whether anything is."""
         before, told = self.stored, [some for some in self.told if some]
         if before is not None and told and before.takes(part := msgpack.packb(told)):
             add_part(conn, run_id, attempt, part)
@@ -172,7 +172,7 @@ class _OfRun:
         self._attempts_before, self._told = stored.attempts, set[int]()
 
     def add(self, attempt: int, writer: str, event: Event) -> int:
-        """Merges an event of an attempt. Returns for how many of its values there is no room."""
+        """Merge an event of an attempt. Returns for how many of its values there is no room."""
         if not self.newest and self.own is None:
             self.attempts[attempt], self.same = self.kept, attempt
         elif attempt not in self.attempts:
@@ -191,7 +191,7 @@ class _OfRun:
         return lost
 
     def is_alone(self, attempt: int) -> bool:
-        """Whether no other attempt told anything, now or before."""
+        """Return whether no other attempt told anything, now or before."""
         return self._told <= {attempt} and self._attempts_before == (self.attempts[attempt].stored is not None)
 
     def set_apart(self) -> None:
@@ -248,8 +248,8 @@ class ArrivingConfigs:
                 _Recent.of(self._conn).keep(run.id, run.kept, found_by)
 
     def _with_late(self, run: _OfRun) -> dict[str, Any] | None:
-        """What the run has of all its attempts, if one told something late. None where that is too much to be put
-        together again.
+        """Return what the run has of all its attempts, if one told something late. None where that is too much to be
+        put together again.
         """
         if run.late is None:
             return None
@@ -259,7 +259,7 @@ class ArrivingConfigs:
         return None
 
     def _make_findable(self, run: _OfRun, config: Mapping[str, Any]) -> Searchable:
-        """Replaces the values by which the run is found. Returns them."""
+        """Replace the values by which the run is found. Returns them."""
         before, now = run.found_by, searchable(config)
         of_run = config_values.c.run_id == run.id
         gone = list(before.keys() - now.keys())
@@ -316,6 +316,6 @@ class ConfigsSql(Share):
         return self._newest(select(run_meta.c.attempt).where(run_meta.c.run_id == run_id).distinct(), limit)
 
     def _newest(self, attempts: Any, limit: int) -> list[int]:
-        """The last of them, upwards."""
+        """Return the last of them, upwards."""
         found = self.conn.execute(attempts.order_by(attempts.selected_columns.attempt.desc()).limit(limit))
         return sorted(found.scalars())

@@ -88,7 +88,7 @@ class MediaSql(Share):
                 )  # fmt: skip
 
     def _thinned(self, where: Sequence[ColumnElement[bool]], steps: int) -> list[ColumnElement[bool]]:
-        """What leaves at most `steps` different steps."""
+        """Return what leaves at most `steps` different steps."""
         distinct = func.count(func.distinct(media.c.step))
         with_step = [*where, media.c.step != NO_STEP]
         n, low, high = self.conn.execute(
@@ -113,7 +113,7 @@ class MediaSql(Share):
         return {(writer, seq): unpack_shown(fields) for writer, seq, fields in self._of_events(rows, events.c.fields)}
 
     def _of_events(self, rows: Sequence[Any], column: ColumnElement[Any]) -> Iterator[tuple[str, int, Any]]:
-        """(writer, sequence number, what is asked for) of the events that these rows show."""
+        """Yield (writer, sequence number, what is asked for) of the events that these rows show."""
         wanted: dict[str, list[int]] = {}
         for row in rows:
             wanted.setdefault(row.writer, []).append(row.seq)

@@ -220,7 +220,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
 
 
 def is_current(conn: Connection) -> bool:
-    """Whether `upgrade` has nothing to do."""
+    """Return whether `upgrade` has nothing to do."""
     there = inspect(conn).has_table("migrations")
     return there and conn.execute(select(func.max(migrations.c.version))).scalar() == len(MIGRATIONS)
 

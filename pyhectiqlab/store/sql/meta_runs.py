@@ -74,7 +74,7 @@ RUN: Select[Any] = (
 
 
 def unpack(blob: bytes | None) -> dict[str, Any]:
-    """A stored msgpack map; empty for NULL."""
+    """Return a stored msgpack map; empty for NULL."""
     value: dict[str, Any] = msgpack.unpackb(blob, strict_map_key=False) if blob else {}
     return value
 
@@ -276,7 +276,7 @@ class RunsSql(Share):
                 attempt.rollback()
 
     def _is_taken(self, name: str, project_id: str, run_id: str) -> bool:
-        """Whether another run of the project that is not deleted has the name."""
+        """Return whether another run of the project that is not deleted has the name."""
         others = select(runs.c.id).where(
             runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None), runs.c.id != run_id
         )
@@ -317,7 +317,7 @@ class RunsSql(Share):
 
 
 def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
-    """The runs of a query that begins with RUN, with their first tags."""
+    """Return the runs of a query that begins with RUN, with their first tags."""
     rows = conn.execute(query).all()
     tags = _first_tags(conn, [row.id for row in rows], limits.TAGS_LISTED + 1)
     return [
@@ -366,12 +366,12 @@ def exclude_name(conn: Connection, project_id: str, name: str) -> bool:
 
 
 def is_full(conn: Connection, rows: Select[Any], most: int) -> bool:
-    """Whether there are as many of them. Reads no more than these, of an index where the query needs no more."""
+    """Return whether there are as many of them. Reads no more than these, of an index where the query needs no more."""
     return conn.execute(rows.limit(1).offset(most - 1)).first() is not None
 
 
 def new_run(conn: Connection, project_id: str, name: str, author_id: str, now: float) -> str:
-    """Inserts a run and returns its id. Raises FullError."""
+    """Insert a run and return its id. Raises FullError."""
     if is_full(conn, select(runs.c.id).where(runs.c.project_id == project_id), limits.RUNS_MAX):
         raise FullError(
             f"The project has {limits.RUNS_MAX:,} runs, and none takes more: delete some, or use another project."

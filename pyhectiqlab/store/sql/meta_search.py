@@ -39,7 +39,7 @@ def _like(words: str) -> str:
 
 
 def _number(kind: str, now: float) -> ColumnElement[Any]:
-    """What a term compares; NULL where the run has none."""
+    """Return what a term compares; NULL where the run has none."""
     expressions: dict[str, ColumnElement[Any]] = {
         "created": runs.c.created,
         "started": runs.c.started,
@@ -53,7 +53,7 @@ def _number(kind: str, now: float) -> ColumnElement[Any]:
 
 
 def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
-    """What a sort compares, never NULL."""
+    """Return what a sort compares, never NULL."""
     if kind in ("name", "state"):
         return runs.c[kind]
     if kind == "author":
@@ -92,7 +92,7 @@ def _of_config(term: Term, value: str) -> ColumnElement[bool]:
 
 
 def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
-    """A term that is not negated, for one of its values."""
+    """Return a term that is not negated, for one of its values."""
     kind = term.field.kind
     if kind == "config":
         found = select(config_values.c.run_id).where(config_values.c.path == term.field.name, _of_config(term, value))

@@ -70,7 +70,9 @@ class SessionsSql(Share):
             self.revive(run_id, attempt, session, now)
 
     def attached(self, session: str, user_id: str) -> dict[tuple[str, int, int], bool]:
-        """(run, rank, attempt) of each attachment of the user's session → whether it is lost and has not ended."""
+        """Return (run, rank, attempt) of each attachment of the user's session → whether it is lost and has not
+        ended.
+        """
         rows = self.conn.execute(
             select(sessions.c.run_id, sessions.c.rank, sessions.c.attempt, sessions.c.lost, sessions.c.ended).where(
                 sessions.c.session == session, sessions.c.user_id == user_id
@@ -120,7 +122,7 @@ class SessionsSql(Share):
         )
 
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]:
-        """Marks what is silent as lost. Returns the runs that are lost by it."""
+        """Mark what is silent as lost. Returns the runs that are lost by it."""
         silent = self._silent(now - lost_after_s)
         rows = self.conn.execute(silent).all()
         if hold_runs(self.conn, {row.run_id for row in rows}):
@@ -203,10 +205,10 @@ class SessionsSql(Share):
         return True
 
     def _skew(self, row: Any, told: float | None) -> float:
-        """How far the clock of a session's machine is ahead. A request that was long under way makes it look behind, so
-        of what the run's sessions on that machine measured the largest is the truest. It stays what it was for the
-        first of them that ended: which came before which is then known as well as that machine knows it. A clock that
-        was set in between has the last word.
+        """Return how far the clock of a session's machine is ahead. A request that was long under way makes it look
+        behind, so of what the run's sessions on that machine measured the largest is the truest. It stays what it was
+        for the first of them that ended: which came before which is then known as well as that machine knows it. A
+        clock that was set in between has the last word.
         """
         near = float(row.skew if told is None else told)
         on_it = sessions.c.host == row.host if row.host else sessions.c.session == row.session

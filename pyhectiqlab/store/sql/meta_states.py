@@ -53,7 +53,7 @@ class StatesSql(Share):
         ]
 
     def settle(self, run_id: str, now: float, who: str, why: str, *, news: bool = False) -> None:
-        """Stores what follows from the facts, and notes a change in the history.
+        """Store what follows from the facts, and note a change in the history.
 
         Args:
             who, why: what brought the change: "script", "process" (its own last word), "uploader" or "lab", and its

@@ -20,5 +20,5 @@ class Share:
         self.conn, self.changes = conn, changes
 
     def share(self, topic: type[S]) -> S:
-        """Another topic, over the same connection."""
+        """Return another topic, over the same connection."""
         return topic(self.conn, self.changes)

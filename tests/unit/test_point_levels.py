@@ -58,3 +58,10 @@ def test_any_number_of_points_has_nodes(n: int) -> None:
     nodes = levels.summarise(x, x, x, x, x.astype(np.float64), 10)
     assert nodes["count"].sum() == n
     assert nodes["max"].tolist() == [min(s + 1023, n - 1) for s in range(0, n, 1024)]
+
+
+def test_merging_leaves_what_is_merged_as_it_is() -> None:
+    x = np.array([1027])
+    nodes = levels.summarise(x, x, x, x, x.astype(np.float64), 0)
+    assert levels.merge(nodes, np.zeros(1, np.int64), 10)["start"].tolist() == [1024]
+    assert nodes["start"].tolist() == [1027]

@@ -116,15 +116,18 @@ def pack_offsets(column: Int64s) -> tuple[int, int, int, bytes]:
 
 def unpack_offsets(packed: bytes, at: int, n: int, width: int, base: int, delta: int) -> Int64s:
     """The int64[n] of what `pack_offsets` answered, of which the bytes lie at `at`."""
-    if not width and not delta:
-        return np.full(n, base, np.int64)
+    if not width:
+        if not delta:
+            return np.full(n, base, np.int64)
+        evenly = np.arange(n, dtype=np.int64)
+        if delta != 1:
+            evenly *= np.int64(delta)
+        evenly += np.int64(base)
+        return evenly
     column = np.empty(n, np.int64)
     column[0] = base
-    if width:
-        offsets = np.frombuffer(packed, "<i8" if width == 8 else f"<u{width}", n - 1, at)
-        np.add(offsets, np.int64(delta), out=column[1:], dtype=np.int64, casting="unsafe")
-    else:
-        column[1:] = delta
+    offsets = np.frombuffer(packed, "<i8" if width == 8 else f"<u{width}", n - 1, at)
+    np.add(offsets, np.int64(delta), out=column[1:], dtype=np.int64, casting="unsafe")
     return np.cumsum(column, out=column)
 
 

@@ -6,6 +6,7 @@ without looking at their points: this is what makes ten million points cheap to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ NODE = np.dtype(
     ]
 )
 Nodes = NDArray[Any]  # of dtype NODE
+FIELDS: tuple[str, ...] = NODE.names or ()
+_COUNTS = slice(FIELDS.index("count"), FIELDS.index("ninf") + 1)
+_LAST = slice(FIELDS.index("last_step"), FIELDS.index("last") + 1)
 Groups = NDArray[np.intp]  # index of the first row of each group; groups are contiguous, the first begins at 0
 
 EMPTY = np.empty(0, NODE)
@@ -97,27 +101,45 @@ def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
     `attempt` int64[n] is the attempt that each node is of: the last point of a cell is the one with the highest
     (attempt, step, seq, arrival).
     """
-    start = cells(nodes["start"], shift)
+    columns = by_column(nodes)
+    start = cells(columns[0], shift)
     if (start[1:] > start[:-1]).all():
-        merged = nodes.copy()
-        merged["start"] = start
-        return merged
+        columns[0] = start
+        return of_columns(columns)
     if (start[1:] < start[:-1]).any():
         order = np.argsort(start, kind="stable")
-        nodes, start, attempt = nodes[order], start[order], attempt[order]
+        columns, start, attempt = columns[:, order], start[order], attempt[order]
     at = groups_of(start)
-    merged = np.zeros(len(at), NODE)
-    if not len(at):
-        return merged
-    last = last_of_groups(at, len(nodes), attempt, nodes["last_step"], nodes["last_seq"], nodes["last_arrival"])
-    for name in ("last_step", "last_seq", "last_arrival", "last_x", "last"):
-        merged[name] = nodes[name][last]
-    merged["start"] = start[at]
-    for name in ("count", "nan", "pinf", "ninf", "sum"):
-        merged[name] = np.add.reduceat(np.ascontiguousarray(nodes[name]), at)
-    merged["min"] = np.minimum.reduceat(np.ascontiguousarray(nodes["min"]), at)
-    merged["max"] = np.maximum.reduceat(np.ascontiguousarray(nodes["max"]), at)
-    return merged
+    named = dict(zip(FIELDS, columns, strict=True))
+    last = last_of_groups(at, len(start), attempt, named["last_step"], named["last_seq"], named["last_arrival"])
+    merged = np.zeros((len(FIELDS), len(at)), np.int64)
+    merged[0] = start[at]
+    merged[1] = np.add.reduceat(named["count"], at)
+    for i in range(_COUNTS.start + 1, _COUNTS.stop):
+        if columns[i].any():
+            merged[i] = np.add.reduceat(columns[i], at)
+    for name, pooled in (("min", np.minimum), ("max", np.maximum), ("sum", np.add)):
+        merged[FIELDS.index(name)] = pooled.reduceat(named[name].view(np.float64), at).view(np.int64)
+    merged[_LAST] = columns[_LAST].take(last, axis=1)
+    return of_columns(merged)
+
+
+def by_column(nodes: Nodes) -> Int64s:
+    """A copy of their bits, int64[fields, n]: numpy is faster with the numbers of one field side by side."""
+    return np.array(np.ascontiguousarray(nodes).view(np.int64).reshape(-1, len(FIELDS)).T, order="C", copy=True)
+
+
+def of_columns(columns: Int64s) -> Nodes:
+    """What `by_column` returned, as nodes."""
+    nodes: Nodes = np.ascontiguousarray(columns.T).reshape(-1).view(NODE)
+    return nodes
+
+
+def concatenated(parts: Sequence[Nodes]) -> Nodes:
+    """What numpy's own does, which compares the fields of each part first."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([np.ascontiguousarray(part).view(np.int64) for part in parts]).view(NODE)
 
 
 def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:

@@ -25,7 +25,7 @@ import numpy as np
 from ..grid import SHIFT_MAX
 from .chunks import is_sound, with_crc
 from .columns import narrowed
-from .levels import EMPTY, NODE, Nodes
+from .levels import EMPTY, NODE, Nodes, concatenated
 
 PACKED = 6
 _INTEGERS = ("cell", "count", "nan", "pinf", "ninf", "last_step", "last_seq", "last_arrival", "last_offset")
@@ -90,7 +90,7 @@ def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX) -> Nodes:
             raise ValueError("nodes of another grid than their chunk says")
         alike.setdefault(blob[_WIDTHS], []).append(blob)
     parts = [_decode_alike(widths, its) for widths, its in alike.items()]
-    return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else EMPTY
+    return concatenated(parts) if parts else EMPTY
 
 
 def shift_of(blob: bytes) -> int:

@@ -13,11 +13,12 @@ from math import nan
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...protocol.limits import STEP_MAX, STEP_MIN
 from ..grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
-from ..points import Axis, Buckets, Column, Points, Selector, SeriesInfo
+from ..points import Axis, Buckets, Column, Int64s, Points, Selector, SeriesInfo
 from . import levels
 from .damage import columns_of, nodes_of
 from .extents import Extent, pooled
@@ -26,6 +27,7 @@ from .recent import Block, RecentView
 from .trees import AXES, BY_STEP, BY_TIME, COARSER, OLD, has_old_nodes
 
 NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
+_POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
 ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
 
 EXTENT = """s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.value_min, s.value_max,
@@ -176,11 +178,18 @@ def points(
     sizes = [len(p[1][0]) for p in parts]
     ranks = np.repeat(np.array([b.series.info.rank for b, _ in parts], np.int64), sizes)
     attempts = np.repeat(np.array([b.series.info.attempt for b, _ in parts], np.int64), sizes)
-    page = np.lexsort((seq, arrival))[:limit]
-    end = page[-1]
-    return Points(
-        step[page], value[page], time[page], ranks[page], attempts[page], seq[page], f"{arrival[end]}.{seq[end]}"
-    )
+    page: slice | NDArray[np.intp] = slice(limit)
+    if not _is_in_order(arrival, seq):
+        page = np.lexsort((seq, arrival))[:limit]
+    arrival, seq = arrival[page], seq[page]
+    return Points(step[page], value[page], time[page], ranks[page], attempts[page], seq, f"{arrival[-1]}.{seq[-1]}")
+
+
+def _is_in_order(arrival: Int64s, seq: Int64s) -> bool:
+    """Whether points that lie so are in order of arrival."""
+    later = arrival[1:] > arrival[:-1]
+    later |= (arrival[1:] == arrival[:-1]) & (seq[1:] >= seq[:-1])
+    return bool(later.all())
 
 
 def of_writer(reading: Reading, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
@@ -259,12 +268,12 @@ def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[i
     if not parts:
         return levels.to_buckets(line.selector, shift, levels.EMPTY, line.ranks)
     attempts = [np.full(len(nodes), a, np.int64) for a, its in of_attempts.items() for nodes in its]
-    merged = levels.merge(np.concatenate(parts), np.concatenate(attempts), shift)
+    merged = levels.merge(levels.concatenated(parts), np.concatenate(attempts), shift)
     return levels.to_buckets(line.selector, shift, merged, line.ranks)
 
 
 def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.Nodes:
-    together = np.concatenate(nodes)
+    together = levels.concatenated(nodes)
     return levels.merge(together, np.full(len(together), attempt, np.int64), shift)
 
 
@@ -302,30 +311,26 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
     # are too coarse, each as wide as many buckets.
     summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
         AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
-    old = has_old_nodes(connection)
-    if not old:
-        summarised += f" AND NOT {OLD}"
-    chunks = f"FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}"
-    node = f"8 * chunk.id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift)"
-    nodes = connection.execute(
-        f"SELECT (SELECT data FROM node_data WHERE node_data.id = {node}) {chunks} AND {summarised} AND NOT {OLD}",
+    kind_of_old, old_nodes = _POINTS, ""
+    if has_old_nodes(connection):
+        kind_of_old = _OLD_NODES
+        old_nodes = f"WHEN {_OLD_NODES} THEN (SELECT nodes FROM node WHERE node.id = node_id)"
+    rows = connection.execute(
+        f"""SELECT {_POINTS} AS kind, n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
+            SELECT kind, n, CASE kind WHEN {_POINTS} THEN (SELECT data FROM chunk_data WHERE chunk_data.id = c.id)
+                WHEN {_NODES} THEN (SELECT data FROM node_data WHERE node_data.id = node_id) {old_nodes} END
+            FROM (SELECT id, n, 8 * id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift) AS node_id,
+                CASE WHEN NOT ({summarised}) THEN {_POINTS} WHEN {OLD} THEN {kind_of_old} ELSE {_NODES} END AS kind
+                FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}) c""",
         values,
     ).fetchall()
-    if nodes:
-        yield nodes_of(connection, s.id, [row[0] for row in nodes], w.shift)
-    if old:
-        nodes = connection.execute(
-            f"SELECT (SELECT nodes FROM node WHERE node.id = {node}) {chunks} AND {summarised} AND {OLD}", values
-        ).fetchall()
-        yield decode_old_nodes([row[0] for row in nodes])
-    blobs = connection.execute(
-        f"""SELECT n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
-            SELECT n, (SELECT data FROM chunk_data WHERE chunk_data.id = chunk.id) {chunks} AND NOT ({summarised})""",
-        values,
-    ).fetchall()
+    if nodes := [data for kind, _, data in rows if kind == _NODES]:
+        yield nodes_of(connection, s.id, nodes, w.shift)
+    if nodes := [data for kind, _, data in rows if kind == _OLD_NODES]:
+        yield decode_old_nodes(nodes)
     names = ("step", "seq", "arrival", "value", by)
     small = [block.some(names) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
-    for n, data in blobs:
+    for n, data in [(n, data) for kind, n, data in rows if kind == _POINTS]:
         may_pause()
         columns = columns_of(connection, s.id, data, names)
         if n < ALONE_POINTS:

@@ -163,4 +163,4 @@ def test_every_benchmark_finds_what_it_imports(script: Path) -> None:
 
 def test_the_changelog_begins_with_this_version() -> None:
     versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert versions[0] == pyhectiqlab.__version__
+    assert next(version for version in versions if version != "Unreleased") == pyhectiqlab.__version__

@@ -13,6 +13,7 @@ import click
 
 from ..errors import ConfigurationError
 from .lab_data import change_noted, data_option, opened_lab
+from .lazy import LazyGroup
 from .output import echo_json, moment, table
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..store.storage import Storage
 
 T = TypeVar("T")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _role = click.Choice(["viewer", "member", "admin"])
 _password_file = click.option(
     "--password-file", type=click.Path(path_type=Path), help="Read the password from this file instead of asking."
@@ -29,7 +30,7 @@ _password_file = click.option(
 
 
 @contextlib.contextmanager
-def _accounts(data: Path | None) -> Iterator[tuple[Storage, Accounts]]:
+def opened_accounts(data: Path | None) -> Iterator[tuple[Storage, Accounts]]:
     """Open the accounts of a lab. A running lab looks again at permissions once they change."""
     from ..server.accounts import Accounts
 
@@ -57,8 +58,8 @@ def checked_username(name: str) -> str:
         raise ConfigurationError(f"{name!r} is no username: {e}.") from None
 
 
-def _find(view: MetaView, name: str) -> User:
-    user = view.user_named(name)
+def found_user(view: MetaView, name: str, deleted_too: bool = False) -> User:
+    user = view.user_named(name, deleted_too)
     if user is None:
         raise ConfigurationError(f"No user is named {name!r}: see `hectiqlab admin user list`.")
     return user
@@ -85,49 +86,78 @@ def _password(accounts: Accounts, file: Path | None) -> str:
         raise ConfigurationError(str(e)) from None
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    commands_in={
+        "list": "users:list_users",
+        "add": "users:add",
+        "invite": "users:invite",
+        "role": "users:role",
+        "disable": "users:disable",
+        "enable": "users:enable",
+        "reset-password": "users:reset_password",
+        "keys": "people:keys",
+        "add-key": "people:add_key",
+        "revoke-key": "people:revoke_key",
+        "hand-over": "people:hand_over",
+        "delete": "people:delete",
+    },
+)
 def user() -> None:
     """Users of a lab. It may run meanwhile: what changes holds from the next request on."""
 
 
-@user.command(name="list")
+@click.command("list")
 @data_option
-@_json
+@json_option
 def list_users(data: Path | None, as_json: bool) -> None:
     """List the users."""
-    with _accounts(data) as (storage, _), storage.meta.reading() as view:
+    with opened_accounts(data) as (storage, _), storage.meta.reading() as view:
         users = view.users()
     if as_json:
-        items = [{"username": u.username, "role": u.role, "disabled": u.disabled is not None} for u in users]
-        echo_json(items)
+        names = ("username", "role", "service", "created", "last_seen")
+        echo_json([{**{name: getattr(u, name) for name in names}, "disabled": u.disabled is not None} for u in users])
         return
-    rows = [[u.username, u.role, "disabled" if u.disabled else "", moment(u.created)] for u in users]
-    table(["USER", "ROLE", "", "SINCE"], rows)
+    rows = [[u.username, u.role, _marks(u), moment(u.created), moment(u.last_seen) or "never"] for u in users]
+    table(["USER", "ROLE", "", "SINCE", "LAST SEEN"], rows)
 
 
-@user.command()
+def _marks(user: User) -> str:
+    return ", ".join(filter(None, ["service" if user.service else "", "disabled" if user.disabled else ""]))
+
+
+@click.command()
 @click.argument("name")
 @click.option("--role", type=_role, default="member", show_default=True)
+@click.option("--service", is_flag=True, help="For a program: it has API keys, and no other way in.")
 @_password_file
 @data_option
-def add(name: str, role: str, password_file: Path | None, data: Path | None) -> None:
-    """Add a user, and ask for their password. `invite` lets them choose it themselves."""
+def add(name: str, role: str, service: bool, password_file: Path | None, data: Path | None) -> None:
+    """Add a user, and ask for their password. `invite` lets them choose it themselves.
+
+    With --service it is the account of a program, such as a nightly job: give it a key with `add-key`.
+    """
     from ..store.meta import NameTakenError
 
+    if service and password_file is not None:
+        raise click.UsageError("A service account has no password.")
     name = checked_username(name)
-    with _accounts(data) as (_, accounts):
-        hashed = _password(accounts, password_file)
+    with opened_accounts(data) as (_, accounts):
+        hashed = None if service else _password(accounts, password_file)
         try:
             accounts.change(
-                lambda tx: tx.add_user(name, role, hashed, time.time()),
-                change_noted("added", f"user {name}", f"as {role}"),
+                lambda tx: tx.add_user(name, role, hashed, time.time(), service),
+                change_noted("added", f"{'service account' if service else 'user'} {name}", f"as {role}"),
             )
         except NameTakenError as e:
             raise ConfigurationError(str(e)) from None
-    click.echo(f"{name} can log in now, as {_a(role)}.")
+    if service:
+        click.echo(f"{name} is there, as {_a(role)}: `hectiqlab admin user add-key {name} KEYNAME` prints a key.")
+    else:
+        click.echo(f"{name} can log in now, as {_a(role)}.")
 
 
-@user.command()
+@click.command()
 @click.option("--role", type=_role, default="member", show_default=True)
 @click.option("--url", help="Where people find the lab.  [default: its --public-url, or where it listens]")
 @data_option
@@ -136,7 +166,7 @@ def invite(role: str, url: str | None, data: Path | None) -> None:
     from ..store.accounts import TooManyError
 
     change = change_noted("invited", _a(role))
-    with _accounts(data) as (storage, accounts):
+    with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
             place = _peoples_url(view, url)
         try:
@@ -146,60 +176,67 @@ def invite(role: str, url: str | None, data: Path | None) -> None:
     click.echo(f"{place}/invite#{token}")
 
 
-@user.command()
+@click.command()
 @click.argument("name")
 @click.argument("role", type=_role)
 @data_option
 def role(name: str, role: str, data: Path | None) -> None:
     """Give a user another role in the lab: viewers read, members add runs, admins may do everything."""
-    _changed(data, name, lambda tx, its: tx.set_role(its.id, role), "changed the role", f"now {role}")
+    change_user(data, name, lambda tx, its: tx.set_role(its.id, role), "changed the role", f"now {role}")
     click.echo(f"{name} is {_a(role)} now.")
 
 
-@user.command()
+@click.command()
 @click.argument("name")
 @data_option
 def disable(name: str, data: Path | None) -> None:
-    """Let a user in no more, at once: neither by password nor with keys. Their runs stay."""
-    _changed(data, name, lambda tx, its: tx.set_disabled(its.id, time.time()), "disabled")
+    """Let a user in no more, at once: neither by password nor with keys, which end for good. Their runs stay."""
+    change_user(data, name, lambda tx, its: tx.set_disabled(its.id, time.time()), "disabled")
     click.echo(f"{name} is disabled.")
 
 
-@user.command()
+@click.command()
 @click.argument("name")
 @data_option
 def enable(name: str, data: Path | None) -> None:
-    """Let a disabled user in again. Their keys work again too."""
-    _changed(data, name, lambda tx, its: tx.set_disabled(its.id, None), "enabled")
+    """Let a disabled user in again, by password. The keys that they had stay revoked: they make new ones."""
+    change_user(data, name, lambda tx, its: tx.set_disabled(its.id, None), "enabled")
     click.echo(f"{name} is enabled.")
 
 
-@user.command(name="reset-password")
+@click.command("reset-password")
 @click.argument("name")
 @click.option("--generate", is_flag=True, help="Print a random one instead of asking.")
 @_password_file
 @data_option
 def reset_password(name: str, generate: bool, password_file: Path | None, data: Path | None) -> None:
     """Give a user a new password. Ends their web sessions; keys go on working."""
-    with _accounts(data) as (storage, accounts):
+    from ..store.accounts import ServiceAccountError
+
+    with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
-            its = _find(view, name)
+            its = found_user(view, name)
         generated = secrets.token_urlsafe(12) if generate else None
         hashed = _password(accounts, password_file) if generated is None else accounts.hash_password(generated)
-        accounts.change(lambda tx: tx.set_password(its.id, hashed), change_noted("reset the password", f"user {name}"))
+        try:
+            accounts.change(
+                lambda tx: tx.set_password(its.id, hashed), change_noted("reset the password", f"user {its.username}")
+            )
+        except ServiceAccountError as e:
+            raise ConfigurationError(str(e)) from None
     click.echo(f"{name} can log in with that password now." if generated is None else generated)
 
 
-def _changed(
+def change_user(
     data: Path | None, name: str, change: Callable[[MetaTransaction, User], None], action: str, detail: str = ""
 ) -> None:
     from ..store.accounts import LastAdminError
 
-    with _accounts(data) as (storage, accounts):
+    with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
-            its = _find(view, name)
+            its = found_user(view, name)
         try:
-            accounts.change(lambda tx: change(tx, its), change_noted(action, f"user {name}", detail))
+            accounts.change(lambda tx: change(tx, its), change_noted(action, f"user {its.username}", detail))
         except LastAdminError as e:
             raise ConfigurationError(str(e)) from None
 
@@ -213,16 +250,21 @@ def login_link(name: str | None, url: str | None, data: Path | None) -> None:
 
     For whoever can read the lab's data folder; the lab may run meanwhile, or be started within these minutes.
     """
-    with _accounts(data) as (storage, accounts):
+    from ..store.accounts import ServiceAccountError
+
+    with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
-            its = view.owner() if name is None else _find(view, name)
+            its = view.owner() if name is None else found_user(view, name)
             place = _peoples_url(view, url)
         if its is None:
             raise ConfigurationError("The lab has no owner yet: start it once with `hectiqlab server`.")
         if its.disabled is not None:
             raise ConfigurationError(f"The account {its.username!r} is disabled.")
         noted = change_noted("made a login link", f"user {its.username}")
-        token = accounts.new_login_link(its, noted)
+        try:
+            token = accounts.new_login_link(its, noted)
+        except ServiceAccountError as e:
+            raise ConfigurationError(str(e)) from None
     click.echo(f"{place}/login-link?token={token}")
 
 
@@ -260,7 +302,7 @@ def public(name: str, data: Path | None) -> None:
 
 
 def _set_private(data: Path | None, name: str, private: bool, action: str) -> None:
-    with _accounts(data) as (storage, accounts):
+    with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
             project = _project(view, name)
         accounts.change(lambda tx: tx.set_private(project.id, private), change_noted(action, f"project {project.name}"))
@@ -273,9 +315,9 @@ def _set_private(data: Path | None, name: str, private: bool, action: str) -> No
 @data_option
 def member(name: str, username: str, role: str, data: Path | None) -> None:
     """Give a user a role in a project, or take it away (none)."""
-    with _accounts(data) as (storage, accounts):
+    with opened_accounts(data) as (storage, accounts):
         with storage.meta.reading() as view:
-            project_row, user = _project(view, name), _find(view, username)
+            project_row, user = _project(view, name), found_user(view, username)
         accounts.change(
             lambda tx: tx.set_member(project_row.id, user.id, None if role == "none" else role),
             change_noted(
@@ -290,10 +332,10 @@ def member(name: str, username: str, role: str, data: Path | None) -> None:
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many.")
 @data_option
-@_json
+@json_option
 def audit(limit: int, data: Path | None, as_json: bool) -> None:
     """List who changed what, when and from where, the newest first."""
-    with _accounts(data) as (storage, _), storage.meta.reading() as view:
+    with opened_accounts(data) as (storage, _), storage.meta.reading() as view:
         changes = view.changes_told(limit)
     if as_json:
         names = ("at", "who", "via", "address", "action", "subject", "detail")

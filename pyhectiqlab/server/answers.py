@@ -35,8 +35,10 @@ def run_url(base_url: str, run_id: str) -> str:
     return f"{base_url}/runs/{run_id}"
 
 
-def user_answer(user: User) -> dict[str, Any]:
-    return answer(models.UserAnswer, user, disabled=user.disabled is not None)
+def user_answer(user: User, to_admin: bool = False) -> dict[str, Any]:
+    """`to_admin`: when somebody was last seen is for admins of the lab."""
+    seen = user.last_seen if to_admin else None
+    return answer(models.UserAnswer, user, disabled=user.disabled is not None, last_seen=seen)
 
 
 def login_answer(user: User, csrf: str | None, alerts: Sequence[str]) -> dict[str, Any]:

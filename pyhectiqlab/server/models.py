@@ -87,6 +87,8 @@ class UserAnswer(BaseModel):
     username: str
     role: LabRole
     disabled: bool
+    service: bool = Field(description="A program's account: it has API keys, and no other way in.")
+    last_seen: float | None = Field(description="To the minute. null: never yet, or the caller is no admin.")
 
 
 class LoginAnswer(BaseModel):

@@ -30,15 +30,30 @@ class KeyBody(Body):
 
 
 class UserBody(Body):
+    """A person, who has a password; or, with `service`, a program, which has keys alone."""
+
     username: Username
-    password: Password
+    password: Password | None = None
     role: GivenRole = "member"
+    service: bool = False
 
 
 class UserChangeBody(Body):
     role: GivenRole | None = None
     disabled: bool | None = None
     password: Password | None = Field(None, description="A new one, which ends the user's web sessions.")
+
+
+class ServiceKeyBody(Body):
+    name: Name
+    days: Annotated[int, Field(ge=1, le=KEY_DAYS_MAX)] | None = Field(
+        None, description="How long it works; null: ever."
+    )
+
+
+class HandOverBody(Body):
+    to: Annotated[str, Field(max_length=512, description="A username.")]
+    projects: bool = Field(False, description="The projects that the user owns, too.")
 
 
 class InviteBody(Body):
@@ -66,6 +81,13 @@ class RetentionBody(Body):
 
 class MemberBody(Body):
     role: ProjectRole
+
+
+class HandedOverAnswer(BaseModel):
+    runs: int
+    live: int = Field(description="Runs that stay, as they are going on.")
+    kept_out: int = Field(description="Runs that stay, as the other user may not add to their projects.")
+    projects: int
 
 
 class InviteAnswer(BaseModel):

@@ -22,6 +22,9 @@ class User:
     created: float
     password_hash: str | None = field(default=None, repr=False)
     disabled: float | None = None
+    service: bool = False  # a program's account: it has keys, and neither a password nor a login
+    deleted: float | None = None  # only its name is left, on what it made
+    last_seen: float | None = field(default=None, compare=False)  # to the minute
 
     @property
     def is_admin(self) -> bool:
@@ -85,15 +88,40 @@ class TooManyError(ValueError):
     """As many as there may be of these."""
 
 
+class ServiceAccountError(ValueError):
+    """A service account has keys, and no other way in."""
+
+
+class NoHeirError(ValueError):
+    """To this user nothing can be handed over."""
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """What became of the runs of a user, and of the projects that they own.
+
+    Attributes:
+        live: runs that are going on and stay: their processes could add no more to them.
+        kept_out: runs that stay as the other user may not add to their projects.
+    """
+
+    runs: int
+    live: int
+    kept_out: int
+    projects: int
+
+
 class AccountsView(Protocol):
     def user(self, user_id: str) -> User | None: ...
-    def user_named(self, username: str) -> User | None:
+    def user_named(self, username: str, deleted_too: bool = False) -> User | None:
         """However it is written: in capitals or not, see protocol/usernames.py. None also where several are meant."""
 
     def owner(self) -> User | None:
-        """Whom a lab on loopback logs in: the owner, else the first admin. Nobody who is disabled."""
+        """Whom a lab on loopback logs in: the owner, else the first admin; no service account, nobody disabled."""
 
-    def users(self) -> list[User]: ...
+    def users(self) -> list[User]:
+        """By name, without those who were deleted."""
+
     def user_of_key(self, key_hash: str, now: float) -> tuple[User, ApiKey] | None:
         """None for a key that is revoked or expired, or whose user is disabled; so for web sessions."""
 
@@ -126,21 +154,36 @@ class AccountsView(Protocol):
 
 class AccountsTransaction(AccountsView, Protocol):
     def set_lab_value(self, key: str, value: str) -> None: ...
-    def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
-        """Raises NameTakenError, also for a name that is read as somebody else's."""
+    def add_user(self, username: str, role: str, password_hash: str | None, now: float, service: bool = False) -> User:
+        """Raises NameTakenError, also for a name that is read as somebody else's, or as that of somebody who was
+        deleted.
+        """
 
     def make_owner(self, username: str, now: float) -> User:
         """Return the lab's owner; where nobody is, make one of that name, without a password."""
 
     def set_password(self, user_id: str, password_hash: str) -> None:
-        """End the user's web sessions and login links too: whoever changes a password wants others out."""
+        """End the user's web sessions and login links too: whoever changes a password wants others out. Raise
+        ServiceAccountError.
+        """
 
     def set_role(self, user_id: str, role: str) -> None:
         """End the open invites of whoever is no longer an admin. Raises LastAdminError."""
 
     def set_disabled(self, user_id: str, at: float | None) -> None:
-        """End the user's web sessions, login links and open invites too; keys work again with the user. Raises
-        LastAdminError.
+        """End the user's keys, web sessions, login links and open invites for good: who is enabled again makes new
+        keys. Raises LastAdminError.
+        """
+
+    def delete_user(self, user_id: str, now: float) -> None:
+        """Disable the user for good, without a role anywhere. Their name stays on what they made, and nobody else
+        takes it. Raises LastAdminError.
+        """
+
+    def hand_over(self, user_id: str, heir_id: str, now: float, projects: bool = False) -> HandedOver:
+        """Make another user the author of the user's runs, those apart that are going on, and those in projects to
+        which the other one may not add. `projects`: and the owner of the user's projects. Raises NoHeirError,
+        FullError.
         """
 
     def add_key(
@@ -150,9 +193,11 @@ class AccountsTransaction(AccountsView, Protocol):
 
     def revoke_key(self, user_id: str, key_id: str, now: float) -> bool: ...
     def keys_used(self, used: Mapping[str, float]) -> None:
-        """Key id → when."""
+        """Key id → when. Their users were seen then, too."""
 
-    def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None: ...
+    def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None:
+        """Raise ServiceAccountError; so do login links."""
+
     def web_session_used(self, token_hash: str, now: float) -> None: ...
     def end_web_session(self, token_hash: str) -> None: ...
     def end_web_sessions(self, user_id: str) -> None: ...

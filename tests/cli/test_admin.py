@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,14 @@ def test_roles_and_disabling_hold_from_the_next_request_on(admin: Admin, lab: Re
     well(admin("user", "disable", user))
     assert ask(lab, "GET", "/me", key).status_code == 401
     listed = {u["username"]: u for u in json.loads(well(admin("user", "list", "--json")))}
-    assert listed[user] == {"username": user, "role": "admin", "disabled": True}
+    seen, made = listed[user].pop("last_seen"), listed[user].pop("created")
+    assert listed[user] == {"username": user, "role": "admin", "disabled": True, "service": False}
+    assert made <= time.time() and (seen is None or seen >= made)
     well(admin("user", "enable", user))
-    assert ask(lab, "GET", "/me", key).status_code == 200
+    assert ask(lab, "GET", "/me", key).status_code == 401, "keys of before stay revoked"
+    assert ask(lab, "GET", "/me", key_of(lab, user)).status_code == 200
     well(admin("user", "role", user, "member"))
-    assert [c["action"] for c in newest(admin, 3)] == ["changed the role", "enabled", "disabled"]
+    assert [c["action"] for c in newest(admin, 4)] == ["changed the role", "made", "enabled", "disabled"]
 
 
 def test_a_forgotten_password_is_replaced_and_keys_go_on(admin: Admin, lab: RealLab, user: str) -> None:
@@ -146,7 +150,7 @@ def test_a_forgotten_password_is_replaced_and_keys_go_on(admin: Admin, lab: Real
 
 def test_the_last_admin_stays(admin: Admin, lab: RealLab) -> None:
     owner = ask(lab, "GET", "/me").json()["user"]["username"]
-    for change in (["role", owner, "viewer"], ["disable", owner]):
+    for change in (["role", owner, "viewer"], ["disable", owner], ["delete", owner, "-y"]):
         assert "admin" in told(admin("user", *change))
 
 
@@ -204,3 +208,48 @@ def test_ones_own_keys_are_listed_created_and_revoked(
     assert "hectiqlab keys list" in told(here("keys", "revoke", "nothing"))
     well(here("keys", "revoke", keys["cluster"]["id"]))
     assert ask(lab, "GET", "/me", secret).status_code == 401
+
+
+def test_a_service_account_has_keys_that_admins_make_and_revoke(admin: Admin, lab: RealLab, user: str) -> None:
+    name = f"bot-of-{user}"
+    assert f"add-key {name}" in well(admin("user", "add", name, "--service", "--role", "viewer"))
+    secret = well(admin("user", "add-key", name, "nightly", "--days", "7")).strip()
+    me = ask(lab, "GET", "/me", secret).json()["user"]
+    assert (me["username"], me["role"], me["service"]) == (name, "viewer", True)
+    (key,) = json.loads(well(admin("user", "keys", name, "--json")))
+    assert key["name"] == "nightly" and secret not in json.dumps(key)
+    assert "service" in next(line for line in well(admin("user", "list")).splitlines() if line.startswith(name))
+    assert "keys create" in told(admin("user", "add-key", user, "k")), "people make their own"
+    assert "no other way in" in told(admin("user", "reset-password", name, "--generate"))
+    assert "admin user keys" in told(admin("user", "revoke-key", name, "none"))
+    assert "nightly" in well(admin("user", "revoke-key", name, key["id"]))
+    assert ask(lab, "GET", "/me", secret).status_code == 401
+    made, other = (well(admin("user", "add-key", name, n)).strip() for n in ("a", "b"))
+    well(admin("user", "revoke-key", name, "--all"))
+    assert {ask(lab, "GET", "/me", s).status_code for s in (made, other)} == {401}
+    assert [c["action"] for c in newest(admin, 2)] == ["revoked", "revoked"]
+
+
+def test_whoever_leaves_hands_over_and_is_deleted(admin: Admin, lab: RealLab, user: str, password_file: str) -> None:
+    heir = f"heir-of-{user}"
+    well(admin("user", "add", heir, "--password-file", password_file))
+    key = key_of(lab, user)
+    project = ask(lab, "POST", "/projects", key, json={"name": f"project of {user}"}).json()["id"]
+    body = {"name": "r", "session": "5e55", "project": project}
+    run = ask(lab, "POST", "/runs/attach", key, json=body).json()["run"]["id"]
+    assert "left as they are: 1 run" in well(admin("user", "hand-over", user, heir))
+    end = {"run": run, "rank": 0, "attempt": 1, "state": "completed"}
+    assert ask(lab, "POST", "/sessions/5e55/end", key, json=end).status_code == 200
+    assert json.loads(well(admin("user", "hand-over", user, heir, "--json"))) == {
+        "runs": 1,
+        "live": 0,
+        "kept_out": 0,
+        "projects": 0,
+    }
+    shown = well(admin("user", "delete", user, "--to", heir, "-y"))
+    assert "0 runs and 1 project more" in shown and f"{user} is deleted." in shown
+    assert ask(lab, "GET", "/me", key).status_code == 401
+    assert ask(lab, "GET", f"/runs/{run}").json()["author"] == heir
+    assert "exists already" in told(admin("user", "add", user, "--password-file", password_file))
+    assert "admin user list" in told(admin("user", "delete", user, "-y"))
+    assert "another user" in told(admin("user", "hand-over", heir, heir))

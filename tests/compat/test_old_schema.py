@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, select, update
 
 from pyhectiqlab.errors import NewerSchemaError
-from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS, _add_people
+from pyhectiqlab.store.sql.meta_schema import projects, users
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
 
 HERE = Path(__file__).parent
@@ -126,3 +127,24 @@ def test_a_database_of_a_newer_lab_is_left_alone(old: Path) -> None:
     conn.close()
     with pytest.raises(NewerSchemaError, match="Upgrade it"):
         SqlMetaStore(old)
+
+
+def test_keys_of_whoever_an_older_lab_disabled_stay_revoked(tmp_path: Path) -> None:
+    """And who was last seen when is known of their keys and sessions."""
+    with SqlMetaStore(tmp_path / "lab.db").writing() as tx:
+        owner, gone = (tx.add_user(name, "owner", None, 1.0) for name in ("ada", "bob"))
+        keys = {user.id: tx.add_key(user.id, "k", user.id, 1.0).id for user in (owner, gone)}
+        tx.keys_used({keys[owner.id]: 5.0})
+        tx.add_web_session(owner.id, "token", "csrf", 7.0, 99.0)
+        tx.conn.execute(update(users).values(last_seen=None))
+        tx.conn.execute(update(users).where(users.c.id == gone.id).values(disabled=2.0))
+        _add_people(tx.conn)
+        tx.set_disabled(gone.id, None)
+        assert tx.keys(gone.id) == [] and [key.id for key in tx.keys(owner.id)] == [keys[owner.id]]
+        assert [user.last_seen for user in tx.users()] == [7.0, None]
+
+
+def test_whoever_made_a_project_in_an_older_lab_owns_it(old: Path) -> None:
+    with SqlMetaStore(old).reading() as view:
+        row = view.conn.execute(select(projects.c.owner_id, users.c.username).join(users)).one()
+    assert row.username == "alice"

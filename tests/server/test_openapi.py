@@ -78,6 +78,11 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models_runs.ConfigAnswer, api.get(f"/runs/{run}/config"))
     new_user = {"username": f"user-{new_id(4)}", "password": new_id()}
     fits(models.UserAnswer, api.call("POST", "/users", 201, json=new_user))
+    bot = api.call("POST", "/users", 201, json={"username": f"bot-{new_id(4)}", "service": True})["username"]
+    fits(models.NewKeyAnswer, api.call("POST", f"/users/{bot}/keys", 201, json={"name": "k"}))
+    fits(models.Keys, api.get(f"/users/{bot}/keys"))
+    to = {"to": new_user["username"]}
+    fits(models_accounts.HandedOverAnswer, api.call("POST", f"/users/{bot}/hand-over", json=to))
     api.call("PUT", f"/projects/{project}/members/{new_user['username']}", json={"role": "viewer"})
     fits(models_accounts.Members, api.get(f"/projects/{project}/members"))
     fits(models_accounts.NewInviteAnswer, api.call("POST", "/invites", 201, json={}))

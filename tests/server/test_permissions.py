@@ -68,6 +68,11 @@ DELETE /keys/{key_id} account
 GET /users account
 POST /users lab:admin
 PATCH /users/{username} lab:admin
+DELETE /users/{username} lab:admin
+GET /users/{username}/keys lab:admin
+POST /users/{username}/keys lab:admin
+DELETE /users/{username}/keys/{key_id} lab:admin
+POST /users/{username}/hand-over lab:admin
 GET /invites lab:admin
 POST /invites lab:admin
 DELETE /invites/{invite_id} lab:admin
@@ -442,7 +447,10 @@ def test_a_disabled_user_and_a_changed_role_count_from_the_next_request_on(world
     login = requests.post(f"{world.url}/api/v1/login", json={"username": name, "password": PASSWORD}, timeout=30)
     assert login.status_code == 401 and login.json()["error"]["code"] == "wrong_password"
     owner.call("PATCH", f"/users/{name}", json={"disabled": False})
-    assert user.statuses(batch(run, writer, 2, 2)) == [200]
+    assert user.ingest_raw(packed([batch(run, writer, 2, 2)])).status_code == 401, "keys of before stay revoked"
+    proof = {"auth": (name, PASSWORD), "json": {"name": "new"}, "headers": {"Authorization": ""}}
+    again = Api(world.url, Api(world.url, "").call("POST", "/keys", 201, **proof)["key"])
+    assert again.statuses(batch(run, writer, 2, 2)) == [200]
 
 
 def test_the_last_admin_stays(world: World) -> None:

@@ -76,6 +76,7 @@ def test_an_admin_changes_roles_and_disables_and_the_audit_log_tells(
     page.get_by_label("Role of babbage").select_option("viewer")
     row = page.locator("tr", has=page.get_by_label("Role of babbage"))
     row.get_by_role("button", name="Disable").click()
+    row.get_by_role("group", name=re.compile("revokes all their keys")).get_by_role("button", name="Disable").click()
     row.get_by_role("button", name="Enable").wait_for()
     theirs.goto(f"{lab.url}/")
     theirs.get_by_label("Username").wait_for()
@@ -83,6 +84,55 @@ def test_an_admin_changes_roles_and_disables_and_the_audit_log_tells(
     told = page.locator("tbody tr")
     expect(told.nth(0)).to_contain_text("disableduser babbage")
     expect(told.nth(1)).to_contain_text("changed the roleuser babbage now viewer")
+
+
+def test_an_admin_sees_and_revokes_keys_and_hands_over_and_deletes(
+    page: Page, lab: RealLab, feeder: Feeder, watch: Watch
+) -> None:
+    for name in ("leaver", "heir"):
+        feeder.post("users", json={"username": name, "password": PASSWORD})
+    answer = requests.post(f"{lab.url}/api/v1/keys", auth=("leaver", PASSWORD), json={"name": "laptop"}, timeout=30)
+    headers = {"Authorization": f"Bearer {answer.json()['key']}"}
+    body = {"name": "theirs", "project": "of the leaver", "create_project": True, "session": "5e55"}
+    run = requests.post(f"{lab.url}/api/v1/runs/attach", headers=headers, json=body, timeout=30).json()["run"]["id"]
+    end = {"run": run, "rank": 0, "attempt": 1, "state": "completed"}
+    assert requests.post(f"{lab.url}/api/v1/sessions/5e55/end", headers=headers, json=end, timeout=30).ok
+    page.goto(f"{lab.url}/admin/users")
+    row = page.locator("tr", has=page.get_by_label("Role of leaver"))
+    row.get_by_role("button", name="Keys and runs").click()
+    of = page.get_by_role("region", name="Of leaver")
+    key = of.get_by_role("row").filter(has_text="laptop")
+    key.get_by_role("button", name="Revoke").click()
+    key.get_by_role("group").get_by_role("button", name="Revoke").click()
+    of.get_by_text("No API keys.").wait_for()
+    assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=30).status_code == 401
+    of.get_by_label("To whom").select_option("heir")
+    of.get_by_label("and the projects that they own").check()
+    of.get_by_role("button", name="Hand over").click()
+    expect(of.get_by_role("status")).to_contain_text("heir has 1 run and 1 project more.")
+    row.get_by_role("button", name="Delete").click()
+    row.get_by_role("group").get_by_role("button", name="Delete").click()
+    row.wait_for(state="detached")
+    page.goto(f"{lab.url}/runs/{run}")
+    page.get_by_text("heir").first.wait_for()
+
+
+def test_an_admin_makes_a_service_account_and_a_key_of_it(
+    page: Page, lab: RealLab, feeder: Feeder, watch: Watch
+) -> None:
+    page.goto(f"{lab.url}/admin/users")
+    page.get_by_label("Name of the service account").fill("nightly")
+    page.get_by_role("button", name="Add it").click()
+    row = page.locator("tr", has=page.get_by_label("Role of nightly"))
+    expect(row).to_contain_text("service account")
+    expect(row).to_contain_text("never")
+    row.get_by_role("button", name="Keys and runs").click()
+    page.get_by_label("Name of the new key").fill("cluster")
+    page.get_by_role("button", name="Make a key").click()
+    key = page.locator(".snippet pre").inner_text().rpartition("HECTIQLAB_API_KEY=")[2].strip()
+    me = requests.get(f"{lab.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=30).json()["user"]
+    assert (me["username"], me["service"]) == ("nightly", True)
+    expect(page.get_by_role("region", name="API keys of nightly")).to_contain_text("cluster")
 
 
 def test_a_private_project_is_shown_to_its_members(

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from ...base.texts import counted
 from ...errors import StoreError
-from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
+from ...store.accounts import SCOPE_ALL, SCOPE_METRICS, ServiceAccountError, TooManyError
 from ...store.meta import User
 from .. import models, models_accounts
 from ..access import Anybody, TheCaller, TheLab, address_of, basic, check_protocol, guard, log_in
@@ -89,7 +89,7 @@ def me(lab: TheLab, caller: TheCaller) -> Response:
     return reply(login_answer(caller.user, caller.csrf, lab.alerts()))
 
 
-@router.put("/me/password", response_model=None, responses=answers(models.LoginAnswer, 200, 403, 429))
+@router.put("/me/password", response_model=None, responses=answers(models.LoginAnswer, 200, 403, 409, 429))
 def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Asks for the one until now. Ends all web sessions of the user but this one, which goes on with a new cookie."""
     user = caller.user
@@ -104,6 +104,8 @@ def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheL
             raise ApiError(403, "wrong_password", "The current password is wrong.") from None
     try:
         lab.accounts.set_password(user, body.password, caller.change("changed the password", f"user {user.username}"))
+    except ServiceAccountError as e:
+        raise ApiError(409, "service_account", str(e)) from None
     except ValueError as e:
         raise bad_password(e) from None
     if not caller.token_hash:

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from ...store.meta import Run
+from ...store.meta import Run, User
 from ...store.points import SeriesInfo
 from ..answers import run_answer
 from ..lab import Lab
 from ..models import ErrorAnswer
 from ..pace import in_pieces
-from ..replies import LIMIT_DEFAULT, LIMIT_MAX
+from ..replies import LIMIT_DEFAULT, LIMIT_MAX, ApiError
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="How many items at most.")]
 After = Annotated[str | None, Query(max_length=4096, description="`next` of the page before.")]
@@ -48,6 +48,15 @@ def base_url(request: Request) -> str:
     """
     lab: Lab = request.app.state.lab
     return lab.public_url or str(request.base_url).rstrip("/")
+
+
+def find_user(lab: Lab, username: str, deleted_too: bool = False) -> User:
+    """Return a user by name. Blocks on the database. Raises ApiError 404."""
+    with lab.meta.reading() as view:
+        user = view.user_named(username, deleted_too)
+    if user is None:
+        raise ApiError(404, "user_not_found", f"No user is named {username[:100]!r}: see GET /api/v1/users.")
+    return user
 
 
 def run_answers(

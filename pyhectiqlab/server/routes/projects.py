@@ -17,7 +17,7 @@ from ..answers import answer, project_answer
 from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
-from .common import LIMIT, After, Limit, Router, answers
+from .common import LIMIT, After, Limit, Router, answers, find_user
 
 router = Router(tags=["projects"], route_class=BodyRoute)
 
@@ -122,7 +122,7 @@ def set_member(
     project: AdministeredProject, username: str, body: models_accounts.MemberBody, lab: TheLab, caller: TheCaller
 ) -> Response:
     """Give a user a role in the project."""
-    _set_member(lab, caller, project, _user(lab, username), body.role)
+    _set_member(lab, caller, project, find_user(lab, username), body.role)
     return reply({})
 
 
@@ -130,16 +130,8 @@ def set_member(
     "/projects/{ref}/members/{username}", response_model=None, responses=answers(models.Empty, 200, 403, 404)
 )
 def remove_member(project: AdministeredProject, username: str, lab: TheLab, caller: TheCaller) -> Response:
-    _set_member(lab, caller, project, _user(lab, username), None)
+    _set_member(lab, caller, project, find_user(lab, username), None)
     return reply({})
-
-
-def _user(lab: Lab, username: str) -> User:
-    with lab.meta.reading() as view:
-        user = view.user_named(username)
-    if user is None:
-        raise ApiError(404, "user_not_found", f"No user is named {username[:100]!r}: see GET /api/v1/users.")
-    return user
 
 
 def _set_member(lab: Lab, caller: Caller, project: Project, user: User, role: str | None) -> None:

@@ -6,7 +6,7 @@ import time
 
 from fastapi import Request, Response
 
-from ...store.accounts import LastAdminError, TooManyError
+from ...store.accounts import LastAdminError, ServiceAccountError, TooManyError
 from ...store.meta import MetaTransaction, NameTakenError
 from .. import models, models_accounts
 from ..access import Admin, Anybody, TheCaller, TheLab, address_of
@@ -15,7 +15,7 @@ from ..bodies import BodyRoute
 from ..lab import Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .accounts import bad_password, logged_in
-from .common import LIMIT, After, Limit, Router, answers, base_url
+from .common import LIMIT, After, Limit, Router, answers, base_url, find_user
 
 router = Router(tags=["accounts"], route_class=BodyRoute)
 
@@ -25,29 +25,31 @@ def list_users(lab: TheLab, caller: TheCaller) -> Response:
     """Everybody with an account may see who else has one: whoever shares a project has to name them."""
     with lab.meta.reading() as view:
         users = view.users()
-    return reply({"items": [user_answer(u) for u in users], "next": None})
+    return reply({"items": [user_answer(u, caller.user.is_admin) for u in users], "next": None})
 
 
 @router.post("/users", status_code=201, response_model=None, responses=answers(models.UserAnswer, 201, 403, 409))
 def make_user(body: models_accounts.UserBody, lab: TheLab, caller: Admin) -> Response:
-    hashed = _hashed(lab, body.password)
+    if body.service != (body.password is None):
+        raise ApiError(422, "invalid", "Give a person a `password`, and a service account (`service`) none.")
+    hashed = None if body.password is None else _hashed(lab, body.password)
+    what = "service account" if body.service else "user"
     try:
         user = lab.accounts.change(
-            lambda tx: tx.add_user(body.username, body.role, hashed, time.time()),
-            caller.change("added", f"user {body.username}", f"as {body.role}"),
+            lambda tx: tx.add_user(body.username, body.role, hashed, time.time(), body.service),
+            caller.change("added", f"{what} {body.username}", f"as {body.role}"),
         )
     except NameTakenError as e:
         raise ApiError(409, "name_taken", str(e)) from None
-    return reply(user_answer(user), 201)
+    return reply(user_answer(user, to_admin=True), 201)
 
 
 @router.patch("/users/{username}", response_model=None, responses=answers(models.UserAnswer, 200, 403, 404, 409))
 def change_user(username: str, body: models_accounts.UserChangeBody, lab: TheLab, caller: Admin) -> Response:
-    """Change what is given. A disabled user's keys and web sessions stop working at once. There is always an admin."""
-    with lab.meta.reading() as view:
-        user = view.user_named(username)
-    if user is None:
-        raise ApiError(404, "user_not_found", f"No user is named {username[:100]!r}: see GET /api/v1/users.")
+    """Change what is given. A disabled user's keys and web sessions end at once, and for good. There is always an
+    admin.
+    """
+    user = find_user(lab, username)
     user_id, subject = user.id, f"user {user.username}"
     hashed = None if body.password is None else _hashed(lab, body.password)
     notes = []
@@ -70,10 +72,12 @@ def change_user(username: str, body: models_accounts.UserChangeBody, lab: TheLab
         lab.accounts.change(change, *notes)
     except LastAdminError as e:
         raise ApiError(409, "last_admin", str(e)) from None
+    except ServiceAccountError as e:
+        raise ApiError(409, "service_account", str(e)) from None
     with lab.meta.reading() as view:
         changed = view.user(user_id)
-    assert changed is not None  # users never go
-    return reply(user_answer(changed))
+    assert changed is not None  # their rows never go
+    return reply(user_answer(changed, to_admin=True))
 
 
 def _hashed(lab: Lab, password: str) -> str:

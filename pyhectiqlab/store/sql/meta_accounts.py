@@ -17,6 +17,7 @@ from ..accounts import (
     ApiKey,
     Invite,
     LastAdminError,
+    ServiceAccountError,
     TooManyError,
     User,
     WebSession,
@@ -24,7 +25,7 @@ from ..accounts import (
 from ..meta import NameTakenError
 from .dialect import exclude, upsert
 from .meta_members import MembersSql
-from .meta_schema import api_keys, invites, lab, login_links, users, web_sessions
+from .meta_schema import api_keys, invites, lab, login_links, members, users, web_sessions
 from .share import Share
 
 
@@ -39,7 +40,17 @@ def put_lab_value(conn: Connection, key: str, value: str | None) -> None:
 
 
 def _user(row: Any) -> User:
-    return User(row.id, row.username, row.role, row.created, row.password_hash, row.disabled)
+    return User(
+        row.id,
+        row.username,
+        row.role,
+        row.created,
+        row.password_hash,
+        row.disabled,
+        row.service,
+        row.deleted,
+        row.last_seen,
+    )
 
 
 class AccountsSql(Share):
@@ -55,27 +66,31 @@ class AccountsSql(Share):
         row = self.conn.execute(select(users).where(users.c.id == user_id)).first()
         return _user(row) if row else None
 
-    def user_named(self, username: str) -> User | None:
-        row = self.conn.execute(select(users).where(users.c.username == username)).first()
+    def user_named(self, username: str, deleted_too: bool = False) -> User | None:
+        named = select(users) if deleted_too else select(users).where(users.c.deleted.is_(None))
+        row = self.conn.execute(named.where(users.c.username == username)).first()
         if row is not None:
             return _user(row)
         wanted = folded(username)
-        same = [name for name in self._usernames() if folded(name) == wanted]
-        return self.user_named(same[0]) if len(same) == 1 else None  # an older lab may have several
+        names = self.conn.execute(named.with_only_columns(users.c.username)).scalars()
+        same = [name for name in names if folded(name) == wanted]  # an older lab may have several
+        return self.user_named(same[0], deleted_too) if len(same) == 1 else None
 
     def _usernames(self) -> list[str]:
+        """Also of those who were deleted: nobody is taken for them."""
         return list(self.conn.execute(select(users.c.username)).scalars())
 
     def owner(self) -> User | None:
         owners_first = case((users.c.role == roles.OWNER, 0), else_=1)
-        admins = users.c.role.in_(roles.ADMINS), users.c.disabled.is_(None)
+        admins = users.c.role.in_(roles.ADMINS), users.c.disabled.is_(None), users.c.service.is_(False)
         row = self.conn.execute(select(users).where(*admins).order_by(owners_first, users.c.created)).first()
         return _user(row) if row else None
 
     def users(self) -> list[User]:
-        return [_user(row) for row in self.conn.execute(select(users).order_by(users.c.username))]
+        there = select(users).where(users.c.deleted.is_(None))
+        return [_user(row) for row in self.conn.execute(there.order_by(users.c.username))]
 
-    def add_user(self, username: str, role: str, password_hash: str | None, now: float) -> User:
+    def add_user(self, username: str, role: str, password_hash: str | None, now: float, service: bool = False) -> User:
         exclude(self.conn, "usernames")
         same, alike_too = folded(username), skeleton(username)
         for taken in self._usernames():
@@ -84,9 +99,16 @@ class AccountsSql(Share):
                     "" if taken == username else f", which is read as {username!r}: choose a name that nobody mistakes"
                 )
                 raise NameTakenError(f"A user named {taken!r} exists already{alike}.")
-        user = User(secrets.token_hex(4), username, role, now, password_hash)
+        user = User(secrets.token_hex(4), username, role, now, None if service else password_hash, service=service)
         self.conn.execute(
-            insert(users).values(id=user.id, username=username, role=role, created=now, password_hash=password_hash)
+            insert(users).values(
+                id=user.id,
+                username=username,
+                role=role,
+                created=now,
+                password_hash=user.password_hash,
+                service=service,
+            )
         )
         return user
 
@@ -94,7 +116,13 @@ class AccountsSql(Share):
         exclude(self.conn, "usernames")
         return self.owner() or self.add_user(username, roles.OWNER, None, now)
 
+    def _check_person(self, user_id: str) -> None:
+        name = self.conn.execute(select(users.c.username).where(users.c.id == user_id, users.c.service)).scalar()
+        if name is not None:
+            raise ServiceAccountError(f"{name!r} is a service account: it has API keys, and no other way in.")
+
     def set_password(self, user_id: str, password_hash: str) -> None:
+        self._check_person(user_id)
         self.conn.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
         self.end_web_sessions(user_id)
         self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
@@ -108,12 +136,36 @@ class AccountsSql(Share):
 
     def set_disabled(self, user_id: str, at: float | None) -> None:
         exclude(self.conn, "admins")
-        self.conn.execute(update(users).where(users.c.id == user_id).values(disabled=at))
+        exclude(self.conn, "keys", user_id)
+        before = self.conn.execute(select(users.c.disabled).where(users.c.id == user_id)).scalar()
+        if before is None and at is None:
+            return
+        its = (users.c.id == user_id) & users.c.deleted.is_(None)
+        self.conn.execute(update(users).where(its).values(disabled=at))
         self._check_admins()
-        self.end_web_sessions(user_id)
-        self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
+        self._end_ways_in(user_id, at if at is not None else before)
         if at is not None:
             self._end_invites_of(user_id)
+
+    def delete_user(self, user_id: str, now: float) -> None:
+        exclude(self.conn, "admins")
+        exclude(self.conn, "keys", user_id)
+        self._end_invites_of(user_id)
+        self.conn.execute(
+            update(users)
+            .where(users.c.id == user_id)
+            .values(deleted=now, disabled=now, password_hash=None, role=roles.VIEWER)
+        )
+        self._check_admins()
+        self._end_ways_in(user_id, now)
+        self.conn.execute(delete(members).where(members.c.user_id == user_id))
+
+    def _end_ways_in(self, user_id: str, at: float | None) -> None:
+        self.conn.execute(
+            update(api_keys).where(api_keys.c.user_id == user_id, api_keys.c.revoked.is_(None)).values(revoked=at)
+        )
+        self.end_web_sessions(user_id)
+        self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
 
     def _end_invites_of(self, user_id: str) -> None:
         """Whoever is no longer an admin must not come back by an invite of their own."""
@@ -193,8 +245,20 @@ class AccountsSql(Share):
         return done.rowcount > 0
 
     def keys_used(self, used: Mapping[str, float]) -> None:
+        seen: dict[str, float] = {}
         for key_id, at in sorted(used.items()):
-            self.conn.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used=at))
+            its_user = (
+                update(api_keys).where(api_keys.c.id == key_id).values(last_used=at).returning(api_keys.c.user_id)
+            )
+            user_id = self.conn.execute(its_user).scalar()
+            if user_id is not None:
+                seen[user_id] = max(at, seen.get(user_id, at))
+        for user_id, at in sorted(seen.items()):
+            self._seen(user_id, at)
+
+    def _seen(self, user_id: str, at: float) -> None:
+        older = or_(users.c.last_seen.is_(None), users.c.last_seen < at)
+        self.conn.execute(update(users).where(users.c.id == user_id, older).values(last_seen=at))
 
     # Web sessions, login links, invites
 
@@ -220,6 +284,8 @@ class AccountsSql(Share):
         return {row.hash: _user(row) for row in rows}
 
     def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None:
+        self._check_person(user_id)
+        self._seen(user_id, now)
         self.conn.execute(
             insert(web_sessions).values(
                 hash=token_hash, user_id=user_id, csrf=csrf, created=now, expires=expires, last_used=now
@@ -227,7 +293,10 @@ class AccountsSql(Share):
         )
 
     def web_session_used(self, token_hash: str, now: float) -> None:
-        self.conn.execute(update(web_sessions).where(web_sessions.c.hash == token_hash).values(last_used=now))
+        used = update(web_sessions).where(web_sessions.c.hash == token_hash).values(last_used=now)
+        user_id = self.conn.execute(used.returning(web_sessions.c.user_id)).scalar()
+        if user_id is not None:
+            self._seen(user_id, now)
 
     def end_web_sessions(self, user_id: str) -> None:
         self.conn.execute(delete(web_sessions).where(web_sessions.c.user_id == user_id))
@@ -236,6 +305,7 @@ class AccountsSql(Share):
         self.conn.execute(delete(web_sessions).where(web_sessions.c.hash == token_hash))
 
     def add_login_link(self, user_id: str, token_hash: str, now: float, expires: float) -> None:
+        self._check_person(user_id)
         self.conn.execute(insert(login_links).values(hash=token_hash, user_id=user_id, created=now, expires=expires))
 
     def use_login_link(self, token_hash: str, now: float) -> User | None:

@@ -36,6 +36,7 @@ from .meta_schema import (
     migrations,
     notice_targets,
     notices,
+    project_names,
     projects,
     registry_aliases,
     registry_files,
@@ -195,6 +196,31 @@ def _add_scopes(conn: Connection) -> None:
     _add_columns(conn, api_keys, "scope")
 
 
+def _add_people(conn: Connection) -> None:
+    """Whoever was disabled has no keys any more, as whoever is disabled from now on. Who was last seen when is known of
+    keys and web sessions.
+    """
+    _add_columns(conn, users, "service", "deleted", "last_seen")
+    conn.execute(
+        text(
+            "UPDATE api_keys SET revoked = (SELECT disabled FROM users WHERE users.id = api_keys.user_id)"
+            " WHERE revoked IS NULL AND user_id IN (SELECT id FROM users WHERE disabled IS NOT NULL)"
+        )
+    )
+    for table in ("api_keys", "web_sessions"):
+        seen = f"(SELECT max(last_used) FROM {table} WHERE {table}.user_id = users.id)"
+        conn.execute(
+            text(f"UPDATE users SET last_seen = {seen} WHERE {seen} IS NOT NULL AND {seen} > coalesce(last_seen, 0)")
+        )
+
+
+def _add_projects_lives(conn: Connection) -> None:
+    """Whoever made a project owns it, until it is moved."""
+    metadata.create_all(conn, tables=[project_names])
+    _add_columns(conn, projects, "archived", "deleted", "purged", "deleted_name")
+    conn.execute(text("ALTER TABLE projects RENAME COLUMN created_by TO owner_id"))
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -216,6 +242,8 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("parts of configs", _add_config_parts),
     ("troubles of notices", _add_troubles),
     ("scopes of keys", _add_scopes),
+    ("people who go", _add_people),
+    ("lives of projects", _add_projects_lives),
 )
 
 

@@ -126,11 +126,11 @@ class RunsSql(Share):
         exclude(self.conn, "project", name)
         if self.project(name):
             raise NameTakenError(f"A project named {name!r} exists already.")
-        made = select(projects.c.id).where(projects.c.created_by == user_id)
+        made = select(projects.c.id).where(projects.c.owner_id == user_id)
         if is_full(self.conn, made, limits.PROJECTS_MAX):
             raise FullError(f"You made {limits.PROJECTS_MAX:,} projects, and nobody makes more: use one of those.")
         project = Project(secrets.token_hex(4), name, now)
-        self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, created_by=user_id))
+        self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, owner_id=user_id))
         self.conn.execute(insert(members).values(project_id=project.id, user_id=user_id, role=roles.ADMIN))
         return project
 
@@ -138,7 +138,7 @@ class RunsSql(Share):
         """Ids of projects that the user made or has runs in, at most two: the caller asks whether there is just one."""
         mine = select(runs.c.project_id).where(runs.c.author_id == user_id, runs.c.deleted.is_(None))
         rows = self.conn.execute(
-            select(projects.c.id).where(or_(projects.c.created_by == user_id, projects.c.id.in_(mine))).limit(2)
+            select(projects.c.id).where(or_(projects.c.owner_id == user_id, projects.c.id.in_(mine))).limit(2)
         )
         return list(rows.scalars())
 

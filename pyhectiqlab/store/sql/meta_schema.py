@@ -39,6 +39,9 @@ users = Table(
     Column("created", Double, nullable=False),
     Column("password_hash", Words),  # argon2; NULL: cannot log in with a password
     Column("disabled", Double),
+    Column("service", Boolean, nullable=False, server_default="0"),  # a program's: it has keys alone
+    Column("deleted", Double),  # the row stays, so that runs keep their author's name and nobody else takes it
+    Column("last_seen", Double),  # to the minute
 )
 
 api_keys = Table(
@@ -106,10 +109,24 @@ projects = Table(
     "projects",
     metadata,
     Column("id", Words, primary_key=True),
-    Column("name", Words, nullable=False, unique=True),
+    Column("name", Words, nullable=False, unique=True),  # its id where it is deleted: others may take the name
     Column("created", Double, nullable=False),
-    Column("created_by", Words, ForeignKey("users.id"), nullable=False),
+    Column("owner_id", Words, ForeignKey("users.id"), nullable=False),
     Column("private", Boolean, nullable=False, server_default="0"),
+    Column("archived", Double),
+    Column("deleted", Double),  # and so are its runs, at the same time
+    Column("purged", Double),
+    Column("deleted_name", Words),  # what it was called
+)
+
+# Names that projects had, which lead to them until somebody takes them.
+project_names = Table(
+    "project_names",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("until", Double, nullable=False),
+    Index("project_names_project", "project_id"),
 )
 
 members = Table(

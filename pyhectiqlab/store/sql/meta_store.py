@@ -20,6 +20,7 @@ from .meta_media import MediaSql
 from .meta_members import MembersSql
 from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
+from .meta_people import PeopleSql
 from .meta_quotas import QuotasSql
 from .meta_registry import RegistrySql
 from .meta_retention import RetentionSql
@@ -33,6 +34,7 @@ from .meta_totals import TotalsSql
 class SqlMeta(
     AccountsSql,
     MembersSql,
+    PeopleSql,
     RunsSql,
     SearchSql,
     ConfigsSql,

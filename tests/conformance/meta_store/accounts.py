@@ -88,7 +88,7 @@ class AccountsSuite:
             found = view.user(other.id)
             assert found is not None and (found.role, found.disabled) == ("admin", None)
 
-    def test_whoever_is_disabled_gets_in_no_way_but_keys_work_again_with_them(self, world: World) -> None:
+    def test_whoever_is_disabled_gets_in_no_way_and_their_keys_stay_revoked(self, world: World) -> None:
         with world.store.writing() as tx:
             bob = tx.add_user("bob", "admin", None, NOW)
             tx.add_key(bob.id, "k", "hash", NOW)
@@ -98,9 +98,13 @@ class AccountsSuite:
             tx.set_disabled(bob.id, NOW)
             assert tx.user_of_key("hash", NOW) is tx.web_session("token", NOW) is tx.use_login_link("link", NOW) is None
             assert tx.users_of_keys(["hash"], NOW) == {} and tx.invites(NOW) == []
+            assert tx.keys(bob.id) == []
             tx.set_disabled(bob.id, None)
-            assert tx.user_of_key("hash", NOW) is not None
+            assert tx.user_of_key("hash", NOW) is None and tx.keys(bob.id) == []
             assert tx.web_session("token", NOW) is tx.use_login_link("link", NOW) is None
+            tx.add_key(bob.id, "new", "hash2", NOW)
+            tx.set_disabled(bob.id, None)  # who is enabled already keeps what they have
+            assert tx.user_of_key("hash2", NOW) is not None
 
     def test_whoever_is_no_admin_any_more_has_no_invites(self, world: World) -> None:
         with world.store.writing() as tx:

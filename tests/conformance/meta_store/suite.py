@@ -12,6 +12,7 @@ from ...stores import MetaPlace
 from .accounts import AccountsSuite
 from .events import EventsSuite
 from .files import FilesSuite
+from .people import PeopleSuite
 from .registry import RegistrySuite
 from .runs import RunsSuite
 from .searches import SearchesSuite
@@ -24,6 +25,7 @@ from .world import World
 
 class MetaStoreSuite(
     AccountsSuite,
+    PeopleSuite,
     RunsSuite,
     EventsSuite,
     FilesSuite,

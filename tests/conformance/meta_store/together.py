@@ -124,15 +124,19 @@ class TogetherSuite:
         fine(outcomes)
         assert outcomes[0].value == outcomes[1].value and outcomes[0].value.username == "ada"
 
-    @pytest.mark.parametrize("ways", [("role", "role"), ("role", "disabled"), ("disabled", "disabled")])
+    @pytest.mark.parametrize(
+        "ways", [("role", "role"), ("role", "disabled"), ("disabled", "disabled"), ("role", "deleted")]
+    )
     def test_two_admins_do_not_both_go(self, place: MetaPlace, world: World, ways: tuple[str, str]) -> None:
         bob = world.write(lambda tx: tx.add_user("bob", "admin", None, NOW))
 
         def go(tx: MetaTransaction, way: str, user: str) -> None:
             if way == "role":
                 tx.set_role(user, "member")
-            else:
+            elif way == "disabled":
                 tx.set_disabled(user, NOW)
+            else:
+                tx.delete_user(user, NOW)
 
         works = [partial(go, way=way, user=user) for way, user in zip(ways, (world.user.id, bob.id), strict=True)]
         refused(meet(place, *works), LastAdminError)

@@ -64,8 +64,9 @@ class World:
         self.write(lambda tx: tx.apply([wanted], now))
 
     def end(self, run: str, session: str = "s", state: str = "completed", **more: Any) -> bool:
+        user = more.pop("user", self.user)
         report = end_report(run, session, state, **more)
-        return self.write(lambda tx: tx.end(report, self.user.id, more.get("at", NOW)))
+        return self.write(lambda tx: tx.end(report, user.id, more.get("at", NOW)))
 
     def add_blob(self, digest: str, size: int = 10, now: float = NOW) -> None:
         self.write(lambda tx: add_blob(tx, self.user.id, digest, size, now))

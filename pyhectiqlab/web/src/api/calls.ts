@@ -22,6 +22,14 @@ export const api = {
 
   users: (signal?: Signal) => call('GET /users', { signal }),
   changeUser: (username: string, change: Bodies['PATCH /users/{username}']) => call('PATCH /users/{username}', { path: { username }, body: change }),
+  addService: (username: string, role: Role) => call('POST /users', { body: { username, role, service: true } }),
+  deleteUser: (username: string) => call('DELETE /users/{username}', { path: { username } }),
+  handOver: (username: string, to: string, projects: boolean) =>
+    call('POST /users/{username}/hand-over', { path: { username }, body: { to, projects } }),
+  keysOf: (username: string, signal?: Signal) => call('GET /users/{username}/keys', { path: { username }, signal }),
+  makeKeyOf: (username: string, name: string, days: number | null) =>
+    call('POST /users/{username}/keys', { path: { username }, body: { name, days } }),
+  revokeKeyOf: (username: string, key: string) => call('DELETE /users/{username}/keys/{key_id}', { path: { username, key_id: key } }),
   invites: (signal?: Signal) => call('GET /invites', { signal }),
   invite: (role: Role) => call('POST /invites', { body: { role } }),
   takeBack: (invite: string) => call('DELETE /invites/{invite_id}', { path: { invite_id: invite } }),

@@ -2,9 +2,10 @@
 
 import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
-import { isAdmin, ROLES, type Role } from '../base/roles';
+import { isAdmin, type Role } from '../base/roles';
 import { at } from '../base/root';
 import { LabState } from '../parts/labstate';
+import { People } from '../parts/people';
 import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
@@ -34,90 +35,47 @@ export function AdminPage({ tab }: { tab: keyof typeof TITLES }) {
         <a href={at('/admin/status')} aria-current={tab === 'status' ? 'page' : undefined}>State</a>
         <a href={at('/admin/audit')} aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>
       </nav>
-      {tab === 'users' && <Users />}
+      {tab === 'users' && <><People /><Invites /></>}
       {tab === 'status' && <LabState />}
       {tab === 'audit' && <Audit />}
     </Shell>
   );
 }
 
-function Users() {
+function Invites() {
   const now = useNow(true);
-  const users = useLoad((signal) => api.users(signal), [], 0);
   const invites = useLoad((signal) => api.invites(signal), [], 0);
   const role = useRef<HTMLSelectElement>(null);
   const [link, setLink] = useState('');
-  const { problem, attempt } = useAttempt(() => (users.refresh(), invites.refresh()));
-  const error = users.error ?? invites.error;
+  const { problem, attempt } = useAttempt(invites.refresh);
   const invite = (event: Event) => {
     event.preventDefault();
     attempt(async () => setLink((await api.invite(role.current!.value as Role)).url));
   };
+  const error = problem || invites.error?.message;
   return (
-    <>
-      <h1>Users</h1>
-      {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
-      {!users.data && !error && <Waiting />}
-      {users.data && (
-        <div class="table-scroll" tabIndex={0} role="region" aria-label="Users">
-          <table>
-            <thead>
-              <tr><th>User</th><th>Role in the lab</th><th><span class="sr">Actions</span></th></tr>
-            </thead>
-            <tbody>
-              {users.data.items.map((u) => (
-                <tr key={u.id}>
-                  <td>{u.username}{u.disabled && ' (disabled)'}</td>
-                  <td>
-                    {u.role === 'owner' ? 'owner' : (
-                      <select
-                        aria-label={`Role of ${u.username}`}
-                        value={u.role}
-                        onChange={(e) => {
-                          const given = e.currentTarget.value as Role;
-                          attempt(() => api.changeUser(u.username, { role: given }));
-                        }}
-                      >
-                        {ROLES.map((r) => <option key={r}>{r}</option>)}
-                      </select>
-                    )}
-                  </td>
-                  <td>
-                    <button
-                      class="link"
-                      onClick={() => attempt(() => api.changeUser(u.username, { disabled: !u.disabled }))}
-                    >
-                      {u.disabled ? 'Enable' : 'Disable'}
-                    </button>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+    <section class="block">
+      <h2>Invites</h2>
+      <p class="dim">A link with which one person makes an account for themselves, within a week. It is shown once.</p>
+      {error && <p class="problem" role="alert">{error}</p>}
+      <form class="controls" onSubmit={invite}>
+        <select ref={role} aria-label="Role of the new user">
+          {['member', 'viewer', 'admin'].map((r) => <option key={r}>{r}</option>)}
+        </select>
+        <button class="button primary">Make an invite</button>
+      </form>
+      {link && <Snippet label="Give this to one person" text={link} />}
+      {invites.data && invites.data.items.length > 0 && (
+        <ul>
+          {invites.data.items.map((i) => (
+            <li key={i.id}>
+              for a {i.role}, by {i.created_by}, <Moment time={i.created} now={now} />{' '}
+              <button class="link" onClick={() => attempt(() => api.takeBack(i.id))}>Take back</button>
+            </li>
+          ))}
+        </ul>
       )}
-      <section class="block">
-        <h2>Invites</h2>
-        <p class="dim">A link with which one person makes an account for themselves, within a week. It is shown once.</p>
-        <form class="controls" onSubmit={invite}>
-          <select ref={role} aria-label="Role of the new user">
-            {['member', 'viewer', 'admin'].map((r) => <option key={r}>{r}</option>)}
-          </select>
-          <button class="button primary">Make an invite</button>
-        </form>
-        {link && <Snippet label="Give this to one person" text={link} />}
-        {invites.data && invites.data.items.length > 0 && (
-          <ul>
-            {invites.data.items.map((i) => (
-              <li key={i.id}>
-                for a {i.role}, by {i.created_by}, <Moment time={i.created} now={now} />{' '}
-                <button class="link" onClick={() => attempt(() => api.takeBack(i.id))}>Take back</button>
-              </li>
-            ))}
-          </ul>
-        )}
-      </section>
-    </>
+    </section>
   );
 }
 

@@ -1,0 +1,173 @@
+"""hectiqlab admin user keys, add-key, revoke-key, hand-over, delete: what people leave behind, and service accounts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..base.texts import counted
+from ..errors import ConfigurationError
+from .lab_data import change_noted, data_option
+from .output import clean, echo_json, moment, table
+from .users import found_user, json_option, opened_accounts
+
+if TYPE_CHECKING:
+    from ..store.accounts import HandedOver
+
+
+@click.command("keys")
+@click.argument("name")
+@json_option
+@data_option
+def keys(name: str, as_json: bool, data: Path | None) -> None:
+    """List the API keys of a user that are not revoked."""
+    with opened_accounts(data) as (storage, _), storage.meta.reading() as view:
+        found = view.keys(found_user(view, name).id)
+    if as_json:
+        echo_json([asdict(key) for key in found])
+        return
+    rows = [
+        (
+            key.id,
+            key.name,
+            moment(key.created),
+            moment(key.last_used) or "not yet",
+            moment(key.expires) or "never",
+            key.scope,
+        )
+        for key in found
+    ]
+    table(("id", "name", "created", "last used", "expires", "may"), rows)
+
+
+@click.command("add-key")
+@click.argument("name")
+@click.argument("key_name", metavar="KEYNAME")
+@click.option("--days", type=click.IntRange(1, 3650), help="How long it works.  [default: until it is revoked]")
+@data_option
+def add_key(name: str, key_name: str, days: int | None, data: Path | None) -> None:
+    """Make a key of a service account, and print it: now, and never again. People make their own."""
+    from ..server.models import name_checked
+    from ..store.accounts import TooManyError
+
+    try:
+        name_checked(key_name)
+    except ValueError as e:
+        raise ConfigurationError(f"{key_name!r} names no key: {e}.") from None
+    with opened_accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
+            its = found_user(view, name)
+        if not its.service:
+            raise ConfigurationError(
+                f"{its.username!r} is a person, and makes their own keys: `hectiqlab keys create`."
+            )
+        if its.disabled is not None:
+            raise ConfigurationError(f"{its.username!r} is disabled: `hectiqlab admin user enable` it first.")
+        expires = None if days is None else time.time() + days * 86_400.0
+        detail = f"for {counted(days, 'day')}" if days else ""
+        noted = change_noted("made", f"key {key_name}, service account {its.username}", detail)
+        try:
+            _, secret = accounts.add_key(its, key_name, expires, noted)
+        except TooManyError as e:
+            raise ConfigurationError(str(e)) from None
+    click.echo(secret)
+
+
+@click.command("revoke-key")
+@click.argument("name")
+@click.argument("key_ids", metavar="ID...", nargs=-1)
+@click.option("--all", "all_keys", is_flag=True, help="All keys of the user.")
+@data_option
+def revoke_key(name: str, key_ids: tuple[str, ...], all_keys: bool, data: Path | None) -> None:
+    """Revoke keys of a user, by their IDs in the list: whatever uses one reaches the lab no more."""
+    if bool(key_ids) == all_keys:
+        raise click.UsageError("Name keys by their ids, or give --all.")
+    with opened_accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
+            its = found_user(view, name)
+            names = {key.id: key.name for key in view.keys(its.id)}
+        unknown = [key for key in key_ids if key not in names]
+        if unknown:
+            raise ConfigurationError(f"{its.username!r} has no key {unknown[0]!r}: see `hectiqlab admin user keys`.")
+        for key in key_ids or names:
+            noted = change_noted("revoked", f"key {names[key]} ({key}), user {its.username}")
+            if accounts.revoke_key(its, key, noted):
+                click.echo(f"Revoked {clean(names[key])} ({key}).")
+
+
+@click.command("hand-over")
+@click.argument("name")
+@click.argument("heir", metavar="TO")
+@click.option("--projects", is_flag=True, help="The projects that the user owns, too.")
+@json_option
+@data_option
+def hand_over(name: str, heir: str, projects: bool, as_json: bool, data: Path | None) -> None:
+    """Make the user TO the author of all runs of a user, also of one who was deleted.
+
+    Runs that are going on stay, as their scripts could add no more to them; and so do those in projects to which TO may
+    not add. Call it again for these.
+    """
+    done = _handed_over(data, name, heir, projects)
+    if as_json:
+        echo_json(asdict(done))
+        return
+    click.echo(_told(done, heir))
+
+
+@click.command("delete")
+@click.argument("name")
+@click.option("--to", "heir", metavar="NAME", help="Hand over their runs and projects first, as `hand-over` does.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@data_option
+def delete(name: str, heir: str | None, yes: bool, data: Path | None) -> None:
+    """Delete a user for good: keys, web sessions and roles end.
+
+    What they made stays, with their name on it, which nobody else can take. To let somebody in again later, `disable`
+    them instead.
+    """
+    from ..store.accounts import LastAdminError
+
+    with opened_accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
+            its = found_user(view, name)
+        if not yes:
+            click.confirm(f"Delete {its.username} for good?", abort=True, err=True)
+    if heir is not None:
+        click.echo(_told(_handed_over(data, name, heir, True), heir))
+    with opened_accounts(data) as (_, accounts):
+        what = "service account" if its.service else "user"
+        try:
+            accounts.change(
+                lambda tx: tx.delete_user(its.id, time.time()), change_noted("deleted", f"{what} {its.username}")
+            )
+        except LastAdminError as e:
+            raise ConfigurationError(str(e)) from None
+    click.echo(f"{clean(its.username)} is deleted.")
+
+
+def _handed_over(data: Path | None, name: str, heir: str, projects: bool) -> HandedOver:
+    from ..store.accounts import NoHeirError
+    from ..store.meta import FullError
+
+    with opened_accounts(data) as (storage, accounts):
+        with storage.meta.reading() as view:
+            its, to = found_user(view, name, deleted_too=True), found_user(view, heir)
+        what = "the runs and projects" if projects else "the runs"
+        noted = change_noted(f"handed over {what}", f"user {its.username}", f"to {to.username}")
+        try:
+            return accounts.change(lambda tx: tx.hand_over(its.id, to.id, time.time(), projects), noted)
+        except (NoHeirError, FullError) as e:
+            raise ConfigurationError(str(e)) from None
+
+
+def _told(done: HandedOver, heir: str) -> str:
+    told = [f"{clean(heir)} has {counted(done.runs, 'run')} and {counted(done.projects, 'project')} more."]
+    if done.live:
+        told.append(f"Going on, and left as they are: {counted(done.live, 'run')}.")
+    if done.kept_out:
+        told.append(f"In projects to which {clean(heir)} may not add: {counted(done.kept_out, 'run')}.")
+    return " ".join(told)

@@ -54,6 +54,8 @@ POINTS = {
     "upkeep.compacting": "a head was laid into chunks, not committed",
     "upkeep.purging": "a step of a deleted run's purge is done, not committed",
     "upkeep.run_dropped": "the points of a deleted run are going, its row is there",
+    "upkeep.purged_rows": "a step of a deleted run's rows was removed, not committed",
+    "upkeep.giving_back": "free pages of lab.db are given back, not committed",
     "upkeep.retained": "what a rule of retention ends was removed and noted, not committed",
     "upkeep.blob_deleted": "the bytes of a blob that nothing refers to are gone, its row is there",
 }

@@ -15,6 +15,7 @@ _COMMANDS = {
     "mail-server": "notify:mail_server",
     "status": "lab_status:status",
     "quota": "quota:quota",
+    "purge": "purge:purge",
     "retention": "retention:retention",
     "user": "users:user",
     "project": "users:project",

@@ -44,6 +44,7 @@ KEEP_FINISHED_S = 86_400.0  # who sent a file may register it this long without 
 KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to
 TIDY_EVERY_S = 60.0
 TIDY_AT_ONCE = 100  # of each kind
+TIDY_S = 0.5  # of one turn, while there is more
 _REFUSALS: dict[type[Exception], tuple[int, str]] = {  # why something is not registered → status, code
     IdTakenError: (409, "id_taken"),
     VersionExistsError: (409, "version_exists"),
@@ -205,6 +206,18 @@ class Files:
         if now < self._tidy_at <= now + TIDY_EVERY_S:
             return
         self._tidy_at = now + TIDY_EVERY_S
+        deadline = time.monotonic() + TIDY_S
+        while self._tidy_some(now):
+            if time.monotonic() > deadline:
+                self.tidy_soon()
+                return
+
+    def tidy_soon(self) -> None:
+        """Have the next call of `tidy` do something."""
+        self._tidy_at = 0.0
+
+    def _tidy_some(self, now: float) -> bool:
+        """Remove some of each kind, and return whether there may be more that can go now."""
         with self.meta.reading() as view:
             expired = view.expired_uploads(now, TIDY_AT_ONCE)
             unused = view.unused_blobs(now - KEEP_UNUSED_S, TIDY_AT_ONCE)
@@ -215,7 +228,7 @@ class Files:
                 continue
             self._forget_upload(upload.id)
         if not unused:
-            return
+            return False
         with self._backups.tried() as free:  # a backup has read which files there are, and still copies them
             for digest in unused if free else ():
                 with self._ending:
@@ -225,6 +238,7 @@ class Files:
                         self.blobs.delete(digest)
                         crashpoints.passing("upkeep.blob_deleted")
                         self._forget_blob(digest, now - KEEP_UNUSED_S)
+            return free and len(unused) == TIDY_AT_ONCE
 
     def _forget_upload(self, upload_id: str) -> None:
         self._write(lambda tx: tx.forget_upload(upload_id))

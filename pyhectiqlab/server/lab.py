@@ -10,7 +10,6 @@ from concurrent.futures import TimeoutError as TimeoutError_
 from typing import TypeVar
 
 from .. import settings
-from ..base import crashpoints
 from ..base.loops import Failing, Loop, Trouble
 from ..store.accounts import Change
 from ..store.meta import Changes, MetaTransaction
@@ -25,6 +24,7 @@ from .files import Files
 from .login import Logins
 from .metrics import Metrics
 from .notifier import Notifier
+from .purging import purge_some
 from .refusals import Refusals
 from .retention import Retention
 from .screen import Screen
@@ -216,7 +216,8 @@ class Lab:
         """
         duties: list[Callable[[], object]] = [
             lambda: self._mark_lost(now, awake_since),
-            *([lambda: self._purge(now)] if steady else []),  # before the files that it leaves without a name
+            # Before the files that it leaves without a name. What somebody asked for needs no clock.
+            lambda: self._purge(now, now - KEEP_DELETED_S if steady else None),
             lambda: self.files.tidy(now),
             lambda: self._look_after_accounts(now),
             self.clock.note,
@@ -242,13 +243,9 @@ class Lab:
             for run in self.write(lambda tx: tx.mark_lost(now, self.lost_after_s)):
                 log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
 
-    def _purge(self, now: float) -> None:
-        with self.meta.reading() as view:
-            old = view.purgeable(now - KEEP_DELETED_S)
-        if old is not None:
-            self.points.delete(old)  # first: it may be repeated, and a crash here leaves the run to be found again
-            crashpoints.passing("upkeep.run_dropped")
-            self.write(lambda tx: tx.purge(old, now))
+    def _purge(self, now: float, before: float | None) -> None:
+        if purge_some(self.meta, self.points, self.write, now, before):
+            self.files.tidy_soon()
 
     def _look_after_accounts(self, now: float) -> None:
         if not self._accounts_at <= now < self._accounts_at + LAST_USED_S:

@@ -221,7 +221,7 @@ class Writer:
         if time.monotonic() < self._compact_at:
             return False
         try:
-            more = self._points.maintain(budget_s)
+            more = self._points.maintain(budget_s) or self._meta.maintain(budget_s)
         except BaseException as e:  # whatever it is, writing goes on
             self.compaction.failed(e)
             self._compact_at = time.monotonic() + self.compaction.pause_s

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
+from . import space
 from .blobs import BlobStore
 from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
 from .points import PointStore
 from .sql.meta_store import SqlMetaStore
+from .sqlite_points import purge
 from .sqlite_points.point_store import SqlitePointStore
 from .storage import ChangeMark, FilesLock
 
@@ -30,6 +32,7 @@ T = TypeVar("T")
 META, POINTS, BLOBS = "lab.db", "points.db", "blobs"
 DATABASES = (META, POINTS)
 BUSY_TIMEOUT_S = 5.0
+UNSETTLED_BYTES = 1 << 20  # that a file may be longer than its content: the next checkpoint cuts it
 BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
 
 
@@ -161,6 +164,10 @@ class EmbeddedStorage:
             self._on_a_full_disk_too(lambda: self._open(folder, stack, migrate=True))
             self.prepare_for_full()
 
+    @property
+    def alone(self) -> bool:
+        return self._ballast is not None
+
     def prepare_for_full(self) -> None:
         if self._ballast is not None:
             self._ballast.take()
@@ -216,6 +223,19 @@ class EmbeddedStorage:
     def unused(self) -> Mapping[str, int]:
         return {name: _unused(self.place / name) for name in DATABASES}
 
+    def is_settling(self) -> bool:
+        for name in DATABASES:
+            with _reading(self.place / name) as connection:
+                if connection is None:
+                    continue
+                if space.surplus(connection) or (name == POINTS and purge.is_left(connection)):
+                    return True
+                (pages,) = connection.execute("PRAGMA page_count").fetchone()
+                (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+                if _size(self.place / name) > pages * page_bytes + UNSETTLED_BYTES:
+                    return True
+        return False
+
     def disk_total(self) -> int | None:
         try:
             return shutil.disk_usage(self.place).total
@@ -228,16 +248,26 @@ class EmbeddedStorage:
 
 def _unused(path: Path) -> int:
     """Return bytes of the free pages of a database."""
+    with _reading(path) as connection:
+        if connection is None:
+            return 0
+        (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        return int(pages * page_bytes)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Give a connection; None: there is no such file. Raises StoreError."""
     if not path.exists():
-        return 0
+        yield None
+        return
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
-            (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
-            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+            yield connection
     except sqlite3.Error as e:
         raise StoreError(f"{path}: {e}.") from e
-    return int(pages * page_bytes)
 
 
 def _size(path: Path) -> int:

@@ -24,6 +24,7 @@ from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
+from .purging import PurgingTransaction, PurgingView
 from .quotas import QuotasTransaction, QuotasView
 from .registry import RegistryTransaction, RegistryView
 from .retention import RetentionTransaction, RetentionView
@@ -290,6 +291,7 @@ class MetaView(
     NoticesView,
     QuotasView,
     RetentionView,
+    PurgingView,
     TotalsView,
     Protocol,
 ):
@@ -342,9 +344,6 @@ class MetaView(
 
     def has_silent(self, before: float) -> bool:
         """Return whether `mark_lost` may have something to do."""
-
-    def purgeable(self, before: float) -> str | None:
-        """Return a run that was deleted before that time and is not purged."""
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]: ...
     def config(self, run_id: str) -> dict[str, Any]:
@@ -411,6 +410,7 @@ class MetaTransaction(
     NoticesTransaction,
     QuotasTransaction,
     RetentionTransaction,
+    PurgingTransaction,
     Protocol,
 ):
     changes: Changes
@@ -468,19 +468,19 @@ class MetaTransaction(
     def restore_run(self, run_id: str, now: float) -> None:
         """Restore a deleted run. This counts as a sign of life, so that retention lets it be for a while.
 
-        Raises NameTakenError where the name is in use again.
+        Raises NameTakenError where the name is in use again; PurgedError.
         """
 
     def rename_run(self, run_id: str, name: str) -> None:
         """Raises NameTakenError where another run of the project has the name."""
 
-    def purge(self, run_id: str, now: float) -> bool:
-        """Remove some of a deleted run's events; True once nothing is left of it but its name. Of a run that is not
-        deleted (any more) it removes nothing.
-        """
-
 
 class MetaStore(Protocol):
     def reading(self) -> AbstractContextManager[MetaView]: ...
     def writing(self) -> AbstractContextManager[MetaTransaction]: ...
+    def maintain(self, seconds_max: float = 0.1) -> bool:
+        """Give some of the room that nothing takes any more back to the file system, in transactions of bounded size.
+        Return whether there is more to do. For whoever writes, in its spare time. Raises StoreError.
+        """
+
     def close(self) -> None: ...

@@ -55,12 +55,21 @@ class Storage(Protocol):
     def files(self) -> FilesLock:
         """The lock on the removal of files."""
 
+    @property
+    def alone(self) -> bool:
+        """Return whether no lab runs on the data, and none can be started until this is closed."""
+
     def sizes(self) -> Mapping[str, int]:
         """Return what the databases take on disk, by name, in bytes. Blocks on the disk for a moment."""
 
     def unused(self) -> Mapping[str, int]:
         """Return how many bytes of `sizes` are free for what comes next, by name. Blocks on the disk for a moment.
         Raises StoreError.
+        """
+
+    def is_settling(self) -> bool:
+        """Return whether points of deleted runs, or pages that are free, still are to go, as far as whoever writes does that
+        by itself. Blocks on the disk for a moment. Raises StoreError.
         """
 
     def prepare_for_full(self) -> None:

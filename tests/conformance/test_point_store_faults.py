@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.errors import NewerSchemaError, StoreError
+from pyhectiqlab.store import space
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
-from pyhectiqlab.store.sqlite_points import check, point_store, space
+from pyhectiqlab.store.sqlite_points import check, point_store
 from pyhectiqlab.store.sqlite_points.flushing import Flusher
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.recent import Recent

@@ -11,6 +11,7 @@ from fastapi import Query, Request, Response
 
 from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery
+from ...store.purging import PurgedError
 from .. import models, models_runs
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
 from ..answers import answer, tag_answers
@@ -272,6 +273,8 @@ def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCa
             lab.change(lambda tx: tx.restore_run(run.id, time.time()), caller.change("restored", _subject(run)))
         except NameTakenError as e:
             raise ApiError(409, "name_taken", str(e)) from None
+        except PurgedError as e:
+            raise ApiError(410, "run_purged", str(e)) from None
     return reply(run_answers(request, lab, [find_run(lab, caller, run.id)])[0])
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
 from ...errors import StoreError
+from .. import space
 from ..pauses import may_pause
 
 BUSY_TIMEOUT_MS = 5_000
@@ -40,6 +41,7 @@ def _url(path: Path) -> URL:
 def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see below
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
+    space.prepare(connection)  # a new file only, before the journal's mode makes it one
     _set_wal(connection)
     for pragma in ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {pragma}").close()

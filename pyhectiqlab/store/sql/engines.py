@@ -12,6 +12,8 @@ of PostgreSQL's: it is closed before its connection goes back to the pool.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, TimeoutError
 
+from ...base import crashpoints
 from ...errors import ConfigurationError, StoreError
+from .. import space
 from . import engine_postgresql, engine_sqlite
 from .dialect import is_in_transaction
 
@@ -61,9 +65,36 @@ class Engines:
             with conn.begin():
                 yield conn
 
+    def give_back(self, seconds_max: float) -> bool:
+        """See MetaStore.maintain. PostgreSQL does it by itself."""
+        if self.write.dialect.name != "sqlite":
+            return False
+        deadline = time.monotonic() + seconds_max
+        more, gave = self._surplus() > 0, False
+        while more and (not gave or time.monotonic() < deadline):
+            with self.writing() as conn:
+                space.give_back(_raw(conn))
+                crashpoints.passing("upkeep.giving_back")
+                prove_whole(conn)
+            more, gave = self._surplus() > 0, True
+        if gave and not more:
+            with _told_as_store_error(), self.write.connect() as conn:
+                space.settle(_raw(conn))
+        return more
+
+    def _surplus(self) -> int:
+        with _told_as_store_error(), self.write.connect() as conn:
+            return space.surplus(_raw(conn))
+
     def close(self) -> None:
         self.read.dispose()
         self.write.dispose()
+
+
+def _raw(conn: Connection) -> sqlite3.Connection:
+    connection: Any = conn.connection.dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
 
 
 def open_engines(place: Path | str) -> Engines:
@@ -109,6 +140,8 @@ def _told_as_store_error() -> Iterator[None]:
         yield
     except DBAPIError as e:
         raise StoreError(f"The lab's database failed: {_one_line(e.orig)}.") from e
+    except sqlite3.Error as e:
+        raise StoreError(f"The lab's database failed: {_one_line(e)}.") from e
     except PendingRollbackError as e:
         raise StoreError("The lab's database failed: the connection to it was lost.") from e
     except TimeoutError:

@@ -221,6 +221,11 @@ def _add_projects_lives(conn: Connection) -> None:
     conn.execute(text("ALTER TABLE projects RENAME COLUMN created_by TO owner_id"))
 
 
+def _add_purges(conn: Connection) -> None:
+    _add_columns(conn, runs, "purge_asked")
+    next(index for index in runs.indexes if index.name == "runs_to_purge").create(conn, checkfirst=True)
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -244,6 +249,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("scopes of keys", _add_scopes),
     ("people who go", _add_people),
     ("lives of projects", _add_projects_lives),
+    ("purges that were asked for", _add_purges),
 )
 
 

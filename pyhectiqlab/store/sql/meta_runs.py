@@ -7,26 +7,18 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgpack
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from ...protocol import limits, roles, states
 from ..meta import FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
 from ..pauses import may_pause
+from ..purging import PurgedError
 from .dialect import any_of, exclude, hold_rows, read_slowly
 from .meta_members import visible_to
 from .meta_schema import (
-    artifacts,
-    attempt_configs,
-    config_parts,
-    config_values,
     events,
-    media,
     members,
-    notices,
     projects,
-    registry_usage,
-    run_meta,
-    run_states,
     run_tags,
     runs,
     sessions,
@@ -34,7 +26,6 @@ from .meta_schema import (
 )
 from .share import Share
 
-PURGE_EVENTS = 10_000  # in one transaction: nobody waits long for it
 # Lists and maps of one event, or one config, that are shown: each takes some 70 bytes of memory.
 CONTAINERS_MAX = 200_000
 NOT_SHOWN = {"not_shown": "It holds too many lists and maps to be shown."}
@@ -249,6 +240,11 @@ class RunsSql(Share):
 
     def restore_run(self, run_id: str, now: float) -> None:
         row = self._hold_with_name(run_id)
+        gone = select(runs.c.id).where(
+            runs.c.id == run_id, or_(runs.c.purged.is_not(None), runs.c.purge_asked.is_not(None))
+        )
+        if self.conn.execute(gone).first() is not None:
+            raise PurgedError("The run was purged: its data is gone.")
         if self._is_taken(row.name, row.project_id, run_id):
             raise NameTakenError(f"Another run is named {row.name!r} by now: delete that one first.")
         self.conn.execute(update(runs).where(runs.c.id == run_id).values(deleted=None, last_activity=now))
@@ -281,39 +277,6 @@ class RunsSql(Share):
             runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None), runs.c.id != run_id
         )
         return self.conn.execute(others).first() is not None
-
-    def purgeable(self, before: float) -> str | None:
-        return self.conn.execute(
-            select(runs.c.id).where(runs.c.deleted < before, runs.c.purged.is_(None)).limit(1)
-        ).scalar()
-
-    def purge(self, run_id: str, now: float) -> bool:
-        self.hold_runs([run_id])
-        deleted = select(runs.c.deleted).where(runs.c.id == run_id)
-        if self.conn.execute(deleted).scalar() is None:
-            return True
-        some = select(events.c.id).where(events.c.run_id == run_id).limit(PURGE_EVENTS)
-        if self.conn.execute(delete(events).where(events.c.id.in_(some))).rowcount == PURGE_EVENTS:
-            return False
-        place = (media.c.kind, media.c.name, media.c.rank, media.c.step)
-        some_media = select(*place).where(media.c.run_id == run_id).limit(PURGE_EVENTS)
-        gone = self.conn.execute(delete(media).where(media.c.run_id == run_id, tuple_(*place).in_(some_media)))
-        if gone.rowcount == PURGE_EVENTS:
-            return False
-        for table in (
-            run_meta,
-            attempt_configs,
-            config_parts,
-            run_tags,
-            config_values,
-            run_states,
-            notices,
-            artifacts,
-            registry_usage,
-        ):
-            self.conn.execute(delete(table).where(table.c.run_id == run_id))
-        self.conn.execute(update(runs).where(runs.c.id == run_id).values(purged=now, config=None, note=""))
-        return True
 
 
 def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:

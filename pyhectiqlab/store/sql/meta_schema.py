@@ -159,10 +159,18 @@ runs = Table(
     Column("purged", Double),
     Column("state_rank", Whole),
     Column("state_why", Words, nullable=False, server_default=""),
+    Column("purge_asked", Double),  # when somebody asked to purge it at once: it is not restored any more
     Index("runs_created", "created"),
     Index("runs_author", "author_id"),
     # A project's runs and their order by age, without a look at their rows, which hold configs.
     Index("runs_listed", "project_id", "deleted", "created", "id"),
+)
+# Few: the lab looks for them every two seconds.
+Index(
+    "runs_to_purge",
+    runs.c.purge_asked,
+    sqlite_where=text("purge_asked IS NOT NULL AND purged IS NULL"),
+    postgresql_where=text("purge_asked IS NOT NULL AND purged IS NULL"),
 )
 # Two live runs of one project never share a name; a deleted one gives its name free.
 Index(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from .meta_members import MembersSql
 from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
 from .meta_people import PeopleSql
+from .meta_purging import PurgingSql
 from .meta_quotas import QuotasSql
 from .meta_registry import RegistrySql
 from .meta_retention import RetentionSql
@@ -30,12 +32,15 @@ from .meta_sessions import SessionsSql
 from .meta_states import StatesSql
 from .meta_totals import TotalsSql
 
+LOOK_EVERY_S = 1.0
+
 
 class SqlMeta(
     AccountsSql,
     MembersSql,
     PeopleSql,
     RunsSql,
+    PurgingSql,
     SearchSql,
     ConfigsSql,
     StatesSql,
@@ -74,6 +79,7 @@ class SqlMetaStore:
 
     def __init__(self, place: Path | str, migrate: bool = True) -> None:
         self.engines = engines.open_engines(place)
+        self._look_at = 0.0  # monotonic: for free pages, which costs some 0.1 ms
         try:
             with self.writing() as tx:
                 if not migrate and not is_current(tx.conn):
@@ -94,6 +100,14 @@ class SqlMetaStore:
             tx = SqlMeta(conn)
             yield tx
             tx.prove_whole()
+
+    def maintain(self, seconds_max: float = 0.1) -> bool:
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        more = self.engines.give_back(seconds_max)
+        self._look_at = 0.0 if more else now + LOOK_EVERY_S
+        return more
 
     def close(self) -> None:
         self.engines.close()

@@ -26,9 +26,9 @@ from typing import Any, Literal
 
 from ...base import crashpoints
 from ...errors import NewerSchemaError, StoreError
+from .. import space
 from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
 from . import queries as read
-from . import space
 from .append import Appender
 from .compaction import Compactor
 from .flushing import Flusher
@@ -224,6 +224,7 @@ class SqlitePointStore:
     def _upkeep(self) -> bool:
         """One step of it, in a transaction. Return whether more of it is due."""
         with self._lock:
+            settled = False
             with self._transaction():
                 if flushed := self._flusher.step() if self._flusher.is_due() else None:
                     self._compactor.touch(flushed.series)
@@ -231,9 +232,13 @@ class SqlitePointStore:
                     self._compactor.step()
                 elif space.surplus(self._writer):
                     space.give_back(self._writer)
+                    settled = not space.surplus(self._writer)
                 more = self._compactor.more() or space.surplus(self._writer) > 0
             if flushed:
                 self._follow(partial(self._flusher.done, flushed))
+            if settled:
+                with self._errors():
+                    space.settle(self._writer)
             return more or self._flusher.is_due()
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ def purge_step(connection: sqlite3.Connection) -> tuple[list[int], bool]:
         if left <= 0:
             break
         connection.execute("DELETE FROM series WHERE id = ?", (series,))
-    return touched, connection.execute(_DELETED_SERIES, (1,)).fetchone() is not None
+    return touched, is_left(connection)
 
 
 def _remove_heads(connection: sqlite3.Connection, series: int, limit: int) -> int:
@@ -37,3 +37,8 @@ def _remove_chunks(connection: sqlite3.Connection, series: int, limit: int) -> i
     rows = connection.execute("SELECT id FROM chunk WHERE series = ? LIMIT ?", (series, limit)).fetchall()
     remove_chunks(connection, [row[0] for row in rows])
     return len(rows)
+
+
+def is_left(connection: sqlite3.Connection) -> bool:
+    """Return whether deleted runs still have something, recent points aside."""
+    return connection.execute(_DELETED_SERIES, (1,)).fetchone() is not None

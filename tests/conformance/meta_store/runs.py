@@ -12,7 +12,8 @@ from pyhectiqlab.store.meta import (
     NameTakenError,
     ProjectNotFoundError,
 )
-from pyhectiqlab.store.sql import meta_runs, meta_states
+from pyhectiqlab.store.purging import PurgedError
+from pyhectiqlab.store.sql import meta_purging, meta_states
 
 from .world import LOST_AFTER_S, NOW, World, add_blob, attach, batch, end_report, new_artifact
 
@@ -285,7 +286,7 @@ class RunsSuite:
     # Purging
 
     def test_what_was_deleted_long_ago_is_purged_in_steps(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(meta_runs, "PURGE_EVENTS", 3)
+        monkeypatch.setattr(meta_purging, "PURGE_EVENTS", 3)
         run, kept = world.run("r"), world.run("kept")
         told = [
             *[("text", {"name": f"t{n}", "text": "x", "step": n}) for n in range(4)],
@@ -327,6 +328,33 @@ class RunsSuite:
         with world.store.reading() as view:
             found = view.run(run)
             assert found is not None and found.purged is None and view.note(run) == "n"
+
+    def test_a_run_that_is_to_be_purged_at_once_goes_with_its_bytes(self, world: World) -> None:
+        run, other, alive = world.run("r"), world.run("other"), world.run("alive")
+        with world.store.writing() as tx:
+            for ident, of in (("a1", run), ("a2", run), ("a3", alive)):
+                wanted = new_artifact(world, ident, of, name=ident, digest=("a" if ident == "a1" else "b") * 64)
+                add_blob(tx, world.user.id, wanted.digest)
+                tx.add_artifact(wanted, NOW)
+            tx.delete_run(run, NOW)
+            tx.delete_run(other, NOW + 1)
+        assert [(r.id, r.name, r.asked) for r in world.read(lambda view: view.deleted())] == [
+            (other, "other", False),
+            (run, "r", False),
+        ]
+        assert world.read(lambda view: view.purgeable(None)) is None
+        assert world.write(lambda tx: tx.ask_purge([run, alive, "nobody"], NOW + 2)) == [run]
+        with world.store.reading() as view:
+            assert (view.purgeable(None), view.purges_left()) == (run, 1)
+            assert [(r.id, r.asked) for r in view.deleted(view.run(run).project_id)] == [(other, False), (run, True)]  # type: ignore[union-attr]
+        with pytest.raises(PurgedError):
+            world.write(lambda tx: tx.restore_run(run, NOW + 3))
+        assert world.write(lambda tx: tx.purge(run, NOW + 4))
+        with world.store.reading() as view:
+            assert (view.purgeable(None), view.purges_left()) == (None, 0)
+            assert view.unused_blobs(1.0, 9) == ["a" * 64], "the other bytes are those of a run that stays, too"
+        with pytest.raises(PurgedError):
+            world.write(lambda tx: tx.restore_run(run, NOW + 5))
 
     def test_a_batch_of_a_session_is_a_sign_of_its_life(self, world: World) -> None:
         run = world.run("r")

@@ -12,6 +12,7 @@ from pyhectiqlab.store.accounts import LastAdminError, TooManyError
 from pyhectiqlab.store.artifacts import ArtifactQuery, BlobMissingError, Upload
 from pyhectiqlab.store.meta import MetaTransaction, NameTakenError
 from pyhectiqlab.store.notices import Target
+from pyhectiqlab.store.purging import PurgedError
 from pyhectiqlab.store.quotas import QuotaExceededError
 from pyhectiqlab.store.registry import TooManyAliasesError, VersionExistsError
 from pyhectiqlab.store.sql import meta_accounts, meta_registry
@@ -304,6 +305,18 @@ class TogetherSuite:
         world.write(lambda tx: tx.delete_run(run, NOW))
         fine(meet(place, lambda tx: tx.restore_run(run, NOW), lambda tx: tx.purge(run, NOW)))
         assert world.read(lambda view: view.note(run)) == "n"
+
+    def test_of_restoring_and_asking_to_purge_the_first_counts(self, place: MetaPlace, world: World) -> None:
+        def ask(tx: MetaTransaction) -> list[str]:
+            return tx.ask_purge([run], NOW)
+
+        run = world.run("r")
+        world.write(lambda tx: tx.delete_run(run, NOW))
+        outcomes = meet(place, lambda tx: tx.restore_run(run, NOW), ask)
+        fine(outcomes)
+        assert outcomes[1].value == [] and world.read(lambda view: view.purges_left()) == 0
+        world.write(lambda tx: tx.delete_run(run, NOW))
+        refused(meet(place, ask, lambda tx: tx.restore_run(run, NOW)), PurgedError)
 
     def test_runs_that_are_held_are_as_they_were_looked_at(self, place: MetaPlace, world: World) -> None:
         run = world.run("r")

@@ -1,0 +1,215 @@
+"""hectiqlab admin purge: remove deleted runs for good, now, and give their room back."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..base.texts import counted, size_text
+from ..errors import ConfigurationError
+from .lab_data import change_noted, data_option, opened_lab
+from .output import clean, echo_json, moment, table
+
+if TYPE_CHECKING:
+    from ..store.meta import MetaView
+    from ..store.purging import DeletedRun
+    from ..store.storage import Storage
+
+SHOWN_MAX = 20
+ASKED_AT_ONCE = 500  # in one transaction, for which a running lab waits
+LOOK_EVERY_S = 0.2
+SILENT_MAX_S = 30.0  # without any progress of the lab, after which the command ends
+_ID = re.compile(r"(?:https?://\S*/runs/)?([0-9a-f]{12})(?:[/?#].*)?")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What the lab takes, in bytes: its databases by name, and its files."""
+
+    databases: Mapping[str, int]
+    files: int
+
+    @property
+    def all(self) -> int:
+        return sum(self.databases.values()) + self.files
+
+
+@click.command()
+@click.argument("names", metavar="[RUN|PROJECT]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All deleted runs of the lab.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@data_option
+def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, data: Path | None) -> None:
+    """Remove deleted runs for good, now, with their points, logs and files; without arguments list them.
+
+    RUN is the id, the link, the name or PROJECT/NAME of a run that was deleted; of a PROJECT all deleted runs go
+    (PROJECT/ where a run has the same name). They cannot be restored any more. Without this command they go 7 days
+    after they were deleted.
+
+    A running lab does it between its other work, and goes on if the command is stopped. A stopped lab's data is
+    changed by the command itself.
+    """
+    if everything and names:
+        raise click.UsageError("Name runs and projects, or all of them with --all, not both.")
+    with opened_lab(data) as storage:
+        with storage.meta.reading() as view:
+            runs = list(view.deleted()) if everything or not names else _chosen(view, names)
+        if not everything and not names:
+            _list(runs, as_json)
+            return
+        if not runs:
+            click.echo("No run is deleted: there is nothing to purge.", err=True)
+        elif not yes:
+            for run in runs[:SHOWN_MAX]:
+                click.echo(f"{_told(run)}: deleted {moment(run.deleted)}, {counted(run.points, 'point')}", err=True)
+            if len(runs) > SHOWN_MAX:
+                click.echo(f"… and {len(runs) - SHOWN_MAX:,} more.", err=True)
+            click.confirm(f"Remove {counted(len(runs), 'run')} for good?", abort=True, err=True)
+        before = _taken(storage)
+        asked = _ask(storage, runs)
+        whole = _finish(storage)
+        _report(storage, asked, before, _taken(storage), whole, as_json)
+
+
+def _chosen(view: MetaView, names: Sequence[str]) -> list[DeletedRun]:
+    """Raise ConfigurationError for a name that is no deleted run and no project, or that could be several."""
+    chosen: dict[str, DeletedRun] = {}
+    deleted = view.deleted()
+    for name in names:
+        chosen |= {run.id: run for run in _named(view, name, deleted)}
+    return list(chosen.values())
+
+
+def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[DeletedRun]:
+    if (match := _ID.fullmatch(name)) and (run := next((r for r in deleted if r.id == match[1]), None)):
+        return [run]
+    project = view.project(name.removesuffix("/"))
+    runs = [run for run in deleted if name in (run.name, f"{run.project}/{run.name}", f"{run.project_id}/{run.name}")]
+    shown = clean(name[:100])
+    if project is not None and runs and not name.endswith("/"):
+        raise ConfigurationError(
+            f"{shown!r} is a project, and a deleted run: write {shown}/ for all deleted runs of the project, or "
+            f"{_ids(runs)} for the run."
+        )
+    if project is not None:
+        its = [run for run in deleted if run.project_id == project.id]
+        if not its:
+            raise ConfigurationError(f"The project {shown!r} has no deleted run.")
+        return its
+    if len(runs) > 1:
+        raise ConfigurationError(f"Several deleted runs are named {shown!r}: give the id of one, {_ids(runs)}.")
+    if runs:
+        return runs
+    alive = view.run(match[1]) if match else next(iter(view.runs_named(name)), None)
+    if alive is not None and alive.purged is not None:
+        raise ConfigurationError(f"The run {clean(alive.name)!r} ({alive.id}) was purged already.")
+    if alive is not None:
+        raise ConfigurationError(
+            f"The run {clean(alive.name)!r} ({alive.id}) is not deleted: first `hectiqlab delete {alive.id}`."
+        )
+    raise ConfigurationError(
+        f"No deleted run and no project is named {shown!r}: `hectiqlab admin purge` lists what is deleted."
+    )
+
+
+def _ids(runs: Sequence[DeletedRun]) -> str:
+    return ", ".join(run.id for run in runs[:5]) + (" …" if len(runs) > 5 else "")
+
+
+def _told(run: DeletedRun) -> str:
+    return clean(f"{run.project}/{run.name} ({run.id})")
+
+
+def _list(runs: Sequence[DeletedRun], as_json: bool) -> None:
+    if as_json:
+        echo_json([asdict(run) for run in runs])
+    elif not runs:
+        click.echo("No run is deleted.", err=True)
+    else:
+        header = ("run", "project", "name", "points", "deleted", "goes")
+        rows = [
+            (r.id, clean(r.project), clean(r.name), f"{r.points:,}", moment(r.deleted), "now" if r.asked else _goes(r))
+            for r in runs
+        ]
+        table(header, rows)
+
+
+def _goes(run: DeletedRun) -> str:
+    from ..server.lab import KEEP_DELETED_S
+
+    return moment(run.deleted + KEEP_DELETED_S)
+
+
+def _taken(storage: Storage) -> Taken:
+    with storage.meta.reading() as view:
+        files = view.stored_bytes()
+    return Taken(dict(storage.sizes()), files)
+
+
+def _ask(storage: Storage, runs: Sequence[DeletedRun]) -> int:
+    """Note what is to be purged, durably, and return of how many runs: whoever was restored meanwhile is let be."""
+    n = 0
+    for i in range(0, len(runs), ASKED_AT_ONCE):
+        some = {run.id: run for run in runs[i : i + ASKED_AT_ONCE]}
+        with storage.meta.writing() as tx:
+            asked = tx.ask_purge(list(some), time.time())
+            tx.note_changes([change_noted("purged", f"run {_told(some[run])}") for run in asked])
+        n += len(asked)
+    return n
+
+
+def _finish(storage: Storage) -> bool:
+    """Have all of it done, by the lab if it runs, and return whether it is. Wait as long as there is progress."""
+    from ..server import purging
+
+    def progress() -> None:
+        if sys.stderr.isatty():
+            with storage.meta.reading() as view:
+                left = view.purges_left()
+            sizes = ", ".join(f"{name} {size_text(n)}" for name, n in storage.sizes().items())
+            click.echo(f"\r\033[K{counted(left, 'run')} left; {sizes} … ", nl=False, err=True)
+
+    if storage.alone:
+        purging.purge_alone(storage, time.time(), progress)
+    known, since = None, time.monotonic()
+    while is_left := purging.is_left(storage):
+        progress()
+        with storage.meta.reading() as view:
+            now = view.purges_left(), view.stored_bytes(), *storage.sizes().values(), *storage.unused().values()
+        if now != known:
+            known, since = now, time.monotonic()
+        elif storage.alone or time.monotonic() - since > SILENT_MAX_S:
+            break
+        time.sleep(LOOK_EVERY_S)
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
+    return not is_left
+
+
+def _report(storage: Storage, asked: int, before: Taken, after: Taken, whole: bool, as_json: bool) -> None:
+    if as_json:
+        report = {"runs": asked, "done": whole, "before": asdict(before), "after": asdict(after)}
+        echo_json(report | {"given_back": max(0, before.all - after.all)})
+        return
+    click.echo(f"Purged {counted(asked, 'run')}: {size_text(max(0, before.all - after.all))} came back.")
+    click.echo(f"{', '.join(_changes(before, after))}.")
+    if not whole:
+        click.echo(
+            "Not all of it is done: the lab goes on with it, files behind a backup that runs. Look at "
+            "`hectiqlab admin status`, and whether the lab works.",
+            err=True,
+        )
+
+
+def _changes(before: Taken, after: Taken) -> Iterator[str]:
+    for name, size in before.databases.items():
+        yield f"{name} {size_text(size)} → {size_text(after.databases[name])}"
+    yield f"files {size_text(before.files)} → {size_text(after.files)}"

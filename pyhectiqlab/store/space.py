@@ -1,0 +1,50 @@
+"""Giving space back: free pages of an SQLite database return to the file system, some at a time.
+
+Some are kept, since rows come and go all the time, and a file that shrinks and grows again is written twice. A database
+that was made before it knew of this cannot shrink in steps: it has to be written anew as a whole (shrink.py).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+KEPT_PAGES = 2048  # at least: 8 MiB
+KEPT_SHARE = 4  # … or a fourth of the file
+STEP_PAGES = 64
+_INCREMENTAL = 2
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Have a database that has no tables yet shrink in steps. For another it holds from its next VACUUM on."""
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
+
+
+def can_shrink(connection: sqlite3.Connection) -> bool:
+    """Return whether free pages can be given back in steps."""
+    return _ask(connection, "auto_vacuum") == _INCREMENTAL
+
+
+def surplus(connection: sqlite3.Connection) -> int:
+    """Return how many pages are to be given back."""
+    if not can_shrink(connection):
+        return 0
+    free, pages = _ask(connection, "freelist_count"), _ask(connection, "page_count")
+    return max(0, free - max(KEPT_PAGES, pages // KEPT_SHARE))
+
+
+def give_back(connection: sqlite3.Connection) -> None:
+    """Give some pages back, inside an open transaction."""
+    connection.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _ask(connection: sqlite3.Connection, pragma: str) -> int:
+    cursor = connection.execute(f"PRAGMA {pragma}")
+    try:
+        return int(cursor.fetchone()[0])
+    finally:
+        cursor.close()

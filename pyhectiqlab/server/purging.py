@@ -58,8 +58,8 @@ def _purge(write: Transacts, run: str, now: float) -> bool:
 
 
 def is_left(storage: Storage) -> bool:
-    """Return whether something of what somebody asked to purge still is to go, or its room to be given back. Block on the
-    databases for a moment; raise StoreError.
+    """Return whether something of what somebody asked to purge still is to go, or its room to be given back. Block on
+    the databases for a moment; raise StoreError.
     """
     with storage.meta.reading() as view:
         if view.purges_left() or view.unused_blobs(LONG_AGO_S, 1):

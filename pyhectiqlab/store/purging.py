@@ -29,8 +29,8 @@ class PurgingView(Protocol):
         """Return all of them, of a project or of the lab, the last deleted first."""
 
     def purgeable(self, before: float | None) -> str | None:
-        """Return a run that is not purged, and that was deleted before that time or that somebody asked to purge; None: only
-        the latter.
+        """Return a run that is not purged, and that was deleted before that time or that somebody asked to purge;
+        None: only the latter.
         """
 
     def purges_left(self) -> int:

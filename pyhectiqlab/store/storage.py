@@ -68,8 +68,8 @@ class Storage(Protocol):
         """
 
     def is_settling(self) -> bool:
-        """Return whether points of deleted runs, or pages that are free, still are to go, as far as whoever writes does that
-        by itself. Blocks on the disk for a moment. Raises StoreError.
+        """Return whether points of deleted runs, or pages that are free, still are to go, as far as whoever writes
+        does that by itself. Blocks on the disk for a moment. Raises StoreError.
         """
 
     def prepare_for_full(self) -> None:

@@ -1,7 +1,7 @@
 """`python -m pyhectiqlab.uploader SESSION_DIR [OWNER_PIDFD ADOPT CHANNEL ROOT PATH...]`: in a fresh interpreter.
 
-ROOT is the folder, or zip file, that this very package is to come from, whichever else is installed; in the PATHs are
-what it depends on, behind the interpreter's own: nothing of a script's may stand in the place of the standard library.
+ROOT is the folder, or zip file, that this package is to come from, whatever else is installed. The PATHs hold what it
+depends on; they come behind the interpreter's own, so that no file of a script can shadow the standard library.
 """
 
 import sys

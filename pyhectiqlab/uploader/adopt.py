@@ -17,10 +17,10 @@ ADOPT_AGAIN_S = 60.0
 
 
 def adopt_orphans(own: SessionDir) -> None:
-    """Deliver, one after another, what sessions left whose owner and uploader are gone; again every minute while the
-    lab fails.
+    """Deliver what is left of sessions whose owner and uploader are gone, one after another. While the lab fails, try
+    again every minute.
 
-    Runs in a thread of a live uploader. Kept sessions, and what another machine has not finished, wait for a sync by
+    It runs in a thread of a live uploader. Kept sessions, and what another machine has not finished, wait for a sync by
     hand.
     """
     while True:
@@ -47,8 +47,8 @@ def adopt_orphans(own: SessionDir) -> None:
 
 
 def remove_if_old(session: SessionDir) -> None:
-    """Remove a session that was delivered whole a day ago; until then its journal could refill a lab restored from
-    a backup. Damaged segments are put aside.
+    """Remove a session that was delivered whole a day ago. Until then, its journal can refill a lab restored from a
+    backup. Damaged segments are put aside.
     """
     if has_unsent(session):
         return

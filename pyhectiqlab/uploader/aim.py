@@ -1,5 +1,5 @@
-"""Aim: to which lab a session's writers go, as profiles are now. What was kept because an address, a key or a profile
-was wrong knows no lab that ever answered; it goes to the one that was meant, where there is one that can have been.
+"""Aim: to which lab a session's writers go, as profiles are now. Where an address, a key or a profile was wrong, no lab
+ever answered. What was kept then goes to the lab that was meant, if it is clear which one that is.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Wishes:
     """What `hectiqlab sync` was told.
 
     Attributes:
-        to: the lab for what was meant for none that is known here.
-        named: the sessions were named: `to` holds for all of them that no lab has yet.
-        redirect: where goes what the lab does not take as it is.
+        to: the lab for runs whose own lab is not known here.
+        named: whether the sessions were named. Then `to` is the lab of all their runs that no lab has yet.
+        redirect: where to send what the lab does not take as it is.
     """
 
     to: Profile | None = None
@@ -42,64 +42,64 @@ class Wishes:
 AS_THEY_ARE = Wishes()
 
 
-def destination(told: str) -> Profile:
-    """Return the lab that `--to` names, by a profile or an address. Asks it who it is. Raises ConfigurationError,
+def destination(wanted: str) -> Profile:
+    """Return the lab that `--to` names, by a profile or an address. Asks the lab for its id. Raises ConfigurationError,
     LabRequestError.
     """
     profiles = profile.load_profiles()
-    if told in profiles:
-        found = profile.resolve(told)
+    if wanted in profiles:
+        destined = profile.resolve(wanted)
     else:
-        url = clean_url(told)
+        url = clean_url(wanted)
         try:
-            found = reach(url)
+            destined = reach(url)
         except ConfigurationError:
             if not settings.get("api_key"):
                 raise
-            os.environ["HECTIQLAB_URL"] = url  # of this process: it is said now which lab the key is for
-            found = profile.resolve()
-    with LabClient(found.url, **asking()) as client:
-        return replace(found, lab_id=client.handshake().lab_id)
+            os.environ["HECTIQLAB_URL"] = url  # for this process: the user has now said which lab the key is for
+            destined = profile.resolve()
+    with LabClient(destined.url, **asking()) as client:
+        return replace(destined, lab_id=client.handshake().lab_id)
 
 
 def aim(session: SessionDir, wishes: Wishes, report: Callable[[str], None]) -> tuple[Changes, list[str]]:
-    """Return what changes of the session's writers that are not delivered, and why others can go nowhere, each in a
-    line. Asks labs who they are where that is not known. Blocks for a few requests.
+    """Return which writers of the session go to another lab than before, and why others can go nowhere, each in a line.
+    Delivered writers are left out. Asks labs for their ids where these are not known. Blocks for a few requests.
     """
     changes: Changes = {}
     problems: dict[str, None] = {}
-    found: dict[tuple[Any, ...], Profile | None] = {}
+    aims: dict[tuple[Any, ...], Profile | None] = {}
     for info in session.writers():
         if info.done:
             continue
         case = (*info.lab, info.key_mark, info.mode, info.run["run"]["id"] if info.run else "")
-        if case not in found:
+        if case not in aims:
             try:
-                found[case] = _aimed(session, info, wishes)
+                aims[case] = _aimed(session, info, wishes)
             except LabError as e:
                 problems[str(e)] = None
-                found[case] = None
+                aims[case] = None
                 continue
-            if (at := found[case]) is not None:
+            if (at := aims[case]) is not None:
                 before = f"for {info.url}" if info.url else "for no lab"
                 report(f"session {session.name}: kept {before}; sending it to {at.url} (profile {at.name!r})")
-        if (at := found[case]) is not None:
+        if (at := aims[case]) is not None:
             changes[info.writer] = {"url": at.url, "profile": at.name, "lab_id": at.lab_id}
     return changes, list(problems)
 
 
 def apply(session: SessionDir, changes: Changes) -> None:
-    """By who holds the session's lease. Raises OSError."""
+    """Write the changes into the session. Call it only while holding the session's lease. Raises OSError."""
     for info in session.writers():
         if info.writer in changes:
             session.save_writer(info.changed(**changes[info.writer]), durable=True)
 
 
 def _aimed(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
-    """Return another lab than it says; None where it goes where it says. Raises LabError."""
+    """Return the lab to which the writer goes if that is not the one it names; else None. Raises LabError."""
     if info.run is not None:
         return _at_another_address(info, wishes)
-    if not info.url:  # whichever is the one now
+    if not info.url:  # it goes to the lab that is configured now
         try:
             return wishes.to or _with_id(profile.resolve())
         except ConfigurationError as e:
@@ -118,7 +118,9 @@ def _aimed(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
 
 
 def _at_another_address(info: Writer, wishes: Wishes) -> Profile | None:
-    """Return a run that a lab has: it goes to that lab alone, which may be at another address. Raises LabError."""
+    """Return the new address of a lab that has the run; None where it has not moved. Its events go to that lab alone.
+    Raises LabError.
+    """
     try:
         reach(*info.lab)
         return None
@@ -136,8 +138,8 @@ def _at_another_address(info: Writer, wishes: Wishes) -> Profile | None:
 
 
 def _meant(session: SessionDir, info: Writer) -> Profile:
-    """Return the lab that was meant by an address for which there is no profile, and at which no lab ever answered.
-    Raises ConfigurationError where it cannot be told.
+    """Return the lab that was meant by an address that has no profile and at which no lab ever answered. Raises
+    ConfigurationError where that is not clear.
     """
     known = known_profiles(info.profile)
     fitting = [p for p in known if info.key_mark and key_mark(p.secret_api_key) == info.key_mark]
@@ -153,13 +155,14 @@ def _meant(session: SessionDir, info: Writer) -> Profile:
 
 
 def _places(profiles: list[Profile]) -> set[str]:
-    """Return distinct labs among them: by id, by address where they have none."""
+    """Return the labs of the profiles: their ids, or addresses where they have no id."""
     return {p.lab_id or address(p.url) for p in profiles}
 
 
 def _may_be(wrong: str, right: str) -> bool:
-    """Return whether the first can have been meant to be the second: it is no address, it is of the same machine, or no
-    lab is there. Where a machine is there that does not answer, its lab may be down.
+    """Return whether somebody who wrote the first address can have meant the second. That is so if the first is no
+    address, if it is on the same machine, or if there is no lab. If a machine is there and does not answer, its lab may
+    be down.
     """
     try:
         host = urlsplit(clean_url(wrong)).hostname
@@ -189,7 +192,7 @@ def _answers(url: str) -> bool:
 
 
 def _has_run(candidate: Profile, info: Writer) -> bool:
-    """Return whether that lab has the run, whose id no other lab has."""
+    """Return whether that lab has the run. No two labs use the same id for a run."""
     assert info.run is not None
     try:
         with LabClient(candidate.url, candidate.secret_api_key, **asking()) as client:
@@ -201,12 +204,12 @@ def _has_run(candidate: Profile, info: Writer) -> bool:
     return True
 
 
-def _with_id(found: Profile) -> Profile:
-    """Return the same, with the id of the lab where it tells it now."""
-    if not found.lab_id:
-        with contextlib.suppress(LabError), LabClient(found.url, **asking()) as client:
-            return replace(found, lab_id=client.handshake().lab_id)
-    return found
+def _with_id(lab_profile: Profile) -> Profile:
+    """Return the profile with the id of its lab, if the lab tells it now."""
+    if not lab_profile.lab_id:
+        with contextlib.suppress(LabError), LabClient(lab_profile.url, **asking()) as client:
+            return replace(lab_profile, lab_id=client.handshake().lab_id)
+    return lab_profile
 
 
 def _with_hint(why: str, session: SessionDir, info: Writer) -> ConfigurationError:

@@ -1,7 +1,7 @@
 """The metrics cache: points of one key folded into one, as `run.set_metrics_cache_settings` asks. Pure.
 
-A batch is folded whenever it is encoded, so each time to the same points: the settings travel as an event among the
-points, and hold from there on. No fold reaches over the cut of a batch.
+A batch is folded each time it is encoded, and each time to the same points: the settings travel as an event among the
+points, and hold from there on. A group never spans two batches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class CacheSettings:
 
     Attributes:
         aggr: one of AGGREGATES; none: every point is kept.
-        timeout_s: a group spans less than this, by the wall times of its points; None: up to a batch, about a second.
+        timeout_s: a group spans less than this, by the wall times of its points. None: it may span a batch, about a
+            second.
         length: a group has at most so many points; None: any number.
         delay_s: a group that spans less than this is not ended by `length` or `timeout_s`.
     """
@@ -70,10 +71,10 @@ class Folded:
 
 
 def fold(columns: dict[str, Columns], changes: Sequence[Change], skip: int = 0, end: int | None = None) -> Folded:
-    """Return the points from offset `skip` on, before `end`; those of a group replaced by one with step, time and
-    offset of its last. Where nothing is folded, the columns as they are.
+    """Return the points from offset `skip` on, before `end`. The points of a group become one, with step, time and
+    offset of the last. Where nothing is folded, the columns are returned as they are.
 
-    `changes` in order, the first for offset -1. A group with a NaN becomes NaN.
+    `changes` are in order, the first for offset -1. A group with a NaN becomes NaN.
     """
     if all(settings.aggr == NONE for _, settings in changes):
         return Folded(columns)
@@ -111,7 +112,7 @@ def _groups(column: Columns, changes: Sequence[Change], skip: int, end: int | No
 
 
 def _ends(settings: CacheSettings, length: int, span_s: float) -> bool:
-    """Return whether a group is complete before the point that is so far from its first."""
+    """Return whether a group is complete before a point at this distance from its first one."""
     if settings.aggr == NONE:
         return True
     full = settings.length is not None and length >= settings.length

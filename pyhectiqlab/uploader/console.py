@@ -1,8 +1,9 @@
-"""The captured console, as log events: the uploader follows both files and logs what comes to the runs that asked, as a
-process of the job would: by a queue of its own for each run, which is drained, sent and put away like any other.
+"""The captured console, as log events. The uploader follows both files and logs new output to the runs that asked for
+it. It does so like a process of the job: by a queue of its own for each run, which is drained, sent and put away like
+any other.
 
-An event is in the queue, then its bytes count as recorded. A kill in between is found out by the next uploader: what
-was about to be put is written down first, with the queue's end at that time, which only that put moves.
+Bytes count as recorded once their event is in the queue. What is about to be put is written down first, with the
+queue's end at that time, which only that put moves. So the next uploader notices a kill in between.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ QUEUE_BYTES = 1 << 20
 READ_BYTES = 32 << 10  # of one event: its text, at worst three times as long, is to fit a quarter of the queue
 READ_INTERVAL_S = 0.1
 PUNCH_BYTES = 4 << 20
-FREE_BYTES_MIN = 8 << 20  # with less room on the disk, the script is asked to take its descriptors back
-FILE_BYTES_MAX = 1 << 30  # … and where read blocks cannot be given back
+FREE_BYTES_MIN = 8 << 20  # with less room on the disk, the script must take its descriptors back
+FILE_BYTES_MAX = 1 << 30  # … also with more than this, where read blocks cannot be freed
 END_WAIT_S = 10.0  # how long the end of a run waits at most for what was printed before it
 
 
 class _NoRoomError(Exception):
-    """The queue is full: to be read again later, from the file."""
+    """The queue is full: read the output again later, from the file."""
 
 
 class Recording:
-    """One run's share. Raises OSError where its files cannot be opened."""
+    """The console as one run records it. Raises OSError where its files cannot be opened."""
 
     def __init__(self, session: SessionDir, writer: str, main: Writer, path: Path) -> None:
         self._session, self.writer, self.main = session, writer, main
@@ -56,7 +57,7 @@ class Recording:
         self._on_the_way: deque[tuple[int, int, tuple[int, int]]] = deque()  # (ring end, spill end, recorded)
 
     def resume(self, info: Writer | None) -> None:
-        """Go on with the queue that an uploader before this one made."""
+        """Go on with the queue that an earlier uploader made."""
         if info is None:
             return
         if info.done:
@@ -100,7 +101,7 @@ class Recording:
         return sum(self._ends())
 
     def until(self, stream: int, size: int) -> int:
-        """Return the byte at which it ends, as far as that is known."""
+        """Return the byte at which the recording ends, as far as that is known."""
         end = self.words[consolefiles.UNTIL + stream]
         return min(size, end - 1) if end else size
 
@@ -136,11 +137,11 @@ class Recording:
         return True
 
     def lose(self, why: str) -> None:
-        """Something is missing: the lab is told by `tell_loss`."""
+        """Note that something is missing. `tell_loss` reports it."""
         self._untold = records.event("loss", time.time(), {"reason": "console_full", "count": 1, "detail": why})
 
     def tell_loss(self) -> bool:
-        """Return whether no loss is left to tell: a queue without room is tried again. Raises OSError."""
+        """Report a loss that was noted. Return False where the queue has no room: then call again. Raises OSError."""
         if not self._untold:
             return True
         if self._queue is None:
@@ -151,7 +152,7 @@ class Recording:
         return not self._untold
 
     def publish(self) -> None:
-        """Tell the script how far things are. Gives back what it holds, once all is at the lab."""
+        """Tell the script how far things are. Close the files once all is at the lab."""
         if self.is_over:
             return
         if self._queue is not None:
@@ -183,7 +184,7 @@ class Recording:
             self._queue.words[layout.FLUSH] += 1
 
     def finish(self) -> None:
-        """Nothing more will come."""
+        """Close the queue: nothing more will come."""
         self.is_done = True
         if self._queue is not None:
             self._queue.words[layout.CLOSED] = 1
@@ -191,7 +192,7 @@ class Recording:
 
 
 class Consoles:
-    """All recordings of a session, and the show. For the uploader's main thread, but `holds_end`.
+    """All recordings of a session, and the show. For the uploader's main thread, except `holds_end`.
 
     Args:
         channel: a socket by which the script hands over its terminal, or -1: nothing is shown.
@@ -224,7 +225,7 @@ class Consoles:
             return False
 
     def _turn(self, now: float, streams: dict[str, Stream]) -> bool:
-        ended = self._has_ended()  # first this, then the files
+        ended = self._has_ended()  # ask before looking at the files
         if ended and self._ended_at is None:
             self._ended_at = now  # before anything that may fail: the end of a run waits from here on
         if now - self._looked_at > READ_INTERVAL_S or ended:
@@ -237,7 +238,7 @@ class Consoles:
         if not (wished or ended) and now - self._read_at < READ_INTERVAL_S:
             return False
         self._read_at = now
-        closing = ended and not self._may_grow()  # this, too, before the sizes
+        closing = ended and not self._may_grow()  # ask before looking at the sizes, too
         sizes = tuple(os.fstat(fd).st_size for fd in self._files)
         if ended and self._ended_with is None:
             self._ended_with = sizes[0], sizes[1]
@@ -265,7 +266,7 @@ class Consoles:
         known = streams.get(writer)
         try:
             recording.resume(known.info if known is not None else None)
-        except FileNotFoundError:  # its queue went with a restart of the machine: a new writer goes on
+        except FileNotFoundError:  # the machine was restarted, and the queue is gone: a new writer goes on
             writer = os.urandom(16).hex()
             path.rename(self._folder.path / f"{writer}-{run}")
             recording = Recording(self._session, writer, streams[run].info, self._folder.path / f"{writer}-{run}")
@@ -288,7 +289,7 @@ class Consoles:
         return self._show is not None and self._show.written_by_others
 
     def _tidy(self, sizes: tuple[int, ...]) -> None:
-        """Give back the blocks of what is shown and recorded; asks the script to stop where there is no room."""
+        """Free the blocks of what is shown and recorded. Ask the script to stop where there is no room."""
         shown = self._folder.shown()
         try:
             for stream, name in enumerate(STREAMS):
@@ -318,12 +319,12 @@ class Consoles:
     # What the uploader asks -------------------------------------------------------------------------------------
 
     def feeds(self, stream: Stream) -> bool:
-        """Return whether more may come for this stream, whose owner has ended."""
+        """Return whether more output may come for this stream, although its owner has ended."""
         recording = self._recordings.get(stream.id)
         return stream.info.console and recording is not None and not recording.is_done
 
     def holds_end(self, stream: Stream, streams: dict[str, Stream]) -> bool:
-        """Return whether the end of this run is not to be told yet: what was printed before it is still on its way."""
+        """Return whether to wait with the end of this run: what was printed before it is still on its way."""
         if not self._files or (self._ended_at is not None and time.monotonic() - self._ended_at > END_WAIT_S):
             return False
         if self._ended_at is None or self._ended_with is None:
@@ -342,7 +343,7 @@ class Consoles:
         return False
 
     def has_work(self) -> bool:
-        """Whether, after the script, something is still to be shown or recorded."""
+        """Return whether something is still to be shown or recorded after the script."""
         if not self._files or not self._has_ended():
             return False
         shows = self._show is not None and not self._show.is_over()

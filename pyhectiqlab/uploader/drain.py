@@ -1,6 +1,4 @@
-"""The drain loop: queues → journal. One turn takes what is due from every queue, numbers it, and makes it a batch on
-disk.
-"""
+"""The drain loop: queues → journal. A turn takes what is due from a queue, numbers it, and makes it a batch on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +20,11 @@ from .stream import Batch, Stream
 
 
 class Drain:
-    """Args: budget: bytes that the whole spool may take; past it, new events are given up and counted."""
+    """Moves events from the queues to the journal.
+
+    Args:
+        budget: bytes that the whole spool may take; past it, new events are given up and counted.
+    """
 
     def __init__(self, journal: Journal, budget: int, log: Callable[[str], None]) -> None:
         self._journal = journal
@@ -32,8 +34,10 @@ class Drain:
         self.cut_interval_s = settings.CUT_INTERVAL_S
 
     def turn(self, stream: Stream, now: float, *, closing: bool) -> bool:
-        """Drain one stream if that is due. Return whether it took anything. `closing`: the producer will not put
-        again.
+        """Drain one stream if that is due. Return whether it took anything.
+
+        Args:
+            closing: the producer will not put again.
         """
         consumer = stream.consumer
         if consumer is None:
@@ -59,12 +63,12 @@ class Drain:
             if not taken.more:
                 break
         self._tell_losses(stream)
-        # Stored after the turn: a flush that sees its wish granted sees the positions as well.
+        # Stored last: a flush that sees that it was noticed then sees the new positions, too.
         stream.flush_seen, stream.cut_at = wishes, now
         return took
 
     def _keep(self, stream: Stream, taken: Taken) -> bool:
-        """Make what was taken the next batch. False where it must stay in the queue until the lab has it."""
+        """Make what was taken the next batch. Return False where it must stay in the queue until the lab has it."""
         if stream.stopped:  # kept in the journal, but the lab will never have it
             stream.lose(stream.stopped, taken.count)
         first, last = stream.journaled + 1, stream.journaled + taken.count
@@ -72,7 +76,7 @@ class Drain:
         over = self._journal.bytes() > self._budget and not self._release()
         stream.words()[layout.SPOOL_FULL] = int(over)
         if over:
-            end = records.closing(taken.data)  # how its run ended is kept even so, or the run would be lost for ever
+            end = records.closing(taken.data)  # kept even so: without its end, the run would be shown as lost
             if not end:
                 self._give_up(stream, first, last, *at)
                 return True
@@ -90,7 +94,7 @@ class Drain:
         return True
 
     def _append(self, stream: Stream, first: int, last: int, taken: Taken) -> Location | None:
-        """None where the disk refuses."""
+        """Append it to the journal. Return None where the disk refuses."""
         item = Data(
             stream.id, first, last, taken.ring_start, taken.ring_end, taken.spill_start, taken.spill_end, taken.data
         )
@@ -100,7 +104,7 @@ class Drain:
             except OSError as e:
                 if e.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
-                self._release()  # what the lab has is kept for a day, but not at this price
+                self._release()  # frees what the lab has, which is kept for a day if there is room
                 location = self._journal.append(item, stream.table)
         except OSError as e:
             self._say_full(e)
@@ -157,7 +161,9 @@ class Drain:
         return True
 
     def _note_ack(self, stream: Stream) -> None:
-        """Only a saving: after a crash, what is not noted is sent again and the lab says that it has it."""
+        """Note the ack in the journal. This only saves work: after a crash, what is not noted is sent again, and the
+        lab answers that it has it.
+        """
         acked = stream.acked
         if acked <= stream.ack_noted or stream.direct is not None:
             return
@@ -186,7 +192,9 @@ class Drain:
         stream.pending.append(Batch(first, last, 0, ring_end, spill_end, lost=reason))
 
     def _tell_losses(self, stream: Stream) -> None:
-        """What the producer could put nowhere never got a number: it is told by an event of its own, made here."""
+        """Report events that the producer could put nowhere. They never got a number, so an event that is made here
+        stands for them.
+        """
         words = stream.words()
         if words[layout.CLOSED] and (said := from_word(words[layout.END])) is not None:
             if not self._tell(stream, "end", {**said, "cause": "closed"}):
@@ -198,7 +206,9 @@ class Drain:
             words[layout.LOST_TOLD] += lost
 
     def tell_loss(self, stream: Stream, fields: dict[str, Any]) -> bool:
-        """Put a loss event of the uploader's own behind what was drained. False where it must be tried again later."""
+        """Put a loss event of the uploader's own behind what was drained. Return False where that must be tried again
+        later.
+        """
         return self._tell(stream, "loss", fields)
 
     def _tell(self, stream: Stream, kind: str, fields: dict[str, Any]) -> bool:

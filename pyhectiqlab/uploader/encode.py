@@ -22,11 +22,11 @@ class UndecodableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A batch as a map for msgpack, and what its events say to the uploader itself, for `Stream.heed`.
+    """A batch as a map for msgpack, and what its events tell the uploader itself (for `Stream.heed`).
 
     Attributes:
-        end: fields of its last event of how the process ended, None where it has none.
-        settings: those of the metrics cache that its events bring, each with the number behind which they hold.
+        end: fields of its last event that says how the process ended; None where it has none.
+        settings: settings of the metrics cache in its events, each with the number behind which they hold.
     """
 
     wire: dict[str, Any]
@@ -35,7 +35,7 @@ class Encoded:
 
 
 def encoded(stream: Stream, batch: Batch, after: int = 0) -> Encoded:
-    """Return the batch without what is at or below the cursor `after`. Changes nothing of the stream.
+    """Return the batch without what is at or below the cursor `after`. The stream is not changed.
 
     Raises UndecodableError, or OSError where the journal cannot be read.
     """
@@ -55,14 +55,14 @@ def encoded(stream: Stream, batch: Batch, after: int = 0) -> Encoded:
     changes = [(-1, stream.cache_at(start)), *((seq, cache.CacheSettings.from_dict(raw)) for seq, raw in settings)]
     folded = cache.fold(columns, changes, skip, end)
     series = [s for key, column in folded.columns.items() if (s := _series(key, column, skip, end))]
-    told: list[Any] = [
+    rows: list[Any] = [
         [seq - skip, kind, _micros(time), fields] for seq, kind, time, fields in events if skip <= seq < end
     ]
     if folded.count:
-        told.append([folded.first - skip, "aggregated", 0, {"count": folded.count}])
-        told.sort(key=itemgetter(0))
+        rows.append([folded.first - skip, "aggregated", 0, {"count": folded.count}])
+        rows.sort(key=itemgetter(0))
     return Encoded(
-        _wire(stream, first, batch.last, series, told),
+        _wire(stream, first, batch.last, series, rows),
         end=next((fields for _, kind, _, fields in reversed(events) if kind == "end"), None),
         settings=[(start + seq, fields) for seq, fields in settings],
     )
@@ -96,7 +96,7 @@ def _series(key: str, column: records.Columns, skip: int, end: int) -> dict[str,
 
 
 def _micros(seconds: Any) -> int:
-    """µs since 1970; 0 for what is no time, which must not keep the event itself from the lab."""
+    """Return µs since 1970. A value that is no time becomes 0: it must not keep the event from the lab."""
     return int(seconds * 1e6) if rules.is_time(seconds) else 0
 
 
@@ -112,11 +112,11 @@ def request(session: str, clock: float, batches: list[dict[str, Any]]) -> dict[s
 
 
 def heartbeats(alive: list[Stream], losses: dict[str, int], clock: float) -> list[dict[str, Any]]:
-    """Return a sign of life of these streams, at least one, each of a run that the lab knows: in several requests where
-    they are many, each of which tells the backlog and the losses of all.
+    """Return heartbeats of these streams: at least one stream, each of a run that the lab knows. Many streams take
+    several requests; each of them has the backlog and the losses of all.
     """
     owner = alive[0].info.owner
-    told = {
+    common = {
         "host": owner.host,
         "pid": owner.pid,
         "clock": clock,
@@ -124,4 +124,4 @@ def heartbeats(alive: list[Stream], losses: dict[str, int], clock: float) -> lis
         "losses": losses,
     }
     runs = [{"run": s.run_id, "rank": s.rank, "attempt": s.attempt} for s in alive]
-    return [{"runs": runs[i : i + HEARTBEAT_RUNS], **told} for i in range(0, len(runs), HEARTBEAT_RUNS)]
+    return [{"runs": runs[i : i + HEARTBEAT_RUNS], **common} for i in range(0, len(runs), HEARTBEAT_RUNS)]

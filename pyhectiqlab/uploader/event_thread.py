@@ -1,6 +1,6 @@
 """The event thread: sends what is journaled, the ends of processes behind their last event, and heartbeats in between.
 
-What one request holds, and what its answer means, is send.py's.
+send.py decides what one request holds, and what its answer means.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from .stream import Batch, Stream
 from .streams import Streams
 
 IDLE_WAIT_S = 0.1
-SURE_S = 0.2  # what was acknowledged so lately is there when the uploader ends: no lab is put back in that time
+SURE_S = 0.2  # an ack this fresh needs no check at the end: no lab is restored from a backup in that time
 
 
 class EventThread:
-    """Args: flushing: told that somebody began to wait, by a flush."""
+    """Sends the events of all streams.
+
+    Args:
+        flushing: called when a flush begins.
+    """
 
     def __init__(self, streams: Streams, flushing: Callable[[], None], log: Callable[[str], None]) -> None:
         self._streams, self._session = streams, streams.session
@@ -44,9 +48,9 @@ class EventThread:
         self._told_ends: set[str] = set()
         self._wishes: dict[str, int] = {}
         self._heartbeat_at = 0.0
-        self._ask_at: float | None = None  # when to ask what a lab that went back lacks of what was delivered
-        self._ending = False  # it was asked for the last time
-        self.behind: deque[tuple[str, refill.Behind]] = deque()  # what it lacked, for the main thread to go back
+        self._ask_at: float | None = None  # when to ask a lab that went back what it lacks
+        self._ending = False  # the lab was asked for the last time
+        self.behind: deque[tuple[str, refill.Behind]] = deque()  # what it lacked: the main thread goes back
         self.loop = Loop("events", self._turn, log)
 
     def start(self) -> None:
@@ -60,7 +64,7 @@ class EventThread:
         self.loop.hurry()
 
     def hurry(self) -> None:
-        """Somebody waits: try again at once."""
+        """Try again at once: somebody waits."""
         for sender in self._senders:
             sender.lab.hurry()
         for stream in self._streams:
@@ -90,15 +94,15 @@ class EventThread:
         return self.failure() or self._refused()
 
     def _refused(self) -> str:
-        """Return what the lab does not take now of what is to be sent, or not any more; "" where it takes all."""
+        """Return why the lab takes nothing of some stream, now or for good; "" where it takes all."""
         streams = [s for s in self._streams if self._streams.is_sendable(s) or s.stopped]
         return next((s.refused or s.why_stopped() for s in streams if s.refused or s.stopped), "")
 
     # A lab that was put back ------------------------------------------------------------------------------------
 
     def asks_at_the_end(self) -> bool:
-        """Return whether the lab is asked for the last time, now that all is delivered: it may have been put back since
-        it last took events, while files were sent or it was away, and nothing more comes by which it could tell.
+        """Have the lab asked a last time, now that all is delivered. Return whether it is. The lab may have been put
+        back since it last took events: while files were sent, or while it was away. No later request would show that.
         """
         heard = [s.heard_at for s in self._senders if s.heard_at is not None]
         if self._ending or not heard or time.monotonic() - min(heard) < SURE_S:
@@ -108,38 +112,40 @@ class EventThread:
         return True
 
     def asks(self) -> bool:
-        """Return whether more may come to be sent: the lab is still to be asked, or what it lacks to be opened
-        again.
+        """Return whether there may be more to send: the lab is still to be asked, or what it lacks is still to be
+        opened again.
         """
         return self._ask_at is not None or bool(self.behind)
 
     def go_back(self, stream: Stream, behind: refill.Behind, info: Writer) -> None:
-        """Send a delivered stream again from there, as its file says now. Call only from the main thread."""
-        stream.journaled = max(stream.journaled, behind.acked)  # what is kept nowhere any more is to be told, too
-        stream.rewind_to = behind.cursor  # first: until then, this thread has nothing to do with it
+        """Send a delivered stream again from the lab's cursor, as its file says now. Call only from the main thread."""
+        stream.journaled = max(stream.journaled, behind.acked)  # what is kept nowhere any more becomes a loss
+        stream.rewind_to = behind.cursor  # first: until it is set, this thread leaves the stream alone
         if self._streams.has_ended(stream):
-            self._told_ends.discard(stream.id)  # the lab may lack that, too
+            self._told_ends.discard(stream.id)  # the lab may lack the end, too
         else:
             self._told_ends.add(stream.id)  # a run that was closed: its end is among its events
         stream.change(done=False, run=info.run)
 
     def _went_back(self) -> None:
-        """Have the lab asked what it lacks: it holds less than it had acknowledged, or was started again and may."""
+        """Have the lab asked what it lacks: it holds less than it had acknowledged, or it was started again and may."""
         if any(s.info.done for s in self._streams):
             self._ask_at = time.monotonic()
 
     def _ask(self) -> None:
-        """Ask the lab what it lacks of what was delivered: an ended process sends nothing by which it could tell."""
+        """Ask the lab what it lacks of what was delivered. An ended process sends nothing whose answer would show
+        it.
+        """
         if self._ask_at is None or time.monotonic() < self._ask_at:
             return
         try:
-            # status.json is written behind what happens: a lab may go back before it tells of an ack.
+            # status.json is a little late: a lab may go back before that file has an ack.
             acked = {s.id: s.acked for s in self._streams if not s.stopped}
-            found = refill.reopened(self._session, self._log, acked)
-        except (LabError, OSError):  # why is said by whoever sends
+            behind = refill.reopened(self._session, self._log, acked)
+        except (LabError, OSError):  # the sender says why
             self._ask_at = None if self._ending else time.monotonic() + settings.HEARTBEAT_INTERVAL_S
             return
-        self.behind.extend(found.items())
+        self.behind.extend(behind.items())
         self._ask_at = None
 
     # The thread -------------------------------------------------------------------------------------------------
@@ -178,8 +184,8 @@ class EventThread:
         self._save(stream)
 
     def _save(self, stream: Stream) -> None:
-        """On a full disk, an uploader after this one attaches again, to the same run, and may fold less; it loses
-        nothing.
+        """Save the stream's file. If the disk is full, the next uploader attaches again, to the same run, and may fold
+        less. Nothing is lost.
         """
         with contextlib.suppress(OSError):
             self._session.save_writer(stream.info, durable=True)
@@ -201,9 +207,9 @@ class EventThread:
         if end is None:
             return False
         now = time.time()
-        told = read_json(self._session.end_path(stream.info.owner)) or {}
+        noted = read_json(self._session.end_path(stream.info.owner)) or {}
         where = {"run": stream.run_id, "rank": stream.rank, "attempt": stream.attempt}
-        where |= {"time": told.get("time", self._streams.owners.ended_at(stream)), "clock": now}
+        where |= {"time": noted.get("time", self._streams.owners.ended_at(stream)), "clock": now}
         if sender.tell("end", {**where, **end.as_dict()}):
             crashpoints.passing("end.told")
             self._told_ends.add(stream.id)

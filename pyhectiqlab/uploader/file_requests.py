@@ -1,7 +1,7 @@
-"""Requests for files: which files of the session are still to be sent, and of which the lab is still to be told that it
-will not get them.
+"""Requests for files: which files of the session are still to be sent, and which the lab will not get but does not know
+that yet.
 
-What is to be done lies on disk (spool/session_dir.py), so any later uploader, adoption or sync goes on with it.
+The requests are on disk (spool/session_dir.py), so any later uploader, adoption or sync goes on with them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SHOWN_MAX = 100  # files in status.json with their progress
 
 
 class FileRequests:
-    """The main thread finds requests and tells the lab of those given up; the file thread takes them from the left and
-    puts them away.
+    """The main thread finds requests and reports those that were given up. The file thread takes them, oldest first,
+    and puts them away.
 
     Args:
-        tell_loss: puts an event of a loss into the run's stream; False where that must be tried again later.
+        tell_loss: puts a loss event into the run's stream. It returns False where that must be tried again later.
 
     Attributes:
-        now: id of the one under way, "" where none is.
+        now: id of the file that is being sent, "" where none is.
         unsafe: why somebody else may have asked for files here; "" where nobody could.
     """
 
@@ -53,7 +53,7 @@ class FileRequests:
     # The main thread's side -------------------------------------------------------------------------------------
 
     def tidy(self) -> None:
-        """Go on with what an uploader before this one had begun to put away."""
+        """Finish what an earlier uploader had begun to put away."""
         for ident in self._session.file_ids("done"):
             self._remove(ident)
         for ident in self._session.file_ids("failed.json"):
@@ -63,8 +63,11 @@ class FileRequests:
                 self._remove(ident, but_the_word=True)
 
     def scan(self, *, now: bool = False) -> bool:
-        """Find files that were asked for since the last look; costs a system call where there are none. Return whether
-        there are new ones. `now`: look even where nothing seems to have changed.
+        """Find files that were asked for since the last look. Return whether there are new ones. Where there are none,
+        this costs one system call.
+
+        Args:
+            now: look even where nothing seems to have changed.
         """
         try:
             changed = self._session.files_dir.stat().st_mtime_ns
@@ -89,7 +92,7 @@ class FileRequests:
         return bool(new)
 
     def tell_losses(self) -> None:
-        """Let the lab know of files that were given up, by an event in their run's stream."""
+        """Report files that were given up, by an event in their run's stream."""
         for request in tuple(self._failed):
             stream = self._streams.get(request.writer)
             if stream is not None and not stream.stopped:
@@ -101,22 +104,20 @@ class FileRequests:
                 write_json(self._session.file_path(request.id, "failed.json"), request.changed(told=True).as_dict())
 
     def any_of(self, writer: str) -> bool:
-        """Return whether a file of this writer is still to be sent, or the lab is still to be told that it will not
-        be.
-        """
+        """Return whether a file of this writer is still to be sent, or its loss is still to be reported."""
         return any(r.writer == writer for r in (*tuple(self._waiting.values()), *self._failed))
 
     def left(self) -> list[tuple[FileRequest, int]]:
-        """Return (file, bytes sent) of each that may be sent now."""
-        found = []
+        """Return (request, bytes sent) of each file that may be sent now."""
+        waiting = []
         for request in tuple(self._waiting.values()):
             stream = self._streams.get(request.writer)
             if stream is not None and self._streams.is_sendable(stream):
-                found.append((request, self._sent.get(request.id, 0)))
-        return found
+                waiting.append((request, self._sent.get(request.id, 0)))
+        return waiting
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return progress by id, of those that have made any."""
+        """Return the progress of files by id, where there is any."""
         shown = {}
         for ident in [*self._hashed][-SHOWN_MAX:]:
             state = ("sending" if ident in self._sent else "hashing") if ident == self.now else "waiting"
@@ -126,7 +127,7 @@ class FileRequests:
     # The file thread's side -------------------------------------------------------------------------------------
 
     def due(self) -> list[FileRequest]:
-        """Return the oldest of each name that may be sent; small ones first."""
+        """Return the oldest request of each name that may be sent, small ones first."""
         heads: dict[tuple[Any, ...], FileRequest] = {}
         for request in tuple(self._waiting.values()):
             stream = self._streams.get(request.writer)
@@ -136,7 +137,7 @@ class FileRequests:
         return sorted(heads.values(), key=lambda r: r.size > SMALL_BYTES_MAX)
 
     def keep(self, request: FileRequest) -> FileRequest:
-        """Replace it by what is known of it now, on disk too."""
+        """Replace the request by a newer version of it, on disk too. Return it."""
         self._waiting[request.id] = request
         with contextlib.suppress(OSError):  # a full disk: the next uploader hashes again
             write_json(self._session.file_path(request.id), request.as_dict())
@@ -146,13 +147,13 @@ class FileRequests:
         self._hashed[request.id] = done
 
     def note_sent(self, request: FileRequest, sent: int) -> bool:
-        """Return whether that is more than before."""
+        """Note how many bytes the lab has. Return whether that is more than before."""
         before = self._sent.get(request.id, 0)
         self._sent[request.id] = sent
         return sent > before
 
     def finish(self, request: FileRequest, answer: dict[str, Any]) -> None:
-        """The lab has it: tell who waits, note it, put the request away."""
+        """Put a request away whose file the lab has. Whoever waits gets the answer."""
         self._answer(request, answer)
         self._session.note_delivered(self._waiting.get(request.id, request))  # with its digest
         with self._lock:
@@ -163,7 +164,9 @@ class FileRequests:
         self._remove(request.id)
 
     def give_up(self, request: FileRequest, reason: str, detail: str) -> None:
-        """Say so in the log, at the lab and to who waits; what was held of it goes, unless its run may come back."""
+        """Give a file up: say so in the log, to the lab and to whoever waits. The copy of it is removed, unless its run
+        may come back.
+        """
         self._log(f"{request.name!r} is not stored: {detail}")
         self._answer(request, {"uuid": None, "error": detail})
         request = request.changed(reason=reason, detail=detail)
@@ -198,7 +201,7 @@ class FileRequests:
                 write_json(self._session.file_path(request.id, "answer.json"), answer)
 
     def _remove(self, ident: str, *, but_the_word: bool = False) -> None:
-        """Snapshot first: no crash leaves a request without one."""
+        """Remove its files. The snapshot goes first, so that no crash leaves a snapshot without a request."""
         for what in ("data", "json") if but_the_word else ("data", "json", "done"):
             with contextlib.suppress(OSError):
                 self._session.file_path(ident, what).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The file thread: brings files to the lab, one at a time, beside the events and never before them.
 
-Which there are is file_requests.py's; how far an upload came is asked of the lab. The thread starts with the first
+file_requests.py knows which files there are. The lab is asked how far an upload came. The thread starts with the first
 file. Versions of one name keep their order; else small files go before large ones.
 """
 
@@ -39,17 +39,21 @@ from .stream import Stream
 from .streams import Streams
 
 IDLE_WAIT_S = 0.1
-ELSEWHERE = {"upload_busy", "wrong_offset"}  # another process sends the same bytes: 64 ranks save one checkpoint
+ELSEWHERE = {"upload_busy", "wrong_offset"}  # another process sends the same bytes, as when 64 ranks save a checkpoint
 ELSEWHERE_WAIT_MAX_S = 5.0
 TRY_AGAIN = {404, 408, 409, 423, CHECKSUM_MISMATCH}  # the connection before this one is not closed yet, and the like
 
 
 class _Stop(Exception):
-    """Raised inside an upload that shall end now; the next one goes on where it was."""
+    """Raised inside an upload that must end now. The next upload goes on from there."""
 
 
 class FileThread:
-    """Attributes: listener: told in the thread how many bytes of a file are at the lab, as they get there."""
+    """Sends the files of all streams.
+
+    Attributes:
+        listener: called in the thread with how many bytes of a file are at the lab.
+    """
 
     def __init__(self, streams: Streams, requests: FileRequests, log: Callable[[str], None]) -> None:
         self._streams, self._session = streams, streams.session
@@ -61,17 +65,17 @@ class FileThread:
         self.listener: Callable[[FileRequest, int], None] = lambda request, sent: None
 
     def start(self) -> None:
-        """Go on with what there is. Safe twice; nothing where it was stopped."""
+        """Start, or go on. Safe twice. Does nothing after `stop`."""
         if not self.loop.stopping:
             self.loop.start()
             self.loop.hurry()
 
     def stop(self, timeout: float = settings.REQUEST_CONNECT_TIMEOUT_S) -> None:
-        """End the upload under way; what the lab has of it stays there."""
+        """End the upload under way. The lab keeps what it has of it."""
         self.loop.stop(timeout)
 
     def hurry(self) -> None:
-        """Somebody waits: try again at once."""
+        """Try again at once: somebody waits."""
         for lab in tuple(self._labs.values()):
             lab.hurry()
         for backoff in tuple(self._elsewhere.values()):
@@ -101,7 +105,7 @@ class FileThread:
             return None
 
     def turn(self) -> bool:
-        """Bring one file to the lab, or find out that it cannot be. Return whether there was one to try."""
+        """Bring one file to the lab, or find out that it cannot be sent. Return whether there was one to try."""
         for request in self._requests.due():
             stream = self._streams.by_writer[request.writer]
             if stream.stopped:
@@ -159,7 +163,7 @@ class FileThread:
         self._elsewhere.pop(request.id, None)
 
     def _upload(self, request: FileRequest, stream: Stream, lab: LabConnection[LabClient]) -> dict[str, Any]:
-        """Hash it (once in its life), send what the lab lacks, register it. The lab's answer."""
+        """Hash the file (once in its life), send what the lab lacks, register it. Return the lab's answer."""
         with snapshot.reopened(self._source(request), request.size, request.identity, request.held) as fd:
             request = self._with_digest(request, fd)
             client = lab.client
@@ -183,7 +187,9 @@ class FileThread:
         return register(client, body, run=run["id"])
 
     def _source(self, request: FileRequest) -> Path:
-        """Where its bytes are: the snapshot of its id, or the user's own file. Raises ChangedError otherwise."""
+        """Return the file with its bytes: the snapshot of its id, or the user's own file. Raises ChangedError for any
+        other.
+        """
         ours = self._session.file_path(request.id, "data")
         if request.source == ours.name:
             return ours

@@ -16,11 +16,11 @@ from .streams import Streams
 
 
 class Finish:
-    """For the main thread.
+    """Puts streams away. For the main thread.
 
     Args:
-        scan_files: finds the files that processes asked for up to now.
-        sync_journal: puts the journal on disk; whether that went well.
+        scan_files: finds the files that processes have asked for.
+        sync_journal: puts the journal on disk. It returns whether that went well.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Finish:
             return
         if not closed and ended and self._streams.end_of(stream) is None:
             return
-        self._scan_files()  # what the process put before its end is surely seen
+        self._scan_files()  # so what the process asked for before its end is seen
         delivered = stream.acked >= stream.journaled or bool(stream.stopped)
         let_go = stream.is_let_go()
         if stream.consumer is not None and (ended or delivered or let_go):
-            # On disk, not just handed to the kernel, before the other copy goes.
+            # The journal must be on disk, not just in the kernel, before the other copy is removed.
             if not self._sync_journal() and not delivered:
                 return
             publish(stream)

@@ -1,4 +1,4 @@
-"""Follow: `hectiqlab sync --watch`. Delivers sessions as they appear and grow, until it is told to stop."""
+"""Follow: `hectiqlab sync --watch`. It delivers sessions as they appear and grow, until somebody stops it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ AGAIN_S = 30.0  # a session that failed is tried again after this long
 
 @dataclass
 class _Followed:
-    """What is known of one session. `mark`: how its folder looked when it was last delivered."""
+    """What is known of one session.
+
+    Attributes:
+        mark: how its folder looked when it was last delivered.
+        said: the last error that was reported.
+    """
 
     relay: Relay | None = None
     mark: tuple[object, ...] = ()
@@ -33,15 +38,20 @@ class _Followed:
 
 
 class Follower:
-    """Args: names, order: as of `sync_sessions`; a name need not be there yet."""
+    """Delivers sessions again and again.
+
+    Args:
+        names: as of `sync_sessions`; a session of that name need not be there yet.
+        order: as of `sync_sessions`.
+    """
 
     def __init__(self, names: list[str] | None, order: Order) -> None:
         self._names, self._order, self._report = names, order, order.report
         self._followed: dict[str, _Followed] = {}
 
     def turn(self, now: float) -> bool:
-        """One look at every session. Return whether something was brought to the lab. Blocks while it sends. A bad
-        session stops nobody: what is wrong with it is reported once, and it is tried again later.
+        """Look at every session once. Return whether something was brought to the lab. Blocks while it sends. A bad
+        session does not stop the others: its error is reported once, and it is tried again later.
         """
         busy = False
         for session in chosen(None, True):
@@ -55,7 +65,7 @@ class Follower:
         if holder is not None and not holder.is_here():
             return self._beside(session, its, now)
         self._drop_relay(its)
-        if holder is not None:  # an uploader of this machine: it sends by itself, but for what was kept
+        if holder is not None:  # an uploader of this machine: it sends by itself, except what was kept
             if not its.woken and any(w.mode != "online" for w in session.writers()):
                 changes, problems = aim(session, self._order.wishes, self._report)
                 wake(session, changes, self._order.wishes.redirect)
@@ -136,12 +146,12 @@ class Follower:
 
 
 def _mark(session: SessionDir) -> tuple[object, ...]:
-    """Differs once there may be something new to deliver."""
-    found: list[object] = []
+    """Return how the session's folder looks: the value differs once there may be something new to deliver."""
+    seen: list[object] = []
     for name in ("journal", "writers", "files", "queues", "spill", "ends"):
         try:
             with os.scandir(session.path / name) as entries:
-                found.append(sorted((e.name, e.stat().st_size) for e in entries if not e.name.startswith(".")))
+                seen.append(sorted((e.name, e.stat().st_size) for e in entries if not e.name.startswith(".")))
         except OSError:
-            found.append(name)
-    return tuple(map(str, found))
+            seen.append(name)
+    return tuple(map(str, seen))

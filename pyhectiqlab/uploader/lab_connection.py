@@ -20,15 +20,15 @@ C = TypeVar("C", bound=_Client)
 
 
 class LabConnection(Generic[C]):
-    """For one thread; others may read the attributes and call `hurry`.
+    """A connection for one thread; others may read the attributes and call `hurry`.
 
     Args:
-        connect: makes the client; may raise ConfigurationError (the profile is gone), which is tried again later.
+        connect: makes the client. It may raise ConfigurationError (the profile is gone); then it is called again later.
 
     Attributes:
-        fails: requests that failed or were refused, ever: who waits sees that it was tried again.
+        fails: requests that failed or were refused, ever. Whoever waits sees by it that there was another try.
         trouble: the last thing that went wrong, "" when all is well.
-        hopeless: … and it does not heal by itself: a wrong key, no profile, no lab at that address.
+        hopeless: the trouble does not heal by itself: a wrong key, no profile, no lab at that address.
     """
 
     def __init__(self, connect: Callable[[], C]) -> None:
@@ -51,7 +51,7 @@ class LabConnection(Generic[C]):
         return self.backoff.wait_s() > 0
 
     def hurry(self) -> None:
-        """Somebody waits: allow a try at once."""
+        """Allow a try at once: somebody waits."""
         self.backoff.hurry()
 
     def succeeded(self) -> bool:
@@ -62,10 +62,10 @@ class LabConnection(Generic[C]):
         return news
 
     def failed(self, error: LabError) -> bool:
-        """Note a failure. Return whether it is another one than the last."""
+        """Note a failure. Return whether it differs from the last one."""
         self.fails += 1
         self.hopeless = isinstance(error, AuthenticationError | ConfigurationError | NotALabError)
-        least = settings.RETRY_DELAY_MAX_S if self.hopeless else 0.0  # nothing that heals by itself in a second
+        least = settings.RETRY_DELAY_MAX_S if self.hopeless else 0.0  # it does not heal in a second
         if self.hopeless or isinstance(error, LabUnreachableError):
             self.close()  # the profile may have been corrected meanwhile, or the lab be at another address
         self.backoff.failed(getattr(error, "retry_after_s", None), at_least_s=least)

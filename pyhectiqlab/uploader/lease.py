@@ -1,15 +1,15 @@
 """The lease: which process may drain a session. It expires unless renewed, so a machine that vanished frees it.
 
-Two signs, of which each is safe where the other is not:
+It has two signs, each of which is safe where the other is not:
 
 * The kernel's file lock tells processes of one machine apart at once, however they end. Between machines it means
   nothing: on many network file systems it is local, or missing.
 * `lease.json` names the holder. It is made by a link (which exists or does not, on NFS too), renewed by its time of
-  change, and taken from a holder that is silent by a rename. How long it was silent is told by the clock of the file
-  server: its time is compared with that of a file made now in the same folder.
+  change, and taken from a silent holder by a rename. The clock of the file server says how long the holder was silent:
+  its time is compared with that of a file made now in the same folder.
 
-Correctness does not rest on it: were two uploaders to run, both would give the same events the same numbers, and the
-lab takes each number once.
+Correctness does not rest on the lease: two uploaders would give the same events the same numbers, and the lab takes
+each number once.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ from ..capture.process import Process, boot_id, host, this_process
 from ..settings import LEASE_RENEW_S, LEASE_STALE_S
 from ..spool import read_json, write_json
 
-ASKING_S = 1.0  # who only asks whether it is held has the kernel's lock for a moment: an uploader must not end for that
+ASKING_S = 1.0  # a process that only asks takes the kernel's lock for a moment: an uploader must not end for that
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
 class Lease:
-    """Args: name: of the lock file in `folder`; a folder may have several leases."""
+    """The right to work on a folder.
+
+    Args:
+        name: name of the lock file in `folder`; a folder may have several leases.
+    """
 
     def __init__(self, folder: Path, name: str = "lease") -> None:
         self._path = folder / name
@@ -42,15 +46,15 @@ class Lease:
         self._token = ""
 
     def acquire(self) -> bool:
-        """Return whether this process now holds it. Waits up to ASKING_S, where one has the lock who is not named as
-        the holder. Raises OSError where the folder cannot be written.
+        """Try to take the lease. Return whether this process now holds it. Waits up to ASKING_S while a process that is
+        not named as the holder has the lock. Raises OSError where the folder cannot be written.
         """
-        self.release()  # of a lease that was taken from this process, the kernel's lock is still there
+        self.release()  # if the lease was taken from this process, it still has the kernel's lock
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             locked = _lock(fd)
             deadline = time.monotonic() + ASKING_S
-            while locked is False and self._is_free(self._told(), False) and time.monotonic() < deadline:
+            while locked is False and self._is_free(self._read(), False) and time.monotonic() < deadline:
                 time.sleep(0.005)
                 locked = _lock(fd)
             if locked is False or not self._claim(bool(locked)):
@@ -63,10 +67,10 @@ class Lease:
 
     def _claim(self, locked: bool) -> bool:
         self._token = os.urandom(8).hex()
-        for _ in range(3):  # a holder that ends, and another that is faster than this process
+        for _ in range(3):  # the holder may end meanwhile, and another process may be faster than this one
             try:
                 if self._named.exists():
-                    seen = self._told()
+                    seen = self._read()
                     if not self._is_free(seen, locked):
                         break
                     self._put_aside(seen)
@@ -98,33 +102,38 @@ class Lease:
         return True
 
     def _put_aside(self, seen: dict[str, Any]) -> None:
-        """Take away what a holder that is gone left; only that: another may have taken its place meanwhile. One of
-        those who saw it may, or the slower would take away what the faster put there.
+        """Remove the file of a holder that is gone, and only that: another may have taken its place meanwhile. Only one
+        of the processes that saw it may do so: else the slower would remove what the faster has put there.
         """
         token = seen.get("token")
         right = self._path.with_name(f".{self._named.name}.{''.join(filter(str.isalnum, str(token)))}.right")
         try:
             right.touch(0o600, exist_ok=False)
         except FileExistsError:
-            if (self._age_s(right) or 0) > LEASE_STALE_S:  # who had it is gone, too
+            if (self._age_s(right) or 0) > LEASE_STALE_S:  # the process that had it is gone, too
                 right.unlink(missing_ok=True)
             return
         aside = self._path.with_name(f".{self._named.name}.{self._token}.old")
         try:
-            if self._told().get("token") != token:
+            if self._read().get("token") != token:
                 return
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self._named, aside)
-                if (read_json(aside) or {}).get("token") != token:  # the holder came back, and let go of it
+                if (read_json(aside) or {}).get("token") != token:  # the holder came back, and released it
                     with contextlib.suppress(OSError):
                         os.link(aside, self._named)
                 aside.unlink(missing_ok=True)
         finally:
             right.unlink(missing_ok=True)
 
-    def _is_free(self, told: dict[str, Any], locked: bool) -> bool:
-        """Return whether the holder that the file names is gone. `locked`: this process got the kernel's lock."""
-        holder = _process(told)
+    def _is_free(self, holder_fields: dict[str, Any], locked: bool) -> bool:
+        """Return whether the holder that the file names is gone.
+
+        Args:
+            holder_fields: what the file says of the holder.
+            locked: whether this process got the kernel's lock.
+        """
+        holder = _process(holder_fields)
         if holder is not None:
             if holder.is_here() and holder.has_ended():
                 return True
@@ -138,7 +147,7 @@ class Lease:
         where there is none.
         """
         try:
-            with open(path, "rb") as f:  # opened, not only looked at: NFS then asks the server
+            with open(path, "rb") as f:  # not just stat: when a file is opened, NFS asks the server
                 renewed = os.fstat(f.fileno()).st_mtime
         except OSError:
             return None
@@ -151,20 +160,20 @@ class Lease:
             now = time.time()
         return now - renewed
 
-    def _told(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         return read_json(self._named) or {}
 
     def _is_mine(self) -> bool:
-        return bool(self._token) and self._told().get("token") == self._token
+        return bool(self._token) and self._read().get("token") == self._token
 
     def renew(self) -> bool:
-        """Call it every LEASE_RENEW_S while holding it. False: it was taken from this process, which was silent for
-        too long; then stop. Raises OSError.
+        """Renew the lease; call it every LEASE_RENEW_S. Return False where the lease was taken from this process, which
+        was silent for too long; then stop. Raises OSError.
         """
         if not self._token:
             return False
         try:
-            self._named.read_bytes()  # what cannot be read at this moment was not taken
+            self._named.read_bytes()  # raises if it cannot be read now, which does not mean that it was taken
         except FileNotFoundError:
             return self._create()
         if not self._is_mine():
@@ -174,10 +183,12 @@ class Lease:
 
     @contextlib.contextmanager
     def renewed(self, lost: Callable[[], None], tell: Callable[[str], None]) -> Iterator[None]:
-        """Renew it in a thread of its own, and releases it at the end. `lost` is called there if it is taken."""
+        """Renew the lease in a thread of its own, and release it at the end. If it is taken, the thread calls
+        `lost`.
+        """
 
         def turn() -> float | None:
-            with contextlib.suppress(OSError):  # a full disk, a server that is away: the next time perhaps
+            with contextlib.suppress(OSError):  # a full disk, a server that is away: tried again at the next turn
                 if not self.renew():
                     lost()
                     return None
@@ -192,8 +203,8 @@ class Lease:
             self.release()
 
     def holder(self) -> Process | None:
-        """Who took it last, whether or not it still lives."""
-        return _process(self._told())
+        """Return the process that took it last, whether or not it still lives."""
+        return _process(self._read())
 
     def is_held(self) -> bool:
         """Return whether a process holds it now, on this machine or another."""
@@ -207,10 +218,10 @@ class Lease:
             os.close(fd)
         if locked is False:
             return True
-        return self._named.exists() and not self._is_free(self._told(), bool(locked))
+        return self._named.exists() and not self._is_free(self._read(), bool(locked))
 
     def release(self) -> None:
-        """Safe twice."""
+        """Release the lease, if this process has it. Safe twice."""
         if self._is_mine():
             self._named.unlink(missing_ok=True)
         self._token = ""
@@ -219,15 +230,15 @@ class Lease:
             self._fd = -1
 
 
-def _process(told: dict[str, Any]) -> Process | None:
+def _process(fields: dict[str, Any]) -> Process | None:
     try:
-        return Process.from_dict(told)
+        return Process.from_dict(fields)
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def _lock(fd: int) -> bool | None:
-    """None where there are no locks."""
+    """Return whether the lock was taken; None where there are no locks."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:

@@ -1,4 +1,6 @@
-"""Entry of the uploader process: takes the session's lease, or leaves it to who holds it; then works and ends."""
+"""Entry of the uploader process: take the session's lease, work, and end. If another process has the lease, end at
+once.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ def _main(session_path: Path, owner_fd: int, channel: int, adopt: bool) -> None:
     lease = Lease(session_path)
     if not lease.acquire():
         return
-    # The send thread decodes for milliseconds at a time; a drain that waits that long for the GIL lets the queues
-    # fill up.
+    # The event thread decodes for milliseconds at a time. A drain that waits that long for the GIL lets the queues fill
+    # up.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     uploader = Uploader(session, owner_fd=owner_fd, channel=channel)
     with lease.renewed(uploader.give_way, uploader.log):
@@ -46,21 +48,21 @@ def _main(session_path: Path, owner_fd: int, channel: int, adopt: bool) -> None:
 
 
 def run_spawned(session: str, owner_fd: int, adopt: bool, channel: int) -> None:
-    """In a fresh interpreter. Returns when the work is done."""
+    """Run in a fresh interpreter. Return when the work is done."""
     _reset_signals()
     os.umask(0o077)
     _main(Path(session), owner_fd, channel, adopt)
 
 
 def run_forked(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
-    """In a forked child: lets go of everything of the parent's but its memory, which it leaves untouched. Never
-    returns.
+    """Run in a forked child. It closes all that it has of the parent, except the memory, which it leaves untouched.
+    Never returns.
     """
     try:
         gc.disable()
-        gc.freeze()  # a collection would write to every object, and so copy the parent's pages
-        gc.callbacks.clear()  # the user's
-        gc.enable()  # of our own objects alone: every failed request leaves a cycle that holds its body
+        gc.freeze()  # a collection would write to every object, which copies the parent's pages
+        gc.callbacks.clear()  # they are the user's
+        gc.enable()  # collects our own objects alone: a failed request leaves a cycle that holds its body
         _reset_signals()
         logging.disable(logging.CRITICAL)  # the user's handlers hold locks and files
         null = open_null()
@@ -80,7 +82,7 @@ def run_forked(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
 
 
 def _reset_signals() -> None:
-    """In a forked child: the parent's Python handlers are not ours."""
+    """Reset the signals in a forked child: the parent's Python handlers are not ours."""
     for number in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError, TypeError):
             if signal.getsignal(number) not in (signal.SIG_DFL, signal.SIG_IGN, None):

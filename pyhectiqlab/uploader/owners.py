@@ -17,13 +17,14 @@ from .watch import End, EndWatch, Owner
 
 
 class Owners:
-    """Asked by the main thread and by the thread that sends events.
+    """The processes of a session. The main thread and the event thread ask it.
 
     Args:
-        pidfd: of the session's owner, opened while it surely lived, or -1.
+        pidfd: a pidfd of the session's owner, opened while it surely lived, or -1.
         hosts_gone: machines of which somebody said that they are gone, with all that was in their memory.
 
-    Attributes: session_owner: the process that made the session; None where that cannot be read.
+    Attributes:
+        session_owner: the process that made the session; None where that cannot be read.
     """
 
     def __init__(
@@ -58,9 +59,7 @@ class Owners:
         return self._owners[key]
 
     def _is_gone(self, info: Writer) -> bool:
-        """Return whether a process of another machine is known to have ended with nothing of it left in that
-        machine.
-        """
+        """Return whether a process of another machine is known to have ended, and left nothing in that machine."""
         if info.owner.is_here():
             return False
         if info.drained or info.owner.host in self.hosts_gone:
@@ -72,15 +71,13 @@ class Owners:
         return self.session_owner is None or self._owners[_key(self.session_owner)].has_ended()
 
     def are_seen(self) -> bool:
-        """Return whether the session's processes are, or were, of this machine; or somebody said that theirs is
-        gone.
-        """
+        """Return whether the session's processes run, or ran, on this machine, or on one that somebody said is gone."""
         owner = self.session_owner
         return owner is None or owner.is_here() or owner.host in self.hosts_gone
 
     def end_of(self, stream: Stream) -> End | None:
-        """Return how the stream's process ended, once that is known; kept on disk from then on, for a sync on another
-        day.
+        """Return how the stream's process ended; None until that is known. From then on it is kept on disk, for a later
+        sync.
         """
         key = _key(stream.info.owner)
         if key not in self._ends:
@@ -97,7 +94,7 @@ class Owners:
         return self._ends[key]
 
     def ended_at(self, stream: Stream) -> float:
-        """When the stream's process ended, as far as that was seen; now, where it was not. Seconds since 1970."""
+        """Return when the stream's process ended, in seconds since 1970; now, where nobody saw it end."""
         return self.of(stream.info).ended_at or time.time()
 
 

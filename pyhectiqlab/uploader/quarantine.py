@@ -1,4 +1,4 @@
-"""The quarantine: what the lab does not take any more, moved aside instead of deleted.
+"""The quarantine: what the lab no longer takes, moved aside instead of deleted.
 `$HECTIQLAB_HOME/quarantine/<session>/`.
 
     <writer>-<first>-<last>.msgpack   events that the lab refused, or whose run it deleted: {writer, run, url, reason,
@@ -36,8 +36,8 @@ EVENTS_NAME = re.compile(r"([0-9a-f]{32})-(\d+)-(\d+)\.msgpack")
 
 @dataclass
 class Aside:
-    """What of one session is in the quarantine. `runs`: names, or ids where an older version kept no name. `run_ids`:
-    those of labs. `damaged`: segments, which nothing reads again.
+    """What the quarantine has of one session. `runs`: names, or ids where an older version kept no name. `run_ids`: the
+    labs' ids. `damaged`: how many segments, which nothing reads again.
     """
 
     session: str
@@ -51,7 +51,7 @@ class Aside:
     run_ids: dict[str, int] = field(default_factory=dict)  # id → events and files
 
     def text(self) -> str:
-        """Such as "99 events and 1 file (0.1 MB)"."""
+        """Return what is there as a text, such as "99 events and 1 file (0.1 MB)"."""
         amounts = ((self.events, "event"), (self.files, "file"), (self.damaged, "damaged segment"))
         parts = [counted(count, what) for count, what in amounts if count]
         return f"{' and '.join(parts) or 'nothing'} ({self.bytes / 1e6:.1f} MB)"
@@ -62,7 +62,7 @@ def folder_of(session: SessionDir) -> Path:
 
 
 def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None:
-    """Write the records of a batch aside. Raises OSError: the disk is full, or the quarantine over its bound."""
+    """Put the records of a batch aside. Raises OSError where the disk is full, or the quarantine is over its bound."""
     folder = _made(session)
     _check_room(folder)
     kept = {
@@ -83,7 +83,7 @@ def keep(session: SessionDir, stream: Stream, batch: Batch, reason: str) -> None
 
 
 def keep_rejected(session: SessionDir, stream: Stream, batch: Batch, log: Callable[[str], None]) -> None:
-    """Write aside what the lab can never accept. Raises nothing: what fails is logged."""
+    """Put aside what the lab can never accept. Raises nothing: a failure is logged."""
     try:
         keep(session, stream, batch, "rejected")
     except OSError as e:
@@ -91,41 +91,41 @@ def keep_rejected(session: SessionDir, stream: Stream, batch: Batch, log: Callab
 
 
 def keep_stopped(session: SessionDir, stream: Stream) -> None:
-    """All that a writer that the lab stopped has not sent. Raises OSError."""
+    """Put aside what was not sent of a writer that the lab stopped. Raises OSError."""
     for batch in tuple(stream.pending):
         if batch.last > stream.acked and batch.lost is None:
             keep(session, stream, batch, stream.stopped)
 
 
 def keep_file(session: SessionDir, stream: Stream, request: FileRequest) -> None:
-    """Move a file aside with its snapshot, where it has one of its own. Raises OSError."""
+    """Put a file's request aside, with its snapshot if it has one. Raises OSError."""
     folder = _made(session) / "files"
     folder.mkdir(mode=0o700, exist_ok=True)
     _check_room(folder.parent)
-    told = {"request": request.as_dict(), "info": stream.info.as_dict(), "run": stream.run_id}
-    write_json(folder / f"{request.id}.json", told, durable=True)
+    fields = {"request": request.as_dict(), "info": stream.info.as_dict(), "run": stream.run_id}
+    write_json(folder / f"{request.id}.json", fields, durable=True)
     data = session.file_path(request.id, "data")
     if data.exists():
         os.replace(data, folder / data.name)
 
 
 def keep_damaged(session: SessionDir) -> None:
-    """Segments of a delivered session that hold bytes which could not be read. Raises OSError."""
+    """Put aside the segments of a delivered session with bytes that could not be read. Raises OSError."""
     for path in Tail(session.path / "journal").damaged():
         os.replace(path, _made(session) / path.name)
 
 
 def contents(home: Path) -> list[Aside]:
-    """Return what is there, a session each. Reads every file there."""
+    """Return what the quarantine of a home has, by session. Reads every file there."""
     try:
-        found = sorted(p for p in (home / "quarantine").iterdir() if p.is_dir())
+        folders = sorted(p for p in (home / "quarantine").iterdir() if p.is_dir())
     except OSError:
         return []
-    return [_aside(path) for path in found]
+    return [_aside(path) for path in folders]
 
 
 def everywhere() -> list[Aside]:
-    """As `contents`, of the home of now and of what stands in its place."""
+    """Return the same of all homes: the one of now, and the places used instead of it."""
     return [aside for home in places.homes() for aside in contents(home)]
 
 
@@ -135,9 +135,9 @@ def _aside(path: Path) -> Aside:
         count = last - first + 1
         aside.events += count
         _count(aside, str(kept.get("reason", "")), count, kept)
-    for _, told in kept_files(path):
+    for _, fields in kept_files(path):
         aside.files += 1
-        _count(aside, str(told["request"].get("reason", "")), 1, told)
+        _count(aside, str(fields["request"].get("reason", "")), 1, fields)
     aside.damaged = sum(1 for _ in path.glob("*.seg"))
     if aside.damaged:
         aside.reasons["damaged"] = aside.damaged
@@ -153,8 +153,8 @@ def _count(aside: Aside, reason: str, count: int, kept: dict[str, Any]) -> None:
 
 
 def kept_events(folder: Path) -> Iterator[tuple[Path, int, int, dict[str, Any]]]:
-    """Yield (path, first, last, what is in it) of each, by writer and number. One that is not understood is left
-    out.
+    """Yield (path, first, last, content) of each file of events, sorted by writer and number. A file that is not
+    understood is left out.
     """
     named = []
     for path in folder.glob("*.msgpack"):
@@ -172,13 +172,13 @@ def kept_events(folder: Path) -> Iterator[tuple[Path, int, int, dict[str, Any]]]
 def kept_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield (path, request and writer) of each file that is in the quarantine."""
     for path in sorted((folder / "files").glob("*.json")):
-        told = read_json(path)
-        if told is not None and isinstance(told.get("request"), dict):
-            yield path, told
+        fields = read_json(path)
+        if fields is not None and isinstance(fields.get("request"), dict):
+            yield path, fields
 
 
 def drop(aside: Aside) -> None:
-    """Delete it for good. Raises OSError."""
+    """Delete what the quarantine has of a session, for good. Raises OSError."""
     shutil.rmtree(aside.path)
 
 

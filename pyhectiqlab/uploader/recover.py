@@ -1,4 +1,6 @@
-"""Recovery: streams as an earlier uploader left them, from the writers' files and the journal; and going back in it."""
+"""Recovery: streams as an earlier uploader left them, read from the writers' files and the journal. Also going back in
+the journal.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ LAB_RESTORED = "lab_restored"  # the lab had it, was restored from an older back
 
 
 def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stream]:
-    """Return what the journal knows, as streams without queue and (yet) without a `Writer`; call it before anything is
+    """Return what the journal knows, as streams that have no queue, and no `Writer` yet. Call it before anything is
     appended.
     """
     streams: dict[str, Stream] = {}
@@ -35,7 +37,8 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
             holes.append((stream, hole))
     for stream in streams.values():
         stream.acknowledge(min(stream.ack_noted, stream.journaled))
-    for stream, hole in holes:  # only now: most are what was removed once it was acked, as a later frame tells
+    # Only now: most holes are batches that were acked and removed, which a later frame shows.
+    for stream, hole in holes:
         count_hole(stream, hole)
     return streams
 
@@ -43,7 +46,7 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
 def add_frame(
     stream: Stream, frame: Data | Lost, location: Location | None, reason: str = JOURNAL_DAMAGED
 ) -> Batch | None:
-    """Make it the next batch. Gives the hole before it, which is not counted yet."""
+    """Make the frame the next batch. Return the hole before it, which is not counted yet."""
     if frame.last <= stream.journaled:
         return None  # journaled twice, by two uploaders: the same events, as numbers follow from the place in the queue
     hole = _fill(stream, frame.first - 1, stream.ack_noted, reason)
@@ -58,7 +61,7 @@ def add_frame(
 
 
 def _fill(stream: Stream, upto: int, acked: int, reason: str) -> Batch | None:
-    """Numbers up to `upto` are given up, but for those up to `acked`: they went straight from the queue to the lab."""
+    """Give up the numbers up to `upto`, except those up to `acked`, which went straight from the queue to the lab."""
     held = max(stream.journaled, min(acked, upto))
     stream.journaled = max(stream.journaled, upto)
     if upto <= held:
@@ -69,7 +72,7 @@ def _fill(stream: Stream, upto: int, acked: int, reason: str) -> Batch | None:
 
 
 def count_hole(stream: Stream, hole: Batch | None) -> None:
-    """Count as lost what of it the lab does not have."""
+    """Count the events of a hole that the lab does not have as lost."""
     if hole is not None and hole.lost is not None and hole.last > stream.acked:
         stream.lose(hole.lost, hole.last - max(stream.acked, hole.first - 1))
 
@@ -77,7 +80,8 @@ def count_hole(stream: Stream, hole: Batch | None) -> None:
 def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) -> None:
     """Open the stream's queue, where there still is one, behind what the journal holds of it.
 
-    Raises OSError where it cannot be opened now though it is there: taken for gone, what it holds would be lost.
+    Raises OSError where the queue is there but cannot be opened now. If it were taken for gone, its events would be
+    lost.
     """
     info = stream.info
     try:
@@ -94,8 +98,8 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
         log(f"the queue of writer {info.writer} cannot be opened: {e}")
         return
     words = mapping.words
-    # What the journal lacks of what was drained went straight from the queue to the lab, or was damaged. The header
-    # has the numbers: they must not be given to other events.
+    # Drained events that the journal lacks went straight from the queue to the lab, or were damaged. Their numbers are
+    # in the header, and must not be given to other events.
     if words[layout.HEAD] > stream.ring_at or words[layout.SPILL] > stream.spill_at:
         hole = _fill(stream, words[layout.JOURNALED], words[layout.ACKED], JOURNAL_DAMAGED)
         stream.acknowledge(min(words[layout.ACKED], stream.journaled))
@@ -110,7 +114,9 @@ def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) 
 
 
 def open_stream(session: SessionDir, info: Writer, known: Stream | None, log: Callable[[str], None]) -> Stream:
-    """Raises OSError as `open_queue` does; `known` is then as it was."""
+    """Return the writer's stream with its queue open. Raises OSError as `open_queue` does; then `known` is
+    unchanged.
+    """
     stream = known or Stream(info)
     stream.info = info
     if not info.done:
@@ -119,11 +125,12 @@ def open_stream(session: SessionDir, info: Writer, known: Stream | None, log: Ca
 
 
 def rewind(journal: Journal, stream: Stream, cursor: int, log: Callable[[str], None]) -> None:
-    """The lab holds less than it had acknowledged (a restored backup): send again from the journal what it still has.
+    """Send again what the journal still has: the lab holds less than it had acknowledged, as it was restored from a
+    backup.
 
-    Numbers that are nowhere any more become a loss, said in the log and at the lab.
+    Numbers that are kept nowhere any more become a loss, in the log and at the lab.
     """
-    journal.rewind(stream.id, cursor)  # else what is about to be sent again would be removed as acked
+    journal.rewind(stream.id, cursor)  # else what is to be sent again would be removed as acked
     again = Stream(stream.info, journaled=cursor)
     for frame, location in Journal(journal.folder).recover(log):
         if frame.writer == stream.id and isinstance(frame, Data | Lost):

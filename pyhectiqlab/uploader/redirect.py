@@ -1,5 +1,5 @@
-"""Redirect: where goes what the lab does not take as it was logged (a project that is not there, a run of somebody
-else), and what is said of it.
+"""Redirect: where to send what the lab does not take as it was logged (there is no such project, or the run is somebody
+else's), and the message about it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NOT_YOURS = "not_yours"
 
 @dataclass(frozen=True)
 class Redirect:
-    """What `hectiqlab sync` was told, for runs that no lab has yet: another project or name; None: that of the script.
+    """Another project or name for runs that no lab has yet, as given to `hectiqlab sync`. None: that of the script.
     `create_project`: make the project where it is missing.
     """
 
@@ -24,7 +24,7 @@ class Redirect:
     create_project: bool = False
 
     def applied_to(self, attach: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the request that finds or creates the run, changed so; None where that changes nothing."""
+        """Return the request that finds or creates the run, with these changes; None where they change nothing."""
         changes: dict[str, Any] = {"create_project": True} if self.create_project else {}
         changes |= {"project": self.project} if self.project is not None else {}
         changes |= {"name": self.name} if self.name is not None else {}
@@ -44,7 +44,7 @@ def to_do(info: Writer, why: str, code: str) -> str:
             f"make the project (`hectiqlab sync {session} --create-project` does), or send it to another one with "
             f"`hectiqlab sync {session} --project NAME`"
         )
-    elif why.startswith("project:"):  # that name itself is refused
+    elif why.startswith("project:"):  # the lab refuses that name
         do = f"send it to another project with `hectiqlab sync {session} --project NAME`"
     elif code == NOT_YOURS or why.startswith("name:"):
         do = f"send it under another name with `hectiqlab sync {session} --name NAME`"

@@ -1,9 +1,10 @@
-"""Refill: after the lab was restored from a backup, sessions that were delivered are opened again at the lab's cursors,
-so that what their journals still keep is sent once more; and so are their files, where they still are what they were.
+"""Refill: after the lab was restored from a backup, delivered sessions are opened again at the lab's cursors. So what
+their journals still keep is sent once more, and so are their files, if these have not changed.
 
-Whoever still logs is told by the lab, which answers its next batch with 409 and its cursor, or 404 where it does not
-know the run any more; and has its uploader ask about those of its session that were delivered: processes that have
-ended, runs that were closed. A delivered session sends nothing by itself; hence a sync asks.
+A stream that still sends learns of it from the lab, which answers the next batch with 409 and its cursor, or with 404
+where it does not know the run any more. Its uploader then asks about the streams of its session that were delivered:
+those of processes that ended and of runs that were closed. A delivered session sends nothing by itself, so a sync asks
+for it.
 """
 
 from __future__ import annotations
@@ -26,23 +27,25 @@ from .recover import LAB_RESTORED
 
 
 class Behind(NamedTuple):
-    """`cursor`: the lab's now. `acked`: what it once was."""
+    """`cursor`: the lab's cursor now. `acked`: what it once was."""
 
     cursor: int
     acked: int
 
 
 class _Held(NamedTuple):
-    """What the lab has of a run: the cursors of its writers. `known`: it has the run, perhaps without any writer."""
+    """What the lab has of a run: the cursors of its writers. `known`: whether it has the run, if only without
+    writers.
+    """
 
     known: bool
     cursors: dict[str, int]
 
 
 def acked(session: SessionDir) -> dict[str, int]:
-    """Return how far the lab once said that it is, by writer."""
-    told = (read_json(session.path / "status.json") or {}).get("writers", {})
-    known = {writer: int(fields.get("acked", 0)) for writer, fields in told.items() if not fields.get("stopped")}
+    """Return the cursors that the lab once acknowledged, by writer."""
+    writers = (read_json(session.path / "status.json") or {}).get("writers", {})
+    known = {writer: int(fields.get("acked", 0)) for writer, fields in writers.items() if not fields.get("stopped")}
     for info in session.writers():
         if info.done and info.delivered:
             known[info.writer] = max(known.get(info.writer, 0), info.delivered)
@@ -50,7 +53,7 @@ def acked(session: SessionDir) -> dict[str, int]:
 
 
 def may_lack(session: SessionDir) -> bool:
-    """Return whether it was delivered so lately that its journal is kept for a lab restored from a backup."""
+    """Return whether the session was delivered so lately that its journal is kept for a lab restored from a backup."""
     try:
         age_s = time.time() - (session.path / "status.json").stat().st_mtime
     except OSError:
@@ -59,22 +62,22 @@ def may_lack(session: SessionDir) -> bool:
 
 
 def reopen(session: SessionDir, report: Callable[[str], None]) -> dict[str, Behind]:
-    """`reopened`; where the lab cannot be asked, that is logged, and it is asked again by the next sync."""
+    """Call `reopened`. Where the lab cannot be asked, that is logged, and the next sync asks again."""
     try:
         return reopened(session, report)
     except LabError as e:
-        session.log(f"whether the lab still has what it had cannot be told: {e}")
+        session.log(f"it is not known whether the lab still has what it had: {e}")
         return {}
 
 
 def reopened(
     session: SessionDir, report: Callable[[str], None], newest: Mapping[str, int] | None = None
 ) -> dict[str, Behind]:
-    """Mark those delivered writers of the session as not done of which the lab holds less than it acknowledged; by
-    writer. Blocks for a request or two a run. Raises LabError: then what was not asked about is as it was.
+    """Mark delivered writers of the session as not done if the lab holds less of them than it acknowledged. Return
+    them. Blocks for one or two requests a run. Raises LabError; then writers that were not asked about are unchanged.
 
     Args:
-        newest: how far the lab said that it is, by writer, where the caller knows it later than `status.json` does.
+        newest: acknowledged cursors by writer, where the caller has newer ones than `status.json`.
     """
     known = {**acked(session), **(newest or {})}
     done = [w for w in session.writers() if w.done and w.run and known.get(w.writer)]
@@ -88,7 +91,7 @@ def reopened(
             run = run_of(info)
             if run not in held:
                 held[run] = _held(clients[info.lab], run)
-        for info in done:  # only once all were asked: who is asked again finds nothing half done
+        for info in done:  # only when all were asked: a call that fails leaves nothing half done
             its = held[run_of(info)]
             if its is not None and its.cursors.get(info.writer, 0) < known[info.writer]:
                 session.save_writer(info.changed(done=False, run=info.run if its.known else None))
@@ -99,7 +102,7 @@ def reopened(
                 lacks = f"the lab lacks {counted(files, 'file')} that it had"
                 report(f"session {session.name}: {lacks}; sending those that are unchanged")
         except LabError as e:  # files are asked about again by the next sync
-            session.log(f"whether the lab still has the files that it had cannot be told: {e}")
+            session.log(f"it is not known whether the lab still has the files that it had: {e}")
     finally:
         for client in clients.values():
             client.close()
@@ -113,8 +116,9 @@ def reopened(
 def _reopen_files(
     session: SessionDir, done: list[Writer], clients: dict[Lab, LabClient], behind: dict[str, Behind]
 ) -> int:
-    """Ask for those delivered files once more that the lab does not know; how many. One that is not there any more as
-    it was is given up, which is told to the lab. A request for each file where the lab is another than it was.
+    """Ask once more for delivered files that the lab does not know. Return how many there are. A file that has changed
+    or is gone is given up, which the lab is told. Where the lab is not the same as before, this takes a request for
+    each file.
     """
     writers = {info.writer: info for info in done}
     delivered = [r for r in session.delivered() if r.writer in writers and not r.reason]
@@ -142,8 +146,8 @@ def _reopen_files(
 
 
 def _ask_again(session: SessionDir, request: FileRequest) -> None:
-    """By a request like the first; by the word that it failed where the file is not what it was. Raises OSError where
-    the spool cannot be written.
+    """Ask for a file again, by a request like the first. If the file is not what it was, note that it failed. Raises
+    OSError where the spool cannot be written.
     """
     again = request.changed(answer=False, told=False)
     try:
@@ -152,18 +156,18 @@ def _ask_again(session: SessionDir, request: FileRequest) -> None:
         same = False
     else:
         try:
-            found = os.fstat(fd)
-            same = found.st_size == request.size and hash_file(fd)[0] == request.digest
+            stat = os.fstat(fd)
+            same = stat.st_size == request.size and hash_file(fd)[0] == request.digest
         finally:
             os.close(fd)
     if same:
-        again = again.changed(source=request.origin, held=REFERENCE, identity=identity_of(found))
+        again = again.changed(source=request.origin, held=REFERENCE, identity=identity_of(stat))
         write_json(session.file_path(request.id), again.as_dict())
         return
     detail = "the lab was restored from a backup that does not have it, and it is not there any more as it was"
     again = again.changed(reason=LAB_RESTORED, detail=detail)
     write_json(session.file_path(request.id, "failed.json"), again.as_dict())
-    session.note_delivered(again)  # with its reason: the next sync does not count it once more
+    session.note_delivered(again)  # with its reason, so that the next sync does not count it once more
 
 
 def run_of(info: Writer) -> str:
@@ -172,7 +176,7 @@ def run_of(info: Writer) -> str:
 
 
 def _held(client: LabClient, run: str) -> _Held | None:
-    """None where the run was deleted, so that nothing of it counts."""
+    """Return what the lab has of a run. None: the run was deleted, so nothing of it counts."""
     try:
         items: list[dict[str, Any]] = list(client.pages(f"/runs/{quoted(run)}/writers", {"limit": 1000}))
     except GoneError:

@@ -27,9 +27,11 @@ LEASE = "sync-lease"  # one relay a session
 
 
 class Relay:
-    """Follows one session. For one thread. Close it.
+    """Follows one session. For one thread. Close it after use.
 
-    Args: changes, redirect: to which lab its writers go, and where what that does not take as it is (aim.py).
+    Args:
+        changes: to which lab its writers go (aim.py).
+        redirect: where to send what that lab does not take as it is.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Relay:
         self.sent = 0
 
     def take(self) -> bool:
-        """Return whether this process now follows the session; else another does. Raises OSError."""
+        """Try to follow the session. Return whether this process now does; else another one does. Raises OSError."""
         return self._lease.renew() or self._lease.acquire()
 
     def close(self) -> None:
@@ -64,8 +66,8 @@ class Relay:
         self._senders.close()
 
     def turn(self) -> bool:
-        """Read what was journaled since, sends one request to each lab. Return whether there was anything to do. Blocks
-        as long as those requests do. Raises OSError where the journal cannot be read.
+        """Read what was journaled since, and send one request to each lab. Return whether there was anything to do.
+        Blocks as long as those requests do. Raises OSError where the journal cannot be read.
         """
         self._read()
         before = self._acked()
@@ -83,7 +85,7 @@ class Relay:
         return {s.id: s.journaled for s in self._streams.values()}
 
     def is_behind(self, goal: dict[str, int]) -> bool:
-        """Return whether the lab lacks something up to these numbers, of what may be sent."""
+        """Return whether the lab lacks something up to these numbers of the streams that may be sent."""
         streams = (s for s in self._streams.values() if not (s.stopped or s.refused) and s.rewind_to is None)
         return any(s.acked < goal.get(s.id, 0) for s in streams)
 
@@ -92,13 +94,15 @@ class Relay:
 
     def trouble(self) -> str:
         """Return why it cannot go on, in one line; "" when all is well."""
-        told = self._senders.trouble()
+        trouble = self._senders.trouble()
         for stream in self._streams.values():
             if stream.stopped or stream.refused:
-                told = told or stream.refused or stream.why_stopped()
+                trouble = trouble or stream.refused or stream.why_stopped()
             elif stream.rewind_to is not None:
-                told = told or f"the lab holds less of writer {stream.id} than it had: its own uploader goes back"
-        return told
+                trouble = (
+                    trouble or f"the lab holds less of writer {stream.id} than it had: its uploader sends it again"
+                )
+        return trouble
 
     def has_failed(self) -> bool:
         """Return whether a lab failed so often in a row, or in such a way, that nobody should wait."""
@@ -110,25 +114,25 @@ class Relay:
             if info.writer in self._streams or info.done:
                 continue
             stream = self._unannounced.pop(info.writer, None) or Stream(info)
-            told = synced.get(info.writer)
+            known = synced.get(info.writer)
             info = info.changed(**self._changes.get(info.writer, {}))
-            stream.info = info if info.run or told is None else info.changed(run=told.run)
-            stream.acknowledge(min(told.acked, stream.journaled) if told else 0)
+            stream.info = info if info.run or known is None else info.changed(run=known.run)
+            stream.acknowledge(min(known.acked, stream.journaled) if known else 0)
             self._streams[info.writer] = stream
         for frame, location in self._tail.read():
             stream = self._stream_of(frame.writer)
-            told = synced.get(frame.writer)
+            known = synced.get(frame.writer)
             if isinstance(frame, Keys):
                 stream.learn(frame.table)
             elif isinstance(frame, Ack):
                 stream.acknowledge(min(frame.cursor, stream.journaled))
             else:
                 _add(stream, frame, location)
-                stream.acknowledge(min(told.acked, stream.journaled) if told else 0)
+                stream.acknowledge(min(known.acked, stream.journaled) if known else 0)
 
     def _stream_of(self, writer: str) -> Stream:
-        """Return the writer's; one without a `Writer` where that is not seen yet, as on a network file system may
-        be.
+        """Return the stream of a writer. It has no `Writer` while that file is not seen yet, as may be on a network
+        file system.
         """
         if writer in self._streams:
             return self._streams[writer]
@@ -145,7 +149,7 @@ class Relay:
         return {s.id: s.acked for s in self._streams.values()}
 
     def _heartbeats(self) -> None:
-        """For the machine that cannot: its runs live, and are not lost."""
+        """Send heartbeats for the machine that cannot: its runs live, and must not be shown as lost."""
         now = time.monotonic()
         if now - self._beaten_at < settings.HEARTBEAT_INTERVAL_S:
             return
@@ -157,7 +161,9 @@ class Relay:
 
 
 def _add(stream: Stream, frame: Data | Lost, location: Location | None) -> None:
-    """What does not follow on what is known is left to the session's own uploader, who knows why."""
+    """Add a frame to the stream. A frame that does not follow on the last one is left to the session's own uploader,
+    which knows why.
+    """
     if frame.last <= stream.journaled:
         return
     if stream.journaled == 0 and frame.first > 1:  # the beginning was released: the lab has it

@@ -1,5 +1,5 @@
-"""Reports: what the sessions on this machine hold, read from their files; for `hectiqlab status`. The numbers are those
-of `run.status()`, writer by writer.
+"""Reports: what the sessions on this machine hold, read from their files, for `hectiqlab status`. The numbers are those
+of `run.status()`, for each writer.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .synced import Synced, read_synced
 
 @dataclass(frozen=True)
 class WriterReport:
-    """acked ≤ sent ≤ journaled ≤ produced. `queued_bytes` of a queue in another machine's memory are those of its last
-    sign of life, and `produced` does not count them (`reachable` is False). `lag_s`: for how long the lab has not had
-    everything; 0 where it has.
+    """The numbers of one writer: acked ≤ sent ≤ journaled ≤ produced. If the queue is in another machine's memory,
+    `reachable` is False, `queued_bytes` are those of its last sign of life, and `produced` does not count them.
+    `lag_s`: for how long the lab has not had everything; 0 where it has.
     """
 
     writer: str
@@ -40,11 +40,11 @@ class WriterReport:
 
 
 def session_reports() -> list[dict[str, Any]]:
-    """One dict a session that still holds something or whose owner lives, or of which something can never be sent.
-    Reads files only; never blocks on the network.
+    """Return a dict for each session that still holds something, whose owner lives, or of which something can never be
+    sent. Reads only files; never blocks on the network.
     """
     reports = [session_report(s) for s in SessionDir.everywhere()]
-    aside = {found.session: quarantined(found) for found in quarantine.everywhere()}
+    aside = {one.session: quarantined(one) for one in quarantine.everywhere()}
     for report in reports:
         report["quarantined"] = aside.pop(report["session"], None)
     shown = [r for r in reports if r["state"] != "delivered" or r["quarantined"]]
@@ -72,12 +72,12 @@ def session_report(session: SessionDir) -> dict[str, Any]:
     held = lease.is_held()
     holder = lease.holder() if held else None
     here = owner is None or owner.is_here()
-    # Of a process on another machine only its uploader's lease tells.
+    # Whether a process on another machine lives, only its uploader's lease shows.
     alive = owner is not None and not owner.has_ended() and (here or held)
     synced = read_synced(session)
-    told = status.get("writers", {})
+    noted = status.get("writers", {})
     infos = list(session.writers())
-    writers = [_writer(session, info, told.get(info.writer, {}), synced.get(info.writer)) for info in infos]
+    writers = [_writer(session, info, noted.get(info.writer, {}), synced.get(info.writer)) for info in infos]
     losses: dict[str, int] = {}
     for writer in writers:
         for reason, count in writer.lost.items():
@@ -114,19 +114,19 @@ def session_report(session: SessionDir) -> dict[str, Any]:
     }
 
 
-def _writer(session: SessionDir, info: Writer, told: dict[str, Any], synced: Synced | None) -> WriterReport:
-    found = None if info.done else peek(Path(info.queue), session.spill(info.writer))
-    journaled, sent, acked = (int(told.get(name, 0)) for name in ("journaled", "sent", "acked"))
-    losses = dict(told.get("lost", {}))
-    waiting, queued = 0, int(told.get("queued_bytes", 0))
-    if found is not None:
-        journaled, sent, acked = max(journaled, found.journaled), max(sent, found.sent), max(acked, found.acked)
-        waiting, queued = found.waiting, found.waiting_bytes
-        if found.lost:
-            losses["queue_full"] = losses.get("queue_full", 0) + found.lost
+def _writer(session: SessionDir, info: Writer, noted: dict[str, Any], synced: Synced | None) -> WriterReport:
+    queue = None if info.done else peek(Path(info.queue), session.spill(info.writer))
+    journaled, sent, acked = (int(noted.get(name, 0)) for name in ("journaled", "sent", "acked"))
+    losses = dict(noted.get("lost", {}))
+    waiting, queued = 0, int(noted.get("queued_bytes", 0))
+    if queue is not None:
+        journaled, sent, acked = max(journaled, queue.journaled), max(sent, queue.sent), max(acked, queue.acked)
+        waiting, queued = queue.waiting, queue.waiting_bytes
+        if queue.lost:
+            losses["queue_full"] = losses.get("queue_full", 0) + queue.lost
     if synced is not None:
         acked = max(acked, min(synced.acked, journaled))
-    since = told.get("behind_since")
+    since = noted.get("behind_since")
     behind = acked < journaled + waiting and not info.done
     return WriterReport(
         writer=info.writer,
@@ -137,10 +137,10 @@ def _writer(session: SessionDir, info: Writer, told: dict[str, Any], synced: Syn
         sent=max(sent, acked),
         acked=acked,
         queued_bytes=0 if info.done or info.drained or info.closed else queued,
-        reachable=info.done or info.drained or info.closed or info.owner.is_here() or found is not None,
+        reachable=info.done or info.drained or info.closed or info.owner.is_here() or queue is not None,
         lag_s=round(max(0.0, time.time() - since), 1) if behind and since is not None else 0.0,
         lost=losses,
-        stopped=str(told.get("stopped", "")),
+        stopped=str(noted.get("stopped", "")),
         done=info.done,
         attached=info.run is not None,
     )

@@ -1,8 +1,8 @@
-"""Restore: from the quarantine back into the spool, whence a sync sends it.
+"""Restore: from the quarantine back into the spool, from where a sync sends it.
 
-Events of a run that was deleted keep their numbers: the lab, where the run is restored, is still at the one before.
-What the lab refused has a loss in its place there, so it comes as a writer of its own; its id follows from what it was,
-so that doing it twice doubles nothing.
+Events of a run that was deleted keep their numbers: once the run is restored, the lab's cursor is still at the number
+before. Events that the lab refused have a loss in their place there, so they come as a new writer. Its id follows from
+the old writer and numbers, so that restoring twice doubles nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from . import quarantine
 from .lease import Lease
 from .quarantine import Aside
 
-IN_PLACE = {"deleted", "denied"}  # denied: by an earlier version, which took any refusal for the last word
+IN_PLACE = {"deleted", "denied"}  # denied: an earlier version took any refusal as final
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One batch on its way back: as the writer and the numbers that it gets."""
+    """One batch on its way back, with the writer and the numbers that it gets."""
 
     path: Path
     info: Writer
@@ -41,9 +41,9 @@ class _Part:
 
 
 def restore(spool: Path, aside: Aside) -> tuple[int, int]:
-    """Put events and files of a session back into the spool, on disk, and takes them out of the quarantine; how many
-    of each. Damaged segments stay. Raises ConfigurationError where the session is at work, or it is not known whose it
-    is; OSError.
+    """Put events and files of a session back into the spool, on disk, and take them out of the quarantine. Return how
+    many of each. Damaged segments stay. Raises ConfigurationError where the session is at work, or where nobody knows
+    whose it is; OSError.
     """
     session = SessionDir(spool / aside.session)
     session.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def restore(spool: Path, aside: Aside) -> tuple[int, int]:
         (aside.path / "files").rmdir()
     with contextlib.suppress(OSError):
         aside.path.rmdir()
-    if not (session.path / "session.json").exists():  # there was nothing that could be put into it
+    if not (session.path / "session.json").exists():  # nothing could be put back
         shutil.rmtree(session.path, ignore_errors=True)
     return events, files
 
@@ -77,8 +77,8 @@ def _events_back(session: SessionDir, aside: Aside) -> int:
         for part in parts:
             reached = there.get(part.info.writer, 0)
             if part.last <= reached:
-                continue  # a session that is still here has it in its journal
-            if not reached and part.first > 1:  # the lab has what is before it
+                continue  # the session is still here, and has it in its journal
+            if not reached and part.first > 1:  # the lab has what comes before
                 journal.append_ack(part.info.writer, part.first - 1)
             frame = Data(part.info.writer, *part.frame, 0, 0, 0, 0, part.records)
             journal.append(frame, lambda part=part: part.kept["table"])  # type: ignore[misc]
@@ -99,12 +99,12 @@ def _events_back(session: SessionDir, aside: Aside) -> int:
 
 
 def _tell_status(session: SessionDir, parts: list[_Part]) -> None:
-    """So that `hectiqlab status` shows what waits, before an uploader has been here."""
+    """Write `status.json`, so that `hectiqlab status` shows what waits even before an uploader has been here."""
     status = {"files": {}, **(read_json(session.path / "status.json") or {}), "pid": os.getpid(), "trouble": ""}
     writers = dict(status.get("writers", {}))
-    for part in reversed(parts):  # the first of a writer has the say from where it waits
-        told = writers.get(part.info.writer, {})
-        last = told.get("journaled", part.last) if told.get("stopped") == "" else part.last
+    for part in reversed(parts):  # the first batch of a writer decides from where on it waits
+        before = writers.get(part.info.writer, {})
+        last = before.get("journaled", part.last) if before.get("stopped") == "" else part.last
         at = part.first - 1
         writers[part.info.writer] = {
             "journaled": max(last, part.last),
@@ -122,11 +122,11 @@ def _part(path: Path, first: int, last: int, kept: dict[str, Any], known: dict[s
     info = _writer_of(kept, known)
     if info is None:
         raise ConfigurationError(
-            f"{path} was put aside by an older version, which did not note whose it is, and its session is gone: it "
+            f"{path} was put aside by an older version, which did not note its writer, and its session is gone: it "
             "cannot be restored."
         )
     info = info.changed(done=False, drained=True)
-    start, stop = kept.get("frame") or (first, last)  # of the records, where only some of them were not taken
+    start, stop = kept.get("frame") or (first, last)  # of the records, where only some of them were refused
     if kept.get("reason") in IN_PLACE:
         return _Part(path, info, first, last, (start, stop), kept["records"], kept)
     name = hashlib.sha256(f"{info.writer} {first} {last}".encode()).hexdigest()[:32]
@@ -172,9 +172,9 @@ def _journaled(session: SessionDir) -> dict[str, int]:
 def _files_back(session: SessionDir, aside: Aside) -> int:
     count = 0
     known = {w.writer: w for w in session.writers()}
-    for path, told in quarantine.kept_files(aside.path):
-        request = FileRequest.from_dict(told["request"]).changed(reason="", detail="", told=False, answer=False)
-        info = _writer_of(told, known)
+    for path, fields in quarantine.kept_files(aside.path):
+        request = FileRequest.from_dict(fields["request"]).changed(reason="", detail="", told=False, answer=False)
+        info = _writer_of(fields, known)
         if info is None:
             continue
         _make_session(session, info)

@@ -1,7 +1,7 @@
-"""Sending events: journal → lab. One turn of a Sender sends the next request to its lab and draws the consequences of
-the answer; Senders are those of all labs that streams of a session go to.
+"""Sending events: journal → lab. A turn of a `Sender` sends the next request to its lab and acts on the answer.
+`Senders` holds one for each lab of a session.
 
-What the consequences are is FORMAT.md's table, here as `_settle`; when to try again is transport/retry.py's.
+What each answer means: the table in FORMAT.md, and `_settle` here. When to try again: transport/retry.py.
 """
 
 from __future__ import annotations
@@ -48,15 +48,16 @@ class Sender:
     """Sends the streams of one lab and profile. For one thread.
 
     Args:
-        connect: makes the transport; may raise ConfigurationError (the profile is gone), which is tried again later.
-        attached: told of a stream that got its run.
-        rejected: told of a batch that the lab can never accept, before it is replaced by a loss.
-        went_back: told that the lab holds less than it had acknowledged, or may: it was started again.
-        redirect: where goes what the lab does not take as it is.
-        save: told of a stream whose `info` is to be on disk before what was encoded with it is sent.
+        connect: makes the transport. It may raise ConfigurationError (the profile is gone); then it is called again
+            later.
+        attached: called with a stream that got its run.
+        rejected: called with a batch that the lab can never accept, before it is replaced by a loss.
+        went_back: called when the lab holds less than it had acknowledged, or may do so because it was started again.
+        redirect: where to send what the lab does not take as it is.
+        save: called with a stream whose `info` must be on disk before what was encoded with it is sent.
 
     Attributes:
-        lab: the connection, and how it is.
+        lab: the connection, and whether it works.
         heard_at: when the lab last answered what was sent, by the monotonic clock.
     """
 
@@ -135,8 +136,8 @@ class Sender:
             self._log(str(error))
 
     def _attach(self, stream: Stream) -> None:
-        """For a run that was opened without the lab: perhaps days ago, hence the clock as it is now beside the
-        start.
+        """Attach a run that was opened without the lab. That may be days ago, so the request has the clock of now
+        beside the start.
         """
         ended = stream.info.owner.has_ended()
         for attach in (stream.info.attach, self._redirect().applied_to(stream.info.attach)):
@@ -204,7 +205,9 @@ class Sender:
         self._post(wire, sent)
 
     def _post(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]]) -> bool:
-        """Return whether the lab took all of it. Raises what says nothing about the batches themselves."""
+        """Send one request. Return whether the lab took all of it. Raises errors that say nothing about the batches
+        themselves.
+        """
         body = msgpack.packb(encode.request(self._session, time.time(), wire), unicode_errors="surrogatepass")
         parts = len(sent) > 1 or _has_halves(sent[0][1])
         if parts and (len(body) > self._body_max or any(len(one["series"]) > ARRAY_LENGTH_MAX for one in wire)):
@@ -219,7 +222,7 @@ class Sender:
         except LabRequestError as e:
             if e.status not in WHOLE_REFUSED or e.code == "protocol_unsupported" or isinstance(e, NotALabError):
                 raise
-            if e.status == TOO_LARGE and len(body) <= NEVER_TOO_LARGE_BYTES:  # not our size, then
+            if e.status == TOO_LARGE and len(body) <= NEVER_TOO_LARGE_BYTES:  # then the size is not the reason
                 why = "something before it refuses even small requests as too large: see its limits"
                 raise LabUnavailableError(f"The lab cannot be reached: {why}.", status=TOO_LARGE) from None
             if e.status == TOO_LARGE and parts:
@@ -237,7 +240,7 @@ class Sender:
                 continue
             try:
                 settled = self._settle(stream, batch, result)
-            except LabUnavailableError as e:  # said of one writer: the others of the request are settled all the same
+            except LabUnavailableError as e:  # concerns one writer: the others of the request are settled all the same
                 later, settled = later or e, False
             if not settled:
                 refused.add(stream.id)
@@ -247,7 +250,7 @@ class Sender:
         return not refused
 
     def _isolate(self, wire: list[dict[str, Any]], sent: list[tuple[Stream, Batch]], error: LabRequestError) -> None:
-        """The whole request was refused: finds out whose fault it is."""
+        """Find out which batch is at fault: the whole request was refused."""
         if error.status == TOO_LARGE:
             self._room = max(self._room // 2, REQUEST_RECORD_BYTES >> 6)
         if len(sent) == 1:
@@ -260,11 +263,11 @@ class Sender:
         refused: set[str] = set()
         for one, (stream, batch) in zip(wire, sent, strict=True):
             if stream.id not in refused and not self._post([one], [(stream, batch)]):
-                refused.add(stream.id)  # its next batch would be a gap until the loss is told
+                refused.add(stream.id)  # its next batch would leave a gap until the loss is sent
 
     def _halve(self, stream: Stream, batch: Batch) -> None:
-        """What is too large for one request goes in two, in order. The numbers stay what they are: were this uploader
-        to end in between, the next would be told how far the lab is, and send the rest of the whole.
+        """Cut a batch that is too large for one request in two, which are sent in order. The numbers stay the same. If
+        this uploader ends in between, the lab tells the next one how far it is, and that one sends the rest.
         """
         at = next((i for i, pending in enumerate(tuple(stream.pending)) if pending is batch), None)
         if at is not None:
@@ -272,16 +275,14 @@ class Sender:
             stream.pending.insert(at + 1, second)
 
     def _settle(self, stream: Stream, batch: Batch, result: dict[str, Any]) -> bool:
-        """Draw the consequence of one batch's result. Return whether the stream's next batch of the same request
-        counts.
-        """
+        """Act on the result of one batch. Return whether the stream's next batch of the same request counts."""
         status, cursor, error = int(result["status"]), int(result["cursor"]), str(result.get("error", ""))
         if status == 200:
             stream.acknowledge(cursor)
             return True
         if status == 409:
-            # What comes next is still here, unless the lab went back: an overlap is cut off by the next turn, and a
-            # gap behind a batch that could not be sent closes with the loss in its place.
+            # Unless the lab went back, what comes next is still here. The next turn cuts off an overlap. A gap behind a
+            # batch that could not be sent closes with the loss in its place.
             waiting = next((b for b in tuple(stream.pending) if b.last > cursor), batch)
             if cursor >= stream.acked and cursor + 1 >= waiting.first:
                 stream.acknowledge(cursor)
@@ -291,25 +292,25 @@ class Sender:
                 )
                 stream.rewind_to = cursor
                 self._went_back()
-        elif status == 404:  # a lab that was restored from a backup of before the run; attaching makes it anew
+        elif status == 404:  # a lab that was restored from a backup older than the run: attaching makes the run again
             stream.change(run=None)
             stream.rewind_to = 0
             self._went_back()
-            raise LabUnavailableError(error or "the lab does not know the run; it is told of it again", status=503)
+            raise LabUnavailableError(error or "the lab does not know the run; it is attached again", status=503)
         elif status == 410:
             self._stop(stream, "deleted", "the run was deleted at the lab")
         elif status == 403:
             self._refuse(stream, redirect.to_do(stream.info, error or "The run belongs to somebody else.", ""))
         elif status == 503:
-            raise LabUnavailableError(error or "the lab cannot store events now; it is asked again", status=503)
+            raise LabUnavailableError(error or "the lab cannot store events now; they are sent again", status=503)
         else:
             self._refused(stream, batch, error)
         return False
 
     def _refused(self, stream: Stream, batch: Batch, why: str) -> None:
-        """The lab can never take this batch. One event that it cannot take must not take along what lies beside it: the
-        batch is sent in halves until the event is alone, which some 20 requests do; of a batch that goes on being
-        refused, the rest is given up as it is.
+        """Handle a batch that the lab can never take. One event that the lab refuses must not cost the events beside
+        it. So the batch is sent in halves until that event is alone, which takes some 20 requests. Where parts are
+        refused again and again, the rest is given up whole.
         """
         if _has_halves(batch) and stream.may_split(batch, SPLITS_MAX):
             self._halve(stream, batch)
@@ -326,15 +327,15 @@ class Sender:
         for i, pending in enumerate(tuple(stream.pending)):
             if pending is batch:
                 first = max(batch.first, stream.acked + 1)
-                if batch.lost is not None:  # even the loss is refused: give up on this writer
-                    self._stop(stream, "denied", "the lab refuses even to be told of a loss")
+                if batch.lost is not None:  # the lab refuses even the loss: give up on this writer
+                    self._stop(stream, "denied", "the lab refuses even the event of a loss")
                     return
                 stream.pending[i] = Batch(first, batch.last, 0, batch.ring_end, batch.spill_end, lost=reason)
                 stream.lose(reason, batch.last - first + 1)
                 return
 
     def _refuse(self, stream: Stream, why: str) -> None:
-        """Not for ever: a project may be made, a role given, a name become free."""
+        """Keep the stream here. This is not final: somebody may make the project, give a role, or free the name."""
         self.lab.fails += 1
         if stream.refuse(why):
             self._log(f"writer {stream.id} stays here: {why}")
@@ -350,7 +351,7 @@ def _has_halves(batch: Batch) -> bool:
 
 
 class Senders:
-    """One Sender for each lab and profile that streams of a session go to. Args: as those of `Sender`."""
+    """One Sender for each lab and profile that streams of a session go to. The arguments are those of `Sender`."""
 
     def __init__(
         self,
@@ -376,11 +377,11 @@ class Senders:
         self._senders: dict[Lab, Sender] = {}
 
     def __iter__(self) -> Iterator[Sender]:
-        """Those there are now. From any thread."""
+        """Yield the senders of now. Call it from any thread."""
         return iter(tuple(self._senders.values()))
 
     def groups(self, streams: Iterable[Stream]) -> list[tuple[Sender, list[Stream]]]:
-        """Return the streams by who sends them."""
+        """Return the streams, grouped by their senders."""
         groups: dict[Lab, list[Stream]] = {}
         for stream in streams:
             groups.setdefault(stream.info.lab, []).append(stream)

@@ -1,7 +1,7 @@
 """The show: a thread that copies what C libraries and child processes print to the terminal.
 
-A thread of its own, for a terminal may take nothing for ever (a pipe whose reader sleeps, a pressed Ctrl-S), and
-nothing else is to wait for that. Flags of the descriptors stay as they are: the script and its shell share them.
+It is a thread of its own because a terminal may take nothing for ever (a pipe whose reader sleeps, a pressed Ctrl-S),
+and nothing else must wait for that. It does not change flags of the descriptors: the script and its shell share them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from ..spool.consolefiles import STREAMS, ConsoleDir
 
 POLL_S = 0.02
 LOOK_S = 0.25
-TRIES_MAX = 4  # at showing, where that fails in a way that nobody foresaw: the uploader must end some day
-GIVE_UP_S = 60.0  # after the script, for a terminal that takes nothing
+TRIES_MAX = 4  # tries to show where that fails in an unforeseen way: the uploader must end some day
+GIVE_UP_S = 60.0  # how long to try, after the script's end, while the terminal takes nothing
 _GONE = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ECONNRESET}
 
 
 class Show:
-    """Args:
-    channel: a socket by which the script hands over its terminal; owned from here on.
-    has_ended: whether the script's process has.
+    """The thread and its files.
+
+    Args:
+        channel: a socket by which the script hands over its terminal. This object closes it.
+        has_ended: returns whether the script's process has ended.
     """
 
     def __init__(self, folder: ConsoleDir, channel: int, has_ended: Callable[[], bool], log: Callable[[str], None]):
@@ -38,8 +40,8 @@ class Show:
         self._channel.setblocking(False)
         self._terminals: list[int] = []
         self._gone = [False, False]
-        self._moved_at = time.monotonic()  # since then the script has ended, and its terminal takes nothing
-        self.written_by_others = True  # whether, after the script, anybody may still print
+        self._moved_at = time.monotonic()  # when the script last lived, or its terminal last took something
+        self.written_by_others = True  # whether anybody may still print after the script
         self._looked_at = 0.0
         self.loop = Loop("console", self._turn, log)
 
@@ -68,8 +70,8 @@ class Show:
         return wait_s
 
     def _show(self) -> float | None:
-        """Return what there is to show now. How long to wait then; None: nothing more will come."""
-        ended = self._has_ended()  # first this, then the files: what came before the end is surely seen
+        """Show what there is. Return how long to wait then; None: nothing more will come."""
+        ended = self._has_ended()  # ask before looking at the files: so all that came before the end is seen
         self._receive()
         moved = sum(self._copy(stream) for stream in (0, 1)) > 0
         now = time.monotonic()
@@ -100,7 +102,7 @@ class Show:
             self._channel = None
 
     def _copy(self, stream: int) -> bool:
-        """Return whether anything was copied."""
+        """Copy what is new of one stream. Return whether anything was copied."""
         if not self._terminals:
             return False
         file, terminal = self._files[stream], self._terminals[stream]
@@ -124,13 +126,13 @@ class Show:
             return False
 
     def _release(self, ended: bool) -> bool:
-        """Let go of the terminal once all is shown and nobody can print any more: whoever reads the script's output
+        """Close the terminal once all is shown and nobody can print any more: a process that reads the script's output
         from a pipe waits for that. Return whether this thread is done.
         """
         if not ended and not self._shown[consolefiles.ENDED]:
             return False
         given_up = time.monotonic() - self._moved_at > GIVE_UP_S
-        written = any(is_written(file) for file in self._files)  # first this: the last writer's last line may come now
+        written = any(is_written(file) for file in self._files)  # ask first: the last writer's last line may come now
         if (written or (self._terminals and self._is_behind())) and not given_up:
             return False
         self._let_go()
@@ -156,7 +158,7 @@ class Show:
 
 def is_written(fd: int) -> bool:
     """Return whether any process has the file open for writing: the kernel refuses a read lease then. SIGIO must be
-    ignored, for whoever opens it in that moment breaks the lease.
+    ignored: a process that opens the file in that moment breaks the lease.
     """
     try:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)

@@ -1,7 +1,7 @@
 """Signals: what other processes ask of an uploader, by files in its session's folder.
 
-wake     by a sync: all that is here is to be sent, also what was kept; the file says to where
-hurry    touched by who waits for what is to be sent anyway
+wake     written by a sync: send all that is here, also what was kept; the file says to which lab
+hurry    touched by a process that waits: send now what is to be sent anyway
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ..spool import SessionDir, read_json
 
 
 class Signal(NamedTuple):
-    """`order`: what a sync wants, by the names of `Streams.obey`; None where nobody but one who waits is there."""
+    """`order`: what a sync wants, with the names of `Streams.obey`; None where somebody only waits."""
 
     order: dict[str, Any] | None
 
 
 class Signals:
-    """What came since this was made."""
+    """The signals that came since this object was made."""
 
     def __init__(self, session: SessionDir) -> None:
         self._path = session.path

@@ -1,9 +1,9 @@
-"""Starting an uploader: forked or spawned, detached, without a trace in the training process.
+"""Starting an uploader: forked or spawned, detached, and invisible to the training process.
 
 fork: two forks and setsid; the grandchild shares the parent's pages until either writes. Only for a process that is
     "fork-clean".
 spawn: the same two forks, then exec of a fresh interpreter. It needs no `__main__` guard and imports nothing of the
-    user's script. Where there is no interpreter that could run this package, as in a frozen application: fork.
+    user's script. Where no interpreter could run this package, as in a frozen application, it forks instead.
 
 A direct child would surprise a user's `os.wait()`; hence the second fork, whose parent is gone at once.
 """
@@ -25,9 +25,8 @@ FORK_RSS_BYTES_MAX = 100 << 20
 def is_fork_clean() -> bool:
     """Return whether forking this process is safe and cheap: Linux, one thread, small, no GPU or RDMA device open.
 
-    Copy-on-write makes the next pass of a large parent over its heap several times slower and grows the child; a CUDA
-    context in a
-    forked child keeps the GPU's memory after the trainer died.
+    Copy-on-write makes the next pass of a large parent over its heap several times slower, and the child grows. A CUDA
+    context in a forked child keeps the GPU's memory after the trainer died.
     """
     if sys.platform != "linux":
         return False
@@ -49,7 +48,7 @@ def is_fork_clean() -> bool:
 
 
 def start_method() -> str:
-    """ "fork" or "spawn", as HECTIQLAB_START_METHOD says. Raises ConfigurationError."""
+    """Return "fork" or "spawn", as HECTIQLAB_START_METHOD says. Raises ConfigurationError."""
     method: str = settings.get("start_method")
     if method == "auto":
         return "fork" if is_fork_clean() else "spawn"
@@ -62,9 +61,10 @@ def start_uploader(
     """Start an uploader for the session. Return without waiting for it. Raises OSError where the process limit is
     reached.
 
-    Args: channel: its end of a socket by which it is handed the terminal, or -1; stays open here.
+    Args:
+        channel: the uploader's end of a socket by which it gets the terminal, or -1. It stays open here.
 
-    Starting one too many is harmless: it finds the lease taken and ends.
+    One uploader too many is harmless: it sees that the lease is taken, and ends.
     """
     method = method or start_method()
     python = interpreter() if method == "spawn" else None
@@ -73,9 +73,9 @@ def start_uploader(
         if python is not None:
             try:
                 _spawn(python, session, owner_fd, channel, adopt)
-            except OSError:  # no program may be started, or /dev/null is not there
+            except OSError:  # no program may be started, or there is no /dev/null
                 python = None
-        if python is None:  # as wanted; or there is nothing that could be started
+        if python is None:  # fork is wanted, or nothing could be spawned
             _fork(session, owner_fd, channel, adopt)
     finally:
         if owner_fd >= 0:
@@ -85,9 +85,10 @@ def start_uploader(
 def interpreter() -> str | None:
     """Return the Python that can run this package in a process of its own; None where there is none.
 
-    `sys.executable` is the application itself where that was frozen (PyInstaller and the like) or embeds Python.
-    Started again, it would run the user's script again, which starts it again, without end. So a program counts only
-    where it has the name of an interpreter; another than the running one, where it lies in the same installation.
+    In a frozen application (PyInstaller and the like), or one that embeds Python, `sys.executable` is the application
+    itself. If it were started, it would run the user's script, which would start it again, without end. So a program
+    counts only if it has the name of an interpreter. A program that is not the running one must also be in the same
+    installation.
     """
     if (
         getattr(sys, "frozen", False)
@@ -126,7 +127,7 @@ def _fork(session: Path, owner_fd: int, channel: int, adopt: bool) -> None:
         os._exit(70)
 
 
-# Starts what it is given in the background and is gone within a millisecond or two; in images without a shell, Python
+# The shell starts a program in the background and ends within a millisecond or two. In images without a shell, Python
 # does the same.
 _SHELL = "/bin/sh"
 _IN_BACKGROUND = "import os, sys\nif not os.fork(): os.execv(sys.argv[1], sys.argv[1:])"
@@ -136,9 +137,10 @@ def _spawn(python: str, session: Path, owner_fd: int, channel: int, adopt: bool)
     import subprocess
 
     isolated = ["-I"]
-    if os.environ.get("PYTHONHOME") and not sys.flags.ignore_environment:  # without it, this one finds no library
+    if os.environ.get("PYTHONHOME") and not sys.flags.ignore_environment:  # else the interpreter has no library
         isolated = ["-s"]
-    # By default, glibc sets 64 MiB of addresses apart for each thread: with few (`ulimit -v`), none could be started.
+    # By default, glibc reserves 64 MiB of addresses for each thread: under a small `ulimit -v`, no thread could be
+    # started.
     env = {"MALLOC_ARENA_MAX": "1"}
     env |= {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k == "PYTHONHOME"}
     first = [_SHELL, "-c", '"$@" &', "sh"] if os.path.exists(_SHELL) else [python, *isolated, "-c", _IN_BACKGROUND]
@@ -157,9 +159,7 @@ def _spawn(python: str, session: Path, owner_fd: int, channel: int, adopt: bool)
 
 
 def _program() -> list[str]:
-    """Return what the interpreter is to run: the file __main__.py, or its text, where the package lies in a zip
-    file.
-    """
+    """Return what the interpreter is to run: the file __main__.py, or its text where the package is in a zip file."""
     path = os.path.join(settings.ROOT, "pyhectiqlab", "uploader", "__main__.py")
     if os.path.isfile(path):
         return [path]
@@ -169,11 +169,11 @@ def _program() -> list[str]:
 
 
 def import_path() -> list[str]:
-    """Where the fresh interpreter finds our dependencies, appended behind its own: the folders of this process but
-    the script's.
+    """Return where the fresh interpreter finds our dependencies: this process's folders without the script's. They come
+    behind the interpreter's own.
 
-    It starts with -I, and the standard library and its own site-packages come first: a user's token.py cannot shadow
-    ours.
+    The interpreter starts with -I, and the standard library and its own site-packages come first. So a user's token.py
+    cannot shadow ours.
     """
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     unwanted = {"", os.path.dirname(os.path.abspath(script)) if script and os.path.isabs(script) else ""}
@@ -183,8 +183,8 @@ def import_path() -> list[str]:
 
 
 def _reap(child: int) -> None:
-    """Wait for the middle process, which ends at once. EINTR is retried by Python; a SIGCHLD handler of the user
-    may have been faster.
+    """Wait for the middle process, which ends at once. Python retries EINTR. A SIGCHLD handler of the user may have
+    been faster.
     """
     with contextlib.suppress(ChildProcessError):
         os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-"""`status.json`: how far an uploader is, for `hectiqlab status`, for who waits, and for the uploader after it."""
+"""`status.json`: how far an uploader is. `hectiqlab status`, processes that wait, and the next uploader read it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .streams import Streams
 
 
 class StatusFile:
-    """For the main thread."""
+    """Writes `status.json`. For the main thread."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._written: dict[str, Any] = {}
 
     def write(self, *, trouble: str, fails: int, files: dict[str, dict[str, Any]]) -> None:
-        """Write it where something changed. Raises nothing.
+        """Write the file if something changed. Raises nothing.
 
         Args:
             trouble: why not everything gets to the lab, in a line; "" where it does.
@@ -43,7 +43,7 @@ class StatusFile:
         if stream.backlog <= 0:
             stream.behind_since = None
         elif stream.behind_since is None:
-            before = self._streams.told_before.get(stream.id, {})
+            before = self._streams.status_before.get(stream.id, {})
             stream.behind_since = before.get("behind_since") or time.time()
         return {
             "journaled": stream.journaled,

@@ -1,8 +1,8 @@
 """Stream: the uploader's side of one writer. Its queue, its numbers, its batches on the way, in one place.
 
 One number line per writer: acked ≤ sent ≤ journaled ≤ produced. The drain thread moves `journaled` and appends to
-`pending`; the send thread moves `sent` and `acked` and takes from `pending`'s left. Nothing else is shared, so a deque
-is all that both need.
+`pending`; the send thread moves `sent` and `acked` and takes from the left of `pending`. They share nothing else, so a
+deque is enough.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Batch:
         middle = (self.first + self.last) // 2
         frame = self.frame or (self.first, self.last)
         part = replace(self, frame=frame, size=self.size // 2)
-        # What is behind it in the queue is free only with the second.
+        # Its bytes in the queue are free only when the second half is acknowledged.
         return replace(part, last=middle, ring_end=0, spill_end=0), replace(part, first=middle + 1)
 
     def read(self) -> bytes:
-        """Raises OSError where the journal can no longer be read."""
+        """Return its records. Raises OSError where the journal can no longer be read."""
         if self.location is not None:
             return self.location.read()
         return self.data or b""
@@ -108,7 +108,7 @@ class Stream:
             self.info = self.info.changed(**changes)
 
     def refuse(self, why: str) -> bool:
-        """Return the lab takes nothing of it now, which may change: it stays here, and is sent again later. Return
+        """Note that the lab takes nothing of it now. That may change: it stays here, and is sent again later. Return
         whether that is news.
         """
         news = self.refused != why
@@ -147,8 +147,8 @@ class Stream:
         return CacheSettings.from_dict(known[-1]) if known else KEEP_ALL
 
     def learn_cache(self, number: int, raw: dict[str, Any]) -> None:
-        """Settings that hold from behind this number on. To be saved before the batch is sent: the event may be gone
-        from the journal when a later batch is encoded again.
+        """Note settings of the metrics cache that hold behind this number. Save them before the batch is sent: when a
+        later batch is encoded again, the event may be gone from the journal.
         """
         if all(at != number for at, _ in self.info.cache):
             entries = sorted([*self.info.cache, [number, raw]], key=lambda entry: entry[0])
@@ -158,7 +158,7 @@ class Stream:
             self.unsaved = True
 
     def learn(self, table: bytes) -> None:
-        """Entries of the intern table, from the queue or the journal."""
+        """Add entries of the intern table, from the queue or the journal."""
         self.keys.update(records.read_interned(table))
 
     def table(self) -> bytes:
@@ -173,12 +173,14 @@ class Stream:
             self.learn_cache(number, raw)
 
     def take_synced(self) -> None:
-        """Call only from the thread that sends the stream, where one does."""
+        """Note how far a sync on another machine brought the lab. If a thread sends the stream, call it only from that
+        thread.
+        """
         if self.synced > self.acked and self.rewind_to is None:
             self.acknowledge(min(self.synced, self.journaled))
 
     def acknowledge(self, cursor: int) -> None:
-        """The lab holds everything up to `cursor`: forget what of it is pending."""
+        """Note that the lab holds everything up to `cursor`: forget what is pending of that."""
         if cursor > self.acked:
             self.refused = ""
         self.acked = max(self.acked, cursor)
@@ -192,7 +194,8 @@ class Stream:
         """Tell the producer how far things are, through the queue's header."""
         if self.consumer is None:
             return
-        if self.acked >= self.journaled:  # also what held no event: an empty dict, a write that a full disk cut short
+        # Past bytes that hold no event, too: an empty dict, a write that a full disk cut short.
+        if self.acked >= self.journaled:
             self.acked_ring, self.acked_spill = self.ring_at, self.spill_at
         words = self.consumer.mapping.words
         words[layout.ALIVE_MS] = alive_ms

@@ -1,5 +1,5 @@
-"""The streams of a session: which there are, who feeds them, what of them may be sent. What the threads of the uploader
-share; README.md draws them.
+"""The streams of a session: which there are, who feeds them, and which may be sent. The uploader's threads share this
+object (README.md).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Streams:
     Args:
         known: what the journal knows, by writer.
         deliver_kept: what was kept in dry or offline mode may be sent, too.
-        redirect: where goes what the lab does not take as it is.
+        redirect: where to send what the lab does not take as it is.
 
     Attributes:
-        by_writer: all that were found, also those that are done.
+        by_writer: all streams, also those that are done.
         unopened: writers whose queue is there but cannot be opened now → why.
-        told_before: what the uploader before this one wrote of each writer in `status.json`.
+        status_before: what the uploader before this one wrote of each writer in `status.json`.
     """
 
     def __init__(
@@ -53,14 +53,15 @@ class Streams:
         self.redirect = redirect
         self.by_writer: dict[str, Stream] = {}
         self.unopened: dict[str, str] = {}
-        self.told_before: dict[str, dict[str, Any]] = (read_json(session.path / "status.json") or {}).get("writers", {})
+        status = read_json(session.path / "status.json") or {}
+        self.status_before: dict[str, dict[str, Any]] = status.get("writers", {})
         self.log = log
         self._consoles = consoles
         self._known = known
         self._scanned: tuple[int, float] = (0, 0.0)
 
     def __iter__(self) -> Iterator[Stream]:
-        """All, as they are now: the main thread may find more meanwhile."""
+        """Yield all, as they are now: the main thread may add more meanwhile."""
         return iter(tuple(self.by_writer.values()))
 
     def get(self, writer: str) -> Stream | None:
@@ -96,10 +97,10 @@ class Streams:
         self.unopened.pop(info.writer, None)
         self._known.pop(info.writer, None)
         self.by_writer[info.writer] = stream
-        if info.done:  # as it was left: the journal need not know of the last ack
-            told = self.told_before.get(info.writer, {})
+        if info.done:  # as the last uploader left it: the journal may lack the last ack
+            before = self.status_before.get(info.writer, {})
             stream.acknowledge(stream.journaled)
-            stream.lost, stream.stopped = dict(told.get("lost", {})), str(told.get("stopped", ""))
+            stream.lost, stream.stopped = dict(before.get("lost", {})), str(before.get("stopped", ""))
         return not info.done
 
     def take_in(self) -> None:
@@ -107,25 +108,25 @@ class Streams:
         folders = {*(Path(s.info.queue).parent for s in self), *places.queue_folders()}
         for path, info in self.session.announced_beside(folders):
             stream = self.get(info.writer)
-            with contextlib.suppress(OSError):  # the next time perhaps; until then it is found where it is
+            with contextlib.suppress(OSError):  # tried again at the next look; until then it is read where it is
                 self.session.save_writer(stream.info if stream else info, durable=True)
                 path.unlink(missing_ok=True)
 
     def read_synced(self) -> None:
         """Note what a sync on another machine brought to the lab from this session's journal."""
-        for writer, told in read_synced(self.session).items():
+        for writer, synced in read_synced(self.session).items():
             stream = self.get(writer)
             if stream is None:
                 continue
-            if stream.info.run is None and told.run is not None:
-                stream.change(run=told.run)
+            if stream.info.run is None and synced.run is not None:
+                stream.change(run=synced.run)
                 self.save(stream)
-            stream.synced = max(stream.synced, told.acked)
-            if not self.is_sendable(stream):  # else the thread that sends it does
+            stream.synced = max(stream.synced, synced.acked)
+            if not self.is_sendable(stream):  # else the thread that sends it does that
                 stream.take_synced()
 
     def obey(self, order: dict[str, Any]) -> None:
-        """Take over what a sync was told: to which lab and project what was kept goes."""
+        """Take over a sync's order: to which lab and project to send what was kept."""
         with contextlib.suppress(TypeError):
             self.redirect = Redirect(**order.get("redirect", {}))
         for writer, changes in order.get("aim", {}).items():
@@ -154,7 +155,7 @@ class Streams:
         return self.owners.end_of(stream)
 
     def holds_end(self, stream: Stream) -> bool:
-        """Return whether the end of its run is not to be told yet: what was printed before it is still on its way."""
+        """Return whether to wait with the end of its run: what was printed before it is still on its way."""
         return self._consoles.holds_end(stream, self.by_writer)
 
     # What may be sent -------------------------------------------------------------------------------------------
@@ -163,26 +164,28 @@ class Streams:
         return not stream.stopped and (stream.info.mode == "online" or self.deliver_kept)
 
     def sendable(self) -> list[Stream]:
-        """Return those that are not done, and of which what there is may be sent."""
+        """Return the streams that are not done and may be sent."""
         return [s for s in self if not s.info.done and self.is_sendable(s)]
 
     def backlog(self) -> int:
-        """Return events that are not at the lab, of the streams that may be sent."""
+        """Return how many events are not at the lab, of the streams that may be sent."""
         return sum(s.backlog for s in self.sendable())
 
     # Queues of other machines -----------------------------------------------------------------------------------
 
     def is_out_of_reach(self, stream: Stream) -> bool:
-        """Return whether its queue is in the memory of another machine, or was when that was last heard of."""
+        """Return whether its queue is in the memory of another machine, or was there at that machine's last sign of
+        life.
+        """
         return self._is_elsewhere(stream) and stream.info.owner.host not in self.owners.hosts_gone
 
     def queued_bytes(self, stream: Stream) -> int:
-        """Return what is in its queue; or was, at the last sign of life of the machine that it is in."""
+        """Return how many bytes are in its queue, or were there at the last sign of life of the queue's machine."""
         if stream.consumer is not None:
             return stream.consumer.backlog
         if not self._is_elsewhere(stream):
             return 0
-        return int(self.told_before.get(stream.id, {}).get("queued_bytes", 0))
+        return int(self.status_before.get(stream.id, {}).get("queued_bytes", 0))
 
     @staticmethod
     def _is_elsewhere(stream: Stream) -> bool:

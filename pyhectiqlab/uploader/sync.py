@@ -1,14 +1,14 @@
-"""Sync: delivering by hand (`hectiqlab sync`) what earlier sessions left; also sessions of other machines whose spool
-is on a shared disk. What an uploader delivers of other sessions by itself is adopt.py's.
+"""Sync: `hectiqlab sync` delivers by hand what earlier sessions left, also sessions of other machines whose spool is on
+a shared disk. What an uploader delivers of other sessions by itself is in adopt.py.
 
-What may be done with a session follows from its lease and its owner:
+What a sync does with a session depends on its lease and its owner:
 
-* Nobody holds the lease: this process does the work of an uploader. Of a process on another machine it cannot know
-  whether it lives; then it sends the journal and leaves the rest, until the writers say that they were drained or
-  somebody says that the machine is gone.
-* An uploader of this machine holds it: that one is woken, and waited for. Of a script that lives and sends by itself,
-  for what it had logged when the sync began, and for some seconds only.
-* One of another machine holds it: a relay reads the journal beside it (relay.py).
+* Nobody holds the lease: this process does the work of an uploader. It cannot know whether a process on another machine
+  lives. So it sends the journal and leaves the rest, until the writers say that they were drained or somebody says that
+  the machine is gone.
+* An uploader of this machine holds it: the sync wakes it and waits for it. If its script lives and sends by itself, the
+  sync waits only for what was logged before it began, and only for some seconds.
+* An uploader of another machine holds it: a relay reads the journal beside it (relay.py).
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def _say_nothing(line: str) -> None:
 
 @dataclass(frozen=True)
 class Order:
-    """What a sync is to do with each session, and whom it tells.
+    """What a sync does with each session, and whom it tells.
 
     Attributes:
         hosts_gone: machines that will not come back: what was in their memory is given up.
-        wishes: to which lab, project and name goes what has none that takes it.
-        report: told of each session, in a line.
-        on_file: told of each file how many of its bytes are at the lab, as they get there; in another thread.
+        wishes: the lab, project and name for what no lab takes as it is.
+        report: called with a line about each session.
+        on_file: called with how many bytes of a file are at the lab; from another thread.
     """
 
     hosts_gone: Collection[str] = ()
@@ -89,16 +89,16 @@ PLAIN = Order()
 
 
 def sync_sessions(sessions: list[str] | None, order: Order = PLAIN, *, all: bool = False) -> SyncResult:
-    """Send what the sessions hold, also what was kept in dry or offline mode, and what a lab that was restored from
-    a backup lacks of those delivered within a day. Blocks until it is at the lab or the lab fails.
+    """Send what the sessions hold, also what was kept in dry or offline mode. Send again what was delivered within a
+    day if the lab was restored from a backup and lacks it. Blocks until all is at the lab or the lab fails.
 
     Args:
-        sessions: names (or beginnings of names); None: every session whose owner has ended, or may have on another
-            machine, and with `all` those of living ones. Of the other living ones, what they had logged until now is
-            waited for some seconds, and counted.
+        sessions: names (or beginnings of names). None: every session whose owner has ended, or may have ended on
+            another machine. With `all`, also those whose owners live. Without it, the call waits some seconds for what
+            living scripts had logged until now, and counts it.
 
-    A bad session does not stop the others. Raises ConfigurationError for a name that no session has, a machine that no
-    session is of.
+    A bad session does not stop the others. Raises ConfigurationError for a name that no session has, and for a machine
+    that no session is of.
     """
     result = SyncResult()
     its = chosen(sessions, all)
@@ -121,26 +121,26 @@ def sync_sessions(sessions: list[str] | None, order: Order = PLAIN, *, all: bool
 
 
 def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
-    """Of scripts that go on and send by themselves: what they had logged until now, and whether it gets to the lab."""
+    """Count what scripts that go on and send by themselves had logged until now, and whether it gets to the lab."""
     watched = []
     for session in SessionDir.everywhere():
         if session.name in done or not has_unsent(session) or session.problem():
             continue
-        told = session_report(session)
-        if not told["backlog"] and not told["files_left"]:
+        report = session_report(session)
+        if not report["backlog"] and not report["files_left"]:
             continue
-        error = told["trouble"]
-        if told["uploader_pid"] is None:
-            error = "its script goes on, which starts another uploader soon"
-        elif told["here"]:
-            waiting = counted(told["backlog"], "event")
+        error = report["trouble"]
+        if report["uploader_pid"] is None:
+            error = "its script goes on, and starts another uploader soon"
+        elif report["here"]:
+            waiting = counted(report["backlog"], "event")
             order.report(f"session {session.name}: its script goes on, and sends its {waiting} by itself")
             watched.append((session, living.Watched(session, partial(living.hurry, session))))
             continue
         else:
-            order.report(f"session {session.name}: goes on at {told['host']}, and is sent from there")
+            order.report(f"session {session.name}: goes on at {report['host']}, and is sent from there")
         if error:
-            result.left_events += told["backlog"]
+            result.left_events += report["backlog"]
             result.errors.append(f"session {session.name}: {error}")
     for session, one in watched:
         outcome = one.wait(living.BESIDE_TIMEOUT_S)
@@ -152,7 +152,9 @@ def _count_living(done: set[str], order: Order, result: SyncResult) -> None:
 
 
 def check_hosts(hosts_gone: Collection[str], report: Report) -> None:
-    """Raises ConfigurationError for a machine that no session here is of; says where nothing is given up."""
+    """Check the names of machines. Report those of which nothing is given up. Raises ConfigurationError for a machine
+    that no session here is of.
+    """
     known: dict[str, int] = {}
     here = set()
     for session in SessionDir.everywhere():
@@ -172,17 +174,17 @@ def check_hosts(hosts_gone: Collection[str], report: Report) -> None:
 
 
 def chosen(names: list[str] | None, all: bool) -> list[SessionDir]:
-    """Oldest first. Raises ConfigurationError."""
-    found = SessionDir.everywhere()
+    """Return the sessions that are meant, oldest first. Raises ConfigurationError."""
+    everywhere = SessionDir.everywhere()
     if names is None:
         return [
             s
-            for s in found
+            for s in everywhere
             if (has_unsent(s) and (all or _is_ours_to_send(s))) or _may_lack(s) or ownership.folder_problem(s.path)
         ]
     matching = []
     for name in names:
-        matches = [s for s in found if s.name.startswith(name)]
+        matches = [s for s in everywhere if s.name.startswith(name)]
         if len(matches) != 1:
             raise ConfigurationError(
                 f"{len(matches) or 'No'} sessions here are named {name!r}: see `hectiqlab status`."
@@ -199,7 +201,9 @@ def _is_ours_to_send(session: SessionDir) -> bool:
 
 
 def _may_lack(session: SessionDir) -> bool:
-    """Not that of a training that goes on: its uploader hears from the lab itself, and would be waited for in vain."""
+    """Return whether the lab may lack something that was delivered. False for a training that goes on: its uploader
+    learns that from the lab, and waiting for it would be in vain.
+    """
     return refill.may_lack(session) and not Lease(session.path).is_held()
 
 
@@ -208,7 +212,7 @@ def has_unsent(session: SessionDir) -> bool:
 
 
 def sync_one(session: SessionDir, order: Order) -> Outcome:
-    """Never raises: one broken session must not keep the others here."""
+    """Deliver one session. Never raises: a broken session must not stop the others."""
     if problem := session.problem():
         return Outcome(0, 0, f"nothing of it is sent, as somebody else may have written it: {problem}")
     sent = 0
@@ -226,7 +230,7 @@ def sync_one(session: SessionDir, order: Order) -> Outcome:
             if not waited.ended:
                 error = "; ".join(problems) if problems and waited.left else waited.error
                 return Outcome(waited.sent, waited.left, error)
-            sent += waited.sent  # what it left is this process's to send
+            sent += waited.sent  # this process sends what the uploader left
         problems = _aim_here(session, lease, order)
         behind = refill.reopen(session, report)
         if not has_unsent(session):
@@ -240,7 +244,9 @@ def sync_one(session: SessionDir, order: Order) -> Outcome:
 
 
 def _aim_here(session: SessionDir, lease: Lease, order: Order) -> list[str]:
-    """Raises OSError; the lease is free then."""
+    """Aim the session (aim.py). Return what could not be aimed, a line each. Raises OSError; then the lease is
+    released.
+    """
     try:
         changes, problems = aim(session, order.wishes, order.report)
         apply(session, changes)
@@ -258,9 +264,10 @@ def work_as_uploader(
     deliver_kept: bool,
     behind: dict[str, refill.Behind] | None = None,
 ) -> Outcome:
-    """Do the work of an uploader in this process, which holds the lease; releases it.
+    """Do the work of an uploader in this process, which holds the lease. Release the lease.
 
-    Args: behind: writers that go back, for a lab that was restored from a backup.
+    Args:
+        behind: writers that go back, as the lab was restored from a backup.
     """
     try:
         uploader = Uploader(
@@ -278,7 +285,7 @@ def work_as_uploader(
     for writer, back in (behind or {}).items():
         if (stream := uploader.streams.get(writer)) is not None:
             stream.rewind_to = before[writer] = back.cursor
-            stream.journaled = max(stream.journaled, back.acked)  # what is kept nowhere any more is to be told, too
+            stream.journaled = max(stream.journaled, back.acked)  # what is kept nowhere any more becomes a loss
     with lease.renewed(uploader.give_way, uploader.log):
         _announce(uploader, order.report, order.on_file)
         if order.hosts_gone:
@@ -300,7 +307,7 @@ def work_as_uploader(
 
 
 def _put_aside(session: SessionDir, stream: Stream) -> str:
-    """Of a writer that the lab has just stopped: how much of it is where, and what can be done."""
+    """Return where the rest of a writer is that the lab has just stopped, and what can be done."""
     n = stream.backlog
     count = f"{counted(n, 'event')} of it {'is' if n == 1 else 'are'}" if n else "what is left of it is"
     return f"{stream.why_stopped()} ({count} in {quarantine.folder_of(session)})"
@@ -308,7 +315,7 @@ def _put_aside(session: SessionDir, stream: Stream) -> str:
 
 def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
     events, files = uploader.streams.backlog(), uploader.requests.left()
-    for request, _ in files:  # so that the whole is known before the first of them is sent
+    for request, _ in files:  # so that the total is known before the first file is sent
         on_file(request, 0)
     uploader.files.listener = on_file
     if events or files:
@@ -318,7 +325,9 @@ def _announce(uploader: Uploader, report: Report, on_file: OnFile) -> None:
 
 
 def _give_up_memory(uploader: Uploader) -> None:
-    """What was in the memory of a machine that is gone, as far as it is known, becomes a loss that the run shows."""
+    """Report what was in the memory of a machine that is gone, as far as it is known: it becomes a loss that the run
+    shows.
+    """
     for stream in uploader.streams:
         is_gone = stream.info.owner.host in uploader.owners.hosts_gone
         size = uploader.streams.queued_bytes(stream) if is_gone else 0
@@ -327,7 +336,7 @@ def _give_up_memory(uploader: Uploader) -> None:
 
 
 def _in_memory(streams: Streams) -> str:
-    """Return what this machine cannot reach, in a line; "" where there is no such thing."""
+    """Return what this machine cannot reach, in a line; "" where it reaches everything."""
     away = [s for s in streams if streams.is_out_of_reach(s)]
     if not away:
         return ""

@@ -1,4 +1,6 @@
-"""What a sync on another machine brought to the lab from a session's journal: `synced.json`, which only it writes."""
+"""`synced.json`: what a sync on another machine brought to the lab from a session's journal. Only that sync writes
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +17,26 @@ SYNCED = "synced.json"
 
 @dataclass(frozen=True)
 class Synced:
-    """How far a relay brought a writer, and the lab's answer to its attach where it was the relay's."""
+    """How far a relay brought a writer, and the lab's answer if the relay attached the run."""
 
     acked: int
     run: dict[str, Any] | None
 
 
 def read_synced(session: SessionDir) -> dict[str, Synced]:
-    """By writer. Raises nothing: what is not understood is left out."""
+    """Return what the file says, by writer. Raises nothing: what is not understood is left out."""
     raw = read_json(session.path / SYNCED) or {}
-    found = {}
+    by_writer = {}
     for writer, fields in raw.items():
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            found[writer] = Synced(int(fields["acked"]), fields.get("run"))
-    return found
+            by_writer[writer] = Synced(int(fields["acked"]), fields.get("run"))
+    return by_writer
 
 
 def write_synced(session: SessionDir, streams: Iterable[Stream]) -> None:
-    """Keep what is there of other writers. Raises nothing: it only saves requests, the lab says what it has."""
+    """Write the file. What it says of other writers stays. Raises nothing: the file only saves requests, as the lab
+    knows what it has.
+    """
     kept = {s.id: {"acked": s.acked, "run": s.info.run} for s in streams}
     before = {writer: {"acked": s.acked, "run": s.run} for writer, s in read_synced(session).items()}
     with contextlib.suppress(OSError):

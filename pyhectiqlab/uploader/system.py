@@ -1,5 +1,5 @@
-"""System metrics: the uploader samples the machine and logs it to the runs of the session's owner, as a process of the
-job would: by a queue of its own for each run, which is drained, sent and put away like any other.
+"""System metrics: the uploader samples the machine and logs the values to the runs of the session's owner. It does so
+like a process of the job: by a queue of its own for each run, which is drained, sent and put away like any other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Outlet:
-    """One run's queue of system metrics. Its owner is the run's: with that process it ends. Raises OSError."""
+    """One run's queue of system metrics. Its owner is the run's process, with which it ends. Raises OSError."""
 
     def __init__(self, session: SessionDir, info: Writer, writer: str) -> None:
         (session.path / "queues").mkdir(mode=0o700, exist_ok=True)
@@ -51,7 +51,7 @@ class _Outlet:
 
 
 class SystemMetrics:
-    """Samples in a thread of its own, for a driver or a disk may hang. `aim` is for the uploader's main thread."""
+    """Samples in a thread of its own, as a driver or a disk may hang. `aim` is for the uploader's main thread."""
 
     def __init__(self, session: SessionDir, owner: Process | None, log: Callable[[str], None]) -> None:
         self._session, self._owner, self._log = session, owner, log
@@ -71,7 +71,7 @@ class SystemMetrics:
             self.loop.start()
 
     def aim(self, streams: Iterable[Stream], is_over: Callable[[Stream], bool]) -> None:
-        """Say which runs the owner has open. Ends the queues that an uploader before this one left."""
+        """Note which runs the owner has open. End the queues that an earlier uploader left."""
         streams = list(streams)
         mine = (s for s in streams if s.info.owner == self._owner and not (s.info.system or s.info.console))
         self._aims = {_run_of(s.info): s.info for s in mine if not s.info.done and not is_over(s)}
@@ -107,5 +107,5 @@ class SystemMetrics:
 
 
 def _run_of(info: Writer) -> str:
-    """Return the same for all writers into one run."""
+    """Return what identifies the run of a writer."""
     return str(info.run["run"]["id"] if info.run else (info.url, info.attach.get("project"), info.attach["name"]))

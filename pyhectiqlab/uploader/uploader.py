@@ -1,7 +1,7 @@
 """The uploader as an object: the streams of one session, drained by the main thread and sent by two others (README.md).
 
-It is done when every process that feeds the session is gone and everything is at the lab, when the session's folder
-vanished, or after LINGER_MAX_S.
+It ends when every process that feeds the session is gone and everything is at the lab; when the session's folder
+vanished; or after LINGER_MAX_S.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Uploader:
         deliver_kept: also send what was kept in dry or offline mode (a sync).
         until_drained: do not wait for living owners; return once all there is was sent, or the lab failed (a sync).
         hosts_gone: machines of which somebody said that they are gone, with all that was in their memory.
-        redirect: where goes what the lab does not take as it is.
+        redirect: where to send what the lab does not take as it is.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Uploader:
                 continue
             if stream.rewind_to is not None:
                 recover.rewind(self._journal, stream, stream.rewind_to, self.log)
-            # First whether it ended, then the queue: what a process put before its end is then surely seen.
+            # Ask whether it ended, and only then look at the queue: so what a process put before its end is seen.
             closing = self.streams.has_ended(stream) or stream.is_closed()
             took |= self.drain.turn(stream, now, closing=closing)
         self._scan_files()
@@ -115,7 +115,7 @@ class Uploader:
             self.events.wake()
         self._sync_journal()
         halted = {s.id: s.refused or s.stopped for s in self.streams if s.refused or s.stopped}
-        if halted != self._halted:  # who is told by the queue that it waits in vain looks there for the reason
+        if halted != self._halted:  # whoever reads in the queue that it waits in vain looks for the reason there
             self._halted = halted
             self._write_status()
         self._publish()
@@ -153,7 +153,7 @@ class Uploader:
             publish(stream)
 
     def _look_around(self) -> None:
-        """Do what need not be done at every turn."""
+        """Do what is not needed at every turn."""
         self.streams.take_in()
         self.system.aim(self.streams, lambda s: self.streams.has_ended(s) or s.is_closed())
         self._journal.release(self._budget)
@@ -174,15 +174,15 @@ class Uploader:
         )
 
     def _failing(self) -> str:
-        """Return what of this process's own work fails, with the error; "" where all goes on."""
+        """Return which of this process's own loops fail, with their errors; "" where none does."""
         loops = (self.events.loop, self.files.loop, self.system.loop, self.owners.loop)
-        found = [f"{one.name}: {one.error}" for one in (loop.failing for loop in loops) if one is not None]
-        return "; ".join(found)
+        failing = [f"{one.name}: {one.error}" for one in (loop.failing for loop in loops) if one is not None]
+        return "; ".join(failing)
 
     # Whether it is done -----------------------------------------------------------------------------------------
 
     def has_work(self) -> bool:
-        """Return whether anything is, or may become, this process's to do."""
+        """Return whether this process has, or may get, something to do."""
         if any(self._has_work(stream) for stream in self.streams if not stream.info.done):
             return True
         if self._consoles.has_work() or (self.streams.unopened and not self.until_drained):
@@ -196,7 +196,7 @@ class Uploader:
         if ended and not stream.is_closed() and self.streams.end_of(stream) is None:
             return True
         sendable = self.streams.is_sendable(stream)
-        # As the lab takes nothing of it now, it stays here: only where its script lives it is asked again.
+        # The lab takes nothing of it now, so it stays here. While its script lives, the lab is asked again.
         stays = bool(stream.refused) and (self.until_drained or ended)
         if self.requests.any_of(stream.id) and (stream.stopped or sendable) and not stays:
             return True
@@ -219,12 +219,12 @@ class Uploader:
                     if self._must_end(now - self._started > linger_s):
                         return
                 if not self.has_work():
-                    self._write_status()  # with what the lab acknowledged, by which it is asked
+                    self._write_status()  # with the lab's acks: refill.py reads them
                     if self.until_drained or not self.events.asks_at_the_end():  # a sync has asked already
                         return
                 busy = took or self.streams.backlog() > 0
                 time.sleep(settings.POLL_INTERVAL_S if busy else settings.IDLE_POLL_INTERVAL_S / 2)
-        except KeyboardInterrupt:  # a sync by hand: what was under way is sent again the next time
+        except KeyboardInterrupt:  # a sync by hand: the next one sends again what was under way
             self.files.stop(timeout=0)
             self.events.stop(timeout=0)
             raise
@@ -238,7 +238,7 @@ class Uploader:
                 self._journal.close()
 
     def _must_end(self, is_late: bool) -> bool:
-        """Return whether to leave what there is to others, or to another day."""
+        """Return whether to end although something is left."""
         if not self.session.path.exists():
             return True
         if self._given_way:

@@ -1,4 +1,4 @@
-"""Verify: compares what the journals here still hold with what the lab holds, by number and by content."""
+"""Verify: compare what the journals here still hold with what the lab holds, by number and by content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRITERS_MAX = 20  # in one request
 
 @dataclass
 class Range:
-    """Consecutive numbers of one writer as they are in the journal."""
+    """Consecutive numbers of one writer, as the journal has them."""
 
     first: int
     last: int
@@ -64,12 +64,12 @@ class WriterVerdict:
     """One writer, here and at the lab. All in sequence numbers.
 
     Attributes:
-        here: whether its session is here; else only the lab's own accounts were looked at.
-        journaled, acked: as known here. cursor: the lab's. points, events, losses: what the lab has of it.
-        compared: numbers whose content was compared and is the same. released: at the lab, but not kept here any more.
-        waiting: produced here and not at the lab yet. gap: the lab had them and has them no more (a restored backup).
+        here: whether its session is here. Else only the lab's own accounts were checked.
+        journaled, acked: as known here. cursor: that of the lab. points, events, losses: what the lab has of it.
+        compared: numbers whose content is the same here and at the lab. released: at the lab, but no longer kept here.
+        waiting: produced here and not at the lab yet. gap: the lab had them and no longer has them (a restored backup).
         unaccounted: numbers up to the cursor that the lab has neither a point nor an event for.
-        differs: (first, last, what) of ranges that are not the same.
+        differs: (first, last, what differs) of ranges that are not the same.
     """
 
     writer: str
@@ -97,8 +97,8 @@ class WriterVerdict:
 
 @dataclass
 class RunVerdict:
-    """`error`: why the lab could not be compared with, "" where it was. `quarantined`: events and files that were put
-    aside here.
+    """One run. `error`: why nothing could be compared with the lab; "" where it was. `quarantined`: how many events and
+    files were put aside here.
     """
 
     run: str
@@ -114,25 +114,25 @@ class RunVerdict:
 
 def runs_here() -> dict[str, list[tuple[SessionDir, Writer]]]:
     """Return the writers of the sessions here by the id of their run, where the lab has given one."""
-    found: dict[str, list[tuple[SessionDir, Writer]]] = {}
+    by_run: dict[str, list[tuple[SessionDir, Writer]]] = {}
     for session in SessionDir.everywhere():
         for info in session.writers():
             if info.run is not None:
-                found.setdefault(refill.run_of(info), []).append((session, info))
-    return found
+                by_run.setdefault(refill.run_of(info), []).append((session, info))
+    return by_run
 
 
 def quarantined() -> dict[str, int]:
     """Return events and files in the quarantine by the id of their run."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for aside in quarantine.everywhere():
         for run, count in aside.run_ids.items():
-            found[run] = found.get(run, 0) + count
-    return found
+            counts[run] = counts.get(run, 0) + count
+    return counts
 
 
 def verify_run(client: LabClient, run: str, name: str, mine: list[tuple[SessionDir, Writer]]) -> RunVerdict:
-    """Blocks for some requests and while the journals are read. Raises LabRequestError."""
+    """Compare one run. Blocks for some requests and while the journals are read. Raises LabRequestError."""
     verdict = RunVerdict(run, name)
     try:
         items = list(client.pages(f"/runs/{quoted(run)}/writers", {"limit": 1000}))
@@ -156,13 +156,13 @@ def verify_run(client: LabClient, run: str, name: str, mine: list[tuple[SessionD
 def _known_here(session: SessionDir, info: Writer, cursor: int) -> WriterVerdict:
     from .report import session_report
 
-    told = next(w for w in session_report(session)["writers"] if w["writer"] == info.writer)
-    found = None if info.done else peek(Path(info.queue), session.spill(info.writer))
-    acked = max(int(told["acked"]), found.acked if found else 0)
-    one = WriterVerdict(info.writer, session.name, info.owner.host, True, int(told["journaled"]), acked, cursor)
-    one.stopped = str(told["stopped"])
+    noted = next(w for w in session_report(session)["writers"] if w["writer"] == info.writer)
+    queue = None if info.done else peek(Path(info.queue), session.spill(info.writer))
+    acked = max(int(noted["acked"]), queue.acked if queue else 0)
+    one = WriterVerdict(info.writer, session.name, info.owner.host, True, int(noted["journaled"]), acked, cursor)
+    one.stopped = str(noted["stopped"])
     one.gap = 0 if one.stopped else max(0, acked - cursor)
-    one.waiting = 0 if one.stopped else max(0, int(told["produced"]) - max(acked, cursor))
+    one.waiting = 0 if one.stopped else max(0, int(noted["produced"]) - max(acked, cursor))
     return one
 
 
@@ -171,17 +171,21 @@ def _ask(client: LabClient, run: str, writers: list[WriterVerdict], ranges: dict
         part = writers[at : at + WRITERS_MAX]
         wanted = [{"writer": w.writer, "ranges": [[r.first, r.last] for r in ranges.get(w.writer, [])]} for w in part]
         answer = client.post(f"/runs/{quoted(run)}/verify", {"writers": wanted})
-        told = {str(w["writer"]): w for w in answer["writers"]}
+        answered = {str(w["writer"]): w for w in answer["writers"]}
         for one in part:
-            if one.writer in told:
-                _compare(one, ranges.get(one.writer, []), told[one.writer])
+            if one.writer in answered:
+                _compare(one, ranges.get(one.writer, []), answered[one.writer])
 
 
-def _compare(one: WriterVerdict, ranges: list[Range], told: dict[str, Any]) -> None:
-    one.points, one.events, one.losses = int(told["points"]), int(told["events"]), dict(told["losses"])
-    one.unaccounted = abs(int(told["cursor"]) - int(told["accounted"]))
+def _compare(one: WriterVerdict, ranges: list[Range], at_lab: dict[str, Any]) -> None:
+    one.points, one.events, one.losses = (
+        int(at_lab["points"]),
+        int(at_lab["events"]),
+        dict(at_lab["losses"]),
+    )
+    one.unaccounted = abs(int(at_lab["cursor"]) - int(at_lab["accounted"]))
     kept = 0
-    for mine, theirs in zip(ranges, told["ranges"], strict=True):
+    for mine, theirs in zip(ranges, at_lab["ranges"], strict=True):
         size = mine.last - mine.first + 1
         kept += size
         if digest.told(mine.total) == theirs["digest"]:
@@ -195,21 +199,21 @@ def _compare(one: WriterVerdict, ranges: list[Range], told: dict[str, Any]) -> N
 
 
 def journaled_ranges(session: SessionDir, info: Writer, cursor: int) -> list[Range]:
-    """Return what the journal holds of a writer up to a cursor, as the lab was sent it; numbers that became a loss
-    excluded. Ends ranges where something is missing. Memory: that of one range.
+    """Return what the journal holds of a writer up to a cursor, as it was sent to the lab, without numbers that became
+    a loss. A range ends where something is missing. Takes the memory of one range.
     """
-    found: list[Range] = []
+    ranges: list[Range] = []
     size = max(RANGE_EVENTS_MIN, cursor // RANGES_MAX + 1)
     for wire in _wired(session, info, cursor):
         first = int(wire["first"])
-        if not found or found[-1].last + 1 != first or first - found[-1].first >= size:
-            if found:
-                found[-1].end()
-            found.append(Range(first, first))
-        found[-1].add(wire)
-    if found:
-        found[-1].end()
-    return found[-RANGES_MAX * 2 :]
+        if not ranges or ranges[-1].last + 1 != first or first - ranges[-1].first >= size:
+            if ranges:
+                ranges[-1].end()
+            ranges.append(Range(first, first))
+        ranges[-1].add(wire)
+    if ranges:
+        ranges[-1].end()
+    return ranges[-RANGES_MAX * 2 :]
 
 
 def _wired(session: SessionDir, info: Writer, cursor: int) -> Iterator[dict[str, Any]]:
@@ -228,7 +232,7 @@ def _wired(session: SessionDir, info: Writer, cursor: int) -> Iterator[dict[str,
             try:
                 encoded = encode.encoded(stream, batch, reached)
             except (encode.UndecodableError, OSError):
-                continue  # the lab was told of a loss in its place
+                continue  # the lab has a loss in its place
             finally:
                 reached = frame.last
             stream.heed(encoded.end, encoded.settings)

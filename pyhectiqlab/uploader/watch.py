@@ -1,4 +1,4 @@
-"""The watch: whose processes feed the session, whether they live, and how each of them ended."""
+"""The watch: whether the processes that feed the session live, and how each of them ended."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..capture.process import Process, exit_status, open_pidfd, wait_pidfd
 from ..protocol import states
 from ..spool import SessionDir, read_json
 
-ASK_STATUS_S = 3.0  # how long the kernel is asked for a status: it is told once the parent reaped the process
+ASK_STATUS_S = 3.0  # how long to ask the kernel for a status, which it has once the parent reaped the process
 CRASH_SIGNALS = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 STACKS_BYTES_MAX = 64 << 10
 
 OUT_OF_MEMORY = {
     True: "The kernel's out-of-memory killer ended the process.",
-    False: "It was not the kernel's out-of-memory killer: that ended no process of its cgroup.",
-    None: "Whether the kernel's out-of-memory killer did it cannot be read on this machine.",
+    False: "It was not the kernel's out-of-memory killer, which ended no process of its cgroup.",
+    None: "This machine does not show whether the kernel's out-of-memory killer did it.",
 }
 
 
@@ -51,11 +51,13 @@ class End:
 
 
 class Owner:
-    """One process that feeds queues. Polled; costs a system call a look.
+    """One process that feeds queues. A look at it costs a system call.
 
-    Args: gone: it ended, as is known in another way; this machine's kernel cannot be asked about it.
+    Args:
+        gone: the process is known to have ended; this machine's kernel cannot be asked about it.
 
-    Attributes: ended_at: when it was seen to have ended, in seconds since 1970; None while it lives.
+    Attributes:
+        ended_at: when it was seen to have ended, in seconds since 1970; None while it lives.
     """
 
     def __init__(self, process: Process, session: SessionDir, pidfd: int = -1, *, gone: bool = False) -> None:
@@ -66,7 +68,7 @@ class Owner:
         if pidfd < 0 and not gone and not process.has_ended():
             self._pidfd = open_pidfd(process.pid)
             if self._pidfd >= 0 and process.has_ended():
-                # It ended, and its pid may have been taken by another, between looking and opening.
+                # It ended between looking and opening, and another process may have its pid now.
                 os.close(self._pidfd)
                 self._pidfd = -1
         self._oom = OomWatch(process.pid) if not process.has_ended() and process.is_here() else None
@@ -90,14 +92,16 @@ class Owner:
         return self._ended_at is not None
 
     def note_end(self) -> None:
-        """It has ended now, or was seen to have before. From any thread."""
+        """Note that the process has ended. Call it from any thread."""
         if self._ended_at is None:
             self.ended_at, self._ended_at = time.time(), time.monotonic()
 
     def end(self, said: dict[str, Any] | None = None) -> End | None:
-        """Return how it ended, once that is known: None while the kernel may still tell. Never None after ASK_STATUS_S.
+        """Return how the process ended. None: the kernel may still tell; never after ASK_STATUS_S.
 
-        `said`: its own word on it in the stream of events, for a disk on which the file with it found no room.
+        Args:
+            said: what the process said of its end in its stream of events. It is used where the disk had no room for
+                the file.
         """
         if not self.has_ended():
             return None
@@ -106,10 +110,10 @@ class Owner:
         assert self._ended_at is not None
         if self._status is None and time.monotonic() - self._ended_at < (ASK_STATUS_S if self._pidfd >= 0 else 0):
             return None
-        told = read_json(self._session.end_path(self.process)) or said
-        if self._gone and told is None and not self._stacks():
+        own_words = read_json(self._session.end_path(self.process)) or said
+        if self._gone and own_words is None and not self._stacks():
             return End(states.ENDED, f"the machine {self.process.host} is gone")
-        return how_it_ended(self._status, told, self._stacks, self._out_of_memory)
+        return how_it_ended(self._status, own_words, self._stacks, self._out_of_memory)
 
     def _out_of_memory(self) -> bool | None:
         return self._oom.struck(self.process.start, self.process.pid_ns) if self._oom is not None else None
@@ -129,8 +133,8 @@ class Owner:
 
 
 class EndWatch:
-    """A thread that notes when each owner ends, at the moment that the kernel says so. Who polls sees it some
-    hundredths of a second later, or when a disk lets him; and peers of a killed rank fail within a millisecond.
+    """A thread that notes when each owner ends, at the moment that the kernel says so. A thread that polls sees it some
+    hundredths of a second later, or when a slow disk lets it. Peers of a killed rank fail within a millisecond.
     """
 
     def __init__(self, log: Callable[[str], None]) -> None:
@@ -143,11 +147,13 @@ class EndWatch:
         self._changing = threading.Lock()
 
     def add(self, owner: Owner) -> None:
-        """Nothing where it has ended, or the kernel has no descriptors for processes. From any thread."""
+        """Watch an owner. Does nothing where it has ended, or where the kernel has no descriptors for processes. From
+        any thread.
+        """
         with self._changing:
             if owner.pidfd < 0 or self._stopped:
                 return
-            # No descriptor or no thread is to be had: whoever polls sees it a little later.
+            # Suppressed: no descriptor or no thread can be had. The thread that polls sees the end a little later.
             with contextlib.suppress(OSError, RuntimeError):
                 if self._waker < 0:
                     self._woken, self._waker = os.pipe()
@@ -156,7 +162,7 @@ class EndWatch:
                 os.write(self._waker, b"w")
 
     def stop(self) -> None:
-        """Blocks until the thread has ended, which is at once. Safe twice."""
+        """Stop the thread. Blocks until it has ended, which is at once. Safe twice."""
         with self._changing:
             if self._stopped or self._waker < 0:
                 self._stopped = True
@@ -188,30 +194,36 @@ class EndWatch:
 
 def how_it_ended(
     status: int | None,
-    told: dict[str, Any] | None,
+    own_words: dict[str, Any] | None,
     stacks: Callable[[], str],
     out_of_memory: Callable[[], bool | None],
 ) -> End:
     """Return the verdict on an ended process.
 
     Args:
-        status: its wait status, None where the kernel does not tell.
-        told: what the process wrote of itself at its end (state, cause, exit_code, detail), None where it came to no
-            such thing.
-        stacks: what faulthandler wrote.
-        out_of_memory: whether the kernel's out-of-memory killer struck; None where that cannot be read.
+        status: its wait status; None where the kernel does not tell it.
+        own_words: what the process wrote of itself at its end (state, cause, exit_code, detail); None where it wrote
+            nothing.
+        stacks: returns what faulthandler wrote.
+        out_of_memory: returns whether the kernel's out-of-memory killer struck; None where that cannot be read.
 
-    What the process said of itself stands, with one exception: it cannot know its exit code. When it says that all
-    went well, that may still be an error; and the error that it saw (a `sys.exit(3)`) may have been caught by somebody.
+    What the process said of itself counts, with one exception: it cannot know its exit code. If it says that all went
+    well, the code may still be an error. If it saw an error (a `sys.exit(3)`), somebody may have caught it.
     """
-    if told is not None:
+    if own_words is not None:
         code = os.waitstatus_to_exitcode(status) if status is not None else None
-        if told["state"] == states.COMPLETED and code is not None and code > 0:
+        if own_words["state"] == states.COMPLETED and code is not None and code > 0:
             return End(states.FAILED, f"exit status {code}", exit_code=code)
-        if told["state"] == states.FAILED and code == 0:
+        if own_words["state"] == states.FAILED and code == 0:
             return End(states.COMPLETED, "exit", exit_code=0)
-        exit_code = told.get("exit_code") if code is None or code < 0 else code
-        return End(str(told["state"]), str(told["cause"]), exit_code, told.get("signal"), str(told.get("detail", "")))
+        exit_code = own_words.get("exit_code") if code is None or code < 0 else code
+        return End(
+            str(own_words["state"]),
+            str(own_words["cause"]),
+            exit_code,
+            own_words.get("signal"),
+            str(own_words.get("detail", "")),
+        )
     if status is None:
         trace = stacks()
         if "SIGTERM" in trace or trace.startswith(("Stack", "Current thread", "Thread")):
@@ -235,6 +247,6 @@ def how_it_ended(
         return End(states.KILLED, name, signal=number)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
-        # No exit hook ran. Its work may be done or not: that is the script's to say, by completed() or close().
+        # No exit hook ran. Whether the work was done, only the script can say, by completed() or close().
         return End(states.ENDED, "os._exit(0)", exit_code=0)
     return End(states.KILLED, f"os._exit({code})", exit_code=code)

@@ -132,28 +132,28 @@ class Run(
     # Who and where ----------------------------------------------------------------------------------------------
 
     @property
-    def _told(self) -> dict[str, Any]:
+    def _run_fields(self) -> dict[str, Any]:
         return self._opened.answer["run"] if self._opened.answer else {}
 
     @property
     def id(self) -> str | None:
         """The lab's id of the run. None while the lab has not been asked."""
-        return self._told.get("id")
+        return self._run_fields.get("id")
 
     @property
     def url(self) -> str | None:
         """The link to the run's page. None while the lab has not been asked."""
-        return self._told.get("url")
+        return self._run_fields.get("url")
 
     @property
     def project(self) -> str | None:
         """The name of the project. None while the lab has not been asked."""
-        return (self._told.get("project") or {}).get("name")
+        return (self._run_fields.get("project") or {}).get("name")
 
     @property
     def author(self) -> str | None:
         """The username of whoever created the run. None while the lab has not been asked."""
-        return self._told.get("author")
+        return self._run_fields.get("author")
 
     @property
     def rank(self) -> int:
@@ -163,8 +163,8 @@ class Run(
     @property
     def attempt(self) -> int | None:
         """The number of this attempt, from 1. None while the lab has not been asked."""
-        told = self._outbox.binding.run if isinstance(self._outbox, QueueOutbox) else self._opened.answer
-        return int(told["attempt"]) if told else None
+        attached = self._outbox.binding.run if isinstance(self._outbox, QueueOutbox) else self._opened.answer
+        return int(attached["attempt"]) if attached else None
 
     @property
     def read_only(self) -> bool:
@@ -200,15 +200,15 @@ class Run(
         )
         return f"<b>Run</b> {title} ({escape(str(self.project or '-'))}, {escape(self.mode)})"
 
-    if not TYPE_CHECKING:  # where types are checked, what a Run has not is an error anyway
+    if not TYPE_CHECKING:  # a type checker reports missing names by itself
 
         def __getattr__(self, name: str) -> NoReturn:
-            """Only what a Run has not comes here."""
+            """Raise AttributeError with advice; only names that a Run does not have come here."""
             from .client.hints import hint
 
-            told = "" if name.startswith("_") else hint(name)
-            if told:
-                raise AttributeError(f"a Run has no {name!r}: {told}")
+            advice = "" if name.startswith("_") else hint(name)
+            if advice:
+                raise AttributeError(f"a Run has no {name!r}: {advice}")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
         def __getitem__(self, name: object) -> NoReturn:
@@ -277,13 +277,13 @@ class Run(
         """
         return self._close(ending.Ending(states.COMPLETED, "closed", None), timeout)
 
-    def _close(self, found: ending.Ending, timeout: float | None = None) -> bool:
+    def _close(self, ended: ending.Ending, timeout: float | None = None) -> bool:
         if self._closed:
             return True
         self._closed = True
         outbox = self._outbox
         for hook in outbox.at_end:
-            hook(found)
+            hook(ended)
         if not isinstance(outbox, QueueOutbox):
             self._outbox = ClosedOutbox()
             return True
@@ -291,9 +291,9 @@ class Run(
             return True
         if outbox.binding.ends_run:
             try:
-                outbox.end(found)
+                outbox.end(ended)
             except Exception as e:
-                say_once(f"the end of the run could not be told: {type(e).__name__}: {e}")
+                say_once(f"the end of the run could not be reported: {type(e).__name__}: {e}")
         outbox.close()
         outbox.session.look_after_uploader()
         there = wait_at_end(outbox.session, [outbox], timeout)
@@ -347,12 +347,12 @@ def _dropped(name: str, mode: str, place: Place, answer: dict[str, Any] | None) 
 
 
 def _place(rank: int | None, world_size: int | None, restart: int | str | None) -> Place:
-    """As given, else as the launcher says."""
-    told = place()
+    """Return the place that was given, else the one that the launcher says."""
+    launched = place()
     if rank is None and world_size is None and restart is None:
-        return told
-    rank = told.rank if rank is None else rank
-    world_size = max(told.world_size, rank + 1) if world_size is None else world_size
+        return launched
+    rank = launched.rank if rank is None else rank
+    world_size = max(launched.world_size, rank + 1) if world_size is None else world_size
     if not 0 <= rank < world_size:
         raise ValueError(f"rank {rank} of {world_size}: a rank is at least 0 and less than the world size")
-    return Place(rank, world_size, told.restart if restart is None else str(restart))
+    return Place(rank, world_size, launched.restart if restart is None else str(restart))

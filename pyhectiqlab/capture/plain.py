@@ -84,7 +84,7 @@ def plain_and_gaps(value: Any) -> tuple[Any, list[Gap]]:
     return walk.of(value), walk.gaps
 
 
-def told_gaps(gaps: list[Gap]) -> str:
+def gaps_text(gaps: list[Gap]) -> str:
     """Return the gaps of a value in one line: the first of each kind, and how many there are."""
     kinds: dict[str, list[str]] = {}
     for where, what in gaps:

@@ -64,10 +64,10 @@ class Source:
         # Not blocking: opening a pipe would wait for somebody to write to it.
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            self.found = os.fstat(self.fd)
-            if stat.S_ISDIR(self.found.st_mode):
+            self.stat = os.fstat(self.fd)
+            if stat.S_ISDIR(self.stat.st_mode):
                 raise IsADirectoryError(errno.EISDIR, "this is a directory, and a file is needed", str(path))
-            if not stat.S_ISREG(self.found.st_mode):
+            if not stat.S_ISREG(self.stat.st_mode):
                 raise ValueError(f"{path} is no regular file but a pipe, socket or device")
         except BaseException:
             os.close(self.fd)
@@ -93,7 +93,7 @@ def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
 
     Raises ChangedError where the file changes faster than it can be copied; OSError where it cannot be read.
     """
-    size = source.found.st_size
+    size = source.stat.st_size
     if may_copy and _reflink(source.fd, target):
         return own(REFLINK, target)
     if may_copy and size <= COPY_BYTES_MAX:

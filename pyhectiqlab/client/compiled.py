@@ -1,9 +1,9 @@
-"""Points under torch.compile: what Dynamo traces in the place of an outbox's puts, and loads when it does.
+"""Points under torch.compile: what Dynamo traces instead of an outbox's puts. It is loaded when Dynamo traces a put.
 
-Traced as they are, the puts would be compiled again and again (they look at clocks, and at memory that changes), and
-break a graph that must be whole. So Dynamo is given other functions, by an attribute that it looks for: they put an
-operator into the graph, which logs each time the graph runs, in the order of the calls. The operator has an effect, so
-nothing leaves it out, and no gradient.
+If the puts were traced as they are, they would be compiled again and again (they look at clocks, and at memory that
+changes), and they would break a graph that must be whole. So Dynamo gets other functions, by an attribute that it looks
+for. These put an operator into the graph, which logs each time the graph runs, in the order of the calls. The operator
+has no gradient. It has an effect, so that no optimisation removes it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ add_metric = _made()
 
 
 def point(writer: str, key: str, step: Any, value: Any) -> None:
-    """Traced instead of a put."""
+    """Add a point to the graph; traced instead of a put."""
     if isinstance(step, float) and step == int(step):
         step = int(step)
     if (
@@ -73,7 +73,7 @@ def points(writer: str, values: Mapping[str, Any], step: Any) -> None:
 
 
 def outside(writer: str, key: str, step: Any, value: Any) -> None:
-    """Called for what no graph can hold: Dynamo ends the graph before the call that led here."""
+    """Put a point that no graph can hold. Dynamo ends the graph before the call that led here."""
     by_writer[writer].point(key, step, value)
 
 

@@ -1,7 +1,7 @@
 """The producing side of a captured console: descriptors 1 and 2 lead into files that the uploader follows.
 
-The uploader copies what comes to the terminal, and records it. Without an uploader nothing is lost: at the end of the
-script, what nobody has copied yet is copied here.
+The uploader copies new output to the terminal, and records it. Without an uploader nothing is lost: at the end of the
+script, this module copies what nobody has copied yet.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ CHECK_INTERVAL_S = 0.2
 
 
 class Channel:
-    """Sends descriptors to the present uploader, by a socket that it was started with. That waits for nobody, not even
-    for the uploader to be up.
+    """Sends descriptors to the present uploader, by a socket that it was started with. Sending never waits, not even
+    for the uploader to start.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Console:
         self._active.add(writer)
 
     def _divert(self) -> None:
-        if self._diversion is not None:  # of before a stop
+        if self._diversion is not None:  # from before a stop
             self.settle(0)
             self._diversion.close()
             self._diversion = None

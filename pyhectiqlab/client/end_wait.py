@@ -75,7 +75,7 @@ def wait_at_end(session: Session, outboxes: list[QueueOutbox], timeout: float | 
         return False
     there = is_there()  # just now; else nothing is known of it
     if not there:
-        say("whether the lab has everything could not be found out; `hectiqlab status` shows what is left.")
+        say("it is not known whether the lab has everything; `hectiqlab status` shows what is left.")
     return there
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PROJECT_NOT_FOUND, INVALID = "project_not_found", "invalid"  # the lab's words
 SESSION_NAME = re.compile(r"[0-9A-Za-z_-]{1,64}")
-MIN_ATTACH_S = 1.0  # for the second of the two requests, however long the first took
+MIN_ATTACH_S = 1.0  # for the second request, however long the first one took
 NAMES_TRIED_MAX = 5
 # Only the first pushes anything. DRY drops; OFFLINE keeps on purpose; KEPT keeps because something is wrong.
 ONLINE, OFFLINE, KEPT, DRY, READ_ONLY = "online", "offline", "kept", "dry", "read-only"
@@ -151,8 +151,8 @@ def _request(
 
 
 def _opening(session: Session, name: str, project: str | None, here: Place) -> int:
-    """Return how often this process has opened the run and closed it. A cell of a notebook that opens it, whichever
-    cell it was that did before, begins anew: who runs a cell again wants its curve, not both in one.
+    """Return how often this process has opened the run and closed it. If a notebook's cell opens a run that is still
+    open, that counts as a new opening: whoever runs a cell again wants a new curve, not both in one.
     """
     before = session.openings.get((name, here.rank), 0)
     number = cell()

@@ -47,8 +47,8 @@ class Uploads:
         self._dir = folder
         self._lose = lose
         self._waiting: dict[str, FileRequest] = {}
-        self._given_up: dict[str, str] = {}  # id → why, in a word
-        self._unreported: set[str] = set()  # of these
+        self._given_up: dict[str, str] = {}  # id → reason
+        self._unreported: set[str] = set()  # ids of `_given_up` that no call has reported
         self._room_left = 0
         self._room_known = False
 
@@ -59,7 +59,7 @@ class Uploads:
         ident = os.urandom(16).hex()
         try:
             self._make_folder()
-            room = self._has_room(min(source.found.st_size, snapshot.COPY_BYTES_MAX))
+            room = self._has_room(min(source.stat.st_size, snapshot.COPY_BYTES_MAX))
             held = snapshot.take(source, self._dir.file_path(ident, "data"), may_copy=room)
             return self._ask(ident, writer, upload, held, os.path.abspath(source.path))
         except ChangedError as e:
@@ -127,7 +127,7 @@ class Uploads:
         return ident
 
     def _has_room(self, size: int) -> bool:
-        """Return whether `size` more bytes fit the spool's budget. What others add or remove counts later."""
+        """Return whether `size` more bytes fit the spool's budget. What other processes add or remove counts later."""
         if not self._room_known or self._room_left < size:
             try:
                 budget: int = settings.get("spool_max_bytes")
@@ -167,7 +167,9 @@ class Uploads:
         return some
 
     def _put_away(self, ident: str) -> None:
-        """It is at the lab or given up: the word of that lies on the disk before the request goes."""
+        """Forget a request whose file is at the lab or given up. The note that it failed is on the disk before the
+        request is removed.
+        """
         if self._waiting.pop(ident, None) is None:
             return
         failed = self._dir.file_request(ident, "failed.json")

@@ -1,6 +1,6 @@
-"""The spool: a folder per session with everything that is not yet at the lab, which client and uploader share.
+"""The spool: a folder per session with everything that is not yet at the lab. Client and uploader share it.
 
-What lies in such a folder, and who writes it, is told in session_dir.py.
+session_dir.py says what is in such a folder, and who writes it.
 """
 
 from .entries import FileRequest, Lab, Writer

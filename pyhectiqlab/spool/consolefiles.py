@@ -1,10 +1,10 @@
-"""A captured console in the spool: what the process that prints and the uploader that follows share. Files only.
+"""A captured console in the spool: the files that the printing process and the uploader share. Files only.
 
     console/stdout, stderr    appended to by C libraries and child processes, through descriptors 1 and 2
-    console/shown             words: how far the files were copied to the terminal. Whoever copies holds its flock
+    console/shown             words: how far the files were copied to the terminal; flocked by the process that copies
     console/<writer>-<run>    words: how far they were recorded, for the run of the writer `run`, by a writer of its own
 
-All words are 8 bytes, of one writing process each, and written by one `pwrite`.
+Each word has 8 bytes and one process that writes it, by one `pwrite`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ..base.fds import lifted
 from ..ring.mapping import FileWords
 
 STREAMS = ("stdout", "stderr")
-COPY_BYTES_MAX = 4096  # a pipe that is ready takes so much without blocking
+COPY_BYTES_MAX = 4096  # a pipe that is ready takes this much without blocking
 
-# Words of `shown`; those of a stream have its index added.
+# Words of `shown`. Those of a stream are at the word plus the stream's index.
 SHOWN = 0  # bytes on the terminal, or given up because it is gone
-ENDED = 2  # by the process: 1: descriptors 1 and 2 are its own again
-FULL = 3  # by the uploader: 1: take them back, the disk is full
+ENDED = 2  # written by the process: 1: descriptors 1 and 2 are its own again
+FULL = 3  # written by the uploader: 1: take them back, the disk is full
 
 # Words of a recording.
-FROM = 0  # by the process: bytes before this are not recorded
-UNTIL = 2  # by the process: 0: goes on; else 1 more than the byte at which it ends
-RECORDED = 4  # by the uploader: bytes that are log events in its queue
-INTENT = 6  # by the uploader, three words: stream, RECORDED once the event is in the queue, the queue's end before it
+FROM = 0  # written by the process: bytes before this are not recorded
+UNTIL = 2  # written by the process: 0: it goes on; else 1 more than the byte at which it ends
+RECORDED = 4  # written by the uploader: bytes that are log events in its queue
+INTENT = 6  # written by the uploader, three words: stream, RECORDED after the next put, the queue's end before it
 JOURNALED = 9  # bytes whose events are in the journal
 ACKED = 11  # … and at the lab
 WORDS = 13
@@ -47,7 +47,7 @@ class ConsoleDir:
         return self.path.is_dir()
 
     def make(self) -> None:
-        """Safe twice. Raises OSError."""
+        """Make the folder and its files. Safe twice. Raises OSError."""
         self.path.mkdir(mode=0o700, exist_ok=True)
         for name in (*STREAMS, "shown"):
             os.close(os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -59,7 +59,7 @@ class ConsoleDir:
         return Words(self.path / "shown")
 
     def ask(self, run: str, start: tuple[int, int]) -> Words:
-        """Ask to record from here on for the writer `run`. Raises OSError."""
+        """Ask the uploader to record from here on, for the run of the writer `run`. Raises OSError."""
         writer = os.urandom(16).hex()
         made = self.path / f".{writer}"
         fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -86,7 +86,7 @@ class ConsoleDir:
 
 
 class Words(FileWords):
-    """Words of a file; two processes see each other's at once. Raises OSError."""
+    """Words of a file. Two processes see each other's words at once. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -101,7 +101,9 @@ class Words(FileWords):
 
     @contextmanager
     def copying(self) -> Iterator[bool]:
-        """The right to copy to the terminal; False where another process has it. A process that is killed loses it."""
+        """Take the right to copy to the terminal. Yields False where another process has it. A process that is killed
+        loses it.
+        """
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -117,8 +119,8 @@ class Words(FileWords):
 
 
 def copy_some(file: int, terminal: int, shown: Words, stream: int) -> int:
-    """Copy what comes next of a stream to its terminal; how many bytes, 0 where it is all there. Blocks as long as
-    the terminal does. Raises OSError. Call it within `shown.copying()`.
+    """Copy the next bytes of a stream to its terminal. Return how many; 0 where all are there. Blocks as long as the
+    terminal does. Raises OSError. Call it within `shown.copying()`.
     """
     start = shown[SHOWN + stream]
     data = os.pread(file, COPY_BYTES_MAX, start)

@@ -1,4 +1,4 @@
-"""What lies in a session's small files: a writer, and a request for a file."""
+"""What a session's small files hold: a writer, and a request for a file."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ class Writer:
     """One process's stream into one run.
 
     Attributes:
-        mode: "online", "offline", or "kept": the lab could not be reached when the run was made (dry mode), so what is
-            here waits for a sync.
-        url, profile: which lab, and whose key; the key itself is never in the spool.
-        attach: the request that finds or creates the run, for when there was no answer yet.
-        run: the lab's answer to it (run, attempt, mode, sets_state), or None.
-        ends_run: its process opened the run, so the lab is told of its end. What that says of the run is the lab's to
-            find out: a helper beside a living training has no say.
-        done: everything is at the lab; the files of the queue are gone.
-        delivered: of one that is done, up to which event the lab acknowledged it; 0: nothing more is to be asked of it.
-            `status.json` says so later, or never where the uploader is killed before.
+        mode: "online", "offline", or "kept". Kept: the lab could not be reached when the run was made (dry mode), so
+            what is here waits for a sync.
+        url, profile: which lab, and whose key. The key itself is never in the spool.
+        attach: the request that finds or creates the run, for a run that the lab does not have yet.
+        run: the lab's answer to that request (run, attempt, mode, sets_state), or None.
+        ends_run: whether its process opened the run, so that the lab is told of its end. The lab decides what that
+            means for the run: the end of a helper beside a living training means nothing.
+        done: whether everything is at the lab, and the files of the queue are gone.
+        delivered: if it is done, up to which event the lab acknowledged it; 0: the lab need not be asked about it
+            again. `status.json` says so later, or never if the uploader is killed before that.
         cache: settings of the metrics cache, [[the sequence number behind which they hold, settings], …], in order.
-        system: it carries the uploader's own system metrics.
-        console: it carries what the uploader recorded of the captured console.
-        drained: its process ended and its queue was emptied: nothing of it is in any memory any more.
-        closed: the same of a run that was closed, of a process that may live on.
-        lab_id: of the lab, by which it is known at another address; "" where no lab ever answered, or an older one.
-        key_mark: by which the key that was used is known again, which cannot be had from it; "" where there was none.
+        system: whether it has the uploader's own system metrics.
+        console: whether it has what the uploader recorded of the captured console.
+        drained: whether its process ended and its queue was emptied: none of its events is only in memory.
+        closed: the same for a run that was closed by a process that may live on.
+        lab_id: id of the lab, by which it is recognised at another address; "" where no lab ever answered, or an older
+            one did.
+        key_mark: by which the key that was used can be recognised, but not computed; "" where there was no key.
     """
 
     writer: str
@@ -75,7 +76,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class FileRequest:
-    """A file that a process wants at the lab.
+    """A file that a process wants to have at the lab.
 
     Attributes:
         id: 32 hex digits.
@@ -83,15 +84,15 @@ class FileRequest:
         target: "run" or "project".
         name, step, kind, meta: as the lab keeps them.
         source: where the bytes are; relative to the folder `files`, or absolute.
-        held: how: one of capture/snapshot.py.
+        held: how the bytes are kept: one of capture/snapshot.py.
         size: bytes.
         identity: (inode, bytes, time of the last change in ns) that `source` must have. None in requests of earlier
-            versions where it is ours alone.
+            versions, where the bytes are ours alone.
         created: seconds since 1970 UTC.
-        answer: somebody waits for the lab's answer.
+        answer: whether somebody waits for the lab's answer.
         digest: SHA-256 in hex, "" until it was computed.
-        origin: the absolute path that the caller named; "" for what was made for the upload.
-        reason, detail: of one that failed; `told` once the lab knows.
+        origin: the absolute path that the caller named; "" for a file that was made for the upload.
+        reason, detail: why it failed. told: whether the lab knows that it failed.
     """
 
     id: str

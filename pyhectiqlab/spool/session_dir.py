@@ -14,25 +14,26 @@
       console/                  what C libraries and child processes print: consolefiles.py
       ends/<pid>-<start>.json   by a process at its end: how it ended, as it saw it
       crash/<pid>               by faulthandler, in C: the stacks at a deadly signal
-      lease, lease.json         by who drains it: an uploader, or a sync
-      wake                      by a sync: the uploader is to send all now, and to where what was kept goes
-      hurry                     touched by who waits for what is to be sent anyway
+      lease, lease.json         by the process that drains it: an uploader, or a sync
+      wake                      by a sync: the uploader is to send all now; and to which lab what was kept goes
+      hurry                     touched by a process that waits for what is to be sent anyway
       status.json, uploader.log by the uploader
       synced.json, sync-lease   by a sync on another machine: how far it brought the lab (uploader/relay.py)
 
-Where no home can be written it is in another place: places.py.
+Where no home can be written, the folder is in another place: places.py.
 
-What a lab does not take any more is moved to `quarantine/<session>/` beside the spool (uploader/quarantine.py).
+What a lab no longer takes is moved to `quarantine/<session>/` beside the spool (uploader/quarantine.py).
 
 A file to upload is a request with its snapshot. The request says whose run it goes to, its name and step, where the
 bytes are and how they are held, and what the file was at the call: inode, size, time of the last change. Its id is the
-lab's idempotency key. The uploader adds the digest once it is computed, so that a file is hashed once, whoever is
-killed. When the lab has it, the request becomes `<id>.done`, then snapshot and that go: no crash leaves a request
-without its snapshot. Snapshots are bytes of ours alone (a copy, a reflink, a zip), or a hard link, which is uploaded
-only as long as nobody wrote to the file; a `source` outside the folder is the user's own file, on the same condition.
+lab's idempotency key. The uploader adds the digest once it is computed, so that a file is hashed once, whichever
+process is killed. When the lab has the file, the request becomes `<id>.done`. Then the snapshot is removed, and
+`<id>.done` last, so that no crash leaves a request without its snapshot. A snapshot is a file of ours alone (a copy, a
+reflink, a zip), or a hard link. A hard link is uploaded only if nobody has written to the file; and so is a `source`
+outside the folder, which is the user's own file.
 
-Nothing of a session is believed that somebody else wrote or could have written (capture/ownership.py): its folders and
-files are this user's, and others cannot write to them. A session that is not so is left alone, and said to be.
+A session is believed only if nobody else wrote it or could have written it (capture/ownership.py): its folders and
+files are this user's, and others cannot write to them. Any other session is left alone, which is reported.
 
 Small files are replaced whole (written beside, then renamed), so that a reader never sees half of one.
 """
@@ -62,7 +63,7 @@ DELIVERED_BYTES_MAX = 1 << 20  # of the notes on delivered files, twice: some 4,
 
 
 def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
-    """Yield those of `folder` whose files begin with `prefix`, by name."""
+    """Yield the writers in `folder` whose files begin with `prefix`, sorted by name."""
     try:
         names = sorted(n for n in os.listdir(folder) if n.startswith(prefix) and n.endswith(".json") and n[0] != ".")
     except OSError:
@@ -75,7 +76,7 @@ def _read_writers(folder: Path, prefix: str) -> Iterator[Writer]:
 
 
 def _remove(folder: Path) -> None:
-    """As `shutil.rmtree`, which would cost `import pyhectiqlab` two milliseconds. Raises nothing."""
+    """Remove a folder. `shutil.rmtree` would cost `import pyhectiqlab` two milliseconds. Raises nothing."""
     for path, _, files in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):
             for name in files:
@@ -99,7 +100,9 @@ class SessionDir:
 
     @classmethod
     def create(cls, spool: Path, owner: Process, started: float) -> SessionDir:
-        """Raises OSError where the spool cannot be written, or not kept from others; then it leaves nothing there."""
+        """Make a session. Raises OSError where the spool cannot be written, or is open to others; then nothing is left
+        there.
+        """
         spool.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # by itself: a parent would follow the umask
         spool.mkdir(mode=0o700, exist_ok=True)
         session = cls(spool / os.urandom(8).hex())
@@ -109,8 +112,8 @@ class SessionDir:
                 (session.path / sub).mkdir(mode=0o700)
             if problem := ownership.folder_problem(session.path):  # a file system that knows no modes
                 raise PermissionError(errno.EPERM, problem, str(session.path))
-            told = {"version": VERSION, "owner": owner.as_dict(), "started": started}
-            write_json(session.path / "session.json", told)
+            fields = {"version": VERSION, "owner": owner.as_dict(), "started": started}
+            write_json(session.path / "session.json", fields)
         except OSError:
             _remove(session.path)
             raise
@@ -118,8 +121,8 @@ class SessionDir:
 
     @classmethod
     def create_somewhere(cls, owner: Process, started: float) -> tuple[SessionDir, str]:
-        """In the home's spool; else, where that cannot be written, in one in its place. Also why, "" for the first.
-        Raises OSError where there is no place at all.
+        """Make a session in the home's spool or, if that cannot be written, in a place that stands in for it. Return
+        also why it is there; "" for the home's spool. Raises OSError where there is no place at all.
         """
         try:
             return cls.create(settings.spool_dir(), owner, started), ""
@@ -139,22 +142,23 @@ class SessionDir:
 
     @classmethod
     def all(cls, spool: Path) -> list[SessionDir]:
-        """This user's sessions on this machine's spool, oldest first."""
-        found = []
+        """Return this user's sessions in a spool, oldest first."""
+        seen = []
         with contextlib.suppress(OSError), os.scandir(spool) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):  # somebody else's, in a spool that several share
                     if entry.is_dir(follow_symlinks=False) and os.path.lexists(f"{entry.path}/session.json"):
                         about = entry.stat(follow_symlinks=False)
                         if ownership.is_ours(about, Path(entry.path)):
-                            found.append((about.st_mtime, entry.name))
-        return [cls(spool / name) for _, name in sorted(found)]
+                            seen.append((about.st_mtime, entry.name))
+        return [cls(spool / name) for _, name in sorted(seen)]
 
     def problem(self) -> str:
-        """Return why somebody else may have written what is in it, and what to do about it; "" where nobody could.
-        Whoever delivers a session asks before. Raises nothing.
+        """Return why somebody else may have written what is in it, and what to do about it; "" where nobody could. Call
+        it before a session is delivered. Raises nothing.
         """
-        # A snapshot is known by its identity, and may be a link to another user's file; `.d` is for what is packed.
+        # A snapshot is checked by its identity, and may be a link to another user's file. `.d` is a folder that is
+        # being packed.
         return ownership.tree_problem(self.path, but=(".data", ".d"))
 
     def info(self) -> dict[str, Any]:
@@ -171,7 +175,7 @@ class SessionDir:
         return self.files_dir / f"{ident}.{what}"
 
     def file_request(self, ident: str, what: str = "json") -> FileRequest | None:
-        """None where there is none (any more), or it is not understood."""
+        """Return a request; None where there is none (any more), or it is not understood."""
         raw = read_json(self.file_path(ident, what))
         try:
             return None if raw is None else FileRequest.from_dict(raw)
@@ -179,7 +183,7 @@ class SessionDir:
             return None
 
     def file_ids(self, what: str = "json") -> list[str]:
-        """Requests that wait (`json`), or failed (`failed.json`), in no order."""
+        """Return the ids of requests that wait (`json`) or failed (`failed.json`), in no order."""
         try:
             names = os.listdir(self.files_dir)
         except OSError:
@@ -187,8 +191,8 @@ class SessionDir:
         return [name[:32] for name in names if name[32:] == f".{what}"]
 
     def note_delivered(self, request: FileRequest) -> None:
-        """Remember a file that the lab has, should the lab ever be restored from an older backup; the last some
-        thousand are kept. Best effort.
+        """Remember a file that the lab has, in case the lab is restored from an older backup. The last few thousand are
+        kept. Best effort.
         """
         path = self.path / "delivered"
         with contextlib.suppress(OSError):
@@ -198,15 +202,17 @@ class SessionDir:
                 f.write(json.dumps(request.as_dict()) + "\n")
 
     def delivered(self) -> list[FileRequest]:
-        """Files that the lab had, each once, as it was last noted; a `reason` says that it was given up since."""
-        found: dict[str, FileRequest] = {}
+        """Return the files that the lab had, each once, as last noted. A `reason` says that the file was given up
+        since.
+        """
+        by_id: dict[str, FileRequest] = {}
         for name in ("delivered.old", "delivered"):
             with contextlib.suppress(OSError):
                 for line in read_ours(self.path / name).decode().splitlines():
                     with contextlib.suppress(KeyError, TypeError, ValueError):  # a torn line
                         request = FileRequest.from_dict(json.loads(line))
-                        found[request.id] = request
-        return list(found.values())
+                        by_id[request.id] = request
+        return list(by_id.values())
 
     def log(self, text: str) -> None:
         """Append a line to uploader.log, up to a bound. Never raises. From any thread."""
@@ -221,7 +227,7 @@ class SessionDir:
         return self.path / "spill" / writer
 
     def writers(self) -> Iterator[Writer]:
-        """Whoever announced itself. A file that is not understood is skipped."""
+        """Yield the writers that announced themselves. A file that is not understood is skipped."""
         seen, folders = set(), set(places.queue_folders())
         for writer in _read_writers(self.writers_dir, ""):
             seen.add(writer.writer)
@@ -238,28 +244,29 @@ class SessionDir:
         write_json(self.writer_path(writer.writer), writer.as_dict(), durable=durable)
 
     def announce(self, writer: Writer) -> None:
-        """By the producing process. A disk that is full or read-only at this moment keeps nobody from logging: where
-        queues lie is another file system. Raises OSError where that does not help either.
+        """Announce a writer; for the producing process. If the disk is full or read-only now, the announcement goes
+        beside a queue, which is in another file system, so that the process can still log. Raises OSError where that
+        fails, too.
         """
         try:
             self.save_writer(writer)
         except OSError:
             beside = (*(Path(known.queue).parent for known in self.writers()), *places.queue_folders())
-            for folder in dict.fromkeys(beside):  # the parent's first: it surely lives as long as the session
+            for folder in dict.fromkeys(beside):  # the parent's folder first: it lives as long as the session
                 with contextlib.suppress(OSError):
                     write_json(folder / f"{self.name}-{writer.writer}.json", writer.as_dict())
                     return
             raise
 
     def announced_beside(self, folders: Iterable[Path]) -> Iterator[tuple[Path, Writer]]:
-        """Files beside queues, and whom they announce."""
+        """Yield the announcements beside queues: each file, and its writer."""
         for folder in folders:
             for writer in _read_writers(folder, f"{self.name}-"):
                 yield folder / f"{self.name}-{writer.writer}.json", writer
 
     def sync_writers(self, writers: Iterable[str]) -> None:
-        """Make what is known of them survive a power failure: without it nobody would know whose events the journal
-        holds. Here, not at the call, as it takes milliseconds. Best effort.
+        """Put the files of these writers on disk, so that they survive a power failure: without them nobody would know
+        whose events the journal holds. The uploader does this, not the call, as it takes milliseconds. Best effort.
         """
         for path in (*map(self.writer_path, writers), self.path / "session.json"):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Small files of a session: replaced whole, read by a look at whose they are."""
+"""Small files of a session: written whole, and read only if they are this user's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..capture import ownership
 
 
 def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> None:
-    """Raises OSError. `durable`: on disk when it returns, not just handed to the kernel."""
+    """Write a file whole. Raises OSError. `durable`: the file is on disk on return, not just in the kernel."""
     beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -29,12 +29,12 @@ def write_json(path: Path, value: dict[str, Any], *, durable: bool = False) -> N
 
 
 def opened_alone(path: str, flags: int) -> int:
-    """For `open`: a file that others do not read, whatever the umask; never through a link."""
+    """An opener for `open`: the file is closed to others, whatever the umask, and never opened through a link."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def sync_path(path: Path) -> None:
-    """fsync of a file or folder. Raises OSError."""
+    """Sync a file or folder to the disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -43,7 +43,9 @@ def sync_path(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """None where there is no such file, it is not understood, or somebody else may have written it."""
+    """Return what a file holds. None: there is no such file, it is not understood, or somebody else may have written
+    it.
+    """
     try:
         value = json.loads(read_ours(path))
     except (OSError, ValueError, RecursionError):
@@ -52,14 +54,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_ours(path: Path) -> bytes:
-    """Raises OSError, PermissionError where the file is not this user's alone: looked at once it is open, as the path
-    may lead to another file a moment later.
+    """Return the bytes of a file. Raises OSError; PermissionError where the file is not this user's alone. The check is
+    made on the open file, as the path may lead to another file a moment later.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as f:
-        found = os.fstat(fd)
-        if not (stat.S_ISREG(found.st_mode) and ownership.is_ours(found, path.parent)):
+        about = os.fstat(fd)
+        if not (stat.S_ISREG(about.st_mode) and ownership.is_ours(about, path.parent)):
             raise PermissionError(errno.EPERM, "it is no file of this user's", str(path))
-        if ownership.others_write(found) and ownership.folder_problem(path.parent):
+        if ownership.others_write(about) and ownership.folder_problem(path.parent):
             raise PermissionError(errno.EPERM, "it can be written by others", str(path))
         return f.read()

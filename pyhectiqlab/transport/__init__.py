@@ -1,4 +1,4 @@
-"""The way to the lab: what the uploader and a Run need of it, as an interface. HTTP is one implementation."""
+"""The interface by which the uploader and a Run talk to the lab. HTTP is one implementation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Transport(Protocol):
         """Find or create a run; FORMAT.md section 5 has the request and the answer."""
 
     def ingest(self, body: bytes) -> dict[str, Any]:
-        """Send packed batches; the answer says what was committed. FORMAT.md section 3."""
+        """Send packed batches. The answer says what was committed. FORMAT.md section 3."""
 
     def heartbeat(self, session: str, payload: dict[str, Any]) -> None:
         """Tell the lab that a session is alive."""

@@ -1,4 +1,4 @@
-"""Addresses of labs: what can be one, and whether it is this machine's."""
+"""Addresses of labs: whether a text can be one, and whether it is this machine's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import ConfigurationError
 from .answers import one_line
 
 PREFIX = "/api/v1"  # of all paths of the API
-LAB_PORT = 8080  # where `hectiqlab server` listens unless it is told
+LAB_PORT = 8080  # where `hectiqlab server` listens by default
 
 
 def clean_url(url: str) -> str:

@@ -38,11 +38,11 @@ _BY_STATUS: dict[int, type[LabRequestError]] = {
 
 
 class _LacksError(NotALabError, LookupError):
-    """An answer has no member of that name. A LookupError too, for those who check a shape."""
+    """An answer lacks a member. It is also a LookupError, for code that checks a shape."""
 
 
-class Told(dict[Any, Any]):
-    """A map of an answer. A member that it lacks is the lab's fault, not the caller's."""
+class AnswerMap(dict[Any, Any]):
+    """A map in an answer. If it lacks a member, that is the lab's fault, not the caller's."""
 
     def __missing__(self, key: object) -> Any:
         raise _LacksError(f"The answer has another shape than a lab's: it lacks {one_line(str(key))!r}.")
@@ -55,8 +55,8 @@ class Handshake:
     Attributes:
         version: the lab's release, such as "0.1.0".
         protocol: the protocol version that both sides speak.
-        generation: names this life of the lab's data; another one means that a backup was restored.
-        lab_id: names the lab, wherever it is reached and whether it was restored or not; "" of older labs.
+        generation: names this life of the lab's data. Another generation means that a backup was restored.
+        lab_id: names the lab, whatever its address, and also after a restore; "" for older labs.
     """
 
     version: str
@@ -85,10 +85,10 @@ class Answer:
 
     def failure(self) -> LabRequestError:
         """Return the error that a status other than 2xx stands for."""
-        code, told = self._told()
+        code, lab_message = self._lab_error()
         if self.status == 429 or self.status >= 500:
             wait_s = retry_after_s(self.headers)
-            why = told or f"it answered {self.status}"
+            why = lab_message or f"it answered {self.status}"
             hint = "try again" if wait_s is None else f"try again in {wait_s:.0f} s"
             message = f"The lab at {self.lab} cannot serve this now ({why.rstrip('.')}): {hint}."
             return LabUnavailableError(message, status=self.status, retry_after_s=wait_s, code=code)
@@ -99,9 +99,9 @@ class Answer:
                 "(HECTIQLAB_URL, or `hectiqlab add-profile`)."
             )
             return NotALabError(message, status=self.status)
-        if not code and self.status != 413:  # a proxy on the way may refuse a large body in its own words
+        if not code and self.status != 413:  # a proxy may refuse a large body with an answer of its own
             return not_a_lab(self.lab, self._looks(), status=self.status)
-        message = told or f"The lab at {self.lab} refused the request with status {self.status}."
+        message = lab_message or f"The lab at {self.lab} refused the request with status {self.status}."
         if self.status == 401 and "add-profile" not in message:
             message = f"{message.rstrip('.')}. Log in again with `hectiqlab add-profile`, or set HECTIQLAB_API_KEY."
         return _BY_STATUS.get(self.status, InvalidRequestError)(message, status=self.status, code=code)
@@ -109,14 +109,14 @@ class Answer:
     def _decoded(self) -> Any:
         kind = self._header("content-type").split(";")[0].strip().lower()
         if kind == JSON:
-            return json.loads(self.body, object_hook=Told)
+            return json.loads(self.body, object_hook=AnswerMap)
         if kind == MSGPACK:
-            return msgpack.unpackb(self.body, raw=False, object_hook=Told)
+            return msgpack.unpackb(self.body, raw=False, object_hook=AnswerMap)
         if not self.body:  # 204
             return None
         raise ValueError("neither JSON nor msgpack")
 
-    def _told(self) -> tuple[str, str]:
+    def _lab_error(self) -> tuple[str, str]:
         """Return the lab's code and message, or two empty strings where it is not the lab that speaks."""
         try:
             error = self._decoded()["error"]
@@ -138,13 +138,13 @@ def not_a_lab(lab: str, what: str, *, status: int | None = None) -> NotALabError
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks and control characters, cut to a length that fits an error message."""
+    """Return `text` without line breaks and control characters, cut to a length that fits an error message."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _MESSAGE_CHARS_MAX else text[: _MESSAGE_CHARS_MAX - 1] + "…"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return seconds of a Retry-After header, given as seconds or as a date; None where there is none that makes sense.
+    """Return the seconds of a Retry-After header, which has seconds or a date; None where there is no valid one.
 
     A date is compared with the answer's own Date: the clock of this machine may differ from the server's.
     """
@@ -161,19 +161,19 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _seconds_of(date: str) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError, TypeError, LookupError, OSError):  # as the platform's clock can tell
+    except (ValueError, OverflowError, TypeError, LookupError, OSError):  # what the platform's clock cannot represent
         return None
 
 
 def number(text: str, most: int = (1 << 63) - 1) -> int | None:
-    """Return a whole number in a header; None for anything else."""
+    """Return the whole number in a header; None for anything else."""
     return int(text) if len(text) <= 20 and text.isascii() and text.isdigit() and int(text) <= most else None
 
 
 def handshake(value: Any, lab: str) -> Handshake:
     """Check what GET /handshake answered and agree on the highest version that both sides know.
 
-    Raises NotALabError: not a lab, or one too old or too new; the message names the side to upgrade.
+    Raises NotALabError where it is no lab, or one that is too old or too new. The message names the side to upgrade.
     """
     try:
         if value["lab"] != "hectiqlab":
@@ -199,7 +199,7 @@ def handshake(value: Any, lab: str) -> Handshake:
 
 
 def attached(value: Any, lab: str) -> dict[str, Any]:
-    """Check the answer of POST /runs/attach, so that whoever uses it can rely on its fields."""
+    """Check the answer of POST /runs/attach, so that callers can rely on its fields."""
     try:
         run = value["run"]
         shaped = (
@@ -220,7 +220,7 @@ def attached(value: Any, lab: str) -> dict[str, Any]:
 
 
 def ingested(value: Any, lab: str) -> dict[str, Any]:
-    """Check the answer of POST /ingest: a cursor that is believed wrongly would drop events from the journal."""
+    """Check the answer of POST /ingest: a wrong cursor would drop events from the journal."""
     try:
         shaped = _are(str, value["generation"]) and isinstance(value["results"], list)
         for result in value["results"]:

@@ -19,15 +19,15 @@ class Points(NamedTuple):
     attempt: array[int]  # int64
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Points:
-        """Raises KeyError, TypeError or ValueError for what is no such answer."""
-        found = _equal(column(told[name], "d" if name == "value" else "q") for name in cls._fields)
-        step, value, time_us, rank, attempt = found
+    def of(cls, answer: Mapping[str, Any]) -> Points:
+        """Make it from an answer. Raises KeyError, TypeError or ValueError where the answer has another shape."""
+        columns = _equal(column(answer[name], "d" if name == "value" else "q") for name in cls._fields)
+        step, value, time_us, rank, attempt = columns
         return cls(step, value, array("d", [us / 1e6 for us in time_us]), rank, attempt)
 
     @property
     def time_us(self) -> array[int]:
-        """int64, µs since 1970 UTC, exactly. Made at each look."""
+        """int64, µs since 1970 UTC, exactly. Computed at each access."""
         return array("q", [round(s * 1e6) for s in self.time])
 
     @classmethod
@@ -63,27 +63,27 @@ class Buckets:
     ninf: array[int]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Buckets:
-        """Raises KeyError, TypeError or ValueError for what is no such answer."""
+    def of(cls, answer: Mapping[str, Any]) -> Buckets:
+        """Make it from an answer. Raises KeyError, TypeError or ValueError where the answer has another shape."""
         floats = {"min", "max", "mean", "last"}
         names = [f.name for f in fields(cls)]
-        return cls(*_equal(column(told[name], "d" if name in floats else "q") for name in names))
+        return cls(*_equal(column(answer[name], "d" if name in floats else "q") for name in names))
 
     def columns(self) -> dict[str, array[Any]]:
-        """By name, as pandas.DataFrame takes them."""
+        """Return the columns by name, as pandas.DataFrame takes them."""
         return dict(vars(self))
 
 
 def column(raw: Any, typecode: str) -> array[Any]:
-    found = array(typecode)
-    found.frombytes(raw)  # ValueError: not a whole number of items
+    values = array(typecode)
+    values.frombytes(raw)  # ValueError: not a whole number of items
     if sys.byteorder == "big":
-        found.byteswap()
-    return found
+        values.byteswap()
+    return values
 
 
 def _equal(columns: Iterable[array[Any]]) -> list[array[Any]]:
-    found = list(columns)
-    if len({len(c) for c in found}) != 1:
+    as_list = list(columns)
+    if len({len(c) for c in as_list}) != 1:
         raise ValueError("columns of different lengths")
-    return found
+    return as_list

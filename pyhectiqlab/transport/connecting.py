@@ -1,7 +1,8 @@
-"""Which lab, and with whose key: clients for the labs that outboxes and the spool name by URL, profile and id.
+"""Clients for the labs that outboxes and the spool name by URL, profile and id: which lab is meant, and whose key to
+use.
 
-A lab is known by its id where it has told one: then another address, or another port of this machine, is still the same
-lab, and another lab at the same address is not.
+A lab is recognised by its id, if it has sent one. So the same lab may move to another address or port, and another lab
+at the old address is not taken for it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = False) -> LabClient:
-    """Return a client for a lab, with a key as profiles are now. Asks labs who they are only where the profiles do not
-    tell. Raises ConfigurationError; LabRequestError where the lab is asked and fails.
+    """Return a client for a lab, with the key that the profiles have now. Asks labs for their ids only where the
+    profiles do not have them. Raises ConfigurationError; LabRequestError where the lab is asked and fails.
 
     Args:
-        url: "" means no lab was known when it was written down: whichever is the one now.
-        name: of the profile to prefer.
-        lab_id: of the lab, "" where it was never told.
-        waits: somebody waits for the answers, which are small: each takes ATTACH_TIMEOUT_S at most.
+        url: address of the lab. "": no lab was known when it was written down, so the lab that is configured now.
+        name: name of the profile to prefer.
+        lab_id: id of the lab; "" where it was never known.
+        waits: whether somebody waits for the answers, which are small. Each then takes ATTACH_TIMEOUT_S at most.
     """
     from .http import LabClient, asking, defaults
 
@@ -34,8 +35,8 @@ def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = Fa
 
 
 def reach(url: str, name: str = "", lab_id: str = "") -> Profile:
-    """Return the profile by which that lab is reached, as things are now: what the environment says if it is about this
-    lab, else the profile `name` if it is, else any profile of this lab. Raises as `connect`.
+    """Return the profile by which the lab is reached now: that of the environment if it is of this lab, else the
+    profile `name` if it is, else any profile of this lab. Raises as `connect`.
     """
     known = known_profiles(name)
     fitting = [p for p in known if not (lab_id and p.lab_id and p.lab_id != lab_id)]
@@ -54,34 +55,34 @@ def reach(url: str, name: str = "", lab_id: str = "") -> Profile:
                 return candidate
     if any(same_address(p.url, url) for p in known):
         raise ConfigurationError(
-            f"The lab at {url} is another one than this was logged for: start that one again, at a port of its own "
+            f"The lab at {url} is another one than this was logged for: start that one again, on a port of its own "
             "(`hectiqlab server --port PORT`)."
         )
     raise ConfigurationError(f"No profile is for the lab {url}: log in with `hectiqlab add-profile --url {url}`.")
 
 
 def known_profiles(name: str = "") -> list[Profile]:
-    """Every way to a lab that is known here now: what the environment says first, then the profile `name`, then the
-    others. Raises ConfigurationError where the credentials file is corrupt and the environment does not do.
+    """Return every profile by which a lab can be reached now: first that of the environment, then the profile `name`,
+    then the others. Raises ConfigurationError where the credentials file is corrupt and the environment names no lab.
     """
-    found = []
+    ways = []
     with contextlib.suppress(ConfigurationError):
-        found.append(profile.resolve())
+        ways.append(profile.resolve())
     try:
         profiles = profile.load_profiles()
     except ConfigurationError:
-        if found:
-            return found
+        if ways:
+            return ways
         raise
     for candidate in (profiles.get(name), *profiles.values()):
-        if candidate is not None and candidate.url and candidate.secret_api_key and candidate not in found:
-            found.append(candidate)
-    return found
+        if candidate is not None and candidate.url and candidate.secret_api_key and candidate not in ways:
+            ways.append(candidate)
+    return ways
 
 
 def _asked(candidate: Profile) -> str:
-    """Return the id of the lab there, as it tells it; "" of an older lab. Raises LabError."""
+    """Ask the lab at that address for its id; "" for an older lab. Raises LabError."""
     from .http import LabClient, asking
 
-    with LabClient(candidate.url, **asking()) as client:  # without a key: it is not shown to a lab that is not known
+    with LabClient(candidate.url, **asking()) as client:  # without a key: an unknown lab must not see it
         return client.handshake().lab_id

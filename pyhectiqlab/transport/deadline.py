@@ -1,7 +1,7 @@
-"""Connections that hold one deadline over a whole call: connecting, sending, the head of the answer and its body.
+"""Connections with one deadline for a whole call: connecting, sending, the head of the answer and its body.
 
-The time-outs of requests bound each single read, so a server that sends a byte a second holds a call for ever. Here
-every read and write of a connection gets what is left of its call's time. This module imports requests: it is itself
+The time-outs of requests bound each single read, so a server that sends a byte a second could hold a call for ever.
+Here every read and write of a connection gets what is left of its call's time. This module imports requests, so it is
 imported only when a client is made.
 """
 
@@ -30,7 +30,9 @@ _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)  # mono
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Every read and write of a session made by `new_session` inside ends with TimeoutError after `seconds` in all."""
+    """Bound what a session of `new_session` does inside: after `seconds` in all, every read and write raises
+    TimeoutError.
+    """
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -49,7 +51,7 @@ def _left() -> float | None:
 
 
 class _Reader(io.RawIOBase):
-    """The reading end of a socket; each read waits for no longer than the call has left."""
+    """The reading end of a socket. A read waits no longer than the call has left."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         super().__init__()
@@ -75,7 +77,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Deadline:
-    """Mixed into urllib3's connections. `response_class` also reads what a proxy answers to CONNECT."""
+    """A mixin of urllib3's connections. `response_class` also reads a proxy's answer to CONNECT."""
 
     response_class: Any = _Response
     sock: socket.socket | None
@@ -101,7 +103,7 @@ class _Deadline:
                 error = e
                 if sock is not None:
                     sock.close()
-        # urllib3 swallows errors of this kind where it sends, and goes on, here without a socket.
+        # Where urllib3 sends, it swallows an OSError and goes on, here without a socket.
         raise NewConnectionError(conn, str(error)) from error
 
     def send(self, data: Any) -> None:
@@ -138,13 +140,13 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
-        if proxy.lower().startswith("http"):  # SOCKS has connections of its own, without a deadline
+        if proxy.lower().startswith("http"):  # SOCKS has its own connections, without a deadline
             manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def close(self) -> None:
-        # urllib3 2 leaves its connections to the garbage collector: after a failed request, which ties the pool
-        # into a cycle of tracebacks, they stayed open long after close().
+        # urllib3 2 leaves its connections to the garbage collector. A failed request puts the pool into a cycle of
+        # tracebacks, so they stayed open long after close().
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             keys = manager.pools.keys()  # a copy; the container refuses to be iterated
             for key in keys:
@@ -156,7 +158,7 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: no redirect is followed, and requests would read the address of it all the same."""
+        """Return None: no redirect is followed, but requests would parse its address all the same."""
 
 
 def new_session() -> requests.Session:

@@ -1,4 +1,4 @@
-"""Files from the lab: downloads that go on where they were, and look whole once they are."""
+"""Files from the lab. An interrupted download goes on where it was; a file gets its name only when it is whole."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .retry import Backoff
 
 
 def place_for(path: str | os.PathLike[str], name: str) -> Path:
-    """Return the file that `path` means: itself, or in a folder, `name`. What ends with a slash is a folder, and made
-    where it is not there. Raises OSError.
+    """Return the file that `path` means: the path itself or, if it is a folder, the file `name` in it. A path with a
+    slash at its end is a folder, which is made if needed. Raises OSError.
     """
     place = Path(path)
-    if isinstance(path, str) and path.endswith(os.sep):  # a Path knows no slash at its end
+    if isinstance(path, str) and path.endswith(os.sep):  # a Path drops the slash at its end
         place.mkdir(parents=True, exist_ok=True)
     return place / name if place.is_dir() else place
 
@@ -40,19 +40,19 @@ def download(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Bring an artifact to `path`: a file, or a folder, in which it keeps its name. Returns the file.
+    """Bring an artifact to `path`: a file, or a folder, in which it keeps its name. Return the file.
 
-    What ends with a slash is a folder, and made where it is not there; so is what is one already.
+    A path with a slash at its end is a folder, which is made if needed; and so is a folder that is there already.
 
-    It arrives beside it as `.NAME.DIGEST.part`, which a later call goes on with, is compared with its digest, and takes
-    its name at last, in one step. A file that has these very bytes already is left as it is.
+    The bytes arrive beside the file, in `.NAME.DIGEST.part`, with which a later call goes on. They are compared with
+    the digest, and at last get their name in one step. A file that has these very bytes already is left as it is.
 
     Args:
-        artifact: as the lab tells it: `uuid`, `name`, `digest`, `bytes`.
+        artifact: as the lab describes it: `uuid`, `name`, `digest`, `bytes`.
         overwrite: replace another file of that name.
 
-    Raises FileExistsError, OSError (disk full …), LabRequestError; NotALabError where the lab names a file in a way
-    that leads out of the folder. Blocks until it is here.
+    Raises FileExistsError, OSError (disk full …), LabRequestError; NotALabError where the file's name at the lab leads
+    out of the folder. Blocks until the file is here.
     """
     try:
         uuid, digest, size = artifact["uuid"], artifact["digest"], artifact["bytes"]
@@ -60,7 +60,7 @@ def download(
         if not (isinstance(uuid, str) and isinstance(digest, str) and digest.isalnum() and isinstance(size, int)):
             raise ValueError
     except (LookupError, TypeError, ValueError):
-        raise not_a_lab(client.url, "it tells of a file in another way") from None
+        raise not_a_lab(client.url, "it describes a file in another way") from None
     if target.exists() or target.is_symlink():
         if _has_digest(target, digest, size):
             progress(size)
@@ -69,7 +69,7 @@ def download(
             raise FileExistsError(
                 errno.EEXIST, "another file is there: choose another place, or overwrite it", str(target)
             )
-    # A file system takes names of 255 bytes.
+    # File systems take names of up to 255 bytes.
     part = target.with_name(f".{target.name[:40]}.{digest[:16]}.part")
     with _opened_part(part) as fd:
         content = f"/artifacts/{quoted(uuid)}/content"
@@ -90,10 +90,10 @@ def receive(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Bring the bytes at the path `content` of the API to the open file `part`, behind those that it has already, and
-    compares the digest. What does not have it is removed. Durable on return.
+    """Bring the bytes at the path `content` of the API to the open file `part`, behind those that it has already.
+    Compare the digest, and remove the file if it differs. The bytes are durable on return.
 
-    Raises OSError, LabRequestError. Blocks until it is here.
+    Raises OSError, LabRequestError. Blocks until the file is here.
     """
     receiving = _Receiving(client, content, fd, size, digest, progress)
     try:
@@ -112,10 +112,10 @@ class _Receiving:
         self._client, self._path, self._fd, self._size, self._digest = client, path, fd, size, digest
         self._progress = progress
         self._start_over()
-        found = os.fstat(fd).st_size
-        if 0 < found <= size:
-            while self._at < found:
-                block = os.pread(fd, min(BLOCK_BYTES, found - self._at), self._at)
+        there = os.fstat(fd).st_size
+        if 0 < there <= size:
+            while self._at < there:
+                block = os.pread(fd, min(BLOCK_BYTES, there - self._at), self._at)
                 self._hash.update(block)
                 self._at += len(block)
 
@@ -170,14 +170,14 @@ def _has_digest(path: Path, digest: str, size: int) -> bool:
 
 @contextmanager
 def _opened_part(part: Path) -> Iterator[int]:
-    """The file that a download grows in, for this process alone."""
+    """Open the file that a download grows in, and lock it for this process."""
     fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _busy(part) from None
-        except OSError:  # a file system without locks: two downloads there are told apart by their digest at the end
+        except OSError:  # a file system without locks: the digest at the end shows whether two downloads mixed
             pass
         if not part.exists() or part.stat().st_ino != os.fstat(fd).st_ino:
             raise _busy(part)  # another process finished it between our two calls
@@ -195,7 +195,7 @@ def _name(part: Path, target: Path, overwrite: bool) -> None:
         part.replace(target)
         return
     try:
-        os.link(part, target)  # unlike a rename, refuses where somebody else was faster
+        os.link(part, target)  # unlike a rename, a link fails where somebody else was faster
     except FileExistsError:
         raise FileExistsError(errno.EEXIST, "another file is there by now: choose another place", str(target)) from None
     except OSError:  # a file system without hard links

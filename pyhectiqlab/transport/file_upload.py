@@ -1,7 +1,7 @@
 """Files to the lab: uploads that go on where they were (tus 1.0).
 
-What is to be sent is named by its SHA-256: the lab is asked for it first, so bytes that it has are not sent again, and
-it compares the digest at the end. Memory stays flat: PIECE_BYTES of a file at a time.
+A file is named by its SHA-256. The lab is first asked for it, so bytes that it has are not sent again. At the end the
+lab compares the digest. An upload needs PIECE_BYTES of memory, whatever the file's size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OFFSET_BYTES = "application/offset+octet-stream"
 
 @dataclass(frozen=True)
 class Sent:
-    """A file that the lab has. `there`: it had it before, nothing was sent."""
+    """A file that the lab has. `there`: whether the lab had it before, so that nothing was sent."""
 
     digest: str
     bytes: int
@@ -44,7 +44,8 @@ def upload_file(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Sent:
-    """Make sure that the lab has the bytes of a file, for `register` to name. Blocks until they are durable there.
+    """Make sure that the lab has the bytes of a file, so that `register` can name them. Blocks until they are durable
+    there.
 
     Raises OSError where the file cannot be read, and what `send_file` raises.
     """
@@ -67,11 +68,11 @@ def send_file(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Sent:
-    """As `upload_file`, for an open file of known size and digest (lower-case hex). `project`: id of the one that it is
-    for, whose quota the lab then looks at before anything is sent.
+    """As `upload_file`, for an open file of known size and digest (lower-case hex). `project`: id of the project that
+    it is for; with it, the lab checks the quota before anything is sent.
 
-    Raises LabRequestError: after `tries` failures in a row, and at once where the lab refuses. One of status
-    CHECKSUM_MISMATCH says that the file is not what was hashed: it changed, and nothing of it was kept.
+    Raises LabRequestError: after `tries` failures in a row, and at once where the lab refuses. The status
+    CHECKSUM_MISMATCH says that the file changed after it was hashed; the lab kept nothing of it.
     """
     if has_blob(client, digest, tries=tries, sleep=sleep):
         progress(size)
@@ -82,13 +83,13 @@ def send_file(
 
 
 def has_blob(client: LabClient, digest: str, *, tries: int = 1, sleep: Callable[[float], object] = time.sleep) -> bool:
-    """Return whether the lab has these bytes and this user may know. Raises LabRequestError."""
+    """Return whether the lab has these bytes, and this user may know that. Raises LabRequestError."""
 
     def ask(_: Backoff) -> bool:
         answer = client.request("HEAD", f"/blobs/{quoted(digest)}")
         if answer.status == 429 or answer.status >= 500:
             raise answer.failure()
-        return answer.status == 200  # what else is wrong, the next request tells in words: this one has no body
+        return answer.status == 200  # an answer to HEAD has no body: the next request brings the error's text
 
     return retried(ask, tries, sleep)
 
@@ -103,7 +104,7 @@ def register(
     """Name an uploaded file in a run, or in a project alone. Return the lab's answer. Idempotent by the `id` in `body`,
     see FORMAT.md.
 
-    Raises LabRequestError; a ConflictError of code "blob_missing": upload it (again).
+    Raises LabRequestError. A ConflictError of code "blob_missing" means: upload the file (again).
     """
     where = project_path(client, project or "") if run is None else f"/runs/{quoted(run)}"
     answer = client.post(f"{where}/artifacts", dict(body))
@@ -132,7 +133,7 @@ class _Sending:
                 raise InvalidRequestError("The file became shorter while it was sent.", status=CHECKSUM_MISMATCH)
             answer = self._ask("PATCH", piece, {"Upload-Offset": str(offset), "Content-Type": _OFFSET_BYTES})
             offset += len(piece)
-            del piece  # else two of them are in memory while the next one is read
+            del piece  # else two pieces are in memory while the next one is read
             if _header_number(self._client, answer, "upload-offset") != offset:
                 raise not_a_lab(self._client.url, "it counts the bytes of a file in another way")
             backoff.succeeded()
@@ -141,8 +142,8 @@ class _Sending:
                 return
 
     def _create(self) -> str:
-        told = {"digest": self._digest, **({"project": self._project} if self._project else {})}
-        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
+        fields = {"digest": self._digest, **({"project": self._project} if self._project else {})}
+        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in fields.items())
         answer = self._client.request(
             "POST",
             "/uploads",
@@ -165,14 +166,14 @@ class _Sending:
         answer = self._client.request(method, self._where, body=body, headers={**_TUS, **(headers or {})})
         if 200 <= answer.status < 300:
             return answer
-        if answer.status in {404, 410}:  # expired, or ended in another process: the next try starts another
+        if answer.status in {404, 410}:  # it expired, or another process ended it: the next try starts a new upload
             self._where = ""
             raise NotFoundError("The upload is gone from the lab.", status=answer.status, code="upload_not_found")
         raise answer.failure()
 
 
 def _header_number(client: LabClient, answer: Answer, name: str) -> int:
-    found = number(answer.headers.get(name) or "")
-    if found is None:
-        raise not_a_lab(client.url, "it does not tell how much of a file it has")
-    return found
+    value = number(answer.headers.get(name) or "")
+    if value is None:
+        raise not_a_lab(client.url, "it does not say how much of a file it has")
+    return value

@@ -1,6 +1,6 @@
-"""What uploads (file_upload.py) and downloads (file_download.py) share: digests, and when to try again.
+"""Digests, and when to try again: what uploads (file_upload.py) and downloads (file_download.py) share.
 
-Failures that may pass are tried again, in bounds that start anew with every byte that gets through.
+A failure that may pass is tried again, within bounds that start anew with every byte that gets through.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .retry import Backoff
 T = TypeVar("T")
 BLOCK_BYTES = 1 << 20  # read or written at once
 TRIES = 8  # in a row without a byte of progress; with the delays of Backoff about a minute
-PATIENCE_S = 90.0  # how long they may take in all: a lab may ask for an hour's patience, and a caller waits
+PATIENCE_S = 90.0  # how long the tries may take in all: a lab may ask to wait an hour, but a caller waits
 CHECKSUM_MISMATCH = 460
-_PASSING = {408, 409, 423}  # of an upload: the connection before this one is not closed yet; its offset is another
+_PASSING = {408, 409, 423}  # of an upload: the earlier connection is not closed yet; the offset is another one
 
-Progress = Callable[[int], object]  # bytes so far; what it raises ends the call, which may be repeated later
+Progress = Callable[[int], object]  # takes the bytes so far; if it raises, the call ends, and may be repeated later
 
 
 def no_progress(done: int) -> None:
@@ -29,7 +29,7 @@ def no_progress(done: int) -> None:
 
 
 def hash_file(fd: int, progress: Progress = no_progress) -> tuple[str, int]:
-    """SHA-256 (hex) and size of an open file from its beginning; does not move its position. Raises OSError."""
+    """Return SHA-256 (hex) and size of an open file, from its beginning. Its position does not move. Raises OSError."""
     digest, block, at = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES)), 0
     while count := os.preadv(fd, [block], at):
         digest.update(block[:count])
@@ -44,8 +44,9 @@ def retried(
     sleep: Callable[[float], object] = time.sleep,
     patience_s: float | None = None,
 ) -> T:
-    """Do it until it succeeds; gives up after `tries` failures in a row, and where another would come later than
-    `patience_s` (None: PATIENCE_S) behind the first of them. `work` tells the Backoff of any progress.
+    """Call `work` until it succeeds, and return its result. Give up after `tries` failures in a row, or when the next
+    try would come more than `patience_s` (None: PATIENCE_S) after the first of them. `work` tells the Backoff of any
+    progress.
     """
     patience = PATIENCE_S if patience_s is None else patience_s
     backoff = Backoff()
@@ -64,5 +65,5 @@ def retried(
 
 
 def _may_pass(error: LabRequestError) -> bool:
-    """Return whether an upload that was refused so can go on after a look at where it is."""
+    """Return whether an upload that was refused with this error can go on, after asking where it is."""
     return error.status in _PASSING or error.code == "upload_not_found"

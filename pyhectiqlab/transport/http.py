@@ -1,4 +1,4 @@
-"""HTTP to one lab: bounded calls over kept-alive connections, every failure mapped onto our own errors.
+"""HTTP to one lab: bounded calls over kept-alive connections. Every failure becomes one of our own errors.
 
 requests takes 0.2 s to import, so it is imported when a client is made, not with this module.
 """
@@ -29,7 +29,7 @@ __all__ = ["Buckets", "Handshake", "LabClient", "Points"]
 
 OCTETS = "application/octet-stream"
 ANSWER_BYTES_MAX = 64 << 20
-UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets this much more time than the read time-out: slow links exist
+UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets more time than the read time-out, for slow links: 1 s for so many bytes
 
 
 class Body:
@@ -41,13 +41,13 @@ class Body:
         self.headers: Mapping[str, str] = response.headers
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes, at most `size`; b"" at the end, which may be early where the connection broke. Blocks
-        at most for the read time-out. Raises LabUnreachableError.
+        """Return the next bytes, at most `size`; b"" at the end, which may be early if the connection broke. Blocks at
+        most for the read time-out. Raises LabUnreachableError.
         """
         from .deadline import deadline
 
         seconds = self._lab._read_timeout_s
-        with self._lab._told(seconds), deadline(seconds):
+        with self._lab._errors_mapped(seconds), deadline(seconds):
             return cast(bytes, self._response.raw.read(size, decode_content=False))
 
     def failure(self) -> LabRequestError:
@@ -70,7 +70,7 @@ def defaults() -> Bounds:
 
 
 def asking() -> Bounds:
-    """For a client whose caller waits for an answer: ATTACH_TIMEOUT_S a request, connecting included."""
+    """Return time-outs for a caller that waits for the answer: ATTACH_TIMEOUT_S a request, with connecting."""
     connect = min(settings.REQUEST_CONNECT_TIMEOUT_S, settings.ATTACH_TIMEOUT_S / 2)
     return {"connect_timeout_s": connect, "read_timeout_s": settings.ATTACH_TIMEOUT_S - connect}
 
@@ -78,11 +78,11 @@ def asking() -> Bounds:
 class LabClient:
     """A lab seen through HTTP. Implements `Transport`.
 
-    Every call blocks, within a bound: `connect_timeout_s` to connect and `read_timeout_s` for all the rest (attach: its
-    own time-out; a large body: 1 s more for each 64 KiB). Every failure is a LabRequestError of one line. A request is
-    never repeated here, and no redirect is followed: an API key goes only where it was meant to go.
+    Every call blocks within a bound: `connect_timeout_s` to connect, `read_timeout_s` for all the rest (attach: its own
+    time-out; a large body: 1 s more for each 64 KiB). Every failure is a LabRequestError of one line. A request is
+    never repeated here. No redirect is followed, so an API key goes only where it was meant to go.
 
-    Several threads may share a client. After a fork the child makes its own.
+    Several threads may share a client. After a fork, the child must make its own.
 
     Proxies of the environment are used, but never to reach this machine itself.
 
@@ -132,10 +132,10 @@ class LabClient:
     # The pipeline
 
     def handshake(self) -> Handshake:
-        """Ask who is there and agree on a protocol version, which later requests then carry."""
-        found = answers.handshake(self.get("/handshake"), self.url)
-        self._protocol = found.protocol
-        return found
+        """Ask the lab what it is, and agree on a protocol version, which later requests carry."""
+        greeting = answers.handshake(self.get("/handshake"), self.url)
+        self._protocol = greeting.protocol
+        return greeting
 
     def attach(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         answer = self._call("POST", "/runs/attach", body=_packed(request), timeout_s=timeout_s)
@@ -166,7 +166,7 @@ class LabClient:
         return self._map(self._call("PATCH", path, body=_packed(value)))
 
     def config(self, run: str, attempt: int | None = None) -> dict[str, Any]:
-        """Return the config of a run, or of one of its attempts, its values of the types that they went in with."""
+        """Return the config of a run, or of one of its attempts. Values have the types that they were logged with."""
         answer = self._call("GET", f"/runs/{quoted(run)}/config", params={"attempt": attempt}, accept=MSGPACK).value()
         config = answer.get("config") if isinstance(answer, dict) else None
         if not isinstance(config, dict):
@@ -186,20 +186,20 @@ class LabClient:
     def request(
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Any request, and its answer whatever its status: for protocols that speak through headers."""
+        """Send any request, and return its answer whatever its status: for protocols that use headers."""
         return self._call(method, path, body=body, content_type=OCTETS, headers=headers)
 
     @contextmanager
     def opened(self, path: str, headers: Mapping[str, str]) -> Iterator[Body]:
-        """A GET whose answer is read piece by piece; each piece is bounded by the read time-out, not the whole."""
+        """Send a GET whose answer is read piece by piece. The read time-out bounds each piece, not the whole."""
         with self._response("GET", path, headers=dict(headers), timeout_s=self._read_timeout_s) as response:
             yield Body(self, response)
 
     def pages(
         self, path: str, params: dict[str, Any] | None = None, *, exact: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Every item of a list, page after page, as they come. `limit` in `params` is the size of one page; `exact`
-        asks for msgpack, in which NaN and the infinities are numbers.
+        """Yield every item of a list, page after page. `limit` in `params` is the size of one page. `exact` asks for
+        msgpack, in which NaN and the infinities are numbers.
         """
         for page in self._pages(path, params, MSGPACK if exact else JSON):
             items = page.get("items")
@@ -213,7 +213,7 @@ class LabClient:
     def points(
         self, run: str, key: str, *, rank: int | None = None, attempt: int | None = None, page: int = 50_000
     ) -> Iterator[Points]:
-        """Every point of a series in order of arrival, `page` of them at a time."""
+        """Yield the points of a series in order of arrival, `page` of them at a time."""
         params = {"key": key, "rank": rank, "attempt": attempt, "limit": page}
         for columns in self._pages(f"/runs/{quoted(run)}/points", params, MSGPACK):
             try:
@@ -222,7 +222,7 @@ class LabClient:
                 raise answers.not_a_lab(self.url, "its points have another shape") from None
 
     def buckets(self, query: dict[str, Any]) -> list[Buckets]:
-        """POST /series/buckets, one answer for each of its selectors."""
+        """Ask for buckets (POST /series/buckets). Return one answer for each selector."""
         answer = self._call("POST", "/series/buckets", body=_packed(query), accept=MSGPACK).value()
         try:
             return [Buckets.of(series) for series in answer["series"]]
@@ -241,7 +241,7 @@ class LabClient:
                 return
             if not isinstance(following, str):
                 raise answers.not_a_lab(self.url, "its list has another shape")
-            if following == params.get("after"):  # a list that never ends would hold the caller for ever
+            if following == params.get("after"):  # else the list would never end
                 raise answers.not_a_lab(self.url, "its list repeats itself")
             params["after"] = following
 
@@ -265,7 +265,7 @@ class LabClient:
         if timeout_s is None:
             timeout_s = self._connect_timeout_s + self._read_timeout_s + len(body or b"") / UPLOAD_BYTES_PER_S_MIN
         with (
-            self._told(timeout_s),
+            self._errors_mapped(timeout_s),
             deadline(timeout_s),
             self._response(method, path, params=params, body=body, headers=sent, timeout_s=timeout_s) as response,
         ):
@@ -284,7 +284,7 @@ class LabClient:
     ) -> Iterator[requests.Response]:
         from .deadline import deadline
 
-        with self._told(timeout_s), deadline(timeout_s):
+        with self._errors_mapped(timeout_s), deadline(timeout_s):
             response = self._session.request(
                 method,
                 self.url + PREFIX + path,
@@ -301,8 +301,8 @@ class LabClient:
             yield response
 
     @contextmanager
-    def _told(self, timeout_s: float) -> Iterator[None]:
-        """Failures of the network, as one line."""
+    def _errors_mapped(self, timeout_s: float) -> Iterator[None]:
+        """Raise failures of the network as our errors, of one line each."""
         import http.client
 
         import requests
@@ -313,11 +313,11 @@ class LabClient:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
             raise LabUnreachableError(why_unreachable(self.url, e, timeout_s)) from None
         except (ValueError, TypeError, LookupError, http.client.HTTPException) as e:
-            # What reads HTTP for us trips over some answers in its own ways.
+            # http.client raises errors of its own for some answers.
             raise answers.not_a_lab(self.url, f"its answer is no HTTP: {type(e).__name__}") from None
 
     def _read(self, response: requests.Response) -> bytes:
-        if response.request.method == "HEAD":  # has the length of a body, and none
+        if response.request.method == "HEAD":  # it has the length of a body, but no body
             return b""
         body: bytes = response.raw.read(ANSWER_BYTES_MAX + 1, decode_content=False)
         if len(body) > ANSWER_BYTES_MAX:
@@ -328,14 +328,14 @@ class LabClient:
         return body
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # A hook, not a header of the session: requests puts what ~/.netrc has for the host over such a header.
+        # A hook, not a header of the session: requests would replace such a header by what ~/.netrc has for the host.
         if self._authorization is not None:
             request.headers["Authorization"] = self._authorization
         return request
 
 
 def quoted(name: str) -> str:
-    """`name` as one segment of a path."""
+    """Return `name` as one segment of a path."""
     return quote(name, safe="")
 
 

@@ -1,5 +1,5 @@
-"""Names of hosts to addresses, within a bound: the resolver of the C library waits half a minute and more for a name
-server that is silent, whatever time its caller has.
+"""Names of hosts to addresses, within a bound. The C library's resolver waits half a minute and more for a silent name
+server, however little time its caller has.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 from ..base.loops import aside
 
 Addresses = list[tuple[Any, ...]]  # as socket.getaddrinfo gives them
-_asked: dict[tuple[int, str, int], Future[Addresses]] = {}  # what a thread waits for now; after a fork there is none
+_asked: dict[tuple[int, str, int], Future[Addresses]] = {}  # lookups under way; after a fork there are none
 
 
 def addresses(host: str, port: int, timeout_s: float) -> Addresses:
-    """Blocks for at most `timeout_s`. Raises socket.gaierror: EAI_AGAIN where no name server answered by then.
+    """Return the addresses of a host. Blocks for at most `timeout_s`. Raises socket.gaierror: EAI_AGAIN where no name
+    server answered by then.
 
     A lookup that takes longer goes on in a thread of its own, one for each name, and ends when the resolver gives up.
     """
@@ -28,23 +29,23 @@ def addresses(host: str, port: int, timeout_s: float) -> Addresses:
         pass  # it is a name
     key = os.getpid(), host, port
     mine: Future[Addresses] = Future()
-    found = _asked.setdefault(key, mine)  # one step: no lock that a fork could leave held
-    if found is mine:
+    lookup = _asked.setdefault(key, mine)  # one step: no lock that a fork could leave held
+    if lookup is mine:
         try:
             aside("names", partial(_look_up, key, mine))
-        except RuntimeError:  # the limit of processes: better by this thread, for as long as it takes, than not at all
+        except RuntimeError:  # the limit of processes: this thread looks it up, without a bound
             _look_up(key, mine)
     try:
-        return found.result(timeout_s)
+        return lookup.result(timeout_s)
     except LateError:
         raise socket.gaierror(socket.EAI_AGAIN, "no name server answers in time") from None
 
 
-def _look_up(key: tuple[int, str, int], found: Future[Addresses]) -> None:
+def _look_up(key: tuple[int, str, int], lookup: Future[Addresses]) -> None:
     _, host, port = key
     try:
-        found.set_result(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+        lookup.set_result(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
     except BaseException as e:
-        found.set_exception(e)
+        lookup.set_exception(e)
     finally:
         _asked.pop(key, None)

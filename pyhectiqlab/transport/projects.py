@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def project_path(client: LabClient, ref: str) -> str:
-    """`/projects/…` of the project with this name or id.
+    """Return the path `/projects/…` of the project with this name or id.
 
-    A name that cannot be one part of a path wherever a proxy looks at it (`team/vision`, as some take %2F for /; `..`)
-    is looked up, and its id stands for it. Raises LabRequestError, NotFoundError where there is none. Blocks for a
-    request then, else not at all.
+    Some names cannot be one part of a path, as a proxy may change it (`team/vision`: some take %2F for /; `..`). Such a
+    name is looked up, and the path has the project's id; this blocks for a request. Raises LabRequestError;
+    NotFoundError where there is no such project.
     """
     if not ("/" in ref or "\\" in ref or ref in {".", ".."}):
         return f"/projects/{quoted(ref)}"
-    for found in client.pages("/projects", {"name": ref, "limit": 1000}):  # an older lab lists all
-        if found.get("name") == ref:
-            return f"/projects/{quoted(str(found['id']))}"
+    for row in client.pages("/projects", {"name": ref, "limit": 1000}):  # an older lab lists all
+        if row.get("name") == ref:
+            return f"/projects/{quoted(str(row['id']))}"
     raise NotFoundError(
         f"No project named {ref[:100]!r}: see `hectiqlab projects`.", status=404, code="project_not_found"
     )

@@ -1,4 +1,4 @@
-"""What the lab tells of versions of models and datasets: asked for, and checked before anything is made of it."""
+"""Versions of models and datasets: what the lab answers about them, checked before it is used."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def find_version(
     Blocks.
     """
     below = f"/{kind}/{quoted(name)}/versions/{quoted(version or 'latest')}"
-    found: dict[str, Any] = retried(lambda _: client.get(project_path(client, project) + below), tries, sleep)
-    contents_of(client, found)
-    aliases = found.get("aliases", ())
-    asked = version in {None, LATEST, found["version"]} or (isinstance(aliases, list) and version in aliases)
-    if found["name"] != name or not asked or found.get("kind") != kind:
-        raise not_a_lab(client.url, "it tells of another version than the one it was asked for")
-    return found
+    version_row: dict[str, Any] = retried(lambda _: client.get(project_path(client, project) + below), tries, sleep)
+    contents_of(client, version_row)
+    aliases = version_row.get("aliases", ())
+    asked = version in {None, LATEST, version_row["version"]} or (isinstance(aliases, list) and version in aliases)
+    if version_row["name"] != name or not asked or version_row.get("kind") != kind:
+        raise not_a_lab(client.url, "it answers with another version than the one it was asked for")
+    return version_row
 
 
 def contents_of(client: LabClient, version: Any) -> dict[str, tuple[str, int]]:
-    """Path → digest and bytes, checked: they come from elsewhere. Raises NotALabError."""
+    """Return path → (digest, bytes), checked, as they come from elsewhere. Raises NotALabError."""
     try:
         files = {f["path"]: (f["digest"], f["bytes"]) for f in version["contents"]}
         file_paths(files)
@@ -49,7 +49,7 @@ def contents_of(client: LabClient, version: Any) -> dict[str, tuple[str, int]]:
         registry_name(version["name"])
         version_of(version["version"])
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise not_a_lab(client.url, "it tells of a version in another way") from None
+        raise not_a_lab(client.url, "it describes a version in another way") from None
     return files
 
 
@@ -64,18 +64,18 @@ def set_alias(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> str:
-    """Points an alias to a version (a number or another alias; None: the latest). The number that it has now.
+    """Point an alias to a version (a number or another alias; None: the latest). Return the number that it has now.
 
     Raises LabRequestError. Blocks.
     """
     below, body = f"/{kind}/{quoted(name)}/aliases/{quoted(alias)}", {"version": version or LATEST}
-    told = retried(lambda _: client.put(project_path(client, project) + below, body), tries, sleep)
+    answer = retried(lambda _: client.put(project_path(client, project) + below, body), tries, sleep)
     try:
-        return str(version_of(told["version"]))
+        return str(version_of(answer["version"]))
     except (LookupError, TypeError, ValueError):
         raise not_a_lab(client.url, "its answer to an alias has another shape") from None
 
 
 def remove_alias(client: LabClient, project: str, kind: str, name: str, alias: str) -> None:
-    """Raises LabRequestError (NotFoundError: there is none). Blocks."""
+    """Remove an alias. Raises LabRequestError (NotFoundError: there is none). Blocks."""
     client.delete(f"{project_path(client, project)}/{kind}/{quoted(name)}/aliases/{quoted(alias)}")

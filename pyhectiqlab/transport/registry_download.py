@@ -1,7 +1,8 @@
-"""Versions of models and datasets from the lab: folders that go on where they were and look whole only once they are.
+"""Versions of models and datasets from the lab. An interrupted download goes on where it was; a folder gets its name
+only when it is whole.
 
-A version is downloaded into `.NAME-VERSION.part` beside its place, each file behind the bytes that it has already, and
-compared with its digest; at last the folder takes its name, with a manifest in it that says what it is.
+A version is downloaded into `.NAME-VERSION.part` beside its place. Each file is continued behind the bytes that it has
+already, and compared with its digest. At last the folder gets its name, with a manifest in it that says what it is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .registry import contents_of
 
 def download_version(
     client: LabClient,
-    found: dict[str, Any],
+    version: dict[str, Any],
     save_path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -35,29 +36,29 @@ def download_version(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Bring a version (of `find_version`) to the folder `save_path`/NAME-VERSION and return that folder. One that is
-    there and whole is left as it is.
+    """Bring a version (of `find_version`) to the folder `save_path`/NAME-VERSION and return that folder. A folder that
+    is there and whole is left as it is.
 
     Raises FileExistsError where something else is there, unless `overwrite`; OSError (disk full …); LabRequestError.
     Blocks until it is here.
     """
-    target = folder_of(save_path, found["name"], found["version"])
-    size = sum(f["bytes"] for f in found["contents"])
+    target = folder_of(save_path, version["name"], version["version"])
+    size = sum(f["bytes"] for f in version["contents"])
     if os.path.lexists(target) and not overwrite:
-        _require_whole(target, found)
+        _require_whole(target, version)
         progress(size)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     with _for_us(part):
-        _keep_only(part, found)
+        _keep_only(part, version)
         done = 0
-        for path, (digest, length) in contents_of(client, found).items():
+        for path, (digest, length) in contents_of(client, version).items():
             file = part / path
             file.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
             try:
-                content = f"/{found['kind']}/{quoted(found['uuid'])}/content?path={quoted(path)}"
+                content = f"/{version['kind']}/{quoted(version['uuid'])}/content?path={quoted(path)}"
 
                 def so_far(n: int, before: int = done) -> None:
                     progress(before + n)
@@ -67,34 +68,36 @@ def download_version(
                 os.close(fd)
             done += length
             progress(done)
-        _write_manifest(part, client.url, found)
+        _write_manifest(part, client.url, version)
         _take_name(part, target, overwrite)
     return target
 
 
 def folder_of(save_path: str | os.PathLike[str], name: str, version: str) -> Path:
-    """Where a version is downloaded to. Raises ValueError where name or version would lead elsewhere."""
+    """Return the folder that a version is downloaded to. Raises ValueError where name or version would lead
+    elsewhere.
+    """
     return Path(save_path) / f"{registry_name(name)}-{version_of(version)}"
 
 
 def manifest_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what a downloaded folder is: "kind", "name", "version", "uuid", "project", "url", "files".
 
-    Raises ValueError where it is none, FileNotFoundError where there is nothing.
+    Raises ValueError where the folder is no download, FileNotFoundError where there is nothing.
     """
     path = Path(folder)
     path.stat()
     try:
-        told = json.loads((path / MANIFEST).read_text())
-        registry_name(told["name"])
-        version_of(told["version"])
-        right = told["kind"] in NOUNS and isinstance(told["uuid"], str) and isinstance(told["project"], str)
-        if not (right and isinstance(told["files"], dict)):
+        manifest = json.loads((path / MANIFEST).read_text())
+        registry_name(manifest["name"])
+        version_of(manifest["version"])
+        right = manifest["kind"] in NOUNS and isinstance(manifest["uuid"], str) and isinstance(manifest["project"], str)
+        if not (right and isinstance(manifest["files"], dict)):
             raise ValueError
-        file_paths(told["files"])
+        file_paths(manifest["files"])
     except (OSError, LookupError, TypeError, ValueError, AttributeError):
         raise ValueError(f"{path} is no model or dataset that was downloaded: it has no {MANIFEST}") from None
-    return dict(told)
+    return dict(manifest)
 
 
 def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
@@ -105,12 +108,12 @@ def is_whole(folder: Path, manifest: dict[str, Any]) -> bool:
         return False
 
 
-def _require_whole(target: Path, found: dict[str, Any]) -> None:
+def _require_whole(target: Path, version: dict[str, Any]) -> None:
     try:
         manifest = manifest_of(target)
     except ValueError:
         manifest = {}
-    if manifest.get("uuid") != found["uuid"] or not is_whole(target, manifest):
+    if manifest.get("uuid") != version["uuid"] or not is_whole(target, manifest):
         raise FileExistsError(
             errno.EEXIST, "something else, or a changed download, is there: overwrite it or choose another place",
             str(target),
@@ -119,7 +122,7 @@ def _require_whole(target: Path, found: dict[str, Any]) -> None:
 
 @contextmanager
 def _for_us(part: Path) -> Iterator[None]:
-    """The folder that a download grows in, for this process alone."""
+    """Make the folder that a download grows in, and lock it for this process."""
     part.mkdir(exist_ok=True)
     fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -127,7 +130,7 @@ def _for_us(part: Path) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _busy(part) from None
-        except OSError:  # a file system without locks: digests tell at the end
+        except OSError:  # a file system without locks: the digests are compared at the end
             pass
         if not part.exists() or part.stat().st_ino != os.fstat(fd).st_ino:
             raise _busy(part)  # another process finished it between our two calls
@@ -140,9 +143,9 @@ def _busy(part: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, "another process downloads the same version there", str(part))
 
 
-def _keep_only(part: Path, found: dict[str, Any]) -> None:
-    """Remove what is no file of this version, so that nothing of another one comes with it; links above all."""
-    files = {f["path"] for f in found["contents"]}
+def _keep_only(part: Path, version: dict[str, Any]) -> None:
+    """Remove what is no file of this version, above all links, so that nothing of another version comes with it."""
+    files = {f["path"] for f in version["contents"]}
     for here, folders, names in os.walk(part):
         for name in names:
             path = Path(here) / name
@@ -156,15 +159,15 @@ def _keep_only(part: Path, found: dict[str, Any]) -> None:
                 shutil.rmtree(path)
 
 
-def _write_manifest(folder: Path, url: str, found: dict[str, Any]) -> None:
+def _write_manifest(folder: Path, url: str, version: dict[str, Any]) -> None:
     manifest = {
-        "kind": found["kind"],
-        "name": found["name"],
-        "version": found["version"],
-        "uuid": found["uuid"],
-        "project": found["project"]["id"],
+        "kind": version["kind"],
+        "name": version["name"],
+        "version": version["version"],
+        "uuid": version["uuid"],
+        "project": version["project"]["id"],
         "url": url,
-        "files": {f["path"]: f["bytes"] for f in found["contents"]},
+        "files": {f["path"]: f["bytes"] for f in version["contents"]},
     }
     with open(folder / MANIFEST, "w") as f:
         json.dump(manifest, f, indent=1)

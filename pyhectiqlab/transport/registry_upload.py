@@ -37,7 +37,7 @@ READMES = ("README.md", "README.rst", "README.txt", "README")
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What is to be uploaded, checked as far as it can be here. `files`: path in the version → file on disk."""
+    """What is to be uploaded, checked as far as possible here. `files`: path in the version → file on disk."""
 
     kind: str
     name: str
@@ -51,7 +51,7 @@ class NewVersion:
     def of(
         cls, kind: str, source: str | os.PathLike[str], name: str, version: str | None, short_description: str | None
     ) -> NewVersion:
-        """Return a file, or a directory with all below it; the README on top is the description.
+        """Return a version of a file, or of a directory with all below it. The README at its top is the description.
 
         Links are read where they stay inside the directory. Raises FileNotFoundError, PermissionError, and ValueError
         for a name or version that cannot be one, a directory without files, a link that leads out of it, a pipe.
@@ -81,11 +81,11 @@ class NewVersion:
 
 
 def _below(folder: Path, top: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda e: e.name)
+    with os.scandir(folder) as scanned:
+        entries = sorted(scanned, key=lambda e: e.name)
     for entry in entries:
         path, inside = Path(entry.path), f"{prefix}{entry.name}"
-        if inside == MANIFEST:  # of a version that was downloaded: it is not this one
+        if inside == MANIFEST:  # the manifest of a version that was downloaded, not of this one
             continue
         if entry.is_symlink() and (entry.is_dir() or not path.resolve().is_relative_to(top)):
             raise ValueError(f"{path} is a link to a directory, or leads out of the directory: put a copy in its place")
@@ -102,7 +102,7 @@ def _readme(files: dict[str, Path]) -> str:
         if name in files:
             with open(files[name], "rb") as f:
                 text = f.read(DESCRIPTION_BYTES_MAX).decode(errors="replace")
-            while len(text.encode()) > DESCRIPTION_BYTES_MAX:  # what cannot be decoded takes more bytes replaced
+            while len(text.encode()) > DESCRIPTION_BYTES_MAX:  # the replacement of a bad byte takes more bytes
                 text = text[:-1000]
             return text
     return ""
@@ -118,10 +118,11 @@ def upload_version(
     tries: int = TRIES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> dict[str, Any]:
-    """F pyhectiqlab/transport/registry_upload.py one that is there already, if it has these very files.
+    """Send what the lab lacks of the files, then name them as a version. Return the version as the lab describes it; if
+    it is there already with these very files, return that one.
 
-    `progress` is told bytes of all files together. Raises OSError; LabRequestError, a ConflictError of code
-    "version_exists" where another such version is there, before anything is sent. Blocks until it is there.
+    `progress` is called with the bytes of all files together. Raises OSError; LabRequestError; before anything is sent,
+    a ConflictError of code "version_exists" where the version is there with other files. Blocks until it is there.
     """
     project_at = retried(lambda _: project_path(client, project), tries, sleep)
     where = f"{project_at}/{new.kind}/{quoted(new.name)}/versions"
@@ -161,7 +162,7 @@ def _send(
     tries: int,
     sleep: Callable[[float], object],
 ) -> list[dict[str, Any]]:
-    """Return some files at a time: each small one waits for the lab's disk, which takes those of several together."""
+    """Send the files, some at a time: each small file waits for the lab's disk, which takes several together."""
     lock, done = threading.Lock(), dict.fromkeys(new.files, 0)
     total = 0
 
@@ -194,7 +195,7 @@ def _there(client: LabClient, path: str, tries: int, sleep: Callable[[float], ob
 
 
 def _hashed(new: NewVersion, there: dict[str, Any]) -> dict[str, tuple[str, int]]:
-    """As `_contents`, of the files on disk; empty where a look at their names and sizes tells that they are others."""
+    """Return `contents_of` for the files on disk; empty where their names and sizes show that they differ."""
     named = {(f["path"], f["bytes"]) for f in there["contents"]}
     if {(path, file.stat().st_size) for path, file in new.files.items()} != named:
         return {}

@@ -1,4 +1,4 @@
-"""Why no lab answered, in one line for people. Pure."""
+"""Why no lab answered, as one line for people. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from .addresses import LAB_PORT, is_loopback
 
 
 def why_unreachable(url: str, error: BaseException, timeout_s: float) -> str:
-    """One line on why nothing answered. Built from the kinds of errors, never their texts: those can hold headers."""
+    """Return one line on why nothing answered. It is built from the types of errors, never from their texts: these can
+    hold headers.
+    """
     import socket
     import ssl
 
@@ -29,7 +31,7 @@ def why_unreachable(url: str, error: BaseException, timeout_s: float) -> str:
     elif caused_by(ssl.SSLCertVerificationError):
         why = "its TLS certificate is not trusted: set REQUESTS_CA_BUNDLE to the certificate of its authority"
     elif caused_by(ssl.SSLError):
-        why = "no TLS connection comes about: check whether it is http:// or https://"
+        why = "no TLS connection can be made: check whether it is http:// or https://"
     elif caused_by(ConnectionRefusedError):
         why = f"nothing listens there: {_start_it(url)} or check the address"
     elif caused_by(TimeoutError) or any("Timeout" in kind for kind in kinds):
@@ -42,7 +44,7 @@ def why_unreachable(url: str, error: BaseException, timeout_s: float) -> str:
 
 
 def _start_it(url: str) -> str:
-    """Return how to start the lab that is not there."""
+    """Return what to do about a lab that is not there."""
     parts = urlsplit(url)
     if not is_loopback(parts.hostname or ""):
         return "start the lab there"
@@ -51,7 +53,9 @@ def _start_it(url: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it wraps, in the three ways that requests and urllib3 wrap things; each once."""
+    """Yield an error and the errors that it wraps, in the three ways in which requests and urllib3 do that; each
+    once.
+    """
     waiting, seen = [error], set[int]()
     while waiting:
         e = waiting.pop(0)

@@ -26,9 +26,9 @@ PathLike = str | os.PathLike[str]
 
 
 class ArtifactVerbs:
-    """The calls keep the file as it is now (capture/snapshot.py) and return; the uploader sends it. What cannot be
-    uploaded later, as the file was written to meanwhile or the lab refuses it, is in `run.status()`, in the uploader's
-    log and on the run's page.
+    """The calls keep the file as it is now (capture/snapshot.py) and return; the uploader sends it. A file that cannot
+    be uploaded later (it was written to, or the lab refuses it) is shown in `run.status()`, in the uploader's log and
+    on the run's page.
     """
 
     _outbox: Outbox
@@ -79,7 +79,7 @@ class ArtifactVerbs:
             TypeError, ValueError: a name or step that is not allowed.
         """
         folder = Path(os.path.abspath(_path(dirpath)))
-        with os.scandir(folder):  # raises here what is wrong with it
+        with os.scandir(folder):  # raises now if the directory cannot be read
             pass
         upload = Upload(artifact_name(f"{folder.name}.zip"), _step(step), kind="zip")
         self._put_made(upload, partial(_zip, folder, upload))
@@ -158,21 +158,21 @@ class ArtifactVerbs:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _answer(self, upload: Upload, ident: str | None) -> dict[str, Any]:
-        outbox, told = self._outbox, None
+        outbox, stored = self._outbox, None
         why = "it is not stored: see run.status()"
         if not isinstance(outbox, QueueOutbox):
             why = "nothing is pushed in this mode"
         elif ident is not None and outbox.binding.mode != "online":
             why = "it is kept here for `hectiqlab sync`"
         elif ident is not None:
-            told = outbox.answer_to(ident, ANSWER_TIMEOUT_S)
+            stored = outbox.answer_to(ident, ANSWER_TIMEOUT_S)
             why = f"not at the lab within {ANSWER_TIMEOUT_S:.0f} s; it goes on in the background"
-        return {"name": upload.name, "step": upload.step, **(told or {"uuid": None, "error": why})}
+        return {"name": upload.name, "step": upload.step, **(stored or {"uuid": None, "error": why})}
 
     @never_breaks
     def _list_shared(self) -> list[dict[str, Any]] | None:
-        told = self._opened.answer
-        if told is None:
+        answer = self._opened.answer
+        if answer is None:
             say_once("list_shared_artifact: the lab does not know this run yet, the list is empty")
             return None
         from ..errors import LabError
@@ -180,7 +180,7 @@ class ArtifactVerbs:
 
         try:
             with connect(*self._outbox.lab, waits=True) as client:
-                return list(client.pages(f"/projects/{told['run']['project']['id']}/artifacts"))
+                return list(client.pages(f"/projects/{answer['run']['project']['id']}/artifacts"))
         except LabError as e:
             say(f"the shared artifacts cannot be listed: {e}")
             return None

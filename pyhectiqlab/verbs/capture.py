@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..capture.git import GitState
     from ..client.outbox import Outbox
 
-CAPTURE_S = 2.0  # what one call waits for other programs, in all
+CAPTURE_S = 2.0  # how long one call waits for other programs, in all
 
 
 class CaptureVerbs:
@@ -57,18 +57,18 @@ class CaptureVerbs:
 
         deadline = time.monotonic() + CAPTURE_S
         gpus = machine.start_gpu_query(deadline) if with_sys else None  # works while git does
-        found: dict[str, Any] = {"packages": versions(packages, deadline)}
+        stored: dict[str, Any] = {"packages": versions(packages, deadline)}
         diff: dict[str, Any] = {}
         if with_git:
             state = _script_repository(packages, deadline)
-            found["git"] = _git_told(state) if state else {}
+            stored["git"] = _git_fields(state) if state else {}
             diff = {"root": state.root, "diff": state.diff, "diff_cut": state.cut} if state else {}
         if with_sys:
-            found["system"] = machine.system(gpus)
+            stored["system"] = machine.system(gpus)
         if with_python:
-            found["python"] = platform.python_version()
-        self._outbox.event("packages", {**found, "git": {**found.get("git", {}), **diff}})
-        return found
+            stored["python"] = platform.python_version()
+        self._outbox.event("packages", {**stored, "git": {**stored.get("git", {}), **diff}})
+        return stored
 
     @never_breaks
     def add_package_repo_state(self, package: str | ModuleType) -> dict[str, Any]:
@@ -97,18 +97,20 @@ class CaptureVerbs:
         except OSError as e:
             say_once(f"the repository of {name!r} was not stored: {_why(e)}")
             return {"branch": None, "commit": None, "remote": None, "dirty": None}
-        told = {"branch": state.branch, "commit": state.commit, "remote": state.remote, "dirty": state.dirty}
+        state_fields = {"branch": state.branch, "commit": state.commit, "remote": state.remote, "dirty": state.dirty}
         more = {"root": state.root, "diff": state.diff, "diff_cut": state.cut}
-        self._outbox.event("repo", {"package": name, **told, **more})
-        return told
+        self._outbox.event("repo", {"package": name, **state_fields, **more})
+        return state_fields
 
 
-def _git_told(state: GitState) -> dict[str, Any]:
+def _git_fields(state: GitState) -> dict[str, Any]:
     return {"hash": state.commit, "origin": state.remote, "branch": state.branch, "dirty": state.dirty}
 
 
 def _script_repository(packages: Any, deadline: float) -> GitState | None:
-    """Of the namespace's file, else of the script; where there is neither (a notebook), of the working directory."""
+    """Return the state of the repository of the namespace's file, else of the script; where there is neither (a
+    notebook), of the working directory.
+    """
     from ..capture.git import NoRepositoryError, git_state
 
     files = [packages.get("__file__")] if isinstance(packages, Mapping) else []

@@ -60,10 +60,10 @@ class ConfigVerbs:
         self._outbox.event("meta", {"key": key, "value": self._plain("add_meta", value)})
 
     def _plain(self, verb: str, value: Any) -> Any:
-        """Return what can be stored of a value; what cannot is said."""
-        from ..capture.plain import plain_and_gaps, told_gaps
+        """Return what can be stored of a value. Print what cannot."""
+        from ..capture.plain import gaps_text, plain_and_gaps
 
-        found, gaps = plain_and_gaps(value)
+        plain, gaps = plain_and_gaps(value)
         if gaps:
-            say_once(f"Run.{verb}: {told_gaps(gaps)}. All else is stored.")
-        return found
+            say_once(f"Run.{verb}: {gaps_text(gaps)}. All else is stored.")
+        return plain

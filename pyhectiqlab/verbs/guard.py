@@ -1,4 +1,4 @@
-"""The guard around verbs: a broken lab, disk or helper of ours never raises into training code."""
+"""The guard around verbs: a failing lab, disk or helper of ours never raises into training code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def opaque(method: _F) -> _F:
-    """torch.compile steps over it instead of tracing into it: an attribute that it looks for."""
+    """Make torch.compile step over a method instead of tracing into it, by an attribute that it looks for."""
     method._torchdynamo_disable = True  # type: ignore[attr-defined]
     return method
 
@@ -39,7 +39,9 @@ def never_breaks(method: _F) -> _F:
 
 
 def raises_of_files(method: _F) -> _F:
-    """For verbs that raise what is wrong with a file of the user's: that this process may open nothing more is not."""
+    """Guard a verb that raises what is wrong with the user's file. It does not raise if this process can open no more
+    files.
+    """
 
     @functools.wraps(method)
     def guarded(*args: Any, **kwargs: Any) -> Any:

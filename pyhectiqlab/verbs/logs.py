@@ -51,7 +51,7 @@ class LogVerbs:
                 raise TypeError("start_recording_logs takes a channel or a logger_name, which mean the same, not both")
             channel = logger_name
         logger: logging.Logger | None = self._start_recording(channel, capture_console)
-        if logger is None:  # said by the guard; the script logs on, unrecorded
+        if logger is None:  # the guard has printed why; the script logs on, unrecorded
             import logging
 
             logger = logging.getLogger(channel or "hectiqlab")

@@ -1,4 +1,4 @@
-"""Run's verbs for what is looked at by step: figures, images, tables, histograms, texts."""
+"""Run's verbs for what is shown by step: figures, images, tables, histograms, texts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class MediaVerbs:
     """Verbs for figures, images, tables, histograms and texts. Mixed into Run.
 
     Each item is kept under a name and a step. A second one at the same step replaces the first on the page. Without a
-    step, a name has one item. `/` in names groups them. A call returns once its argument is encoded and lies in the
-    queue or the spool; none waits for the network.
+    step, a name has one item. `/` in names groups them. A call returns when its argument is encoded and in the queue or
+    the spool. No call waits for the network.
     """
 
     _outbox: Outbox
@@ -133,8 +133,8 @@ class MediaVerbs:
         _check(name)
         if edges is None and _is_pair(values):
             values, edges = values
-        found = histogram.computed(values, bins) if edges is None else histogram.given(values, edges)
-        self._outbox.event(media.HISTOGRAM, {"name": name, "step": _step(step), **found.fields()})
+        counted = histogram.computed(values, bins) if edges is None else histogram.given(values, edges)
+        self._outbox.event(media.HISTOGRAM, {"name": name, "step": _step(step), **counted.fields()})
 
     @never_breaks
     def add_text(self, text: str, name: str, step: int | None = None) -> None:
@@ -149,7 +149,7 @@ class MediaVerbs:
         _check(name)
         if not isinstance(text, str):
             raise TypeError(f"add_text takes a text, not {type(text).__name__}")
-        data = text.encode("utf-8", "backslashreplace")  # lone surrogates, which UTF-8 has not, are written out
+        data = text.encode("utf-8", "backslashreplace")  # UTF-8 has no lone surrogates: they are written out
         if len(data) > media.TEXT_BYTES_MAX:
             self._put_medium(media.TEXT, name, step, ".txt", lambda: data)
         else:
@@ -164,7 +164,7 @@ class MediaVerbs:
         if picture.is_pil(image):
             self._put_medium(media.IMAGE, name, step, ".png", lambda: picture.pil_png(image))
         else:
-            picture.shape_of(image)  # said at the call also where nothing is stored
+            picture.shape_of(image)  # raises at the call, also in modes where nothing is stored
             self._put_medium(media.IMAGE, name, step, ".png", lambda: picture.array_png(image, say_once))
 
     def _put_medium(self, kind: str, name: str, step: Any, ending: str, encode: Callable[[], bytes]) -> None:
@@ -184,8 +184,8 @@ class MediaVerbs:
             raise ValueError(f"add_image takes a file that ends in {', '.join(ENDINGS)}, not {path.name!r}")
         upload = self._upload(media.IMAGE, name, step, ending)
         with Source(path) as source:
-            if source.found.st_size > media.FILE_BYTES_MAX:
-                raise ValueError(_too_large(media.IMAGE, name, source.found.st_size))
+            if source.stat.st_size > media.FILE_BYTES_MAX:
+                raise ValueError(_too_large(media.IMAGE, name, source.stat.st_size))
             self._put_image_file(upload, source)
 
     @never_breaks
@@ -220,7 +220,7 @@ def _step(step: Any) -> int | None:
 
 
 def _is_pair(values: Any) -> bool:
-    """Return whether it is what numpy.histogram gives: counts, and one edge more."""
+    """Return whether it is what numpy.histogram returns: counts, and edges, one more than counts."""
     if not isinstance(values, tuple) or len(values) != 2:
         return False
     lengths = [len(part) if hasattr(part, "__len__") and not isinstance(part, str) else -2 for part in values]

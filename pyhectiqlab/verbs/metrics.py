@@ -1,4 +1,4 @@
-"""Run's verb for metrics: the path that costs what it looks up, and the one that checks and converts."""
+"""Run's verb for metrics: a fast path for plain values, and a slow one that checks and converts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..ring.producer import ForkedError
 if TYPE_CHECKING:
     from ..client.outbox import Outbox
 
-WRONG_TOLD_MAX = 10  # wrong values of a dict that an error names
+WRONG_NAMED_MAX = 10  # wrong values of a dict that an error names
 
 
 class MetricVerbs:
@@ -53,18 +53,18 @@ class MetricVerbs:
                 self._outbox.point(key, step, value)  # type: ignore[arg-type]
             return
         except (NotPlainError, ForkedError):
-            pass  # gone on with below, so that a traceback shows the user's mistake and not how we found it
+            pass  # handled below: so a traceback shows the user's mistake, not how we noticed it
         except (TypeError, ValueError) as e:
             if key.__class__ is not dict or isinstance(e, RunClosedError):
                 raise
-            # a key that can be none: gone on with for the sake of the others
+            # a key is not allowed: handled below, where the other keys are logged
         except Exception as e:
             say_once(f"internal error in Run.add_metrics, the call did nothing: {type(e).__name__}: {e}")
             return
         self._add_metrics_converted(key, value, step)
 
     def _add_metrics_converted(self, key: Any, value: Any, step: Any) -> None:
-        """The slow path: what is not of the plainest types is checked and converted, then put."""
+        """Check and convert values that are not of the plainest types, then put them: the slow path."""
         if isinstance(key, Mapping):
             given, step = key, step if value is None else _step_of_dict(value, step)
         else:
@@ -91,33 +91,33 @@ class MetricVerbs:
             raise _all_of(wrong, len(given))
 
     def _counted(self, values: dict[str, float]) -> dict[int, dict[str, float]]:
-        """By step: each key's next one where none was given."""
-        found: dict[int, dict[str, float]] = {}
+        """Return the values by step: the next step of each key, for a call without a step."""
+        by_step: dict[int, dict[str, float]] = {}
         counts = self._outbox.counts
         for name, value in values.items():
-            found.setdefault(next(counts.setdefault(name, itertools.count())), {})[name] = value
-        return found
+            by_step.setdefault(next(counts.setdefault(name, itertools.count())), {})[name] = value
+        return by_step
 
     def _put_again(self, name: str, *arguments: Any) -> None:
         try:
             getattr(self._outbox, name)(*arguments)
-        except ForkedError:  # forked in the middle of a call; the child has a queue of its own
+        except ForkedError:  # the process forked in the middle of a call: the child needs a queue of its own
             if isinstance(self._outbox, QueueOutbox):
                 self._outbox.after_fork_in_child()
                 getattr(self._outbox, name)(*arguments)
 
 
 def _step_of_dict(value: Any, step: Any) -> Any:
-    """`run.add_metrics({…}, 10)`: what stands in the value's place is the step."""
+    """Return the step of `run.add_metrics({…}, 10)`, which is in the value's place."""
     if step is not None:
         raise TypeError("add_metrics takes a dict of metrics and a step, and no value besides")
     return value
 
 
 def _all_of(wrong: list[TypeError | ValueError], given: int) -> TypeError | ValueError:
-    """One error that says what is wrong with each value of a call."""
+    """Return one error that says what is wrong with each value of a call."""
     if given == 1:
         return wrong[0]
     kind = TypeError if any(isinstance(e, TypeError) for e in wrong) else ValueError
-    told = "; ".join(map(str, wrong[:WRONG_TOLD_MAX])) + ("; …" if len(wrong) > WRONG_TOLD_MAX else "")
-    return kind(f"{len(wrong):,} of {given:,} metrics are not logged, all others are: {told}")
+    reasons = "; ".join(map(str, wrong[:WRONG_NAMED_MAX])) + ("; …" if len(wrong) > WRONG_NAMED_MAX else "")
+    return kind(f"{len(wrong):,} of {given:,} metrics are not logged, all others are: {reasons}")

@@ -16,7 +16,7 @@ from .guard import never_breaks
 if TYPE_CHECKING:
     from ..client.outbox import Outbox
 
-FIND_S = 2.0  # what one call waits for Jupyter servers, in all
+FIND_S = 2.0  # how long one call waits for Jupyter servers, in all
 STAMPS = {"datetime": "_v%Y-%m-%d_%H-%M-%S", "date": "_v%Y-%m-%d", None: ""}
 
 
@@ -59,7 +59,7 @@ class NotebookVerbs:
         file = notebook.find_file(shell, _sessions, time.monotonic() + FIND_S)
         if file is not None:
             name = artifact_name(f"{file.stem}{when}{notebook.SUFFIX}")
-            with contextlib.suppress(OSError), Source(file) as source:  # unreadable, or gone since: the cells are here
+            with contextlib.suppress(OSError), Source(file) as source:  # cannot be read: the cells are here
                 self._outbox.file(Upload(name, kind="notebook", meta={"rebuilt": False}), source)
                 if notebook.lacks_cell(shell, file):
                     say(f"{file.name} was uploaded as last saved, without this cell: save it (Ctrl-S) and call again")
@@ -79,7 +79,9 @@ def _write(made: Any, target: Path) -> None:
 
 
 def _sessions(url: str, token: str, seconds: float) -> Any:
-    """Return what a Jupyter server says of its sessions. Blocks for `seconds` at most. Raises OSError, ValueError."""
+    """Return what a Jupyter server answers about its sessions. Blocks for `seconds` at most. Raises OSError,
+    ValueError.
+    """
     from ..transport.deadline import deadline, new_session
 
     with new_session() as http, deadline(seconds):

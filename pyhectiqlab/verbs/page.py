@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..client.outbox import Outbox
     from ..paper import PaperContent
 
-NAME_REFUSED = {400, 409, 422}  # answers to a rename; no other is the name's fault
+NAME_REFUSED = {400, 409, 422}  # answers to a rename that mean that the name is at fault
 
 
 class PageVerbs:
@@ -87,7 +87,9 @@ class PageVerbs:
         outbox = self._outbox
         answer = outbox.binding.run if isinstance(outbox, QueueOutbox) and outbox.binding.mode == "online" else None
         if not isinstance(outbox, QueueOutbox) or answer is None:
-            say_once(f"the run keeps its name {self.name!r}: to be renamed it needs the lab.")
+            say_once(
+                f"the run keeps its name {self.name!r}: only the lab can rename it, and this mode does not ask it."
+            )
             return False
         try:
             _rename(outbox.lab, str(answer["run"]["id"]), name)

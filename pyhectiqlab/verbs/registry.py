@@ -1,7 +1,7 @@
 """Models and datasets of the project: versions to and from the lab, and which of them the run used.
 
-These calls wait for the lab, as few others of `Run` do: the opening, `flush`, `close`, `rename` and what lists or
-downloads.
+These calls wait for the lab. Few other calls of `Run` do: the opening, `flush`, `close`, `rename`, and those that list
+or download.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..transport.http import LabClient
 
 PathLike = str | os.PathLike[str]
-ASK_TRIES = 3  # of a small request: some seconds; of one that takes as long as it may, two
+ASK_TRIES = 3  # tries of a small request: some seconds in all; a slow one is tried twice
 
 
 class RegistryVerbs:
@@ -210,7 +210,7 @@ class RegistryVerbs:
         if push_dir and source.exists() and not source.is_dir():
             raise NotADirectoryError(20, "push_dir=True takes a directory", str(source))
         new = NewVersion.of(kind, source, name, version, short_description)
-        told = {"uuid": None, "kind": kind, "name": name, "version": version, "files": len(new.files)}
+        described = {"uuid": None, "kind": kind, "name": name, "version": version, "files": len(new.files)}
         run = self._run_id()
         if run is None:
             why = f"nothing is pushed {self._why_not()}"
@@ -221,7 +221,7 @@ class RegistryVerbs:
             except (LabError, OSError) as e:
                 why = str(e)
         say(f"the {NOUNS[kind]} {name!r} is not in the lab: {why}")
-        return {**told, "bytes": new.bytes, "error": why}
+        return {**described, "bytes": new.bytes, "error": why}
 
     def _download(self, kind: str, name: str, version: str | None, save_path: PathLike, overwrite: bool) -> str:
         from ..transport.registry import find_version
@@ -230,12 +230,12 @@ class RegistryVerbs:
         _check(name, version, or_alias=True)
         try:
             with self._client() as client:
-                found = find_version(client, self._project(client), kind, name, version, tries=ASK_TRIES)
-                with bar(f"{name}-{found['version']} ↓", found["bytes"]) as progress:
-                    target = download_version(client, found, save_path, overwrite=overwrite, progress=progress)
-                self._note_usage(client, kind, found["project"]["id"], name, found["version"])
+                version_row = find_version(client, self._project(client), kind, name, version, tries=ASK_TRIES)
+                with bar(f"{name}-{version_row['version']} ↓", version_row["bytes"]) as progress:
+                    target = download_version(client, version_row, save_path, overwrite=overwrite, progress=progress)
+                self._note_usage(client, kind, version_row["project"]["id"], name, version_row["version"])
         except (ConfigurationError, LabRequestError) as e:
-            # A node without network, to which a login node brought the files.
+            # For a node without network, to which a login node brought the files.
             unreachable = isinstance(e, ConfigurationError) or e.retry
             if version is not None and not overwrite and unreachable and _is_here(save_path, kind, name, version):
                 target = folder_of(save_path, name, version)
@@ -314,25 +314,29 @@ class RegistryVerbs:
             raise RunClosedError("this run is closed: create a new Run to add to it")
 
     def _run_id(self) -> str | None:
-        """Return the lab's id of the run, where this process may add to it."""
-        told = self._opened.answer
-        if told is None or self._opened.mode != "online":
+        """Return the lab's id of the run; None where this process may not add to it."""
+        answer = self._opened.answer
+        if answer is None or self._opened.mode != "online":
             return None
-        return str(told["run"]["id"])
+        return str(answer["run"]["id"])
 
     def _why_not(self) -> str:
         return f"in {self._opened.mode} mode"
 
     @contextlib.contextmanager
     def _client(self, *, waits: bool = False) -> Iterator[LabClient]:
-        """`waits`: for small requests whose caller waits. Raises ConfigurationError where no lab is known."""
+        """Make a client, and close it. `waits`: for small requests whose caller waits. Raises ConfigurationError where
+        no lab is known.
+        """
         from ..transport.connecting import connect
 
         with connect(*self._outbox.lab, waits=waits) as client:
             yield client
 
     def _project(self, client: LabClient) -> str:
-        """Name or id of the run's project; in modes without a run in the lab, the one it would be in."""
+        """Return the name or id of the run's project. In modes without a run in the lab, it is the project that the run
+        would be in.
+        """
         from .. import settings
         from ..profile import resolve
 
@@ -349,10 +353,10 @@ class RegistryVerbs:
 
 
 def _is_here(save_path: PathLike, kind: str, name: str, version: str) -> bool:
-    """Return whether an earlier download of the version lies there, whole."""
+    """Return whether a whole download of the version is there."""
     from ..transport.registry_download import folder_of, is_whole, manifest_of
 
-    if version[:1].isalpha():  # which one an alias means is not known here
+    if version[:1].isalpha():  # only the lab knows which version an alias means
         return False
     target = folder_of(save_path, name, version)
     try:

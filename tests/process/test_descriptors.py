@@ -101,4 +101,4 @@ def test_a_close_claims_nothing_of_a_queue_that_somebody_wrote_into(site: Site) 
         unique("overwritten"),
         HECTIQLAB_START_METHOD="spawn",
     )
-    assert done.stdout == "False\n" and "could not be found out" in done.stderr
+    assert done.stdout == "False\n" and "it is not known whether the lab has everything" in done.stderr

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyhectiqlab import Config
-from pyhectiqlab.capture.plain import config_parts, plain_and_gaps, told_gaps
+from pyhectiqlab.capture.plain import config_parts, gaps_text, plain_and_gaps
 from pyhectiqlab.config import plain
 
 from .ids import named
@@ -176,7 +176,7 @@ def test_a_tree_whose_children_know_their_parents_ends_and_what_is_left_out_is_t
     assert [child["name"] for child in found["tree"]["others"]] == ["child0", "child1", "child2"]
     assert found["tree"]["others"][0]["parent"] == "<Node that contains itself>"
     assert gaps[0] == ("tree.others.[0].parent", "contains itself") and len(gaps) == 3
-    assert told_gaps(gaps) == "'tree.others.[0].parent' contains itself (and 2 more)"
+    assert gaps_text(gaps) == "'tree.others.[0].parent' contains itself (and 2 more)"
 
 
 @pytest.mark.parametrize("make", [lambda: family(12), lambda: [family(30)], lambda: sharing(200)])

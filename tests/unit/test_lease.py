@@ -188,7 +188,7 @@ def test_of_many_that_want_it_one_gets_it(tmp_path: Path) -> None:
 def test_who_saw_a_dead_holder_takes_nothing_from_who_was_faster(tmp_path: Path) -> None:
     elsewhere(tmp_path, silent_s=1000)
     slow, fast = Lease(tmp_path), Lease(tmp_path)
-    seen = slow._told()
+    seen = slow._read()
     assert fast.acquire()
     slow._token = "slow"
     slow._put_aside(seen)
@@ -199,7 +199,7 @@ def test_who_saw_a_dead_holder_takes_nothing_from_who_was_faster(tmp_path: Path)
 def test_who_died_while_it_took_over_keeps_nobody_from_it(tmp_path: Path) -> None:
     elsewhere(tmp_path, silent_s=1000)
     lease = Lease(tmp_path)
-    right = tmp_path / f".lease.json.{lease._told()['token']}.right"
+    right = tmp_path / f".lease.json.{lease._read()['token']}.right"
     right.touch()
     assert not lease.acquire()
     os.utime(right, (time.time() - 1000,) * 2)

@@ -1,11 +1,16 @@
 """What does a lab cost its disk: bytes written, bytes kept, syncs, and the CPU beside them?
 
     python benchmarks/disk.py steady [--clients 30] [--keys 19] [--points 95] [--seconds 30]
+    python benchmarks/disk.py flushes [--clients 30] [--keys 19] [--points 95] [--flushes 2]
     python benchmarks/disk.py kept [--runs 200] [--keys 50] [--points 2000] [--values float32]
 
 `steady`: the real lab under clients that send a batch a second, each of some points for some keys, as training scripts
 do. It tells the bytes that the lab's process wrote (/proc/PID/io), syncs a second (strace, in a second interval of the
 same length), CPU, and how long acks took.
+
+`flushes`: the same batches through the same writer and stores, faster than real time and in one process, over whole
+rounds of recent points that become chunks. In a lab such a round comes each six minutes or so, longer than `steady`
+measures. It tells the bytes that were written in a round, and how often a point was written into a chunk.
 
 `kept`: points appended to the store as batches of all keys of a run, runs in turn; the size of its files before and
 after all compaction. Values are those of a falling curve with noise, float32 as losses from `tensor.item()` are, or
@@ -16,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import platform
 import random
@@ -25,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +39,18 @@ import numpy as np
 import psutil
 from ingest import Client, body
 
+from pyhectiqlab.server.ingest import decode
+from pyhectiqlab.server.ingest_plan import IngestJob
+from pyhectiqlab.server.jobs import Ingest
+from pyhectiqlab.server.refusals import Refusals
+from pyhectiqlab.server.writer import COMPACT_BUDGET_S, PACE_S, Writer
+from pyhectiqlab.store.meta import AttachRequest, MetaStore
+from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.store.sqlite_points import recent
+from pyhectiqlab.store.sqlite_points.chunks import PointColumns
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.trees import Tree
 from pyhectiqlab.testing.lab import RealLab
 
 WARM_UP_S = 20.0
@@ -121,6 +137,82 @@ async def steady(args: argparse.Namespace) -> None:
         )
 
 
+class Clock:
+    """The module `time` for others: seconds that pass when we say so."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+def count_chunked() -> Callable[[], int]:
+    """Return a function that tells how many points were written into chunks since now."""
+    chunked, write = 0, Tree._write_chunk
+
+    def counted(tree: Tree, run: int, points: PointColumns, copied: bool, pending: bool) -> None:
+        nonlocal chunked
+        chunked += len(points)
+        write(tree, run, points, copied, pending)
+
+    Tree._write_chunk = counted  # type: ignore[method-assign]
+    return lambda: chunked
+
+
+def attach(meta: MetaStore, clients: int) -> tuple[str, list[tuple[str, str]]]:
+    """Return a user, and a session and a run of each client."""
+    with meta.writing() as tx:
+        user = tx.make_owner("bench", time.time())
+        made = []
+        for i in range(clients):
+            session = os.urandom(8).hex()
+            request = AttachRequest(f"run-{i}", "bench", True, session, 0, 1, None, "", i, "", 0.0)
+            made.append((session, tx.attach(request, user, time.time(), 60.0).run.id))
+    return user.id, made
+
+
+def flushes(args: argparse.Namespace) -> None:
+    chunked, clock = count_chunked(), Clock()
+    with tempfile.TemporaryDirectory(dir=args.dir) as folder, contextlib.closing(open_storage(Path(folder))) as storage:
+        assert isinstance(storage.points, SqlitePointStore)
+        user, clients = attach(storage.meta, args.clients)
+        names = [os.urandom(16).hex() for _ in clients]
+        writer = Writer(storage.meta, storage.points, lambda *_: None, Refusals())
+        recent.time = clock  # type: ignore[assignment]  # points become old as fast as they come
+        number, due, under_way, commits = 0, 0.0, False, []
+        rounds: list[tuple[int, int, int]] = []  # at the end of each: batches, bytes written, points put into chunks
+        while len(rounds) <= args.flushes:
+            jobs, due = [], due + args.clients * args.pause
+            while due >= 1:  # as many as come between two commits
+                which = number % len(clients)
+                session, run = clients[which]
+                content = body(session, [wire_batch(run, names[which], number // len(clients), args.points, args.keys)])
+                jobs.append(Ingest(IngestJob(decode(content), user, time.time()), len(content)))
+                number, due = number + 1, due - 1
+            clock.now += args.pause
+            began = time.perf_counter()
+            writer._commit(jobs)
+            writer._compact(COMPACT_BUDGET_S)
+            commits.append(time.perf_counter() - began)
+            assert all(result.status == 200 for job in jobs for result in job.future.result())
+            was, under_way = under_way, storage.points._flusher.is_due()
+            if was and not under_way:
+                rounds.append((number, bytes_written(os.getpid()), chunked()))
+        (batches, written, into_chunks), end = rounds[0], rounds[-1]
+        points = (end[0] - batches) * args.points
+        print(
+            f"{args.clients} clients, {args.points} points over {args.keys} keys a batch, {len(rounds) - 1} whole "
+            f"rounds of {points / (len(rounds) - 1):,.0f} points: written {(end[1] - written) / points:,.1f} bytes a "
+            f"point; each put into a chunk {(end[2] - into_chunks) / points:.2f} times; commit and upkeep p50 "
+            f"{np.percentile(commits, 50) * 1e3:.1f}, p99 {np.percentile(commits, 99) * 1e3:.1f}, "
+            f"longest {max(commits) * 1e3:.0f} ms"
+        )
+
+
 def batches(run: int, args: argparse.Namespace) -> Iterator[PointBatch]:
     """Of one run, each with `--batch` points of every key."""
     rng, keys = np.random.default_rng(run), args.keys
@@ -173,6 +265,12 @@ def main() -> None:
     one.add_argument("--keys", type=int, default=19)
     one.add_argument("--points", type=int, default=95, help="a batch")
     one.add_argument("--seconds", type=float, default=30.0)
+    three = commands.add_parser("flushes")
+    three.add_argument("--clients", type=int, default=30)
+    three.add_argument("--keys", type=int, default=19)
+    three.add_argument("--points", type=int, default=95, help="a batch")
+    three.add_argument("--flushes", type=int, default=2, help="whole rounds to measure, behind a first one")
+    three.add_argument("--pause", type=float, default=PACE_S, help="seconds between two commits")
     two = commands.add_parser("kept")
     two.add_argument("--runs", type=int, default=200)
     two.add_argument("--keys", type=int, default=50, help="of each run")
@@ -185,6 +283,8 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     if args.command == "steady":
         asyncio.run(steady(args))
+    elif args.command == "flushes":
+        flushes(args)
     else:
         kept(args)
 

@@ -24,7 +24,7 @@ from pyhectiqlab.errors import NewerSchemaError, StoreError
 from pyhectiqlab.store import space
 from pyhectiqlab.store.points import AppendResult, Column, PointBatch, Selector, iter_points
 from pyhectiqlab.store.sqlite_points import check, point_store
-from pyhectiqlab.store.sqlite_points.flushing import Flusher
+from pyhectiqlab.store.sqlite_points.loading import Loader
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.recent import Recent
 from pyhectiqlab.store.sqlite_points.trees import Sizes
@@ -343,7 +343,7 @@ def test_recent_points_that_cannot_be_read_again_are_an_error_of_readers_and_not
         raise StoreError("the disk is gone")
 
     monkeypatch.setattr(Recent, "remove", fails)
-    monkeypatch.setattr(Flusher, "load", fails)
+    monkeypatch.setattr(Loader, "_look", fails)
     monkeypatch.setattr(point_store, "BUSY_TIMEOUT_S", 0.1)
     with pytest.raises(StoreError, match="the disk is gone"):
         store.flush()

@@ -9,19 +9,15 @@ came before it are removed, and their writers' cursors written down.
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections import deque
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ...base import crashpoints
-from ...errors import StoreError
 from .append import Appender, widen
-from .arrivals import Arrival, unpack
 from .recent import Block, Recent, SeriesKey
 from .trees import BY_STEP, SeriesState, Sizes, Tree
-
-log = logging.getLogger("hectiqlab.store")
 
 REMOVED_AT_ONCE = 256  # rows of `arrived`
 
@@ -46,13 +42,20 @@ class Step:
 class Flusher:
     """Not safe for several threads: its caller holds the writer's lock."""
 
-    def __init__(self, connection: sqlite3.Connection, recent: Recent, appender: Appender, sizes: Sizes) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        recent: Recent,
+        appender: Appender,
+        sizes: Sizes,
+        damaged: Mapping[int, str],
+    ) -> None:
         self._connection = connection
         self._recent = recent
         self._appender = appender
         self._sizes = sizes
         self._round: _Round | None = None
-        self.damaged: dict[int, str] = {}  # batches that cannot be read, and what is wrong with them
+        self._damaged = damaged  # batches that cannot be read: see loading.py
 
     def forget(self) -> None:
         """After a rollback."""
@@ -60,6 +63,8 @@ class Flusher:
 
     def is_due(self) -> bool:
         recent, sizes = self._recent, self._sizes
+        if not recent.is_loaded:
+            return False
         return (
             self._round is not None
             or recent.points >= sizes.recent_points
@@ -108,6 +113,8 @@ class Flusher:
     def drop_deleted(self) -> Step:
         """Forget the recent points of deleted runs, inside an open transaction. Then as for `step`."""
         step = Step()
+        if not self._recent.is_loaded:
+            return step
         rows = self._connection.execute(
             "SELECT name FROM run WHERE deleted AND name IN (SELECT value FROM json_each(?))",
             (json.dumps(self._recent.runs()),),
@@ -120,39 +127,6 @@ class Flusher:
             step.flushes = self._recent.flushes + 1
             crashpoints.passing("upkeep.dropping")
         return step
-
-    def load(self) -> None:
-        """Read the recent points from the database: when the store is opened, or to begin anew. Batches that are
-        damaged stay where they are, and are left out: see `damaged`.
-        """
-        recent = Recent()
-        self.damaged.clear()
-        recent.newest, recent.flushes = self._connection.execute("SELECT newest, flushes FROM arrival").fetchone()
-        rows = self._connection.execute(
-            """SELECT a.id, run.name, w.name, w.id, a.last, a.data, a.run, run.dropped FROM arrived a
-                JOIN run ON run.id = a.run JOIN writer w ON w.id = a.writer ORDER BY a.id"""
-        )
-        flushed: dict[int, dict[tuple[str, int, int], int]] = {}
-        for number, run, writer_name, writer, last, data, run_id, dropped in rows:
-            try:
-                arrival = unpack(number, run, writer_name, writer, data)
-            except StoreError as e:
-                self.damaged[number] = str(e)
-                log.error("%s", e)
-                arrival = Arrival(number, run, 0, 0, writer_name, writer, 0, last, [])
-            if number <= dropped:
-                arrival = replace(arrival, columns=[])
-            if run_id not in flushed:
-                its = self._connection.execute(
-                    "SELECT key, rank, attempt, flushed FROM series WHERE run = ? AND flushed >= ?", (run_id, number)
-                )
-                flushed[run_id] = {(key, rank, attempt): up_to for key, rank, attempt, up_to in its}
-            done = flushed[run_id]
-            place = arrival.rank, arrival.attempt
-            left = [column for column in arrival.columns if done.get((column.key, *place), 0) < number]
-            recent.add([replace(arrival, columns=left)])
-        recent.batches -= len(self.damaged)  # which stay in the table
-        self._recent.become(recent)
 
     def _move(self, series: SeriesKey, block: Block, step: Step) -> None:
         run, key, (rank, attempt) = series
@@ -174,7 +148,7 @@ class Flusher:
         rows = self._connection.execute(
             """SELECT id FROM arrived WHERE id <= ? AND id NOT IN (SELECT value FROM json_each(?))
                 ORDER BY id LIMIT ?""",
-            (self._round.up_to, json.dumps(list(self.damaged)), REMOVED_AT_ONCE),
+            (self._round.up_to, json.dumps(list(self._damaged)), REMOVED_AT_ONCE),
         ).fetchall()
         self._connection.executemany("DELETE FROM arrived WHERE id = ?", rows)
         step.removed = len(rows)

@@ -32,6 +32,7 @@ from . import queries as read
 from .append import Appender
 from .compaction import Compactor
 from .flushing import Flusher
+from .loading import Loader
 from .purge import purge_step
 from .recent import KeyPage, Recent
 from .summaries import Summaries
@@ -46,6 +47,7 @@ LOG_BYTES_KEPT = 64 << 20
 DEFAULT_SIZES = Sizes()
 RECENT_MAX = 4  # times as many recent points as begin a round of flushing: then whoever appends does it
 RETRY_S = 0.0005
+LOADING_S = 20.0  # that a reader waits for the points which a store reads when it is opened
 
 
 class SqlitePointStore:
@@ -70,15 +72,15 @@ class SqlitePointStore:
         self._sizes = sizes
         self._recent = Recent()
         self._appender = Appender(self._writer, self._recent, sizes.bulk_points)
-        self._flusher = Flusher(self._writer, self._recent, self._appender, sizes)
+        self._loader = Loader(self._recent, self._reader, self._lock)
+        self._flusher = Flusher(self._writer, self._recent, self._appender, sizes, self._loader.damaged)
         self._compactor = Compactor(self._writer, sizes)
         self._summaries = Summaries(self._reading)
-        with self._errors():
-            try:
-                self._flusher.load()
-            except BaseException:
-                self._writer.close()
-                raise
+        try:
+            self._loader.begin()
+        except BaseException:
+            self._writer.close()
+            raise
 
     @classmethod
     def open(cls, path: Path | str) -> SqlitePointStore:
@@ -97,6 +99,7 @@ class SqlitePointStore:
         return results
 
     def cursor(self, writer: str) -> int:
+        self._loader.make_sure()
         known = self._recent.cursors.get(writer)
         if known is not None:
             return known
@@ -216,6 +219,7 @@ class SqlitePointStore:
 
     def flush(self) -> None:
         """Write all recent points as chunks. Blocks until then."""
+        self._loader.load()
         with self._lock:
             self._flusher.begin()
             while self._flusher.is_due():
@@ -243,6 +247,7 @@ class SqlitePointStore:
 
     def close(self) -> None:
         """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""
+        self._loader.stop()
         with self._lock, self._pool_lock:
             self._closed = True
             for connection in (*self._idle, self._writer):
@@ -294,6 +299,7 @@ class SqlitePointStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """The writing connection, in a transaction that is durable at the end; an exception leaves no trace."""
         with self._lock, self._errors():
+            self._loader.make_sure()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -315,7 +321,7 @@ class SqlitePointStore:
             committed()
         except BaseException:
             self._forget()
-            self._flusher.load()
+            self._loader.again()
             raise
 
     def _forget(self) -> None:
@@ -328,6 +334,8 @@ class SqlitePointStore:
         """One state of some keys of some runs, or of all their keys: what is on the disk, and what is recent. Raises
         StoreError where the two do not come together: the recent points could not be read again after an error.
         """
+        if not self._recent.wait(runs, LOADING_S):
+            raise StoreError(f"{self.path}: the lab still reads its newest points; try again later.")
         deadline = time.monotonic() + BUSY_TIMEOUT_S
         while time.monotonic() < deadline:
             recent = self._recent.view(runs, keys)

@@ -1,9 +1,10 @@
 """Recent points: those of the table `arrived`, which are in no chunk yet, kept in memory by run, key, rank and attempt.
 
-The writer adds what it has committed, and removes what it has written as chunks. A reader takes a view of them before
-its transaction begins. `flushes` counts the transactions that moved points into chunks; the table `arrival` has the
-same number. A reader whose transaction shows another one has a view from before or behind such a move: it begins again
-(point_store.py). So it sees each point once, and waits for nobody's disk.
+They are read when the store is opened (loading.py). The writer adds what it has committed, and removes what it has
+written as chunks. A reader takes a view of them before its transaction begins. `flushes` counts the transactions that
+moved points into chunks; the table `arrival` has the same number. A reader whose transaction shows another one has a
+view from before or behind such a move: it begins again (point_store.py). So it sees each point
+once, and waits for nobody's disk.
 """
 
 from __future__ import annotations
@@ -157,21 +158,67 @@ class Recent:
         self.batches = 0
         self.flushes = 0
         self.newest = 0  # arrival
+        self.newest_unread = 0  # arrival up to which the database is still to be read, while that is so
         self.cursors: dict[str, int] = {}
+        self._later: list[Arrival] = []  # what came while the database is read
+        self._unread: set[str] = set()  # runs with points that are not here yet
+        self._loaded = threading.Event()
+        self._loaded.set()
 
-    def become(self, other: Recent) -> None:
-        """Hold what the other holds, which nobody uses any more."""
+    @property
+    def is_loaded(self) -> bool:
+        """Whether what the database had when it was opened is here."""
+        return self._loaded.is_set()
+
+    def begin(self, newest: int, flushes: int, writers: Iterable[tuple[str, str, int, int]]) -> None:
+        """Be as a database is that has these writers' batches in its table: writer, run, the newest batch, the last
+        sequence number. `take_over` has to follow.
+        """
         with self._lock:
-            self._runs, self._since = other._runs, other._since
-            self.points, self.batches, self.flushes = other.points, other.batches, other.flushes
-            self.newest, self.cursors = other.newest, other.cursors
+            self._loaded.clear()
+            self._later, self._unread = [], set()
+            self.newest, self.flushes, self.cursors = newest, flushes, {}
+            for writer, run, number, last in writers:
+                self.newest = max(self.newest, number)
+                self.cursors[writer] = max(last, self.cursors.get(writer, 0))
+                self._unread.add(run)
+            self.newest_unread = self.newest
+
+    def take_over(self, loaded: Recent) -> None:
+        """Hold what was read of the database, and behind it what has arrived since `begin`. Nobody uses `loaded` any
+        more.
+        """
+        with self._lock:
+            self._runs, self._since = loaded._runs, loaded._since
+            self.points, self.batches = loaded.points, loaded.batches
+            now = time.monotonic()
+            for arrival in self._later:
+                self._add(arrival, now)
+            self._later, self._unread = [], set()
+            self._loaded.set()
+
+    def give_up(self) -> None:
+        """The store is closed: nothing more is read."""
+        self._loaded.set()
+
+    def wait(self, runs: Collection[str], timeout_s: float) -> bool:
+        """Wait until all recent points of these runs are here. Return whether they are. Nearly always at once."""
+        if self._loaded.is_set() or self._unread.isdisjoint(runs):
+            return True
+        return self._loaded.wait(timeout_s)
 
     def add(self, arrivals: Iterable[Arrival]) -> None:
         """These are durable."""
         now = time.monotonic()
         with self._lock:
             for arrival in arrivals:
-                self._add(arrival, now)
+                if self._loaded.is_set():
+                    self._add(arrival, now)
+                else:
+                    self._later.append(arrival)
+                    self._unread.add(arrival.run)
+                    self.newest = max(self.newest, arrival.number)
+                    self.cursors[arrival.writer_name] = max(arrival.last, self.cursors.get(arrival.writer_name, 0))
 
     def _add(self, arrival: Arrival, now: float) -> None:
         self.newest = max(self.newest, arrival.number)

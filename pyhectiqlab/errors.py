@@ -7,6 +7,7 @@
     │   ├── LabUnreachableError   no lab answered: connection, DNS, TLS, time-out (retry)
     │   ├── LabUnavailableError   the lab answered 429 or 5xx; honours Retry-After (retry)
     │   ├── NotALabError          something answered, but it is no lab of ours, or one of another protocol
+    │   │   └── AnotherLabError   a lab answered, but another one than the one that is meant
     │   ├── AuthenticationError   401: the key or the password is wrong or revoked
     │   ├── PermissionDeniedError 403
     │   ├── NotFoundError         404
@@ -71,6 +72,10 @@ class LabUnavailableError(LabRequestError):
 
 class NotALabError(LabRequestError):
     """Something answered, but it is no lab of ours, or one of another protocol."""
+
+
+class AnotherLabError(NotALabError):
+    """A lab answered, but another one than the one that is meant: it has another id. It gets neither key nor data."""
 
 
 class AuthenticationError(LabRequestError):

@@ -31,6 +31,14 @@ _FIELDS = ("url", "username", "secret_api_key", "api_key_uuid", "lab_id", "proje
 _warned: set[Path] = set()
 
 
+class UnknownAddressError(ConfigurationError):
+    """HECTIQLAB_URL is no address of a profile. Whether it is the lab of one, can only the lab there tell."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
 @dataclass(frozen=True)
 class Profile:
     """Who talks to which lab.
@@ -103,7 +111,7 @@ def resolve(profile: str | None = None) -> Profile:
     A name given here is the one used. Otherwise it is HECTIQLAB_PROFILE, else the only profile of the file, else the
     one named `default`, else `local`; HECTIQLAB_URL and HECTIQLAB_API_KEY then replace what it says. With HECTIQLAB_URL
     and no profile named, only a profile of that same lab lends its key: a key is not shown to a lab that did not make
-    it.
+    it. (Of the same address, here; `transport.connecting.find_profile` asks the lab for its id.)
 
     Raises ConfigurationError if there is no such profile, several to choose from, or none at all, or if the file is
     corrupt.
@@ -121,7 +129,7 @@ def resolve(profile: str | None = None) -> Profile:
     elif url:
         chosen = _of_lab(url, profiles)
     else:
-        chosen = _only(profiles)
+        chosen = only(profiles)
     return _complete(
         Profile(
             chosen.name,
@@ -130,7 +138,7 @@ def resolve(profile: str | None = None) -> Profile:
             secret_api_key=key or chosen.secret_api_key,
             api_key_uuid="" if key else chosen.api_key_uuid,
             project=chosen.project,
-            lab_id=chosen.lab_id if not url or same_address(url, chosen.url) else "",
+            lab_id=chosen.lab_id,  # also at another address: whoever connects asks the lab there who it is
         )
     )
 
@@ -161,6 +169,15 @@ def save_profile(
     tables[name] = table | ({"lab_id": lab_id} if lab_id else {}) | ({"project": project} if project else {})
     _write(path, tables)
     return path
+
+
+def move_profile(name: str, before: str, now: str, *, path: Path | None = None) -> None:
+    """Write the new address of its lab into a profile whose address is `before`. Raises as `save_profile`."""
+    path = path or settings.credentials_path()
+    tables = _read(path)
+    if name in tables and tables[name].get("url") == before:
+        tables[name]["url"] = now
+        _write(path, tables)
 
 
 def remove_profile(name: str, *, path: Path | None = None) -> Path:
@@ -225,13 +242,16 @@ def _named(name: str, profiles: dict[str, Profile], called: str) -> Profile:
 def _of_lab(url: str, profiles: dict[str, Profile]) -> Profile:
     same = {name: p for name, p in profiles.items() if same_address(p.url, url)}
     if not same:
-        raise ConfigurationError(
-            f"No profile is for HECTIQLAB_URL={url}: set HECTIQLAB_API_KEY too, or log in with `hectiqlab add-profile`."
+        raise UnknownAddressError(
+            f"No profile is for HECTIQLAB_URL={url}: set HECTIQLAB_API_KEY too, or log in with "
+            "`hectiqlab add-profile`.",
+            url,
         )
-    return _only(same)
+    return only(same)
 
 
-def _only(profiles: dict[str, Profile]) -> Profile:
+def only(profiles: dict[str, Profile]) -> Profile:
+    """The one to use where nothing names one. Raises ConfigurationError where that cannot be told."""
     if len(profiles) == 1:
         return next(iter(profiles.values()))
     for name in ("default", "local"):

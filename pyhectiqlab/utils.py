@@ -29,12 +29,11 @@ def download_existing_run_artifact(
         FileExistsError: another file is there and `overwrite` is False.
         OSError: the file cannot be written.
     """
-    from .profile import resolve
+    from .transport.connecting import client_of, find_profile
     from .transport.file_download import download
-    from .transport.http import LabClient, quoted
+    from .transport.http import quoted
 
-    profile = resolve()
-    with LabClient(profile.url, profile.secret_api_key) as lab:
+    with client_of(find_profile()) as lab:
         lab.handshake()
         return download(lab, lab.get(f"/artifacts/{quoted(artifact_uuid)}"), savepath, overwrite=overwrite)
 
@@ -75,11 +74,9 @@ def run_config(run_id: str, attempt: int | None = None) -> Config:
         ConfigurationError: no lab is known.
         LabRequestError: it cannot be read: NotFoundError, ConflictError if several runs have the name …
     """
-    from .profile import resolve
-    from .transport.http import LabClient
+    from .transport.connecting import client_of, find_profile
 
-    profile = resolve()
-    with LabClient(profile.url, profile.secret_api_key) as lab:
+    with client_of(find_profile()) as lab:
         lab.handshake()
         run = lab.get("/runs/resolve", {"ref": run_id})
         return Config(lab.config(str(run["id"]), attempt))

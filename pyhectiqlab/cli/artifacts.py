@@ -65,14 +65,13 @@ def command(
     In a terminal it then offers to download one. A download that was interrupted goes on where it was when it is
     called again, is compared with its digest, and takes its name only when it is whole.
     """
-    from ..profile import resolve
-    from ..transport import LabClient
+    from ..transport.connecting import client_of, find_profile
 
-    chosen = resolve(profile)
+    chosen = find_profile(profile)
     project = place_of(project, by_option)
     if project is not None and run is not None:
         raise click.UsageError("Name a project or a run, not both.")
-    with LabClient(chosen.url, chosen.secret_api_key) as lab:
+    with client_of(chosen) as lab:
         lab.handshake()
         path = f"{where(lab, project, run)}/artifacts"
         if name is not None:
@@ -159,9 +158,8 @@ def post(
     project, file = place_of(project, by_option), file if file_option is None else file_option
     if project is None or file is None:
         raise click.UsageError("Name a project and a file: hectiqlab post-artifact PROJECT FILE.")
-    from ..profile import resolve
     from ..protocol.names import artifact_name
-    from ..transport import LabClient
+    from ..transport.connecting import client_of, find_profile
     from ..transport.file_upload import register, upload_file
 
     if not file.is_file():
@@ -171,8 +169,8 @@ def post(
         name = artifact_name(file.absolute().name if name is None else name)
     except ValueError as e:
         raise click.UsageError(f"{e}.") from None
-    chosen = resolve(profile)
-    with LabClient(chosen.url, chosen.secret_api_key) as lab:
+    chosen = find_profile(profile)
+    with client_of(chosen) as lab:
         lab.handshake()
         project_id = lab.get(f"{where(lab, project, None)}")["id"]
         with bar(name, file.stat().st_size) as progress:

@@ -59,10 +59,11 @@ def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
 def _of_lab(ctx: click.Context, path: str, params: dict[str, Any], incomplete: str) -> list[str]:
     def names() -> Iterable[str]:
         from ..profile import resolve
-        from ..transport import LabClient
+        from ..transport.connecting import client_of
+        from ..transport.http import Bounds
 
         chosen = resolve(ctx.find_root().params.get("profile"))
-        with LabClient(chosen.url, chosen.secret_api_key, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S) as lab:
+        with client_of(chosen, Bounds(connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S)) as lab:
             return [item["name"] for item in lab.get(path, params)["items"]]
 
     return _found(names, incomplete)

@@ -80,8 +80,7 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
     from .. import settings
     from ..capture.values import check_name
     from ..importing.send import send
-    from ..profile import resolve
-    from ..transport.http import LabClient
+    from ..transport.connecting import client_of, find_profile
 
     for name, count in Counter(source.name for source in sources).items():
         if count > 1:
@@ -90,9 +89,9 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
             check_name("name of a run", name)
         except ValueError as e:
             raise click.UsageError(f"{name[:40]!r}: {e}.") from None
-    chosen = resolve(profile)
+    chosen = find_profile(profile)
     results = []
-    with LabClient(chosen.url, chosen.secret_api_key) as lab:
+    with client_of(chosen) as lab:
         lab.handshake()
         for source in sources:
             done = send(lab, source, project or settings.get("project") or chosen.project)

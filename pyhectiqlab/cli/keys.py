@@ -80,9 +80,9 @@ def revoke(profile: str | None, key_id: str) -> None:
 
 @contextmanager
 def _lab(profile: str | None) -> Iterator[tuple[LabClient, credentials.Profile]]:
-    from ..transport.http import LabClient
+    from ..transport.connecting import client_of, find_profile
 
-    own = credentials.resolve(profile)
-    with LabClient(own.url, own.secret_api_key) as lab:
+    own = find_profile(profile)
+    with client_of(own) as lab:
         lab.handshake()
         yield lab, own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from ..base.texts import size_text
 from ..errors import LabError
 from .lab_data import data_of, data_option, opened_lab
 from .output import clean, echo_json, moment, span, table
+
+if TYPE_CHECKING:
+    from ..profile import Profile
 
 SHOWN_MAX = 10  # rows of each table
 
@@ -44,18 +47,19 @@ def status(profile: str | None, as_json: bool, data: Path | None) -> None:
 
 
 def _state(profile: str | None, data: Path | None) -> Any:
-    from .. import profile as credentials
+    from ..profile import load_profiles
 
     if data is None and not (data_of(None) / "lab.db").exists():
-        own = credentials.resolve(profile)
-        return _asked(own.url, own.secret_api_key)
+        from ..transport.connecting import find_profile
+
+        return _asked(find_profile(profile))
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
             lab_id = view.lab_value("id")
-        for own in credentials.load_profiles().values():
+        for own in load_profiles().values():
             if own.lab_id == lab_id:
                 try:
-                    return _asked(own.url, own.secret_api_key)
+                    return _asked(own)
                 except LabError:
                     continue  # stopped, or the key is no admin's
         from ..server.status import status as stored
@@ -63,10 +67,10 @@ def _state(profile: str | None, data: Path | None) -> Any:
         return stored(storage, None, time.time())
 
 
-def _asked(url: str, key: str) -> Any:
-    from ..transport.http import LabClient
+def _asked(own: Profile) -> Any:
+    from ..transport.connecting import client_of
 
-    with LabClient(url, key) as lab:
+    with client_of(own) as lab:
         lab.handshake()
         return lab.get("/admin/status")
 

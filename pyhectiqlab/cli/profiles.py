@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from .. import profile as credentials
-from ..errors import AuthenticationError, ConfigurationError
+from ..errors import AuthenticationError, ConfigurationError, LabError
 from .output import clean, echo_json, table
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
         with LabClient(url, auth=(username, sys.stdin.readline().rstrip("\r\n"))) as lab:
             made = _make_key(lab)
     if name is None:
-        name = _default_name(url, username, known)
+        name = _default_name(url, username, known, lab_id)
         if asks:
             name = click.prompt("Name of the profile", default=name, err=True)
     path = credentials.save_profile(
@@ -62,7 +62,7 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
         username=username,
         secret_api_key=made["key"],
         api_key_uuid=made["id"],
-        project=known[name].project if name in known and known[name].url == url else None,
+        project=known[name].project if name in known and _is_of(known[name], url, lab_id) else None,
         lab_id=lab_id,
     )
     click.echo(f"Logged in to {url} as {clean(username)}: profile {clean(name)!r} is in {path}.")
@@ -70,10 +70,20 @@ def add_profile(url: str | None, username: str | None, password_stdin: bool, nam
 
 @click.command("profiles", short_help="List the profiles of the credentials file.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@click.option(
+    "--follow", is_flag=True, help="First ask each lab where it is, and note the new address of one that moved."
+)
 @click.pass_obj
-def profiles(chosen: str | None, as_json: bool) -> None:
-    """List the profiles of the credentials file; a star marks the one in use. Keys are not shown."""
+def profiles(chosen: str | None, as_json: bool, follow: bool) -> None:
+    """List the profiles of the credentials file; a star marks the one in use. Keys are not shown.
+
+    A lab that moved is found as long as its old address redirects to it for good (301, 308). With --follow, its new
+    address is written into the file.
+    """
     known = credentials.load_profiles()
+    if follow:
+        _follow(known)
+        known = credentials.load_profiles()
     why = None
     try:
         active = credentials.resolve(chosen)
@@ -106,18 +116,37 @@ def profiles(chosen: str | None, as_json: bool) -> None:
         click.echo(f"None is in use. {why}", err=True)
 
 
+def _follow(known: dict[str, credentials.Profile]) -> None:
+    from ..transport.connecting import client_of
+    from ..transport.http import asking
+
+    for p in known.values():
+        if not (p.url and p.lab_id and p.secret_api_key):
+            continue
+        try:
+            with client_of(p, asking()) as lab:
+                lab.handshake()
+        except LabError as e:
+            click.echo(f"{clean(p.name)}: {e}", err=True)
+            continue
+        if not credentials.same_address(lab.url, p.url):
+            credentials.move_profile(p.name, p.url, lab.url)
+            click.echo(f"{clean(p.name)}: its lab has moved from {p.url} to {lab.url}.", err=True)
+
+
 @click.command("remove-profile")
 @click.argument("name")
 @click.option("--revoke", is_flag=True, help="First revoke its API key in the lab.")
 def remove_profile(name: str, revoke: bool) -> None:
     """Remove profile NAME from the credentials file."""
     if revoke:
-        from ..transport.http import LabClient, quoted
+        from ..transport.connecting import client_of
+        from ..transport.http import quoted
 
         profile = credentials.resolve(name)
         if not profile.api_key_uuid:
             raise ConfigurationError(f"The file has no id of the key of {name!r}: remove it without --revoke.")
-        with LabClient(profile.url, profile.secret_api_key) as lab:
+        with client_of(profile) as lab:
             lab.handshake()
             lab.delete(f"/keys/{quoted(profile.api_key_uuid)}")
     path = credentials.remove_profile(name)
@@ -154,9 +183,14 @@ def _make_key(lab: LabClient) -> dict[str, str]:
     return made
 
 
-def _default_name(url: str, username: str, known: dict[str, credentials.Profile]) -> str:
+def _is_of(p: credentials.Profile, url: str, lab_id: str) -> bool:
+    """Return whether a profile is for that lab, which may have moved."""
+    return p.lab_id == lab_id if p.lab_id and lab_id else p.url == url
+
+
+def _default_name(url: str, username: str, known: dict[str, credentials.Profile], lab_id: str) -> str:
     for p in known.values():
-        if (p.url, p.username) == (url, username):
+        if _is_of(p, url, lab_id) and p.username == username:
             return p.name
     return "default" if "default" not in known else urlsplit(url).netloc
 

@@ -36,13 +36,12 @@ def _list(kind: str) -> click.Command:
     def command(
         profile: str | None, project: str | None, by_option: str | None, name: str | None, as_json: bool
     ) -> None:
-        from ..profile import resolve
-        from ..transport import LabClient
+        from ..transport.connecting import client_of, find_profile
         from ..transport.http import quoted
         from ..transport.projects import project_path
 
-        chosen = resolve(profile)
-        with LabClient(chosen.url, chosen.secret_api_key) as lab:
+        chosen = find_profile(profile)
+        with client_of(chosen) as lab:
             lab.handshake()
             path = f"{project_path(lab, _project(place_of(project, by_option), chosen))}/{kind}"
             items = list(lab.pages(path if name is None else f"{path}/{quoted(name)}/versions", {"limit": 1000}))
@@ -108,9 +107,8 @@ def _download(kind: str, command_name: str) -> click.Command:
     def command(
         profile: str | None, project: str | None, name: str, version: str | None, save_path: Path, overwrite: bool
     ) -> None:
-        from ..profile import resolve
         from ..protocol.registry import registry_name, version_or_alias
-        from ..transport import LabClient
+        from ..transport.connecting import client_of, find_profile
         from ..transport.registry import find_version
         from ..transport.registry_download import download_version
 
@@ -120,8 +118,8 @@ def _download(kind: str, command_name: str) -> click.Command:
                 version_or_alias(version)
         except ValueError as e:
             raise click.UsageError(f"{e}.") from None
-        chosen = resolve(profile)
-        with LabClient(chosen.url, chosen.secret_api_key) as lab:
+        chosen = find_profile(profile)
+        with client_of(chosen) as lab:
             lab.handshake()
             found_version = find_version(lab, _project(project, chosen), kind, name, version)
             with bar(f"{name}-{found_version['version']}", found_version["bytes"]) as progress:
@@ -151,9 +149,8 @@ def _alias(kind: str, command_name: str) -> click.Command:
     def command(
         profile: str | None, alias: str, project: str | None, name: str, version: str | None, remove: bool
     ) -> None:
-        from ..profile import resolve
         from ..protocol.registry import alias_name, registry_name, version_or_alias
-        from ..transport import LabClient
+        from ..transport.connecting import client_of, find_profile
         from ..transport.registry import remove_alias, set_alias
 
         if remove and version is not None:
@@ -165,8 +162,8 @@ def _alias(kind: str, command_name: str) -> click.Command:
                 version_or_alias(version)
         except ValueError as e:
             raise click.UsageError(f"{e}.") from None
-        chosen = resolve(profile)
-        with LabClient(chosen.url, chosen.secret_api_key) as lab:
+        chosen = find_profile(profile)
+        with client_of(chosen) as lab:
             lab.handshake()
             where = _project(project, chosen)
             if remove:

@@ -61,6 +61,12 @@ _file = click.Path(path_type=Path, dir_okay=False)
     default="",
     help="Where people find the lab: for the links in notices, invites and below.",
 )
+@click.option(
+    "--moved-from",
+    metavar="URL|PORT",
+    multiple=True,
+    help="Where the lab was: who asks there is sent on for good to where it is now. A PORT is listened at, too.",
+)
 @click.option("--root-path", metavar="PATH", default="", help="Where the lab lies on its host, such as /hectiqlab.")
 @click.option(
     "--warn-free",

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     "--to",
     metavar="PROFILE|URL",
     shell_complete=profiles,
-    help="Send here what was kept for an address that was wrong; of SESSIONs that are named, all that no lab has yet.",
+    help="Send here what was kept for an address that was wrong, and what is of this lab; of SESSIONs that are named, "
+    "all that no lab has yet.",
+)
+@click.option(
+    "--as-new-runs",
+    is_flag=True,
+    help="With --to and SESSION: also to another lab than it was logged for, which makes the runs anew.",
 )
 @click.option(
     "-p",
@@ -56,6 +62,7 @@ def command(
     everything: bool,
     watch: bool,
     to: str | None,
+    as_new_runs: bool,
     project: str | None,
     name: str | None,
     create_project: bool,
@@ -71,7 +78,8 @@ def command(
     cannot be sent; fails in the end, saying what is wrong with each and what to do, where something stays behind.
 
     What was kept because the address, the key or the profile was wrong is sent once that is put right; where more than
-    one lab can have been meant, --to says which.
+    one lab can have been meant, --to says which. A lab is known again by its id, at another address too; another lab
+    gets nothing that was logged for it, unless you say so (--as-new-runs), and never a part of a run that it has.
 
     On a cluster whose compute nodes have no network, run it on a login node, with --watch to follow jobs as they log. A
     lab that was restored from a backup gets once more what is still kept of the last day.
@@ -82,6 +90,8 @@ def command(
 
     if name is not None and len(sessions) != 1:
         raise click.UsageError("--name is for the run of one session: name that SESSION.")
+    if as_new_runs and not (to and sessions):
+        raise click.UsageError("--as-new-runs makes runs anew at another lab: name that with --to, and the SESSION.")
     if drop:
         if not sessions:
             raise click.UsageError("--drop is for sessions that are named: name a SESSION.")
@@ -89,7 +99,7 @@ def command(
         return
     where = to or profile
     wishes = Wishes(
-        destination(where) if where else None, named=bool(sessions), redirect=Redirect(project, name, create_project)
+        destination(where) if where else None, bool(sessions), as_new_runs, Redirect(project, name, create_project)
     )
     order = Order(hosts, wishes)
     if watch:

@@ -47,15 +47,12 @@ def command(profile: str | None, run: str | None, as_json: bool) -> None:
 
 def _verdicts(profile: str | None, ref: str | None) -> list[RunVerdict]:
     from ..errors import LabError
-    from ..profile import resolve
-    from ..transport.connecting import connect
-    from ..transport.http import LabClient
+    from ..transport.connecting import client_of, connect, find_profile
     from ..uploader.verify import RunVerdict, quarantined, runs_here, verify_run
 
     here, aside = runs_here(), quarantined()
     if ref is not None:
-        mine = resolve(profile)
-        with LabClient(mine.url, mine.secret_api_key) as client:
+        with client_of(find_profile(profile)) as client:
             answer: dict[str, Any] = client.get("/runs/resolve", {"ref": ref})
             verdict = verify_run(client, answer["id"], answer["name"], here.get(answer["id"], []))
             return [replace(verdict, quarantined=aside.get(answer["id"], 0))]

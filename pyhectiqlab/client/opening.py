@@ -22,7 +22,7 @@ from ..capture.launcher import Place, job
 from ..capture.process import host
 from ..capture.script import name_of, script
 from ..errors import ConfigurationError, ConflictError, LabRequestError
-from ..profile import Profile, key_mark, resolve
+from ..profile import Profile, key_mark, resolve, same_address
 from ..spool import SessionDir
 from . import sessions
 from .outbox import DroppingOutbox, Outbox
@@ -88,6 +88,9 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
     try:
         with _asking(profile) as client:
             profile = replace(profile, lab_id=client.handshake().lab_id)
+            if not same_address(profile.url, client.url):  # the old one redirects there for good
+                say_once(f"the lab of profile {profile.name!r} has moved from {profile.url} to {client.url}.")
+                profile = replace(profile, url=client.url)
             answer = _attach_new(client, request, ends_at) if new else _attach(client, request, ends_at)
     except (LabRequestError, ConfigurationError) as e:
         return _dry(str(e), profile, name, project, create_project, here, code=getattr(e, "code", ""))
@@ -112,14 +115,19 @@ def _borrowed(profile: Profile, name: str, project: str | None, here: Place) -> 
     for outbox in sessions.borrowed():
         binding = outbox.binding
         asked = {"name": name, "project": project, "rank": here.rank}
-        if binding.url == profile.url and all(binding.attach[k] == v for k, v in asked.items()):
+        same_lab = binding.url == profile.url or binding.lab_id == profile.lab_id != ""
+        if same_lab and all(binding.attach[k] == v for k, v in asked.items()):
             return Opened(binding.mode, outbox, here, binding.run)
     return None
 
 
 def _profile(mode: str) -> Profile:
     try:
-        return resolve()
+        if mode == OFFLINE:  # nobody is asked
+            return resolve()
+        from ..transport.connecting import find_profile
+
+        return find_profile()
     except ConfigurationError:
         if mode == OFFLINE:  # which lab it is for may be known only where it is synced
             return Profile("")
@@ -170,9 +178,10 @@ def _is_of(outbox: QueueOutbox, name: str, project: str | None, rank: int) -> bo
 
 
 def _asking(profile: Profile) -> LabClient:
-    from ..transport.http import LabClient, asking
+    from ..transport.connecting import client_of
+    from ..transport.http import asking
 
-    return LabClient(profile.url, profile.secret_api_key, **asking())
+    return client_of(profile, asking())
 
 
 def _attach(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
@@ -289,7 +298,8 @@ def _shared(session: Session, binding: Binding) -> QueueOutbox | None:
     """Return the outbox that this process already has of the same run: opening a run once more shares it."""
     for outbox in outboxes_of(session):
         other = outbox.binding
-        same_lab = (other.mode, other.url, other.attach["rank"]) == (binding.mode, binding.url, binding.attach["rank"])
+        same_lab = other.url == binding.url or other.lab_id == binding.lab_id != ""
+        same_lab = same_lab and (other.mode, other.attach["rank"]) == (binding.mode, binding.attach["rank"])
         if other.run and binding.run:
             same_run = (
                 other.run["run"]["id"] == binding.run["run"]["id"] and other.run["attempt"] == binding.run["attempt"]

@@ -15,8 +15,8 @@ Times are seconds since 1970 UTC.
 from __future__ import annotations
 
 from ..errors import NotFoundError
-from ..profile import resolve
 from ..protocol.search import quoted
+from ..transport.connecting import find_profile
 from .artifacts import Artifact, Lineage, Version
 from .search import FoundRuns, search_runs
 from .shapes import KeyInfo, Log, Point, ProjectInfo, StateChange, asking, from_item, shaped
@@ -42,7 +42,7 @@ __all__ = [
 
 def projects(*, profile: str | None = None) -> list[ProjectInfo]:
     """Return the projects that the user of `profile` can see. None: the profile in use."""
-    with asking(resolve(profile)) as lab:
+    with asking(find_profile(profile)) as lab:
         return [shaped(lab, from_item, ProjectInfo, item) for item in lab.pages("/projects", {"limit": 1000})]
 
 
@@ -53,7 +53,7 @@ def deleted_run(ref: str, *, profile: str | None = None) -> RunView:
         ref: as for `run`.
         profile: name of a profile. None: the one in use.
     """
-    chosen = resolve(profile)
+    chosen = find_profile(profile)
     with asking(chosen) as lab:
         return shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref, "deleted": "true"}), chosen)
 
@@ -70,7 +70,7 @@ def run(ref: str, project: str | None = None, *, profile: str | None = None) -> 
         NotFoundError: there is no such run.
         ConflictError: several runs have the name; the message lists their ids.
     """
-    chosen = resolve(profile)
+    chosen = find_profile(profile)
     with asking(chosen) as lab:
         if project is None:
             return shaped(lab, run_view, lab.get("/runs/resolve", {"ref": ref}), chosen)

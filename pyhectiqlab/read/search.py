@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..profile import Profile, resolve
+from ..profile import Profile
 from ..protocol.search import parse, parse_sort, quoted
 from ..protocol.searchable import flat, text_in
+from ..transport.connecting import find_profile
 from .shapes import asking, shaped
 from .view import RunView, run_view
 
@@ -137,4 +138,4 @@ def search_runs(
     if limit is not None and limit < 1:
         raise ValueError(f"a limit is at least 1, not {limit}")
     asked = {"project": project, "filter": terms, "sort": sort, "key": list(keys)}
-    return FoundRuns(asked, limit, resolve(profile))
+    return FoundRuns(asked, limit, find_profile(profile))

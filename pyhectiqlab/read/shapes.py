@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..profile import Profile
 from ..transport.answers import not_a_lab
+from ..transport.connecting import client_of
 from ..transport.http import LabClient
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ class ProjectInfo:
 
 @contextmanager
 def asking(profile: Profile) -> Iterator[LabClient]:
-    with LabClient(profile.url, profile.secret_api_key) as lab:
+    with client_of(profile) as lab:
         lab.handshake()
         yield lab
 

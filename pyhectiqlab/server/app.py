@@ -22,6 +22,7 @@ from .bodies import problem_text
 from .gauges import Gauges
 from .guard import Guard
 from .lab import Lab
+from .moved import Moved, OldAddress
 from .proxies import BehindProxy, Trusted
 from .replies import ApiError, error_body, reply
 from .request_log import Observe
@@ -72,7 +73,12 @@ _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: 
 
 
 def create_app(
-    lab: Lab, hosts: Collection[str] | None = None, root_path: str = "", trusted: Trusted | None = None
+    lab: Lab,
+    hosts: Collection[str] | None = None,
+    root_path: str = "",
+    trusted: Trusted | None = None,
+    old: tuple[OldAddress, ...] = (),
+    now: str = "",
 ) -> FastAPI:
     """Return the lab's HTTP face.
 
@@ -81,6 +87,7 @@ def create_app(
         hosts: names under which it may be asked (see guard.py); None: any.
         root_path: where it lies on its host, see rootpath.py.
         trusted: the proxies before it, see proxies.py.
+        old, now: where it was and where it is, see moved.py.
     """
 
     @asynccontextmanager
@@ -96,6 +103,8 @@ def create_app(
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Observe, metrics=lab.metrics)
     app.add_middleware(RootPath, root_path=root_path)
+    if old:
+        app.add_middleware(Moved, old=old, to=now)
     if trusted is not None:
         app.add_middleware(BehindProxy, trusted=trusted)
     app.add_exception_handler(HTTPException, _http_error)

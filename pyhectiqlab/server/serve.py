@@ -26,6 +26,7 @@ from .app import create_app
 from .connections import Connections, Protocol, most_connections
 from .guard import LOOPBACK_NAMES
 from .lab import PEOPLES_URL, Lab
+from .moved import OldAddress
 from .proxies import Trusted
 from .request_log import set_up_logging
 from .rootpath import checked
@@ -59,6 +60,7 @@ class Options:
     tls_cert: Path | None = None  # certificate chain, PEM; None: without TLS
     tls_key: Path | None = None  # its private key
     public_url: str = ""  # where people find it, for what is written to them; "": what it listens at
+    moved_from: tuple[str, ...] = ()  # addresses and ports where it was, see moved.py
     proxies: str = ""  # addresses and networks, by commas, or "*", see proxies.py
     root_path: str = ""  # below which the lab lies on its host, see rootpath.py
     log_format: str = "text"
@@ -99,12 +101,14 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         lab.public_url = public_url
         lab.notifier.url = known = public_url or url
         lab.disk.write_soon(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
+        old = tuple(OldAddress.parsed(word, known) for word in options.moved_from)
+        listeners = [listener, *(bind_old(host, at.port) for at in old if not at.host)]
         prepared = prepare(lab, url, known, loopback)
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         connections = Connections(most_connections(), options.proxies)
         config = uvicorn.Config(
-            create_app(lab, hosts, root_path, trusted),
+            create_app(lab, hosts, root_path, trusted, old, known),
             http=Protocol.of(connections),
             ws="none",
             lifespan="on",
@@ -119,7 +123,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             ssl_certfile=options.tls_cert,
             ssl_keyfile=options.tls_key,
         )
-        _Server(config, lab, connections, lambda: ready(prepared)).run(sockets=[listener])
+        _Server(config, lab, connections, lambda: ready(prepared)).run(sockets=listeners)
     finally:
         lab.stop()
         gc.freeze()  # the interpreter's last collection would walk all of it, too
@@ -231,6 +235,17 @@ def url_of(host: str, port: int, scheme: str = "http") -> str:
     if host in {"0.0.0.0", "::", "[::]"}:
         host = socket.gethostname()
     return f"{scheme}://{bracketed(host)}:{port}"
+
+
+def bind_old(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at a port where the lab was. Raises ConfigurationError."""
+    try:
+        return bind(host, port)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"--moved-from {port}: the lab cannot listen at port {port} of {host}. End what listens there, or have it "
+            "redirect to the lab (308)."
+        ) from None
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -137,6 +137,16 @@ def not_a_lab(lab: str, what: str, *, status: int | None = None) -> NotALabError
     return NotALabError(f"What answers at {lab} is not a hectiqlab lab ({what}): {hint}.", status=status)
 
 
+def another_lab(lab: str, its_id: str, meant: str) -> str:
+    """The message where another lab answers than the one that is meant."""
+    its = f"its id is {one_line(its_id)[:8]}" if its_id else "it tells no id"
+    return (
+        f"The lab at {lab} is another one than this is for ({its}, not {one_line(meant)[:8]}), and gets nothing of it: "
+        "start that lab again at an address of its own (`hectiqlab server --port PORT`), or, where it has moved, give "
+        "its new address (HECTIQLAB_URL, or `hectiqlab add-profile`)."
+    )
+
+
 def one_line(text: str) -> str:
     """Return `text` without line breaks and control characters, cut to a length that fits an error message."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,8 +1,8 @@
 """Clients for the labs that outboxes and the spool name by URL, profile and id: which lab is meant, and whose key to
 use.
 
-A lab is recognised by its id, if it has sent one. So the same lab may move to another address or port, and another lab
-at the old address is not taken for it.
+A lab is recognised by its id, if it has sent one. So the same lab may move to another address or port. Another lab at
+the old address is not taken for it, and is sent no key (http.py).
 """
 
 from __future__ import annotations
@@ -11,16 +11,30 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from .. import profile
+from ..base.lazyclass import replace
 from ..errors import ConfigurationError, LabError
 from ..profile import Profile, same_address
 
 if TYPE_CHECKING:
-    from .http import LabClient
+    from .http import Bounds, LabClient
+
+
+def client_of(found: Profile, bounds: Bounds | None = None, lab_id: str = "") -> LabClient:
+    """Return a client for the lab of a profile. It sends the key to that lab only, if the id of the lab is known.
+
+    Args:
+        bounds: time-outs; None: `defaults`.
+        lab_id: id of the lab; "": that of the profile.
+    """
+    from .http import LabClient, defaults
+
+    return LabClient(found.url, found.secret_api_key, lab_id=lab_id or found.lab_id, **(bounds or defaults()))
 
 
 def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = False) -> LabClient:
-    """Return a client for a lab, with the key that the profiles have now. Asks labs for their ids only where the
-    profiles do not have them. Raises ConfigurationError; LabRequestError where the lab is asked and fails.
+    """Return a client for a lab, with the key that the profiles have now. Asks labs for their ids where there is more
+    than one address to try, or where the profiles do not have them. Raises ConfigurationError; LabRequestError where
+    the lab is asked and fails.
 
     Args:
         url: address of the lab. "": no lab was known when it was written down, so the lab that is configured now.
@@ -28,10 +42,44 @@ def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = Fa
         lab_id: id of the lab; "" where it was never known.
         waits: whether somebody waits for the answers, which are small. Each then takes ATTACH_TIMEOUT_S at most.
     """
-    from .http import LabClient, asking, defaults
+    from .http import asking, defaults
 
-    now = reach(url, name, lab_id) if url else profile.resolve()
-    return LabClient(now.url, now.secret_api_key, **(asking() if waits else defaults()))
+    bounds = asking() if waits else defaults()
+    if not url:
+        return client_of(find_profile(), bounds)
+    if not lab_id:
+        return client_of(reach(url, name), bounds)
+    ways = list(dict.fromkeys([reach(url, name, lab_id), *(p for p in known_profiles(name) if p.lab_id == lab_id)]))
+    failure: LabError | None = None
+    for way in ways:
+        client = client_of(way, bounds, lab_id)
+        if len(ways) == 1:
+            return client
+        try:
+            client.handshake()
+            return client
+        except LabError as e:
+            client.close()
+            failure = failure or e
+    assert failure is not None
+    raise failure
+
+
+def find_profile(name: str | None = None) -> Profile:
+    """Return the profile to use now, as `profile.resolve` does. If no profile has the address HECTIQLAB_URL, ask the
+    lab there for its id, without a key: it may be the lab of a profile, which has moved. Raises ConfigurationError.
+    """
+    try:
+        return profile.resolve(name)
+    except profile.UnknownAddressError as e:
+        known = [p for p in profile.load_profiles().values() if p.lab_id and p.secret_api_key]
+        its_id = ""
+        with contextlib.suppress(LabError):
+            its_id = _asked(Profile("", e.url)) if known else ""
+        same = {p.name: p for p in known if p.lab_id == its_id}
+        if not same:
+            raise
+        return replace(profile.only(same), url=e.url)
 
 
 def reach(url: str, name: str = "", lab_id: str = "") -> Profile:
@@ -67,7 +115,7 @@ def known_profiles(name: str = "") -> list[Profile]:
     """
     ways = []
     with contextlib.suppress(ConfigurationError):
-        ways.append(profile.resolve())
+        ways.append(find_profile())
     try:
         profiles = profile.load_profiles()
     except ConfigurationError:

@@ -26,6 +26,23 @@ from urllib3.exceptions import NewConnectionError
 from .names import addresses
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)  # monotonic; of this thread's call
+_only_open: ContextVar[bool] = ContextVar("only_open", default=False)  # this thread's call may open no connection
+
+
+class NoConnectionError(Exception):
+    """A call that may use open connections only found none. Nothing was sent."""
+
+
+@contextmanager
+def only_open(only: bool = True) -> Iterator[None]:
+    """With `only`: a request of a session made by `new_session` inside raises NoConnectionError, before anything is
+    sent, where it would have to open a connection.
+    """
+    token = _only_open.set(only)
+    try:
+        yield
+    finally:
+        _only_open.reset(token)
 
 
 @contextmanager
@@ -84,6 +101,8 @@ class _Deadline:
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers. urllib3 grants each address of a name the whole time-out."""
+        if _only_open.get():
+            raise NoConnectionError
         conn = cast(HTTPConnection, self)
         ends_at = time.monotonic() + cast(float, conn.timeout)
         error: OSError = TimeoutError("timed out")

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 from urllib.parse import quote, urlsplit
 
 from .. import settings
 from .._version import __version__
-from ..errors import ConfigurationError, LabRequestError, LabUnreachableError
+from ..errors import AnotherLabError, ConfigurationError, LabRequestError, LabUnreachableError
 from ..protocol import limits
 from . import answers
 from .addresses import PREFIX, clean_url, is_loopback
 from .answers import JSON, MSGPACK, Answer, Handshake
 from .columns import Buckets, Points
+from .moving import MOVED, REDIRECTS_MAX, moved_to
 from .unreachable import why_unreachable
 
 if TYPE_CHECKING:
@@ -78,9 +79,13 @@ def asking() -> Bounds:
 class LabClient:
     """A lab seen through HTTP. Implements `Transport`.
 
-    Every call blocks within a bound: `connect_timeout_s` to connect, `read_timeout_s` for all the rest (attach: its own
-    time-out; a large body: 1 s more for each 64 KiB). Every failure is a LabRequestError of one line. A request is
-    never repeated here. No redirect is followed, so an API key goes only where it was meant to go.
+    Every call blocks, within a bound: `connect_timeout_s` to connect and `read_timeout_s` for all the rest (attach: its
+    own time-out; a large body: 1 s more for each 64 KiB). Every failure is a LabRequestError of one line. A request
+    that a lab may have taken is never repeated here.
+
+    With `lab_id`, the key is sent to the lab of that id only: on each new connection, the lab is first asked for its
+    id, without the key. If the address redirects permanently (301, 308) and the lab there has that id, `url` is its
+    address from then on. No other redirect is followed.
 
     Several threads may share a client. After a fork, the child must make its own.
 
@@ -91,6 +96,7 @@ class LabClient:
             front of /api where a reverse proxy adds one.
         api_key: sent as a bearer token; None: anonymous.
         auth: user name and password, in place of an API key.
+        lab_id: id of the lab; "" if it is not known: any lab that answers there.
 
     Raises ConfigurationError when the address or the key cannot be one.
     """
@@ -103,6 +109,7 @@ class LabClient:
         connect_timeout_s: float = settings.REQUEST_CONNECT_TIMEOUT_S,
         read_timeout_s: float = settings.REQUEST_READ_TIMEOUT_S,
         auth: tuple[str, str] | None = None,
+        lab_id: str = "",
     ) -> None:
         from .deadline import new_session
 
@@ -110,9 +117,8 @@ class LabClient:
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._authorization = _authorization(api_key, auth)
+        self._lab_id = lab_id
         self._protocol = limits.PROTOCOL_VERSION
-        host = urlsplit(self.url).hostname or ""
-        self._proxies = {"no_proxy": host} if is_loopback(host) else None
         self._session = new_session()
         self._session.headers.update({"User-Agent": f"pyhectiqlab/{__version__}", "Accept-Encoding": "identity"})
 
@@ -132,9 +138,25 @@ class LabClient:
     # The pipeline
 
     def handshake(self) -> Handshake:
-        """Ask the lab what it is, and agree on a protocol version, which later requests carry."""
-        greeting = answers.handshake(self.get("/handshake"), self.url)
-        self._protocol = greeting.protocol
+        """Ask the lab what it is, without the key, and agree on a protocol version, which later requests carry.
+
+        Raises AnotherLabError if the lab has another id than `lab_id`.
+        """
+        try:
+            url = self.url
+            for hops in range(REDIRECTS_MAX + 1):
+                answer = self._call("GET", "/handshake", keyless_at=url)
+                to = moved_to(url, answer) if self._lab_id and hops < REDIRECTS_MAX else ""
+                if not to:
+                    break
+                url = to
+            greeting = answers.handshake(answer.value(), url)
+            if self._lab_id not in ("", greeting.lab_id):
+                raise AnotherLabError(answers.another_lab(url, greeting.lab_id, self._lab_id))
+        except BaseException:
+            self._session.close()  # else the key would be sent on this connection
+            raise
+        self.url, self._protocol = url, greeting.protocol
         return greeting
 
     def attach(self, request: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
@@ -256,6 +278,7 @@ class LabClient:
         accept: str = JSON,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        keyless_at: str = "",
     ) -> Answer:
         from .deadline import deadline
 
@@ -265,11 +288,13 @@ class LabClient:
         if timeout_s is None:
             timeout_s = self._connect_timeout_s + self._read_timeout_s + len(body or b"") / UPLOAD_BYTES_PER_S_MIN
         with (
-            self._errors_mapped(timeout_s),
+            self._errors_mapped(timeout_s, keyless_at),
             deadline(timeout_s),
-            self._response(method, path, params=params, body=body, headers=sent, timeout_s=timeout_s) as response,
+            self._response(
+                method, path, params=params, body=body, headers=sent, timeout_s=timeout_s, keyless_at=keyless_at
+            ) as response,
         ):
-            return Answer(self.url, response.status_code, response.headers, self._read(response))
+            return Answer(keyless_at or self.url, response.status_code, response.headers, self._read(response))
 
     @contextmanager
     def _response(
@@ -281,27 +306,52 @@ class LabClient:
         body: bytes | None = None,
         headers: dict[str, str],
         timeout_s: float,
+        keyless_at: str = "",
     ) -> Iterator[requests.Response]:
         from .deadline import deadline
 
-        with self._errors_mapped(timeout_s), deadline(timeout_s):
-            response = self._session.request(
+        def ask(url: str, auth: Any) -> requests.Response:
+            host = urlsplit(url).hostname or ""
+            return self._session.request(
                 method,
-                self.url + PREFIX + path,
+                url + PREFIX + path,
                 params=params,
                 data=body,
                 headers={"Hectiqlab-Protocol": str(self._protocol), **headers},
                 timeout=(min(self._connect_timeout_s, timeout_s), timeout_s),
-                auth=self._authorize,
-                proxies=self._proxies,
+                auth=auth,
+                proxies={"no_proxy": host} if is_loopback(host) else None,
                 allow_redirects=False,
                 stream=True,
             )
+
+        with self._errors_mapped(timeout_s, keyless_at), deadline(timeout_s):
+            response = ask(keyless_at, _without_key) if keyless_at else self._ask_with_key(ask)
         with response:
             yield response
 
+    def _ask_with_key(self, ask: Callable[[str, Any], requests.Response]) -> requests.Response:
+        """Send the request with the key, on a connection on which the lab has sent its id, if that is known."""
+        from .deadline import NoConnectionError, only_open
+
+        if not self._lab_id or self._authorization is None:
+            return ask(self.url, self._authorize)
+        for _ in range(2):
+            try:
+                with only_open():
+                    response = ask(self.url, self._authorize)
+            except NoConnectionError:
+                self.handshake()
+                continue
+            if response.status_code not in MOVED:
+                return response
+            response.close()
+            self.handshake()
+        # The server closes each connection, or redirects everything but the handshake.
+        return ask(self.url, self._authorize)
+
     @contextmanager
-    def _errors_mapped(self, timeout_s: float) -> Iterator[None]:
+    def _errors_mapped(self, timeout_s: float, at: str = "") -> Iterator[None]:
         """Raise failures of the network as our errors, of one line each."""
         import http.client
 
@@ -311,10 +361,10 @@ class LabClient:
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as e:
-            raise LabUnreachableError(why_unreachable(self.url, e, timeout_s)) from None
+            raise LabUnreachableError(why_unreachable(at or self.url, e, timeout_s)) from None
         except (ValueError, TypeError, LookupError, http.client.HTTPException) as e:
             # http.client raises errors of its own for some answers.
-            raise answers.not_a_lab(self.url, f"its answer is no HTTP: {type(e).__name__}") from None
+            raise answers.not_a_lab(at or self.url, f"its answer is no HTTP: {type(e).__name__}") from None
 
     def _read(self, response: requests.Response) -> bytes:
         if response.request.method == "HEAD":  # it has the length of a body, but no body
@@ -332,6 +382,11 @@ class LabClient:
         if self._authorization is not None:
             request.headers["Authorization"] = self._authorization
         return request
+
+
+def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return the request as it is. Without this hook, requests would add what ~/.netrc has for the host."""
+    return request
 
 
 def quoted(name: str) -> str:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import profile, settings
+from .. import profile
 from ..base.texts import address
 from ..errors import ConfigurationError, LabError, LabUnreachableError, NotALabError, NotFoundError
 from ..profile import Profile, key_mark, same_address
 from ..spool import SessionDir, Writer
 from ..transport.addresses import clean_url
-from ..transport.connecting import known_profiles, reach
+from ..transport.connecting import client_of, find_profile, known_profiles, reach
 from ..transport.http import LabClient, asking, quoted
 from .redirect import NOWHERE_ELSE, Redirect
 
@@ -29,17 +29,23 @@ class Wishes:
     """What `hectiqlab sync` was told.
 
     Attributes:
-        to: the lab for runs whose own lab is not known here.
+        to: the lab for runs that are of it, or whose own lab is not known here.
         named: whether the sessions were named. Then `to` is the lab of all their runs that no lab has yet.
+        as_new_runs: whether `to` is the lab also of runs that were logged for another lab, which has nothing of them.
         redirect: where to send what the lab does not take as it is.
     """
 
     to: Profile | None = None
     named: bool = False
+    as_new_runs: bool = False
     redirect: Redirect = NOWHERE_ELSE
 
 
 AS_THEY_ARE = Wishes()
+
+
+class RefusedError(ConfigurationError):
+    """A session that was named must not go to the lab that `--to` names. So nothing of it is sent."""
 
 
 def destination(wanted: str) -> Profile:
@@ -54,17 +60,16 @@ def destination(wanted: str) -> Profile:
         try:
             destined = reach(url)
         except ConfigurationError:
-            if not settings.get("api_key"):
-                raise
-            os.environ["HECTIQLAB_URL"] = url  # for this process: the user has now said which lab the key is for
-            destined = profile.resolve()
-    with LabClient(destined.url, **asking()) as client:
-        return replace(destined, lab_id=client.handshake().lab_id)
+            os.environ["HECTIQLAB_URL"] = url  # for this process: the user has now said which lab is meant
+            destined = find_profile()
+    with client_of(destined, asking()) as client:
+        return replace(destined, lab_id=client.handshake().lab_id, url=client.url)
 
 
 def aim(session: SessionDir, wishes: Wishes, report: Callable[[str], None]) -> tuple[Changes, list[str]]:
     """Return which writers of the session go to another lab than before, and why others can go nowhere, each in a line.
-    Delivered writers are left out. Asks labs for their ids where these are not known. Blocks for a few requests.
+    Delivered writers are left out. Asks labs for their ids where these are not known. Blocks for a few requests. Raises
+    RefusedError.
     """
     changes: Changes = {}
     problems: dict[str, None] = {}
@@ -76,13 +81,14 @@ def aim(session: SessionDir, wishes: Wishes, report: Callable[[str], None]) -> t
         if case not in aims:
             try:
                 aims[case] = _aimed(session, info, wishes)
+            except RefusedError:
+                raise
             except LabError as e:
                 problems[str(e)] = None
                 aims[case] = None
                 continue
             if (at := aims[case]) is not None:
-                before = f"for {info.url}" if info.url else "for no lab"
-                report(f"session {session.name}: kept {before}; sending it to {at.url} (profile {at.name!r})")
+                report(f"session {session.name}: {_why(info, at)}; sending it to {at.url} (profile {at.name!r})")
         if (at := aims[case]) is not None:
             changes[info.writer] = {"url": at.url, "profile": at.name, "lab_id": at.lab_id}
     return changes, list(problems)
@@ -95,19 +101,35 @@ def apply(session: SessionDir, changes: Changes) -> None:
             session.save_writer(info.changed(**changes[info.writer]), durable=True)
 
 
+def _why(info: Writer, at: Profile) -> str:
+    """Return why the writer goes to another address than the one that it names."""
+    if not info.url:
+        return "kept for no lab"
+    if info.lab_id and info.lab_id == at.lab_id:
+        return f"logged for {info.url}, and its lab has moved"
+    return f"logged for {info.url}" + (", another lab: its runs are made anew" if info.lab_id else "")
+
+
 def _aimed(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
     """Return the lab to which the writer goes if that is not the one it names; else None. Raises LabError."""
+    same_lab = wishes.to is not None and info.lab_id != "" and wishes.to.lab_id == info.lab_id
+    if same_lab and wishes.to is not None:
+        return None if same_address(wishes.to.url, info.url) else wishes.to
     if info.run is not None:
-        return _at_another_address(info, wishes)
+        return _at_another_address(session, info, wishes)
+    if wishes.to is not None and wishes.named and info.lab_id:
+        if wishes.as_new_runs:
+            return wishes.to
+        raise _another_lab(session, info, wishes.to)
     if not info.url:  # it goes to the lab that is configured now
         try:
-            return wishes.to or _with_id(profile.resolve())
+            return wishes.to or _with_id(find_profile())
         except ConfigurationError as e:
             raise _with_hint(str(e), session, info) from None
     try:
         own = reach(*info.lab)
     except ConfigurationError as e:
-        if wishes.to is not None and (wishes.named or not info.lab_id):
+        if wishes.to is not None and not info.lab_id:
             return wishes.to
         if info.lab_id:
             raise _with_hint(str(e), session, info) from None
@@ -117,13 +139,21 @@ def _aimed(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
     return wishes.to if wishes.named or not _answers(own.url) else None
 
 
-def _at_another_address(info: Writer, wishes: Wishes) -> Profile | None:
+def _another_lab(session: SessionDir, info: Writer, to: Profile) -> RefusedError:
+    return RefusedError(
+        f"The run {info.attach.get('name')!r} is for the lab {info.url} (id {info.lab_id[:8]}), and {to.url} is "
+        f"another one (id {to.lab_id[:8]}). It stays here: start its own lab, or give that one's new address "
+        f"(`hectiqlab add-profile`). Or have the other lab make its runs anew: `hectiqlab sync {session.name[:8]} --to "
+        f"{to.name} --as-new-runs`."
+    )
+
+
+def _at_another_address(session: SessionDir, info: Writer, wishes: Wishes) -> Profile | None:
     """Return the new address of a lab that has the run; None where it has not moved. Its events go to that lab alone.
     Raises LabError.
     """
     try:
-        reach(*info.lab)
-        return None
+        own = reach(*info.lab)
     except ConfigurationError:
         if info.lab_id and wishes.to is None:
             raise
@@ -132,8 +162,15 @@ def _at_another_address(info: Writer, wishes: Wishes) -> Profile | None:
                 return _with_id(candidate)
         if wishes.to is None:
             raise
-    raise ConfigurationError(
-        f"A part of the run {info.attach.get('name')!r} is at the lab {info.url}; the rest can go there alone."
+    else:
+        if wishes.to is None or not wishes.named or same_address(wishes.to.url, own.url):
+            return None
+        if not info.lab_id and _has_run(wishes.to, info):
+            return wishes.to
+    raise (RefusedError if wishes.named else ConfigurationError)(
+        f"A part of the run {info.attach.get('name')!r} is at the lab {info.url}, so "
+        "the rest can go there alone: each lab would have half of the run. Start that lab again, or give its new "
+        f"address (`hectiqlab add-profile`), then run `hectiqlab sync {session.name[:8]}`."
     )
 
 
@@ -146,7 +183,7 @@ def _meant(session: SessionDir, info: Writer) -> Profile:
     fitting = fitting or [p for p in known if p.name == info.profile]
     if not fitting and any(os.environ.get(name) for name in ("HECTIQLAB_URL", "HECTIQLAB_PROFILE")):
         with contextlib.suppress(ConfigurationError):
-            fitting = [profile.resolve()]
+            fitting = [find_profile()]
     if not fitting and len(_places(known)) == 1 and _may_be(info.url, known[0].url):
         fitting = known
     if len(_places(fitting)) != 1:
@@ -195,7 +232,7 @@ def _has_run(candidate: Profile, info: Writer) -> bool:
     """Return whether that lab has the run. No two labs use the same id for a run."""
     assert info.run is not None
     try:
-        with LabClient(candidate.url, candidate.secret_api_key, **asking()) as client:
+        with client_of(candidate, asking()) as client:
             client.get(f"/runs/{quoted(str(info.run['run']['id']))}")
     except NotFoundError:
         return False
@@ -215,8 +252,9 @@ def _with_id(lab_profile: Profile) -> Profile:
 def _with_hint(why: str, session: SessionDir, info: Writer) -> ConfigurationError:
     known = ", ".join(f"{p.name} ({p.url})" for p in known_profiles()) or "none"
     known_url = info.url and "add-profile" not in why and "another one" not in why
+    anew = " --as-new-runs" if info.lab_id else ""
     log_in = f"If that is right, log in with `hectiqlab add-profile --url {info.url}`; if" if known_url else "If"
     return ConfigurationError(
         f"{why.rstrip('.')}. {log_in} another lab was meant, send it there with `hectiqlab sync {session.name[:8]} "
-        f"--to PROFILE` or `--to URL` (profiles: {known})."
+        f"--to PROFILE{anew}` or `--to URL{anew}` (profiles: {known})."
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ..base.texts import counted
 from ..spool import SessionDir
-from .aim import aim
+from .aim import RefusedError, aim
 from .lease import Lease
 from .living import wake
 from .relay import Relay
@@ -67,10 +67,13 @@ class Follower:
         self._drop_relay(its)
         if holder is not None:  # an uploader of this machine: it sends by itself, except what was kept
             if not its.woken and any(w.mode != "online" for w in session.writers()):
-                changes, problems = aim(session, self._order.wishes, self._report)
-                wake(session, changes, self._order.wishes.redirect)
-                self._say(session, its, "; ".join(problems))
                 its.woken = True
+                try:
+                    changes, problems = aim(session, self._order.wishes, self._report)
+                    wake(session, changes, self._order.wishes.redirect)
+                except RefusedError as e:
+                    problems = [str(e)]
+                self._say(session, its, "; ".join(problems))
             return False
         mark = _mark(session)
         if mark == its.mark or now < its.again_at:
@@ -102,9 +105,9 @@ class Follower:
                 return False
             before = its.relay.sent
             its.relay.turn()
-        except OSError as e:
+        except (OSError, RefusedError) as e:
             its.again_at = now + AGAIN_S
-            self._say(session, its, f"{e.strerror or e}")
+            self._say(session, its, f"{getattr(e, 'strerror', None) or e}")
             return False
         if not before and its.relay.sent:
             self._report(f"session {session.name}: followed while it goes on")

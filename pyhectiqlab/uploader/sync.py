@@ -27,7 +27,7 @@ from ..capture.process import Process
 from ..errors import ConfigurationError
 from ..spool import FileRequest, SessionDir
 from . import living, quarantine, refill
-from .aim import AS_THEY_ARE, Changes, Wishes, aim, apply
+from .aim import AS_THEY_ARE, Changes, RefusedError, Wishes, aim, apply
 from .lease import Lease
 from .recover import LAB_RESTORED
 from .relay import Relay
@@ -239,6 +239,8 @@ def sync_one(session: SessionDir, order: Order) -> Outcome:
         outcome = work_as_uploader(session, lease, order, deliver_kept=True, behind=behind)
         error = "; ".join(problems) if problems and outcome.left else outcome.error
         return replace(outcome, sent=sent + outcome.sent, error=error)
+    except RefusedError as e:
+        return Outcome(0, session_report(session)["backlog"], str(e))
     except Exception as e:
         return Outcome(0, 0, f"{type(e).__name__}: {e}")
 

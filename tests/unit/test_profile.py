@@ -225,14 +225,14 @@ def test_one_place_is_one_place_however_it_is_written() -> None:
     assert profiles.same_address("https://lab.example.com:443", "https://LAB.example.com")
 
 
-def test_the_id_of_the_lab_is_kept_with_its_profile_and_not_with_another_address(
+def test_the_id_of_the_lab_is_kept_with_its_profile_also_at_another_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     save("a", lab_id="f00d")
     assert load_profiles()["a"].lab_id == resolve("a").lab_id == "f00d"
     monkeypatch.setenv("HECTIQLAB_PROFILE", "a")
     monkeypatch.setenv("HECTIQLAB_URL", "http://elsewhere")
-    assert resolve().lab_id == "", "another lab may be there"
+    assert resolve().lab_id == "f00d", "another lab may be there, which gets no key then"
 
 
 def test_a_line_break_at_the_end_of_what_a_profile_says_is_no_part_of_it(home: Path) -> None:

@@ -15,7 +15,7 @@ from pyhectiqlab.profile import key_mark, resolve, save_profile
 from pyhectiqlab.spool import SessionDir, Writer, read_json, write_json
 from pyhectiqlab.transport.connecting import reach
 from pyhectiqlab.uploader import adopt, living, quarantine, sync
-from pyhectiqlab.uploader.aim import Wishes, aim
+from pyhectiqlab.uploader.aim import RefusedError, Wishes, aim
 from pyhectiqlab.uploader.lease import Lease
 
 
@@ -193,23 +193,29 @@ def test_the_key_that_was_used_tells_which_lab_was_meant(home: Path) -> None:
     assert aimed(unmarked, to=resolve("b")) == ("http://b.lab", [])
 
 
-def test_what_a_lab_has_answered_goes_to_no_other_unless_its_session_is_named(home: Path) -> None:
+def test_what_was_logged_for_a_lab_goes_to_no_other_unless_its_runs_are_to_be_made_anew(home: Path) -> None:
     known("b", "http://b.lab", lab_id="bb")
     made = session(home, gone(), {"url": "http://a.lab", "lab_id": "aa"})
     for wishes in ({}, {"to": resolve("b")}):
         url, (problem,) = aimed(made, **wishes)
         assert url == "http://a.lab" and "No profile is for the lab http://a.lab" in problem
-    assert aimed(made, to=resolve("b"), named=True) == ("http://b.lab", [])
+    with pytest.raises(RefusedError, match="--to b --as-new-runs"):
+        aimed(made, to=resolve("b"), named=True)
+    assert aimed(made, to=resolve("b"), named=True, as_new_runs=True) == ("http://b.lab", [])
 
 
 def test_a_run_that_a_lab_has_goes_to_that_lab_alone(home: Path) -> None:
     known("b", "http://b.lab", lab_id="bb")
     made = session(home, gone(), {"url": "http://a.lab", "lab_id": "aa", "run": {"run": {"id": "r"}, "attempt": 1}})
-    url, (problem,) = aimed(made, to=resolve("b"), named=True)
+    url, (problem,) = aimed(made, to=resolve("b"))
     assert url == "http://a.lab" and "can go there alone" in problem
+    for anew in (False, True):
+        with pytest.raises(RefusedError, match="can go there alone"):
+            aimed(made, to=resolve("b"), named=True, as_new_runs=anew)
     known("c", "http://moved.lab", lab_id="aa")
     assert aimed(made) == ("http://a.lab", []), "its profile is found by whoever connects"
     assert reach("http://a.lab", "", "aa").url == "http://moved.lab"
+    assert aimed(made, to=resolve("c")) == ("http://moved.lab", [])
 
 
 def test_machines_that_are_said_to_be_gone_must_be_known(home: Path) -> None:

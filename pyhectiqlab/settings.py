@@ -1,6 +1,7 @@
 """Every setting, with its variable, unit, default and meaning, as one table. `hectiqlab settings` prints it.
 
-Nothing else in the package reads an environment variable of ours. Values are read when asked for, so that a script may
+Nothing else in the package reads an environment variable of ours, except for the options `--oidc-…` of
+`hectiqlab server`. Values are read when asked for, so that a script may
 set `os.environ` before it creates its first Run. A value that cannot be understood raises ConfigurationError, naming
 the variable and what it accepts.
 """
@@ -110,6 +111,14 @@ _TABLE = (
     Setting("profile", "HECTIQLAB_PROFILE", None, "name", _text, "Which profile of the credentials file to use"),
     Setting("url", "HECTIQLAB_URL", None, "URL", _text, "The lab's address; wins over the profile's"),
     Setting("api_key", "HECTIQLAB_API_KEY", None, "key", _text, "The API key; wins over the profile's"),
+    Setting(
+        "oidc_client_secret",
+        "HECTIQLAB_OIDC_CLIENT_SECRET",
+        None,
+        "secret",
+        _text,
+        "The lab's secret at the provider of single sign-on, where no file has it",
+    ),
     Setting("project", "HECTIQLAB_PROJECT", None, "name or id", _text, "The project of a Run that names none"),
     Setting(
         "mode",
@@ -289,6 +298,14 @@ LAB_WRITES_AT_ONCE = 20
 LAB_WRITES_OF_USER = 12
 LAB_PASSWORDS_AT_ONCE = 2  # argon2 takes 64 MiB for each; one is hashed at a time
 LAB_PASSWORDS_OF_ADDRESS = 1
+LAB_SSO_LOGIN_S = 600.0  # for a login at the provider of single sign-on
+LAB_SSO_LOGINS_MAX = 10_000  # of these under way; the oldest is forgotten for a new one
+LAB_SSO_LOGINS_OF_ADDRESS = 1000
+LAB_SSO_AT_ONCE = 8  # requests that may ask the provider, and block on it
+LAB_SSO_OF_ADDRESS = 4
+LAB_SSO_WAITING_MAX = 256
+LAB_SSO_WAITING_OF_ADDRESS = 64
+LAB_SSO_SKEW_S = 120.0  # between the clocks of the provider and the lab
 LAB_FAILED_LOGINS_NOTED = 200  # in the audit log, at once …
 LAB_FAILED_LOGINS_NOTED_PER_H = 10.0  # … and from then on: guesses are not to push out what else it tells
 LAB_UPLOADS_AT_ONCE = 64  # files on their way in at the same time, two blocks of 1 MiB in memory for each

@@ -20,6 +20,7 @@ _COMMANDS = {
     "user": "users:user",
     "project": "users:project",
     "audit": "users:audit",
+    "sso": "sso:sso",
 }
 
 

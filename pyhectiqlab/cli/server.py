@@ -18,6 +18,7 @@ from .. import settings
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
 from .sizes import size_option
+from .sso_options import sso_options, understood
 
 if TYPE_CHECKING:
     from ..server.serve import Ready
@@ -74,6 +75,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
     callback=size_option,
     help="Warn admins when the disk has less left, such as 50GB.  [default: 5 % of it, at most 20 GiB]",
 )
+@sso_options
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-requests", is_flag=True, help="Log every request.")
 @click.option("--set-password", is_flag=True, help="Ask for a password of --user, keep it, and exit.")
@@ -89,7 +91,7 @@ def command(
     set_password: bool,
     user: str | None,
     password_file: Path | None,
-    **serving: Any,  # the fields of server.serve.Options
+    **serving: Any,  # the fields of server.serve.Options, and those of sso_options.py
 ) -> None:
     """Run a lab in the foreground, until Ctrl-C.
 
@@ -106,6 +108,9 @@ def command(
         return
     if (serving["tls_cert"] is None) != (serving["tls_key"] is None):
         raise click.UsageError("--tls-cert and --tls-key go together.")
+    serving["sso"] = understood(serving)
+    if serving["sso"] is not None and importlib.util.find_spec("authlib") is None:
+        raise ConfigurationError(f"Single sign-on needs authlib, which is not installed: {install_advice('server')}")
     gc.disable()  # until the lab answers: a sixth of the time until then goes into looking for what nobody needs
     from ..server.serve import Options, serve
 

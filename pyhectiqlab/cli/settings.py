@@ -11,7 +11,7 @@ from .. import settings
 from ..errors import ConfigurationError
 from .output import echo_json, table
 
-_SECRET = frozenset({"api_key"})
+_SECRET = frozenset({"api_key", "oidc_client_secret"})
 _MASK = "********"
 
 

@@ -187,6 +187,8 @@ def log_in(lab: Lab, username: str, password: str, address: str) -> User:
         _note_failure(lab, username, address)
         raise ApiError(401, "wrong_password", "The username or the password is wrong, or the account is disabled.")
     lab.logins.succeeded(name, address)
+    if lab.sso is not None and (why := lab.sso.why_no_password(user)):
+        raise ApiError(403, "use_sso", why)
     return user
 
 

@@ -195,10 +195,10 @@ class Accounts:
                 self._write(lambda tx: tx.web_session_used(token_hash, now))
         return Caller(session.user, session.csrf, token_hash, "web", address, token_hash)
 
-    def open_web_session(self, user: User) -> tuple[str, str]:
+    def open_web_session(self, user: User, lasts_s: float = WEB_SESSION_S) -> tuple[str, str]:
         """Return (token for the cookie, CSRF token)."""
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
-        self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + WEB_SESSION_S))
+        self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + lasts_s))
         return token, csrf
 
     def close_web_session(self, caller: Caller) -> None:

@@ -106,6 +106,8 @@ class Admission:
             return None
         if name == "stream":
             return shares.streams
+        if name in {"sso/login", "sso/callback"}:
+            return shares.sso
         if method in {"GET", "HEAD", "OPTIONS"} or name in READING_POSTS or name.endswith("/verify"):
             return shares.reads
         if method == "PATCH" and name.startswith("uploads/"):

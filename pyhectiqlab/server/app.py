@@ -42,6 +42,7 @@ from .routes import (
     runs,
     series,
     sessions,
+    sso,
     stream,
     uploads,
     users,
@@ -53,6 +54,7 @@ API = "/api/v1"
 MODULES = (  # whose routes are the API's
     handshake,
     accounts,
+    sso,
     users,
     people,
     projects,

@@ -30,6 +30,7 @@ from .retention import Retention
 from .screen import Screen
 from .searched import Searched
 from .shares import Shares
+from .sso.service import SingleSignOn
 from .stream import KEYS_MAX, Hub, Message
 from .totals import TotalsCache
 from .writer import BusyError, Writer
@@ -41,6 +42,7 @@ WATCH_EVERY_S = 2.0
 WRITE_TIMEOUT_S = 30.0
 KEEP_DELETED_S = 7 * 86_400.0  # a deleted run can be restored this long
 PEOPLES_URL = "url"  # a value of the lab: where people found it when it last started, for `hectiqlab admin`
+SSO_ISSUER = "sso issuer"  # likewise: the provider of single sign-on
 
 
 class Lab:
@@ -81,6 +83,7 @@ class Lab:
         self.totals = TotalsCache(storage)
         self.searched = Searched(self.meta, self.points, self.write)
         self.logins = Logins()
+        self.sso: SingleSignOn | None = None
         self._accounts_at = 0.0
         self._awake_since = self._looked = time.time()
         self._watch = Loop("watch", self._watch_turn, log.error)

@@ -114,6 +114,10 @@ class Logins:
         self._addresses.failed(address)
         self._names.failed(name)
 
+    def failed_at(self, address: str) -> None:
+        """Note a failure of an address, of no name."""
+        self._addresses.failed(place_of(address))
+
     def succeeded(self, name: str, address: str) -> None:
         """Note that a try which had begun was right."""
         address = place_of(address)

@@ -74,12 +74,18 @@ class ProtocolRange(BaseModel):
     max: int
 
 
+class SsoAnswer(BaseModel):
+    label: str = Field(description="What people call the provider.")
+    only: bool = Field(description="Whether nobody but admins logs in by a password.")
+
+
 class HandshakeAnswer(BaseModel):
     lab: Literal["hectiqlab"]
     version: str
     protocol: ProtocolRange
     lab_id: str
     generation: str
+    sso: SsoAnswer | None = Field(description="Single sign-on, at GET /sso/login; null: none.")
 
 
 class UserAnswer(BaseModel):
@@ -89,6 +95,10 @@ class UserAnswer(BaseModel):
     disabled: bool
     service: bool = Field(description="A program's account: it has API keys, and no other way in.")
     last_seen: float | None = Field(description="To the minute. null: never yet, or the caller is no admin.")
+
+
+class LogoutAnswer(BaseModel):
+    next: str | None = Field(description="Where a browser goes to log out of the provider of single sign-on too.")
 
 
 class LoginAnswer(BaseModel):

@@ -56,6 +56,16 @@ class HandOverBody(Body):
     projects: bool = Field(False, description="The projects that the user owns, too.")
 
 
+class SsoLinkBody(Body):
+    subject: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class SsoLinkAnswer(BaseModel):
+    username: str
+    issuer: str
+    subject: str
+
+
 class InviteBody(Body):
     role: GivenRole = "member"
 

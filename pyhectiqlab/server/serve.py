@@ -25,11 +25,13 @@ from . import first_start
 from .app import create_app
 from .connections import Connections, Protocol, most_connections
 from .guard import LOOPBACK_NAMES
-from .lab import PEOPLES_URL, Lab
+from .lab import PEOPLES_URL, SSO_ISSUER, Lab
 from .moved import OldAddress
 from .proxies import Trusted
 from .request_log import set_up_logging
 from .rootpath import checked
+from .sso.options import SsoOptions
+from .sso.service import SingleSignOn
 
 ELSEWHERE = "It can be reached from other machines; log in with your password."
 GRACE_S = 3  # for requests in flight when the lab is asked to stop
@@ -66,6 +68,7 @@ class Options:
     log_format: str = "text"
     log_requests: bool = False
     warn_free: int | None = None  # bytes; see disk.py
+    sso: SsoOptions | None = None
 
     @property
     def tls(self) -> tuple[Path, Path] | None:
@@ -96,6 +99,8 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             require_password(lab, host)
         listener = bind(host, options.port)
         lab.disk.wish = options.warn_free
+        if options.sso is not None:
+            lab.sso = SingleSignOn(options.sso, lab.meta, lab.accounts)
         lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
         lab.public_url = public_url
@@ -103,6 +108,9 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         lab.disk.write_soon(lambda tx: tx.set_lab_value(PEOPLES_URL, known))
         old = tuple(OldAddress.parsed(word, known) for word in options.moved_from)
         listeners = [listener, *(bind_old(host, at.port) for at in old if not at.host)]
+        if options.sso is not None:
+            issuer = options.sso.issuer
+            lab.disk.write_soon(lambda tx: tx.set_lab_value(SSO_ISSUER, issuer))
         prepared = prepare(lab, url, known, loopback)
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None

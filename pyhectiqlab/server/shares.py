@@ -273,6 +273,12 @@ class Shares:
             settings.LAB_PASSWORDS_WAITING_OF_ADDRESS,
             PASSWORDS_RETRY_S,
         )
+        self.sso = Turns(
+            settings.LAB_SSO_AT_ONCE,
+            settings.LAB_SSO_OF_ADDRESS,
+            settings.LAB_SSO_WAITING_MAX,
+            settings.LAB_SSO_WAITING_OF_ADDRESS,
+        )
         self.uploads = Turns(settings.LAB_UPLOADS_AT_ONCE, settings.LAB_UPLOADS_OF_USER, waiting, waiting_of_user)
         self.streams = Turns(settings.LAB_STREAMS_MAX, settings.LAB_STREAMS_OF_USER, 0, 0, STREAMS_RETRY_S)
         self.announced = Bytes(1 << 62)

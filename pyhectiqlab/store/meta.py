@@ -28,6 +28,7 @@ from .purging import PurgingTransaction, PurgingView
 from .quotas import QuotasTransaction, QuotasView
 from .registry import RegistryTransaction, RegistryView
 from .retention import RetentionTransaction, RetentionView
+from .sso import SsoTransaction, SsoView
 from .totals import TotalsView
 
 
@@ -285,6 +286,7 @@ class NameTakenError(ValueError):
 
 class MetaView(
     AccountsView,
+    SsoView,
     FilesView,
     MediaView,
     RegistryView,
@@ -405,6 +407,7 @@ class MetaView(
 class MetaTransaction(
     MetaView,
     AccountsTransaction,
+    SsoTransaction,
     FilesTransaction,
     RegistryTransaction,
     NoticesTransaction,

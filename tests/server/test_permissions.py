@@ -61,6 +61,10 @@ POST /login open
 POST /logout account
 POST /logout/everywhere account
 GET /me account
+GET /sso/login open
+GET /sso/callback open
+PUT /users/{username}/sso lab:admin
+DELETE /users/{username}/sso lab:admin
 PUT /me/password account
 POST /keys account
 GET /keys account

@@ -22,7 +22,7 @@ from ..bodies import BodyRoute
 from ..cookies import cookie_name, session_cookie
 from ..lab import Lab
 from ..replies import ApiError, reply
-from .common import Router, answers
+from .common import Router, answers, base_url
 
 router = Router(tags=["accounts"], route_class=BodyRoute)
 
@@ -61,11 +61,14 @@ def login(body: models.LoginBody, request: Request, lab: TheLab) -> Response:
     return logged_in(request, lab, log_in(lab, body.username, body.password, address_of(request)))
 
 
-@router.post("/logout", response_model=None, responses=answers(models.Empty, 200, 403))
+@router.post("/logout", response_model=None, responses=answers(models.LogoutAnswer, 200, 403))
 def logout(request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    there = None
     if caller.token_hash:
         lab.accounts.close_web_session(caller)
-    return _without_cookie(request)
+        if lab.sso is not None:
+            there = lab.sso.logged_out(caller.token_hash, f"{base_url(request)}/login")
+    return _without_cookie(request, next=there)
 
 
 @router.post("/logout/everywhere", response_model=None, responses=answers(models.Empty, 200, 403))
@@ -78,8 +81,8 @@ def logout_everywhere(request: Request, lab: TheLab, caller: TheCaller) -> Respo
     return _without_cookie(request)
 
 
-def _without_cookie(request: Request) -> Response:
-    response = reply({})
+def _without_cookie(request: Request, **told: str | None) -> Response:
+    response = reply(told)
     response.delete_cookie(cookie_name(request.scope["root_path"]), path=request.scope["root_path"] or "/")
     return response
 
@@ -93,6 +96,8 @@ def me(lab: TheLab, caller: TheCaller) -> Response:
 def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Asks for the one until now. Ends all web sessions of the user but this one, which goes on with a new cookie."""
     user = caller.user
+    if lab.sso is not None and (why := lab.sso.why_no_password(user)):
+        raise ApiError(403, "use_sso", why)
     if user.password_hash is not None:
         if body.current is None:
             raise ApiError(403, "wrong_password", "Give the current password too, as `current`.")
@@ -127,12 +132,13 @@ async def key_maker(request: Request, lab: TheLab) -> Caller:
 @router.post("/keys", status_code=201, response_model=None, responses=answers(models.NewKeyAnswer, 201, 403, 409, 429))
 def make_key(body: models_accounts.KeyBody, lab: TheLab, caller: Annotated[Caller, Depends(key_maker)]) -> Response:
     """The key is shown once. Takes HTTP Basic too."""
-    expires = None if body.days is None else time.time() + body.days * 86_400.0
+    days = body.days if lab.sso is None else lab.sso.key_days(caller.user, body.days)
+    expires = None if days is None else time.time() + days * 86_400.0
     if body.scope == SCOPE_METRICS and not caller.user.is_admin:
         raise ApiError(403, "not_admin", "Only an admin of the lab may read its metrics: ask one for a key.")
     details = (
         f"for {body.scope} alone" if body.scope != SCOPE_ALL else "",
-        f"for {counted(body.days, 'day')}" if body.days else "",
+        f"for {counted(days, 'day')}" if days else "",
     )
     noted = caller.change("made", f"key {body.name}", ", ".join(filter(None, details)))
     try:

@@ -23,5 +23,6 @@ async def handshake(lab: TheLab) -> Response:
             "protocol": {"min": limits.PROTOCOL_MIN, "max": limits.PROTOCOL_VERSION},
             "lab_id": lab.lab_id,
             "generation": lab.generation,
+            "sso": None if lab.sso is None else {"label": lab.sso.options.name, "only": lab.sso.options.only_sso},
         }
     )

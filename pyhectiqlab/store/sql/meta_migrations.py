@@ -47,6 +47,7 @@ from .meta_schema import (
     run_states,
     runs,
     sessions,
+    sso_links,
     uploads,
     users,
     web_sessions,
@@ -226,6 +227,10 @@ def _add_purges(conn: Connection) -> None:
     next(index for index in runs.indexes if index.name == "runs_to_purge").create(conn, checkfirst=True)
 
 
+def _add_sso(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[sso_links])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -250,6 +255,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("people who go", _add_people),
     ("lives of projects", _add_projects_lives),
     ("purges that were asked for", _add_purges),
+    ("links of single sign-on", _add_sso),
 )
 
 

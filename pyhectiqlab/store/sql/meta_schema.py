@@ -79,6 +79,20 @@ login_links = Table(
     Column("used", Double),
 )
 
+# Who of which provider of single sign-on is which user: by its name and its identifier, never by a name or a mail.
+sso_links = Table(
+    "sso_links",
+    metadata,
+    Column("issuer", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("user_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("last_login", Double),
+    Column("given", Words, nullable=False, server_default="{}"),  # JSON: project id → role, of the last login's groups
+    PrimaryKeyConstraint("issuer", "subject"),
+    Index("sso_links_user", "user_id"),
+)
+
 # For somebody who is no user yet.
 invites = Table(
     "invites",

@@ -29,6 +29,7 @@ from .meta_retention import RetentionSql
 from .meta_runs import RunsSql
 from .meta_search import SearchSql
 from .meta_sessions import SessionsSql
+from .meta_sso import SsoSql
 from .meta_states import StatesSql
 from .meta_totals import TotalsSql
 
@@ -39,6 +40,7 @@ class SqlMeta(
     AccountsSql,
     MembersSql,
     PeopleSql,
+    SsoSql,
     RunsSql,
     PurgingSql,
     SearchSql,

@@ -24,7 +24,7 @@ import { showTexts } from './widgets/texts';
 function App() {
   const route = useRoute();
   const who = useStore(user);
-  if (route.page === 'login') return <LoginPage next={route.next} />;
+  if (route.page === 'login') return <LoginPage next={route.next} problem={route.problem} />;
   if (route.page === 'invite') return <InvitePage />;
   if (!who) return <ConnectionLine />; // not known yet, or on the way to the login page
   switch (route.page) {

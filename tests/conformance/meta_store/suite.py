@@ -16,6 +16,7 @@ from .people import PeopleSuite
 from .registry import RegistrySuite
 from .runs import RunsSuite
 from .searches import SearchesSuite
+from .sso import SsoSuite
 from .texts import TextsSuite
 from .together import TogetherSuite
 from .totals import TotalsSuite
@@ -26,6 +27,7 @@ from .world import World
 class MetaStoreSuite(
     AccountsSuite,
     PeopleSuite,
+    SsoSuite,
     RunsSuite,
     EventsSuite,
     FilesSuite,

@@ -16,6 +16,7 @@ from pyhectiqlab.store.purging import PurgedError
 from pyhectiqlab.store.quotas import QuotaExceededError
 from pyhectiqlab.store.registry import TooManyAliasesError, VersionExistsError
 from pyhectiqlab.store.sql import meta_accounts, meta_registry
+from pyhectiqlab.store.sso import LinkTakenError
 
 from ...stores import MetaPlace
 from .meeting import Outcome, Work, meet
@@ -179,6 +180,13 @@ class TogetherSuite:
         invites = [lambda tx, h=h: tx.add_invite("member", h, "ada", NOW, NOW + 9) for h in "ab"]
         for works in (keys, invites):
             refused(meet(place, *works), TooManyError)
+
+    def test_of_two_that_link_one_person_one_is_refused(self, place: MetaPlace, world: World) -> None:
+        bob = world.write(lambda tx: tx.add_user("bob", "member", None, NOW))
+        works = [lambda tx, user=user: tx.link_sso("https://i", "7", user.id, NOW) for user in (world.user, bob)]
+        refused(meet(place, *works), LinkTakenError)
+        works = [lambda tx, subject=subject: tx.link_sso("https://j", subject, bob.id, NOW) for subject in "78"]
+        refused(meet(place, *works), LinkTakenError)
 
     # A writer's cursor, and what its batches bring
 

@@ -19,6 +19,11 @@ export function registryUrl(project: string, kind: Kind, name?: string, version?
   return `${projectUrl(project)}/${kind}${of}${version === undefined ? '' : `?version=${id(version)}`}`;
 }
 
+/** To the login of the provider of single sign-on, and back to `next`. */
+export function ssoUrl(next: string): string {
+  return at(`/api/v1/sso/login${next === '/' ? '' : `?next=${id(next)}`}`);
+}
+
 /** What the lab shows in place; see INLINE in server/routes/artifacts.py. */
 export function isImage(name: string): boolean {
   return /\.(png|jpe?g|gif|webp)$/i.test(name);

@@ -35,7 +35,7 @@ export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times:
 
 export type Route =
   | { page: 'projects' }
-  | { page: 'login'; next: string }
+  | { page: 'login'; next: string; problem: string } // `problem`: why single sign-on was refused, a word; '': it was not
   | { page: 'account' }
   | { page: 'admin'; tab: 'users' | 'status' | 'audit' }
   | { page: 'invite' }
@@ -77,7 +77,10 @@ export function parseRoute(path: string, search: string): Route {
   const params = new URLSearchParams(search);
   const [head, id] = parts;
   if (parts.length === 0 || (head === 'projects' && parts.length === 1)) return { page: 'projects' };
-  if (head === 'login' && parts.length === 1) return { page: 'login', next: safeNext(params.get('next')) };
+  if (head === 'login' && parts.length === 1) {
+    const problem = params.get('sso') ?? '';
+    return { page: 'login', next: safeNext(params.get('next')), problem: /^[a-z_]{1,32}$/.test(problem) ? problem : '' };
+  }
   if (head === 'account' && parts.length === 1) return { page: 'account' };
   if (head === 'invite' && parts.length === 1) return { page: 'invite' };
   if (head === 'admin' && parts.length === 2 && (id === 'users' || id === 'status' || id === 'audit')) return { page: 'admin', tab: id };
@@ -134,6 +137,7 @@ export function formatRoute(route: Route): string {
       break;
     case 'login':
       path = '/login';
+      if (route.problem) params.set('sso', route.problem);
       if (route.next !== '/') params.set('next', route.next);
       break;
     case 'runs':

@@ -1,17 +1,22 @@
-// Name and password; afterwards back to the page that was asked for.
+// Name and password, or single sign-on; afterwards back to the page that was asked for.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError } from '../api/http';
+import { ssoUrl } from '../base/links';
+import { SSO_PROBLEMS } from '../base/sso';
+import type { SsoAnswer } from '../schema/lab';
 import { navigate } from '../state/router';
-import { enter, user } from '../state/session';
+import { enter, revival, user } from '../state/session';
 import { useStore } from '../state/store';
 import { Logo } from '../widgets/icon';
 import { ConnectionLine } from '../widgets/shell';
 
-export function LoginPage({ next }: { next: string }) {
+export function LoginPage({ next, problem }: { next: string; problem: string }) {
   const who = useStore(user);
-  const [error, setError] = useState('');
+  const again = useStore(revival);
+  const [sso, setSso] = useState<SsoAnswer | null | undefined>(undefined);
+  const [error, setError] = useState(problem === '' ? '' : (SSO_PROBLEMS[problem] ?? 'The login was refused. The log of the lab says why.'));
   const [busy, setBusy] = useState(false);
   const name = useRef<HTMLInputElement>(null);
   const password = useRef<HTMLInputElement>(null);
@@ -20,6 +25,7 @@ export function LoginPage({ next }: { next: string }) {
     document.title = 'Log in · hectiqlab';
     name.current?.focus();
   }, []);
+  useEffect(() => void api.healthy().then((told) => setSso(told.sso), () => undefined), [again]);
   useEffect(() => {
     if (who) navigate(next, true);
   }, [who, next]);
@@ -47,6 +53,12 @@ export function LoginPage({ next }: { next: string }) {
           <h1>
             <Logo /> hectiqlab
           </h1>
+          {sso && (
+            <>
+              <a class="button primary" href={ssoUrl(next)}>Log in with {sso.label}</a>
+              <p class="or">{sso.only ? 'Admins may also use a password' : 'or with a password'}</p>
+            </>
+          )}
           <label>
             Username
             <input ref={name} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
@@ -60,7 +72,7 @@ export function LoginPage({ next }: { next: string }) {
               {error}
             </p>
           )}
-          <button class="button primary" disabled={busy}>
+          <button class={sso ? 'button' : 'button primary'} disabled={busy}>
             {busy ? 'Logging in…' : 'Log in'}
           </button>
           <p class="hint">
@@ -74,6 +86,7 @@ export function LoginPage({ next }: { next: string }) {
 
 function explain(e: unknown): string {
   if (!(e instanceof ApiError)) return 'The lab does not answer. Try again in a moment.';
+  if (e.code === 'use_sso') return e.message;
   if (e.status === 401) return 'Wrong username or password, or a disabled account.';
   if (e.status === 429) return 'Too many attempts. Wait a minute, then try again.';
   return e.message;

@@ -70,13 +70,14 @@ function expired(): void {
   user.set(null);
   alerts.set([]);
   const route = currentRoute();
-  if (route.page !== 'login' && route.page !== 'invite') navigate({ page: 'login', next: currentUrl() }, true);
+  if (route.page !== 'login' && route.page !== 'invite') navigate({ page: 'login', next: currentUrl(), problem: '' }, true);
 }
 
 export async function logOut(): Promise<void> {
-  await api.logout().catch(() => undefined); // gone or unreachable: this page forgets the user in any case
+  const answer = await api.logout().catch(() => undefined); // gone or unreachable: this page forgets the user in any case
   setCsrf(null);
   user.set(null);
   alerts.set([]);
-  navigate({ page: 'login', next: '/' });
+  navigate({ page: 'login', next: '/', problem: '' });
+  if (answer?.next && /^https?:/.test(answer.next)) location.assign(answer.next); // out of the provider of single sign-on, too
 }

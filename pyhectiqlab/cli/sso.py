@@ -84,8 +84,10 @@ def _changed(data: Path | None, name: str, issuer: str | None) -> Iterator[tuple
     with opened_lab(data) as storage:
         with storage.meta.writing() as tx:
             user = tx.user_named(name)
-            if user is None:
+            if user is None or user.deleted is not None:
                 raise ConfigurationError(f"No user is named {name!r}: see `hectiqlab admin user list`.")
+            if user.service:
+                raise ConfigurationError(f"{name!r} is a service account, and logs in nowhere: name a person.")
             yield tx, user, _issuer_of(tx, issuer)
         storage.permissions.set()
 

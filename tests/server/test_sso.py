@@ -228,6 +228,17 @@ def test_nobody_becomes_a_user_by_their_name_or_mail(lab: RealLab, provider: Pro
     assert why(browser.log_in(name)) == "name_taken"
     owner.call("DELETE", f"/users/{name}/sso", 404)
     owner.call("PUT", f"/users/nobody-{name}/sso", 404, json={"subject": "x"})
+    owner.call("POST", "/users", 201, json={"username": f"bot-{name}", "service": True})
+    assert owner.call("PUT", f"/users/bot-{name}/sso", 409, json={"subject": "x"})["error"]["code"] == "service_account"
+
+
+def test_who_was_deleted_does_not_come_back(lab: RealLab, provider: Provider, browser: Browser) -> None:
+    name, owner = new_name(), Api.of(lab)
+    provider.control(people={name: person(name, "lab-admins")})
+    browser.log_in(name)
+    owner.call("DELETE", f"/users/{name}")
+    browser.me(401)
+    assert why(browser.log_in(name)) == "disabled"
 
 
 def test_a_password_does_not_pass_by_the_groups(lab: RealLab, provider: Provider, browser: Browser) -> None:

@@ -28,7 +28,7 @@ from ..replies import ApiError, reply
 from ..sso.refusals import RefusedError, Why
 from ..sso.service import SingleSignOn
 from .accounts import set_cookie
-from .common import Router, answers, base_url
+from .common import Router, answers, base_url, find_user
 
 log = logging.getLogger("hectiqlab.server")
 router = Router(tags=["accounts"], route_class=BodyRoute)
@@ -197,10 +197,9 @@ def unlink(username: str, lab: TheLab, caller: Admin) -> Response:
 def _of_admin(lab: Lab, username: str) -> tuple[SingleSignOn, User]:
     if lab.sso is None:
         _no_sso()
-    with lab.meta.reading() as view:
-        user = view.user_named(username)
-    if user is None:
-        raise ApiError(404, "user_not_found", f"No user is named {username[:100]!r}: see GET /api/v1/users.")
+    user = find_user(lab, username)
+    if user.service:
+        raise ApiError(409, "service_account", f"{user.username!r} is a service account, and logs in nowhere.")
     return lab.sso, user
 
 

@@ -58,6 +58,7 @@ class Provider:
         self._lock = threading.Lock()
         self._told: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
+        self._asked_again = -KEYS_AGAIN_S
 
     def address_of_login(self, state: str, login: Login) -> str:
         """Return where the browser goes to log in."""
@@ -139,10 +140,11 @@ class Provider:
         url = self._metadata()["jwks_uri"]
         with self._lock:
             now = time.monotonic()
-            if self._keys is not None:
-                asked = self._keys[0]
-                if now < asked + (KEYS_AGAIN_S if again else KEPT_S):
-                    return self._keys[1]
+            again = again and now >= self._asked_again + KEYS_AGAIN_S
+            if self._keys is not None and now < self._keys[0] + KEPT_S and not again:
+                return self._keys[1]
+            if again:
+                self._asked_again = now
             items = _object(_get(url), url).get("keys")
             keys: list[Key] = []
             for item in items[:KEYS_MAX] if isinstance(items, list) else []:

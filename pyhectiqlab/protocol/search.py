@@ -47,6 +47,7 @@ _TEXTS = ("state", "tag", "author", "name", "note", "id", "text")
 _TIMES = ("created", "started", "ended", "activity")
 _NUMBERS = ("duration", "points", "attempt")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
+FACTS = ("state", "tag", "author", "name", *_TIMES, *_NUMBERS)  # of a run; columns of a table, and what groups it
 SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
 
 _BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own
@@ -131,6 +132,21 @@ def parse_sort(text: str) -> Sort:
             "with a - before it for descending"
         )
     return Sort(_field(name), downwards)
+
+
+def parse_column(text: str) -> Field:
+    """`text`: one of FACTS, config.PATH or metric.KEY.STAT, as in a term. Raises ValueError."""
+    words = list(_words(text))
+    name = words[0].text if len(words) == 1 else text
+    if name in FACTS:
+        return Field(name)
+    if not name.startswith(("config.", "metric.")):
+        near = difflib.get_close_matches(name, FACTS, n=1)
+        raise ValueError(
+            f"there is no column {name[:64]!r}"
+            + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(FACTS)}, config.NAME, metric.KEY")
+        )
+    return _field(name)
 
 
 def quoted(text: str) -> str:

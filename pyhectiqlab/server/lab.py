@@ -32,6 +32,7 @@ from .searched import Searched
 from .shares import Shares
 from .sso.service import SingleSignOn
 from .stream import KEYS_MAX, Hub, Message
+from .table import Orders
 from .totals import TotalsCache
 from .writer import BusyError, Writer
 
@@ -82,6 +83,7 @@ class Lab:
         self.clock = Clock(self.meta, self.write)
         self.totals = TotalsCache(storage)
         self.searched = Searched(self.meta, self.points, self.write)
+        self.orders = Orders()
         self.logins = Logins()
         self.sso: SingleSignOn | None = None
         self._accounts_at = 0.0

@@ -22,31 +22,34 @@ def find_runs(view: MetaView, points: PointStore, query: RunQuery, now: float) -
     """Return a page of what `query` matches. `now` is what ages count from and live runs last until: the same for all
     pages.
     """
-    terms = [term for term in query.terms if term.field.kind == "metric"]
+    by_metric = any(term.field.kind == "metric" for term in query.terms)
     by_value = query.sort.field.kind in ("metric", "config")
-    if not terms and not by_value:
+    if not by_metric and not by_value:
         return view.runs(query, now)
-    ids = view.found_ids(query, now)
-    summaries: dict[str, Mapping[str, Summary]] = {}
-    for term in terms:
-        its = _summaries(points, summaries, term.field.name, ids)
-        stat, holds = _stat(term.field), term.test(now)
-        ids = [run for run in ids if holds(stat(its.get(run)))]
+    ids = find_ids(view, points, query, now)
     if not by_value:
         return view.runs(query, now, among=frozenset(ids))
-    return _sorted_by_value(_values(view, points, summaries, query.sort.field, ids), ids, query)
+    return _sorted_by_value(values_of(view, points, query.sort.field, ids), ids, query)
 
 
-def _summaries(
-    points: PointStore, known: dict[str, Mapping[str, Summary]], key: str, ids: Sequence[str]
-) -> Mapping[str, Summary]:
-    if key not in known:
-        known[key] = points.summaries(key, ids)
-    return known[key]
+def find_ids(view: MetaView, points: PointStore, query: RunQuery, now: float) -> list[str]:
+    """Return every run that `query` matches, in no order."""
+    ids = view.found_ids(query, now)
+    for term in query.terms:
+        if term.field.kind == "metric":
+            its = points.summaries(term.field.name, ids)
+            stat, holds = _stat(term.field), term.test(now)
+            ids = [run for run in ids if holds(stat(its.get(run)))]
+    return ids
+
+
+def value_in(summary: Summary, field: Field) -> float:
+    """Return the value of a metric that `field` means."""
+    return _value_of(field)(summary)
 
 
 def _value_of(field: Field) -> Callable[[Summary], float]:
-    """Return a function that takes the value which `field` means out of a summary."""
+    """Return a function that takes that value out of a summary."""
     return operator.itemgetter(Summary._fields.index("points" if field.stat == "count" else field.stat or "last"))
 
 
@@ -58,43 +61,44 @@ def _stat(field: Field) -> Callable[[Summary | None], float | None]:
     return lambda summary: None if summary is None or (value := value_of(summary)) != value else value
 
 
-def _values(
-    view: MetaView,
-    points: PointStore,
-    known: dict[str, Mapping[str, Summary]],
-    field: Field,
-    ids: Sequence[str],
-) -> dict[str, Value]:
-    """Return what the runs are sorted by, and perhaps that of others. Runs that have no value, or NaN, are
-    not in it.
+def values_of(view: MetaView, points: PointStore, field: Field, ids: Sequence[str]) -> Mapping[str, Value]:
+    """Return the value of a config or of a metric in these runs, and perhaps in others. Runs without it are not in the
+    answer. The value of a metric may be NaN.
     """
     if field.kind == "config":
         return view.config_values(field.name)
-    its = _summaries(points, known, field.name, ids)
     value_of = _value_of(field)
-    return {run: value for run, summary in its.items() if (value := value_of(summary)) == value}  # NaN is not
+    return {run: value_of(summary) for run, summary in points.summaries(field.name, ids).items()}
 
 
 def _sorted_by_value(values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:
-    """Return a page with numbers before texts, or texts first when descending. Runs without a value come last."""
+    """Return a page with numbers before texts, or texts first when descending. NaN comes behind them, and runs without
+    a value come last, in either direction.
+    """
     downwards = query.sort.downwards
-    after = None if query.after is None else query.after[0]
-    places: list[tuple[Any, str]] = [(value, run) for run in ids if (value := values.get(run)) is not None]
+    after, after_id = query.after or (0.0, "")
+    among: list[tuple[Any, str]] = [(value, run) for run in ids if (value := values.get(run)) is not None]
+    nans = sorted((run for value, run in among if value != value), reverse=downwards)
+    places = [place for place in among if place[0] == place[0]] if nans else among
     texts = isinstance(after, str) or any(type(value) is str for value, _ in places)
     if texts:  # else spared: a call for each of ten thousand runs
         places = [(_place(value), run) for value, run in places]
-    without: list[str] = sorted((run for run in ids if run not in values), reverse=downwards)
+    without = sorted((run for run in ids if run not in values), reverse=downwards)
+
+    def behind(runs: list[str]) -> list[str]:
+        return [run for run in runs if (run < after_id if downwards else run > after_id)]
+
     if query.after is not None:
-        value, run_id = query.after
-        if value is None:
-            places = []
-            without = [run for run in without if (run < run_id if downwards else run > run_id)]
+        if after is None:
+            places, nans, without = [], [], behind(without)
+        elif after != after:
+            places, nans = [], behind(nans)
         else:
-            behind = (_place(value) if texts else value, run_id)
-            places = [place for place in places if (place < behind if downwards else place > behind)]
+            last = (_place(after) if texts else after, after_id)
+            places = [place for place in places if (place < last if downwards else place > last)]
     first = heapq.nlargest if downwards else heapq.nsmallest
     page = [run for _, run in first(query.limit + 1, places)]
-    page += without[: query.limit + 1 - len(page)]
+    page += [*nans, *without][: query.limit + 1 - len(page)]
     return RunPage([(values.get(run), run) for run in page[: query.limit]], len(page) > query.limit)
 
 

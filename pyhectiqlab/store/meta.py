@@ -316,11 +316,27 @@ class MetaView(
     def found_ids(self, query: RunQuery, now: float) -> list[str]:
         """Every run that the terms leave, those of metrics apart, in no order."""
 
+    def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:
+        """One fact of every run that the terms leave, those of metrics apart: one of protocol/search.py's SORTS or
+        "attempt". Runs without it are not in the answer.
+        """
+
+    def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
+        """The tags, by name, of every run that the terms leave and that has any."""
+
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
         """In that order, without those that are unknown."""
 
     def config_values(self, path: str) -> dict[str, float | str]:
         """One value of the configs of all runs that have it: a number, or the text of anything else."""
+
+    def some_config_values(self, paths: Sequence[str], ids: Sequence[str]) -> dict[str, dict[str, float | str]]:
+        """By run, then path: these values of the configs of these runs. For a window of a table."""
+
+    def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
+        """By path: how many of these runs have which value, as text. Only paths that contain `words`, in any case of
+        the letters A to Z. Reads all values of these runs: some 100 ms for 2,000 runs with 50 values each.
+        """
 
     def run(self, run_id: str) -> Run | None:
         """Deleted ones too."""

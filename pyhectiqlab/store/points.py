@@ -15,6 +15,7 @@ of one rank) may feed one series.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -187,6 +188,11 @@ class PointStore(Protocol):
         """Of those of the runs that have the key, each pooled over ranks and attempts. For ten thousand runs at once.
 
         Of what is appended meanwhile by another thread, it may miss the newest; not the next time.
+        """
+
+    def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
+        """How many of the runs have which key: keys that contain `words`, in any case of the letters. For the picker of
+        a table's columns: it reads every key of these runs, so pass some hundred of them.
         """
 
     def points(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -102,6 +103,10 @@ class MemoryPointStore:
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
         infos = {run: self._pooled(run, key) for run in runs if self._of(run, key)}
         return {run: Summary(i.count, i.last_value, i.min, i.max) for run, i in infos.items()}
+
+    def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
+        keys = {(r, k) for run in runs for r, k, _, _ in self._visible(run) if r == run and words.lower() in k.lower()}
+        return Counter(key for _, key in keys)
 
     def points(
         self,

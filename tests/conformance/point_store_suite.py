@@ -367,6 +367,21 @@ class PointStoreSuite:
         assert store.summaries("loss", runs)["run"].points == 5
         assert store.summaries("loss", ["other"]) == {}
 
+    def test_keys_are_counted_over_runs(self, store: PointStore) -> None:
+        store.append([Writer("a").batch(loss=[(0, 1.0, T0)], Acc=[(0, 1.0, T0)])])
+        while store.maintain():
+            pass
+        store.append(
+            [
+                Writer("b", run="other").batch(loss=[(0, 1.0, T0)], new=[(0, 1.0, T0)]),
+                Writer("c", rank=1).batch(loss=[(0, 1.0, T0)]),
+            ]
+        )
+        assert store.key_counts(["run", "other", "none"]) == {"loss": 2, "Acc": 1, "new": 1}
+        assert store.key_counts(["run"], "aC") == {"Acc": 1} and store.key_counts(["other"], "%") == {}
+        store.delete("other")
+        assert store.key_counts(["run", "other"]) == {"loss": 1, "Acc": 1} and store.key_counts([]) == {}
+
     def test_points_page_on_behind_the_cursor_also_while_more_arrive(self, store: PointStore) -> None:
         w = Writer("w")
         store.append([w.steps([5, 4, 3])])

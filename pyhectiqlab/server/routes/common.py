@@ -62,12 +62,13 @@ def find_user(lab: Lab, username: str, deleted_too: bool = False) -> User:
 def run_answers(
     request: Request, lab: Lab, runs: Sequence[Run], keys: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return runs as the lists and the page show them, with the newest values of these keys, or of their first ones.
+    """Return runs as the lists and the page show them, with the newest values of these keys. None: of their first ones.
     Blocks on the stores.
     """
     ids = [r.id for r in runs]
-    last: dict[str, list[SeriesInfo]] = lab.points.last(ids, keys, limit_per_run=LAST_KEYS) if runs else {}
-    crowded = [run for run, infos in last.items() if not keys and any(_is_system(info) for info in infos)]
+    wanted = bool(runs) and (keys is None or len(keys) > 0)
+    last: dict[str, list[SeriesInfo]] = lab.points.last(ids, keys, limit_per_run=LAST_KEYS) if wanted else {}
+    crowded = [run for run, infos in last.items() if keys is None and any(_is_system(info) for info in infos)]
     if crowded:  # what the script reports comes first
         more = lab.points.last(crowded, limit_per_run=LAST_KEYS + SYSTEM_KEYS)
         last |= {run: sorted(infos, key=_is_system)[:LAST_KEYS] for run, infos in more.items()}

@@ -7,7 +7,8 @@ added meanwhile push none out and repeat none. Terms of metrics are not the Meta
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -163,6 +164,23 @@ class SearchSql(Share):
         rows = self.conn.execute(select(runs.c.id).where(*self._found(query, now)))
         return list(rows.scalars().all())  # twice as fast as one by one
 
+    def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:
+        value = _sort_value(fact, now)
+        if fact in ("started", "ended", "duration"):
+            value = _number(fact, now)  # no substitute where there is none
+        statement = select(runs.c.id, value).where(*self._found(query, now))
+        if fact == "author":
+            statement = statement.join(users, users.c.id == runs.c.author_id)
+        return {run: value for run, value in self.conn.execute(statement).all() if value is not None}
+
+    def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
+        statement = select(run_tags.c.run_id, run_tags.c.name).join(runs, runs.c.id == run_tags.c.run_id)
+        statement = statement.where(*self._found(query, now)).order_by(run_tags.c.run_id, run_tags.c.name)
+        names: dict[str, list[str]] = {}
+        for run, name in self.conn.execute(statement):
+            names.setdefault(run, []).append(name)
+        return names
+
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
         by_id = {run.id: run for run in read_runs(self.conn, RUN.where(runs.c.id.in_(ids)))}
         return [by_id[run_id] for run_id in ids if run_id in by_id]
@@ -174,3 +192,29 @@ class SearchSql(Share):
         numbers = select(config_values.c.run_id, number).where(at, number.is_not(None))  # the index alone answers this
         texts = select(config_values.c.run_id, config_values.c.text).where(at, number.is_(None))
         return {run: value for rows in (numbers, texts) for run, value in self.conn.execute(rows).all()}
+
+    def some_config_values(self, paths: Sequence[str], ids: Sequence[str]) -> dict[str, dict[str, float | str]]:
+        values: dict[str, dict[str, float | str]] = {}
+        columns = select(config_values.c.run_id, config_values.c.path, config_values.c.number, config_values.c.text)
+        for some in _parts(ids):
+            here = columns.where(config_values.c.run_id.in_(some), config_values.c.path.in_(paths))
+            for run, path, number, text in self.conn.execute(here):
+                values.setdefault(run, {})[path] = text if number is None else number
+        return values
+
+    def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
+        texts: dict[str, Counter[str]] = {}
+        path, text = config_values.c.path, config_values.c.text
+        for some in _parts(ids):
+            here = select(path, text, func.count()).where(config_values.c.run_id.in_(some)).group_by(path, text)
+            if words:
+                here = here.where(path.ilike(_like(words), escape="\\"))
+            for its_path, its_text, runs_of_it in self.conn.execute(here):
+                texts.setdefault(its_path, Counter())[its_text] += runs_of_it
+        return texts
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield them in parts that one statement can name."""
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        yield ids[start : start + ROWS_AT_ONCE]

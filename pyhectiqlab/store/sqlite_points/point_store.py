@@ -17,6 +17,7 @@ import json
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -127,6 +128,11 @@ class SqlitePointStore:
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
         return self._summaries.of(key, runs)
+
+    def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
+        recent = self._recent.keys_of(runs)  # before the transaction: what is moved into chunks meanwhile is in both
+        with self._reader() as connection:
+            return read.key_counts(connection, runs, words, recent)
 
     def points(
         self,

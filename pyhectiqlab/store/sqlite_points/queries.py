@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import nan
@@ -144,6 +145,26 @@ def last(
         extents = _pooled(reading, run, "s.key IN (SELECT value FROM json_each(?))", (names, len(place)), recent)
         answer[run] = [extents[key].info(run, key, None, None) for key in sorted(extents, key=place.__getitem__)]
     return answer
+
+
+def key_counts(
+    connection: sqlite3.Connection, runs: Sequence[str], words: str, recent: Mapping[str, Sequence[str]]
+) -> Counter[str]:
+    """`recent`: keys with recent points, by run."""
+    wanted = words.lower()
+    counts: Counter[str] = Counter()
+    numbers = connection.execute(
+        "SELECT name, id, deleted FROM run WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(list(runs)),)
+    ).fetchall()
+    rows = {name: (number, deleted) for name, number, deleted in numbers}
+    for run in runs:
+        may_pause()
+        number, deleted = rows.get(run, (None, False))
+        if deleted:
+            continue
+        own = connection.execute("SELECT DISTINCT key FROM series WHERE run = ? AND count", (number,)).fetchall()
+        counts.update(key for key in {key for (key,) in own}.union(recent.get(run, ())) if wanted in key.lower())
+    return counts
 
 
 def points(

@@ -278,6 +278,10 @@ class Recent:
     def runs(self) -> list[str]:
         return list(self._runs)
 
+    def keys_of(self, runs: Iterable[str]) -> dict[str, list[str]]:
+        with self._lock:
+            return {run: list(self._runs[run]) for run in runs if run in self._runs}
+
     def points_by_run(self) -> dict[str, int]:
         with self._lock:
             return {

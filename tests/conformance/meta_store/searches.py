@@ -132,3 +132,35 @@ class SearchesSuite:
         second = world.read(lambda view: view.runs(rest, NOW))
         ids = [run_id for _, run_id in (*first.places, *second.places)]
         assert sorted(ids) == sorted(runs.values())
+
+    def test_facts_and_tags_of_what_a_search_leaves(self, world: World, runs: dict[str, str]) -> None:
+        odd = RunQuery(world.project, parse("points>=0 tag=*"))
+        names = [name for n, name in enumerate(NAMES) if n % 2]
+        with world.store.reading() as view:
+            assert view.fact_values("name", odd, NOW) == {runs[name]: name for name in names}
+            assert view.tag_names(odd, NOW) == {runs[name]: [name] for name in names}
+            assert view.tag_names(RunQuery(world.project, parse("tag!=*")), NOW) == {}
+            everything = RunQuery(world.project)
+            points = {runs[name]: n for n, name in enumerate(NAMES)}
+            assert view.fact_values("points", everything, NOW) == points
+            assert set(view.fact_values("author", everything, NOW).values()) == {world.user.username}
+            assert view.fact_values("ended", everything, NOW) == {}
+            assert len(view.fact_values("duration", everything, NOW + 9)) == len(NAMES)
+        world.write(lambda tx: tx.delete_run(runs["b"], NOW))
+        with world.store.reading() as view:
+            assert runs["b"] not in view.fact_values("name", everything, NOW) | view.tag_names(everything, NOW)
+
+    def test_values_of_some_configs(self, world: World, runs: dict[str, str]) -> None:
+        ids = [runs["b"], "none", runs["é"], *(f"none {n}" for n in range(1_200))]
+        place = {name: n for n, name in enumerate(NAMES)}
+        with world.store.reading() as view:
+            assert view.some_config_values(["lr", "opt.name", "nan", "missing"], ids) == {
+                runs[name]: {"lr": 10.0 ** -place[name], "opt.name": ["adam", "SGD"][place[name] % 2], "nan": "nan"}
+                for name in ("b", "é")
+            }
+            assert view.some_config_values([], ids) == view.some_config_values(["lr"], []) == {}
+            texts = view.config_texts([*runs.values(), *ids[3:]])
+            assert set(texts) == {"lr", "opt.name", "big", "nan"} and texts["nan"] == {"nan": len(NAMES)}
+            assert sum(texts["opt.name"].values()) == len(texts["lr"]) == len(NAMES)
+            assert set(view.config_texts(list(runs.values()), "T.NA")) == {"opt.name"}
+            assert view.config_texts(list(runs.values()), "%") == {}

@@ -1,0 +1,104 @@
+"""How long does the lab take for a table of 10,000 runs with 12 columns: its first rows, rows further down, a sort by a
+metric, groups by two configs with statistics of three metrics, and the list of columns to choose from?
+
+At the lab, in-process, without HTTP: the stores are filled directly, in a folder that can be kept for another time
+(--data). "First" is the first search by these metrics since the lab was started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from _common import Number, arguments, report
+from _fill import PROJECT, Wish, fill
+
+from pyhectiqlab.protocol.search import parse, parse_column, parse_sort
+from pyhectiqlab.server.columns import columns
+from pyhectiqlab.server.groups import grouped
+from pyhectiqlab.server.table import columns_of, sorted_ids
+from pyhectiqlab.store.meta import RunQuery
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+
+REPEAT = 7
+ROWS = 60
+CONFIGS = ("lr", "model.name", "model.dropout", "data.augment")
+GROUPS_MS = 200
+SORT_MS = 150
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--keys", type=int, default=200, help="distinct ones in the project")
+    parser.add_argument("--keys-per-run", type=int, default=20)
+    parser.add_argument("--data", type=Path, help="the lab's folder; filled if it is empty, and kept")
+    args = parser.parse_args()
+    if args.data is not None:
+        report(__doc__, measured(args.data, args), args.json)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        report(__doc__, measured(Path(folder), args), args.json)
+
+
+def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
+    if not (folder / "lab.db").exists():
+        fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
+    meta, points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
+    with meta.reading() as view:
+        project = view.project(PROJECT)
+        assert project is not None
+        query, now = RunQuery(project.id), time.time()
+        keys = [column.key for column in columns(view, points, query, "", now).metrics[:3]]
+        metrics = [parse_column(f'metric."{key}".{stat}') for key in keys for stat in ("last", "min", "max")][:8]
+        fields = [*map(parse_column, (f"config.{path}" for path in CONFIGS)), *metrics]
+        newest, by_metric = [parse_sort("-created")], [parse_sort(f'metric."{keys[0]}".min'), parse_sort("-config.lr")]
+
+        def rows(sorts: list, words: str = "", offset: int = 0) -> None:
+            searched = RunQuery(project.id, parse(words))
+            ids = sorted_ids(view, points, searched, sorts, now)
+            columns_of(view, points, fields, ids[offset : offset + ROWS])
+
+        ids = sorted_ids(view, points, query, newest, now)
+        by = [parse_column(f"config.{path}") for path in CONFIGS[1:3]]
+        numbers = [
+            Number("sort by a metric and a config, first", _once(lambda: rows(by_metric)), "ms"),
+            Number("the newest runs, 12 columns", _median(lambda: rows(newest)), "ms", SORT_MS),
+            Number("sort by a metric and a config", _median(lambda: rows(by_metric)), "ms", SORT_MS),
+            Number("filter by a config", _median(lambda: rows(newest, "config.model.name=vit")), "ms", SORT_MS),
+            Number(
+                "rows further down, of a known order",
+                _median(lambda: columns_of(view, points, fields, ids[-ROWS:])),
+                "ms",
+            ),
+            Number(
+                "groups by two configs, three metrics",
+                _median(lambda: grouped(view, points, query, by, metrics[::3], now)),
+                "ms",
+                GROUPS_MS,
+            ),
+            Number("columns to choose from", _median(lambda: columns(view, points, query, "", now)), "ms"),
+        ]
+    meta.close()
+    points.close()
+    return numbers
+
+
+def _once(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return 1e3 * (time.perf_counter() - began)
+
+
+def _median(work: Callable[[], object]) -> float:
+    """Return the median of some repetitions, in milliseconds."""
+    return statistics.median(_once(work) for _ in range(REPEAT))
+
+
+if __name__ == "__main__":
+    main()

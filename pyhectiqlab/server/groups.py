@@ -1,0 +1,126 @@
+"""Groups: the runs of a search put together by what they have in common, with statistics of columns over each group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..protocol.search import Field
+from ..store.meta import MetaView, RunQuery
+from ..store.points import Int64s, PointStore
+from .search import Value, find_ids
+from .table import fact_or_value
+
+BY_MAX = 4
+GROUPS_MAX = 1000  # in an answer: those of the most runs
+RUNS_SHOWN = 1000  # of one group, by id
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the numbers of one column in one group. Without a finite one, all but the counts are NaN.
+
+    Attributes:
+        n: finite numbers.
+        nan: values that are NaN or infinite.
+        std: of the sample (n - 1); 0 for n = 1.
+    """
+
+    n: int
+    nan: int
+    mean: float
+    std: float
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """`values`: what its runs have in common, one for each field; None: they have none."""
+
+    values: Sequence[Value | None]
+    size: int
+    runs: Sequence[str]
+    columns: Sequence[Statistics]
+
+
+def grouped(
+    view: MetaView, points: PointStore, query: RunQuery, by: Sequence[Field], columns: Sequence[Field], now: float
+) -> tuple[list[Group], int, int]:
+    """Return groups, the largest first, at most GROUPS_MAX; how many groups there are; and how many runs.
+
+    A run with several tags is in a group for each of them where `by` has tags. Statistics are over the numbers among a
+    column's values; texts are left out.
+    """
+    ids = sorted(find_ids(view, points, query, now))
+    row, keys = _keys(view, points, query, by, ids, now)
+    if not keys:
+        return [], 0, 0
+    numbers: dict[tuple[Value | None, ...], int] = {}
+    code = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
+    sizes = np.bincount(code, minlength=len(numbers))
+    order = np.argsort(-sizes, kind="stable")[:GROUPS_MAX]
+    statistics = [
+        _statistics(fact_or_value(view, points, column, query, ids, now), ids, row, code, len(numbers))
+        for column in columns
+    ]
+    by_code = np.argsort(code, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    names = list(numbers)
+    groups = []
+    for g in order.tolist():
+        its = row[by_code[starts[g] : starts[g + 1]][:RUNS_SHOWN]]
+        groups.append(Group(names[g], int(sizes[g]), [ids[i] for i in its.tolist()], [s[g] for s in statistics]))
+    return groups, len(numbers), len(ids)
+
+
+def _keys(
+    view: MetaView, points: PointStore, query: RunQuery, by: Sequence[Field], ids: Sequence[str], now: float
+) -> tuple[Int64s, list[tuple[Value | None, ...]]]:
+    """Return what runs are grouped by: for each entry the place of its run in `ids`, and the values."""
+    rows = list(range(len(ids)))
+    keys: list[tuple[Value | None, ...]] = [()] * len(ids)
+    for field in by:
+        if field.kind == "tag":
+            tags = view.tag_names(query, now)
+            none: list[str | None] = [None]
+            pairs = [(i, (*key, t)) for i, key in zip(rows, keys, strict=True) for t in tags.get(ids[i], none)]
+            rows, keys = [i for i, _ in pairs], [key for _, key in pairs]
+        else:
+            values = fact_or_value(view, points, field, query, ids, now)
+            keys = [(*key, _same(values.get(ids[i]))) for i, key in zip(rows, keys, strict=True)]
+    return np.array(rows, np.int64), keys
+
+
+def _same(value: Value | None) -> Value | None:
+    """Return NaN as one object: two of them are not equal."""
+    return NAN if value != value else value
+
+
+def _statistics(
+    values_of_runs: Mapping[str, Value], ids: Sequence[str], row: Int64s, code: Int64s, groups: int
+) -> list[Statistics]:
+    """Return them for each group. `row`, `code`: of each entry, the place of its run in `ids`, and its group."""
+    numbers = [None if isinstance(value := values_of_runs.get(run), str) else value for run in ids]
+    known = np.array([number is not None for number in numbers])[row]
+    values = np.array([NAN if number is None else number for number in numbers])[row]
+    finite = known & np.isfinite(values)
+    its, x = code[finite], values[finite]
+    n = np.bincount(its, minlength=groups)
+    nan = np.bincount(code[known & ~finite], minlength=groups)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean = np.bincount(its, x, minlength=groups) / n
+        spread = np.bincount(its, (x - mean[its]) ** 2, minlength=groups)
+        std = np.where(n > 1, np.sqrt(spread / np.maximum(n - 1, 1)), np.where(n == 1, 0.0, NAN))
+    low, high = np.full(groups, np.inf), np.full(groups, -np.inf)
+    np.minimum.at(low, its, x)
+    np.maximum.at(high, its, x)
+    none = n == 0
+    low[none] = high[none] = mean[none] = NAN
+    return [
+        Statistics(int(a), int(b), float(c), float(d), float(e), float(f))
+        for a, b, c, d, e, f in zip(n, nan, mean, std, low, high, strict=True)
+    ]

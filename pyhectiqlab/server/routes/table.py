@@ -1,0 +1,142 @@
+"""A project's runs as a table: rows with named columns, groups, and which columns there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from fastapi import Query, Request, Response
+
+from ...protocol import search
+from ...protocol.search import Sort
+from ...store.meta import RunQuery
+from .. import models_table
+from ..access import TheCaller, TheLab, find_project
+from ..answers import answer
+from ..bodies import BodyRoute
+from ..columns import columns as columns_of_runs
+from ..groups import BY_MAX, grouped
+from ..replies import ApiError, Page, reply, reply_large, wants_msgpack
+from ..table import COLUMNS_MAX, SORTS_MAX, Order, columns_of, sorted_ids
+from .common import LIMIT, Limit, Router, answers, run_answers
+
+router = Router(tags=["runs"], route_class=BodyRoute)
+T = TypeVar("T")
+Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
+Filter = Annotated[list[Search] | None, Query(description="Terms, as of GET /runs.")]
+OfProject = Annotated[str | None, Query(max_length=512, description="Name or id; without it, of all projects.")]
+COLUMN = "config.NAME or metric.KEY.last (min, max, count)"
+
+
+@router.get("/table", response_model=None, responses=answers(models_table.TableAnswer, 200, 404))
+def get_table(
+    request: Request,
+    lab: TheLab,
+    caller: TheCaller,
+    project: OfProject = None,
+    filter: Filter = None,
+    sort: Annotated[list[Search] | None, Query(description="As of GET /runs; several: the first counts most.")] = None,
+    column: Annotated[list[Search] | None, Query(description=f"{COLUMN}. Several.")] = None,
+    order: Annotated[str, Query(max_length=64, description="`order` of an earlier answer.")] = "",
+    offset: Annotated[int, Query(ge=0, le=1 << 40)] = 0,
+    limit: Limit = LIMIT,
+) -> Response:
+    """Rows from `offset` on. NaN sorts behind all numbers, and runs without a value come last, in either direction.
+
+    `order` keeps the rows in their places while runs come and change. The lab forgets an order that was not asked for
+    lately, or when it restarts; then the runs are sorted anew, and the answer names the new order. As msgpack (Accept:
+    application/x-msgpack) NaN and the infinities are numbers.
+    """
+    fields = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")
+    if facts := [field.kind for field in fields if field.kind not in ("config", "metric")]:
+        raise ApiError(422, "bad_column", f"Every row has {facts[0]!r} already: columns are {COLUMN}.")
+    sorts = _parsed(search.parse_sort, sort, SORTS_MAX, "sorts") or (search.NEWEST_FIRST,)
+    now = time.time()
+    query = _query(lab, caller, project, filter, sorts)
+    known = lab.orders.get(order, caller.user.id) if order else None
+    with lab.meta.reading() as view:
+        if known is None:
+            lab.searched.note(query)
+            known = Order(caller.user.id, now, sorted_ids(view, lab.points, query, sorts, now))
+            order = lab.orders.add(known)
+        ids = known.ids[offset : offset + limit]
+        runs = view.some_runs(ids)
+        roles = {p: view.role_in(p, caller.user.id) for p in {run.project_id for run in runs}}
+        seen = {run.id: run for run in runs if run.deleted is None and roles[run.project_id] is not None}
+        values = dict(zip(ids, columns_of(view, lab.points, fields, ids), strict=True))
+        page = Page(limit, packed=wants_msgpack(request), name="rows")
+        shown = {run["id"]: run for run in run_answers(request, lab, list(seen.values()), [])}
+        for run in ids:
+            page.add({**shown[run], "values": values[run]} if run in shown else None)
+            if page.full:
+                break
+    return page.reply(total=len(known.ids), order=order, offset=offset)
+
+
+@router.get("/table/groups", response_model=None, responses=answers(models_table.GroupsAnswer, 200, 404))
+def get_groups(
+    lab: TheLab,
+    caller: TheCaller,
+    by: Annotated[list[Search], Query(description="state, tag, author, attempt or config.NAME. Several.")],
+    project: OfProject = None,
+    filter: Filter = None,
+    column: Annotated[list[Search] | None, Query(description=f"{COLUMN}. Several.")] = None,
+) -> Response:
+    """Runs that have the same values in common, and the mean, standard deviation, minimum and maximum of columns over
+    each group. A run with several tags is in a group of each.
+    """
+    fields = _parsed(search.parse_column, by, BY_MAX, "values to group by")
+    columns = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")
+    query = _query(lab, caller, project, filter, ())
+    with lab.meta.reading() as view:
+        groups, total, runs = grouped(view, lab.points, query, fields, columns, time.time())
+    its = [
+        answer(
+            models_table.GroupAnswer, group, columns=[answer(models_table.StatisticsAnswer, c) for c in group.columns]
+        )
+        for group in groups
+    ]
+    return reply_large({"runs": runs, "total": total, "groups": its})
+
+
+@router.get("/table/columns", response_model=None, responses=answers(models_table.ColumnsAnswer, 200, 404))
+def get_columns(
+    lab: TheLab,
+    caller: TheCaller,
+    project: OfProject = None,
+    filter: Filter = None,
+    words: Annotated[str, Query(max_length=512, description="Only those whose name contains this.")] = "",
+) -> Response:
+    """Which configs and metrics the runs have. Configs that tell the runs apart come first."""
+    query = _query(lab, caller, project, filter, ())
+    with lab.meta.reading() as view:
+        told = columns_of_runs(view, lab.points, query, words, time.time())
+    return reply(
+        answer(
+            models_table.ColumnsAnswer,
+            told,
+            config=[answer(models_table.ConfigColumnAnswer, column) for column in told.config],
+            metrics=[answer(models_table.MetricColumnAnswer, column) for column in told.metrics],
+        )
+    )
+
+
+def _parsed(parse: Callable[[str], T], texts: Sequence[str] | None, most: int, what: str) -> tuple[T, ...]:
+    """Return what the texts mean. Raises ApiError."""
+    if len(texts or ()) > most:
+        raise ApiError(422, "too_many", f"There are at most {most} {what}, not {len(texts or ())}.")
+    try:
+        return tuple(parse(text) for text in texts or ())
+    except ValueError as e:
+        raise ApiError(422, "bad_filter", f"{str(e)[:1].upper()}{str(e)[1:]}.") from None
+
+
+def _query(
+    lab: TheLab, caller: TheCaller, project: str | None, filters: Sequence[str] | None, sorts: Sequence[Sort]
+) -> RunQuery:
+    """Return a search of what the caller may see. Raises ApiError."""
+    terms = tuple(term for some in _parsed(search.parse, filters, search.TERMS_MAX, "filters") for term in some)
+    project_id = None if project is None else find_project(lab, caller, project).id
+    sort = sorts[0] if sorts else search.NEWEST_FIRST
+    return RunQuery(project_id, terms, sort, seen_by=caller.user.id)

@@ -1,0 +1,120 @@
+"""Table: the order of a search's runs by several values, and the values of named columns, for a window of its rows.
+
+A page that scrolls through ten thousand runs asks for the rows that it shows. The order of all of them is kept here for
+a while, so that it is found out once, and rows neither jump nor repeat while somebody scrolls.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..protocol.search import Field, Sort
+from ..store.meta import MetaView, RunQuery
+from ..store.points import PointStore, Summary
+from .search import Value, find_ids, value_in, values_of
+
+IDS_MAX = 300_000  # in all orders that are kept: some 25 MB
+COLUMNS_MAX = 64
+SORTS_MAX = 8
+
+
+@dataclass(frozen=True)
+class Order:
+    """The runs that a search matched at `now`, sorted. `who`: the user whom they were looked up for."""
+
+    who: str
+    now: float
+    ids: Sequence[str]
+
+
+class Orders:
+    """The orders that were used last, each under a name that only its user knows. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._orders: OrderedDict[str, Order] = OrderedDict()  # the least recently used first
+        self._ids = 0
+
+    def add(self, order: Order) -> str:
+        """Return the name to ask for it by."""
+        name = secrets.token_urlsafe(9)
+        with self._lock:
+            self._orders[name] = order
+            self._ids += len(order.ids)
+            while self._ids > IDS_MAX and len(self._orders) > 1:
+                _, dropped = self._orders.popitem(last=False)
+                self._ids -= len(dropped.ids)
+        return name
+
+    def get(self, name: str, who: str) -> Order | None:
+        with self._lock:
+            order = self._orders.get(name)
+            if order is None or order.who != who:
+                return None
+            self._orders.move_to_end(name)
+            return order
+
+
+def sorted_ids(view: MetaView, points: PointStore, query: RunQuery, sorts: Sequence[Sort], now: float) -> list[str]:
+    """Return every run that `query` matches, by the first of the sorts, then by the others, then by id.
+
+    Numbers come before texts, or texts first when descending. NaN comes behind them, and runs without a value come
+    last, in either direction.
+    """
+    ids = sorted(find_ids(view, points, query, now))
+    for sort in reversed(sorts):
+        ids = _sorted(ids, fact_or_value(view, points, sort.field, query, ids, now), sort.downwards)
+    return ids
+
+
+def fact_or_value(
+    view: MetaView, points: PointStore, field: Field, query: RunQuery, ids: Sequence[str], now: float
+) -> Mapping[str, Value]:
+    """Return a value of the runs `ids`, which `query` matches, and perhaps of others."""
+    if field.kind in ("config", "metric"):
+        return values_of(view, points, field, ids)
+    return view.fact_values(field.kind, query, now)
+
+
+def _sorted(ids: Sequence[str], values: Mapping[str, Value], downwards: bool) -> list[str]:
+    """Sort stably: runs of equal values stay in their order."""
+    numbers: list[str] = []
+    texts: list[str] = []
+    nans: list[str] = []
+    without: list[str] = []
+    for run in ids:
+        value = values.get(run)
+        if value is None:
+            without.append(run)
+        elif isinstance(value, str):
+            texts.append(run)
+        elif value != value:
+            nans.append(run)
+        else:
+            numbers.append(run)
+    numbers.sort(key=values.__getitem__, reverse=downwards)
+    texts.sort(key=values.__getitem__, reverse=downwards)
+    return [*texts, *numbers, *nans, *without] if downwards else [*numbers, *texts, *nans, *without]
+
+
+def columns_of(
+    view: MetaView, points: PointStore, columns: Sequence[Field], ids: Sequence[str]
+) -> list[list[Value | None]]:
+    """Return the values of columns (configs and metrics) in some runs: a list for each run, in the order of `ids`."""
+    paths = [column.name for column in columns if column.kind == "config"]
+    configs = view.some_config_values(paths, ids) if paths else {}
+    summaries: dict[str, Mapping[str, Summary]] = {
+        key: points.summaries(key, ids) for key in {column.name for column in columns if column.kind == "metric"}
+    }
+
+    def value(column: Field, run: str) -> Value | None:
+        if column.kind == "config":
+            return configs.get(run, {}).get(column.name)
+        summary = summaries[column.name].get(run)
+        return None if summary is None else value_in(summary, column)
+
+    return [[value(column, run) for column in columns] for run in ids]

@@ -1,0 +1,136 @@
+"""Tables by HTTP: windows of rows, orders that stay, groups, columns, and requests that mean nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from .api import Api, batch, column, error_of, events_batch, new_id
+
+
+@pytest.fixture(scope="module")
+def project(api: Api) -> str:
+    """Six runs: lr 0, 0.1 … 0.5; losses fall with it, NaN for the last; every other one tagged and failed."""
+    name = f"table-{new_id(4)}"
+    for n in range(6):
+        add_run(api, name, n)
+    return name
+
+
+def add_run(api: Api, project: str, n: int) -> str:
+    session = new_id(8)
+    run: str = api.attach(f"run-{n}", session, project=project, create_project=True)["run"]["id"]
+    losses = [5.0 - n, float("nan") if n == 5 else 1.0 - n / 10]
+    series = [column(f"key-{i}", [2 + i], [float(i)], [0]) for i in range(10)]
+    api.ingest(batch(run, new_id(), 1, 12, series=[column("valid/loss", [0, 1], losses), *series]), session=session)
+    events: list[tuple[str, dict[str, Any]]] = [("config", {"values": {"lr": n / 10, "model": {"name": f"m{n % 2}"}}})]
+    if n % 2:
+        events += [("tag", {"name": "odd"}), ("state", {"state": "failed"})]
+    api.ingest(events_batch(run, new_id(), 1, events), session=session)
+    return run
+
+
+def names(table: dict[str, Any]) -> str:
+    return "".join(row["name"][4:] for row in table["rows"])
+
+
+def test_a_row_has_every_column_that_was_asked_for_however_many_keys_the_run_has(api: Api, project: str) -> None:
+    asked = ["metric.valid/loss", "metric.valid/loss.min", "metric.valid/loss.count", "config.lr", "config.model.name"]
+    table = api.get("/table", project=project, sort="name", column=[*asked, "metric.key-9", "config.none"])
+    assert (table["total"], table["offset"], names(table)) == (6, 0, "012345")
+    assert table["rows"][3]["values"] == [0.7, 0.7, 2, 0.3, "m1", 9.0, None]
+    assert table["rows"][5]["values"][:2] == ["NaN", 0.0]
+    row = table["rows"][1]
+    assert (row["state"], [tag["name"] for tag in row["tags"]], row["last"]) == ("failed", ["odd"], {})
+    answer = api.raw(
+        "GET", "/table", params={"project": project, "column": asked[0]}, headers={"Accept": "application/x-msgpack"}
+    )
+    values = [row["values"][0] for row in msgpack.unpackb(answer.content)["rows"]]
+    assert sum(value != value for value in values) == 1
+
+
+@pytest.mark.parametrize(
+    ("sorts", "wanted"),
+    [
+        (["metric.valid/loss"], "432105"),  # NaN behind all numbers …
+        (["-metric.valid/loss"], "012345"),  # … in either direction
+        (["state", "-config.lr"], "531420"),
+        (["config.model.name", "-name"], "420531"),
+        (["-config.none", "name"], "012345"),
+    ],
+)
+def test_rows_are_sorted_by_several_values(api: Api, project: str, sorts: list[str], wanted: str) -> None:
+    assert names(api.get("/table", project=project, sort=sorts)) == wanted
+
+
+def test_an_order_stays_while_runs_come_and_go(api: Api) -> None:
+    project = f"stays-{new_id(4)}"
+    runs = [add_run(api, project, n) for n in range(4)]
+    first = api.get("/table", project=project, sort="name", limit=2)
+    assert names(first) == "01"
+    api.call("DELETE", f"/runs/{runs[2]}")
+    add_run(api, project, 7)
+    rest = api.get("/table", project=project, sort="name", offset=2, order=first["order"])
+    assert rest["order"] == first["order"] and rest["total"] == 4
+    assert [row and row["name"] for row in rest["rows"]] == [None, "run-3"]
+    anew = api.get("/table", project=project, sort="name", order="forgotten")
+    assert anew["order"] not in ("forgotten", first["order"]) and names(anew) == "0137"
+    assert api.get("/table", project=project, offset=99)["rows"] == []
+
+
+def test_an_order_is_its_users_alone_and_shows_nothing_that_became_private(api: Api, other: Api, project: str) -> None:
+    mine = api.get("/table", project=project, sort="name", limit=1)
+    theirs = other.get("/table", project=project, order=mine["order"], limit=1)
+    assert theirs["order"] != mine["order"]
+    its_id = mine["rows"][0]["project"]["id"]
+    api.call("PATCH", f"/projects/{its_id}", json={"private": True})
+    rows = other.get("/table", order=theirs["order"])["rows"]
+    assert rows == [None] * 6
+    assert error_of(other.raw("GET", "/table", params={"project": project}))["status"] == 404
+    api.call("PATCH", f"/projects/{its_id}", json={"private": False})
+
+
+def test_groups_have_statistics_of_columns(api: Api, project: str) -> None:
+    asked = {"by": ["config.model.name", "tag"], "column": ["metric.valid/loss", "metric.valid/loss.max"]}
+    told = api.get("/table/groups", project=project, **asked)
+    assert (told["runs"], told["total"]) == (6, 2)
+    even, odd = sorted(told["groups"], key=lambda group: group["values"][0])
+    assert (even["values"], even["size"], odd["values"]) == (["m0", None], 3, ["m1", "odd"])
+    last, top = odd["columns"]
+    assert (last["n"], last["nan"], last["min"], last["max"]) == (2, 1, 0.7, 0.9)
+    assert last["mean"] == pytest.approx(0.8) and last["std"] == pytest.approx(0.2 / 2**0.5)
+    assert (top["mean"], top["std"]) == (2.0, 2.0)
+    few = api.get("/table/groups", project=project, by="state", filter="tag=odd", column="config.model.name")
+    assert [(g["values"], g["size"], g["columns"][0]["n"]) for g in few["groups"]] == [(["failed"], 3, 0)]
+
+
+def test_columns_are_listed_for_whoever_chooses_some(api: Api, project: str) -> None:
+    told = api.get("/table/columns", project=project)
+    assert [c["path"] for c in told["config"]] == ["model.name", "lr"] and told["runs"] == 6
+    assert {c["key"] for c in told["metrics"]} == {"valid/loss", *(f"key-{i}" for i in range(10))}
+    assert [c["key"] for c in api.get("/table/columns", project=project, words="VALID")["metrics"]] == ["valid/loss"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "code", "word"),
+    [
+        ("/table", {"column": "loss"}, "bad_filter", "config.NAME"),
+        ("/table", {"column": "stat"}, "bad_filter", "did you mean state"),
+        ("/table", {"column": "state"}, "bad_column", "already"),
+        ("/table", {"column": ["config.a"] * 65}, "too_many", "64"),
+        ("/table", {"sort": "size"}, "bad_filter", "sorted"),
+        ("/table", {"sort": ["name"] * 9}, "too_many", "8"),
+        ("/table", {"offset": -1}, "invalid", "offset"),
+        ("/table", {"filter": "stat=failed"}, "bad_filter", "state"),
+        ("/table/groups", {}, "invalid", "by"),
+        ("/table/groups", {"by": ["config.a"] * 5}, "too_many", "4"),
+        ("/table/groups", {"by": "nothing"}, "bad_filter", "nothing"),
+    ],
+)
+def test_a_table_that_cannot_be_is_refused_and_says_why(
+    api: Api, path: str, asked: dict[str, Any], code: str, word: str
+) -> None:
+    error = error_of(api.raw("GET", path, params=asked))
+    assert (error["status"], error["code"]) == (422, code) and word in error["message"]

@@ -82,9 +82,9 @@ class Compactor:
 
     def touch(self, series: Iterable[int]) -> None:
         """Their chunks may need work, once the transaction is durable: a rollback is followed by `forget`."""
-        if self._loaded:
-            self._busy.update(dict.fromkeys(series))
-            self._leave(self._damaged)
+        self._load()  # which does not see that a series has become scattered
+        self._busy.update(dict.fromkeys(series))
+        self._leave(self._damaged)
 
     def more(self) -> bool:
         """Whether there is work now."""

@@ -85,14 +85,13 @@ class Flusher:
         assert self._round is not None
         points, left = 0, self._round.left
         while left and points < self._sizes.step_points and len(step.moved) < self._sizes.step_series:
-            block = self._recent.oldest_block(left[0])
-            if block is None or block.first_arrival > self._round.up_to:
-                left.popleft()
-                continue
-            if step.moved and step.moved[-1][0] == left[0]:
+            blocks = self._recent.blocks_before(left[0], self._round.up_to)
+            if blocks:
+                self._move(left[0], blocks[0], step)
+                points += len(blocks[0])
+            if len(blocks) > 1:
                 break  # the next block of the same series, in the next step
-            self._move(left[0], block, step)
-            points += len(block)
+            left.popleft()
         if step.moved:
             self._connection.execute("UPDATE arrival SET flushes = flushes + 1")
             step.flushes = self._recent.flushes + 1

@@ -269,11 +269,12 @@ class Recent:
             if series.first_arrival <= arrival
         ]
 
-    def oldest_block(self, series: SeriesKey) -> Block | None:
+    def blocks_before(self, series: SeriesKey, arrival: int) -> list[Block]:
+        """Return blocks of a series, the oldest first: those that begin up to this arrival."""
         run, key, place = series
         with self._lock:
             its = self._runs.get(run, {}).get(key, {}).get(place)
-            return its.blocks()[0] if its else None
+            return [block for block in its.blocks() if block.first_arrival <= arrival] if its else []
 
     def runs(self) -> list[str]:
         return list(self._runs)

@@ -45,7 +45,7 @@ class Sizes:
     recent_points: int = 1 << 20  # so many of them, 48 bytes of memory each, …
     recent_batches: int = 20_000  # … or so many batches are flushed: a lab that starts reads them all
     recent_s: float = 600.0  # … or if they are so old
-    step_series: int = 64  # that one transaction flushes
+    step_series: int = 256  # that one transaction flushes
 
 
 @dataclass(frozen=True)

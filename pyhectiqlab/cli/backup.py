@@ -29,8 +29,9 @@ _folder = click.Path(path_type=Path, file_okay=False)
 def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_json: bool) -> None:
     """Take a snapshot of a lab, which may run meanwhile, into a new folder in TARGET.
 
-    Each snapshot is whole. Files that the one before it has are linked instead of copied, so a snapshot costs as much
-    as is new. Put TARGET on another disk, or copy it to another machine, and try `restore` before you need it.
+    Each snapshot is whole. Parts of databases, and files, that the one before it has are linked instead of copied, so a
+    snapshot costs as much as is new. Put TARGET on another disk, or copy it to another machine, and try `restore`
+    before you need it.
 
     Exits with 1 where the snapshot is damaged, or files of the lab are: then none is removed, and `hectiqlab admin
     status` and the metrics go on telling of the last good one.

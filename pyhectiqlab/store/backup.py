@@ -1,9 +1,9 @@
 """Backups of a lab's data: a snapshot taken while the lab runs, its check, and its restoration.
 
-A snapshot is a folder: both databases, each a consistent copy by SQLite's online backup, and the files they name. The
-order makes them one: lab.db first, points.db next, files last. So points.db may know more than lab.db (as after a crash
-of the lab, which the next retry of a client repairs), and each file that lab.db names is there, for the lab removes
-none while a backup runs (`FilesLock`).
+A snapshot is a folder: both databases in parts (parts.py), each as of one moment (frozen.py), and the files they name.
+The order makes them one: lab.db first, points.db next, files last. So points.db may know more than lab.db (as after a
+crash of the lab, which the next retry of a client repairs), and each file that lab.db names is there, for the lab
+removes none while a backup runs (`FilesLock`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,9 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import StoreError
+from . import parts
 from .embedded import DATABASES, FileFilesLock
+from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
 from .sql.meta_store import SqlMetaStore
 from .sqlite_points import check as points_check
@@ -37,6 +40,8 @@ _NAMED = (
     "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
     " UNION SELECT digest, bytes FROM uploads WHERE finished IS NOT NULL"
 )
+_COUNTED = "SELECT count(*), coalesce(sum(points), 0) FROM runs"
+SCRATCH = ".checking-"
 Progress = Callable[[str], None]
 
 
@@ -45,7 +50,8 @@ class Snapshot:
     """What a snapshot holds. Times in seconds since 1970.
 
     Attributes:
-        digests: SHA-256 of each database, by its name. Files are named by theirs, in lab.db.
+        digests: SHA-256 of each database's list of parts, by its name; of an earlier version: of the database. Files
+            are named by theirs, in lab.db.
         damaged: digests of files that the lab itself no longer had as they were stored, when this was taken.
     """
 
@@ -122,19 +128,25 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     partial = whole.with_suffix(".partial")
     with _told_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
-        copied, digests, damaged = 0, {}, []
+        earlier = before[-1] if before else None
+        digests, damaged = {}, []
+        size = copied = 0
         for name in DATABASES:
             progress(name)
-            copied += _copy_database(data / name, partial / name)
-            digests[name] = _digest(partial / name)
-        with _database(partial / "lab.db") as lab:
-            named = dict(lab.execute(_NAMED))
-            runs, points = lab.execute("SELECT count(*), coalesce(sum(points), 0) FROM runs").fetchone()
-        size = copied
+            with as_of_now(data / name, partial) as database:
+                its_parts, its_earlier = (parts.folder_of(f, name) if f else None for f in (partial, earlier))
+                assert its_parts is not None
+                stored = parts.store(database.read, database.size, its_parts, its_earlier)
+                if name == "lab.db":
+                    named = dict(database.connection.execute(_NAMED))
+                    runs, points = database.connection.execute(_COUNTED).fetchone()
+            digests[name] = stored.digest
+            size += stored.bytes
+            copied += stored.copied
         for i, (digest, length) in enumerate(sorted(named.items())):
             if i % 1000 == 0:
                 progress(f"file {i} of {len(named)}")
-            its_copied, as_stored = _take_file(digest, length, data, partial, before[-1] if before else None)
+            its_copied, as_stored = _take_file(digest, length, data, partial, earlier)
             copied += its_copied
             size += length
             if not as_stored:
@@ -159,15 +171,6 @@ def prune(target: Path, keep: int) -> list[Path]:
             (path / TOLD).unlink()  # first: half a snapshot must not look whole
             shutil.rmtree(path)
     return old
-
-
-def _copy_database(source: Path, target: Path) -> int:
-    """Everything in one step: the copy is of one moment, and a running lab's writer goes on meanwhile."""
-    with _database(source) as there, contextlib.closing(sqlite3.connect(target)) as here:
-        there.backup(here, pages=-1)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
-    return target.stat().st_size
 
 
 def _blob(folder: Path, digest: str) -> Path:
@@ -205,11 +208,36 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
     nothing.
 
     Reads everything: the digests of a snapshot's databases, their structure, that points.db is not behind lab.db, and
-    the digest of each file. Raises StoreError where there is nothing to check.
+    the digest of each file. Databases in parts are put together in a folder beside the snapshot, for that long. Raises
+    StoreError where there is nothing to check, or no room for that.
     """
-    if not (folder / "lab.db").is_file():
+    if not is_lab(folder):
         raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
+    if not parts.folder_of(folder, "lab.db").is_dir():
+        return _check(folder, folder, progress)
+    with _scratch(folder) as scratch, _told_as_store_error(scratch):
+        return _check(folder, scratch, progress)
+
+
+def is_lab(folder: Path) -> bool:
+    return (folder / "lab.db").is_file() or parts.folder_of(folder, "lab.db").is_dir()
+
+
+@contextlib.contextmanager
+def _scratch(snapshot: Path) -> Iterator[Path]:
+    """Give a folder for a moment, beside the snapshot, or elsewhere where nothing can be made there."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=snapshot.absolute().parent)
+    except OSError:
+        made = tempfile.TemporaryDirectory(prefix=SCRATCH)
+    with made as scratch:
+        yield Path(scratch)
+
+
+def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
+    """As `check`. `databases`: the folder in which those in parts are put together, and which has the others."""
     wrong = []
+    still = databases != folder  # nobody else has them
     digests: Mapping[str, str] = {}
     if (folder / TOLD).is_file():
         try:
@@ -219,10 +247,10 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
     for name in DATABASES:
         progress(name)
         try:
-            if name in digests and _digest(folder / name) != digests[name]:
-                wrong.append(f"{name}: other bytes than those that were stored")
+            if its_wrong := _take_database(folder, databases, name, digests.get(name)):
+                wrong += its_wrong
                 continue
-            with _database(folder / name) as db:
+            with _database(databases / name, still) as db:
                 wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
                 wrong += [
                     f"{name}: a reference of table {row[0]} leads nowhere"
@@ -232,10 +260,10 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
             wrong.append(f"{name}: {e}")
     if wrong:
         return wrong
-    with _database(folder / "points.db") as points:
+    with _database(databases / "points.db", still) as points:
         wrong += points_check.damage(points)
         cursors = points_check.cursors(points)
-    with _database(folder / "lab.db") as lab:
+    with _database(databases / "lab.db", still) as lab:
         # A writer that lab.db has further than points.db: points were acked that are not there.
         for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
             if acked > cursors.get(writer, 0):
@@ -249,6 +277,20 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
     return wrong
 
 
+def _take_database(folder: Path, databases: Path, name: str, digest: str | None) -> list[str]:
+    """Have the database in `databases`. Return what is wrong with its bytes. Raises OSError. A snapshot of an earlier
+    version has it as a whole.
+    """
+    its_parts = parts.folder_of(folder, name)
+    if its_parts.is_dir():
+        return [f"{name}: {line}" for line in parts.assemble(its_parts, digest, databases / name)]
+    if digest is not None and _digest(folder / name) != digest:
+        return [f"{name}: {parts.WRONG}"]
+    if databases != folder:
+        shutil.copyfile(folder / name, databases / name)
+    return []
+
+
 def _wrong_with(path: Path, digest: str, length: int) -> str:
     try:
         size = path.stat().st_size
@@ -257,7 +299,7 @@ def _wrong_with(path: Path, digest: str, length: int) -> str:
         return e.strerror or str(e)
     if size != length:
         return f"{size} bytes of {length}"
-    return "" if found == digest else "other bytes than those that were stored"
+    return "" if found == digest else parts.WRONG
 
 
 def _digest(path: Path) -> str:
@@ -287,15 +329,17 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
         if data.exists() and any(data.iterdir()):
             raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
         told = told_of(snapshot)
-        if not despite_damage and (wrong := check(snapshot, progress)):
-            raise DamagedError(snapshot, wrong)
         partial = data.with_name(f"{data.name}.restoring")
         if partial.exists():
             shutil.rmtree(partial)
         partial.mkdir(mode=0o700, parents=True)
-        for name in DATABASES:
-            progress(name)
-            shutil.copyfile(snapshot / name, partial / name)
+        if despite_damage:
+            for name in DATABASES:
+                progress(name)
+                _take_database(snapshot, partial, name, None)
+        elif wrong := _check(snapshot, partial, progress):
+            shutil.rmtree(partial)
+            raise DamagedError(snapshot, wrong)
         with _database(partial / "lab.db") as lab:
             named = [digest for digest, _ in lab.execute(_NAMED)]
         with contextlib.closing(SqlMetaStore(partial / "lab.db")) as meta, meta.writing() as tx:
@@ -324,8 +368,9 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
 
 
 @contextlib.contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection]:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+def _database(path: Path, still: bool = False) -> Iterator[sqlite3.Connection]:
+    """Give a connection that reads. `still`: nobody writes, so it leaves no files beside the database."""
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' * still}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
         yield connection
 

@@ -164,7 +164,7 @@ def test_a_backup_killed_half_way_leaves_nothing_that_looks_whole(lab_of: Any, t
     target = tmp_path / "backups"
     command = [sys.executable, "-m", "pyhectiqlab", "admin", "backup", str(target), "--data", str(tmp_path / "data")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_until(lambda: list(target.glob("*.partial/points.db")))
+    wait_until(lambda: list(target.glob("*.partial/points.db.parts")))
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert backups.snapshots(target) == []
@@ -195,7 +195,17 @@ def test_a_check_finds_what_is_wrong(lab_of: Any, tmp_path: Path) -> None:
     assert Api.of(lab_of("again")).get(f"/runs/{run}")["id"] == run
 
 
-@pytest.mark.parametrize("name", ["lab.db", "points.db", "backup.json", "blob"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lab.db.parts/000/000000",
+        "points.db.parts/000/000000",
+        "lab.db.parts/list.json",
+        "points.db.parts/list.json",
+        "backup.json",
+        "blob",
+    ],
+)
 def test_a_flipped_bit_anywhere_in_a_snapshot_is_told_and_not_restored(lab_of: Any, tmp_path: Path, name: str) -> None:
     api = Api.of(lab_of("data"))
     run = api.attach()["run"]["id"]

@@ -12,8 +12,9 @@ import pytest
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, iter_points
 from pyhectiqlab.store.sqlite_points import queries as sqlite_read
 from pyhectiqlab.store.sqlite_points import recent
+from pyhectiqlab.store.sqlite_points.chunks import PointColumns
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
-from pyhectiqlab.store.sqlite_points.trees import Sizes
+from pyhectiqlab.store.sqlite_points.trees import Sizes, Tree
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .point_store_data import T0, TINY, Writer
@@ -109,4 +110,29 @@ def test_a_page_of_keys_gathers_the_recent_points_of_its_keys_alone(
     assert [info.key for info in store.keys("run", query="y77", limit=100)] == [f"key77{i}" for i in range(10)]
     assert len(store.last(["run"])["run"]) == 8
     assert len(gathered) == 5 + 10 + 8
+    store.close()
+
+
+def test_points_that_come_a_few_at_a_time_are_written_into_chunks_a_few_times_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, write = 0, Tree._write_chunk
+
+    def count(tree: Tree, run: int, points: PointColumns, copied: bool, pending: bool) -> None:
+        nonlocal written
+        written += len(points)
+        write(tree, run, points, copied, pending)
+
+    monkeypatch.setattr(Tree, "_write_chunk", count)
+    store, w = SqlitePointStore(tmp_path / "points.db"), Writer("w")
+    rounds, n = 60, 20
+    for at in range(rounds):
+        store.append([w.steps(range(n * at, n * at + n))])
+        store.flush()
+        while store.compact():
+            pass
+    assert written < 5 * rounds * n  # the last chunk anew each time would be thirty times
+    (chunks,) = store._writer.execute("SELECT count(*) FROM chunk").fetchone()
+    assert chunks <= 6
+    assert [p.step.tolist() for p in iter_points(store, "run", "loss", limit=5000)] == [list(range(rounds * n))]
     store.close()

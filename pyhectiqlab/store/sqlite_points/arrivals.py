@@ -21,10 +21,11 @@ import zstandard
 
 from ...errors import StoreError
 from ..grid import TIME_MAX, check_times
-from ..points import Column, Float64s, Int64s
+from ..points import Column
 
 _START = struct.Struct("<II")
 _LEVEL = 1
+_NAMES = ("seq", "step", "time", "value")  # in the order of the frame
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,16 @@ def pack(rank: int, attempt: int, first: int, last: int, columns: Sequence[Colum
     header: bytes = msgpack.packb([rank, attempt, first, last, [column.key for column in columns], counts])
     frame = b""
     if columns:
-        integers = [_joined([getattr(c, name) for c in columns], "<i8") for name in ("seq", "step", "time")]
-        if (time := integers[2]).min() < -TIME_MAX or time.max() > TIME_MAX:
+        rows = np.empty((len(_NAMES), sum(counts)), "<i8")
+        for row, name in zip(rows[:3], _NAMES, strict=False):
+            np.concatenate([getattr(column, name) for column in columns], out=row)
+        np.concatenate([column.value for column in columns], out=rows[3].view("<f8"))
+        if (time := rows[2]).min() < -TIME_MAX or time.max() > TIME_MAX:
             for column in columns:
                 check_times(column, int(column.time.min()), int(column.time.max()))
-        values = _joined([column.value for column in columns], "<f8")
-        plain = [_bytewise(np.diff(column, prepend=0)) for column in integers] + [_bytewise(values)]
-        frame = zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(plain))
+        rows[:3, 1:] -= rows[:3, :-1].copy()
+        plain = rows.view(np.uint8).reshape(len(rows), -1, 8).transpose(0, 2, 1).tobytes()
+        frame = zstandard.ZstdCompressor(level=_LEVEL).compress(plain)
     rest = struct.pack("<I", len(header)) + header + frame
     return bytes(struct.pack("<I", zlib.crc32(rest)) + rest)
 
@@ -71,8 +75,10 @@ def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) ->
         if keys:
             n = sum(counts)
             plain = zstandard.ZstdDecompressor().decompress(blob[at:], max_output_size=32 * n)
-            seq, step, time, bits = (_words(plain, i, n) for i in range(4))
-            seq, step, value, time = _summed(seq), _summed(step), bits.view("<f8"), _summed(time)
+            rows = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
+            rows = np.ascontiguousarray(rows).reshape(len(_NAMES), -1).view("<i8")
+            seq, step, time = np.cumsum(rows[:3], axis=1)  # wraps around at 64 bits, as the differences do
+            value = rows[3].view("<f8")
             parts = (slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True))
             columns = [Column(k, seq[p], step[p], value[p], time[p]) for k, p in zip(keys, parts, strict=True)]
     except (ValueError, TypeError, struct.error, zstandard.ZstdError, msgpack.UnpackException) as e:
@@ -80,20 +86,3 @@ def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) ->
             f"points.db is damaged: batch {number} of the run {run} cannot be read ({e}). Restore a backup."
         ) from e
     return Arrival(number, run, rank, attempt, writer_name, writer, first, last, columns)
-
-
-def _joined(parts: Sequence[Int64s | Float64s], kind: str) -> Int64s:
-    return np.concatenate(parts).astype(kind, copy=False)
-
-
-def _bytewise(column: Int64s) -> bytes:
-    return np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8).T.tobytes()
-
-
-def _words(plain: bytes, i: int, n: int) -> Int64s:
-    column = np.frombuffer(plain, np.uint8, 8 * n, 8 * n * i).reshape(8, n).T
-    return np.ascontiguousarray(column).reshape(-1).view("<i8")
-
-
-def _summed(differences: Int64s) -> Int64s:
-    return np.cumsum(differences)  # wraps around at 64 bits, as the differences do

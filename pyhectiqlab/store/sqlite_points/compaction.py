@@ -4,7 +4,7 @@ Each step is one bounded piece of work inside the caller's transaction, after wh
 a kill between or inside steps loses nothing, and appends go on in between. For one series:
 
 1. *Flatten*: head rows are sorted by step and laid behind a sorted run that ends before them (steps that only grow make
-   one run for ever, where a point is written about twice in its life), else they become a new run.
+   one run for ever, where a point is written a few times in its life), else they become a new run.
 2. *Copy by time*: a series whose order by time is very unlike its order by step (shuffled or restarting steps) is
    marked scattered, and its chunks are copied into a second tree, sorted by time. Without it, a bucket of the time axis
    would have to open nearly every chunk.

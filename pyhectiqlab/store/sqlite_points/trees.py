@@ -24,6 +24,7 @@ from .nodes import encode_nodes
 BY_STEP, BY_TIME = 0, 1
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
 OLD = f"form < {PACKED}"  # chunks that an earlier version wrote: SQLite finds them by an index with these very words
+TAIL_CHUNKS = 16  # of a run, that may be small: each is about twice as long as the next
 COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
 
 
@@ -89,29 +90,45 @@ class Tree:
         """Puts points, in any order, behind runs that end before them; what fits behind none becomes a new run."""
         columns = self._sorted(columns)
         for run in sorted(self._runs(), key=lambda r: -r.high):
-            last, n, low, copied = self._connection.execute(
-                f"""SELECT id, n, {self._by}_min, copied FROM chunk WHERE series = ? AND tree = ? AND sorted_run = ?
-                    ORDER BY {self._by}_min DESC, {self._by}_max DESC LIMIT 1""",
-                (self._state.id, self._tree, run.id),
-            ).fetchone()
-            rest: PointColumns | None = None  # of its last chunk, which has room: it is written anew
-            if n < self._sizes.chunk_points and not copied:
-                try:
-                    rest = self.read([last])
-                except DamagedSeriesError:
-                    continue  # new points go on being written
-            at = int(np.searchsorted(self._places(columns), run.high if rest is None else low))
+            try:
+                ids, low, rest = self._tail(run, columns)
+            except DamagedSeriesError:
+                continue  # new points go on being written
+            at = int(np.searchsorted(self._places(columns), low))
             if at == len(columns) or 4 * at > 3 * len(columns):
                 continue  # too few points to write a chunk for
             tail = columns.take(slice(at, None))
-            if rest is not None:
-                tail = self._sorted(concatenate([rest, tail]))
-                self._remove([last])
+            if rest:
+                tail = self._sorted(concatenate([*rest, tail]))
+                self._remove(ids)
             self._write(run.id, tail)
             columns = columns.take(slice(at))
             if not at:
                 return
         self._write(self._next_run(), columns)
+
+    def _tail(self, run: Run, columns: PointColumns) -> tuple[list[int], int, list[PointColumns]]:
+        """Return the last chunks of a run that are to be written anew together with points which are laid behind it,
+        the lowest place that they leave free, and their points.
+
+        A chunk is written anew only with about as many points as it has, or where these reach into it. Otherwise a
+        series that gets a hundred points at a time would have its last chunk of up to 8,192 written each time.
+        """
+        places = self._places(columns)
+        rows = self._connection.execute(
+            f"""SELECT id, n, {self._by}_min, copied FROM chunk WHERE series = ? AND tree = ? AND sorted_run = ?
+                ORDER BY {self._by}_min DESC, {self._by}_max DESC LIMIT ?""",
+            (self._state.id, self._tree, run.id, TAIL_CHUNKS),
+        )
+        ids: list[int] = []
+        low, points = run.high, len(columns)
+        for chunk, n, its_low, copied in rows:
+            reached = not ids and places[0] < run.high and places[-1] >= its_low
+            if copied or n >= self._sizes.chunk_points or (n > points and not reached):
+                break
+            ids.insert(0, chunk)
+            low, points = its_low, points + n
+        return ids, low, [self.read([chunk]) for chunk in ids]
 
     def mark_pending(self) -> bool:
         """Begins to merge runs of about the same size, where there are enough of them. False: there are not."""

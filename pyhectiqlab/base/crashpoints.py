@@ -42,6 +42,8 @@ POINTS = {
     # The lab.
     "lab.planned": "a group of requests was decided, nothing of it is stored",
     "lab.points": "the points are committed, the events and cursors are not",
+    "lab.deferred": "batches of points alone are committed, lab.db is told later, nobody was answered",
+    "lab.catching_up": "lab.db is told of points that were answered, which is not committed",
     "lab.committed": "all is committed, nobody was answered",
     "lab.blob_placing": "a blob's row is there, its bytes have no name yet",
     "lab.blob_placed": "a blob has its name, nobody was answered",

@@ -2,14 +2,15 @@
 
 Order: the PointStore first (idempotent, durable), then the MetaStore's events, effects and cursors in one transaction.
 A crash between the two leaves the MetaStore's cursor behind: the client, never acked, sends the batch again, the
-PointStore knows it, and the MetaStore applies its share. So the MetaStore's cursor is the one that is answered.
+PointStore knows it, and the MetaStore applies its share. So the MetaStore's cursor is the one that is answered, with
+what is deferred of it (deferred.py).
 """
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from ..protocol import limits
 from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
 from ..store.points import Column, PointBatch, PointStore
+from .deferred import Deferred
 from .ingest import Batch, Refused, Request
 
 GONE = "The run was deleted."
@@ -70,6 +72,7 @@ class Plan:
     jobs: Sequence[IngestJob]
     committed: dict[str, int]
     runs: dict[str, IngestRun]
+    known: Collection[str] = ()  # writers that the MetaStore knows
 
     def accepted(self) -> Iterable[tuple[IngestJob, Batch]]:
         for job in self.jobs:
@@ -89,14 +92,15 @@ class Plan:
                     result.cursor = cursor
 
 
-def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
+def plan(view: MetaView, jobs: Sequence[IngestJob], deferred: Deferred) -> Plan:
     """Decide each batch of the group by its run and its writer's cursor. Changes nothing in the store."""
     batches = [b for job in jobs for b in job.request.batches]
     writers = view.writers(sorted({b.writer for b in batches}))
     named = {b.columns.run for b in batches if isinstance(b, Batch)}
     runs = view.run_ids(sorted(named | {row.run for row in writers.values()}))
     streams = {w: (row.run, row.rank, row.attempt) for w, row in writers.items()}
-    committed = {b.writer: writers[b.writer].cursor if b.writer in writers else 0 for b in batches}
+    committed = dict.fromkeys((b.writer for b in batches), 0)
+    committed |= {name: deferred.cursor(name, row.cursor) for name, row in writers.items()}
     cursors = dict(committed)
     takes_writers = functools.cache(view.takes_writers)
     role_in = functools.cache(view.role_in)  # a request may name hundreds of runs of somebody else's project
@@ -116,7 +120,7 @@ def plan(view: MetaView, jobs: Sequence[IngestJob]) -> Plan:
             if status in {403, 404, 410} or not _own(batch.writer, job.user_id, streams, runs):
                 cursor = 0  # not theirs to know
             job.results.append(Result(batch.writer, status, cursor, error))
-    return Plan(jobs, committed, runs)
+    return Plan(jobs, committed, runs, writers.keys())
 
 
 def _own(writer: str, user_id: str, streams: dict[str, tuple[str, int, int]], runs: dict[str, IngestRun]) -> bool:
@@ -212,6 +216,16 @@ def _meta_batch(job: IngestJob, batch: Batch) -> MetaBatch:
         job.request.clock - job.received,
         batch.events,
     )
+
+
+def deferrable(its_plan: Plan) -> list[MetaBatch] | None:
+    """Return the MetaStore's share where it may be told of it later: every batch is points alone, of a writer that it
+    knows.
+    """
+    batches = [_meta_batch(job, batch) for job, batch in its_plan.accepted()]
+    if all(b.points == b.last - b.first + 1 and not b.events and b.writer in its_plan.known for b in batches):
+        return batches
+    return None
 
 
 def apply_meta(tx: MetaTransaction, its_plan: Plan, behind: dict[str, int]) -> None:

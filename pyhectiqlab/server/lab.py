@@ -71,10 +71,14 @@ class Lab:
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
         self.metrics = Metrics()
         self.refusals = Refusals()
-        self.writer = Writer(self.meta, self.points, self._committed, self.refusals)
+        try:
+            self.writer = Writer(self.meta, self.points, self._committed, self.refusals)
+        except BaseException:
+            storage.close()
+            raise
         self.permissions = storage.permissions
         self.accounts = Accounts(self.meta, self.write, self.permissions)
-        self.screen = Screen(self.meta, self.permissions)
+        self.screen = Screen(self.meta, self.permissions, self.writer.deferred)
         self.authority = Authority(self.meta)
         self.notifier = Notifier(self.meta, self.write)
         self.disk = Disk(storage, self.write, self.refusals, self.notifier.tell)
@@ -127,6 +131,15 @@ class Lab:
             return self.writer.write(function).result(WRITE_TIMEOUT_S)
         except TimeoutError_:
             raise BusyError("The lab's disk takes too long: try again later.") from None
+
+    def tell_all(self, run: str) -> bool:
+        """Make the MetaStore know of all points of a run that were answered. Return whether it did not. Blocks and
+        raises as `write`.
+        """
+        if not self.writer.deferred.has(run):
+            return False
+        self.write(lambda tx: None)
+        return True
 
     def change(self, function: Callable[[MetaTransaction], T], noted: Change) -> T:
         """As `write`, with an entry of the audit log in the same transaction."""

@@ -13,6 +13,7 @@ from ..store.meta import MetaStore
 from ..store.storage import ChangeMark
 from . import ingest_plan
 from .accounts import CACHE_S
+from .deferred import Deferred
 from .ingest import Batch
 
 KNOWN_MAX = 100_000
@@ -22,8 +23,8 @@ NEVER = frozenset({403, 404, 410, 422})  # that another look, or waiting, change
 class Screen:
     """`passes` is for the event loop, `refuses` for threads."""
 
-    def __init__(self, meta: MetaStore, mark: ChangeMark) -> None:
-        self._meta, self._mark = meta, mark
+    def __init__(self, meta: MetaStore, mark: ChangeMark, deferred: Deferred) -> None:
+        self._meta, self._mark, self._deferred = meta, mark, deferred
         self._added: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()  # (user, run) → (until, mark)
 
     def passes(self, job: ingest_plan.IngestJob) -> bool:
@@ -43,7 +44,7 @@ class Screen:
         """
         mark = self._mark.read()
         with self._meta.reading() as view:
-            ingest_plan.plan(view, [job])
+            ingest_plan.plan(view, [job], self._deferred)
         until = time.monotonic() + CACHE_S
         for batch, result in zip(job.request.batches, job.results, strict=True):
             if isinstance(batch, Batch) and result.status not in NEVER:

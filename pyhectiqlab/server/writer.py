@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 from ..base import crashpoints
 from ..base.loops import Loop, Trouble
 from ..errors import StoreError
+from ..store.catching_up import untold
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
 from . import ingest_plan
+from .deferred import Deferred
 from .fair import FairQueue
 from .jobs import Ingest, InPieces, Job, Write, WriteFunction
 from .refusals import Refusals
@@ -33,7 +35,7 @@ GROUP_JOBS_MAX = 512
 GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
 LONG_S = 0.006  # a request that takes longer is committed in pieces
 REST = 1.0  # of the time that a piece took, behind it, while others are at work
-PACE_S = 0.1  # between two commits of ingest alone, while many sessions send: each commit costs some syncs and pages
+PACE_S = 0.08  # that ingest alone is gathered for, while many sessions send: each commit costs a sync and some pages
 CROWD = 8  # so many sessions are many, if each sent something within CROWD_S
 CROWD_S = 1.0
 PACED_BYTES = 1 << 20  # where more waits, a commit is worth it
@@ -73,12 +75,16 @@ class Writer:
         self._came: list[tuple[str, float]] = []  # the last two callers with other jobs, and when
         self._bytes = 0
         self._urgent = 0  # jobs that wait and are no ingest
-        self._committed_at = 0.0  # monotonic: when the last commit began
+        self._since = 0.0  # monotonic: when the first of those that wait came
         self._senders: OrderedDict[str, float] = OrderedDict()  # session → when it sent last, the oldest first
         self._wake = threading.Condition()
         self._stopping = False
         self._more, self._lull = True, False
         self._compact_at = 0.0  # monotonic: not before, after it failed
+        self.deferred = Deferred()
+        with meta.reading() as view:
+            self.deferred.add(untold(view, points))  # by a lab that was killed
+        points.before_forgetting = self._catch_up
         self.loop = Loop("writer", self._turn, log.error)
         self.compaction = Trouble("compaction", log.error)
 
@@ -119,6 +125,8 @@ class Writer:
                 self._long.put(job.who, job)
             else:
                 self._waiting.put(job.who, job)
+                if len(self._waiting) == 1:
+                    self._since = time.monotonic()
                 if isinstance(job, Ingest):
                     session = job.job.request.session
                     self._senders[session] = time.monotonic()
@@ -139,36 +147,40 @@ class Writer:
             while (wait := self._pace_s()) > 0:
                 self._wake.wait(wait)
             group, long = self._take(), self._take_long()
-            if not group and long is None and self._stopping:
-                return None
+            ends = not group and long is None and self._stopping
         self._lull = bool(group or long)
         if group or long:
-            self._committed_at = began = time.monotonic()
+            began = time.monotonic()
             if group:
                 self._commit(group)
             if long is not None:  # a piece of one of them each time, so that nobody waits for more than that
                 self._commit_piece(long)
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
-        else:
+        elif not ends:
             self._more = self._compact(COMPACT_BUDGET_S)
-        return 0.0
+        if not self.deferred.due_s() or ends:
+            self._catch_up_soon()
+        return None if ends else 0.0
 
     def _pace_s(self) -> float:
         """For how long to gather what comes, while many send a little each and nobody waits for anything else."""
         if not self._waiting or self._urgent or self._stopping or self._bytes >= PACED_BYTES:
             return 0.0
-        now = time.monotonic()
-        while self._senders and next(iter(self._senders.values())) < now - CROWD_S:
+        return self._since + PACE_S - time.monotonic() if self._is_crowd() else 0.0
+
+    def _is_crowd(self) -> bool:
+        long_ago = time.monotonic() - CROWD_S
+        while self._senders and next(iter(self._senders.values())) < long_ago:
             self._senders.popitem(last=False)
-        return self._committed_at + PACE_S - now if len(self._senders) >= CROWD else 0.0
+        return len(self._senders) >= CROWD
 
     def _pause_s(self) -> float:
         """For how long to wait for a job, where none is there but long ones."""
         if self._long:
-            return max(0.0, self._rest_until - time.monotonic())
+            return min(max(0.0, self._rest_until - time.monotonic()), self.deferred.due_s())
         # Whoever was acked just now is likely to send more at once: compaction does not jump in at once.
-        return LULL_S if self._lull else 0.0 if self._more else IDLE_S
+        return LULL_S if self._lull else 0.0 if self._more else min(IDLE_S, self.deferred.due_s())
 
     def _take(self) -> list[Job]:
         group: list[Job] = []
@@ -258,19 +270,27 @@ class Writer:
         began = time.monotonic()
         answers: list[tuple[Job, Any, Exception | None]] = []
         with self._meta.reading() as view:
-            its_plan = ingest_plan.plan(view, [job.job for job in ingest])
+            its_plan = ingest_plan.plan(view, [job.job for job in ingest], self.deferred)
         if ingest:
             crashpoints.passing("lab.planned")
         behind = ingest_plan.append_points(self._points, its_plan)
         if ingest:
             crashpoints.passing("lab.points")
-        with self._meta.writing() as tx:
-            if ingest:
-                ingest_plan.apply_meta(tx, its_plan, behind)
-            for job in group:
-                if isinstance(job, Write):
-                    answers.append((job, *_run(tx, job.function)))
-        changes = tx.changes
+        later = ingest_plan.deferrable(its_plan) if self._may_defer(group) and not behind else None
+        if later is not None:
+            self.deferred.add(later)
+            changes = Changes()
+            crashpoints.passing("lab.deferred")
+        else:
+            with self._meta.writing() as tx:
+                self._tell_deferred(tx)
+                if ingest:
+                    ingest_plan.apply_meta(tx, its_plan, behind)
+                for job in group:
+                    if isinstance(job, Write):
+                        answers.append((job, *_run(tx, job.function)))
+            self.deferred.told()
+            changes = tx.changes
         if ingest:
             crashpoints.passing("lab.committed")
         for job in ingest:
@@ -281,6 +301,34 @@ class Writer:
             self._committed(changes, [job.job for job in ingest], time.monotonic() - began)
         except Exception:
             log.exception("live updates failed")  # the commit stands; pages see it when they look next
+
+    def _may_defer(self, group: Sequence[Job]) -> bool:
+        """Return whether the MetaStore may be told later of what a group brings, if that is points alone."""
+        if self.deferred.refused or not all(isinstance(job, Ingest) for job in group):
+            return False
+        with self._wake:
+            return self._is_crowd() and not self._stopping
+
+    def _tell_deferred(self, tx: MetaTransaction) -> None:
+        """Tell what is deferred, first: whatever follows in the transaction stands on it."""
+        if batches := self.deferred.batches():
+            tx.apply(batches, time.time())
+            crashpoints.passing("lab.catching_up")
+
+    def _catch_up(self) -> None:
+        """Tell the MetaStore what is deferred. Blocks until that is durable. Raises StoreError."""
+        if self.deferred.batches():
+            with self._meta.writing() as tx:
+                self._tell_deferred(tx)
+            self.deferred.told()
+
+    def _catch_up_soon(self) -> None:
+        """The same; where it fails, it is tried again after a while, or when the lab starts the next time."""
+        try:
+            self._catch_up()
+        except Exception as e:
+            self.deferred.put_off()
+            self._refusals.refused(e)
 
 
 def _run(tx: MetaTransaction, function: WriteFunction[Any]) -> tuple[Any, Exception | None]:

@@ -2,7 +2,7 @@
 
 A snapshot is a folder: both databases in parts (parts.py), each as of one moment (frozen.py), and the files they name.
 The order makes them one: lab.db first, points.db next, files last. So points.db may know more than lab.db (as after a
-crash of the lab, which the next retry of a client repairs), and each file that lab.db names is there, for the lab
+crash of the lab; restoring it tells lab.db), and each file that lab.db names is there, for the lab
 removes none while a backup runs (`FilesLock`).
 """
 
@@ -26,11 +26,13 @@ from typing import Any
 from .._version import __version__
 from ..errors import StoreError
 from . import parts
+from .catching_up import catch_up_by_points
 from .embedded import DATABASES, FileFilesLock
 from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
 from .sql.meta_store import SqlMetaStore
 from .sqlite_points import check as points_check
+from .sqlite_points.point_store import SqlitePointStore
 
 LAST = "backup"  # key of the lab's value
 TOLD = "backup.json"  # written last: without it a snapshot is not whole
@@ -344,6 +346,8 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
             named = [digest for digest, _ in lab.execute(_NAMED)]
         with contextlib.closing(SqlMetaStore(partial / "lab.db")) as meta, meta.writing() as tx:
             tx.set_lab_value("generation", secrets.token_hex(8))
+        with contextlib.suppress(StoreError) if despite_damage else contextlib.nullcontext():
+            _catch_up(partial)
         for i, digest in enumerate(named):
             if i % 1000 == 0:
                 progress(f"file {i} of {len(named)}")
@@ -362,6 +366,17 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
         partial.rename(data)
         _sync_folder(data.parent)
     return told
+
+
+def _catch_up(data: Path) -> None:
+    """Tell lab.db, which was copied first, of points that the copy of points.db has."""
+    with _database(data / "points.db") as db:
+        cursors = points_check.cursors(db)
+    with (
+        contextlib.closing(SqlMetaStore(data / "lab.db")) as meta,
+        contextlib.closing(SqlitePointStore(data / "points.db")) as points,
+    ):
+        catch_up_by_points(meta, points, cursors)
 
 
 # --------------------------------------------------------------------------------------------------------------------

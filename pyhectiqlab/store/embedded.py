@@ -17,6 +17,7 @@ from typing import TypeVar
 from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
 from . import space
 from .blobs import BlobStore
+from .catching_up import catch_up
 from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
 from .points import PointStore
@@ -209,6 +210,8 @@ class EmbeddedStorage:
     def points(self) -> PointStore:
         points = self._on_a_full_disk_too(lambda: SqlitePointStore(self.place / POINTS))
         self._stack.callback(points.close)
+        if self.alone:
+            points.before_forgetting = lambda: catch_up(self.meta, points)
         return points
 
     @cached_property

@@ -16,7 +16,7 @@ of one rank) may feed one series.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -157,6 +157,14 @@ class WorkLeft(NamedTuple):
 
 
 class PointStore(Protocol):
+    """Attributes:
+    before_forgetting: called before the store forgets of some batches whether they were points alone (see `reach`):
+        whoever relies on that has to have noted how far these reach. What it raises ends the work that it was called
+        in, which forgets nothing then.
+    """
+
+    before_forgetting: Callable[[], None]
+
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         """Apply the batches in one durable transaction; one result a batch.
 
@@ -165,7 +173,16 @@ class PointStore(Protocol):
         """
 
     def cursor(self, writer: str) -> int:
-        """Last sequence number held of this writer, 0 for an unknown one."""
+        """Return the last sequence number that is held of this writer, 0 for an unknown one."""
+
+    def late_writers(self) -> list[str]:
+        """Return the writers of batches that were appended lately: those for which `reach` may have an answer."""
+
+    def reach(self, cursors: Mapping[str, int]) -> dict[str, int]:
+        """Return how far each of these writers reaches behind its cursor, by batches that were appended lately, whole,
+        one behind the other, and of points alone: each of their numbers is a point. Writers that reach no further are
+        left out.
+        """
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
         """Keys of a run, pooled over ranks and attempts, sorted: those > `after` that contain `query`, as written."""

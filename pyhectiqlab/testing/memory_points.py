@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -57,15 +57,17 @@ class _State:
     cursors: dict[str, int]
     arrival: int
     origins: dict[tuple[str, int], int]  # (run, attempt) → where relative time is 0
+    late: list[tuple[str, int, int, bool]]  # of each batch: writer, first, last, whether it was points alone
 
 
 class MemoryPointStore:
     """Not safe for several threads. What is durable lives as long as the object: there is nothing to reopen."""
 
     def __init__(self) -> None:
-        self._state = _State({}, {}, 0, {})
+        self._state = _State({}, {}, 0, {}, [])
         self._deleted: set[str] = set()
         self._closed = False
+        self.before_forgetting: Callable[[], None] = lambda: None  # it forgets nothing
 
     def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
         self._check_open()
@@ -73,6 +75,7 @@ class MemoryPointStore:
         state.series = {place: list(points) for place, points in state.series.items()}
         state.cursors = dict(state.cursors)
         state.origins = dict(state.origins)
+        state.late = list(state.late)
         results = [_apply(state, batch) for batch in batches]
         self._state = state  # only now: a batch that raised leaves no trace of any
         return results
@@ -80,6 +83,16 @@ class MemoryPointStore:
     def cursor(self, writer: str) -> int:
         self._check_open()
         return self._state.cursors.get(writer, 0)
+
+    def late_writers(self) -> list[str]:
+        return list(self._state.cursors)
+
+    def reach(self, cursors: Mapping[str, int]) -> dict[str, int]:
+        reached = dict(cursors)
+        for writer, first, last, alone in self._state.late:
+            if writer in reached and alone and first == reached[writer] + 1:
+                reached[writer] = last
+        return {writer: last for writer, last in reached.items() if last > cursors[writer]}
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
         names = sorted({key for r, key, _, _ in self._visible(run) if r == run and key > after and query in key})
@@ -247,6 +260,8 @@ def _apply(state: _State, batch: PointBatch) -> AppendResult:
             where = batch.rank, batch.attempt, batch.writer
             points.append(Point(state.arrival, int(seq), int(step), float(value), int(time), *where))
     state.cursors[batch.writer] = batch.last
+    points_of = sum(len(column.seq) for column in batch.columns)
+    state.late.append((batch.writer, batch.first, batch.last, points_of == batch.last - batch.first + 1))
     return AppendResult("ok", batch.last)
 
 

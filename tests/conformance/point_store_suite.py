@@ -119,6 +119,30 @@ class PointStoreSuite:
         ]
         assert [p[3] for p in all_points(store)] == [1, 2, 3, 4, 5]
 
+    def test_how_far_batches_of_points_alone_reach(self, store: PointStore) -> None:
+        """Of each, whoever is asked before the store forgets, and afterwards, has noted it."""
+        w, v = Writer("w"), Writer("v")
+        noted = {"w": 0, "v": 0, "x": 0}
+
+        def note() -> None:
+            noted.update(store.reach(noted))
+
+        store.before_forgetting = note
+        store.append([w.steps([1, 2]), v.steps([1]), w.steps(range(700)), w.steps([3])])
+        note()
+        assert noted == {"w": 703, "v": 1, "x": 0}
+        more = w.steps([4])
+        store.append([PointBatch("run", 0, 1, "w", 704, 705, more.columns), PointBatch("run", 0, 1, "w", 706, 706, [])])
+        note()
+        assert noted["w"] == 703, "705 is no point"
+        noted["w"], w.last = 706, 706
+        store.append([w.steps([5])])
+        note()
+        assert noted["w"] == 707
+        noted["w"] = 700
+        note()
+        assert noted["w"] == 700, "no batch begins there"
+
     def test_a_batch_without_points_moves_the_cursor(self, store: PointStore) -> None:
         assert store.append([PointBatch("run", 0, 1, "w", 1, 9, [])]) == [AppendResult("ok", 9)]
         assert store.cursor("w") == 9

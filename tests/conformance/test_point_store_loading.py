@@ -107,6 +107,17 @@ def test_a_store_that_is_closed_while_it_loads_has_lost_nothing(
     store.close()
 
 
+def test_a_store_that_is_opened_again_knows_how_far_points_alone_reach(tmp_path: Path, left: Writer) -> None:
+    store = SqlitePointStore(tmp_path / "points.db")
+    assert store.reach({"w": 10}) == {"w": N}
+    asked: list[int] = []
+    store.before_forgetting = lambda: asked.append(store.reach({"w": 10}).get("w", 0))
+    store.flush()
+    assert asked[0] == N, "before it forgets anything"
+    assert store.reach({"w": 10}) == {} and store.late_writers() == []
+    store.close()
+
+
 def test_points_that_could_not_be_read_again_are_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, w = SqlitePointStore(tmp_path / "points.db"), Writer("w")
     store.append([w.steps(range(10))])

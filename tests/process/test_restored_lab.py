@@ -292,6 +292,8 @@ def _damage(site: Site) -> None:
         value = batch.columns[0].value.copy()
         value[0] += 1.0
         columns = [replace(batch.columns[0], value=value), *batch.columns[1:]]
-        data = arrivals.pack(batch.rank, batch.attempt, batch.first, batch.last, columns)
+        data = arrivals.pack(
+            batch.rank, batch.attempt, batch.first, batch.last, columns, sum(len(c.step) for c in columns)
+        )
         connection.execute("UPDATE arrived SET data = ? WHERE id = ?", (data, number))
     connection.close()

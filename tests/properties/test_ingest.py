@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pyhectiqlab.server import ingest, ingest_plan
+from pyhectiqlab.server.deferred import Deferred
+from pyhectiqlab.store.catching_up import untold
 from pyhectiqlab.store.meta import AttachRequest
 
 from ..stores import new_points, new_store
@@ -26,7 +28,7 @@ WRITERS = 3
 MOST = 60  # events of each writer before the end
 TOTAL = MOST + 10  # … and at it: what the lab lost is noticed by what comes next
 SESSION = "5e551011"
-EVERY = 5  # this many events after another are four points and a log line
+EVERY = 8  # this many events after another are seven points and a log line
 
 
 class Crash(Exception):
@@ -34,7 +36,7 @@ class Crash(Exception):
 
 
 def batch(run: str, writer: str, first: int, last: int) -> dict[str, Any]:
-    """Event n of a writer is always the same: a point at step n, or every fifth time a log line that names n."""
+    """Event n of a writer is always the same: a point at step n, or every eighth time a log line that names n."""
     numbers = np.arange(first, last + 1)
     points = numbers[numbers % EVERY != 0]
     series = {
@@ -68,6 +70,10 @@ class Stores:
 
     def _open(self) -> None:
         self.meta, self.points = new_store(self.folder), new_points(self.folder)
+        self.deferred = Deferred()
+        with self.meta.reading() as view:
+            self.deferred.add(untold(view, self.points))
+        self.points.before_forgetting = self.catch_up
 
     def close(self) -> None:
         self.meta.close()
@@ -78,10 +84,24 @@ class Stores:
         try:
             yield
         except Crash:
-            self.close()
-            self._open()
+            self.kill()
 
-    def commit(self, requests: list[list[dict[str, Any]]], crash: str) -> list[list[ingest_plan.Result]]:
+    def kill(self) -> None:
+        self.close()
+        self._open()
+
+    def catch_up(self) -> None:
+        with self.meta.writing() as tx:
+            tx.apply(self.deferred.batches(), time.time())
+        self.deferred.told()
+
+    def cursors(self, writers: list[str]) -> dict[str, int]:
+        """As a client learns where the lab is, by the answer to its next batch."""
+        with self.meta.reading() as view:
+            rows = view.writers(writers)
+        return {w: self.deferred.cursor(w, rows[w].cursor) if w in rows else 0 for w in writers}
+
+    def commit(self, requests: list[list[dict[str, Any]]], crash: str, defer: bool) -> list[list[ingest_plan.Result]]:
         """Raises Crash behind the step that `crash` names."""
         decoded = [
             ingest.decode(msgpack.packb({"v": 1, "session": SESSION, "clock": time.time(), "batches": batches}))
@@ -89,12 +109,18 @@ class Stores:
         ]
         jobs = [ingest_plan.IngestJob(request, self.user.id, time.time()) for request in decoded]
         with self.meta.reading() as view:
-            plan = ingest_plan.plan(view, jobs)
+            plan = ingest_plan.plan(view, jobs, self.deferred)
         behind = ingest_plan.append_points(self.points, plan)
         if crash == "points":
             raise Crash
-        with self.meta.writing() as tx:
-            ingest_plan.apply_meta(tx, plan, behind)
+        later = ingest_plan.deferrable(plan) if defer and not behind else None
+        if later is not None:
+            self.deferred.add(later)
+        else:
+            with self.meta.writing() as tx:
+                tx.apply(self.deferred.batches(), time.time())
+                ingest_plan.apply_meta(tx, plan, behind)
+            self.deferred.told()
         if crash == "committed":  # the answer is lost
             raise Crash
         return [job.results for job in jobs]
@@ -113,10 +139,17 @@ BATCHES = st.lists(
     st.tuples(st.integers(0, WRITERS - 1), st.integers(-6, 6), st.integers(1, 12)), min_size=1, max_size=5
 )  # whose; where it begins, from behind the cursor; how many events
 SEND = st.tuples(
-    st.just("send"), st.lists(BATCHES, min_size=1, max_size=3), st.sampled_from(["", "", "points", "committed"])
+    st.just("send"),
+    st.lists(BATCHES, min_size=1, max_size=3),
+    st.sampled_from(["", "", "points", "committed"]),
+    st.booleans(),
 )
 STEPS = st.lists(
-    st.one_of(SEND, SEND, *(st.just((what,)) for what in ("compact", "backup", "restore", "points older"))),
+    st.one_of(
+        SEND,
+        SEND,
+        *(st.just((what,)) for what in ("compact", "flush", "kill", "catch up", "backup", "restore", "points older")),
+    ),
     min_size=6,
     max_size=20,
 )
@@ -124,8 +157,19 @@ STEPS = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
-@example(steps=[("send", [[(0, 0, 5)]], ""), ("backup",), ("send", [[(0, 0, 10)]], ""), ("points older",)])
-@example(steps=[("send", [[(0, 0, 5)]], "points"), ("send", [[(0, 0, 8)]], ""), ("send", [[(0, -3, 9)]], "committed")])
+@example(
+    steps=[
+        *[("send", [[(0, 0, 5)]], "", False), ("backup",), ("send", [[(0, 0, 10)]], "", False), ("points older",)],
+    ]
+)
+@example(
+    steps=[
+        *[("send", [[(0, 0, 5)]], "points", False), ("send", [[(0, 0, 8)]], "", False)],
+        ("send", [[(0, -3, 9)]], "committed", False),
+    ]
+)
+@example(steps=[("send", [[(0, 0, 2)]], "", False), ("send", [[(0, 0, 3)]], "", True), ("flush",), ("kill",)])
+@example(steps=[("send", [[(0, 0, 2)]], "", False), ("send", [[(0, 0, 3)]], "", True), ("backup",), ("restore",)])
 def test_both_stores_hold_what_was_acked_once_and_in_order(steps: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "lab").mkdir()
@@ -135,9 +179,16 @@ def test_both_stores_hold_what_was_acked_once_and_in_order(steps: list[tuple[Any
         kept: tuple[Path, dict[str, int]] | None = None
         for n, step in enumerate(steps):
             if step[0] == "send":
-                _send(stores, writers, acked, step[1], step[2])
+                _send(stores, writers, acked, *step[1:])
             elif step[0] == "compact":
                 stores.points.compact(1.0)
+            elif step[0] == "flush":
+                stores.points.flush()
+            elif step[0] == "catch up":
+                stores.catch_up()
+            elif step[0] == "kill":
+                stores.kill()
+                assert stores.cursors(writers) == acked
             elif step[0] == "backup":
                 kept = _copy(stores, Path(folder) / f"backup{n}"), dict(acked)
             elif kept is not None:
@@ -145,6 +196,7 @@ def test_both_stores_hold_what_was_acked_once_and_in_order(steps: list[tuple[Any
         for writer in writers:
             _complete(stores, writer)
             assert stores.held(writer) == list(range(1, TOTAL + 1))
+        stores.catch_up()
         with stores.meta.reading() as view:
             run = view.run(stores.run)
         points = WRITERS * (TOTAL - TOTAL // EVERY)
@@ -153,7 +205,9 @@ def test_both_stores_hold_what_was_acked_once_and_in_order(steps: list[tuple[Any
         stores.close()
 
 
-def _send(stores: Stores, writers: list[str], acked: dict[str, int], wishes: list[Any], crash: str) -> None:
+def _send(
+    stores: Stores, writers: list[str], acked: dict[str, int], wishes: list[Any], crash: str, defer: bool
+) -> None:
     cursors = dict(acked)
     requests = []
     for wish in wishes:
@@ -166,7 +220,7 @@ def _send(stores: Stores, writers: list[str], acked: dict[str, int], wishes: lis
                 cursors[writers[who]] = max(cursors[writers[who]], last) if offset <= 0 else cursors[writers[who]]
         requests.append(batches)
     with stores.crashing():
-        for batches, results in zip(requests, stores.commit(requests, crash), strict=True):
+        for batches, results in zip(requests, stores.commit(requests, crash, defer), strict=True):
             for sent, result in zip(batches, results, strict=True):
                 writer, first, last = sent["writer"], sent["first"], sent["last"]
                 before = acked[writer]
@@ -178,12 +232,8 @@ def _send(stores: Stores, writers: list[str], acked: dict[str, int], wishes: lis
                     assert result.cursor < before or (last > before and first != before + 1)
                 acked[writer] = result.cursor
         return
-    with stores.meta.reading() as view:  # as a client learns where the lab is, by the answer to its next batch
-        rows = view.writers(writers)
-    for writer in writers:
-        now = rows[writer].cursor if writer in rows else 0
+    for writer, now in stores.cursors(writers).items():  # more than was acked, where the answer was lost
         assert now >= acked[writer]
-        assert now == acked[writer] or crash == "committed"
         acked[writer] = now
 
 
@@ -207,7 +257,8 @@ def _restore(
         if not only_points or path.name.startswith("points"):
             shutil.copy(path, stores.folder / path.name)
     stores._open()
-    return acked if only_points else dict(then)
+    now = stores.cursors(list(acked))  # without points that the lab was still to note
+    return {writer: min(now[writer], acked[writer]) for writer in acked} if only_points else dict(then)
 
 
 def _complete(stores: Stores, writer: str) -> None:
@@ -215,7 +266,9 @@ def _complete(stores: Stores, writer: str) -> None:
     cursor, tries = 0, 0
     while cursor < TOTAL:
         first = cursor + 1
-        ((result,),) = stores.commit([[batch(stores.run, writer, first, min(TOTAL, first + 6))]], "")
+        ((result,),) = stores.commit(
+            [[batch(stores.run, writer, first, min(TOTAL, first + 6))]], "", defer=cursor % 2 > 0
+        )
         assert result.status in (200, 409)
         cursor, tries = result.cursor, tries + 1
         assert tries < 3 * TOTAL

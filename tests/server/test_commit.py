@@ -34,6 +34,9 @@ class Stores:
     def __init__(self, folder: Path) -> None:
         self.meta, self.points = SqlitePlace(folder).open(), new_points(folder)
         self.writer = Writer(self.meta, self.points, lambda changes, jobs, seconds: None, Refusals())
+        self.prepare()
+
+    def prepare(self) -> None:
         now = time.time()
         with self.meta.writing() as tx:
             self.user: User = tx.add_user("ann", "owner", None, now)

@@ -28,7 +28,7 @@ def columns(draw: st.DrawFn) -> Column:
 @given(st.lists(columns(), max_size=4), st.integers(0, 99), st.integers(1, 9))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_batch_comes_back_to_the_bit(its: list[Column], rank: int, attempt: int) -> None:
-    blob = arrivals.pack(rank, attempt, 5, 2**63 - 1, its)
+    blob = arrivals.pack(rank, attempt, 5, 2**63 - 1, its, 9)
     batch = arrivals.unpack(3, "run", "w", 7, blob)
     assert (batch.rank, batch.attempt, batch.first, batch.last) == (rank, attempt, 5, 2**63 - 1)
     assert [c.key for c in batch.columns] == [c.key for c in its]
@@ -39,7 +39,7 @@ def test_a_batch_comes_back_to_the_bit(its: list[Column], rank: int, attempt: in
 
 @given(st.lists(columns(), min_size=1, max_size=3), st.data())
 def test_a_bit_that_flipped_is_noticed(its: list[Column], data: st.DataObject) -> None:
-    blob = bytearray(arrivals.pack(0, 1, 1, 9, its))
+    blob = bytearray(arrivals.pack(0, 1, 1, 9, its, 9))
     at = data.draw(st.integers(0, 8 * len(blob) - 1))
     blob[at // 8] ^= 1 << at % 8
     with pytest.raises(StoreError, match=r"batch 3 of the run red .* Restore a backup"):
@@ -53,4 +53,4 @@ def test_columns_that_were_logged_together_take_few_bytes_a_point() -> None:
     for key in range(keys):
         value = rng.normal(size=n).astype(np.float32).astype(np.float64)
         its.append(Column(f"layer{key}/norm", 1 + key + keys * np.arange(n), np.arange(n), value, times))
-    assert len(arrivals.pack(0, 1, 1, n * keys, its)) < 6 * n * keys
+    assert len(arrivals.pack(0, 1, 1, n * keys, its, n * keys)) < 6 * n * keys

@@ -157,6 +157,9 @@ def resolve(
 @router.get("/runs/{run_id}", response_model=None, responses=answers(models_runs.RunDetailAnswer, 200, 404, 410))
 def get_run(run: ReadableRun, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     run_id = run.id
+    if lab.tell_all(run_id):
+        with lab.meta.reading() as view:
+            run = view.run(run_id) or run
     page = run_answers(request, lab, [run])[0]
     with lab.meta.reading() as view:
         tags = view.tags(run_id, limits.TAGS_MAX + 1)
@@ -297,6 +300,7 @@ def list_events(
 def list_writers(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: After = None) -> Response:
     """How far the lab has each stream of events into this run."""
     behind = cursor_in(after, str)
+    lab.tell_all(run.id)
     with lab.meta.reading() as view:
         writers = view.writers_of(run.id, limit + 1, behind[0] if behind else "")
     return reply_list(((answer(models_runs.WriterAnswer, writer), [writer.writer]) for writer in writers), limit)

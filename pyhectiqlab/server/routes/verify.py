@@ -17,6 +17,7 @@ router = Router(tags=["runs"], route_class=BodyRoute)
 @router.post("/runs/{run_id}/verify", response_model=None, responses=answers(models.VerifyAnswer, 200, 404, 410))
 def verify(run: ReadableRun, body: models.VerifyBody, lab: TheLab) -> Response:
     """Changes nothing. Writers that the lab does not know in this run are left out."""
+    lab.tell_all(run.id)
     with lab.meta.reading() as view:
         known = view.writers([w.writer for w in body.writers])
         writers = [

@@ -99,8 +99,8 @@ class Appender:
                     small.append(column)
                 else:
                     bulk.add(self.series_id(run, column.key, rank, attempt), writer, arrival, attempt, column)
-            first, last = int(batch.first), int(batch.last)
-            rows.append((arrival, run, writer, last, arrivals.pack(rank, attempt, first, last, small)))
+            first, last, points = int(batch.first), int(batch.last), sum(len(c.step) for c in batch.columns)
+            rows.append((arrival, run, writer, last, arrivals.pack(rank, attempt, first, last, small, points)))
             arrived.append(Arrival(arrival, batch.run, rank, attempt, batch.writer, writer, first, last, small))
             self._writers[batch.writer] = (writer, last)
             results.append(AppendResult("ok", last))

@@ -1,7 +1,8 @@
 """Rows of the table `arrived` in points.db: a batch as it came, all its columns in one blob. No SQL, no meaning.
 
 A blob is a CRC-32 of what follows it (uint32), the length of the header (uint32), the header, and one zstd frame. The
-header is a msgpack list: rank, attempt, first, last, keys, points of each key. In the frame lie four columns, for the
+header is a msgpack list: rank, attempt, first, last, keys, points of each key, points of the batch in all (some may lie
+in the head; rows of earlier versions do not say). In the frame lie four columns, for the
 points of all keys, key by key: seq, step and time (int64) as differences to the number before, value (float64). Each
 column is written byte by byte (all first bytes, all second bytes, …). All numbers are little-endian. So steps that
 grow by one and times that keys share take next to nothing: some 5 bytes a point are left.
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -26,6 +28,7 @@ from ..points import Column
 _START = struct.Struct("<II")
 _LEVEL = 1
 _NAMES = ("seq", "step", "time", "value")  # in the order of the frame
+_UNREADABLE = (ValueError, TypeError, IndexError, struct.error, zstandard.ZstdError, msgpack.UnpackException)
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,12 @@ class Arrival:
     columns: Sequence[Column]
 
 
-def pack(rank: int, attempt: int, first: int, last: int, columns: Sequence[Column]) -> bytes:
-    """Blob of a batch; `columns` may be empty. Raises ValueError for a time that no store can hold."""
+def pack(rank: int, attempt: int, first: int, last: int, columns: Sequence[Column], points: int) -> bytes:
+    """Return the blob of a batch; `columns` may be empty, and hold fewer than the batch's `points`. Raises ValueError
+    for a time that no store can hold.
+    """
     counts = [len(column.step) for column in columns]
-    header: bytes = msgpack.packb([rank, attempt, first, last, [column.key for column in columns], counts])
+    header: bytes = msgpack.packb([rank, attempt, first, last, [column.key for column in columns], counts, points])
     frame = b""
     if columns:
         rows = np.empty((len(_NAMES), sum(counts)), "<i8")
@@ -63,25 +68,43 @@ def pack(rank: int, attempt: int, first: int, last: int, columns: Sequence[Colum
     return bytes(struct.pack("<I", zlib.crc32(rest)) + rest)
 
 
-def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) -> Arrival:
-    """The batch of a blob. Raises StoreError for bytes that are not what `pack` returned."""
+def numbers_of_points(blob: bytes) -> tuple[int, int] | None:
+    """Return the first and the last sequence number of a batch that is points and nothing else; None for another batch,
+    for a damaged one, and where its row does not say.
+    """
     try:
-        crc, length = _START.unpack_from(blob)
-        if zlib.crc32(memoryview(blob)[4:]) != crc:
-            raise ValueError("its checksum differs")
-        at = _START.size + length
-        rank, attempt, first, last, keys, counts = msgpack.unpackb(blob[_START.size : at])
+        header, _ = _header(blob)
+    except _UNREADABLE:
+        return None
+    first, last = header[2:4]
+    return (first, last) if header[6:7] == [last - first + 1] else None
+
+
+def _header(blob: bytes) -> tuple[list[Any], int]:
+    """Return the header and where the frame begins. Raises one of _UNREADABLE."""
+    crc, length = _START.unpack_from(blob)
+    if zlib.crc32(memoryview(blob)[4:]) != crc:
+        raise ValueError("its checksum differs")
+    at = _START.size + length
+    return msgpack.unpackb(blob[_START.size : at]), at
+
+
+def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) -> Arrival:
+    """Return the batch of a blob. Raises StoreError for bytes that are not what `pack` returned."""
+    try:
+        header, at = _header(blob)
+        rank, attempt, first, last, keys, counts = header[:6]
         columns: list[Column] = []
         if keys:
             n = sum(counts)
             plain = zstandard.ZstdDecompressor().decompress(blob[at:], max_output_size=32 * n)
-            rows = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
-            rows = np.ascontiguousarray(rows).reshape(len(_NAMES), -1).view("<i8")
+            bytewise = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
+            rows = np.ascontiguousarray(bytewise).reshape(len(_NAMES), -1).view("<i8")
             seq, step, time = np.cumsum(rows[:3], axis=1)  # wraps around at 64 bits, as the differences do
             value = rows[3].view("<f8")
             parts = (slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True))
             columns = [Column(k, seq[p], step[p], value[p], time[p]) for k, p in zip(keys, parts, strict=True)]
-    except (ValueError, TypeError, struct.error, zstandard.ZstdError, msgpack.UnpackException) as e:
+    except _UNREADABLE as e:
         raise StoreError(
             f"points.db is damaged: batch {number} of the run {run} cannot be read ({e}). Restore a backup."
         ) from e

@@ -77,9 +77,13 @@ class Flusher:
         up_to = self._recent.newest
         self._round = _Round(up_to, deque(self._recent.up_to(up_to)))
 
+    def removes_next(self) -> bool:
+        """Return whether the next step removes batches from `arrived`."""
+        return self._round is not None and not self._round.left
+
     def step(self) -> Step:
         """One piece of work, inside an open transaction. Call `done` when that is durable, `forget` where it failed."""
-        step = Step()
+        step, removes = Step(), self.removes_next()
         if self._round is None:
             self.begin()
         assert self._round is not None
@@ -96,7 +100,7 @@ class Flusher:
             self._connection.execute("UPDATE arrival SET flushes = flushes + 1")
             step.flushes = self._recent.flushes + 1
             crashpoints.passing("upkeep.flushing")
-        elif not left:
+        elif removes:
             self._remove_batches(step)
         return step
 

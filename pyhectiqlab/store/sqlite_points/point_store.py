@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import resources
@@ -31,6 +31,7 @@ from .. import space
 from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
 from . import queries as read
 from .append import Appender
+from .arrivals import numbers_of_points
 from .compaction import Compactor
 from .flushing import Flusher
 from .loading import Loader
@@ -71,6 +72,7 @@ class SqlitePointStore:
                 self._writer.close()
                 raise
         self._sizes = sizes
+        self.before_forgetting: Callable[[], None] = lambda: None
         self._recent = Recent()
         self._appender = Appender(self._writer, self._recent, sizes.bulk_points)
         self._loader = Loader(self._recent, self._reader, self._lock)
@@ -94,7 +96,8 @@ class SqlitePointStore:
                 results, added, arrived = self._appender.apply(batches)
             self._follow(partial(self._recent.add, arrived))
             self._compactor.note(added)
-            while self._recent.points > RECENT_MAX * self._sizes.recent_points:
+            # Nothing is forgotten of these batches: nobody else knows of them yet.
+            while self._recent.points > RECENT_MAX * self._sizes.recent_points and not self._flusher.removes_next():
                 self._upkeep()
         self._summaries.note(batches)
         return results
@@ -107,6 +110,26 @@ class SqlitePointStore:
         with self._reader() as connection:
             row = connection.execute("SELECT cursor FROM writer WHERE name = ?", (writer,)).fetchone()
         return int(row[0]) if row else 0
+
+    def late_writers(self) -> list[str]:
+        self._loader.make_sure()
+        return list(self._recent.cursors)
+
+    def reach(self, cursors: Mapping[str, int]) -> dict[str, int]:
+        reached = dict(cursors)
+        with self._reader() as connection:
+            rows = connection.execute(
+                """SELECT w.name, a.last, a.id FROM arrived a CROSS JOIN writer w ON w.id = a.writer
+                    WHERE w.name IN (SELECT value FROM json_each(?)) ORDER BY a.id""",
+                (json.dumps(list(cursors)),),
+            ).fetchall()
+            for writer, last, number in rows:
+                if last > reached[writer]:
+                    (data,) = connection.execute("SELECT data FROM arrived WHERE id = ?", (number,)).fetchone()
+                    numbers = numbers_of_points(data)
+                    if numbers is not None and numbers[0] == reached[writer] + 1:
+                        reached[writer] = last
+        return {writer: last for writer, last in reached.items() if last > cursors[writer]}
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
         with self._reading([run], KeyPage(query, after, limit)) as reading:
@@ -235,6 +258,8 @@ class SqlitePointStore:
         """One step of it, in a transaction. Return whether more of it is due."""
         with self._lock:
             settled = False
+            if self._flusher.removes_next():
+                self.before_forgetting()
             with self._transaction():
                 if flushed := self._flusher.step() if self._flusher.is_due() else None:
                     self._compactor.touch(flushed.series)

@@ -1,0 +1,60 @@
+"""Deferred: what batches of points alone mean for the MetaStore, which is told of it a moment later.
+
+While many sessions send, the MetaStore would have to change a few rows for each batch: a cursor, a count, a sign of
+life. Of a batch that is points and nothing else, all of this follows from the points themselves, so it is enough that
+the PointStore has them before the batch is answered. What is deferred of a writer is one batch, which grows. It is
+written with the next change of the MetaStore, or DEFER_S after it began. After a kill it is found in the PointStore
+(store/catching_up.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..store.meta import MetaBatch
+
+DEFER_S = 1.0
+
+
+class Deferred:
+    """The writer's thread changes it; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, MetaBatch] = {}  # by writer
+        self._since = float("inf")  # monotonic
+        self.refused = False  # the MetaStore was not to be had when it was to be told: nothing more is deferred then
+
+    def add(self, batches: Iterable[MetaBatch]) -> None:
+        """Each is the next one of its writer, behind what is deferred of it."""
+        for batch in batches:
+            before = self._of.get(batch.writer)
+            if before is not None and before.last + 1 == batch.first:
+                batch = replace(batch, first=before.first, points=before.points + batch.points)
+            self._of[batch.writer] = batch
+        if self._of:
+            self._since = min(self._since, time.monotonic())
+
+    def batches(self) -> list[MetaBatch]:
+        return list(self._of.values())
+
+    def told(self) -> None:
+        """The MetaStore has all of it."""
+        self._of, self._since, self.refused = {}, float("inf"), False
+
+    def cursor(self, writer: str, known: int) -> int:
+        """Return how far a writer is, of which the MetaStore says that it is at `known`."""
+        its = self._of.get(writer)
+        return its.last if its is not None and its.first == known + 1 else known
+
+    def has(self, run: str) -> bool:
+        return any(batch.run == run for batch in self.batches())
+
+    def due_s(self) -> float:
+        """Return in how many seconds the MetaStore is to be told, not below 0; infinity: there is nothing."""
+        return max(0.0, self._since + DEFER_S - time.monotonic())
+
+    def put_off(self) -> None:
+        """It could not be told."""
+        self._since, self.refused = time.monotonic(), True

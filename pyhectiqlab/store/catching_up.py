@@ -1,0 +1,70 @@
+"""Catching up: the MetaStore is told of batches of points alone that the PointStore holds, and it does not know.
+
+A lab answers a batch of points alone once the PointStore has it, and tells the MetaStore a moment later, of many at
+once. So a lab that was killed may have answered what only the PointStore knows. The PointStore keeps, of the batches
+that came lately, whether they were points alone, until the MetaStore has been told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from .meta import MetaBatch, MetaStore, MetaView
+from .points import PointStore
+
+
+def untold(view: MetaView, points: PointStore) -> list[MetaBatch]:
+    """Return one batch for each writer of which the MetaStore knows less than it may: all that follows its cursor and
+    is points alone. Of writers that the MetaStore does not know, nothing was answered. Blocks on the databases.
+    """
+    writers = view.writers(sorted(points.late_writers()))
+    reached = points.reach({name: writer.cursor for name, writer in writers.items()})
+    return [
+        MetaBatch(
+            name,
+            writers[name].run,
+            writers[name].rank,
+            writers[name].attempt,
+            "",
+            first,
+            last,
+            last - first + 1,
+            0.0,
+            [],
+        )
+        for name, last in reached.items()
+        for first in [writers[name].cursor + 1]
+    ]
+
+
+def catch_up(meta: MetaStore, points: PointStore) -> None:
+    """Tell the MetaStore. Blocks until that is durable. Raises StoreError."""
+    with meta.reading() as view:
+        batches = untold(view, points)
+    if batches:
+        with meta.writing() as tx:
+            tx.apply(batches, time.time())
+
+
+def catch_up_by_points(meta: MetaStore, points: PointStore, cursors: Mapping[str, int]) -> None:
+    """The same for a snapshot, by the points themselves: while its databases were copied, one after the other, batches
+    that came in between may have become chunks. Reads all points of the series of writers that are behind `cursors`,
+    which are the PointStore's. Raises StoreError.
+    """
+    with meta.reading() as view:
+        writers = [w for w in view.writers(sorted(cursors)).values() if w.cursor < cursors[w.writer]]
+    batches = []
+    for w in writers:
+        columns = points.of_writer(w.run, w.writer, w.rank, w.attempt)
+        behind = [column.seq[column.seq > w.cursor] for column in columns]
+        numbers = np.sort(np.concatenate(behind)) if behind else np.empty(0, np.int64)
+        reached = int(np.count_nonzero(numbers == w.cursor + 1 + np.arange(len(numbers))))
+        if reached:
+            first, last = w.cursor + 1, w.cursor + reached
+            batches.append(MetaBatch(w.writer, w.run, w.rank, w.attempt, "", first, last, reached, 0.0, []))
+    if batches:
+        with meta.writing() as tx:
+            tx.apply(batches, time.time())

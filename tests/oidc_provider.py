@@ -325,6 +325,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200 if claims else 401, {**(claims or {}), **told.get("userinfo", {})})
         elif parts.path == "/logout":
             self._answer(302, "", [("Location", query["post_logout_redirect_uri"])])
+        elif parts.path == "/favicon.ico":
+            self._answer(200, "")
         else:
             self._answer(404, "nothing is here")
 

@@ -13,6 +13,7 @@ import click
 
 from .. import profile as credentials
 from ..errors import AuthenticationError, ConfigurationError, LabError
+from . import browser_login
 from .output import clean, echo_json, table
 
 if TYPE_CHECKING:
@@ -26,30 +27,42 @@ _TRIES = 3
 @click.option("--url", help="Address of the lab, such as https://lab.example.com.")
 @click.option("--username", help="Your user name in the lab.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+@click.option("--browser", is_flag=True, help="Log in on a page of the lab, such as by single sign-on.")
 @click.option("--name", help="Name of the profile; by default `default`, or the lab's host where that is taken.")
-def add_profile(url: str | None, username: str | None, password_stdin: bool, name: str | None) -> None:
+def add_profile(url: str | None, username: str | None, password_stdin: bool, browser: bool, name: str | None) -> None:
     """Log in to a lab and keep an API key for it in the credentials file.
 
-    Asks for what is not given. A profile of the same name is replaced. Without a terminal, give --url, --username and
-    --password-stdin.
+    Asks for what is not given. A profile of the same name is replaced. Without a terminal, give --url, and either
+    --browser or --username and --password-stdin. A lab with single sign-on is logged in to in the browser, unless
+    --username is given.
     """
     from ..transport.addresses import clean_url, is_loopback
     from ..transport.http import LabClient
 
     asks = sys.stdin.isatty() and not password_stdin
-    if not asks and not (url and username and password_stdin):
-        raise click.UsageError("Without a terminal to ask on, give --url, --username and --password-stdin.")
+    if browser and (username or password_stdin):
+        raise click.UsageError("--browser logs in without --username and --password-stdin.")
+    if not asks and not (url and (browser or (username and password_stdin))):
+        raise click.UsageError(
+            "Without a terminal to ask on, give --url, and --browser or --username and --password-stdin."
+        )
     known = credentials.load_profiles()  # before a key is made: a corrupt file could not take it
     nearest = known["local"].url if "local" in known else _URL_DEFAULT  # a lab on this machine left that profile
     url = clean_url(url or click.prompt("Address of the lab", default=nearest, err=True))
     with LabClient(url) as lab:
-        lab_id = lab.handshake().lab_id  # before a password is asked for
+        greeting = lab.handshake()  # before a password is asked for
     if url.startswith("http:") and not is_loopback(urlsplit(url).hostname or ""):
         click.echo("Warning: the password and the key travel unencrypted to an http:// address.", err=True)
-    username = username or click.prompt("User name", err=True)
-    if asks:
+    lab_id = greeting.lab_id
+    if browser or (greeting.sso and not username):
+        with LabClient(url) as lab:
+            lab.handshake()
+            username, made = browser_login.log_in(lab, _key_name())
+    elif asks:
+        username = username or click.prompt("User name", err=True)
         made = _log_in_asking(url, username)
     else:
+        assert username is not None
         with LabClient(url, auth=(username, sys.stdin.readline().rstrip("\r\n"))) as lab:
             made = _make_key(lab)
     if name is None:
@@ -173,7 +186,7 @@ def _make_key(lab: LabClient) -> dict[str, str]:
     from ..transport.answers import not_a_lab
 
     try:
-        made = lab.post("/keys", {"name": f"{_who()}@{socket.gethostname()}"})
+        made = lab.post("/keys", {"name": _key_name()})
     except AuthenticationError:
         raise AuthenticationError(
             f"The lab at {lab.url} does not accept this user name and password: try again.", status=401
@@ -193,6 +206,10 @@ def _default_name(url: str, username: str, known: dict[str, credentials.Profile]
         if _is_of(p, url, lab_id) and p.username == username:
             return p.name
     return "default" if "default" not in known else urlsplit(url).netloc
+
+
+def _key_name() -> str:
+    return f"{_who()}@{socket.gethostname()}"
 
 
 def _who() -> str:

@@ -30,6 +30,7 @@ from .rootpath import RootPath
 from .routes import (
     accounts,
     artifacts,
+    command_logins,
     handshake,
     ingest,
     logs,
@@ -56,6 +57,7 @@ MODULES = (  # whose routes are the API's
     handshake,
     accounts,
     sso,
+    command_logins,
     users,
     people,
     projects,

@@ -19,6 +19,7 @@ from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
 from .activity import Activity
 from .authority import Authority
 from .clock import Clock
+from .command_logins import CommandLogins
 from .disk import Disk
 from .files import Files
 from .login import Logins
@@ -90,6 +91,7 @@ class Lab:
         self.orders = Orders()
         self.logins = Logins()
         self.sso: SingleSignOn | None = None
+        self.command_logins = CommandLogins()
         self._accounts_at = 0.0
         self._awake_since = self._looked = time.time()
         self._watch = Loop("watch", self._watch_turn, log.error)

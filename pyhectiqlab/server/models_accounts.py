@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from ..protocol.usernames import new_username
 from ..store import retention
-from .models import Body, KeyScope, Name, ProjectRole
+from .models import Body, KeyScope, Name, NewKeyAnswer, ProjectRole
 
 GivenRole = ProjectRole  # in the lab: nobody is made its owner
 KEY_DAYS_MAX = 3650
@@ -54,6 +54,39 @@ class ServiceKeyBody(Body):
 class HandOverBody(Body):
     to: Annotated[str, Field(max_length=512, description="A username.")]
     projects: bool = Field(False, description="The projects that the user owns, too.")
+
+
+class CommandLoginBody(Body):
+    name: Name = Field(description="What the key will be called, such as ada@machine.")
+
+
+class CommandLoginSecret(Body):
+    secret: Annotated[str, Field(max_length=256)]
+
+
+class CommandLoginChoice(Body):
+    allow: bool
+
+
+class NewCommandLogin(BaseModel):
+    code: str
+    secret: str
+    url: str = Field(description="Where people confirm the code.")
+    interval: float
+    expires_in: float
+
+
+class CommandLoginAnswer(BaseModel):
+    code: str
+    name: str
+    address: str
+    created: float
+
+
+class CommandLoginState(BaseModel):
+    state: Literal["waiting", "granted"]
+    username: str | None
+    key: NewKeyAnswer | None
 
 
 class SsoLinkBody(Body):

@@ -57,12 +57,14 @@ class Handshake:
         protocol: the protocol version that both sides speak.
         generation: names this life of the lab's data. Another generation means that a backup was restored.
         lab_id: names the lab, whatever its address, and also after a restore; "" for older labs.
+        sso: whether people log in to it at a provider of single sign-on.
     """
 
     version: str
     protocol: int
     generation: str
     lab_id: str = ""
+    sso: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ def handshake(value: Any, lab: str) -> Handshake:
             f"The lab at {lab} (version {version}) is too old for this client: upgrade the lab, or install the client "
             "of its version."
         )
-    return Handshake(version, min(newest, limits.PROTOCOL_VERSION), generation, lab_id)
+    sso = value.get("sso") is not None
+    return Handshake(version, min(newest, limits.PROTOCOL_VERSION), generation, lab_id, sso)
 
 
 def attached(value: Any, lab: str) -> dict[str, Any]:

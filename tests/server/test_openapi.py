@@ -88,6 +88,13 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models_accounts.NewInviteAnswer, api.call("POST", "/invites", 201, json={}))
     fits(models_accounts.Invites, api.get("/invites"))
     fits(models_accounts.Changes, api.get("/audit"))
+    begun = api.call("POST", "/command-logins", 201, json={"name": "k"})
+    fits(models_accounts.NewCommandLogin, begun)
+    fits(
+        models_accounts.CommandLoginState,
+        api.call("POST", "/command-logins/key", json={"secret": begun["secret"]}),
+    )
+    fits(models.HandshakeAnswer, api.get("/handshake"))
 
 
 def test_the_words_of_answers_are_those_of_the_protocol() -> None:

@@ -61,6 +61,10 @@ POST /login open
 POST /logout account
 POST /logout/everywhere account
 GET /me account
+POST /command-logins open
+GET /command-logins/{code} account
+PUT /command-logins/{code} account
+POST /command-logins/key open
 GET /sso/login open
 GET /sso/callback open
 PUT /users/{username}/sso lab:admin

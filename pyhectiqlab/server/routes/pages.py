@@ -26,6 +26,7 @@ PAGES = (
     "account",
     "admin",
     "invite",
+    "command",
 )  # whose paths the web app's own router knows
 
 

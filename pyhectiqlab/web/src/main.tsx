@@ -5,6 +5,7 @@ import './styles.css';
 import { at } from './base/root';
 import { AccountPage } from './pages/account';
 import { AdminPage } from './pages/admin';
+import { CommandPage } from './pages/command';
 import { ComparePage } from './pages/compare';
 import { InvitePage } from './pages/invite';
 import { LoginPage } from './pages/login';
@@ -41,6 +42,8 @@ function App() {
       return <ComparePage route={route} />;
     case 'account':
       return <AccountPage />;
+    case 'command':
+      return <CommandPage key={route.code} code={route.code} />;
     case 'admin':
       return <AdminPage tab={route.tab} />;
     case 'members':

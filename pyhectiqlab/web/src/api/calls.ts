@@ -13,6 +13,8 @@ export const api = {
   logoutEverywhere: () => call('POST /logout/everywhere', {}),
   healthy: () => call('GET /handshake', { anonymous: true }),
   setPassword: (password: string, current: string) => call('PUT /me/password', { body: { password, current } }),
+  commandLogin: (code: string, signal?: Signal) => call('GET /command-logins/{code}', { path: { code }, signal }),
+  settleCommandLogin: (code: string, allow: boolean) => call('PUT /command-logins/{code}', { path: { code }, body: { allow } }),
   acceptInvite: (token: string, username: string, password: string) =>
     call('POST /invites/accept', { body: { token, username, password }, anonymous: true }),
 

@@ -17,6 +17,8 @@ test('every page survives being written and read again', () => {
     { page: 'members', project: 'vision/α' },
     { page: 'login', next: '/runs/abc?x=time', problem: '' },
     { page: 'login', next: '/', problem: 'no_group' },
+    { page: 'command', code: 'BCDF-GHJK' },
+    { page: 'command', code: '' },
     { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sort: 'name', after: 'c=', selected: ['a', 'b'] },
     { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW, logs: DEFAULT_LOGS },
     { page: 'run', run: '0123456789ab', tab: 'charts', view: { ...view, hidden: [...view.hidden] }, logs: DEFAULT_LOGS },

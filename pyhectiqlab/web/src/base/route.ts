@@ -39,6 +39,7 @@ export type Route =
   | { page: 'account' }
   | { page: 'admin'; tab: 'users' | 'status' | 'audit' }
   | { page: 'invite' }
+  | { page: 'command'; code: string } // `code`: of a command that logs in, '' where none is given
   | { page: 'members'; project: string }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
@@ -83,6 +84,10 @@ export function parseRoute(path: string, search: string): Route {
   }
   if (head === 'account' && parts.length === 1) return { page: 'account' };
   if (head === 'invite' && parts.length === 1) return { page: 'invite' };
+  if (head === 'command' && parts.length === 1) {
+    const code = (params.get('code') ?? '').toUpperCase();
+    return { page: 'command', code: /^[A-Z]{4}-[A-Z]{4}$/.test(code) ? code : '' };
+  }
   if (head === 'admin' && parts.length === 2 && (id === 'users' || id === 'status' || id === 'audit')) return { page: 'admin', tab: id };
   if (head === 'projects' && id && parts.length === 3 && parts[2] === 'members') return { page: 'members', project: id };
   if (head === 'compare' && parts.length === 1) return { page: 'compare', runs: parseIds(params.get('runs')), view: parseView(params) };
@@ -128,6 +133,10 @@ export function formatRoute(route: Route): string {
       break;
     case 'invite':
       path = '/invite';
+      break;
+    case 'command':
+      path = '/command';
+      if (route.code) params.set('code', route.code);
       break;
     case 'admin':
       path = `/admin/${route.tab}`;

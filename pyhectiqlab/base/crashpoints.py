@@ -58,6 +58,7 @@ POINTS = {
     "upkeep.run_dropped": "the points of a deleted run are going, its row is there",
     "upkeep.purged_rows": "a step of a deleted run's rows was removed, not committed",
     "upkeep.giving_back": "free pages of lab.db are given back, not committed",
+    "upkeep.shrinking": "a database is written anew, not committed",
     "upkeep.part_stored": "a part of a database is in a snapshot, others still are to be",
     "upkeep.retained": "what a rule of retention ends was removed and noted, not committed",
     "upkeep.blob_deleted": "the bytes of a blob that nothing refers to are gone, its row is there",

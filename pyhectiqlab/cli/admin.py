@@ -17,6 +17,7 @@ _COMMANDS = {
     "quota": "quota:quota",
     "purge": "purge:purge",
     "retention": "retention:retention",
+    "shrink": "shrink:shrink",
     "user": "users:user",
     "project": "users:project",
     "audit": "users:audit",

@@ -111,7 +111,14 @@ def _unused(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
         unused = database["unused"]
         if unused >= max(UNUSED_BYTES, UNUSED_MUCH * database["bytes"]):
             what = f"{size_text(unused)} of {size_text(database['bytes'])} of {database['name']} are free pages."
-            yield "info", what, "What comes next is written there; the file does not shrink."
+            yield (
+                "info",
+                what,
+                (
+                    "They go back to the disk in small steps. If they stay, an earlier version made the file: stop the "
+                    "lab and run `hectiqlab admin shrink`, once."
+                ),
+            )
 
 
 _RULES = (_disk, _threads, _losses, _backup, _notices, _quotas, _waiting, _clients, _unused)

@@ -44,6 +44,7 @@ _NAMED = (
 )
 _COUNTED = "SELECT count(*), coalesce(sum(points), 0) FROM runs"
 SCRATCH = ".checking-"
+SCRATCH_S = 7 * 86_400.0
 Progress = Callable[[str], None]
 
 
@@ -122,6 +123,9 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in target.glob("*.partial"):
             shutil.rmtree(left)
+        for left in target.glob(f"{SCRATCH}*"):  # of a check that was killed
+            if left.stat().st_mtime < time.time() - SCRATCH_S:
+                shutil.rmtree(left)
     before = snapshots(target)
     taken = time.time()
     whole = target / time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(taken))

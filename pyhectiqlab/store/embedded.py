@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
-from . import space
+from . import shrinking, space
 from .blobs import BlobStore
 from .catching_up import catch_up
 from .folder.blob_store import FolderBlobStore
@@ -162,6 +162,9 @@ class EmbeddedStorage:
             stack.callback(DataLock(folder).release)
             self._ballast: Ballast | None = Ballast(folder)
             stack.callback(self._ballast.take)  # behind the databases, which give back some room when they are closed
+            for name in DATABASES:
+                if (folder / name).exists():
+                    shrinking.shrink_at_start(folder / name)
             self._on_a_full_disk_too(lambda: self._open(folder, stack, migrate=True))
             self.prepare_for_full()
 
@@ -238,6 +241,10 @@ class EmbeddedStorage:
                 if _size(self.place / name) > pages * page_bytes + UNSETTLED_BYTES:
                     return True
         return False
+
+    def shrink(self, name: str, step: Callable[[], None]) -> None:
+        if (self.place / name).exists():
+            shrinking.shrink(self.place / name, step)
 
     def disk_total(self) -> int | None:
         try:

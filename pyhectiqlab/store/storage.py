@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -70,6 +70,11 @@ class Storage(Protocol):
     def is_settling(self) -> bool:
         """Return whether points of deleted runs, or pages that are free, still are to go, as far as whoever writes
         does that by itself. Blocks on the disk for a moment. Raises StoreError.
+        """
+
+    def shrink(self, name: str, step: Callable[[], None]) -> None:
+        """Write the database `name` anew, without its free pages, so that from now on it gives them back by itself.
+        Only while nobody else uses it. `step` is called now and then. Blocks as long as that takes. Raises StoreError.
         """
 
     def prepare_for_full(self) -> None:

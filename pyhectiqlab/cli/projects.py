@@ -1,24 +1,136 @@
-"""`hectiqlab projects`."""
+"""`hectiqlab projects`: list them, and rename, archive, move, delete and restore one."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from .output import clean, echo_json
+from ..base.texts import counted
+from .completion import projects as known
+from .output import clean, echo_json, moment, table
+
+if TYPE_CHECKING:
+    from ..read import ProjectInfo
+
+_SHOWN = ("id", "name", "created", "runs", "last_activity", "owner", "archived", "deleted", "former_names")
+_json = click.option("--json", "as_json", is_flag=True, help="Print the project as JSON.")
+_project = click.argument("project", shell_complete=known)
 
 
-@click.command("projects")
+@click.group("projects", invoke_without_command=True, short_help="List the projects; rename, archive, move, delete.")
+@click.option("--archived", is_flag=True, help="Those that are archived.")
+@click.option("--deleted", is_flag=True, help="Those that you can restore.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
-@click.pass_obj
-def command(profile: str | None, as_json: bool) -> None:
-    """List the projects of the lab: `[id] name`."""
+@click.pass_context
+def command(ctx: click.Context, archived: bool, deleted: bool, as_json: bool) -> None:
+    """List the projects of the lab, `[id] name`, or change one.
+
+    PROJECT is its id, its name, or a name that it had. Its admins rename and archive it; its owner, and admins of the
+    lab, also move, delete and restore it.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
     from .. import read
 
-    projects = read.projects(profile=profile)
+    found = read.projects(archived=archived, deleted=deleted, profile=ctx.obj)
     if as_json:
-        echo_json([asdict(project) for project in projects])
-        return
-    for project in projects:
-        click.echo(f"[{project.id}] {clean(project.name)}")
+        echo_json([_item(project) for project in found])
+    elif deleted:
+        rows = [(project.id, project.name, project.owner, moment(project.deleted)) for project in found]
+        table(("id", "name", "owner", "deleted"), rows)
+    else:
+        for project in found:
+            click.echo(f"[{project.id}] {clean(project.name)}")
+
+
+@command.command()
+@_project
+@click.argument("name")
+@_json
+@click.pass_obj
+def rename(profile: str | None, project: str, name: str, as_json: bool) -> None:
+    """Rename a project. Links and scripts with its name until now go on, until somebody takes that name."""
+    from .. import read
+
+    its = read.project(project, profile=profile)
+    _told(its.rename(name), f"{clean(its.name)} is {clean(name)} now.", as_json)
+
+
+@command.command()
+@_project
+@_json
+@click.pass_obj
+def archive(profile: str | None, project: str, as_json: bool) -> None:
+    """Take a project out of lists and let no new runs begin in it. Runs that are there go on."""
+    from .. import read
+
+    its = read.project(project, profile=profile).archive()
+    _told(its, f"{clean(its.name)} is archived: `hectiqlab projects unarchive {its.id}` ends that.", as_json)
+
+
+@command.command()
+@_project
+@_json
+@click.pass_obj
+def unarchive(profile: str | None, project: str, as_json: bool) -> None:
+    """Take `archive` back."""
+    from .. import read
+
+    its = read.project(project, profile=profile).unarchive()
+    _told(its, f"{clean(its.name)} takes runs again.", as_json)
+
+
+@command.command()
+@_project
+@click.argument("owner", metavar="USER")
+@_json
+@click.pass_obj
+def move(profile: str | None, project: str, owner: str, as_json: bool) -> None:
+    """Give a project to another user, who becomes its owner and an admin of it."""
+    from .. import read
+
+    its = read.project(project, profile=profile).move(owner)
+    _told(its, f"{clean(its.name)} belongs to {clean(its.owner)} now.", as_json)
+
+
+@command.command()
+@_project
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@_json
+@click.pass_obj
+def delete(profile: str | None, project: str, yes: bool, as_json: bool) -> None:
+    """Delete a project with its runs, models, datasets and files. `restore` takes it back within 7 days.
+
+    What a script that still runs logs to it is put aside where it runs (`hectiqlab quarantine`).
+    """
+    from .. import read
+
+    its = read.project(project, profile=profile)
+    if not yes:
+        click.confirm(f"Delete {clean(its.name)} with {counted(its.runs, 'run')}?", abort=True, err=True)
+    its.delete()
+    _told(its, f"Deleted {clean(its.name)}. `hectiqlab projects restore {its.id}` takes it back.", as_json)
+
+
+@command.command()
+@click.argument("project")
+@_json
+@click.pass_obj
+def restore(profile: str | None, project: str, as_json: bool) -> None:
+    """Take the deletion of a project back, within 7 days, unless another one has its name by now."""
+    from .. import read
+
+    its = read.project(project, deleted=True, profile=profile).restore()
+    _told(its, f"Restored {clean(its.name)} with {counted(its.runs, 'run')}.", as_json)
+
+
+def _item(project: ProjectInfo) -> dict[str, object]:
+    return {name: getattr(project, name) for name in _SHOWN}
+
+
+def _told(project: ProjectInfo, text: str, as_json: bool) -> None:
+    if as_json:
+        echo_json(_item(project))
+    else:
+        click.echo(text)

@@ -91,7 +91,8 @@ def _chosen(view: MetaView, names: Sequence[str]) -> list[DeletedRun]:
 def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[DeletedRun]:
     if (match := _ID.fullmatch(name)) and (run := next((r for r in deleted if r.id == match[1]), None)):
         return [run]
-    project = view.project(name.removesuffix("/"))
+    ref = name.removesuffix("/")
+    project = view.project(ref) or view.deleted_project(ref)
     runs = [run for run in deleted if name in (run.name, f"{run.project}/{run.name}", f"{run.project_id}/{run.name}")]
     shown = clean(name[:100])
     if project is not None and runs and not name.endswith("/"):

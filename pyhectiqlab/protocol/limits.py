@@ -45,7 +45,8 @@ ARTIFACTS_MAX = 100_000  # versions of files; of those that a project shares, as
 # What one project, or one user, may have. Calls beyond it are refused likewise.
 RUNS_MAX = 200_000  # of a project
 VERSIONS_MAX = 20_000  # of its models and datasets
-PROJECTS_MAX = 1_000  # that one user made
+PROJECTS_MAX = 1_000  # that one user owns
+FORMER_NAMES_MAX = 20  # of a project, which lead to it
 
 # What one answer may cost. Pages that reach a bound end early, with a `next`.
 ANSWER_BYTES_MAX = 4 << 20  # of the items of one page, about

@@ -17,9 +17,11 @@ from __future__ import annotations
 from ..errors import NotFoundError
 from ..protocol.search import quoted
 from ..transport.connecting import find_profile
+from ..transport.projects import project_path
 from .artifacts import Artifact, Lineage, Version
+from .project_info import ProjectInfo, project_info
 from .search import FoundRuns, search_runs
-from .shapes import KeyInfo, Log, Point, ProjectInfo, StateChange, asking, from_item, shaped
+from .shapes import KeyInfo, Log, Point, StateChange, asking, shaped
 from .view import RunView, run_view
 
 __all__ = [
@@ -34,16 +36,46 @@ __all__ = [
     "StateChange",
     "Version",
     "deleted_run",
+    "project",
     "projects",
     "run",
     "search_runs",
 ]
 
 
-def projects(*, profile: str | None = None) -> list[ProjectInfo]:
-    """Return the projects that the user of `profile` can see. None: the profile in use."""
-    with asking(find_profile(profile)) as lab:
-        return [shaped(lab, from_item, ProjectInfo, item) for item in lab.pages("/projects", {"limit": 1000})]
+def projects(*, archived: bool = False, deleted: bool = False, profile: str | None = None) -> list[ProjectInfo]:
+    """Return the projects that the user of a profile can see.
+
+    Args:
+        archived: those that are archived, instead of those that are not.
+        deleted: those that the user can restore, instead.
+        profile: name of a profile. None: the one in use.
+    """
+    chosen = find_profile(profile)
+    asked = {"limit": 1000, **({"archived": "true"} if archived else {}), **({"deleted": "true"} if deleted else {})}
+    with asking(chosen) as lab:
+        return [shaped(lab, project_info, item, chosen) for item in lab.pages("/projects", asked)]
+
+
+def project(ref: str, *, deleted: bool = False, profile: str | None = None) -> ProjectInfo:
+    """Return one project.
+
+    Args:
+        ref: its id, its name, or a name that it had.
+        deleted: one that was deleted and can still be restored; of several that had the name, the one that was
+            deleted last.
+        profile: name of a profile. None: the one in use.
+
+    Raises NotFoundError.
+    """
+    chosen = find_profile(profile)
+    if deleted:
+        for one in projects(deleted=True, profile=profile):
+            if ref in (one.id, one.name):
+                return one
+        raise NotFoundError(f"No project that you can restore is {ref[:100]!r}.", status=404, code="project_not_found")
+    with asking(chosen) as lab:
+        return shaped(lab, project_info, lab.get(project_path(lab, ref)), chosen)
 
 
 def deleted_run(ref: str, *, profile: str | None = None) -> RunView:

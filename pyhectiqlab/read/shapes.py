@@ -78,17 +78,6 @@ class StateChange(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True)
-class ProjectInfo:
-    """A project as the lab described it at the time of the call."""
-
-    id: str
-    name: str
-    created: float
-    runs: int
-    last_activity: float | None
-
-
 @contextmanager
 def asking(profile: Profile) -> Iterator[LabClient]:
     with client_of(profile) as lab:

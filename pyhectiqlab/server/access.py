@@ -250,7 +250,7 @@ def find_run(lab: Lab, caller: Caller, run_id: str, *, deleted_too: bool = False
 def _run(lab: Lab, caller: Caller, run_id: str, deleted_too: bool = False) -> tuple[Run, str]:
     with lab.meta.reading() as view:
         run = view.run(run_id)
-        role = None if run is None else view.role_in(run.project_id, caller.user.id)
+        role = None if run is None else view.role_in(run.project_id, caller.user.id, deleted_too=True)
     if run is None or role is None:
         raise ApiError(404, "run_not_found", f"No run has the id {run_id[:64]!r}: see `hectiqlab runs`.")
     if run.deleted is not None and not deleted_too:
@@ -324,6 +324,32 @@ def administered_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
     return _with_role(lab, caller, ref, roles.ADMIN)
 
 
+@guard("project:own")
+def owned_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
+    project, _ = _project(lab, caller, ref)
+    check_owner(caller, project)
+    return project
+
+
+def check_owner(caller: Caller, project: Project) -> None:
+    """Raise ApiError 403 for everybody but a project's owner and admins of the lab."""
+    if project.owner_id != caller.user.id and not caller.user.is_admin:
+        raise ApiError(403, "not_owner", f"The project {project.name!r} belongs to {project.owner}: ask them.")
+
+
+@guard("project:own")
+def restorable_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
+    """A project that is deleted, or else one that is there."""
+    ref = ref.replace(KEPT_SLASH, "/")
+    with lab.meta.reading() as view:
+        project = view.deleted_project(ref)
+        role = None if project is None else view.role_in(project.id, caller.user.id, deleted_too=True)
+    if project is None or role is None:
+        return owned_project(ref, lab, caller)
+    check_owner(caller, project)
+    return project
+
+
 def _with_role(lab: Lab, caller: Caller, ref: str, needed: str) -> Project:
     project, role = _project(lab, caller, ref)
     if not roles.at_least(role, needed):
@@ -371,6 +397,8 @@ Member = Annotated[Caller, Depends(member)]
 Adder = Annotated[Caller, Depends(adder)]
 ReadableProject = Annotated[Project, Depends(readable_project)]
 AddableProject = Annotated[Project, Depends(addable_project)]
+OwnedProject = Annotated[Project, Depends(owned_project)]
+RestorableProject = Annotated[Project, Depends(restorable_project)]
 AdministeredProject = Annotated[Project, Depends(administered_project)]
 ReadableRun = Annotated[Run, Depends(readable_run)]
 AddableRun = Annotated[Run, Depends(addable_run)]

@@ -47,8 +47,8 @@ def login_answer(user: User, csrf: str | None, alerts: Sequence[str]) -> dict[st
     return answer(models.LoginAnswer, None, user=user_answer(user), csrf=csrf, alerts=shown)
 
 
-def project_answer(project: Project, its: ProjectRuns, role: str) -> dict[str, Any]:
-    return answer(models.ProjectAnswer, project, **vars(its), role=role)
+def project_answer(project: Project, its: ProjectRuns, role: str, former_names: Sequence[str] = ()) -> dict[str, Any]:
+    return answer(models.ProjectAnswer, project, **vars(its), role=role, former_names=list(former_names))
 
 
 def project_ref(row: Run | Artifact | RegisteredVersion) -> dict[str, str]:

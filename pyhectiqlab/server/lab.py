@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 WATCH_EVERY_S = 2.0
 WRITE_TIMEOUT_S = 30.0
-KEEP_DELETED_S = 7 * 86_400.0  # a deleted run can be restored this long
+KEEP_DELETED_S = 7 * 86_400.0  # a deleted run or project can be restored this long
 PEOPLES_URL = "url"  # a value of the lab: where people found it when it last started, for `hectiqlab admin`
 SSO_ISSUER = "sso issuer"  # likewise: the provider of single sign-on
 
@@ -216,6 +216,8 @@ class Lab:
             messages.append(Message("logs", run, runs[run].project_id, {"run": run}))
         for run, state in changes.states.items():
             messages.append(Message("state", run, runs[run].project_id, {"run": run, "state": state}))
+        for project in changes.projects:
+            messages.append(Message("project", project, project, {"project": project}))
         for run in changes.runs:
             messages.append(Message("run", run, runs[run].project_id, {"run": run}))
         self.hub.publish(messages)

@@ -134,6 +134,10 @@ class ProjectAnswer(ProjectRef):
     last_activity: float | None
     private: bool
     role: ProjectRole = Field(description="What the caller is in it.")
+    owner: str
+    archived: float | None = Field(description="Since when it takes no new runs, and is in no lists.")
+    deleted: float | None = Field(description="It can be restored for 7 days from then on.")
+    former_names: list[str] = Field(description="Names that it had, which lead to it.")
 
 
 class RetentionAnswer(BaseModel):

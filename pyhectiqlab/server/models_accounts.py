@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from ..protocol.usernames import new_username
 from ..store import retention
-from .models import Body, KeyScope, Name, NewKeyAnswer, ProjectRole
+from .models import Body, KeyScope, Name, NewKeyAnswer, NewName, ProjectRole
 
 GivenRole = ProjectRole  # in the lab: nobody is made its owner
 KEY_DAYS_MAX = 3650
@@ -110,7 +110,14 @@ class AcceptBody(Body):
 
 
 class ProjectChangeBody(Body):
-    private: bool
+    """What is left out stays as it is."""
+
+    name: NewName | None = None
+    private: bool | None = None
+    archived: bool | None = None
+    owner: Annotated[str, Field(max_length=512)] | None = Field(
+        None, description="A username. Only its owner, or an admin of the lab, gives a project away."
+    )
 
 
 class RetentionBody(Body):

@@ -37,6 +37,8 @@ def purge_some(
         with meta.reading() as view:
             run = view.purgeable(before)
         if run is None:
+            if before is not None:
+                _purge_project(meta, write, now, before)
             break
         points.delete(run)
         crashpoints.passing("upkeep.run_dropped")
@@ -46,6 +48,14 @@ def purge_some(
             break
         purged += 1
     return purged
+
+
+def _purge_project(meta: MetaStore, write: Transacts, now: float, before: float) -> None:
+    """Take a step with a project that was deleted before that time, and whose runs are gone."""
+    with meta.reading() as view:
+        project = view.purgeable_project(before)
+    if project is not None:
+        write(lambda tx: tx.purge_project(project, now))
 
 
 def _purge(write: Transacts, run: str, now: float) -> bool:

@@ -24,8 +24,8 @@ READERS_AT_ONCE = 16  # that are served in one turn of the event loop
 
 @dataclass(frozen=True)
 class Message:
-    kind: str  # points | logs | state | run | resync
-    run: str
+    kind: str  # points | logs | state | run | project | resync
+    run: str  # of news of a project: the project
     project: str
     data: dict[str, Any]
 

@@ -135,8 +135,8 @@ class AccountsView(Protocol):
     def web_session(self, token_hash: str, now: float) -> WebSession | None: ...
     def invites(self, now: float) -> list[Invite]: ...
     def invite(self, token_hash: str, now: float) -> Invite | None: ...
-    def role_in(self, project_id: str, user_id: str) -> str | None:
-        """Return what the user may do in the project; None where it does not exist for them."""
+    def role_in(self, project_id: str, user_id: str, deleted_too: bool = False) -> str | None:
+        """Return what the user may do in the project; None where it does not exist for them, as one that is deleted."""
 
     def roles_of(self, user_id: str) -> Mapping[str, str]:
         """Return the roles that the user was given in projects: project id → role."""
@@ -145,7 +145,7 @@ class AccountsView(Protocol):
         """`roles_of` for several: user id → project id → role."""
 
     def private_projects(self, ids: Collection[str]) -> Mapping[str, bool]:
-        """Return whether they are private, of those that there are."""
+        """Return whether they are private, of those that there are and that are not deleted."""
 
     def members(self, project_id: str) -> list[Member]: ...
     def changes_told(self, limit: int, before: int | None = None) -> list[Change]:
@@ -196,7 +196,7 @@ class AccountsTransaction(AccountsView, Protocol):
         """Key id → when. Their users were seen then, too."""
 
     def add_web_session(self, user_id: str, token_hash: str, csrf: str, now: float, expires: float) -> None:
-        """Raise ServiceAccountError; so do login links."""
+        """Raises ServiceAccountError; so do login links."""
 
     def web_session_used(self, token_hash: str, now: float) -> None: ...
     def end_web_session(self, token_hash: str) -> None: ...

@@ -24,28 +24,15 @@ from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
+from .projects import Project as Project
+from .projects import ProjectRuns as ProjectRuns
+from .projects import ProjectsTransaction, ProjectsView
 from .purging import PurgingTransaction, PurgingView
 from .quotas import QuotasTransaction, QuotasView
 from .registry import RegistryTransaction, RegistryView
 from .retention import RetentionTransaction, RetentionView
 from .sso import SsoTransaction, SsoView
 from .totals import TotalsView
-
-
-@dataclass(frozen=True)
-class Project:
-    id: str
-    name: str
-    created: float
-    private: bool = False
-
-
-@dataclass(frozen=True)
-class ProjectRuns:
-    """What is counted over all runs of a project."""
-
-    runs: int = 0
-    last_activity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -259,12 +246,14 @@ class EndReport:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a transaction changed, for whoever watches: run id → new state, and runs whose row changed otherwise; and
-    how many events were told or found to be lost, by reason.
+    """What a transaction changed, for whoever watches: run id → new state; runs whose row changed otherwise; projects
+    that were renamed, moved, archived, deleted or restored; and how many events were told or found to be lost, by
+    reason.
     """
 
     states: dict[str, str] = field(default_factory=dict)
     runs: set[str] = field(default_factory=set)
+    projects: set[str] = field(default_factory=set)
     losses: Counter[str] = field(default_factory=Counter)
 
 
@@ -274,6 +263,10 @@ class ProjectNotFoundError(LookupError):
 
 class MayNotAddError(PermissionError):
     """The project can be read by this user, and not added to."""
+
+
+class ProjectArchivedError(MayNotAddError):
+    """The project takes no new runs."""
 
 
 class FullError(ValueError):
@@ -287,6 +280,7 @@ class NameTakenError(ValueError):
 class MetaView(
     AccountsView,
     SsoView,
+    ProjectsView,
     FilesView,
     MediaView,
     RegistryView,
@@ -298,15 +292,6 @@ class MetaView(
     Protocol,
 ):
     def lab_value(self, key: str) -> str | None: ...
-    def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
-        """Return the projects that exist for the user (None: all), sorted by name, those with a name > `after`."""
-
-    def project(self, ref: str) -> Project | None:
-        """By id, else by name."""
-
-    def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
-        """By id, for each of them. Looks at every run: milliseconds for a thousand."""
-
     def runs(self, query: RunQuery, now: float, among: Collection[str] | None = None) -> RunPage:
         """One page. `now` is what ages in terms count from. `among`: only these runs.
 
@@ -424,6 +409,7 @@ class MetaTransaction(
     MetaView,
     AccountsTransaction,
     SsoTransaction,
+    ProjectsTransaction,
     FilesTransaction,
     RegistryTransaction,
     NoticesTransaction,
@@ -445,13 +431,11 @@ class MetaTransaction(
         """
 
     def set_lab_value(self, key: str, value: str) -> None: ...
-    def add_project(self, name: str, user_id: str, now: float) -> Project:
-        """Make a project. Its maker is its first admin. Raises NameTakenError."""
-
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         """Find or create the run by name. A session seen in the last `lost_after_s` is live.
 
-        Raises ProjectNotFoundError, MayNotAddError, FullError; NameTakenError where the run was to be new.
+        Raises ProjectNotFoundError, MayNotAddError, FullError; ProjectArchivedError where it would make a run;
+        NameTakenError where the run was to be new.
         """
 
     def heartbeat(
@@ -488,6 +472,7 @@ class MetaTransaction(
         """Restore a deleted run. This counts as a sign of life, so that retention lets it be for a while.
 
         Raises NameTakenError where the name is in use again; PurgedError.
+        Raises NameTakenError where the name is in use again, ProjectGoneError where its project is deleted.
         """
 
     def rename_run(self, run_id: str, name: str) -> None:

@@ -21,7 +21,7 @@ def project_path(client: LabClient, ref: str) -> str:
     if not ("/" in ref or "\\" in ref or ref in {".", ".."}):
         return f"/projects/{quoted(ref)}"
     for row in client.pages("/projects", {"name": ref, "limit": 1000}):  # an older lab lists all
-        if row.get("name") == ref:
+        if row.get("name") == ref or ref in row.get("former_names", ()):
             return f"/projects/{quoted(str(row['id']))}"
     raise NotFoundError(
         f"No project named {ref[:100]!r}: see `hectiqlab projects`.", status=404, code="project_not_found"

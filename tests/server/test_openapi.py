@@ -55,6 +55,9 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models.Users, api.get("/users"))
     fits(models.Projects, api.get("/projects"))
     fits(models.ProjectDetailAnswer, api.get(f"/projects/{project}"))
+    gone = api.call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"})["id"]
+    api.call("DELETE", f"/projects/{gone}")
+    fits(models.Projects, api.get("/projects", deleted=True))
     fits(models_runs.Runs, api.get("/runs", config=True))
     fits(models_runs.RunAnswer, api.get("/runs/resolve", ref=run))
     fits(models_runs.RunDetailAnswer, api.run(run))

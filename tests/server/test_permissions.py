@@ -46,6 +46,7 @@ MAY = {
     "project:read": EVERYBODY,
     "project:add": ("member", "author", "project_admin", "stranger", "lab_admin"),
     "project:admin": ("project_admin", "lab_admin"),
+    "project:own": ("lab_admin",),
     "run:read": EVERYBODY,
     "run:add": ("author",),
     "run:change": ("author", "project_admin", "lab_admin"),
@@ -92,6 +93,8 @@ GET /projects account
 POST /projects lab:member
 GET /projects/{ref} project:read
 PATCH /projects/{ref} project:admin
+DELETE /projects/{ref} project:own
+POST /projects/{ref}/restore project:own
 PUT /projects/{ref}/retention project:admin
 GET /projects/{ref}/members project:read
 PUT /projects/{ref}/members/{username} project:admin
@@ -277,8 +280,11 @@ class World:
         run = project.run
         if route == "DELETE /runs/{run_id}" and who in MAY["run:change"]:
             run = self.callers["author"].attach(project=project.ref)["run"]["id"]  # it may go
+        ref = project.ref
+        if route == "DELETE /projects/{ref}" and who in MAY["project:own"]:
+            ref = self.callers[who].call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"})["id"]  # likewise
         path = path.format(
-            ref=project.ref,
+            ref=ref,
             run_id=run,
             uuid=project.versions.get(path.split("/")[1], project.artifact),
             name="m",

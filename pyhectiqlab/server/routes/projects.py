@@ -1,21 +1,33 @@
-"""Projects: list, make, look up; who may see one, what its members may do, and how long it keeps what."""
+"""Projects: list, make, look up, change, delete, restore; who may see one, and how long it keeps what."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Query, Response
 
 from ...protocol import roles
-from ...store.meta import NameTakenError, Project, ProjectRuns, User
+from ...store.accounts import NoHeirError
+from ...store.meta import MetaTransaction, NameTakenError, Project, ProjectRuns, User
+from ...store.projects import ProjectGoneError
 from ...store.retention import settings_text
 from .. import models, models_accounts
-from ..access import AdministeredProject, Member, ReadableProject, TheCaller, TheLab
+from ..access import (
+    AdministeredProject,
+    Member,
+    OwnedProject,
+    ReadableProject,
+    RestorableProject,
+    TheCaller,
+    TheLab,
+    check_owner,
+)
 from ..accounts import Caller
 from ..answers import answer, project_answer
 from ..bodies import BodyRoute
-from ..lab import Lab
+from ..lab import KEEP_DELETED_S, Lab
 from ..replies import ApiError, cursor_in, cursor_out, reply
 from .common import LIMIT, After, Limit, Router, answers, find_user
 
@@ -28,23 +40,32 @@ def list_projects(
     caller: TheCaller,
     limit: Limit = LIMIT,
     after: After = None,
-    name: Annotated[str | None, Query(max_length=512, description="Only the one with this name.")] = None,
+    name: Annotated[
+        str | None, Query(max_length=512, description="Only the one with this name, or that had it.")
+    ] = None,
+    archived: Annotated[bool, Query(description="Those that are archived, instead of those that are not.")] = False,
+    deleted: Annotated[
+        bool, Query(description="Those that the caller can restore, the newest deletion first.")
+    ] = False,
 ) -> Response:
     """By name: those that the caller can see."""
     behind = cursor_in(after, str)
     with lab.meta.reading() as view:
-        if name is None:
-            projects = view.projects(limit + 1, behind[0] if behind else "", seen_by=caller.user.id)
+        if deleted:
+            projects = view.deleted_projects(limit, None if caller.user.is_admin else caller.user.id)
+        elif name is None:
+            at = behind[0] if behind else ""
+            projects = view.projects(limit + 1, at, seen_by=caller.user.id, archived=archived)
         else:
             named = view.project(name)
-            projects = [named] if named is not None and named.name == name else []
-        counted = view.runs_of_projects([p.id for p in projects])
+            projects = [named] if named is not None and (named.name == name or named.id != name) else []
+        ids = [p.id for p in projects]
+        counted, former = view.runs_of_projects(ids), view.former_names(ids)
         given = view.roles_of(caller.user.id)
     more = cursor_out([projects[limit - 1].name]) if len(projects) > limit else None
     seen = [(p, roles.in_project(caller.user.role, p.private, given.get(p.id))) for p in projects[:limit]]
-    return reply(
-        {"items": [project_answer(p, counted[p.id], role) for p, role in seen if role is not None], "next": more}
-    )
+    items = [project_answer(p, counted[p.id], role, former[p.id]) for p, role in seen if role is not None]
+    return reply({"items": items, "next": more})
 
 
 @router.post("/projects", status_code=201, response_model=None, responses=answers(models.ProjectAnswer, 201, 403, 409))
@@ -68,11 +89,12 @@ def _detail_answer(lab: Lab, caller: Caller, project_id: str) -> Response:
         use = view.use_of(project.id) if project is not None and role is not None else None
         own = view.retention_settings().get(project_id, {})
         rule = view.retention_of(project_id)
+        former = view.former_names([project_id])[project_id]
     if project is None or role is None or use is None:
         raise ApiError(404, "project_not_found", "The project is gone.")
     detail = {"file_bytes": use.used, "quota": use.quota}
     retention = answer(models.RetentionAnswer, rule, own=sorted(own))
-    return reply({**project_answer(project, counted, role), **detail, "retention": retention})
+    return reply({**project_answer(project, counted, role, former), **detail, "retention": retention})
 
 
 @router.get("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 404))
@@ -81,15 +103,88 @@ def get_project(project: ReadableProject, lab: TheLab, caller: TheCaller) -> Res
     return _detail_answer(lab, caller, project.id)
 
 
-@router.patch("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404))
+@router.patch("/projects/{ref}", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404, 409))
 def change_project(
     project: AdministeredProject, body: models_accounts.ProjectChangeBody, lab: TheLab, caller: TheCaller
 ) -> Response:
-    """Private: only people with a role in it and the lab's admins see it."""
-    action = "made private" if body.private else "opened to the lab"
-    lab.accounts.change(
-        lambda tx: tx.set_private(project.id, body.private), caller.change(action, f"project {project.name}")
-    )
+    """Change what is given. Private: only people with a role in it and the lab's admins see it. Archived: it is in no
+    lists and takes no new runs; those that are there go on. Its name until now leads to it until somebody takes it.
+    """
+    owner = None
+    if body.owner is not None:
+        check_owner(caller, project)
+        owner = find_user(lab, body.owner)
+    noted = [caller.change(action, f"project {project.name}", detail) for action, detail in _told(project, body, owner)]
+
+    def change(tx: MetaTransaction) -> None:
+        now = time.time()
+        if body.name is not None:
+            tx.rename_project(project.id, body.name, caller.user.id, now)
+        if body.private is not None:
+            tx.set_private(project.id, body.private)
+        if body.archived is not None:
+            tx.set_archived(project.id, now if body.archived else None)
+        if owner is not None:
+            tx.move_project(project.id, owner.id)
+
+    try:
+        lab.accounts.change(change, *noted)
+    except NameTakenError as e:
+        raise ApiError(409, "name_taken", str(e)) from None
+    except NoHeirError as e:
+        raise ApiError(409, "no_heir", str(e)) from None
+    except ProjectGoneError as e:
+        raise ApiError(404, "project_not_found", str(e)) from None
+    return _detail_answer(lab, caller, project.id)
+
+
+def _told(project: Project, body: models_accounts.ProjectChangeBody, owner: User | None) -> Iterator[tuple[str, str]]:
+    """Yield what is changed, for the audit log."""
+    if body.name not in (None, project.name):
+        yield "renamed", f"to {body.name}"
+    if body.private is not None:
+        yield "made private" if body.private else "opened to the lab", ""
+    if body.archived is not None:
+        yield "archived" if body.archived else "unarchived", ""
+    if owner is not None:
+        yield "moved", f"from {project.owner} to {owner.username}"
+
+
+@router.delete("/projects/{ref}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
+def delete_project(project: OwnedProject, lab: TheLab, caller: TheCaller) -> Response:
+    """With all its runs, models, datasets and files. It can be restored for a week (POST /projects/{ref}/restore); late
+    data for it is refused at once. Its name is free.
+    """
+    try:
+        lab.accounts.change(
+            lambda tx: tx.delete_project(project.id, time.time()),
+            caller.change("deleted", f"project {project.name} ({project.id})"),
+        )
+    except ProjectGoneError as e:
+        raise ApiError(404, "project_not_found", str(e)) from None
+    return reply({})
+
+
+@router.post(
+    "/projects/{ref}/restore",
+    response_model=None,
+    responses=answers(models.ProjectDetailAnswer, 200, 403, 404, 409, 410),
+)
+def restore_project(project: RestorableProject, lab: TheLab, caller: TheCaller) -> Response:
+    """Within a week of its deletion, by its id or name. 409 `name_taken`: another project has the name by now."""
+    if project.deleted is not None:
+        gone = ApiError(410, "project_purged", "The project was deleted too long ago: its data is gone.")
+        if project.deleted < time.time() - KEEP_DELETED_S:
+            raise gone
+        try:
+            lab.accounts.change(
+                lambda tx: tx.restore_project(project.id, caller.user.id, time.time()),
+                caller.change("restored", f"project {project.name} ({project.id})"),
+            )
+        except NameTakenError as e:
+            raise ApiError(409, "name_taken", str(e)) from None
+        except ProjectGoneError:
+            raise gone from None
     return _detail_answer(lab, caller, project.id)
 
 

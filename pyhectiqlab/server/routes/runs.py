@@ -11,6 +11,7 @@ from fastapi import Query, Request, Response
 
 from ...protocol import limits, search, states
 from ...store.meta import NameTakenError, Run, RunQuery
+from ...store.projects import ProjectGoneError
 from ...store.purging import PurgedError
 from .. import models, models_runs
 from ..access import ChangeableRun, ReadableRun, RestorableRun, TheCaller, TheLab, find_project, find_run, may_change
@@ -278,6 +279,8 @@ def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCa
             raise ApiError(409, "name_taken", str(e)) from None
         except PurgedError as e:
             raise ApiError(410, "run_purged", str(e)) from None
+        except ProjectGoneError as e:
+            raise ApiError(410, "project_deleted", f"{e} See POST /projects/ID/restore.") from None
     return reply(run_answers(request, lab, [find_run(lab, caller, run.id)])[0])
 
 

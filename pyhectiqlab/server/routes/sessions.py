@@ -15,6 +15,7 @@ from ...store.meta import (
     MayNotAddError,
     MetaTransaction,
     NameTakenError,
+    ProjectArchivedError,
     ProjectNotFoundError,
 )
 from .. import models, models_runs
@@ -46,6 +47,8 @@ def attach(request: Request, body: models_runs.AttachBody, lab: TheLab, caller: 
         with lab.meta.reading() as view:
             near = near_project(view, caller.user.id, body.project or "")
         raise ApiError(404, "project_not_found", f"{e}{near}") from None
+    except ProjectArchivedError as e:
+        raise ApiError(403, "project_archived", str(e)) from None
     except MayNotAddError as e:
         raise ApiError(403, "may_not_add", str(e)) from None
     except NameTakenError as e:
@@ -108,7 +111,7 @@ def end(session: SessionId, body: models_runs.EndBody, lab: TheLab, caller: TheC
     unknown = ApiError(404, "session_not_found", "The lab knows no such attachment of this session to this run.")
     with lab.meta.reading() as view:
         run = view.run_ids([body.run]).get(body.run)
-        role = None if run is None else view.role_in(run.project_id, caller.user.id)
+        role = None if run is None else view.role_in(run.project_id, caller.user.id, deleted_too=True)
     if run is None or role is None or run.author_id != caller.user.id:
         raise unknown
     if not run.writable:

@@ -21,7 +21,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     **answers(models.Empty, 200, 404, 410, 429, 503),
     200: {
         "description": "events: points {run, keys, points}, logs {run}, state {run, state}, run {run}, "
-        "resync {} (some were dropped: look again)",
+        "project {project}, resync {} (some were dropped: look again)",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
 }

@@ -14,6 +14,7 @@ from ..meta import (
     FullError,
     MayNotAddError,
     NameTakenError,
+    ProjectArchivedError,
     ProjectNotFoundError,
     Run,
     User,
@@ -21,6 +22,7 @@ from ..meta import (
 from .dialect import exclude
 from .meta_attempts import membership
 from .meta_members import MembersSql
+from .meta_projects import ProjectsSql
 from .meta_runs import RunsSql, exclude_name, hold_runs, new_run
 from .meta_schema import runs, sessions
 from .meta_states import StatesSql
@@ -45,7 +47,7 @@ class AttachingSql(Share):
 
     def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str, bool]:
         """(project, the user's role in it, whether it was made now)."""
-        projects, members = self.share(RunsSql), self.share(MembersSql)
+        projects, members = self.share(ProjectsSql), self.share(MembersSql)
         if request.project is None:
             mine = [
                 (id, role) for id in projects.projects_of(user.id) if (role := members.role_in(id, user.id)) is not None
@@ -79,6 +81,8 @@ class AttachingSql(Share):
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
         project_id, role, project_made = self._project_for(request, user, now)
+        if not self.share(ProjectsSql).keep_project(project_id):
+            raise ProjectNotFoundError(f"The project {request.project or DEFAULT_PROJECT!r} was deleted just now.")
         row = self._hold_named(project_id, request.name)
         may_add = roles.at_least(role, roles.MEMBER)
         if row is None and not may_add:
@@ -87,6 +91,8 @@ class AttachingSql(Share):
             raise NameTakenError(f"The project has a run named {request.name!r} already: choose another name.")
         if row is not None and (row.author_id != user.id or not may_add):
             return Attached(self._the_run(row.id), row.attempt, "read-only", created=False, sets_state=False)
+        if row is None:
+            self._check_not_archived(project_id)
         created = row is None
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
         live_since = now - lost_after_s
@@ -123,6 +129,14 @@ class AttachingSql(Share):
         self.changes.runs.add(run_id)
         told = self._the_run(run_id)
         return Attached(told, attempt, "read-write", created, sets_state, project_made, found.held_by)
+
+    def _check_not_archived(self, project_id: str) -> None:
+        project = self.share(ProjectsSql).project(project_id)
+        if project is not None and project.archived is not None:
+            raise ProjectArchivedError(
+                f"The project {project.name!r} is archived and takes no new runs: an admin of it ends that with "
+                f"`hectiqlab projects unarchive`, or give project= another name."
+            )
 
     def _hold_named(self, project_id: str, name: str) -> Any | None:
         """Hold the name, and the run that has it, where there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 
 from ...protocol import roles
 from ..accounts import AUDIT_ROWS_MAX, Change, Member
@@ -17,22 +17,24 @@ VARIABLES_MAX = 10_000  # of one statement; SQLite takes 32,766 at least
 
 
 def visible_to(user_id: str | None) -> ColumnElement[bool]:
-    """Of a row of `projects`: whether it exists for that user; None: for everybody."""
+    """Of a row of `projects`: whether it exists for that user; None: for everybody. One that is deleted does not."""
+    there = projects.c.deleted.is_(None)
     if user_id is None:
-        return true()
+        return there
     admin = exists(select(users.c.id).where(users.c.id == user_id, users.c.role.in_(roles.ADMINS)))
     mine = select(members.c.project_id).where(members.c.user_id == user_id)
-    return or_(projects.c.private.is_(False), projects.c.id.in_(mine), admin)
+    return and_(there, or_(projects.c.private.is_(False), projects.c.id.in_(mine), admin))
 
 
 class MembersSql(Share):
     """The permissions' share of a MetaTransaction over one connection."""
 
-    def role_in(self, project_id: str, user_id: str) -> str | None:
+    def role_in(self, project_id: str, user_id: str, deleted_too: bool = False) -> str | None:
+        its = projects.c.id == project_id
         row = self.conn.execute(
             select(users.c.role, projects.c.private, members.c.role.label("own"))
             .select_from(users)
-            .join(projects, projects.c.id == project_id)
+            .join(projects, its if deleted_too else its & projects.c.deleted.is_(None))
             .outerjoin(members, and_(members.c.project_id == projects.c.id, members.c.user_id == users.c.id))
             .where(users.c.id == user_id, users.c.disabled.is_(None))
         ).first()
@@ -49,7 +51,7 @@ class MembersSql(Share):
         return given
 
     def private_projects(self, ids: Collection[str]) -> Mapping[str, bool]:
-        query = select(projects.c.id, projects.c.private)
+        query = select(projects.c.id, projects.c.private).where(projects.c.deleted.is_(None))
         if len(ids) <= VARIABLES_MAX:
             query = query.where(projects.c.id.in_(ids))
         return {row.id: row.private for row in self.conn.execute(query)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from ...protocol import limits, roles, states
 from ..accounts import HandedOver, NoHeirError
@@ -21,6 +21,7 @@ class PeopleSql(Share):
 
     def hand_over(self, user_id: str, heir_id: str, now: float, projects: bool = False) -> HandedOver:
         self._check_heir(user_id, heir_id)
+        given_projects = self._give_projects(user_id, heir_id) if projects else 0  # held before their runs
         its = select(runs.c.id, runs.c.project_id, runs.c.state).where(
             runs.c.author_id == user_id, runs.c.purged.is_(None)
         )
@@ -38,7 +39,7 @@ class PeopleSql(Share):
             runs=len(given),
             live=len(reached) - len(given),
             kept_out=len(rows) - len(reached),
-            projects=self._give_projects(user_id, heir_id) if projects else 0,
+            projects=given_projects,
         )
 
     def _check_heir(self, user_id: str, heir_id: str) -> None:
@@ -56,11 +57,16 @@ class PeopleSql(Share):
             self.changes.runs.update(ids)
 
     def _give_projects(self, user_id: str, heir_id: str) -> int:
-        count = select(func.count()).select_from(projects).where(projects.c.purged.is_(None))
-        more, there = (
-            self.conn.execute(count.where(projects.c.owner_id == of)).scalar_one() for of in (user_id, heir_id)
-        )
-        if more + there > limits.PROJECTS_MAX:
+        def owned(by: str) -> list[str]:
+            query = select(projects.c.id).where(projects.c.owner_id == by, projects.c.purged.is_(None))
+            return list(self.conn.execute(query).scalars())
+
+        hold_rows(self.conn, projects.c.id, owned(user_id))
+        ids = owned(user_id)
+        if len(ids) + len(owned(heir_id)) > limits.PROJECTS_MAX:
             raise FullError(f"Nobody owns more than {limits.PROJECTS_MAX:,} projects: move them one by one.")
-        self.conn.execute(update(projects).where(projects.c.owner_id == user_id).values(owner_id=heir_id))
-        return int(more)
+        self.conn.execute(update(projects).where(any_of(self.conn, projects.c.id, ids)).values(owner_id=heir_id))
+        for project in ids:
+            self.share(MembersSql).set_member(project, heir_id, roles.ADMIN)
+        self.changes.projects.update(ids)
+        return len(ids)

@@ -52,7 +52,7 @@ class PurgingSql(Share):
             select(
                 runs.c.id,
                 runs.c.name,
-                projects.c.name.label("project"),
+                func.coalesce(projects.c.deleted_name, projects.c.name).label("project"),
                 runs.c.project_id,
                 runs.c.points,
                 runs.c.deleted,

@@ -10,14 +10,16 @@ import msgpack
 from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from ...protocol import limits, roles, states
-from ..meta import FullError, IngestRun, NameTakenError, Project, ProjectRuns, Run, StoredEvent, Tag
+from ..meta import FullError, IngestRun, NameTakenError, Run, StoredEvent, Tag
 from ..pauses import may_pause
+from ..projects import ProjectGoneError
 from ..purging import PurgedError
-from .dialect import any_of, exclude, hold_rows, read_slowly
+from .dialect import any_of, exclude, hold_rows, keep_rows, read_slowly
 from .meta_members import visible_to
 from .meta_schema import (
     events,
     members,
+    project_names,
     projects,
     run_tags,
     runs,
@@ -36,7 +38,6 @@ _RANKS = (
     .scalar_subquery()
     .label("ranks")
 )
-_PROJECT = select(projects.c.id, projects.c.name, projects.c.created, projects.c.private)
 RUN: Select[Any] = (
     select(
         runs.c.id,
@@ -94,45 +95,6 @@ def unpack_shown(blob: bytes | None) -> dict[str, Any]:
 class RunsSql(Share):
     """The projects' and runs' share of a MetaTransaction over one connection."""
 
-    def projects(self, limit: int, after: str = "", seen_by: str | None = None) -> list[Project]:
-        found = _PROJECT.where(projects.c.name > after, visible_to(seen_by)).order_by(projects.c.name).limit(limit)
-        return [Project(*row) for row in self.conn.execute(found)]
-
-    def project(self, ref: str) -> Project | None:
-        for its in (projects.c.id, projects.c.name):
-            if (row := self.conn.execute(_PROJECT.where(its == ref)).first()) is not None:
-                return Project(*row)
-        return None
-
-    def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
-        rows = self.conn.execute(
-            select(runs.c.project_id, func.count(), func.max(runs.c.last_activity))
-            .where(any_of(self.conn, runs.c.project_id, ids), runs.c.deleted.is_(None))
-            .group_by(runs.c.project_id)
-        )
-        counted = {row[0]: ProjectRuns(row[1], row[2]) for row in rows}
-        return {project: counted.get(project, ProjectRuns()) for project in ids}
-
-    def add_project(self, name: str, user_id: str, now: float) -> Project:
-        exclude(self.conn, "project", name)
-        if self.project(name):
-            raise NameTakenError(f"A project named {name!r} exists already.")
-        made = select(projects.c.id).where(projects.c.owner_id == user_id)
-        if is_full(self.conn, made, limits.PROJECTS_MAX):
-            raise FullError(f"You made {limits.PROJECTS_MAX:,} projects, and nobody makes more: use one of those.")
-        project = Project(secrets.token_hex(4), name, now)
-        self.conn.execute(insert(projects).values(id=project.id, name=name, created=now, owner_id=user_id))
-        self.conn.execute(insert(members).values(project_id=project.id, user_id=user_id, role=roles.ADMIN))
-        return project
-
-    def projects_of(self, user_id: str) -> list[str]:
-        """Ids of projects that the user made or has runs in, at most two: the caller asks whether there is just one."""
-        mine = select(runs.c.project_id).where(runs.c.author_id == user_id, runs.c.deleted.is_(None))
-        rows = self.conn.execute(
-            select(projects.c.id).where(or_(projects.c.owner_id == user_id, projects.c.id.in_(mine))).limit(2)
-        )
-        return list(rows.scalars())
-
     def note(self, run_id: str) -> str:
         return self.conn.execute(select(runs.c.note).where(runs.c.id == run_id)).scalar() or ""
 
@@ -161,7 +123,8 @@ class RunsSql(Share):
         gone = and_(runs.c.deleted.is_not(None), runs.c.purged.is_(None))
         where = [runs.c.name == name, gone if deleted else runs.c.deleted.is_(None), visible_to(seen_by)]
         if project is not None:
-            where.append(or_(projects.c.id == project, projects.c.name == project))
+            had_name = select(project_names.c.project_id).where(project_names.c.name == project)
+            where.append(or_(projects.c.id == project, projects.c.name == project, projects.c.id.in_(had_name)))
         return read_runs(self.conn, RUN.where(*where).order_by(runs.c.created.desc()).limit(limit))
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]:
@@ -239,6 +202,11 @@ class RunsSql(Share):
         self.changes.runs.add(run_id)
 
     def restore_run(self, run_id: str, now: float) -> None:
+        project = select(runs.c.project_id).where(runs.c.id == run_id)
+        keep_rows(self.conn, projects.c.id, [self.conn.execute(project).scalar_one()])
+        there = select(projects.c.id).where(projects.c.id == project.scalar_subquery(), projects.c.deleted.is_(None))
+        if self.conn.execute(there).first() is None:
+            raise ProjectGoneError("The project of this run is deleted: restore the project.")
         row = self._hold_with_name(run_id)
         gone = select(runs.c.id).where(
             runs.c.id == run_id, or_(runs.c.purged.is_not(None), runs.c.purge_asked.is_not(None))

@@ -131,7 +131,7 @@ class SearchSql(Share):
             where.append(runs.c.project_id == query.project)
             where.append(exists(visible.where(projects.c.id == query.project)))  # asked once, not of each run
         elif query.seen_by is not None:
-            where.append(runs.c.project_id.in_(visible))
+            where.append(runs.c.project_id.in_(visible.where(projects.c.archived.is_(None))))
         where += [_condition(term, now) for term in query.terms if term.field.kind != "metric"]
         return where
 

@@ -22,6 +22,7 @@ from .meta_members import MembersSql
 from .meta_migrations import is_current, upgrade
 from .meta_notices import NoticesSql
 from .meta_people import PeopleSql
+from .meta_projects import ProjectsSql
 from .meta_purging import PurgingSql
 from .meta_quotas import QuotasSql
 from .meta_registry import RegistrySql
@@ -41,6 +42,7 @@ class SqlMeta(
     MembersSql,
     PeopleSql,
     SsoSql,
+    ProjectsSql,
     RunsSql,
     PurgingSql,
     SearchSql,

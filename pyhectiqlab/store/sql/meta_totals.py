@@ -42,7 +42,9 @@ class TotalsSql(Share):
         its_runs = {row.project_id: (row[1], int(row[2])) for row in self.conn.execute(counted)}
         quotas = dict(self.conn.execute(select(lab.c.key, lab.c.value).where(lab.c.key.like("quota:%"))).all())
         found = []
-        for row in self.conn.execute(select(projects.c.id, projects.c.name).order_by(projects.c.name)):
+        name = func.coalesce(projects.c.deleted_name, projects.c.name).label("name")
+        there = select(projects.c.id, name).where(projects.c.purged.is_(None))
+        for row in self.conn.execute(there.order_by(name)):
             n, points = its_runs.get(row.id, (0, 0))
             quota = quotas.get(f"quota:{row.id}")
             found.append(

@@ -13,6 +13,7 @@ from .accounts import AccountsSuite
 from .events import EventsSuite
 from .files import FilesSuite
 from .people import PeopleSuite
+from .projects import ProjectsSuite
 from .registry import RegistrySuite
 from .runs import RunsSuite
 from .searches import SearchesSuite
@@ -28,6 +29,7 @@ class MetaStoreSuite(
     AccountsSuite,
     PeopleSuite,
     SsoSuite,
+    ProjectsSuite,
     RunsSuite,
     EventsSuite,
     FilesSuite,

@@ -1,0 +1,88 @@
+"""Projects of the lab: what they are, and what their admins and owners do with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..profile import Profile
+from ..transport.http import quoted
+from .shapes import asking, from_item, shaped
+
+
+@dataclass(frozen=True)
+class ProjectInfo:
+    """A project as the lab described it at the time of the call.
+
+    Attributes:
+        owner: username of whoever it belongs to; "" where an older lab does not say.
+        archived: since when it is in no lists and takes no new runs. None: it is not.
+        deleted: when it was deleted. None: it is not.
+        former_names: names that it had, which still lead to it.
+        profile: the profile that it is read with.
+    """
+
+    id: str
+    name: str
+    created: float
+    runs: int
+    last_activity: float | None
+    owner: str
+    archived: float | None
+    deleted: float | None
+    former_names: list[str]
+    profile: Profile = field(repr=False, compare=False)
+
+    def rename(self, name: str) -> ProjectInfo:
+        """Rename it, and return it as it is then. Its name until now leads to it, in links and in scripts, until
+        somebody takes it.
+
+        Raises:
+            ConflictError: another project has the name.
+            PermissionDeniedError: you are no admin of it.
+        """
+        return self._changed(name=name)
+
+    def archive(self) -> ProjectInfo:
+        """Take it out of lists and let no new runs begin in it; runs that are there go on."""
+        return self._changed(archived=True)
+
+    def unarchive(self) -> ProjectInfo:
+        """Take `archive` back."""
+        return self._changed(archived=False)
+
+    def move(self, owner: str) -> ProjectInfo:
+        """Give it to another user. Raises PermissionDeniedError unless it is yours, or you are an admin of the lab."""
+        return self._changed(owner=owner)
+
+    def delete(self) -> None:
+        """Delete it with all its runs, models, datasets and files. `restore` restores it within 7 days.
+
+        Raises PermissionDeniedError unless it is yours, or you are an admin of the lab.
+        """
+        with asking(self.profile) as lab:
+            lab.delete(f"/projects/{quoted(self.id)}")
+
+    def restore(self) -> ProjectInfo:
+        """Restore it after `delete`. Raises GoneError after 7 days, ConflictError if its name is taken by now."""
+        with asking(self.profile) as lab:
+            answer = lab.post(f"/projects/{quoted(self.id)}/restore")
+            return shaped(lab, project_info, answer, self.profile)
+
+    def _changed(self, **change: Any) -> ProjectInfo:
+        with asking(self.profile) as lab:
+            answer = lab.patch(f"/projects/{quoted(self.id)}", change)
+            return shaped(lab, project_info, answer, self.profile)
+
+
+def project_info(item: dict[str, Any], profile: Profile) -> ProjectInfo:
+    """Return a project from an item of a list, or from the answer about its page."""
+    return from_item(
+        ProjectInfo,
+        item,
+        owner=item.get("owner", ""),  # which older labs do not say, nor what follows
+        archived=item.get("archived"),
+        deleted=item.get("deleted"),
+        former_names=list(item.get("former_names", ())),
+        profile=profile,
+    )

@@ -1,0 +1,120 @@
+"""`hectiqlab projects` and `read.project`: renamed, archived, moved, deleted and restored, at a real lab."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab import read
+from pyhectiqlab.errors import ConflictError, NotFoundError, PermissionDeniedError
+from pyhectiqlab.testing.lab import RealLab
+from pyhectiqlab.transport.http import LabClient
+
+from ..labs import ForkedLab
+from .conftest import Hectiqlab, well
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLab]:
+    folder = tmp_path_factory.mktemp("lab")
+    with ForkedLab(folder / "data", folder / "home") as real:
+        yield real
+
+
+@pytest.fixture
+def home(lab: RealLab, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HECTIQLAB_HOME", str(lab.home))
+    return lab.home
+
+
+@pytest.fixture
+def project(lab: RealLab) -> Any:
+    """Its name holds a slash, which no part of a path does."""
+    with LabClient(lab.url, lab.api_key) as client:
+        return client.post("/projects", {"name": f"team/{secrets.token_hex(4)}"})
+
+
+def make(lab: RealLab, name: str, project: str) -> str:
+    with LabClient(lab.url, lab.api_key) as client:
+        asked = {"name": name, "project": project, "session": secrets.token_hex(8)}
+        return str(client.attach(asked, timeout_s=10)["run"]["id"])
+
+
+def test_a_project_is_renamed_and_found_by_the_name_that_it_had(
+    lab: RealLab, hectiqlab: Hectiqlab, project: Any
+) -> None:
+    old, new = project["name"], f"{project['name']} new"
+    run = make(lab, "r", old)
+    assert well(hectiqlab("projects", "rename", old, new)) == f"{old} is {new} now.\n"
+    shown = json.loads(well(hectiqlab("projects", "rename", old, new, "--json")))
+    assert (shown["id"], shown["name"], shown["former_names"]) == (project["id"], new, [old])
+    assert "profile" not in shown and lab.api_key not in json.dumps(shown)
+    assert f"[{project['id']}] {new}\n" in well(hectiqlab("projects"))
+    assert run in well(hectiqlab("runs", old)) and run in well(hectiqlab("runs", "-p", new))
+    assert make(lab, "r", old) == run
+    taken = hectiqlab("projects", "rename", make_project(lab), new)
+    assert taken.returncode == 1 and "exists already" in taken.stderr
+
+
+def make_project(lab: RealLab) -> str:
+    with LabClient(lab.url, lab.api_key) as client:
+        return str(client.post("/projects", {"name": secrets.token_hex(4)})["name"])
+
+
+def test_a_project_is_archived_and_back(lab: RealLab, hectiqlab: Hectiqlab, project: Any) -> None:
+    assert "unarchive" in well(hectiqlab("projects", "archive", project["name"]))
+    assert project["id"] not in well(hectiqlab("projects"))
+    (shown,) = (p for p in json.loads(well(hectiqlab("projects", "--archived", "--json"))) if p["id"] == project["id"])
+    assert shown["archived"] is not None
+    with pytest.raises(PermissionDeniedError, match="takes no new runs"):
+        make(lab, "r", project["name"])
+    assert "takes runs again" in well(hectiqlab("projects", "unarchive", project["id"]))
+    assert make(lab, "r", project["name"])
+
+
+def test_a_project_is_deleted_after_asking_and_restored(lab: RealLab, hectiqlab: Hectiqlab, project: Any) -> None:
+    name, ref = project["name"], project["id"]
+    make(lab, "r", name)
+    asked = hectiqlab("projects", "delete", name, input="n\n")
+    assert asked.returncode == 1 and f"Delete {name} with 1 run?" in asked.stderr
+    assert f"projects restore {ref}" in well(hectiqlab("projects", "delete", name, "-y"))
+    assert ref not in well(hectiqlab("projects")) and ref in well(hectiqlab("projects", "--deleted"))
+    assert well(hectiqlab("projects", "restore", name)) == f"Restored {name} with 1 run.\n"
+    assert ref in well(hectiqlab("projects"))
+    wrong = hectiqlab("projects", "restore", "nothing")
+    assert wrong.returncode == 1 and "can restore" in wrong.stderr
+
+
+def test_a_project_is_given_to_somebody_else(lab: RealLab, hectiqlab: Hectiqlab, project: Any) -> None:
+    with LabClient(lab.url, lab.api_key) as client:
+        client.post("/users", {"username": "bob", "password": "correct horse 7"})
+    assert "belongs to bob" in well(hectiqlab("projects", "move", project["name"], "bob"))
+    wrong = hectiqlab("projects", "move", project["name"], "nobody")
+    assert wrong.returncode == 1 and "No user is named 'nobody'" in wrong.stderr
+
+
+def test_all_of_it_from_python(lab: RealLab, home: Path, project: Any) -> None:
+    its = read.project(project["name"])
+    assert its == read.project(its.id) and its.archived is its.deleted is None
+    renamed = its.rename(f"{its.name} new")
+    assert read.project(its.name) == renamed and renamed.former_names == [its.name]
+    assert its.archive().archived is not None
+    assert its.id in {p.id for p in read.projects(archived=True)} - {p.id for p in read.projects()}
+    assert its.unarchive().archived is None
+    its.delete()
+    with pytest.raises(NotFoundError):
+        read.project(its.id)
+    gone = read.project(renamed.name, deleted=True)
+    assert gone.id == its.id and gone.deleted is not None and gone in read.projects(deleted=True)
+    with LabClient(lab.url, lab.api_key) as client:
+        client.post("/projects", {"name": renamed.name})
+    with pytest.raises(ConflictError):
+        gone.restore()
+    read.project(renamed.name).rename(f"{renamed.name} 2")
+    assert gone.restore().name == renamed.name
+    assert "api_key" not in repr(its)

@@ -1,4 +1,6 @@
-"""Bars: how far files are on their way, on stderr: drawn where somebody looks, now and then a line elsewhere."""
+"""Bars on stderr: how far files are on their way. They are drawn in a terminal or notebook; elsewhere a line is printed
+now and then.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ LINE_EVERY_S = 30.0
 
 
 def place() -> str:
-    """Where stderr leads: TERMINAL, NOTEBOOK, or LINES for a file, a pipe or nothing."""
+    """Return where stderr leads: TERMINAL, NOTEBOOK, or LINES for a file, a pipe or nothing."""
     stream = sys.stderr
     with contextlib.suppress(OSError, ValueError, AttributeError):
         if stream.isatty():
@@ -31,7 +33,7 @@ def _bar_class() -> Any:
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        # tqdm's own monitor is a thread, which a process that is ending can no longer start, and its own lock is one of
+        # tqdm's own monitor is a thread, which a process that is ending can no longer start. tqdm's own lock is one of
         # multiprocessing, for which Python 3.14 starts a process.
         monitor_interval = 0
         _lock = threading.RLock()
@@ -47,7 +49,7 @@ def _drawn(description: str, size: int, **style: Any) -> Any:
 
 @contextlib.contextmanager
 def bar(description: str, size: int) -> Iterator[Callable[[int], object]]:
-    """A bar for one transfer that the caller waits for. Gives what takes the bytes so far."""
+    """Show a bar for one transfer that the caller waits for. Yields a function that takes the bytes so far."""
     if place() == LINES:
         yield lambda done: None
         return
@@ -58,8 +60,8 @@ def bar(description: str, size: int) -> Iterator[Callable[[int], object]]:
 class FileBars:
     """A bar for the file under way and one for all; where stderr is no terminal or notebook, now and then a line.
 
-    A context manager. Raises nothing for a stderr that is closed or broken. A notebook can redraw only its last line:
-    it has the bar for all alone.
+    A context manager. Raises nothing for a stderr that is closed or broken. A notebook can redraw only its last line,
+    so it has only the bar for all.
     """
 
     def __init__(self, where: str | None = None, *, every_s: float = LINE_EVERY_S) -> None:
@@ -97,7 +99,9 @@ class FileBars:
                 self._all.write(line, file=sys.stderr)
 
     def update(self, ident: str, name: str, size: int, sent: int) -> None:
-        """`sent` bytes of the file are at the lab. 0 announces it: it counts in the bar for all."""
+        """Note that `sent` bytes of the file are at the lab. 0 announces the file, which then counts in the bar for
+        all.
+        """
         moved = sent > self._sent.get(ident, 0)
         self._sizes[ident], self._sent[ident] = size, sent
         if self._where == LINES:
@@ -106,7 +110,7 @@ class FileBars:
             self._draw(ident if moved else "", name)
 
     def show(self) -> None:
-        """Draw the bar for all, also where nothing has moved yet."""
+        """Draw the bar for all, even if nothing has moved yet."""
         if self._where != LINES:
             self._draw("", "")
 

@@ -12,12 +12,12 @@ from ..errors import ConfigurationError
 from .installing import install_advice
 
 _YAML = (".yaml", ".yml")
-# YAML 1.2 has 1e-3 as a number, PyYAML as a text; a learning rate that is a text fails far from here.
+# In YAML 1.2, 1e-3 is a number. PyYAML reads it as a text, and a learning rate that is a text fails far from here.
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
 
 
 def save(path: Path, values: dict[str, Any]) -> None:
-    """Raises ValueError, ConfigurationError or OSError; see Config.save."""
+    """Write a config file; see Config.save. Raises ValueError, ConfigurationError or OSError."""
     if path.suffix.lower() in _YAML:
         text = _yaml().safe_dump(values, sort_keys=False, allow_unicode=True)
     else:
@@ -27,7 +27,7 @@ def save(path: Path, values: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[Any, Any]:
-    """Raises ValueError, ConfigurationError or OSError; see Config.load."""
+    """Read a config file; see Config.load. Raises ValueError, ConfigurationError or OSError."""
     raw = path.read_bytes()
     if path.suffix.lower() in (".pkl", ".pickle") or raw[:1] == b"\x80":
         raise ValueError(

@@ -1,9 +1,9 @@
 """Crash points: named places between an accepted event and the lab's ack at which a test kills the process that passes.
 
 `HECTIQLAB_CRASH_AT=NAME:N:FILE` arms one: the process that passes NAME for the Nth time since its start makes FILE and
-dies by SIGKILL, as if it had been killed from outside at that very place. Once FILE exists nobody dies any more, so
-that whoever takes over can be watched. Without the variable `passing` is an empty function, and no call of `Run`
-comes by any of these places: they are passed by the uploader, at most a few times a batch, and by the lab.
+dies by SIGKILL, as if it had been killed from outside at that place. Once FILE exists, no process dies any more, so
+that a test can watch the one that takes over. Without the variable, `passing` is an empty function. No call of `Run`
+passes any of these places: the uploader does, at most a few times a batch, and the lab.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def _nothing(name: str) -> None:
 
 
 def armed(wish: str) -> Callable[[str], None]:
-    """Return what `passing` is for this value of HECTIQLAB_CRASH_AT. Raises ValueError where it is not NAME:N:FILE."""
+    """Return the function `passing` for this value of HECTIQLAB_CRASH_AT. Raises ValueError where it is not
+    NAME:N:FILE.
+    """
     name, number, marker = wish.split(":", 2)
     if name not in POINTS:
         raise ValueError(f"HECTIQLAB_CRASH_AT: there is no crash point {name!r}: {', '.join(POINTS)}")

@@ -1,7 +1,7 @@
 """Numbers of descriptors: 0, 1 and 2 are the terminal's, whatever is open there.
 
 A program that was started without them (`<&- >&- 2>&-`, some daemons), or that closed them, gets these numbers for what
-it opens next; and whatever anybody prints is then written into it.
+it opens next. Whatever is printed is then written into that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ _DESCRIPTORS_MAX = 65_536
 
 
 def lifted(fd: int) -> int:
-    """`fd`; or a copy of it beyond 2, not inherited, and `fd` closed. Raises OSError."""
+    """Return `fd` if it is beyond 2. Else return a copy beyond 2 that is not inherited, and close `fd`. Raises
+    OSError.
+    """
     if fd > 2:
         return fd
     import fcntl
@@ -25,8 +27,8 @@ def lifted(fd: int) -> int:
 
 
 def fill_standard() -> None:
-    """Lead those of 0, 1 and 2 that are closed to /dev/null, as the C library does for programs that it must protect:
-    no file or socket of ours, or of a library, is then taken for the terminal. Never raises.
+    """Open /dev/null for those of 0, 1 and 2 that are closed, as the C library does for programs that it must protect.
+    So no file or socket of ours, or of a library, is taken for the terminal. Never raises.
     """
     with contextlib.suppress(OSError):
         while (fd := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
@@ -35,7 +37,7 @@ def fill_standard() -> None:
 
 
 def open_null() -> int:
-    """/dev/null; in a container without devices, a file of memory. Raises OSError."""
+    """Open /dev/null or, in a container without devices, a file in memory. Raises OSError."""
     try:
         return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -45,7 +47,7 @@ def open_null() -> int:
 
 
 def open_descriptors() -> list[int]:
-    """Return those of this process; without /proc, all that it may have, up to a bound."""
+    """Return the open descriptors of this process; without /proc, all that it may have, up to a bound."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError, ValueError):
             return [int(name) for name in os.listdir(folder)]

@@ -1,4 +1,4 @@
-"""How this package is installed again, with an extra: from where it came. Its bare name is another package on PyPI."""
+"""How to install this package again, with an extra, from where it came. On PyPI, its bare name is another package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CLONE = "path/to/clone"  # as in README.md
 
 
 def install_advice(extra: str = "", *, here: bool = True) -> str:
-    """Return a command, `pip install '/home/ada/pyhectiqlab[server]'`. `here`: for this machine, and not for another
+    """Return a command such as `pip install '/home/ada/pyhectiqlab[server]'`. `here`: for this machine, not for another
     one.
     """
     source = _source() if here else None
@@ -22,7 +22,7 @@ def install_advice(extra: str = "", *, here: bool = True) -> str:
 
 
 def upgrade_advice(extra: str = "") -> str:
-    """Return what brings a newer version of it."""
+    """Return what to do for a newer version."""
     source = _source()
     if source is not None and "://" in source:
         return install_advice(extra).replace("pip install", "pip install --upgrade", 1)
@@ -30,17 +30,17 @@ def upgrade_advice(extra: str = "") -> str:
 
 
 def _source() -> str | None:
-    """Return the folder or address that this package was installed from; None: nobody knows."""
+    """Return the folder or address that this package was installed from; None where it is not known."""
     package = Path(__file__).parents[1]
     if (package.parent / "setup.cfg").is_file():  # it runs in its clone
         return str(package.parent)
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
-        told = distribution(_NAME)
-        if Path(str(told.locate_file(_NAME))).resolve() != package.resolve():
+        installed = distribution(_NAME)
+        if Path(str(installed.locate_file(_NAME))).resolve() != package.resolve():
             return None  # the metadata of another package of this name
-        origin = json.loads(told.read_text("direct_url.json") or "{}")
+        origin = json.loads(installed.read_text("direct_url.json") or "{}")
         parts = urlsplit(origin.get("url", ""))
     except (PackageNotFoundError, OSError, ValueError, AttributeError):
         return None

@@ -1,8 +1,8 @@
-"""Dataclasses that are made when the first of their objects is: to make some thirty takes a third of
-`import pyhectiqlab`, and a script that imports us may never need them.
+"""Dataclasses that are made with their first object. Making some thirty takes a third of the time of `import
+pyhectiqlab`, and a script that imports us may never need them.
 
-They are the standard library's, with its options but `slots`, which needs the class to be made anew. For type checkers
-these names are the standard library's own.
+They are the standard library's dataclasses, with all its options except `slots`, for which the class must be made anew.
+For type checkers, these names are the standard library's own.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
     from dataclasses import replace as replace
 
     def names_of(cls: type) -> tuple[str, ...]:
-        """Of the fields of a dataclass, in their order."""
+        """Return the names of the fields of a dataclass, in order."""
 
     def make_all() -> None:
-        """Make those that wait. To be called before the end of the process: code that is executed then, as the making
-        of a dataclass does, makes Python forget that Ctrl-C ended the script, and exit with another status.
+        """Make all classes that are not made yet. Call it before the end of the process. Making a dataclass executes
+        code, and code that is executed at the end makes Python forget that Ctrl-C ended the script, and exit with
+        another status.
         """
 
 else:
-    _waiting: dict[type, dict[str, Any]] = {}  # classes that are none yet → the options of their decorator
+    _waiting: dict[type, dict[str, Any]] = {}  # classes that are not made yet → the options of their decorator
     _making = threading.RLock()
 
     class _Field:
-        """What `field` was given."""
+        """The options that `field` got."""
 
         def __init__(self, options: dict[str, Any]) -> None:
             self.options = options
@@ -51,7 +52,7 @@ else:
         return later if cls is None else later(cls)
 
     def _make(cls: type) -> None:
-        """The first object is about to be made: `__init__`, which is looked up behind `__new__`, is there then."""
+        """Make a class before its first object. Python looks `__init__` up after `__new__`, so it is there in time."""
         import dataclasses
 
         with _making:

@@ -1,7 +1,7 @@
-"""Loops: the threads of lab and uploader. Each goes on whatever its work raises, and tells of it.
+"""Loops: the threads of lab and uploader. Each goes on whatever its work raises, and reports the error.
 
-Nothing else of ours starts a thread (the checks refuse a bare `Thread`): one that dies unseen takes its work with it,
-and everything around it looks well.
+Nothing else of ours starts a thread (the checks refuse a bare `Thread`). A thread that dies unseen stops its work,
+while everything around it looks well.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Callable
 from ..errors import LabError
 from .lazyclass import dataclass
 
-PAUSE_MIN_S = 1.0  # after a failure; doubles with each that follows
+PAUSE_MIN_S = 1.0  # after a failure; doubles with each failure that follows
 PAUSE_MAX_S = 60.0
-TOLD_AGAIN_S = 3600.0  # the same failure is told once in this time
+REPORT_AGAIN_S = 3600.0  # the same failure is reported once in this time
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Failing:
-    """`since`: of the first failure in a row, seconds since 1970."""
+    """A failure that goes on. `since`: when the first failure in a row was, in seconds since 1970."""
 
     name: str
     since: float
@@ -32,10 +32,11 @@ class Failing:
 
 
 class Trouble:
-    """Whether a piece of work that is tried again and again fails. Told when it begins, changes, goes on, ends.
+    """Whether a piece of work that is tried again and again fails. It reports when the failing begins, changes, goes
+    on, ends.
 
     Args:
-        name: what works, as people are told: "notifier".
+        name: name of the work in messages, such as "notifier".
         tell: takes a text of one or more lines, for a log.
 
     Attributes:
@@ -47,7 +48,7 @@ class Trouble:
         self.failures = 0
         self._in_a_row = 0
         self._failing: Failing | None = None
-        self._told: tuple[str, float] = ("", 0.0)
+        self._reported: tuple[str, float] = ("", 0.0)
 
     @property
     def failing(self) -> Failing | None:
@@ -55,20 +56,20 @@ class Trouble:
 
     @property
     def pause_s(self) -> float:
-        """How long to let it be now."""
+        """How long to wait before the next try."""
         return min(PAUSE_MIN_S * 2.0 ** max(0, self._in_a_row - 1), PAUSE_MAX_S)
 
     def failed(self, error: BaseException) -> None:
-        """Never raises. A LabError explains itself; of anything else the stack is told."""
+        """Note a failure. Never raises. A LabError explains itself; for other errors the stack is reported."""
         self.failures += 1
         self._in_a_row += 1
         what = f"{type(error).__name__}: {error}"
         since = self._failing.since if self._failing else time.time()
         self._failing = Failing(self.name, since, self._in_a_row, what[:500])
         now = time.monotonic()
-        if self._told[0] == what and now - self._told[1] < TOLD_AGAIN_S:
+        if self._reported[0] == what and now - self._reported[1] < REPORT_AGAIN_S:
             return
-        self._told = what, now
+        self._reported = what, now
         if not isinstance(error, LabError):
             what = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self._say(f"{self.name} failed, and is tried again: {what}")
@@ -76,14 +77,14 @@ class Trouble:
     def worked(self) -> None:
         if self._failing is None:
             return
-        self._in_a_row, self._failing, self._told = 0, None, ("", 0.0)
+        self._in_a_row, self._failing, self._reported = 0, None, ("", 0.0)
         self._say(f"{self.name} works again")
 
     def _say(self, text: str) -> None:
         try:
             self._tell(text)
-        except Exception:  # a log on a full disk: what is asked for is known all the same
-            self._told = ("", 0.0)
+        except Exception:  # a log on a full disk: `failing` still knows the error
+            self._reported = ("", 0.0)
 
 
 class Loop:
@@ -91,10 +92,10 @@ class Loop:
 
     Args:
         turn: returns how many seconds to wait before it is called again, or None to end the thread. Whatever it
-            raises, SystemExit included, is told, and it is called again after a pause.
+            raises, SystemExit included, is reported, and it is called again after a pause.
 
     Attributes:
-        trouble: how it is.
+        trouble: whether it fails.
     """
 
     def __init__(self, name: str, turn: Callable[[], float | None], tell: Tell) -> None:
@@ -106,30 +107,30 @@ class Loop:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Safe twice. Raises RuntimeError where the system gives no thread."""
+        """Start the thread. Safe twice. Raises RuntimeError where the system gives no thread."""
         if self._thread is None:
             thread = threading.Thread(target=self._run, name=f"hectiqlab-{self.trouble.name}", daemon=True)
             thread.start()
             self._thread = thread
 
     def hurry(self) -> None:
-        """End a wait, also one after a failure. From any thread."""
+        """End a wait, also one after a failure. Call it from any thread."""
         self._wake.set()
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """No further turn is begun. Blocks until the one under way has ended, at most `timeout_s`. Safe twice."""
+        """Begin no further turn. Blocks until the turn under way has ended, at most `timeout_s`. Safe twice."""
         self._stopping.set()
         self.hurry()
         self.join(timeout_s)
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Blocks until the thread has ended by itself, at most `timeout_s`."""
+        """Wait until the thread has ended by itself, at most `timeout_s`."""
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
     @property
     def stopping(self) -> bool:
-        """For a turn that takes long."""
+        """Whether `stop` was called; for a turn that takes long."""
         return self._stopping.is_set()
 
     @property
@@ -138,12 +139,12 @@ class Loop:
 
     @property
     def ended(self) -> bool:
-        """Whether its work is done or it was stopped: nothing more comes of it."""
+        """Whether its work is done or it was stopped."""
         return self._ended
 
     @property
     def failing(self) -> Failing | None:
-        """Why it does not do its work now; None where it does, or need not."""
+        """Why it does not do its work now; None where it does its work, or has none."""
         if self._thread is not None and not self._thread.is_alive() and not self._ended:
             return Failing(self.trouble.name, time.time(), 1, "its thread is gone")
         return self.trouble.failing
@@ -166,8 +167,8 @@ class Loop:
 
 
 def aside(name: str, work: Callable[[], object]) -> threading.Thread:
-    """Return a thread, started, for one call that may take too long. `work` itself tells whoever waits how it went.
-    Raises RuntimeError where the system gives no thread.
+    """Start a thread for one call that may take too long, and return it. `work` itself must report how it went. Raises
+    RuntimeError where the system gives no thread.
     """
     thread = threading.Thread(target=work, name=f"hectiqlab-{name}", daemon=True)
     thread.start()
@@ -175,7 +176,7 @@ def aside(name: str, work: Callable[[], object]) -> threading.Thread:
 
 
 def once(name: str, work: Callable[[], object], tell: Tell) -> Loop:
-    """Return a thread, started, that does a piece of work; again, where that failed. Raises RuntimeError as `start`
+    """Start a loop that does a piece of work, again after a failure, and return it. Raises RuntimeError as `start`
     does.
     """
 

@@ -1,4 +1,4 @@
-"""Storage that all users of a machine share: this user's own folder in it, and the longest file that is allowed."""
+"""Storage that all users of a machine share: this user's folder in it, and how long a file may be."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def own_name() -> str:
-    """Of the folder of this user in storage that all users share."""
+    """Return the name of this user's folder in storage that all users share."""
     return f"hectiqlab-{os.geteuid()}"
 
 
 def private_dir(path: Path) -> bool:
-    """Make `path` if need be. False where it is not a folder of ours alone. Its parent must be one that lets nobody
-    else remove it: ours, or sticky.
+    """Make the folder `path` if needed. Return False where it is not ours alone. Its parent must not let others remove
+    it: it must be ours, or sticky.
     """
     try:
         path.mkdir(mode=0o700, exist_ok=True)
@@ -24,16 +24,16 @@ def private_dir(path: Path) -> bool:
 
 
 def is_private(path: Path) -> bool:
-    """Return whether it is a folder, no link, of this user, that nobody else may look into."""
+    """Return whether it is a folder of this user, no link, and closed to all others."""
     try:
-        found = os.lstat(path)
+        about = os.lstat(path)
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o077
 
 
 def file_bytes_max() -> int:
-    """Return the longest file that this process may write (`ulimit -f`)."""
+    """Return how many bytes a file of this process may have (`ulimit -f`)."""
     import resource
 
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]

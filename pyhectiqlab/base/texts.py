@@ -1,12 +1,12 @@
-"""How things are written for people, and by them: sizes, counts, names that other people gave, addresses of labs."""
+"""Texts for people and from people: sizes, counts, names that other people gave, addresses of labs."""
 
 from __future__ import annotations
 
 import re
 
-# Characters that cannot be seen, or that change the order in which others are shown: one could read another name than
-# there is. As members of a class of `re`; base/visible.ts of the web app has the same. The joiners also make letters of
-# many scripts, and emoji, what they are: they count where nothing but ASCII stands before them.
+# Characters that cannot be seen, or that change the order in which others are shown: with them, a name can look like
+# another one. They are members of a class of `re`; base/visible.ts of the web app has the same. Many scripts and emoji
+# need the joiners, so these count as hidden only behind ASCII.
 HIDDEN = (
     "\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164"
     "\\ufeff\\uffa0\\ufff9-\\ufffb\\U000e0000-\\U000e007f"
@@ -19,8 +19,8 @@ _MARKS = "[\u061c\u200e\u200f]"  # of direction: texts from right to left have t
 
 
 def clean(text: str) -> str:
-    """`text` without what could move the cursor, colour the terminal, or be read as something else: names come from
-    other people.
+    """Return `text` without what could move the cursor, colour the terminal, or be read as something else: names come
+    from other people.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -31,12 +31,12 @@ def clean(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """`text` so that its direction is its own: what is written from right to left would move what stands beside it."""
+    """Return `text` with a direction of its own: else a text from right to left would move what is beside it."""
     return f"\u2068{text}\u2069" if not text.isascii() and re.search(_RIGHT_TO_LEFT, text) else text
 
 
 def size_text(n: float) -> str:
-    """Return bytes to three digits: 1.21 GB."""
+    """Return a number of bytes with three digits: 1.21 GB."""
     value, unit = float(n), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:
@@ -46,13 +46,13 @@ def size_text(n: float) -> str:
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
-    """1 event; 1,200 events. `plural`: where it is not the noun with an s."""
+    """Return a count with its noun: 1 event; 1,200 events. `plural`: where it is not the noun with an s."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def address(url: str) -> str:
     """Return the address of a lab as people type it, with `http://` in front where it is this machine or an IP address
-    and has no scheme, and no slash at its end. What it is else is told by who connects.
+    and has no scheme, and without a slash at its end. It is not checked here: connecting does that.
     """
     url = url.strip().rstrip("/")
     if "://" in url or not url:

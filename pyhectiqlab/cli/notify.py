@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from ..errors import ConfigurationError
-from ..store.notices import LAB, TOLD_STATES, Target, states_of
+from ..store.notices import LAB, NOTICE_STATES, Target, states_of
 from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, moment, table
 
@@ -31,7 +31,7 @@ def notify() -> None:
 @click.argument("address")
 @click.option("--project", metavar="NAME", help="Only of this project's runs.")
 @click.option(
-    "--on", "words", metavar="STATES", default="", help=f"By commas, of {', '.join(TOLD_STATES)}.  [default: all]"
+    "--on", "words", metavar="STATES", default="", help=f"By commas, of {', '.join(NOTICE_STATES)}.  [default: all]"
 )
 @data_option
 def add(address: str, project: str | None, words: str, data: Path | None) -> None:

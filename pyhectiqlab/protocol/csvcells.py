@@ -1,9 +1,10 @@
-"""Cells of the CSV that the lab exports, and back: what is imported again has the keys that it was exported with.
+"""Cells of the CSV that the lab exports, and back: a file that is imported again has the keys that it was exported
+with.
 
-A spreadsheet takes a cell that begins with one of some signs for a formula, which may send other cells elsewhere or
-run a program; and keys are other people's. An apostrophe before it makes it a text, and is not shown. A cell that
-begins like that already gets another, so that what is read back is what was there. For texts alone: a number may begin
-with a minus.
+A spreadsheet takes a cell for a formula if it begins with one of some signs. A formula may send other cells elsewhere
+or run a program, and keys come from other people. An apostrophe before the cell makes it a text, and is not shown. A
+cell that already begins with an apostrophe and such a sign gets another one, so that reading it back gives the same
+text. This is for texts alone: a number may begin with a minus.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def text_cell(text: str) -> str:
-    """Return what a spreadsheet shows as `text`."""
+    """Return the cell that a spreadsheet shows as `text`."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
@@ -28,7 +29,7 @@ def text_of_cell(cell: str) -> str:
 def cell(text: str) -> str:
     """Return a text as a cell that no spreadsheet runs, quoted where it would be read otherwise (RFC 4180).
 
-    Not by csv.writer: which characters that quotes depends on the version of Python.
+    csv.writer is not used: which characters it quotes depends on the version of Python.
     """
     text = text_cell(text)
     if text and not _QUOTED.intersection(text) and text == text.strip():

@@ -1,4 +1,4 @@
-"""Digests of points and events, so that client and lab can tell by content whether both hold the same.
+"""Digests of points and events, by which client and lab compare whether both hold the same.
 
 A digest of a range of sequence numbers is the sum, modulo 2^256, of the SHA-256 of each key's points in it and of each
 event's place and kind: the order of the keys does not matter. FORMAT.md, section 9.
@@ -13,8 +13,10 @@ MODULUS = 1 << 256
 
 
 def of_points(key: str, seq: bytes, step: bytes, value: bytes, time: bytes) -> int:
-    """Args: columns of n points of one key in order of `seq`, little-endian: absolute sequence numbers int64, steps
-    int64, values float64 every NaN the one with bits 0x7ff8000000000000, times in µs int64.
+    """Return the digest of n points of one key, in order of `seq`.
+
+    Args: little-endian columns: `seq` int64, absolute sequence numbers; `step` int64; `value` float64, in which every
+    NaN has the bits 0x7ff8000000000000; `time` int64, in µs.
     """
     name = key.encode("utf-8", "replace")
     head = struct.pack("<II", len(name), len(seq) // 8)
@@ -25,5 +27,5 @@ def of_event(seq: int, kind: str) -> int:
     return int.from_bytes(hashlib.sha256(struct.pack("<Q", seq) + kind.encode("utf-8", "replace")).digest(), "big")
 
 
-def told(total: int) -> str:
+def as_hex(total: int) -> str:
     return f"{total % MODULUS:064x}"

@@ -1,4 +1,4 @@
-"""Events: which ones the lab takes. The client asks before it accepts one, the lab when one arrives."""
+"""Events: which ones the lab takes. The client checks an event before it accepts it, the lab when it arrives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIME_MAX_S = limits.TIME_MAX_US / 1e6
 
 SINGLE_TYPES = frozenset({type(None), bool, int, float, str, bytes})  # of values that hold no others
 _CONTAINER_TYPES = (dict, list, tuple)
-_AT_ONCE = 4096  # values that one step looks at: other threads wait for that long
+_AT_ONCE = 4096  # values that one step checks: other threads wait meanwhile
 _PACKED_AT_ONCE = 16_384  # values; fields with more are packed in parts …
 _PACKED_DEPTH = 2  # … down to the values of a config's groups
 
@@ -30,32 +30,33 @@ _CHARS_MAX = {
 
 
 def _go_on() -> None:
-    """Pause nowhere."""
+    """Do nothing: the default of `pause`."""
 
 
 def is_time(seconds: object) -> bool:
-    """Return whether it is a wall time that the lab takes: seconds since 1970 UTC, a finite number within ±2^62 µs."""
+    """Return whether the lab takes it as a wall time: seconds since 1970 UTC, a finite number within ±2^62 µs."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
     return -TIME_MAX_S < seconds < TIME_MAX_S  # false for NaN too
 
 
 def check_kind(kind: object) -> None:
-    """Raises ValueError."""
+    """Raise ValueError if it cannot be one."""
     if not isinstance(kind, str) or not kind or not _is_utf8(kind, limits.KIND_BYTES_MAX):
         raise ValueError(f"the kind of an event is a text of 1 to {limits.KIND_BYTES_MAX} bytes")
 
 
 def check_fields(fields: object, pause: Callable[[], object] = _go_on) -> int:
-    """Return how many values there are in the fields of an event: as `count_values`. `pause` is called now and then.
+    """Check the fields of an event. Return how many values they hold, as `count_values`. `pause` is called now and
+    then.
 
-    Raises ValueError for fields that the lab refuses: what they hold, how deep, and how long each list and map is. The
-    size of all is checked by `packed`.
+    Raises ValueError for fields that the lab refuses: by what they hold, how deep they are nested, and how long each
+    list and map is. `packed` checks the size of all.
     """
     if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise ValueError("the fields of an event are a map with texts as keys")
     if len(fields) <= limits.MAP_LENGTH_MAX and SINGLE_TYPES.issuperset(map(type, fields.values())):
-        return 1 + len(fields)  # as most events
+        return 1 + len(fields)  # most events end here
     count = 1
     level = _Containers([fields], [])
     for _ in range(limits.FIELDS_DEPTH_MAX):
@@ -70,8 +71,8 @@ def check_fields(fields: object, pause: Callable[[], object] = _go_on) -> int:
 
 
 def packed(fields: object) -> bytes:
-    """Return the fields as they are stored. Raises ValueError where they cannot be, or are too large:
-    UnicodeEncodeError where one of their texts cannot be written as UTF-8.
+    """Return the fields as they are stored. Raises ValueError where they cannot be stored or are too large, and
+    UnicodeEncodeError where a text cannot be written as UTF-8.
     """
     many = count_values(fields, _PACKED_AT_ONCE) > _PACKED_AT_ONCE
     try:
@@ -85,7 +86,7 @@ def packed(fields: object) -> bytes:
 
 
 def _packed(value: object, depth: int) -> Iterator[bytes]:
-    """Yield the parts of msgpack.packb(value). No other thread runs while C code packs one."""
+    """Yield msgpack.packb(value) in parts. No other thread runs while C code packs a part."""
     if not depth or not isinstance(value, dict | list) or len(value) > limits.ARRAY_LENGTH_MAX:
         yield msgpack.packb(value)
     elif isinstance(value, dict):
@@ -102,14 +103,14 @@ def _packed(value: object, depth: int) -> Iterator[bytes]:
 
 
 def check_size(size: int) -> None:
-    """Raises ValueError."""
+    """Raise ValueError if an event of so many bytes is too large."""
     if size > limits.EVENT_BYTES_MAX:
         raise ValueError(f"{size:,} bytes are too large for an event: the limit is {limits.EVENT_BYTES_MAX:,}")
 
 
 def check_call(kind: str, fields: dict[str, Any]) -> None:
-    """What a call that makes an event must not pass on: what the lab refuses, and what it would cut. Raises ValueError,
-    which says what is wrong.
+    """Check an event that a call makes. Raises ValueError, which says what is wrong, where the lab would refuse or cut
+    it.
     """
     check_kind(kind)
     check_fields(fields)
@@ -120,8 +121,8 @@ def check_call(kind: str, fields: dict[str, Any]) -> None:
 
 
 def count_values(value: Any, most: float = math.inf) -> int:
-    """Return how many values there are in one of a config: itself, and what it holds. Looks no further than `most`:
-    where there are more, the answer is any number above it.
+    """Return how many values a value of a config is: itself, and what it holds. Counting stops above `most`; the answer
+    is then any larger number.
     """
     if type(value) in SINGLE_TYPES or not isinstance(value, _CONTAINER_TYPES):
         return 1
@@ -136,8 +137,8 @@ def count_values(value: Any, most: float = math.inf) -> int:
 
 
 class _Containers:
-    """Maps and lists of one depth. They are looked at together: a config may have 50,000 values, and so C does nearly
-    all that is done for each.
+    """Maps and lists of one depth. They are checked together, so that C code does nearly all the work: a config may
+    have 50,000 values.
     """
 
     def __init__(self, maps: list[dict[Any, Any]], lists: list[Sequence[Any]]) -> None:
@@ -145,26 +146,26 @@ class _Containers:
 
     @classmethod
     def among(cls, values: Iterator[Any], checked: bool = False, pause: Callable[[], object] = _go_on) -> _Containers:
-        """Return those among the values. `pause` is called between some values and the next ones.
+        """Return the maps and lists among the values. `pause` is called now and then.
 
-        `checked`: raises ValueError where one of the values cannot be stored.
+        `checked`: raise ValueError where one of the values cannot be stored.
         """
-        found = cls([], [])
+        containers = cls([], [])
         while some := list(islice(values, _AT_ONCE)):
             pause()
             types = set(map(type, some))
             for kind in types - SINGLE_TYPES:
                 its: list[Any] = some if len(types) == 1 else [value for value in some if type(value) is kind]
                 if issubclass(kind, dict):
-                    found.maps.extend(its)
+                    containers.maps.extend(its)
                 elif issubclass(kind, list | tuple) and not issubclass(kind, msgpack.ExtType):
-                    found.lists.extend(its)
+                    containers.lists.extend(its)
                 elif checked and not issubclass(kind, tuple(SINGLE_TYPES)):
                     raise ValueError(f"a value of the type {kind.__name__} cannot be stored")
-        return found
+        return containers
 
     def inside(self, checked: bool = False, pause: Callable[[], object] = _go_on) -> _Containers:
-        """Return those that these hold directly. `checked`, `pause`: see `among`."""
+        """Return the maps and lists that these hold directly. `checked`, `pause`: see `among`."""
         values = chain.from_iterable(map(dict.values, self.maps))
         return self.among(chain(values, chain.from_iterable(self.lists)), checked, pause)
 
@@ -173,11 +174,11 @@ class _Containers:
 
     @property
     def length(self) -> int:
-        """How many values these hold directly."""
+        """How many values they hold directly."""
         return sum(map(len, self.maps)) + sum(map(len, self.lists))
 
     def check(self) -> None:
-        """Raises ValueError where one is too long, or has a key that cannot be stored."""
+        """Raise ValueError where one is too long, or has a key that cannot be stored."""
         entries = max(map(len, self.maps), default=0)
         items = max(map(len, self.lists), default=0)
         if entries > limits.MAP_LENGTH_MAX:

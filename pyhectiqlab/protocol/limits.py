@@ -7,7 +7,7 @@ PROTOCOL_MIN = 1
 
 KEY_BYTES_MAX = 1024
 NAME_BYTES_MAX = 512
-NAME_PARTS_MAX = 32  # of PROJECT/NAME, in which both may hold slashes: where the lab looks for the one between
+NAME_PARTS_MAX = 32  # parts of PROJECT/NAME: both names may have slashes, and the lab tries each as the one between
 KIND_BYTES_MAX = 64
 EVENT_BYTES_MAX = 4 << 20  # one event's fields, packed
 MAP_LENGTH_MAX = 1 << 16  # entries of one map of an event
@@ -21,26 +21,27 @@ RECORD_BYTES_MAX = (1 << 24) - 1  # the length field of a record has 24 bits
 BATCH_RECORD_BYTES_MAX = 1 << 20  # what one journal frame, and so one batch, holds
 INGEST_BYTES_MAX = 16 << 20  # one request body, also after decompression
 BATCHES_PER_REQUEST_MAX = 256
-HEARTBEAT_RUNS_MAX = 4096  # that one heartbeat names; a client names HEARTBEAT_RUNS, and sends several for more
+HEARTBEAT_RUNS_MAX = 4096  # runs in one heartbeat; a client names HEARTBEAT_RUNS, and sends several for more
 HEARTBEAT_RUNS = 256
-KILL_OUTRANKS_S = 0.1  # how much later than a rank's failure another rank's kill may be told, and still be its cause
+KILL_OUTRANKS_S = 0.1  # a kill that is reported this much later than a rank's failure may still be its cause
 STEP_MIN = -(1 << 63)
 STEP_MAX = (1 << 63) - 1
 
-# What one run may have at the lab. Events beyond it are accepted and kept as events; what they ask for is not done, and
-# counted as a loss of the run, by the reason beside the bound. Calls beyond it are refused, with 422 and the code full.
+# What one run may have at the lab. Events beyond a bound are accepted and kept as events. What they ask for is not
+# done, and is counted as a loss of the run, by the reason beside the bound. Requests beyond a bound are refused, with
+# 422 and the code full.
 NOTE_CHARS_MAX = 1 << 16  # note_cut: what is beyond it is cut off
 TAGS_MAX = 200  # tags_full
-META_MAX = 10_000  # keys, those of each attempt counted by themselves: meta_full
+META_MAX = 10_000  # keys, counted for each attempt: meta_full
 META_BYTES_MAX = 4 << 20  # keys and values of all of them: meta_full
 CONFIG_BYTES_MAX = 8 << 20  # config_full
 CONFIG_VALUES_MAX = 50_000  # numbers, texts and the like in it, and the maps and lists that they are in: config_full
 CONFIGS_BYTES_MAX = 16 << 20  # of all attempts: config_full
 STATES_AT_ONCE_MAX = 20  # states and ends of a run in one request, the last ones: states_cut
 SESSIONS_MAX = 10_000  # attachments of processes
-DETAIL_CHARS_MAX = 1 << 16  # of how one ended: the middle of a longer text is left out, which is said in it
+DETAIL_CHARS_MAX = 1 << 16  # of the detail of an end: a longer text loses its middle, and says so
 WRITERS_MAX = 100_000  # streams of events; the batches of others are refused
-ARTIFACTS_MAX = 100_000  # versions of files; of those that a project shares, as many
+ARTIFACTS_MAX = 100_000  # versions of files of a run; and as many that a project shares
 
 # What one project, or one user, may have. Calls beyond it are refused likewise.
 RUNS_MAX = 200_000  # of a project

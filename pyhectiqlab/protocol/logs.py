@@ -23,7 +23,7 @@ def ended(message: str) -> str:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """`text` in parts that an event can hold. Lone surrogates, which UTF-8 has not, are written out: \\ud800."""
+    """Yield `text` in parts that an event can hold. UTF-8 has no lone surrogates: they are written out, as \\ud800."""
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     for start in range(0, len(text), TEXT_CHARS_MAX):
@@ -31,8 +31,8 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def level_fields(name: object, number: object) -> dict[str, Any]:
-    """`level` and `severity` of an event, from what a record has as its level's name and number: anything, where
-    relays of other processes' logs make them. A number that is none is that of the name.
+    """Return `level` and `severity` of an event, from the level's name and number in a record. These can be anything,
+    as relays of other processes' logs make records. If the number is none, the name's number counts.
     """
     level = name if isinstance(name, str) else f"Level {number}" if isinstance(number, int) else "INFO"
     try:
@@ -44,7 +44,9 @@ def level_fields(name: object, number: object) -> dict[str, Any]:
 
 
 def severity(fields: Mapping[str, Any]) -> int:
-    """Of a log event, as Python's logging counts. What has none (output of the console) counts as INFO."""
+    """Return the severity of a log event, as Python's logging counts. An event without one (console output) counts as
+    INFO.
+    """
     number, level = fields.get("severity"), fields.get("level")
     if isinstance(number, int):
         return number
@@ -52,7 +54,7 @@ def severity(fields: Mapping[str, Any]) -> int:
 
 
 def severity_of(level: str) -> int:
-    """Of a level's name; one that is unknown counts as INFO."""
+    """Return the severity of a level's name. An unknown name counts as INFO."""
     if numbered := _NUMBERED.fullmatch(level):
         return int(numbered[1])
     return SEVERITIES.get(level.upper(), SEVERITIES["INFO"])

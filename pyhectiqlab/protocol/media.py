@@ -1,7 +1,7 @@
-"""Media: figures, images, tables, histograms and texts by step: their kinds and bounds, and how one is told.
+"""Media: figures, images, tables, histograms and texts by step: their kinds, their bounds, and how they are sent.
 
 Histograms and texts are events (FORMAT.md, section 3). Figures, images, tables and long texts are artifacts of these
-kinds, whose meta says the name that the page shows: an artifact's own name can hold no `/`.
+kinds. Their meta has the name that the page shows, as an artifact's own name can hold no `/`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Histogram:
     ninf: int = 0
 
     def fields(self) -> dict[str, Any]:
-        """As the fields of an event."""
+        """Return the histogram as the fields of an event."""
         return {
             "edges": _packed(self.edges),
             "counts": _packed(self.counts),
@@ -57,7 +57,7 @@ class Histogram:
 
 
 def check_histogram(histogram: Histogram) -> None:
-    """Raises ValueError, which says what is wrong."""
+    """Raise ValueError, which says what is wrong, if it is no histogram."""
     edges, counts = histogram.edges, histogram.counts
     if len(counts) > BINS_MAX:
         raise ValueError(f"a histogram has at most {BINS_MAX} bins, not {len(counts):,}")
@@ -70,19 +70,19 @@ def check_histogram(histogram: Histogram) -> None:
 
 
 def histogram_of(fields: Mapping[str, Any]) -> Histogram | None:
-    """Of an event's fields, which somebody sent; None where they are none."""
+    """Return the histogram of an event's fields; None where somebody sent something else."""
     edges, counts = fields.get("edges"), fields.get("counts")
     outside = [fields.get(name, 0) for name in ("nan", "pinf", "ninf")]
     if not isinstance(edges, bytes) or not isinstance(counts, bytes) or len(edges) % 8 or len(counts) % 8:
         return None
     if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= STEP_MAX for n in outside):
         return None
-    found = Histogram(_unpacked(edges), _unpacked(counts), *outside)
+    histogram = Histogram(_unpacked(edges), _unpacked(counts), *outside)
     try:
-        check_histogram(found)
+        check_histogram(histogram)
     except ValueError:
         return None
-    return found
+    return histogram
 
 
 def _packed(values: tuple[float, ...]) -> bytes:
@@ -99,7 +99,7 @@ def text_of(fields: Mapping[str, Any]) -> str | None:
 
 
 def name_of(fields: Mapping[str, Any]) -> str | None:
-    """Return the name under which something is shown; None where it has none that could be."""
+    """Return the name under which something is shown; None where it has no valid one."""
     name = fields.get("name")
     if not isinstance(name, str) or not name:
         return None
@@ -117,8 +117,8 @@ def step_of(fields: Mapping[str, Any]) -> int | None:
 
 
 def file_name(name: str, ending: str) -> str:
-    """Return the artifact's name of something shown as `name`: with its ending, and `/` as %2F, so that two never
-    meet.
+    """Return the artifact's name for something shown as `name`: with its ending, and `/` as %2F, so that no two names
+    become the same.
     """
     escaped = "".join(f"%{ord(c):02X}" if c in "%/\\" else c for c in name)
     return escaped if escaped.lower().endswith(ending) else escaped + ending

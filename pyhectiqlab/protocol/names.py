@@ -1,5 +1,13 @@
-"""Names: what client and lab both accept. Of artifacts, so that no name can lead out of a folder; of runs, projects and
-tags, so that what is refused is refused at the call.
+"""Names of artifacts, runs, projects and tags: which ones client and lab accept.
+
+| names of | checked by | because |
+|---|---|---|
+| artifacts | `artifact_name` | no name may lead out of a folder |
+| runs, projects and tags that may exist already | `shown_name` | older names stay usable |
+| runs, projects and tags that get a name now | `new_name` | people must tell it from others, and a path must hold it |
+
+The client checks at the call, so that the call raises; the lab checks again. Names of users: usernames.py; of models
+and datasets: registry.py.
 """
 
 from __future__ import annotations
@@ -12,7 +20,7 @@ _NEVER = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, lone surroga
 
 
 def artifact_name(text: str) -> str:
-    """`text`, where it can name an artifact. Raises ValueError, which says what is wrong.
+    """Return `text` if it can name an artifact. Raises ValueError, which says what is wrong.
 
     A name is one segment of a path on any system: 1 to 512 bytes of UTF-8, no / and no \\, no control character,
     neither `.` nor `..`.
@@ -29,8 +37,8 @@ def artifact_name(text: str) -> str:
 
 
 def shown_name(what: str, text: str) -> str:
-    """`text`, where the lab takes it as the name of a run, a project or a tag that there may be already. Raises
-    ValueError, which says what is wrong with `what`.
+    """Return `text` if it can be the name of a run, project or tag that may exist already. Raises ValueError, which
+    says what is wrong with `what`.
     """
     if not text.strip():
         raise ValueError(f"the {what} is empty")
@@ -44,7 +52,11 @@ def shown_name(what: str, text: str) -> str:
 
 
 def new_name(what: str, text: str) -> str:
-    """As `shown_name`, for one that is given now: also one that people tell from others, and that a path can hold."""
+    """Return `text` if a run, project or tag may get this name now: a new run, a new project, a rename. Stricter than
+    `shown_name`: people must be able to tell the name from others, and a path must be able to hold it.
+
+    Raises ValueError, which says what is wrong with `what`: "name of a run", "name of a project".
+    """
     if shown_name(what, text) != text.strip():
         raise ValueError(f"the {what} begins or ends with a space: {text[:100]!r}; leave it out")
     if text in {".", ".."}:

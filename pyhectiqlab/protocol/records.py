@@ -1,8 +1,7 @@
 """Records: an event's bytes in the queue, the spill file and the journal (FORMAT.md, section 1 and 2).
 
-Encoding is spread over the hot path (ring/producer.py writes the two fixed shapes in place); everything else is here:
-the shapes themselves, the generic event, counting
-and cutting without decoding, and decoding into columns.
+The hot path encodes the two fixed shapes itself (ring/producer.py writes them in place). All else is here: the shapes,
+the generic event, counting and cutting without decoding, and decoding into columns.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def points_head(keys_id: int, n: int) -> bytes:
 
 
 def record(tag: int, payload: bytes) -> bytes:
-    """Raises ValueError for a payload over RECORD_BYTES_MAX."""
+    """Return a record. Raises ValueError for a payload over RECORD_BYTES_MAX."""
     if len(payload) > RECORD_BYTES_MAX:
         raise ValueError(f"an event of {len(payload):,} bytes is too large: the limit is {RECORD_BYTES_MAX:,}")
     return WORD.pack(tag << 24 | len(payload)) + payload
@@ -74,7 +73,7 @@ def points_full(keys: tuple[str, ...], step: int, values: list[float], time: flo
 
 
 def event(kind: str, time: float, fields: dict[str, Any]) -> bytes:
-    """Raises ValueError for one that the lab would not take or would cut."""
+    """Return the record of an event. Raises ValueError for an event that the lab would refuse or cut."""
     try:
         rules.check_call(kind, fields)
         payload = msgpack.packb([TAG_EVENT, kind, time, fields], unicode_errors="surrogatepass")
@@ -92,7 +91,8 @@ def intern_entry(ident: int, key: str | tuple[str, ...]) -> bytes:
 def read_interned(table: bytes) -> Keys:
     """Decode a whole intern table, or a part of one that starts and ends at entries.
 
-    Ends at an entry that makes no sense: what needs it, or one behind it, is then told as lost, and the rest is not.
+    Decoding stops at an entry that makes no sense. Records that need this entry, or a later one, are then reported as
+    lost; the others are not.
     """
     keys: Keys = {}
     at = 0
@@ -111,24 +111,25 @@ def read_interned(table: bytes) -> Keys:
 
 
 def _run_length(buf: bytes, at: int, size: int, most: int) -> int:
-    """Return how many records from `at` on, `most` at the most, repeat the word at `at`. Exact by induction: where a
-    word equals the first one, the next record starts `size` further on. Compares strided slices, so that a million
-    equal records cost a few C calls; the stretch grows as it succeeds, so that alternating records stay cheap too.
+    """Return how many records from `at` on, at most `most`, repeat the word at `at`. This is exact by induction: where
+    a word equals the first one, the next record starts `size` further on. Strided slices are compared, so that a
+    million equal records cost a few C calls. The stretch grows after each success, so that alternating records are
+    cheap, too.
     """
     word = buf[at : at + 4]
-    found, stretch = 1, 8
-    while found < most:
-        n = min(stretch, most - found)
-        start = at + found * size
+    matches, stretch = 1, 8
+    while matches < most:
+        n = min(stretch, most - matches)
+        start = at + matches * size
         matched = n
         for i in range(4):
             column = buf[start + i : start + i + (n - 1) * size + 1 : size]
             matched = min(matched, len(column) - len(column.lstrip(word[i : i + 1])))
-        found += matched
+        matches += matched
         if matched < n:
             break
         stretch *= 8
-    return found
+    return matches
 
 
 def _events_in(tag: int, buf: bytes, at: int, size: int) -> int:
@@ -142,7 +143,7 @@ def _events_in(tag: int, buf: bytes, at: int, size: int) -> int:
     return 1
 
 
-COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})  # whose events may occupy several sequence numbers
+COUNTED_KINDS = frozenset({"loss", "aggregated", "skip"})  # their events may occupy several sequence numbers
 
 
 def event_count(kind: str, fields: dict[str, Any]) -> int:
@@ -151,8 +152,8 @@ def event_count(kind: str, fields: dict[str, Any]) -> int:
 
 
 def _event_of(payload: bytes) -> tuple[str, float, dict[str, Any]]:
-    """(kind, time, fields) of an event's bytes. One that makes no sense becomes a loss of its number: whoever wrote it,
-    it must not hold up what lies behind it.
+    """Return (kind, time, fields) of an event's bytes. An event that makes no sense becomes a loss of its number, so
+    that it does not hold up the events behind it.
     """
     try:
         _, kind, time, fields = msgpack.unpackb(payload, strict_map_key=False, unicode_errors="surrogatepass")
@@ -200,7 +201,7 @@ def measure(buf: bytes, bytes_max: int | None = None) -> tuple[int, int]:
 
 
 def closing(buf: bytes) -> bytes:
-    """Return the last record, if it is the event that ends a run; else nothing."""
+    """Return the last record if it is the event that ends a run; else b""."""
     last = b""
     for tag, at, size, _ in runs(buf):
         last = buf[at : at + size] if tag == TAG_EVENT else b""
@@ -243,8 +244,8 @@ def decode(buf: bytes, keys: Keys) -> tuple[dict[str, Columns], list[Event], int
     """Return all records of `buf` as (columns per key, events, sequence numbers occupied).
 
     Raises KeyError for an id that `keys` lacks, ValueError for bytes that are no records. The fixed shapes cost no
-    Python step
-    per point: fields of equal records are moved into columns by strided slices, a byte of every record at a time.
+    Python step per point: strided slices move the fields of equal records into columns, a byte of every record at a
+    time.
     """
     series = _Series()
     events: list[Event] = []
@@ -281,7 +282,7 @@ def _points_of_one(buf: bytes, at: int, n: int, seq: int, keys: Keys, series: _S
 def _points_of_many(buf: bytes, at: int, n: int, seq: int, keys: Keys, series: _Series) -> None:
     idents = _column("H", buf, at + 7, POINT_BYTES, n)
     used = set(idents)
-    if len({keys[ident] for ident in used}) < len(used):  # a key with two ids: only one by one are its numbers in order
+    if len({keys[ident] for ident in used}) < len(used):  # a key with two ids: its numbers are in order only one by one
         return _points_of_one(buf, at, n, seq, keys, series)
     steps, values, times = (_column(code, buf, at + offset, POINT_BYTES, n) for code, offset in _POINT_FIELDS)
     for ident, places in _places(idents, n):
@@ -302,7 +303,9 @@ _POINT_FIELDS = (("q", 10), ("d", 19), ("d", 28))
 
 
 def _places(idents: array[int], n: int) -> Iterator[tuple[int, slice | list[int]]]:
-    """Where each id stands. A loop logs the same keys in the same order at every step: then each has a slice."""
+    """Yield the places of each id. A loop logs the same keys in the same order at every step: then the places are a
+    slice.
+    """
     try:
         period = idents.index(idents[0], 1)
     except ValueError:
@@ -313,13 +316,13 @@ def _places(idents: array[int], n: int) -> Iterator[tuple[int, slice | list[int]
         for j, ident in enumerate(first):
             yield ident, slice(j, n, period)
         return
-    found: dict[int, list[int]] = {}
+    by_id: dict[int, list[int]] = {}
     for i, ident in enumerate(idents):
-        if ident in found:
-            found[ident].append(i)
+        if ident in by_id:
+            by_id[ident].append(i)
         else:
-            found[ident] = [i]
-    yield from found.items()
+            by_id[ident] = [i]
+    yield from by_id.items()
 
 
 def _dicts_of_one(buf: bytes, at: int, size: int, n: int, seq: int, keys: Keys, series: _Series) -> int:
@@ -368,6 +371,6 @@ def _single(tag: int, payload: bytes, seq: int, series: _Series, events: list[Ev
         kind, time, fields = _event_of(payload)
         events.append((seq, kind, time, fields))
         return seq + event_count(kind, fields)
-    # From a newer version of ourselves: pass it on, nothing is dropped.
+    # A record of a newer version: pass it on, so that nothing is dropped.
     events.append((seq, "unknown", 0.0, {"tag": tag, "payload": payload}))
     return seq + 1

@@ -1,7 +1,8 @@
 """Roles: what somebody may do in a lab, and in each of its projects. No I/O.
 
 A lab role holds for the lab and for every project that is not private. A project role holds in one project, private or
-not; the higher of both counts. An admin of the lab is admin of every project: who runs the lab can read its disk.
+not. The higher of both counts. An admin of the lab is admin of every project, as whoever runs the lab can read its
+disk.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ def at_least(role: str | None, needed: str) -> bool:
 
 
 def in_project(lab_role: str, private: bool, project_role: str | None) -> str | None:
-    """Return what somebody with these roles is in a project: VIEWER, MEMBER or ADMIN; None where there is none for
-    them.
+    """Return the role that somebody with these roles has in a project: VIEWER, MEMBER or ADMIN; None where the project
+    does not exist for them.
     """
     if lab_role in ADMINS:
         return ADMIN

@@ -1,5 +1,5 @@
-"""The language in which runs are searched, by HTTP, Python, the command and the web app alike: terms, and what to sort
-by. Pure: what it means for a lab's rows is in store/sql/meta_search.py and server/search.py.
+"""The language in which runs are searched, the same by HTTP, Python, the command and the web app: terms, and what to
+sort by. Pure: store/sql/meta_search.py and server/search.py apply it to a lab's rows.
 
     state=failed,killed  tag=baseline  author=ada  created>2026-07-01  config.model.layers>=4
     metric.valid/loss.min<0.2  name~resnet  sweep
@@ -57,7 +57,9 @@ _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 @dataclass(frozen=True)
 class Field:
-    """What a term or a sort speaks of. `name`: the path in a config, the key of a metric; `stat`: of a metric."""
+    """What a term or a sort is about. `name`: the path in a config, or the key of a metric. `stat`: which value of a
+    metric.
+    """
 
     kind: str  # one of FIELDS, or "config", or "metric"
     name: str = ""
@@ -80,7 +82,9 @@ class Term:
         return self.op.startswith("!")
 
     def test(self, now: float = 0.0) -> Callable[[float | None], bool]:
-        """Say of a number whether the term holds for it; None: the run has none. Made once for many runs."""
+        """Return a function that says whether the term holds for a number; None: the run has none. Make it once for
+        many runs.
+        """
         if self.negated:
             holds = self.positive.test(now)
             return lambda number: not holds(number)
@@ -96,7 +100,7 @@ class Term:
         return lambda number: number is not None and compare(number, bound)
 
     def number(self, value: str, now: float = 0.0) -> float:
-        """Return what a value says: a number, seconds, or seconds since 1970. `now` is what an age counts from."""
+        """Return the number of a value: a number, seconds, or seconds since 1970. An age counts from `now`."""
         return number_of(self.field, value, now)
 
 
@@ -110,8 +114,8 @@ NEWEST_FIRST = Sort(Field("created"), True)
 
 
 def parse(*texts: str) -> tuple[Term, ...]:
-    """Return the terms of one or several searches, all of which are to hold. Raises ValueError, with one line that
-    tells the place.
+    """Return the terms of one or several searches, all of which must hold. Raises ValueError, with one line that says
+    where the mistake is.
     """
     terms = tuple(_term(word) for text in texts for word in _between_ands(_joined(_words(text))))
     if len(terms) > TERMS_MAX:
@@ -120,7 +124,9 @@ def parse(*texts: str) -> tuple[Term, ...]:
 
 
 def parse_sort(text: str) -> Sort:
-    """`text`: one of SORTS, config.PATH or metric.KEY.STAT, with a - before it for descending. Raises ValueError."""
+    """Return the sort that a text means: one of SORTS, config.PATH or metric.KEY.STAT, with a - before it for
+    descending. Raises ValueError.
+    """
     downwards = text.startswith("-")
     words = list(_words(text[downwards:]))
     name = words[0].text if len(words) == 1 else text[downwards:]
@@ -150,7 +156,7 @@ def parse_column(text: str) -> Field:
 
 
 def quoted(text: str) -> str:
-    """`text` as a part of a term that means just these characters."""
+    """Return `text` as a part of a term that means exactly these characters."""
     if text and text not in _BETWEEN and not any(c.isspace() or c in '",=!<>~\\' for c in text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -158,8 +164,8 @@ def quoted(text: str) -> str:
 
 @dataclass
 class _Word:
-    """`at`: where it begins in the search, from 0. `plain`: its text, with a space for each character that stood
-    between quotes. `closed`: it ends with a quote, so that nothing is missing behind it.
+    """One word of a search. `at`: where it begins, from 0. `plain`: its text, with a space for each character between
+    quotes. `closed`: whether it ends with a quote, so that nothing is missing behind it.
     """
 
     at: int
@@ -173,7 +179,7 @@ class _Word:
         self.closed = closed
 
     def op(self) -> re.Match[str] | None:
-        """Return its first comparison."""
+        """Return the first comparison in it."""
         return _OP.search(self.plain)
 
     def wrong(self, why: str) -> ValueError:
@@ -181,7 +187,7 @@ class _Word:
 
 
 def _joined(words: Iterable[_Word]) -> Iterable[_Word]:
-    """Terms that were written with spaces around their comparison, or behind a comma, become one word each."""
+    """Yield the terms as one word each, also those with spaces around their comparison or behind a comma."""
     before: _Word | None = None
     for word in words:
         if before is None:
@@ -202,7 +208,7 @@ def _joined(words: Iterable[_Word]) -> Iterable[_Word]:
 
 
 def _between_ands(words: Iterable[_Word]) -> Iterable[_Word]:
-    """Yield the terms, without what stands between them. A lone `and` at an end is a word like others."""
+    """Yield the terms, without the words between them. A lone `and` at an end is a word like others."""
     given = list(words)
     for i, word in enumerate(given):
         if word.plain == "OR":
@@ -220,7 +226,7 @@ def _words(text: str) -> Iterable[_Word]:
     if "\0" in text:
         raise ValueError("a search holds no zero character")
     word: _Word | None = None
-    quote: int | None = None  # where the one that is open stands
+    quote: int | None = None  # where the open quote is
     characters = iter(enumerate(text))
     for at, c in characters:
         if quote is None and c.isspace():
@@ -243,17 +249,17 @@ def _words(text: str) -> Iterable[_Word]:
 
 
 def _term(word: _Word) -> Term:
-    found = word.op()
-    if found is None:
+    comparison = word.op()
+    if comparison is None:
         return Term(Field("text"), "~", (word.text,))
-    op = found.group()
-    commas = [at for at in range(found.end(), len(word.plain)) if word.plain[at] == ","]
-    starts = [found.end(), *(at + 1 for at in commas)]
+    op = comparison.group()
+    commas = [at for at in range(comparison.end(), len(word.plain)) if word.plain[at] == ","]
+    starts = [comparison.end(), *(at + 1 for at in commas)]
     values = tuple(word.text[start:end] for start, end in zip(starts, [*commas, len(word.text)], strict=True))
     try:
-        if found.start() == 0:
+        if comparison.start() == 0:
             raise ValueError(f"no field stands before {op}")
-        return _checked(Term(_field(word.text[: found.start()]), "=" if op == "==" else op, values))
+        return _checked(Term(_field(word.text[: comparison.start()]), "=" if op == "==" else op, values))
     except ValueError as e:
         raise word.wrong(str(e)) from None
 
@@ -275,7 +281,7 @@ def _field(name: str) -> Field:
 
 
 def _checked(term: Term) -> Term:
-    """Return the term, if it means something. Raises ValueError."""
+    """Return the term if it is valid. Raises ValueError."""
     kind, op = term.field.kind, term.op
     if len(term.values) > VALUES_MAX:
         raise ValueError(f"a term has at most {VALUES_MAX} values, this one {len(term.values)}")
@@ -302,7 +308,7 @@ def _checked(term: Term) -> Term:
 
 
 def number_of(field: Field, value: str, now: float = 0.0) -> float:
-    """See Term.number. Raises ValueError."""
+    """Return the number of a value, see Term.number. Raises ValueError."""
     try:
         if field.kind in _TIMES:
             return _moment(value, now)

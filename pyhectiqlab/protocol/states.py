@@ -1,7 +1,7 @@
 """Run states, who may say them, and how the state of a run follows from those of its ranks.
 
 A script sets the states of SCRIPT_STATES, as often and in any order it likes (existing scripts call `completed()` and
-then `failed()`). The others are never set by a script: they are what the uploader or the lab found out about a process.
+then `failed()`). A script never sets the others: they are what the uploader or the lab knows of a process.
 
     pending ─ running ─ training           the job is alive
     completed  failed  stopped             the script said so, or it ended that way
@@ -41,7 +41,7 @@ ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}  # of a run; the newest attempt
 _BAD = frozenset({FAILED, KILLED})
 _SAID_BY = {"state": SCRIPT_STATES, "end": FINAL_STATES}  # kind of an event → the states that it may say
 SAID_SO = "the script said so"
-_QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that is told first
+_QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that counts most first
 
 
 def tells_state(kind: str, fields: Mapping[str, Any]) -> bool:
@@ -50,15 +50,15 @@ def tells_state(kind: str, fields: Mapping[str, Any]) -> bool:
     return isinstance(state, str) and state in _SAID_BY.get(kind, ())
 
 
-def state_after_end(state: str, found: str) -> str:
-    """State of a rank in `state` once its process ended and was found to have ended as `found`.
+def state_after_end(state: str, ended_as: str) -> str:
+    """Return the state of a rank in `state`, once its process has ended as `ended_as`.
 
-    A state that the script itself made final stands when nothing worse is known of the end; a process that died or
-    failed afterwards is told as it was.
+    If the script itself set a final state, that state stays unless the end was worse: if the process died or failed
+    afterwards, that counts.
     """
-    if found in (COMPLETED, ENDED) and state in FINAL_STATES:
+    if ended_as in (COMPLETED, ENDED) and state in FINAL_STATES:
         return state
-    return found
+    return ended_as
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,18 @@ class RankFacts:
     """What is known of one rank of an attempt. Times in seconds since 1970, by the lab's clock.
 
     Attributes:
-        said, said_at: what its script last said, and when; "running" at its beginning.
-        found, found_at: how its process was found to have ended; None while it lives, or nobody told.
-        lost, seen: whether it is silent for too long, and when it was last heard of.
-        cause, final: of the end that was found: in words, and whether an uploader told it, after the process.
-        by_signal: that end was a signal's.
+        said, said_at: the state that its script last set, and when; "running" at its beginning.
+        ended_as, ended_at: how its process ended, and when; None while it lives, or while nobody has reported its end.
+        lost, seen: whether it has been silent for too long, and when it last gave a sign of life.
+        cause, final: of that end: its cause in words, and whether an uploader reported it, after the process.
+        by_signal: whether a signal caused that end.
     """
 
     rank: int
     said: str = RUNNING
     said_at: float = 0.0
-    found: str | None = None
-    found_at: float = 0.0
+    ended_as: str | None = None
+    ended_at: float = 0.0
     lost: bool = False
     seen: float = 0.0
     cause: str = ""
@@ -86,8 +86,8 @@ class RankFacts:
 
     @property
     def state(self) -> str:
-        if self.found is not None:
-            return state_after_end(self.said, self.found)
+        if self.ended_as is not None:
+            return state_after_end(self.said, self.ended_as)
         return LOST if self.lost and self.said in LIVE_STATES else self.said
 
     @property
@@ -95,22 +95,23 @@ class RankFacts:
         """When it came to this state; None while it lives."""
         if self.state in LIVE_STATES:
             return None
-        if self.found is not None:
-            return self.found_at
+        if self.ended_as is not None:
+            return self.ended_at
         return self.seen if self.state == LOST else self.said_at
 
     @property
     def known(self) -> tuple[str, str]:
-        """(who told this end, why it ended); ("", "") where it lives or is lost, of which other things tell."""
-        if self.found is not None and self.state == self.found:
+        """(who reported this end, why it ended); ("", "") where the rank lives or is lost."""
+        if self.ended_as is not None and self.state == self.ended_as:
             return "uploader" if self.final else "process", self.cause
         return ("script", SAID_SO) if self.state in FINAL_STATES else ("", "")
 
 
 @dataclass(frozen=True)
 class RunState:
-    """`rank`: the one whose state this is, or whose failure was the first; None where it is that of all. `ended`: None
-    while the run is live. `who`, `why`: who told of that rank's end, and why it was; "" where nothing has ended.
+    """The state of a run. `rank`: the rank whose state this is, or whose failure was the first; None where all have it.
+    `ended`: None while the run is live. `who`, `why`: who reported that rank's end, and why it ended; "" where nothing
+    has ended.
     """
 
     state: str
@@ -121,17 +122,16 @@ class RunState:
 
 
 def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
-    """Return the state of a run, from those of the ranks of its newest attempt; pending where there is none.
+    """Return the state of a run, from the ranks of its newest attempt; pending where there are none.
 
     The first rule that holds:
 
-    1. A rank failed or was killed: the run is that, as of the first of them. What the others do then (they are killed
-       by the launcher, or wait for ever in a collective) is a consequence. A rank that a signal killed counts as the
-       first up to KILL_OUTRANKS_S after one that failed: peers fail within a millisecond, as their connections to it
-       break, and may be told of before it.
-    2. A rank lives: the run does, as far along as the furthest of them; whichever others ended or are lost.
-    3. A rank is lost: the run is lost.
-    4. All ended: in cause unknown if one of them did, else stopped if one of them was, else completed.
+    1. A rank failed or was killed: the run has the state of the first such rank. What the others do then (the launcher
+    kills them, or they wait for ever in a collective) is a consequence. A rank that a signal killed counts as the first
+    up to KILL_OUTRANKS_S after one that failed: its peers fail within a millisecond, as their connections to it break,
+    and their end may be reported before. 2. A rank lives: the run lives, and is as far along as the furthest living
+    rank, even if others ended or are lost. 3. A rank is lost: the run is lost. 4. All ended: in cause unknown if one of
+    them did, else stopped if one of them was, else completed.
     """
     if not ranks:
         return RunState(PENDING)

@@ -2,9 +2,9 @@
 both are held to the cases of tests/cases/terminal.json.
 
 A line feed ends a line, a carriage return goes back to its beginning, where what follows overwrites (progress bars), a
-backspace goes back by one. Colours and other escape sequences show nothing, but for those that erase (`ESC [ K`), and
-characters that are not seen or turn others around are left out. What comes out is safe to print: other people's texts
-cannot move the cursor, retitle the window, or be read as something else.
+backspace goes back by one. Colours and other escape sequences show nothing, except those that erase (`ESC [ K`).
+Characters that are not seen, or that turn others around, are left out. The result is safe to print: other people's
+texts cannot move the cursor, change the window's title, or be read as something else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..base.texts import HIDDEN, JOINERS
 
 T = TypeVar("T")
 
-# Escape sequences (CSI, OSC, two characters), the other control characters but tab and line feed, what is not seen.
+# Escape sequences (CSI, OSC, two characters), other control characters except tab and line feed, hidden characters.
 _SPECIAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?"
     rf"|[\x00-\x08\x0b-\x1f\x7f-\x9f{HIDDEN}{JOINERS}]"
@@ -28,7 +28,7 @@ _ERASE = re.compile(r"\x1b\[([012]?)K")
 
 @dataclass(frozen=True)
 class Line(Generic[T]):
-    """One line as it stood when it ended, and the tag of the text that began it."""
+    """One line as it was when it ended, and the tag of the text that began it."""
 
     text: str
     tag: T
@@ -65,10 +65,10 @@ class Terminal(Generic[T]):
         if not self._open:
             self._tag, self._open = tag, True
         at = 0
-        for found in _SPECIAL.finditer(part):
-            self._put(part[at : found.start()])
-            self._obey(found.group())
-            at = found.end()
+        for special in _SPECIAL.finditer(part):
+            self._put(part[at : special.start()])
+            self._obey(special.group())
+            at = special.end()
         self._put(part[at:] if at else part)
 
     def _put(self, plain: str) -> None:

@@ -1,10 +1,10 @@
 """Names of users: which may be taken, and when two of them are the same or look it. No I/O.
 
-A name is kept as it was given, and belongs to one user however it is written: in capitals or not, with composed or
-compatible characters, with one space or several (`folded`: NFKC, case folding, as PRECIS says for usernames). Nobody
-takes a name that could be read as somebody else's (`skeleton`, after UTS 39): letters that look like those of another
-script, `I`, `l` and `1`, `O` and `0`, `rn` and `m`. For the same reason a new name has letters of one script (Latin may
-stand beside Chinese, Japanese or Korean), and nothing that cannot be seen.
+A name is kept as it was given. It belongs to one user however it is written: in capitals or not, with composed or
+compatible characters, with one space or several (`folded`: NFKC and case folding, as PRECIS says for usernames). Nobody
+can take a name that could be read as somebody else's (`skeleton`, after UTS 39): letters that look like those of
+another script, `I`, `l` and `1`, `O` and `0`, `rn` and `m`. For the same reason a new name has letters of one script
+(Latin may go with Chinese, Japanese or Korean), and no hidden characters.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import unicodedata
 _SIGNS = frozenset(" !#$%&'()*+,-.=@^_`{|}~")
 _EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
 _INVISIBLE = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0})
-# Letters as they look: of Cyrillic, Greek, Armenian, Cherokee and rare Latin ones → ASCII. In both cases, as a capital
-# may look like a letter that its small form does not (Η and H, η and n).
+# Letters by their looks: Cyrillic, Greek, Armenian, Cherokee and rare Latin letters → ASCII. Capitals and small letters
+# are apart, as a capital may look like a letter that its small form does not (Η and H, η and n).
 _LOOKS = str.maketrans(
     "АВЕЅІЈКМНОРСТУХԌԚԜҮѴЗӀаеѕіјоорсухԁԛԝүѵһӏгкмтвн"
     "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορτυχικϲϳ"
@@ -32,19 +32,19 @@ _ALIKE = str.maketrans("I1|O0", "lllo" + "o")
 
 
 def folded(name: str) -> str:
-    """Return the same for every way to write one name."""
+    """Return a form of the name that is the same for every way to write it."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join("".join(c for c in text if not _is_invisible(c)).split())
 
 
 def skeleton(name: str) -> str:
-    """Return the same for names that are read as the same."""
+    """Return a form of the name that is the same for names that look the same."""
     seen = unicodedata.normalize("NFKC", name).translate(_LOOKS)
     return folded(seen.translate(_ALIKE)).replace("rn", "m")
 
 
 def new_username(text: str) -> str:
-    """`text` as a new user's name (composed, NFC). Raises ValueError, which says what is wrong."""
+    """Return `text` as a new user's name (composed, NFC). Raises ValueError, which says what is wrong."""
     name = unicodedata.normalize("NFC", text)
     if name != " ".join(name.split()) or not name:
         raise ValueError("without spaces around it, and with one between words")

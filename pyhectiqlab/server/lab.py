@@ -82,7 +82,7 @@ class Lab:
         self.screen = Screen(self.meta, self.permissions, self.writer.deferred)
         self.authority = Authority(self.meta)
         self.notifier = Notifier(self.meta, self.write)
-        self.disk = Disk(storage, self.write, self.refusals, self.notifier.tell)
+        self.disk = Disk(storage, self.write, self.refusals, self.notifier.notify_about_lab)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)

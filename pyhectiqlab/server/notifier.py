@@ -1,7 +1,12 @@
-"""Tells people when a run fails, is lost or ends: delivers the notices that the store keeps, until they are delivered.
+"""Delivers notices: about runs that failed, were lost or ended, and about the lab itself (its disk is full, its work
+fails).
 
-At least once: a lab killed between a delivery and the note of it delivers again; the notice's id is in what is posted.
-What is posted is JSON with a member `text`, so that the incoming webhooks of common chat programs take it as it is.
+Notices about runs are rows (store/notices.py), which the lab writes with the change of state. Notices about the lab are
+only here, in memory, as they may be about a disk that takes nothing.
+
+A notice about a run is delivered at least once: a lab that is killed between a delivery and the note of it delivers
+again. The payload has the notice's id. It is JSON with a member `text`, which the incoming webhooks of common chat
+programs take as it is.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ TIMEOUT_S = 10.0
 AT_ONCE = 4
 TAKEN = 40
 FIRST_PAUSE_S = 15.0
-OF_THE_LAB_MAX = 100  # notices of the lab itself that wait
+ABOUT_LAB_MAX = 100  # notices about the lab that wait
 TRIES_MAX = 12  # pauses double: the last try is some 17 hours after the first
 MAIL_SERVER = "mail_server"  # key of the lab's value
 
@@ -49,8 +54,8 @@ class Undelivered(Exception):
 
 
 @dataclass
-class _OfTheLab:
-    """A notice of the lab itself, to one target. It is in memory alone: it tells of disks that take nothing."""
+class _AboutLab:
+    """A notice about the lab itself, for one target. It is only in memory."""
 
     target: Target
     body: dict[str, Any]
@@ -59,12 +64,12 @@ class _OfTheLab:
 
 
 class Notifier:
-    """A thread between `start` and `stop`."""
+    """The thread that delivers, between `start` and `stop`."""
 
     def __init__(self, meta: MetaStore, write: Transacts) -> None:
         self._meta, self._write = meta, write
-        self.url = ""  # under which people know the lab
-        self._of_the_lab: deque[_OfTheLab] = deque(maxlen=OF_THE_LAB_MAX)
+        self.url = ""  # the address at which people find the lab
+        self._about_lab: deque[_AboutLab] = deque(maxlen=ABOUT_LAB_MAX)
         self._pool = ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice")
         self.loop = Loop("notifier", self._turn, log.error)
 
@@ -72,18 +77,18 @@ class Notifier:
         self.loop.start()
 
     def stop(self) -> None:
-        """Blocks until deliveries under way are done, TIMEOUT_S at most each."""
+        """Stop the thread. Blocks until deliveries under way are done, TIMEOUT_S at most each."""
         self.loop.stop()
         self._pool.shutdown()
 
-    def tell(self, text: str) -> None:
-        """Something of the lab itself, to each target that wants to hear of it. Blocks on the database."""
+    def notify_about_lab(self, text: str) -> None:
+        """Notify each target that wants notices about the lab. Blocks on the database."""
         with self._meta.reading() as view:
             targets = [target for target in view.targets() if LAB in target.states]
         now = time.time()
         url = f"{self.url}/admin/status"
         body = {"id": f"lab-{now:.3f}", "text": f"{text} {url}", "state": LAB, "why": "", "at": now, "url": url}
-        self._of_the_lab.extend(_OfTheLab(target, body) for target in targets)
+        self._about_lab.extend(_AboutLab(target, body) for target in targets)
         self.loop.hurry()
 
     def _turn(self) -> float:
@@ -91,32 +96,34 @@ class Notifier:
         with self._meta.reading() as view:
             due = view.due_notices(now, TAKEN)
             server = view.lab_value(MAIL_SERVER)
-        lately = [one for one in tuple(self._of_the_lab) if one.again_at <= now]
-        deliveries = [self._pool.submit(self._deliver_of_the_lab, server, one) for one in lately]
+        lately = [one for one in tuple(self._about_lab) if one.again_at <= now]
+        deliveries = [self._pool.submit(self._deliver_about_lab, server, one) for one in lately]
         deliveries += [self._pool.submit(self._deliver, server, notice) for notice in due]
-        wait(deliveries)  # all of them, also beside one that raises
+        wait(deliveries)  # waits for all, even if one raises
         for delivery in deliveries:
             delivery.result()
         return LOOK_EVERY_S
 
-    def _deliver_of_the_lab(self, mail_server: str | None, notice: _OfTheLab) -> None:
+    def _deliver_about_lab(self, mail_server: str | None, notice: _AboutLab) -> None:
         if self.loop.stopping:
             return
         again_at, error = self._try(mail_server, notice.target, notice.body, notice.tries)
         if again_at is None:
-            self._of_the_lab.remove(notice)
+            self._about_lab.remove(notice)
         else:
             notice.tries, notice.again_at = notice.tries + 1, again_at
-        with contextlib.suppress(StoreError):  # that the disk is full may be what it tells
+        with contextlib.suppress(StoreError):  # the notice may be about a full disk
             self._write(lambda tx: tx.target_tried(notice.target.id, time.time(), error))
 
     def _try(
         self, mail_server: str | None, target: Target, body: dict[str, Any], tries: int
     ) -> tuple[float | None, str | None]:
-        """When to try again (None: it got through or is given up), and why it did not get through."""
+        """Deliver once. Return when to try again (None: it got through or is given up), and why it did not get
+        through.
+        """
         try:
             deliver(target, body, mail_server)
-        except Exception as e:  # whatever its address does to a library: the notices of others go on
+        except Exception as e:  # a strange address may upset a library: other targets still get theirs
             error = str(e) if isinstance(e, Undelivered) else f"{type(e).__name__}: {e}"[:200]
             last = tries + 1 >= TRIES_MAX
             what = "is given up" if last else "waits"
@@ -127,7 +134,7 @@ class Notifier:
     def _deliver(self, mail_server: str | None, notice: Notice) -> None:
         if self.loop.stopping:
             return
-        again_at, error = self._try(mail_server, notice.target, told(notice, self.url), notice.tries)
+        again_at, error = self._try(mail_server, notice.target, run_payload(notice, self.url), notice.tries)
 
         def tried(tx: MetaTransaction) -> None:
             tx.notice_tried(notice.id, again_at)
@@ -136,8 +143,8 @@ class Notifier:
         self._write(tried)
 
 
-def told(notice: Notice, lab_url: str) -> dict[str, Any]:
-    """Return what a target gets of a notice."""
+def run_payload(notice: Notice, lab_url: str) -> dict[str, Any]:
+    """Return what a target gets of a notice about a run."""
     url = f"{lab_url}/runs/{notice.run_id}"
     why = f": {notice.why}" if notice.why else ""
     text = f"{notice.run} ({notice.project}) {WORDS.get(notice.state, notice.state)}{why} {url}"
@@ -156,7 +163,9 @@ WORDS = {"lost": "was lost", "killed": "was killed", "stopped": "was stopped"}
 
 
 def deliver(target: Target, body: dict[str, Any], mail_server: str | None) -> None:
-    """Blocks for TIMEOUT_S at most, some more for a slow mail server. Raises Undelivered."""
+    """Send a payload to a target. Blocks for TIMEOUT_S at most, some more for a slow mail server. Raises
+    Undelivered.
+    """
     if target.address.startswith("mailto:"):
         _mail(target.address.removeprefix("mailto:"), body, mail_server)
         return
@@ -170,7 +179,7 @@ def deliver(target: Target, body: dict[str, Any], mail_server: str | None) -> No
     try:
         with requests.post(
             target.address, data=content, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True
-        ) as answer:  # stream: what it says does not matter, however much it is
+        ) as answer:  # stream: the body is not read, however long it is
             if not 200 <= answer.status_code < 300:
                 raise Undelivered(f"it answered {answer.status_code}")
     except requests.RequestException as e:
@@ -202,7 +211,7 @@ def _mail(to: str, body: dict[str, Any], server: str | None) -> None:
 
 
 def safe(address: str) -> str:
-    """Return an address without what is secret in it: chat programs put a key into the path."""
+    """Return an address without its secrets: chat programs put a key into the path."""
     if address.startswith("mailto:"):
         return address
     where = urlsplit(address)

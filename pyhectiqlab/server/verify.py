@@ -55,7 +55,7 @@ def held(points: PointStore, view: MetaView, writer: Writer, ranges: Sequence[Ra
         "events": events,
         "accounted": count + accounted,
         "ranges": [
-            {"first": first, "last": last, "points": int(n), "events": m, "digest": digest.told(total)}
+            {"first": first, "last": last, "points": int(n), "events": m, "digest": digest.as_hex(total)}
             for (first, last), n, m, total in zip(ranges, point_counts, event_counts, totals, strict=True)
         ],
     }

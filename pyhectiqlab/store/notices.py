@@ -1,4 +1,7 @@
-"""Who is told when a run fails, is lost or ends: targets, and the notices that are still to be delivered."""
+"""The rows of notices about runs: targets (who wants to know), and notices that are still to be delivered.
+
+server/notifier.py delivers them. Notices about the lab itself are no rows: they are there, too.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from typing import Protocol
 
 from ..protocol import states
 
-LAB = "lab"  # no state of a run: what becomes of the lab itself
-TOLD_STATES = (*sorted(states.FINAL_STATES), states.LOST, LAB)
-TOLD_BY_DEFAULT = (states.FAILED, states.KILLED, states.LOST, states.COMPLETED, states.STOPPED, states.ENDED)
+LAB = "lab"  # no state of a run: notices about the lab itself
+NOTICE_STATES = (*sorted(states.FINAL_STATES), states.LOST, LAB)
+DEFAULT_STATES = (states.FAILED, states.KILLED, states.LOST, states.COMPLETED, states.STOPPED, states.ENDED)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Somebody to tell.
+    """Where notices go.
 
     Attributes:
         address: an http or https URL that takes a POST, or mailto:NAME@HOST.
-        project_id, project: whose runs; None: those of all projects.
-        states: which states of a run are told.
+        project_id, project: the project whose runs are meant; None: all projects.
+        states: the states of a run that it gets notices about.
         secret: key of the signature of what is posted.
-        delivered: when something last got through to it.
-        failed, error: when something last did not, and why; None and "" once something got through again.
+        delivered: when a notice last got through.
+        failed, error: when a notice last did not get through, and why; None and "" once one got through again.
         waiting: how many notices wait for it.
     """
 
@@ -42,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Notice:
-    """A run came into a state that a target wants to hear of."""
+    """A run came into a state that a target wants notices about."""
 
     id: int
     target: Target
@@ -58,33 +61,35 @@ class Notice:
 
 class NoticesView(Protocol):
     def targets(self) -> list[Target]:
-        """Oldest first."""
+        """Return all targets, oldest first."""
 
     def waiting_notices(self) -> int:
-        """Return how many are to be delivered, of deleted runs too."""
+        """Return how many notices are to be delivered, also those of deleted runs."""
 
     def due_notices(self, now: float, limit: int) -> list[Notice]:
-        """Return those that may be tried now, the one that waits longest first; of deleted runs none."""
+        """Return the notices that may be tried now, the one that waits longest first; none of deleted runs."""
 
 
 class NoticesTransaction(Protocol):
     def add_target(self, target: Target) -> None: ...
     def remove_target(self, target_id: str) -> bool:
-        """With its notices. False where there is none such."""
+        """Remove a target with its notices. Return False where there is no such target."""
 
     def notice_tried(self, notice_id: int, again_at: float | None) -> None:
-        """It was delivered or is given up (None), or is to be tried again at that time."""
+        """Note a try: the notice was delivered or is given up (None), or is to be tried again at that time."""
 
     def target_tried(self, target_id: str, now: float, error: str | None) -> None:
-        """Something was sent to it: it got through (None), or why it did not."""
+        """Note a try at a target: it got through (None), or why it did not."""
 
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
-        """A notice for each target that wants to hear of it."""
+        """Add a notice for each target that wants to know of this state."""
 
 
 def states_of(words: Sequence[str]) -> tuple[str, ...]:
-    """Raises ValueError, naming the states that can be told."""
-    wrong = [word for word in words if word not in TOLD_STATES]
+    """Return the states that are meant, the usual ones for no words. Raises ValueError, which names the possible
+    states.
+    """
+    wrong = [word for word in words if word not in NOTICE_STATES]
     if wrong:
-        raise ValueError(f"{wrong[0]!r} is no state that is told: one of {', '.join(TOLD_STATES)}")
-    return tuple(dict.fromkeys(words)) or TOLD_BY_DEFAULT
+        raise ValueError(f"there are no notices about {wrong[0]!r}, but about {', '.join(NOTICE_STATES)}")
+    return tuple(dict.fromkeys(words)) or DEFAULT_STATES

@@ -13,10 +13,12 @@ from ..cases import cases
 
 
 def rank(
-    number: int, said: str = "running", found: str | None = None, at: float = 0.0, lost: bool = False
+    number: int, said: str = "running", ended_as: str | None = None, at: float = 0.0, lost: bool = False
 ) -> RankFacts:
-    """Of an end, why it was is `found` and the rank's number."""
-    return RankFacts(number, said, at, found, at, lost, seen=at, cause=f"{found} {number}", by_signal=found == "killed")
+    """Of an end, why it was is `ended_as` and the rank's number."""
+    return RankFacts(
+        number, said, at, ended_as, at, lost, seen=at, cause=f"{ended_as} {number}", by_signal=ended_as == "killed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,37 +37,37 @@ def rank(
         ([rank(0, "training", lost=True, at=4.0)], RunState("lost", None, 4.0)),
         ([rank(0, "completed", lost=True, at=4.0)], RunState("completed", None, 4.0)),
         # one failed: that, whatever the others do; the first of several
-        ([rank(0), rank(1, found="failed", at=3.0)], RunState("failed", 1, 3.0)),
+        ([rank(0), rank(1, ended_as="failed", at=3.0)], RunState("failed", 1, 3.0)),
         ([rank(0, "failed", at=2.0), rank(1)], RunState("failed", 0, 2.0)),
-        ([rank(0, found="failed", at=4.0), rank(1, found="killed", at=3.0)], RunState("killed", 1, 3.0)),
-        ([rank(0, found="failed", at=3.0), rank(1, found="failed", at=3.5)], RunState("failed", 0, 3.0)),
-        ([rank(0, found="completed", at=9.0), rank(1, found="killed", at=3.0)], RunState("killed", 1, 3.0)),
-        ([rank(0, found="stopped", at=1.0), rank(1, found="failed", at=3.0)], RunState("failed", 1, 3.0)),
+        ([rank(0, ended_as="failed", at=4.0), rank(1, ended_as="killed", at=3.0)], RunState("killed", 1, 3.0)),
+        ([rank(0, ended_as="failed", at=3.0), rank(1, ended_as="failed", at=3.5)], RunState("failed", 0, 3.0)),
+        ([rank(0, ended_as="completed", at=9.0), rank(1, ended_as="killed", at=3.0)], RunState("killed", 1, 3.0)),
+        ([rank(0, ended_as="stopped", at=1.0), rank(1, ended_as="failed", at=3.0)], RunState("failed", 1, 3.0)),
         # a kill whose peers failed since their connections broke, told a moment later; one that came after a failure
-        ([rank(0, found="failed", at=3.0), rank(1, found="killed", at=3.09)], RunState("killed", 1, 3.09)),
-        ([rank(0, "failed", at=3.0), rank(1, found="killed", at=3.09)], RunState("killed", 1, 3.09)),
-        ([rank(0, found="failed", at=3.0), rank(1, found="killed", at=3.2)], RunState("failed", 0, 3.0)),
+        ([rank(0, ended_as="failed", at=3.0), rank(1, ended_as="killed", at=3.09)], RunState("killed", 1, 3.09)),
+        ([rank(0, "failed", at=3.0), rank(1, ended_as="killed", at=3.09)], RunState("killed", 1, 3.09)),
+        ([rank(0, ended_as="failed", at=3.0), rank(1, ended_as="killed", at=3.2)], RunState("failed", 0, 3.0)),
         ([rank(0, "failed", at=3.0), rank(1, "", "killed", 3.2), rank(2, "failed", at=3.1)],
          RunState("failed", 0, 3.0)),
         ([rank(0, "failed", at=3), rank(1, "", "killed", 3.08), rank(2, "", "killed", 3.05)],
          RunState("killed", 2, 3.05)),
         # several processes of one rank: of one script
-        ([rank(0, found="completed", at=1.0), rank(0)], RunState("running")),
-        ([rank(0, found="completed", at=1.0), rank(0, found="failed", at=3.0)], RunState("failed", None, 3.0)),
-        ([rank(0, found="completed", at=1.0), rank(0, found="ended", at=3.0)], RunState("ended", None, 3.0)),
+        ([rank(0, ended_as="completed", at=1.0), rank(0)], RunState("running")),
+        ([rank(0, ended_as="completed", at=1.0), rank(0, ended_as="failed", at=3.0)], RunState("failed", None, 3.0)),
+        ([rank(0, ended_as="completed", at=1.0), rank(0, ended_as="ended", at=3.0)], RunState("ended", None, 3.0)),
         # one lives: it lives, as far along as the furthest
         ([rank(0, "training"), rank(1, "pending"), rank(2)], RunState("training")),
-        ([rank(0, found="completed", at=1.0), rank(1)], RunState("running")),
+        ([rank(0, ended_as="completed", at=1.0), rank(1)], RunState("running")),
         ([rank(0, "completed", at=1.0), rank(1)], RunState("running")),
         ([rank(0, lost=True, at=1.0), rank(1)], RunState("running")),
-        ([rank(0, found="stopped", at=1.0), rank(1, "training")], RunState("training")),
+        ([rank(0, ended_as="stopped", at=1.0), rank(1, "training")], RunState("training")),
         # none lives, and some are lost
         ([rank(0, lost=True, at=1.0), rank(1, lost=True, at=2.0)], RunState("lost", None, 2.0)),
-        ([rank(0, found="completed", at=9.0), rank(1, lost=True, at=2.0)], RunState("lost", 1, 2.0)),
+        ([rank(0, ended_as="completed", at=9.0), rank(1, lost=True, at=2.0)], RunState("lost", 1, 2.0)),
         # all ended
-        ([rank(0, found="completed", at=1.0), rank(1, found="completed", at=2.0)], RunState("completed", None, 2.0)),
-        ([rank(0, found="completed", at=1.0), rank(1, found="stopped", at=2.0)], RunState("stopped", 1, 2.0)),
-        ([rank(0, found="stopped", at=3.0), rank(1, found="ended", at=2.0)], RunState("ended", 1, 3.0)),
+        ([rank(0, ended_as="completed", at=1.0), rank(1, ended_as="completed", at=2.0)], RunState("completed", None, 2.0)),  # noqa: E501
+        ([rank(0, ended_as="completed", at=1.0), rank(1, ended_as="stopped", at=2.0)], RunState("stopped", 1, 2.0)),
+        ([rank(0, ended_as="stopped", at=3.0), rank(1, ended_as="ended", at=2.0)], RunState("ended", 1, 3.0)),
         ([rank(0, "completed", "ended", 3.0), rank(1, "completed", at=2.0)], RunState("completed", None, 3.0)),
     ],
 )  # fmt: skip
@@ -78,8 +80,8 @@ def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state
 
 
 def test_a_process_that_ended_itself_outranks_no_failure() -> None:
-    failed = rank(0, found="failed", at=3.0)
-    gone = RankFacts(1, found="killed", found_at=3.01, cause="os._exit(1)")
+    failed = rank(0, ended_as="failed", at=3.0)
+    gone = RankFacts(1, ended_as="killed", ended_at=3.01, cause="os._exit(1)")
     assert state_of_run([failed, gone]).why == "failed 0"
 
 

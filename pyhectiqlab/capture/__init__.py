@@ -1,3 +1,3 @@
-"""What is read from the host: processes and how they ended, launchers, values. Plain values out; nothing else of
-ours is imported.
+"""What is read from the host: processes and how they ended, launchers, values. It returns plain values, and imports
+nothing else of ours but `protocol` and `base`.
 """

@@ -1,8 +1,8 @@
 """A directory as one zip file, streamed from disk to disk.
 
 The same tree gives the same bytes: names in order, times in UTC, no owner. Symbolic links are kept as links and never
-followed, so nothing outside the tree gets in; pipes, sockets and devices are left out and counted. Files that hardly
-shrink (weights, images) are stored as they are: packing them would only take time.
+followed, so nothing from outside the tree gets in. Pipes, sockets and devices are left out and counted. Files that
+hardly shrink (weights, images) are stored as they are: packing them would only take time.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import IO
 from .snapshot import CHUNK_BYTES, COPY_TRIES, ChangedError, identity_of
 
 SAMPLE_BYTES = 64 << 10
-WHOLE_BYTES_MAX = 8 << 20  # up to here a file that changes while it is read is read again
+WHOLE_BYTES_MAX = 8 << 20  # a file up to this size is read again if it changes meanwhile
 _SHRINKS = 0.9
 
 
 @dataclass
 class Packed:
-    """What went in, and what was left out."""
+    """What was packed, and what was left out."""
 
     files: int = 0
     bytes: int = 0
@@ -34,7 +34,7 @@ class Packed:
 
 
 def zip_directory(folder: Path, target: Path) -> Packed:
-    """Blocks for as long as reading and packing the tree takes; a constant few MiB of memory.
+    """Pack a directory. Blocks while the tree is read and packed. Takes a few MiB of memory, whatever its size.
 
     Raises ChangedError where a file changes while it is read, OSError where something cannot be read or written;
     nothing is left at `target` then.
@@ -65,15 +65,15 @@ def _is_link(name: str, dir_fd: int) -> bool:
 
 
 def _add(archive: zipfile.ZipFile, packed: Packed, path: str, name: str, dir_fd: int) -> None:
-    found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode):
+    about = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    if stat.S_ISLNK(about.st_mode):
         packed.links += 1
-        archive.writestr(_entry(path, found), os.fsencode(os.readlink(name, dir_fd=dir_fd)))
+        archive.writestr(_entry(path, about), os.fsencode(os.readlink(name, dir_fd=dir_fd)))
         return
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(about.st_mode):
         packed.skipped += 1
         return
-    # Not following: it may have become a link, or a pipe, since.
+    # Links are not followed: the file may have become a link, or a pipe, meanwhile.
     fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=dir_fd)
     with open(fd, "rb", buffering=0) as file:
         size = _add_small(archive, path, file)
@@ -84,48 +84,50 @@ def _add(archive: zipfile.ZipFile, packed: Packed, path: str, name: str, dir_fd:
 
 
 def _add_small(archive: zipfile.ZipFile, path: str, file: IO[bytes]) -> int | None:
-    """Return the bytes added; None where it is large."""
+    """Add a small file. Return the bytes added; None where the file is large."""
     for _ in range(COPY_TRIES):
-        found = os.fstat(file.fileno())
-        if found.st_size > WHOLE_BYTES_MAX:
+        before = os.fstat(file.fileno())
+        if before.st_size > WHOLE_BYTES_MAX:
             return None
         file.seek(0)
         data = file.read(WHOLE_BYTES_MAX + 1)
-        if len(data) == found.st_size and identity_of(os.fstat(file.fileno())) == identity_of(found):
-            entry = _entry(path, found)
+        if len(data) == before.st_size and identity_of(os.fstat(file.fileno())) == identity_of(before):
+            entry = _entry(path, before)
             archive.writestr(entry, data, _method(data[:SAMPLE_BYTES]))
             return len(data)
     raise ChangedError(f"{path} changes faster than it can be read")
 
 
 def _add_large(archive: zipfile.ZipFile, path: str, file: IO[bytes]) -> int:
-    found = os.fstat(file.fileno())
-    entry = _entry(path, found)
-    entry.file_size = found.st_size  # tells zipfile whether the entry needs zip64
+    before = os.fstat(file.fileno())
+    entry = _entry(path, before)
+    entry.file_size = before.st_size  # tells zipfile whether the entry needs zip64
     file.seek(0)
     entry.compress_type = _method(file.read(SAMPLE_BYTES))
     file.seek(0)
     with archive.open(entry, "w") as out:
         while chunk := file.read(CHUNK_BYTES):
             out.write(chunk)
-            if file.tell() > found.st_size:
+            if file.tell() > before.st_size:
                 break
-    if identity_of(os.fstat(file.fileno())) != identity_of(found):
+    if identity_of(os.fstat(file.fileno())) != identity_of(before):
         raise ChangedError(f"{path} changed while it was read")
-    return found.st_size
+    return before.st_size
 
 
 def _method(sample: bytes) -> int:
     return zipfile.ZIP_DEFLATED if len(zlib.compress(sample, 1)) < _SHRINKS * len(sample) else zipfile.ZIP_STORED
 
 
-def _entry(path: str, found: os.stat_result) -> zipfile.ZipInfo:
-    """`path` ends with / for a directory. A name that is no UTF-8 is written with � in place of what is none."""
+def _entry(path: str, about: os.stat_result) -> zipfile.ZipInfo:
+    """Return the entry of a file; `path` ends with / for a directory. In a name that is no UTF-8, � replaces the bad
+    bytes.
+    """
     # The format knows no time before 1980 and none after 2107.
-    when = time.gmtime(min(max(found.st_mtime, 315_532_800), 4_354_819_198))
+    when = time.gmtime(min(max(about.st_mtime, 315_532_800), 4_354_819_198))
     clean = path.encode(errors="surrogateescape").decode(errors="replace")
     entry = zipfile.ZipInfo(clean, when[:6])
     entry.create_system = 3  # Unix: the mode counts
-    entry.external_attr = found.st_mode << 16 | (0x10 if path.endswith("/") else 0)
+    entry.external_attr = about.st_mode << 16 | (0x10 if path.endswith("/") else 0)
     entry.compress_type = zipfile.ZIP_STORED
     return entry

@@ -1,4 +1,4 @@
-"""Other programs' output, bounded in time and size: nothing here hangs on a stuck disk or driver."""
+"""The output of other programs, bounded in time and size: a stuck disk or driver does not make a call hang."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Output:
     """What a program printed.
 
     Attributes:
-        code: its exit status; None where it was cut short, by `deadline` or by `bytes_max`.
-        cut: there was more than `bytes_max`.
+        code: its exit status; None where it was stopped, by `deadline` or by `bytes_max`.
+        cut: whether there was more than `bytes_max`.
     """
 
     text: str
@@ -34,8 +34,8 @@ class Command:
     """A program that has been started; `finish` collects what it prints. Raises FileNotFoundError, OSError.
 
     Args:
-        deadline: of time.monotonic(); whatever runs then is killed.
-        errors: mix its stderr into the output; else it is dropped.
+        deadline: by time.monotonic(); a program that still runs then is killed.
+        errors: whether to mix its stderr into the output; else it is dropped.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Command:
         )
 
     def finish(self, bytes_max: int = 1 << 20) -> Output:
-        """Blocks until the end of the output, the deadline, or `bytes_max`."""
+        """Return what the program printed. Blocks until the end of the output, the deadline, or `bytes_max`."""
         pipe = self._process.stdout
         assert pipe is not None
         data = bytearray()
@@ -79,6 +79,6 @@ class Command:
             if ended:
                 return self._process.wait(max(0.05, self._deadline - time.monotonic()))
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk cannot even be killed
+        with contextlib.suppress(subprocess.TimeoutExpired):  # not even a kill ends a wait for a dead disk
             self._process.wait(0.05)
         return None

@@ -1,10 +1,10 @@
-"""Console capture: what Python writes to stdout and stderr is written there as ever, and handed on as well.
+"""Console capture: what Python writes to stdout and stderr is written there as before, and also handed on.
 
-The stream object stays the one it was; only its `write` and `flush` are wrapped, on the object. So `isatty`, `encoding`
-and `fileno` are the original's, and whoever took `sys.stderr` before, as logging's handlers do, is heard too. Likewise
-the layers below it, `sys.stdout.buffer` and its `raw`, for bytes that are written there directly; what a layer writes
-into the one below it is heard once. Text is handed on by lines, or when the stream is flushed, in the order in which it
-was written. What C libraries and child processes print by themselves is not seen.
+The stream object stays the same; only its `write` and `flush` are wrapped, on the object. So `isatty`, `encoding` and
+`fileno` are those of the original, and code that took `sys.stderr` before, as logging's handlers do, is recorded too.
+The layers below, `sys.stdout.buffer` and its `raw`, are wrapped likewise, for bytes that are written there directly.
+What a layer writes into the one below it is recorded once. Text is handed on by lines, or when the stream is flushed,
+in the order in which it was written. What C libraries and child processes print by themselves is not seen.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _inside = threading.local()  # `put`: a text is being handed on; `layer`: the up
 
 @contextlib.contextmanager
 def _writing(layer: int) -> Iterator[bool]:
-    """While a layer writes. Whether it was asked from outside: not by a layer above it, which has told of it."""
+    """Note that a layer writes. Yields whether it was called from outside, and not by a layer above it, which is
+    recorded already.
+    """
     above = getattr(_inside, "layer", 0)
     _inside.layer = max(above, layer)
     try:
@@ -39,7 +41,7 @@ class Tee:
     """Hands on what is written to `stream` until `stop`. Raises AttributeError or TypeError where it cannot be wrapped.
 
     Args:
-        put: gets each text, after the stream took it; never for what it writes to the stream itself.
+        put: called with each text after the stream took it, but not with what `put` itself writes to the stream.
     """
 
     def __init__(self, stream: Any, put: Callable[[str], None]) -> None:
@@ -54,7 +56,7 @@ class Tee:
         self._wrap_below()
 
     def renew(self) -> None:
-        """Wrap again where somebody put back what was there before us: IPython does after every cell."""
+        """Wrap again if somebody put back what was there before us, as IPython does after every cell."""
         if self._active and (not self._wrapped or self._stream.__dict__.get("write") is not self._wrapped["write"][0]):
             self._wrap(self._stream.write, self._stream.flush)
 
@@ -62,7 +64,7 @@ class Tee:
         def write(text: str, *more: Any) -> Any:
             with _writing(TEXT):
                 answer = original_write(text, *more)
-            if self._wrapped["write"][0] is write:  # not one that a newer one was put around
+            if self._wrapped["write"][0] is write:  # no newer wrapper is around this one
                 self._took(text)
             return answer
 
@@ -78,7 +80,9 @@ class Tee:
         self._stream.flush = flush
 
     def _wrap_below(self) -> None:
-        """Streams of other kinds have no such layers, or none whose methods can be wrapped: then they are not heard."""
+        """Wrap the layers below. Streams of other kinds have no such layers, or layers that cannot be wrapped: these
+        are not recorded.
+        """
         with contextlib.suppress(Exception):
             buffer = self._stream.buffer
             raw = getattr(buffer, "raw", None)
@@ -113,7 +117,7 @@ class Tee:
     def _took(self, text: object) -> None:
         if not self._active or not isinstance(text, str) or getattr(_inside, "put", False):
             return
-        if self._pid != os.getpid():  # forked: what the parent holds is the parent's to hand on
+        if self._pid != os.getpid():  # after a fork: the parent hands on what it holds
             self._held, self._held_chars, self._pid = deque(), 0, os.getpid()
         self._held.append(text)
         self._held_chars += len(text)
@@ -121,7 +125,7 @@ class Tee:
             self.drain()
 
     def drain(self) -> None:
-        """Hand on an unfinished line too."""
+        """Hand on what is held, also an unfinished line."""
         if self._pid != os.getpid() or getattr(_inside, "put", False):
             return
         texts: list[str] = []
@@ -139,7 +143,9 @@ class Tee:
                 _inside.put = False
 
     def stop(self) -> None:
-        """Safe twice. Where somebody wrapped the stream after us, our wrapper stays below theirs and does nothing."""
+        """Unwrap the stream. Safe twice. If somebody wrapped the stream after us, our wrapper stays below theirs and
+        does nothing.
+        """
         if not self._active:
             return
         self.drain()
@@ -147,7 +153,7 @@ class Tee:
         for name, (wrapper, _original) in self._wrapped.items():
             if self._stream.__dict__.get(name) is wrapper:
                 delattr(self._stream, name)
-                if getattr(self._stream, name) != _original:  # it was an attribute of the object before us too
+                if getattr(self._stream, name) != _original:  # it was an attribute of the object before, too
                     setattr(self._stream, name, _original)
         for below, name, wrapper, original in reversed(self._below):
             if below.__dict__.get(name) is wrapper:
@@ -157,7 +163,7 @@ class Tee:
 
 
 def untapped_write(stream: Any) -> Callable[[str], Any]:
-    """Return the stream's `write` below all tees: for what is recorded already."""
+    """Return the stream's `write` below all tees, for texts that are recorded already."""
     original = stream.write
     while hasattr(original, "_hectiqlab_original"):
         original = original._hectiqlab_original

@@ -1,8 +1,8 @@
 """File descriptors 1 and 2 led into files: what C libraries and child processes print, without a pipe to block on.
 
-Python's own streams stay on the terminal, and stay the objects they are: the file object at their bottom is pointed
-at a saved copy of the descriptor, so nothing that Python prints is delayed, and `isatty` and `fileno` are a terminal's.
-What C holds in its buffer is written out before the descriptors go back.
+Python's own streams stay on the terminal, and stay the same objects: the file object at their bottom gets a saved copy
+of the descriptor. So nothing that Python prints is delayed, and `isatty` and `fileno` are a terminal's. What C holds in
+its buffer is written out before the descriptors go back.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any
 
 from ..base.fds import lifted
 
-SAVED_AT = 64  # saved copies get numbers from here on, out of the way of scripts that count on small ones
+SAVED_AT = 64  # saved copies get numbers from here on, as some scripts count on small ones
 _LINE_BUFFERED = 1  # _IOLBF
 
 
 class Diversion:
-    """Descriptors 1 and 2 lead into `files`, appended to, until `end`. Raises OSError where they are not open or the
-    files cannot be made; then nothing has changed.
+    """Descriptors 1 and 2 lead into `files`, which are appended to, until `end`. Raises OSError where they are not open
+    or the files cannot be made; then nothing has changed.
 
     Attributes:
-        saved: copies of what 1 and 2 were, open until `close`; no program that is started inherits them.
+        saved: copies of what 1 and 2 were, open until `close`. Programs that are started do not inherit them.
     """
 
     def __init__(self, files: tuple[Path, Path]) -> None:
@@ -54,7 +54,7 @@ class Diversion:
             _as_on_a_terminal()
 
     def sizes(self) -> tuple[int, int]:
-        """Return bytes that each of both files has, with what C still held; after the end, what they had then."""
+        """Return how many bytes both files have, with what C still held; after `end`, how many they had then."""
         if self._ended_with is not None:
             return self._ended_with
         _flush_c()
@@ -62,8 +62,8 @@ class Diversion:
         return out, err
 
     def end(self) -> None:
-        """Put both descriptors back, but for one that somebody led elsewhere meanwhile. Safe twice; nothing in a
-        forked child, whose streams write to the terminal as they are.
+        """Put both descriptors back, except one that somebody led elsewhere meanwhile. Safe twice. Does nothing in a
+        forked child, whose streams write to the terminal anyway.
         """
         if self._ended_with is not None or self._pid != os.getpid():
             return
@@ -75,19 +75,19 @@ class Diversion:
             for raw in _raw_files(saved):
                 _point(raw, fd)
         self._ended_with = self.sizes()
-        for fd in self._files:  # the uploader waits for the last one that may write
+        for fd in self._files:  # the uploader waits until nobody can write any more
             os.close(fd)
         self._files = []
 
     def close(self) -> None:
-        """Let go of the copies too. Only after `end`."""
+        """Close the copies, too. Call it only after `end`."""
         for fd in (*self.saved, *self._files):
             os.close(fd)
         self.saved, self._files = [], []
 
 
 def can_divert() -> bool:
-    """Return whether both descriptors are open, and no stream of Python owns one of them."""
+    """Return whether both descriptors are open, and no stream of Python owns one."""
     try:
         for fd in (1, 2):
             os.fstat(fd)
@@ -106,8 +106,8 @@ def _copy(fd: int) -> int:
 
 
 def _identity(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_dev, found.st_ino
+    about = os.fstat(fd)
+    return about.st_dev, about.st_ino
 
 
 def _raw_files(fd: int) -> Iterator[Any]:
@@ -122,14 +122,16 @@ def _raw_files(fd: int) -> Iterator[Any]:
 
 
 def _point(raw: Any, fd: int) -> None:
-    """Lead a file object to another descriptor. It does not own the old one, so that one stays open."""
+    """Give a file object another descriptor. It does not own the old one, which stays open."""
     name = raw.name
     raw.__init__(fd, "wb", closefd=False)
     raw.name = name
 
 
 def _c_stdout() -> tuple[Any, Any]:
-    """(the C library, its `stdout`). Raises OSError, ValueError, AttributeError or ImportError where there is none."""
+    """Return (the C library, its `stdout`). Raises OSError, ValueError, AttributeError or ImportError where there is
+    none.
+    """
     import ctypes
 
     libc = ctypes.CDLL(None)
@@ -137,14 +139,14 @@ def _c_stdout() -> tuple[Any, Any]:
 
 
 def _as_on_a_terminal() -> None:
-    """C writes a line at once on a terminal, but holds back 4 KiB for a file."""
+    """Have C write each line at once, as on a terminal; for a file it holds back 4 KiB."""
     with contextlib.suppress(OSError, ValueError, AttributeError, ImportError):
         libc, stdout = _c_stdout()
         libc.setvbuf(stdout, None, _LINE_BUFFERED, 0)
 
 
 def _flush_c() -> None:
-    """stdout alone: flushing all would wait for a thread that reads from stdin."""
+    """Flush C's stdout, and nothing else: flushing all would wait for a thread that reads from stdin."""
     with contextlib.suppress(OSError, ValueError, AttributeError, ImportError):
         libc, stdout = _c_stdout()
         libc.fflush(stdout)

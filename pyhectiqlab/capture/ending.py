@@ -1,11 +1,11 @@
-"""How this process ends, as it can see it itself, without changing how it ends.
+"""How this process ends, as far as it can see that itself, without changing how it ends.
 
 * an uncaught exception: the interpreter leaves it in `sys.last_exc` / `sys.last_value` before exit hooks run, so no
   excepthook is replaced (IPython sets it for every cell that failed; there it says nothing about the end)
 * `sys.exit(n)`: a thin wrapper remembers n
-* SIGTERM and crashes: faulthandler writes the stack of the thread that got the one, and of all threads at the other,
-  in C; then the signal goes its way, so that a process stuck in a collective still dies at once; only while the user
-  has not taken them
+** SIGTERM and crashes: faulthandler, in C, writes the stack of the thread that got SIGTERM, or of all threads at a
+crash. Then the signal takes effect, so that a process stuck in a collective still dies at once. This holds only while
+the user has not set these signals
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _exit_code: Any = None
 _exit_called = False
 _crash_fd = -1
 _watches: list[_Watch] = []
-_handled = 0  # id of an exception that was being handled when this process began
+_handled = 0  # id of the exception that was being handled when this process began
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def watch_exit_code() -> None:
 
 
 class _Sink:
-    """What faulthandler is given to write to. It holds this for as long as it writes here, and nobody else does: once
-    the script has it do something else, this is gone.
+    """The file that faulthandler writes to. Only faulthandler refers to this object, for as long as it writes here. If
+    the script gives it another file, this object is gone.
     """
 
     def __init__(self, fd: int) -> None:
@@ -90,23 +90,23 @@ class _Watch:
 
 
 def _handlers(numbers: Sequence[int]) -> list[object]:
-    """Return what the process does at each of these signals: Python's word, and the address that the kernel knows, as a
-    handler that a C library set is unknown to Python.
+    """Return what the process does at each of these signals: what Python says, and the address that the kernel has, as
+    Python does not know a handler that a C library set.
     """
     return [(signal.getsignal(number), _address(number)) for number in numbers]
 
 
 def _address(number: int) -> int:
-    """Of the C function that handles a signal; 0 where it cannot be asked."""
+    """Return the address of the C function that handles a signal; 0 where it cannot be read."""
     try:
         import ctypes
 
-        told = ctypes.create_string_buffer(1024)  # a struct sigaction, of which the handler is the first member
-        if ctypes.CDLL(None).sigaction(number, None, told):
+        action = ctypes.create_string_buffer(1024)  # a struct sigaction, of which the handler is the first member
+        if ctypes.CDLL(None).sigaction(number, None, action):
             return 0
     except (OSError, AttributeError, ImportError):
         return 0
-    return int.from_bytes(told.raw[: ctypes.sizeof(ctypes.c_void_p)], sys.byteorder)
+    return int.from_bytes(action.raw[: ctypes.sizeof(ctypes.c_void_p)], sys.byteorder)
 
 
 def watch_signals(crash_path: Path) -> None:
@@ -127,15 +127,15 @@ def watch_signals(crash_path: Path) -> None:
         faulthandler.enable(sink)
         _watches.append(_Watch(sink, DEADLY, faulthandler.disable))
     if want_sigterm:
-        # Of all threads, it would read the stacks of those that run meanwhile: one that ends under its eyes, as workers
-        # of pools do, made a SIGSEGV of 21 out of 150 SIGTERMs.
+        # With all threads, it would read the stacks of threads that run meanwhile. If one of them ended just then, as
+        # workers of pools do, SIGTERM became a SIGSEGV: 21 times of 150.
         sink = _Sink(_crash_fd)
         faulthandler.register(signal.SIGTERM, file=sink, all_threads=False, chain=True)
         _watches.append(_Watch(sink, ["SIGTERM"], lambda: faulthandler.unregister(signal.SIGTERM)))
 
 
 def unwatch_signals() -> None:
-    """In a forked child: its crash is not its parent's, and its file would be. What the script has set since, for
+    """End the watch in a forked child: its crash must not go into its parent's file. What the script has set since, for
     itself and its children, stays.
     """
     global _crash_fd
@@ -148,7 +148,7 @@ def unwatch_signals() -> None:
     _watches.clear()
     if _crash_fd >= 0:
         with contextlib.suppress(OSError):
-            if stays:  # faulthandler may still know its number, below a handler of the script's
+            if stays:  # faulthandler may still use its number, below a handler of the script
                 null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
                 os.dup2(null, _crash_fd, inheritable=False)
                 os.close(null)
@@ -158,14 +158,14 @@ def unwatch_signals() -> None:
 
 
 def forget_exit() -> None:
-    """In a forked child: what the parent remembered is not its own."""
+    """Forget what the parent of a forked child remembered."""
     global _exit_code, _exit_called
     _exit_code, _exit_called = None, False
 
 
 def this_ending() -> Ending:
-    """Return how the process ends, asked from an exit hook."""
-    under_way = sys.exc_info()[1]  # of a process of multiprocessing, whose finalizers run while it is
+    """Return how the process ends. Call it from an exit hook."""
+    under_way = sys.exc_info()[1]  # set in a process of multiprocessing, whose finalizers run during the exception
     if under_way is not None and id(under_way) != _handled:
         return ending_by(under_way)
     if getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)() is None:
@@ -181,7 +181,7 @@ def this_ending() -> Ending:
 
 
 def ending_by(error: BaseException) -> Ending:
-    """Return what an exception that nobody caught makes of the run."""
+    """Return how the run ends by an exception that nobody caught."""
     if isinstance(error, KeyboardInterrupt):
         return Ending("stopped", "KeyboardInterrupt", None)
     if isinstance(error, SystemExit):
@@ -196,15 +196,15 @@ _STATES = ("completed", "failed", "stopped")
 _CODE_KNOWN = 1 << 16
 
 
-def as_word(found: Ending) -> int:
-    """Return the gist of it as a number that a queue's header holds: for a disk that takes no more. Never 0."""
-    code = 0 if found.exit_code is None else _CODE_KNOWN | (found.exit_code & 0xFF) << 8
-    return code | 1 + _STATES.index(found.state)
+def as_word(ending: Ending) -> int:
+    """Return an ending as a number for a queue's header, where a full disk takes no more. Never 0."""
+    code = 0 if ending.exit_code is None else _CODE_KNOWN | (ending.exit_code & 0xFF) << 8
+    return code | 1 + _STATES.index(ending.state)
 
 
 def from_word(word: int) -> dict[str, Any] | None:
-    """Return what a process said by `as_word`, as its `ends` file would say it; None for 0, and for what a newer one
-    says.
+    """Return the ending in a word of `as_word`, as a file in `ends` has it; None for 0, and for the word of a newer
+    version.
     """
     if not 0 < word & 0xFF <= len(_STATES):
         return None

@@ -1,4 +1,4 @@
-"""The state of a git repository: commit, branch, remote without credentials, what was changed since."""
+"""The state of a git repository: commit, branch, remote without credentials, and changes since the commit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .command import Command, Output
 
 DIFF_BYTES_MAX = 256 << 10
 _ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-# What a repository's own configuration would have git run has no place here.
+# Programs that a repository's own configuration names must not run.
 _PLAIN = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
@@ -20,12 +20,10 @@ class NoRepositoryError(ValueError):
 
 @dataclass(frozen=True)
 class GitState:
-    """Attributes:
-    commit: full hash; None in a repository without commits.
-    branch: None for a detached HEAD.
-    remote: URL of `origin`, else of the first remote, without credentials; None where there is none.
-    dirty: whether tracked files differ from the commit; None where that could not be found out in time.
-    diff: how they differ, at most DIFF_BYTES_MAX; `cut` says whether that is not all.
+    """Attributes: commit: full hash; None in a repository without commits. branch: None for a detached HEAD. remote:
+    URL of `origin`, else of the first remote, without credentials; None where there is none. dirty: whether tracked
+    files differ from the commit; None where git did not say in time. diff: how they differ, at most DIFF_BYTES_MAX;
+    `cut` says whether that is not all.
     """
 
     root: str
@@ -38,7 +36,8 @@ class GitState:
 
 
 def git_state(folder: Path, deadline: float, *, with_diff: bool = True) -> GitState:
-    """Run git a few times; blocks until `deadline` (of time.monotonic()) at most.
+    """Return the state of the repository around a folder. Runs git a few times. Blocks until `deadline` (by
+    time.monotonic()) at most.
 
     Raises NoRepositoryError, also where the repository ignores the folder (an environment inside a project), OSError
     where there is no git, and TimeoutError.
@@ -48,11 +47,11 @@ def git_state(folder: Path, deadline: float, *, with_diff: bool = True) -> GitSt
         command = Command("git", *_PLAIN, *arguments, cwd=folder, env=_ENV, deadline=deadline, errors=errors)
         return command.finish(bytes_max)
 
-    found = git("rev-parse", "--show-toplevel", errors=True)
-    if found.code is None:
+    top = git("rev-parse", "--show-toplevel", errors=True)
+    if top.code is None:
         raise TimeoutError("git did not answer in time")
-    if not found.ok:
-        raise NoRepositoryError(found.text.strip().removeprefix("fatal: ").partition("\n")[0])
+    if not top.ok:
+        raise NoRepositoryError(top.text.strip().removeprefix("fatal: ").partition("\n")[0])
     if git("check-ignore", "-q", ".").ok:
         raise NoRepositoryError(f"{folder} is ignored by the git repository around it")
     commit = git("rev-parse", "--verify", "-q", "HEAD")
@@ -65,7 +64,7 @@ def git_state(folder: Path, deadline: float, *, with_diff: bool = True) -> GitSt
         )  # fmt: skip
         dirty = bool(diff.text) if diff.ok or diff.text else None
     return GitState(
-        root=found.text.strip(),
+        root=top.text.strip(),
         commit=commit.text.strip() if commit.ok else None,
         branch=branch.text.strip() if branch.ok else None,
         remote=_remote(git("config", "--get-regexp", r"^remote\..*\.url$").text),
@@ -76,7 +75,7 @@ def git_state(folder: Path, deadline: float, *, with_diff: bool = True) -> GitSt
 
 
 def _remote(listing: str) -> str | None:
-    """From lines `remote.NAME.url URL`."""
+    """Return the remote from lines `remote.NAME.url URL`."""
     urls = dict(line.split(" ", 1) for line in listing.splitlines() if " " in line)
     url = urls.get("remote.origin.url") or next(iter(urls.values()), None)
     return without_credentials(url.strip()) if url else None
@@ -98,8 +97,8 @@ def without_credentials(url: str) -> str:
     """Return the URL of a remote without passwords, tokens and queries. The user name stays for ssh alone, where it is
     part of the address and no secret.
 
-    What is no strict `scheme://user:password@host:port/path`, `user@host:path` or path is in doubt: all before its last
-    @ goes, and all of it where the rest is none of these either. So a path with an @ is cut, too.
+    An address that is not strictly `scheme://user:password@host:port/path`, `user@host:path` or a path is in doubt. All
+    before its last @ is removed; if the rest is still in doubt, all is removed. So a path with an @ is cut, too.
     """
     url = url.strip()
     if helper := _HELPER.match(url):
@@ -109,9 +108,9 @@ def without_credentials(url: str) -> str:
     if scheme is not None and scheme["slashes"]:
         return _url_without(scheme["scheme"], scheme["slashes"], _without_query(url[scheme.end() :]))
     url = _without_query(url)
-    if found := _SCP.fullmatch(url):
-        user = f"{found['user']}@" if found["user"] else ""
-        return f"{user}{found['address']}:{found['path']}"
+    if match := _SCP.fullmatch(url):
+        user = f"{match['user']}@" if match["user"] else ""
+        return f"{user}{match['address']}:{match['path']}"
     return url.rpartition("@")[2]
 
 
@@ -126,8 +125,8 @@ def _url_without(scheme: str, slashes: str, rest: str) -> str:
     if scheme.lower() == "file" and "@" not in rest:
         return f"{scheme}:{slashes}{rest}"
     for doubted in (slashes != "//", True):
-        found = _URL.fullmatch(rest.rpartition("@")[2] if doubted else rest)
-        if found:
-            user = f"{found['user']}@" if found["user"] and scheme.lower() in _SSH else ""
-            return f"{scheme}://{user}{found['address']}{found['path']}"
+        match = _URL.fullmatch(rest.rpartition("@")[2] if doubted else rest)
+        if match:
+            user = f"{match['user']}@" if match["user"] and scheme.lower() in _SSH else ""
+            return f"{scheme}://{user}{match['address']}{match['path']}"
     return f"{scheme}://"

@@ -1,6 +1,7 @@
-"""Histograms: the counts of an array, a tensor or any numbers between edges that are computed the same way for all.
+"""Histograms: counts of the values of an array, a tensor or any numbers. The edges are computed in the same way for
+all.
 
-numpy and torch are used where the script has them, never imported here.
+numpy and torch are used if the script has loaded them, and never imported here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ Counts = Callable[[list[float]], list[int]]  # how many finite values each of th
 
 
 def computed(values: Any, bins: int) -> Histogram:
-    """Of all elements of `values`, whatever its shape. Blocks while it counts; on a GPU, until that gets there.
+    """Return the histogram of all elements of `values`, whatever its shape. Blocks while it counts; for a GPU, until
+    the GPU has counted.
 
     Args:
         values: a tensor of torch, an array, a sequence of numbers (of sequences, …), or one number.
@@ -41,7 +43,9 @@ def computed(values: Any, bins: int) -> Histogram:
 
 
 def given(counts: Any, edges: Any) -> Histogram:
-    """Of counts that were computed elsewhere. Raises TypeError and ValueError for what can be none."""
+    """Return a histogram of counts that were computed elsewhere. Raises TypeError and ValueError where they can be
+    none.
+    """
     histogram = Histogram(tuple(_numbers(edges)), tuple(_numbers(counts)))
     check_histogram(histogram)
     return histogram
@@ -51,7 +55,7 @@ def _edges(low: float, high: float, bins: int) -> list[float]:
     if low == high:  # as numpy: one wide bin around the only value
         pad = max(0.5, abs(low) * 2.0**-20)
         low, high = max(low - pad, -sys.float_info.max), min(high + pad, sys.float_info.max)
-    # Not low + i · width: the width of all float64 is infinite. And rounding must not let an edge fall.
+    # Not low + i · width: that width may be infinite. And rounding must not make an edge smaller than the one before.
     between = (low * (1 - i / bins) + high * (i / bins) for i in range(1, bins))
     return [*accumulate((low, *between), lambda a, b: min(max(a, b), high)), high]
 
@@ -71,7 +75,7 @@ def _of_tensor(torch: Any, tensor: Any) -> tuple[Summary, Counts]:
     tensor = tensor.detach()
     if tensor.is_sparse or tensor.is_quantized:
         tensor = tensor.dequantize() if tensor.is_quantized else tensor.to_dense()
-    if tensor.device.type == "mps":  # which knows no float64
+    if tensor.device.type == "mps":  # it has no float64
         tensor = tensor.cpu()
     flat = tensor.reshape(-1)
 
@@ -85,8 +89,8 @@ def _of_tensor(torch: Any, tensor: Any) -> tuple[Summary, Counts]:
         for chunk in chunks():
             finite = chunk[torch.isfinite(chunk)]
             total += torch.bincount(torch.bucketize(finite, between, right=True), minlength=len(inner) + 1)
-        found: list[int] = total.tolist()
-        return found
+        as_list: list[int] = total.tolist()
+        return as_list
 
     def summary(chunk: Any) -> list[float]:
         finite = torch.isfinite(chunk)
@@ -108,7 +112,7 @@ def _of_array(numpy: Any, values: Any) -> tuple[Summary, Counts]:
         array = numpy.asarray(
             values if hasattr(values, "__array__") or isinstance(values, Sequence) else _numbers(values)
         )
-    except (ValueError, RuntimeError):  # nested lists of different lengths; tensors that need a gradient among them
+    except (ValueError, RuntimeError):  # nested lists of different lengths, or with tensors that need a gradient
         array = numpy.asarray(_numbers(values))
     if array.dtype.kind == "O":
         array = numpy.asarray(_numbers(values))
@@ -125,8 +129,8 @@ def _of_array(numpy: Any, values: Any) -> tuple[Summary, Counts]:
         for chunk in chunks():
             finite = chunk[numpy.isfinite(chunk)]
             total += numpy.bincount(numpy.searchsorted(inner, finite, side="right"), minlength=len(inner) + 1)
-        found: list[int] = total.tolist()
-        return found
+        as_list: list[int] = total.tolist()
+        return as_list
 
     def summary(chunk: Any) -> list[float]:
         finite = numpy.isfinite(chunk)

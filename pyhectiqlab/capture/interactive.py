@@ -1,4 +1,4 @@
-"""Whether somebody types at this process, and which cell of a notebook runs."""
+"""Whether this process is interactive, and which cell of a notebook runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def is_interactive() -> bool:
 
 
 def cell() -> int | None:
-    """Return the number of the cell that runs, another one each time that one is run; None where there are no cells."""
+    """Return the number of the cell that runs; None where there are no cells. A cell gets a new number each time that
+    it runs.
+    """
     number = getattr(ipython(), "execution_count", None)
     return number if isinstance(number, int) else None

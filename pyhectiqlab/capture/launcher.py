@@ -11,7 +11,7 @@ from ..base.lazyclass import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """`restart`: the launcher's restart count, None where there is no launcher that counts."""
+    """The place of a process in a job. `restart`: the launcher's restart count; None where no launcher counts."""
 
     rank: int = 0
     world_size: int = 1
@@ -30,7 +30,7 @@ _JOB_CHARS_MAX = 256
 
 
 def place(environ: Mapping[str, str] = os.environ) -> Place:
-    """Read the environment only. A variable that is no number counts as absent."""
+    """Return the place that the environment says. Reads nothing else. A variable that is no number counts as absent."""
     for rank_name, size_name, restart_name in _LAUNCHERS:
         try:
             rank, size = int(environ[rank_name]), int(environ[size_name])
@@ -42,8 +42,8 @@ def place(environ: Mapping[str, str] = os.environ) -> Place:
 
 
 def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether helper processes are likely killed as soon as the script ends: PID 1 of a container, a batch
-    system, CI.
+    """Return whether helper processes are likely killed as soon as the script ends: this is PID 1 of a container, a
+    batch job, or CI.
     """
     names = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "CI")
     return os.getpid() == 1 or any(environ.get(name) for name in names)
@@ -52,7 +52,7 @@ def dies_with_job(environ: Mapping[str, str] = os.environ) -> bool:
 def job(environ: Mapping[str, str] = os.environ) -> str:
     """Return the batch system's job that this process belongs to, as `system/id/count`; "" where there is none.
 
-    The count changes when the system starts the same job again: Slurm counts requeues; in Kubernetes a new pod of the
+    The count changes when the system starts the same job again: Slurm counts requeues; in Kubernetes, a new pod of the
     same Job has another suffix.
     """
     if number := environ.get("SLURM_JOB_ID"):

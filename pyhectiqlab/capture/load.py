@@ -1,4 +1,4 @@
-"""How busy the machine is, and a tree of processes on it: CPU, memory, disk, network, GPUs. Plain numbers out."""
+"""How busy the machine and a tree of its processes are: CPU, memory, disk, network, GPUs. Returns plain numbers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ PREFIX = "system/"
 
 
 class Load:
-    """Sampled by one thread. Costs some milliseconds a sample, most of it a look at every process of the machine.
+    """Samples the machine. For one thread. A sample takes some milliseconds, mostly to look at every process of the
+    machine.
 
     Args:
         pid: root of the process tree; None where it is on another machine.
-        folder: whose file system's free space is told.
+        folder: the free space of its file system is sampled.
     """
 
     def __init__(self, pid: int | None, folder: Path) -> None:
@@ -28,29 +29,29 @@ class Load:
         with contextlib.suppress(psutil.Error):
             self._root = psutil.Process(pid) if pid is not None else None
         self._network, self._at = _network_bytes(), time.monotonic()
-        psutil.cpu_percent(None)  # the first answer is about nothing
+        psutil.cpu_percent(None)  # the first answer means nothing
         self._process()
         self._cards = _cards()
 
     def sample(self) -> dict[str, float]:
-        """{key: value} since the last sample; a key is missing where the system does not tell.
+        """Return {key: value} since the last sample. A key is missing where the system does not say.
 
         system/cpu and system/memory: percent of the machine. system/process/cpu: percent of one core, over the tree;
         system/process/memory: bytes resident, shared pages counted by each process. system/disk_free: bytes.
-        system/network/…: bytes a second, but for the loopback. system/gpu/N/…: percent and bytes.
+        system/network/…: bytes a second, without the loopback. system/gpu/N/…: percent and bytes.
         """
         now = time.monotonic()
         span_s, self._at = max(now - self._at, 1e-3), now
-        found = {"cpu": psutil.cpu_percent(None), "memory": psutil.virtual_memory().percent, **self._process()}
+        values = {"cpu": psutil.cpu_percent(None), "memory": psutil.virtual_memory().percent, **self._process()}
         with contextlib.suppress(OSError):
-            found["disk_free"] = float(psutil.disk_usage(str(self._folder)).free)
+            values["disk_free"] = float(psutil.disk_usage(str(self._folder)).free)
         before, self._network = self._network, _network_bytes()
         for name, old, new in zip(("network/sent", "network/received"), before, self._network, strict=True):
             if new >= old:  # else a network card went away
-                found[name] = (new - old) / span_s
+                values[name] = (new - old) / span_s
         for i, card in enumerate(self._cards):
-            found.update({f"gpu/{i}/{name}": value for name, value in _card(card)})
-        return {PREFIX + name: value for name, value in found.items()}
+            values.update({f"gpu/{i}/{name}": value for name, value in _card(card)})
+        return {PREFIX + name: value for name, value in values.items()}
 
     def _process(self) -> dict[str, float]:
         try:
@@ -74,7 +75,7 @@ def _network_bytes() -> tuple[int, int]:
 
 
 def _cards() -> list[Any]:
-    """NVML's handles; none where pynvml is not installed or there is no driver."""
+    """Return NVML's handles; none where pynvml is not installed or there is no driver."""
     try:
         import pynvml
     except ImportError:

@@ -1,8 +1,8 @@
-"""Log capture: what goes through a logger, or is printed, becomes log events of a run.
+"""Log capture: messages of loggers, and what is printed, become log events of a run.
 
-Handlers are attached to the loggers that were asked for and to no other, so the configuration of the root logger stays
-the user's. They take no lock, because a message may come from a signal handler or from a forked child, and a record
-that passes several recorded loggers (`torch.nn`, then `torch`) is one event. Whatever is wrong here is said once.
+Handlers are attached only to the loggers that were asked for, so the configuration of the root logger stays the user's.
+They take no lock, because a message may come from a signal handler or from a forked child. A record that passes several
+recorded loggers (`torch.nn`, then `torch`) is one event. An error of ours is printed once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CRITICAL = ("CRITICAL", logging.CRITICAL)
 
 
 class LogOutbox(Protocol):
-    """What of an outbox is needed here."""
+    """What a recorder needs of an outbox."""
 
     @property
     def at_end(self) -> list[Callable[[Ending], None]]: ...
@@ -41,10 +41,10 @@ class LogOutbox(Protocol):
 
 
 class Recorder:
-    """All that is recorded for one outbox. `of` finds the one there is.
+    """All that is recorded for one outbox. `of` returns the outbox's recorder.
 
     Args:
-        complain: told, in one line, what is wrong with us.
+        complain: called with a line about an error of ours.
     """
 
     def __init__(self, outbox: LogOutbox, complain: Callable[[str], None]) -> None:
@@ -52,16 +52,16 @@ class Recorder:
         self._loggers: dict[logging.Logger, RecordHandler] = {}
         self._tees: list[Tee] = []
         self._showed_end = False
-        self._name = f"hectiqlab.run-{os.urandom(4).hex()}"  # of the default logger: no other run's
+        self._name = f"hectiqlab.run-{os.urandom(4).hex()}"  # of the default logger, for this run alone
         outbox.at_end.append(self._end)
 
     @classmethod
     def of(cls, outbox: LogOutbox, complain: Callable[[str], None]) -> Recorder:
-        """Two Run objects of the same run share an outbox, so a notebook's cell that is run again records nothing
-        twice.
+        """Return the recorder of an outbox, a new one if there is none. Two Run objects of the same run share an
+        outbox, so a notebook's cell that runs again records nothing twice.
         """
-        found = cls.existing(outbox)
-        return found if found is not None else cls(outbox, complain)
+        recorder = cls.existing(outbox)
+        return recorder if recorder is not None else cls(outbox, complain)
 
     @classmethod
     def existing(cls, outbox: LogOutbox) -> Recorder | None:
@@ -71,7 +71,7 @@ class Recorder:
     # Loggers ----------------------------------------------------------------------------------------------------
 
     def start(self, channel: str | None) -> logging.Logger:
-        """Record a logger, and show on stderr what nobody else shows. Return the logger, with a method
+        """Record a logger, and show on stderr what no other handler shows. Return the logger, with a method
         `stop_recording_logs`. Safe twice.
         """
         logger = logging.getLogger(self._name if channel is None else channel)
@@ -83,14 +83,14 @@ class Recorder:
                 logger.setLevel(logging.DEBUG)
             elif logger is not logging.getLogger():
                 _open_up(logger)
-        logger.disabled = False  # logging.config switches off what it does not know, and takes handlers away
+        logger.disabled = False  # logging.config disables loggers that it does not know, and removes handlers
         logger.addHandler(self._loggers[logger])
         if not any(isinstance(h, EchoHandler) for h in logger.handlers):
             logger.addHandler(EchoHandler())
         return logger
 
     def stop(self, logger: logging.Logger) -> None:
-        """Safe twice. With the default logger the console is no longer recorded either."""
+        """Stop recording a logger. With the default logger, the console is no longer recorded either. Safe twice."""
         if logger.name == self._name:
             self._stop_console()
         handler = self._loggers.pop(logger, None)
@@ -103,7 +103,7 @@ class Recorder:
             _close_down(logger)
 
     def stop_channel(self, channel: str | None) -> None:
-        """None: all of them, and the console."""
+        """Stop recording a channel; None: all channels, and the console."""
         if channel is not None:
             self.stop(logging.getLogger(channel))
             return
@@ -114,8 +114,8 @@ class Recorder:
     # The console ------------------------------------------------------------------------------------------------
 
     def capture_console(self, descriptors: bool) -> None:
-        """Record what Python prints to stdout and stderr; and, in a script, what anybody else prints to them. Safe
-        twice.
+        """Record what Python prints to stdout and stderr. In a script, also record what C libraries and child processes
+        print. Safe twice.
         """
         if not self._tees:
             self._tee()
@@ -171,7 +171,7 @@ class Recorder:
     # Events -----------------------------------------------------------------------------------------------------
 
     def takes(self, record: logging.LogRecord, at: logging.Logger) -> bool:
-        """Return whether it is `at`, of the recorded loggers, whose record this is: the first on the way up."""
+        """Return whether `at` is the recorded logger that records this record: the first one on the record's way up."""
         way = list(_way_up(record))
         return at not in way or next(logger for logger in way if logger in self._loggers) is at
 
@@ -181,8 +181,8 @@ class Recorder:
         self.put(text, channel, (record.levelname, record.levelno), record.created)
 
     def put(self, text: str, channel: str, level: tuple[Any, Any] | None, at: Any) -> None:
-        """Never raises. Ends the recording where the run was closed. `level` and `at` may be what others put into a
-        record: anything.
+        """Put a text as log events. Never raises. Ends the recording where the run was closed. `level` and `at` may be
+        anything, as others put them into a record.
         """
         try:
             fields: dict[str, Any] = {"level": None, "channel": channel[: protocol.TEXT_CHARS_MAX]}
@@ -211,7 +211,7 @@ class RecordHandler(logging.Handler):
         self._recorder, self._logger, self._channel = recorder, logger, channel
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Without the lock of logging.Handler: there is nothing to guard, and nothing to wait for."""
+        """Record without the lock of logging.Handler: there is nothing to guard."""
         passed: Any = self.filter(record)
         if passed and self._recorder.takes(record, self._logger):
             record = passed if isinstance(passed, logging.LogRecord) else record
@@ -220,11 +220,11 @@ class RecordHandler(logging.Handler):
 
 
 class EchoHandler(logging.Handler):
-    """Writes to stderr what no other handler shows, a message as `hectiqlab logs` will show it."""
+    """Writes to stderr what no other handler shows, in the form in which `hectiqlab logs` will show it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr
-        with contextlib.suppress(Exception):  # a closed stderr, a full pipe's reader gone: nothing of the training's
+        with contextlib.suppress(Exception):  # a closed stderr, a pipe without a reader: not the training's fault
             if stream is None or _shown_elsewhere(record):
                 return
             untapped_write(stream)(protocol.ended(_text_of(self, record)))
@@ -232,10 +232,10 @@ class EchoHandler(logging.Handler):
 
 
 def _text_of(handler: logging.Handler, record: logging.LogRecord) -> str:
-    """Return the message and its traceback; where its arguments do not fit, what was given."""
+    """Return the message and its traceback. If the arguments do not fit the format, return both as they are."""
     try:
         return handler.format(record)
-    except Exception:  # a wrong format string is the caller's: logging itself tells of it, and never raises
+    except Exception:  # the caller's format string is wrong: logging itself reports it, and never raises
         return f"{_repr(record.msg)} {_repr(record.args)}\n{_trace_of(record)}".rstrip("\n")
 
 
@@ -261,8 +261,8 @@ def _shown_elsewhere(record: logging.LogRecord) -> bool:
 
 def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
     """Yield the loggers whose handlers see a record."""
-    found = logging.Logger.manager.loggerDict.get(record.name) if isinstance(record.name, str) else None
-    logger = found if isinstance(found, logging.Logger) else logging.getLogger()
+    named = logging.Logger.manager.loggerDict.get(record.name) if isinstance(record.name, str) else None
+    logger = named if isinstance(named, logging.Logger) else logging.getLogger()
     while True:
         yield logger
         if logger.parent is None or not logger.propagate:
@@ -271,15 +271,15 @@ def _way_up(record: logging.LogRecord) -> Iterator[logging.Logger]:
 
 
 def _shows_the_end() -> bool:
-    """Return whether what is written now is the exception that nobody caught: the interpreter calls its excepthook for
-    that, and nothing else is on the stack. The exit hooks that follow may write, too.
+    """Return whether the text that is written now is the exception that nobody caught: the interpreter calls its
+    excepthook for it, and nothing else is on the stack. The exit hooks that follow may write, too.
     """
     if getattr(sys, "last_value", None) is None or is_interactive():
         return False
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
-    hook: Any = sys.excepthook  # Python's own has no frame: ours is the first then
+    hook: Any = sys.excepthook  # Python's own hook has no frame: then ours is the first one
     codes = [getattr(of, "__code__", None) for of in (hook, getattr(hook, "__func__", None), type(hook).__call__)]
     return frame.f_globals.get("__name__") == Tee.__module__ or frame.f_code in codes
 
@@ -302,7 +302,9 @@ _levels: dict[logging.Logger, _Level] = {}
 
 
 def _open_up(logger: logging.Logger) -> None:
-    """Libraries leave their loggers at WARNING, which would keep back an `info` of whoever asked to record them."""
+    """Let INFO through a logger. Libraries leave their loggers at WARNING, but whoever records a logger wants its
+    `info`, too.
+    """
     if logger.getEffectiveLevel() > logging.INFO and logger not in _levels:
         _levels[logger] = _Level(logger.level)
         logger.setLevel(logging.INFO)

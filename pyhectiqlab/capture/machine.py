@@ -1,4 +1,4 @@
-"""The machine: operating system, processor, memory, graphics cards and their driver. Plain values out."""
+"""The machine: operating system, processor, memory, graphics cards and their driver. Returns plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _QUERY = "--query-gpu=name,memory.total,driver_version"
 
 
 def start_gpu_query(deadline: float) -> Command | None:
-    """Ask nvidia-smi, which may take a second; None where there is none. Its driver is not opened in this process."""
+    """Start nvidia-smi, which may take a second. Return None where there is none. This process itself does not open the
+    driver.
+    """
     try:
         return Command("nvidia-smi", _QUERY, "--format=csv,noheader,nounits", deadline=deadline)
     except OSError:
@@ -23,7 +25,7 @@ def start_gpu_query(deadline: float) -> Command | None:
 
 
 def read_gpu_query(text: str) -> tuple[list[dict[str, Any]], str | None]:
-    """([{name, memory_bytes}, …], version of the driver) from what nvidia-smi printed."""
+    """Return ([{name, memory_bytes}, …], version of the driver) from what nvidia-smi printed."""
     cards: list[dict[str, Any]] = []
     driver = None
     for line in text.splitlines():
@@ -35,10 +37,10 @@ def read_gpu_query(text: str) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def system(gpus: Command | None) -> dict[str, Any]:
-    """Blocks until `gpus` is done, within its deadline."""
+    """Describe the machine. Blocks until `gpus` is done, within its deadline."""
     import psutil
 
-    found: dict[str, Any] = {
+    described: dict[str, Any] = {
         "host": host(),
         "os": platform.platform(),
         "machine": platform.machine(),
@@ -51,16 +53,16 @@ def system(gpus: Command | None) -> dict[str, Any]:
     if output is not None and output.ok:
         cards, driver = read_gpu_query(output.text)
         if cards:
-            found |= {"gpus": cards, "gpu_driver": driver}
+            described |= {"gpus": cards, "gpu_driver": driver}
     torch = sys.modules.get("torch")
     cuda = getattr(getattr(torch, "version", None), "cuda", None)
     if isinstance(cuda, str):
-        found["cuda"] = cuda
-    return found
+        described["cuda"] = cuda
+    return described
 
 
 def _cpu_name() -> str:
-    """platform.processor() would run a program, and often knows no more than the architecture."""
+    """Return the processor's name. platform.processor() would run a program, and often knows only the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

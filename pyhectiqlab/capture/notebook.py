@@ -1,8 +1,8 @@
-"""The notebook that this process is the kernel of: its file, or one built again from the kernel's history.
+"""The notebook whose kernel this process is: its file, or a notebook that is built from the kernel's history.
 
-A kernel does not know the file it belongs to. VS Code leaves its path in the user's namespace; of Jupyter the server
-knows it, also after it was renamed; what the server said when it started the kernel is in the environment. Where none
-of them leads to a file (Colab, a kernel on another machine, a notebook that a program runs), the cells are still here.
+A kernel does not know which file it belongs to. VS Code puts the path into the user's namespace. A Jupyter server knows
+it, also after a rename; the path at the kernel's start is in the environment. If none of these leads to a file (Colab,
+a kernel on another machine, a notebook that a program runs), the cells are still here.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SUFFIX = ".ipynb"
-OUTPUT_CHARS_MAX = 1 << 20  # of one form of one output; what is longer is left out, a text cut
-CHECKED_BYTES_MAX = 32 << 20  # a file beyond it is not read to see whether it is old
+OUTPUT_CHARS_MAX = 1 << 20  # of one form of one output: a longer one is left out, a longer text is cut
+CHECKED_BYTES_MAX = 32 << 20  # a larger file is not read to see whether it is old
 
 # Asks a Jupyter server for its sessions: (its address, its token, seconds that it may take) → what it answered.
 # Raises OSError or ValueError.
@@ -37,13 +37,13 @@ def kernel_shell() -> Any | None:
 
 
 def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
-    """Return the notebook's file, as it is named now; None where it cannot be told or is not on this machine.
+    """Return the notebook's file, by its name of now; None where it is not known or not on this machine.
 
     Args:
-        deadline: monotonic; no server is asked beyond it.
+        deadline: by time.monotonic(); no server is asked after it.
     """
-    told = shell.user_ns.get("__vsc_ipynb_file__")
-    if isinstance(told, str) and (file := _notebook(Path(told))):
+    named = shell.user_ns.get("__vsc_ipynb_file__")
+    if isinstance(named, str) and (file := _notebook(Path(named))):
         return file
     kernel = _kernel()
     if kernel is not None and (file := _from_servers(*kernel, ask, deadline)):
@@ -52,8 +52,8 @@ def find_file(shell: Any, ask: Ask, deadline: float) -> Path | None:
 
 
 def lacks_cell(shell: Any, file: Path) -> bool:
-    """Return whether the file, as it was saved last, is without the cell that runs now: a sign that it is old. False
-    where that cannot be told. Reads the file.
+    """Return whether the file, as last saved, lacks the cell that runs now, which shows that it is old. False where
+    that is not known. Reads the file.
     """
     try:
         running = shell.history_manager.input_hist_raw[-1].strip()
@@ -82,8 +82,8 @@ def _kernel() -> tuple[Path, str] | None:
         path = Path(get_connection_file())
     except (ImportError, RuntimeError, OSError):  # a kernel of another make, or one inside an application
         return None
-    found = re.fullmatch(r"kernel-(.+)\.json", path.name)
-    return (path.parent, found[1]) if found else None
+    match = re.fullmatch(r"kernel-(.+)\.json", path.name)
+    return (path.parent, match[1]) if match else None
 
 
 def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path | None:
@@ -97,7 +97,7 @@ def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path 
         try:
             sessions = ask(str(server["url"]), str(token), left)
         except (OSError, ValueError):
-            continue  # it is gone, or wants a password: what others say is as good
+            continue  # it is gone, or wants a password: another server may know the file
         for session in sessions if isinstance(sessions, list) else []:
             if isinstance(session, dict) and (session.get("kernel") or {}).get("id") == kernel and root:
                 path = session.get("path") or (session.get("notebook") or {}).get("path") or ""
@@ -107,30 +107,30 @@ def _from_servers(folder: Path, kernel: str, ask: Ask, deadline: float) -> Path 
 
 
 def _servers(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield what the servers of this user wrote down of themselves; the one that started this kernel comes first."""
+    """Yield what this user's servers wrote about themselves, first the one that started this kernel."""
     files = [*folder.glob("jpserver-*.json"), *folder.glob("nbserver-*.json")]
     ours = f"-{os.environ.get('JPY_PARENT_PID')}"
     for file in sorted(files, key=lambda f: (not f.stem.endswith(ours), f.name)):
         try:
-            told = json.loads(file.read_bytes())
+            server = json.loads(file.read_bytes())
         except (OSError, ValueError):
             continue
-        if isinstance(told, dict) and str(told.get("url", "")).startswith("http"):
-            yield told
+        if isinstance(server, dict) and str(server.get("url", "")).startswith("http"):
+            yield server
 
 
 # Built again ----------------------------------------------------------------------------------------------------
 
 
 def rebuilt_name() -> str:
-    """Return what a notebook without a file is called, without its suffix."""
-    told = Path(os.environ.get("JPY_SESSION_NAME", ""))
-    return told.stem if told.suffix == SUFFIX else "notebook"
+    """Return the name of a notebook that has no file, without the suffix."""
+    path = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    return path.stem if path.suffix == SUFFIX else "notebook"
 
 
 def rebuild(shell: Any) -> NotebookNode:
-    """Return a valid notebook of the cells that this kernel was given, in the order in which they ran, with what they
-    printed and returned. (Before IPython 9 only what they returned, as it looks now.)
+    """Return a valid notebook of the cells that this kernel ran, in that order, with what they printed and returned.
+    (Before IPython 9: only what they returned, as it looks now.)
 
     Raises nbformat.ValidationError.
     """
@@ -186,5 +186,5 @@ def _plain(bundle: Mapping[str, Any]) -> dict[str, Any]:
             if len(json.dumps(form)) <= OUTPUT_CHARS_MAX:
                 kept[mime] = form
         except (TypeError, ValueError):
-            continue  # no JSON: a browser could not show it either
+            continue  # it is no JSON: a browser could not show it either
     return kept

@@ -1,8 +1,8 @@
-"""The kernel's out-of-memory killer: whether it ended a process, as far as the kernel tells whoever asks.
+"""The kernel's out-of-memory killer: whether it ended a process, as far as the kernel shows that.
 
-Two witnesses. The counter of kills in the process's memory cgroup counts every victim of the killer among the
-processes of that cgroup, whatever ran out (the cgroup or the machine): looked at while the process lives and again
-behind its end, it says yes or no. The kernel's log names the victim, where it may be read.
+There are two sources. The process's memory cgroup counts the kills among its processes, whatever ran out (the cgroup's
+memory or the machine's). It is read while the process lives and again after its end: if it grew, the answer is yes. The
+kernel's log, where it may be read, names the victim.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # the log names pids of this one (linux/proc_
 
 
 class OomWatch:
-    """What the counter said while the process lived. `look` costs one read of a small file, at most twice a second.
+    """The count of kills while the process lived. `look` reads one small file, at most twice a second.
 
     Args:
         counter: the file with a line `oom_kill N`; None: that of the process's cgroup.
@@ -33,14 +33,15 @@ class OomWatch:
         self._looked_at = time.monotonic()
 
     def look(self) -> None:
-        """While the process lives."""
+        """Read the counter; call it while the process lives."""
         now = time.monotonic()
         if now - self._looked_at >= LOOK_INTERVAL_S:
             self._looked_at = now
             self._before = kills(self._counter)
 
     def struck(self, started: float, pid_namespace: int) -> bool | None:
-        """Once it has ended by SIGKILL: whether the killer did it; None where nobody can say.
+        """Return whether the killer ended the process; None where that is not known. Call it once the process has ended
+        by SIGKILL.
 
         Args:
             started: the process's start in clock ticks since boot.
@@ -54,8 +55,8 @@ class OomWatch:
 
 
 def counter_of(pid: int, proc: Path = Path("/proc")) -> Path | None:
-    """Return the file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None where there is none
-    to see.
+    """Return the file that counts kills in the memory cgroup of a process (cgroup v1 or v2); None where none can be
+    seen.
     """
     try:
         groups = (proc / str(pid) / "cgroup").read_text().splitlines()
@@ -91,14 +92,15 @@ def kills(counter: Path | None) -> int | None:
     if counter is None:
         return None
     try:
-        found = re.search(r"^oom_kill (\d+)$", counter.read_text(), re.MULTILINE)
+        match = re.search(r"^oom_kill (\d+)$", counter.read_text(), re.MULTILINE)
     except OSError:
         return None
-    return int(found[1]) if found else None
+    return int(match[1]) if match else None
 
 
 def log_names(pid: int, since_s: float, log: str = "/dev/kmsg") -> bool:
-    """Return whether the kernel's log says that the killer took this process, started `since_s` seconds behind boot.
+    """Return whether the kernel's log says that the killer ended this process, which started `since_s` seconds after
+    the boot.
 
     False also where the log may not be read. Blocks for at most LOG_READ_MAX_S.
     """
@@ -116,8 +118,8 @@ def log_names(pid: int, since_s: float, log: str = "/dev/kmsg") -> bool:
                 return False  # the end of the log
             except OSError:
                 continue  # EPIPE: records were overwritten meanwhile; the next read goes on behind them
-            found = victim.match(record)
-            if found and int(found[1]) / 1e6 >= since_s:
+            match = victim.match(record)
+            if match and int(match[1]) / 1e6 >= since_s:
                 return True
             if not record or time.monotonic() > deadline:
                 return False

@@ -1,11 +1,11 @@
-"""Whether a file or folder is this user's own, so that what it says is what this user said.
+"""Whether a file or folder is this user's own, so that it can be believed.
 
-Who can write a spool could have whoever delivers it read any file of theirs and send it, in their name, to a lab where
-both can see it. So nothing is believed that somebody else wrote, or could have written.
+If somebody else could write to a spool, they could make this user's uploader read any of this user's files and send it
+to a lab where both can see it. So nothing is believed that somebody else wrote, or could have written.
 
-Whose a file is, is told by its owner: this user. A file server may show another: one that maps root or everybody to
-`nobody` shows every file of this process as somebody else's. Hence, before a file counts as another user's, one is made
-beside it and looked at.
+A file is this user's if this user is its owner. A file server may show another owner: one that maps root or everybody
+to `nobody` shows every file of this process as somebody else's. So before a file counts as another user's, a new file
+is made beside it, and its owner compared.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _OTHERS_REACH = stat.S_IXGRP | stat.S_IXOTH
 _made: dict[int, int] = {}  # device → the owner of what this process makes there
 
 
-def is_ours(found: os.stat_result, folder: Path) -> bool:
-    """`folder`: where the file lies, or the folder itself."""
-    return found.st_uid == os.geteuid() or found.st_uid == _owner_of_ours(folder, found.st_dev)
+def is_ours(about: os.stat_result, folder: Path) -> bool:
+    """Return whether a file or folder is this user's. `folder`: the folder of the file, or the folder itself."""
+    return about.st_uid == os.geteuid() or about.st_uid == _owner_of_ours(folder, about.st_dev)
 
 
-def others_write(found: os.stat_result) -> bool:
-    return bool(found.st_mode & _OTHERS_WRITE)
+def others_write(about: os.stat_result) -> bool:
+    return bool(about.st_mode & _OTHERS_WRITE)
 
 
 def folder_problem(path: Path) -> str:
@@ -34,22 +34,22 @@ def folder_problem(path: Path) -> str:
     nothing.
     """
     try:
-        found = os.lstat(path)
+        about = os.lstat(path)
     except FileNotFoundError:
         return ""
     except OSError as e:
         return f"{path} cannot be looked at ({e.strerror})"
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(about.st_mode):
         return f"{path} is no folder: remove it"
-    if not is_ours(found, path):
-        return f"{path} belongs to another user (uid {found.st_uid}): only that user can deliver it"
-    if others_write(found):
+    if not is_ours(about, path):
+        return f"{path} belongs to another user (uid {about.st_uid}): only that user can deliver it"
+    if others_write(about):
         return f"{path} can be written by others: look at what is in it, then run `chmod -R go-w {path}`"
     return ""
 
 
 def tree_problem(path: Path, *, but: tuple[str, ...] = ()) -> str:
-    """Return the same for a folder, and for all that is in it and below. `but`: endings of names that are passed over.
+    """Return the same for a folder and all that is in it and below. `but`: endings of names that are not checked.
     Raises nothing.
     """
     if problem := folder_problem(path):
@@ -69,16 +69,16 @@ def _entry_problem(entry: os.DirEntry[str], folder: Path, but: tuple[str, ...], 
     if entry.name.endswith(but):
         return ""
     try:
-        found = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # it was done with meanwhile
+        about = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # it was removed meanwhile
         return ""
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(about.st_mode):
         return tree_problem(Path(entry.path), but=but)
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(about.st_mode):
         return f"{entry.path} is a link, which pyhectiqlab does not make: remove it"
-    if not is_ours(found, folder):
-        return f"{entry.path} belongs to another user (uid {found.st_uid}): remove it"
-    if reached and others_write(found):
+    if not is_ours(about, folder):
+        return f"{entry.path} belongs to another user (uid {about.st_uid}): remove it"
+    if reached and others_write(about):
         return f"{entry.path} can be written by others: look at what is in it, then run `chmod -R go-w {folder}`"
     return ""
 
@@ -92,11 +92,11 @@ def _owner_of_ours(folder: Path, device: int) -> int:
     except OSError:
         return -1
     try:
-        found = os.fstat(fd)
+        about = os.fstat(fd)
     finally:
         os.close(fd)
         with contextlib.suppress(OSError):
             os.unlink(probe)
-    if found.st_dev == device:
-        _made[device] = found.st_uid
+    if about.st_dev == device:
+        _made[device] = about.st_uid
     return _made.get(device, -1)

@@ -15,29 +15,30 @@ _IGNORED = frozenset(sys.stdlib_module_names) | {"__main__", "builtins"}
 
 
 def versions(packages: Any, deadline: float) -> dict[str, str]:
-    """{package: version}, sorted, of what `packages` names; what has no version (a script's own modules) is left out.
+    """Return {package: version}, sorted, of what `packages` names. What has no version (a script's own modules) is left
+    out.
 
     Args:
-        packages: a namespace such as globals(), whose modules, classes and functions tell their packages; or modules
-            and names; None: everything that is imported.
-        deadline: of time.monotonic(); distributions are not searched for beyond it.
+        packages: a namespace such as globals(), which means the packages of its modules, classes and functions; or
+            modules and names. None: all that is imported.
+        deadline: by time.monotonic(); the search in distributions ends then.
 
     Raises TypeError for anything else.
     """
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     unknown: set[str] = set()
     for name in sorted(_names(packages)):
         version = _version(name)
         if version is not None:
-            found[name] = version
+            by_name[name] = version
         elif _is_installed(name):
             unknown.add(name)
-    found.update(_search(unknown, deadline))
-    return dict(sorted(found.items()))
+    by_name.update(_search(unknown, deadline))
+    return dict(sorted(by_name.items()))
 
 
 def _names(packages: Any) -> set[str]:
-    """Top-level names of packages."""
+    """Return the top-level names of packages."""
     if packages is None:
         named: Iterable[Any] = [name for name in list(sys.modules) if not name.startswith("_")]
     elif isinstance(packages, Mapping):
@@ -55,7 +56,7 @@ def _names(packages: Any) -> set[str]:
 
 
 def _module_of(value: object) -> str | None:
-    """Return the module that a name in a namespace comes from; None for mere values."""
+    """Return the module that a value of a namespace comes from; None for plain values."""
     if isinstance(value, ModuleType):
         return value.__name__
     module = (
@@ -65,11 +66,11 @@ def _module_of(value: object) -> str | None:
 
 
 def _version(name: str) -> str | None:
-    """As the module that is loaded says, else as its distribution of the same name does."""
+    """Return the version that the loaded module says, else that of the distribution of the same name."""
     module = sys.modules.get(name)
-    told = vars(module).get("__version__") if isinstance(module, ModuleType) else None  # no lazy __getattr__ is run
-    if isinstance(told, str) and told:
-        return str(told)
+    named = vars(module).get("__version__") if isinstance(module, ModuleType) else None  # no lazy __getattr__ is run
+    if isinstance(named, str) and named:
+        return str(named)
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError, OSError):
@@ -77,25 +78,29 @@ def _version(name: str) -> str | None:
 
 
 def _is_installed(name: str) -> bool:
-    """Return whether it lies where packages are installed, and so may belong to a distribution of another name."""
+    """Return whether the module is where packages are installed, so that it may belong to a distribution of another
+    name.
+    """
     file = getattr(sys.modules.get(name), "__file__", None)
     return isinstance(file, str) and ("site-packages" in file or "dist-packages" in file)
 
 
 def _search(names: set[str], deadline: float) -> dict[str, str]:
-    """Versions by the top-level names that distributions list: a file to read for each, hence the deadline."""
-    found: dict[str, str] = {}
+    """Return versions by the top-level names that distributions list. This reads a file for each distribution, hence
+    the deadline.
+    """
+    by_name: dict[str, str] = {}
     if not names:
-        return found
+        return by_name
     for distribution in metadata.distributions():
-        if time.monotonic() > deadline or len(found) == len(names):
+        if time.monotonic() > deadline or len(by_name) == len(names):
             break
         try:
             for name in names & _holds(distribution, names):
-                found[name] = distribution.version
+                by_name[name] = distribution.version
         except (OSError, ValueError, KeyError):
             continue  # a broken installation of something else
-    return found
+    return by_name
 
 
 def _holds(distribution: metadata.Distribution, names: set[str]) -> set[str]:

@@ -1,4 +1,6 @@
-"""Pictures: an array, a tensor, a figure as the bytes of a PNG. Nothing is imported that the script has not loaded."""
+"""Pictures: an array, a tensor or a figure as the bytes of a PNG. Only libraries that the script has loaded are
+used.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from ..protocol.media import PIXEL_BYTES_MAX
 from .values import is_extra, is_masked
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")  # of image files that the pages show
-CHANNELS = {1: 0, 3: 2, 4: 6}  # how many → the colour type of a PNG; 2, grey with alpha, is rarely meant
-PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # of PIL's, what a PNG can hold
+CHANNELS = {1: 0, 3: 2, 4: 6}  # number → colour type of a PNG; 2 channels, grey with alpha, are rarely meant
+PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})  # PIL's modes that a PNG can hold
 BEYOND = 1.5  # a float image that reaches this was hardly meant to be from 0 to 1
 
 Tell = Callable[[str], None]
@@ -34,7 +36,8 @@ def pil_png(image: Any) -> bytes:
 
 
 def shape_of(image: Any) -> tuple[Shape, bool]:
-    """(height, width, channels; whether the channels come first). Raises TypeError or ValueError where it is no image.
+    """Return (height, width, channels), and whether the channels come first. Raises TypeError or ValueError where it is
+    no image.
 
     HxW, HxWxC and CxHxW with 1, 3 or 4 channels are images; where both could be meant, the channels are last.
     """
@@ -52,29 +55,29 @@ def shape_of(image: Any) -> tuple[Shape, bool]:
             level = level[0] if level else None
     sizes = tuple(int(n) for n in shape)
     if len(sizes) == 2:
-        found, first = (sizes[0], sizes[1], 1), False
+        size, first = (sizes[0], sizes[1], 1), False
     elif len(sizes) == 3 and sizes[2] in CHANNELS:
-        found, first = (sizes[0], sizes[1], sizes[2]), False
+        size, first = (sizes[0], sizes[1], sizes[2]), False
     elif len(sizes) == 3 and sizes[0] in CHANNELS:
-        found, first = (sizes[1], sizes[2], sizes[0]), True
+        size, first = (sizes[1], sizes[2], sizes[0]), True
     else:
         raise ValueError(
             f"an image has the shape (height, width), (height, width, channels) or (channels, height, width), with 1, "
             f"3 or 4 channels, not {sizes}; one at a time"
         )
-    if 0 in found:
+    if 0 in size:
         raise ValueError(f"an image of shape {sizes} has no pixels")
-    if math.prod(found) > PIXEL_BYTES_MAX:
+    if math.prod(size) > PIXEL_BYTES_MAX:
         raise ValueError(f"an image of shape {sizes} is too large: at most {PIXEL_BYTES_MAX >> 20} MiB of pixels")
-    return found, first
+    return size, first
 
 
 def array_png(image: Any, tell: Tell) -> bytes:
-    """Of what `shape_of` takes: whole numbers from 0 to 255, bools, or floats from 0 to 1, beyond which they are cut;
-    NaN is black. Blocks while it packs: 20 to 300 ms a million pixels.
+    """Return the PNG of an image that `shape_of` takes: whole numbers from 0 to 255, bools, or floats from 0 to 1.
+    Floats beyond that are cut; NaN is black. Blocks while it packs: 20 to 300 ms for a million pixels.
 
     Args:
-        tell: told where floats look as if they were not from 0 to 1.
+        tell: called with a line where floats are hardly from 0 to 1.
 
     Raises TypeError for what are no real numbers, ValueError for whole numbers beyond 0 to 255 and ragged lists.
     """
@@ -125,7 +128,7 @@ def png(shape: Shape, pixels: bytes) -> bytes:
 
 
 def _bytes_of_lists(image: Any, shape: Shape, first: bool, tell: Tell) -> bytes:
-    """For scripts without numpy: nested lists, or anything that becomes some by tolist()."""
+    """Return the pixels of nested lists, or of anything that becomes lists by tolist(): for scripts without numpy."""
     values = list(_flat(image.tolist() if callable(getattr(image, "tolist", None)) else image))
     height, width, channels = shape
     if len(values) != height * width * channels:
@@ -169,7 +172,7 @@ def _beyond(low: int, high: int) -> str:
 
 
 def figure_encoder(figure: Any) -> tuple[str, Callable[[], bytes]]:
-    """(the file's ending, what makes its bytes) of a figure of matplotlib or plotly.
+    """Return (the file's ending, a function that makes its bytes) for a figure of matplotlib or plotly.
 
     Args:
         figure: a Figure, Axes or anything that has one as its `figure`; None or pyplot itself: the current figure.

@@ -1,4 +1,4 @@
-"""Plain values: what the lab can store of a value, and a large map as parts that merge to it again. Pure."""
+"""Plain values: what the lab can store of a value; and a large map as parts that can be merged again. Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..protocol.limits import ARRAY_LENGTH_MAX, CONFIG_BYTES_MAX, CONFIG_VALUES_
 from .values import element
 
 DEPTH_MAX = 48  # the lab takes 64, of which an event and a prefix need some
-NODES_MAX = 1 << 20  # values of one structure: what refers to itself in many ways would have no end
+NODES_MAX = 1 << 20  # values of one structure: one that refers to itself in many ways would never end
 DIGITS_BITS_MAX = 10_000  # a larger int is written in hex: Python refuses to write one of 4,300 digits
 
-# A map of so many bytes cannot have MAP_LENGTH_MAX entries, for which alone keys of five bytes and a value are needed.
+# A map of so many bytes cannot have MAP_LENGTH_MAX entries: these would need keys of five bytes, and values.
 PART_BYTES = 256 << 10
 VALUE_BYTES_MAX = EVENT_BYTES_MAX - (64 << 10)  # the names above a value take part of an event too
 
 _T = TypeVar("_T")
-TOLD_MAX = 5  # kinds of gaps that a message names
+NAMED_MAX = 5  # kinds of gaps that a message names
 Gap = tuple[str, str]
 
 
 def _items(value: Any) -> Iterable[tuple[Any, Callable[[], Any]]] | None:
-    """Return (name, how to read its value) of what has names and values, see `as_mapping`; None for what has none."""
+    """Return (name, function that reads the value) for a value with names, see `as_mapping`; None where it has none."""
     if isinstance(value, Mapping):
         return ((key, partial(getitem, value, key)) for key in value)
     argparse = sys.modules.get("argparse")
@@ -65,20 +65,20 @@ def has_names(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """`value` as what msgpack and JSON have types for, so that it comes back as it went in; anything else as its text.
+    """Return `value` in types that msgpack and JSON have, so that it comes back the same; anything else as its text.
 
-    None, bool, int of 64 bits, float (NaN and ±Inf too) and str stay what they are. Numbers of numpy and the like
-    become Python's; mappings (see `as_mapping`) become dicts with texts as keys, tuples and sets lists. Always ends
-    and never raises: see `plain_and_gaps`.
+    None, bool, int of 64 bits, float (NaN and ±Inf too) and str stay the same. Numbers of numpy and the like become
+    Python's. Mappings (see `as_mapping`) become dicts with texts as keys; tuples and sets become lists. Always ends and
+    never raises: see `plain_and_gaps`.
     """
     return plain_and_gaps(value)[0]
 
 
 def plain_and_gaps(value: Any) -> tuple[Any, list[Gap]]:
-    """`plain` of a value, and what of it could not be kept, as (where, what).
+    """Return `plain` of a value, and the gaps: what could not be kept, as (where, what).
 
-    That is a part that contains itself, one that lies deeper than DEPTH_MAX, one that raises when it is read (each has
-    a text in its place that says so), and all that comes after NODES_MAX values, which is left out.
+    A gap is a part that contains itself, that is nested deeper than DEPTH_MAX, or that raises when it is read. A text
+    that says so replaces it. What comes after NODES_MAX values is left out, and is a gap, too.
     """
     walk = _Walk()
     return walk.of(value), walk.gaps
@@ -89,15 +89,15 @@ def gaps_text(gaps: list[Gap]) -> str:
     kinds: dict[str, list[str]] = {}
     for where, what in gaps:
         kinds.setdefault(what, []).append(where)
-    told = [
+    texts = [
         f"{places[0]!r} {what}" + (f" (and {len(places) - 1:,} more)" if len(places) > 1 else "")
-        for what, places in list(kinds.items())[:TOLD_MAX]
+        for what, places in list(kinds.items())[:NAMED_MAX]
     ]
-    return "; ".join(told) + ("; and more of other kinds" if len(kinds) > TOLD_MAX else "")
+    return "; ".join(texts) + ("; and more of other kinds" if len(kinds) > NAMED_MAX else "")
 
 
 class _Walk:
-    """One walk through a value. `gaps`: what could not be kept."""
+    """A walk through a value. `gaps`: what could not be kept."""
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
@@ -116,7 +116,7 @@ class _Walk:
             return float(value)
         try:
             return self._of_other(value)
-        except Exception as e:  # what a property, `__iter__` or `__str__` of the script raises costs that value alone
+        except Exception as e:  # a property, `__iter__` or `__str__` of the script raised: only that value is lost
             return self._gap(f"cannot be read ({said(e)})", f"<unreadable: {type(e).__name__}>")
 
     def _of_other(self, value: Any) -> Any:
@@ -135,7 +135,7 @@ class _Walk:
             self._within.discard(id(value))
 
     def _dict(self, items: Iterable[tuple[Any, Callable[[], Any]]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        by_name: dict[str, Any] = {}
         for key, read in self._readable(items):
             try:
                 name = key if type(key) is str else str(key)
@@ -144,27 +144,27 @@ class _Walk:
                 continue
             self._path.append(name)
             try:
-                if name in found:
+                if name in by_name:
                     self._gap("is there twice: the last one is kept", None)
-                found[name] = self.of(read())
+                by_name[name] = self.of(read())
             except Exception as e:
-                found[name] = self._gap(f"cannot be read ({said(e)})", f"<unreadable: {type(e).__name__}>")
+                by_name[name] = self._gap(f"cannot be read ({said(e)})", f"<unreadable: {type(e).__name__}>")
             finally:
                 self._path.pop()
-        return found
+        return by_name
 
     def _list(self, values: Iterable[Any]) -> list[Any]:
-        found: list[Any] = []
+        items: list[Any] = []
         for value in self._readable(values):
-            self._path.append(f"[{len(found)}]")
+            self._path.append(f"[{len(items)}]")
             try:
-                found.append(self.of(value))
+                items.append(self.of(value))
             finally:
                 self._path.pop()
-        return found
+        return items
 
     def _readable(self, values: Iterable[_T]) -> Iterator[_T]:
-        """End where the script's own iterator raises, and at the bound."""
+        """Yield the values. End where the script's own iterator raises, and at the bound."""
         iterator = iter(values)
         while self._nodes < NODES_MAX:
             try:
@@ -201,7 +201,7 @@ def _digits(value: int) -> str:
 
 
 def said(error: BaseException) -> str:
-    """Return an exception of somebody's in a few words."""
+    """Return an exception of other people's code in a few words."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:
@@ -210,13 +210,13 @@ def said(error: BaseException) -> str:
 
 
 def packed_bytes(value: Any) -> int:
-    """Return how many bytes a plain value is on the wire."""
+    """Return how many bytes a plain value takes on the wire."""
     return len(msgpack.packb(value, unicode_errors="surrogatepass"))
 
 
 def config_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a config, plain, as maps that give it when merged in order. Raises ValueError for one that a run cannot
-    hold.
+    """Return a plain config as maps; merged in order, they are the config again. Raises ValueError for a config that a
+    run cannot hold.
     """
     count, size = count_values(values) - 1, packed_bytes(values)
     if count > CONFIG_VALUES_MAX or size > CONFIG_BYTES_MAX:
@@ -228,7 +228,8 @@ def config_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def parts(values: dict[str, Any], path: str = "") -> Iterator[dict[str, Any]]:
-    """`values`, plain, as maps of about PART_BYTES that give it when merged in order; at least one, even if empty.
+    """Yield plain `values` as maps of about PART_BYTES; merged in order, they are `values` again. There is at least one
+    map.
 
     Raises ValueError for a single value that is larger than the lab takes.
     """
@@ -256,7 +257,7 @@ def parts(values: dict[str, Any], path: str = "") -> Iterator[dict[str, Any]]:
 
 
 def _check_value(name: str, value: Any) -> None:
-    """Raises ValueError where the lab would refuse it, and with it everything that travels beside it."""
+    """Raise ValueError where the lab would refuse the value, and with it all that is sent beside it."""
     packed = msgpack.packb(value, unicode_errors="surrogatepass")
     try:
         if len(packed) > VALUE_BYTES_MAX:

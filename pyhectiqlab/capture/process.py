@@ -1,4 +1,4 @@
-"""Processes: which one is meant (a pid alone is reused), whether it lives, and how it ended."""
+"""Processes: which one is meant (a pid may be reused), whether it lives, and how it ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Process:
 
     Attributes:
         start: its start time in the kernel's clock ticks since boot (Linux), else in seconds since 1970.
-        pid_ns: inode of its pid namespace, 0 where there is none.
+        pid_ns: inode of its pid namespace; 0 where there is none.
     """
 
     pid: int
@@ -40,8 +40,8 @@ class Process:
         return self.boot_id == boot_id() and self.pid_ns == pid_namespace()
 
     def has_ended(self) -> bool:
-        """True where it surely ended. A process of another container of this machine counts as alive; of another
-        machine too.
+        """Return whether the process surely ended. A process in another container, or on another machine, counts as
+        alive.
         """
         if self.host == host() and self.boot_id != boot_id():
             return True  # the machine was restarted since
@@ -56,7 +56,7 @@ def this_process() -> Process:
 
 
 def start_time(pid: int) -> float | None:
-    """None where there is no such process, or it is a zombie."""
+    """Return when the process started; None where there is no such process, or it is a zombie."""
     try:
         raw = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -93,7 +93,7 @@ def boot_id() -> str:
 
 @cache
 def pid_namespace() -> int:
-    """Never another while a process lives; 0 where it cannot be read."""
+    """Return the pid namespace of this process, which never changes; 0 where it cannot be read."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
@@ -105,7 +105,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def open_pidfd(pid: int) -> int:
-    """Return a descriptor that stands for the process for good, or -1 where the kernel has none (macOS, Linux before
+    """Return a descriptor that means this process and never another; -1 where the kernel has none (macOS, Linux before
     5.3).
     """
     try:
@@ -121,19 +121,18 @@ def wait_pidfd(pidfd: int, timeout_s: float) -> bool:
     return bool(poller.poll(timeout_s * 1000))
 
 
-# PIDFD_GET_INFO (linux/pidfd.h; exit status since Linux 6.15, told once the process was reaped, for as long as a
-# pidfd is open)
+# PIDFD_GET_INFO (linux/pidfd.h). It has the exit status since Linux 6.15, once the process was reaped, as long as a
+# pidfd is open.
 _PIDFD_INFO = struct.Struct("=QQ11Ii")
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_GET_INFO = 0xC000FF0B | _PIDFD_INFO.size << 16
 
 
 def exit_status(pid: int, pidfd: int) -> int | None:
-    """Return the wait status (see os.WIFSIGNALED …) of an ended process that need not be a child of ours, or None where
-    the kernel does not tell.
+    """Return the wait status (see os.WIFSIGNALED …) of an ended process, which need not be a child of ours; None where
+    the kernel does not say.
 
-    A zombie's status stands in /proc (since Linux 3.5, to the same user); that of a process already reaped is told by
-    its pidfd.
+    A zombie's status is in /proc (since Linux 3.5, for the same user). The pidfd has that of a process that was reaped.
     """
     import fcntl
 
@@ -156,9 +155,9 @@ def exit_status(pid: int, pidfd: int) -> int | None:
 
 
 def _may_know(pid: int) -> bool:
-    """Return whether the kernel tells this process about that one. Of one that gave up its rights (setuid) it says that
-    its status is 0, whatever it is: a run that failed was shown as completed. A zombie has no `exe`; who may not know
-    is told so instead.
+    """Return whether the kernel shows this process the other one's status. For a process that gave up its rights
+    (setuid), the kernel shows the status 0, whatever it is, so that a failed run was shown as completed. Reading `exe`
+    tells: a zombie has none, but a process that may not see it gets a PermissionError.
     """
     try:
         os.readlink(f"/proc/{pid}/exe")
@@ -170,7 +169,9 @@ def _may_know(pid: int) -> bool:
 
 
 def kill_process(process: Process, signal: int) -> None:
-    """Send a signal to that process and to no other that got its pid since. Nothing where it ended or is not here."""
+    """Send a signal to that process, and never to another that got its pid since. Does nothing where it ended or is not
+    here.
+    """
     if not process.is_here():
         return
     pidfd = open_pidfd(process.pid)

@@ -1,8 +1,8 @@
-"""The script: which process it began as, where forks and multiprocessing made several processes of it.
+"""The script: which process it began as. Forks and multiprocessing may have made several processes of it.
 
-A process is a part of its parent's script if it was forked from it and went on with the same program, or if
-multiprocessing (or loky, joblib's) started it. Whatever else a script starts, by `subprocess` perhaps, is a script of
-its own.
+A process belongs to its parent's script if it was forked from it and went on with the same program, or if
+multiprocessing (or joblib's loky) started it. Any other process that a script starts, such as by `subprocess`, is a
+script of its own.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def script() -> Process:
 
 
 def name_of(script: Process) -> str:
-    """As the lab is told of it: the same for all processes of one script, and for no other's."""
+    """Return the script's name for the lab: the same for all processes of one script, and for no other script."""
     return f"{script.boot_id or script.host}/{script.pid_ns}/{script.pid}/{script.start:.0f}"
 
 
 def _part_of(pid: int) -> int | None:
-    """Return the parent of a process, where both are of one script."""
+    """Return the parent of a process, if both belong to one script."""
     try:
         parent, stack = _parent_and_stack(pid)
         if parent <= 0:
@@ -47,7 +47,7 @@ def _part_of(pid: int) -> int | None:
             return parent
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
         started = any(mark in words for mark in STARTED_BY_MULTIPROCESSING)
-        # A parent that has ended was replaced by init, which runs another program.
+        # If the parent has ended, init took its place, which runs another program.
         if started and os.readlink(f"/proc/{pid}/exe") == os.readlink(f"/proc/{parent}/exe"):
             return parent
     except (OSError, ValueError, IndexError):
@@ -56,15 +56,15 @@ def _part_of(pid: int) -> int | None:
 
 
 def _parent_and_stack(pid: int) -> tuple[int, int]:
-    """Return its parent, and the address at which its stack begins: a fork keeps that, a new program gets another at
-    random. 0 where the kernel does not tell.
+    """Return a process's parent, and the address at which its stack begins: a fork keeps that address, a new program
+    gets a random one. 0 where the kernel does not say.
     """
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[1]), int(fields[25])
 
 
 def _parent_by_multiprocessing(pid: int) -> int | None:
-    """Where there is no /proc: of this process alone."""
+    """Return the parent where there is no /proc; for this process alone."""
     process = sys.modules.get("multiprocessing.process")
     parent = process.parent_process() if process is not None and pid == os.getpid() else None
     return None if parent is None else int(parent.pid)

@@ -1,13 +1,13 @@
-"""A file as it is now, kept cheaply while it waits to be uploaded; and the check, later, that it still is that file.
+"""A file as it is now, kept cheaply while it waits to be uploaded; and the check, later, that it is still that file.
 
-How, in this order:
+How it is kept, in this order of preference:
 
-1. a reflink (FICLONE): shares the blocks, costs nothing, and writing to the original leaves it alone; btrfs, XFS, …;
-2. a copy, up to COPY_BYTES_MAX: a few milliseconds;
-3. a hard link: outlives `os.remove` and `os.replace` of the original, but not writing to it in place, as `torch.save`
-   to the same path does. Hence the identity: inode, size and time of the last change, compared when it is read;
-4. the path itself with the same identity, where no link can be made (another file system): whoever removes or changes
-   the original before it is uploaded takes it away from us, which is then said.
+1. a reflink (FICLONE): it shares the blocks, costs nothing, and writing to the original does not change it; btrfs, XFS,
+…; 2. a copy, up to COPY_BYTES_MAX: a few milliseconds; 3. a hard link: it outlives `os.remove` and `os.replace` of the
+original, but writing to the original in place, as `torch.save` to the same path does, changes it. So its identity
+(inode, size and time of the last change) is compared when it is read; 4. the path itself, with the same identity, where
+no link can be made (another file system): if the original is removed or changed before it is uploaded, it is not
+stored, which is reported.
 
 So what is uploaded is the file as it was at the call, or nothing.
 """
@@ -30,7 +30,7 @@ from . import ownership
 COPY_BYTES_MAX = 8 << 20
 CHUNK_BYTES = 1 << 20
 COPY_TRIES = 3
-TICK_NS = 20_000_000  # longer than a tick of any kernel's clock: by so much two changes may have the same time
+TICK_NS = 20_000_000  # longer than a tick of any kernel's clock, in which two changes get the same time
 _FICLONE = 0x40049409
 
 Identity = tuple[int, int, int]  # inode, bytes, time of the last change in ns. No device: it differs by mount and host
@@ -40,12 +40,12 @@ OWN = frozenset({COPY, REFLINK})  # bytes of ours alone
 
 
 class ChangedError(Exception):
-    """The file is not what it was; one line says how."""
+    """The file is not what it was. The message says in one line what happened."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """`path`: where the bytes are now. `identity`: of the file there."""
+    """What was kept. `path`: where the bytes are now. `identity`: of the file there."""
 
     how: str
     path: Path
@@ -80,8 +80,8 @@ class Source:
         os.close(self.fd)
 
 
-def identity_of(found: os.stat_result) -> Identity:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def identity_of(about: os.stat_result) -> Identity:
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
@@ -107,9 +107,9 @@ def take(source: Source, target: Path, *, may_copy: bool = True) -> Held:
 
 
 def own(how: str, path: Path) -> Held:
-    """Return what was made at `path`, and is ours alone. Raises OSError."""
-    found = os.lstat(path)
-    return Held(how, path, found.st_size, identity_of(found))
+    """Return a file that was made at `path`, and is ours alone, as kept. Raises OSError."""
+    about = os.lstat(path)
+    return Held(how, path, about.st_size, identity_of(about))
 
 
 def _reflink(fd: int, target: Path) -> bool:
@@ -128,7 +128,7 @@ def _reflink(fd: int, target: Path) -> bool:
 
 
 def _copy(source: Source, target: Path) -> None:
-    """What is copied while it changes would be a mixture: then once more."""
+    """Copy a file. If it changes meanwhile, the copy would be a mixture: then copy it again."""
     for _ in range(COPY_TRIES):
         before = os.fstat(source.fd)
         copied = 0
@@ -153,7 +153,7 @@ def _copy(source: Source, target: Path) -> None:
 
 
 def _settled(source: Source) -> Identity:
-    """Return the identity, once every later change is sure to have another time: a few ms at most."""
+    """Return the identity of a file, once any later change is sure to have another time. Waits a few ms at most."""
     age_ns = time.time_ns() - os.fstat(source.fd).st_mtime_ns
     if 0 <= age_ns < TICK_NS:
         time.sleep((TICK_NS - age_ns) / 1e9)
@@ -163,10 +163,10 @@ def _settled(source: Source) -> Identity:
 def _link(source: Source, target: Path) -> bool:
     try:
         os.link(os.path.realpath(source.path), target)
-    except OSError:  # another file system, one without links, or a file of somebody else's
+    except OSError:  # another file system, one without links, or another user's file
         return False
-    found, wanted = target.stat(), os.fstat(source.fd)
-    if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+    linked, wanted = target.stat(), os.fstat(source.fd)
+    if (linked.st_dev, linked.st_ino) == (wanted.st_dev, wanted.st_ino):
         return True
     target.unlink(missing_ok=True)  # replaced between opening and linking
     return False
@@ -174,7 +174,7 @@ def _link(source: Source, target: Path) -> bool:
 
 @contextmanager
 def reopened(path: Path, size: int, identity: Identity | None, how: str) -> Iterator[int]:
-    """A descriptor of what was kept, once it is sure to be that. `how`: as it was held. Raises ChangedError, or OSError
+    """Open what was kept, and check that it still is that file. `how`: how it was held. Raises ChangedError, or OSError
     on reading.
     """
     try:
@@ -195,18 +195,18 @@ def reopened(path: Path, size: int, identity: Identity | None, how: str) -> Iter
 
 
 def check(fd: int, size: int, identity: Identity | None, how: str) -> None:
-    """Raises ChangedError where the open file is not, or no longer, what was kept."""
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode):
+    """Raise ChangedError where the open file is not what was kept."""
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
         raise ChangedError("it is no regular file any more")
     if how not in OWN:
         if identity is None:
             raise ChangedError("the request for it does not say which file it was")
-        if identity_of(found) != identity:
+        if identity_of(about) != identity:
             raise ChangedError("it was written to or replaced before it was uploaded")
         return
-    # Nobody else writes to our copy, so the time of its last change tells nothing; some file servers set it late.
-    if found.st_size != size:
-        raise ChangedError(f"the copy of it has {found.st_size:,} bytes instead of {size:,}")
-    if found.st_ino != identity[0] if identity is not None else found.st_nlink != 1:
+    # Nobody else writes to our copy, so the time of its last change is not compared; some file servers set it late.
+    if about.st_size != size:
+        raise ChangedError(f"the copy of it has {about.st_size:,} bytes instead of {size:,}")
+    if about.st_ino != identity[0] if identity is not None else about.st_nlink != 1:
         raise ChangedError("another file took the place of the copy of it")

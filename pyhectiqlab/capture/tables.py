@@ -38,28 +38,28 @@ def table_of(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[
 
 
 def packed(names: list[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    """As JSON: {"columns": [name], "types": ["number" | "any"], "rows": [[cell]]}, NaN and ±Inf of number columns as
-    texts, for which JSON has no numbers.
+    """Return the table as JSON: {"columns": [name], "types": ["number" | "any"], "rows": [[cell]]}. NaN and ±Inf of
+    number columns are texts, as JSON has no such numbers.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(names))]
-    told = {
+    table = {
         "columns": names,
         "types": ["number" if yes else "any" for yes in numeric],
-        "rows": [[_told(value) for value in row] for row in cells],
+        "rows": [[_as_json(value) for value in row] for row in cells],
     }
-    return json.dumps(told, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(table, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def unpacked(data: bytes) -> tuple[list[str], list[list[Any]]]:
-    """Return what `packed` was given. Raises ValueError, LookupError or TypeError for anything else."""
-    told = json.loads(data)
-    numeric = [kind == "number" for kind in told["types"]]
+    """Return the names and rows that `packed` got. Raises ValueError, LookupError or TypeError for anything else."""
+    table = json.loads(data)
+    numeric = [kind == "number" for kind in table["types"]]
     rows = [
         [_NON_FINITE.get(v, v) if yes and isinstance(v, str) else v for v, yes in zip(row, numeric, strict=True)]
-        for row in told["rows"]
+        for row in table["rows"]
     ]
-    return list(told["columns"]), rows
+    return list(table["columns"]), rows
 
 
 def _read(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[Sequence[Any]]]:
@@ -76,23 +76,23 @@ def _read(rows: Any, columns: Sequence[Any] | None) -> tuple[list[str], list[Seq
         return list(lists), list(zip(*lists.values(), strict=True))
     if isinstance(rows, str | bytes) or not hasattr(rows, "__iter__"):
         raise TypeError(f"a table is a DataFrame, a list of rows or a dict of columns, not {type(rows).__name__}")
-    found = _listed(rows)
-    records = [row for row in found if isinstance(row, Mapping)]
-    if records and len(records) < len(found):
+    listed = _listed(rows)
+    records = [row for row in listed if isinstance(row, Mapping)]
+    if records and len(records) < len(listed):
         raise TypeError("the rows of a table are all lists, or all dicts")
     if records:
         keys = list(dict.fromkeys(key for row in records for key in row)) if columns is None else list(columns)
         return [str(key) for key in keys], [[row.get(key) for key in keys] for row in records]
-    width = len(_listed(found[0])) if found else len(columns or ())
-    return [str(i) for i in range(width)], [_listed(row) for row in found]
+    width = len(_listed(listed[0])) if listed else len(columns or ())
+    return [str(i) for i in range(width)], [_listed(row) for row in listed]
 
 
 def _listed(values: Any) -> Sequence[Any]:
     if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
         raise TypeError(f"a row of a table is a list of cells, not {type(values).__name__}")
     if callable(getattr(values, "tolist", None)):
-        found: list[Any] = (values.detach() if callable(getattr(values, "detach", None)) else values).tolist()
-        return found
+        as_list: list[Any] = (values.detach() if callable(getattr(values, "detach", None)) else values).tolist()
+        return as_list
     return list(values)
 
 
@@ -111,12 +111,12 @@ def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _told(value: Any) -> Any:
-    """As JSON can say it."""
+def _as_json(value: Any) -> Any:
+    """Return a value that JSON can hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key: _told(v) for key, v in value.items()}
+        return {key: _as_json(v) for key, v in value.items()}
     if isinstance(value, list):
-        return [_told(v) for v in value]
+        return [_as_json(v) for v in value]
     return value

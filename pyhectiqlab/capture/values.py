@@ -1,4 +1,4 @@
-"""Values of metrics as float64, steps as int64, keys as text; with messages for those who passed something else."""
+"""Values of metrics as float64, steps as int64, keys as text; with error messages for anything else."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from typing import Any
 from ..protocol.limits import KEY_BYTES_MAX, STEP_MAX, STEP_MIN
 from ..protocol.names import new_name
 
-# Types whose every value struct packs as the float64 it means. numpy's scalar types join at first sight.
+# Types of which struct packs every value as the float64 it means. numpy's scalar types are added when they are first
+# seen.
 PLAIN_TYPES: set[type] = {float, int, bool}
 EXTRA_DTYPES = "ml_dtypes"  # the package of numpy's bfloat16, float8 and int4, which JAX and TensorFlow use
 
 
 def as_float(key: object, value: Any) -> float:
-    """Raises TypeError for what is no single real number, ValueError for an int beyond float64.
+    """Return a value as a float. Raises TypeError for what is no single real number, ValueError for an int beyond
+    float64.
 
     Takes int, float, bool, numpy scalars, and arrays and tensors of any framework that hold one element, whatever their
-    shape; on a GPU that blocks until it gets there. A masked element is NaN.
+    shape. For a tensor on a GPU, it blocks until the GPU has the value. A masked element is NaN.
     """
     kind = type(value)
     numpy = sys.modules.get("numpy")
@@ -46,12 +48,12 @@ def as_float(key: object, value: Any) -> float:
 
 
 class NotOneError(Exception):
-    """What an array or tensor is instead of one element, in words that go on behind its type."""
+    """An array or tensor does not hold one element. The message says what it is, in words that follow its type."""
 
 
 def element(value: Any) -> Any:
-    """Return the only element of an array or tensor, as a number of Python or numpy, NaN if it is masked; for some
-    frameworks as an array of numpy. Raises NotOneError.
+    """Return the only element of an array or tensor, as a number of Python or numpy; NaN if it is masked. For some
+    frameworks it is an array of numpy. Raises NotOneError.
     """
     try:
         shape = tuple(value.shape)
@@ -66,48 +68,48 @@ def element(value: Any) -> Any:
         read = getattr(value, name, None)
         if callable(read):
             try:
-                found = read()
-            except Exception as e:  # a tensor without data, one of a graph that is only being built
+                single = read()
+            except Exception as e:  # a tensor without data, or of a graph that is not built yet
                 raise NotOneError(f"whose element cannot be read ({type(e).__name__}: {str(e)[:100]})") from None
-            if type(found) is not type(value):
-                return found
+            if type(single) is not type(value):
+                return single
     raise NotOneError("whose element cannot be read")
 
 
 def is_masked(value: Any) -> bool:
-    """Return whether it is a masked array of numpy, whose hidden elements are no numbers."""
+    """Return whether it is a masked array of numpy, which hides elements."""
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
     return masked is not None and isinstance(value, masked)
 
 
 def is_extra(dtype: Any) -> bool:
-    """Return whether it is a dtype like bfloat16: real numbers, though numpy does not know that."""
+    """Return whether it is a dtype such as bfloat16: real numbers, although numpy does not know that."""
     return bool(dtype.type.__module__ == EXTRA_DTYPES)
 
 
 def as_step(step: Any) -> int:
-    """Take also arrays and tensors of one element. Raises TypeError for what is no whole number, ValueError beyond
-    int64.
+    """Return a step as an int. Takes also arrays and tensors of one element. Raises TypeError for what is no whole
+    number, ValueError beyond int64.
     """
     if step is None:
         raise TypeError("a step is needed here: a whole number")
-    found = step
+    whole = step
     with contextlib.suppress(NotOneError):
-        while getattr(found, "shape", None) is not None:  # a tensor may give an array, or a scalar of numpy
-            found = element(found)
+        while getattr(whole, "shape", None) is not None:  # a tensor may give an array, or a scalar of numpy
+            whole = element(whole)
     try:
-        number = operator.index(found)
+        number = operator.index(whole)
     except TypeError:
-        if not (isinstance(found, float) and found.is_integer()):
+        if not (isinstance(whole, float) and whole.is_integer()):
             raise TypeError(f"a step is a whole number, not {step!r} ({_name(step)})") from None
-        number = int(found)
+        number = int(whole)
     if not STEP_MIN <= number <= STEP_MAX:
         raise ValueError(f"a step must fit 64 bits (−2⁶³ to 2⁶³ − 1), which {number} does not")
     return number
 
 
 def check_key(key: object) -> None:
-    """Raises TypeError for what is no text, ValueError for one that is empty, over 1 KiB, or no valid Unicode."""
+    """Raise TypeError for a key that is no text, ValueError for one that is empty, over 1 KiB, or no valid Unicode."""
     if not isinstance(key, str):
         raise TypeError(f"the key of a metric is a text, not {key!r} ({_name(key)})")
     if not key:
@@ -133,7 +135,7 @@ def _not_a_number(key: object, value: object) -> str:
 
 
 def check_name(what: str, name: object) -> None:
-    """Raises TypeError or ValueError for what cannot name a run, a project or a tag: also for what the lab refuses."""
+    """Raise TypeError or ValueError for what cannot name a run, a project or a tag, which the lab would refuse, too."""
     if not isinstance(name, str):
         raise TypeError(f"the {what} is a text, not {type(name).__name__}")
     new_name(what, name)

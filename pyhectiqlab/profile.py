@@ -8,7 +8,7 @@
     lab_id = "…"              # by which the lab is known again at another address
     project = "vision"        # optional: the project of a Run that names none
 
-A file that is not understood is never written over: the keys in it were shown once and cannot be had again.
+A file that is not understood is never overwritten: the keys in it were shown once and cannot be shown again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Profile:
     """Who talks to which lab.
 
     Attributes:
-        name: of its table in the credentials file; "environment" if no profile takes part.
+        name: name of its table in the credentials file; "environment" if no profile is used.
         url: address of the lab; "" if the file has none (files of older clients).
         secret_api_key: not shown by repr().
         project: name or id of the default project, or None.
@@ -61,7 +61,7 @@ class Profile:
 
 
 def same_address(a: str, b: str) -> bool:
-    """Return whether both lead to the same place."""
+    """Return whether both addresses mean the same place."""
     return _place(a) == _place(b)
 
 
@@ -80,7 +80,7 @@ def _place(url: str) -> tuple[str, str, int | None, str]:
 
 
 def key_mark(key: str) -> str:
-    """By which a key is known again without being kept; "" of none."""
+    """Return a mark by which a key can be recognised without keeping the key; "" for no key."""
     import hashlib
 
     return hashlib.sha256(f"hectiqlab key {key}".encode()).hexdigest()[:12] if key else ""

@@ -1,1 +1,3 @@
-"""Bringing what other tools have logged into the lab: readers, which give points with their times, and the sending."""
+"""Import: bring what other tools have logged into the lab. Readers return points with their times; send.py sends
+them.
+"""

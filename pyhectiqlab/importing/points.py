@@ -1,4 +1,4 @@
-"""What a reader gives: points, and what it could not read, bounded."""
+"""What a reader returns: points, and what it could not read, within bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 class Point(NamedTuple):
-    """`time` in seconds since 1970 UTC, finite; `step` fits int64; `key` is one that the lab takes."""
+    """A point. `time` is in seconds since 1970 UTC, finite; `step` fits int64; the lab takes `key`."""
 
     key: str
     step: int
@@ -26,34 +26,35 @@ class Point(NamedTuple):
 
 
 class Problems:
-    """What could not be read: the first of each kind in words, and how many there are. Never more than PROBLEMS_MAX
+    """What could not be read: the first problem of each kind in words, and how many there are; at most PROBLEMS_MAX
     kinds.
     """
 
     def __init__(self) -> None:
-        self._found: dict[str, tuple[str, int]] = {}
+        self._by_kind: dict[str, tuple[str, int]] = {}
 
     def add(self, kind: str, text: str) -> None:
-        if kind not in self._found and len(self._found) >= PROBLEMS_MAX:
+        if kind not in self._by_kind and len(self._by_kind) >= PROBLEMS_MAX:
             kind, text = "", "and more of other kinds"
-        first, count = self._found.get(kind, (text, 0))
-        self._found[kind] = first, count + 1
+        first, count = self._by_kind.get(kind, (text, 0))
+        self._by_kind[kind] = first, count + 1
 
     def lines(self) -> list[str]:
         return [
-            text + (f" (and {count - 1:,} more like it)" if count > 1 else "") for text, count in self._found.values()
+            text + (f" (and {count - 1:,} more like it)" if count > 1 else "") for text, count in self._by_kind.values()
         ]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file of a source, whose points are a stream of their own.
+    """A file of a source. Its points are a stream of their own.
 
     Attributes:
-        head: 32 hex digits of what it begins with, which stay while it grows.
+        head: 32 hex digits of its beginning, which stay the same while it grows.
         size: how many of its bytes are read.
-        digest: of its first so many bytes. Blocks on the disk, raises OSError.
-        read: gives the points in order of arrival, and reports what it cannot read. Blocks on the disk. Raises OSError.
+        digest: returns the digest of its first so many bytes. Blocks on the disk, raises OSError.
+        read: yields the points in order of arrival, and reports what it cannot read. Blocks on the disk. Raises
+            OSError.
     """
 
     name: str
@@ -68,8 +69,8 @@ class Source:
     """What becomes one run.
 
     Attributes:
-        name: for the run.
-        digest: 32 hex digits of its content: the same content has the same one.
+        name: name for the run.
+        digest: 32 hex digits of its content: the same content has the same digest.
         parts: its files, at least one, in the order in which they are read.
     """
 
@@ -79,7 +80,7 @@ class Source:
 
     @property
     def head(self) -> str:
-        """32 hex digits that stay while its files grow, and while more come behind them."""
+        """32 hex digits that stay the same while its files grow, and while more files follow."""
         return self.parts[0].head
 
     def read(self, problems: Problems) -> Iterator[Point]:
@@ -89,7 +90,9 @@ class Source:
 
 
 def digest_of(kind: str, files: list[tuple[Path, int]]) -> str:
-    """Of the first so many bytes of each file, and their names. Blocks on the disk. Raises OSError."""
+    """Return the digest of the first so many bytes of each file, and of their names. Blocks on the disk. Raises
+    OSError.
+    """
     whole = hashlib.sha256(kind.encode())
     for path, size in files:
         one = hashlib.sha256()

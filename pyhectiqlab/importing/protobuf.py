@@ -1,6 +1,6 @@
-"""The wire format of protocol buffers, as much of it as reading needs: fields of one message, one after the other.
+"""The wire format of protocol buffers, as far as reading needs it: the fields of one message, one after the other.
 
-The tensorboard package would bring protobuf, grpc, numpy and a web server for the six fields that are needed.
+The package tensorboard would bring protobuf, grpc, numpy and a web server, for the six fields that are needed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ _VARINT_BYTES_MAX = 10
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """(number, wire type, value) of each field: an int for VARINT (unsigned), else the bytes.
+    """Yield (number, wire type, value) of each field. The value is an int for VARINT (unsigned), else the bytes.
 
-    Raises ValueError where the message ends early or has what no message has.
+    Raises ValueError where the message ends early or is no message.
     """
     at, end = 0, len(data)
     while at < end:
@@ -37,7 +37,7 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
 
 
 def varint(data: memoryview, at: int) -> tuple[int, int]:
-    """(an unsigned 64-bit number, where it ends). Raises ValueError."""
+    """Return (an unsigned 64-bit number, where it ends). Raises ValueError."""
     number = 0
     for i, byte in enumerate(data[at : at + _VARINT_BYTES_MAX]):
         number |= (byte & 0x7F) << (7 * i)

@@ -1,10 +1,11 @@
-"""Sending: points with their own times as a run, straight to the lab's ingest. No queue and no journal: the files stay.
+"""Sending: points with their own times as a run, straight to the lab's ingest. There is no queue and no journal, as the
+files stay.
 
-Sessions and writers are named after what the files begin with, and batches are cut the same way every time. So an
-import that is repeated after a failure goes on where the lab's cursor is. Behind a file's points its writer tells, in
-an event, how many bytes they were read from and the digest of these: an import that is repeated after success finds
-its session, and sends of a file that has grown since what is new, into the same attempt. Files that were changed
-otherwise are another attempt.
+Sessions and writers are named after the beginnings of the files, and batches are cut the same way every time. So an
+import that is repeated after a failure goes on at the lab's cursor. Behind a file's points, its writer sends an event
+with a note: how many bytes the points were read from, and their digest. An import that is repeated after success finds
+its session. If a file has grown since, it sends what is new, into the same attempt. Files that were changed in another
+way become another attempt.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class Imported:
 
     Attributes:
         run: the lab's id of the run, and its page; None where there was no point, and so no run was made.
-        points: how many were read; of a run that was there already, how many it has.
-        before: how many of these an earlier import of the same files, which have grown since, had brought.
-        was_there: an earlier import brought the same content; nothing was sent.
+        points: how many were read; for a run that was there already, how many it has.
+        before: how many of these an earlier import brought, of the same files, which have grown since.
+        was_there: whether an earlier import brought the same content, so that nothing was sent.
         problems: what was left out, a line for each kind.
     """
 
@@ -60,8 +61,8 @@ class Imported:
 
 
 @dataclass
-class _Told:
-    """What a writer told of its file: `number` is that of the event, `points` how many points came before it."""
+class _FileNote:
+    """What a writer noted about its file: `number` is that of the event, `points` how many points came before it."""
 
     number: int
     points: int
@@ -78,7 +79,7 @@ class _Target:
     project: str
     url: str
     attempt: int
-    told: dict[str, _Told]  # by writer
+    notes: dict[str, _FileNote]  # by writer
 
     def writer(self, part: Part) -> str:
         return hashlib.sha256(f"{part.head} {self.run} {self.attempt}".encode()).hexdigest()[:32]
@@ -86,8 +87,8 @@ class _Target:
     def stream(self, part: Part) -> dict[str, Any]:
         return {"writer": self.writer(part), "run": self.run, "rank": 0, "attempt": self.attempt}
 
-    def before(self, part: Part) -> _Told | None:
-        return self.told.get(self.writer(part))
+    def before(self, part: Part) -> _FileNote | None:
+        return self.notes.get(self.writer(part))
 
 
 def send(lab: LabClient, source: Source, project: str | None) -> Imported:
@@ -110,22 +111,22 @@ def send(lab: LabClient, source: Source, project: str | None) -> Imported:
         if known is None:
             continue
         target = _Target(source.head, run["id"], run["project"]["name"], run["url"], known["attempt"], {})
-        target.told = _told(lab, target)
+        target.notes = _notes(lab, target)
         changed = not _has_grown(source, target)
         if changed:
             target = None
-        elif known["ended"] is not None and all(_is_told(part, target) for part in source.parts):
+        elif known["ended"] is not None and all(_is_complete(part, target) for part in source.parts):
             return _was_there(run)
     problems = Problems()
     read = before = 0
     latest = -math.inf
     for part in source.parts:
         points = iter(part.read(problems))
-        told = target.before(part) if target else None
-        for point in islice(points, told.points if told else 0):
+        note = target.before(part) if target else None
+        for point in islice(points, note.points if note else 0):
             read, before, latest = read + 1, before + 1, max(latest, point.time)
-        number = cursor = told.number if told else 0
-        mine = told.points if told else 0
+        number = cursor = note.number if note else 0
+        mine = note.points if note else 0
         for batch in _batches(points):
             if target is None:
                 target = _attach(lab, source, project, min(point.time for point in batch), changed)
@@ -133,7 +134,7 @@ def send(lab: LabClient, source: Source, project: str | None) -> Imported:
                 cursor = _ingest(lab, target.session, target.stream(part), batch, number, cursor)
             number, mine, read = number + len(batch), mine + len(batch), read + len(batch)
             latest = max(latest, *(point.time for point in batch))
-        if target is not None and (told is None or told.size != part.size):
+        if target is not None and (note is None or note.size != part.size):
             _tell(lab, target, part, number, mine, latest)
     if target is None:
         return Imported(source.name, None, None, None, 0, 0, False, [*problems.lines(), f"{source.name}: no scalars"])
@@ -154,33 +155,35 @@ def _runs_named(lab: LabClient, name: str, project: str | None) -> list[dict[str
     return [run for run in runs if run["name"] == name]
 
 
-def _told(lab: LabClient, target: _Target) -> dict[str, _Told]:
-    """Return what the writers of an attempt told last of their files."""
-    found: dict[str, _Told] = {}
+def _notes(lab: LabClient, target: _Target) -> dict[str, _FileNote]:
+    """Return the last note of each writer of an attempt about its file."""
+    notes: dict[str, _FileNote] = {}
     for event in lab.pages(f"/runs/{quoted(target.run)}/events", {"kind": TOLD_KIND, "limit": 1000}):
         fields, numbers = event["fields"], ("points", "bytes")
         if event["attempt"] != target.attempt or not all(isinstance(fields.get(name), int) for name in numbers):
             continue
-        before = found.get(event["writer"])
+        before = notes.get(event["writer"])
         if before is None or before.number < event["seq"]:
-            found[event["writer"]] = _Told(event["seq"], fields["points"], fields["bytes"], str(fields.get("digest")))
-    return found
+            notes[event["writer"]] = _FileNote(
+                event["seq"], fields["points"], fields["bytes"], str(fields.get("digest"))
+            )
+    return notes
 
 
 def _has_grown(source: Source, target: _Target) -> bool:
-    """Return whether the files still begin with what was imported of them, as far as that was told."""
-    told = [(part, target.before(part)) for part in source.parts]
-    return all(one is None or (part.size >= one.size and part.digest(one.size) == one.digest) for part, one in told)
+    """Return whether the files still begin with what was imported, as far as it was noted."""
+    notes = [(part, target.before(part)) for part in source.parts]
+    return all(one is None or (part.size >= one.size and part.digest(one.size) == one.digest) for part, one in notes)
 
 
-def _is_told(part: Part, target: _Target) -> bool:
-    """Return whether all of a file is there already."""
-    told = target.before(part)
-    return told is not None and told.size == part.size
+def _is_complete(part: Part, target: _Target) -> bool:
+    """Return whether the lab has all of a file already."""
+    note = target.before(part)
+    return note is not None and note.size == part.size
 
 
 def _attach(lab: LabClient, source: Source, project: str | None, started: float, changed: bool) -> _Target:
-    """`changed`: the session that is named after the files' beginning has another content."""
+    """Make the run or find it. `changed`: the session that is named after the files' beginning has another content."""
     session = source.digest if changed else source.head
     request = {
         "name": source.name,
@@ -196,16 +199,16 @@ def _attach(lab: LabClient, source: Source, project: str | None, started: float,
         "started": started,
         "client_version": __version__,
     }
-    told = lab.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
-    if told["mode"] != "read-write":
-        author = told["run"]["author"]
+    answer = lab.attach(request, timeout_s=settings.ATTACH_TIMEOUT_S)
+    if answer["mode"] != "read-write":
+        author = answer["run"]["author"]
         raise PermissionDeniedError(f"The run {source.name!r} belongs to {author}: choose another name with --name.")
-    run = told["run"]
-    return _Target(session, run["id"], run["project"]["name"], run["url"], told["attempt"], {})
+    run = answer["run"]
+    return _Target(session, run["id"], run["project"]["name"], run["url"], answer["attempt"], {})
 
 
 def _batches(points: Iterable[Point]) -> Iterator[list[Point]]:
-    """Yield the points, at most so many at once that a request holds them; cut by the points alone."""
+    """Yield the points in batches that fit a request. Where a batch is cut depends on the points alone."""
     batch: list[Point] = []
     keys: set[str] = set()
     key_bytes = 0
@@ -248,11 +251,11 @@ def _ingest(lab: LabClient, session: str, stream: dict[str, Any], points: list[P
         reached = _taken(lab, session, {**stream, **_wire(points, done, cursor)}, done + len(points))
         if reached >= done + len(points):
             return reached
-        cursor = reached  # an earlier version cut the batches elsewhere: the rest is new
+        cursor = reached  # an earlier version cut the batches at another place: the rest is new
 
 
 def _taken(lab: LabClient, session: str, batch: dict[str, Any], last: int) -> int:
-    """Send a batch, again where that may help. Return the lab's cursor: `last` at least, or behind the batch's first
+    """Send a batch, again if that may help. Return the lab's cursor: at least `last`, or behind the batch's first
     number. Raises LabRequestError.
     """
     backoff = Backoff()
@@ -278,7 +281,7 @@ def _taken(lab: LabClient, session: str, batch: dict[str, Any], last: int) -> in
 
 
 def _tell(lab: LabClient, target: _Target, part: Part, number: int, points: int, at: float) -> None:
-    """Behind the points of a file, what they were read from: an event with the next number."""
+    """Send the note about a file behind its points: an event with the next number."""
     fields = {"file": part.name, "bytes": part.size, "digest": part.digest(part.size), "points": points}
     moment = int(at * 1e6) if math.isfinite(at) else 0
     event = {"first": number + 1, "last": number + 1, "series": [], "events": [[0, TOLD_KIND, moment, fields]]}

@@ -1,4 +1,4 @@
-"""Metrics of a CSV file: a column for each metric, or a row for each point; the delimiter is found out.
+"""Metrics of a CSV file: a column for each metric, or a row for each point. The delimiter is guessed.
 
 step,time,loss,accuracy          key,value,step,time
 0,1700000000.0,2.1,0.1           loss,2.1,0,1700000000.0
@@ -27,7 +27,7 @@ CELL_CHARS_MAX = 16 << 20  # a longer cell is no CSV; Python's own bound is 128 
 
 
 def source(path: Path, name: str | None = None) -> Source:
-    """Return the file as one run, named after the file unless a name is given. What is appended after this call is not
+    """Return the file as one run, named after the file if no name is given. What is appended after this call is not
     read.
 
     Blocks on the disk. Raises ConfigurationError for a file that is no table of metrics, OSError.
@@ -68,7 +68,7 @@ class _Table:
             self._check(names)
 
     def _check(self, names: list[str]) -> None:
-        """Raises ConfigurationError."""
+        """Raise ConfigurationError if the file is no table of metrics."""
         keys = [name for _, name in self._metrics]
         if not keys:
             raise ConfigurationError(
@@ -87,7 +87,7 @@ class _Table:
         return io.TextIOWrapper(whole, encoding="utf-8-sig", errors="replace", newline="")
 
     def _rows(self, file: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
-        """(line, cells) of each row that has any. Raises _NoCsvError."""
+        """Yield (line, cells) of each row that has cells. Raises _NoCsvError."""
         csv.field_size_limit(max(csv.field_size_limit(), CELL_CHARS_MAX))
         reader = csv.reader(file, delimiter=self._delimiter, skipinitialspace=True)
         try:
@@ -165,8 +165,8 @@ class _Beginning(io.RawIOBase):
 
 
 def _delimiter(header: str) -> str:
-    """Return the one of the usual four that is most often in the header. Names of columns hold none of them, while
-    decimal commas make numbers hold some.
+    """Return the delimiter, of the usual four the most frequent one in the header. Names of columns hold none of them,
+    while numbers may have decimal commas.
     """
     return max(_DELIMITERS, key=header.count)
 
@@ -194,7 +194,9 @@ def _step(text: str) -> int | None:
 
 
 def _time(text: str) -> float | None:
-    """Return seconds since 1970 UTC, or a date and time as ISO 8601 has it, UTC where it names no zone."""
+    """Return a time in seconds since 1970 UTC. The text has these seconds, or a date and time of ISO 8601, in UTC if it
+    names no zone.
+    """
     number = _number(text)
     if number is None:
         try:

@@ -1,7 +1,7 @@
 """Scalars of TensorBoard event files, with their steps and wall times; one run for each folder that holds some.
 
-An event file is a TFRecord file of `Event` messages. Scalars are either a `simple_value` or, as TensorFlow 2 writes
-them, a tensor without dimensions; images, histograms, texts, graphs and hyperparameters are passed over.
+An event file is a TFRecord file of `Event` messages. A scalar is a `simple_value` or, as TensorFlow 2 writes it, a
+tensor without dimensions. Images, histograms, texts, graphs and hyperparameters are left out.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed, varint
 from .tfrecord import DamagedError, records
 
 _MARK = "tfevents"
-_SCALARS = ("", "scalars")  # plugins whose tensors are scalars; others keep things of their own in tensors like these
+_SCALARS = ("", "scalars")  # plugins whose tensors are scalars; other plugins keep other things in such tensors
 _FIXED_FORMS = {1: "f", 2: "d"}  # DataType → struct's letter
 _INT_FORMS = {3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: "H", 22: "I", 23: "Q"}
 _UINT64 = 23
 
 
 def sources(paths: Iterable[Path]) -> list[Source]:
-    """Return the runs of folders (and all below them) or event files. A run is named by its folder's path below the one
-    given; where the files lie in that one itself, by its name.
+    """Return the runs of folders (and all below them) or event files. A run gets the name of its folder's path below
+    the one given, or the name of that one if the files are in it.
 
     What is appended to the files after this call is not read. Blocks on the disk. Raises ConfigurationError where there
     are no event files, OSError.
     """
-    found = []
+    runs = []
     for path in paths:
         folders = {path.parent: [path]} if path.is_file() else _event_files(path)
         if not folders:
@@ -43,12 +43,12 @@ def sources(paths: Iterable[Path]) -> list[Source]:
             sized = [(file, file.stat().st_size) for file in files]
             name = root.resolve().name if folder == root else folder.relative_to(root).as_posix()
             parts = tuple(_part(file, size) for file, size in sized)
-            found.append(Source(name, digest_of("tensorboard", sized), parts))
-    return found
+            runs.append(Source(name, digest_of("tensorboard", sized), parts))
+    return runs
 
 
 def _part(path: Path, size: int) -> Part:
-    """Return a file by its first record, which says when it was made."""
+    """Return a file as a part. Its head is its first record, which says when the file was made."""
     with path.open("rb") as file:
         try:
             first = next(records(file, size), (0, None))[1] or b""
@@ -61,10 +61,10 @@ def _part(path: Path, size: int) -> Part:
 
 
 def _event_files(path: Path) -> dict[Path, list[Path]]:
-    """Folder → its event files, in the order of their names, which begin with when they were made.
+    """Return folder → its event files, sorted by names, which begin with the time when they were made.
 
-    Links to folders are followed, as TensorBoard does: each folder is looked into once, by its own name rather than by
-    that of a link where both lie below `path`, so that links that lead in a circle have an end.
+    Links to folders are followed, as TensorBoard does. Each folder is read once, so that links in a circle have an end.
+    If a folder and a link to it are both below `path`, its own name counts.
     """
 
     def unreadable(error: OSError) -> None:
@@ -92,7 +92,7 @@ def _event_files(path: Path) -> dict[Path, list[Path]]:
 
 def _points(path: Path, size: int, problems: Problems) -> Iterator[Point]:
     """Yield the points of the first so many bytes of a file."""
-    plugins: dict[str, str] = {}  # a tag's plugin is told with its first value only
+    plugins: dict[str, str] = {}  # only a tag's first value names the plugin
     with path.open("rb") as file:
         try:
             for at, data in records(file, size):
@@ -135,26 +135,26 @@ def _of_event(data: memoryview, plugins: dict[str, str]) -> Iterator[Point]:
 def _of_value(data: memoryview, step: int, time: float, plugins: dict[str, str]) -> Iterator[Point]:
     """Summary.Value: 1 tag, 2 simple_value (float), 8 tensor, 9 metadata, whose 1 (plugin_data) has 1 (plugin_name)."""
     tag = ""
-    number_found: float | None = None
+    scalar: float | None = None
     tensor: memoryview | None = None
     for number, kind, value in fields(data):
         if (number, kind) == (1, BYTES):
             tag = bytes(_bytes(value)).decode()
         elif (number, kind) == (2, FIXED32):
-            number_found = struct.unpack("<f", _bytes(value))[0]
+            scalar = struct.unpack("<f", _bytes(value))[0]
         elif (number, kind) == (8, BYTES):
             tensor = _bytes(value)
         elif (number, kind) == (9, BYTES):
             plugin = _inner(_inner(_bytes(value)))
             plugins.setdefault(tag, bytes(plugin).decode())
     if tensor is not None and plugins.get(tag, "") in _SCALARS:
-        number_found = _scalar(tensor)
-    if number_found is not None:
-        yield Point(tag, step, number_found, time)
+        scalar = _scalar(tensor)
+    if scalar is not None:
+        yield Point(tag, step, scalar, time)
 
 
 def _inner(data: memoryview) -> memoryview:
-    """Field 1 of a message, if it is one of bytes."""
+    """Return field 1 of a message, if it is a field of bytes."""
     return next((_bytes(v) for number, kind, v in fields(data) if (number, kind) == (1, BYTES)), memoryview(b""))
 
 

@@ -17,14 +17,14 @@ _HEADER = struct.Struct("<QI")
 
 
 class DamagedError(ValueError):
-    """Where the file is damaged, in words. Nothing behind it can be read."""
+    """The file is damaged; the message says where. Nothing behind that can be read."""
 
 
 def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes | None]]:
-    """(position, data) of each record in the first `size` bytes; data None where its checksum is wrong.
+    """Yield (position, data) of each record in the first `size` bytes; data is None where its checksum is wrong.
 
-    A record that is cut off by the end is not there yet: whoever writes the file was killed, or still writes. Raises
-    DamagedError where a length cannot be believed, and OSError.
+    A record that is cut off by the end is left out: the process that writes the file was killed, or still writes.
+    Raises DamagedError where a length cannot be believed, and OSError.
     """
     at = 0
     while at + _HEADER.size <= size:
@@ -45,15 +45,15 @@ def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def masked_crc32c(data: bytes) -> int:
-    """Return the checksum as these files have it: rotated and shifted, so that files may hold checksums of
-    checksums.
+    """Return the checksum as these files have it: rotated, with a number added, so that data may hold checksums,
+    too.
     """
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def crc32c(data: bytes) -> int:
-    """CRC-32C (Castagnoli), two bytes a step."""
+    """Return the CRC-32C (Castagnoli), computed in steps of two bytes."""
     table = _table()
     words = array("H", data[: len(data) & ~1])
     if sys.byteorder == "big":
@@ -67,7 +67,7 @@ def crc32c(data: bytes) -> int:
 
 
 def _shift(crc: int) -> int:
-    """`crc` after eight bits of zeros."""
+    """Return `crc` after eight bits of zeros."""
     for _ in range(8):
         crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
     return crc
@@ -75,7 +75,7 @@ def _shift(crc: int) -> int:
 
 @lru_cache(maxsize=1)
 def _table() -> array[int]:
-    """Return what 16 bits do to a checksum: made at the first use, in some 20 ms."""
+    """Return the table of what 16 bits do to a checksum. It is made at the first use, in some 20 ms."""
     one = [_shift(byte) for byte in range(256)]
     half = [(one[word & 0xFF] ^ word >> 8) for word in range(1 << 16)]
     return array("I", [one[crc & 0xFF] ^ crc >> 8 for crc in half])

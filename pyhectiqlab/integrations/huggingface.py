@@ -61,7 +61,9 @@ class HectiqlabCallback(TrainerCallback):
         return self._name or getattr(args, "run_name", None) or Path(args.output_dir or "").name or "trainer"
 
     def _drop_all(self, args: Any) -> None:
-        """In a process that logs nothing: what the script asks of the run there does nothing, and does not fail."""
+        """Use a run that drops everything, in a process that logs nothing: so calls of the script on the run do not
+        fail there.
+        """
         if self.run is None:
             self.run = Run(self._named(args), dry=True)
 
@@ -72,7 +74,7 @@ class HectiqlabCallback(TrainerCallback):
         if not self._configured:
             self._configured = True
             config = getattr(model, "config", None)
-            values: dict[str, Any] = {"args": args.to_dict()}  # which holds no token: the trainer takes them out
+            values: dict[str, Any] = {"args": args.to_dict()}  # without tokens: the trainer takes them out
             if config is not None:
                 values["model"] = config.to_dict() if hasattr(config, "to_dict") else config
             self.run.add_config(values)
@@ -93,7 +95,7 @@ class HectiqlabCallback(TrainerCallback):
         model: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Never waits but for the run to be made. What is no number is left out, which is said once."""
+        """Log values. Waits only while the run is made. What is no number is left out, which is printed once."""
         if not state.is_world_process_zero:
             self._drop_all(args)
         if not state.is_world_process_zero or not logs:
@@ -117,8 +119,8 @@ class HectiqlabCallback(TrainerCallback):
 
 
 def _grouped(key: str) -> str:
-    """`eval_loss` → `eval/loss`, `loss` → `train/loss`. `train_loss`, the mean that comes at the end, is no point of
-    that curve: it becomes `train/train_loss`.
+    """Return the key of the run: `eval_loss` → `eval/loss`, `loss` → `train/loss`. `train_loss`, the mean that comes at
+    the end, is no point of that curve: it becomes `train/train_loss`.
     """
     group, _, rest = key.partition("_")
     return f"{group}/{rest}" if rest and group in _GROUPS else f"train/{key}"

@@ -16,10 +16,10 @@ _PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lig
 
 
 def _lightning() -> Any:
-    """Return the Lightning that the script uses; where it has loaded none yet, the one installed.
+    """Return the Lightning that the script has loaded, else the one that is installed.
 
-    Both packages may be installed, each with a Logger of its own, and each takes seconds to load. Either's trainer
-    takes either's logger.
+    Both packages may be installed. Each has a Logger of its own, and takes seconds to load. The trainer of either takes
+    the logger of either.
     """
     for package in [name for name in _PACKAGES if name in sys.modules] or list(_PACKAGES):
         try:
@@ -100,7 +100,7 @@ class HectiqlabLogger(_Logger):
 
     @property
     def name(self) -> str:
-        """Of the run."""
+        """The name of the run."""
         return self._name
 
     @property
@@ -115,7 +115,7 @@ class HectiqlabLogger(_Logger):
         return self._save_dir
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Never waits. `step`: None repeats the last one. Raises TypeError for what is no number."""
+        """Log values. Never waits. `step`: None repeats the last one. Raises TypeError for what is no number."""
         if not self._logs:
             return
         self._step = self._step if step is None else step
@@ -145,6 +145,6 @@ class HectiqlabLogger(_Logger):
             self._run.completed()
         elif isinstance(error, KeyboardInterrupt):  # else the trainer's sys.exit(1) would look like a failure
             self._run.__exit__(type(error), error, error.__traceback__)
-            self._run = None  # where a notebook lives on, the next fit goes on in the run of this name
+            self._run = None  # in a notebook, which lives on, the next fit continues the run of this name
         else:
             self._run.failed()

@@ -80,7 +80,7 @@ def frame(kind: int, payload: bytes) -> bytes:
 
 
 def unpack(kind: int, payload: bytes) -> Frame | None:
-    """None for a kind of a newer version."""
+    """Return the frame of a payload; None for a kind of a newer version."""
     if kind == KIND_DATA:
         writer, first, last, ring_start, ring_end, spill_start, spill_end = _DATA.unpack_from(payload)
         records = payload[_DATA.size :]
@@ -98,7 +98,7 @@ def unpack(kind: int, payload: bytes) -> Frame | None:
 
 @dataclass(frozen=True)
 class Damage:
-    """Bytes [start, end) of a segment that are no frame though frames follow."""
+    """Bytes [start, end) of a segment that are no frame, although frames follow."""
 
     start: int
     end: int
@@ -109,10 +109,10 @@ SEARCH_BYTES = 1 << 20
 
 
 def read_frames(read: Read, end: int, start: int = 0) -> Iterator[tuple[int, int, Frame] | Damage]:
-    """Yield (offset, size, frame) and Damage of a segment of `end` bytes. A torn tail just ends it. Raises
-    ValueError for what is no segment. `start`: 0, or where a frame begins.
+    """Yield (offset, size, frame) and Damage of a segment of `end` bytes. A torn tail ends the segment without an
+    error. Raises ValueError for what is no segment. `start`: 0, or where a frame begins.
 
-    Reads a frame at a time, so that memory stays flat whatever the segment's size.
+    It reads a frame at a time, so that it needs little memory, whatever the segment's size.
     """
     magic = read(0, len(SEGMENT_MAGIC))
     if magic != SEGMENT_MAGIC:
@@ -121,9 +121,9 @@ def read_frames(read: Read, end: int, start: int = 0) -> Iterator[tuple[int, int
         raise ValueError("not a journal segment of version 1")
     at = max(start, len(SEGMENT_MAGIC))
     while at < end:
-        found = _frame_at(read, at)
-        if found is not None:
-            size, kind, payload = found
+        whole = _frame_at(read, at)
+        if whole is not None:
+            size, kind, payload = whole
             decoded = unpack(kind, payload)
             if decoded is not None:
                 yield at, size, decoded

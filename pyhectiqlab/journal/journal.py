@@ -26,7 +26,7 @@ class Location:
     size: int
 
     def read(self) -> bytes:
-        """Raises OSError where the segment is gone or cut short."""
+        """Return the records. Raises OSError where the segment is gone or cut short."""
         with open(self.path, "rb") as f:
             data = os.pread(f.fileno(), self.size, self.offset)
         if len(data) != self.size:
@@ -44,9 +44,8 @@ class _Segment:
 class Journal:
     """One session's journal. One thread appends; reading locations is safe from any.
 
-    Appends may raise OSError (disk full): then nothing counts as appended, and the caller goes on without the journal
-    until an append
-    succeeds again.
+    Appends may raise OSError (disk full). Then nothing counts as appended, and the caller goes on without the journal
+    until an append succeeds again.
     """
 
     def __init__(
@@ -65,31 +64,31 @@ class Journal:
         self._index = 0
         self._synced_at = clock()
         self._dirty = False
-        self._unnamed = False  # a segment was made whose name may not be on disk
+        self._unnamed = False  # whether the name of a new segment may not be on disk yet
         self._damaged = False
         self._acked: dict[str, int] = {}
-        self._acked_once: dict[str, int] = {}  # … before the lab went back
-        found = self._paths()
-        self.incarnation = 1 + max((n for n, _, _ in found), default=0)
+        self._acked_once: dict[str, int] = {}  # the same, without going back where the lab went back
+        paths = self._paths()
+        self.incarnation = 1 + max((n for n, _, _ in paths), default=0)
 
     def _paths(self) -> list[tuple[int, int, Path]]:
-        found = []
+        paths = []
         for path in self.folder.iterdir():
             if match := SEGMENT_NAME.fullmatch(path.name):
-                found.append((int(match[1]), int(match[2]), path))
-        return sorted(found)
+                paths.append((int(match[1]), int(match[2]), path))
+        return sorted(paths)
 
     def recover(self, report: Callable[[str], None] = lambda text: None) -> Iterator[tuple[Frame, Location | None]]:
         """Yield every frame of earlier incarnations, oldest first, with its location where it is data. Call it once,
         before appending.
 
-        Damage is reported by a line, and skipped. Reads one segment at a time.
+        Damage is reported by a line, and skipped. One segment is read at a time.
         """
         for number, _, path in self._paths():
             if number >= self.incarnation:
                 continue
-            found = path.stat()
-            segment = _Segment(path, found.st_size, found.st_mtime)
+            stat = path.stat()
+            segment = _Segment(path, stat.st_size, stat.st_mtime)
             self._segments.append(segment)
             for frame, location in _recover_segment(segment, report):
                 if isinstance(frame, Ack):
@@ -97,7 +96,9 @@ class Journal:
                 yield frame, location
 
     def append(self, item: Data, keys: Callable[[], bytes]) -> Location:
-        """Append a batch. `keys` gives the writer's whole intern table, written first where this segment lacks it."""
+        """Append a batch. `keys` returns the writer's whole intern table, which is written first if this segment lacks
+        it.
+        """
         self._room(DATA_HEAD_BYTES + len(item.records))
         segment = self._segments[-1]
         if item.writer not in segment.writers:
@@ -111,12 +112,14 @@ class Journal:
         return Location(segment.path, offset, len(item.records))
 
     def append_keys(self, writer: str, table: bytes) -> None:
-        """Append what a writer's intern table gained; unless its snapshot is still to come, which will have it."""
+        """Append what a writer's intern table gained. If its snapshot is not written yet, do nothing: the snapshot will
+        have it.
+        """
         if self._segments and self._fd >= 0 and writer in self._segments[-1].writers:
             self._write(Keys(writer, table).pack())
 
     def append_ack(self, writer: str, cursor: int) -> None:
-        self._forget(writer, cursor)  # first: on a full disk, this is what lets segments be removed
+        self._forget(writer, cursor)  # first: on a full disk, it allows segments to be removed
         self._room(64)
         self._write(Ack(writer, cursor).pack())
 
@@ -125,7 +128,7 @@ class Journal:
         self._acked_once[writer] = max(cursor, self._acked_once.get(writer, 0))
 
     def rewind(self, writer: str, cursor: int) -> None:
-        """The lab holds no more than this after all: what is behind it is needed again, and not released."""
+        """Note that the lab holds no more than this after all: what is behind it is needed again, and not released."""
         self._acked[writer] = min(cursor, self._acked.get(writer, 0))
 
     def _is_acked(self, segment: _Segment) -> bool:
@@ -138,7 +141,7 @@ class Journal:
         last[item.writer] = max(item.last, last.get(item.writer, 0))
 
     def _room(self, size: int) -> None:
-        """Open a new segment where there is none, it is full, or a failed write left it with a torn frame."""
+        """Open a new segment if there is none, it has no room, or a failed write left a torn frame in it."""
         most = min(JOURNAL_SEGMENT_BYTES, self._segment_bytes_max or JOURNAL_SEGMENT_BYTES)
         if self._fd >= 0 and not self._damaged and self._segments[-1].size + size <= most:
             return
@@ -149,10 +152,10 @@ class Journal:
         self._unnamed = True
         crashpoints.passing("journal.opened")
         try:
-            # What is acked is said again, or it would go with the segment that said it, and what the next one begins
-            # behind would be taken for damage.
+            # The acks are repeated. Else they would be removed with an older segment, and the numbers before this
+            # segment would be taken for damage.
             self._write(SEGMENT_MAGIC + b"".join(Ack(*acked).pack() for acked in self._acked_once.items()))
-        except OSError:  # leave no empty file behind, for each try on a full disk would
+        except OSError:  # each try on a full disk would leave an empty file
             self._segments.pop()
             os.close(self._fd)
             self._fd = -1
@@ -163,7 +166,7 @@ class Journal:
         while True:
             path = self.folder / f"{self.incarnation:04d}-{self._index:06d}.seg"
             self._index += 1
-            with contextlib.suppress(FileExistsError):  # two uploaders that began before either had written
+            with contextlib.suppress(FileExistsError):  # two uploaders may begin before either has written
                 return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def _write(self, data: bytes) -> None:
@@ -178,7 +181,7 @@ class Journal:
             try:  # a torn frame in the middle would be reported as damage
                 os.ftruncate(self._fd, segment.size)
             except OSError:
-                pass  # then it is skipped when read: the frames' CRC tells
+                pass  # then reading skips it, by the frame's CRC
             raise OSError(28, "No space left on device", str(segment.path))
         segment.size += written
         segment.written = time.time()
@@ -191,7 +194,7 @@ class Journal:
             self._fd = -1
 
     def sync(self, force: bool = False) -> None:
-        """Make what was appended survive a power failure, at most once a second unless forced."""
+        """Put on disk what was appended, so that it survives a power failure; at most once a second unless forced."""
         now = self._clock()
         if self._dirty and self._fd >= 0 and (force or now - self._synced_at >= FSYNC_INTERVAL_S):
             self._fsync(self._fd)
@@ -212,8 +215,9 @@ class Journal:
         return sum(segment.size for segment in self._segments)
 
     def release(self, budget: int, keep_s: float = JOURNAL_KEEP_S) -> None:
-        """Remove acked segments: those older than `keep_s`, and, oldest first, any while all take more than `budget`
-        bytes or the acked ones more than JOURNAL_KEEP_BYTES. Never an unacked one, nor the one that is appended to.
+        """Remove acked segments: those older than `keep_s`; and, oldest first, others while all segments take more than
+        `budget` bytes or the acked ones more than JOURNAL_KEEP_BYTES. Never removes an unacked segment, nor the one
+        that is appended to.
         """
         now = time.time()
         total = self.bytes()
@@ -234,7 +238,7 @@ class Journal:
         return all(map(self._is_acked, self._segments))
 
     def close(self) -> None:
-        """Safe twice."""
+        """Close the journal. Safe twice."""
         self._end_segment()
 
 
@@ -246,12 +250,12 @@ def _recover_segment(segment: _Segment, report: Callable[[str], None]) -> Iterat
                 if isinstance(item, Damage):
                     report(f"{path.name}: bytes {item.start} to {item.end} are damaged and were skipped")
                     continue
-                offset, size, found = item
+                offset, size, frame = item
                 location = None
-                if isinstance(found, Data):
+                if isinstance(frame, Data):
                     location = Location(path, offset + DATA_HEAD_BYTES, size - DATA_HEAD_BYTES)
-                if isinstance(found, Data | Lost):
-                    segment.last[found.writer] = max(found.last, segment.last.get(found.writer, 0))
-                yield found, location
+                if isinstance(frame, Data | Lost):
+                    segment.last[frame.writer] = max(frame.last, segment.last.get(frame.writer, 0))
+                yield frame, location
         except ValueError as e:
             report(f"{path.name}: {e}")

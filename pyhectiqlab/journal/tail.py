@@ -1,4 +1,4 @@
-"""Tail: reads a journal that another process is writing, perhaps on another machine. Changes nothing."""
+"""Tail: reads a journal that another process, perhaps on another machine, is writing. It changes nothing."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .journal import SEGMENT_NAME, Location
 
 
 class Tail:
-    """Goes on, at each `read`, behind the last whole frame of every segment that it has seen."""
+    """A reader. Each `read` goes on behind the last whole frame of every segment that it has seen."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read_to: dict[str, int] = {}
 
     def read(self) -> Iterator[tuple[Frame, Location | None]]:
-        """Every whole frame that was appended since, oldest first. A frame that is not whole is left for later;
-        damage with frames behind it is passed over; the session's own uploader tells of it. Raises OSError where the
-        folder cannot be read.
+        """Yield every whole frame that was appended since, oldest first. A frame that is not whole is left for later.
+        Damage with frames behind it is skipped; the session's own uploader reports it. Raises OSError where the folder
+        cannot be read.
         """
         for path in self._segments():
             try:
@@ -32,26 +32,28 @@ class Tail:
                 continue  # no segment of a version known here
 
     def damaged(self) -> list[Path]:
-        """Return segments with bytes that are no frame though frames follow, or that are no segments."""
-        found = []
+        """Return the segments with bytes that are no frame although frames follow, and the files that are no
+        segments.
+        """
+        paths = []
         for path in self._segments():
             try:
                 with open(path, "rb") as f:
                     if _is_damaged(f.fileno()):
-                        found.append(path)
+                        paths.append(path)
             except FileNotFoundError:
                 continue
             except ValueError:
-                found.append(path)
-        return found
+                paths.append(path)
+        return paths
 
     def _segments(self) -> list[Path]:
         try:
             names = os.listdir(self._folder)
         except FileNotFoundError:
             return []
-        found = [(int(match[1]), int(match[2]), name) for name in names if (match := SEGMENT_NAME.fullmatch(name))]
-        return [self._folder / name for _, _, name in sorted(found)]
+        segments = [(int(match[1]), int(match[2]), name) for name in names if (match := SEGMENT_NAME.fullmatch(name))]
+        return [self._folder / name for _, _, name in sorted(segments)]
 
     def _of(self, path: Path, fd: int) -> Iterator[tuple[Frame, Location | None]]:
         size, start = os.fstat(fd).st_size, self._read_to.get(path.name, 0)

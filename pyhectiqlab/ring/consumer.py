@@ -1,5 +1,5 @@
-"""The consumer's end of a queue: takes records in the order of the calls, ring and spill file merged, and frees what
-was taken.
+"""The consumer's end of a queue. It takes records in the order of the calls, from ring and spill file, and frees
+them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ class Taken:
 
 
 def _barrier() -> Callable[[], None] | None:
-    """On weakly ordered Linux machines, a call that makes the producer's bytes visible before we read them.
+    """Return a call that makes the producer's bytes visible before we read them, for weakly ordered Linux machines.
 
-    The producer publishes with a plain store; membarrier(2) has every running thread of the machine execute a
-    barrier, so that
-    whatever was stored before a tail that we have read is visible. On x86 stores are seen in order: None.
+    The producer publishes with a plain store. membarrier(2) has every running thread of the machine execute a barrier,
+    so that all that was stored before a tail that we have read is visible. On x86, stores are seen in order: None.
     """
     if sys.platform != "linux" or os.uname().machine in ("x86_64", "AMD64", "i686"):
         return None
@@ -51,12 +50,12 @@ def _barrier() -> Callable[[], None] | None:
 
 
 class Consumer:
-    """Single consumer of one queue. `take` copies, `advance` frees: between both the bytes can be made durable.
+    """The single consumer of one queue. `take` copies, `advance` frees; in between, the bytes can be made durable.
 
     Args:
         mapping: the queue file.
         spill: its spill file, which need not exist.
-        ring_at, spill_at: where to go on; what lies before was taken by an earlier consumer.
+        ring_at, spill_at: where to go on. An earlier consumer took what is before.
     """
 
     def __init__(self, mapping: Mapping, spill: SpillReader, ring_at: int, spill_at: int) -> None:
@@ -74,14 +73,14 @@ class Consumer:
         return max(0, self.mapping.words[layout.TAIL] - self.ring_at) + max(0, self.spill.size() - self.spill_at)
 
     def take(self, bytes_max: int, *, final: bool = False) -> Taken | None:
-        """Copy the next records, about `bytes_max` at the most; None where there is none. Never blocks.
+        """Copy the next records, about `bytes_max` at most. Return None where there are none. Never blocks.
 
-        `final`: the producer is gone. A frame at the end of the spill file that is not whole will never be: its call
-        did not return. It is passed over, or the queue would never be empty.
+        `final`: the producer is gone. If the last frame of the spill file is not whole, it never will be, as its call
+        did not return. It is skipped; else the queue would never be empty.
 
-        The tail is read first, then the spill file's size: whatever was spilled before a published record is then
-        visible, so a spilled record is never seen later than a record of a later call. Then the tail once more: a frame
-        may have been spilled behind records that were published since the first look, and they come before it.
+        The tail is read first, then the spill file's size. So all that was spilled before a published record is
+        visible, and a spilled record is never seen later than a record of a later call. Then the tail is read again: a
+        frame may have been spilled behind records that were published since the first look, and these come before it.
         """
         tail = self.mapping.words[layout.TAIL]
         if self._barrier is not None:
@@ -121,8 +120,8 @@ class Consumer:
         return Taken(b"".join(parts), count, self.ring_at, ring_at, self.spill_at, spill_at, more)
 
     def _is_torn(self, spill_end: int) -> bool:
-        """Return whether the end of the spill file is a write that a full disk or a kill cut short, not one under way:
-        it stays as it is. Nothing would ever be drained of it, and its queue never be empty.
+        """Return whether a full disk or a kill cut the last write to the spill file short. It is no write under way, as
+        it has not changed for a while. If it were not skipped, the queue would never be empty.
         """
         now = time.monotonic()
         if spill_end != self._torn[0]:
@@ -130,7 +129,9 @@ class Consumer:
         return spill_end > self.spill_at and now - self._torn[1] >= TORN_AFTER_S
 
     def _ring(self, start: int, end: int, bytes_max: int) -> tuple[bytes, int, int, bool]:
-        """(records, count, position reached, whether the bound stopped it) of the ring from `start` towards `end`."""
+        """Return (records, count, position reached, whether the bound stopped it) of the ring from `start` towards
+        `end`.
+        """
         parts: list[bytes] = []
         count = 0
         mask = self.mapping.capacity - 1
@@ -171,7 +172,7 @@ class Consumer:
             return 0, 0
 
     def new_interned(self) -> bytes:
-        """Return entries that the intern table gained since the last call. Call it after `take`: an id's entry is
+        """Return the entries that the intern table gained since the last call. Call it after `take`: an id's entry is
         published before the record that uses it.
         """
         end = self.mapping.words[layout.TABLE]
@@ -180,14 +181,14 @@ class Consumer:
         return data
 
     def advance(self, taken: Taken) -> None:
-        """Free what was taken: its bytes may be overwritten from now on."""
+        """Free what was taken: from now on, its bytes may be overwritten."""
         self.ring_at, self.spill_at = taken.ring_end, taken.spill_end
         self.mapping.words[layout.SPILL] = taken.spill_end
         self.mapping.words[layout.HEAD] = taken.ring_end
         self.spill.free(taken.spill_end)
 
     def skip_to(self, ring_at: int, spill_at: int) -> None:
-        """Go on from there: an earlier consumer made durable what lies before, but may have died before it said
+        """Go on from these positions: an earlier consumer made durable what is before, but may have died before it said
         so.
         """
         self.ring_at, self.spill_at = ring_at, spill_at

@@ -1,4 +1,4 @@
-"""First puts: what a producer does with a key that it has not put yet; and records with their keys in full."""
+"""First puts: what a producer does with a key that it has not put before; and records with their keys in full."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ Points = Callable[[Mapping[str, float], int], None]
 
 
 class NotPlainError(Exception):
-    """A point that the fixed shape cannot hold as it is; the caller's slow path looks at it and says why or converts
-    it.
-    """
+    """A point that the fixed shape cannot hold. The caller's slow path converts it, or says why it cannot."""
 
 
 def first_puts(
@@ -28,10 +26,11 @@ def first_puts(
     points: Points,
     record: Callable[[bytes], None],
 ) -> tuple[Point, Points]:
-    """Return the first put of a key, and of a tuple of keys: each interns what it is given, then puts. Past the bounds
-    of the table, the keys go in full.
+    """Return two functions: the first put of a key, and of a tuple of keys. Each interns the keys, then puts. Once the
+    table is full, the keys go in full.
 
-    Args: alone: calls what it is given while no put is under way, and returns what that does; else False.
+    Args:
+        alone: calls its argument if no put is under way, and returns the result; else it returns False.
     """
 
     def first_point(key: str, step: int, value: float) -> None:

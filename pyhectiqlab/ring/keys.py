@@ -10,14 +10,14 @@ from ..protocol import records
 from . import layout
 from .mapping import Mapping as QueueMapping
 
-KEYSETS_MAX = 1024  # interned tuples of keys; a script that makes up new ones for ever gets the full form
+KEYSETS_MAX = 1024  # interned tuples of keys; for a script that makes up new ones for ever, keys go in full
 
 # What a put of a tuple of keys needs: the bytes it begins with, its size, how its values are packed.
 Shape = tuple[bytes, int, Callable[..., None]]
 
 
 class KeyTable:
-    """The intern table in the queue file, by the process that fills it. The caller lets one call in at a time.
+    """The intern table in the queue file, for the process that fills it. The caller must not call it twice at once.
 
     Attributes:
         heads: key → the bytes that a point of it begins with.
@@ -32,7 +32,7 @@ class KeyTable:
         self.shapes: dict[tuple[str, ...], Shape] = {}
 
     def add_key(self, key: str) -> bool:
-        """Return whether it is interned now; else it must go in full."""
+        """Intern a key. Return False where the key must go in full."""
         if key not in self.heads:
             ident = self._intern(key)
             if ident < 0:
@@ -41,7 +41,7 @@ class KeyTable:
         return True
 
     def add_keys(self, keys: tuple[str, ...]) -> bool:
-        """Return whether they are interned now; else they must go in full."""
+        """Intern a tuple of keys. Return False where the keys must go in full."""
         if keys not in self.shapes:
             ident = self._intern(keys) if len(self.shapes) < KEYSETS_MAX else -1
             if ident < 0:
@@ -52,7 +52,7 @@ class KeyTable:
         return True
 
     def _intern(self, key: str | tuple[str, ...]) -> int:
-        """Append it to the table, then publish that. Its number; -1 where there is no room."""
+        """Append an entry to the table, then publish it. Return its number; -1 where there is no room."""
         if self._next >= records.IDS_MAX:
             return -1
         entry = records.intern_entry(self._next, key)
@@ -65,5 +65,5 @@ class KeyTable:
         return self._next - 1
 
     def let_go(self) -> None:
-        """The queue's memory is used no more: what is not interned yet goes in full."""
+        """Use the queue's memory no more: keys that are not interned yet go in full."""
         self._words, self._table = [0] * layout.WORDS, memoryview(b"")

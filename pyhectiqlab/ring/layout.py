@@ -14,10 +14,10 @@ W_TABLE_BYTES = 3
 # Stored by the producer only (one cache line from byte 128).
 TAIL = 16  # position up to which records are published
 TABLE = 17  # bytes of the intern table in use
-FLUSH = 18  # counts the wishes to have everything sent at once
-CLOSED = 19  # 1: this producer will not put again; LET_GO: nor does it look at the queue any more
+FLUSH = 18  # counts the requests to send everything at once
+CLOSED = 19  # 1: this producer will not put again; LET_GO: it does not look at the queue any more, either
 LOST = 20  # events that could be put nowhere (the spill file failed)
-END = 21  # how the producer's process ends, as it says itself (capture/ending.py); 0: it came to no such thing
+END = 21  # how the producer's process ends, as it says itself (capture/ending.py); 0: it has said nothing
 
 # Stored by the consumer only (from byte 256).
 HEAD = 32  # position up to which the ring is drained: free for the producer
@@ -31,10 +31,10 @@ ACKED_RING = 39
 ACKED_SPILL = 40
 ALIVE_MS = 41  # CLOCK_MONOTONIC, milliseconds, when the uploader last looked
 UPLOADER_PID = 42
-STOPPED = 43  # why the uploader does not send this writer's events: one of the two below, or 0
+STOPPED = 43  # why the uploader does not send this writer's events: one of the two words below, or 0
 UPLOADER_LOST = 44  # events given up by the uploader
 SPOOL_FULL = 45  # 1: the spool's budget is used up, so do not spill
-LOST_TOLD = 46  # of LOST, how many were told to the lab
+LOST_TOLD = 46  # how many of LOST were reported to the lab
 
 # Words of STOPPED.
 IS_DELETED = 1  # the run was deleted at the lab

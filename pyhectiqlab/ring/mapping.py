@@ -1,4 +1,4 @@
-"""Making and opening the file behind a queue: where it may lie, how its pages are reserved, who may touch it."""
+"""The file behind a queue: where it may be, how its pages are reserved, who may open it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..base.storage import file_bytes_max, own_name, private_dir
 from ..settings import QUEUE_BYTES, QUEUE_BYTES_MIN, SHM_SHARE
 from . import layout
 
-# Mapping a file of these is asking for SIGBUS when the server goes away.
+# If a file of one of these is mapped and the server goes away, the process gets SIGBUS.
 _NETWORK_FILE_SYSTEMS = (
     "nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "fuse", "glusterfs", "orangefs", "pvfs",
     "panfs",
@@ -24,7 +24,7 @@ SHM_DIR = Path("/dev/shm")
 
 
 class FileWords:
-    """Header words through pread/pwrite, for where nothing may be mapped. Same use as the cast memoryview."""
+    """Header words through pread and pwrite, where nothing may be mapped. It is used like the cast memoryview."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -66,7 +66,7 @@ class Mapping:
         self.capacity = len(self.ring)
 
     def close(self) -> None:
-        """Unmap. Safe twice. Views that others still hold keep the memory until they are gone."""
+        """Unmap the file. Safe twice. Views that others still hold keep the memory until they are gone."""
         for view in (self.table, self.ring, self.words):
             if isinstance(view, memoryview):
                 view.release()
@@ -79,7 +79,9 @@ class Mapping:
 
 
 def is_network_file_system(path: Path) -> bool:
-    """Return whether `path` lies on a file system that should not be mapped. Unknown (no /proc) counts as local."""
+    """Return whether `path` is on a file system that should not be mapped. An unknown one (no /proc) counts as
+    local.
+    """
     try:
         lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
     except OSError:
@@ -106,7 +108,7 @@ def _capacity(folder: Path, share: int, wanted: int) -> int:
 
 
 def _reserve(fd: int, size: int) -> None:
-    """Take the pages now: a sparse file on a tmpfs that is full later would be a SIGBUS in the training."""
+    """Reserve the pages now: with a sparse file on a tmpfs that fills up later, the training would get SIGBUS."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(fd, 0, size)
         return
@@ -144,8 +146,8 @@ def _create_mapped(folder: Path, name: str, capacity: int) -> Mapping | None:
 def create(name: str, fallback: Path, *, capacity: int = QUEUE_BYTES) -> Mapping:
     """Make the queue file `name` in the best place there is.
 
-    `fallback` is a folder of ours on any file system, used unmapped where neither /dev/shm nor a local temporary
-    folder will do. Raises OSError where not even that works. Does not block beyond file operations.
+    `fallback` is a folder of ours on any file system. It is used, unmapped, if neither /dev/shm nor a local temporary
+    folder will do. Raises OSError where that fails, too. Does not block beyond file operations.
     """
     owner = own_name()
     places = [(SHM_DIR / owner, SHM_SHARE)] if SHM_DIR.is_dir() else []
@@ -175,16 +177,16 @@ def open_existing(path: Path) -> Mapping:
     """
     fd = lifted(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC))
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
             raise ValueError(f"{path} is no file")
-        if found.st_uid != os.geteuid():
+        if about.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it is not a queue of this user", str(path))
         head = os.pread(fd, 32, 0)
         version, capacity, table_bytes = (int.from_bytes(head[i : i + 8], sys.byteorder) for i in (8, 16, 24))
         if head[:8] != layout.MAGIC or version != layout.VERSION:
             raise ValueError(f"{path} is not a queue of version {layout.VERSION}")
-        if found.st_size < layout.HEADER_BYTES + table_bytes + capacity or capacity & capacity - 1:
+        if about.st_size < layout.HEADER_BYTES + table_bytes + capacity or capacity & capacity - 1:
             raise ValueError(f"{path} is cut short")
         return Mapping(path, fd, mapped=capacity > 0)
     except BaseException:

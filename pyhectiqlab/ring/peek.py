@@ -1,4 +1,4 @@
-"""Peek: what a queue holds, without taking anything. From any process of the machine that it is in."""
+"""Peek: what a queue holds, without taking anything. For any process of the queue's machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from .consumer import Consumer
 from .mapping import open_existing
 from .spill import SpillReader
 
-TRIES = 5  # its consumer works meanwhile: look again if it moved
+TRIES = 5  # the consumer works meanwhile: look again if it moved
 
 
 @dataclass(frozen=True)
 class Peek:
-    """Attributes: waiting, waiting_bytes: events, and their bytes, that no uploader has taken yet. journaled, sent,
-    acked: as the uploader last published them. lost: events that found no place and were not told of yet. alive_s: its
-    last sign of life, by the monotonic clock; 0.0: none. stopped: why what waits is not sent, a word of layout.py; 0:
-    it is.
+    """A look at a queue.
+
+    Attributes:
+        waiting, waiting_bytes: events, and their bytes, that no uploader has taken yet.
+        journaled, sent, acked: as the uploader last published them.
+        lost: events that found no place and were not reported yet.
+        alive_s: the uploader's last sign of life, by the monotonic clock; 0.0: none.
+        stopped: why what waits is not sent, a word of layout.py; 0: it is sent.
     """
 
     journaled: int
@@ -33,7 +37,7 @@ class Peek:
 
 
 def peek(queue: Path, spill: Path) -> Peek | None:
-    """None where there is no such queue here (any more)."""
+    """Look at a queue. Return None where there is no such queue here (any more)."""
     try:
         mapping = open_existing(queue)
     except (OSError, ValueError):

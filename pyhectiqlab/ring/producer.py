@@ -1,11 +1,11 @@
-"""The producer's end of a queue: puts, as closures over one set of positions, because a call costs what it looks up.
+"""The producer's end of a queue: puts, as closures over one set of positions, as attribute look-ups would cost time.
 
 Guarantees
 * A put makes no system call, takes no lock and wakes nobody, except when the ring is full or another put is under way.
 * When a put has returned, its record is published: it is in memory that outlives the process. When it raised, it was
   not accepted.
-* Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork the child's copy refuses
-  (see `disown`).
+* Any thread, signal handler, `__del__` or interrupt at any bytecode is safe. After a fork, the child's copy refuses
+  puts (see `disown`).
 
 The one flag `busy` is enough on builds with a GIL, because it is read and set in one statement, `taken, busy = busy,
 True`, in which there is no call and no jump, and so no switch of threads and no signal handler. (`if busy: …; busy =
@@ -61,12 +61,12 @@ def make_puts(
     check_key: Callable[[object], None] = lambda key: None,
     on_silence: Callable[[], None] | None = None,
 ) -> Puts:
-    """Make the puts of the queue file `mapping`, whose only producer the caller must be.
+    """Make the puts of the queue file `mapping`. The caller must be its only producer.
 
     Args:
         overflow: called with (tail, record) for what the ring cannot take now.
         plain_types: types whose every value `struct` packs as the float64 it means; the caller may add to it later.
-        check_key: called once for each new key, before it is interned; raises what the call shall raise.
+        check_key: called once for each new key, before it is interned; it raises what the call is to raise.
         on_silence: called from a put, at most every few seconds, while the uploader gives no sign of life.
     """
     words: Any = mapping.words
@@ -81,7 +81,7 @@ def make_puts(
     wall = time.time
 
     tail: int = words[layout.TAIL]
-    limit = 0  # puts beyond this position go through `room` first
+    limit = 0  # puts beyond this position call `room` first
     check_at = 0.0  # … and puts after this wall time
     busy = False
     disowned = False
@@ -177,8 +177,8 @@ def make_puts(
     codes.update(f.__code__ for f in (point, points, record))
 
     def room(size: int, now: float) -> int:
-        """Called under `busy`: the position for `size` bytes that do not cross the ring's end, or -1. Moves the
-        limits.
+        """Return the position for `size` bytes that do not cross the ring's end, or -1. Move the limits. Call it under
+        `busy`.
         """
         nonlocal tail, limit, check_at
         if silence is not None:
@@ -204,7 +204,7 @@ def make_puts(
         return at
 
     def alone(work: Callable[[], bool]) -> bool:
-        """Return what `work` returns; False where a put is under way."""
+        """Call `work` and return its result; return False where a put is under way."""
         nonlocal busy
         taken, busy = busy, True
         if taken:
@@ -217,8 +217,8 @@ def make_puts(
     first_point, first_points = first_puts(keys, plain_types, check_key, alone, point, points, record)
 
     def turned_away(full: Callable[[], bytes], again: Callable[[], None]) -> None:
-        """Another put is under way. One of another thread ends soon; one that we interrupted cannot, so do not wait
-        for it.
+        """Put while another put is under way. A put of another thread ends soon, so wait for it. A put that we
+        interrupted cannot end before us, so do not wait for it.
         """
         if disowned:
             refuse()
@@ -235,8 +235,8 @@ def make_puts(
         return True
 
     def disown() -> None:
-        """In a forked child. A put that the fork interrupted in its own thread goes on here as well, while the parent
-        publishes the same call: here it fills memory of the child's own, and never the parent's ring.
+        """Refuse puts in a forked child. A put that the fork interrupted in its own thread goes on here as well, while
+        the parent publishes the same call. Here it fills memory of the child's own, never the parent's ring.
         """
         nonlocal busy, disowned, words, ring, overflow
         if busy:
@@ -246,8 +246,8 @@ def make_puts(
         disowned = busy = True
 
     def retire(refusal: Callable[[], NoReturn]) -> bool:
-        """End the puts: later ones raise what `refusal` does, and the queue's memory is used no more. False where one
-        is under way for longer than a moment; then it is used still. Safe twice.
+        """End the puts: later ones raise what `refusal` raises, and the queue's memory is used no more. Return False
+        where a put is under way for longer than a moment; then nothing has changed. Safe twice.
         """
         nonlocal busy, disowned, refuse, words, ring
         if not disowned:
@@ -264,16 +264,16 @@ def make_puts(
 
 
 class _Silence:
-    """Tells, at most every few seconds, that the uploader gives no sign of life."""
+    """Calls `tell`, at most every few seconds, while the uploader gives no sign of life."""
 
     def __init__(self, tell: Callable[[], None]) -> None:
         self._tell = tell
-        self._told_at = time.monotonic()
+        self._called_at = time.monotonic()
 
     def look(self, alive_ms: int) -> None:
         now = time.monotonic()
-        if now - max(alive_ms / 1e3, self._told_at) > LOOK_AFTER_S:
-            self._told_at = now
+        if now - max(alive_ms / 1e3, self._called_at) > LOOK_AFTER_S:
+            self._called_at = now
             self._tell()
 
 
@@ -282,7 +282,7 @@ class ForkedError(Exception):
 
 
 def interrupted_a_put(codes: set[CodeType]) -> bool:
-    """Return whether the put that found the flag set runs on top of another one of its own thread."""
+    """Return whether the put that was turned away interrupted another put of its own thread."""
     frame: Any = sys._getframe(2)
     seen = 0
     while frame is not None:
@@ -292,8 +292,8 @@ def interrupted_a_put(codes: set[CodeType]) -> bool:
 
 
 def _locked(puts: Puts) -> Puts:
-    """For builds without a GIL: one thread at a time in a put. Re-entrant, so that a handler of the thread inside
-    gets to the flag.
+    """Return puts for builds without a GIL: one thread at a time is in a put. The lock is re-entrant, so that a handler
+    of that thread gets to the flag.
     """
     lock = threading.RLock()
 

@@ -1,4 +1,4 @@
-"""SharedMemoryQueue: the ring as a queue of its own, in the manner of multiprocessing.Queue."""
+"""SharedMemoryQueue: the ring as a queue that is used like multiprocessing.Queue."""
 
 from __future__ import annotations
 
@@ -28,11 +28,9 @@ _POLL_S = 0.001
 class SharedMemoryQueue:
     """A queue of bytes from one producing process (any of its threads) to one consuming process or thread.
 
-    Make it in the producer, pass it to (or inherit it in) the consumer: it pickles as its path. What was put survives
-    the death of the producer,
-    by any signal. Compared with multiprocessing.Queue: no feeder thread, no pipe, no lock between processes, a bound
-    in bytes
-    instead of items; `put` never waits.
+    Make it in the producer, and pass it to (or inherit it in) the consumer: it pickles as its path. What was put
+    survives the death of the producer, by any signal. Unlike multiprocessing.Queue, it has no feeder thread, no pipe
+    and no lock between processes. Its bound is in bytes instead of items, and `put` never waits.
 
     Args:
         maxbytes: capacity of the ring in bytes, rounded down to a power of two and to what shared memory has to spare;
@@ -54,10 +52,9 @@ class SharedMemoryQueue:
             _producers.add(self)
 
     def put_nowait(self, item: bytes) -> None:
-        """Accept `item`. Raises Full where the ring has no room or another put of this thread was interrupted by
-        this one,
-        TypeError for anything but bytes, ValueError on a closed queue or for an item over a quarter of the capacity.
-        Makes no system call.
+        """Accept `item`. Makes no system call. Raises Full where the ring has no room, or where this put interrupted
+        another put of its own thread; TypeError for anything but bytes; ValueError on a closed queue or for an item
+        over a quarter of the capacity.
         """
         if not isinstance(item, bytes | bytearray | memoryview):
             raise TypeError(f"a SharedMemoryQueue holds bytes, not {type(item).__name__}")
@@ -71,7 +68,9 @@ class SharedMemoryQueue:
         self._puts.record(data)
 
     def put(self, item: bytes, block: bool = True, timeout: float | None = None) -> None:
-        """`put_nowait`, trying again until `timeout` seconds passed (None: for ever) where `block`. Raises Full."""
+        """Call `put_nowait`. With `block`, try again until `timeout` seconds have passed (None: for ever). Raises
+        Full.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
@@ -82,8 +81,8 @@ class SharedMemoryQueue:
                 time.sleep(_POLL_S)
 
     def get_nowait(self) -> bytes:
-        """Return the oldest item. Raises Empty. Its room is free for the producer once the batch it came with was
-        handed out.
+        """Return the oldest item. Raises Empty. The producer gets its room once the batch that it came with was handed
+        out.
         """
         if not self._taken:
             self._fetch()
@@ -92,7 +91,7 @@ class SharedMemoryQueue:
         return self._taken.popleft()
 
     def get(self, block: bool = True, timeout: float | None = None) -> bytes:
-        """`get_nowait`, trying again until `timeout` seconds passed where `block`. Raises Empty."""
+        """Call `get_nowait`. With `block`, try again until `timeout` seconds have passed. Raises Empty."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
@@ -113,8 +112,9 @@ class SharedMemoryQueue:
         self._consumer.advance(taken)
 
     def qsize(self) -> int:
-        """Items that wait: exactly, at the consumer's end; at the producer's, those not yet fetched, about. Costs a
-        walk over them."""
+        """Return how many items wait: exactly at the consumer's end; at the producer's, about how many are not yet
+        fetched. This walks over all of them.
+        """
         while True:
             self._consumer.ring_at = head = self._mapping.words[layout.HEAD]
             try:
@@ -126,17 +126,17 @@ class SharedMemoryQueue:
             return len(self._taken) + (taken.count if taken else 0)
 
     def empty(self) -> bool:
-        """Return whether nothing waits; at the producer's end, whether all was fetched."""
+        """Return whether nothing waits; at the producer's end, whether all items were fetched."""
         words = self._mapping.words
         return not self._taken and bool(words[layout.HEAD] == words[layout.TAIL])
 
     def close(self) -> None:
-        """Let go of this end; the file stays, for the other. Safe twice."""
+        """Close this end; the file stays for the other end. Safe twice."""
         self._puts = None
         self._consumer.close()
 
     def unlink(self) -> None:
-        """Remove the file. What both ends have mapped stays theirs until they close."""
+        """Remove the file. Both ends keep what they have mapped until they close."""
         self.path.unlink(missing_ok=True)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,6 +1,4 @@
-"""The spill file: where a record goes that the ring could not take, with the place in the order of calls that it
-had.
-"""
+"""The spill file: records that the ring could not take, each with its place in the order of calls."""
 
 from __future__ import annotations
 
@@ -24,14 +22,16 @@ def frame(tail: int, record: bytes) -> bytes:
 
 
 class SpillWriter:
-    """Appends frames. Any thread, handler or re-entrant call may: each is one O_APPEND write."""
+    """Appends frames. Any thread, handler or re-entrant call may append: each append is one O_APPEND write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = -1
 
     def append(self, tail: int, record: bytes) -> None:
-        """Raises OSError (disk full, folder gone). A short write is an error too; the reader skips what it left."""
+        """Append a record. Raises OSError (disk full, folder gone). A short write is an error, too; the reader skips
+        it.
+        """
         if self._fd < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             fd = lifted(os.open(self.path, flags, 0o600))
@@ -44,7 +44,7 @@ class SpillWriter:
             raise OSError(28, "No space left on device", str(self.path))
 
     def size(self) -> int:
-        """Return bytes of the file, 0 where there is none."""
+        """Return the size of the file; 0 where there is none."""
         return os.fstat(self._fd).st_size if self._fd >= 0 else 0
 
     def close(self) -> None:
@@ -89,13 +89,13 @@ class SpillReader:
                     yield tail, record, behind
                     at = behind
                     continue
-            found = self._next_magic(at + 1, end)
-            if found is None:
+            next_at = self._next_magic(at + 1, end)
+            if next_at is None:
                 return
-            at = found
+            at = next_at
 
     def _load(self, at: int, size: int, end: int) -> bytes:
-        """Raises OSError where the file became shorter."""
+        """Return bytes of the file. Raises OSError where the file became shorter."""
         block = os.pread(self._fd, min(size, end - at), at)
         if len(block) < min(size, end - at):
             raise OSError(5, "the spill file is shorter than it was", str(self.path))
@@ -104,15 +104,15 @@ class SpillReader:
     def _next_magic(self, at: int, end: int) -> int | None:
         while at + len(MAGIC) <= end:
             block = self._load(at, READ_BYTES, end)
-            found = block.find(MAGIC)
-            if found >= 0:
-                return at + found
+            offset = block.find(MAGIC)
+            if offset >= 0:
+                return at + offset
             at += len(block) - len(MAGIC) + 1
         return None
 
     def free(self, upto: int) -> None:
-        """Give the blocks of drained bytes back to the file system, where it can (fallocate PUNCH_HOLE): the file
-        keeps its length, so that the producer needs to know nothing of it.
+        """Free the disk blocks of drained bytes, where the file system can do that (fallocate PUNCH_HOLE). The file
+        keeps its length, so the producer does not notice.
         """
         if upto - self._punched >= PUNCH_BYTES and self._fd >= 0 and punch(self._fd, self._punched, upto & ~4095):
             self._punched = upto & ~4095
@@ -124,7 +124,7 @@ class SpillReader:
 
 
 def punch(fd: int, start: int, end: int) -> bool:
-    """Give back the blocks of a file's bytes in [start, end), multiples of 4096. Return whether the file system can."""
+    """Free the disk blocks of a file's bytes in [start, end), multiples of 4096. Return whether the file system can."""
     if sys.platform != "linux" or end <= start:
         return False
     import ctypes  # only once several MiB went through the spill file

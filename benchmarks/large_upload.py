@@ -1,11 +1,9 @@
 """What does a trainer feel while a file of 2 GiB is uploaded, and what if the uploader is killed at half of it?
 
 A trainer logs a point every 10 ms and uploads one large file of random bytes. Another process looks, ten times a
-second,
-at the memory of the trainer (RssAnon), at that only the uploader has (Private_* of smaps_rollup) and at how many points
-the lab acknowledges.
-Then the same with a new file, whose uploader gets a SIGKILL at half: how many bytes are sent again, and is the digest
-right? Linux only.
+second, at the memory of the trainer (RssAnon), at that only the uploader has (Private_* of smaps_rollup) and at how
+many points the lab acknowledges. Then the same with a new file, whose uploader gets a SIGKILL at half: how many bytes
+are sent again, and is the digest right? Linux only.
 """
 
 from __future__ import annotations

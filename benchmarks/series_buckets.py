@@ -1,9 +1,8 @@
 """How long does the lab take for a chart of a series of 10,000,000 points?
 
-At the store, in-process: points go in by batches of 4,096, compacted in between as the lab does in its spare time;
-then the series is drawn at 1,500
-buckets on every axis, whole and zoomed, with steps in order and shuffled. Minimum and maximum of every bucket are
-held against numpy's.
+At the store, in-process: points go in by batches of 4,096, compacted in between as the lab does in its spare time; then
+the series is drawn at 1,500 buckets on every axis, whole and zoomed, with steps in order and shuffled. Minimum and
+maximum of every bucket are held against numpy's.
 """
 
 from __future__ import annotations

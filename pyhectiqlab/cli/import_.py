@@ -35,8 +35,7 @@ def command() -> None:
 
     The same content is never imported twice: an import that was interrupted goes on when it is repeated, and of event
     files that have grown since what is new is added. Into a run that has other content already it goes as another
-    attempt. What cannot be read is left out and said on stderr, and
-    the exit status is 1.
+    attempt. What cannot be read is left out and said on stderr, and the exit status is 1.
     """
 
 

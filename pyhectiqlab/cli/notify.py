@@ -40,8 +40,7 @@ def add(address: str, project: str | None, words: str, data: Path | None) -> Non
     It is a URL that takes a POST of JSON, such as a chat's incoming webhook, or mailto:NAME@HOST.
 
     Prints the secret with which what is posted is signed: the header Hectiqlab-Signature is "sha256=" and the HMAC-
-    SHA256
-    of the body, in hex.
+    SHA256 of the body, in hex.
     """
     if not _MAIL.fullmatch(address) and not _is_url(address, ("http", "https")):
         raise click.UsageError(f"{address!r} is neither an http or https URL nor mailto:NAME@HOST.")

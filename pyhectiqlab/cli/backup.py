@@ -64,7 +64,7 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
 @_json
 def list_backups(target: Path, as_json: bool) -> None:
     """List the snapshots in TARGET, oldest first."""
-    snapshots = [json.loads((path / backups.TOLD).read_text()) for path in backups.snapshots(target)]
+    snapshots = [json.loads((path / backups.DESCRIPTION).read_text()) for path in backups.snapshots(target)]
     if as_json:
         click.echo(json.dumps(snapshots))
         return

@@ -1,7 +1,8 @@
-"""What the MetaStore knows of files: uploads on their way, blobs, and artifacts, which give a blob a name and a place.
+"""What the MetaStore knows of files: uploads under way, blobs, and artifacts, which give a blob a name and a place.
 
-An artifact belongs to a run, or to a project alone ("shared"). The same name (and step) again is a new version; earlier
-ones stay. Blob and upload rows say who may know of a digest; whether its bytes are there is the BlobStore's to say.
+An artifact belongs to a run, or to a project alone ("shared"). If its name (and step) comes again, that is a new
+version; earlier versions stay. The rows of blobs and uploads say who may know of a digest. The BlobStore says whether
+its bytes are there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class NewArtifact:
-    """What is to be registered. `id` was chosen by the client: the same one again changes nothing."""
+    """An artifact to register. The client chose the `id`: the same id again changes nothing."""
 
     id: str
     run: str | None  # None: shared
@@ -60,10 +61,10 @@ class Artifact:
 
 @dataclass(frozen=True)
 class ArtifactQuery:
-    """By name, then step (none first), then version, the newest first.
+    """A query for artifacts, sorted by name, then step (none first), then version, the newest first.
 
     Attributes:
-        run: of this run; None: shared ones of `project` (an id).
+        run: artifacts of this run; None: shared ones of `project` (an id).
         after: (name, step, version) of the last artifact of the page before.
     """
 
@@ -85,7 +86,7 @@ class RemovedError(ValueError):
 
 
 class BlobMissingError(LookupError):
-    """The lab has no row for these bytes: they were never sent, or are gone again."""
+    """The lab has no row for these bytes: they were never sent, or were removed again."""
 
 
 class TooManyUploadsError(ValueError):
@@ -95,31 +96,33 @@ class TooManyUploadsError(ValueError):
 class FilesView(Protocol):
     def upload(self, upload_id: str) -> Upload | None: ...
     def knows_blob(self, user_id: str, digest: str) -> bool:
-        """Return whether the user sent these bytes lately, or an artifact or version that can be read has them."""
+        """Return whether the user sent these bytes lately, or can read an artifact or version that has them."""
 
     def artifact(self, artifact_id: str) -> Artifact | None: ...
     def artifacts(self, query: ArtifactQuery) -> Iterator[Artifact]:
-        """Read one by one, as they are asked for."""
+        """Yield the artifacts. They are read one by one."""
 
     def expired_uploads(self, now: float, limit: int) -> list[Upload]: ...
     def unused_blobs(self, before: float, limit: int) -> list[str]:
-        """Return digests that no artifact, no version and no upload has, last used before that time."""
+        """Return digests that no artifact, version or upload has, and that were last used before that time."""
 
     def is_unused(self, digest: str, before: float) -> bool:
-        """Return whether this is one of them."""
+        """Return whether `unused_blobs` would return this digest."""
 
 
 class FilesTransaction(FilesView, Protocol):
     def start_upload(self, upload: Upload, now: float) -> Upload:
-        """Return the user's unfinished upload of the same bytes, where there is one. Raises TooManyUploadsError."""
+        """Start an upload. If the user has an unfinished upload of the same bytes, return that one. Raises
+        TooManyUploadsError.
+        """
 
     def finish_upload(self, upload_id: str, now: float, expires: float) -> None: ...
     def renew_upload(self, upload_id: str, expires: float) -> None: ...
     def forget_upload(self, upload_id: str) -> None: ...
     def add_artifact(self, new: NewArtifact, now: float) -> bool:
-        """False where it is there already. Raises IdTakenError where something else has its id, RemovedError where
-        retention removed it, FullError, and BlobMissingError.
+        """Add an artifact. Return False where it is there already. Raises IdTakenError where another artifact has its
+        id, RemovedError where retention removed it, FullError, and BlobMissingError.
         """
 
     def forget_blob(self, digest: str, before: float) -> bool:
-        """Remove its row unless it is in use (again)."""
+        """Remove the row of a blob, unless it is in use (again)."""

@@ -1,9 +1,9 @@
 """Backups of a lab's data: a snapshot taken while the lab runs, its check, and its restoration.
 
-A snapshot is a folder: both databases in parts (parts.py), each as of one moment (frozen.py), and the files they name.
-The order makes them one: lab.db first, points.db next, files last. So points.db may know more than lab.db (as after a
-crash of the lab; restoring it tells lab.db), and each file that lab.db names is there, for the lab
-removes none while a backup runs (`FilesLock`).
+A snapshot is a folder with both databases in parts (parts.py), each as of one moment (frozen.py), and the files that
+they name. The order makes them consistent with each other: lab.db first, points.db next, files last. So points.db may
+know more than lab.db, as after a crash of the lab; `restore` then adds it to lab.db. Each file that lab.db names is
+there, as the lab removes none while a backup runs (`FilesLock`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .sqlite_points import check as points_check
 from .sqlite_points.point_store import SqlitePointStore
 
 LAST = "backup"  # key of the lab's value
-TOLD = "backup.json"  # written last: without it a snapshot is not whole
+DESCRIPTION = "backup.json"  # what a snapshot holds; written last: without it a snapshot is not whole
 BLOCK = 1 << 20
 BUSY_TIMEOUT_S = 30.0
 _NAMED = (
@@ -53,9 +53,9 @@ class Snapshot:
     """What a snapshot holds. Times in seconds since 1970.
 
     Attributes:
-        digests: SHA-256 of each database's list of parts, by its name; of an earlier version: of the database. Files
-            are named by theirs, in lab.db.
-        damaged: digests of files that the lab itself no longer had as they were stored, when this was taken.
+        digests: SHA-256 of each database's list of parts, by the database's name; in a snapshot of an earlier version,
+            SHA-256 of the database. Those of files are in lab.db.
+        damaged: digests of files that the lab itself no longer had as they were stored, when the snapshot was taken.
     """
 
     path: str
@@ -71,7 +71,7 @@ class Snapshot:
 
 
 class DamagedError(StoreError):
-    """A snapshot that does not hold what was stored. `wrong`: a sentence for each thing."""
+    """A snapshot does not hold what was stored. `wrong`: a sentence for each problem."""
 
     def __init__(self, snapshot: Path, wrong: Sequence[str]) -> None:
         super().__init__(f"{snapshot} is damaged: {'; '.join(wrong[:3])}{'; …' * (len(wrong) > 3)}.")
@@ -82,7 +82,7 @@ class DamagedError(StoreError):
 
 
 def note(tx: MetaTransaction, taken: Snapshot) -> None:
-    """In the lab itself, so that it can say how old its last snapshot is."""
+    """Note a snapshot in the lab itself, so that the lab can say how old its last one is."""
     tx.set_lab_value(LAST, json.dumps(asdict(taken)))
 
 
@@ -92,16 +92,16 @@ def last_backup(view: MetaView) -> Snapshot | None:
     return None if value is None else _snapshot(json.loads(value))
 
 
-def told_of(snapshot: Path) -> Snapshot:
+def described_by(snapshot: Path) -> Snapshot:
     """Return what a snapshot says that it holds. Raises StoreError."""
     try:
-        return _snapshot(json.loads((snapshot / TOLD).read_text()))
+        return _snapshot(json.loads((snapshot / DESCRIPTION).read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as e:
-        raise StoreError(f"{snapshot / TOLD} cannot be read ({type(e).__name__}: {e})") from None
+        raise StoreError(f"{snapshot / DESCRIPTION} cannot be read ({type(e).__name__}: {e})") from None
 
 
 def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
-    """Also of another version, which may know more of it, or less."""
+    """Return the snapshot of a description, also of one by another version, which may have more or fewer fields."""
     return Snapshot(**{f.name: fields[f.name] for f in dataclasses.fields(Snapshot) if f.name in fields})
 
 
@@ -111,15 +111,15 @@ def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
 def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Snapshot:
     """Take a snapshot of the lab at `data`, which may run meanwhile, into a new folder `target/<time>`.
 
-    Files that the newest snapshot in `target` has, as they were stored, are linked, not copied: each snapshot is whole,
-    and costs what is new. All of them are read. Blocks for as long as the disks take. A backup that was killed leaves a
-    folder `….partial`, which the next removes. Raises StoreError.
+    Files that the newest snapshot in `target` has, undamaged, are linked, not copied. So each snapshot is whole, and
+    takes only the room of what is new. All files are read. Blocks for as long as the disks take. A backup that was
+    killed leaves a folder `….partial`, which the next one removes. Raises StoreError.
     """
     if not (data / "lab.db").is_file():
         raise StoreError(f"{data} is no lab's data: name the folder that `hectiqlab server` printed, with --data.")
     if target.resolve().is_relative_to(data.resolve()):
         raise StoreError(f"{target} is in the lab's own folder and would go with it: name one elsewhere.")
-    with _told_as_store_error(target):
+    with _errors_as_store_error(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in target.glob("*.partial"):
             shutil.rmtree(left)
@@ -132,7 +132,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     if whole.exists():
         raise StoreError(f"{whole} is there already: wait a second.")
     partial = whole.with_suffix(".partial")
-    with _told_as_store_error(partial), FileFilesLock(data).held():
+    with _errors_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
         earlier = before[-1] if before else None
         digests, damaged = {}, []
@@ -157,24 +157,26 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
             size += length
             if not as_stored:
                 damaged.append(digest)
-        told = Snapshot(str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged)
-        _write_durably(partial / TOLD, json.dumps(asdict(told), indent=2).encode())
+        taken_snapshot = Snapshot(
+            str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged
+        )
+        _write_durably(partial / DESCRIPTION, json.dumps(asdict(taken_snapshot), indent=2).encode())
         partial.rename(whole)
         _sync_folder(target)
-    return told
+    return taken_snapshot
 
 
 def snapshots(target: Path) -> list[Path]:
     """Return the whole snapshots in a folder, oldest first."""
-    return sorted(path.parent for path in target.glob(f"*/{TOLD}") if path.parent.suffix != ".partial")
+    return sorted(path.parent for path in target.glob(f"*/{DESCRIPTION}") if path.parent.suffix != ".partial")
 
 
 def prune(target: Path, keep: int) -> list[Path]:
     """Remove all but the newest `keep` snapshots. Return what was removed."""
     old = snapshots(target)[:-keep] if keep > 0 else []
-    with _told_as_store_error(target):
+    with _errors_as_store_error(target):
         for path in old:
-            (path / TOLD).unlink()  # first: half a snapshot must not look whole
+            (path / DESCRIPTION).unlink()  # first: else half a snapshot would look whole
             shutil.rmtree(path)
     return old
 
@@ -210,18 +212,18 @@ def _copy_file(source: Path, target: Path) -> int:
 
 
 def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
-    """Return what is wrong with a snapshot, or with the data of a lab that does not run: a sentence each; empty:
-    nothing.
+    """Return what is wrong with a snapshot, or with the data of a lab that does not run, a sentence each; empty where
+    nothing is.
 
     Reads everything: the digests of a snapshot's databases, their structure, that points.db is not behind lab.db, and
-    the digest of each file. Databases in parts are put together in a folder beside the snapshot, for that long. Raises
-    StoreError where there is nothing to check, or no room for that.
+    the digest of each file. Databases in parts are put together in a folder beside the snapshot for as long as that
+    takes. Raises StoreError where there is nothing to check, or no room for them.
     """
     if not is_lab(folder):
         raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
     if not parts.folder_of(folder, "lab.db").is_dir():
         return _check(folder, folder, progress)
-    with _scratch(folder) as scratch, _told_as_store_error(scratch):
+    with _scratch(folder) as scratch, _errors_as_store_error(scratch):
         return _check(folder, scratch, progress)
 
 
@@ -241,13 +243,15 @@ def _scratch(snapshot: Path) -> Iterator[Path]:
 
 
 def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
-    """As `check`. `databases`: the folder in which those in parts are put together, and which has the others."""
+    """Check as `check` does. `databases`: the folder in which databases in parts are put together, and which has those
+    that are whole.
+    """
     wrong = []
-    still = databases != folder  # nobody else has them
+    still = databases != folder  # databases that were put together here: nobody else opens them
     digests: Mapping[str, str] = {}
-    if (folder / TOLD).is_file():
+    if (folder / DESCRIPTION).is_file():
         try:
-            digests = told_of(folder).digests
+            digests = described_by(folder).digests
         except StoreError as e:
             wrong.append(str(e))
     for name in DATABASES:
@@ -270,7 +274,7 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
         wrong += points_check.damage(points)
         cursors = points_check.cursors(points)
     with _database(databases / "lab.db", still) as lab:
-        # A writer that lab.db has further than points.db: points were acked that are not there.
+        # If lab.db is further with a writer than points.db, points were acked that are not there.
         for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
             if acked > cursors.get(writer, 0):
                 wrong.append(f"writer {writer}: points up to {cursors.get(writer, 0)} of {acked}")
@@ -284,8 +288,8 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
 
 
 def _take_database(folder: Path, databases: Path, name: str, digest: str | None) -> list[str]:
-    """Have the database in `databases`. Return what is wrong with its bytes. Raises OSError. A snapshot of an earlier
-    version has it as a whole.
+    """Make the database in `databases` from its parts. Return what is wrong with its bytes. Raises OSError. A snapshot
+    of an earlier version has the whole database, which is copied.
     """
     its_parts = parts.folder_of(folder, name)
     if its_parts.is_dir():
@@ -300,16 +304,16 @@ def _take_database(folder: Path, databases: Path, name: str, digest: str | None)
 def _wrong_with(path: Path, digest: str, length: int) -> str:
     try:
         size = path.stat().st_size
-        found = _digest(path) if size == length else ""
+        actual = _digest(path) if size == length else ""
     except OSError as e:
         return e.strerror or str(e)
     if size != length:
         return f"{size} bytes of {length}"
-    return "" if found == digest else parts.WRONG
+    return "" if actual == digest else parts.WRONG
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file. Raises OSError."""
+    """Return the SHA-256 of a file. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -323,18 +327,18 @@ def _digest(path: Path) -> str:
 def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, despite_damage: bool = False) -> Snapshot:
     """Make a lab's data of a snapshot, in a folder that is not there yet or is empty. Return what it holds.
 
-    The snapshot is checked first: DamagedError, and nothing is made, where anything is wrong with it. `despite_damage`:
-    take what there is of it all the same, without the files that are missing.
+    The snapshot is checked first. If anything is wrong with it, nothing is made, and DamagedError is raised.
+    `despite_damage`: restore what there is all the same, without missing files.
 
     The lab gets a new generation id: clients notice that it is behind what it acked, and send again what they keep.
     Blocks for as long as the disks take. Raises StoreError.
     """
-    if not (snapshot / TOLD).is_file():
+    if not (snapshot / DESCRIPTION).is_file():
         raise StoreError(f"{snapshot} is no whole snapshot: name one of those that `hectiqlab admin backups` lists.")
-    with _told_as_store_error(data):
+    with _errors_as_store_error(data):
         if data.exists() and any(data.iterdir()):
             raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
-        told = told_of(snapshot)
+        described = described_by(snapshot)
         partial = data.with_name(f"{data.name}.restoring")
         if partial.exists():
             shutil.rmtree(partial)
@@ -369,11 +373,11 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
             data.rmdir()
         partial.rename(data)
         _sync_folder(data.parent)
-    return told
+    return described
 
 
 def _catch_up(data: Path) -> None:
-    """Tell lab.db, which was copied first, of points that the copy of points.db has."""
+    """Bring lab.db, which was copied first, up to the points that the copy of points.db has."""
     with _database(data / "points.db") as db:
         cursors = points_check.cursors(db)
     with (
@@ -388,7 +392,7 @@ def _catch_up(data: Path) -> None:
 
 @contextlib.contextmanager
 def _database(path: Path, still: bool = False) -> Iterator[sqlite3.Connection]:
-    """Give a connection that reads. `still`: nobody writes, so it leaves no files beside the database."""
+    """Give a connection that reads. `still`: nobody writes to the database; no files are left beside it then."""
     uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' * still}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
         yield connection
@@ -410,7 +414,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told_as_store_error(path: Path) -> Iterator[None]:
+def _errors_as_store_error(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as e:

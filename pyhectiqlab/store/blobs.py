@@ -5,9 +5,9 @@ What every implementation guarantees:
 - *Verified*: a blob is visible under a digest only where its bytes have that digest.
 - *Durable on return*: once `finish` returned, the blob survives a power failure.
 - *Immutable*: the bytes of a digest never change; finishing the same digest twice keeps one blob.
-- *Never partial*: what is still on its way in is never visible as a blob.
-- *Resumable*: an upload keeps what it received when its process is killed; opening it again goes on behind that. (After
-  a power failure it may hold wrong bytes: then `finish` refuses them.)
+- **Never partial*: an unfinished upload is never visible as a blob.
+- **Resumable*: an upload keeps what it received when its process is killed; it can be opened again, and goes on behind
+that. (After a power failure it may hold wrong bytes; then `finish` refuses them.)
 
 Every method may block on the disk and raise StoreError. Methods may be called from several threads; one upload is open
 once at a time. Digests are 64 lower-case hex digits; ids of uploads are 1 to 64 of [0-9a-z].
@@ -26,11 +26,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class NoRoomError(StoreError):
-    """The store is full: nothing of this call's bytes can be counted on, what came before is kept."""
+    """The store is full. Bytes of this call may be missing; those of earlier calls are kept."""
 
 
 class UploadBusyError(StoreError):
-    """Somebody writes to the upload at this moment."""
+    """Another call writes to the upload now."""
 
 
 class WrongDigestError(ValueError):
@@ -38,7 +38,7 @@ class WrongDigestError(ValueError):
 
 
 class BlobUpload(Protocol):
-    """One upload, open. A context manager: leaving it keeps what was received."""
+    """An open upload. A context manager: at its end, what was received is kept."""
 
     @property
     def offset(self) -> int:
@@ -48,8 +48,8 @@ class BlobUpload(Protocol):
         """Add bytes behind `offset`. Raises NoRoomError; `offset` then says how many of them were kept."""
 
     def verify(self, digest: str) -> None:
-        """The long part of `finish`: makes what was received durable and compares its digest, reading all of it again
-        where an earlier process received some. Raises WrongDigestError, after which the upload is gone.
+        """Do the long part of `finish`: make what was received durable, and compare its digest. If an earlier process
+        received some, all of it is read again. Raises WrongDigestError, after which the upload is gone.
         """
 
     def finish(self, digest: str) -> None:
@@ -69,34 +69,34 @@ class BlobStore(Protocol):
         """Return the upload of this id, a new one where there is none. Raises UploadBusyError."""
 
     def received(self, upload: str) -> int:
-        """Return bytes of an unfinished upload; 0 where there is none."""
+        """Return how many bytes an unfinished upload has; 0 where there is none."""
 
     def abort(self, upload: str) -> None:
         """Remove an unfinished upload, if there is one. Raises UploadBusyError."""
 
     def has(self, digest: str) -> bool: ...
     def size(self, digest: str) -> int:
-        """Bytes. Raises KeyError where there is no such blob."""
+        """Return how many bytes a blob has. Raises KeyError where there is no such blob."""
 
     def open(self, digest: str, start: int = 0) -> BinaryIO:
-        """Return the blob's bytes from `start` on; for the caller to close. Raises KeyError where there is no such
+        """Open the blob's bytes from `start` on; the caller closes the file. Raises KeyError where there is no such
         blob.
         """
 
     def delete(self, digest: str) -> None:
-        """Remove the blob, if there is one; whoever has it open reads on."""
+        """Remove the blob, if there is one. A reader that has it open can read on."""
 
     def digests(self) -> Iterator[str]:
-        """Every blob, in no order; those that come or go meanwhile may be missing."""
+        """Yield every digest, in no order. Blobs that come or go meanwhile may be missing."""
 
     def room(self) -> int | None:
-        """Return bytes that can still be taken; None: unknown."""
+        """Return how many more bytes can be stored; None: unknown."""
 
     def close(self) -> None: ...
 
 
 def checked(digest: str) -> str:
-    """Return the digest, where it can be one. Raises ValueError: it becomes part of a path."""
+    """Return the digest if it is one, as it becomes part of a path. Raises ValueError."""
     if not _DIGEST.fullmatch(digest):
         raise ValueError("a digest is 64 lower-case hex digits")
     return digest

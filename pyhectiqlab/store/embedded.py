@@ -33,7 +33,7 @@ T = TypeVar("T")
 META, POINTS, BLOBS = "lab.db", "points.db", "blobs"
 DATABASES = (META, POINTS)
 BUSY_TIMEOUT_S = 5.0
-UNSETTLED_BYTES = 1 << 20  # that a file may be longer than its content: the next checkpoint cuts it
+UNSETTLED_BYTES = 1 << 20  # a file may be this much longer than its content: the next checkpoint cuts it
 BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
 
 
@@ -41,7 +41,7 @@ class DataLock:
     """The right to use a data folder: a lock on a file in it, which the kernel keeps while the process lives."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises DataDirectoryInUseError, naming who holds it, or StoreError."""
+        """Raise DataDirectoryInUseError, which names the holder, or StoreError."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(folder / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -60,24 +60,23 @@ class DataLock:
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, str(os.getpid()).encode(), 0)
         except OSError as e:
-            log.warning(
-                "%s: the process id could not be noted (%s)", folder, e.strerror
-            )  # a full disk is no reason not to serve
+            # A full disk is no reason not to serve.
+            log.warning("%s: the process id could not be noted (%s)", folder, e.strerror)
 
     def release(self) -> None:
         os.close(self._fd)
 
 
 class Ballast:
-    """A file that takes some room of the disk, to be given away: SQLite opens no database without memory that it
-    shares with others, which is a file beside it. On a disk without a free page a stopped lab could not be read.
+    """A file that takes some room of the disk, to be removed when room is needed. SQLite opens no database without
+    shared memory, which is a file beside it. Without this room, a stopped lab on a full disk could not be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ballast"
 
     def take(self) -> None:
-        """Raises nothing: as much as there is room for."""
+        """Take as much as there is room for. Raises nothing."""
         for size in BALLAST_BYTES:
             try:
                 with self._path.open("ab") as file:
@@ -89,7 +88,7 @@ class Ballast:
                     self._path.unlink()
 
     def give(self) -> bool:
-        """Return whether there was any."""
+        """Remove the file. Return whether there was one."""
         try:
             self._path.unlink()
         except OSError:
@@ -151,7 +150,7 @@ class FileFilesLock:
 
 
 class EmbeddedStorage:
-    """A Storage in one folder. Points and files are opened once they are asked for: a command may need neither.
+    """A Storage in one folder. Points and files are opened when they are first used: a command may need neither.
 
     Raises DataDirectoryInUseError, NewerSchemaError, StoreError.
     """
@@ -188,7 +187,7 @@ class EmbeddedStorage:
 
     @classmethod
     def beside(cls, folder: Path) -> EmbeddedStorage:
-        """As `open_beside` of opening.py."""
+        """Open a storage; see `open_beside` of opening.py."""
         if not (folder / META).is_file():
             raise ConfigurationError(f"{folder} holds no lab: name its folder with --data, or start one first.")
         try:
@@ -257,7 +256,7 @@ class EmbeddedStorage:
 
 
 def _unused(path: Path) -> int:
-    """Return bytes of the free pages of a database."""
+    """Return how many bytes the free pages of a database take."""
     with _reading(path) as connection:
         if connection is None:
             return 0
@@ -268,7 +267,7 @@ def _unused(path: Path) -> int:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """Give a connection; None: there is no such file. Raises StoreError."""
+    """Open a connection to read; yields None where there is no such file. Raises StoreError."""
     if not path.exists():
         yield None
         return

@@ -17,7 +17,7 @@ Window = tuple[int, int]  # lowest and highest place on an axis
 
 
 def check_batch(batch: PointBatch) -> None:
-    """Raises ValueError for a batch that no store can hold."""
+    """Raise ValueError for a batch that no store can hold."""
     if not 0 < batch.first <= batch.last <= STEP_MAX:
         raise ValueError(f"batch {batch.first}…{batch.last}: wants 1 ≤ first ≤ last")
     for column in batch.columns:
@@ -32,7 +32,8 @@ def check_times(column: Column, low: int, high: int) -> None:
 
 
 def shift_for(low: int, high: int, n: int) -> int:
-    """log2 of the width of buckets: the finest grid on which the places low…high (inclusive) lie in at most n cells.
+    """Return log2 of the width of buckets: of the finest grid on which the places low…high (inclusive) are in at most n
+    cells.
 
     Two cells are allowed even for n = 1, since 0 is an edge on every grid.
     """
@@ -45,7 +46,9 @@ def shift_for(low: int, high: int, n: int) -> int:
 def apart(
     selector: Selector, series: Sequence[T], rank_of: Callable[[T], int]
 ) -> list[tuple[Selector, Sequence[T], int]]:
-    """(selector, series, how many ranks there are) of each line that a selector means, given all series it means."""
+    """Return (selector, series, how many ranks there are) of each line that a selector means. `series`: all that it
+    means.
+    """
     ranks = sorted({rank_of(s) for s in series})
     if selector.rank != "each":
         return [(selector, series, len(ranks))]
@@ -56,12 +59,14 @@ def apart(
 
 
 def share_of(most: int | None, lines: int, n: int) -> int:
-    """Return how many buckets a line may have, where each of so many may have n, and all of them together `most`."""
+    """Return how many buckets a line may have: at most n, and all lines together at most `most`."""
     return n if most is None else max(1, min(n, most // max(1, lines)))
 
 
 def shifts_for(windows: Iterable[tuple[str, Window | None]], n: int) -> dict[str, int]:
-    """By key, the grid of all its windows together. None: nothing is there, on any grid."""
+    """Return, by key, the grid for all its windows together. A window None: the line has no points, and needs no
+    grid.
+    """
     ends: dict[str, Window] = {}
     for key, window in windows:
         if window is not None:
@@ -71,29 +76,30 @@ def shifts_for(windows: Iterable[tuple[str, Window | None]], n: int) -> dict[str
 
 
 def cuts(series: Sequence[SeriesInfo], attempts: Literal["newest", "all"]) -> list[int | None]:
-    """For each series of one key, the step from which on a newer attempt of its rank hides it; None: nowhere.
+    """Return, for each series of one key, the step from which on a newer attempt of its rank hides it; None: nowhere.
 
-    A job restarted from a checkpoint repeats steps. Its newest telling wins, from the lowest step that it told on: also
-    where that step came late, so that the answer does not depend on the order of arrival.
+    A job restarted from a checkpoint repeats steps. The newest attempt wins, from its lowest step on, even if that step
+    came late. So the answer does not depend on the order of arrival.
     """
-    found: list[int | None] = [None] * len(series)
+    steps: list[int | None] = [None] * len(series)
     if attempts == "all":
-        return found
+        return steps
     lowest: dict[int | None, int] = {}  # by rank, over the attempts newer than the one looked at
     for i in sorted(range(len(series)), key=lambda i: -_attempt(series[i])):
         info = series[i]
-        found[i] = lowest.get(info.rank)
+        steps[i] = lowest.get(info.rank)
         lowest[info.rank] = min(info.step_min, lowest.get(info.rank, info.step_min))
-    return found
+    return steps
 
 
 def window_of(
     series: Iterable[tuple[SeriesInfo, int | None, int]], axis: Axis, lo: int | None, hi: int | None
 ) -> Window | None:
-    """Lowest and highest place that a query looks at, of (series, cut, origin) items; None where nothing can be there.
+    """Return the lowest and highest place that a query looks at, of (series, cut, origin) items; None where there can
+    be no point.
 
-    Where `lo` or `hi` is None it is the end of what is visible. Steps from a cut on are not; of times, all those of a
-    series that is not hidden whole count.
+    If `lo` or `hi` is None, the end of the visible points counts. Steps from a cut on are not visible. Of times, all
+    those of a series count, unless the whole series is hidden.
     """
     low: list[int] = []
     high: list[int] = []
@@ -114,7 +120,9 @@ def window_of(
 
 
 def parse_cursor(after: str) -> tuple[int, int]:
-    """(arrival, seq) of a cursor that `points` gave out; "" is the beginning. Raises ValueError for anything else."""
+    """Return (arrival, seq) of a cursor that `points` returned; "" is the beginning. Raises ValueError for anything
+    else.
+    """
     if not after:
         return -1, -1
     arrival, dot, seq = after.partition(".")
@@ -124,7 +132,7 @@ def parse_cursor(after: str) -> tuple[int, int]:
 
 
 def rank_of(info: SeriesInfo) -> int:
-    """Of a series that is not pooled."""
+    """Return the rank of a series that is not pooled."""
     assert info.rank is not None
     return info.rank
 

@@ -1,8 +1,8 @@
-"""What the MetaStore knows of media: which names a run has figures, images, tables, histograms and texts under, and
-what is shown at each step.
+"""What the MetaStore knows of media: the names of a run's figures, images, tables, histograms and texts, and what is
+shown at each step.
 
-There is one item for each (kind, name, rank, step): the newest attempt's last. What it replaced stays among the run's
-events, or as an earlier version of its artifact.
+There is one item for each (kind, name, rank, step): the last one of the newest attempt. Replaced items stay among the
+run's events, or as earlier versions of artifacts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .artifacts import Artifact
 
 @dataclass(frozen=True)
 class MediaGroup:
-    """All that one run shows of one kind under one name. Steps are None where nothing has one."""
+    """All items of one run with one kind and one name. Steps are None where no item has one."""
 
     kind: str
     name: str
@@ -28,7 +28,9 @@ class MediaGroup:
 
 @dataclass(frozen=True)
 class MediaItem:
-    """`fields`: of the event of a histogram or text; `artifact`: of a file. Neither, where data was not asked for."""
+    """An item. `fields`: those of the event of a histogram or text. `artifact`: that of a file. Both are None where
+    data was not asked for.
+    """
 
     step: int | None
     rank: int
@@ -40,14 +42,14 @@ class MediaItem:
 
 @dataclass(frozen=True)
 class MediaQuery:
-    """By step (none first), then rank; reversed with `newest`.
+    """A query for items, sorted by step (none first), then rank; reversed with `newest`.
 
     Attributes:
-        lo, hi: only steps from lo to hi, both included; with lo, none without a step.
-        steps: at most so many different steps, spread over the range: the last of each slice of a power of two steps,
-            so that what is chosen stays chosen while a run grows. None: all.
+        lo, hi: only steps from lo to hi, both included; with lo, no items without a step.
+        steps: at most so many different steps, spread over the range: the last one of each slice, which is a power of
+            two steps wide, so that chosen steps stay chosen while a run grows. None: all.
         after: (step or None, rank) of the last item of the page before.
-        data: with fields and artifacts.
+        data: whether to read fields and artifacts.
     """
 
     run: str
@@ -67,7 +69,9 @@ class MediaView(Protocol):
     def media_groups(
         self, run_id: str, kind: str | None, part: str, limit: int, after: Sequence[Any] | None
     ) -> list[MediaGroup]:
-        """By name, then kind; those whose name holds `part`, in any case; behind (name, kind) `after`."""
+        """Return groups sorted by name, then kind: those whose name contains `part`, in any case, behind the (name,
+        kind) `after`.
+        """
 
     def media_items(self, query: MediaQuery) -> Iterator[MediaItem]:
         """Return the items one by one: what is shown of each is read when it is asked for."""

@@ -1,13 +1,13 @@
 """MetaStore: the interface to everything that is not a point: accounts, projects, runs, sessions, writers, events.
 
-Two faces, both short-lived and bound to one thread. `reading()` gives a MetaView that never waits for the writer and
-shows one state, that of its first question. `writing()` gives a MetaTransaction that commits durably when its block
-ends and changes nothing when the block raises. One thread at a time writes (server/writer.py). Times are float seconds
+It has two faces, both short-lived and for one thread. `reading()` gives a MetaView, which never waits for the writer
+and shows one state, that of its first query. `writing()` gives a MetaTransaction, which commits durably when its block
+ends, and changes nothing if the block raises. One thread at a time writes (server/writer.py). Times are float seconds
 since 1970 UTC by the lab's clock. Every method may raise StoreError (disk full, I/O).
 
-The state of a run follows from stored facts about the ranks of its newest attempt (protocol/states.py), so that words
-arriving late or twice cannot contradict each other: what each rank's script said last ("running" at attach), how its
-process was found to have ended, and whether it is lost. Changes of the state are kept, with who knew it and why.
+The state of a run follows from stored facts about the ranks of its newest attempt (protocol/states.py): what each
+rank's script said last ("running" at attach), how its process ended, and whether it is lost. So reports that arrive
+late or twice cannot contradict each other. Changes of the state are kept, with who reported them and why.
 """
 
 from __future__ import annotations
@@ -81,18 +81,18 @@ class StateChange:
 
 @dataclass(frozen=True)
 class RunPage:
-    """Which runs a page has, in order, each with the value that it is sorted by: what is told of them is read with
+    """The runs of a page, in order, each with the value that it is sorted by. Read the runs themselves with
     `some_runs`, a few at a time.
     """
 
     places: Sequence[tuple[Any, str]]  # (value, id); to go on behind one, pass it as `after`
-    more: bool  # others come behind the last of these
+    more: bool  # more runs follow the last of these
 
 
 @dataclass(frozen=True)
 class RunQuery:
     project: str | None = None  # its id
-    terms: Sequence[Term] = ()  # all of which are to hold
+    terms: Sequence[Term] = ()  # all of them must hold
     sort: Sort = NEWEST_FIRST
     limit: int = 100
     after: Sequence[Any] | None = None  # the place of the last run of the page before
@@ -150,8 +150,8 @@ class Event:
     time: float  # client's clock
     fields: Mapping[str, Any]
     packed: bytes
-    values: int = 0  # of a config: how many there are in it, see limits.CONFIG_VALUES_MAX; 0: not counted
-    followed: bool = True  # False: it is kept, but what it asks for is not done, see limits.STATES_AT_ONCE_MAX
+    values: int = 0  # how many values a config has, see limits.CONFIG_VALUES_MAX; 0: not counted
+    followed: bool = True  # False: it is kept, but has no effect, see limits.STATES_AT_ONCE_MAX
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,10 @@ class AttachRequest:
     skew: float
     started: float | None = None  # by our clock; None: now
     job: str = ""
-    ended: bool = False  # its process has, and nobody told yet how
-    new: bool = False  # it is not to continue a run; one that this session made is no other one
+    ended: bool = False  # whether its process has ended, and nobody has reported how
+    new: bool = False  # it must not continue a run, except one that this session made
     script: str = ""  # names the process that its script began as; "" where that is not known
-    main: bool = False  # it is that process
+    main: bool = False  # whether it is that process
     opening: int | None = None  # how often the process had opened this run and closed it; None: an older client
     gone: Sequence[str] = ()  # sessions on its machine whose processes have ended
 
@@ -225,7 +225,7 @@ class Attached:
     created: bool
     sets_state: bool
     project_made: bool = False
-    held_by: Sequence[str] = ()  # sessions on its machine that keep it from having a say
+    held_by: Sequence[str] = ()  # sessions on its machine that keep it from setting states
 
 
 @dataclass(frozen=True)
@@ -240,15 +240,15 @@ class EndReport:
     signal: int | None
     detail: str
     time: float  # by the client's clock
-    skew: float | None  # that clock minus ours; None: as the session's last sign of life had it
-    final: bool  # True: the uploader's word; False: the `end` event of the process itself
+    skew: float | None  # that clock minus ours; None: as of the session's last sign of life
+    final: bool  # True: reported by the uploader; False: the `end` event of the process itself
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What a transaction changed, for whoever watches: run id → new state; runs whose row changed otherwise; projects
-    that were renamed, moved, archived, deleted or restored; and how many events were told or found to be lost, by
-    reason.
+    """What a transaction changed, for those who watch: run id → new state; runs whose row changed in another way;
+    projects that were renamed, moved, archived, deleted or restored; and how many events were reported or noticed as
+    lost, by reason.
     """
 
     states: dict[str, str] = field(default_factory=dict)
@@ -293,13 +293,13 @@ class MetaView(
 ):
     def lab_value(self, key: str) -> str | None: ...
     def runs(self, query: RunQuery, now: float, among: Collection[str] | None = None) -> RunPage:
-        """One page. `now` is what ages in terms count from. `among`: only these runs.
+        """Return a page. Ages in terms count from `now`. `among`: only these runs.
 
-        Terms of metrics are not looked at, and sorts by metrics and configs not known: see server/search.py.
+        Terms of metrics are ignored, and sorts by metrics and configs are not known: see server/search.py.
         """
 
     def found_ids(self, query: RunQuery, now: float) -> list[str]:
-        """Every run that the terms leave, those of metrics apart, in no order."""
+        """Return every run for which the terms hold, except those of metrics; in no order."""
 
     def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:
         """One fact of every run that the terms leave, those of metrics apart: one of protocol/search.py's SORTS or
@@ -310,10 +310,10 @@ class MetaView(
         """The tags, by name, of every run that the terms leave and that has any."""
 
     def some_runs(self, ids: Sequence[str]) -> list[Run]:
-        """In that order, without those that are unknown."""
+        """Return the runs in the order of `ids`, without unknown ones."""
 
     def config_values(self, path: str) -> dict[str, float | str]:
-        """One value of the configs of all runs that have it: a number, or the text of anything else."""
+        """Return one value of the configs of all runs that have it: a number, or the text of anything else."""
 
     def some_config_values(self, paths: Sequence[str], ids: Sequence[str]) -> dict[str, dict[str, float | str]]:
         """By run, then path: these values of the configs of these runs. For a window of a table."""
@@ -324,11 +324,11 @@ class MetaView(
         """
 
     def run(self, run_id: str) -> Run | None:
-        """Deleted ones too."""
+        """Return a run, also a deleted one."""
 
     def note(self, run_id: str) -> str: ...
     def tags(self, run_id: str, limit: int) -> list[Tag]:
-        """By name."""
+        """Return them sorted by name."""
 
     def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
         """Return names of the runs that the user can see and that were made last, in a project (its id) or in all."""
@@ -350,30 +350,34 @@ class MetaView(
 
     def run_ids(self, ids: Sequence[str]) -> dict[str, IngestRun]: ...
     def config(self, run_id: str) -> dict[str, Any]:
-        """Return what all its attempts told; of a value that several told, the newest one's."""
+        """Return the config of all attempts together. If several logged a value, the newest attempt's counts."""
 
     def attempt_config(self, run_id: str, attempt: int) -> tuple[int, dict[str, Any]] | None:
-        """Return what this attempt told itself, else the newest one before it that told anything; with which one that
-        is.
+        """Return (attempt, config): what this attempt logged itself, else the newest attempt before it that logged
+        any.
         """
 
     def config_attempts(self, run_id: str, limit: int) -> list[int]:
-        """Return the newest of the attempts that told a config, upwards."""
+        """Return the newest attempts that logged a config, in ascending order."""
 
     def configs(self, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
-        """Of those runs whose config takes no more."""
+        """Return the configs of those runs whose config takes no more bytes."""
 
     def meta(self, run_id: str, attempt: int | None = None) -> dict[str, Any]:
-        """Return what this attempt told itself. None: what all told; of a key that several told, the newest one's."""
+        """Return the meta that this attempt logged itself. None: that of all attempts; if several logged a key, the
+        newest attempt's counts.
+        """
 
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
-        """Return the newest of the attempts that told meta, upwards."""
+        """Return the newest attempts that logged meta, in ascending order."""
 
     def sessions(self, run_id: str, limit: int, after: Sequence[Any] | None = None) -> Iterator[Session]:
-        """By attempt, rank, start and id; those behind one of which `after` has these four."""
+        """Yield the sessions sorted by attempt, rank, start and id; those behind the one of which `after` has these
+        four.
+        """
 
     def newest_sessions(self, run_id: str, limit: int) -> list[Session]:
-        """In the same order, those that have not ended before others, then those of the newest attempts."""
+        """Return sessions in the same order: first those that have not ended, then those of the newest attempts."""
 
     def session_count(self, run_id: str) -> int: ...
     def attached(self, session: str, user_id: str) -> Mapping[tuple[str, int, int], bool]:
@@ -388,21 +392,21 @@ class MetaView(
     def writers_of(self, run_id: str, limit: int, after: str = "") -> list[Writer]: ...
     def writer_count(self, run_id: str) -> int: ...
     def takes_writers(self, run_id: str) -> bool:
-        """Return whether it has fewer than limits.WRITERS_MAX."""
+        """Return whether the run has fewer than limits.WRITERS_MAX writers."""
 
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
-        """(sequence number, kind, how many numbers it accounts for) of each of a writer's events, in order."""
+        """Yield (sequence number, kind, how many numbers it accounts for) of each event of a writer, in order."""
 
     def losses(self, run_id: str) -> dict[str, int]: ...
     def event_count(self, run_id: str) -> int: ...
     def events(self, run_id: str, kind: str | None, limit: int, after: int = 0) -> Iterator[StoredEvent]:
-        """Read one by one, as they are asked for: each may have megabytes."""
+        """Yield the events. They are read one by one: each may have megabytes."""
 
     def newest_events(self, run_id: str, kind: str, limit: int, before: int | None = None) -> Iterator[StoredEvent]:
         """Return the last events before the id `before` (None: of all), newest first. They are read one by one."""
 
     def newest_event(self, run_id: str, kind: str, among: int) -> StoredEvent | None:
-        """Return the last one of the newest attempt's lowest rank, of the last `among` events of the kind."""
+        """Of the last `among` events of the kind, return the last one of the newest attempt's lowest rank."""
 
 
 class MetaTransaction(
@@ -426,8 +430,8 @@ class MetaTransaction(
         """
 
     def prove_whole(self) -> None:
-        """Raises StoreError unless all that was changed so far is still part of this transaction: a database may roll
-        back by itself (a full disk). `writing` asks before it commits.
+        """Raise StoreError unless all changes so far are still part of this transaction: a database may roll back by
+        itself (a full disk). `writing` calls this before it commits.
         """
 
     def set_lab_value(self, key: str, value: str) -> None: ...
@@ -451,40 +455,40 @@ class MetaTransaction(
     ) -> None: ...
 
     def end(self, report: EndReport, user_id: str, now: float) -> bool:
-        """False where there is no such attachment of this user."""
+        """Store the end of a process. Return False where the user has no such attachment."""
 
     def apply(self, batches: Sequence[MetaBatch], now: float) -> dict[str, int]:
         """Store events, their effects, cursors and counters of batches, in order.
 
-        A batch whose `first` is not its writer's cursor + 1 is left out: somebody else took it meanwhile, or one before
-        it was lost. Returns the writers with such a batch, and the cursor that each has now.
+        A batch whose `first` is not its writer's cursor + 1 is left out: it was stored meanwhile, or a batch before it
+        was lost. Return the writers of such batches, with their cursors.
         """
 
     def set_cursor(self, writer: str, cursor: int) -> None: ...
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]: ...
     def hold_runs(self, ids: Collection[str]) -> None:
         """Keep others from changing these runs, in any way, until this transaction ends; wait for those who do. What is
-        read of them from then on stays so. Unknown ids are let be.
+        read of them from then on does not change. Unknown ids are ignored.
         """
 
     def delete_run(self, run_id: str, now: float) -> None: ...
     def restore_run(self, run_id: str, now: float) -> None:
-        """Restore a deleted run. This counts as a sign of life, so that retention lets it be for a while.
+        """Restore a deleted run. This counts as a sign of life, so that retention spares it for a while.
 
-        Raises NameTakenError where the name is in use again; PurgedError.
-        Raises NameTakenError where the name is in use again, ProjectGoneError where its project is deleted.
+        Raises NameTakenError where the name is in use again; ProjectGoneError where its project is deleted;
+        PurgedError.
         """
 
     def rename_run(self, run_id: str, name: str) -> None:
-        """Raises NameTakenError where another run of the project has the name."""
+        """Rename a run. Raises NameTakenError where another run of the project has the name."""
 
 
 class MetaStore(Protocol):
     def reading(self) -> AbstractContextManager[MetaView]: ...
     def writing(self) -> AbstractContextManager[MetaTransaction]: ...
     def maintain(self, seconds_max: float = 0.1) -> bool:
-        """Give some of the room that nothing takes any more back to the file system, in transactions of bounded size.
-        Return whether there is more to do. For whoever writes, in its spare time. Raises StoreError.
+        """Give some unused room back to the file system, in transactions of bounded size. Return whether there is more
+        to do. For the writer, in its spare time. Raises StoreError.
         """
 
     def close(self) -> None: ...

@@ -9,7 +9,7 @@ from .storage import Storage
 
 
 def open_storage(place: Path) -> Storage:
-    """Open a lab's data, alone: make or migrate what is there. Blocks on the disk.
+    """Open a lab's data for this process alone. Make or migrate the databases. Blocks on the disk.
 
     Raises DataDirectoryInUseError where another lab has it, NewerSchemaError, StoreError.
     """
@@ -17,8 +17,8 @@ def open_storage(place: Path) -> Storage:
 
 
 def open_beside(place: Path) -> Storage:
-    """Open the data of a lab that is stopped, or that runs meanwhile: one write waits for the other, and a running lab
-    sees it. For commands. Blocks on the disk.
+    """Open the data of a lab that is stopped, or that runs meanwhile; for commands. Writes of both wait for each other,
+    and a running lab sees the changes. Blocks on the disk.
 
     Raises ConfigurationError where there is no lab; NewerSchemaError; StoreError, also where a running lab is of
     another version.

@@ -1,7 +1,7 @@
 """Pauses: where long work may be interrupted, so that others get their turn.
 
-Whoever reads much calls `may_pause` between two items. It does nothing unless whoever began the work in this thread
-asked for it by `pausing`, as the lab does for its requests (server/pace.py).
+Code that reads much calls `may_pause` between two items. It does nothing unless the caller that began the work in this
+thread asked for it by `pausing`, as the lab does for its requests (server/pace.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ _pause: ContextVar[Callable[[], None] | None] = ContextVar("pause", default=None
 
 
 def may_pause() -> None:
-    """Costs some 0.2 µs, or waits until it is this work's turn. Never to be called with a lock that a reader takes.
+    """Wait until it is this work's turn; without `pausing` it costs some 0.2 µs. Never call it while holding a lock
+    that a reader takes.
 
     Raises StoreError, which ends the work, when the lab stops.
     """
@@ -25,7 +26,7 @@ def may_pause() -> None:
 
 @contextmanager
 def pausing(function: Callable[[], None]) -> Iterator[None]:
-    """`may_pause` calls the function, in this thread (or task) and until the end of the block."""
+    """Have `may_pause` call the function, in this thread (or task), until the end of the block."""
     token = _pause.set(function)
     try:
         yield

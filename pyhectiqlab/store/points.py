@@ -3,9 +3,9 @@
 Guarantees, for every implementation (tests/conformance holds them to it):
 
 * `append` is idempotent by the store itself: a batch is applied whole or not at all, once, however often it is sent.
-* What `append` returned for is durable: it survives a power failure.
-* The order of arrival (writer, seq) survives compaction; steps may come late, repeated and backward; nothing is
-  dropped.
+** When `append` has returned, its points are durable: they survive a power failure.
+** The order of arrival (writer, seq) survives compaction. Steps may come late, repeated and backward; nothing is
+dropped.
 * NaN and ±Infinity are points like others: kept, counted, never part of min, max or mean.
 * Readers never wait for the writer.
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
 Axis = Literal["step", "time", "relative"]
-RANKS_MAX = 32  # lines of one key: more nobody can tell apart, and an answer must not grow with the cluster
+RANKS_MAX = 32  # lines of one key: nobody can tell more apart, and an answer must not grow with the cluster
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SeriesInfo:
 
 
 class Summary(NamedTuple):
-    """Of a key in a run: how many points, and the rest as in SeriesInfo."""
+    """A key in a run: how many points it has, and the rest as in SeriesInfo."""
 
     points: int
     last: float
@@ -150,7 +150,7 @@ class Buckets:
 
 
 class WorkLeft(NamedTuple):
-    """What `maintain` has to do, in points: those that are not compacted yet, and those of deleted runs."""
+    """What `maintain` has to do: how many points are not compacted yet, and how many are of deleted runs."""
 
     to_compact: int
     to_remove: int
@@ -169,11 +169,11 @@ class PointStore(Protocol):
         """Apply the batches in one durable transaction; one result a batch.
 
         Raises StoreError (disk full, I/O) or ValueError (empty or unequal columns, times beyond ±2^62 µs, first < 1 or
-        first > last): then nothing was applied, of no batch. Points of a deleted run are kept, hidden, for now.
+        first > last); then no batch was applied. Points of a deleted run are kept, but hidden, for now.
         """
 
     def cursor(self, writer: str) -> int:
-        """Return the last sequence number that is held of this writer, 0 for an unknown one."""
+        """Return the last sequence number held of this writer; 0 for an unknown one."""
 
     def late_writers(self) -> list[str]:
         """Return the writers of batches that were appended lately: those for which `reach` may have an answer."""
@@ -185,26 +185,32 @@ class PointStore(Protocol):
         """
 
     def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
-        """Keys of a run, pooled over ranks and attempts, sorted: those > `after` that contain `query`, as written."""
+        """Return the keys of a run, pooled over ranks and attempts, sorted: those > `after` that contain `query`, as
+        written.
+        """
 
     def series(self, run: str, key: str) -> list[SeriesInfo]:
-        """Every (rank, attempt) of one key."""
+        """Return every (rank, attempt) of one key."""
 
     def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
-        """By attempt, those > `after`, upwards: where its relative time is 0, in µs since 1970 UTC."""
+        """Return where the relative time of each attempt is 0, in µs since 1970 UTC; attempts > `after`, in ascending
+        order.
+        """
 
     def last(
         self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
     ) -> dict[str, list[SeriesInfo]]:
-        """For a runs table: pooled infos of the given keys (or of the first `limit_per_run` keys) of each run.
+        """Return pooled infos of the given keys (or of the first `limit_per_run` keys) of each run, for a table of
+        runs.
 
         Every run of `runs` has an entry; keys that it lacks are left out.
         """
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
-        """Of those of the runs that have the key, each pooled over ranks and attempts. For ten thousand runs at once.
+        """Return the summaries of the runs that have the key, each pooled over ranks and attempts. Made for ten
+        thousand runs at once.
 
-        Of what is appended meanwhile by another thread, it may miss the newest; not the next time.
+        It may miss the newest points that another thread appends meanwhile; the next call has them.
         """
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
@@ -221,14 +227,15 @@ class PointStore(Protocol):
         after: str = "",
         limit: int = 100_000,
     ) -> Points:
-        """Raw points in order of arrival; page on with `after=points.cursor`; an empty answer ends it.
+        """Return raw points in order of arrival. For the next page, pass `after=points.cursor`; an empty answer is the
+        end.
 
-        Raises ValueError for an `after` that no call of this gave out.
+        Raises ValueError for an `after` that did not come from this method.
         """
 
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
-        """Return all points that came by one writer, a key at a time, in order of their sequence numbers. Memory: those
-        of one key. Nothing for a deleted run.
+        """Yield all points that came by one writer, a key at a time, in order of their sequence numbers. Takes the
+        memory of one key's points. Yields nothing for a deleted run.
         """
 
     def iter_buckets(
@@ -241,45 +248,46 @@ class PointStore(Protocol):
         attempts: Literal["newest", "all"] = "newest",
         most: int | None = None,
     ) -> Iterator[Buckets]:
-        """One Buckets a selector, in order; one without rows for an unknown or deleted run, key, rank or attempt. For
-        "each" rank one a rank, by its number, and none where there is none.
+        """Yield one Buckets for each selector, in order; without rows for an unknown or deleted run, key, rank or
+        attempt. For the rank "each", yield one for each rank, in order of their numbers, and none where there is no
+        rank.
 
         `lo`/`hi`: inclusive, in units of the axis; None: the selector's own ends. Points outside lo…hi count in no
-        bucket, also where the outermost buckets reach beyond. `n` ≥ 1: at most so many buckets (two for n = 1: 0 is an
+        bucket, even if the outermost buckets reach beyond. `n` ≥ 1: at most so many buckets (two for n = 1: 0 is an
         edge on every grid) between the ends of all selectors of one key, which share one grid, so that runs, ranks and
         attempts over each other agree; the width is the finest power of two that keeps to it.
 
         attempts="newest": a point is hidden when a newer attempt of the same (key, rank) has its own first step at or
         below that point's step: a job restarted from a checkpoint repeats steps, and the newest telling of them is
-        shown. The first step is the lowest one, whenever it came. On every axis, hidden is by step.
+        shown. The first step is the lowest one, whenever it came. On every axis, the step decides what is hidden.
 
-        most: so many buckets at most in the whole answer, about, however many lines that is: their grids are coarser
-        for it, which `width` tells. Each Buckets is made when it is asked for.
+        most: at most about so many buckets in the whole answer, however many lines it has. Their grids are then
+        coarser, as `width` says. Each Buckets is made when it is asked for.
         """
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
-        """Return all of them at once."""
+        """Return the Buckets of `iter_buckets` as a list."""
 
     def delete(self, run: str) -> None:
         """Hide the run's points at once (a tombstone); `maintain` removes them later.
 
-        Late batches for it are refused by the caller. Safe twice, and for an unknown run.
+        The caller refuses late batches for it. Safe twice, and for an unknown run.
         """
 
     def undelete(self, run: str) -> None:
-        """Take the tombstone away: whatever was not removed yet is shown again."""
+        """Remove the tombstone: points that were not removed yet are shown again."""
 
     def maintain(self, seconds_max: float = 0.1) -> bool:
-        """Do some of the store's own work, within a budget: what makes answers come faster, and the removal of deleted
-        points. Return whether there is more of it. Changes no answer. Call it where `append` is called: it may wait for
-        that. At least one step is taken, whatever the budget.
+        """Do some of the store's own work, within a budget: work that makes answers faster, and the removal of deleted
+        points. Return whether there is more. No answer changes. Call it in the thread that calls `append`. It takes at
+        least one step, whatever the budget.
         """
 
     def work_left(self) -> WorkLeft:
-        """Return how much `maintain` has to do. For whoever watches the lab: it may block for some milliseconds."""
+        """Return how much `maintain` has to do, for those who watch the lab. May block for some milliseconds."""
 
     def close(self) -> None:
-        """Release files; calls after it raise StoreError. Safe twice."""
+        """Close the files. Later calls raise StoreError. Safe twice."""
 
 
 def iter_points(store: PointStore, run: str, key: str, **kw: object) -> Iterator[Points]:

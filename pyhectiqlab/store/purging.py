@@ -1,4 +1,6 @@
-"""The interface of the MetaStore for purging: what deleted runs had is removed for good, in time or when asked."""
+"""The part of the MetaStore's interface for purging: the data of deleted runs is removed for good, in time or when
+asked.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Protocol
 
 
 class PurgedError(LookupError):
-    """The run's data is gone, or going: it cannot be restored any more."""
+    """The run's data is gone, or is being removed: it can no longer be restored."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class DeletedRun:
 
 class PurgingView(Protocol):
     def deleted(self, project_id: str | None = None) -> list[DeletedRun]:
-        """Return all of them, of a project or of the lab, the last deleted first."""
+        """Return the deleted runs of a project or of the lab, the last deleted first."""
 
     def purgeable(self, before: float | None) -> str | None:
         """Return a run that is not purged, and that was deleted before that time or that somebody asked to purge;
@@ -39,12 +41,12 @@ class PurgingView(Protocol):
 
 class PurgingTransaction(PurgingView, Protocol):
     def ask_purge(self, run_ids: Sequence[str], now: float) -> list[str]:
-        """Note that they are to be purged at once, and return which of them. Runs that are not deleted, or were
-        restored meanwhile, are let be. From then on they cannot be restored.
+        """Note that these runs are to be purged at once. Return which ones are. Runs that are not deleted, or were
+        restored meanwhile, are left as they are. From then on, the others cannot be restored.
         """
 
     def purge(self, run_id: str, now: float) -> bool:
-        """Remove some of a deleted run's events; True once nothing is left of it but its name. Of a run that is not
-        deleted (any more) it removes nothing. The bytes of its files are left to whoever tidies; at once, where
+        """Remove some of a deleted run's events. Return True once only its name is left. Of a run that is not deleted
+        (any more), nothing is removed. The bytes of its files are left to the tidying, which removes them at once if
         somebody asked to purge the run and nothing else names them.
         """

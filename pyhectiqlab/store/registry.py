@@ -22,8 +22,8 @@ class VersionFile:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What is to be registered. `id` was chosen by the client: the same one again changes nothing. `version` None: the
-    one that follows.
+    """A version to register. The client chose the `id`: the same id again changes nothing. `version` None: the next
+    version.
     """
 
     id: str
@@ -51,7 +51,7 @@ class RegisteredVersion:
     description: str
     files: int
     bytes: int
-    run: str | None  # that made it; None too where that run was deleted
+    run: str | None  # the run that made it; None also where that run was deleted
     run_name: str | None
     author: str
     created: float
@@ -66,7 +66,7 @@ class UsingRun:
     id: str
     name: str
     author: str
-    created: float  # when it said so first
+    created: float  # when the run first reported the use
 
 
 class VersionExistsError(ValueError):
@@ -85,20 +85,18 @@ class RegistryView(Protocol):
     def find_version(
         self, kind: str, project: str, name: str, version: Version | str | None
     ) -> RegisteredVersion | None:
-        """By number or alias; None: the latest. Also tells how many there are."""
+        """Return a version by number or alias; None: the latest. It also has how many versions there are."""
 
     def latest_versions(self, kind: str, project: str, limit: int, after: str) -> Iterator[RegisteredVersion]:
-        """Return the latest of each name behind `after`, by name. Of versions in a list, the beginning of the
-        description.
-        """
+        """Yield the latest version of each name behind `after`, sorted by name. In a list, a description is cut."""
 
     def versions_of(
         self, kind: str, project: str, name: str, limit: int, before: Version | None
     ) -> Iterator[RegisteredVersion]:
-        """Return versions, the newest first."""
+        """Yield the versions of a name, the newest first."""
 
     def version_files(self, version_id: str) -> list[VersionFile]:
-        """By path."""
+        """Return the files of a version, sorted by path."""
 
     def version_file(self, version_id: str, path: str) -> VersionFile | None: ...
     def used_by(self, version_id: str, limit: int, seen_by: str | None = None) -> list[UsingRun]:
@@ -110,13 +108,13 @@ class RegistryView(Protocol):
 
 class RegistryTransaction(RegistryView, Protocol):
     def add_version(self, new: NewVersion, now: float) -> bool:
-        """False where it is there already. Raises VersionExistsError; IdTakenError where something else has its id;
-        FullError; and BlobMissingError.
+        """Add a version. Return False where it is there already. Raises VersionExistsError; IdTakenError where
+        something else has its id; FullError; and BlobMissingError.
         """
 
     def add_usage(self, version_id: str, run: str, now: float) -> None: ...
     def set_alias(self, version_id: str, alias: str, user: str, now: float) -> None:
-        """The alias of the version's name points to it from now on, and to no other. Raises TooManyAliasesError."""
+        """Point the alias to this version from now on, and to no other. Raises TooManyAliasesError."""
 
     def remove_alias(self, kind: str, project: str, name: str, alias: str) -> bool:
-        """Return whether there was one."""
+        """Remove an alias. Return whether there was one."""

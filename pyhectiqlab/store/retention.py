@@ -1,4 +1,4 @@
-"""Retention: how long a project keeps its runs, and which versions of artifacts. For ever until a rule is set."""
+"""Retention: how long a project keeps its runs, and which versions of artifacts. It keeps all until a rule is set."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Setting = int | str | None
 
 @dataclass(frozen=True)
 class Rule:
-    """What a project keeps; None: for ever, or any number.
+    """What a project keeps. None: for ever, or any number.
 
     Attributes:
         runs_days: a run is deleted once its last sign of life is so many days ago.
-        versions_max: the newest versions of an artifact that stay, the current one among them.
-        versions_days: its earlier versions are removed once they are so many days old.
-        keep_tag: from a run with this tag nothing is taken.
+        versions_max: how many versions of an artifact stay: the newest ones, with the current one.
+        versions_days: earlier versions of an artifact are removed once they are so many days old.
+        keep_tag: nothing is removed from a run with this tag.
 
-    Whatever it says, nothing is taken from a run that lives, was heard of within a day, or made or used a version of a
-    model or dataset; nor the current version of an artifact, one that is shown among the media, or one whose bytes
-    came within a day.
+    Whatever the rule says, nothing is removed from a run that lives, gave a sign of life within a day, or made or used
+    a version of a model or dataset. Nor are the current version of an artifact, a version that is shown among the
+    media, and one whose bytes came within a day.
     """
 
     runs_days: int | None = None
@@ -46,18 +46,20 @@ FIELDS = tuple(field.name for field in fields(Rule))
 
 
 def rule_of(lab: Mapping[str, Setting], project: Mapping[str, Setting]) -> Rule:
-    """Return what holds where these are set: a project's own settings, one by one, before those of the lab."""
+    """Return the rule of a project. Each of its own settings overrides that of the lab."""
     return Rule(**{name: value for name, value in {**lab, **project}.items() if name in FIELDS})  # type: ignore[arg-type]
 
 
 def settings_text(settings: Mapping[str, Setting]) -> str:
-    """For the audit log: what is not named is as the lab has it, and what the lab does not name is kept."""
+    """Return the settings as a text for the audit log. A setting that is not named is as the lab has it; what the lab
+    does not name is kept.
+    """
     return ", ".join(f"{name} {'ever' if value is None else value}" for name, value in settings.items()) or "none"
 
 
 @dataclass(frozen=True)
 class DueRun:
-    """`seen`: its last sign of life. `bytes`: of its files."""
+    """A run that is due. `seen`: its last sign of life. `bytes`: what its files take."""
 
     id: str
     name: str
@@ -67,7 +69,7 @@ class DueRun:
 
 @dataclass(frozen=True)
 class DueVersion:
-    """`run`, `run_name`: None for an artifact that the project shares."""
+    """A version of an artifact that is due. `run`, `run_name`: None for an artifact that the project shares."""
 
     id: str
     run: str | None
@@ -81,8 +83,8 @@ class DueVersion:
 
 class RetentionView(Protocol):
     def retention_settings(self) -> dict[str | None, dict[str, Setting]]:
-        """Return what was set, by project id; None: for the whole lab. What is not set for a project is as the lab has
-        it.
+        """Return the settings by project id; None: those of the whole lab. A setting that a project does not have is as
+        the lab has it.
         """
 
     def retention_of(self, project_id: str) -> Rule: ...
@@ -94,22 +96,20 @@ class RetentionView(Protocol):
     def due_versions(
         self, project_id: str, rule: Rule, now: float, limit: int | None = None, among: Collection[str] | None = None
     ) -> list[DueVersion]:
-        """Versions that the rule ends, the oldest first; those of runs that it ends as well among them.
+        """Return the versions that the rule ends, the oldest first; also those of runs that it ends.
 
         Args:
-            among: only these, which were due by the same rule before: what came since makes none current again.
+            among: only these, which were due by the same rule before. What came since cannot make one current again.
         """
 
     def freed_bytes(self, runs: Sequence[str], versions: Sequence[str]) -> int:
-        """Of the files that nothing else names."""
+        """Return how many bytes would be freed: those of files that nothing else names."""
 
     def kept_until(self, run_id: str) -> float | None:
-        """When the rule of its project will end a run, if nothing else happens; None: it does not."""
+        """Return when the rule of its project will end a run, if nothing else happens; None: never."""
 
     def was_removed(self, artifact_id: str) -> str | None:
-        """Return the id of the project that had the version which retention removed; None: it removed none with this
-        id.
-        """
+        """Return the id of the project whose version with this id retention removed; None: it removed none."""
 
     def newest_sign(self) -> float | None:
         """Return the last sign of life of all runs."""
@@ -118,4 +118,4 @@ class RetentionView(Protocol):
 class RetentionTransaction(RetentionView, Protocol):
     def set_retention(self, project_id: str | None, settings: Mapping[str, Setting]) -> None: ...
     def remove_versions(self, ids: Sequence[str], now: float) -> None:
-        """Their ids are never taken again. The blobs are left to whoever tidies."""
+        """Remove versions. Their ids can never be used again. Their blobs are left to the tidying."""

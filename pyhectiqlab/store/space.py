@@ -1,7 +1,7 @@
 """Giving space back: free pages of an SQLite database return to the file system, some at a time.
 
-Some are kept, since rows come and go all the time, and a file that shrinks and grows again is written twice. A database
-that was made before it knew of this cannot shrink in steps: it has to be written anew as a whole (shrink.py).
+Some free pages are kept: rows come and go all the time, and a file that shrinks and grows again is written twice. A
+database of an earlier version cannot shrink in steps: it must be written anew as a whole (shrink.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ _INCREMENTAL = 2
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Have a database that has no tables yet shrink in steps. For another it holds from its next VACUUM on."""
+    """Prepare a database without tables so that it can shrink in steps. For any other it takes effect at its next
+    VACUUM.
+    """
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
 
 

@@ -1,4 +1,4 @@
-"""Storage: all that a lab, and a command beside it, ask of where the data is. opening.py makes one."""
+"""Storage: all that a lab, or a command beside it, needs of the place where the data is. opening.py makes one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .points import PointStore
 
 
 class ChangeMark(Protocol):
-    """Says when permissions last changed, whichever process changed them. What was found out about a key before that is
-    looked up again.
+    """Says when permissions last changed, in any process. What is known about a key from before that must be looked up
+    again.
     """
 
     def read(self) -> int:
@@ -25,13 +25,13 @@ class ChangeMark(Protocol):
 
 
 class FilesLock(Protocol):
-    """Whoever holds it may be sure that no file of the lab goes: a backup, or the tidying itself."""
+    """While it is held, nobody else removes files of the lab. A backup holds it, and the tidying itself."""
 
     def held(self) -> AbstractContextManager[None]:
         """Wait for others, as long as they take. Raises StoreError."""
 
     def tried(self) -> AbstractContextManager[bool]:
-        """Give whether it was free; never waits. Raises StoreError."""
+        """Try to hold it. Yields whether it was free; never waits. Raises StoreError."""
 
 
 class Storage(Protocol):
@@ -39,7 +39,7 @@ class Storage(Protocol):
 
     @property
     def place(self) -> Path:
-        """Where it is, as people name it."""
+        """Where the data is, as people name it."""
 
     @property
     def meta(self) -> MetaStore: ...
@@ -57,19 +57,19 @@ class Storage(Protocol):
 
     @property
     def alone(self) -> bool:
-        """Return whether no lab runs on the data, and none can be started until this is closed."""
+        """Whether no lab runs on the data, and none can be started until this is closed."""
 
     def sizes(self) -> Mapping[str, int]:
-        """Return what the databases take on disk, by name, in bytes. Blocks on the disk for a moment."""
+        """Return how many bytes the databases take on disk, by name. Blocks on the disk for a moment."""
 
     def unused(self) -> Mapping[str, int]:
-        """Return how many bytes of `sizes` are free for what comes next, by name. Blocks on the disk for a moment.
-        Raises StoreError.
+        """Return how many bytes of `sizes` are free for new data, by name. Blocks on the disk for a moment. Raises
+        StoreError.
         """
 
     def is_settling(self) -> bool:
-        """Return whether points of deleted runs, or pages that are free, still are to go, as far as whoever writes
-        does that by itself. Blocks on the disk for a moment. Raises StoreError.
+        """Return whether points of deleted runs, or free pages, are still to be removed, as far as the writer does that
+        by itself. Blocks on the disk for a moment. Raises StoreError.
         """
 
     def shrink(self, name: str, step: Callable[[], None]) -> None:
@@ -78,12 +78,12 @@ class Storage(Protocol):
         """
 
     def prepare_for_full(self) -> None:
-        """Keep some room, so that what is stored can be opened again where the disk has become full. For a lab that
-        runs, when there is room. Blocks on the disk for a moment; raises nothing.
+        """Keep some room, so that the data can be opened again on a disk that has become full. A running lab calls it
+        when there is room. Blocks on the disk for a moment; raises nothing.
         """
 
     def disk_total(self) -> int | None:
-        """Return the bytes of the disk that files and databases are on; None where nobody knows. Never blocks long."""
+        """Return the size of the disk that holds files and databases; None where it is unknown. Never blocks long."""
 
     def close(self) -> None:
-        """Release everything, also the right to the data. Safe twice."""
+        """Close everything, and give up the right to the data. Safe twice."""

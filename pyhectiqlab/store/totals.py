@@ -1,4 +1,4 @@
-"""Totals over the whole lab, for whoever runs it: what takes the disk, and who is at work."""
+"""Totals over the whole lab, for those who run it: what takes room on the disk, and who is at work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class ProjectTotals:
-    """What a project has; of deleted runs too, as long as they are not purged.
+    """What a project has, with deleted runs that are not purged.
 
     Attributes:
-        files: bytes of its files, each counted once in it.
-        quota: bytes that its files may take; None: any.
+        files: bytes of its files, each counted once.
+        quota: bytes that its files may take; None: any number.
     """
 
     id: str
@@ -46,13 +46,13 @@ class ClientTotals:
 class TotalsView(Protocol):
     def runs_by_state(self) -> Mapping[str, int]: ...
     def stored_bytes(self) -> int:
-        """Of files, each counted once."""
+        """Return how many bytes all files take, each counted once."""
 
     def project_totals(self) -> list[ProjectTotals]:
-        """By name. Looks at every run and every file."""
+        """Return the totals of each project, sorted by name. Looks at every run and every file."""
 
     def deleted_runs(self) -> int:
-        """Return how many are deleted and not purged."""
+        """Return how many runs are deleted and not purged."""
 
     def live_clients(self, since: float, limit: int) -> list[ClientTotals]:
         """Return sessions that have not ended and were seen since then, those with the largest backlog first."""

@@ -1,8 +1,8 @@
-"""The BlobStore in a folder: `ab/cd/<digest>` for blobs, `uploads/<id>` for what is on its way in.
+"""The BlobStore in a folder: `ab/cd/<digest>` for blobs, `uploads/<id>` for unfinished uploads.
 
-An upload is one file that grows. At its end it is synced, compared with its digest and renamed: a name below `ab/cd`
-therefore always stands for a whole blob. The digest is computed while the bytes arrive; only where the process that
-received the beginning is gone is the file read once more.
+An upload is one file that grows. At its end it is synced, compared with its digest and renamed. So a name below `ab/cd`
+always means a whole blob. The digest is computed while the bytes arrive. Only if the process that received the
+beginning is gone, the file is read once more.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class FolderBlobStore:
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._hashes: OrderedDict[str, tuple[int, _Hash]] = OrderedDict()  # upload → bytes hashed, digest so far
-        with _told_as_store_error(folder):
+        with _errors_as_store_error(folder):
             self._uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def open_upload(self, upload: str) -> FolderUpload:
@@ -71,7 +71,7 @@ class FolderBlobStore:
             if upload in self._open:
                 raise UploadBusyError("Another request sends to this upload at this moment: try again.")
             self._hashes.pop(upload, None)
-            with _told_as_store_error(path):
+            with _errors_as_store_error(path):
                 path.unlink(missing_ok=True)
 
     def has(self, digest: str) -> bool:
@@ -86,7 +86,7 @@ class FolderBlobStore:
     def open(self, digest: str, start: int = 0) -> BinaryIO:
         path = self._path(digest)
         try:
-            with _told_as_store_error(path):
+            with _errors_as_store_error(path):
                 file = io.FileIO(path, "rb")  # unbuffered: it is read in large pieces
                 file.seek(start)
                 return file
@@ -95,7 +95,7 @@ class FolderBlobStore:
 
     def delete(self, digest: str) -> None:
         path = self._path(digest)
-        with _told_as_store_error(path):
+        with _errors_as_store_error(path):
             path.unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
@@ -104,11 +104,11 @@ class FolderBlobStore:
                 yield path.name
 
     def room(self) -> int | None:
-        with _told_as_store_error(self._folder):
+        with _errors_as_store_error(self._folder):
             return shutil.disk_usage(self._folder).free
 
     def close(self) -> None:
-        """Nothing is held open between calls."""
+        """Do nothing: no file stays open between calls."""
 
     def _path(self, digest: str) -> Path:
         checked(digest)
@@ -121,7 +121,7 @@ class FolderBlobStore:
 
     def _place(self, path: Path, digest: str) -> None:
         target = self._path(digest)
-        with _told_as_store_error(target):
+        with _errors_as_store_error(target):
             for folder in (target.parent.parent, target.parent):
                 with suppress(FileExistsError):
                     folder.mkdir(mode=0o700)
@@ -142,14 +142,14 @@ class FolderBlobStore:
 
 
 class FolderUpload:
-    """A BlobUpload: a file that grows. Its lock lets `close` wait for an append that another thread is still in."""
+    """A BlobUpload: a file that grows. By its lock, `close` waits for an append of another thread."""
 
     def __init__(self, store: FolderBlobStore, upload: str, path: Path, hashed: tuple[int, _Hash] | None) -> None:
         self._store, self._upload, self._path = store, upload, path
         self._lock = threading.Lock()
         self._closed = False
         self._verified: tuple[str, int] | None = None  # digest, bytes
-        with _told_as_store_error(path):
+        with _errors_as_store_error(path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._offset = os.fstat(self._fd).st_size
         if self._offset == 0:
@@ -162,7 +162,7 @@ class FolderUpload:
 
     def append(self, data: bytes) -> None:
         view = memoryview(data)
-        with self._lock, _told_as_store_error(self._path):
+        with self._lock, _errors_as_store_error(self._path):
             while view:
                 n = os.write(self._fd, view)  # a disk that fills up takes a part first
                 if self._hash is not None:
@@ -172,13 +172,13 @@ class FolderUpload:
 
     def verify(self, digest: str) -> None:
         checked(digest)
-        with self._lock, _told_as_store_error(self._path):
+        with self._lock, _errors_as_store_error(self._path):
             os.fsync(self._fd)
-            found = self._hash.hexdigest() if self._hash is not None else self._digest_of_file()
-            if found != digest:
+            digest_now = self._hash.hexdigest() if self._hash is not None else self._digest_of_file()
+            if digest_now != digest:
                 self._hash = None
                 self._path.unlink()
-                raise WrongDigestError(f"the received bytes have the digest {found}, not {digest}")
+                raise WrongDigestError(f"the received bytes have the digest {digest_now}, not {digest}")
             self._verified = (digest, self._offset)
 
     def finish(self, digest: str) -> None:
@@ -189,14 +189,14 @@ class FolderUpload:
             self._store._place(self._path, digest)
 
     def _digest_of_file(self) -> str:
-        found, position = hashlib.sha256(), 0
+        running, position = hashlib.sha256(), 0
         while data := os.pread(self._fd, READ_BYTES, position):
-            found.update(data)
+            running.update(data)
             position += len(data)
-        return found.hexdigest()
+        return running.hexdigest()
 
     def close(self) -> None:
-        """Safe twice."""
+        """Close the file. What was received is kept. Safe twice."""
         with self._lock:
             if self._closed:
                 return
@@ -222,7 +222,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _told_as_store_error(path: Path) -> Iterator[None]:
+def _errors_as_store_error(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

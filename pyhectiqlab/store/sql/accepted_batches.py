@@ -1,4 +1,4 @@
-"""SQL of the MetaStore for what accepted batches bring: events, what these change in their run, counters."""
+"""SQL of the MetaStore for accepted batches: their events, what these change in their run, counters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .meta_words import ArrivingWords, text_of
 from .rows import insert_new
 from .share import Share
 
-LOSS_REASONS_MAX = 64  # per writer; further ones are counted as "other"
+LOSS_REASONS_MAX = 64  # per writer; further reasons are counted as "other"
 SEEN_EVERY_S = 5.0  # batches renew a session's last_seen at most this often
 
 
@@ -30,13 +30,15 @@ def _int_of(value: Any) -> int | None:
 
 
 def _events_lost(fields: Mapping[str, Any]) -> int:
-    """Return how many events one loss event stands for: more than the numbers it occupies where they never got any."""
+    """Return how many events one loss event stands for. Events that never got a number count, too, so it may be more
+    than the numbers that it occupies.
+    """
     events, count = fields.get("events"), int(fields.get("count", 1))
     return max(count, events) if isinstance(events, int) and events < 1 << 53 else count
 
 
 class AcceptedBatches(Share):
-    """Batches whose numbers are the next ones of their writers, and whose runs are held. `apply` once."""
+    """Batches whose numbers are the next ones of their writers, and whose runs are held. Call `apply` once."""
 
     def __init__(self, conn: Connection, changes: Changes) -> None:
         super().__init__(conn, changes)
@@ -102,7 +104,7 @@ class AcceptedBatches(Share):
         self.conn.execute(statement, list(rows.values()))
 
     def _count_losses(self, batches: Sequence[MetaBatch]) -> None:
-        """What loss events tell, and what there was no room for."""
+        """Count what loss events report, and what there was no room for."""
         more: dict[str, Counter[str]] = {}
         for batch in batches:
             for event in batch.events:
@@ -120,8 +122,8 @@ class AcceptedBatches(Share):
             self.conn.execute(update(writers).where(writers.c.writer == writer).values(losses=msgpack.packb(losses)))
 
     def _sign_of_life(self, batches: Sequence[MetaBatch], now: float) -> None:
-        """Whoever delivers is there, and its session not silent. That brings no lost one back: what a dead process
-        left may be on its way, days later. Heartbeats speak for processes.
+        """Note that sessions which deliver are not silent. A lost one is not brought back by this: events that a dead
+        process left may arrive days later. Only heartbeats show that a process lives.
         """
         senders = {(b.session, b.run, b.rank, b.attempt): b.skew for b in batches}
         ids = sorted({b.session for b in batches})
@@ -153,7 +155,7 @@ class AcceptedBatches(Share):
             ],
         )
 
-    # What events change in their run. Kinds that are not here are stored as they came and change nothing.
+    # What events change in their run. Events of other kinds are stored as they came, and change nothing.
 
     def _follow(self, batch: MetaBatch, now: float) -> None:
         for event in batch.events:

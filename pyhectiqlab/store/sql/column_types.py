@@ -1,8 +1,8 @@
 """Types of columns, as SQLite and PostgreSQL both have them.
 
 Text is kept as UTF-8 and compared byte by byte, in any database. A zero character, which PostgreSQL cannot keep, and a
-lone surrogate, which is no character, become U+FFFD on their way in: when they are stored, and when something is looked
-for. So what was stored is found again, and the store answers the same on every engine. Bytes are kept as they are.
+lone surrogate, which is no character, become U+FFFD, both when a text is stored and when it is looked up. So what was
+stored can be looked up again, and the store answers the same on every engine. Bytes are kept unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
-# What an indexed text may take: PostgreSQL's index entries have at most 2,704 bytes, with all of their columns.
+# How many bytes an indexed text may take: PostgreSQL's index entries have at most 2,704 bytes, with all their columns.
 INDEXED_BYTES_MAX = 2_000
 
 _NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
@@ -28,7 +28,7 @@ def kept(text: str) -> str:
 
 
 def cut_to_bytes(text: str, most: int = INDEXED_BYTES_MAX) -> str:
-    """Return the text, or its beginning that takes no more bytes of UTF-8."""
+    """Return the text, or as much of its beginning as fits into so many bytes of UTF-8."""
     if len(text) <= most // 4:
         return text
     return kept(text).encode()[:most].decode(errors="ignore")
@@ -57,7 +57,7 @@ def _bound(value: str | None) -> str | None:
 
 
 class Packed(LargeBinary):
-    """Bytes, handed to the driver as they are: SQLAlchemy would put a view around each."""
+    """Bytes that go to the driver unchanged: SQLAlchemy would make a view of each."""
 
     cache_ok = True
 

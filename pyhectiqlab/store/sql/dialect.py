@@ -1,7 +1,7 @@
-"""What SQLite and PostgreSQL say differently, for the SQL of the MetaStore: locks, upserts, long lists of values.
+"""The differences between SQLite and PostgreSQL in the SQL of the MetaStore: locks, upserts, long lists of values.
 
-On SQLite one transaction writes at a time (BEGIN IMMEDIATE), so what takes a lock here does nothing there. Which fact
-has which lock, and in which order they are taken, is in ../CONTRACT.md.
+On SQLite, one transaction writes at a time (BEGIN IMMEDIATE), so the locks here do nothing. ../CONTRACT.md says which
+fact has which lock, and in which order they are taken.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from .column_types import kept
 
-ROWS_AHEAD = 16  # each of which may have megabytes
+ROWS_AHEAD = 16  # each row may have megabytes
 
 
 def on_postgresql(conn: Connection) -> bool:
@@ -30,8 +30,8 @@ def upsert(conn: Connection, table: Table) -> Any:
 
 
 def any_of(conn: Connection, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return whether the column is one of them, however many: as one parameter, where `in_` has one for each, of which
-    a database takes only so many in a statement.
+    """Return the condition that the column is one of the values, however many there are. They are one parameter. `in_`
+    has a parameter for each value, and a statement takes a bounded number of them.
     """
     if on_postgresql(conn):
         return column == any_(literal([kept(value) for value in values], ARRAY(Text())))
@@ -40,33 +40,35 @@ def any_of(conn: Connection, column: ColumnElement[str], values: Iterable[str]) 
 
 
 def read_slowly(conn: Connection, query: Select[Any]) -> AbstractContextManager[Iterable[Any]]:
-    """Return the rows of a query, for who reads them one by one: no more than ROWS_AHEAD are in memory. Close it."""
-    if on_postgresql(conn):  # by a cursor of the server, or the driver would take all rows at once
+    """Return the rows of a query, to be read one by one: at most ROWS_AHEAD are in memory. Close it."""
+    if on_postgresql(conn):  # by a cursor of the server; else the driver would take all rows at once
         return conn.execute(query, execution_options={"yield_per": ROWS_AHEAD})
     return conn.execute(query)
 
 
 def is_in_transaction(conn: Connection) -> bool:
-    """Return whether the transaction that was begun is still open, as the driver knows it."""
+    """Return whether the transaction that was begun is still open, according to the driver."""
     connection: Any = conn.connection.dbapi_connection
     if on_postgresql(conn):
         return bool(connection.info.transaction_status.name == "INTRANS")
     return bool(connection.in_transaction)
 
 
-# Locks. Each is held until the transaction ends, or the `undoable` block in which it was taken is undone. They return
-# whether what was read before may be out of date, so that it is to be read again.
+# Locks. Each is held until the transaction ends, or until the `undoable` block in which it was taken is undone. The
+# functions return whether what was read before may be out of date, and must be read again.
 
 
 def hold_rows(conn: Connection, key: ColumnElement[str], values: Collection[str], *, to_remove: bool = False) -> bool:
-    """Hold the rows with these keys, in the order of the keys: whoever wants to hold or change one of them waits.
-    `to_remove`: so does whoever keeps one or refers to one.
+    """Hold the rows with these keys, in the order of the keys: other transactions that hold or change one of them wait.
+    `to_remove`: so do those that keep one or refer to one.
     """
     return _lock(conn, key, values, key_share=not to_remove)
 
 
 def keep_rows(conn: Connection, key: ColumnElement[str], values: Collection[str]) -> bool:
-    """Keep the rows with these keys from being removed, as others may do, too. Who changes one does not wait."""
+    """Keep the rows with these keys from being removed; other transactions may do so, too. A transaction that changes
+    one does not wait.
+    """
     return _lock(conn, key, values, read=True, key_share=True)
 
 
@@ -81,8 +83,8 @@ def _lock(
 
 
 def exclude(conn: Connection, *fact: str, for_ever: bool = False) -> bool:
-    """Hold a fact that has no row yet, such as the name of a run that is to be made: whoever excludes others from the
-    same fact waits. `for_ever`: however long, where others give up after a while.
+    """Hold a fact that has no row yet, such as the name of a run that is to be made: other transactions that exclude
+    the same fact wait. `for_ever`: wait without a bound; else the wait ends with an error after a while.
     """
     if not on_postgresql(conn):
         return False

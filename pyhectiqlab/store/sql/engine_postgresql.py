@@ -1,9 +1,9 @@
 """PostgreSQL as the database of a MetaStore, through psycopg: how each connection and each transaction is set up.
 
-A view is one REPEATABLE READ, READ ONLY transaction: a snapshot. Whoever writes sees what others committed meanwhile
-(READ COMMITTED), and excludes them by locks (`dialect.py`, CONTRACT.md). All that a transaction needs is told with its
-BEGIN, in the same round trip, and nothing is kept in the session, nor are statements prepared: so PgBouncer may hand
-each transaction to another connection.
+A view is one REPEATABLE READ, READ ONLY transaction: a snapshot. A writing transaction sees what others committed
+meanwhile (READ COMMITTED), and excludes them by locks (`dialect.py`, CONTRACT.md). All settings of a transaction come
+with its BEGIN, in the same round trip. Nothing is kept in the session, and no statements are prepared, so PgBouncer may
+use another connection for each transaction.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ...base.installing import install_advice
 from ...errors import ConfigurationError
 
 READ_TIMEOUT_S = 60  # of a statement
-LOCK_TIMEOUT_S = 30  # that a statement waits for another transaction to end
-IDLE_TIMEOUT_S = 300  # of a writer between two statements: then its locks are free, whatever became of it
+LOCK_TIMEOUT_S = 30  # how long a statement waits for another transaction to end
+IDLE_TIMEOUT_S = 300  # of a writer between two statements: then its locks are released, even if it hangs
 
 BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{READ_TIMEOUT_S}s'"
 BEGIN_WRITING = (
@@ -34,7 +34,7 @@ _PARAMETERS = {
     "application_name": "hectiqlab",
     "client_encoding": "utf8",
     "connect_timeout": "10",
-    # A server that went away without a word is noticed within a minute.
+    # A server that vanished is noticed within a minute.
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
@@ -51,7 +51,7 @@ def for_reading(url: URL, **pool: Any) -> Engine:
 
 
 def _engine(url: URL, begin: Any, pool: dict[str, Any]) -> Engine:
-    """Raises ConfigurationError where the driver is not installed."""
+    """Make an engine. Raises ConfigurationError where the driver is not installed."""
     parameters = {name: value for name, value in _PARAMETERS.items() if name not in url.query}
     try:
         engine = create_engine(
@@ -85,8 +85,8 @@ def _begin_writing(conn: Connection) -> None:
 
 
 def _refuse_dead(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Have a connection of the pool replaced, and those that are as old, where the server has ended it meanwhile: it
-    said so on the socket, on which nothing else is to come. Costs some µs and no round trip.
+    """Have a connection of the pool replaced, and those that are as old, if the server has ended it meanwhile. The
+    server says so on the socket, where nothing else may come. This costs some µs and no round trip.
     """
     if connection.closed:
         raise InvalidatePoolError

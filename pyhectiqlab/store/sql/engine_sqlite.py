@@ -17,7 +17,7 @@ from .. import space
 from ..pauses import may_pause
 
 BUSY_TIMEOUT_MS = 5_000
-PAUSE_INSTRUCTIONS = 10_000  # of SQLite's virtual machine between two looks at whether a reader is to pause
+PAUSE_INSTRUCTIONS = 10_000  # of SQLite's virtual machine, between two checks whether a reader is to pause
 
 
 def for_writing(path: Path, **pool: Any) -> Engine:
@@ -71,7 +71,7 @@ def _reading_connection(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _pause_or_end() -> bool:
-    """Within a long statement. True ends it, as an error of the database."""
+    """Pause within a long statement. True ends the statement, as an error of the database."""
     try:
         may_pause()
     except StoreError:
@@ -80,11 +80,11 @@ def _pause_or_end() -> bool:
 
 
 def _begin(conn: Connection) -> None:
-    # The driver begins none for a SELECT: each would see a state of its own. This reads nothing yet and cannot fail;
-    # through SQLAlchemy it would take 20 µs.
+    # The driver begins no transaction for a SELECT, so that each would see another state. This reads nothing yet and
+    # cannot fail; through SQLAlchemy it would take 20 µs.
     conn.connection.dbapi_connection.execute("BEGIN").close()  # type: ignore[union-attr]
 
 
 def _begin_immediate(conn: Connection) -> None:
-    # The driver's own BEGIN comes late and deferred: a savepoint would then be outside the transaction.
+    # The driver's own BEGIN is late and deferred: a savepoint would be outside the transaction.
     conn.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,13 +1,12 @@
-"""The connections of an SQL MetaStore: which database a place names, and what holds of transactions on each of them.
+"""The connections of an SQL MetaStore: which database a place means, and what holds for transactions on it.
 
-A transaction is all or nothing only while it is ours. After some errors (a full disk, a failed read) SQLite rolls back
-by itself; what is executed behind that would be kept statement by statement, and the final COMMIT would succeed over
-nothing. PostgreSQL refuses what comes behind an error, but for a savepoint before it. So on both, every error of the
-database spoils the transaction in which it came up, whoever caught it, and before COMMIT the connection is asked
-whether the transaction that we began is still open (`prove_whole`).
+After some errors (a full disk, a failed read), SQLite rolls back by itself. Later statements would then be kept one by
+one, and the final COMMIT would succeed without a transaction. PostgreSQL refuses statements after an error, unless a
+savepoint came before it. So on both, every error of the database spoils its transaction, even if somebody caught the
+error; and before COMMIT, the connection is asked whether our transaction is still open (`prove_whole`).
 
-A statement of which not all rows were read, as that of a page which is full, would keep SQLite's snapshot, or a cursor
-of PostgreSQL's: it is closed before its connection goes back to the pool.
+A statement whose rows were not all read, such as that of a full page, would keep SQLite's snapshot, or a cursor of
+PostgreSQL's. So it is closed before its connection goes back to the pool.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from .. import space
 from . import engine_postgresql, engine_sqlite
 from .dialect import is_in_transaction
 
-POOL_TIMEOUT_S = 30.0  # that somebody waits for a connection
+POOL_TIMEOUT_S = 30.0  # how long a thread waits for a connection
 READERS_MAX = 48  # more than the threads that serve requests
 SPOILED = "hectiqlab_spoiled"  # key of a connection's `info`: the first error of the transaction that is open
 CURSORS = "hectiqlab_cursors"  # likewise: those of its statements
@@ -45,8 +44,8 @@ class Engines:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A snapshot. Rows that were not read by its end cannot be read any more."""
-        with _told_as_store_error(), self.read.connect() as conn:
+        """Open a snapshot. Rows that were not read by its end can no longer be read."""
+        with _errors_as_store_error(), self.read.connect() as conn:
             cursors: list[Any] = []
             conn.info[CURSORS] = cursors
             try:
@@ -54,13 +53,13 @@ class Engines:
             finally:
                 if not conn.invalidated:
                     for cursor in cursors:
-                        with suppress(conn.dialect.loaded_dbapi.Error):  # what is lost needs no closing
+                        with suppress(conn.dialect.loaded_dbapi.Error):  # a lost connection needs no closing
                             cursor.close()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction, which is committed where the block ends. Call `prove_whole` at its end."""
-        with _told_as_store_error(), self.write.connect() as conn:
+        """Open a transaction, which is committed when the block ends. Call `prove_whole` at its end."""
+        with _errors_as_store_error(), self.write.connect() as conn:
             conn.info.pop(SPOILED, None)
             with conn.begin():
                 yield conn
@@ -78,12 +77,12 @@ class Engines:
                 prove_whole(conn)
             more, gave = self._surplus() > 0, True
         if gave and not more:
-            with _told_as_store_error(), self.write.connect() as conn:
+            with _errors_as_store_error(), self.write.connect() as conn:
                 space.settle(_raw(conn))
         return more
 
     def _surplus(self) -> int:
-        with _told_as_store_error(), self.write.connect() as conn:
+        with _errors_as_store_error(), self.write.connect() as conn:
             return space.surplus(_raw(conn))
 
     def close(self) -> None:
@@ -98,9 +97,10 @@ def _raw(conn: Connection) -> sqlite3.Connection:
 
 
 def open_engines(place: Path | str) -> Engines:
-    """Open a file of SQLite, or a database of PostgreSQL by its URL, postgresql://USER@HOST/NAME. Connects later.
+    """Return engines for a file of SQLite, or for a database of PostgreSQL by its URL, postgresql://USER@HOST/NAME.
+    They connect later.
 
-    Raises ConfigurationError where the URL is none of a database that can hold a lab.
+    Raises ConfigurationError where the URL is not of a database that can hold a lab.
     """
     pool = {"pool_timeout": POOL_TIMEOUT_S, "max_overflow": 0}
     if isinstance(place, Path):
@@ -128,14 +128,14 @@ def open_engines(place: Path | str) -> Engines:
 
 
 def prove_whole(conn: Connection) -> None:
-    """Raise StoreError unless all that was changed so far is still part of the transaction."""
+    """Raise StoreError unless all changes so far are still part of the transaction."""
     _raise_where_spoiled(conn)
     if not is_in_transaction(conn):
         raise StoreError("The lab's database has rolled back by itself: nothing was changed.")
 
 
 @contextmanager
-def _told_as_store_error() -> Iterator[None]:
+def _errors_as_store_error() -> Iterator[None]:
     try:
         yield
     except DBAPIError as e:

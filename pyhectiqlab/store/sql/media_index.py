@@ -1,4 +1,4 @@
-"""Writing the index of media: in the transactions that store the events and artifacts which it names."""
+"""The index of media is written here, in the transactions that store the events and artifacts that it names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def index_events(conn: Connection, changes: Changes, batches: Sequence[MetaBatch
 
 
 def index_artifact(conn: Connection, changes: Changes, run_id: str, new: NewArtifact) -> None:
-    """Of what is no figure, image, table or text, nothing."""
+    """Index an artifact if it is a figure, image, table or text."""
     if new.kind not in protocol.FILE_KINDS:
         return
     rank, step = new.meta.get("rank", 0), protocol.step_of({"step": new.step})
     if isinstance(rank, bool) or not isinstance(rank, int) or not 0 <= rank < 1 << 31 or step is None:
         return
-    # Files tell no attempt: what came last counts, as among the versions of an artifact.
+    # Files have no attempt: the last one counts, as among the versions of an artifact.
     attempt = conn.execute(select(runs.c.attempt).where(runs.c.id == run_id)).scalar_one()
     place = {"kind": new.kind, "name": protocol.name_of(new.meta) or new.name, "rank": rank, "step": step}
     source = {"attempt": attempt, "time": new.created, "writer": None, "seq": None, "artifact_id": new.id}
@@ -40,7 +40,7 @@ def index_artifact(conn: Connection, changes: Changes, run_id: str, new: NewArti
 
 
 def _row_of_event(batch: MetaBatch, event: Event) -> dict[str, Any] | None:
-    """None for what is no histogram or text after all, and is left among the events."""
+    """Return the row of an event; None if it is no valid histogram or text, and only stays among the events."""
     name, step = protocol.name_of(event.fields), protocol.step_of(event.fields)
     of_kind = protocol.histogram_of if event.kind == protocol.HISTOGRAM else protocol.text_of
     if name is None or step is None or of_kind(event.fields) is None:

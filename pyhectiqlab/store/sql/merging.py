@@ -1,4 +1,4 @@
-"""Merging of configs: of nested maps, the newer value counts; within bounds, where there are some. Pure."""
+"""Merging of configs: in nested maps, the newer value counts. Some functions keep to bounds. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...protocol.events import SINGLE_TYPES, count_values
 
 
 def merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    """Deep merge: maps are merged, anything else is replaced by the newer value."""
+    """Merge deeply: maps are merged, any other value is replaced by the newer one."""
     for key, value in new.items():
         if isinstance(value, dict):
             old = into.get(key)
@@ -28,17 +28,18 @@ def copied(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a value. The maps within it are new, too: merging into one of two places that got a value does
     not change the other.
     """
-    found = dict(config)
+    copy = dict(config)
     for key, value in config.items():
         if isinstance(value, dict):
-            found[key] = copied(value)
-    return found
+            copy[key] = copied(value)
+    return copy
 
 
 def merge_some(into: dict[str, Any], new: Mapping[str, Any], room: int) -> tuple[int, Mapping[str, Any]]:
-    """As `merge`, in order, up to the first value that there is no room for. `room`: for how many values there is.
+    """Merge as `merge`, in order, up to the first value for which there is no room. `room`: for how many values there
+    is room.
 
-    Returns how much of it is left, and what was merged: `new` itself where that is all.
+    Return how much room is left, and what was merged: `new` itself if all was merged.
     """
     for done, (key, value) in enumerate(new.items()):
         old = into.get(key, _ABSENT)
@@ -72,14 +73,14 @@ _ABSENT = object()
 
 
 def replaced_bytes(config: Mapping[str, Any], new: Mapping[str, Any]) -> int:
-    """Return how many bytes of a config go when `new` is merged into it, or up to 4 fewer."""
+    """Return how many bytes of a config are replaced when `new` is merged into it, or up to 4 fewer."""
     gone: list[Any] = []
     _add_replaced(gone, config, new)
     return max(0, len(msgpack.packb(gone)) - 5)
 
 
 def _add_replaced(gone: list[Any], config: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Add the keys and values that go."""
+    """Collect the keys and values that are replaced."""
     for key, value in new.items():
         if key in config:
             gone.append(key)

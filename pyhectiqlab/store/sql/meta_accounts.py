@@ -30,7 +30,7 @@ from .share import Share
 
 
 def put_lab_value(conn: Connection, key: str, value: str | None) -> None:
-    """None: remove it."""
+    """Set a value of the lab; None: remove it."""
     if value is None:
         conn.execute(delete(lab).where(lab.c.key == key))
         return
@@ -54,7 +54,7 @@ def _user(row: Any) -> User:
 
 
 class AccountsSql(Share):
-    """The accounts' share of a MetaTransaction over one connection."""
+    """The topic accounts of SqlMeta."""
 
     def lab_value(self, key: str) -> str | None:
         return self.conn.execute(select(lab.c.value).where(lab.c.key == key)).scalar()
@@ -77,7 +77,7 @@ class AccountsSql(Share):
         return self.user_named(same[0], deleted_too) if len(same) == 1 else None
 
     def _usernames(self) -> list[str]:
-        """Also of those who were deleted: nobody is taken for them."""
+        """Return the names of all users, also of deleted ones: nobody must be taken for them."""
         return list(self.conn.execute(select(users.c.username)).scalars())
 
     def owner(self) -> User | None:
@@ -119,7 +119,7 @@ class AccountsSql(Share):
     def _check_person(self, user_id: str) -> None:
         name = self.conn.execute(select(users.c.username).where(users.c.id == user_id, users.c.service)).scalar()
         if name is not None:
-            raise ServiceAccountError(f"{name!r} is a service account: it has API keys, and no other way in.")
+            raise ServiceAccountError(f"{name!r} is a service account: it can only have API keys.")
 
     def set_password(self, user_id: str, password_hash: str) -> None:
         self._check_person(user_id)
@@ -168,12 +168,12 @@ class AccountsSql(Share):
         self.conn.execute(delete(login_links).where(login_links.c.user_id == user_id))
 
     def _end_invites_of(self, user_id: str) -> None:
-        """Whoever is no longer an admin must not come back by an invite of their own."""
+        """End the invites that a user made: a former admin must not come back by one of them."""
         name = select(users.c.username).where(users.c.id == user_id).scalar_subquery()
         self.conn.execute(delete(invites).where(invites.c.created_by == name))
 
     def _check_admins(self) -> None:
-        if self.owner() is None:  # what the transaction changed is undone by this
+        if self.owner() is None:  # the error undoes what the transaction changed
             raise LastAdminError("Nobody else is an admin of this lab: make somebody one first.")
 
     # API keys

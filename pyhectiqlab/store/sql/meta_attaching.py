@@ -29,7 +29,7 @@ from .meta_states import StatesSql
 from .share import Share
 
 DEFAULT_PROJECT = "default"
-# What says which attempt another process belongs to.
+# The columns that say which attempt another process belongs to.
 _KNOWN = select(
     *(
         sessions.c[name]
@@ -43,10 +43,10 @@ _KNOWN = select(
 
 
 class AttachingSql(Share):
-    """Attaching's share of a MetaTransaction over one connection."""
+    """The topic attaching of SqlMeta."""
 
     def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str, bool]:
-        """(project, the user's role in it, whether it was made now)."""
+        """Return (project, the user's role in it, whether it was made now)."""
         projects, members = self.share(ProjectsSql), self.share(MembersSql)
         if request.project is None:
             mine = [
@@ -55,12 +55,12 @@ class AttachingSql(Share):
             if len(mine) == 1:
                 return *mine[0], False
         name = DEFAULT_PROJECT if request.project is None else request.project
-        found = projects.project(name)
-        if found is None and exclude(self.conn, "project", name):
-            found = projects.project(name)
-        role = None if found is None else members.role_in(found.id, user.id)
-        if found is not None and role is not None:
-            return found.id, role, False
+        existing = projects.project(name)
+        if existing is None and exclude(self.conn, "project", name):
+            existing = projects.project(name)
+        role = None if existing is None else members.role_in(existing.id, user.id)
+        if existing is not None and role is not None:
+            return existing.id, role, False
         if request.project is not None and not request.create_project:
             raise ProjectNotFoundError(
                 f"No project named {name!r} in this lab. "
@@ -68,13 +68,13 @@ class AttachingSql(Share):
             )
         if not roles.at_least(user.role, roles.MEMBER):
             raise MayNotAddError("A viewer of this lab makes no projects: ask an admin for the role of a member.")
-        if found is not None:  # that a name is taken is no secret: no two projects share one
+        if existing is not None:  # that a name is taken is no secret: no two projects share one
             raise ProjectNotFoundError(
                 f"The project {name!r} is private and you have no role in it: ask an admin for one, "
                 "or give project= another name."
             )
         try:
-            new_name("name of a project", name)  # one that is there keeps the name that it has
+            new_name("name of a project", name)  # a project that is there keeps its name
         except ValueError as e:
             raise ProjectNotFoundError(f"{str(e)[0].upper()}{str(e)[1:]}.") from None
         return projects.add_project(name, user.id, now).id, roles.ADMIN, True
@@ -96,14 +96,14 @@ class AttachingSql(Share):
         created = row is None
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
         live_since = now - lost_after_s
-        if request.gone:  # asked again: it joined those who are gone, without a say
+        if request.gone:  # asked again: the first time it had joined sessions that are gone, and set no state
             self._forget(request, run_id)
         known = self.conn.execute(_KNOWN.where(sessions.c.run_id == run_id)).all()
-        # A process that was asleep is silent, and still the same life of its job when it comes back.
+        # A process that slept was silent. When it comes back, it still belongs to the same life of its job.
         lately = [s for s in known if s.last_seen > live_since or s.session == request.session]
         live = [s for s in lately if s.ended is None and s.session not in request.gone]
-        found = membership(request, known, live)
-        attempt, sets_state = found.attempt, found.sets_state
+        place = membership(request, known, live)
+        attempt, sets_state = place.attempt, place.sets_state
         mine = [s for s in known if (s.session, s.rank, s.attempt) == (request.session, request.rank, attempt)]
         if not mine and len(known) >= limits.SESSIONS_MAX:
             raise FullError(
@@ -111,7 +111,7 @@ class AttachingSql(Share):
                 "give a new run another name."
             )
         self._store_session(request, user, run_id, attempt, sets_state, now, exists=bool(mine))
-        if found.speaks_for_script:
+        if place.speaks_for_script:
             self._speak_for(request, run_id, attempt)
         newest = created or attempt >= row.attempt  # type: ignore[union-attr]
         opened = created or attempt > row.attempt  # type: ignore[union-attr]
@@ -127,8 +127,8 @@ class AttachingSql(Share):
             why = "came back" if asleep else self._why_attached(request, attempt, opened)
             self.share(StatesSql).settle(run_id, now, "lab", why, news=opened)
         self.changes.runs.add(run_id)
-        told = self._the_run(run_id)
-        return Attached(told, attempt, "read-write", created, sets_state, project_made, found.held_by)
+        attached_run = self._the_run(run_id)
+        return Attached(attached_run, attempt, "read-write", created, sets_state, project_made, place.held_by)
 
     def _check_not_archived(self, project_id: str) -> None:
         project = self.share(ProjectsSql).project(project_id)
@@ -139,7 +139,7 @@ class AttachingSql(Share):
             )
 
     def _hold_named(self, project_id: str, name: str) -> Any | None:
-        """Hold the name, and the run that has it, where there is one."""
+        """Hold the name, and the run that has it, if there is one."""
         exclude_name(self.conn, project_id, name)
         query = select(runs.c.id, runs.c.author_id, runs.c.attempt).where(
             runs.c.project_id == project_id, runs.c.name == name, runs.c.deleted.is_(None)

@@ -1,13 +1,13 @@
-"""Attempts: which life of its job an attaching process belongs to, and whether it has a say in the run's state.
+"""Attempts: to which attempt of its job an attaching process belongs, and whether it sets the run's state.
 
-An attempt is one life of a script. It begins when the run is opened while nobody has it open, and is over when the
-process that opened it has closed it or has ended, or when a process of it failed. Its ranks share it, and so do:
+An attempt is one life of a script. It begins when the run is opened while nobody has it open. It is over when the
+process that opened it has closed it or has ended, or when one of its processes failed. Its ranks share it, and so do:
 
-* a process that opens the run beside a living one, a helper that sets a tag perhaps. It has no say: its end changes
-  nothing, and nobody can join an attempt of which only such a helper lives.
-* the processes of one script: those that multiprocessing or a fork started from it. Each has a say, like a rank of its
-  own, until the script's own process opens the run: then it speaks for all of them. A child that ended well does not
-  end the attempt, since the script goes on.
+** a process that opens the run beside a living one, such as a helper that sets a tag. It sets no state: its end changes
+nothing, and nobody can join an attempt of which only such a helper lives. ** the processes of one script: those that
+multiprocessing or a fork started from it. Each sets states, like a rank of its own, until the script's own process
+opens the run: then that one speaks for all of them. A child that ended well does not end the attempt, since the script
+goes on.
 
 A pure function over rows of `sessions`.
 """
@@ -28,8 +28,8 @@ _BAD = frozenset({states.FAILED, states.KILLED})
 
 @dataclass(frozen=True)
 class Membership:
-    """`speaks_for_script`: the other sessions of its script, rank and attempt have no say any more. `held_by`: those on
-    its machine that keep it from having one.
+    """Where a process belongs. `speaks_for_script`: the other sessions of its script, rank and attempt no longer set
+    states. `held_by`: the sessions on its machine that keep it from setting states.
     """
 
     attempt: int
@@ -39,13 +39,13 @@ class Membership:
 
 
 def membership(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> Membership:
-    """Where a process belongs that attaches.
+    """Return where a process belongs that attaches.
 
     Args:
         known: the run's sessions.
         live: those of them that have not ended and gave a sign of life lately.
     """
-    live = frozenset(live)  # whether a row is among them is asked for each of thousands
+    live = frozenset(live)  # looked up for each of thousands of rows
     own = _own(request, known, live)
     if own is not None:
         return Membership(own.attempt, own.sets_state, held_by=() if own.sets_state else _here(request, own, live))
@@ -59,8 +59,9 @@ def membership(request: AttachRequest, known: Sequence[Any], live: Collection[An
 
 
 def _here(request: AttachRequest, among: Any, live: Collection[Any]) -> tuple[str, ...]:
-    """Return living sessions on the machine of the request that decide about a place where `among` is. Whoever attaches
-    can look whether their processes live: where an uploader was killed with its process, nobody tells the lab.
+    """Return the living sessions on the machine of the request that set the state of the same rank and attempt as
+    `among`. The process that attaches can check whether their processes live: if an uploader was killed with its
+    process, nobody else reports that to the lab.
     """
     place = (among.attempt, among.rank)
     held = sorted(s.session for s in live if s.sets_state and (s.attempt, s.rank) == place and s.host == request.host)
@@ -68,8 +69,8 @@ def _here(request: AttachRequest, among: Any, live: Collection[Any]) -> tuple[st
 
 
 def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) -> Any | None:
-    """Return the session's row where it has attached before: a process that slept, or tells again after the lab went
-    back.
+    """Return the session's row if it has attached before: a process that slept, or that attaches again after the lab
+    went back.
     """
     mine = [s for s in known if s.session == request.session and s.rank == request.rank]
     if request.opening is None:
@@ -102,7 +103,7 @@ def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]
 
 
 def _goes_on(request: AttachRequest, s: Any) -> bool:
-    """Return whether what ended with this session was a child of the script that opens the run now, and ended well."""
+    """Return whether this session was a child of the script that opens the run now, and ended well."""
     return (
         _same_script(request, s)
         and not s.main
@@ -121,7 +122,7 @@ def _same_script(request: AttachRequest, s: Any) -> bool:
 
 
 def _was_closed(request: AttachRequest, s: Any) -> bool:
-    """Return whether the process that attaches has closed what this row tells of; the word of it may still be on its
-    way.
+    """Return whether the process that attaches has closed the opening of this row. The report of that may still be on
+    its way.
     """
     return request.opening is not None and s.session == request.session and s.opening != request.opening

@@ -18,7 +18,7 @@ from .share import Share
 
 
 class BatchesSql(Share):
-    """Ingest's share of a MetaTransaction over one connection."""
+    """The topic ingest of SqlMeta."""
 
     def writers(self, ids: Sequence[str]) -> dict[str, Writer]:
         rows = self.conn.execute(select(writers).where(any_of(self.conn, writers.c.writer, ids)))
@@ -45,16 +45,16 @@ class BatchesSql(Share):
         return not is_full(self.conn, select(writers.c.writer).where(writers.c.run_id == run_id), limits.WRITERS_MAX)
 
     def events_of(self, writer: str) -> Iterator[tuple[int, str, int]]:
-        counted = case((events.c.kind.in_(COUNTED_KINDS), events.c.fields))  # the fields of others tell nothing of it
+        counted = case((events.c.kind.in_(COUNTED_KINDS), events.c.fields))  # the fields of other kinds have no count
         query = select(events.c.seq, events.c.kind, counted).where(events.c.writer == writer).order_by(events.c.seq)
         with read_slowly(self.conn, query) as rows:
             for seq, kind, fields in rows:
                 yield seq, kind, event_count(kind, unpack(fields))
 
     def losses(self, run_id: str) -> dict[str, int]:
-        """Return losses by reason. Writers tell by events, sessions by heartbeats; what both tell is counted once.
-        Heartbeats of sessions that have ended count no more: by then all is told by events, which are exact also where
-        numbers were lost for one reason, and for another again once the lab had been put back.
+        """Return losses by reason. Writers report them by events, sessions by heartbeats; a loss that both report is
+        counted once. Heartbeats of sessions that have ended no longer count: by then, events have reported all. Events
+        are exact even if numbers were lost for one reason, and later for another one, as the lab had been put back.
         """
         totals: list[dict[str, int]] = [{}, {}]
         by_whom = [
@@ -63,8 +63,8 @@ class BatchesSql(Share):
                 sessions.c.run_id == run_id, sessions.c.losses.is_not(None), sessions.c.ended.is_(None)
             ),
         ]
-        for total, told in zip(totals, by_whom, strict=True):
-            for blob in self.conn.execute(told).scalars():
+        for total, query in zip(totals, by_whom, strict=True):
+            for blob in self.conn.execute(query).scalars():
                 for reason, count in unpack(blob).items():
                     total[reason] = total.get(reason, 0) + count
         by_events, by_heartbeats = totals

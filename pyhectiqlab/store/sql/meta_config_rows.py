@@ -1,7 +1,8 @@
-"""SQL of the MetaStore for where configs lie: each as one map, and what was told once it is large as parts behind it.
+"""SQL of the MetaStore for the rows of configs: each is one map; values that are added to a large config are parts
+behind it.
 
-A large config is not written anew for each value that is told, which takes some 4 ms for each MiB: what is told is put
-behind it, and merged when it is read. Once that is much, the config is written whole again.
+To write a config anew takes some 4 ms for each MiB. So new values of a large config are put behind it as parts, and
+merged when it is read. Once the parts are large, the config is written whole again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .meta_schema import attempt_configs, config_parts, runs
 
 LARGE_BYTES = 256 << 10  # of a config from which on it gets parts
 PARTS_MAX = 1000
-RUN = 0  # in the place of an attempt: the run's own config
+RUN = 0  # instead of an attempt: the run's own config
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class StoredConfig:
         return len(self.whole) + sum(map(len, self.parts))
 
     def takes(self, part: bytes) -> bool:
-        """Return whether it is to be put behind the others. Reading takes the longer the more there are, by their
-        values; to write all anew, by its bytes.
+        """Return whether to put the part behind the others. The time to read grows with the number of values in parts;
+        the time to write all anew grows with the config's bytes.
         """
         size = sum(map(len, self.parts)) + len(part)
         return len(self.whole) >= LARGE_BYTES and len(self.parts) < PARTS_MAX and size <= len(self.whole) // 2
@@ -53,8 +54,8 @@ class StoredConfig:
 
     def _with_parts(self, config: dict[str, Any]) -> dict[str, Any]:
         for part in self.parts:
-            for told in msgpack.unpackb(part, strict_map_key=False):
-                merge(config, told)
+            for values in msgpack.unpackb(part, strict_map_key=False):
+                merge(config, values)
         return config
 
 
@@ -63,10 +64,10 @@ class ConfigsOfRun:
     """What the database has of a run's configs.
 
     Attributes:
-        own: the run's own. None: it has that of its newest attempt.
-        newest: the last attempt that told one; 0: none did.
-        of_newest: what that one told.
-        attempts: how many told one.
+        own: the run's own config. None: the run has that of its newest attempt.
+        newest: the last attempt that logged a config; 0: none did.
+        of_newest: the config of that attempt.
+        attempts: how many attempts logged one.
     """
 
     own: StoredConfig | None
@@ -109,7 +110,7 @@ def _with_parts(conn: Connection, run_id: str, attempt: int, whole: bytes | None
 
 
 def configs_of_runs(conn: Connection, ids: Sequence[str], bytes_max: int) -> dict[str, dict[str, Any]]:
-    """Of those whose config takes no more, and less than LARGE_BYTES."""
+    """Return the configs of those runs whose config takes at most `bytes_max`, and less than LARGE_BYTES."""
 
     def of_newest(value: Any) -> Any:
         its = select(value).where(attempt_configs.c.run_id == runs.c.id)
@@ -134,7 +135,7 @@ def of_all_attempts(conn: Connection, run_id: str) -> dict[str, Any]:
 
 
 def attempts_bytes(conn: Connection, run_id: str, but: int | None = None) -> int:
-    """Of the configs of all attempts of a run, `but` one."""
+    """Return how many bytes the configs of all attempts of a run take, without the attempt `but`."""
     size = 0
     for table, blob in ((attempt_configs, attempt_configs.c.config), (config_parts, config_parts.c.told)):
         others = (table.c.run_id == run_id) & (table.c.attempt != RUN) & (table.c.attempt != but)
@@ -145,7 +146,7 @@ def attempts_bytes(conn: Connection, run_id: str, but: int | None = None) -> int
 def write_config(
     conn: Connection, run_id: str, attempt: int, whole: bytes | None, before: StoredConfig | None = None
 ) -> None:
-    """In the place of what it was before. `whole`: None where the run is to have none of its own."""
+    """Write a config, instead of the one before. `whole`: None if the run is to have no config of its own."""
     if attempt == RUN:
         conn.execute(update(runs).where(runs.c.id == run_id).values(config=whole))
     else:
@@ -159,7 +160,7 @@ def write_config(
 
 
 def add_part(conn: Connection, run_id: str, attempt: int, part: bytes) -> None:
-    """Put what was told behind what there is."""
+    """Put new values behind a config."""
     last = conn.execute(select(func.max(config_parts.c.part)).where(_parts(run_id, attempt))).scalar() or 0
     conn.execute(insert(config_parts), {"run_id": run_id, "attempt": attempt, "part": last + 1, "told": part})
 

@@ -1,7 +1,7 @@
-"""SQL of the MetaStore for configs and meta: what each attempt of a run told, and what follows for the run.
+"""SQL of the MetaStore for configs and meta: what each attempt of a run logged, and what follows for the run.
 
-An attempt keeps what it told itself, so that the next one hides nothing. The run has all of it, attempt after attempt:
-of a value that several told, the newest attempt's counts, however late an older one's arrives.
+An attempt keeps what it logged itself, so that the next attempt hides nothing. The run has the values of all attempts.
+If several logged a value, that of the newest attempt counts, however late an older one arrives.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from .meta_config_rows import (
 from .meta_schema import attempt_configs, config_values, run_meta
 from .share import Share
 
-LATE_BYTES_MAX = 1 << 20  # of all attempts' configs, where an earlier attempt tells more: they are merged anew
+LATE_BYTES_MAX = 1 << 20  # of all attempts' configs: up to this, they are merged anew if an earlier attempt logs more
 PATHS_AT_ONCE = 500
 RECENT_MAX = 4  # runs whose config stays unpacked …
-RECENT_BYTES_MAX = 16 << 20  # … of which all together take that much, packed, and some two to ten times that, unpacked
+RECENT_BYTES_MAX = 16 << 20  # … together up to this many bytes packed, and two to ten times as many unpacked
 META_TOLD_BYTES_MAX = 2 * limits.META_BYTES_MAX  # of a run that is older than that bound
 
 
@@ -54,14 +54,14 @@ class _Kept:
 
     def _begin(self, stored: StoredConfig | None) -> None:
         self.stored = stored
-        self.told: list[Mapping[str, Any]] = []  # what was merged, in order
-        # At most so many: a value takes a byte, and may replace another. Looked at once more when that is too much.
+        self.merged: list[Mapping[str, Any]] = []  # what was merged, in order
+        # Upper bounds: a value takes at least a byte, and may replace another. They are counted exactly when too large.
         self._bytes, self._measured = 0 if stored is None else stored.size, False
         if not self._counted:
             self._values = self._bytes
 
     def add(self, new: Mapping[str, Any], values: int, size: int) -> int:
-        """Return how many of the values it has no room for. `size`: bytes that all of them take."""
+        """Merge values. Return for how many of them there is no room. `size`: bytes that all of them take."""
         if self._bytes + size > limits.CONFIG_BYTES_MAX:
             self._measure()
         if self._bytes + size > limits.CONFIG_BYTES_MAX:
@@ -73,12 +73,12 @@ class _Kept:
         self._bytes += size
         if not self._counted:
             merge(self.config, new)
-            self.told.append(new)
+            self.merged.append(new)
             self._values += values
             return 0
         room = max(0, limits.CONFIG_VALUES_MAX - self._values)
         left, merged = merge_some(self.config, new, room)
-        self.told.append(merged)
+        self.merged.append(merged)
         self._values += room - left
         return 0 if merged is new else max(1, values - (room - left))
 
@@ -87,24 +87,24 @@ class _Kept:
             self._bytes, self._measured = len(msgpack.packb(self.config)), True
 
     def bytes_within(self, most: int) -> bool:
-        """Return whether it takes no more than that."""
+        """Return whether it takes at most so many bytes."""
         if self._bytes > most:
             self._measure()
         return self._bytes <= most
 
     def copy(self, stored: StoredConfig | None) -> _Kept:
-        """Return another one that goes on from here."""
+        """Return a copy that goes on from here."""
         other = copy(self)
-        other.stored, other.config, other.told = stored, copied(self.config), list(self.told)
+        other.stored, other.config, other.merged = stored, copied(self.config), list(self.merged)
         return other
 
     def write(self, conn: Connection, run_id: str, attempt: int) -> bool:
-        """Return what is new in it. `attempt`: whose it is, or RUN. Returns whether anything is."""
-        before, told = self.stored, [some for some in self.told if some]
-        if before is not None and told and before.takes(part := msgpack.packb(told)):
+        """Write what is new in it. `attempt`: whose config it is, or RUN. Return whether anything is new."""
+        before, new_values = self.stored, [some for some in self.merged if some]
+        if before is not None and new_values and before.takes(part := msgpack.packb(new_values)):
             add_part(conn, run_id, attempt, part)
             now = before.with_part(part)
-        elif before is None or told:
+        elif before is None or new_values:
             now = StoredConfig(msgpack.packb(self.config))
             if now != before:
                 write_config(conn, run_id, attempt, now.whole, before)
@@ -115,8 +115,8 @@ class _Kept:
 
 
 class _Recent:
-    """Of the runs that were told something last: the config, unpacked, and how it is found. It is used again if it is
-    still what the database has, whatever became of the transaction that left it here.
+    """The unpacked configs of the runs that logged a config last, and the values by which these are searched. An entry
+    is used again if it is still what the database has, even if the transaction that left it here was rolled back.
     """
 
     def __init__(self) -> None:
@@ -145,17 +145,17 @@ class _Recent:
 
 
 class _OfRun:
-    """The configs of a run that are merged into.
+    """The configs of a run into which a transaction merges.
 
     Attributes:
-        own: the run's own as it was. None: it has that of its newest attempt.
-        kept: the run's as it becomes.
-        newest: the last attempt that told one; 0: none did.
-        attempts: those of its attempts.
-        writers: the last one that told of an attempt.
-        same: the attempt whose config is the run's so far: both are one object. None: there is none.
-        late: by which writer came news of an attempt that is not the newest.
-        found_by: how `config_values` has the run's config.
+        own: the run's own config as it was. None: it has that of its newest attempt.
+        kept: the run's config as it becomes.
+        newest: the last attempt that logged a config; 0: none did.
+        attempts: the configs of its attempts.
+        writers: the last writer that reported for an attempt.
+        same: the attempt whose config is also the run's so far, as one object. None: there is none.
+        late: the writer of values for an attempt that is not the newest; None: there were none.
+        found_by: the values in `config_values` by which the run is searched.
     """
 
     def __init__(self, conn: Connection, run_id: str) -> None:
@@ -169,15 +169,15 @@ class _OfRun:
         self.kept, self.found_by = _Recent.of(conn).take(run_id, stored.of_run)
         if stored.of_newest is not None and stored.of_newest == stored.of_run:
             self.attempts[self.newest], self.same = self.kept, self.newest
-        self._attempts_before, self._told = stored.attempts, set[int]()
+        self._attempts_before, self._attempts_now = stored.attempts, set[int]()
 
     def add(self, attempt: int, writer: str, event: Event) -> int:
-        """Merge an event of an attempt. Returns for how many of its values there is no room."""
+        """Merge an event of an attempt. Return for how many of its values there is no room."""
         if not self.newest and self.own is None:
             self.attempts[attempt], self.same = self.kept, attempt
         elif attempt not in self.attempts:
             self.attempts[attempt] = _Kept(config_of_attempt(self._conn, self.id, attempt))
-        self._told.add(attempt)
+        self._attempts_now.add(attempt)
         self.writers[attempt] = writer
         new, size = event.fields["values"], len(event.packed)
         values = event.values or count_values(new) - 1
@@ -191,17 +191,17 @@ class _OfRun:
         return lost
 
     def is_alone(self, attempt: int) -> bool:
-        """Return whether no other attempt told anything, now or before."""
-        return self._told <= {attempt} and self._attempts_before == (self.attempts[attempt].stored is not None)
+        """Return whether no other attempt logged a config, now or before."""
+        return self._attempts_now <= {attempt} and self._attempts_before == (self.attempts[attempt].stored is not None)
 
     def set_apart(self) -> None:
-        """The run's config is its own from here on."""
+        """Give the run a config of its own from here on."""
         if self.same is not None:
             self.kept, self.same = self.kept.copy(self.own), None
 
 
 class ArrivingConfigs:
-    """What a transaction's batches tell of configs. Written once for all that arrived: a large config comes in many
+    """The config events of a transaction's batches. They are written once, together: a large config comes in many
     parts.
 
     Attributes:
@@ -225,7 +225,7 @@ class ArrivingConfigs:
         for run in self._runs.values():
             changed = False
             for attempt, kept in run.attempts.items():
-                if not kept.told:
+                if not kept.merged:
                     continue
                 others = 0 if run.is_alone(attempt) else attempts_bytes(self._conn, run.id, attempt)
                 if kept.bytes_within(limits.CONFIGS_BYTES_MAX - others):
@@ -244,12 +244,12 @@ class ArrivingConfigs:
             elif run.own is not None:
                 write_config(self._conn, run.id, RUN, None, run.own)
             found_by = self._make_findable(run, run.kept.config) if changed else run.found_by
-            if not run.kept.told:  # else it is not all stored
+            if not run.kept.merged:  # else some of it is not stored
                 _Recent.of(self._conn).keep(run.id, run.kept, found_by)
 
     def _with_late(self, run: _OfRun) -> dict[str, Any] | None:
-        """Return what the run has of all its attempts, if one told something late. None where that is too much to be
-        put together again.
+        """Return the config of all attempts of the run, merged, if an event came late. None: no event came late, or the
+        configs are too large to be merged again.
         """
         if run.late is None:
             return None
@@ -259,7 +259,7 @@ class ArrivingConfigs:
         return None
 
     def _make_findable(self, run: _OfRun, config: Mapping[str, Any]) -> Searchable:
-        """Replace the values by which the run is found. Returns them."""
+        """Replace the values by which the run is searched. Return them."""
         before, now = run.found_by, searchable(config)
         of_run = config_values.c.run_id == run.id
         gone = list(before.keys() - now.keys())
@@ -279,7 +279,7 @@ class ArrivingConfigs:
 
 
 class ConfigsSql(Share):
-    """The share of configs and meta of a MetaTransaction over one connection."""
+    """The topic configs and meta of SqlMeta."""
 
     def config(self, run_id: str) -> dict[str, Any]:
         stored = configs_of_run(self.conn, run_id).of_run
@@ -301,21 +301,21 @@ class ConfigsSql(Share):
         its = select(run_meta.c.key, run_meta.c.value).where(run_meta.c.run_id == run_id)
         if attempt is not None:
             its = its.where(run_meta.c.attempt == attempt)
-        found: dict[str, Any] = {}
+        by_key: dict[str, Any] = {}
         size = 0
         with read_slowly(self.conn, its.order_by(run_meta.c.key, run_meta.c.attempt)) as rows:
             for row in rows:
                 size += len(row.key) + len(row.value)
                 if size > META_TOLD_BYTES_MAX:
-                    found["…"] = "The run has more than can be shown."
+                    by_key["…"] = "The run has more than can be shown."
                     break
-                found[row.key] = msgpack.unpackb(row.value, strict_map_key=False)
-        return found
+                by_key[row.key] = msgpack.unpackb(row.value, strict_map_key=False)
+        return by_key
 
     def meta_attempts(self, run_id: str, limit: int) -> list[int]:
         return self._newest(select(run_meta.c.attempt).where(run_meta.c.run_id == run_id).distinct(), limit)
 
     def _newest(self, attempts: Any, limit: int) -> list[int]:
-        """Return the last of them, upwards."""
-        found = self.conn.execute(attempts.order_by(attempts.selected_columns.attempt.desc()).limit(limit))
-        return sorted(found.scalars())
+        """Return the last attempts, in ascending order."""
+        newest = self.conn.execute(attempts.order_by(attempts.selected_columns.attempt.desc()).limit(limit))
+        return sorted(newest.scalars())

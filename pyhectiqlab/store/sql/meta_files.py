@@ -71,7 +71,7 @@ def _upload(row: Any) -> Upload:
 
 
 class FilesSql(Share):
-    """The files' share of a MetaTransaction over one connection."""
+    """The topic files of SqlMeta."""
 
     def upload(self, upload_id: str) -> Upload | None:
         row = self.conn.execute(select(uploads).where(uploads.c.id == upload_id)).first()
@@ -81,10 +81,10 @@ class FilesSql(Share):
         exclude(self.conn, "uploads", upload.user_id)
         mine = and_(uploads.c.user_id == upload.user_id, uploads.c.finished.is_(None))
         same = and_(mine, uploads.c.digest == upload.digest, uploads.c.bytes == upload.bytes)
-        found = self.conn.execute(select(uploads).where(same)).first()
-        if found is not None:
-            self.renew_upload(found.id, upload.expires)
-            return _upload(found)
+        unfinished = self.conn.execute(select(uploads).where(same)).first()
+        if unfinished is not None:
+            self.renew_upload(unfinished.id, upload.expires)
+            return _upload(unfinished)
         if self.conn.execute(select(func.count()).where(mine)).scalar_one() >= UPLOADS_OF_USER_MAX:
             raise TooManyUploadsError(
                 f"{UPLOADS_OF_USER_MAX} uploads of yours are unfinished: end some (DELETE) or let them expire."
@@ -105,7 +105,7 @@ class FilesSql(Share):
     def finish_upload(self, upload_id: str, now: float, expires: float) -> None:
         row = self.conn.execute(select(uploads).where(uploads.c.id == upload_id)).one()
         self.conn.execute(update(uploads).where(uploads.c.id == upload_id).values(finished=now, expires=expires))
-        # A wrong length that somebody else announced for these bytes ends here: verified bytes have this one.
+        # Somebody else may have announced a wrong length for these bytes: verified bytes have this one.
         self.conn.execute(update(blobs).where(blobs.c.digest == row.digest).values(bytes=row.bytes, used=now))
 
     def renew_upload(self, upload_id: str, expires: float) -> None:
@@ -190,9 +190,9 @@ class FilesSql(Share):
             yield from map(_artifact, rows)
 
     def some_artifacts(self, ids: Sequence[str]) -> dict[str, Artifact]:
-        """By their ids, without those that are unknown."""
-        found = self.conn.execute(_ARTIFACT.where(artifacts.c.id.in_(ids))) if ids else ()
-        return {row.id: _artifact(row) for row in found}
+        """Return artifacts by their ids, without unknown ones."""
+        rows = self.conn.execute(_ARTIFACT.where(artifacts.c.id.in_(ids))) if ids else ()
+        return {row.id: _artifact(row) for row in rows}
 
     def add_artifact(self, new: NewArtifact, now: float) -> bool:
         if new.run is None:

@@ -16,8 +16,8 @@ from .meta_schema import events, media
 from .share import Share
 
 NO_STEP = protocol.NO_STEP
-ITEMS_AT_ONCE = 100  # that are read, of which a page may show fewer …
-FIELDS_BYTES_AT_ONCE = 1 << 20  # … and one by one, where those of their events take more than this
+ITEMS_AT_ONCE = 100  # items that are read at once; a page may show fewer …
+FIELDS_BYTES_AT_ONCE = 1 << 20  # … and they are read one by one if the fields of their events take more than this
 
 
 def _step(step: int) -> int | None:
@@ -25,7 +25,7 @@ def _step(step: int) -> int | None:
 
 
 class MediaSql(Share):
-    """The media's share of a MetaTransaction over one connection: what is stored as event or artifact is found here."""
+    """The topic media of SqlMeta: an index of what is stored as events and artifacts."""
 
     def media_groups(
         self, run_id: str, kind: str | None, part: str, limit: int, after: Sequence[Any] | None
@@ -47,14 +47,14 @@ class MediaSql(Share):
             .order_by(*by)
             .limit(limit)
         )
-        found = self.conn.execute(query).all()
+        groups = self.conn.execute(query).all()
         ranks: dict[tuple[str, str], list[int]] = {}
-        of_page = media.c.name.in_({row.name for row in found})
+        of_page = media.c.name.in_({row.name for row in groups})
         for row in self.conn.execute(
             select(*by, media.c.rank).where(*where, of_page).group_by(*by, media.c.rank).order_by(media.c.rank)
         ):
             ranks.setdefault((row.name, row.kind), []).append(row.rank)
-        return [MediaGroup(row.kind, row.name, row.n, row.low, row.high, ranks[row.name, row.kind]) for row in found]
+        return [MediaGroup(row.kind, row.name, row.n, row.low, row.high, ranks[row.name, row.kind]) for row in groups]
 
     def media_items(self, query: MediaQuery) -> Iterator[MediaItem]:
         where = [media.c.run_id == query.run, media.c.kind == query.kind, media.c.name == query.name]
@@ -88,7 +88,7 @@ class MediaSql(Share):
                 )  # fmt: skip
 
     def _thinned(self, where: Sequence[ColumnElement[bool]], steps: int) -> list[ColumnElement[bool]]:
-        """Return what leaves at most `steps` different steps."""
+        """Return conditions that leave at most `steps` different steps."""
         distinct = func.count(func.distinct(media.c.step))
         with_step = [*where, media.c.step != NO_STEP]
         n, low, high = self.conn.execute(
@@ -113,7 +113,7 @@ class MediaSql(Share):
         return {(writer, seq): unpack_shown(fields) for writer, seq, fields in self._of_events(rows, events.c.fields)}
 
     def _of_events(self, rows: Sequence[Any], column: ColumnElement[Any]) -> Iterator[tuple[str, int, Any]]:
-        """Yield (writer, sequence number, what is asked for) of the events that these rows show."""
+        """Yield (writer, sequence number, the column) of the events that these rows show."""
         wanted: dict[str, list[int]] = {}
         for row in rows:
             wanted.setdefault(row.writer, []).append(row.seq)

@@ -17,7 +17,7 @@ VARIABLES_MAX = 10_000  # of one statement; SQLite takes 32,766 at least
 
 
 def visible_to(user_id: str | None) -> ColumnElement[bool]:
-    """Of a row of `projects`: whether it exists for that user; None: for everybody. One that is deleted does not."""
+    """Return the condition that a row of `projects` exists for the user; None: for everybody. A deleted one does not."""
     there = projects.c.deleted.is_(None)
     if user_id is None:
         return there
@@ -27,7 +27,7 @@ def visible_to(user_id: str | None) -> ColumnElement[bool]:
 
 
 class MembersSql(Share):
-    """The permissions' share of a MetaTransaction over one connection."""
+    """The topic permissions of SqlMeta."""
 
     def role_in(self, project_id: str, user_id: str, deleted_too: bool = False) -> str | None:
         its = projects.c.id == project_id

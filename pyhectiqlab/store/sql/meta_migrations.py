@@ -1,4 +1,4 @@
-"""How an older database of the MetaStore becomes a current one: steps, in order, inside one transaction."""
+"""Migrations of the MetaStore's database: steps, in order, in one transaction, that make an older database current."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _add_aliases(conn: Connection) -> None:
 
 
 def _add_columns(conn: Connection, table: Table, *names: str) -> None:
-    """Those that the table lacks: an earlier step may have made it, as it is today."""
+    """Add the columns that the table lacks: an earlier step may have made the table as it is today."""
     there = {column["name"] for column in inspect(conn).get_columns(table.name)}
     for name in (name for name in names if name not in there):
         column = CreateColumn(table.c[name]).compile(dialect=conn.dialect)
@@ -76,7 +76,7 @@ def _add_columns(conn: Connection, table: Table, *names: str) -> None:
 
 
 def _add_states(conn: Connection) -> None:
-    """The facts that a run had move to the ranks of its newest attempt."""
+    """Move the facts of a run to the ranks of its newest attempt."""
     metadata.create_all(conn, tables=[run_states])
     _add_columns(conn, runs, "state_rank", "state_why")
     _add_columns(conn, sessions, "said", "said_at", "lost", "silent_since", "job")
@@ -137,29 +137,29 @@ def _add_list(conn: Connection) -> None:
 
 
 def _add_lab_id(conn: Connection) -> None:
-    """A lab that is older than its id gets one that its backups of that time get, too: made of its birth."""
+    """Give a lab that has no id yet one that is made of its birth, so that its older backups get the same id."""
     born = conn.execute(select(migrations.c.applied).where(migrations.c.version == 1)).scalar()
     conn.execute(lab.insert().values(key="id", value=hashlib.sha256(f"born {born!r}".encode()).hexdigest()[:16]))
 
 
 def _add_attempt_configs(conn: Connection) -> None:
-    """What each attempt told is still among the events; what is not, counts as the newest one's."""
+    """Fill in what each attempt logged, from its events. Values that are in no event count as the newest attempt's."""
     metadata.create_all(conn, tables=[attempt_configs])
     for run_id, whole, newest in conn.execute(
         select(runs.c.id, runs.c.config, runs.c.attempt).where(runs.c.config.is_not(None))
     ).all():
-        told: dict[int, dict[str, Any]] = {}
+        by_attempt: dict[int, dict[str, Any]] = {}
         its = select(events.c.attempt, events.c.fields).where(events.c.run_id == run_id, events.c.kind == "config")
         for attempt, fields in conn.execute(its.order_by(events.c.id)):
             values = unpack(fields).get("values")
             if isinstance(values, dict):
-                merge(told.setdefault(attempt, {}), values)
-        rows = [{"run_id": run_id, "attempt": a, "config": msgpack.packb(config)} for a, config in told.items()]
+                merge(by_attempt.setdefault(attempt, {}), values)
+        rows = [{"run_id": run_id, "attempt": a, "config": msgpack.packb(config)} for a, config in by_attempt.items()]
         conn.execute(attempt_configs.insert(), rows or [{"run_id": run_id, "attempt": newest, "config": whole}])
 
 
 def _add_attempts_meta(conn: Connection) -> None:
-    """As configs: from the events, and the rest counts as the newest attempt's."""
+    """Fill in the meta of each attempt, as configs: from the events; the rest counts as the newest attempt's."""
     conn.execute(text("ALTER TABLE run_meta RENAME TO meta_of_runs"))
     metadata.create_all(conn, tables=[run_meta])
     kept: dict[tuple[str, int], dict[str, bytes]] = {}
@@ -167,15 +167,15 @@ def _add_attempts_meta(conn: Connection) -> None:
     for run_id, newest, key, value in conn.execute(text(its_rows)).all():
         kept.setdefault((run_id, newest), {})[key] = value
     for (run_id, newest), values in kept.items():
-        told: dict[tuple[int, str], bytes] = {}
+        logged: dict[tuple[int, str], bytes] = {}
         its = select(events.c.attempt, events.c.fields).where(events.c.run_id == run_id, events.c.kind == "meta")
         for attempt, packed in conn.execute(its.order_by(events.c.id)):
             fields = unpack(packed)
             if fields.get("key") is not None:
-                told[attempt, text_of(fields["key"], 1024)] = msgpack.packb(fields.get("value"))
-        known = {key for _, key in told}
-        told |= {(newest, key): value for key, value in values.items() if key not in known}
-        rows = [{"run_id": run_id, "attempt": a, "key": key, "value": value} for (a, key), value in told.items()]
+                logged[attempt, text_of(fields["key"], 1024)] = msgpack.packb(fields.get("value"))
+        known = {key for _, key in logged}
+        logged |= {(newest, key): value for key, value in values.items() if key not in known}
+        rows = [{"run_id": run_id, "attempt": a, "key": key, "value": value} for (a, key), value in logged.items()]
         conn.execute(run_meta.insert(), rows)
     conn.execute(text("DROP TABLE meta_of_runs"))
 
@@ -185,7 +185,9 @@ def _add_scripts(conn: Connection) -> None:
 
 
 def _add_config_parts(conn: Connection) -> None:
-    """runs.config, where it is what the newest attempt told, is no longer kept twice from the next update on."""
+    """Add the parts of configs. If runs.config is the newest attempt's config, the next update no longer keeps it
+    twice.
+    """
     metadata.create_all(conn, tables=[config_parts])
 
 
@@ -198,8 +200,8 @@ def _add_scopes(conn: Connection) -> None:
 
 
 def _add_people(conn: Connection) -> None:
-    """Whoever was disabled has no keys any more, as whoever is disabled from now on. Who was last seen when is known of
-    keys and web sessions.
+    """Revoke the keys of disabled users, as disabling does from now on. Fill in when users were last seen, from keys
+    and web sessions.
     """
     _add_columns(conn, users, "service", "deleted", "last_seen")
     conn.execute(

@@ -17,7 +17,7 @@ NOTICES_MAX = 10_000  # of a target that wait; more are not written: whoever hea
 
 
 class NoticesSql(Share):
-    """The notices' share of SqlMeta."""
+    """The topic notices of SqlMeta."""
 
     def targets(self) -> list[Target]:
         counted = select(notices.c.target_id, func.count()).group_by(notices.c.target_id)
@@ -95,11 +95,11 @@ class NoticesSql(Share):
             self.conn.execute(update(notices).where(of).values(again_at=again_at, tries=notices.c.tries + 1))
 
     def target_tried(self, target_id: str, now: float, error: str | None) -> None:
-        told = {"delivered": now, "failed": None, "error": ""} if error is None else {"failed": now, "error": error}
-        self.conn.execute(update(notice_targets).where(notice_targets.c.id == target_id).values(told))
+        values = {"delivered": now, "failed": None, "error": ""} if error is None else {"failed": now, "error": error}
+        self.conn.execute(update(notice_targets).where(notice_targets.c.id == target_id).values(values))
 
     def _wanted(self, project_id: str, state: str) -> list[Target]:
-        """Who wants to hear that a run of the project is in that state."""
+        """Return the targets that want to know that a run of the project is in that state."""
         return [t for t in self._targets({}) if state in t.states and t.project_id in (None, project_id)]
 
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:

@@ -17,7 +17,7 @@ from .share import Share
 
 
 class PeopleSql(Share):
-    """The share of SqlMeta that hands over."""
+    """The topic handing over of SqlMeta."""
 
     def hand_over(self, user_id: str, heir_id: str, now: float, projects: bool = False) -> HandedOver:
         self._check_heir(user_id, heir_id)
@@ -43,7 +43,9 @@ class PeopleSql(Share):
         )
 
     def _check_heir(self, user_id: str, heir_id: str) -> None:
-        """Hold both: the heir may be deleted or disabled meanwhile."""
+        """Hold both users, as the heir may be deleted or disabled meanwhile. Raise NoHeirError where the heir cannot be
+        one.
+        """
         hold_rows(self.conn, users.c.id, [user_id, heir_id])
         heir = self.conn.execute(select(users).where(users.c.id == heir_id)).one()
         if heir_id == user_id:

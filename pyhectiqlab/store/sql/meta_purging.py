@@ -45,7 +45,7 @@ _ROWS_OF_RUNS = (
 
 
 class PurgingSql(Share):
-    """The purging's share of a MetaTransaction over one connection."""
+    """The topic purging of SqlMeta."""
 
     def deleted(self, project_id: str | None = None) -> list[DeletedRun]:
         query = (
@@ -103,8 +103,8 @@ class PurgingSql(Share):
         return True
 
     def _purge_files(self, run_id: str, at_once: bool) -> bool:
-        """Remove some of its files and return whether none is left. `at_once`: nobody needs the bytes later; they
-        count as unused from long ago, where nothing else names them.
+        """Remove some of the run's files. Return whether none is left. `at_once`: nobody needs the bytes later, so they
+        count as long unused if nothing else names them.
         """
         its = select(artifacts.c.id, artifacts.c.digest).where(artifacts.c.run_id == run_id).limit(PURGE_FILES)
         rows = self.conn.execute(its).all()

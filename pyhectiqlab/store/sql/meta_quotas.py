@@ -1,4 +1,4 @@
-"""SQL of the MetaStore for quotas. They are values of the lab: few, and read with every file that comes."""
+"""SQL of the MetaStore for quotas. They are values of the lab: there are few, and they are read with every new file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _key(project_id: str | None) -> str:
 
 
 def _held(project_id: str) -> ColumnElement[bool]:
-    """Blobs that the project's artifacts and versions name."""
+    """Return the condition for blobs that the project's artifacts and versions name."""
     named = select(artifacts.c.digest).where(artifacts.c.project_id == project_id)
     versions = select(registry_versions.c.id).where(registry_versions.c.project_id == project_id)
     filed = select(registry_files.c.digest).where(registry_files.c.version_id.in_(versions))
@@ -26,11 +26,11 @@ def _held(project_id: str) -> ColumnElement[bool]:
 
 
 class QuotasSql(Share):
-    """The quotas' share of SqlMeta."""
+    """The topic quotas of SqlMeta."""
 
     def quota_of(self, project_id: str | None) -> int | None:
-        told = self.conn.execute(select(lab.c.value).where(lab.c.key == _key(project_id))).scalar()
-        return None if told is None else int(told)
+        value = self.conn.execute(select(lab.c.value).where(lab.c.key == _key(project_id))).scalar()
+        return None if value is None else int(value)
 
     def use_of(self, project_id: str | None) -> Use:
         held = select(func.coalesce(func.sum(blobs.c.bytes), 0))

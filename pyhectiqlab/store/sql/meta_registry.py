@@ -66,7 +66,7 @@ _aliases = (
 
 
 def _versions(count: ColumnElement[Any], listed: bool = False) -> Select[Any]:
-    """Of `listed` ones, only the beginning of the description."""
+    """Return a query for versions. `listed`: with only the beginning of the description."""
     description: tuple[ColumnElement[Any], ...] = (_v.description,)
     if listed:
         beginning = func.substr(_v.description, 1, limits.NOTE_CHARS_LISTED).label("description")
@@ -115,7 +115,7 @@ def _is(kind: str, project: str, name: str) -> ColumnElement[bool]:
 
 
 class RegistrySql(Share):
-    """The registry's share of a MetaTransaction over one connection."""
+    """The topic registry of SqlMeta."""
 
     def known_blobs(self, user_id: str, digests: Collection[str]) -> set[str]:
         known: set[str] = set()
@@ -262,7 +262,7 @@ class RegistrySql(Share):
         return True
 
     def _touch_all(self, digests: Collection[str], now: float) -> None:
-        """Raises BlobMissingError unless the lab has a row for each."""
+        """Note that these blobs are in use. Raise BlobMissingError unless the lab has a row for each."""
         wanted = sorted(set(digests))
         there = 0
         for i in range(0, len(wanted), DIGESTS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""SQL of the MetaStore for retention. The rules are values of the lab, as quotas are; what they end is looked up."""
+"""SQL of the MetaStore for retention. The rules are values of the lab, as quotas are; queries find what they end."""
 
 from __future__ import annotations
 
@@ -43,12 +43,14 @@ def _key(project_id: str | None) -> str:
 
 
 def _where(table: Table, project_id: str, among: Collection[str] | None) -> ColumnElement[bool]:
-    """Rows of the project; those of `among`, which are its own, by their primary key: SQLite would read all others."""
+    """Return the condition for rows of the project. `among` has only rows of the project: these are read by their
+    primary key, as SQLite would else read all others.
+    """
     return table.c.project_id == project_id if among is None else table.c.id.in_(among)
 
 
 def _may_go(rule: Rule, before: float) -> list[ColumnElement[bool]]:
-    """Of a row of `runs`: it ended, nobody heard of it since `before`, and nothing protects it."""
+    """Return conditions on a row of `runs`: it ended, gave no sign of life since `before`, and nothing protects it."""
     its = runs.c.id
     return [
         runs.c.deleted.is_(None),
@@ -67,7 +69,7 @@ def _pieces(ids: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 class RetentionSql(Share):
-    """The retention's share of SqlMeta."""
+    """The topic retention of SqlMeta."""
 
     # The rules
 
@@ -116,7 +118,7 @@ class RetentionSql(Share):
                 _where(artifacts, project_id, among),
                 a.newest.is_(False),
                 or_(a.run_id.is_(None), and_(*_may_go(rule, now - DAY_S))),
-                blobs.c.used < now - DAY_S,  # by our clock; `created` is by that of whoever sent it
+                blobs.c.used < now - DAY_S,  # by our clock; `created` is by the sender's clock
                 ~exists().where(media.c.artifact_id == a.id),
             )
             .order_by(a.created, a.id)
@@ -162,8 +164,8 @@ class RetentionSql(Share):
             gone = select(artifacts.c.id, artifacts.c.project_id, artifacts.c.run_id).where(artifacts.c.id.in_(some))
             rows = self.conn.execute(gone).all()
             if rows:
-                told = [{"id": row.id, "project_id": row.project_id, "removed": now} for row in rows]
-                self.conn.execute(insert(removed_artifacts), told)
+                removed = [{"id": row.id, "project_id": row.project_id, "removed": now} for row in rows]
+                self.conn.execute(insert(removed_artifacts), removed)
                 self.conn.execute(delete(artifacts).where(artifacts.c.id.in_(some)))
                 self.changes.runs.update(row.run_id for row in rows if row.run_id is not None)
 
@@ -186,5 +188,5 @@ class RetentionSql(Share):
 
     def newest_sign(self) -> float | None:
         newest = (func.max(runs.c.last_activity), func.max(sessions.c.last_seen))
-        told = [self.conn.execute(select(sign)).scalar() for sign in newest]
-        return max((sign for sign in told if sign is not None), default=None)
+        signs = [self.conn.execute(select(sign)).scalar() for sign in newest]
+        return max((sign for sign in signs if sign is not None), default=None)

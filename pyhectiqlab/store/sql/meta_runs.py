@@ -28,7 +28,7 @@ from .meta_schema import (
 )
 from .share import Share
 
-# Lists and maps of one event, or one config, that are shown: each takes some 70 bytes of memory.
+# How many lists and maps of one event, or one config, are shown: each takes some 70 bytes of memory.
 CONTAINERS_MAX = 200_000
 NOT_SHOWN = {"not_shown": "It holds too many lists and maps to be shown."}
 
@@ -72,7 +72,9 @@ def unpack(blob: bytes | None) -> dict[str, Any]:
 
 
 def unpack_shown(blob: bytes | None) -> dict[str, Any]:
-    """As `unpack`, to be shown; in the place of what would take many times its size in memory, NOT_SHOWN."""
+    """Return a stored map to be shown, as `unpack`. If it would take many times its size in memory, return
+    NOT_SHOWN.
+    """
     if blob is None or len(blob) <= CONTAINERS_MAX:
         return unpack(blob)
     containers = 0
@@ -93,7 +95,7 @@ def unpack_shown(blob: bytes | None) -> dict[str, Any]:
 
 
 class RunsSql(Share):
-    """The projects' and runs' share of a MetaTransaction over one connection."""
+    """The topic projects and runs of SqlMeta."""
 
     def note(self, run_id: str) -> str:
         return self.conn.execute(select(runs.c.note).where(runs.c.id == run_id)).scalar() or ""
@@ -102,8 +104,8 @@ class RunsSql(Share):
         return tags_of(self.conn, run_id, limit)
 
     def run(self, run_id: str) -> Run | None:
-        found = read_runs(self.conn, RUN.where(runs.c.id == run_id))
-        return found[0] if found else None
+        rows = read_runs(self.conn, RUN.where(runs.c.id == run_id))
+        return rows[0] if rows else None
 
     def newest_names(self, seen_by: str, project: str | None, limit: int) -> list[str]:
         names = select(runs.c.name).join(projects, projects.c.id == runs.c.project_id)
@@ -227,11 +229,11 @@ class RunsSql(Share):
         self.changes.runs.add(run_id)
 
     def _hold_with_name(self, run_id: str) -> Any:
-        """Hold the run and the name that it has, which others may change until then. Return its name and project."""
+        """Hold the run and its name. Others may change the name until then. Return name and project."""
         query = select(runs.c.name, runs.c.project_id).where(runs.c.id == run_id)
         while True:
             row = self.conn.execute(query).one()
-            with self.conn.begin_nested() as attempt:  # names are held before runs, so none is held in vain
+            with self.conn.begin_nested() as attempt:  # a name is held before the run; if it has changed, try again
                 if not exclude_name(self.conn, row.project_id, row.name):
                     return row
                 hold_runs(self.conn, [run_id])
@@ -265,39 +267,39 @@ def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
 
 
 def _first_tags(conn: Connection, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:
-    """Of each run, by name. Of those with many tags, no more are read than are wanted."""
+    """Return the first tags of each run, sorted by name. Of runs with many tags, no more are read than wanted."""
     count = func.count().label("n")
     counted = select(run_tags.c.run_id, count).where(run_tags.c.run_id.in_(ids)).group_by(run_tags.c.run_id)
     counts = {row.run_id: row.n for row in conn.execute(counted)} if ids else {}
-    found: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
+    tags: dict[str, list[Tag]] = {run_id: [] for run_id in ids}
     few = [run_id for run_id, n in counts.items() if n <= limit]
     its = select(run_tags).where(run_tags.c.run_id.in_(few)).order_by(run_tags.c.name)
     for tag in conn.execute(its) if few else ():
-        found[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
-    found.update({run_id: tags_of(conn, run_id, limit) for run_id, n in counts.items() if n > limit})
-    return found
+        tags[tag.run_id].append(Tag(tag.name, tag.color, tag.description))
+    tags.update({run_id: tags_of(conn, run_id, limit) for run_id, n in counts.items() if n > limit})
+    return tags
 
 
 def tags_of(conn: Connection, run_id: str, limit: int) -> list[Tag]:
-    """By name."""
+    """Return tags of a run, sorted by name."""
     its = select(run_tags).where(run_tags.c.run_id == run_id).order_by(run_tags.c.name).limit(limit)
     return [Tag(tag.name, tag.color, tag.description) for tag in conn.execute(its)]
 
 
 def hold_runs(conn: Connection, ids: Collection[str]) -> bool:
-    """Hold these runs, and with each what is told of it: its sessions, writers, events, config, states and so on.
-    Returns as `hold_rows`.
+    """Hold these runs, each with all that belongs to it: its sessions, writers, events, config, states and so on.
+    Return as `hold_rows`.
     """
     return hold_rows(conn, runs.c.id, ids)
 
 
 def exclude_name(conn: Connection, project_id: str, name: str) -> bool:
-    """Exclude others from giving this name to a run of the project. Returns as `exclude`."""
+    """Exclude others from giving this name to a run of the project. Return as `exclude`."""
     return exclude(conn, "run", project_id, name)
 
 
 def is_full(conn: Connection, rows: Select[Any], most: int) -> bool:
-    """Return whether there are as many of them. Reads no more than these, of an index where the query needs no more."""
+    """Return whether there are `most` rows. Reads no more rows, and only an index where that is enough."""
     return conn.execute(rows.limit(1).offset(most - 1)).first() is not None
 
 

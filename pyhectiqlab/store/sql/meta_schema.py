@@ -105,7 +105,7 @@ invites = Table(
     Column("expires", Double, nullable=False),
 )
 
-# Who changed what. It tells of users who may be renamed and of projects that may go: names, no references.
+# Who changed what. Users may be renamed and projects removed, so it has names, not references.
 audit = Table(
     "audit",
     metadata,
@@ -206,7 +206,7 @@ run_meta = Table(
     PrimaryKeyConstraint("run_id", "attempt", "key"),
 )
 
-# What each attempt told itself. runs.config is what all of them did, NULL: as the newest one; see meta_configs.py
+# What each attempt logged itself. runs.config is the config of all; NULL: that of the newest; see meta_configs.py
 attempt_configs = Table(
     "attempt_configs",
     metadata,
@@ -216,7 +216,7 @@ attempt_configs = Table(
     PrimaryKeyConstraint("run_id", "attempt"),
 )
 
-# What was told of a config once it was large, in order, to be merged into it. attempt 0: into the run's own.
+# Values that were added to a large config, in order, to be merged into it. attempt 0: into the run's own.
 config_parts = Table(
     "config_parts",
     metadata,
@@ -227,7 +227,7 @@ config_parts = Table(
     PrimaryKeyConstraint("run_id", "attempt", "part"),
 )
 
-# The values of configs by the path to each, so that runs are found by them (protocol/search.py).
+# The values of configs by the path to each, by which runs are searched (protocol/search.py).
 config_values = Table(
     "config_values",
     metadata,
@@ -462,7 +462,7 @@ registry_aliases = Table(
     Index("registry_aliases_version", "version_id"),
 )
 
-# Who is told when a run fails, is lost or ends, and what is still to be told.
+# Who gets notices when a run fails, is lost or ends, and the notices that are still to be delivered.
 notice_targets = Table(
     "notice_targets",
     metadata,
@@ -490,5 +490,5 @@ notices = Table(
     Column("again_at", Double, nullable=False),
     Index("notices_again", "again_at"),
     Index("notices_target", "target_id"),
-    sqlite_autoincrement=True,  # an id is told to others: it must never come back
+    sqlite_autoincrement=True,  # other systems get the id: it must never be used again
 )

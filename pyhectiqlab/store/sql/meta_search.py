@@ -1,7 +1,7 @@
-"""SQL of the MetaStore for searches: terms of protocol/search.py as conditions on runs, sorts, pages behind a cursor.
+"""SQL of the MetaStore for searches: terms of protocol/search.py as conditions on runs; sorts; pages behind a cursor.
 
-A page begins behind the last run of the page before (its sort value and id), not at a count of rows: runs that are
-added meanwhile push none out and repeat none. Terms of metrics are not the MetaStore's, see server/search.py.
+A page begins behind the last run of the page before (its sort value and id), not at a count of rows. So runs that are
+added meanwhile hide none and repeat none. The MetaStore does not know terms of metrics, see server/search.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _like(words: str) -> str:
 
 
 def _number(kind: str, now: float) -> ColumnElement[Any]:
-    """Return what a term compares; NULL where the run has none."""
+    """Return the number that a term compares; NULL where the run has none."""
     expressions: dict[str, ColumnElement[Any]] = {
         "created": runs.c.created,
         "started": runs.c.started,
@@ -54,7 +54,7 @@ def _number(kind: str, now: float) -> ColumnElement[Any]:
 
 
 def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
-    """Return what a sort compares, never NULL."""
+    """Return the value that a sort compares, never NULL."""
     if kind in ("name", "state"):
         return runs.c[kind]
     if kind == "author":
@@ -64,7 +64,7 @@ def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
         return func.coalesce(number, runs.c.created)  # as lists show it
     if kind in ("ended", "duration"):
         return func.coalesce(number, now if kind == "ended" else 0.0)
-    return number  # bare, so that an index of it can tell the order
+    return number  # bare, so that an index gives the order
 
 
 def _ordered(left: ColumnElement[Any], op: str, right: float) -> ColumnElement[bool]:
@@ -93,11 +93,11 @@ def _of_config(term: Term, value: str) -> ColumnElement[bool]:
 
 
 def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
-    """Return a term that is not negated, for one of its values."""
+    """Return the condition of a term that is not negated, for one of its values."""
     kind = term.field.kind
     if kind == "config":
-        found = select(config_values.c.run_id).where(config_values.c.path == term.field.name, _of_config(term, value))
-        return runs.c.id.in_(found)
+        having = select(config_values.c.run_id).where(config_values.c.path == term.field.name, _of_config(term, value))
+        return runs.c.id.in_(having)
     if kind == "tag":
         its = true() if value == ANY else _text(run_tags.c.name, term.op, value)
         return runs.c.id.in_(select(run_tags.c.run_id).where(its))
@@ -117,14 +117,14 @@ def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
 def _condition(term: Term, now: float) -> ColumnElement[bool]:
     positive = term.positive
     holds = or_(false(), *(_one(positive, value, now) for value in positive.values))
-    # NULL is neither true nor false to NOT: what a run lacks does not hold.
+    # NOT of NULL is NULL: where a run lacks a value, the term does not hold.
     return not_(func.coalesce(holds, false())) if term.negated else holds
 
 
 class SearchSql(Share):
-    """The searches' share of a MetaTransaction over one connection."""
+    """The topic searches of SqlMeta."""
 
-    def _found(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
+    def _conditions(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
         visible = select(projects.c.id).where(visible_to(query.seen_by))
         if query.project is not None:
@@ -138,7 +138,7 @@ class SearchSql(Share):
     def runs(self, query: RunQuery, now: float, among: Collection[str] | None = None) -> RunPage:
         kind, downwards = query.sort.field.kind, query.sort.downwards
         value = _sort_value(kind, now)
-        statement = select(runs.c.id, value.label("value")).where(*self._found(query, now))
+        statement = select(runs.c.id, value.label("value")).where(*self._conditions(query, now))
         if kind == "author":
             statement = statement.join(users, users.c.id == runs.c.author_id)
         if query.after is not None:
@@ -149,7 +149,7 @@ class SearchSql(Share):
         statement = statement.order_by(*((value.desc(), runs.c.id.desc()) if downwards else (value, runs.c.id)))
         if among is None:
             statement = statement.limit(query.limit + 1)
-        elif len(among) <= ROWS_AT_ONCE:  # few: looked up, instead of looked for in the order of all
+        elif len(among) <= ROWS_AT_ONCE:  # few: look them up, instead of reading all runs in order
             statement = statement.where(runs.c.id.in_(among))
         page: list[tuple[Any, str]] = []
         with self.conn.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}) as rows:
@@ -161,7 +161,7 @@ class SearchSql(Share):
         return RunPage(page[: query.limit], len(page) > query.limit)
 
     def found_ids(self, query: RunQuery, now: float) -> list[str]:
-        rows = self.conn.execute(select(runs.c.id).where(*self._found(query, now)))
+        rows = self.conn.execute(select(runs.c.id).where(*self._conditions(query, now)))
         return list(rows.scalars().all())  # twice as fast as one by one
 
     def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:

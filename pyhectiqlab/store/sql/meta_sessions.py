@@ -19,12 +19,14 @@ from .meta_schema import runs, sessions
 from .meta_states import StatesSql
 from .share import Share
 
-REQUEST_S = 5.0  # what a request may take on a busy machine, for a clock to be thought the same
+REQUEST_S = 5.0  # how long a request may take on a busy machine: clocks that differ by less count as the same
 _ORDER = (sessions.c.attempt, sessions.c.rank, sessions.c.started, sessions.c.session)
 
 
 def shortened(detail: str) -> str:
-    """Without its middle where it is too long: a traceback begins with where it was, and ends with what it was."""
+    """Return a detail without its middle if it is too long: a traceback begins with the place, and ends with the
+    error.
+    """
     half = limits.DETAIL_CHARS_MAX // 2
     left_out = len(detail) - 2 * half
     return detail if left_out <= 0 else f"{detail[:half]}\n[{left_out:,} characters left out]\n{detail[-half:]}"
@@ -36,7 +38,7 @@ def _session(row: Any) -> Session:
 
 
 class SessionsSql(Share):
-    """The sessions' share of a MetaTransaction over one connection."""
+    """The topic sessions of SqlMeta."""
 
     def heartbeat(
         self,
@@ -52,21 +54,21 @@ class SessionsSql(Share):
         packed = msgpack.packb(dict(losses)) if losses else None
         hold_runs(self.conn, {run for run, _, _ in runs})
         known = self.attached(session, user_id)
-        told = set(runs) & known.keys()
+        beating = set(runs) & known.keys()
         values = {"last_seen": now, "skew": skew, "backlog": backlog, "losses": packed}
-        if told == known.keys():
+        if beating == known.keys():
             mine = and_(sessions.c.session == session, sessions.c.user_id == user_id)
             self.conn.execute(update(sessions).where(mine).values(values))
-        elif told:
+        elif beating:
             one = and_(
                 sessions.c.session == session,
                 sessions.c.run_id == bindparam("its_run"),
                 sessions.c.rank == bindparam("its_rank"),
                 sessions.c.attempt == bindparam("its_attempt"),
             )
-            each = [{"its_run": run, "its_rank": rank, "its_attempt": attempt} for run, rank, attempt in told]
+            each = [{"its_run": run, "its_rank": rank, "its_attempt": attempt} for run, rank, attempt in beating]
             self.conn.execute(update(sessions).where(one).values(values), each)
-        for run_id, attempt in sorted({(run, attempt) for run, rank, attempt in told if known[run, rank, attempt]}):
+        for run_id, attempt in sorted({(run, attempt) for run, rank, attempt in beating if known[run, rank, attempt]}):
             self.revive(run_id, attempt, session, now)
 
     def attached(self, session: str, user_id: str) -> dict[tuple[str, int, int], bool]:
@@ -81,8 +83,8 @@ class SessionsSql(Share):
         return {(row.run_id, row.rank, row.attempt): bool(row.lost) and row.ended is None for row in rows}
 
     def revive(self, run_id: str, attempt: int, session: str, now: float) -> None:
-        """A sign of life of a session that has not ended: it is not lost. `attempt` is the newest of the run, or
-        nothing changes.
+        """Note a sign of life of a session that has not ended: it is not lost. If `attempt` is not the newest of the
+        run, nothing changes.
         """
         key = and_(
             sessions.c.run_id == run_id,
@@ -107,7 +109,9 @@ class SessionsSql(Share):
 
     @staticmethod
     def _silent(before: float) -> Any:
-        """Attachments of live runs, of their newest attempts, that were silent since then and are not marked so."""
+        """Return a query for attachments to the newest attempts of live runs that were silent since then and are not
+        marked as lost.
+        """
         return (
             select(sessions.c.run_id, sessions.c.session, sessions.c.rank, sessions.c.attempt, sessions.c.last_seen)
             .join(runs, and_(sessions.c.run_id == runs.c.id, sessions.c.attempt == runs.c.attempt))
@@ -122,7 +126,7 @@ class SessionsSql(Share):
         )
 
     def mark_lost(self, now: float, lost_after_s: float) -> list[str]:
-        """Mark what is silent as lost. Returns the runs that are lost by it."""
+        """Mark silent sessions as lost. Return the runs that are lost by it."""
         silent = self._silent(now - lost_after_s)
         rows = self.conn.execute(silent).all()
         if hold_runs(self.conn, {row.run_id for row in rows}):
@@ -146,7 +150,9 @@ class SessionsSql(Share):
         return lost
 
     def say(self, session: str, run_id: str, attempt: int, rank: int, state: str, at: float) -> None:
-        """The script of a rank said a state: by the process that has the say, or by another one of its script."""
+        """Note a state that the script of a rank set, by the process that sets states or by another one of its
+        script.
+        """
         of_rank = and_(sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.rank == rank)
         row = self.conn.execute(
             select(sessions.c.sets_state, sessions.c.script).where(of_rank, sessions.c.session == session)
@@ -173,12 +179,12 @@ class SessionsSql(Share):
         if row is None:
             return False
         if row.ended is not None and row.end_is_final and not report.final:
-            return True  # an `end` event that was on its way while the uploader already told
+            return True  # an `end` event that arrives after the uploader's report
         skew = self._skew(row, report.skew)
-        at = min(now + REQUEST_S, report.time - skew)  # a faster request than that which the skew is of
-        told = row.ended is not None and row.state is not None
+        at = min(now + REQUEST_S, report.time - skew)  # this request may be faster than the one that gave the skew
+        has_ended = row.ended is not None and row.state is not None
         # "ended, cause unknown" is no news about a process that said how it was ending.
-        state = row.state if told and report.final and report.state == states.ENDED else report.state
+        state = row.state if has_ended and report.final and report.state == states.ENDED else report.state
         if row.state == states.PREEMPTED:
             state = row.state  # the job runs again meanwhile; what is new is how it went
         self.conn.execute(
@@ -204,24 +210,24 @@ class SessionsSql(Share):
         self.changes.runs.add(report.run)
         return True
 
-    def _skew(self, row: Any, told: float | None) -> float:
-        """Return how far the clock of a session's machine is ahead. A request that was long under way makes it look
-        behind, so of what the run's sessions on that machine measured the largest is the truest. It stays what it was
-        for the first of them that ended: which came before which is then known as well as that machine knows it. A
-        clock that was set in between has the last word.
+    def _skew(self, row: Any, reported: float | None) -> float:
+        """Return how far the clock of a session's machine is ahead. A slow request makes it look behind, so the largest
+        skew of the run's sessions on that machine is the most exact. Once the first of them has ended, its skew is used
+        for all, so that their order is as exact as on that machine. If the clock was set in between, the newer skew
+        counts.
         """
-        near = float(row.skew if told is None else told)
+        near = float(row.skew if reported is None else reported)
         on_it = sessions.c.host == row.host if row.host else sessions.c.session == row.session
-        found = self.conn.execute(
+        nearest = self.conn.execute(
             select(sessions.c.skew, sessions.c.ended)
             .where(sessions.c.run_id == row.run_id, sessions.c.attempt == row.attempt, on_it)
             .where(sessions.c.skew.between(near - REQUEST_S, near + REQUEST_S))
             .order_by(sessions.c.ended.is_(None), sessions.c.skew.desc())
             .limit(1)
         ).first()
-        if found is None:
+        if nearest is None:
             return near
-        return float(found.skew) if found.ended is not None else max(near, float(found.skew))
+        return float(nearest.skew) if nearest.ended is not None else max(near, float(nearest.skew))
 
     def sessions(self, run_id: str, limit: int, after: Sequence[Any] | None = None) -> Iterator[Session]:
         query = select(sessions).where(sessions.c.run_id == run_id)
@@ -233,15 +239,15 @@ class SessionsSql(Share):
     def newest_sessions(self, run_id: str, limit: int) -> list[Session]:
         newest = (sessions.c.ended.is_not(None), sessions.c.attempt.desc(), *_ORDER[1:])
         query = select(sessions).where(sessions.c.run_id == run_id).order_by(*newest).limit(limit)
-        found = [_session(row) for row in self.conn.execute(query)]
-        return sorted(found, key=lambda s: (s.attempt, s.rank, s.started, s.session))
+        read = [_session(row) for row in self.conn.execute(query)]
+        return sorted(read, key=lambda s: (s.attempt, s.rank, s.started, s.session))
 
     def session_count(self, run_id: str) -> int:
         query = select(func.count()).select_from(sessions).where(sessions.c.run_id == run_id)
         return int(self.conn.execute(query).scalar_one())
 
     def open_sessions(self, ids: Sequence[str], stale: float) -> list[Any]:
-        """(session, run_id, rank, attempt) of open sessions that are not lost, and not seen since `stale`."""
+        """Return (session, run_id, rank, attempt) of open sessions that are not lost, and not seen since `stale`."""
         return list(
             self.conn.execute(
                 select(sessions.c.session, sessions.c.run_id, sessions.c.rank, sessions.c.attempt).where(

@@ -1,7 +1,7 @@
-"""SQL of the MetaStore for the states of runs: what follows from the facts about their ranks, and its history.
+"""SQL of the MetaStore for the states of runs: they follow from the facts about their ranks. Also their history.
 
-The facts are in the rows of `sessions` that speak for a rank. Whoever changes one calls `settle`, with who knew it and
-why; the run's own state, and the history, are written here alone.
+The facts are in the rows of `sessions` that speak for a rank. Code that changes a fact calls `settle`, with who
+reported it and why. The run's own state, and the history, are written only here.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ HISTORY_MAX = 1000  # changes of state that are kept of a run, the newest
 WHY_CHARS_MAX = 500
 
 
-# Of thousands of processes, without what may be long.
+# Without the columns that may be long: there may be thousands of processes.
 FACTS = select(*(column for column in sessions.c if column.name not in {"detail", "losses"}))
 
 
 class StatesSql(Share):
-    """The states' share of a MetaTransaction over one connection."""
+    """The topic states of SqlMeta."""
 
     def ranks(self, run_id: str, attempt: int) -> list[RankFacts]:
-        """Of the ranks of an attempt; of one whose script is several processes, of each that has a say."""
+        """Return the facts of the ranks of an attempt. If the script of a rank is several processes, return those of
+        each one that sets states.
+        """
         rows = self.conn.execute(
             FACTS.where(
                 sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True)
@@ -56,9 +58,9 @@ class StatesSql(Share):
         """Store what follows from the facts, and note a change in the history.
 
         Args:
-            who, why: what brought the change: "script", "process" (its own last word), "uploader" or "lab", and its
-                reason. Where the state is that of an end, what is known of that end stands instead.
-            news: note it even if the state is what it was: a new attempt.
+            who, why: who brought the change ("script", "process": its own last report, "uploader" or "lab"), and the
+                reason. If the state is that of an end, what is known of that end is noted instead.
+            news: note it even if the state is the same: for a new attempt.
         """
         old = self.conn.execute(
             select(
@@ -101,7 +103,7 @@ class StatesSql(Share):
         )
 
     def preempt(self, run_id: str, attempt: int, job: str, now: float) -> None:
-        """The batch system started `job` again: what it had taken away of the attempt before was preempted."""
+        """Mark what the batch system took away of the attempt before as preempted: it started `job` again."""
         base, _, count = job.rpartition("/")
         rows = self.conn.execute(
             FACTS.where(sessions.c.run_id == run_id, sessions.c.attempt == attempt, sessions.c.sets_state.is_(True))
@@ -137,7 +139,7 @@ class StatesSql(Share):
             self._note(run_id, min(at, now), states.PREEMPTED, attempt, None, "lab", why)
 
     def state_history(self, run_id: str, limit: int = HISTORY_MAX) -> Sequence[StateChange]:
-        """Newest last."""
+        """Return the last changes of state, the newest last."""
         rows = self.conn.execute(
             select(run_states).where(run_states.c.run_id == run_id).order_by(run_states.c.n.desc()).limit(limit)
         ).all()

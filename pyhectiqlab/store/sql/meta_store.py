@@ -59,7 +59,9 @@ class SqlMeta(
     RetentionSql,
     TotalsSql,
 ):
-    """MetaView and MetaTransaction over one connection: all topics, none of which knows that the others are here."""
+    """MetaView and MetaTransaction over one connection: all topics together. No topic knows of the others through
+    `self`.
+    """
 
     def __init__(self, conn: Connection) -> None:
         super().__init__(conn, Changes())
@@ -76,14 +78,14 @@ class SqlMetaStore:
 
     Args:
         place: the file, or the URL of the database: postgresql://USER@HOST/NAME.
-        migrate: False beside a running lab, whose database is not to change its shape: StoreError where it would.
+        migrate: False beside a running lab, whose tables must not change: StoreError where they would.
 
     Raises ConfigurationError, NewerSchemaError, StoreError. Blocks on the database, and while another lab migrates it.
     """
 
     def __init__(self, place: Path | str, migrate: bool = True) -> None:
         self.engines = engines.open_engines(place)
-        self._look_at = 0.0  # monotonic: for free pages, which costs some 0.1 ms
+        self._look_at = 0.0  # monotonic: when to look for free pages again, which costs some 0.1 ms
         try:
             with self.writing() as tx:
                 if not migrate and not is_current(tx.conn):

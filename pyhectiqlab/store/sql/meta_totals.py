@@ -1,4 +1,4 @@
-"""Totals over the whole lab, for whoever watches it."""
+"""Totals over the whole lab, for those who watch it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def _alive(since: float) -> tuple[ColumnElement[bool], ...]:
 
 
 class TotalsSql(Share):
-    """The totals' share of SqlMeta."""
+    """The topic totals of SqlMeta."""
 
     def runs_by_state(self) -> dict[str, int]:
-        found = self.conn.execute(
+        rows = self.conn.execute(
             select(runs.c.state, func.count()).where(runs.c.deleted.is_(None)).group_by(runs.c.state)
         )
-        return {row.state: row[1] for row in found}
+        return {row.state: row[1] for row in rows}
 
     def stored_bytes(self) -> int:
-        """Of files, each counted once."""
+        """Return how many bytes all files take, each counted once."""
         return int(self.conn.execute(select(func.coalesce(func.sum(blobs.c.bytes), 0))).scalar_one())
 
     def project_totals(self) -> list[ProjectTotals]:
@@ -41,16 +41,16 @@ class TotalsSql(Share):
         )
         its_runs = {row.project_id: (row[1], int(row[2])) for row in self.conn.execute(counted)}
         quotas = dict(self.conn.execute(select(lab.c.key, lab.c.value).where(lab.c.key.like("quota:%"))).all())
-        found = []
+        totals = []
         name = func.coalesce(projects.c.deleted_name, projects.c.name).label("name")
         there = select(projects.c.id, name).where(projects.c.purged.is_(None))
         for row in self.conn.execute(there.order_by(name)):
             n, points = its_runs.get(row.id, (0, 0))
             quota = quotas.get(f"quota:{row.id}")
-            found.append(
+            totals.append(
                 ProjectTotals(row.id, row.name, n, points, files.get(row.id, 0), None if quota is None else int(quota))
             )
-        return found
+        return totals
 
     def deleted_runs(self) -> int:
         gone = runs.c.deleted.is_not(None), runs.c.purged.is_(None)

@@ -1,5 +1,6 @@
-"""SQL of the MetaStore for notes, tags and meta: what a transaction's batches tell of them, written once for all of
-them. So thousands of events of one run cost what they leave, and each run keeps to its bounds (protocol/limits.py).
+"""SQL of the MetaStore for notes, tags and meta. The events of a transaction's batches are collected and written once.
+So thousands of events of one run cost only what they leave behind, and each run keeps to its bounds
+(protocol/limits.py).
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from .meta_schema import run_meta, run_tags, runs
 
 
 def text_of(value: Any, length_max: int = limits.DETAIL_CHARS_MAX) -> str:
-    """Of a text, or of what has a short one; "" for anything else. As it can be kept."""
+    """Return a text, or the text of a number, as it can be kept; "" for anything else."""
     text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
     return kept(text[:length_max])
 
 
 class ArrivingWords:
-    """`add_…` for each event, in order, then `store`.
+    """The notes, tags and meta of a transaction. Call `add_…` for each event, in order, then `store`.
 
     Attributes:
-        lost: how many events were not followed, by (writer, reason).
+        lost: how many events had no effect, by (writer, reason).
     """
 
     def __init__(self, conn: Connection) -> None:

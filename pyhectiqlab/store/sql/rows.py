@@ -1,4 +1,4 @@
-"""Many rows at once into a table of the MetaStore."""
+"""Insert many rows at once into a table of the MetaStore."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ROWS_AT_ONCE = 60
 
 
 def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows, all of the same columns; one whose key is there already is left out.
+    """Insert rows, which all have the same columns. A row whose key is there already is left out.
 
-    SQLite's driver lets other threads run behind each statement, and each row would be one: a commit of hundreds of
-    rows waited for as many turns while another thread decoded. So a statement has many rows there.
+    SQLite's driver lets other threads run after each statement. With a statement for each row, a commit of hundreds of
+    rows waited as often for another thread that decoded. So there, a statement has many rows.
     """
     if conn.dialect.name != "sqlite":
         conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)

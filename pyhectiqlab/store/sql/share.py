@@ -1,4 +1,4 @@
-"""What each topic's share of the SQL MetaStore is: statements over one connection, in a view or a transaction."""
+"""The base class of the topics of the SQL MetaStore: statements over one connection, in a view or a transaction."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ S = TypeVar("S", bound="Share")
 
 
 class Share:
-    """A topic of MetaView and MetaTransaction. `SqlMeta` has all of them. A topic that asks another one says which:
-    `self.share(RunsSql).run(run_id)`; it calls no method of `self` that is not its own.
+    """A topic of MetaView and MetaTransaction. `SqlMeta` has all of them. A topic that needs another one names it:
+    `self.share(RunsSql).run(run_id)`. It calls no method of `self` that is not its own.
     """
 
     def __init__(self, conn: Connection, changes: Changes) -> None:

@@ -226,21 +226,21 @@ class Config(MutableMapping[str, Any]):
 
 
 def _nested(mapping: Mapping[Any, Any], within: set[int]) -> Plain:
-    """Return its values by their names as texts, what has names itself as a Config. `within`: ids of what is being
-    read.
+    """Return the mapping's values by their names, which are made texts; a value that is a mapping becomes a Config.
+    `within`: ids of the mappings that are being read.
     """
-    found: Plain = {}
+    values: Plain = {}
     for key, value in mapping.items():
         name = str(key)
         inner = as_mapping(value)
         if inner is None:
-            found[name] = value
+            values[name] = value
         elif id(value) in within or len(within) >= DEPTH_MAX:
             what = "contains itself" if id(value) in within else f"is nested deeper than {DEPTH_MAX}"
             raise ValueError(f"the parameter {name!r} {what}: no config can hold it")
         else:
-            found[name] = Config(**_nested(inner, {*within, id(value)}))
-    return found
+            values[name] = Config(**_nested(inner, {*within, id(value)}))
+    return values
 
 
 def _dict_of(config: Config, within: set[int]) -> Plain:

@@ -210,15 +210,15 @@ def get(name: str) -> Any:
 
 
 def pinned() -> dict[str, str]:
-    """Return the variables of the paths that are known, as whole paths: for a process that works in another folder.
+    """Return the variables of the paths that are set, as absolute paths, for a process that works in another folder.
     Never raises.
     """
-    found = {}
+    paths = {}
     for name in ("home", "credentials"):
         with contextlib.suppress(ConfigurationError):
             if (path := get(name)) is not None:
-                found[TABLE[name].variable] = str(path)
-    return found
+                paths[TABLE[name].variable] = str(path)
+    return paths
 
 
 def home() -> Path:

@@ -1,4 +1,4 @@
-"""hectiqlab admin backup, backups, restore, check: a lab's data kept elsewhere, and put back."""
+"""hectiqlab admin backup, backups, restore, check: copy a lab's data elsewhere, and put it back."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _folder = click.Path(path_type=Path, file_okay=False)
 def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_json: bool) -> None:
     """Take a snapshot of a lab, which may run meanwhile, into a new folder in TARGET.
 
-    Each snapshot is whole. Parts of databases, and files, that the one before it has are linked instead of copied, so a
-    snapshot costs as much as is new. Put TARGET on another disk, or copy it to another machine, and try `restore`
-    before you need it.
+    Each snapshot is whole. Files and parts of databases that the snapshot before it has are linked instead of copied,
+    so a snapshot takes only the room of what is new. Put TARGET on another disk, or copy it to another machine, and try
+    `restore` before you need it.
 
-    Exits with 1 where the snapshot is damaged, or files of the lab are: then none is removed, and `hectiqlab admin
-    status` and the metrics go on telling of the last good one.
+    Exits with 1 where the snapshot or files of the lab are damaged. Then no snapshot is removed, and `hectiqlab admin
+    status` and the metrics still show the last good one.
     """
     taken = backups.backup(data_of(data), target, _progress)
     wrong = [f"file {digest}: the lab does not have it as it was stored" for digest in taken.damaged]
@@ -80,12 +80,12 @@ def list_backups(target: Path, as_json: bool) -> None:
 @data_option
 @click.option("--despite-damage", is_flag=True, help="Take what there is of a snapshot that is not whole.")
 def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
-    """Make a lab's data of SNAPSHOT, in a folder that is empty or not there yet.
+    """Make a lab's data from SNAPSHOT, in a folder that is empty or does not exist yet.
 
-    It is read and checked first; where anything is wrong with it, nothing is made.
+    The snapshot is read and checked first; where anything is wrong with it, nothing is made.
 
-    Passwords and keys are again those of that time. Trainings that go on, and `hectiqlab sync` on machines that keep
-    what they sent (for a day), send again what the snapshot does not have.
+    Passwords and keys are again those of that time. What the snapshot does not have is sent again by trainings that go
+    on, and by `hectiqlab sync` on machines that still keep what they sent (they do for a day).
     """
     where = data_of(data)
     restored = backups.restore(snapshot, where, _progress, despite_damage)

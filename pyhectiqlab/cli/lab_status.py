@@ -25,11 +25,12 @@ SHOWN_MAX = 10  # rows of each table
 @data_option
 @click.pass_obj
 def status(profile: str | None, as_json: bool, data: Path | None) -> None:
-    """Show how a lab is, and what to do about it: disk by project, busiest runs and clients, what waits, the last
+    """Show the state of a lab, and what to do about it: disk by project, busiest runs and clients, what waits, the last
     backup, threads.
 
-    Asks the lab that runs on the data folder, by a profile of it with an admin's key; where there is none, or the lab
-    is stopped, tells what is stored. Without a data folder here, asks the lab of the profile in use.
+    Asks the lab that runs on the data folder, with a profile that has an admin's key of it. Where there is no such
+    profile, or the lab is stopped, shows what is stored. Where there is no data folder, asks the lab of the profile in
+    use.
     """
     state = _state(profile, data)
     if as_json:
@@ -100,7 +101,7 @@ def _head(state: Any) -> Iterator[str]:
 
 def _advice(state: Any) -> Iterator[str]:
     if not state["advice"]:
-        yield "Nothing needs you."
+        yield "Nothing needs your attention."
     for item in state["advice"]:
         yield f"{item['level'].upper()}: {item['what']}"
         yield f"    {item['do']}"
@@ -108,8 +109,8 @@ def _advice(state: Any) -> Iterator[str]:
 
 def _waits(state: Any) -> Iterator[str]:
     names = {name: name.replace("_", " ") for name in state["waiting"]}
-    told = [f"{names[name]} {n:,}" for name, n in state["waiting"].items() if n]
-    yield f"Waits: {', '.join(told) or 'nothing'}"
+    parts = [f"{names[name]} {n:,}" for name, n in state["waiting"].items() if n]
+    yield f"Waits: {', '.join(parts) or 'nothing'}"
     if state["writes_refused"]:
         yield f"Writes refused since the start: {state['writes_refused']:,}"
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def keys(name: str, as_json: bool, data: Path | None) -> None:
     """List the API keys of a user that are not revoked."""
     with opened_accounts(data) as (storage, _), storage.meta.reading() as view:
-        found = view.keys(found_user(view, name).id)
+        its_keys = view.keys(found_user(view, name).id)
     if as_json:
-        echo_json([asdict(key) for key in found])
+        echo_json([asdict(key) for key in its_keys])
         return
     rows = [
         (
@@ -39,7 +39,7 @@ def keys(name: str, as_json: bool, data: Path | None) -> None:
             moment(key.expires) or "never",
             key.scope,
         )
-        for key in found
+        for key in its_keys
     ]
     table(("id", "name", "created", "last used", "expires", "may"), rows)
 
@@ -115,7 +115,7 @@ def hand_over(name: str, heir: str, projects: bool, as_json: bool, data: Path | 
     if as_json:
         echo_json(asdict(done))
         return
-    click.echo(_told(done, heir))
+    click.echo(_handed_over_text(done, heir))
 
 
 @click.command("delete")
@@ -137,7 +137,7 @@ def delete(name: str, heir: str | None, yes: bool, data: Path | None) -> None:
         if not yes:
             click.confirm(f"Delete {its.username} for good?", abort=True, err=True)
     if heir is not None:
-        click.echo(_told(_handed_over(data, name, heir, True), heir))
+        click.echo(_handed_over_text(_handed_over(data, name, heir, True), heir))
     with opened_accounts(data) as (_, accounts):
         what = "service account" if its.service else "user"
         try:
@@ -164,10 +164,10 @@ def _handed_over(data: Path | None, name: str, heir: str, projects: bool) -> Han
             raise ConfigurationError(str(e)) from None
 
 
-def _told(done: HandedOver, heir: str) -> str:
-    told = [f"{clean(heir)} has {counted(done.runs, 'run')} and {counted(done.projects, 'project')} more."]
+def _handed_over_text(done: HandedOver, heir: str) -> str:
+    sentences = [f"{clean(heir)} has {counted(done.runs, 'run')} and {counted(done.projects, 'project')} more."]
     if done.live:
-        told.append(f"Going on, and left as they are: {counted(done.live, 'run')}.")
+        sentences.append(f"Going on, and left as they are: {counted(done.live, 'run')}.")
     if done.kept_out:
-        told.append(f"In projects to which {clean(heir)} may not add: {counted(done.kept_out, 'run')}.")
-    return " ".join(told)
+        sentences.append(f"In projects to which {clean(heir)} may not add: {counted(done.kept_out, 'run')}.")
+    return " ".join(sentences)

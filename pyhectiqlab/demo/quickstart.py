@@ -33,7 +33,7 @@ def say(text: str = "") -> None:
 
 
 def free_port(host: str, wanted: int) -> int:
-    """`wanted` if nobody listens there, else any free port."""
+    """Return `wanted` if nobody listens there, else any free port."""
     for port in (wanted, 0):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,8 +41,8 @@ def free_port(host: str, wanted: int) -> int:
                 s.bind((host, port))
             except OSError:
                 continue
-            found: int = s.getsockname()[1]
-            return found
+            port_free: int = s.getsockname()[1]
+            return port_free
     raise QuickstartError(f"No port can be opened on {host}: try --port with another number.")
 
 

@@ -1,4 +1,6 @@
-"""Disk: how much room there is, who is told when it runs out, and when writes that were refused are taken again."""
+"""Disk: watches how much room there is, notifies when it runs out, and finds out when refused writes are taken
+again.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,20 @@ log = logging.getLogger("hectiqlab.server")
 
 LOOK_EVERY_S = 2.0
 PROBE = "probe"  # key of a value of the lab
-PROBE_BYTES = 64 << 10  # that are to fit: a commit of a few bytes often finds room where others do not
-SLACK = 1.1  # so much more room than the bound it takes until there is enough again
+PROBE_BYTES = 64 << 10  # large: a commit of a few bytes often fits where others do not
+SLACK = 1.1  # the level gets better only with this many times the bound
 
 Level = Literal["ok", "low", "full"]
 
 
 @dataclass(frozen=True)
 class Room:
-    """`free`, `total`: bytes of the disk; None where nobody knows. `warn_below`: see `warn_below`."""
+    """How much room the disk has.
+
+    Attributes:
+        free, total: bytes of the disk; None where they are not known.
+        warn_below: see the function `warn_below`.
+    """
 
     level: Level
     free: int | None
@@ -37,18 +44,18 @@ class Room:
 
     @property
     def text(self) -> str:
-        """In a sentence, for people."""
+        """The state of the disk in a sentence, for people."""
         of = "" if self.total is None else f" of {size_text(self.total)}"
         left = f"The lab's disk has {size_text(self.free or 0)} left{of}"
         if self.level == "full":
-            return f"{left}: files are refused, and soon all else is."
+            return f"{left}: files are refused, and soon everything else is."
         if self.level == "low":
             return f"{left}, less than {size_text(self.warn_below)}."
         return f"{left}."
 
 
 def warn_below(wish: int | None, total: int | None) -> int:
-    """From how few free bytes on people are warned: a wish, or a share of the disk."""
+    """Return the number of free bytes below which people are warned: `wish`, or a share of the disk."""
     if wish is not None:
         return wish
     most = settings.LAB_DISK_LOW_BYTES
@@ -56,7 +63,9 @@ def warn_below(wish: int | None, total: int | None) -> int:
 
 
 def room_of(storage: Storage, wish: int | None = None, before: Level = "ok") -> Room:
-    """As it is now. `before`: what it was; so much room must be more than the bound that it is better."""
+    """Return the room that there is now. `before`: the level until now; to get better, it needs SLACK times the
+    bound.
+    """
     free, total = storage.blobs.room(), storage.disk_total()
     bound = warn_below(wish, total)
     if free is None:
@@ -67,11 +76,13 @@ def room_of(storage: Storage, wish: int | None = None, before: Level = "ok") -> 
 
 
 class Disk:
-    """A thread between `start` and `stop`.
+    """Watches the disk in a thread between `start` and `stop`.
 
     Args:
-        tell: told in the thread of each change for the worse, and of its end, in a sentence.
-        wish: see `warn_below`.
+        tell: called in the thread with a sentence, at each change for the worse and at its end.
+
+    Attributes:
+        wish: see `warn_below`; set it before `start`.
     """
 
     def __init__(self, storage: Storage, write: Transacts, refusals: Refusals, tell: Callable[[str], None]) -> None:
@@ -86,11 +97,11 @@ class Disk:
         self.loop.start()
 
     def stop(self) -> None:
-        """Blocks until what it does now is done."""
+        """Stop the thread. Blocks until its current look is done."""
         self.loop.stop()
 
     def room(self) -> Room:
-        """As it is now. From any thread; never blocks long."""
+        """Return the room that there is now. Call from any thread; never blocks long."""
         return room_of(self._storage, self.wish, self._level)
 
     def write_soon(self, function: Callable[[MetaTransaction], object]) -> bool:
@@ -106,7 +117,7 @@ class Disk:
         return True
 
     def look(self) -> None:
-        """One look. Blocks on the databases where they refused writes; raises no StoreError."""
+        """Look once. Blocks on the databases where they refused writes. Never raises StoreError."""
         room = self.room()
         if room.level != self._level:
             worse = (room.level, self._level) in {("low", "ok"), ("full", "ok"), ("full", "low")}
@@ -128,7 +139,7 @@ class Disk:
         return LOOK_EVERY_S
 
     def _probe(self) -> None:
-        """Whether writes are taken again: what was postponed is done then."""
+        """Try a write; where it is taken, run what was postponed, and note that writes are taken again."""
         try:
             self._write(lambda tx: tx.set_lab_value(PROBE, "0" * PROBE_BYTES))
             while self._postponed:
@@ -136,6 +147,6 @@ class Disk:
                 del self._postponed[0]
             self._write(lambda tx: tx.set_lab_value(PROBE, ""))
         except StoreError:
-            return  # the writer has noted it
+            return  # still refused; the writer has noted it
         self._storage.prepare_for_full()
         self._refusals.taken()

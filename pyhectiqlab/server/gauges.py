@@ -1,4 +1,4 @@
-"""Metrics of the lab that are read when somebody asks, in Prometheus' form."""
+"""Metrics of the lab that are read at each scrape, in Prometheus' form; metrics.py has those that are counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECTS_MAX = 50  # labels of projects
 
 
 class Gauges(Collector):
-    """Read anew at each scrape."""
+    """The metrics of one lab that are read anew at each scrape."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -32,11 +32,13 @@ class Gauges(Collector):
         yield GaugeMetricFamily("hectiqlab_waiting_jobs", "Requests that wait for the writer.", lab.writer.waiting)
         yield GaugeMetricFamily("hectiqlab_streams", "Pages that follow live.", lab.hub.watchers)
         waited = lab.shares.pace.waited_s
-        yield CounterMetricFamily("hectiqlab_read_waited_seconds", "How long who read much waited for others.", waited)
-        failures = CounterMetricFamily(
-            "hectiqlab_loop_failures", "How often a thread of the lab's own had to be begun again.", labels=["loop"]
+        yield CounterMetricFamily(
+            "hectiqlab_read_waited_seconds", "How long requests that read much waited for others.", waited
         )
-        failing = GaugeMetricFamily("hectiqlab_loop_failing", "1 while it does not do its work.", labels=["loop"])
+        failures = CounterMetricFamily(
+            "hectiqlab_loop_failures", "How often a thread of the lab failed and was begun again.", labels=["loop"]
+        )
+        failing = GaugeMetricFamily("hectiqlab_loop_failing", "1 while the thread fails.", labels=["loop"])
         now_failing = {one.name for one in lab.failing()}
         for trouble in lab.troubles():
             failures.add_metric([trouble.name], trouble.failures)
@@ -44,27 +46,23 @@ class Gauges(Collector):
         yield failures
         yield failing
         totals = lab.totals.get()
-        yield CounterMetricFamily("hectiqlab_writes_refused", "What the databases would not take.", lab.refusals.count)
+        yield CounterMetricFamily("hectiqlab_writes_refused", "Writes that the databases refused.", lab.refusals.count)
         runs = GaugeMetricFamily("hectiqlab_runs", "Runs that are not deleted.", labels=["state"])
         for state, count in sorted(totals.runs_by_state.items()):
             runs.add_metric([state], count)
         yield runs
-        size = GaugeMetricFamily("hectiqlab_data_bytes", "What the data takes on disk.", labels=["what"])
+        size = GaugeMetricFamily("hectiqlab_data_bytes", "Bytes of the data on disk.", labels=["what"])
         for name, n in totals.sizes.items():
             size.add_metric([name], n)
         size.add_metric(["files"], totals.files)
         yield size
-        unused = GaugeMetricFamily(
-            "hectiqlab_unused_bytes", "Of a database's bytes, those of pages that are free.", labels=["what"]
-        )
+        unused = GaugeMetricFamily("hectiqlab_unused_bytes", "Bytes of a database's free pages.", labels=["what"])
         for name, n in totals.unused.items():
             unused.add_metric([name], n)
         yield unused
         yield _files_of_projects(totals.projects)
         work = lab.points.work_left()
-        backlog = GaugeMetricFamily(
-            "hectiqlab_backlog", "What the lab's own work has still to do, by what it is.", labels=["what"]
-        )
+        backlog = GaugeMetricFamily("hectiqlab_backlog", "Work that the lab has still to do, by kind.", labels=["what"])
         backlog.add_metric(["points to compact"], work.to_compact)
         backlog.add_metric(["points to remove"], work.to_remove)
         backlog.add_metric(["deleted runs"], totals.deleted_runs)
@@ -79,15 +77,17 @@ class Gauges(Collector):
             yield taken
         room = lab.blobs.room()
         if room is not None:
-            yield GaugeMetricFamily("hectiqlab_disk_free_bytes", "What the disk still has.", room)
+            yield GaugeMetricFamily("hectiqlab_disk_free_bytes", "Bytes that are free on the disk.", room)
         total = lab.storage.disk_total()
         if total is not None:
-            yield GaugeMetricFamily("hectiqlab_disk_bytes", "What the disk has in all.", total)
+            yield GaugeMetricFamily("hectiqlab_disk_bytes", "Bytes of the disk in all.", total)
 
 
 def _files_of_projects(projects: Sequence[ProjectTotals]) -> Metric:
-    """Of those with the most; all others together, so that the labels do not grow with the lab."""
-    family = GaugeMetricFamily("hectiqlab_project_files_bytes", "What the files of a project take.", labels=["project"])
+    """Return the bytes of the projects with the most; all others together, so that the labels do not grow with the
+    lab.
+    """
+    family = GaugeMetricFamily("hectiqlab_project_files_bytes", "Bytes of a project's files.", labels=["project"])
     largest = sorted(projects, key=lambda p: p.files, reverse=True)
     for project in largest[:PROJECTS_MAX]:
         family.add_metric([project.name], project.files)

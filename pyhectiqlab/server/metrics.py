@@ -1,4 +1,6 @@
-"""Metrics of the lab that are counted where things happen, in Prometheus' form."""
+"""Metrics that the lab counts as things happen, in Prometheus' form; gauges.py has those that are read at each
+scrape.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # few: each is a series, for each
 JOBS = (1, 4, 16, 64, 256)
 REASONS_MAX = 64  # labels of losses; further reasons are counted as "other"
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which tells when the lab was started
+disable_created_metrics()  # type: ignore[no-untyped-call]  # else each counter has one more series: when the lab was started
 
 
 class Metrics:
-    """Of one lab."""
+    """The metrics of one lab."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -47,7 +49,7 @@ class Metrics:
         self.failed_logins = Counter("hectiqlab_failed_logins", "Wrong passwords.", registry=self.registry)
         self.losses = Counter(
             "hectiqlab_losses",
-            "Events and files that clients gave up, as they told, by reason.",
+            "Events and files that clients gave up, as they reported, by reason.",
             ["reason"],
             registry=self.registry,
         )
@@ -64,7 +66,7 @@ class Metrics:
         )
 
     def committed(self, seconds: float, jobs: int, points: int, losses: Mapping[str, int]) -> None:
-        """One commit of the writer thread. `losses`: by reason, as clients told."""
+        """Count one commit of the writer thread. `losses`: how many by reason, as clients reported."""
         self.commit_seconds.observe(seconds)
         self.commit_jobs.observe(jobs)
         self.points.inc(points)
@@ -77,14 +79,14 @@ class Metrics:
             self.losses.labels(reason).inc(count)
 
     def losses_so_far(self) -> dict[str, int]:
-        """Since the start, by reason. From any thread."""
+        """Return the losses since the start, by reason. Call from any thread."""
         return dict(self._lost)
 
     def answered(self, statuses: Iterable[int]) -> None:
-        """The batches of a request of ingest. From any thread."""
+        """Count the batches of a request of ingest by their statuses. Call from any thread."""
         for status, count in collections.Counter(statuses).items():
             self.batches.labels(status).inc(count)
 
     def text(self) -> bytes:
-        """Return all of it in Prometheus' text format. Blocks on the databases for some milliseconds."""
+        """Return all metrics in Prometheus' text format. Blocks on the databases for some milliseconds."""
         return generate_latest(self.registry)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 class DatabaseState(BaseModel):
     name: str
     bytes: int
-    unused: int = Field(description="Of these bytes, those of pages that are free for what comes next.")
+    unused: int = Field(description="The bytes of its pages that are free for new data.")
 
 
 class DiskState(BaseModel):
@@ -27,7 +27,9 @@ class ProjectState(BaseModel):
     name: str
     runs: int
     points: int
-    points_bytes: int = Field(description="An estimate: its share of the points, of what their database takes.")
+    points_bytes: int = Field(
+        description="An estimate: the size of the points' database, times the project's share of the points."
+    )
     files: int
     quota: int | None
 
@@ -50,7 +52,7 @@ class ClientState(BaseModel):
     version: str
     runs: int
     run: str = Field(description="The id of one of its runs.")
-    backlog: int = Field(description="Events that it had not delivered when it last said so.")
+    backlog: int = Field(description="Events that it had not delivered, as it reported last.")
     last_seen: float
 
 
@@ -65,10 +67,10 @@ class WaitingState(BaseModel):
 
 
 class TargetState(BaseModel):
-    """Somebody who is told of runs or of the lab."""
+    """An address to which notices about runs or about the lab are sent."""
 
     id: str
-    address: str = Field(description="Without what is secret in it.")
+    address: str = Field(description="Without the secrets in it.")
     states: list[str]
     waiting: int
     delivered: float | None
@@ -102,14 +104,14 @@ class LabState(BaseModel):
     lab_id: str
     data: str
     url: str | None
-    started: float | None = Field(description="null: it does not run, or nobody could ask it.")
+    started: float | None = Field(description="null: the lab does not run, or could not be asked.")
     advice: list[Advice] = Field(description="What should be seen to, the worst first.")
     disk: DiskState
-    projects: list[ProjectState] = Field(description="Those that take most, the largest first.")
+    projects: list[ProjectState] = Field(description="The projects that take most room, the largest first.")
     projects_left_out: int
-    runs: dict[str, int] = Field(description="How many are in each state.")
+    runs: dict[str, int] = Field(description="How many runs are in each state.")
     busiest_runs: list[BusyRun]
-    clients: list[ClientState] = Field(description="Those with the largest backlog first.")
+    clients: list[ClientState] = Field(description="The sessions that are alive, those with the largest backlog first.")
     client_versions: dict[str, int]
     waiting: WaitingState
     losses: dict[str, int] = Field(description="What clients gave up since the lab was started, by reason.")

@@ -1,4 +1,4 @@
-"""Refusals: what the stores would not take (a full disk, a failing one), told in the log and counted."""
+"""Refusals: counts the writes that the stores refuse (the disk is full, or fails), and logs them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..base.loops import Failing
 
 log = logging.getLogger("hectiqlab.server")
 
-NAME = "writes"  # as people are told what fails
+NAME = "writes"  # what fails, as people read it
 TOLD_AGAIN_S = 60.0  # between two lines of the log: a full disk refuses hundreds of writes a minute
 
 
 class Refusals:
-    """For any thread.
+    """Counts refused writes. Call from any thread.
 
     Attributes:
-        count: in all, since the start.
+        count: how many writes were refused since the start.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class Refusals:
 
     @property
     def failing(self) -> Failing | None:
-        """What was refused last, where nothing shows yet that it would be taken now."""
+        """The last refusal; None once a write was taken since."""
         return self._failing
 
     def refused(self, error: BaseException, n: int = 1) -> None:
-        """So many writes were refused."""
+        """Note that `n` writes were refused."""
         now = time.monotonic()
         with self._lock:
             self.count += n
@@ -47,7 +47,7 @@ class Refusals:
         log.error("%d write%s refused: %s", untold, "s were" if untold > 1 else " was", error)
 
     def taken(self) -> None:
-        """A write shows that the stores take them again."""
+        """Note that the stores took a write: they take writes again."""
         with self._lock:
             over, self._failing = self._failing, None
         if over is not None:

@@ -34,10 +34,10 @@ BUSIEST_MAX = 20
 
 
 def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
-    """As models_status.LabState describes. Blocks on the databases. Raises StoreError.
+    """Return the state as models_status.LabState describes it. Blocks on the databases. Raises StoreError.
 
     Args:
-        lab: that runs on this storage; None: nothing but what is stored is told.
+        lab: the lab that runs on this storage; None: the state has only what is stored.
     """
     totals = totals_of(storage) if lab is None else lab.totals.get()
     work = storage.points.work_left()
@@ -48,7 +48,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         versions = dict(view.client_versions(since))
         lab_id, url = view.lab_value("id") or "", view.lab_value(PEOPLES_URL)
     largest = sorted(totals.projects, key=lambda p: _bytes_of(p, totals), reverse=True)
-    told = answer(
+    state = answer(
         LabState,
         None,
         version=__version__,
@@ -71,7 +71,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         threads=[] if lab is None else _threads(lab),
         advice=[],
     )
-    return told | {"advice": advice(told, now)}
+    return state | {"advice": advice(state, now)}
 
 
 def _points_bytes(project: ProjectTotals, totals: Totals) -> int:
@@ -119,12 +119,12 @@ def _backup(taken: Snapshot | None) -> dict[str, Any] | None:
 
 
 def _threads(lab: Lab) -> list[dict[str, Any]]:
-    failing = {one.name: one for one in lab.failing()}
-    found = []
+    failing = {failing_now.name: failing_now for failing_now in lab.failing()}
+    threads = []
     for trouble in lab.troubles():
-        one = failing.get(trouble.name)
-        since, error = (None, "") if one is None else (one.since, one.error)
-        found.append(
+        failing_now = failing.get(trouble.name)
+        since, error = (None, "") if failing_now is None else (failing_now.since, failing_now.error)
+        threads.append(
             answer(ThreadState, None, name=trouble.name, failures=trouble.failures, failing_since=since, error=error)
         )
-    return found
+    return threads

@@ -13,7 +13,7 @@ from ..store.retention import DAY_S
 BACKLOG_MANY = 100_000  # events that a client has not delivered
 WAITING_MANY = 500  # requests for the writer
 QUOTA_NEARLY = 0.9
-UNUSED_MUCH = 0.3  # of a database, and more than …
+UNUSED_MUCH = 0.3  # of a database's bytes, and at least UNUSED_BYTES
 UNUSED_BYTES = 100 << 20
 
 Advised = tuple[str, str, str]  # level, what, do
@@ -21,10 +21,10 @@ _LEVELS = ("error", "warning", "info")
 
 
 def advice(state: Mapping[str, Any], now: float) -> list[dict[str, str]]:
-    """Of a state as models_status.LabState describes, the worst first."""
-    found = [item for rule in _RULES for item in rule(state, now)]
-    found.sort(key=lambda item: _LEVELS.index(item[0]))
-    return [{"level": level, "what": what, "do": do} for level, what, do in found]
+    """Return the advice for a state as models_status.LabState describes it, the worst first."""
+    items = [item for rule in _RULES for item in rule(state, now)]
+    items.sort(key=lambda item: _LEVELS.index(item[0]))
+    return [{"level": level, "what": what, "do": do} for level, what, do in items]
 
 
 def _disk(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
@@ -36,22 +36,22 @@ def _disk(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     what = f"The disk has {size_text(disk['free'])} left{of}."
     do = "Make room: delete runs, set `hectiqlab admin retention`, or give it a larger disk."
     level = "error" if disk["level"] == "full" else "warning"
-    yield level, what, f"{do} Most is taken by {largest}." if largest else do
+    yield level, what, f"{do} The largest projects: {largest}." if largest else do
 
 
 def _threads(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     for thread in state["threads"]:
         if thread["failing_since"] is not None:
             what = f"{thread['name']} fails: {thread['error']}"
-            yield "error", what, "It is tried again by itself. The lab's log has more of it; look at the disk first."
+            yield "error", what, "The lab tries it again by itself. Its log says more; look at the disk first."
 
 
 def _losses(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     if state["losses"]:
-        told = ", ".join(f"{reason} {n:,}" for reason, n in sorted(state["losses"].items()))
+        counts = ", ".join(f"{reason} {n:,}" for reason, n in sorted(state["losses"].items()))
         yield (
             "warning",
-            f"Clients gave events or files up since the lab was started: {told}.",
+            f"Clients gave up events or files since the lab was started: {counts}.",
             (
                 "The pages of their runs say which. spool_full: larger HECTIQLAB_SPOOL_MAX_BYTES; quota_exceeded: "
                 "`hectiqlab admin quota`."
@@ -83,10 +83,10 @@ def _clients(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
             yield "info", what, "Its uploader goes on. `hectiqlab status` there says why it lags."
     others = {version: n for version, n in state["client_versions"].items() if version not in (__version__, "")}
     if others:
-        told = ", ".join(f"{version} ({n})" for version, n in sorted(others.items()))
+        versions = ", ".join(f"{version} ({n})" for version, n in sorted(others.items()))
         yield (
             "info",
-            f"Scripts run other versions than the lab's {__version__}: {told}.",
+            f"Scripts run other versions than the lab's {__version__}: {versions}.",
             ("Nothing has to be done while they work; upgrade the older side when there is time."),
         )
 

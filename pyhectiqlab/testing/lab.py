@@ -42,7 +42,7 @@ class RealLab:
         self._log = Path(tempfile.mkdtemp(prefix="hectiqlab-lab-")) / "log"
 
     def start(self) -> RealLab:
-        """Blocks until the lab answers; from the second time on, on the same port as the first.
+        """Start the lab; from the second time on, on the same port as the first. Blocks until it answers.
 
         Raises LabError with what it printed.
         """
@@ -59,8 +59,12 @@ class RealLab:
                 self.kill()
                 raise LabError(f"The lab did not start: {self.log()}")
             time.sleep(0.01)
-        told = json.loads(ready.read_text())
-        self.url, self.login_link, self.profile = told["url"], told["login_link"], told["profile"]
+        ready_fields = json.loads(ready.read_text())
+        self.url, self.login_link, self.profile = (
+            ready_fields["url"],
+            ready_fields["login_link"],
+            ready_fields["profile"],
+        )
         self.port = urlsplit(self.url).port or 0
         return self
 
@@ -74,7 +78,7 @@ class RealLab:
         return self._end(sig)
 
     def kill(self) -> int:
-        """SIGKILL, then waits: what a power failure looks like to a process."""
+        """Send SIGKILL, then wait: what a power failure looks like to a process."""
         return self._end(signal.SIGKILL)
 
     def _end(self, sig: signal.Signals) -> int:

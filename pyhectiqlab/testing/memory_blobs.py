@@ -81,10 +81,10 @@ class MemoryUpload:
             raise NoRoomError("The lab cannot store files (No space left on device): make room on its disk.")
 
     def verify(self, digest: str) -> None:
-        found = hashlib.sha256(self._store.uploads[self._upload]).hexdigest()
-        if found != checked(digest):
+        actual = hashlib.sha256(self._store.uploads[self._upload]).hexdigest()
+        if actual != checked(digest):
             del self._store.uploads[self._upload]
-            raise WrongDigestError(f"the received bytes have the digest {found}, not {digest}")
+            raise WrongDigestError(f"the received bytes have the digest {actual}, not {digest}")
 
     def finish(self, digest: str) -> None:
         self.verify(digest)

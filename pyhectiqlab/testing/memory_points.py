@@ -131,20 +131,20 @@ class MemoryPointStore:
         limit: int = 100_000,
     ) -> Points:
         behind = parse_cursor(after)
-        found = sorted(
+        points_after = sorted(
             p
             for (_, _, r, a), points in self._of(run, key)
             for p in points
             if (rank is None or r == rank) and (attempt is None or a == attempt) and (p.arrival, p.seq) > behind
         )[:limit]
         return Points(
-            step=_int64s(p.step for p in found),
-            value=np.array([p.value for p in found], np.float64),
-            time=_int64s(p.time for p in found),
-            rank=_int64s(p.rank for p in found),
-            attempt=_int64s(p.attempt for p in found),
-            seq=_int64s(p.seq for p in found),
-            cursor=f"{found[-1].arrival}.{found[-1].seq}" if found else after,
+            step=_int64s(p.step for p in points_after),
+            value=np.array([p.value for p in points_after], np.float64),
+            time=_int64s(p.time for p in points_after),
+            rank=_int64s(p.rank for p in points_after),
+            attempt=_int64s(p.attempt for p in points_after),
+            seq=_int64s(p.seq for p in points_after),
+            cursor=f"{points_after[-1].arrival}.{points_after[-1].seq}" if points_after else after,
         )
 
     def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
@@ -220,11 +220,11 @@ class MemoryPointStore:
             for place, points in self._of(selector.run, selector.key)
             if selector.rank in (None, "each", place[2]) and selector.attempt in (None, place[3])
         ]
-        for told, same, ranks in apart(selector, meant, lambda s: s[0][2]):
+        for line_selector, same, ranks in apart(selector, meant, lambda s: s[0][2]):
             hidden_from = cuts([_info(*s) for s in same], attempts)
             zeros = (self._state.origins[place[0], place[3]] for place, _ in same)
             series = [(*s, cut, zero) for s, cut, zero in zip(same, hidden_from, zeros, strict=True)]
-            yield told, series, ranks
+            yield line_selector, series, ranks
 
 
 def _buckets(

@@ -142,7 +142,7 @@ def test_activity_fades_and_its_memory_is_bounded() -> None:
         ),
         (
             {"disk": {"level": "ok", "databases": [{"name": "points.db", "bytes": 800 << 20, "unused": 600 << 20}]}},
-            "are free pages",
+            "of points.db are free pages",
             "info",
         ),
     ],

@@ -17,7 +17,7 @@ VARIABLES_MAX = 10_000  # of one statement; SQLite takes 32,766 at least
 
 
 def visible_to(user_id: str | None) -> ColumnElement[bool]:
-    """Return the condition that a row of `projects` exists for the user; None: for everybody. A deleted one does not."""
+    """Return the condition that a row of `projects` exists for the user (None: for anybody); no deleted one does."""
     there = projects.c.deleted.is_(None)
     if user_id is None:
         return there

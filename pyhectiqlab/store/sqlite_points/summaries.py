@@ -1,8 +1,9 @@
-"""One value of each of ten thousand runs, for searches that compare or sort by metrics: kept in memory once asked for.
+"""Summaries of a metric in each of ten thousand runs, for searches that compare or sort by metrics: kept in memory once
+they are asked for.
 
-The rows of one key lie all over points.db, since they are kept by run: reading one takes some 15 µs. So what was read
-of a key stays here, and an append only notes which runs are to be read again. An index by key would cost every new
-series a page written, and every lab its size, for a few keys that anybody ever searches by.
+The rows of one key lie all over points.db, since rows are kept by run: reading one row takes some 15 µs. So what was
+read of a key stays here, and an append only notes which runs are to be read again. An index by key would cost one more
+page written for every new series, and room in every lab, while people search by few keys.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ Reader = Callable[[Collection[str], Collection[str]], AbstractContextManager[Rea
 
 class _Key:
     def __init__(self) -> None:
-        self.reading = threading.Lock()  # held while rows are read: an older one must not replace a newer one
+        self.reading = threading.Lock()  # held while rows are read: an older row must not replace a newer one
         self.known: dict[str, Summary | None] = {}  # None: the run has no such key
-        self.stale: set[str] = set()  # runs; guarded by the lock of all
+        self.stale: set[str] = set()  # runs to read again; guarded by Summaries._lock
 
 
 class Summaries:
-    """Safe for several threads. `forget` after a run was deleted or restored, `note` after each commit."""
+    """Safe for several threads. Call `forget` after a run was deleted or restored, `note` after each commit."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -54,18 +55,18 @@ class Summaries:
                 for run in kept.stale:
                     kept.known.pop(run, None)
                 kept.stale.clear()
-            # From here on: what is committed later is noted later, and read the next time.
+            # What is committed after this point is noted again, and read the next time.
             if missing := [run for run in runs if run not in kept.known]:
                 with self._reader(missing, [key]) as reading:
-                    found = _read(reading, key, self._numbers_of(reading.connection, missing))
-                kept.known.update((run, found.get(run)) for run in missing)
+                    read = _read(reading, key, self._numbers_of(reading.connection, missing))
+                kept.known.update((run, read.get(run)) for run in missing)
             known = kept.known.get
             answer = {run: summary for run in runs if (summary := known(run)) is not None}
         self._shrink()
         return answer
 
     def note(self, batches: Iterable[PointBatch]) -> None:
-        """These were committed."""
+        """Note that these batches were committed: their series are to be read again."""
         with self._lock:
             for batch in batches:
                 for column in batch.columns:
@@ -80,19 +81,19 @@ class Summaries:
                 kept.stale.add(run)
 
     def keys(self) -> list[str]:
-        """Those that were asked for, the last one last."""
+        """Return the keys that were asked for, the last one last."""
         with self._lock:
             return list(self._keys)
 
     def _numbers_of(self, connection: sqlite3.Connection, runs: Sequence[str]) -> dict[str, int]:
-        """Of those that have points and are not deleted."""
+        """Return the tables' numbers of the runs that have points and are not deleted."""
         with self._lock:
             numbers = {run: self._numbers[run] for run in runs if run in self._numbers}
         if unknown := [run for run in runs if run not in numbers]:
-            found = dict(connection.execute(_NUMBERS, (json.dumps(unknown),)).fetchall())
-            numbers |= found
+            read = dict(connection.execute(_NUMBERS, (json.dumps(unknown),)).fetchall())
+            numbers |= read
             with self._lock:
-                self._numbers |= found
+                self._numbers |= read
         return numbers
 
     def _shrink(self) -> None:

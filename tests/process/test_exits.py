@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .conftest import Site, eventually
@@ -17,22 +19,46 @@ from .test_ends import unique
 from .test_modes import SCRIPT, lines_of_ours
 
 
-def test_a_lab_that_goes_away_and_comes_back_gets_everything_and_the_end_is_bounded(own_site: Site) -> None:
-    site, name = own_site, unique("away")
-    script = (
-        SCRIPT
-        + """
+def ready(site: Site, name: str, then: str, **env: str) -> subprocess.Popen[str]:
+    """Start SCRIPT, which goes on with `then` when a line comes in. Return it once the lab has what it logged."""
+    wait = """
 assert run.flush(20)
 print("ready", flush=True)
 sys.stdin.readline()
+"""
+    process = site.start(SCRIPT + wait + then, name, **env)
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
+    return process
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+@contextlib.contextmanager
+def lab_stopped(site: Site) -> Iterator[None]:
+    os.kill(site.lab.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(site.lab.pid, signal.SIGCONT)
+
+
+def test_a_lab_that_goes_away_and_comes_back_gets_everything_and_the_end_is_bounded(own_site: Site) -> None:
+    site, name = own_site, unique("away")
+    process = ready(
+        site,
+        name,
+        """
 for step in range(100, 10_000):
     run.add_metrics("loss", float(step), step)
 print(run.flush(0.5), flush=True)
-"""
+""",
+        HECTIQLAB_EXIT_TIMEOUT="2",
     )
-    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="2")
-    assert process.stdin is not None and process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
     site.lab.kill()
     start = time.monotonic()
     out, err = process.communicate("go\n", timeout=30)
@@ -47,24 +73,19 @@ print(run.flush(0.5), flush=True)
 
 def test_how_a_run_was_closed_past_the_budget_of_the_spool_is_told_while_its_process_lives_on(own_site: Site) -> None:
     site, name = own_site, unique("over")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
+    process = ready(
+        site,
+        name,
+        """
 for step in range(100, 200_100):
     run.add_metrics("loss", float(step), step)
 print(run.close(0.5), flush=True)
 sys.stdin.readline()
-"""
+""",
+        HECTIQLAB_SPOOL_MAX_BYTES="1MiB",
     )
-    process = site.start(script, name, HECTIQLAB_SPOOL_MAX_BYTES="1MiB")
-    assert process.stdin is not None and process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
     site.lab.kill()
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    go_on(process)
     assert process.stdout.readline() == "False\n"
     site.lab.start()
     eventually(lambda: site.state(name) == "completed", 30)
@@ -77,26 +98,19 @@ sys.stdin.readline()
 
 def test_an_exit_that_takes_longer_shows_what_is_left_and_then_says_what_carries_on(own_site: Site) -> None:
     site, name = own_site, unique("progress")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
+    process = ready(
+        site,
+        name,
+        """
 for step in range(100, 1000):
     run.add_metrics("loss", float(step), step)
-"""
+""",
+        HECTIQLAB_EXIT_TIMEOUT="3",
     )
-    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="3")
-    assert process.stdout is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
-    os.kill(site.lab.pid, signal.SIGSTOP)
-    try:
+    with lab_stopped(site):
         start = time.monotonic()
         _, err = process.communicate("go\n", timeout=30)
         assert process.returncode == 0 and time.monotonic() - start < 9
-    finally:
-        os.kill(site.lab.pid, signal.SIGCONT)
     said = lines_of_ours(err)
     assert len(said) == 2, err
     assert "sending what is left: 901 events, 0.0 MB" in said[0]  # the 900 and the end of the run
@@ -106,28 +120,20 @@ for step in range(100, 1000):
 
 def test_ctrl_c_while_the_exit_waits_ends_the_wait_and_not_the_delivery(own_site: Site) -> None:
     site, name = own_site, unique("impatient")
-    script = (
-        SCRIPT
-        + """
-assert run.flush(20)
-print("ready", flush=True)
-sys.stdin.readline()
+    process = ready(
+        site,
+        name,
+        """
 run.add_metrics("loss", 100.0, 100)
-"""
+""",
+        HECTIQLAB_EXIT_TIMEOUT="60",
     )
-    process = site.start(script, name, HECTIQLAB_EXIT_TIMEOUT="60")
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    assert [process.stdout.readline() for _ in range(2)][1] == "ready\n"
-    os.kill(site.lab.pid, signal.SIGSTOP)
-    try:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    with lab_stopped(site):
+        go_on(process)
         while "sending what is left" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=10)
-    finally:
-        os.kill(site.lab.pid, signal.SIGCONT)
     assert process.returncode == 0 and "not waiting any longer" in err and "Traceback" not in err
     assert site.ended(name, 60)["state"] == "completed"
     assert site.points(name, "loss")[-1][0] == 100

@@ -88,3 +88,15 @@ def meet(place: MetaPlace, first: Work, second: Work, *, undo: bool = False) -> 
         for store in stores:
             store.close()
     return outcomes
+
+
+def refused(outcomes: tuple[Outcome, Outcome], error: type[Exception]) -> None:
+    """The second was refused so, and the first was not."""
+    assert outcomes[0].error is None
+    assert isinstance(outcomes[1].error, error), outcomes[1]
+
+
+def fine(outcomes: tuple[Outcome, Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error

@@ -20,6 +20,7 @@ from .searches import SearchesSuite
 from .sso import SsoSuite
 from .texts import TextsSuite
 from .together import TogetherSuite
+from .together_files import TogetherFilesSuite
 from .totals import TotalsSuite
 from .transactions import TransactionsSuite
 from .world import World
@@ -39,6 +40,7 @@ class MetaStoreSuite(
     TransactionsSuite,
     TotalsSuite,
     TogetherSuite,
+    TogetherFilesSuite,
 ):
     """Subclass it, and give fixtures: `place`, in which nothing is kept, and `empty_place`, which nobody has opened."""
 

@@ -1,4 +1,7 @@
-"""What excludes what: two transactions at once for each fact of the contract (pyhectiqlab/store/CONTRACT.md)."""
+"""What excludes what: two transactions at once for each fact of the contract (pyhectiqlab/store/CONTRACT.md).
+
+Here: runs, accounts, batches, states, notices; together_files.py has artifacts, the registry, quotas and uploads.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,16 @@ from typing import Any
 
 import pytest
 
-from pyhectiqlab.protocol.registry import Version
 from pyhectiqlab.store.accounts import LastAdminError, TooManyError
-from pyhectiqlab.store.artifacts import ArtifactQuery, BlobMissingError, Upload
 from pyhectiqlab.store.meta import MetaTransaction, NameTakenError
 from pyhectiqlab.store.notices import Target
 from pyhectiqlab.store.purging import PurgedError
-from pyhectiqlab.store.quotas import QuotaExceededError
-from pyhectiqlab.store.registry import TooManyAliasesError, VersionExistsError
-from pyhectiqlab.store.sql import meta_accounts, meta_registry
+from pyhectiqlab.store.sql import meta_accounts
 from pyhectiqlab.store.sso import LinkTakenError
 
 from ...stores import MetaPlace
-from .meeting import Outcome, Work, meet
-from .world import EXPIRES, LOST_AFTER_S, NOW, World, attach, batch, end_report, new_artifact, new_version
-
-
-def refused(outcomes: tuple[Outcome, Outcome], error: type[Exception]) -> None:
-    """The second was refused so, and the first was not."""
-    assert outcomes[0].error is None
-    assert isinstance(outcomes[1].error, error), outcomes[1]
-
-
-def fine(outcomes: tuple[Outcome, Outcome]) -> None:
-    for outcome in outcomes:
-        if outcome.error is not None:
-            raise outcome.error
+from .meeting import Work, fine, meet, refused
+from .world import LOST_AFTER_S, NOW, World, attach, batch, end_report, new_artifact, new_version
 
 
 class TogetherSuite:
@@ -197,8 +184,8 @@ class TogetherSuite:
         fine(outcomes)
         assert [outcome.value for outcome in outcomes] == [{}, {"w": wanted.last}]
         with world.store.reading() as view:
-            told = view.run(run)
-            assert told is not None and told.points == 7 and view.event_count(run) == 2
+            row = view.run(run)
+            assert row is not None and row.points == 7 and view.event_count(run) == 2
             assert view.writers(["w"])["w"].cursor == wanted.last and view.losses(run) == {"full": 2}
 
     def test_batches_behind_each_other_are_both_taken(self, place: MetaPlace, world: World) -> None:
@@ -217,8 +204,8 @@ class TogetherSuite:
         _, second = meet(place, *works, undo=True)
         assert second.error is None and second.value == {"w": 0}
         with world.store.reading() as view:
-            told = view.run(run)
-            assert told is not None and told.points == 0 and view.writers(["w"]) == {}
+            row = view.run(run)
+            assert row is not None and row.points == 0 and view.writers(["w"]) == {}
 
     def test_all_that_two_writers_tell_of_a_run_is_kept(self, place: MetaPlace, world: World) -> None:
         """Configs are merged, and counters added up."""
@@ -226,7 +213,7 @@ class TogetherSuite:
         world.tell(run, ("config", {"values": {"model": {"depth": 1}}}), writer="w0")
 
         def tell(tx: MetaTransaction, writer: str) -> dict[str, int]:
-            told: list[tuple[str, dict[str, Any]]] = [
+            events: list[tuple[str, dict[str, Any]]] = [
                 ("config", {"values": {writer: 1, "model": {writer: 2}}}),
                 ("meta", {"key": writer, "value": 1}),
                 ("meta", {"key": "both", "value": writer}),
@@ -236,7 +223,7 @@ class TogetherSuite:
                 ("text", {"name": "t", "text": writer, "step": 1}),
                 ("loss", {"reason": "full", "count": 3}),
             ]
-            return tx.apply([batch(run, *told, writer=writer, points=5)], NOW)
+            return tx.apply([batch(run, *events, writer=writer, points=5)], NOW)
 
         fine(meet(place, partial(tell, writer="w1"), partial(tell, writer="w2")))
         with world.store.reading() as view:
@@ -245,8 +232,8 @@ class TogetherSuite:
             assert view.config_values("w1") == view.config_values("w2") == {run: 1.0}
             assert view.meta(run) == {"w1": 1, "w2": 1, "both": "w2"} and view.note(run) == "w2"
             assert [tag.name for tag in view.tags(run, 9)] == ["both", "w1", "w2"]
-            told = view.run(run)
-            assert told is not None and told.points == 10 and view.losses(run) == {"full": 6}
+            row = view.run(run)
+            assert row is not None and row.points == 10 and view.losses(run) == {"full": 6}
 
     def test_batches_for_the_same_runs_in_another_order_hold_nobody_for_ever(
         self, place: MetaPlace, world: World
@@ -288,8 +275,8 @@ class TogetherSuite:
             for rank in (0, 1)
         ]
         fine(meet(place, *works))
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.state == "completed"
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.state == "completed"
 
     @pytest.mark.parametrize("beats_first", [True, False])
     def test_a_run_that_gave_a_sign_of_life_is_not_lost(
@@ -304,8 +291,8 @@ class TogetherSuite:
             return tx.mark_lost(at, LOST_AFTER_S)
 
         fine(meet(place, *((beat, mark) if beats_first else (mark, beat))))
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.state == "running"
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.state == "running"
 
     def test_a_run_that_is_restored_is_not_purged(self, place: MetaPlace, world: World) -> None:
         run = world.run("r")
@@ -332,153 +319,16 @@ class TogetherSuite:
 
         def delete(tx: MetaTransaction) -> None:
             tx.hold_runs([run, "unknown"])
-            told = tx.run(run)
-            assert told is not None
-            if told.state == "completed":
+            row = tx.run(run)
+            assert row is not None
+            if row.state == "completed":
                 tx.delete_run(run, NOW)
 
         comes = partial(attach, user=world.user, name="r", session="s2")
         first, second = meet(place, comes, delete)
         fine((first, second))
-        told = world.read(lambda view: view.run(run))
-        assert told is not None and told.deleted is None and told.state == "running"
-
-    # Files
-
-    @pytest.mark.parametrize("shared", [False, True])
-    def test_two_versions_of_an_artifact_follow_each_other(self, place: MetaPlace, world: World, shared: bool) -> None:
-        run = None if shared else world.run("r")
-        works = []
-        for ident in ("a1", "a2"):
-            new = new_artifact(world, ident, run, step=3)
-            world.add_blob(new.digest)
-            works.append(lambda tx, new=new: tx.add_artifact(new, NOW))
-        fine(meet(place, *works))
-        query = ArtifactQuery(run, world.project, all_versions=True)
-        found = world.read(lambda view: list(view.artifacts(query)))
-        assert [(a.id, a.version, a.newest) for a in found] == [("a2", 2, True), ("a1", 1, False)]
-
-    def test_a_version_that_comes_twice_at_once_is_one(self, place: MetaPlace, world: World) -> None:
-        artifact, version = new_artifact(world, "a1", world.run("r")), new_version(world, "v1")
-        world.add_blob(artifact.digest)
-        world.add_blob(version.files[0].digest)
-        works: list[Work] = [lambda tx: tx.add_artifact(artifact, NOW), lambda tx: tx.add_version(version, NOW)]
-        for work in works:
-            outcomes = meet(place, work, work)
-            fine(outcomes)
-            assert [outcome.value for outcome in outcomes] == [True, False]
-
-    def test_two_versions_of_a_model_follow_each_other(self, place: MetaPlace, world: World) -> None:
-        works = []
-        for ident in ("v1", "v2"):
-            new = new_version(world, ident, digest="d")
-            world.add_blob("d")
-            works.append(lambda tx, new=new: tx.add_version(new, NOW))
-        fine(meet(place, *works))
-        found = world.read(lambda view: list(view.versions_of("models", world.project, "m", 9, None)))
-        assert [str(v.version) for v in found] == ["1.1.0", "1.0.0"]
-
-    def test_of_two_versions_with_one_number_one_is_refused(self, place: MetaPlace, world: World) -> None:
-        world.add_blob("d")
-        news = [new_version(world, ident, digest="d", version=Version(1, 2, 3)) for ident in ("v1", "v2")]
-        refused(meet(place, *(lambda tx, new=new: tx.add_version(new, NOW) for new in news)), VersionExistsError)
-
-    def test_an_alias_points_to_one_version_and_a_name_keeps_to_its_aliases(
-        self, place: MetaPlace, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(meta_registry, "ALIASES_MAX", 2)
-        world.add_blob("d")
-        for ident in ("v1", "v2"):
-            world.write(lambda tx, ident=ident: tx.add_version(new_version(world, ident, digest="d"), NOW))
-
-        def set_alias(tx: MetaTransaction, version: str, alias: str) -> None:
-            tx.set_alias(version, alias, world.user.id, NOW)
-
-        fine(meet(place, *(partial(set_alias, version=v, alias="best") for v in ("v1", "v2"))))
-        assert _aliases(world) == {"v2": ("best",)}
-        works = [partial(set_alias, version="v1", alias=alias) for alias in ("b", "c")]
-        refused(meet(place, *works), TooManyAliasesError)
-
-    def test_a_use_that_two_tell_is_one(self, place: MetaPlace, world: World) -> None:
-        run = world.run("r")
-        world.add_blob("d")
-        world.write(lambda tx: tx.add_version(new_version(world, "v1", digest="d"), NOW))
-        fine(meet(place, *2 * [lambda tx: tx.add_usage("v1", run, NOW)]))
-        assert len(world.read(lambda view: view.used_by("v1", 9))) == 1
-
-    @pytest.mark.parametrize("of_lab", [False, True])
-    def test_the_last_room_of_a_quota_goes_to_one(self, place: MetaPlace, world: World, of_lab: bool) -> None:
-        scope = None if of_lab else world.project
-        world.write(lambda tx: tx.set_quota(scope, 100))
-        run = world.run("r")
-        works: list[Work] = []
-        for ident in ("a1", "a2"):
-            new = new_artifact(world, ident, run, name=ident, bytes=60)
-            if not of_lab:
-                world.add_blob(new.digest, 60)
-
-            def take(tx: MetaTransaction, new: Any = new) -> None:
-                tx.check_quota(scope, {new.digest: 60})
-                if of_lab:
-                    tx.start_upload(Upload(new.id, world.user.id, new.digest, 60, EXPIRES, False), NOW)
-                else:
-                    tx.add_artifact(new, NOW)
-
-            works.append(take)
-        refused(meet(place, *works), QuotaExceededError)
-        assert world.read(lambda view: view.use_of(scope)).used == 60
-        _, second = meet(place, lambda tx: tx.set_quota(scope, 200), works[1])
-        assert second.error is None, "the quota as it is now, not as it was"
-        assert world.read(lambda view: view.use_of(scope)).used == 120
-
-    def test_an_upload_that_begins_twice_at_once_is_one(self, place: MetaPlace, world: World) -> None:
-        works = [
-            lambda tx, ident=ident: tx.start_upload(Upload(ident, world.user.id, "d", 10, EXPIRES, False), NOW)
-            for ident in ("u1", "u2")
-        ]
-        outcomes = meet(place, *works)
-        fine(outcomes)
-        assert [outcome.value.id for outcome in outcomes] == ["u1", "u1"]
-
-    def test_bytes_that_one_forgets_are_named_by_no_other(self, place: MetaPlace, world: World) -> None:
-        """Whoever comes first: either they stay, or nothing names them."""
-        run = world.run("r")
-
-        def forget(tx: MetaTransaction, digest: str) -> bool:
-            return tx.forget_blob(digest, NOW + 1)
-
-        for forgets_first in (True, False):
-            new = new_artifact(world, f"a{forgets_first}", run, f"a{forgets_first}")
-            world.add_blob(new.digest, now=NOW)
-            world.write(lambda tx, new=new: tx.forget_upload(f"of-{world.user.id}-{new.digest}"))
-            works = [partial(forget, digest=new.digest), lambda tx, new=new: tx.add_artifact(new, NOW + 9)]
-            first, second = meet(place, *(works if forgets_first else works[::-1]))
-            assert first.error is None and first.value is True
-            if forgets_first:
-                assert isinstance(second.error, BlobMissingError)
-            else:
-                assert second.value is False
-        found = world.read(lambda view: list(view.artifacts(ArtifactQuery(run))))
-        assert [artifact.name for artifact in found] == ["aFalse"]
-
-    def test_a_version_that_two_remove_is_removed_once(self, place: MetaPlace, world: World) -> None:
-        for ident in ("a1", "a2"):
-            world.add_artifact(ident, None)
-        fine(meet(place, *2 * [lambda tx: tx.remove_versions(["a1"], NOW)]))
-        assert world.read(lambda view: view.was_removed("a1")) == world.project
-        query = ArtifactQuery(None, world.project, all_versions=True)
-        assert [a.id for a in world.read(lambda view: list(view.artifacts(query)))] == ["a2"]
-
-    def test_a_run_that_is_held_becomes_no_run_that_used_something(self, place: MetaPlace, world: World) -> None:
-        """Or retention would end a run that is protected."""
-        run = world.run("r")
-        world.add_blob("d")
-        world.write(lambda tx: tx.add_version(new_version(world, "v1", digest="d"), NOW))
-        made = new_version(world, "v2", digest="d", run=run)
-        for work in (lambda tx: tx.add_usage("v1", run, NOW), lambda tx: tx.add_version(made, NOW)):
-            outcomes = meet(place, lambda tx: tx.hold_runs([run]), work)
-            fine(outcomes)
-            assert outcomes[1].waited
+        row = world.read(lambda view: view.run(run))
+        assert row is not None and row.deleted is None and row.state == "running"
 
     # Notices
 
@@ -495,8 +345,8 @@ class TogetherSuite:
         ]
         fine(meet(place, *(works if removed_first else works[::-1])))
         with world.store.reading() as view:
-            told = view.run(run)
-            assert told is not None and told.state == "completed"
+            row = view.run(run)
+            assert row is not None and row.state == "completed"
             assert view.targets() == view.due_notices(NOW + 9, 9) == []
 
     # As narrow as is right
@@ -511,11 +361,11 @@ class TogetherSuite:
 
         def work(tx: MetaTransaction, n: int) -> None:
             run = runs[n]
-            told: list[tuple[str, dict[str, Any]]] = [
+            events: list[tuple[str, dict[str, Any]]] = [
                 ("config", {"values": {"a": n}}),
                 ("state", {"state": "training"}),
             ]
-            tx.apply([batch(run, *told, writer=f"w{n}", points=3)], NOW)
+            tx.apply([batch(run, *events, writer=f"w{n}", points=3)], NOW)
             tx.heartbeat(f"s{n}", world.user.id, [(run, 0, 1)], skew=0.0, backlog=0, losses={}, now=NOW)
             attach(tx, world.user, f"r{n + 1}", f"again{n}")
             attach(tx, world.user, f"new{n}", f"s{n}")
@@ -536,8 +386,3 @@ class TogetherSuite:
             tx.set_lab_value("k", "new")
             with world.store.reading() as view:
                 assert view.run(run) is view.lab_value("k") is None
-
-
-def _aliases(world: World) -> dict[str, tuple[str, ...]]:
-    found = world.read(lambda view: list(view.versions_of("models", world.project, "m", 9, None)))
-    return {version.id: version.aliases for version in found if version.aliases}

@@ -44,7 +44,7 @@ def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
         return load_profiles()
 
-    return _found(names, incomplete)
+    return _names_that_begin(names, incomplete)
 
 
 def projects(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -66,12 +66,12 @@ def _of_lab(ctx: click.Context, path: str, params: dict[str, Any], incomplete: s
         with client_of(chosen, Bounds(connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S)) as lab:
             return [item["name"] for item in lab.get(path, params)["items"]]
 
-    return _found(names, incomplete)
+    return _names_that_begin(names, incomplete)
 
 
-def _found(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
-    """Return those that begin so and that a shell takes as one plain word; nothing, and nothing said, where they cannot
-    be had in time: the line that is typed belongs to its writer.
+def _names_that_begin(names: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
+    """Return the names that begin with `incomplete` and that a shell takes as one plain word. Where they do not come in
+    time, return none and print nothing: the terminal shows the line that is being typed.
     """
     shown: list[str] = []
 

@@ -31,7 +31,7 @@ def delete(profile: str | None, names: tuple[str, ...], yes: bool) -> None:
     runs = [read.run(name, profile=profile) for name in names]  # all are there, or none is deleted
     if not yes:
         for run in runs:
-            click.echo(f"{_told(run)}: {run.state}, {counted(run.points, 'point')}", err=True)
+            click.echo(f"{_run_text(run)}: {run.state}, {counted(run.points, 'point')}", err=True)
         what = "this run" if len(runs) == 1 else f"these {len(runs)} runs"
         click.confirm(f"Delete {what}?", abort=True, err=True)
     _each(runs, RunView.delete, "Deleted", "hectiqlab restore {} takes it back within 7 days.")
@@ -58,13 +58,13 @@ def _each(runs: list[RunView], change: Callable[[RunView], None], done: str, hin
         try:
             change(run)
         except LabRequestError as e:
-            click.echo(f"Error: {_told(run)}: {e}", err=True)
+            click.echo(f"Error: {_run_text(run)}: {e}", err=True)
             failed = True
         else:
-            click.echo(" ".join(filter(None, [f"{done} {_told(run)}.", hint.format(run.id)])))
+            click.echo(" ".join(filter(None, [f"{done} {_run_text(run)}.", hint.format(run.id)])))
     if failed:
         raise SystemExit(1)
 
 
-def _told(run: RunView) -> str:
+def _run_text(run: RunView) -> str:
     return clean(f"{run.project}/{run.name} ({run.id})")

@@ -69,7 +69,7 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
             click.echo("No run is deleted: there is nothing to purge.", err=True)
         elif not yes:
             for run in runs[:SHOWN_MAX]:
-                click.echo(f"{_told(run)}: deleted {moment(run.deleted)}, {counted(run.points, 'point')}", err=True)
+                click.echo(f"{_run_text(run)}: deleted {moment(run.deleted)}, {counted(run.points, 'point')}", err=True)
             if len(runs) > SHOWN_MAX:
                 click.echo(f"… and {len(runs) - SHOWN_MAX:,} more.", err=True)
             click.confirm(f"Remove {counted(len(runs), 'run')} for good?", abort=True, err=True)
@@ -125,7 +125,7 @@ def _ids(runs: Sequence[DeletedRun]) -> str:
     return ", ".join(run.id for run in runs[:5]) + (" …" if len(runs) > 5 else "")
 
 
-def _told(run: DeletedRun) -> str:
+def _run_text(run: DeletedRun) -> str:
     return clean(f"{run.project}/{run.name} ({run.id})")
 
 
@@ -162,7 +162,7 @@ def _ask(storage: Storage, runs: Sequence[DeletedRun]) -> int:
         some = {run.id: run for run in runs[i : i + ASKED_AT_ONCE]}
         with storage.meta.writing() as tx:
             asked = tx.ask_purge(list(some), time.time())
-            tx.note_changes([change_noted("purged", f"run {_told(some[run])}") for run in asked])
+            tx.note_changes([change_noted("purged", f"run {_run_text(some[run])}") for run in asked])
         n += len(asked)
     return n
 

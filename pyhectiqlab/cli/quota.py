@@ -34,7 +34,7 @@ def quota(size: str | None, project: str | None, as_json: bool, data: Path | Non
             with storage.meta.writing() as tx:
                 tx.set_quota(of, limit)
                 subject = "the lab" if row is None else f"project {row.name}"
-                tx.note_changes([change_noted("set the quota", subject, _told(limit))])
+                tx.note_changes([change_noted("set the quota", subject, _quota_text(limit))])
         with storage.meta.reading() as view:
             if size is not None or row is not None:
                 uses = [(project, view.use_of(of))]
@@ -47,9 +47,12 @@ def quota(size: str | None, project: str | None, as_json: bool, data: Path | Non
     if as_json:
         echo_json([{"project": name, "used": use.used, "quota": use.quota} for name, use in uses])
         return
-    rows = [("(the lab)" if name is None else clean(name), size_text(use.used), _told(use.quota)) for name, use in uses]
+    rows = [
+        ("(the lab)" if name is None else clean(name), size_text(use.used), _quota_text(use.quota))
+        for name, use in uses
+    ]
     table(("project", "files", "quota"), rows)
 
 
-def _told(quota: int | None) -> str:
+def _quota_text(quota: int | None) -> str:
     return "none" if quota is None else size_text(quota)

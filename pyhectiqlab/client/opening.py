@@ -25,8 +25,9 @@ from ..errors import ConfigurationError, ConflictError, LabRequestError
 from ..profile import Profile, key_mark, resolve, same_address
 from ..spool import SessionDir
 from . import sessions
+from .binding import Binding
 from .outbox import DroppingOutbox, Outbox
-from .queue_outbox import Binding, QueueOutbox, outboxes_of
+from .queue_outbox import QueueOutbox, outboxes_of
 from .saying import say, say_once
 from .session import Session
 

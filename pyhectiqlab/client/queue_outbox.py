@@ -10,9 +10,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from ..base.lazyclass import dataclass, replace
+from ..base.lazyclass import replace
 from ..capture.ending import Ending, as_word
-from ..capture.process import this_process
 from ..capture.snapshot import Source
 from ..capture.values import PLAIN_TYPES, check_key
 from ..protocol import records
@@ -22,28 +21,14 @@ from ..ring.peek import Peek, peek
 from ..ring.producer import ForkedError, Puts, make_puts
 from ..ring.spill import SpillWriter
 from ..settings import LOOK_AFTER_S
-from ..spool import Writer, read_json
+from ..spool import read_json
+from .binding import Binding
 from .outbox import AtEnd, DroppingOutbox, RunStatus, by_writer, raise_closed
 from .session import Session
 from .uploads import Upload, Uploads, progress
 from .waiting import wait_until
 
 Place = tuple[int, int, int, int]  # positions: in the ring, in the spill file, in stdout, in stderr
-
-
-@dataclass(frozen=True)
-class Binding:
-    """What an outbox's events are for; see spool.Writer for the fields."""
-
-    mode: str
-    url: str
-    profile: str
-    attach: dict[str, Any]
-    run: dict[str, Any] | None
-    ends_run: bool
-    cache: dict[str, Any] | None = None  # settings of the metrics cache
-    lab_id: str = ""
-    key_mark: str = ""
 
 
 class QueueOutbox:
@@ -86,23 +71,8 @@ class QueueOutbox:
         )
         self.point, self.points, self._record = self._puts.point, self._puts.points, self._puts.record
         self._show_torch()
-        writer = Writer(
-            writer=self.writer,
-            queue=str(self._mapping.path),
-            owner=this_process(),
-            mode=binding.mode,
-            url=binding.url,
-            profile=binding.profile,
-            attach=binding.attach,
-            run=binding.run,
-            ends_run=binding.ends_run,
-            created=time.time(),
-            cache=[[0, binding.cache]] if binding.cache else [],
-            lab_id=binding.lab_id,
-            key_mark=binding.key_mark,
-        )
         try:
-            folder.announce(writer)
+            folder.announce(binding.as_writer(self.writer, str(self._mapping.path)))
         except OSError:
             self._mapping.path.unlink(missing_ok=True)
             raise

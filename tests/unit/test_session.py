@@ -10,7 +10,8 @@ SCRIPT = """
 import os, time
 from pyhectiqlab.client import sessions
 from pyhectiqlab.capture.process import this_process
-from pyhectiqlab.client.queue_outbox import Binding, QueueOutbox
+from pyhectiqlab.client.binding import Binding
+from pyhectiqlab.client.queue_outbox import QueueOutbox
 from pyhectiqlab.client.session import Session
 from pyhectiqlab.spool import SessionDir
 from pyhectiqlab import settings

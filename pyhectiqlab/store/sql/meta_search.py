@@ -168,14 +168,14 @@ class SearchSql(Share):
         value = _sort_value(fact, now)
         if fact in ("started", "ended", "duration"):
             value = _number(fact, now)  # no substitute where there is none
-        statement = select(runs.c.id, value).where(*self._found(query, now))
+        statement = select(runs.c.id, value).where(*self._conditions(query, now))
         if fact == "author":
             statement = statement.join(users, users.c.id == runs.c.author_id)
         return {run: value for run, value in self.conn.execute(statement).all() if value is not None}
 
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
         statement = select(run_tags.c.run_id, run_tags.c.name).join(runs, runs.c.id == run_tags.c.run_id)
-        statement = statement.where(*self._found(query, now)).order_by(run_tags.c.run_id, run_tags.c.name)
+        statement = statement.where(*self._conditions(query, now)).order_by(run_tags.c.run_id, run_tags.c.name)
         names: dict[str, list[str]] = {}
         for run, name in self.conn.execute(statement):
             names.setdefault(run, []).append(name)

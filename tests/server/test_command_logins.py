@@ -87,8 +87,8 @@ def test_who_is_disabled_before_the_command_asks_gives_no_key(lab: RealLab, api:
 def test_only_somebody_at_a_browser_confirms(lab: RealLab, api: Api, stranger: Api, user: str) -> None:
     begun = begin(stranger)
     where = f"/command-logins/{begun['code']}"
-    assert api.call("PUT", where, 403, json={"allow": True})["error"]["code"] == "not_logged_in"
-    api.get(where, 403)
+    assert api.call("PUT", where, 409, json={"allow": True})["error"]["code"] == "no_browser"
+    api.get(where, 409)
     stranger.get(where, 401)
     stranger.call("PUT", where, 401, json={"allow": True})
     browser = log_in(lab, user)

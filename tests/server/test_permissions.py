@@ -293,6 +293,7 @@ class World:
             username="no-such-user",
             key_id="no-such",
             invite_id="no-such",
+            code="BBBB-BBBB",
             session="5e551011",
             digest="0" * 64,
             upload_id="0" * 32,

@@ -502,8 +502,29 @@ def test_only_admins_have_passwords_where_the_lab_says_so(own_lab: Any, provider
     refused = requests.post(login, json={"username": "bob", "password": PASSWORD}, timeout=30)
     assert (refused.status_code, error_of(refused)["code"]) == (403, "use_sso")
     assert requests.post(login, json={"username": "boss", "password": PASSWORD}, timeout=30).status_code == 200
+    assert owner.call("POST", "/invites", 409, json={"role": "member"})["error"]["code"] == "use_sso"
+    owner.call("POST", "/invites", 201, json={"role": "admin"})
     provider.control(people={"p": person(new_name(), "team")})
     assert Browser(lab, provider).log_in("p") == "/"
+
+
+def test_an_invite_that_is_open_when_passwords_end_makes_no_account(own_lab: Any, provider: Provider) -> None:
+    first = own_lab()
+    token = Api.of(first).call("POST", "/invites", 201, json={"role": "member"})["token"]
+    first.stop()
+    lab = own_lab(*options(provider, "--oidc-only"))
+    body = {"token": token, "username": new_name(), "password": PASSWORD}
+    refused = requests.post(f"{lab.url}/api/v1/invites/accept", json=body, timeout=30)
+    assert (refused.status_code, error_of(refused)["code"]) == (409, "use_sso")
+
+
+def test_what_strangers_send_makes_no_lines_of_the_log(lab: RealLab, provider: Provider, browser: Browser) -> None:
+    provider.control(people={})
+    state = parse_qs(urlsplit(browser.begin()).query)["state"][0]
+    evil = "access_denied%0A2026-01-01+ERROR+forged%1b[31m%E2%80%AE"
+    assert why(browser.come_back(f"{lab.url}/api/v1/sso/callback?state={state}&error={evil}")) == "denied"
+    line = lab.log().splitlines()[-1]
+    assert "access_denied 2026-01-01 ERROR forged?[31m?" in line and "single sign-on of" in line
 
 
 def test_the_bounds_of_keys_and_sessions_the_claims_and_the_names(own_lab: Any, provider: Provider) -> None:

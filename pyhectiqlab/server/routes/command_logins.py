@@ -48,7 +48,7 @@ def begin(body: models_accounts.CommandLoginBody, request: Request, lab: TheLab)
 
 
 @router.get(
-    "/command-logins/{code}", response_model=None, responses=answers(models_accounts.CommandLoginAnswer, 200, 403, 404)
+    "/command-logins/{code}", response_model=None, responses=answers(models_accounts.CommandLoginAnswer, 200, 404, 409)
 )
 def show(code: Code, lab: TheLab, caller: TheCaller) -> Response:
     """Which command waits with this code."""
@@ -59,7 +59,7 @@ def show(code: Code, lab: TheLab, caller: TheCaller) -> Response:
     return reply(answer(models_accounts.CommandLoginAnswer, login, code=command_logins.shown(login.code)))
 
 
-@router.put("/command-logins/{code}", response_model=None, responses=answers(models.Empty, 200, 403, 404))
+@router.put("/command-logins/{code}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 409))
 def settle(code: Code, body: models_accounts.CommandLoginChoice, lab: TheLab, caller: TheCaller) -> Response:
     """Give that command a key in the caller's name, or refuse it. Once."""
     _check(lab, caller)
@@ -102,7 +102,7 @@ def poll(body: models_accounts.CommandLoginSecret, request: Request, lab: TheLab
 def _check(lab: Lab, caller: Caller) -> None:
     """Raise ApiError for a key, which is nobody at a browser, and for whoever named too many wrong codes."""
     if not caller.token_hash:
-        raise ApiError(403, "not_logged_in", "Open the page in a browser, and log in there.")
+        raise ApiError(409, "no_browser", "An API key confirms nothing: open the page in a browser, and log in there.")
     wait = lab.command_logins.wait_s(caller.user.id)
     if wait > 0:
         seconds = math.ceil(wait)

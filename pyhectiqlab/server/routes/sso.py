@@ -13,6 +13,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from ... import settings
+from ...base.texts import clean
 from ...errors import StoreError
 from ...store.accounts import Change
 from ...store.meta import MetaTransaction, User
@@ -127,7 +128,7 @@ def _check_address(lab: Lab, request: Request) -> None:
 def _refused(request: Request, lab: Lab, error: RefusedError, then: str, subject: str = "") -> Response:
     """To the login page, which has a sentence for each reason. More is in the lab's log, and in the audit log."""
     address = address_of(request)
-    person = f"{subject[:255]!r}" if subject else "somebody"
+    person = clean(subject) or "somebody"
     log.warning("single sign-on of %s from %s is refused (%s): %s", person, address, error.why, error)
     if error.why in GUESSES:
         lab.logins.failed_at(address)
@@ -147,8 +148,10 @@ def _note(lab: Lab, error: RefusedError, subject: str, address: str) -> None:
         return
     user = lab.sso.people.known(subject) if lab.sso is not None and subject else None
     who = "" if user is None else user.username
-    named = f"user {who}" if user is not None else f"a person of the provider ({subject})" if subject else "nobody"
-    noted = Change(time.time(), who, "sso", address, "failed to log in as", named, f"{error.why}: {error}"[:500])
+    named = (
+        f"user {who}" if user is not None else f"a person of the provider ({clean(subject)})" if subject else "nobody"
+    )
+    noted = Change(time.time(), who, "sso", address, "failed to log in as", named, f"{error.why}: {error}")
     try:
         lab.write(lambda tx: tx.note_changes([noted]))
     except StoreError as e:  # on a full disk the answer is the same

@@ -6,10 +6,12 @@ import time
 
 from fastapi import Request, Response
 
+from ...protocol import roles
 from ...store.accounts import LastAdminError, ServiceAccountError, TooManyError
 from ...store.meta import MetaTransaction, NameTakenError
 from .. import models, models_accounts
 from ..access import Admin, Anybody, TheCaller, TheLab, address_of
+from ..accounts import hash_token
 from ..answers import answer, user_answer
 from ..bodies import BodyRoute
 from ..lab import Lab
@@ -90,6 +92,12 @@ def _hashed(lab: Lab, password: str) -> str:
 # Invites
 
 
+def _check_passwords(lab: Lab, role: str) -> None:
+    """Raise ApiError where nobody of that role has a password."""
+    if lab.sso is not None and lab.sso.options.only_sso and role not in roles.ADMINS:
+        raise ApiError(409, "use_sso", f"Only admins have passwords in this lab: log in by {lab.sso.options.name}.")
+
+
 @router.get("/invites", response_model=None, responses=answers(models_accounts.Invites, 200, 403))
 def list_invites(lab: TheLab, caller: Admin) -> Response:
     """The open ones."""
@@ -103,6 +111,7 @@ def list_invites(lab: TheLab, caller: Admin) -> Response:
 )
 def make_invite(body: models_accounts.InviteBody, request: Request, lab: TheLab, caller: Admin) -> Response:
     """A link with which one person makes an account for themselves, within a week. It is shown once."""
+    _check_passwords(lab, body.role)
     try:
         invite, token = lab.accounts.new_invite(
             body.role, caller.user.username, caller.change("invited", f"a {body.role}")
@@ -133,6 +142,10 @@ def take_back_invite(invite_id: str, lab: TheLab, caller: Admin) -> Response:
 def accept_invite(body: models_accounts.AcceptBody, request: Request, lab: TheLab) -> Response:
     """Make an account, once, and log in."""
     address = address_of(request)
+    with lab.meta.reading() as view:
+        invite = view.invite(hash_token(body.token), time.time())
+    if invite is not None:
+        _check_passwords(lab, invite.role)
     try:
         user = lab.accounts.accept_invite(body.token, body.username, body.password, address)
     except ValueError as e:

@@ -34,6 +34,7 @@ SIGNATURES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 CONNECT_S, READ_S, WHOLE_S = 5.0, 10.0, 20.0  # for an answer of the provider
 ANSWER_BYTES_MAX = 1 << 20
 KEPT_S = 3600.0  # what the provider says of itself, and its keys
+FAILED_S = 2.0  # … where it says nothing: those who wait for it need not all ask
 KEYS_AGAIN_S = 10.0  # at least, between two looks for a key that is not known
 KEYS_MAX = 100
 RSA_BITS_MIN = 2048
@@ -57,6 +58,7 @@ class Provider:
         self._options = options
         self._lock = threading.Lock()
         self._told: tuple[float, dict[str, Any]] | None = None
+        self._failed: tuple[float, RefusedError] | None = None
         self._keys: tuple[float, KeySet] | None = None
         self._asked_again = -KEYS_AGAIN_S
 
@@ -120,20 +122,30 @@ class Provider:
 
     def _metadata(self) -> dict[str, Any]:
         with self._lock:
-            if self._told is None or self._told[0] < time.monotonic():
-                url = self._options.issuer.rstrip("/") + "/.well-known/openid-configuration"
-                told = _object(_get(url), url)
-                if told.get("issuer") != self._options.issuer:
-                    raise RefusedError(
-                        "misconfigured",
-                        f"the provider calls itself {str(told.get('issuer'))[:200]!r}, not {self._options.issuer!r}: "
-                        "give --oidc-issuer as it writes it",
-                    )
-                for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                    if not is_safe(str(told.get(name))):
-                        raise RefusedError("misconfigured", f"the provider's {name} is no address of https")
-                self._told = (time.monotonic() + KEPT_S, told)
-            return self._told[1]
+            if self._failed is not None and time.monotonic() < self._failed[0]:
+                raise RefusedError(self._failed[1].why, str(self._failed[1]))
+            self._failed = None
+            try:
+                return self._known_metadata()
+            except RefusedError as e:
+                self._failed = (time.monotonic() + FAILED_S, e)
+                raise
+
+    def _known_metadata(self) -> dict[str, Any]:
+        if self._told is None or self._told[0] < time.monotonic():
+            url = self._options.issuer.rstrip("/") + "/.well-known/openid-configuration"
+            told = _object(_get(url), url)
+            if told.get("issuer") != self._options.issuer:
+                raise RefusedError(
+                    "misconfigured",
+                    f"the provider calls itself {str(told.get('issuer'))[:200]!r}, not {self._options.issuer!r}: "
+                    "give --oidc-issuer as it writes it",
+                )
+            for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+                if not is_safe(str(told.get(name))):
+                    raise RefusedError("misconfigured", f"the provider's {name} is no address of https")
+            self._told = (time.monotonic() + KEPT_S, told)
+        return self._told[1]
 
     def _key_set(self, again: bool = False) -> KeySet:
         """Return the provider's keys. `again`: ask for them now, unless that was done a moment ago."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from ...base.texts import clean
+
 Why = Literal[
     "unreachable",  # the provider does not answer
     "misconfigured",  # the lab's options and the provider do not fit each other
@@ -22,6 +24,7 @@ Why = Literal[
     "throttled",  # too many failures from this address
     "off",  # the lab has no single sign-on
 ]
+CHARS_MAX = 500
 ALL: tuple[str, ...] = get_args(Why)
 
 
@@ -29,5 +32,5 @@ class RefusedError(Exception):
     """`why` is for the person; the text is one line, for whoever runs the lab."""
 
     def __init__(self, why: Why, text: str) -> None:
-        super().__init__(text)
+        super().__init__(clean(" ".join(text.split()))[:CHARS_MAX])  # it may quote what a stranger sent
         self.why = why

@@ -12,12 +12,12 @@ import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..protocol import limits
-from ..store.meta import IngestRun, MetaBatch, MetaTransaction, MetaView
+from ..store.meta import IngestRun, MetaBatch, MetaTransaction, Writer
 from ..store.points import Column, PointBatch, PointStore
 from .deferred import Deferred
 from .ingest import Batch, Refused, Request
@@ -92,7 +92,16 @@ class Plan:
                     result.cursor = cursor
 
 
-def plan(view: MetaView, jobs: Sequence[IngestJob], deferred: Deferred) -> Plan:
+class Facts(Protocol):
+    """What a plan is made of: methods of a MetaView."""
+
+    def writers(self, ids: Sequence[str], /) -> dict[str, Writer]: ...
+    def run_ids(self, ids: Sequence[str], /) -> dict[str, IngestRun]: ...
+    def takes_writers(self, run_id: str, /) -> bool: ...
+    def role_in(self, project_id: str, user_id: str, /) -> str | None: ...
+
+
+def plan(view: Facts, jobs: Sequence[IngestJob], deferred: Deferred) -> Plan:
     """Decide each batch of the group by its run and its writer's cursor. Changes nothing in the store."""
     batches = [b for job in jobs for b in job.request.batches]
     writers = view.writers(sorted({b.writer for b in batches}))

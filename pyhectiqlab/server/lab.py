@@ -73,7 +73,7 @@ class Lab:
         self.metrics = Metrics()
         self.refusals = Refusals()
         try:
-            self.writer = Writer(self.meta, self.points, self._committed, self.refusals)
+            self.writer = Writer(self.meta, self.points, self._committed, self.refusals, storage.permissions)
         except BaseException:
             storage.close()
             raise

@@ -16,14 +16,16 @@ from typing import Any, TypeVar
 from ..base import crashpoints
 from ..base.loops import Loop, Trouble
 from ..errors import StoreError
-from ..store.catching_up import untold
+from ..store.catching_up import tell, untold
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
+from ..store.storage import ChangeMark
 from . import ingest_plan
 from .deferred import Deferred
 from .fair import FairQueue
 from .jobs import Ingest, InPieces, Job, Write, WriteFunction
 from .refusals import Refusals
+from .remembered import Remembered
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
@@ -58,6 +60,7 @@ class Writer:
         committed: called on this thread after each commit with what it changed, the jobs of ingest that it
             answered, and how many seconds it took.
         refusals: noted what the stores refused.
+        mark: tells that another process changed who may do what; None: there is none.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Writer:
         points: PointStore,
         committed: Callable[[Changes, Sequence[ingest_plan.IngestJob], float], None],
         refusals: Refusals,
+        mark: ChangeMark | None = None,
     ) -> None:
         self._refusals = refusals
         self._meta, self._points, self._committed = meta, points, committed
@@ -81,7 +85,7 @@ class Writer:
         self._stopping = False
         self._more, self._lull = True, False
         self._compact_at = 0.0  # monotonic: not before, after it failed
-        self.deferred = Deferred()
+        self.deferred, self._remembered = Deferred(), Remembered(meta, mark)
         with meta.reading() as view:
             self.deferred.add(untold(view, points))  # by a lab that was killed
         points.before_forgetting = self._catch_up
@@ -269,27 +273,33 @@ class Writer:
         ingest = [job for job in group if isinstance(job, Ingest)]
         began = time.monotonic()
         answers: list[tuple[Job, Any, Exception | None]] = []
-        with self._meta.reading() as view:
-            its_plan = ingest_plan.plan(view, [job.job for job in ingest], self.deferred)
+        may_defer = self._may_defer(group)
+        if may_defer:
+            self._remembered.look()
+            its_plan = ingest_plan.plan(self._remembered, [job.job for job in ingest], self.deferred)
+        else:
+            with self._meta.reading() as view:
+                its_plan = ingest_plan.plan(view, [job.job for job in ingest], self.deferred)
         if ingest:
             crashpoints.passing("lab.planned")
         behind = ingest_plan.append_points(self._points, its_plan)
         if ingest:
             crashpoints.passing("lab.points")
-        later = ingest_plan.deferrable(its_plan) if self._may_defer(group) and not behind else None
+        later = ingest_plan.deferrable(its_plan) if may_defer and not behind else None
         if later is not None:
             self.deferred.add(later)
             changes = Changes()
             crashpoints.passing("lab.deferred")
         else:
             with self._meta.writing() as tx:
-                self._tell_deferred(tx)
+                tell(tx, self.deferred.batches())  # first: what follows stands on it
                 if ingest:
                     ingest_plan.apply_meta(tx, its_plan, behind)
                 for job in group:
                     if isinstance(job, Write):
                         answers.append((job, *_run(tx, job.function)))
             self.deferred.told()
+            self._remembered.forget()
             changes = tx.changes
         if ingest:
             crashpoints.passing("lab.committed")
@@ -309,18 +319,18 @@ class Writer:
         with self._wake:
             return self._is_crowd() and not self._stopping
 
-    def _tell_deferred(self, tx: MetaTransaction) -> None:
-        """Tell what is deferred, first: whatever follows in the transaction stands on it."""
-        if batches := self.deferred.batches():
-            tx.apply(batches, time.time())
-            crashpoints.passing("lab.catching_up")
-
     def _catch_up(self) -> None:
         """Tell the MetaStore what is deferred. Blocks until that is durable. Raises StoreError."""
-        if self.deferred.batches():
-            with self._meta.writing() as tx:
-                self._tell_deferred(tx)
-            self.deferred.told()
+        batches = self.deferred.batches()
+        if not batches:
+            return
+        with self._meta.writing() as tx:
+            all_new = tell(tx, batches)
+        self.deferred.told()
+        if all_new:
+            self._remembered.told(batches)
+        else:
+            self._remembered.forget()
 
     def _catch_up_soon(self) -> None:
         """The same; where it fails, it is tried again after a while, or when the lab starts the next time."""

@@ -8,12 +8,31 @@ that came lately, whether they were points alone, until the MetaStore has been t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from .meta import MetaBatch, MetaStore, MetaView
+from ..base import crashpoints
+from .meta import MetaBatch, MetaStore, MetaTransaction, MetaView
 from .points import PointStore
+
+
+def tell(tx: MetaTransaction, batches: Sequence[MetaBatch]) -> bool:
+    """Tell the MetaStore of batches of points alone. Return whether all was new to it. It may know the beginning of
+    some: a commit that an error came from may have been durable.
+    """
+    now = time.time()
+    known = tx.apply(batches, now)
+    rest = [
+        replace(batch, first=known[batch.writer] + 1, points=batch.last - known[batch.writer])
+        for batch in batches
+        if batch.writer in known and batch.first <= known[batch.writer] < batch.last
+    ]
+    tx.apply(rest, now)
+    if batches:
+        crashpoints.passing("lab.catching_up")
+    return not known
 
 
 def untold(view: MetaView, points: PointStore) -> list[MetaBatch]:
@@ -46,7 +65,7 @@ def catch_up(meta: MetaStore, points: PointStore) -> None:
         batches = untold(view, points)
     if batches:
         with meta.writing() as tx:
-            tx.apply(batches, time.time())
+            tell(tx, batches)
 
 
 def catch_up_by_points(meta: MetaStore, points: PointStore, cursors: Mapping[str, int]) -> None:
@@ -67,4 +86,4 @@ def catch_up_by_points(meta: MetaStore, points: PointStore, cursors: Mapping[str
             batches.append(MetaBatch(w.writer, w.run, w.rank, w.attempt, "", first, last, reached, 0.0, []))
     if batches:
         with meta.writing() as tx:
-            tx.apply(batches, time.time())
+            tell(tx, batches)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.server import ingest, ingest_plan
 from pyhectiqlab.server.deferred import Deferred
-from pyhectiqlab.store.catching_up import untold
+from pyhectiqlab.store.catching_up import tell, untold
 from pyhectiqlab.store.meta import AttachRequest
 
 from ..stores import new_points, new_store
@@ -92,7 +92,7 @@ class Stores:
 
     def catch_up(self) -> None:
         with self.meta.writing() as tx:
-            tx.apply(self.deferred.batches(), time.time())
+            tell(tx, self.deferred.batches())
         self.deferred.told()
 
     def cursors(self, writers: list[str]) -> dict[str, int]:
@@ -118,7 +118,7 @@ class Stores:
             self.deferred.add(later)
         else:
             with self.meta.writing() as tx:
-                tx.apply(self.deferred.batches(), time.time())
+                tell(tx, self.deferred.batches())
                 ingest_plan.apply_meta(tx, plan, behind)
             self.deferred.told()
         if crash == "committed":  # the answer is lost

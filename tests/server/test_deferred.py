@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pyhectiqlab.errors import StoreError
 from pyhectiqlab.server import deferred, ingest, writer
 from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.refusals import Refusals
@@ -117,6 +118,51 @@ def test_where_lab_db_refuses_what_was_answered_nothing_more_is_answered(
     (answer,) = send(stores, batch(stores.run, w, 12, 13)).result(30)
     assert (answer.status, stores.cursor(w), points_of(stores)) == (200, 13, 13)
     assert not stores.writer.deferred.refused
+
+
+def test_a_commit_that_was_durable_though_it_failed_is_not_told_twice(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = begun(stores)
+    send(stores, batch(stores.run, w, 6, 9)).result(30)
+    writing = stores.meta.writing
+
+    @contextlib.contextmanager
+    def fails_behind_the_commit() -> Iterator[Any]:
+        with writing() as tx:
+            yield tx
+        raise StoreError("the disk said no, and yet it was written")
+
+    monkeypatch.setattr(stores.meta, "writing", fails_behind_the_commit)
+    with pytest.raises(StoreError):
+        stores.writer.write(lambda tx: None).result(30)
+    monkeypatch.setattr(stores.meta, "writing", writing)
+    assert (stores.cursor(w), len(stores.writer.deferred.batches())) == (9, 1)
+    assert send(stores, batch(stores.run, w, 10, 12)).result(30)[0].cursor == 12
+    stores.writer.write(lambda tx: None).result(30)
+    assert (stores.cursor(w), points_of(stores)) == (12, 12)
+    assert send(stores, batch(stores.run, w, 13, 14)).result(30)[0].status == 200
+
+
+def test_what_another_process_changes_counts_when_the_mark_tells(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = [1]
+
+    class Mark:
+        def read(self) -> int:
+            return marks[0]
+
+        def set(self) -> None: ...
+
+    stores.writer._remembered._mark = Mark()
+    w = begun(stores)
+    send(stores, batch(stores.run, w, 6, 9)).result(30)
+    with stores.meta.writing() as tx:
+        tx.delete_run(stores.run, time.time())
+    assert send(stores, batch(stores.run, w, 10, 11)).result(30)[0].status == 200, "for some seconds"
+    marks[0] = 2
+    assert send(stores, batch(stores.run, w, 12, 13)).result(30)[0].status == 410
 
 
 def test_the_points_store_asks_before_it_forgets(stores: Stores) -> None:

@@ -14,6 +14,7 @@ import { ProjectsPage } from './pages/projects';
 import { RegistryPage } from './pages/registry';
 import { RunPage } from './pages/run';
 import { RunsPage } from './pages/runs';
+import { SettingsPage } from './pages/settings';
 import { VersionPage } from './pages/version';
 import { interceptLinks, useRoute } from './state/router';
 import { startSession, user } from './state/session';
@@ -30,7 +31,7 @@ function App() {
   if (!who) return <ConnectionLine />; // not known yet, or on the way to the login page
   switch (route.page) {
     case 'projects':
-      return <ProjectsPage />;
+      return <ProjectsPage key={route.show} show={route.show} />;
     case 'runs':
       return <RunsPage key={route.project} route={route} />;
     case 'run':
@@ -48,6 +49,8 @@ function App() {
       return <AdminPage tab={route.tab} />;
     case 'members':
       return <MembersPage key={route.project} project={route.project} />;
+    case 'settings':
+      return <SettingsPage key={route.project} project={route.project} />;
     case 'missing':
       return (
         <Shell crumbs={[]} title="Not found">

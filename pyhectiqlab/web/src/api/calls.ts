@@ -1,6 +1,7 @@
 // What pages ask of the lab and tell it: accounts, projects, runs and logs.
 
 import type { Role } from '../base/roles';
+import type { Shelf } from '../base/route';
 import type { Bodies, Queries } from '../schema/lab';
 import { call } from './http';
 
@@ -38,7 +39,11 @@ export const api = {
   labState: (signal?: Signal) => call('GET /admin/status', { signal }),
   audit: (after: string | null, signal?: Signal) => call('GET /audit', { query: { after, limit: 100 }, signal }),
 
-  projects: (after: string | null, signal?: Signal) => call('GET /projects', { query: { after, limit: 200 }, signal }),
+  projects: (show: Shelf, after: string | null, signal?: Signal) =>
+    call('GET /projects', { query: { after, limit: 200, archived: show === 'archived', deleted: show === 'deleted' }, signal }),
+  changeProject: (ref: string, change: Bodies['PATCH /projects/{ref}']) => call('PATCH /projects/{ref}', { path: { ref }, body: change }),
+  deleteProject: (ref: string) => call('DELETE /projects/{ref}', { path: { ref } }),
+  restoreProject: (ref: string) => call('POST /projects/{ref}/restore', { path: { ref } }),
   project: (ref: string, signal?: Signal) => call('GET /projects/{ref}', { path: { ref }, signal }),
   setPrivate: (ref: string, hidden: boolean) => call('PATCH /projects/{ref}', { path: { ref }, body: { private: hidden } }),
   members: (ref: string, signal?: Signal) => call('GET /projects/{ref}/members', { path: { ref }, signal }),

@@ -7,6 +7,8 @@ export interface News {
   logs?: (run: string) => void;
   state?: (run: string) => void;
   run?: (run: string) => void;
+  /** Renamed, moved, archived, deleted or restored. */
+  project?: (project: string) => void;
   /** Connected, again (after a break), or too slow to hear everything: anything may have happened since the page loaded. */
   missed?: (first: boolean) => void;
   /** The stream ended or could not be opened; whether the lab is down, or the session over, is for the hearer to find out. */
@@ -55,6 +57,7 @@ export function openStream(query: string, news: News): () => void {
     mine.addEventListener('logs', (e) => void news.logs?.(String(parse(e)?.['run'])));
     mine.addEventListener('state', (e) => void news.state?.(String(parse(e)?.['run'])));
     mine.addEventListener('run', (e) => void news.run?.(String(parse(e)?.['run'])));
+    mine.addEventListener('project', (e) => void news.project?.(String(parse(e)?.['project'])));
   }
 
   function disconnect(): void {

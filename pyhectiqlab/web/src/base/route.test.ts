@@ -9,7 +9,9 @@ const parse = (url: string): Route => {
 test('every page survives being written and read again', () => {
   const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: 0.6, log: true, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', attempt: 2 } as const;
   const routes: Route[] = [
-    { page: 'projects' },
+    { page: 'projects', show: 'active' },
+    { page: 'projects', show: 'deleted' },
+    { page: 'settings', project: 'vision/α' },
     { page: 'account' },
     { page: 'admin', tab: 'audit' },
     { page: 'admin', tab: 'status' },

@@ -33,14 +33,18 @@ export type RunTab = 'charts' | 'logs' | 'media' | 'artifacts' | 'overview';
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
 export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times: false };
 
+/** Which projects: those at work, the archived ones, or the deleted ones that can be restored. */
+export type Shelf = 'active' | 'archived' | 'deleted';
+
 export type Route =
-  | { page: 'projects' }
+  | { page: 'projects'; show: Shelf }
   | { page: 'login'; next: string; problem: string } // `problem`: why single sign-on was refused, a word; '': it was not
   | { page: 'account' }
   | { page: 'admin'; tab: 'users' | 'status' | 'audit' }
   | { page: 'invite' }
   | { page: 'command'; code: string } // `code`: of a command that logs in, '' where none is given
   | { page: 'members'; project: string }
+  | { page: 'settings'; project: string }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
   | { page: 'registry'; project: string; kind: Kind; name: string | null; version: string; after: string | null } // `version`: a number, an alias, or latest
@@ -77,7 +81,10 @@ export function parseRoute(path: string, search: string): Route {
   const parts = path.split('/').filter((p) => p !== '').map(decode);
   const params = new URLSearchParams(search);
   const [head, id] = parts;
-  if (parts.length === 0 || (head === 'projects' && parts.length === 1)) return { page: 'projects' };
+  if (parts.length === 0 || (head === 'projects' && parts.length === 1)) {
+    const show = params.get('show');
+    return { page: 'projects', show: show === 'archived' || show === 'deleted' ? show : 'active' };
+  }
   if (head === 'login' && parts.length === 1) {
     const problem = params.get('sso') ?? '';
     return { page: 'login', next: safeNext(params.get('next')), problem: /^[a-z_]{1,32}$/.test(problem) ? problem : '' };
@@ -89,7 +96,7 @@ export function parseRoute(path: string, search: string): Route {
     return { page: 'command', code: /^[A-Z]{4}-[A-Z]{4}$/.test(code) ? code : '' };
   }
   if (head === 'admin' && parts.length === 2 && (id === 'users' || id === 'status' || id === 'audit')) return { page: 'admin', tab: id };
-  if (head === 'projects' && id && parts.length === 3 && parts[2] === 'members') return { page: 'members', project: id };
+  if (head === 'projects' && id && parts.length === 3 && (parts[2] === 'members' || parts[2] === 'settings')) return { page: parts[2], project: id };
   if (head === 'compare' && parts.length === 1) return { page: 'compare', runs: parseIds(params.get('runs')), view: parseView(params) };
   if (head === 'projects' && id && parts.length === 2) {
     const sort = params.get('sort') ?? '';
@@ -127,6 +134,7 @@ export function formatRoute(route: Route): string {
   let path = '/';
   switch (route.page) {
     case 'projects':
+      if (route.show !== 'active') params.set('show', route.show);
       break;
     case 'account':
       path = '/account';
@@ -142,7 +150,8 @@ export function formatRoute(route: Route): string {
       path = `/admin/${route.tab}`;
       break;
     case 'members':
-      path = `/projects/${encodeURIComponent(route.project)}/members`;
+    case 'settings':
+      path = `/projects/${encodeURIComponent(route.project)}/${route.page}`;
       break;
     case 'login':
       path = '/login';

@@ -35,7 +35,7 @@ export function AdminPage({ tab }: { tab: keyof typeof TITLES }) {
         <a href={at('/admin/status')} aria-current={tab === 'status' ? 'page' : undefined}>State</a>
         <a href={at('/admin/audit')} aria-current={tab === 'audit' ? 'page' : undefined}>Audit log</a>
       </nav>
-      {tab === 'users' && <><People /><Invites /></>}
+      {tab === 'users' && <div class="stack"><People /><Invites /></div>}
       {tab === 'status' && <LabState />}
       {tab === 'audit' && <Audit />}
     </Shell>

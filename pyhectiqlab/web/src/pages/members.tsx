@@ -6,6 +6,7 @@ import { projectUrl } from '../base/links';
 import { ROLES, type Role } from '../base/roles';
 import { ProjectNav } from '../parts/projectnav';
 import { useAttempt } from '../state/attempt';
+import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
 import { Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
@@ -18,6 +19,7 @@ export function MembersPage({ project }: { project: string }) {
   const role = useRef<HTMLSelectElement>(null);
   const { problem, attempt } = useAttempt(() => (its.refresh(), members.refresh()));
   const found = its.data;
+  useLive(found ? { project: found.id } : null, { project: its.refresh, missed: its.refresh });
   const admin = found?.role === 'admin';
   const add = (event: Event) => {
     event.preventDefault();

@@ -36,7 +36,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     REFRESH_MS,
   );
   const id = project.data?.id;
-  useLive(id ? { project: id } : null, { points: refresh, state: refresh, run: refresh, missed: refresh });
+  useLive(id ? { project: id } : null, { points: refresh, state: refresh, run: refresh, missed: refresh, project: project.refresh });
 
   // Whatever narrows or orders the list starts it anew.
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, after: null, ...change }, replace);
@@ -96,7 +96,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
 
 /** Who may see it, what its files take, and how long it keeps what. */
 function projectTold(project: ProjectDetailAnswer): string {
-  return [project.private && 'private', filesTold(project), retentionTold(project.retention)].filter(Boolean).join(' · ');
+  return [project.archived !== null && 'archived: takes no new runs', project.private && 'private', filesTold(project), retentionTold(project.retention)].filter(Boolean).join(' · ');
 }
 
 /** What the project's files take, where there are some or their bytes are bounded. */

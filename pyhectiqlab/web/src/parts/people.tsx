@@ -18,7 +18,7 @@ export function People() {
   const { problem, attempt } = useAttempt(refresh);
   const [open, setOpen] = useState<string | null>(null);
   return (
-    <>
+    <div class="stack">
       <h1>Users</h1>
       {(error || problem) && <p class="problem" role="alert">{problem || error?.message}</p>}
       {!data && !error && <Waiting />}
@@ -47,7 +47,7 @@ export function People() {
         <Details key={u.id} user={u} users={data.items} attempt={attempt} />
       ))}
       <NewService attempt={attempt} />
-    </>
+    </div>
   );
 }
 
@@ -75,7 +75,7 @@ function Person({ user, now, open, onOpen, attempt }: { user: UserAnswer; now: n
         )}
       </td>
       <td>{user.last_seen === null ? <span class="dim">never</span> : <Moment time={user.last_seen} now={now} />}</td>
-      <td class="actions">
+      <td>
         <button class="link" aria-expanded={open} onClick={onOpen}>Keys and runs</button>{' '}
         {user.disabled
           ? <button class="link" onClick={() => change({ disabled: false })}>Enable</button>

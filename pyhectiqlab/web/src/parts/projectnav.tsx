@@ -3,7 +3,7 @@
 import type { Kind } from '../base/kinds';
 import { projectUrl, registryUrl } from '../base/links';
 
-export function ProjectNav({ project, here }: { project: string; here: Kind | 'runs' | 'members' }) {
+export function ProjectNav({ project, here }: { project: string; here: Kind | 'runs' | 'members' | 'settings' }) {
   const current = (page: string) => (page === here ? 'page' : undefined);
   return (
     <nav class="kinds" aria-label="Of this project">
@@ -11,6 +11,7 @@ export function ProjectNav({ project, here }: { project: string; here: Kind | 'r
       <a href={registryUrl(project, 'models')} aria-current={current('models')}>Models</a>
       <a href={registryUrl(project, 'datasets')} aria-current={current('datasets')}>Datasets</a>
       <a href={`${projectUrl(project)}/members`} aria-current={current('members')}>Members</a>
+      <a href={`${projectUrl(project)}/settings`} aria-current={current('settings')}>Settings</a>
     </nav>
   );
 }

@@ -23,6 +23,7 @@ export function useLive(of: Heard | null, news: Omit<News, 'broken'>): void {
       logs: (run) => latest.current.logs?.(run),
       state: (run) => latest.current.state?.(run),
       run: (run) => latest.current.run?.(run),
+      project: (project) => latest.current.project?.(project),
       missed: (first) => latest.current.missed?.(first),
       broken: probe,
     });

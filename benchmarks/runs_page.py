@@ -66,14 +66,15 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
     if not (folder / "lab.db").exists():
         fill(folder, Wish(args.runs, args.keys, args.keys_per_run))
     meta, points = SqlMetaStore(folder / "lab.db"), SqlitePointStore(folder / "points.db")
-    lab: Any = SimpleNamespace(meta=meta, points=points)
-    request: Any = SimpleNamespace(base_url="http://127.0.0.1/")
+    lab: Any = SimpleNamespace(meta=meta, points=points, public_url="http://127.0.0.1")
+    request: Any = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(lab=lab)))
 
     def page(query: RunQuery) -> RunPage:
         with meta.reading() as view:
-            found = find_runs(view, points, query, time.time())
-            reply({"items": run_answers(request, lab, found.items)})
-        return found
+            matches = find_runs(view, points, query, time.time())
+            ids = [run_id for _, run_id in matches.places]
+            reply({"items": run_answers(request, lab, view.some_runs(ids))})
+        return matches
 
     with meta.reading() as view:
         project = view.project(PROJECT)
@@ -84,12 +85,12 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
         what = f"by {sort}, {words or 'no filter'}: "
         began = time.perf_counter()
         first = page(query)
-        assert first.items, what
+        assert first.places, what
         if "metric." in what:
             numbers.append(Number(f"{what}first asked", 1e3 * (time.perf_counter() - began), "ms"))
         numbers.append(Number(f"{what}first page", _milliseconds(lambda q=query: page(q)), "ms", REACH_MS))
-        if first.next is not None:
-            behind = replace(query, after=first.next)
+        if first.more:
+            behind = replace(query, after=first.places[-1])
             numbers.append(Number(f"{what}next page", _milliseconds(lambda q=behind: page(q)), "ms", REACH_MS))
     meta.close()
     points.close()

@@ -33,14 +33,14 @@ def command(ctx: click.Context, archived: bool, deleted: bool, as_json: bool) ->
         return
     from .. import read
 
-    found = read.projects(archived=archived, deleted=deleted, profile=ctx.obj)
+    projects = read.projects(archived=archived, deleted=deleted, profile=ctx.obj)
     if as_json:
-        echo_json([_item(project) for project in found])
+        echo_json([_item(project) for project in projects])
     elif deleted:
-        rows = [(project.id, project.name, project.owner, moment(project.deleted)) for project in found]
+        rows = [(project.id, project.name, project.owner, moment(project.deleted)) for project in projects]
         table(("id", "name", "owner", "deleted"), rows)
     else:
-        for project in found:
+        for project in projects:
             click.echo(f"[{project.id}] {clean(project.name)}")
 
 
@@ -54,7 +54,7 @@ def rename(profile: str | None, project: str, name: str, as_json: bool) -> None:
     from .. import read
 
     its = read.project(project, profile=profile)
-    _told(its.rename(name), f"{clean(its.name)} is {clean(name)} now.", as_json)
+    _report(its.rename(name), f"{clean(its.name)} is {clean(name)} now.", as_json)
 
 
 @command.command()
@@ -66,7 +66,7 @@ def archive(profile: str | None, project: str, as_json: bool) -> None:
     from .. import read
 
     its = read.project(project, profile=profile).archive()
-    _told(its, f"{clean(its.name)} is archived: `hectiqlab projects unarchive {its.id}` ends that.", as_json)
+    _report(its, f"{clean(its.name)} is archived: `hectiqlab projects unarchive {its.id}` ends that.", as_json)
 
 
 @command.command()
@@ -78,7 +78,7 @@ def unarchive(profile: str | None, project: str, as_json: bool) -> None:
     from .. import read
 
     its = read.project(project, profile=profile).unarchive()
-    _told(its, f"{clean(its.name)} takes runs again.", as_json)
+    _report(its, f"{clean(its.name)} takes runs again.", as_json)
 
 
 @command.command()
@@ -91,7 +91,7 @@ def move(profile: str | None, project: str, owner: str, as_json: bool) -> None:
     from .. import read
 
     its = read.project(project, profile=profile).move(owner)
-    _told(its, f"{clean(its.name)} belongs to {clean(its.owner)} now.", as_json)
+    _report(its, f"{clean(its.name)} belongs to {clean(its.owner)} now.", as_json)
 
 
 @command.command()
@@ -110,7 +110,7 @@ def delete(profile: str | None, project: str, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm(f"Delete {clean(its.name)} with {counted(its.runs, 'run')}?", abort=True, err=True)
     its.delete()
-    _told(its, f"Deleted {clean(its.name)}. `hectiqlab projects restore {its.id}` takes it back.", as_json)
+    _report(its, f"Deleted {clean(its.name)}. `hectiqlab projects restore {its.id}` takes it back.", as_json)
 
 
 @command.command()
@@ -122,14 +122,14 @@ def restore(profile: str | None, project: str, as_json: bool) -> None:
     from .. import read
 
     its = read.project(project, deleted=True, profile=profile).restore()
-    _told(its, f"Restored {clean(its.name)} with {counted(its.runs, 'run')}.", as_json)
+    _report(its, f"Restored {clean(its.name)} with {counted(its.runs, 'run')}.", as_json)
 
 
 def _item(project: ProjectInfo) -> dict[str, object]:
     return {name: getattr(project, name) for name in _SHOWN}
 
 
-def _told(project: ProjectInfo, text: str, as_json: bool) -> None:
+def _report(project: ProjectInfo, text: str, as_json: bool) -> None:
     if as_json:
         echo_json(_item(project))
     else:

@@ -76,7 +76,7 @@ def columns(view: MetaView, points: PointStore, query: RunQuery, words: str, now
     others = newest[half:]
     # The same ones each time: a list that changes while somebody types is hard to read.
     metric_ids = newest[:half] + random.Random(len(ids)).sample(others, min(half, len(others)))
-    told = [
+    config_columns = [
         _config_column(path, texts, len(config_ids)) for path, texts in view.config_texts(config_ids, words).items()
     ]
     counts = points.key_counts(metric_ids, words)
@@ -87,7 +87,7 @@ def columns(view: MetaView, points: PointStore, query: RunQuery, words: str, now
         len(ids),
         len(config_ids),
         len(metric_ids),
-        heapq.nsmallest(LISTED_MAX, told, key=_telling),
+        heapq.nsmallest(LISTED_MAX, config_columns, key=_telling),
         [MetricColumn(key, count) for key, count in metrics],
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .http import Bounds, LabClient
 
 
-def client_of(found: Profile, bounds: Bounds | None = None, lab_id: str = "") -> LabClient:
+def client_of(of: Profile, bounds: Bounds | None = None, lab_id: str = "") -> LabClient:
     """Return a client for the lab of a profile. It sends the key to that lab only, if the id of the lab is known.
 
     Args:
@@ -28,7 +28,7 @@ def client_of(found: Profile, bounds: Bounds | None = None, lab_id: str = "") ->
     """
     from .http import LabClient, defaults
 
-    return LabClient(found.url, found.secret_api_key, lab_id=lab_id or found.lab_id, **(bounds or defaults()))
+    return LabClient(of.url, of.secret_api_key, lab_id=lab_id or of.lab_id, **(bounds or defaults()))
 
 
 def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = False) -> LabClient:

@@ -81,8 +81,8 @@ def logout_everywhere(request: Request, lab: TheLab, caller: TheCaller) -> Respo
     return _without_cookie(request)
 
 
-def _without_cookie(request: Request, **told: str | None) -> Response:
-    response = reply(told)
+def _without_cookie(request: Request, **body: str | None) -> Response:
+    response = reply(body)
     response.delete_cookie(cookie_name(request.scope["root_path"]), path=request.scope["root_path"] or "/")
     return response
 

@@ -37,14 +37,14 @@ def begin(body: models_accounts.CommandLoginBody, request: Request, lab: TheLab)
     address = address_of(request)
     secret, login = lab.command_logins.begin(body.name, address, place_of(address))
     code = command_logins.shown(login.code)
-    told = {
+    begun = {
         "code": code,
         "secret": secret,
         "url": f"{base_url(request)}/command?code={code}",
         "interval": INTERVAL_S,
         "expires_in": settings.LAB_COMMAND_LOGIN_S,
     }
-    return reply(told, 201)
+    return reply(begun, 201)
 
 
 @router.get(

@@ -114,7 +114,9 @@ def change_project(
     if body.owner is not None:
         check_owner(caller, project)
         owner = find_user(lab, body.owner)
-    noted = [caller.change(action, f"project {project.name}", detail) for action, detail in _told(project, body, owner)]
+    noted = [
+        caller.change(action, f"project {project.name}", detail) for action, detail in _changes_of(project, body, owner)
+    ]
 
     def change(tx: MetaTransaction) -> None:
         now = time.time()
@@ -138,7 +140,9 @@ def change_project(
     return _detail_answer(lab, caller, project.id)
 
 
-def _told(project: Project, body: models_accounts.ProjectChangeBody, owner: User | None) -> Iterator[tuple[str, str]]:
+def _changes_of(
+    project: Project, body: models_accounts.ProjectChangeBody, owner: User | None
+) -> Iterator[tuple[str, str]]:
     """Yield what is changed, for the audit log."""
     if body.name not in (None, project.name):
         yield "renamed", f"to {body.name}"

@@ -111,13 +111,13 @@ def get_columns(
     """Which configs and metrics the runs have. Configs that tell the runs apart come first."""
     query = _query(lab, caller, project, filter, ())
     with lab.meta.reading() as view:
-        told = columns_of_runs(view, lab.points, query, words, time.time())
+        its = columns_of_runs(view, lab.points, query, words, time.time())
     return reply(
         answer(
             models_table.ColumnsAnswer,
-            told,
-            config=[answer(models_table.ConfigColumnAnswer, column) for column in told.config],
-            metrics=[answer(models_table.MetricColumnAnswer, column) for column in told.metrics],
+            its,
+            config=[answer(models_table.ConfigColumnAnswer, column) for column in its.config],
+            metrics=[answer(models_table.MetricColumnAnswer, column) for column in its.metrics],
         )
     )
 

@@ -57,46 +57,46 @@ class Provider:
     def __init__(self, options: SsoOptions) -> None:
         self._options = options
         self._lock = threading.Lock()
-        self._told: tuple[float, dict[str, Any]] | None = None
+        self._known: tuple[float, dict[str, Any]] | None = None
         self._failed: tuple[float, RefusedError] | None = None
         self._keys: tuple[float, KeySet] | None = None
         self._asked_again = -KEYS_AGAIN_S
 
     def address_of_login(self, state: str, login: Login) -> str:
         """Return where the browser goes to log in."""
-        told = self._metadata()
+        metadata = self._metadata()
         with self._session(login.back) as session:
             url, _ = session.create_authorization_url(
-                told["authorization_endpoint"], state=state, nonce=login.nonce, code_verifier=login.verifier
+                metadata["authorization_endpoint"], state=state, nonce=login.nonce, code_verifier=login.verifier
             )
         return str(url)
 
     def person(self, login: Login, code: str, issuer: str | None) -> Person:
         """Return who came back with this code. `issuer`: of the answer, as RFC 9207 has it."""
-        told = self._metadata()
-        wanted = told.get("authorization_response_iss_parameter_supported") is True
+        metadata = self._metadata()
+        wanted = metadata.get("authorization_response_iss_parameter_supported") is True
         if (issuer is not None or wanted) and issuer != self._options.issuer:
             raise RefusedError("untrusted", f"the answer is of {issuer!r}, not of {self._options.issuer!r}")
         with self._session(login.back) as session:
             try:
-                tokens = session.fetch_token(told["token_endpoint"], code=code, code_verifier=login.verifier)
+                tokens = session.fetch_token(metadata["token_endpoint"], code=code, code_verifier=login.verifier)
             except (AuthlibBaseError, ValueError, requests.HTTPError) as e:
                 text = f"the provider gives no token for the code ({_line(e)})"
                 why: Why = "untrusted" if getattr(e, "error", "") == "invalid_grant" else "misconfigured"
                 raise RefusedError("unreachable" if isinstance(e, requests.HTTPError) else why, text) from None
             except requests.RequestException as e:
-                raise _unreachable(told["token_endpoint"], e) from None
+                raise _unreachable(metadata["token_endpoint"], e) from None
             id_token = tokens.get("id_token")
             if not isinstance(id_token, str):
                 raise RefusedError("misconfigured", "the provider sent no ID token: is it one of OpenID Connect?")
             claims = self._proved(id_token, login.nonce, str(tokens.get("access_token") or ""))
-            more = self._more(session, told, claims)
+            more = self._more(session, metadata, claims)
         return Person(claims["sub"], {**more, **claims}, id_token)
 
     def address_of_logout(self, id_token: str, back: str) -> str | None:
         """Return where the browser goes to log out of the provider too, if it offers that. Asks nobody."""
-        told = self._told[1] if self._told else {}
-        end = told.get("end_session_endpoint")
+        metadata = self._known[1] if self._known else {}
+        end = metadata.get("end_session_endpoint")
         if not isinstance(end, str) or not is_safe(end):
             return None
         query = {"client_id": self._options.client_id, "post_logout_redirect_uri": back}
@@ -107,8 +107,8 @@ class Provider:
     # What the provider says
 
     def _session(self, back: str) -> _Session:
-        told = self._told[1] if self._told else {}
-        methods = told.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        metadata = self._known[1] if self._known else {}
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         method = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
         options = self._options
         return _Session(
@@ -132,20 +132,20 @@ class Provider:
                 raise
 
     def _known_metadata(self) -> dict[str, Any]:
-        if self._told is None or self._told[0] < time.monotonic():
+        if self._known is None or self._known[0] < time.monotonic():
             url = self._options.issuer.rstrip("/") + "/.well-known/openid-configuration"
-            told = _object(_get(url), url)
-            if told.get("issuer") != self._options.issuer:
+            metadata = _object(_get(url), url)
+            if metadata.get("issuer") != self._options.issuer:
                 raise RefusedError(
                     "misconfigured",
-                    f"the provider calls itself {str(told.get('issuer'))[:200]!r}, not {self._options.issuer!r}: "
+                    f"the provider calls itself {str(metadata.get('issuer'))[:200]!r}, not {self._options.issuer!r}: "
                     "give --oidc-issuer as it writes it",
                 )
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                if not is_safe(str(told.get(name))):
+                if not is_safe(str(metadata.get(name))):
                     raise RefusedError("misconfigured", f"the provider's {name} is no address of https")
-            self._told = (time.monotonic() + KEPT_S, told)
-        return self._told[1]
+            self._known = (time.monotonic() + KEPT_S, metadata)
+        return self._known[1]
 
     def _key_set(self, again: bool = False) -> KeySet:
         """Return the provider's keys. `again`: ask for them now, unless that was done a moment ago."""
@@ -174,9 +174,9 @@ class Provider:
             self._keys = (now, KeySet(keys))
             return self._keys[1]
 
-    def _more(self, session: _Session, told: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
+    def _more(self, session: _Session, metadata: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the provider tells beside its token, where the token lacks what the lab looks at."""
-        options, url = self._options, str(told.get("userinfo_endpoint"))
+        options, url = self._options, str(metadata.get("userinfo_endpoint"))
         looked_at = [options.name_claim, *options.required]
         if options.roles or options.projects:
             looked_at.append(options.groups_claim)

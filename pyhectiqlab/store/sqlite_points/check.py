@@ -13,7 +13,7 @@ FIRST_WITH_CHECKSUMS = 3  # schema
 
 
 def cursors(connection: sqlite3.Connection) -> dict[str, int]:
-    """By writer, the last sequence number that the file holds."""
+    """Return, by writer, the last sequence number that the file holds."""
     known: dict[str, int] = dict(connection.execute("SELECT name, cursor FROM writer").fetchall())
     if _has_arrived(connection):
         newest = "SELECT w.name, max(a.last) FROM arrived a JOIN writer w ON w.id = a.writer GROUP BY a.writer"
@@ -23,7 +23,9 @@ def cursors(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def damage(connection: sqlite3.Connection) -> Iterator[str]:
-    """A sentence for each thing that is not as it was written. Reads everything: blocks for as long as that takes."""
+    """Yield a sentence for each thing that is not as it was written. Reads everything: blocks for as long as that
+    takes.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version >= FIRST_WITH_CHECKSUMS:
         yield from check_chunks(connection)
@@ -39,5 +41,5 @@ def damage(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _has_arrived(connection: sqlite3.Connection) -> bool:
-    """Schema 2 had no such table."""
+    """Return whether there is such a table. Schema 2 had none."""
     return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'arrived'").fetchone() is not None

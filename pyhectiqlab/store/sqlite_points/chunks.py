@@ -84,7 +84,7 @@ def concatenate(parts: Sequence[PointColumns]) -> PointColumns:
 
 
 def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arrival: int, writer: int) -> bytes:
-    """Blob of one column of a batch: arrays of length n ≥ 1, one arrival and one writer for all."""
+    """Return the blob of one column of a batch: arrays of length n ≥ 1, one arrival and one writer for all."""
     n = len(step)
     if n > PLAIN_POINTS_MAX:
         same = ((0, number, 0, b"") for number in (arrival, writer))  # as pack_offsets has a column of equal numbers
@@ -95,7 +95,7 @@ def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arri
 
 
 def _of_offsets(integers: Sequence[tuple[int, int, int, bytes]], value: Float64s) -> bytes:
-    """Blob of kind 1, of the packed columns in the order of _INTEGERS."""
+    """Return a blob of kind 1, of the packed columns in the order of _INTEGERS."""
     head: list[int] = [1, len(value)]
     body = []
     for width, base, delta, packed in integers:
@@ -108,7 +108,9 @@ def _of_offsets(integers: Sequence[tuple[int, int, int, bytes]], value: Float64s
 
 
 def encode(points: PointColumns, quick: bool = False) -> bytes:
-    """Blob of n ≥ 1 points, of kind 6; quick: by codecs that take little time, for what is soon to be written anew."""
+    """Return the blob of n ≥ 1 points, of kind 6. `quick`: with codecs that take little time, for points that are soon
+    to be written anew.
+    """
     columns = [pack_integers(getattr(points, name), quick) for name in _INTEGERS]
     columns.append(pack_values(points.value, quick))
     return with_crc(b"".join((_PACKED.pack(PACKED, len(points), *map(len, columns)), *columns)))
@@ -119,17 +121,17 @@ def with_crc(blob: bytes) -> bytes:
 
 
 def is_sound(blob: bytes) -> bool:
-    """Whether a blob is as `with_crc` made it."""
+    """Return whether a blob is as `with_crc` made it."""
     return zlib.crc32(blob) == _CRC_OF_SOUND
 
 
 def decode(blob: bytes) -> PointColumns:
-    """All columns of a blob; some of the arrays may be read-only views of it."""
+    """Return all columns of a blob; some of the arrays may be read-only views of it."""
     return PointColumns(*decode_some(blob, ALL))
 
 
 def decode_some(blob: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
-    """The named columns of a blob, in the order of `names`: int64[n], `value` float64[n].
+    """Return the named columns of a blob, in the order of `names`: int64[n], `value` float64[n].
 
     Raises ValueError for bytes that are no blob of ours, or one whose checksum they do not match.
     """
@@ -144,39 +146,39 @@ def decode_some(blob: bytes, names: Sequence[str]) -> list[NDArray[Any]]:
         raise ValueError(f"chunk of unknown kind {kind}")
     head = _OFFSETS.unpack_from(blob)[2:]
     at = _OFFSETS.size
-    found: dict[str, NDArray[Any]] = {}
+    columns: dict[str, NDArray[Any]] = {}
     for i, name in enumerate(_INTEGERS):
         width, base, delta = head[3 * i : 3 * i + 3]
         if name in names:
-            found[name] = unpack_offsets(blob, at, n, width, base, delta)
+            columns[name] = unpack_offsets(blob, at, n, width, base, delta)
         at += width * (n - 1)
     if "value" in names:
-        found["value"] = np.frombuffer(blob, f"<f{head[-1]}", n, at).astype(np.float64)
-    return [found[name] for name in names]
+        columns["value"] = np.frombuffer(blob, f"<f{head[-1]}", n, at).astype(np.float64)
+    return [columns[name] for name in names]
 
 
 def _packed(blob: bytes, n: int, names: Sequence[str]) -> list[NDArray[Any]]:
     if not is_sound(blob):
         raise ValueError("chunk of other bytes than were written: its checksum is wrong")
-    found: dict[str, NDArray[Any]] = {}
+    columns: dict[str, NDArray[Any]] = {}
     at = _PACKED.size
     for name, length in zip(ALL, _PACKED.unpack_from(blob)[2:], strict=True):
         if name in names:
             column = blob[at : at + length]
-            found[name] = unpack_values(column, n) if name == "value" else unpack_integers(column, n)
+            columns[name] = unpack_values(column, n) if name == "value" else unpack_integers(column, n)
         at += length
-    return [found[name] for name in names]
+    return [columns[name] for name in names]
 
 
 def _plain(blob: bytes, n: int, names: Sequence[str]) -> list[NDArray[Any]]:
     words = np.frombuffer(blob, "<i8", 2 + 4 * n, _START.size)
-    found: list[NDArray[Any]] = []
+    columns: list[NDArray[Any]] = []
     for name in names:
         if name in _SAME:
             at = _SAME.index(name)
-            found.append(words[at : at + 1].repeat(n))
+            columns.append(words[at : at + 1].repeat(n))
         else:
             at = 2 + n * _EACH.index(name)
             column = words[at : at + n]
-            found.append(column.view("<f8") if name == "value" else column)
-    return found
+            columns.append(column.view("<f8") if name == "value" else column)
+    return columns

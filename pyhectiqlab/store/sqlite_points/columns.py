@@ -39,7 +39,7 @@ _OF_INTEGERS = ChunkConfig(2, ModeSpec.classic(), DeltaSpec.no_op())
 
 
 def pack_integers(column: Int64s, quick: bool = False) -> bytes:
-    """Bytes of an int64[n ≥ 1]; quick: not by pcodec, which takes ten times as long as the others."""
+    """Return the bytes of an int64[n ≥ 1]. `quick`: not by pcodec, which takes ten times as long as the others."""
     width, base, delta, offsets = pack_offsets(column)
     if not width:
         size = max(_bytes_of(base), _bytes_of(delta))
@@ -54,7 +54,7 @@ def pack_integers(column: Int64s, quick: bool = False) -> bytes:
 
 
 def unpack_integers(packed: bytes, n: int) -> Int64s:
-    """The int64[n] of its bytes. Raises ValueError for others."""
+    """Return the int64[n] of its bytes. Raises ValueError for others."""
     codec = packed[0]
     if codec == _LINEAR:
         size = (len(packed) - 1) // 2
@@ -67,7 +67,7 @@ def unpack_integers(packed: bytes, n: int) -> Int64s:
 
 
 def pack_values(column: Float64s, quick: bool = False) -> bytes:
-    """Bytes of a float64[n ≥ 1]; quick: not by pcodec."""
+    """Return the bytes of a float64[n ≥ 1]. `quick`: not by pcodec."""
     bits = column.view(np.int64)
     if bits[0] == bits[-1] and (bits == bits[0]).all():
         return bytes((_CONSTANT,)) + column[:1].tobytes()
@@ -82,7 +82,7 @@ def pack_values(column: Float64s, quick: bool = False) -> bytes:
 
 
 def unpack_values(packed: bytes, n: int) -> Float64s:
-    """The float64[n] of its bytes. Raises ValueError for others."""
+    """Return the float64[n] of its bytes. Raises ValueError for others."""
     codec = packed[0]
     if codec == _CONSTANT:
         return np.frombuffer(packed, "<f8", 1, 1).repeat(n)
@@ -92,7 +92,7 @@ def unpack_values(packed: bytes, n: int) -> Float64s:
 
 
 def narrowed(column: Float64s) -> NDArray[np.float32] | None:
-    """The float32[n] that becomes the same bits again; None: there is none."""
+    """Return the float32[n] that becomes the same bits again; None: there is none."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         narrow = column.astype(np.float32)
         same = narrow.astype(np.float64).view(np.int64) == column.view(np.int64)
@@ -115,7 +115,7 @@ def pack_offsets(column: Int64s) -> tuple[int, int, int, bytes]:
 
 
 def unpack_offsets(packed: bytes, at: int, n: int, width: int, base: int, delta: int) -> Int64s:
-    """The int64[n] of what `pack_offsets` answered, of which the bytes lie at `at`."""
+    """Return the int64[n] of what `pack_offsets` answered, of which the bytes lie at `at`."""
     if not width:
         if not delta:
             return np.full(n, base, np.int64)
@@ -144,7 +144,9 @@ def _of_pcodec(packed: bytes, n: int) -> NDArray[Any]:
 
 
 def _has_order(column: NDArray[Any]) -> bool:
-    """Whether neighbours differ by less than all numbers spread: not those of noise, or of a shuffled sequence."""
+    """Return whether neighbours differ by less than all numbers spread: not those of noise, or of a shuffled
+    sequence.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         differences = column[1:] - column[:-1]
         return not differences.max() - differences.min() >= column.max() - column.min()  # NaN: it may have

@@ -51,7 +51,7 @@ class Compactor:
         self._damaged: set[int] = set()  # series of which something cannot be read
 
     def forget(self) -> None:
-        """After a rollback: what is known is read from the database again."""
+        """Read what is known from the database again, after a rollback."""
         self._loaded = False
 
     def drop(self, purged: Iterable[int]) -> None:
@@ -87,7 +87,7 @@ class Compactor:
         self._leave(self._damaged)
 
     def more(self) -> bool:
-        """Whether there is work now."""
+        """Return whether there is work now."""
         self._load()
         return bool(self._ready or self._busy or self._old) or self._coldest() is not None
 
@@ -181,7 +181,7 @@ class Compactor:
         return any(tree.merge_slice() or tree.mark_pending() for tree in (by_step, by_time))
 
     def _renew(self) -> None:
-        """Writes some chunks of an earlier version anew, which takes all else that is to be done first."""
+        """Write some chunks of an earlier version anew, which takes all else that is to be done first."""
         rows = self._old_chunks(self._bite())
         for chunk, series, tree, run, copied, pending in rows:
             state = SeriesState.read(self._connection, series)
@@ -206,11 +206,11 @@ class Compactor:
         return bool(chunks >= self._sizes.scattered_chunks and spans > SCATTERED * state.time_span)
 
     def _bite(self) -> int:
-        """How many chunks one step reads and writes."""
+        """Return how many chunks one step reads and writes."""
         return max(1, self._sizes.step_points // self._sizes.chunk_points)
 
     def _copy(self, state: SeriesState, by_step: Tree, by_time: Tree) -> bool:
-        """Copies some chunks into the tree by time. False: all are."""
+        """Copy some chunks into the tree by time. Return False where all are there."""
         rows = self._connection.execute(
             "SELECT id FROM chunk WHERE series = ? AND tree = ? AND NOT copied ORDER BY arrival_min LIMIT ?",
             (state.id, BY_STEP, self._bite()),

@@ -78,7 +78,7 @@ def nodes_of(connection: sqlite3.Connection, series: int, blobs: Sequence[bytes 
 
 
 def check_chunks(connection: sqlite3.Connection) -> Iterator[str]:
-    """Reads every chunk, head and blob of nodes: a sentence for each thing that is not as it was written."""
+    """Read every chunk, head and blob of nodes. Yield a sentence for each thing that is not as it was written."""
     for what, sql in _STRAY.items():
         (n,) = connection.execute(sql).fetchone()
         if n:
@@ -95,7 +95,7 @@ def check_chunks(connection: sqlite3.Connection) -> Iterator[str]:
 def _check_series(
     connection: sqlite3.Connection, series: int, attempt: int, scattered: bool, noted: list[Any], deleted: bool
 ) -> Iterator[str]:
-    found: list[Extent] = []
+    extents: list[Extent] = []
     by_time = 0
     whole = True
     for chunk, tree, copied, form, n, *rest in connection.execute(_CHUNKS, (series,)):
@@ -117,7 +117,7 @@ def _check_series(
             continue
         by_time += n * (tree == 1 or not copied)
         if tree == 0:
-            found.append(extent)
+            extents.append(extent)
     for row_id, data in connection.execute("SELECT id, data FROM head WHERE series = ?", (series,)):
         try:
             points = decode(data)
@@ -127,14 +127,14 @@ def _check_series(
             yield f"row {row_id} of the head: {e}"
             continue
         by_time += extent.points
-        found.append(extent)
+        extents.append(extent)
     if not whole or deleted:  # a purge may be half done
         return
     noted = [nan if number is None else number for number in noted]
     points_noted = noted[0]
-    if points_noted != sum(extent.points for extent in found):
-        yield f"{sum(extent.points for extent in found)} points are there of {points_noted}"
-    elif found and not _same(noted, pooled(found)):
+    if points_noted != sum(extent.points for extent in extents):
+        yield f"{sum(extent.points for extent in extents)} points are there of {points_noted}"
+    elif extents and not _same(noted, pooled(extents)):
         yield "its row tells other ends, extremes or another last point than its points do"
     elif scattered and by_time != points_noted:
         yield f"by time {by_time} points are there of {points_noted}"

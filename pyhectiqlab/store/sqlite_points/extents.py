@@ -12,7 +12,7 @@ from ..points import Float64s, Int64s, SeriesInfo
 
 
 class Extent(NamedTuple):
-    """Of n ≥ 1 points. `last_…` tells of the point with the highest (attempt, step, seq, arrival)."""
+    """The extent of n ≥ 1 points. `last_…` are of the point with the highest (attempt, step, seq, arrival)."""
 
     points: int
     step_min: int
@@ -49,7 +49,7 @@ class Extent(NamedTuple):
 
 
 def extent_of(step: Int64s, value: Float64s, time: Int64s, seq: Int64s, attempt: int, arrival: Int64s) -> Extent:
-    """Of arrays of length n ≥ 1."""
+    """Return the extent of the points in arrays of length n ≥ 1."""
     kept = value[np.isfinite(value)]
     low, high = (float(kept.min()), float(kept.max())) if len(kept) else (inf, -inf)
     top = step.max()
@@ -61,7 +61,7 @@ def extent_of(step: Int64s, value: Float64s, time: Int64s, seq: Int64s, attempt:
 
 
 def pooled(extents: Iterable[Extent]) -> Extent:
-    """Of the points of all of them; of equal last points, that of the later extent."""
+    """Return the extent of the points of all extents; of equal last points, that of the later extent counts."""
     first, *others = extents
     for other in others:
         newest = other if other.last_place >= first.last_place else first

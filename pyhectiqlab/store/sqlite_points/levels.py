@@ -44,7 +44,7 @@ EMPTY = np.empty(0, NODE)
 
 
 def groups_of(*columns: Int64s) -> Groups:
-    """Groups of rows that are equal in all columns, for rows that lie together already."""
+    """Return the groups of rows that are equal in all columns, for rows that lie together already."""
     changed = np.zeros(len(columns[0]), bool)
     changed[:1] = True
     for column in columns:
@@ -53,12 +53,12 @@ def groups_of(*columns: Int64s) -> Groups:
 
 
 def cells(x: Int64s, shift: int | Int64s) -> Int64s:
-    """Left edge of each place's cell on the grid of 2^shift (one for all, or one each)."""
+    """Return the left edge of each place's cell on the grid of 2^shift (one shift for all, or one each)."""
     return (x >> shift) << shift
 
 
 def summarise(x: Int64s, step: Int64s, seq: Int64s, arrival: Int64s, value: Float64s, shift: int) -> Nodes:
-    """One node for each non-empty cell of 2^shift, sorted by start. All arrays of length n, in any order."""
+    """Return one node for each non-empty cell of 2^shift, sorted by start. All arrays have length n and any order."""
     start = cells(x, shift)
     if (start[1:] < start[:-1]).any():
         order = np.argsort(start, kind="stable")
@@ -70,7 +70,7 @@ def summarise(x: Int64s, step: Int64s, seq: Int64s, arrival: Int64s, value: Floa
 def summarise_groups(
     at: Groups, start: Int64s, x: Int64s, step: Int64s, seq: Int64s, arrival: Int64s, value: Float64s
 ) -> Nodes:
-    """One node for each group of rows."""
+    """Return one node for each group of rows."""
     nodes = np.zeros(len(at), NODE)
     if not len(at):
         return nodes
@@ -96,7 +96,7 @@ def summarise_groups(
 
 
 def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
-    """Nodes of any order and mixed origin, merged into one node for each non-empty cell of 2^shift, sorted by start.
+    """Merge nodes of any order and mixed origin into one node for each non-empty cell of 2^shift, sorted by start.
 
     `attempt` int64[n] is the attempt that each node is of: the last point of a cell is the one with the highest
     (attempt, step, seq, arrival).
@@ -125,25 +125,25 @@ def merge(nodes: Nodes, attempt: Int64s, shift: int) -> Nodes:
 
 
 def by_column(nodes: Nodes) -> Int64s:
-    """A copy of their bits, int64[fields, n]: numpy is faster with the numbers of one field side by side."""
+    """Return a copy of their bits, int64[fields, n]: numpy is faster with the numbers of one field side by side."""
     return np.array(np.ascontiguousarray(nodes).view(np.int64).reshape(-1, len(FIELDS)).T, order="C", copy=True)
 
 
 def of_columns(columns: Int64s) -> Nodes:
-    """What `by_column` returned, as nodes."""
+    """Return what `by_column` returned, as nodes."""
     nodes: Nodes = np.ascontiguousarray(columns.T).reshape(-1).view(NODE)
     return nodes
 
 
 def concatenated(parts: Sequence[Nodes]) -> Nodes:
-    """What numpy's own does, which compares the fields of each part first."""
+    """Concatenate as numpy's own function does, which compares the fields of each part first."""
     if len(parts) == 1:
         return parts[0]
     return np.concatenate([np.ascontiguousarray(part).view(np.int64) for part in parts]).view(NODE)
 
 
 def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:
-    """Index of the row with the highest (keys[0], keys[1], …) in each group; of equal ones, the last.
+    """Return the index of the row with the highest (keys[0], keys[1], …) in each group; of equal ones, the last.
 
     Narrows the candidates key by key: nearly always one a group is left after the first, where a sort by all keys would
     cost the most of a query.
@@ -169,7 +169,7 @@ def last_of_groups(at: Groups, n: int, *keys: Int64s) -> NDArray[np.intp]:
 
 
 def _sizes_of(at: Groups, n: int) -> Int64s:
-    """How many of n rows each group has."""
+    """Return how many of n rows each group has."""
     sizes = np.empty(len(at), np.int64)
     np.subtract(at[1:], at[:-1], out=sizes[:-1])
     sizes[-1:] = n - at[-1:]
@@ -177,7 +177,7 @@ def _sizes_of(at: Groups, n: int) -> Int64s:
 
 
 def to_buckets(selector: Selector, shift: int, nodes: Nodes, ranks: int) -> Buckets:
-    """What a chart draws, from merged nodes."""
+    """Return what a chart draws, from merged nodes."""
     counts = {name: nodes[name].astype(np.int64) for name in ("count", "nan", "pinf", "ninf")}
     finite = counts["count"] - counts["nan"] - counts["pinf"] - counts["ninf"]
     some = finite > 0

@@ -49,7 +49,7 @@ _FEW = 32  # nodes of a blob: the widths of its integers are few, so that more b
 
 
 def encode_nodes(nodes: Nodes, shift: int) -> bytes:
-    """Blob of the n ≥ 1 nodes of a grid of 2^shift."""
+    """Return the blob of the n ≥ 1 nodes of a grid of 2^shift."""
     n = len(nodes)
     integers = np.empty((_N, n), np.int64)
     for name, column in zip(_INTEGERS[1:-1], integers[1:-1], strict=True):
@@ -78,7 +78,7 @@ def encode_nodes(nodes: Nodes, shift: int) -> bytes:
 
 
 def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX) -> Nodes:
-    """The nodes of some blobs, of grids no coarser than 2^shift_max; those of one blob stay together.
+    """Return the nodes of some blobs, of grids no coarser than 2^shift_max; those of one blob stay together.
 
     Raises ValueError for a coarser one, for bytes that are no blob of ours, or whose checksum they do not match.
     """
@@ -94,12 +94,12 @@ def decode_nodes(blobs: Sequence[bytes], shift_max: int = SHIFT_MAX) -> Nodes:
 
 
 def shift_of(blob: bytes) -> int:
-    """log2 of the width of its nodes."""
+    """Return log2 of the width of its nodes."""
     return blob[_SHIFT]
 
 
 def decode_old_nodes(blobs: Sequence[bytes]) -> Nodes:
-    """The nodes of blobs of the table node, which had each as it lay in memory."""
+    """Return the nodes of blobs of the table node, which had each as it lay in memory."""
     old = np.frombuffer(b"".join(blobs), _OLD)
     nodes = np.empty(len(old), NODE)
     for name in NODE.names or ():
@@ -139,5 +139,5 @@ def _row_type(widths: bytes) -> np.dtype[Any]:
 
 
 def _width_of(number: int, widths: Sequence[int]) -> int:
-    """Bytes of an unsigned integer that holds it: the first of these widths that does, else 8."""
+    """Return the bytes of an unsigned integer that holds it: the first of these widths that does, else 8."""
     return next((width for width in widths if number < 1 << (8 * width)), 8)

@@ -13,7 +13,9 @@ _DELETED_SERIES = "SELECT s.id FROM run JOIN series s ON s.run = run.id WHERE ru
 
 
 def purge_step(connection: sqlite3.Connection) -> tuple[list[int], bool]:
-    """Removes some rows of deleted runs, inside an open transaction: (series they were of, whether there are more)."""
+    """Remove some rows of deleted runs, inside an open transaction. Return (series they were of, whether there are
+    more).
+    """
     left = ROWS_MAX
     touched: list[int] = []
     for (series,) in connection.execute(_DELETED_SERIES, (SERIES_MAX,)).fetchall():

@@ -76,7 +76,7 @@ class Series:
 def series_of(
     reading: Reading, run: str, key: str, rank: int | None = None, attempt: int | None = None
 ) -> list[Series]:
-    """Every series of one key, or those of one rank and attempt, sorted by (rank, attempt)."""
+    """Return every series of one key, or those of one rank and attempt, sorted by (rank, attempt)."""
     sql, values = _SERIES + " AND s.key = ?", [run, key]
     recent = dict(reading.recent.of(run, key))
     for i, (name, wanted) in enumerate((("rank", rank), ("attempt", attempt))):
@@ -85,13 +85,13 @@ def series_of(
             values.append(wanted)  # type: ignore[arg-type]
             recent = {place: blocks for place, blocks in recent.items() if place[i] == wanted}
     rows = reading.connection.execute(sql, values).fetchall()
-    found = [_series(run, row, recent.pop((row[1], row[2]), ())) for row in rows]
+    its_series = [_series(run, row, recent.pop((row[1], row[2]), ())) for row in rows]
     if recent and not reading.is_hidden(run):
         begins = _origins_of(reading.connection, run)
         for (its_rank, its_attempt), blocks in recent.items():
             info = pooled(block.extent for block in blocks).info(run, key, its_rank, its_attempt)
-            found.append(Series(0, begins[its_attempt], False, info, blocks))
-    return sorted(found, key=lambda s: (s.info.rank, s.info.attempt))
+            its_series.append(Series(0, begins[its_attempt], False, info, blocks))
+    return sorted(its_series, key=lambda s: (s.info.rank, s.info.attempt))
 
 
 def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
@@ -104,16 +104,18 @@ def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list
 def _pooled(
     reading: Reading, run: str, condition: str, values: Sequence[Any], recent: Collection[str]
 ) -> dict[str, Extent]:
-    """Of keys of a run, over ranks and attempts: those that a condition finds, and those with recent points."""
+    """Return the extents of keys of a run, over ranks and attempts: of the keys that a condition finds, and of those
+    with recent points.
+    """
     rows = reading.connection.execute(_POOLED.format(condition), (run, *values)).fetchall()
-    found = {row[0]: extent_of_row(row[1:]) for row in rows}
+    extents_of_keys = {row[0]: extent_of_row(row[1:]) for row in rows}
     if recent and not reading.is_hidden(run):
         for key in recent:
             extents = [block.extent for blocks in reading.recent.of(run, key).values() for block in blocks]
-            if key in found:
-                extents.insert(0, found[key])
-            found[key] = pooled(extents)
-    return found
+            if key in extents_of_keys:
+                extents.insert(0, extents_of_keys[key])
+            extents_of_keys[key] = pooled(extents)
+    return extents_of_keys
 
 
 def _origins_of(connection: sqlite3.Connection, run: str) -> dict[int, int]:
@@ -207,7 +209,7 @@ def points(
 
 
 def _is_in_order(arrival: Int64s, seq: Int64s) -> bool:
-    """Whether points that lie so are in order of arrival."""
+    """Return whether points that lie so are in order of arrival."""
     later = arrival[1:] > arrival[:-1]
     later |= (arrival[1:] == arrival[:-1]) & (seq[1:] >= seq[:-1])
     return bool(later.all())
@@ -249,10 +251,10 @@ def buckets(
     lines = []
     for selector in selectors:
         rank = None if selector.rank == "each" else selector.rank
-        found = series_of(reading, selector.run, selector.key, rank, selector.attempt)
-        for told, series, ranks in apart(selector, found, lambda s: rank_of(s.info)):
+        meant = series_of(reading, selector.run, selector.key, rank, selector.attempt)
+        for line_selector, series, ranks in apart(selector, meant, lambda s: rank_of(s.info)):
             hidden_from = cuts([s.info for s in series], attempts)
-            line = Line(told, list(zip(series, hidden_from, strict=True)), ranks)
+            line = Line(line_selector, list(zip(series, hidden_from, strict=True)), ranks)
             may_pause()
             lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
     shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
@@ -277,9 +279,9 @@ def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[i
     for s, cut in line.series:
         attempt = s.info.attempt
         assert attempt is not None
-        for found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
-            of_attempts.setdefault(attempt, []).append(found)
-            n += len(found)
+        for nodes_found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
+            of_attempts.setdefault(attempt, []).append(nodes_found)
+            n += len(nodes_found)
             may_pause()
         if n > merged_at:  # of thousands of ranks: not all of them at once
             of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
@@ -319,7 +321,7 @@ class Stored:
 
 
 def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
-    """Nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
+    """Yield nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
     zero = s.origin if w.axis == "relative" else 0
     # Beyond int64 there is nothing, and SQLite takes no such number.
     low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
@@ -363,7 +365,7 @@ def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[
 
 
 def _overlaps(extent: Extent, by: str, low: int, high: int, cut: int | None) -> bool:
-    """Whether a window may show some of the points."""
+    """Return whether a window may show some of the points."""
     first, last = (extent.step_min, extent.step_max) if by == "step" else (extent.time_min, extent.time_max)
     return last >= low and first <= high and (cut is None or extent.step_min < cut)
 
@@ -380,7 +382,7 @@ def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int
 
 
 def _tree(s: Series, axis: Axis) -> str:
-    """SQL that is true for the chunks that hold every point once, in an order fit for the axis."""
+    """Return SQL that is true for the chunks that hold every point once, in an order fit for the axis."""
     if axis == "step" or not s.scattered:
         return f"tree = {BY_STEP}"
     return f"(tree = {BY_TIME} OR NOT copied)"
@@ -416,5 +418,5 @@ def _series(run: str, row: Sequence[Any], recent: tuple[Block, ...]) -> Series:
 
 
 def extent_of_row(numbers: Sequence[Any]) -> Extent:
-    """Of the columns EXTENT. SQLite holds no NaN: it is NULL there."""
+    """Return the extent of the columns EXTENT. SQLite holds no NaN: it is NULL there."""
     return Extent._make(nan if number is None else number for number in numbers)

@@ -87,7 +87,7 @@ class Tree:
         self._axes = by_time if tree == BY_TIME else by_step if state.scattered else AXES
 
     def lay(self, columns: PointColumns) -> None:
-        """Puts points, in any order, behind runs that end before them; what fits behind none becomes a new run."""
+        """Put points, in any order, behind runs that end before them; points that fit behind none become a new run."""
         columns = self._sorted(columns)
         for run in sorted(self._runs(), key=lambda r: -r.high):
             try:
@@ -131,7 +131,7 @@ class Tree:
         return ids, low, [self.read([chunk]) for chunk in ids]
 
     def mark_pending(self) -> bool:
-        """Begins to merge runs of about the same size, where there are enough of them. False: there are not."""
+        """Begin to merge runs of about the same size, where there are enough of them. Return whether there are."""
         tiers: dict[int, list[Run]] = {}
         for run in self._runs():
             if run.n <= self._sizes.merged_points_max:
@@ -148,7 +148,9 @@ class Tree:
         return False
 
     def merge_slice(self) -> bool:
-        """Merges the lowest pending chunks, as far as no other pending chunk reaches down. False: none is pending."""
+        """Merge the lowest pending chunks, as far as no other pending chunk reaches down. Return False where none is
+        pending.
+        """
         rows = self._connection.execute(
             f"""SELECT id, n, {self._by}_min, sorted_run FROM chunk WHERE series = ? AND tree = ? AND pending
                 ORDER BY sorted_run, {self._by}_min""",
@@ -175,13 +177,13 @@ class Tree:
         return True
 
     def renew(self, chunk: int, run: int, copied: bool, pending: bool) -> None:
-        """Writes a chunk of an earlier version anew."""
+        """Write a chunk of an earlier version anew."""
         points = self.read([chunk])
         self._remove([chunk])
         self._write_chunk(run, points, copied, pending)
 
     def read(self, ids: Sequence[int]) -> PointColumns:
-        """The points of some chunks, in that order. Raises DamagedSeriesError."""
+        """Return the points of some chunks, in that order. Raises DamagedSeriesError."""
         return concatenate([self._read_chunk(chunk) for chunk in ids])
 
     def _read_chunk(self, chunk: int) -> PointColumns:
@@ -189,7 +191,7 @@ class Tree:
         return PointColumns(*columns_of(self._connection, self._state.id, row and row[0], ALL))
 
     def _runs(self) -> list[Run]:
-        """Sorted runs that nothing is being merged into."""
+        """Return the sorted runs that nothing is being merged into."""
         rows = self._connection.execute(
             f"""SELECT sorted_run, sum(n), max({self._by}_max) FROM chunk WHERE series = ? AND tree = ?
                 GROUP BY sorted_run HAVING NOT max(pending)""",
@@ -205,7 +207,7 @@ class Tree:
         remove_chunks(self._connection, ids)
 
     def _write(self, run: int, columns: PointColumns, copied: bool = False, pending: bool = False) -> None:
-        """Writes sorted points as chunks of a run."""
+        """Write sorted points as chunks of a run."""
         size = self._sizes.chunk_points
         for at in range(0, len(columns), size):
             self._write_chunk(run, columns.take(slice(at, at + size)), copied, pending)
@@ -250,12 +252,12 @@ class Tree:
 
 
 def has_old_nodes(connection: sqlite3.Connection) -> bool:
-    """Whether some chunks of an earlier version may still have their nodes in a table of their own."""
+    """Return whether some chunks of an earlier version may still have their nodes in a table of their own."""
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'node'").fetchone() is not None
 
 
 def remove_chunks(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """Removes chunks with all that belongs to them."""
+    """Remove chunks with all that belongs to them."""
     connection.executemany("DELETE FROM chunk WHERE id = ?", [(i,) for i in ids])
     connection.executemany("DELETE FROM chunk_data WHERE id = ?", [(i,) for i in ids])
     for table in ("node_data", "node") if has_old_nodes(connection) else ("node_data",):

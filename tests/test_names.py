@@ -1,0 +1,35 @@
+"""Names say what a value is: none is called after how it came about."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyhectiqlab
+
+PACKAGE = Path(pyhectiqlab.__file__).parent
+VAGUE = {"told", "found"}  # name the thing instead: row, fields, answer, payload, matches
+KEPT = {("spool/entries.py", "told")}  # a member of a JSON file that spools have
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.arg):
+            yield node.arg
+
+
+def test_no_variable_is_called_told_or_found() -> None:
+    paths = [path for path in PACKAGE.rglob("*.py") if "node_modules" not in path.parts]
+    assert len(paths) > 100
+    named = {
+        (path.relative_to(PACKAGE).as_posix(), name)
+        for path in paths
+        for name in names_in(ast.parse(path.read_text()))
+        if name.strip("_").lower() in VAGUE
+    }
+    assert named == KEPT

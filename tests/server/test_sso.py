@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,8 +18,10 @@ import pytest
 import requests
 from sqlalchemy import select
 
+from pyhectiqlab import settings
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.server.sso import refusals
+from pyhectiqlab.server.sso.pending import Pending
 from pyhectiqlab.store.sql.meta_schema import web_sessions
 from pyhectiqlab.testing.lab import RealLab
 
@@ -420,6 +425,35 @@ def test_guesses_have_an_end(own_lab: Any, provider: Provider) -> None:
     assert {why(browser.come_back(bad)) for _ in range(50)} == {"stale"}
     assert why(browser.come_back(bad)) == "throttled"
     assert why(browser.begin()) == "throttled"
+
+
+def test_two_first_logins_at_once_make_one_user(lab: RealLab, provider: Provider) -> None:
+    name = new_name()
+    provider.control(people={name: person(name, "team")})
+    browsers = [Browser(lab, provider) for _ in range(4)]
+    addresses = [provider.log_in(browser.begin(), name) for browser in browsers]
+    with ThreadPoolExecutor(4) as threads:
+        pages = list(threads.map(lambda pair: pair[0].come_back(pair[1]), zip(browsers, addresses, strict=True)))
+    assert pages == ["/"] * 4
+    assert {browser.me()["user"]["id"] for browser in browsers} == {browsers[0].me()["user"]["id"]}
+
+
+def test_logins_under_way_end_and_are_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "LAB_SSO_LOGINS_OF_ADDRESS", 2)
+    monkeypatch.setattr(settings, "LAB_SSO_LOGINS_MAX", 3)
+    now = 0.0
+    pending = Pending(clock=lambda: now)
+    states = [pending.begin("cookie", place, "back", "/")[0] for place in ("a", "a", "a", "b", "c")]
+    there = [pending.take(state, "cookie") is not None for state in states[:4]]
+    assert there == [False, False, True, True], "the oldest of an address, then the oldest of all"
+    now = settings.LAB_SSO_LOGIN_S
+    assert pending.take(states[4], "cookie") is None
+    assert len({pending.begin("cookie", "d", "back", "/")[1].verifier for _ in range(9)}) == 9
+
+
+def test_a_lab_without_a_provider_needs_no_authlib() -> None:
+    code = "import sys; sys.modules['authlib'] = None; import pyhectiqlab.server.serve"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 # The provider changes, or is away

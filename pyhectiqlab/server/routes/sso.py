@@ -148,9 +148,8 @@ def _note(lab: Lab, error: RefusedError, subject: str, address: str) -> None:
         return
     user = lab.sso.people.known(subject) if lab.sso is not None and subject else None
     who = "" if user is None else user.username
-    named = (
-        f"user {who}" if user is not None else f"a person of the provider ({clean(subject)})" if subject else "nobody"
-    )
+    stranger = f"a person of the provider ({clean(subject)})" if subject else "nobody"
+    named = stranger if user is None else f"user {who}"
     noted = Change(time.time(), who, "sso", address, "failed to log in as", named, f"{error.why}: {error}")
     try:
         lab.write(lambda tx: tx.note_changes([noted]))

@@ -16,6 +16,7 @@
     │   └── InvalidRequestError   any other 4xx
     └── StoreError                the lab's own storage: see store/
         ├── DataDirectoryInUseError
+        ├── OlderSchemaError
         └── NewerSchemaError
 
 Training code meets only TypeError and ValueError (a programming mistake at the call) and RunClosedError. Everything
@@ -108,6 +109,10 @@ class StoreError(LabError):
 
 class DataDirectoryInUseError(StoreError):
     """Another lab uses the data folder."""
+
+
+class OlderSchemaError(StoreError):
+    """The data were written by an earlier version, and this command does not upgrade them."""
 
 
 class NewerSchemaError(StoreError):

@@ -16,6 +16,8 @@ from pyhectiqlab import cli, settings
 from pyhectiqlab.protocol import limits
 from pyhectiqlab.server import accounts, login
 from pyhectiqlab.store import accounts as stored_accounts
+from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.sqlite_points.point_store import SCHEMA_VERSION
 
 from .markdown import code, section, table
 
@@ -162,5 +164,17 @@ def test_every_benchmark_finds_what_it_imports(script: Path) -> None:
 
 
 def test_the_changelog_begins_with_this_version() -> None:
-    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert next(version for version in versions if version != "Unreleased") == pyhectiqlab.__version__
+    """Between releases it is that of the next one, which the changelog calls Unreleased."""
+    first = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert first == ("Unreleased" if "dev" in pyhectiqlab.__version__ else pyhectiqlab.__version__)
+
+
+def test_upgrading_has_every_step_of_the_migrations_and_the_schemas_of_now() -> None:
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")] for row in re.findall(r"^\| (\S+ \| \d+ \| .*) \|$", page, re.M)]
+    steps = [name for _, _, _, names in rows for name in names.split(", ")]
+    assert steps == [name for name, _ in MIGRATIONS], "docs/upgrading.md: add the step to the newest release's row"
+    for release, meta, _, names in rows:
+        last = names.split(", ")[-1]
+        assert int(meta) == steps.index(last) + 1, f"docs/upgrading.md: the schema of lab.db of {release}"
+    assert int(rows[-1][2]) == SCHEMA_VERSION, "docs/upgrading.md: the schema of points.db"

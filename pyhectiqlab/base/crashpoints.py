@@ -48,6 +48,8 @@ POINTS = {
     "lab.blob_placing": "a blob's row is there, its bytes have no name yet",
     "lab.blob_placed": "a blob has its name, nobody was answered",
     # The lab's own upkeep.
+    "upkeep.snapshot": "the databases were copied before an upgrade, the snapshot is not whole",
+    "upkeep.going_back": "lab.db is that of before an upgrade, points.db is not",
     "upkeep.migrated": "one step of a migration is done, nothing of it is committed",
     "upkeep.flushing": "recent points were written as chunks, not committed",
     "upkeep.removing": "batches whose points are in chunks were removed, not committed",

@@ -11,6 +11,8 @@ _COMMANDS = {
     "backups": "backup:list_backups",
     "restore": "backup:restore",
     "check": "backup:check",
+    "upgrade": "upgrade:upgrade",
+    "downgrade": "upgrade:downgrade",
     "notify": "notify:notify",
     "mail-server": "notify:mail_server",
     "status": "lab_status:status",

@@ -13,6 +13,7 @@ import click
 from ..base.texts import counted
 from ..errors import StoreError
 from ..store import backup as backups
+from ..store import upgrading
 from .lab_data import data_of, data_option, opened_lab
 from .output import size_text
 
@@ -36,6 +37,8 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
     Exits with 1 where the snapshot or files of the lab are damaged. Then no snapshot is removed, and `hectiqlab admin
     status` and the metrics still show the last good one.
     """
+    if (data_of(data) / "lab.db").is_file():
+        upgrading.refuse_other(data_of(data))
     taken = backups.backup(data_of(data), target, _progress)
     wrong = [f"file {digest}: the lab does not have it as it was stored" for digest in taken.damaged]
     if checked:
@@ -102,6 +105,8 @@ def check(folder: Path) -> None:
     Exits with 1 where anything is: the structure of a database, points that lag behind what was acknowledged or are
     not as they were written, a file that is missing or has other bytes than those that were stored.
     """
+    if (folder / "lab.db").is_file() and not (folder / backups.DESCRIPTION).is_file():
+        upgrading.refuse_other(folder.absolute())
     wrong = backups.check(folder, _progress)
     for line in wrong:
         click.echo(line)

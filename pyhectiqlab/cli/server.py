@@ -76,6 +76,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
     help="Warn admins when the disk has less left, such as 50GB.  [default: 5 % of it, at most 20 GiB]",
 )
 @sso_options
+@click.option(
+    "--without-snapshot",
+    "snapshot",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Do not copy the databases before an upgrade: where the disk has no room.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--log-requests", is_flag=True, help="Log every request.")
 @click.option("--set-password", is_flag=True, help="Ask for a password of --user, keep it, and exit.")
@@ -155,7 +163,7 @@ def _set_password(data: Path, username: str | None, password_file: Path | None) 
     from .lab_data import change_noted
     from .users import checked_username
 
-    lab = Lab(open_storage(data))
+    lab = Lab(open_storage(data, upgrade=False))
     try:
         lab.start()
         with lab.meta.reading() as view:

@@ -41,6 +41,7 @@ log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")
 
 WATCH_EVERY_S = 2.0
+SNAPSHOTS_EVERY_S = 3600.0  # between two looks for snapshots of before upgrades that are no longer kept
 WRITE_TIMEOUT_S = 30.0
 KEEP_DELETED_S = 7 * 86_400.0  # a deleted run or project can be restored this long
 PEOPLES_URL = "url"  # a value of the lab: where people found it when it last started, for `hectiqlab admin`
@@ -92,7 +93,7 @@ class Lab:
         self.logins = Logins()
         self.sso: SingleSignOn | None = None
         self.command_logins = CommandLogins()
-        self._accounts_at = 0.0
+        self._accounts_at = self._snapshots_at = 0.0
         self._awake_since = self._looked = time.time()
         self._watch = Loop("watch", self._watch_turn, log.error)
         self.loops = (
@@ -247,6 +248,7 @@ class Lab:
         ]
         if steady:
             duties.append(lambda: self.retention.turn(now))
+            duties.append(lambda: self._remove_old_snapshots(now))
         errors = []
         for duty in duties:
             try:
@@ -268,6 +270,11 @@ class Lab:
     def _purge(self, now: float, before: float | None) -> None:
         if purge_some(self.meta, self.points, self.write, now, before):
             self.files.tidy_soon()
+
+    def _remove_old_snapshots(self, now: float) -> None:
+        if not self._snapshots_at <= now < self._snapshots_at + SNAPSHOTS_EVERY_S:
+            self.storage.remove_old_snapshots(now)
+            self._snapshots_at = now
 
     def _look_after_accounts(self, now: float) -> None:
         if not self._accounts_at <= now < self._accounts_at + LAST_USED_S:

@@ -65,6 +65,7 @@ class Options:
     moved_from: tuple[str, ...] = ()  # addresses and ports where it was, see moved.py
     proxies: str = ""  # addresses and networks, by commas, or "*", see proxies.py
     root_path: str = ""  # below which the lab lies on its host, see rootpath.py
+    snapshot: bool = True  # of the databases before they are upgraded, see store/upgrading.py
     log_format: str = "text"
     log_requests: bool = False
     warn_free: int | None = None  # bytes; see disk.py
@@ -93,7 +94,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
     trusted = Trusted.parsed(options.proxies) if options.proxies else None
     if options.tls:
         check_certificate(*options.tls)
-    lab = Lab(open_storage(data), lost_after_s)
+    lab = Lab(open_storage(data, snapshot=options.snapshot), lost_after_s)
     try:
         if not loopback:
             require_password(lab, host)

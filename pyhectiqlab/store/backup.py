@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -24,20 +23,21 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..errors import StoreError
-from . import parts
+from ..errors import NewerSchemaError, StoreError
+from . import parts, upgrading
 from .catching_up import catch_up_by_points
-from .embedded import DATABASES, FileFilesLock
+from .copying import failing_as_store_error, reading, renew_generation, sync_folder, write_durably
+from .embedded import FileFilesLock
 from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
 from .sql.meta_store import SqlMetaStore
 from .sqlite_points import check as points_check
 from .sqlite_points.point_store import SqlitePointStore
+from .upgrading import DATABASES
 
 LAST = "backup"  # key of the lab's value
 DESCRIPTION = "backup.json"  # what a snapshot holds; written last: without it a snapshot is not whole
 BLOCK = 1 << 20
-BUSY_TIMEOUT_S = 30.0
 _NAMED = (
     "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
     " UNION SELECT digest, bytes FROM uploads WHERE finished IS NOT NULL"
@@ -119,7 +119,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
         raise StoreError(f"{data} is no lab's data: name the folder that `hectiqlab server` printed, with --data.")
     if target.resolve().is_relative_to(data.resolve()):
         raise StoreError(f"{target} is in the lab's own folder and would go with it: name one elsewhere.")
-    with _errors_as_store_error(target):
+    with failing_as_store_error(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in target.glob("*.partial"):
             shutil.rmtree(left)
@@ -132,7 +132,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     if whole.exists():
         raise StoreError(f"{whole} is there already: wait a second.")
     partial = whole.with_suffix(".partial")
-    with _errors_as_store_error(partial), FileFilesLock(data).held():
+    with failing_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
         earlier = before[-1] if before else None
         digests, damaged = {}, []
@@ -160,9 +160,9 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
         taken_snapshot = Snapshot(
             str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged
         )
-        _write_durably(partial / DESCRIPTION, json.dumps(asdict(taken_snapshot), indent=2).encode())
+        write_durably(partial / DESCRIPTION, json.dumps(asdict(taken_snapshot), indent=2).encode())
         partial.rename(whole)
-        _sync_folder(target)
+        sync_folder(target)
     return taken_snapshot
 
 
@@ -174,7 +174,7 @@ def snapshots(target: Path) -> list[Path]:
 def prune(target: Path, keep: int) -> list[Path]:
     """Remove all but the newest `keep` snapshots. Return what was removed."""
     old = snapshots(target)[:-keep] if keep > 0 else []
-    with _errors_as_store_error(target):
+    with failing_as_store_error(target):
         for path in old:
             (path / DESCRIPTION).unlink()  # first: else half a snapshot would look whole
             shutil.rmtree(path)
@@ -222,8 +222,9 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
     if not is_lab(folder):
         raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
     if not parts.folder_of(folder, "lab.db").is_dir():
-        return _check(folder, folder, progress)
-    with _scratch(folder) as scratch, _errors_as_store_error(scratch):
+        with failing_as_store_error(folder):
+            return _check(folder, folder, progress)
+    with _scratch(folder) as scratch, failing_as_store_error(scratch):
         return _check(folder, scratch, progress)
 
 
@@ -260,7 +261,7 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
             if its_wrong := _take_database(folder, databases, name, digests.get(name)):
                 wrong += its_wrong
                 continue
-            with _database(databases / name, still) as db:
+            with reading(databases / name, still) as db:
                 wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
                 wrong += [
                     f"{name}: a reference of table {row[0]} leads nowhere"
@@ -270,10 +271,10 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
             wrong.append(f"{name}: {e}")
     if wrong:
         return wrong
-    with _database(databases / "points.db", still) as points:
+    with reading(databases / "points.db", still) as points:
         wrong += points_check.damage(points)
         cursors = points_check.cursors(points)
-    with _database(databases / "lab.db", still) as lab:
+    with reading(databases / "lab.db", still) as lab:
         # If lab.db is further with a writer than points.db, points were acked that are not there.
         for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
             if acked > cursors.get(writer, 0):
@@ -335,7 +336,7 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
     """
     if not (snapshot / DESCRIPTION).is_file():
         raise StoreError(f"{snapshot} is no whole snapshot: name one of those that `hectiqlab admin backups` lists.")
-    with _errors_as_store_error(data):
+    with failing_as_store_error(data):
         if data.exists() and any(data.iterdir()):
             raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
         described = described_by(snapshot)
@@ -350,12 +351,17 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
         elif wrong := _check(snapshot, partial, progress):
             shutil.rmtree(partial)
             raise DamagedError(snapshot, wrong)
-        with _database(partial / "lab.db") as lab:
+        try:
+            its = upgrading.refuse_newer(partial)
+        except NewerSchemaError:
+            shutil.rmtree(partial)
+            raise
+        with reading(partial / "lab.db") as lab:
             named = [digest for digest, _ in lab.execute(_NAMED)]
-        with contextlib.closing(SqlMetaStore(partial / "lab.db")) as meta, meta.writing() as tx:
-            tx.set_lab_value("generation", secrets.token_hex(8))
-        with contextlib.suppress(StoreError) if despite_damage else contextlib.nullcontext():
-            _catch_up(partial)
+        renew_generation(partial / "lab.db")
+        if not its.is_older:  # else it stays of its version, until a lab is started on it
+            with contextlib.suppress(StoreError) if despite_damage else contextlib.nullcontext():
+                _catch_up(partial)
         for i, digest in enumerate(named):
             if i % 1000 == 0:
                 progress(f"file {i} of {len(named)}")
@@ -372,52 +378,16 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
         if data.exists():
             data.rmdir()
         partial.rename(data)
-        _sync_folder(data.parent)
+        sync_folder(data.parent)
     return described
 
 
 def _catch_up(data: Path) -> None:
     """Bring lab.db, which was copied first, up to the points that the copy of points.db has."""
-    with _database(data / "points.db") as db:
+    with reading(data / "points.db") as db:
         cursors = points_check.cursors(db)
     with (
         contextlib.closing(SqlMetaStore(data / "lab.db")) as meta,
         contextlib.closing(SqlitePointStore(data / "points.db")) as points,
     ):
         catch_up_by_points(meta, points, cursors)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _database(path: Path, still: bool = False) -> Iterator[sqlite3.Connection]:
-    """Give a connection that reads. `still`: nobody writes to the database; no files are left beside it then."""
-    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' * still}"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
-        yield connection
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _errors_as_store_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as e:
-        raise StoreError(f"{path}: the database cannot be copied ({e}).") from e
-    except OSError as e:
-        raise StoreError(f"{e.filename or path}: {e.strerror}.") from e

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigurationError, DataDirectoryInUseError, StoreError
-from . import shrinking, space
+from . import shrinking, space, upgrading
 from .blobs import BlobStore
 from .catching_up import catch_up
 from .folder.blob_store import FolderBlobStore
@@ -25,13 +25,13 @@ from .sql.meta_store import SqlMetaStore
 from .sqlite_points import purge
 from .sqlite_points.point_store import SqlitePointStore
 from .storage import ChangeMark, FilesLock
+from .upgrading import DATABASES, META, POINTS
 
 log = logging.getLogger("hectiqlab.server")
 
 T = TypeVar("T")
 
-META, POINTS, BLOBS = "lab.db", "points.db", "blobs"
-DATABASES = (META, POINTS)
+BLOBS = "blobs"
 BUSY_TIMEOUT_S = 5.0
 UNSETTLED_BYTES = 1 << 20  # a file may be this much longer than its content: the next checkpoint cuts it
 BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
@@ -62,6 +62,21 @@ class DataLock:
         except OSError as e:
             # A full disk is no reason not to serve.
             log.warning("%s: the process id could not be noted (%s)", folder, e.strerror)
+
+    @staticmethod
+    def is_held(folder: Path) -> bool:
+        """Return whether a process has the right to the data. Makes no file."""
+        try:
+            fd = os.open(folder / "lab.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
+        return False
 
     def release(self) -> None:
         os.close(self._fd)
@@ -152,20 +167,36 @@ class FileFilesLock:
 class EmbeddedStorage:
     """A Storage in one folder. Points and files are opened when they are first used: a command may need neither.
 
-    Raises DataDirectoryInUseError, NewerSchemaError, StoreError.
+    Args:
+        upgrade: migrate data of an earlier version; else OlderSchemaError.
+        snapshot: copy the databases before they are migrated.
+
+    Raises DataDirectoryInUseError, NewerSchemaError, OlderSchemaError, StoreError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, upgrade: bool = True, snapshot: bool = True) -> None:
         self.place = folder
+        self.upgraded: upgrading.Before | None = None
         with contextlib.ExitStack() as stack:
             stack.callback(DataLock(folder).release)
             self._ballast: Ballast | None = Ballast(folder)
             stack.callback(self._ballast.take)  # behind the databases, which give back some room when they are closed
+            self._on_a_full_disk_too(lambda: self._prepare(folder, upgrade, snapshot))
             for name in DATABASES:
                 if (folder / name).exists():
                     shrinking.shrink_at_start(folder / name)
             self._on_a_full_disk_too(lambda: self._open(folder, stack, migrate=True))
             self.prepare_for_full()
+
+    def remove_old_snapshots(self, now: float) -> None:
+        for snapshot in upgrading.remove_old(self.place, now):
+            log.info("removed %s, which was kept for %d days", snapshot.path, upgrading.KEPT_S / 86_400)
+
+    def _prepare(self, folder: Path, upgrade: bool, snapshot: bool) -> None:
+        if upgrade:
+            self.upgraded = upgrading.prepare(folder, snapshot)
+        else:
+            upgrading.refuse_other(folder)
 
     @property
     def alone(self) -> bool:
@@ -191,12 +222,19 @@ class EmbeddedStorage:
         if not (folder / META).is_file():
             raise ConfigurationError(f"{folder} holds no lab: name its folder with --data, or start one first.")
         try:
-            return cls(folder)
+            its = upgrading.schemas_of(folder)
+        except StoreError:  # a full disk: it is read with the room that is kept for that
+            its = upgrading.CURRENT
+        if its.is_newer or (its.is_older and not DataLock.is_held(folder)):
+            upgrading.refuse_other(folder)
+        try:
+            return cls(folder, upgrade=False)
         except DataDirectoryInUseError:
             pass
         storage = cls.__new__(cls)
         storage.place = folder
         storage._ballast = None
+        storage.upgraded = None
         with contextlib.ExitStack() as stack:
             storage._open(folder, stack, migrate=False)
         return storage

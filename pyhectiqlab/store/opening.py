@@ -8,19 +8,23 @@ from .embedded import EmbeddedStorage
 from .storage import Storage
 
 
-def open_storage(place: Path) -> Storage:
+def open_storage(place: Path, *, upgrade: bool = True, snapshot: bool = True) -> Storage:
     """Open a lab's data for this process alone. Make or migrate the databases. Blocks on the disk.
+
+    Args:
+        upgrade: migrate data of an earlier version; else OlderSchemaError.
+        snapshot: copy the databases before they are migrated (upgrading.py).
 
     Raises DataDirectoryInUseError where another lab has it, NewerSchemaError, StoreError.
     """
-    return EmbeddedStorage(place)
+    return EmbeddedStorage(place, upgrade, snapshot)
 
 
 def open_beside(place: Path) -> Storage:
     """Open the data of a lab that is stopped, or that runs meanwhile; for commands. Writes of both wait for each other,
-    and a running lab sees the changes. Blocks on the disk.
+    and a running lab sees the changes. Never migrates. Blocks on the disk.
 
-    Raises ConfigurationError where there is no lab; NewerSchemaError; StoreError, also where a running lab is of
-    another version.
+    Raises ConfigurationError where there is no lab; NewerSchemaError; OlderSchemaError; StoreError, also where a
+    running lab is of another version.
     """
     return EmbeddedStorage.beside(place)

@@ -10,6 +10,7 @@ from typing import Protocol
 from .blobs import BlobStore
 from .meta import MetaStore
 from .points import PointStore
+from .upgrading import Before
 
 
 class ChangeMark(Protocol):
@@ -54,6 +55,13 @@ class Storage(Protocol):
     @property
     def files(self) -> FilesLock:
         """The lock on the removal of files."""
+
+    @property
+    def upgraded(self) -> Before | None:
+        """The snapshot of before the upgrade that opening it made; None: there was none."""
+
+    def remove_old_snapshots(self, now: float) -> None:
+        """Remove snapshots of before upgrades that are no longer kept. Raises StoreError."""
 
     @property
     def alone(self) -> bool:

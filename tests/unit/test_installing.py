@@ -45,9 +45,34 @@ def note(installed: Path, **told: object) -> None:
 
 
 def test_a_clone_is_installed_again_from_its_folder() -> None:
-    assert install_advice("server") == f"pip install '{ROOT}[server]'"
+    assert install_advice("server").replace("-e ", "") == f"pip install '{ROOT}[server]'"
     assert install_advice("server", here=False) == "pip install 'path/to/clone[server]'"
-    assert upgrade_advice() == f"bring its clone up to date, then pip install '{ROOT}'"
+    assert upgrade_advice().replace("-e ", "") == f"bring its clone up to date, then pip install '{ROOT}'"
+
+
+@pytest.mark.parametrize("editable", [True, False])
+def test_a_clone_that_was_installed_in_place_is_installed_in_place_again(
+    installed: Path, tmp_path: Path, editable: bool
+) -> None:
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    (installed / "pyhectiqlab").rename(clone / "pyhectiqlab")
+    (clone / "setup.cfg").touch()
+    note(installed, url=clone.as_uri(), dir_info={"editable": True} if editable else {})
+    call = f"install_advice('server') if not sys.path.append({str(installed)!r}) else ''"
+    flag = "-e " if editable else ""
+    assert advice(clone, call) == f"pip install {flag}'{clone}[server]'"
+
+
+def test_a_wheel_is_followed_by_a_newer_one(installed: Path, tmp_path: Path) -> None:
+    wheel = tmp_path / "pyhectiqlab-0.1.0-py3-none-any.whl"
+    wheel.touch()
+    note(installed, url=wheel.as_uri(), archive_info={})
+    assert advice(installed, "install_advice('server')") == f"pip install '{wheel}[server]'"
+    assert f"'{tmp_path}/NEWER.whl[server]'" in advice(installed, "upgrade_advice('server')")
+    note(installed, url="https://host.example/pyhectiqlab-0.1.0-py3-none-any.whl", archive_info={})
+    wanted = "'pyhectiqlab @ https://host.example/pyhectiqlab-0.1.0-py3-none-any.whl'"
+    assert advice(installed, "install_advice()") == f"pip install {wanted}"
 
 
 def test_what_was_installed_from_a_folder_or_an_address_is_installed_from_there(installed: Path) -> None:

@@ -12,6 +12,7 @@ import msgpack
 from sqlalchemy import Connection, Table, func, inspect, select, text
 from sqlalchemy.schema import CreateColumn
 
+from ..._version import __version__
 from ...base import crashpoints
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError
@@ -261,6 +262,9 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
 )
 
 
+MADE_BY = "version"  # key of the lab's value: the release that last brought the database to a schema
+
+
 def is_current(conn: Connection) -> bool:
     """Return whether `upgrade` has nothing to do."""
     there = inspect(conn).has_table("migrations")
@@ -279,6 +283,8 @@ def upgrade(conn: Connection) -> None:
             f"The lab's database has schema {done}, made by a newer pyhectiqlab; this one knows {len(MIGRATIONS)}. "
             f"Upgrade it: {upgrade_advice('server')}"
         )
+    if done == len(MIGRATIONS):
+        return
     for version, (name, step) in enumerate(MIGRATIONS, start=1):
         if version <= done:
             continue
@@ -289,3 +295,5 @@ def upgrade(conn: Connection) -> None:
     if fresh:
         values = [{"key": key, "value": secrets.token_hex(8)} for key in ("generation", "id")]
         conn.execute(lab.insert(), values)
+    conn.execute(lab.delete().where(lab.c.key == MADE_BY))
+    conn.execute(lab.insert().values(key=MADE_BY, value=__version__))

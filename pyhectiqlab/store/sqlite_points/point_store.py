@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...base import crashpoints
+from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
 from .. import space
 from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
@@ -305,7 +306,8 @@ class SqlitePointStore:
         (version,) = execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise NewerSchemaError(
-                f"{self.path} is of schema {version}, this version knows up to {SCHEMA_VERSION}: upgrade pyhectiqlab."
+                f"{self.path} is of schema {version}, this version knows up to {SCHEMA_VERSION}. Upgrade it: "
+                f"{upgrade_advice('server')}"
             )
         execute(f"PRAGMA page_size = {PAGE_BYTES}")
         if version == 0:

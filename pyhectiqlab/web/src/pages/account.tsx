@@ -17,6 +17,7 @@ export function AccountPage() {
   const who = useStore(user);
   const now = useNow(true);
   const { data, error, refresh } = useLoad((signal) => api.apiKeys(signal), [], 0);
+  const { data: lab } = useLoad(() => api.healthy(), [], 0);
   const [made, setMade] = useState<{ name: string; key: string; may: 'all' | 'metrics' } | null>(null);
   const [problem, setProblem] = useState('');
   const [revoking, setRevoking] = useState<string | null>(null);
@@ -114,6 +115,7 @@ export function AccountPage() {
           </div>
         )}
       </section>
+      {lab && <p class="dim">This lab runs version {lab.version}.</p>}
     </Shell>
   );
 }

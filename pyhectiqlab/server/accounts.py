@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import threading
@@ -20,6 +21,10 @@ from ..store.accounts import SCOPE_ALL, ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
 from ..store.storage import ChangeMark
 from .jobs import Transacts
+from .unstored import UnstoredSessions
+from .writer import BusyError
+
+log = logging.getLogger("hectiqlab.server")
 
 WEB_SESSION_S = 30 * 86_400.0  # at most
 WEB_SESSION_IDLE_S = 7 * 86_400.0  # without a request
@@ -87,6 +92,7 @@ class Accounts:
         self._meta = meta
         self._write = write
         self.mark = mark
+        self.unstored = UnstoredSessions(mark)
         self._hasher = argon2.PasswordHasher()
         # A thread of its own, which gives way to the others: argon2 takes 64 MiB and all cores for a while.
         self._hashing = ThreadPoolExecutor(1, "hectiqlab-hash", _give_way)
@@ -188,6 +194,10 @@ class Accounts:
         token_hash, now = hash_token(token), time.time()
         with self._meta.reading() as view:
             session = view.web_session(token_hash, now)
+            unstored = None if session is not None else self.unstored.find(view, token_hash, now)
+        if unstored is not None:
+            user, csrf = unstored
+            return Caller(user, csrf, token_hash, "web", address, token_hash)
         if session is None or now - session.last_used > WEB_SESSION_IDLE_S:
             return None
         if now - session.last_used > LAST_USED_S:
@@ -196,12 +206,22 @@ class Accounts:
         return Caller(session.user, session.csrf, token_hash, "web", address, token_hash)
 
     def open_web_session(self, user: User, lasts_s: float = WEB_SESSION_S) -> tuple[str, str]:
-        """Return (token for the cookie, CSRF token)."""
+        """Return (token for the cookie, CSRF token). Where the databases take nothing in, on a full disk, the
+        session is in memory alone.
+        """
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
-        self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + lasts_s))
+        try:
+            self._write(lambda tx: tx.add_web_session(user.id, hash_token(token), csrf, now, now + lasts_s))
+        except BusyError:
+            raise
+        except StoreError as e:
+            log.warning("the session of user %s is not stored, and lasts an hour at most: %s", user.username, e)
+            self.unstored.add(hash_token(token), user, csrf, now, lasts_s)
         return token, csrf
 
     def close_web_session(self, caller: Caller) -> None:
+        if self.unstored.end(caller.token_hash):
+            return
         self._write(lambda tx: tx.end_web_session(caller.token_hash))
 
     def new_login_link(self, user: User, *noted: Change) -> str:
@@ -214,9 +234,18 @@ class Accounts:
         return self._write(lambda tx: tx.use_login_link(hash_token(token), time.time()))
 
     def end_web_session_of(self, token: str) -> None:
-        """End the session of whatever cookie came with a login, so that nobody goes on in it."""
+        """End the session of whatever cookie came with a login, so that nobody goes on in it. On a full disk it stays:
+        the browser forgets it all the same.
+        """
         token_hash = hash_token(token)
-        self._write(lambda tx: tx.end_web_session(token_hash))
+        if self.unstored.end(token_hash):
+            return
+        try:
+            self._write(lambda tx: tx.end_web_session(token_hash))
+        except BusyError:
+            raise
+        except StoreError as e:
+            log.warning("the session that a browser had before its login is not ended: %s", e)
 
     def new_invite(self, role: str, created_by: str, *noted: Change) -> tuple[Invite, str]:
         """Return an invite and its token, which is not kept. Raises TooManyError."""

@@ -26,6 +26,7 @@ from ..base.loops import Loop
 from ..protocol import roles
 from ..store.meta import MetaStore, MetaView, User
 from .accounts import WEB_SESSION_IDLE_S, Caller
+from .unstored import UnstoredSessions
 
 log = logging.getLogger("hectiqlab.server")
 
@@ -66,8 +67,8 @@ class Grant:
 class Authority:
     """The thread that renews all grants, by four queries a second however many there are."""
 
-    def __init__(self, meta: MetaStore) -> None:
-        self._meta = meta
+    def __init__(self, meta: MetaStore, unstored: UnstoredSessions) -> None:
+        self._meta, self._unstored = meta, unstored
         self._lock = threading.Lock()
         self._grants: dict[Grant, asyncio.AbstractEventLoop] = {}
         self._renewed = time.monotonic()
@@ -117,7 +118,7 @@ class Authority:
 
     def _lost(self, grants: Collection[Grant]) -> list[Grant]:
         with self._meta.reading() as view:
-            users = _users(view, [grant.caller for grant in grants])
+            users = self._users(view, [grant.caller for grant in grants])
             ids = {user.id for user in users.values()}
             given = view.roles_of_users(ids)
             private = view.private_projects({project for grant in grants for project in grant.projects})
@@ -136,13 +137,14 @@ class Authority:
 
         return [grant for grant in grants if not holds(grant)]
 
-
-def _users(view: MetaView, callers: Collection[Caller]) -> dict[str, User]:
-    """Return proof → its user, of the proofs that still hold."""
-    now = time.time()
-    keys = {caller.proof for caller in callers if caller.csrf is None}
-    sessions = {caller.proof for caller in callers if caller.csrf is not None}
-    return {**view.users_of_keys(keys, now), **view.users_of_web_sessions(sessions, now, now - WEB_SESSION_IDLE_S)}
+    def _users(self, view: MetaView, callers: Collection[Caller]) -> dict[str, User]:
+        """Return proof → its user, of the proofs that still hold."""
+        now = time.time()
+        keys = {caller.proof for caller in callers if caller.csrf is None}
+        sessions = {caller.proof for caller in callers if caller.csrf is not None}
+        stored = view.users_of_web_sessions(sessions, now, now - WEB_SESSION_IDLE_S)
+        unstored = self._unstored.users(view, sessions - stored.keys(), now)
+        return {**view.users_of_keys(keys, now), **stored, **unstored}
 
 
 class GrantedResponse(StreamingResponse):

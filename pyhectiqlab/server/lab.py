@@ -81,7 +81,7 @@ class Lab:
         self.permissions = storage.permissions
         self.accounts = Accounts(self.meta, self.write, self.permissions)
         self.screen = Screen(self.meta, self.permissions, self.writer.deferred)
-        self.authority = Authority(self.meta)
+        self.authority = Authority(self.meta, self.accounts.unstored)
         self.notifier = Notifier(self.meta, self.write)
         self.disk = Disk(storage, self.write, self.refusals, self.notifier.notify_about_lab)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)

@@ -5,6 +5,7 @@ same, answers what is asked, and takes data again by itself.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
 from ..server.api import Api, batch, new_id, wait_until
+from ..server.conftest import PASSWORD
 from ..server.test_notices import Chat, add
 from ..server.test_operations import scraped
 from .test_lab_full import disk, fill
@@ -97,3 +99,51 @@ def test_a_lab_starts_on_a_full_disk_reads_and_writes_once_there_is_room(disk: P
         (disk / "filler").unlink()
         wait_until(lambda: health(lab, "readyz")[0] == 200, 30)
         assert api.statuses(batch(run, writer, 2001, 2100)) == [200]
+
+
+def test_people_log_in_by_password_on_a_full_disk_and_read(disk: Path, tmp_path: Path) -> None:
+    with ForkedLab(disk / "data", tmp_path / "home") as lab:
+        api = Api.of(lab)
+        run = api.attach("kept")["run"]["id"]
+        api.ingest(batch(run, new_id(), 1, 2000))
+        for name in ("ada", "bob"):
+            api.call("POST", "/users", 201, json={"username": name, "password": PASSWORD})
+        before = log_in(lab, "ada")
+        lab.stop()
+        fill(disk / "filler")
+        lab.start()
+        refuse(api, run)
+
+        browser = log_in(lab, "ada", before)
+        assert browser.get(f"{lab.url}/api/v1/me", timeout=30).json()["user"]["username"] == "ada"
+        assert browser.get(f"{lab.url}/api/v1/runs/{run}", timeout=30).json()["id"] == run
+        with browser.get(f"{lab.url}/api/v1/stream", params={"run": run}, stream=True, timeout=4) as stream:
+            assert stream.status_code == 200 and goes_on(stream, 4), "for longer than the authority takes to look"
+        wrong = requests.post(f"{lab.url}/api/v1/login", json={"username": "ada", "password": "not it"}, timeout=30)
+        assert wrong.status_code == 401
+        other = log_in(lab, "bob")
+        assert other.post(f"{lab.url}/api/v1/logout", timeout=30).status_code == 200
+        assert other.get(f"{lab.url}/api/v1/me", timeout=30).status_code == 401
+
+        (disk / "filler").unlink()
+        wait_until(lambda: health(lab, "readyz")[0] == 200, 30)
+        assert browser.get(f"{lab.url}/api/v1/me", timeout=30).status_code == 200, "it goes on"
+        api.call("PATCH", "/users/ada", json={"disabled": True})
+        assert browser.get(f"{lab.url}/api/v1/me", timeout=30).status_code == 401
+        assert lab.log().count("Traceback") == 0, lab.log()
+
+
+def goes_on(stream: requests.Response, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    try:
+        return any(time.monotonic() > until for _ in stream.iter_content(1))
+    except requests.ConnectionError:  # nothing came for as long
+        return True
+
+
+def log_in(lab: RealLab, name: str, browser: requests.Session | None = None) -> requests.Session:
+    browser = browser or requests.Session()
+    answer = browser.post(f"{lab.url}/api/v1/login", json={"username": name, "password": PASSWORD}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    browser.headers["X-CSRF-Token"] = answer.json()["csrf"]
+    return browser

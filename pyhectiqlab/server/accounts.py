@@ -20,9 +20,8 @@ from ..errors import StoreError
 from ..store.accounts import SCOPE_ALL, ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
 from ..store.storage import ChangeMark
-from .jobs import Transacts
+from .jobs import BusyError, Transacts
 from .unstored import UnstoredSessions
-from .writer import BusyError
 
 log = logging.getLogger("hectiqlab.server")
 

@@ -19,6 +19,10 @@ PIECE_S = 0.003  # what a piece of a long request takes, by estimate
 WriteFunction = Callable[[MetaTransaction], T]
 
 
+class BusyError(StoreError):
+    """Too much waits already: try again later."""
+
+
 class Transacts(Protocol):
     """`Lab.write`: runs a function in a transaction of the MetaStore on the writer's thread; see there."""
 

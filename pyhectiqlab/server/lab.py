@@ -22,6 +22,7 @@ from .clock import Clock
 from .command_logins import CommandLogins
 from .disk import Disk
 from .files import Files
+from .jobs import BusyError
 from .login import Logins
 from .metrics import Metrics
 from .notifier import Notifier
@@ -35,7 +36,7 @@ from .sso.service import SingleSignOn
 from .stream import KEYS_MAX, Hub, Message
 from .table import Orders
 from .totals import TotalsCache
-from .writer import BusyError, Writer
+from .writer import Writer
 
 log = logging.getLogger("hectiqlab.server")
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from ..store.storage import ChangeMark
 from . import ingest_plan
 from .deferred import Deferred
 from .fair import FairQueue
-from .jobs import Ingest, InPieces, Job, Write, WriteFunction
+from .jobs import BusyError, Ingest, InPieces, Job, Write, WriteFunction
 from .refusals import Refusals
 from .remembered import Remembered
 
@@ -47,10 +47,6 @@ COMPACT_BUDGET_S = 0.05
 COMPACT_SHARE = 0.5  # of the time that a commit took, after it
 LULL_S = 0.02
 IDLE_S = 0.5
-
-
-class BusyError(StoreError):
-    """Too much waits already: try again later."""
 
 
 class Writer:

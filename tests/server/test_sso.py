@@ -71,7 +71,8 @@ def own_lab(tmp_path: Path) -> Iterator[Any]:
 
 
 def person(name: str, *groups: str, **more: Any) -> dict[str, Any]:
-    return {"sub": f"id of {name}", "preferred_username": name, "groups": list(groups), **more}
+    told = {"sub": f"id of {name}", "preferred_username": name, "groups": list(groups), **more}
+    return {claim: value for claim, value in told.items() if value is not None}
 
 
 def new_name() -> str:
@@ -180,6 +181,10 @@ def test_whoever_lost_their_groups_is_out_but_their_keys_stay(
     for groups in ((), ("others",), ("team", "out")):
         provider.control(people={name: person(name, *groups)})
         assert why(Browser(lab, provider).log_in(name)) == "no_group"
+        assert (", ".join(groups) or "empty") in lab.log().splitlines()[-1]
+    provider.control(people={name: person(name, groups=None)})
+    assert why(Browser(lab, provider).log_in(name)) == "no_group"
+    assert "tells no claim groups" in lab.log().splitlines()[-1]
     browser.me(401)
     assert key.get("/me")["user"]["username"] == name, "until an admin disables the user"
     told = {item["action"] for item in audit(lab) if item["subject"] == f"user {name}"}

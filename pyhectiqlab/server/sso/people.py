@@ -39,8 +39,7 @@ class People:
         if role == NO_ACCESS or missing:
             if user is not None:
                 self._end_sessions(user, address)
-            said = missing or f"none of their groups has a role (the claim {options.groups_claim}: {_shown(groups)})"
-            raise RefusedError("no_group", said)
+            raise RefusedError("no_group", missing or self._no_role(person, groups))
         name = "" if user is not None else self._new_name(person)
 
         def admitted(tx: MetaTransaction) -> User:
@@ -99,6 +98,12 @@ class People:
         if isinstance(value, str):
             return [value]
         return [group for group in value[:GROUPS_MAX] if isinstance(group, str)] if isinstance(value, list) else []
+
+    def _no_role(self, person: Person, groups: list[str]) -> str:
+        claim = self._options.groups_claim
+        if claim_of(person.claims, claim) is None:
+            return f"the provider tells no claim {claim}: see --oidc-groups-claim and --oidc-scopes"
+        return f"none of their groups has a role (the claim {claim}: {_shown(groups)})"
 
     def _missing(self, person: Person) -> str:
         """Return which claim is not as it must be; "" where all are."""

@@ -85,7 +85,7 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
         what = f"by {sort}, {words or 'no filter'}: "
         began = time.perf_counter()
         first = page(query)
-        assert first.places, what
+        assert first.places, f"{what}no run, of too few: give more --runs"
         if "metric." in what:
             numbers.append(Number(f"{what}first asked", 1e3 * (time.perf_counter() - began), "ms"))
         numbers.append(Number(f"{what}first page", _milliseconds(lambda q=query: page(q)), "ms", REACH_MS))

@@ -178,3 +178,8 @@ def test_upgrading_has_every_step_of_the_migrations_and_the_schemas_of_now() -> 
         last = names.split(", ")[-1]
         assert int(meta) == steps.index(last) + 1, f"docs/upgrading.md: the schema of lab.db of {release}"
     assert int(rows[-1][2]) == SCHEMA_VERSION, "docs/upgrading.md: the schema of points.db"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_has_a_conflict_that_was_not_solved(page: Path) -> None:
+    assert not re.search(r"^(<{7}|>{7}) ", page.read_text(), re.MULTILINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from pyhectiqlab import settings
 from pyhectiqlab._version import __version__
 from pyhectiqlab.cli import _COMMANDS, main
+from pyhectiqlab.store.upgrading import CURRENT
 
 from ..commands import command
 from .conftest import Hectiqlab, told, well
@@ -22,6 +24,21 @@ from .conftest import Hectiqlab, told, well
 
 def test_version_is_printed_alone(hectiqlab: Hectiqlab) -> None:
     assert well(hectiqlab("version")) == well(hectiqlab("--version")) == f"{__version__}\n"
+
+
+def test_the_version_is_told_with_what_it_needs(hectiqlab: Hectiqlab) -> None:
+    lines = well(hectiqlab("version", "-v")).splitlines()
+    assert lines[0] == __version__
+    assert f"Schemas: {CURRENT.meta} of lab.db, {CURRENT.points} of points.db" in lines
+    assert any(line.startswith("To upgrade: ") and "pip install" in line for line in lines)
+
+
+def test_a_version_is_that_of_a_release_or_of_what_comes_next() -> None:
+    """And of the tag of this commit, where it has one."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev0)?", __version__)
+    command = ["git", "describe", "--exact-match", "--tags", "--match", "v*"]
+    tag = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert tag.returncode != 0 or tag.stdout.strip() == f"v{__version__}"
 
 
 def test_version_loads_none_of_the_slow_modules() -> None:

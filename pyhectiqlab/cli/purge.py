@@ -18,11 +18,12 @@ from .lab_data import change_noted, data_option, opened_lab
 from .output import clean, echo_json, moment, table
 
 if TYPE_CHECKING:
-    from ..store.meta import MetaView
+    from ..store.meta import MetaView, Project
     from ..store.purging import DeletedRun
     from ..store.storage import Storage
 
 SHOWN_MAX = 20
+PROJECTS_MAX = 100_000
 ASKED_AT_ONCE = 500  # in one transaction, for which a running lab waits
 LOOK_EVERY_S = 0.2
 SILENT_MAX_S = 30.0  # without any progress of the lab, after which the command ends
@@ -51,8 +52,8 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
     """Remove deleted runs for good, now, with their points, logs and files; without arguments list them.
 
     RUN is the id, the link, the name or PROJECT/NAME of a run that was deleted; of a PROJECT all deleted runs go
-    (PROJECT/ where a run has the same name). They cannot be restored any more. Without this command they go 7 days
-    after they were deleted.
+    (PROJECT/ where a run has the same name), and the project itself where it is deleted, with its models, datasets and
+    shared files. They cannot be restored any more. Without this command they go 7 days after they were deleted.
 
     A running lab does it between its other work, and goes on if the command is stopped. A stopped lab's data is
     changed by the command itself.
@@ -62,19 +63,24 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
             runs = list(view.deleted()) if everything or not names else _chosen(view, names)
+            projects = view.deleted_projects(PROJECTS_MAX) if everything else _deleted_projects(view, names)
         if not everything and not names:
             _list(runs, as_json)
             return
-        if not runs:
-            click.echo("No run is deleted: there is nothing to purge.", err=True)
+        if not runs and not projects:
+            click.echo("Nothing is deleted: there is nothing to purge.", err=True)
         elif not yes:
             for run in runs[:SHOWN_MAX]:
                 click.echo(f"{_run_text(run)}: deleted {moment(run.deleted)}, {counted(run.points, 'point')}", err=True)
             if len(runs) > SHOWN_MAX:
                 click.echo(f"… and {len(runs) - SHOWN_MAX:,} more.", err=True)
-            click.confirm(f"Remove {counted(len(runs), 'run')} for good?", abort=True, err=True)
+            for project in projects:
+                click.echo(f"The project {clean(project.name)}: deleted {moment(project.deleted)}", err=True)
+            what = counted(len(runs), "run") + (f" and {counted(len(projects), 'project')}" if projects else "")
+            click.confirm(f"Remove {what} for good?", abort=True, err=True)
         before = _taken(storage)
         asked = _ask(storage, runs)
+        _ask_projects(storage, projects)
         whole = _finish(storage)
         _report(storage, asked, before, _taken(storage), whole, as_json)
 
@@ -86,6 +92,13 @@ def _chosen(view: MetaView, names: Sequence[str]) -> list[DeletedRun]:
     for name in names:
         chosen |= {run.id: run for run in _named(view, name, deleted)}
     return list(chosen.values())
+
+
+def _deleted_projects(view: MetaView, names: Sequence[str]) -> list[Project]:
+    """Return those of the names that are deleted projects."""
+    refs = [name.removesuffix("/") for name in names]
+    found = [view.deleted_project(ref) for ref in refs if view.project(ref) is None]
+    return [project for project in found if project is not None]
 
 
 def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[DeletedRun]:
@@ -102,7 +115,7 @@ def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[Deleted
         )
     if project is not None:
         its = [run for run in deleted if run.project_id == project.id]
-        if not its:
+        if not its and project.deleted is None:
             raise ConfigurationError(f"The project {shown!r} has no deleted run.")
         return its
     if len(runs) > 1:
@@ -165,6 +178,13 @@ def _ask(storage: Storage, runs: Sequence[DeletedRun]) -> int:
             tx.note_changes([change_noted("purged", f"run {_run_text(some[run])}") for run in asked])
         n += len(asked)
     return n
+
+
+def _ask_projects(storage: Storage, projects: Sequence[Project]) -> None:
+    for project in projects:
+        with storage.meta.writing() as tx:
+            if tx.ask_purge_project(project.id, time.time()):
+                tx.note_changes([change_noted("purged", f"project {project.name} ({project.id})")])
 
 
 def _finish(storage: Storage) -> bool:

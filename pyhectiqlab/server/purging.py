@@ -28,8 +28,9 @@ def purge_some(
     before: float | None,
     seconds_max: float = SECONDS_MAX,
 ) -> int:
-    """Purge runs, for about so long, and return how many are purged now. `before`: those that were deleted before that
-    time, too, not only those that somebody asked to purge. Block on the stores; raise StoreError.
+    """Purge runs, then projects whose runs are gone, for about so long, and return how many runs are purged now and how
+    many steps were taken with projects. `before`: those that were deleted before that time, too, not only those that
+    somebody asked to purge. Block on the stores; raise StoreError.
     """
     deadline = time.monotonic() + seconds_max
     purged = 0
@@ -37,9 +38,10 @@ def purge_some(
         with meta.reading() as view:
             run = view.purgeable(before)
         if run is None:
-            if before is not None:
-                _purge_project(meta, write, now, before)
-            break
+            if not _purge_project(meta, write, now, before):
+                break
+            purged += 1
+            continue
         points.delete(run)
         crashpoints.passing("upkeep.run_dropped")
         while not (whole := _purge(write, run, now)) and time.monotonic() < deadline:
@@ -50,12 +52,14 @@ def purge_some(
     return purged
 
 
-def _purge_project(meta: MetaStore, write: Transacts, now: float, before: float) -> None:
-    """Take a step with a project that was deleted before that time, and whose runs are gone."""
+def _purge_project(meta: MetaStore, write: Transacts, now: float, before: float | None) -> bool:
+    """Take a step with a project whose runs are gone. False where none is to go."""
     with meta.reading() as view:
         project = view.purgeable_project(before)
-    if project is not None:
-        write(lambda tx: tx.purge_project(project, now))
+    if project is None:
+        return False
+    write(lambda tx: tx.purge_project(project, now))
+    return True
 
 
 def _purge(write: Transacts, run: str, now: float) -> bool:

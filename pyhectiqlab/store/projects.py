@@ -62,8 +62,10 @@ class ProjectsView(Protocol):
     def runs_of_projects(self, ids: Sequence[str]) -> dict[str, ProjectRuns]:
         """By id, for each of them. Looks at every run: milliseconds for a thousand."""
 
-    def purgeable_project(self, before: float) -> str | None:
-        """Return a project that was deleted before that time, and whose runs are all purged."""
+    def purgeable_project(self, before: float | None) -> str | None:
+        """Return a project whose runs are all purged, and that was deleted before that time or that somebody asked to
+        purge; None: only the latter.
+        """
 
 
 class ProjectsTransaction(ProjectsView, Protocol):
@@ -88,7 +90,12 @@ class ProjectsTransaction(ProjectsView, Protocol):
 
     def restore_project(self, project_id: str, user_id: str, now: float) -> None:
         """Restore it with the runs that were deleted with it. Raises NameTakenError as `add_project` where its name is
-        taken by now, and ProjectGoneError where it is purged.
+        taken by now, and ProjectGoneError where it is purged or going.
+        """
+
+    def ask_purge_project(self, project_id: str, now: float) -> bool:
+        """Note that it is to be purged at once, with what is left of its runs; False where it is not deleted. From then
+        on it cannot be restored.
         """
 
     def purge_project(self, project_id: str, now: float) -> bool:

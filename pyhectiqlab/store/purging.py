@@ -36,7 +36,7 @@ class PurgingView(Protocol):
         """
 
     def purges_left(self) -> int:
-        """Return how many runs that somebody asked to purge still are to be purged."""
+        """Return how many runs and projects that somebody asked to purge still are to be purged."""
 
 
 class PurgingTransaction(PurgingView, Protocol):

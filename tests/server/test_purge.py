@@ -21,7 +21,7 @@ from .api import Api, batch, events_batch, new_id, wait_until
 from .test_artifacts import add
 from .test_backup import lab_of
 from .test_killed_upkeep import killed_at
-from .test_uploads import digest_of
+from .test_uploads import digest_of, keep
 
 __all__ = ["lab_of"]
 LINES = 1200  # of a large run's log: 10 MB
@@ -225,3 +225,31 @@ def module_lab(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name, project in (("twice", "vision"), ("twice", "speech"), ("vision", "vision"), ("gone", "vision")):
             api.call("DELETE", f"/runs/{make(name, project)}")
         yield lab
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_deleted_project_is_purged_with_its_models_and_files(lab_of: Any, running: bool) -> None:
+    lab = lab_of("data")
+    api = Api.of(lab)
+    gone, kept = Made(api, "r", "gone"), Made(api, "r", "kept")
+    shared, weights = os.urandom(FILE), os.urandom(FILE)
+    add(api, "/projects/gone", "shared", shared)
+    body = {"files": [{"path": "w", "digest": keep(api, weights), "bytes": FILE}], "run": gone.id}
+    api.call("POST", "/projects/gone/models/m/versions", 201, json=body)
+    project = api.get("/projects/gone")["id"]
+    api.call("DELETE", f"/projects/{project}")
+    if not running:
+        lab.stop()
+    report = purged(lab, "gone")
+    assert report["done"] and report["runs"] == 1
+    assert report["before"]["files"] - report["after"]["files"] == 3 * FILE
+    if not running:
+        lab.start()
+    gone.check_gone(api, lab.data_dir)
+    kept.check_whole(api)
+    for content in (shared, weights):
+        assert not list(lab.data_dir.glob(f"blobs/*/*/{digest_of(content)}"))
+    assert api.raw("POST", f"/projects/{project}/restore").status_code == 404
+    assert project not in {p["id"] for p in api.get("/projects", deleted=True)["items"]}
+    subjects = {item["subject"] for item in api.get("/audit", limit=2)["items"]}
+    assert subjects == {f"project gone ({project})", f"run gone/r ({gone.id})"}

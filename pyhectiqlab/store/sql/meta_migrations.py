@@ -234,6 +234,10 @@ def _add_sso(conn: Connection) -> None:
     metadata.create_all(conn, tables=[sso_links])
 
 
+def _add_purges_of_projects(conn: Connection) -> None:
+    _add_columns(conn, projects, "purge_asked")
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -259,6 +263,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("lives of projects", _add_projects_lives),
     ("purges that were asked for", _add_purges),
     ("links of single sign-on", _add_sso),
+    ("purges of projects", _add_purges_of_projects),
 )
 
 

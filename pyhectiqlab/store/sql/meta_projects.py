@@ -14,6 +14,7 @@ from ..meta import FullError, NameTakenError
 from ..projects import Project, ProjectGoneError, ProjectRuns
 from .dialect import any_of, exclude, hold_rows, keep_rows, upsert
 from .meta_members import MembersSql, visible_to
+from .meta_purging import PurgingSql, forget_bytes
 from .meta_runs import hold_runs, is_full
 from .meta_schema import (
     artifacts,
@@ -212,8 +213,8 @@ class ProjectsSql(Share):
             row = self.conn.execute(query).one()
         if row.deleted is None:
             return
-        if row.purged is not None:
-            raise ProjectGoneError("The project was deleted too long ago: its data is gone.")
+        if row.purged is not None or row.purge_asked is not None:
+            raise ProjectGoneError("The project was purged: its data is gone.")
         self._take_name(row.deleted_name, user_id)
         values = {"name": row.deleted_name, "deleted": None, "deleted_name": None}
         self.conn.execute(update(projects).where(projects.c.id == project_id).values(**values))
@@ -224,24 +225,48 @@ class ProjectsSql(Share):
 
     # What is left of one that was deleted
 
-    def purgeable_project(self, before: float) -> str | None:
+    def purgeable_project(self, before: float | None) -> str | None:
         left = exists().where(runs.c.project_id == projects.c.id, runs.c.purged.is_(None))
-        old = select(projects.c.id).where(projects.c.deleted < before, projects.c.purged.is_(None), ~left)
-        return self.conn.execute(old.limit(1)).scalar()
+        due: ColumnElement[bool] = projects.c.purge_asked.is_not(None)
+        if before is not None:
+            due = or_(due, projects.c.deleted < before)
+        return self.conn.execute(select(projects.c.id).where(_RESTORABLE, due, ~left).limit(1)).scalar()
+
+    def ask_purge_project(self, project_id: str, now: float) -> bool:
+        hold_rows(self.conn, projects.c.id, [project_id])
+        there = select(projects.c.purge_asked).where(projects.c.id == project_id, _RESTORABLE)
+        row = self.conn.execute(there).first()
+        if row is None:
+            return False
+        if row.purge_asked is None:
+            self.conn.execute(update(projects).where(projects.c.id == project_id).values(purge_asked=now))
+        its = select(runs.c.id).where(runs.c.project_id == project_id, runs.c.purged.is_(None))
+        self.share(PurgingSql).ask_purge(list(self.conn.execute(its).scalars()), now)
+        return True
 
     def purge_project(self, project_id: str, now: float) -> bool:
         hold_rows(self.conn, projects.c.id, [project_id], to_remove=True)
-        if self.conn.execute(select(projects.c.id).where(projects.c.id == project_id, _RESTORABLE)).first() is None:
+        there = select(projects.c.purge_asked).where(projects.c.id == project_id, _RESTORABLE)
+        row = self.conn.execute(there).first()
+        if row is None:
             return True
+        at_once = row.purge_asked is not None
         v, its = registry_versions.c, registry_versions.c.project_id == project_id
         some = list(self.conn.execute(select(v.id).where(its).limit(PURGE_AT_ONCE)).scalars())
+        filed = select(registry_files.c.digest).where(registry_files.c.version_id.in_(some))
+        if at_once:
+            forget_bytes(self.conn, list(self.conn.execute(filed).scalars()))
         for table in (registry_aliases, registry_usage, registry_files):
             self.conn.execute(delete(table).where(table.c.version_id.in_(some)))
         self.conn.execute(delete(registry_versions).where(v.id.in_(some)))
         if len(some) == PURGE_AT_ONCE:
             return False
-        shared = select(artifacts.c.id).where(artifacts.c.project_id == project_id).limit(PURGE_AT_ONCE)
-        if self.conn.execute(delete(artifacts).where(artifacts.c.id.in_(shared))).rowcount == PURGE_AT_ONCE:
+        shared = select(artifacts.c.id, artifacts.c.digest).where(artifacts.c.project_id == project_id)
+        files = self.conn.execute(shared.limit(PURGE_AT_ONCE)).all()
+        self.conn.execute(delete(artifacts).where(any_of(self.conn, artifacts.c.id, [file.id for file in files])))
+        if at_once:
+            forget_bytes(self.conn, [file.digest for file in files])
+        if len(files) == PURGE_AT_ONCE:
             return False
         targets = select(notice_targets.c.id).where(notice_targets.c.project_id == project_id)
         self.conn.execute(delete(notices).where(notices.c.target_id.in_(targets)))

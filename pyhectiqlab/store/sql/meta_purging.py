@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, delete, func, select, tuple_, update
+from sqlalchemy import Connection, and_, delete, func, select, tuple_, update
 
 from ..purging import DeletedRun
 from .dialect import any_of, hold_rows
@@ -74,7 +74,10 @@ class PurgingSql(Share):
         return self.conn.execute(old).scalar()
 
     def purges_left(self) -> int:
-        return int(self.conn.execute(select(func.count()).select_from(runs).where(_ASKED)).scalar_one())
+        of_projects = and_(projects.c.purge_asked.is_not(None), projects.c.purged.is_(None))
+        asked = ((runs, _ASKED), (projects, of_projects))
+        counts = (select(func.count()).select_from(table).where(where) for table, where in asked)
+        return sum(int(self.conn.execute(count).scalar_one()) for count in counts)
 
     def ask_purge(self, run_ids: Sequence[str], now: float) -> list[str]:
         hold_runs(self.conn, run_ids)
@@ -110,9 +113,14 @@ class PurgingSql(Share):
         rows = self.conn.execute(its).all()
         self.conn.execute(delete(artifacts).where(any_of(self.conn, artifacts.c.id, [row.id for row in rows])))
         if at_once:
-            digests = sorted({row.digest for row in rows})
-            hold_rows(self.conn, blobs.c.digest, digests)
-            sent = and_(uploads.c.finished.is_not(None), any_of(self.conn, uploads.c.digest, digests))
-            self.conn.execute(delete(uploads).where(sent))
-            self.conn.execute(update(blobs).where(any_of(self.conn, blobs.c.digest, digests)).values(used=0.0))
+            forget_bytes(self.conn, [row.digest for row in rows])
         return len(rows) < PURGE_FILES
+
+
+def forget_bytes(conn: Connection, digests: Collection[str]) -> None:
+    """Let these count as unused from long ago, where nothing else names them."""
+    digests = sorted(set(digests))
+    hold_rows(conn, blobs.c.digest, digests)
+    sent = and_(uploads.c.finished.is_not(None), any_of(conn, uploads.c.digest, digests))
+    conn.execute(delete(uploads).where(sent))
+    conn.execute(update(blobs).where(any_of(conn, blobs.c.digest, digests)).values(used=0.0))

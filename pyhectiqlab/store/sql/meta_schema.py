@@ -131,6 +131,7 @@ projects = Table(
     Column("deleted", Double),  # and so are its runs, at the same time
     Column("purged", Double),
     Column("deleted_name", Words),  # what it was called
+    Column("purge_asked", Double),  # somebody wants it purged at once
 )
 
 # Names that projects had, which lead to them until somebody takes them.

@@ -233,6 +233,22 @@ class ProjectsSuite:
         monkeypatch.setattr(limits, "PROJECTS_MAX", 2)
         world.write(lambda tx: tx.add_project("q", world.user.id, NOW))
 
+    def test_what_somebody_asked_to_purge_goes_before_its_time_and_stays_gone(self, world: World) -> None:
+        run = world.run("r")
+        world.add_artifact("a1", None, "shared")
+        assert not world.write(lambda tx: tx.ask_purge_project(world.project, NOW)), "it is not deleted"
+        world.write(lambda tx: tx.delete_project(world.project, NOW))
+        assert world.read(lambda view: view.purgeable_project(None)) is None
+        assert world.write(lambda tx: tx.ask_purge_project(world.project, NOW))
+        with pytest.raises(ProjectGoneError):
+            world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW))
+        assert world.read(lambda view: (view.purges_left(), view.purgeable(None))) == (2, run)
+        world.write(lambda tx: tx.purge(run, NOW))
+        assert world.read(lambda view: view.purgeable_project(None)) == world.project
+        assert world.write(lambda tx: tx.purge_project(world.project, NOW))
+        assert world.read(lambda view: (view.purges_left(), view.purgeable_project(None))) == (0, None)
+        assert world.read(lambda view: view.unused_blobs(1.0, 9)) == ["digest-a1"], "at once"
+
     # Two at once
 
     def test_a_name_is_that_of_one_project(self, place: MetaPlace, world: World) -> None:
@@ -305,6 +321,24 @@ class ProjectsSuite:
         _, second = meet(
             place,
             lambda tx: [tx.purge_project(world.project, NOW) for _ in range(3)],
+            lambda tx: tx.restore_project(world.project, world.user.id, NOW),
+        )
+        assert isinstance(second.error, ProjectGoneError)
+
+    def test_a_project_that_is_restored_is_not_asked_to_go(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+        world.write(lambda tx: tx.delete_project(world.project, NOW))
+        outcomes = meet(
+            place,
+            lambda tx: tx.restore_project(world.project, world.user.id, NOW),
+            lambda tx: tx.ask_purge_project(world.project, NOW),
+        )
+        assert [outcome.error for outcome in outcomes] == [None, None] and not outcomes[1].value
+        assert world.read(lambda view: view.purges_left()) == 0 and run
+        world.write(lambda tx: tx.delete_project(world.project, NOW))
+        _, second = meet(
+            place,
+            lambda tx: tx.ask_purge_project(world.project, NOW),
             lambda tx: tx.restore_project(world.project, world.user.id, NOW),
         )
         assert isinstance(second.error, ProjectGoneError)

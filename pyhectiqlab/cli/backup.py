@@ -41,8 +41,7 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
         upgrading.refuse_other(data_of(data))
     taken = backups.backup(data_of(data), target, _progress)
     wrong = [f"file {digest}: the lab does not have it as it was stored" for digest in taken.damaged]
-    if checked:
-        wrong += backups.check(Path(taken.path), _progress)
+    wrong += backups.check(Path(taken.path), _progress) if checked else taken.wrong
     if wrong:
         for line in wrong:
             click.echo(line, err=True)
@@ -67,7 +66,7 @@ def backup(target: Path, data: Path | None, keep: int | None, checked: bool, as_
 @_json
 def list_backups(target: Path, as_json: bool) -> None:
     """List the snapshots in TARGET, oldest first."""
-    snapshots = [json.loads((path / backups.DESCRIPTION).read_text()) for path in backups.snapshots(target)]
+    snapshots = [asdict(backups.described_by(path)) for path in backups.snapshots(target)]
     if as_json:
         click.echo(json.dumps(snapshots))
         return

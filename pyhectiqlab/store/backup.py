@@ -31,12 +31,14 @@ from .embedded import FileFilesLock
 from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
 from .sql.meta_store import SqlMetaStore
+from .sqlite_files import damage
 from .sqlite_points import check as points_check
 from .sqlite_points.point_store import SqlitePointStore
 from .upgrading import DATABASES
 
 LAST = "backup"  # key of the lab's value
 DESCRIPTION = "backup.json"  # what a snapshot holds; written last: without it a snapshot is not whole
+_ITS_DIGEST = "sha256"  # in it: of all else that it says
 BLOCK = 1 << 20
 _NAMED = (
     "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
@@ -56,6 +58,7 @@ class Snapshot:
         digests: SHA-256 of each database's list of parts, by the database's name; in a snapshot of an earlier version,
             SHA-256 of the database. Those of files are in lab.db.
         damaged: digests of files that the lab itself no longer had as they were stored, when the snapshot was taken.
+        wrong: what was wrong with the lab's databases then, a sentence each.
     """
 
     path: str
@@ -68,6 +71,7 @@ class Snapshot:
     copied: int  # bytes that an earlier snapshot did not have
     digests: Mapping[str, str] = field(default_factory=dict)
     damaged: Sequence[str] = ()
+    wrong: Sequence[str] = ()
 
 
 class DamagedError(StoreError):
@@ -95,9 +99,18 @@ def last_backup(view: MetaView) -> Snapshot | None:
 def described_by(snapshot: Path) -> Snapshot:
     """Return what a snapshot says that it holds. Raises StoreError."""
     try:
-        return _snapshot(json.loads((snapshot / DESCRIPTION).read_text()))
+        fields = json.loads((snapshot / DESCRIPTION).read_text())
+        digest = fields.pop(_ITS_DIGEST, None)
+        known = {f.name for f in dataclasses.fields(Snapshot)}
+        if digest != _digest_of(fields) and (digest is not None or fields.keys() - known):  # earlier versions have none
+            raise ValueError("its digest is another")
+        return _snapshot(fields)
     except (OSError, ValueError, TypeError, AttributeError) as e:
         raise StoreError(f"{snapshot / DESCRIPTION} cannot be read ({type(e).__name__}: {e})") from None
+
+
+def _digest_of(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _snapshot(fields: Mapping[str, Any]) -> Snapshot:
@@ -135,10 +148,11 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
     with failing_as_store_error(partial), FileFilesLock(data).held():
         partial.mkdir(mode=0o700)
         earlier = before[-1] if before else None
-        digests, damaged = {}, []
+        digests, damaged, wrong = {}, [], []
         size = copied = 0
         for name in DATABASES:
             progress(name)
+            wrong += damage.look(data / name)
             with as_of_now(data / name, partial) as database:
                 its_parts, its_earlier = (parts.folder_of(f, name) if f else None for f in (partial, earlier))
                 assert its_parts is not None
@@ -158,9 +172,11 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
             if not as_stored:
                 damaged.append(digest)
         taken_snapshot = Snapshot(
-            str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged
+            str(whole), taken, __version__, runs, points, len(named), size, copied, digests, damaged, wrong
         )
-        write_durably(partial / DESCRIPTION, json.dumps(asdict(taken_snapshot), indent=2).encode())
+        fields = asdict(taken_snapshot)
+        fields[_ITS_DIGEST] = _digest_of(fields)
+        write_durably(partial / DESCRIPTION, json.dumps(fields, indent=2).encode())
         partial.rename(whole)
         sync_folder(target)
     return taken_snapshot
@@ -215,9 +231,9 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
     """Return what is wrong with a snapshot, or with the data of a lab that does not run, a sentence each; empty where
     nothing is.
 
-    Reads everything: the digests of a snapshot's databases, their structure, that points.db is not behind lab.db, and
-    the digest of each file. Databases in parts are put together in a folder beside the snapshot for as long as that
-    takes. Raises StoreError where there is nothing to check, or no room for them.
+    Reads everything: the digests of a snapshot's databases, or the checksums of a lab's pages, their structure, that
+    points.db is not behind lab.db, and the digest of each file. Databases in parts are put together in a folder beside
+    the snapshot for as long as that takes. Raises StoreError where there is nothing to check, or no room for them.
     """
     if not is_lab(folder):
         raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
@@ -252,14 +268,26 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
     digests: Mapping[str, str] = {}
     if (folder / DESCRIPTION).is_file():
         try:
-            digests = described_by(folder).digests
+            snapshot = described_by(folder)
+            digests = snapshot.digests
+            wrong += [f"{what}, as this was taken" for what in snapshot.wrong]
         except StoreError as e:
             wrong.append(str(e))
+    else:
+        for name in DATABASES:
+            progress(f"pages of {name}")
+            try:
+                wrong += damage.look(folder / name)
+            except OSError as e:
+                wrong.append(f"{name}: {e.strerror or e}")
+    readable = True
     for name in DATABASES:
         progress(name)
+        before = len(wrong)
         try:
             if its_wrong := _take_database(folder, databases, name, digests.get(name)):
                 wrong += its_wrong
+                readable = False
                 continue
             with reading(databases / name, still) as db:
                 wrong += [f"{name}: {row[0]}" for row in db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
@@ -269,17 +297,22 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
                 ]
         except (sqlite3.Error, OSError) as e:
             wrong.append(f"{name}: {e}")
-    if wrong:
+        readable = readable and len(wrong) == before
+    if not readable:
         return wrong
-    with reading(databases / "points.db", still) as points:
-        wrong += points_check.damage(points)
-        cursors = points_check.cursors(points)
-    with reading(databases / "lab.db", still) as lab:
-        # If lab.db is further with a writer than points.db, points were acked that are not there.
-        for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
-            if acked > cursors.get(writer, 0):
-                wrong.append(f"writer {writer}: points up to {cursors.get(writer, 0)} of {acked}")
-        named = dict(lab.execute(_NAMED))
+    named: Mapping[str, int] = {}
+    try:
+        with reading(databases / "points.db", still) as points:
+            wrong += points_check.damage(points)
+            cursors = points_check.cursors(points)
+        with reading(databases / "lab.db", still) as lab:
+            # If lab.db is further with a writer than points.db, points were acked that are not there.
+            for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
+                if acked > cursors.get(writer, 0):
+                    wrong.append(f"writer {writer}: points up to {cursors.get(writer, 0)} of {acked}")
+            named = dict(lab.execute(_NAMED))
+    except (sqlite3.Error, TypeError, ValueError) as e:
+        wrong.append(f"the rows of a database are not what they were ({e})")
     for i, (digest, length) in enumerate(sorted(named.items())):
         if i % 100 == 0:
             progress(f"file {i} of {len(named)}")

@@ -22,6 +22,7 @@ from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
 from .points import PointStore
 from .sql.meta_store import SqlMetaStore
+from .sqlite_files import damage, wal
 from .sqlite_points import purge
 from .sqlite_points.point_store import SqlitePointStore
 from .storage import ChangeMark, FilesLock
@@ -34,6 +35,7 @@ T = TypeVar("T")
 BLOBS = "blobs"
 BUSY_TIMEOUT_S = 5.0
 UNSETTLED_BYTES = 1 << 20  # a file may be this much longer than its content: the next checkpoint cuts it
+LOOKED_AT_BYTES_MAX = 64 << 20  # of a database: all of its pages are read when a lab starts
 BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
 
 
@@ -181,6 +183,7 @@ class EmbeddedStorage:
             stack.callback(DataLock(folder).release)
             self._ballast: Ballast | None = Ballast(folder)
             stack.callback(self._ballast.take)  # behind the databases, which give back some room when they are closed
+            self._look(folder)
             self._on_a_full_disk_too(lambda: self._prepare(folder, upgrade, snapshot))
             for name in DATABASES:
                 if (folder / name).exists():
@@ -246,9 +249,26 @@ class EmbeddedStorage:
         stack.callback(self.meta.close)
         self._stack = stack.pop_all()
 
+    @staticmethod
+    def _look(folder: Path) -> None:
+        """Say what is wrong with the databases, before they are opened. Pages are read of small ones only, which takes
+        some 50 ms.
+        """
+        wrong: list[str] = []
+        for database in (folder / name for name in DATABASES):
+            try:
+                if wal.damage(database):
+                    damage.keep_damaged_log(database)
+                if _size(database) <= LOOKED_AT_BYTES_MAX:
+                    wrong += damage.look(database)
+            except OSError as e:
+                log.warning("%s could not be looked at for damage (%s)", database, e)
+        for what in wrong:
+            log.error("The lab's data are damaged: %s. Run `hectiqlab admin check`, and restore a backup.", what)
+
     @cached_property
     def points(self) -> PointStore:
-        points = self._on_a_full_disk_too(lambda: SqlitePointStore(self.place / POINTS))
+        points = self._on_a_full_disk_too(lambda: SqlitePointStore(self.place / POINTS, beside=self._ballast is None))
         self._stack.callback(points.close)
         if self.alone:
             points.before_forgetting = lambda: catch_up(self.meta, points)

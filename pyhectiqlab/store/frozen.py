@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StoreError
+from .sqlite_files.checkpoints import Checkpoints
 
 BUSY_TIMEOUT_S = 30.0
 FREEZE_S = 10.0  # for readers of an earlier state to end
 PAUSE_S = 0.2
-BUSY_S = 0.5
-BUSY_PAUSE_S = 0.002
 _HEADER_TRUNK = slice(32, 36)  # the first trunk page of the freelist, see SQLite's file format
 
 
@@ -89,8 +88,10 @@ def frozen(path: Path) -> Iterator[Frozen]:
         # Closed last: closing a descriptor of a file gives up all locks that SQLite has on it in this process.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, fd)
+        checkpoints = Checkpoints(path)
+        stack.callback(checkpoints.close)
         reader, other = (stack.enter_context(contextlib.closing(_connect(path))) for _ in range(2))
-        _freeze(reader, other)
+        _freeze(reader, other, checkpoints)
         before = os.fstat(fd)
         yield Frozen(fd, reader)
         after = os.fstat(fd)
@@ -129,14 +130,14 @@ def _remove(path: Path) -> None:
         left.unlink()
 
 
-def _freeze(reader: sqlite3.Connection, other: sqlite3.Connection) -> None:
+def _freeze(reader: sqlite3.Connection, other: sqlite3.Connection, checkpoints: Checkpoints) -> None:
     """Begin a transaction of `reader` whose state is in the file as a whole."""
     deadline = time.monotonic() + FREEZE_S
     while True:
-        reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # most of it, while others write
+        checkpoints.attempt(reader)  # most of it, while others write
         other.execute("BEGIN IMMEDIATE")
         try:
-            if _is_in_file(reader):
+            if checkpoints.attempt(reader):
                 reader.execute("BEGIN")
                 reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
                 return
@@ -145,18 +146,6 @@ def _freeze(reader: sqlite3.Connection, other: sqlite3.Connection) -> None:
         if time.monotonic() > deadline:
             raise NotFrozenError("others read an earlier state of the database all the time: try again later.")
         time.sleep(PAUSE_S)
-
-
-def _is_in_file(reader: sqlite3.Connection) -> bool:
-    """Bring the log into the file, while nobody may write. Return whether all of it is there: not where somebody reads
-    an earlier state.
-    """
-    deadline = time.monotonic() + BUSY_S
-    while True:
-        busy, logged, copied = reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if not busy or time.monotonic() > deadline:
-            return not busy and logged == copied
-        time.sleep(BUSY_PAUSE_S)  # somebody else is at it, behind a commit
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -17,6 +17,7 @@ from ..base import crashpoints
 from ..base.texts import size_text
 from ..errors import StoreError
 from . import space
+from .sqlite_files.checkpoints import Checkpoints
 
 log = logging.getLogger("hectiqlab.server")
 
@@ -61,7 +62,6 @@ def shrink(path: Path, step: Callable[[], None] = lambda: None) -> None:
         with _temporary_files_in(connection, path.parent):
             connection.execute("VACUUM")
         connection.set_progress_handler(None, 0)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def shrink_at_start(path: Path) -> None:
@@ -91,9 +91,13 @@ def _used(connection: sqlite3.Connection) -> int:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     try:
-        with contextlib.closing(
-            sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        ) as connection:
+        with contextlib.ExitStack() as stack:
+            checkpoints = Checkpoints(path)
+            stack.callback(checkpoints.close)
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            stack.callback(connection.close)
+            connection.execute("PRAGMA wal_autocheckpoint = 0").close()
+            stack.callback(checkpoints.before_close, connection)
             yield connection
     except sqlite3.Error as e:
         raise StoreError(f"{path} cannot be written anew ({e}): nothing was changed.") from e

@@ -39,11 +39,6 @@ def give_back(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
 
 
-def settle(connection: sqlite3.Connection) -> None:
-    """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
 def _ask(connection: sqlite3.Connection, pragma: str) -> int:
     cursor = connection.execute(f"PRAGMA {pragma}")
     try:

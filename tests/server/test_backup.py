@@ -220,11 +220,10 @@ def test_a_flipped_bit_anywhere_in_a_snapshot_is_told_and_not_restored(lab_of: A
     whole = path.read_bytes()
     for _ in range(40):
         content = bytearray(whole)
-        if name == "backup.json":  # its other words are for people
-            at = content.index(b'"lab.db": "') + 11 + random.randrange(64)
-        else:
-            at = random.randrange(len(content))
+        at = random.randrange(len(content))
         content[at] ^= 1 << random.randrange(7)
+        if name == "backup.json" and content.split() == whole.split():  # a space became another one
+            continue
         path.write_bytes(content)
         assert backups.check(snapshot), at
         with pytest.raises(StoreError):

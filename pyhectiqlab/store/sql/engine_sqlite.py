@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import StoreError
 from .. import space
 from ..pauses import may_pause
+from ..sqlite_files.checkpoints import Checkpoints
 
 BUSY_TIMEOUT_MS = 5_000
+CHECKPOINT_PAGES = 1_000
 PAUSE_INSTRUCTIONS = 10_000  # of SQLite's virtual machine, between two checks whether a reader is to pause
 
 
@@ -34,6 +38,39 @@ def for_reading(path: Path, **pool: Any) -> Engine:
     return engine
 
 
+class Log:
+    """The log of the file, for whoever writes: what it holds goes into the file from time to time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._checkpoints: Checkpoints | None = None
+
+    def after_commit(self, conn: Connection) -> None:
+        connection = conn.connection.dbapi_connection
+        if self._checkpoints is None:
+            with suppress(OSError):  # no descriptor left: SQLite makes one when the file is closed
+                self._checkpoints = Checkpoints(self._path, CHECKPOINT_PAGES)
+        if self._checkpoints is not None and connection is not None:
+            self._checkpoints.after_commit(connection)  # type: ignore[arg-type]
+
+    def settle(self, conn: Connection) -> None:
+        """Make the file as short as its content, outside of any transaction. It stays longer while somebody reads."""
+        if self._checkpoints is not None:
+            self._checkpoints.make(conn.connection.dbapi_connection)  # type: ignore[arg-type]
+
+    def before_close(self, write: Engine) -> None:
+        """Nobody reads or writes any more."""
+        if self._checkpoints is not None:
+            with suppress(SQLAlchemyError), write.connect() as conn:
+                self._checkpoints.before_close(conn.connection.dbapi_connection)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """No connection is open any more."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints = None
+
+
 def _url(path: Path) -> URL:
     return URL.create("sqlite+pysqlite", database=str(path))
 
@@ -43,7 +80,7 @@ def _writing_connection(connection: sqlite3.Connection, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
     space.prepare(connection)  # a new file only, before the journal's mode makes it one
     _set_wal(connection)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=0", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -41,6 +41,7 @@ class Engines:
 
     write: Engine
     read: Engine
+    log: engine_sqlite.Log | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -63,6 +64,8 @@ class Engines:
             conn.info.pop(SPOILED, None)
             with conn.begin():
                 yield conn
+            if self.log is not None:
+                self.log.after_commit(conn)
 
     def give_back(self, seconds_max: float) -> bool:
         """See MetaStore.maintain. PostgreSQL does it by itself."""
@@ -76,9 +79,9 @@ class Engines:
                 crashpoints.passing("upkeep.giving_back")
                 prove_whole(conn)
             more, gave = self._surplus() > 0, True
-        if gave and not more:
+        if gave and not more and self.log is not None:
             with _errors_as_store_error(), self.write.connect() as conn:
-                space.settle(_raw(conn))
+                self.log.settle(conn)
         return more
 
     def _surplus(self) -> int:
@@ -87,7 +90,11 @@ class Engines:
 
     def close(self) -> None:
         self.read.dispose()
+        if self.log is not None:
+            self.log.before_close(self.write)
         self.write.dispose()
+        if self.log is not None:
+            self.log.close()
 
 
 def _raw(conn: Connection) -> sqlite3.Connection:
@@ -96,9 +103,11 @@ def _raw(conn: Connection) -> sqlite3.Connection:
     return connection
 
 
-def open_engines(place: Path | str) -> Engines:
+def open_engines(place: Path | str, beside: bool = False) -> Engines:
     """Return engines for a file of SQLite, or for a database of PostgreSQL by its URL, postgresql://USER@HOST/NAME.
     They connect later.
+
+    beside: a lab has the file open, and makes its checkpoints.
 
     Raises ConfigurationError where the URL is not of a database that can hold a lab.
     """
@@ -107,6 +116,7 @@ def open_engines(place: Path | str) -> Engines:
         engines = Engines(
             engine_sqlite.for_writing(place, pool_size=1, **pool),
             engine_sqlite.for_reading(place, pool_size=READERS_MAX, **pool),
+            None if beside else engine_sqlite.Log(place),
         )
     else:
         try:

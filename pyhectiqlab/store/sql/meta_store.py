@@ -84,7 +84,7 @@ class SqlMetaStore:
     """
 
     def __init__(self, place: Path | str, migrate: bool = True) -> None:
-        self.engines = engines.open_engines(place)
+        self.engines = engines.open_engines(place, beside=not migrate)
         self._look_at = 0.0  # monotonic: when to look for free pages again, which costs some 0.1 ms
         try:
             with self.writing() as tx:

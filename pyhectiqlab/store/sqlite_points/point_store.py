@@ -30,6 +30,7 @@ from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
 from .. import space
 from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
+from ..sqlite_files.checkpoints import Checkpoints
 from . import queries as read
 from .append import Appender
 from .arrivals import numbers_of_points
@@ -54,12 +55,12 @@ LOADING_S = 20.0  # that a reader waits for the points which a store reads when 
 
 
 class SqlitePointStore:
-    """Opens, or creates, the database `path`.
+    """Opens, or creates, the database `path`. `beside`: a lab has it open, and makes its checkpoints.
 
     Raises NewerSchemaError for one of a newer version, StoreError where it cannot be used.
     """
 
-    def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES) -> None:
+    def __init__(self, path: Path | str, sizes: Sizes = DEFAULT_SIZES, beside: bool = False) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()  # held by whoever uses the writing connection
         self._pool_lock = threading.Lock()  # never taken while waiting for anything else
@@ -68,9 +69,14 @@ class SqlitePointStore:
         with self._errors():
             self._writer = self._connect("rwc")
             try:
+                self._checkpoints = None if beside else Checkpoints(self.path, CHECKPOINT_PAGES)
+            except OSError as e:
+                self._writer.close()
+                raise StoreError(f"{self.path}: {e.strerror}.") from e
+            try:
                 self._prepare()
             except BaseException:
-                self._writer.close()
+                self._disconnect()
                 raise
         self._sizes = sizes
         self.before_forgetting: Callable[[], None] = lambda: None
@@ -83,7 +89,7 @@ class SqlitePointStore:
         try:
             self._loader.begin()
         except BaseException:
-            self._writer.close()
+            self._disconnect()
             raise
 
     @classmethod
@@ -272,19 +278,27 @@ class SqlitePointStore:
                 more = self._compactor.more() or space.surplus(self._writer) > 0
             if flushed:
                 self._follow(partial(self._flusher.done, flushed))
-            if settled:
-                with self._errors():
-                    space.settle(self._writer)
+            if settled and self._checkpoints is not None:
+                self._checkpoints.make(self._writer)  # the file becomes as short as its content
             return more or self._flusher.is_due()
 
     def close(self) -> None:
         """Waits for the transaction in progress. Safe twice. A read that is in progress ends first."""
         self._loader.stop()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         with self._lock, self._pool_lock:
+            if self._closed:
+                return
             self._closed = True
+            if self._checkpoints is not None:
+                self._checkpoints.before_close(self._writer)
             for connection in (*self._idle, self._writer):
                 connection.close()
             self._idle.clear()
+            if self._checkpoints is not None:
+                self._checkpoints.close()
 
     def _mark(self, run: str, deleted: bool) -> None:
         with self._transaction() as connection:
@@ -317,7 +331,7 @@ class SqlitePointStore:
         execute("PRAGMA fullfsync = ON")  # macOS: without it an fsync may stay in the drive's cache
         execute("PRAGMA checkpoint_fullfsync = ON")
         execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-        execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        execute("PRAGMA wal_autocheckpoint = 0")  # see checkpoints.py
         execute(f"PRAGMA journal_size_limit = {LOG_BYTES_KEPT}")
         if version < SCHEMA_VERSION:
             names = (
@@ -347,6 +361,8 @@ class SqlitePointStore:
         if not self._writer.in_transaction:  # an error that somebody caught: what followed it was kept by itself
             raise StoreError(f"{self.path} has rolled back by itself: nothing was changed; see that the disk has room.")
         self._writer.execute("COMMIT")
+        if self._checkpoints is not None:
+            self._checkpoints.after_commit(self._writer)
 
     def _follow(self, committed: Callable[[], None]) -> None:
         """Bring the recent points up to what is on the disk now. Where that fails half-way, read all of them again."""

@@ -1,0 +1,97 @@
+"""Checkpoints of a database in WAL mode: what its log holds goes into the database, with the checksums of its pages.
+
+SQLite makes checkpoints by itself where it is not told otherwise; then nobody would know which pages have changed.
+Whoever opens the database for writing sets PRAGMA wal_autocheckpoint = 0, calls `after_commit`, and `before_close`:
+SQLite writes the rest of the log into the database when the last connection is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from . import wal
+from .sums import Held, Sums, sums_of
+
+log = logging.getLogger("hectiqlab.store")
+
+_CHECKPOINT = (
+    "PRAGMA wal_checkpoint(PASSIVE)"  # (whether somebody held it up, frames of the log, those of them it wrote)
+)
+
+
+class Checkpoints:
+    """Of one database, which is there already, by the thread that writes it. What was committed is durable without a
+    checkpoint, so none but `attempt` and the constructor raise anything.
+
+    Args:
+        frames: make one when the log has so many.
+    """
+
+    def __init__(self, database: Path, frames: int = 1000) -> None:
+        self._database = database
+        self._frames = frames
+        self._due = frames
+        self._sums = Sums(database)
+
+    def after_commit(self, connection: sqlite3.Connection) -> None:
+        frames = self._length()
+        if frames < self._frames:
+            self._due = self._frames
+        elif frames >= self._due:
+            self.make(connection)
+            self._due = frames + self._frames // 4  # where the log was not begun anew, somebody still reads it
+
+    def make(self, connection: sqlite3.Connection) -> None:
+        """Outside a transaction."""
+        try:
+            self.attempt(connection)
+        except (OSError, sqlite3.Error) as e:
+            log.warning("%s: its log could not be written into it (%s); it grows until it can be", self._database, e)
+
+    def attempt(self, connection: sqlite3.Connection) -> bool:
+        """As `make`. Return whether all of the log is in the database: not where somebody reads an earlier state.
+        Raises OSError, sqlite3.Error.
+        """
+        try:
+            with self._sums.held() as held:
+                return self._make(connection, held)
+        except OSError:
+            if sums_of(self._database).exists():
+                raise  # they would be wrong
+            busy, frames, written = connection.execute(_CHECKPOINT).fetchone()
+            return not busy and bool(frames == written)
+
+    def before_close(self, connection: sqlite3.Connection) -> None:
+        if self._length():
+            self.make(connection)
+
+    def close(self) -> None:
+        """Once this process has no connection to the database."""
+        self._sums.close()
+
+    def _length(self) -> int:
+        try:
+            return wal.frames(self._database)
+        except OSError:  # no descriptor left, say: there will be another commit
+            return 0
+
+    def _make(self, connection: sqlite3.Connection, held: Held) -> bool:
+        seen = wal.frames(self._database)
+        pages = wal.pages(self._database, seen)
+        try:
+            held.forget(pages)
+        except OSError:  # a full disk: then no page is checked
+            held.drop()
+            pages, seen = pages[:0], -1
+        busy, frames, written = connection.execute(_CHECKPOINT).fetchone()
+        if 0 <= seen < frames:  # a command beside the lab has committed meanwhile
+            pages = wal.pages(self._database, frames)
+            held.forget(pages)
+        if busy or frames != written:
+            return False
+        if len(pages):
+            held.note(pages)
+            held.done()
+        return True

@@ -1,0 +1,209 @@
+"""A bit that flips anywhere in a lab's data changes nothing that anybody reads, or the check says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyhectiqlab.store import backup
+from pyhectiqlab.store.embedded import DATABASES, EmbeddedStorage
+from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.store.sqlite_files import wal
+from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.trees import Sizes
+
+from ..labs import ForkedLab
+from .api import Api, batch, events_batch, new_id
+from .test_uploads import keep
+
+FLIPS = 150
+SIZES = Sizes(chunk_points=256, chunk_nodes=32, node_points=64, head_points=512, scattered_chunks=3, cold_s=0.0)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a stopped lab with a bit of everything: points in batches, in a head, in chunks with nodes; events; files."""
+    folder = tmp_path_factory.mktemp("lab")
+    lab = ForkedLab(folder / "data", folder / "home").start()
+    api = Api.of(lab)
+    for i in range(3):
+        run = api.attach(f"run-{i}")["run"]["id"]
+        api.ingest(batch(run, new_id(), 1, 300))
+        told = [
+            ("config", {"values": {"lr": 0.1 * i, "name": "a model of many words"}}),
+            ("note", {"text": "what it is about " * 20}),
+            ("log", {"level": "INFO", "message": "a line of its log", "logger": "root"}),
+        ]
+        assert [result["status"] for result in api.ingest(events_batch(run, new_id(), 1, told))] == [200]
+        content = os.urandom(20_000)
+        artifact = {"id": new_id(), "name": "weights.bin", "digest": keep(api, content), "bytes": len(content)}
+        api.call("POST", f"/runs/{run}/artifacts", 201, json=artifact)
+    lab.stop()
+    store, first, rng = SqlitePointStore(folder / "data" / "points.db", SIZES), 1, np.random.default_rng(0)
+    while first < 4000:
+        store.append([points_of(first, 600, rng)])
+        first += 600
+        store.compact()
+    store.flush()
+    while store.compact():
+        pass
+    store.append([points_of(first, 600, rng)])  # stays in the head
+    store.append([points_of(first + 600, 30, rng)])  # stays as it came
+    store.close()
+    with closing(sqlite3.connect(folder / "data" / "points.db")) as db:
+        for table in ("arrived", "head", "chunk", "node_data"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone()[0], table
+    return folder / "data"
+
+
+def points_of(first: int, n: int, rng: np.random.Generator) -> PointBatch:
+    seq = np.arange(first, first + n)
+    return PointBatch(
+        "run", 0, 1, "w", first, first + n - 1, [Column("loss", seq, seq, rng.normal(size=n), 1000 * seq)]
+    )
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """All that the folder holds, as whoever opens it would read it. A place that cannot be read has its error."""
+    found: dict[str, Any] = {}
+    for name in DATABASES:
+        with closing(sqlite3.connect(f"{(folder / name).as_uri()}?mode=ro", uri=True)) as db:
+            try:
+                tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+                for table in tables:
+                    found[f"{name}/{table}"] = db.execute(f'SELECT * FROM "{table}"').fetchall()
+                found[name] = sorted(map(str, db.execute("SELECT * FROM sqlite_schema").fetchall()))
+                found[f"{name}/version"] = db.execute("PRAGMA user_version").fetchall()
+            except (sqlite3.Error, UnicodeDecodeError) as e:
+                found[name] = e
+    for path in sorted(folder.glob("blobs/??/??/*")):
+        found[path.name] = path.read_bytes()
+    return found
+
+
+def flip(path: Path, at: int, bit: int) -> None:
+    """As a disk does it: the file keeps its time."""
+    path.chmod(0o600)
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << bit]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def flips(folder: Path, random: Random, n: int) -> Iterator[tuple[Path, int, int]]:
+    """Half of them anywhere in the folder, half in a file that is drawn first: some are small."""
+    sizes = {p.relative_to(folder): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
+    sizes = {name: size for name, size in sizes.items() if size}
+    names = list(sizes)
+    for i in range(n):
+        (name,) = random.choices(names, list(sizes.values())) if i % 2 else [random.choice(names)]
+        yield name, random.randrange(sizes[name]), random.randrange(8)
+
+
+def test_a_bit_that_flips_anywhere_in_the_data_changes_nothing_or_is_told(
+    data: Path, tmp_path: Path, rng_that_stays: Random
+) -> None:
+    assert backup.check(data) == []
+    sound, told = everything(data), 0
+    for name, at, bit in flips(data, rng_that_stays, FLIPS):
+        folder = shutil.copytree(data, tmp_path / "data")
+        flip(folder / name, at, bit)
+        wrong = backup.check(folder)
+        told += bool(wrong)
+        if not wrong:
+            assert everything(folder) == sound, f"bit {bit} of byte {at} of {name}"
+        shutil.rmtree(folder)
+    assert told > FLIPS // 3
+
+
+def test_each_page_of_both_databases_is_checked(data: Path, tmp_path: Path, rng_that_stays: Random) -> None:
+    """Also where no reader and no check of SQLite's would see it: in numbers, texts and free pages."""
+    for name in DATABASES:
+        folder = shutil.copytree(data, tmp_path / name)
+        pages = (folder / name).stat().st_size // 4096
+        for page in rng_that_stays.sample(range(pages), 10):
+            at = 4096 * page + 100 + rng_that_stays.randrange(3996)
+            flip(folder / name, at, 3)
+            assert any(f"page {page + 1} holds other bytes" in line for line in backup.check(folder))
+            flip(folder / name, at, 3)
+        assert backup.check(folder) == []
+
+
+def test_a_backup_and_a_lab_that_starts_say_what_is_damaged(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(data, tmp_path / "data")
+    flip(folder / "lab.db", (folder / "lab.db").read_bytes().index(b"what it is about"), 1)  # a note
+    taken = backup.backup(folder, tmp_path / "backups")
+    assert "lab.db: page" in taken.wrong[0]
+    assert any("as this was taken" in line for line in backup.check(Path(taken.path)))
+    EmbeddedStorage(folder).close()
+    assert "The lab's data are damaged: lab.db: page" in caplog.text
+
+
+def test_a_log_that_is_damaged_in_the_middle_is_told_and_kept(
+    data: Path, tmp_path: Path, rng_that_stays: Random, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a lab that was killed: its newest changes are in the logs alone."""
+    running = shutil.copytree(data, tmp_path / "running")
+    store = SqlitePointStore(running / "points.db")
+    for i in range(60):
+        (result,) = store.append([points_of(store.cursor("w") + 1, 10, np.random.default_rng(i))])
+        assert result.status == "ok"
+    killed = shutil.copytree(running, tmp_path / "killed")
+    store.close()
+    assert backup.check(shutil.copytree(killed, tmp_path / "whole")) == []
+    size = (killed / "points.db-wal").stat().st_size
+    for i in range(30):
+        folder = shutil.copytree(killed, tmp_path / f"{i}")
+        flip(folder / "points.db-wal", rng_that_stays.randrange(int(0.8 * size)), rng_that_stays.randrange(8))
+        assert wal.damage(folder / "points.db")
+        if i % 2:
+            EmbeddedStorage(folder).points.close()  # takes the log away
+            assert "of its log is damaged" in caplog.text
+            assert not (folder / "points.db-wal").exists()
+        assert any("log" in line for line in backup.check(folder))
+        shutil.rmtree(folder)
+    cut = shutil.copytree(killed, tmp_path / "cut")  # as a power failure does
+    os.truncate(cut / "points.db-wal", size - 1000)
+    assert backup.check(cut) == []
+
+
+def test_a_bit_that_flips_anywhere_in_a_snapshot_changes_nothing_or_is_told(
+    data: Path, tmp_path: Path, rng_that_stays: Random
+) -> None:
+    snapshot = Path(backup.backup(data, tmp_path / "backups").path)
+    assert backup.check(snapshot) == []
+    sound, its = restored(snapshot, tmp_path), backup.described_by(snapshot)
+    told = 0
+    for name, at, bit in flips(snapshot, rng_that_stays, FLIPS // 2):
+        flip(snapshot / name, at, bit)
+        if backup.check(snapshot):
+            told += 1
+        else:
+            where = f"bit {bit} of byte {at} of {name}"
+            assert restored(snapshot, tmp_path) == sound and backup.described_by(snapshot) == its, where
+        flip(snapshot / name, at, bit)
+    assert told > FLIPS // 3
+
+
+def restored(snapshot: Path, tmp_path: Path) -> dict[str, Any]:
+    """All that it holds, but for what each restoration makes anew."""
+    folder = tmp_path / "again"
+    backup.restore(snapshot, folder)
+    found = everything(folder)
+    shutil.rmtree(folder)
+    del found["lab.db/lab"]
+    return found

@@ -8,6 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import Locator, Page, expect
 
+from pyhectiqlab._version import __version__
 from pyhectiqlab.testing.lab import RealLab
 
 from .conftest import NewPage, Watch
@@ -314,6 +315,27 @@ def test_keys_are_made_shown_once_and_revoked(page: Page, lab: RealLab) -> None:
     row.get_by_role("button", name="Revoke:").click()
     row.wait_for(state="detached")
     assert requests.get(f"{lab.url}/api/v1/me", headers=headers, timeout=5).status_code == 401
+
+
+def test_the_account_page_tells_the_version_of_the_lab(page: Page, lab: RealLab) -> None:
+    page.goto(f"{lab.url}/account")
+    expect(page.get_by_text(f"This lab runs version {__version__}.")).to_be_visible()
+
+
+def test_a_link_from_before_the_lab_moved_leads_to_its_page(new_page: NewPage, own_lab: RealLab) -> None:
+    feeder = Feeder(own_lab.url, own_lab.api_key)
+    run = feeder.run("linked")
+    feeder.close()
+    link, port = f"{own_lab.url}/runs/{run.id}?tab=logs", own_lab.port
+    own_lab.stop()
+    own_lab.port, own_lab.arguments = 0, ("--moved-from", str(port))
+    own_lab.start()
+    page = new_page()
+    page.goto(own_lab.login_link or "")
+    page.goto(link)
+    page.get_by_role("heading", name="linked").wait_for()
+    assert page.url == link.replace(f":{port}/", f":{own_lab.port}/")
+    page.close()  # before the lab, which its stream would miss
 
 
 def test_a_run_is_deleted_on_its_page_after_asking_and_restored_there(page: Page, watch: Watch, feeder: Feeder) -> None:

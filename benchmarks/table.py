@@ -67,7 +67,7 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
             columns_of(view, points, fields, ids[offset : offset + ROWS])
 
         ids = sorted_ids(view, points, query, newest, now)
-        by = [parse_column(f"config.{path}") for path in CONFIGS[1:3]]
+        by = [parse_column(f"config.{path}") for path in ("model.name", "data.augment")]
         numbers = [
             Number("sort by a metric and a config, first", _once(lambda: rows(by_metric)), "ms"),
             Number("the newest runs, 12 columns", _median(lambda: rows(newest)), "ms", SORT_MS),

@@ -64,16 +64,15 @@ def grouped(
     sizes = np.bincount(code, minlength=len(numbers))
     order = np.argsort(-sizes, kind="stable")[:GROUPS_MAX]
     statistics = [
-        _statistics(fact_or_value(view, points, column, query, ids, now), ids, row, code, len(numbers))
-        for column in columns
+        _statistics(fact_or_value(view, points, column, query, ids, now), ids, row, code, order) for column in columns
     ]
     by_code = np.argsort(code, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
     names = list(numbers)
     groups = []
-    for g in order.tolist():
+    for place, g in enumerate(order.tolist()):
         its = row[by_code[starts[g] : starts[g + 1]][:RUNS_SHOWN]]
-        groups.append(Group(names[g], int(sizes[g]), [ids[i] for i in its.tolist()], [s[g] for s in statistics]))
+        groups.append(Group(names[g], int(sizes[g]), [ids[i] for i in its.tolist()], [s[place] for s in statistics]))
     return groups, len(numbers), len(ids)
 
 
@@ -101,9 +100,10 @@ def _same(value: Value | None) -> Value | None:
 
 
 def _statistics(
-    values_of_runs: Mapping[str, Value], ids: Sequence[str], row: Int64s, code: Int64s, groups: int
+    values_of_runs: Mapping[str, Value], ids: Sequence[str], row: Int64s, code: Int64s, shown: Int64s
 ) -> list[Statistics]:
-    """Return them for each group. `row`, `code`: of each entry, the place of its run in `ids`, and its group."""
+    """Return them for the groups `shown`. `row`, `code`: of each entry, the place of its run in `ids`, and its group."""
+    groups = int(code.max()) + 1
     numbers = [None if isinstance(value := values_of_runs.get(run), str) else value for run in ids]
     known = np.array([number is not None for number in numbers])[row]
     values = np.array([NAN if number is None else number for number in numbers])[row]
@@ -122,5 +122,5 @@ def _statistics(
     low[none] = high[none] = mean[none] = NAN
     return [
         Statistics(int(a), int(b), float(c), float(d), float(e), float(f))
-        for a, b, c, d, e, f in zip(n, nan, mean, std, low, high, strict=True)
+        for a, b, c, d, e, f in zip(*(array[shown] for array in (n, nan, mean, std, low, high)), strict=True)
     ]

@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..protocol.search import Field, Sort
 from ..store.meta import MetaView, RunQuery
@@ -77,7 +77,7 @@ def fact_or_value(
     """Return a value of the runs `ids`, which `query` matches, and perhaps of others."""
     if field.kind in ("config", "metric"):
         return values_of(view, points, field, ids)
-    return view.fact_values(field.kind, query, now)
+    return view.fact_values(field.kind, replace(query, terms=()), now)  # of all runs: searched for once is enough
 
 
 def _sorted(ids: Sequence[str], values: Mapping[str, Value], downwards: bool) -> list[str]:

@@ -209,7 +209,7 @@ class SearchSql(Share):
             here = select(path, text, func.count()).where(config_values.c.run_id.in_(some)).group_by(path, text)
             if words:
                 here = here.where(path.ilike(_like(words), escape="\\"))
-            for its_path, its_text, runs_of_it in self.conn.execute(here):
+            for its_path, its_text, runs_of_it in self.conn.execute(here).all():
                 texts.setdefault(its_path, Counter())[its_text] += runs_of_it
         return texts
 

@@ -1,0 +1,25 @@
+"""Benchmarks that fill a lab run to their end, on a small one: nobody notices for months where one does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def test_benchmarks_of_pages_of_runs_end_with_numbers(tmp_path: Path) -> None:
+    size = ("--runs", "400", "--keys", "8", "--keys-per-run", "5")
+    for script in ("runs_page.py", "table.py"):  # the first one fills the lab
+        done = subprocess.run(
+            [sys.executable, BENCHMARKS / script, *size, "--data", tmp_path / "lab", "--json"],
+            cwd=BENCHMARKS.parent,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        numbers = json.loads(done.stdout)["numbers"]
+        assert len(numbers) > 5 and all(number["value"] > 0 for number in numbers)

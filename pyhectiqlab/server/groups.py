@@ -102,7 +102,7 @@ def _same(value: Value | None) -> Value | None:
 def _statistics(
     values_of_runs: Mapping[str, Value], ids: Sequence[str], row: Int64s, code: Int64s, shown: Int64s
 ) -> list[Statistics]:
-    """Return them for the groups `shown`. `row`, `code`: of each entry, the place of its run in `ids`, and its group."""
+    """Return those of the groups `shown`. `row`, `code`: of each entry, its run's place in `ids`, and its group."""
     groups = int(code.max()) + 1
     numbers = [None if isinstance(value := values_of_runs.get(run), str) else value for run in ids]
     known = np.array([number is not None for number in numbers])[row]

@@ -51,7 +51,8 @@ export const api = {
     call('PUT /projects/{ref}/members/{username}', { path: { ref, username }, body: { role } }),
   removeMember: (ref: string, username: string) => call('DELETE /projects/{ref}/members/{username}', { path: { ref, username } }),
 
-  runs: (query: Queries['GET /runs'], signal?: Signal) => call('GET /runs', { query, signal }),
+  table: (query: Queries['GET /table'], signal?: Signal) => call('GET /table', { query, signal }),
+  tableColumns: (query: Queries['GET /table/columns'], signal?: Signal) => call('GET /table/columns', { query, signal }),
   run: (ref: string, signal?: Signal) => call('GET /runs/{run_id}', { path: { run_id: ref }, signal, exact: true }),
   deleteRun: (run: string) => call('DELETE /runs/{run_id}', { path: { run_id: run } }),
   restoreRun: (run: string) => call('POST /runs/{run_id}/restore', { path: { run_id: run } }),

@@ -21,7 +21,7 @@ test('every page survives being written and read again', () => {
     { page: 'login', next: '/', problem: 'no_group' },
     { page: 'command', code: 'BCDF-GHJK' },
     { page: 'command', code: '' },
-    { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sort: 'name', after: 'c=', selected: ['a', 'b'] },
+    { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sorts: ['name', '-metric."a, b".min'], columns: ['state', 'config."lr"'], selected: ['a', 'b'] },
     { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW, logs: DEFAULT_LOGS },
     { page: 'run', run: '0123456789ab', tab: 'charts', view: { ...view, hidden: [...view.hidden] }, logs: DEFAULT_LOGS },
     { page: 'run', run: '0123456789ab', tab: 'logs', view: DEFAULT_VIEW, logs: { level: 'WARNING', channel: 'torch.nn', query: 'a & b', times: true } },

@@ -2,6 +2,7 @@
 // back to its default, and what is written back is only what differs from the defaults.
 
 import type { Kind } from './kinds';
+import { COLUMNS_MAX, parseColumn } from './tablecolumns';
 
 export type Axis = 'step' | 'time' | 'relative';
 
@@ -44,8 +45,12 @@ export type Route =
   | { page: 'invite' }
   | { page: 'command'; code: string } // `code`: of a command that logs in, '' where none is given
   | { page: 'members'; project: string }
+<<<<<<< HEAD
   | { page: 'settings'; project: string }
   | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
+=======
+  | { page: 'runs'; project: string; query: string; state: string; sorts: string[]; columns: string[]; selected: string[] } // no columns: those that the page chooses
+>>>>>>> 891a089 (A project's page is one table of all its runs: chosen columns, sorts by several values, rows as they are scrolled to)
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
   | { page: 'registry'; project: string; kind: Kind; name: string | null; version: string; after: string | null } // `version`: a number, an alias, or latest
   | { page: 'compare'; runs: string[]; view: ChartView }
@@ -53,7 +58,8 @@ export type Route =
 
 export const RUNS_MAX = 24; // runs over each other in one chart
 export const SMOOTHING_MAX = 0.99;
-export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration'] as const;
+export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration', 'author', '-author', 'points', '-points'] as const;
+export const SORTS_MAX = 8;
 export const DEFAULT_SORT = '-started';
 
 const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overview'];
@@ -99,14 +105,14 @@ export function parseRoute(path: string, search: string): Route {
   if (head === 'projects' && id && parts.length === 3 && (parts[2] === 'members' || parts[2] === 'settings')) return { page: parts[2], project: id };
   if (head === 'compare' && parts.length === 1) return { page: 'compare', runs: parseIds(params.get('runs')), view: parseView(params) };
   if (head === 'projects' && id && parts.length === 2) {
-    const sort = params.get('sort') ?? '';
+    const sorts = params.getAll('sort').filter(isSort).slice(0, SORTS_MAX);
     return {
       page: 'runs',
       project: id,
       query: text(params.get('q')),
       state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
-      sort: isSort(sort) ? sort : DEFAULT_SORT,
-      after: text(params.get('after')) || null,
+      sorts: sorts.length ? sorts : [DEFAULT_SORT],
+      columns: [...new Set(params.getAll('col').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       selected: parseIds(params.get('sel')),
     };
   }
@@ -162,8 +168,8 @@ export function formatRoute(route: Route): string {
       path = `/projects/${encodeURIComponent(route.project)}`;
       if (route.query) params.set('q', route.query);
       if (route.state) params.set('state', route.state);
-      if (route.sort !== DEFAULT_SORT) params.set('sort', route.sort);
-      if (route.after) params.set('after', route.after);
+      if (route.sorts.join() !== DEFAULT_SORT) for (const sort of route.sorts) params.append('sort', sort);
+      for (const column of route.columns) params.append('col', column);
       if (route.selected.length) params.set('sel', route.selected.join(','));
       break;
     case 'run':

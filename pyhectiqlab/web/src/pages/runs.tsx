@@ -1,45 +1,52 @@
-// The runs of one project as a table: filter, sort, pick several to compare.
+// The runs of one project as a table: filter, sort, choose columns, pick several to compare.
 
-import { useMemo } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
-import { formatBytes, formatCompact, formatDuration, formatValue, plural } from '../base/format';
-import { runUrl } from '../base/links';
+import { formatBytes, formatInteger, plural } from '../base/format';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
-import { ALL_STATES, durationOf } from '../base/runstate';
+import { ALL_STATES } from '../base/runstate';
+import { firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { SharedArtifacts } from '../parts/artifactlist';
+import { ColumnPicker } from '../parts/columnpicker';
 import { FirstRun } from '../parts/firstrun';
 import { ProjectNav } from '../parts/projectnav';
-import type { ProjectDetailAnswer, RunAnswer } from '../schema/lab';
-import { useNow } from '../state/clock';
+import { RunsTable } from '../parts/runstable';
+import type { ProjectDetailAnswer } from '../schema/lab';
+import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
 import { useDeletion, type Deletion } from '../state/deletion';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
-import { Confirm, Empty, Moment, SearchBox, StateBadge, TagChip, Waiting } from '../widgets/basics';
-import { Icon } from '../widgets/icon';
+import { useTableRows } from '../state/tablerows';
+import { Confirm, Empty, SearchBox, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 
 type RunsRoute = Extract<Route, { page: 'runs' }>;
 
-const PAGE = 50;
-const VALUE_COLUMNS_MAX = 6;
 const REFRESH_MS = 2000;
+const COLUMNS_REFRESH_MS = 10_000;
 
 export function RunsPage({ route }: { route: RunsRoute }) {
-  const { project: ref, query, state, sort, after } = route;
+  const { project: ref, query, state, sorts } = route;
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
-  const { data, error, refresh } = useLoad(
-    (signal) => api.runs({ project: ref, filter: [query], state, sort, after, limit: PAGE }, signal),
-    [ref, query, state, sort, after],
-    REFRESH_MS,
-  );
+  const known = useLoad((signal) => api.tableColumns({ project: ref }, signal), [ref], COLUMNS_REFRESH_MS);
+  const columns = (route.columns.length ? route.columns : (keptColumns(ref) ?? firstColumns(known.data))).filter((name) => parseColumn(name));
+  const filter = [query, state && `state=${state}`].filter(Boolean);
+  const table = useTableRows({ project: ref, filter, sort: sorts, column: columns.filter(isValue) }, REFRESH_MS);
+  const { data, error, refresh } = table;
   const id = project.data?.id;
-  useLive(id ? { project: id } : null, { points: refresh, state: refresh, run: refresh, missed: refresh, project: project.refresh });
+  const grown = () => (refresh(), known.refresh());
+  useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
+  const [tooMany, setTooMany] = useState(false);
 
-  // Whatever narrows or orders the list starts it anew.
-  const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, after: null, ...change }, replace);
+  const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, ...change }, replace);
+  const show = (chosen: string[]) => (keepColumns(ref, chosen), set({ columns: chosen }));
+  const select = (selected: string[]) => {
+    setTooMany(selected.length > RUNS_MAX);
+    if (selected.length <= RUNS_MAX) set({ selected });
+  };
   const clear = () => navigate({ ...route, selected: [] }, true);
   const deletion = useDeletion(refresh);
   const name = project.data?.name ?? ref;
@@ -69,23 +76,19 @@ export function RunsPage({ route }: { route: RunsRoute }) {
                 {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
               </select>
             </label>
+            <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
+            {data && data.total > 0 && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
             <Picked selected={route.selected} onClear={clear} onDelete={() => void deletion.of(route.selected).then(clear)} />
           </div>
           <Deleted deletion={deletion} />
           {unclear && <p class="problem" role="alert">{unclear}</p>}
+          {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are picked at a time: untick some first.</p>}
           {!data && !unclear && <Waiting />}
-          {data && data.items.length === 0 && !after && (
+          {data && data.total === 0 && (
             filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={name} />
           )}
-          {data && (data.items.length > 0 || after) && (
-            <>
-              <RunsTable runs={data.items} route={route} set={set} />
-              <p class="paging">
-                {after && <button class="button" onClick={() => set({ after: null }, false)}>First page</button>}
-                {after && <button class="button" onClick={() => history.back()}>Back</button>}
-                {data.next && <button class="button" onClick={() => set({ after: data.next }, false)}>Next page</button>}
-              </p>
-            </>
+          {data && data.total > 0 && (
+            <RunsTable table={table} columns={columns} sorts={sorts} onSort={(to) => set({ sorts: to })} selected={route.selected} onSelect={select} />
           )}
           {id && <SharedArtifacts project={id} />}
         </>
@@ -130,109 +133,4 @@ function Deleted({ deletion: { deleted, problem, undo } }: { deletion: Deletion 
       {problem && <p class="problem" role="alert">{problem}</p>}
     </>
   );
-}
-
-interface TableProps {
-  runs: RunAnswer[];
-  route: RunsRoute;
-  set: (change: Partial<RunsRoute>) => void;
-}
-
-function RunsTable({ runs, route, set }: TableProps) {
-  const now = useNow(true);
-  const keys = useMemo(() => valueColumns(runs), [runs]);
-  const chosen = new Set(route.selected);
-  const choose = (id: string, on: boolean) => {
-    const selected = on ? [...route.selected, id].slice(-RUNS_MAX) : route.selected.filter((s) => s !== id);
-    navigate({ ...route, selected }, true);
-  };
-  const head = (text: string, by: string) => <SortHead text={text} by={by} sort={route.sort} onSort={(sort) => set({ sort })} />;
-  return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label="Runs">
-      <table class="runs">
-        <thead>
-          <tr>
-            <th class="pick"><span class="sr">Pick</span></th>
-            {head('Name', 'name')}
-            {head('State', 'state')}
-            {head('Started', 'started')}
-            {head('Duration', 'duration')}
-            <th>Author</th>
-            <th class="number">Points</th>
-            {keys.map((k) => (
-              <SortHead key={k} text={k} by={sortBy(k)} sort={route.sort} onSort={(sort) => set({ sort })} title={`Last value of ${k}`} />
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <tr key={run.id} data-run={run.id} class={chosen.has(run.id) ? 'chosen' : ''}>
-              <td class="pick">
-                <input
-                  type="checkbox"
-                  aria-label={`Pick ${run.name}`}
-                  checked={chosen.has(run.id)}
-                  onChange={(e) => choose(run.id, e.currentTarget.checked)}
-                />
-              </td>
-              <th scope="row" class="run-name">
-                <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
-                {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
-                {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
-              </th>
-              <td><StateBadge state={run.state} rank={run.state_rank} why={run.state_why} /></td>
-              <td><Moment time={run.started ?? run.created} now={now} /></td>
-              <td class="number">{formatDuration(durationOf(run, now))}</td>
-              <td>{run.author}</td>
-              <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>
-              {keys.map((k) => (
-                <td class="number value" key={k}>
-                  {Object.hasOwn(run.last, k) ? formatValue(Number(run.last[k])) : <span class="dim">–</span>}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-/** How the lab is asked to sort by the last value of a key. */
-const sortBy = (key: string) => `metric."${key.replace(/["\\]/g, '\\$&')}".last`;
-
-interface SortHeadProps {
-  text: string;
-  by: string;
-  sort: string;
-  onSort: (sort: string) => void;
-  title?: string; // of a metric's column
-}
-
-function SortHead({ text, by, sort, onSort, title }: SortHeadProps) {
-  const down = sort === `-${by}`;
-  const up = sort === by;
-  // What is new or long comes first at the first click, names from a to z.
-  const first = by === 'started' || by === 'duration' ? `-${by}` : by;
-  const next = !up && !down ? first : up ? `-${by}` : by;
-  return (
-    <th aria-sort={up ? 'ascending' : down ? 'descending' : 'none'} class={title ? 'number value' : by === 'duration' ? 'number' : ''} title={title}>
-      <button class="sort" onClick={() => onSort(next)}>
-        {text}
-        {(up || down) && <Icon name={up ? 'up' : 'down'} />}
-      </button>
-    </th>
-  );
-}
-
-/** The keys that most runs of the page have, in the order of their names; of the machine's only where there are no others. */
-function valueColumns(runs: readonly RunAnswer[]): string[] {
-  const counts = new Map<string, number>();
-  for (const run of runs) for (const key of Object.keys(run.last)) counts.set(key, (counts.get(key) ?? 0) + 1);
-  const reported = [...counts].filter(([key]) => !key.startsWith('system/'));
-  return (reported.length ? reported : [...counts])
-    .sort((a, b) => b[1] - a[1])
-    .slice(0, VALUE_COLUMNS_MAX)
-    .map(([key]) => key)
-    .sort();
 }

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { columnLabel, columnLabels, columnName, firstColumns, isValue, parseColumn } from './tablecolumns';
+
+test.each([
+  ['state', { kind: 'fact', fact: 'state' }, 'State'],
+  ['config."lr"', { kind: 'config', path: 'lr' }, 'lr'],
+  ['config."a \\"b\\" \\\\"', { kind: 'config', path: 'a "b" \\' }, 'a "b" \\'],
+  ['metric."train/loss".last', { kind: 'metric', key: 'train/loss', stat: 'last' }, 'train/loss'],
+  ['metric."x.min".max', { kind: 'metric', key: 'x.min', stat: 'max' }, 'max x.min'],
+] as const)('%s is a column, and is written as it was', (name, column, label) => {
+  expect(parseColumn(name)).toEqual(column);
+  expect(columnName(column)).toBe(name);
+  expect(columnLabel(column)).toBe(label);
+});
+
+test('names without quotes are understood', () => {
+  expect(parseColumn('config.model.name')).toEqual({ kind: 'config', path: 'model.name' });
+  expect(parseColumn('metric.loss.min')).toEqual({ kind: 'metric', key: 'loss', stat: 'min' });
+  expect(parseColumn('metric.loss')).toEqual({ kind: 'metric', key: 'loss', stat: 'last' });
+});
+
+test.each(['', 'nothing', 'config.', 'metric.', `config.${'x'.repeat(3000)}`])('%s is no column', (name) => expect(parseColumn(name)).toBeNull());
+
+test('what is shown first: facts, configs that differ, metrics that scripts report', () => {
+  const config = [...'abcdef'].map((path) => ({ path, differs: path !== 'b' }));
+  const metrics = ['val', 'loss', 'system/cpu'].map((key) => ({ key }));
+  const values = firstColumns({ config, metrics }).filter(isValue);
+  expect(values).toEqual(['config."a"', 'config."c"', 'config."d"', 'config."e"', 'metric."loss".last', 'metric."val".last']);
+  expect(firstColumns({ config: [], metrics: [{ key: 'system/cpu' }] }).filter(isValue)).toEqual(['metric."system/cpu".last']);
+  expect(firstColumns(null).filter(isValue)).toEqual([]);
+});
+
+test('a config that is called as a metric is named in full', () => {
+  expect(columnLabels(['config."lr"', 'metric."lr".last', 'config."epochs"'])).toEqual(['config.lr', 'lr', 'epochs']);
+});

@@ -1,0 +1,81 @@
+// Names of a table's columns, as the lab has them: a fact of the run, config.PATH, or metric."KEY".STAT.
+
+export const STATS = ['last', 'min', 'max', 'count'] as const;
+export type Stat = (typeof STATS)[number];
+export const FACTS = ['state', 'started', 'duration', 'author', 'points', 'created', 'note'] as const;
+export type Fact = (typeof FACTS)[number];
+export const COLUMNS_MAX = 40;
+const NAME_MAX = 2048;
+
+export type Column =
+  | { kind: 'fact'; fact: Fact }
+  | { kind: 'config'; path: string }
+  | { kind: 'metric'; key: string; stat: Stat };
+
+const FIRST_FACTS: readonly Fact[] = ['state', 'started', 'duration', 'author', 'points'];
+const FIRST_CONFIGS = 4;
+const FIRST_METRICS = 4;
+const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
+const METRIC = /^metric\.("(?:[^"\\]|\\[\s\S])*"|[\s\S]+?)(?:\.(last|min|max|count))?$/;
+
+/** The column that a name means; null for anything else. */
+export function parseColumn(name: string): Column | null {
+  if (name.length > NAME_MAX) return null;
+  if ((FACTS as readonly string[]).includes(name)) return { kind: 'fact', fact: name as Fact };
+  if (name.startsWith('config.') && name.length > 'config.'.length) return { kind: 'config', path: unquoted(name.slice('config.'.length)) };
+  const metric = METRIC.exec(name);
+  return metric ? { kind: 'metric', key: unquoted(metric[1]!), stat: (metric[2] as Stat | undefined) ?? 'last' } : null;
+}
+
+export function columnName(column: Column): string {
+  if (column.kind === 'fact') return column.fact;
+  return column.kind === 'config' ? `config.${quoted(column.path)}` : `metric.${quoted(column.key)}.${column.stat}`;
+}
+
+/** What stands above a column. */
+export function columnLabel(column: Column): string {
+  if (column.kind === 'fact') return column.fact[0]!.toUpperCase() + column.fact.slice(1);
+  if (column.kind === 'config') return column.path;
+  return column.stat === 'last' ? column.key : `${column.stat} ${column.key}`;
+}
+
+/** What stands above each of several columns: a config is named in full where a metric is called the same. */
+export function columnLabels(names: readonly string[]): string[] {
+  const columns = names.map((name) => parseColumn(name)!);
+  const labels = columns.map(columnLabel);
+  return labels.map((label, i) => {
+    const column = columns[i]!;
+    return column.kind === 'config' && labels.some((other, j) => j !== i && other === label) ? `config.${column.path}` : label;
+  });
+}
+
+/** Only columns of configs and metrics have values of their own: facts are in every row. */
+export function isValue(name: string): boolean {
+  return parseColumn(name)?.kind !== 'fact';
+}
+
+interface Known {
+  config: readonly { path: string; differs: boolean }[];
+  metrics: readonly { key: string }[];
+}
+
+/** What a table shows before anybody chose: some facts, the configs that tell the runs apart, some metrics by name. */
+export function firstColumns(known: Known | null): string[] {
+  const configs = (known?.config ?? []).filter((c) => c.differs).slice(0, FIRST_CONFIGS);
+  const reported = (known?.metrics ?? []).filter((m) => !m.key.startsWith('system/'));
+  const metrics = (reported.length ? reported : (known?.metrics ?? [])).slice(0, FIRST_METRICS).map((m) => m.key).sort();
+  return [
+    ...FIRST_FACTS,
+    ...configs.map((c) => columnName({ kind: 'config', path: c.path })),
+    ...metrics.map((key) => columnName({ kind: 'metric', key, stat: 'last' })),
+  ];
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+function unquoted(text: string): string {
+  const inner = QUOTED.exec(text);
+  return inner ? inner[1]!.replace(/\\([\s\S])/g, '$1') : text;
+}

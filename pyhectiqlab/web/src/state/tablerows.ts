@@ -1,0 +1,99 @@
+// Rows of a table of runs: those that are on the screen, in an order that stays while somebody scrolls.
+
+import { useRef, useState } from 'preact/hooks';
+import { api } from '../api/calls';
+import { ApiError, UnreachableError } from '../api/http';
+import type { TableRow } from '../schema/lab';
+import { useLoad, type Loaded } from './load';
+
+const BLOCK = 100; // rows that are asked for at once
+
+export interface TableQuery {
+  project: string;
+  filter: string[];
+  sort: string[];
+  column: string[];
+}
+
+/** An order of the lab, and the rows of it that are known. */
+export class Rows {
+  readonly blocks = new Map<number, (TableRow | null)[]>();
+  readonly asked = new Set<number>();
+  total = 0;
+  order = '';
+
+  constructor(readonly query: TableQuery) {}
+
+  /** undefined: not known yet; null: the run is gone. */
+  at(index: number): TableRow | null | undefined {
+    return this.blocks.get(Math.floor(index / BLOCK))?.[index % BLOCK];
+  }
+
+  missing(first: number, last: number): number[] {
+    const wanted = [];
+    for (let block = Math.floor(first / BLOCK); block * BLOCK <= Math.min(last, this.total - 1); block++) {
+      if (!this.asked.has(block)) wanted.push(block);
+    }
+    return wanted;
+  }
+
+  /** Rejects as `api.table` does. False where the lab has forgotten the order. */
+  async load(block: number, signal?: AbortSignal): Promise<boolean> {
+    this.asked.add(block);
+    const rows: (TableRow | null)[] = [];
+    try {
+      do {
+        const offset = block * BLOCK + rows.length;
+        const answer = await api.table({ ...this.query, order: this.order, offset, limit: BLOCK - rows.length }, signal);
+        if (this.order && answer.order !== this.order) return false;
+        this.order = answer.order;
+        this.total = answer.total;
+        rows.push(...answer.rows);
+        if (!answer.rows.length) break;
+      } while (rows.length < BLOCK && block * BLOCK + rows.length < this.total);
+    } catch (e) {
+      this.asked.delete(block);
+      throw e;
+    }
+    this.blocks.set(block, rows);
+    return true;
+  }
+}
+
+export interface TableRows extends Loaded<Rows> {
+  /** Asks for rows that are on the screen now, where they are not known. */
+  want: (first: number, last: number) => void;
+}
+
+export function useTableRows(query: TableQuery, interval_ms: number): TableRows {
+  const seen = useRef({ first: 0, last: 0, key: '' });
+  const [, draw] = useState(0);
+  const key = JSON.stringify(query);
+  if (seen.current.key !== key) seen.current = { first: 0, last: 0, key };
+  const loaded = useLoad(
+    async (signal) => {
+      const rows = new Rows(query);
+      const { first, last } = seen.current;
+      await rows.load(Math.floor(first / BLOCK), signal);
+      for (const block of rows.missing(first, last)) await rows.load(block, signal);
+      return rows;
+    },
+    [key],
+    interval_ms,
+  );
+  const want = (first: number, last: number): void => {
+    seen.current = { first, last, key };
+    const rows = loaded.data;
+    if (!rows) return;
+    for (const block of rows.missing(first, last)) {
+      rows.load(block).then(
+        (known) => (known ? draw((n) => n + 1) : loaded.refresh()),
+        (e: unknown) => {
+          if (!(e instanceof UnreachableError || e instanceof ApiError)) throw e;
+          loaded.refresh(); // which tells what is wrong, or loads all anew
+        },
+      );
+    }
+  };
+  return { ...loaded, want };
+}

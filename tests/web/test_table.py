@@ -1,0 +1,123 @@
+"""The table of a project's runs: many rows, chosen columns, sorts by several values, NaN, picking."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .conftest import Watch
+from .feeder import Feeder
+
+
+def names(page: Page) -> Locator:
+    return page.locator("tbody .run-name a")
+
+
+def column(page: Page, label: str) -> list[str]:
+    """The texts below a head, row by row."""
+    heads = page.locator("thead th").all_inner_texts()
+    at = next(i for i, text in enumerate(heads) if text.split("\n")[0].strip() == label)
+    return page.locator(f"tbody tr > *:nth-child({at + 1})").all_inner_texts()
+
+
+@pytest.fixture
+def sweep(feeder: Feeder) -> str:
+    """Four runs of ten metrics each: lr and hidden differ, epochs and the name of the model do not."""
+    project = f"sweep-{uuid.uuid4().hex[:6]}"
+    for n in range(4):
+        run = feeder.run(f"trial-{n}", project=project)
+        run.event(
+            "config", values={"lr": 0.1 / (n + 1), "hidden": 64 * (1 + n % 2), "epochs": 9, "model": {"name": "vit"}}
+        )
+        nan = float("nan")
+        run.points({"valid/loss": ([0, 1], [2.0 - n / 8, nan if n == 2 else 1.0 + n])})
+        run.points({f"grad/{i}": ([0], [float(i)]) for i in range(9)})
+        run.end("failed" if n == 3 else "completed", cause="exception", detail="ValueError: boom")
+    return project
+
+
+def test_a_table_of_many_runs_is_scrolled_with_few_rows_in_the_page(page: Page, feeder: Feeder) -> None:
+    for n in range(260):
+        feeder.run(f"many-{n:03}", project="many")
+    page.goto(f"{feeder.url}/projects/many?sort=name")
+    expect(names(page).first).to_have_text("many-000")
+    expect(page.get_by_role("status").filter(has_text="260 runs")).to_be_visible()
+    expect(page.get_by_role("table")).to_have_attribute("aria-rowcount", "261")
+    assert page.locator("tbody tr").count() < 80
+    table = page.get_by_role("region", name="Runs")
+    table.evaluate("e => e.scrollTo(0, e.scrollHeight)")
+    expect(names(page).last).to_have_text("many-259")
+    shown = names(page).all_inner_texts()
+    assert shown == sorted(shown) and len(set(shown)) == len(shown)
+    table.evaluate("e => e.scrollTo(0, e.scrollHeight / 2)")
+    expect(names(page).filter(has_text="many-130")).to_be_visible()
+    page.get_by_role("button", name="Name").click()
+    expect(names(page).first).to_have_text("many-259")  # at the top again
+
+
+def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(
+    page: Page, sweep: str, feeder: Feeder
+) -> None:
+    page.goto(f"{feeder.url}/projects/{sweep}?sort=name")
+    expect(names(page)).to_have_text([f"trial-{n}" for n in range(4)])
+    expect(page.get_by_role("columnheader", name="hidden")).to_be_visible()
+    assert column(page, "hidden") == ["64", "128", "64", "128"] and column(page, "lr")[0] == "0.1"
+    assert page.get_by_role("columnheader", name="epochs").count() == 0
+    page.get_by_role("button", name="Columns").click()
+    dialog = page.get_by_role("dialog", name="Columns")
+    dialog.get_by_label("Search columns").fill("valid")
+    dialog.get_by_label("Which value of a metric").select_option("min")
+    dialog.get_by_label("min valid/loss").check()
+    dialog.get_by_label("Which value of a metric").select_option("last")
+    if not dialog.get_by_label("valid/loss", exact=True).is_checked():
+        dialog.get_by_label("valid/loss", exact=True).check()
+    dialog.get_by_role("button", name="Hide Points").click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("columnheader", name="min valid/loss")).to_be_visible()
+    page.wait_for_function("() => !document.querySelector('tbody').innerText.includes('…')")
+    assert column(page, "min valid/loss") == ["1", "1.875", "1.75", "1.625"]
+    assert column(page, "valid/loss") == ["1", "2", "NaN", "4"]
+    expect(page.locator("td.not-finite")).to_have_text("NaN")
+    assert page.get_by_role("columnheader", name="Points").count() == 0
+    # The link has the columns, and so has this browser.
+    assert "col=" in page.url
+    page.goto(f"{feeder.url}/projects/{sweep}")
+    expect(page.get_by_role("columnheader", name="min valid/loss")).to_be_visible()
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="As at first").click()
+    expect(page.get_by_role("columnheader", name="min valid/loss")).to_have_count(0)
+
+
+def test_sorts_by_several_values_with_nan_behind_all_numbers(page: Page, sweep: str, feeder: Feeder) -> None:
+    page.goto(f'{feeder.url}/projects/{sweep}?col=state&col=config."hidden"&col=metric."valid/loss".last')
+    page.get_by_role("button", name="valid/loss").click()
+    expect(names(page)).to_have_text(["trial-0", "trial-1", "trial-3", "trial-2"])
+    page.get_by_role("button", name="valid/loss").click()
+    expect(names(page)).to_have_text(["trial-3", "trial-1", "trial-0", "trial-2"])
+    page.get_by_role("button", name="hidden").click()
+    expect(page.get_by_role("columnheader", name="hidden")).to_have_attribute("aria-sort", "ascending")
+    page.get_by_role("button", name="valid/loss").click(modifiers=["Shift"])
+    expect(names(page)).to_have_text(["trial-0", "trial-2", "trial-1", "trial-3"])
+    page.wait_for_url(re.compile("sort=.*sort="))
+    page.reload()
+    expect(names(page)).to_have_text(["trial-0", "trial-2", "trial-1", "trial-3"])
+    expect(page.locator("tr", has_text="trial-3").locator(".why")).to_have_text("exception")  # why it ended, in the row
+
+
+def test_rows_are_picked_by_range_and_no_pick_is_dropped_silently(page: Page, watch: Watch, feeder: Feeder) -> None:
+    for n in range(30):
+        feeder.run(f"pick-{n:02}", project="picking")
+    page.goto(f"{feeder.url}/projects/picking?sort=name")
+    page.get_by_label("Pick pick-03").click()
+    page.get_by_label("Pick pick-06").click(modifiers=["Shift"])
+    expect(page.get_by_role("link", name="Compare 4 runs")).to_be_visible()
+    page.get_by_label("Pick pick-05").click(modifiers=["Shift"])
+    expect(page.get_by_role("link", name="Compare 2 runs")).to_be_visible()  # 5 and 6 were unticked
+    page.get_by_label("Pick pick-00").click()
+    page.get_by_label("Pick pick-29").click(modifiers=["Shift"])
+    expect(page.get_by_role("alert")).to_contain_text("At most 24 runs")
+    expect(page.get_by_role("link", name="Compare 3 runs")).to_be_visible()

@@ -45,12 +45,8 @@ export type Route =
   | { page: 'invite' }
   | { page: 'command'; code: string } // `code`: of a command that logs in, '' where none is given
   | { page: 'members'; project: string }
-<<<<<<< HEAD
   | { page: 'settings'; project: string }
-  | { page: 'runs'; project: string; query: string; state: string; sort: string; after: string | null; selected: string[] }
-=======
   | { page: 'runs'; project: string; query: string; state: string; sorts: string[]; columns: string[]; selected: string[] } // no columns: those that the page chooses
->>>>>>> 891a089 (A project's page is one table of all its runs: chosen columns, sorts by several values, rows as they are scrolled to)
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
   | { page: 'registry'; project: string; kind: Kind; name: string | null; version: string; after: string | null } // `version`: a number, an alias, or latest
   | { page: 'compare'; runs: string[]; view: ChartView }

@@ -53,7 +53,9 @@ from .routes import (
 
 log = logging.getLogger("hectiqlab.server")
 API = "/api/v1"
-MODULES = (  # whose routes are the API's
+MODULES = (  # whose routes are the API's; a request is compared with one after the other: what comes most is first
+    ingest,
+    sessions,
     handshake,
     accounts,
     sso,
@@ -61,8 +63,6 @@ MODULES = (  # whose routes are the API's
     users,
     people,
     projects,
-    sessions,
-    ingest,
     series,
     stream,
     runs,

@@ -2,10 +2,11 @@
 
 A blob is a CRC-32 of what follows it (uint32), the length of the header (uint32), the header, and one zstd frame. The
 header is a msgpack list: rank, attempt, first, last, keys, points of each key, points of the batch in all (some may lie
-in the head; rows of earlier versions do not say). In the frame lie four columns, for the
-points of all keys, key by key: seq, step and time (int64) as differences to the number before, value (float64). Each
-column is written byte by byte (all first bytes, all second bytes, …). All numbers are little-endian. So steps that
-grow by one and times that keys share take next to nothing: some 5 bytes a point are left.
+in the head; rows of earlier versions do not say), and whether the frame is plain. In the frame lie four columns, for
+the points of all keys, key by key: seq, step and time (int64) as differences to the number before, value (float64).
+Each column is written byte by byte (all first bytes, all second bytes, …). All numbers are little-endian. So steps that
+grow by one and times that keys share take next to nothing: some 5 bytes a point are left. Of a few points the frame is
+plain: the four columns as they are, since packing them would take longer than all else.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import zstandard
 
 from ...errors import StoreError
 from ..grid import TIME_MAX, check_times
-from ..points import Column
+from ..points import Column, Int64s
 
 _START = struct.Struct("<II")
 _LEVEL = 1
+_PLAIN_POINTS = 16  # a frame of no more is plain
 _NAMES = ("seq", "step", "time", "value")  # in the order of the frame
 _UNREADABLE = (ValueError, TypeError, IndexError, struct.error, zstandard.ZstdError, msgpack.UnpackException)
 
@@ -51,21 +53,35 @@ def pack(rank: int, attempt: int, first: int, last: int, columns: Sequence[Colum
     for a time that no store can hold.
     """
     counts = [len(column.step) for column in columns]
-    header: bytes = msgpack.packb([rank, attempt, first, last, [column.key for column in columns], counts, points])
+    keys, n = [column.key for column in columns], sum(counts)
+    is_plain = n <= _PLAIN_POINTS
+    header: bytes = msgpack.packb([rank, attempt, first, last, keys, counts, points, is_plain])
     frame = b""
     if columns:
-        rows = np.empty((len(_NAMES), sum(counts)), "<i8")
+        rows = np.empty((len(_NAMES), n), "<i8")
         for row, name in zip(rows[:3], _NAMES, strict=False):
             np.concatenate([getattr(column, name) for column in columns], out=row)
         np.concatenate([column.value for column in columns], out=rows[3].view("<f8"))
         if (time := rows[2]).min() < -TIME_MAX or time.max() > TIME_MAX:
             for column in columns:
                 check_times(column, int(column.time.min()), int(column.time.max()))
-        rows[:3, 1:] -= rows[:3, :-1].copy()
-        plain = rows.view(np.uint8).reshape(len(rows), -1, 8).transpose(0, 2, 1).tobytes()
-        frame = zstandard.ZstdCompressor(level=_LEVEL).compress(plain)
+        frame = rows.tobytes() if is_plain else _packed(rows)
     rest = struct.pack("<I", len(header)) + header + frame
     return bytes(struct.pack("<I", zlib.crc32(rest)) + rest)
+
+
+def _packed(rows: Int64s) -> bytes:
+    rows[:3, 1:] -= rows[:3, :-1].copy()
+    bytewise = rows.view(np.uint8).reshape(len(rows), -1, 8).transpose(0, 2, 1).tobytes()
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(bytewise)
+
+
+def _unpacked(frame: bytes, n: int) -> Int64s:
+    plain = zstandard.ZstdDecompressor().decompress(frame, max_output_size=8 * len(_NAMES) * n)
+    bytewise = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
+    rows = np.ascontiguousarray(bytewise).reshape(len(_NAMES), -1).view("<i8")
+    rows[:3] = np.cumsum(rows[:3], axis=1)  # wraps around at 64 bits, as the differences do
+    return rows
 
 
 def numbers_of_points(blob: bytes) -> tuple[int, int] | None:
@@ -96,12 +112,10 @@ def unpack(number: int, run: str, writer_name: str, writer: int, blob: bytes) ->
         rank, attempt, first, last, keys, counts = header[:6]
         columns: list[Column] = []
         if keys:
-            n = sum(counts)
-            plain = zstandard.ZstdDecompressor().decompress(blob[at:], max_output_size=32 * n)
-            bytewise = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
-            rows = np.ascontiguousarray(bytewise).reshape(len(_NAMES), -1).view("<i8")
-            seq, step, time = np.cumsum(rows[:3], axis=1)  # wraps around at 64 bits, as the differences do
-            value = rows[3].view("<f8")
+            n, frame = sum(counts), blob[at:]
+            is_plain = len(header) > 7 and header[7]
+            rows = np.frombuffer(frame, "<i8").reshape(len(_NAMES), n) if is_plain else _unpacked(frame, n)
+            (seq, step, time), value = rows[:3], rows[3].view("<f8")
             parts = (slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True))
             columns = [Column(k, seq[p], step[p], value[p], time[p]) for k, p in zip(keys, parts, strict=True)]
     except _UNREADABLE as e:

@@ -32,6 +32,7 @@ class Transacts(Protocol):
 class Job:
     who = ""  # whose it is, where that is known
     cost_s = 0.0  # of one turn of it
+    urgent = False  # it does not wait until more has come, see Writer
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -49,9 +50,9 @@ class Job:
 
 
 class Write(Job):
-    def __init__(self, function: WriteFunction[Any]) -> None:
+    def __init__(self, function: WriteFunction[Any], urgent: bool) -> None:
         super().__init__(0)
-        self.function = function
+        self.function, self.urgent = function, urgent
 
 
 class Ingest(Job):

@@ -126,13 +126,13 @@ class Lab:
         self.writer.stop()
         self.storage.close()
 
-    def write(self, function: Callable[[MetaTransaction], T]) -> T:
+    def write(self, function: Callable[[MetaTransaction], T], urgent: bool = True) -> T:
         """Run a function on the writer thread. Block until its change is durable, at most WRITE_TIMEOUT_S.
 
         Raises what it raised, StoreError, or BusyError.
         """
         try:
-            return self.writer.write(function).result(WRITE_TIMEOUT_S)
+            return self.writer.write(function, urgent).result(WRITE_TIMEOUT_S)
         except TimeoutError_:
             raise BusyError("The lab's disk takes too long: try again later.") from None
 

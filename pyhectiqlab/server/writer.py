@@ -74,7 +74,7 @@ class Writer:
         self._rest_until = 0.0  # monotonic: no piece of a long one before
         self._came: list[tuple[str, float]] = []  # the last two callers with other jobs, and when
         self._bytes = 0
-        self._urgent = 0  # jobs that wait and are no ingest
+        self._urgent = 0  # jobs that wait and are urgent
         self._since = 0.0  # monotonic: when the first of those that wait came
         self._senders: OrderedDict[str, float] = OrderedDict()  # session → when it sent last, the oldest first
         self._wake = threading.Condition()
@@ -108,12 +108,13 @@ class Writer:
         """Never blocks. Raises BusyError where the queue is full. `size`: bytes that the job keeps in memory."""
         return self._put(Ingest(job, size) if job.cost_s <= LONG_S else InPieces(job, size))
 
-    def write(self, function: WriteFunction[T]) -> Future[T]:
-        """Run `function` in a transaction; what it returns or raises comes once that is durable.
+    def write(self, function: WriteFunction[T], urgent: bool = True) -> Future[T]:
+        """Run `function` in a transaction; what it returns or raises comes once that is durable. What is not urgent
+        waits, while many sessions send, as their ingest does.
 
         Never blocks. Raises BusyError where the queue is full.
         """
-        return self._put(Write(function))
+        return self._put(Write(function, urgent))
 
     def _put(self, job: Job) -> Future[Any]:
         with self._wake:
@@ -131,8 +132,7 @@ class Writer:
                     session = job.job.request.session
                     self._senders[session] = time.monotonic()
                     self._senders.move_to_end(session)
-                else:
-                    self._urgent += 1
+                self._urgent += job.urgent
                 if job.who:
                     came = (came for came in self._came if came[0] != job.who)
                     self._came = [(job.who, time.monotonic()), *came][:2]
@@ -195,7 +195,7 @@ class Writer:
             size += job.size
             cost += job.cost_s
             self._bytes -= job.size
-            self._urgent -= not isinstance(job, Ingest)
+            self._urgent -= job.urgent
             # From here on nobody can cancel it under our hands.
             if job.future.set_running_or_notify_cancel():
                 group.append(job)

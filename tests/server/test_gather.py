@@ -48,6 +48,17 @@ def test_a_crowd_waits_for_the_next_commit_and_a_change_takes_all_along(stores: 
     assert [answer.result(30)[0].status for answer in waiting] == [200] * 3
 
 
+def test_a_sign_of_life_waits_with_the_crowd(stores: Stores) -> None:
+    assert stores.writer.write(lambda tx: "alone", urgent=False).result(30) == "alone"
+    crowd(stores)
+    send(stores)
+    waiting = stores.writer.write(lambda tx: "later", urgent=False)
+    with pytest.raises(TimeoutError):
+        waiting.result(0.3)
+    assert stores.writer.write(lambda tx: "now").result(30) == "now"
+    assert waiting.result(30) == "later"
+
+
 def test_much_to_write_does_not_wait(stores: Stores) -> None:
     crowd(stores)
     waiting = send(stores)

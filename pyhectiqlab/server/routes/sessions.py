@@ -92,7 +92,8 @@ def heartbeat(session: SessionId, body: models_runs.HeartbeatBody, lab: TheLab, 
     lab.write(
         lambda tx: tx.heartbeat(
             session, caller.user.id, runs, skew=skew, backlog=body.backlog, losses=body.losses, now=now
-        )
+        ),
+        urgent=False,
     )
     return reply({})
 

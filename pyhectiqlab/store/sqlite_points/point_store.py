@@ -42,7 +42,7 @@ from .recent import KeyPage, Recent
 from .summaries import Summaries
 from .trees import Sizes
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 2048  # 8 MiB of log between checkpoints: each takes tens of milliseconds

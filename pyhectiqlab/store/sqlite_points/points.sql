@@ -1,4 +1,4 @@
--- Schema 4 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
+-- Schema 5 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
 
 CREATE TABLE run (
     id      INTEGER PRIMARY KEY,

@@ -24,7 +24,7 @@ from .nodes import encode_nodes
 BY_STEP, BY_TIME = 0, 1
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
 OLD = f"form < {PACKED}"  # chunks that an earlier version wrote: SQLite finds them by an index with these very words
-TAIL_CHUNKS = 16  # of a run, that may be small: each is about twice as long as the next
+TAIL_CHUNKS = 16  # of a run, that may be small: each is longer than all behind it
 COARSER = 3  # a chunk's coarse nodes cover 2^3 fine ones
 
 

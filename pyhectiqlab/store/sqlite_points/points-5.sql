@@ -1,0 +1,2 @@
+-- From schema 4 of points.db, whose blobs of `arrived` do not say how many points a batch has: see arrivals.py. The tables
+-- are the same; an earlier version would take the new blobs for damaged ones.

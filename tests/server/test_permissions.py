@@ -109,6 +109,9 @@ GET /runs/{run_id}/export run:read
 POST /series/buckets run:read
 GET /stream run:read
 GET /runs project:read
+GET /table project:read
+GET /table/groups project:read
+GET /table/columns project:read
 GET /runs/resolve run:read
 GET /runs/{run_id} run:read
 PATCH /runs/{run_id} run:change
@@ -154,7 +157,8 @@ GET /KIND/{uuid}/content version:read
 HEAD /KIND/{uuid}/content version:read
 """
 IN_A_PROJECT = {"project", "run", "artifact", "version"}
-INSIDE = {"POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs", "GET /runs/resolve"}
+LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/columns"}
+INSIDE = {"POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve", *LISTS}
 
 
 def listed() -> dict[str, str]:
@@ -307,8 +311,8 @@ class World:
             more = {"json": {"selectors": [{"run": run, "key": "loss"}], "axis": "step", "n": 2}}
         elif route == "GET /stream":
             more = {"params": {"run": run}, "stream": True}
-        elif route == "GET /runs":
-            more = {"params": {"project": project.ref}}
+        elif route in LISTS:
+            more = {"params": {"project": project.ref, "by": "state"}}
         elif route == "GET /runs/resolve":
             more = {"params": {"ref": run}}
         elif path.endswith("/content"):

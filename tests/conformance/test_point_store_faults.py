@@ -94,7 +94,7 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     SqlitePointStore.open(path).close()
     with sqlite_connection(path) as other:
         other.execute("PRAGMA user_version = 99")
-    with pytest.raises(NewerSchemaError, match=r"schema 99.*upgrade"):
+    with pytest.raises(NewerSchemaError, match=r"schema 99.*Upgrade"):
         SqlitePointStore.open(path)
 
 

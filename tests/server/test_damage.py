@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.store import backup
-from pyhectiqlab.store.embedded import DATABASES, EmbeddedStorage
+from pyhectiqlab.store.embedded import EmbeddedStorage
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.store.sqlite_files import wal
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
@@ -25,6 +25,7 @@ from ..labs import ForkedLab
 from .api import Api, batch, events_batch, new_id
 from .test_uploads import keep
 
+DATABASES = ("lab.db", "points.db")
 FLIPS = 150
 SIZES = Sizes(chunk_points=256, chunk_nodes=32, node_points=64, head_points=512, scattered_chunks=3, cold_s=0.0)
 
@@ -38,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(3):
         run = api.attach(f"run-{i}")["run"]["id"]
         api.ingest(batch(run, new_id(), 1, 300))
-        told = [
+        told: list[tuple[str, dict[str, Any]]] = [
             ("config", {"values": {"lr": 0.1 * i, "name": "a model of many words"}}),
             ("note", {"text": "what it is about " * 20}),
             ("log", {"level": "INFO", "message": "a line of its log", "logger": "root"}),

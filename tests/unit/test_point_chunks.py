@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pyhectiqlab.store.sqlite_points.chunks import (
-    PLAIN_POINTS_MAX,
     PointColumns,
     concatenate,
     decode,
     decode_some,
     encode,
+    encode_column,
 )
-from pyhectiqlab.store.sqlite_points.chunks import encode_column as encode_batch_column
+
+from .old_chunks import PLAIN_POINTS_MAX
+from .old_chunks import encode_column as encode_old_column
 
 INT64 = st.one_of(
     st.integers(-(1 << 63), (1 << 63) - 1), st.sampled_from([-(1 << 63), (1 << 63) - 1, 0]), st.integers(0, 300)
@@ -52,7 +54,7 @@ def test_any_points_survive_packing_bit_by_bit(columns: PointColumns, quick: boo
 
 def test_a_plain_column_of_a_batch_can_be_packed_as_it_was_decoded() -> None:
     x = np.arange(PLAIN_POINTS_MAX)
-    plain = decode(encode_batch_column(x * x, x, x * x, np.sqrt(x), 1, 2))
+    plain = decode(encode_old_column(x * x, x, x * x, np.sqrt(x), 1, 2))
     assert_same(decode(encode(plain)), plain)
 
 
@@ -98,14 +100,17 @@ def test_points_with_a_flipped_bit_are_refused() -> None:
 
 @given(points(), st.integers(0, 1 << 62), st.integers(0, 1 << 40))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_column_of_a_batch_survives_plain_or_packed(columns: PointColumns, arrival: int, writer: int) -> None:
+def test_a_column_of_a_batch_survives_now_and_as_earlier_versions_wrote_it(
+    columns: PointColumns, arrival: int, writer: int
+) -> None:
     for repeats in (1, 1 + PLAIN_POINTS_MAX // len(columns)):
         c = concatenate([columns] * repeats)
-        blob = encode_batch_column(c.seq, c.step, c.time, c.value, arrival, writer)
+        blob = encode_old_column(c.seq, c.step, c.time, c.value, arrival, writer)
         assert (blob[0] == 0) == (len(c) <= PLAIN_POINTS_MAX)
         n = len(c)
         want = PointColumns(c.seq, c.step, c.time, np.full(n, arrival), np.full(n, writer), c.value)
         assert_same(decode(blob), want)
+        assert_same(decode(encode_column(c.seq, c.step, c.time, c.value, arrival, writer)), want)
         step, value = decode_some(blob, ("step", "value"))
         np.testing.assert_array_equal(step, c.step)
         np.testing.assert_array_equal(value, c.value)
@@ -125,3 +130,13 @@ def test_a_steady_training_takes_few_bytes_a_point() -> None:
 def test_bytes_of_an_unknown_kind_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown kind 7"):
         decode(b"\x07" + b"\0" * 200)
+
+
+def test_a_flipped_bit_of_a_column_of_a_batch_is_refused() -> None:
+    x = np.arange(600)
+    blob = encode_column(x, x, x * x, np.sqrt(x), 1, 2)
+    for at in range(0, len(blob), 7):
+        damaged = bytearray(blob)
+        damaged[at] ^= 16
+        with pytest.raises(ValueError):
+            decode(bytes(damaged))

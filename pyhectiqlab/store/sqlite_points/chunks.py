@@ -7,11 +7,11 @@ A blob starts with its kind (uint8) and its number of points n (uint32); all num
                      writer · value
     kind 6, packed:  6 × length uint32 · seq · step · time · arrival · writer · value · crc uint32
 
-Columns of a batch are of kind 0 where they are short, since packing would cost more time than it saves bytes, else of
-kind 1, which takes little time: integers as columns.py describes its offsets, values float32 where that loses nothing.
+All are of kind 6 now: each column by a codec of columns.py. `crc` is the CRC-32 of all bytes before it. The number 6 is
+two bits away from 0 and 1: one that flips does not make a blob one without a checksum.
 
-Chunks are of kind 6: each column by the smallest codec of columns.py. `crc` is the CRC-32 of all bytes before it. The
-number 6 is two bits away from 0 and 1: one that flips does not make a chunk a blob without a checksum.
+Earlier versions wrote columns of batches in kinds 0 and 1, the short ones in kind 0. Of kind 1, integers are as
+columns.py describes its offsets, and values float32 where that loses nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..points import Float64s, Int64s
-from .columns import narrowed, pack_integers, pack_offsets, pack_values, unpack_integers, unpack_offsets, unpack_values
+from .columns import pack_integers, pack_values, unpack_integers, unpack_offsets, unpack_values
 
-PLAIN_POINTS_MAX = 64
 PACKED = 6  # the kind of blob that `encode` makes
 
-_PLAIN = struct.Struct("<BIqq")
 _START = struct.Struct("<BI")
 _OFFSETS = struct.Struct("<BI" + "Bqq" * 5 + "B")
 _PACKED = struct.Struct("<BI" + "I" * 6)
@@ -86,25 +84,7 @@ def concatenate(parts: Sequence[PointColumns]) -> PointColumns:
 def encode_column(seq: Int64s, step: Int64s, time: Int64s, value: Float64s, arrival: int, writer: int) -> bytes:
     """Return the blob of one column of a batch: arrays of length n ≥ 1, one arrival and one writer for all."""
     n = len(step)
-    if n > PLAIN_POINTS_MAX:
-        same = ((0, number, 0, b"") for number in (arrival, writer))  # as pack_offsets has a column of equal numbers
-        return _of_offsets([pack_offsets(seq), pack_offsets(step), pack_offsets(time), *same], value)
-    return b"".join(
-        (_PLAIN.pack(0, n, arrival, writer), seq.tobytes(), step.tobytes(), time.tobytes(), value.tobytes())
-    )
-
-
-def _of_offsets(integers: Sequence[tuple[int, int, int, bytes]], value: Float64s) -> bytes:
-    """Return a blob of kind 1, of the packed columns in the order of _INTEGERS."""
-    head: list[int] = [1, len(value)]
-    body = []
-    for width, base, delta, packed in integers:
-        head += (width, base, delta)
-        body.append(packed)
-    narrow = narrowed(value)
-    head.append(8 if narrow is None else 4)
-    body.append((value if narrow is None else narrow).tobytes())
-    return _OFFSETS.pack(*head) + b"".join(body)
+    return encode(PointColumns(seq, step, time, np.full(n, arrival), np.full(n, writer), value), quick=True)
 
 
 def encode(points: PointColumns, quick: bool = False) -> bytes:

@@ -181,7 +181,7 @@ def test_runs_are_searched_and_told_as_a_table(run: read.RunView, reader: Site) 
 
 def test_without_pandas_it_says_what_to_do(run: read.RunView, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ConfigurationError, match=r"pip install '.*\[pandas\]'.*run\.series"):
+    with pytest.raises(ConfigurationError, match=r"pip install (-e )?'.*\[pandas\]'.*run\.series"):
         run.metrics()
 
 

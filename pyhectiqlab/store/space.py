@@ -10,7 +10,7 @@ import sqlite3
 
 KEPT_PAGES = 2048  # at least: 8 MiB
 KEPT_SHARE = 4  # … or a fourth of the file
-STEP_PAGES = 64
+STEP_PAGES = 256  # 1 MiB: a step costs a sync of the disk, however few it gives back
 _INCREMENTAL = 2
 
 

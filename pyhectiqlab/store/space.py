@@ -1,7 +1,7 @@
 """Giving space back: free pages of an SQLite database return to the file system, some at a time.
 
 Some free pages are kept: rows come and go all the time, and a file that shrinks and grows again is written twice. A
-database of an earlier version cannot shrink in steps: it must be written anew as a whole (shrink.py).
+database of an earlier version cannot shrink in steps: it must be written anew as a whole (shrinking.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def surplus(connection: sqlite3.Connection) -> int:
 
 def give_back(connection: sqlite3.Connection) -> None:
     """Give some pages back, inside an open transaction."""
-    connection.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
+    for _ in range(min(STEP_PAGES, surplus(connection))):
+        # One by one: Python takes only the first step of a PRAGMA without columns, and each step gives back one page.
+        connection.execute("PRAGMA incremental_vacuum(1)").close()
 
 
 def _ask(connection: sqlite3.Connection, pragma: str) -> int:

@@ -310,6 +310,22 @@ def test_space_of_purged_runs_comes_back(tmp_path: Path, monkeypatch: pytest.Mon
     assert path.stat().st_size < 0.4 * before  # a fourth of it is the run that stays, and of that a fourth is free
 
 
+def test_a_step_gives_back_all_pages_of_a_step(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    space.prepare(connection)
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO t VALUES (randomblob(4000))", [()] * 6000)
+    connection.execute("DELETE FROM t")
+    connection.execute("COMMIT")
+    before = space.surplus(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    space.give_back(connection)
+    connection.execute("COMMIT")
+    assert before - space.surplus(connection) >= space.STEP_PAGES // 2 >= 64, "of which a part was kept all the time"
+    connection.close()
+
+
 @pytest.mark.parametrize("name", ["add", "remove"])
 def test_an_error_behind_a_commit_leaves_every_point_readable_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

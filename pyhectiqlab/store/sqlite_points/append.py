@@ -112,7 +112,7 @@ class Appender:
         return results, bulk.added, arrived
 
     def _writer(self, name: str) -> tuple[int | None, int]:
-        """(id, cursor); (None, 0) for a writer that nothing was accepted of yet."""
+        """Return (id, cursor), or (None, 0) for a writer of which nothing was accepted yet."""
         known = self._writers.get(name)
         if known is None:
             known = self._connection.execute("SELECT id, cursor FROM writer WHERE name = ?", (name,)).fetchone()
@@ -131,7 +131,7 @@ class Appender:
         return known
 
     def series_id(self, run: int, key: str, rank: int, attempt: int) -> int:
-        """Of a key in the run with this id. Points of the attempt have arrived before."""
+        """Return the id of the series of a key in the run with this id. Call it after points of the attempt arrived."""
         place = (run, key, rank, attempt)
         known = self._series.get(place)
         if known is None:
@@ -143,7 +143,7 @@ class Appender:
         return known
 
     def _note_origin(self, run: int, batch: PointBatch) -> None:
-        """Where the relative time of the batch's attempt is 0: all its series begin at one moment."""
+        """Return where the relative time of the batch's attempt is 0: the same moment for all its series."""
         place = (run, int(batch.attempt))
         if place not in self._origins:
             least = min(int(column.time.min()) for column in batch.columns)
@@ -184,7 +184,7 @@ class _Rows:
 
 
 def widen(connection: sqlite3.Connection, extents: Sequence[tuple[int, Extent]]) -> None:
-    """Bring rows of `series` up to date with points that were added, of series by their ids."""
+    """Bring rows of the table `series` up to date with points that were added. `extents`: of series, by their ids."""
     connection.executemany(_WIDEN_SERIES, [(*extent[:7], series) for series, extent in extents])
     lasts = []
     for series, e in extents:

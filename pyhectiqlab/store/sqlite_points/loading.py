@@ -1,8 +1,8 @@
 """Loading: the recent points are read from the table `arrived` when a store is opened, in a thread of its own.
 
-A lab may have to read twenty thousand batches, which takes seconds. Meanwhile the store takes batches: how far each
-writer is, the store reads at once, before anything else. What arrives meanwhile is kept in order behind what is being
-read. Nothing is flushed until all of it is there, so no row that is still to be read is removed.
+A lab may have to read twenty thousand batches, which takes seconds. The store takes new batches meanwhile: it reads the
+cursors of all writers at once, before anything else, and keeps what arrives in order behind what is being read. It
+flushes nothing until it has read everything, so it removes no row that is still to be read.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Loader:
         self._recent.give_up()
 
     def again(self) -> None:
-        """Read all of them anew, where memory and disk may differ. Blocks until then. Where it fails, it is tried again
-        in a thread.
+        """Read all of them again, because memory and disk may differ. Blocks until then. If it fails, a thread tries
+        again.
         """
         self._unsure = True
         self._loop.stop(0.0)  # not waiting for it: it may wait for what the caller holds
@@ -77,8 +77,8 @@ class Loader:
             raise
 
     def make_sure(self) -> None:
-        """Find out what is on the disk, where memory may differ: whoever writes, or asks for a cursor, has to know.
-        Raises what reading raises.
+        """Find out what is on the disk, if memory may differ from it. Call it before a write, and before a cursor is
+        answered. Raises what reading raises.
         """
         if self._unsure:
             with self._writing, self._lock:

@@ -262,7 +262,7 @@ class SqlitePointStore:
                 self._upkeep()
 
     def _upkeep(self) -> bool:
-        """One step of it, in a transaction. Return whether more of it is due."""
+        """Take one step of upkeep, in a transaction. Return whether more is due."""
         with self._lock:
             settled = False
             if self._flusher.removes_next():

@@ -91,7 +91,7 @@ class QueueOutbox:
         words[layout.LOST] += 1
 
     def _show_torch(self) -> None:
-        """Tell torch.compile what to trace instead of the puts, by an attribute that it looks for."""
+        """Set the attribute by which torch.compile knows which operator to trace in place of a put."""
         writer = self.writer
         by_writer[writer] = self
 
@@ -213,7 +213,7 @@ class QueueOutbox:
         return bool(acked) and self.session.console.is_there(self.writer, place[2:], acked=True)
 
     def is_stopped(self) -> bool:
-        """Return whether the uploader will not send what is left: not now, or not any more."""
+        """Return whether the uploader has stopped, for now or for good, with events left to send."""
         return self._stopped() != 0
 
     def is_deleted(self) -> bool:
@@ -292,8 +292,8 @@ class QueueOutbox:
             self._count_opening()
 
     def renew(self, binding: Binding) -> None:
-        """Begin the run's next life, for all who hold this outbox, and end the one before. Never waits. Raises OSError
-        if the spool cannot be written; nothing has changed then.
+        """Begin the next attempt of the run, for all who hold this outbox, and end the current one. Never waits.
+        Raises OSError if the spool cannot be written; then nothing has changed.
         """
         before = copy(self)
         try:

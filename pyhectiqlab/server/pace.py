@@ -1,13 +1,13 @@
-"""Pace: who reads much works in pieces, and rests between them while others are at work.
+"""Pace: a caller who reads much is served in pieces, with rests between them while others are at work.
 
 The lab is one process, in which one thread at a time runs Python. Four threads that read large logs take all of it, and
-a small request, which needs it some twenty times for a moment, waits that often. So a caller who reads more than a
-little beyond what small requests take is *heavy* until they have made up for it. While somebody else is at work, the
-requests of all heavy callers are worked at one at a time, in pieces of some milliseconds; callers take turns, and
-behind each piece all of them rest for longer than it took. While nobody else is at work, nobody waits.
+a small request, which needs it some twenty times for a moment, waits that often. So a caller becomes *heavy* by reading
+much, and stays heavy until the time that it took is covered. While somebody else is at work, the requests of all heavy
+callers are served one at a time, in pieces of some milliseconds; heavy callers take turns, and after each piece all of
+them rest for longer than it took. While nobody else is at work, nobody waits.
 
-What a caller takes is counted as debt: seconds until it is covered by the share of a processor that they have for it.
-That of small requests is large, so that a page which asks again and again is none of a heavy caller.
+The time that a caller took is its debt, in seconds. The debt shrinks as fast as the caller's share of a processor
+allows. The share for small requests is large, so that a page which asks again and again does not become heavy.
 
 A route that reads runs in a thread, as one piece of `Work`, which begins in `in_pieces` (routes/common.py puts that
 around all of them). What is read row by row calls `may_pause` (store/pauses.py) between two items, and SQLite does
@@ -85,7 +85,7 @@ class Pace:
             work.turn.set()
 
     def note(self, who: str, small_s: float, long_s: float) -> None:
-        """Note that a caller took that much of a processor, for what may be a small request and beyond it."""
+        """Note what a caller took of a processor: `small_s` within the bound of a small request, `long_s` beyond it."""
         now = self.clock()
         with self._lock:
             share = settings.LAB_READ_LONG_SHARE if self._is_heavy(who, now) else settings.LAB_READ_SMALL_SHARE
@@ -106,7 +106,7 @@ class Pace:
             return self._is_heavy(who, now) and (self._stopped or self._others(who, now))
 
     def holds_up_others(self, who: str) -> bool:
-        """Return whether a heavy caller other than this one would take more than they are given."""
+        """Return whether a heavy caller other than this one still has debt."""
         now = self.clock()
         with self._lock:
             return any(other != who and self._covered[other] > now for other in self._heavy)
@@ -196,7 +196,8 @@ class Work:
             self._pace.give_back(self, used)
 
     def may_pause(self) -> None:
-        """See store/pauses.py. Nobody takes more of a processor than time goes by, so most calls ask for the time only.
+        """See store/pauses.py. A thread cannot use more processor time than has passed, so most calls only read
+        the clock.
 
         Raises StoreError once the lab stops.
         """

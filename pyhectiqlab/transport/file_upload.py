@@ -83,7 +83,7 @@ def send_file(
 
 
 def has_blob(client: LabClient, digest: str, *, tries: int = 1, sleep: Callable[[float], object] = time.sleep) -> bool:
-    """Return whether the lab has these bytes, and this user may know that. Raises LabRequestError."""
+    """Return whether the lab has these bytes and tells this user so. Raises LabRequestError."""
 
     def ask(_: Backoff) -> bool:
         answer = client.request("HEAD", f"/blobs/{quoted(digest)}")

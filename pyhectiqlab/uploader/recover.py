@@ -37,7 +37,7 @@ def read_journal(journal: Journal, log: Callable[[str], None]) -> dict[str, Stre
             holes.append((stream, hole))
     for stream in streams.values():
         stream.acknowledge(min(stream.ack_noted, stream.journaled))
-    # Only now: most holes are batches that were acked and removed, which a later frame shows.
+    # Only now: most holes are batches that were acked and removed. A later frame of the journal shows that.
     for stream, hole in holes:
         count_hole(stream, hole)
     return streams
@@ -61,7 +61,7 @@ def add_frame(
 
 
 def _fill(stream: Stream, upto: int, acked: int, reason: str) -> Batch | None:
-    """Give up the numbers up to `upto`, except those up to `acked`, which went straight from the queue to the lab."""
+    """Count the sequence numbers from behind `acked` to `upto` as lost. Those up to `acked` the lab has already."""
     held = max(stream.journaled, min(acked, upto))
     stream.journaled = max(stream.journaled, upto)
     if upto <= held:
@@ -78,7 +78,7 @@ def count_hole(stream: Stream, hole: Batch | None) -> None:
 
 
 def open_queue(session: SessionDir, stream: Stream, log: Callable[[str], None]) -> None:
-    """Open the stream's queue, where there still is one, behind what the journal holds of it.
+    """Open the stream's queue, if it still exists, and skip what the journal already holds.
 
     Raises OSError where the queue is there but cannot be opened now. If it were taken for gone, its events would be
     lost.
@@ -130,7 +130,7 @@ def rewind(journal: Journal, stream: Stream, cursor: int, log: Callable[[str], N
 
     Numbers that are kept nowhere any more become a loss, in the log and at the lab.
     """
-    journal.rewind(stream.id, cursor)  # else what is to be sent again would be removed as acked
+    journal.rewind(stream.id, cursor)  # otherwise the journal would remove as acked what is to be sent again
     again = Stream(stream.info, journaled=cursor)
     for frame, location in Journal(journal.folder).recover(log):
         if frame.writer == stream.id and isinstance(frame, Data | Lost):

@@ -1,13 +1,14 @@
 """Attempts: to which attempt of its job an attaching process belongs, and whether it sets the run's state.
 
 An attempt is one life of a script. It begins when the run is opened while nobody has it open. It is over when the
-process that opened it has closed it or has ended, or when one of its processes failed. Its ranks share it, and so do:
+process that opened it has closed it or has ended, or when one of its processes failed. These share an attempt:
 
-** a process that opens the run beside a living one, such as a helper that sets a tag. It sets no state: its end changes
-nothing, and nobody can join an attempt of which only such a helper lives. ** the processes of one script: those that
-multiprocessing or a fork started from it. Each sets states, like a rank of its own, until the script's own process
-opens the run: then that one speaks for all of them. A child that ended well does not end the attempt, since the script
-goes on.
+* the ranks of a job;
+* a process that opens the run beside a living one, such as a helper that sets a tag. It sets no state: its end changes
+  nothing, and nobody can join an attempt of which only such a helper lives;
+* the processes of one script, which multiprocessing or a fork started. Each sets states, like a rank of its own, until
+  the script's own process opens the run: then that one speaks for all of them. A child that ended well does not end the
+  attempt, because the script goes on.
 
 A pure function over rows of `sessions`.
 """
@@ -39,7 +40,7 @@ class Membership:
 
 
 def membership(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> Membership:
-    """Return where a process belongs that attaches.
+    """Return the attempt and the rights of a process that attaches.
 
     Args:
         known: the run's sessions.
@@ -81,9 +82,8 @@ def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) ->
 
 
 def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> int:
-    """Return the attempt that a launcher names. A launcher that restarts a job counts up: its ranks attach again while
-    their predecessors still look alive. The first to come opens the new attempt, the others find it there and have no
-    session in it yet.
+    """Return the attempt that a launcher names. A launcher that restarts a job counts up. Its ranks attach again while
+    those of before still look alive: the first rank opens the new attempt, and the others join it.
     """
     speakers = [s for s in known if s.sets_state]
     living = [s for s in speakers if s in live and _same_life(request, s) and not _was_closed(request, s)]

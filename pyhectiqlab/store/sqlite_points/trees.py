@@ -33,20 +33,20 @@ class Sizes:
     """Bounds of compaction. The defaults are for real data; tests take tiny ones, to see every path with few points."""
 
     chunk_points: int = 8192
-    chunk_nodes: int = 128  # at most so many fine nodes a chunk and axis
-    node_points: int = 4096  # a chunk of no more points has no nodes: it is decoded instead
-    head_points: int = 32_768  # a head of so many points, or of so many rows, is worth flattening
+    chunk_nodes: int = 128  # the most fine nodes of a chunk for one axis
+    node_points: int = 4096  # a chunk with at most this many points has no nodes: readers decode it
+    head_points: int = 32_768  # a head with this many points, or head_rows rows, is flattened
     head_rows: int = 32
-    step_points: int = 1 << 17  # points that one transaction reads and writes, about: it is to take less than 0.1 s
-    fan_in: int = 4  # so many runs of about the same size are merged
+    step_points: int = 1 << 17  # about how many points one transaction reads and writes, in less than 0.1 s
+    fan_in: int = 4  # how many runs of about the same size are merged into one
     merged_points_max: int = 1 << 24  # longer runs stay: their nodes are fine enough, and marking them takes long
     scattered_chunks: int = 32  # a shorter series is cheap enough without a tree by time
     cold_s: float = 60.0  # a small head that nothing was added to for this long is flattened too
     bulk_points: int = 512  # a column of so many points goes to the head: others are recent points at first
-    recent_points: int = 1 << 20  # so many of them, 48 bytes of memory each, …
-    recent_batches: int = 20_000  # … or so many batches are flushed: a lab that starts reads them all
-    recent_s: float = 600.0  # … or if they are so old
-    step_series: int = 256  # that one transaction flushes
+    recent_points: int = 1 << 20  # flush at this many recent points (48 bytes of memory each),
+    recent_batches: int = 20_000  # or at this many batches (a lab that starts reads them all),
+    recent_s: float = 600.0  # or when the oldest is this old
+    step_series: int = 256  # how many series one transaction flushes
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class Tree:
         self._tree = tree
         self._sizes = sizes
         self._by = ("step", "time")[tree]
-        # A scattered series has its points by time in a tree of their own: nodes of time are not asked for in this one.
+        # A scattered series has a second tree, by time. Its tree by step needs no nodes of time.
         by_step, by_time = AXES[:1], AXES[1:]
         self._axes = by_time if tree == BY_TIME else by_step if state.scattered else AXES
 
     def lay(self, columns: PointColumns) -> None:
-        """Put points, in any order, behind runs that end before them; points that fit behind none become a new run."""
+        """Append points to runs that end before them. Points that begin before the end of all runs become a new run."""
         columns = self._sorted(columns)
         for run in sorted(self._runs(), key=lambda r: -r.high):
             try:
@@ -108,10 +108,10 @@ class Tree:
         self._write(self._next_run(), columns)
 
     def _tail(self, run: Run, columns: PointColumns) -> tuple[list[int], int, list[PointColumns]]:
-        """Return the last chunks of a run that are to be written anew together with points which are laid behind it,
-        the lowest place that they leave free, and their points.
+        """Return the last chunks of a run that are written again together with the new points, the lowest place that
+        these chunks leave free, and the points of these chunks.
 
-        A chunk is written anew only with about as many points as it has, or where these reach into it. Otherwise a
+        A chunk is written again only if the new points are about as many as its own, or lie between them. Otherwise a
         series that gets a hundred points at a time would have its last chunk of up to 8,192 written each time.
         """
         places = self._places(columns)
@@ -148,7 +148,7 @@ class Tree:
         return False
 
     def merge_slice(self) -> bool:
-        """Merge the lowest pending chunks, as far as no other pending chunk reaches down. Return False where none is
+        """Merge the lowest pending chunks, up to where the next pending chunk begins. Return False if no chunk is
         pending.
         """
         rows = self._connection.execute(

@@ -175,7 +175,7 @@ def test_every_call_gives_its_kind_of_answer_without_a_lab(site: Site, mode: str
         """
     done = site.run(script, HECTIQLAB_MODE=mode)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("to be renamed it needs the lab") == 1
+    assert done.stderr.count("only the lab can rename it") == 1
 
 
 def test_a_run_gets_another_name_and_a_paper(site: Site) -> None:

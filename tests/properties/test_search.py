@@ -163,11 +163,11 @@ def holds(fact: Fact, term: Term) -> bool:
 
 
 def place(fact: Fact, sort: Sort) -> Any:
-    """None: it has no such value, and comes last."""
+    """None: it has no such value, and comes last. NaN comes behind all numbers."""
     field = sort.field
     if field.kind == "metric":
         value = of_metric(fact, field.name, field.stat)
-        return None if value is None or math.isnan(value) else value
+        return math.nan if value is None and fact.metrics.get(field.name) else value
     if field.kind == "config":
         number, text = searchable(fact.config).get(field.name, (None, None))
         return None if text is None else (1, text) if number is None else (0, number)
@@ -175,12 +175,11 @@ def place(fact: Fact, sort: Sort) -> Any:
 
 
 def expected(facts: list[Fact], terms: tuple[Term, ...], sort: Sort) -> list[str]:
-    chosen = [f for f in facts if all(holds(f, t) for t in terms)]
-    have = sorted(
-        ((place(f, sort), f.id, f.name) for f in chosen if place(f, sort) is not None), reverse=sort.downwards
-    )
-    lack = sorted(((f.id, f.name) for f in chosen if place(f, sort) is None), reverse=sort.downwards)
-    return [name for *_, name in have] + [name for _, name in lack]
+    places = [(place(f, sort), f.id, f.name) for f in facts if all(holds(f, t) for t in terms)]
+    have = sorted((p for p in places if p[0] is not None and p[0] == p[0]), reverse=sort.downwards)
+    nans = sorted((p[1:] for p in places if p[0] != p[0]), reverse=sort.downwards)
+    lack = sorted((p[1:] for p in places if p[0] is None), reverse=sort.downwards)
+    return [p[-1] for p in (*have, *nans, *lack)]
 
 
 # What is tried

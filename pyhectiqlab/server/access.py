@@ -17,7 +17,7 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -251,6 +251,11 @@ def _run(lab: Lab, caller: Caller, run_id: str, deleted_too: bool = False) -> tu
     with lab.meta.reading() as view:
         run = view.run(run_id)
         role = None if run is None else view.role_in(run.project_id, caller.user.id, deleted_too=True)
+    return _there(run, role, run_id, deleted_too)
+
+
+def _there(run: Run | None, role: str | None, run_id: str, deleted_too: bool = False) -> tuple[Run, str]:
+    """Return run and role, if there are both. Raises ApiError 404, 410."""
     if run is None or role is None:
         raise ApiError(404, "run_not_found", f"No run has the id {run_id[:64]!r}: see `hectiqlab runs`.")
     if run.deleted is not None and not deleted_too:
@@ -269,9 +274,26 @@ def own_run(lab: Lab, caller: Caller, run_id: str) -> Run:
 
 
 def may_change(role: str | None, caller: Caller, run: Run) -> bool:
-    """Return whether the caller may rename, delete and restore a run: its author while a member, and admins."""
+    """Return whether the caller may rename, tag, delete and restore a run, and set its note: its author while a
+    member, and admins.
+    """
     needed = roles.MEMBER if run.author_id == caller.user.id else roles.ADMIN
     return roles.at_least(role, needed)
+
+
+def changeable_runs(lab: Lab, caller: Caller, ids: Sequence[str]) -> dict[str, Run]:
+    """Return runs that the caller may change, by id. Blocks on the database. Raises ApiError 403, 404, 410 about the
+    first that they may not.
+    """
+    with lab.meta.reading() as view:
+        runs = {run.id: run for run in view.some_runs(ids)}
+        projects = {run.project_id for run in runs.values()}
+        own = {project: view.role_in(project, caller.user.id, deleted_too=True) for project in projects}
+    for run_id in ids:
+        there = runs.get(run_id)
+        run, role = _there(there, None if there is None else own[there.project_id], run_id)
+        _check_changeable(run, role, caller)
+    return runs
 
 
 TheLab = Annotated[Lab, Depends(the_lab)]
@@ -384,9 +406,14 @@ def restorable_run(run_id: str, lab: TheLab, caller: TheCaller) -> Run:
 
 def _changeable(lab: Lab, caller: Caller, run_id: str, deleted_too: bool) -> Run:
     run, role = _run(lab, caller, run_id, deleted_too)
-    if not may_change(role, caller, run):
-        raise ApiError(403, "not_yours", f"The run belongs to {run.author}: ask them, or an admin of its project.")
+    _check_changeable(run, role, caller)
     return run
+
+
+def _check_changeable(run: Run, role: str, caller: Caller) -> None:
+    if not may_change(role, caller, run):
+        whose = f"The run {run.name!r} ({run.id}) belongs to {run.author}"
+        raise ApiError(403, "not_yours", f"{whose}: ask them, or an admin of its project.")
 
 
 Anybody = Depends(anybody)

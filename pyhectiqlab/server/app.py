@@ -29,6 +29,7 @@ from .request_log import Observe
 from .rootpath import RootPath
 from .routes import (
     accounts,
+    actions,
     artifacts,
     command_logins,
     handshake,
@@ -66,6 +67,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     series,
     stream,
     runs,
+    actions,
     table,
     verify,
     logs,

@@ -22,6 +22,8 @@ from ..protocol.search import NEWEST_FIRST, Sort, Term
 from .accounts import AccountsTransaction, AccountsView
 from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
+from .edits import EditsTransaction
+from .edits import Tag as Tag
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
 from .projects import Project as Project
@@ -33,13 +35,6 @@ from .registry import RegistryTransaction, RegistryView
 from .retention import RetentionTransaction, RetentionView
 from .sso import SsoTransaction, SsoView
 from .totals import TotalsView
-
-
-@dataclass(frozen=True)
-class Tag:
-    name: str
-    color: str | None
-    description: str | None
 
 
 @dataclass(frozen=True)
@@ -414,6 +409,7 @@ class MetaTransaction(
     AccountsTransaction,
     SsoTransaction,
     ProjectsTransaction,
+    EditsTransaction,
     FilesTransaction,
     RegistryTransaction,
     NoticesTransaction,

@@ -9,7 +9,15 @@ import requests
 from pydantic import BaseModel
 
 from pyhectiqlab.protocol import media, registry, roles, states
-from pyhectiqlab.server import models, models_accounts, models_media, models_registry, models_runs, models_series
+from pyhectiqlab.server import (
+    models,
+    models_accounts,
+    models_actions,
+    models_media,
+    models_registry,
+    models_runs,
+    models_series,
+)
 from pyhectiqlab.server.app import openapi_schema
 from pyhectiqlab.testing.lab import RealLab
 
@@ -61,6 +69,8 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models_runs.Runs, api.get("/runs", config=True))
     fits(models_runs.RunAnswer, api.get("/runs/resolve", ref=run))
     fits(models_runs.RunDetailAnswer, api.run(run))
+    note = {"actions": [{"action": "note", "runs": [run], "text": new_id()}]}
+    fits(models_actions.ActionsAnswer, api.call("POST", "/runs/actions", json=note))
     fits(models_series.SeriesKeys, api.get(f"/runs/{run}/keys"))
     fits(models_series.Attempts, api.get(f"/runs/{run}/attempts"))
     fits(models_runs.MetaAnswer, api.get(f"/runs/{run}/meta"))

@@ -117,6 +117,7 @@ GET /runs/{run_id} run:read
 PATCH /runs/{run_id} run:change
 DELETE /runs/{run_id} run:change
 POST /runs/{run_id}/restore run:change
+POST /runs/actions run:change
 GET /runs/{run_id}/capture run:read
 GET /runs/{run_id}/attempts run:read
 GET /runs/{run_id}/config run:read
@@ -158,7 +159,10 @@ HEAD /KIND/{uuid}/content version:read
 """
 IN_A_PROJECT = {"project", "run", "artifact", "version"}
 LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/columns"}
-INSIDE = {"POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve", *LISTS}
+INSIDE = {
+    *("POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
+    *("POST /runs/actions", *LISTS),
+}
 
 
 def listed() -> dict[str, str]:
@@ -309,6 +313,8 @@ class World:
             more = {"data": packed([batch(run, new_id(), 1, 1)]), "headers": INGEST_HEADERS}
         elif route == "POST /series/buckets":
             more = {"json": {"selectors": [{"run": run, "key": "loss"}], "axis": "step", "n": 2}}
+        elif route == "POST /runs/actions":
+            more = {"json": {"actions": [{"action": "tag", "runs": [run], "name": "t"}]}}
         elif route == "GET /stream":
             more = {"params": {"run": run}, "stream": True}
         elif route in LISTS:

@@ -16,6 +16,7 @@ from .meta_accounts import AccountsSql
 from .meta_attaching import AttachingSql
 from .meta_batches import BatchesSql
 from .meta_configs import ConfigsSql
+from .meta_edits import EditsSql
 from .meta_files import FilesSql
 from .meta_media import MediaSql
 from .meta_members import MembersSql
@@ -47,6 +48,7 @@ class SqlMeta(
     PurgingSql,
     SearchSql,
     ConfigsSql,
+    EditsSql,
     StatesSql,
     AttachingSql,
     SessionsSql,

@@ -10,6 +10,7 @@ from pyhectiqlab.store.meta import MetaStore
 
 from ...stores import MetaPlace
 from .accounts import AccountsSuite
+from .edits import EditsSuite
 from .events import EventsSuite
 from .files import FilesSuite
 from .people import PeopleSuite
@@ -33,6 +34,7 @@ class MetaStoreSuite(
     ProjectsSuite,
     RunsSuite,
     EventsSuite,
+    EditsSuite,
     FilesSuite,
     RegistrySuite,
     SearchesSuite,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyhectiqlab.store.accounts import LastAdminError, TooManyError
-from pyhectiqlab.store.meta import MetaTransaction, NameTakenError
+from pyhectiqlab.store.meta import MetaTransaction, NameTakenError, Tag
 from pyhectiqlab.store.notices import Target
 from pyhectiqlab.store.purging import PurgedError
 from pyhectiqlab.store.sql import meta_accounts
@@ -206,6 +206,22 @@ class TogetherSuite:
         with world.store.reading() as view:
             row = view.run(run)
             assert row is not None and row.points == 0 and view.writers(["w"]) == {}
+
+    def test_of_two_that_edit_a_run_the_second_learns_what_the_first_left(self, place: MetaPlace, world: World) -> None:
+        run = world.run("r")
+
+        def edit(tx: MetaTransaction, word: str) -> tuple[Any, Any]:
+            return tx.set_notes({run: word}), tx.add_tag([run], Tag("t", word, None))
+
+        first, second = meet(place, partial(edit, word="1"), partial(edit, word="2"))
+        assert first.value == ({run: ""}, {run: None})
+        assert second.value == ({run: "1"}, {run: Tag("t", "1", None)})
+
+        def remove(tx: MetaTransaction) -> dict[str, Tag]:
+            return tx.remove_tag([run], "t")
+
+        first, second = meet(place, remove, remove)
+        assert (first.value, second.value) == ({run: Tag("t", "2", None)}, {})
 
     def test_all_that_two_writers_tell_of_a_run_is_kept(self, place: MetaPlace, world: World) -> None:
         """Configs are merged, and counters added up."""

@@ -1,0 +1,35 @@
+"""MetaStore: notes and tags that people change, by the page, Python or the command. Those of scripts come as events.
+
+What is stored last counts, whoever sent it: a script's event that arrives after an edit replaces it, and an edit
+replaces what scripts sent before. An event that arrives again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Tag:
+    name: str
+    color: str | None
+    description: str | None
+
+
+class EditsTransaction(Protocol):
+    """Each method holds the runs, whose ids must be known. It returns what was there before of each run that it
+    changed; the runs that are as wanted already are left out.
+    """
+
+    def set_notes(self, notes: Mapping[str, str]) -> dict[str, str]:
+        """Set the note of each run to its text."""
+
+    def add_tag(self, ids: Collection[str], tag: Tag, replace: bool = True) -> dict[str, Tag | None]:
+        """Add the tag. If a run has one of this name, `replace` its color and description, or leave it as it is.
+
+        Raises FullError where a run has limits.TAGS_MAX tags.
+        """
+
+    def remove_tag(self, ids: Collection[str], name: str) -> dict[str, Tag]: ...

@@ -1,0 +1,59 @@
+"""Notes and tags that people change."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyhectiqlab.protocol import limits
+from pyhectiqlab.store.meta import FullError, Tag
+
+from .world import World
+
+
+class EditsSuite:
+    def test_a_note_is_set_for_many_runs_and_says_what_was_there(self, world: World) -> None:
+        one, two, three = world.run("1"), world.run("2"), world.run("3")
+        world.tell(one, ("note", {"text": "first"}))
+        world.tell(two, ("note", {"text": "new"}))
+        with world.store.writing() as tx:
+            assert tx.set_notes({one: "new", two: "new", three: "own"}) == {one: "first", three: ""}
+            assert tx.changes.runs == {one, three}
+        assert [world.read(lambda view, run=run: view.note(run)) for run in (one, two, three)] == ["new", "new", "own"]
+        assert world.write(lambda tx: tx.set_notes({one: "new"})) == {}
+
+    def test_a_tag_is_added_replaced_and_removed(self, world: World) -> None:
+        one, two = world.run("1"), world.run("2")
+        red, plain = Tag("best", "#f00", "by loss"), Tag("best", None, None)
+        world.tell(one, ("tag", {"name": "best", "color": "#f00", "description": "by loss"}), ("tag", {"name": "x"}))
+        with world.store.writing() as tx:
+            assert tx.add_tag([one, two], plain, replace=False) == {two: None}
+            assert tx.changes.runs == {two}
+        assert world.read(lambda view: view.tags(one, 9)) == [red, Tag("x", None, None)]
+        assert world.write(lambda tx: tx.add_tag([one, two], plain)) == {one: red}
+        assert world.write(lambda tx: tx.add_tag([two, one], red)) == {one: plain, two: plain}
+        with world.store.writing() as tx:
+            assert tx.remove_tag([one, two], "best") == {one: red, two: red}
+            assert tx.remove_tag([one, two], "best") == {} and tx.changes.runs == {one, two}
+        assert world.read(lambda view: (view.tags(one, 9), view.tags(two, 9))) == ([Tag("x", None, None)], [])
+
+    def test_what_is_stored_last_counts_whoever_said_it(self, world: World) -> None:
+        run = world.run("r")
+        sent = world.next_batch(run, ("tag", {"name": "t", "color": "blue"}), ("note", {"text": "script"}))
+        world.write(lambda tx: tx.apply([sent], 1.0))
+        world.write(lambda tx: (tx.remove_tag([run], "t"), tx.set_notes({run: "person"})))
+        world.write(lambda tx: tx.apply([sent], 2.0))  # it comes again
+        assert world.read(lambda view: (view.tags(run, 9), view.note(run))) == ([], "person")
+        world.tell(run, ("tag", {"name": "t"}), ("note", {"text": "later"}))
+        assert world.read(lambda view: (view.tags(run, 9), view.note(run))) == ([Tag("t", None, None)], "later")
+
+    def test_a_run_takes_so_many_tags(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "TAGS_MAX", 2)
+        full, free = world.run("1"), world.run("2")
+        world.tell(full, ("tag", {"name": "a"}), ("tag", {"name": "b"}))
+        with pytest.raises(FullError, match=full):
+            world.write(lambda tx: tx.add_tag([free, full], Tag("c", None, None)))
+        assert world.read(lambda view: view.tags(free, 9)) == []
+        assert world.write(lambda tx: tx.add_tag([full, free], Tag("b", "red", None))) == {
+            full: Tag("b", None, None),
+            free: None,
+        }

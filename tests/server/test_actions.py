@@ -1,0 +1,121 @@
+"""POST /runs/actions: tags and notes of one run or many, at once, with what takes them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .api import Api, error_of, events_batch, new_id
+from .test_stream import Watch
+
+
+def made(api: Api, n: int, **more: Any) -> list[str]:
+    return [api.attach(**more)["run"]["id"] for _ in range(n)]
+
+
+def act(api: Api, *actions: Any, status: int = 200) -> Any:
+    return api.call("POST", "/runs/actions", status, json={"actions": actions})
+
+
+def words(api: Api, run: str) -> tuple[str, list[Any]]:
+    page = api.run(run)
+    return page["note"], [(tag["name"], tag["color"]) for tag in page["tags"]]
+
+
+def test_many_runs_are_tagged_and_noted_and_the_answer_takes_it_back(api: Api) -> None:
+    runs = made(api, 3)
+    one, two, _ = runs
+    red = {"name": "best", "color": "#f00", "description": "by loss"}
+    api.ingest(events_batch(one, new_id(), 1, [("tag", red), ("note", {"text": "first"})]))
+    before = [words(api, run) for run in runs]
+    answer = act(
+        api,
+        {"action": "tag", "runs": runs, "name": "best", "color": "#00f"},
+        {"action": "note", "runs": [one, two], "text": "new"},
+        {"action": "untag", "runs": [two], "name": "best"},
+    )
+    assert sorted(answer["changed"]) == sorted(runs)
+    assert [words(api, run) for run in runs] == [("new", [("best", "#00f")]), ("new", []), ("", [("best", "#00f")])]
+    back = act(api, *answer["undo"])
+    assert [words(api, run) for run in runs] == before
+    assert api.run(one)["tags"] == [red]
+    act(api, *back["undo"])
+    assert words(api, one) == ("new", [("best", "#00f")]), "an undo is undone likewise"
+
+
+def test_a_run_that_has_the_tag_keeps_its_color_where_none_is_given(api: Api) -> None:
+    one, two = made(api, 2)
+    act(api, {"action": "tag", "runs": [one], "name": "t", "color": "#f00"})
+    again = act(api, {"action": "tag", "runs": [one, two], "name": "t"})
+    assert again["changed"] == [two] and words(api, one)[1] == [("t", "#f00")]
+    assert again["undo"] == [{"action": "untag", "runs": [two], "name": "t"}]
+    act(api, {"action": "tag", "runs": [one], "name": "t", "color": None})
+    assert words(api, one)[1] == [("t", None)]
+    assert act(api, {"action": "untag", "runs": [one], "name": "none"}) == {"changed": [], "undo": []}
+
+
+def test_what_the_lab_stores_last_counts(api: Api) -> None:
+    (run,) = made(api, 1)
+    writer = new_id()
+    sent = events_batch(run, writer, 1, [("tag", {"name": "t"}), ("note", {"text": "script"})])
+    api.ingest(sent)
+    act(api, {"action": "untag", "runs": [run], "name": "t"}, {"action": "note", "runs": [run], "text": "person"})
+    api.ingest(sent)
+    assert words(api, run) == ("person", []), "an event that comes again is no news"
+    api.ingest(events_batch(run, writer, 3, [("tag", {"name": "t"}), ("note", {"text": "later"})]))
+    assert words(api, run) == ("later", [("t", None)])
+
+
+def test_all_or_nothing(api: Api, other: Api) -> None:
+    mine, gone = made(api, 2)
+    (theirs,) = made(other, 1, project=api.run(mine)["project"]["id"])
+    api.call("DELETE", f"/runs/{gone}")
+    tag = {"action": "tag", "name": "t"}
+    for runs, status, code in (
+        ([mine, gone], 410, "run_deleted"),
+        ([mine, "0" * 12], 404, "run_not_found"),
+        ([mine] * 1001, 422, "invalid"),
+    ):
+        answer = api.raw("POST", "/runs/actions", json={"actions": [{**tag, "runs": runs}]})
+        assert (answer.status_code, error_of(answer)["code"]) == (status, code)
+    refused = other.raw("POST", "/runs/actions", json={"actions": [{**tag, "runs": [theirs, mine]}]})
+    assert refused.status_code == 403 and mine in error_of(refused)["message"]
+    (full,) = made(api, 1)
+    for part in range(2):
+        act(api, *({**tag, "runs": [full], "name": f"{part} {i}"} for i in range(100)))
+    answer = api.raw("POST", "/runs/actions", json={"actions": [{**tag, "runs": [mine, full]}]})
+    assert (answer.status_code, error_of(answer)["code"]) == (422, "full") and full in answer.text
+    for bad in ({**tag, "name": " "}, {**tag, "name": "a\nb"}, {"action": "sing"}, {"action": "note", "text": None}):
+        assert api.raw("POST", "/runs/actions", json={"actions": [{"runs": [mine], **bad}]}).status_code == 422
+    split = [{**tag, "runs": [mine] * 501}, {**tag, "runs": [mine] * 500}]
+    assert api.raw("POST", "/runs/actions", json={"actions": split}).status_code == 422
+    assert words(api, mine) == ("", []) and words(other, theirs) == ("", [])
+
+
+def test_notes_that_could_not_be_given_back_are_not_replaced(api: Api) -> None:
+    runs, long = made(api, 17), "x" * 65_536
+    too_many = api.raw("POST", "/runs/actions", json={"actions": [{"action": "note", "runs": runs, "text": long}]})
+    assert (too_many.status_code, error_of(too_many)["code"]) == (422, "too_long"), "its undo could not be undone"
+    for some in (runs[:9], runs[9:]):
+        act(api, {"action": "notes", "notes": {run: f"{runs.index(run):02}{long[2:]}" for run in some}})
+    answer = api.raw("POST", "/runs/actions", json={"actions": [{"action": "note", "runs": runs, "text": "short"}]})
+    assert (answer.status_code, error_of(answer)["code"]) == (422, "too_long")
+    assert words(api, runs[3])[0] == f"03{long[2:]}"
+    undo = act(api, {"action": "note", "runs": runs[:15], "text": "short"})["undo"]
+    act(api, *undo)
+    assert words(api, runs[3])[0] == f"03{long[2:]}"
+
+
+def test_each_change_is_in_the_audit_log_and_told_to_pages(api: Api) -> None:
+    one, two = made(api, 2)
+    watch = Watch(api, run=two)
+    act(api, {"action": "tag", "runs": [one, two], "name": "best"}, {"action": "note", "runs": [two], "text": "why"})
+    assert watch.next() == ("run", {"run": two})
+    newest = api.get("/audit", limit=3)["items"]
+    assert [(entry["action"], entry["detail"]) for entry in newest] == [
+        ("set the note of", "to 'why'"),
+        ("tagged", "best"),
+        ("tagged", "best"),
+    ]
+    assert two in newest[0]["subject"] and {one, two} == {e["subject"][-13:-1] for e in newest[1:]}
+    act(api, {"action": "tag", "runs": [one], "name": "best"})
+    assert api.get("/audit", limit=1)["items"] == newest[:1], "what was so already is no change"

@@ -1,5 +1,7 @@
 // Numbers, durations and moments as people read them. No DOM, no clock: "now" is given.
 
+const UNITS = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const;
+
 /** A metric's value in at most about eight characters: 0.98231, 1.5e-7, 12,345.7, 57.77G, NaN, +Inf, −Inf. */
 export function formatValue(value: number, digits = 5): string {
   if (Number.isNaN(value)) return 'NaN';
@@ -7,9 +9,10 @@ export function formatValue(value: number, digits = 5): string {
   if (value === -Infinity) return '−Inf';
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size >= 1e7 && size < 1e15) {
-    const [factor, suffix] = size >= 1e12 ? [1e12, 'T'] : size >= 1e9 ? [1e9, 'G'] : [1e6, 'M']; // as on the axis
-    return formatValue(Number((value / factor).toPrecision(Math.max(3, digits - 1))), digits) + suffix;
+  if (size >= 9_999_999.5 && size < 1e15) {
+    const rounded = Number(value.toPrecision(Math.max(3, digits - 1))); // first: 999,999,999 is 1G, not 1,000M
+    const [factor, suffix] = UNITS.find(([least]) => Math.abs(rounded) >= least)!; // as on the axis
+    if (Math.abs(rounded) < 1e15) return formatValue(rounded / factor, digits) + suffix;
   }
   if (size >= 1e7 || size < 1e-4) {
     const [mantissa = '', exponent = ''] = value.toExponential(Math.max(0, digits - 2)).split('e');
@@ -28,11 +31,10 @@ export function formatInteger(value: number | bigint): string {
 
 /** For counts in tight places: 950, 12.3k, 4.56M, 7.89G. */
 export function formatCompact(value: number): string {
-  const size = Math.abs(value);
-  for (const [factor, suffix] of [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const) {
-    if (size >= factor) return minus(trimZeros((value / factor).toFixed(size / factor >= 100 ? 0 : size / factor >= 10 ? 1 : 2)) + suffix);
-  }
-  return minus(trimZeros(value.toFixed(size >= 100 || Number.isInteger(value) ? 0 : 2)));
+  const rounded = Math.abs(value) >= 100 ? Number(value.toPrecision(3)) : value; // first: 999,999 is 1M, not 1000k
+  const [factor, suffix] = UNITS.find(([least]) => Math.abs(rounded) >= least) ?? [1, ''];
+  const size = Math.abs(rounded) / factor;
+  return minus(trimZeros((rounded / factor).toFixed(size >= 100 || (factor === 1 && Number.isInteger(rounded)) ? 0 : size >= 10 && factor > 1 ? 1 : 2)) + suffix);
 }
 
 /** 1.21 GB, in powers of 1000, to three digits. */
@@ -57,20 +59,29 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 86_400)}d ${two(Math.floor(whole / 3600) % 24)}h`;
 }
 
+const TICK_DIGITS_MAX = 7; // of one label
+
 /**
- * Labels of an axis, with as many digits as neighbours `increment` apart need to differ: 0.02, 0.04; 12k, 12.5k; 1e−7.
+ * Labels of an axis, with as many digits as neighbours `increment` apart need to differ: 0.02, 0.04; 12k, 12.5k; 1e−7. Where
+ * that would be more than anybody reads, the first stands in full and the others as what they are more: 3,200,000,000,000, +20, +40.
  */
 export function formatTicks(values: readonly (number | null)[], increment: number): string[] {
   const most = Math.max(...values.map((v) => Math.abs(v ?? 0)));
   let place = Math.floor(Math.log10(increment) + 1e-9);
   if (Math.abs(increment / 10 ** place - Math.round(increment / 10 ** place)) > 1e-6) place--; // 0.25 needs two digits
+  const first = values.findIndex((v) => v !== null);
+  if (first >= 0 && Math.floor(Math.log10(most)) - place + 1 > TICK_DIGITS_MAX) {
+    const base = values[first]!;
+    const more = formatTicks(values.map((v) => (v === null ? null : v - base)), increment);
+    return more.map((text, i) => (i === first ? inFull(base, place) : text && `+${text}`));
+  }
   const tiny = most < 1e-3;
   const huge = most >= 1e15;
-  const [factor, suffix] = most >= 1e9 ? [1e9, 'G'] : most >= 1e6 ? [1e6, 'M'] : most >= 1e4 ? [1e3, 'k'] : [1, ''];
+  const [factor, suffix] = (most >= 1e4 && UNITS.find(([least]) => most >= least)) || [1, ''];
   const decimals = Math.max(0, Math.min(20, Math.round(Math.log10(factor)) - place));
   return values.map((value) => {
     if (value === null) return '';
-    if (value === 0) return '0';
+    if (Math.abs(value) < increment * 1e-6) return '0';
     if (tiny || huge) {
       const digits = Math.max(0, Math.min(12, Math.floor(Math.log10(Math.abs(value))) - place));
       const [mantissa = '', exponent = ''] = value.toExponential(digits).split('e');
@@ -78,6 +89,14 @@ export function formatTicks(values: readonly (number | null)[], increment: numbe
     }
     return minus(groupThousands(trimZeros((value / factor).toFixed(decimals)))) + suffix;
   });
+}
+
+/** A value with all its digits down to 10^place. */
+function inFull(value: number, place: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e-3 && size < 1e15) return minus(groupThousands(trimZeros(value.toFixed(Math.max(0, Math.min(20, -place))))));
+  const [mantissa = '', exponent = ''] = value.toExponential(Math.max(0, Math.min(16, Math.floor(Math.log10(size)) - place))).split('e');
+  return minus(`${trimZeros(mantissa)}e${exponent.replace('+', '')}`);
 }
 
 /** Seconds as an axis label: 0.5s, 45s, 10m, 1h 30m, 2d. */

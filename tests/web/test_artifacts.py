@@ -84,6 +84,40 @@ def test_a_run_shows_its_artifacts_by_name_with_steps_and_versions(
         page.screenshot(path=f"{folder}/artifacts.png", full_page=True)
 
 
+def test_media_are_listed_once_under_the_names_that_their_script_gave(
+    page: Page, lab: RealLab, feeder: Feeder, files: Files
+) -> None:
+    run = feeder.run("with both").id
+    for step in (0, 1):
+        data = png(20, 10, (0, 120, 200))
+        files.add("valid%2F100%25.png", data, run=run, kind="image", step=step, meta={"name": "valid/100%"})
+    files.add("a%2Fb.bin", b"1", run=run)  # its own name: nothing of it was escaped
+    page.goto(f"{lab.url}/runs/{run}?tab=artifacts")
+    expect(page.locator(".file h3")).to_have_text(["a%2Fb.bin"])
+    page.get_by_text("1 figure, image, table or text is under Media.").wait_for()
+    page.get_by_label("List their files here too").check()
+    expect(page.locator(".file h3")).to_have_text(["a%2Fb.bin", "valid/100%.png"])
+    expect(page.get_by_role("img", name="valid/100%.png, step 1")).to_be_visible()
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/artifacts-media.png", full_page=True)
+    page.get_by_role("main").get_by_role("link", name="Media").click()
+    expect(page.locator(".medium h3")).to_have_text(["valid/100%"])
+
+
+def test_a_run_that_ended_with_nothing_promises_nothing(page: Page, lab: RealLab, feeder: Feeder) -> None:
+    run = feeder.run("ended empty")
+    page.goto(f"{lab.url}/runs/{run.id}")
+    page.get_by_text("Charts appear here by themselves").wait_for()
+    run.end("completed", cause="exit")
+    for tab, title in (("charts", "No metrics"), ("media", "No media"), ("artifacts", "No artifacts")):
+        page.goto(f"{lab.url}/runs/{run.id}?tab={tab}")
+        page.get_by_role("heading", name=title, exact=True).wait_for()
+        page.get_by_text("This run ended without").wait_for()
+        assert page.get_by_text("appear here").count() == 0
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/ended-empty.png", full_page=True)
+
+
 def test_a_new_artifact_appears_by_itself(page: Page, lab: RealLab, feeder: Feeder, files: Files) -> None:
     run = feeder.run("live artifacts").id
     page.goto(f"{lab.url}/runs/{run}?tab=artifacts")

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import cases from '../../../../tests/cases/states.json';
-import { ALL_STATES, durationOf, isLive, meaningOf, toneOf } from './runstate';
+import { ALL_STATES, durationOf, isLive, isOver, meaningOf, toneOf } from './runstate';
 
 test.each(Object.entries(cases))('%s is known as what the lab says that it is', (state, { live, of_a_run }) => {
   expect(isLive(state)).toBe(live);
@@ -21,4 +21,9 @@ test('the duration of a run that lives grows with the clock', () => {
   expect(durationOf({ state: 'running', started: 100, duration: 5 }, 101)).toBe(5);
   expect(durationOf({ state: 'completed', started: 100, duration: 5 }, 110)).toBe(5);
   expect(durationOf({ state: 'pending', started: null, duration: null }, 110)).toBeNaN();
+});
+
+test('what is over is not live, and a lost run may come back', () => {
+  expect(ALL_STATES.filter(isOver)).toEqual(['completed', 'failed', 'killed', 'stopped', 'ended']);
+  expect(isOver('resting')).toBe(false);
 });

@@ -46,6 +46,11 @@ export function isLive(state: string): boolean {
   return state === 'running' || state === 'training' || state === 'pending';
 }
 
+/** Nothing more is to come. A lost run may come back, and who knows what a newer lab's state means. */
+export function isOver(state: string): boolean {
+  return isKnown(state) && !isLive(state) && state !== 'lost';
+}
+
 /** What a run can be in; only an earlier attempt is preempted. */
 export const ALL_STATES: readonly string[] = Object.keys(TONES).filter((state) => state !== 'preempted');
 

@@ -30,6 +30,8 @@ interface Props {
   attempts: number;
   /** Any of the runs is still going. */
   live: boolean;
+  /** All of the runs are, for good. */
+  over: boolean;
   /** Something about a run itself changed (its state, for example). */
   onRunNews: () => void;
 }
@@ -39,7 +41,7 @@ const PANEL_HEIGHT = 196;
 const GAP = 12;
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
-export function Board({ runs, ranks, attempts, live, view, setView, onRunNews }: Props) {
+export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
@@ -128,7 +130,7 @@ export function Board({ runs, ranks, attempts, live, view, setView, onRunNews }:
       {keys.keys === null ? (
         !keys.error && <Waiting />
       ) : keys.keys.length === 0 ? (
-        <NoKeys query={view.query} />
+        <NoKeys query={view.query} over={over} several={runs.length > 1} />
       ) : (
         width > 0 &&
         sections
@@ -222,8 +224,10 @@ function RankLegend({ ranks, view, setView }: { ranks: number; view: ChartView; 
   );
 }
 
-function NoKeys({ query }: { query: string }) {
-  if (query) return <Empty title="No metric matches"><p>No key of this run contains “{query}”.</p></Empty>;
+function NoKeys({ query, over, several }: { query: string; over: boolean; several: boolean }) {
+  const these = several ? 'these runs' : 'this run';
+  if (query) return <Empty title="No metric matches"><p>No key of {these} contains “{query}”.</p></Empty>;
+  if (over) return <Empty title="No metrics"><p>{several ? 'These runs' : 'This run'} ended without reporting a metric.</p></Empty>;
   return (
     <Empty title="No metrics yet">
       <p>

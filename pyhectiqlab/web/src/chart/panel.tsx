@@ -187,7 +187,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
         onBlur={() => plot.current?.point(null)}
       >
         {!curves && <div class="panel-wait" aria-hidden="true" />}
-        {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points yet.'}</p>}
+        {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points.'}</p>}
         {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} box={box.current!} />}
       </div>
       {odd && <p class="panel-note" title={odd}>{odd}</p>}

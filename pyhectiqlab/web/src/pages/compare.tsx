@@ -7,7 +7,7 @@ import { plural } from '../base/format';
 import { projectUrl } from '../base/links';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
-import { isLive } from '../base/runstate';
+import { isLive, isOver } from '../base/runstate';
 import { Board } from '../chart/board';
 import { colorOf } from '../chart/colors';
 import type { ChartRun } from '../chart/panel';
@@ -60,6 +60,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
           ranks={Math.max(...found.map((r) => r.ranks))}
           attempts={Math.max(...found.map((r) => r.attempt))}
           live={found.some((r) => isLive(r.state))}
+          over={found.every((r) => isOver(r.state))}
           view={route.view}
           setView={(view, replace) => navigate({ ...route, view }, replace)}
           onRunNews={refresh}

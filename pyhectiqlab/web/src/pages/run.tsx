@@ -8,7 +8,7 @@ import { projectUrl } from '../base/links';
 import { keptUntilTold } from '../base/retention';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
-import { durationOf, isLive } from '../base/runstate';
+import { durationOf, isLive, isOver } from '../base/runstate';
 import { Board } from '../chart/board';
 import { colorOf } from '../chart/colors';
 import { RunArtifacts } from '../parts/artifactlist';
@@ -52,6 +52,7 @@ export function RunPage({ route }: { route: RunRoute }) {
                 ranks={run.ranks}
                 attempts={run.attempt}
                 live={isLive(run.state)}
+                over={isOver(run.state)}
                 view={route.view}
                 setView={(view, replace) => navigate({ ...route, view }, replace)}
                 onRunNews={refresh}

@@ -2,9 +2,11 @@
 
 import { useEffect, useState } from 'preact/hooks';
 import { loadArtifacts, type Holder } from '../api/artifacts';
-import { formatBytes, formatInteger } from '../base/format';
+import { formatBytes, formatInteger, plural } from '../base/format';
 import { groupByName, type Group } from '../base/group';
-import { contentUrl, isImage } from '../base/links';
+import { contentUrl, isImage, runUrl } from '../base/links';
+import { isMedium, shownName } from '../base/mediafiles';
+import { isOver } from '../base/runstate';
 import { artifactByPython, artifactByShell } from '../base/snippets';
 import type { ArtifactAnswer, RunDetailAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
@@ -15,6 +17,7 @@ import { CopyButton, Empty, Moment, Snippet, Waiting } from '../widgets/basics';
 export function RunArtifacts({ run, onNews }: { run: RunDetailAnswer; onNews: () => void }) {
   const of = { run: run.id };
   const { data, error, refresh } = useLoad((signal) => loadArtifacts(of, signal), [run.id]);
+  const [withMedia, setWithMedia] = useState(false);
   const look = () => {
     refresh();
     onNews();
@@ -22,15 +25,32 @@ export function RunArtifacts({ run, onNews }: { run: RunDetailAnswer; onNews: ()
   useLive({ runs: [run.id] }, { run: look, state: onNews, missed: look });
   if (error) return <Empty title="The artifacts cannot be shown"><p>{error.message}</p></Empty>;
   if (!data) return <Waiting />;
-  if (!data.items.length) {
+  const media = groupByName(data.items.filter(isMedium)).length;
+  const shown = withMedia ? data.items : data.items.filter((artifact) => !isMedium(artifact));
+  const mediaToo = media > 0 && (
+    <div class="controls">
+      <span class="dim">{plural(media, 'figure, image, table or text is', 'figures, images, tables and texts are')} under <a href={`${runUrl(run.id)}?tab=media`}>Media</a>.</span>
+      <label class="check"><input type="checkbox" checked={withMedia} onChange={(e) => setWithMedia(e.currentTarget.checked)} />List their files here too</label>
+    </div>
+  );
+  if (!shown.length) {
+    if (isOver(run.state)) return <>{mediaToo}<Empty title={media ? 'No other artifacts' : 'No artifacts'}><p>This run ended without keeping {media ? 'another file' : 'a file'}.</p></Empty></>;
     return (
-      <Empty title="No artifacts yet">
-        <p>A script keeps a file with its run by one call, which returns at once:</p>
-        <Snippet label="Python" text={'run.add_artifact("model.pt")\nrun.add_artifact("test.png", step=5)'} />
-      </Empty>
+      <>
+        {mediaToo}
+        <Empty title={media ? 'No other artifacts yet' : 'No artifacts yet'}>
+          <p>A script keeps a file with its run by one call, which returns at once:</p>
+          <Snippet label="Python" text={'run.add_artifact("model.pt")\nrun.add_artifact("test.png", step=5)'} />
+        </Empty>
+      </>
     );
   }
-  return <List items={data.items} complete={data.complete} of={of} label="Artifacts" />;
+  return (
+    <>
+      {mediaToo}
+      <List items={shown} complete={data.complete} of={of} label="Artifacts" />
+    </>
+  );
 }
 
 /** Nothing where there are none. */
@@ -65,11 +85,12 @@ function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now
   const last = group.items.length - 1;
   const at = Math.min(chosen ?? last, last);
   const newest = group.items[at]!;
+  const name = shownName(newest);
   const shown = old && old.step === newest.step ? old : newest;
   return (
     <li class="block file" data-name={group.name}>
       <div class="file-head">
-        <h3 class="name" title={group.name}>{group.name}</h3>
+        <h3 class="name" title={name}>{name}</h3>
         <a class="button" href={contentUrl(shown)} download={shown.name}>Download</a>
       </div>
       <dl class="facts">
@@ -87,7 +108,7 @@ function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now
             min={0}
             max={last}
             value={at}
-            aria-label={`Step of ${group.name}`}
+            aria-label={`Step of ${name}`}
             aria-valuetext={newest.step === null ? 'no step' : `step ${newest.step}`}
             onInput={(e) => {
               setChosen(Number(e.currentTarget.value));
@@ -100,7 +121,7 @@ function Row({ group, of, now }: { group: Group<ArtifactAnswer>; of: Holder; now
       {group.items.length === 1 && newest.step !== null && <p class="dim">Step {newest.step}</p>}
       {isImage(shown.name) && (
         <a href={contentUrl(shown, true)} target="_blank" rel="noopener" class="preview">
-          <img src={contentUrl(shown, true)} alt={`${shown.name}${shown.step === null ? '' : `, step ${shown.step}`}`} loading="lazy" />
+          <img src={contentUrl(shown, true)} alt={`${name}${shown.step === null ? '' : `, step ${shown.step}`}`} loading="lazy" />
         </a>
       )}
       <details class="snippets">
@@ -128,7 +149,7 @@ function Versions(props: { newest: ArtifactAnswer; shown: ArtifactAnswer; of: Ho
   const options = all.length ? all : [newest];
   return (
     <select
-      aria-label={`Version of ${newest.name}`}
+      aria-label={`Version of ${shownName(newest)}`}
       value={shown.uuid}
       onFocus={load}
       onMouseEnter={load}

@@ -5,6 +5,7 @@ import { MediaSource, loadGroups, type Step } from '../api/media';
 import { formatInteger, plural } from '../base/format';
 import { groupKeys } from '../base/group';
 import { contentUrl } from '../base/links';
+import { isOver } from '../base/runstate';
 import { placeOf } from '../base/steps';
 import type { MediaGroupAnswer, RunDetailAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
@@ -37,6 +38,7 @@ export function RunMedia({ run, query, setQuery, onNews }: Props) {
   if (error) return <Empty title="The media cannot be shown"><p>{error.message}</p></Empty>;
   if (!data) return <Waiting />;
   if (!data.items.length && !query) {
+    if (isOver(run.state)) return <Empty title="No media"><p>This run ended without a figure, image, table, histogram or text.</p></Empty>;
     return (
       <Empty title="No media yet">
         <p>Figures, images, tables, histograms and texts are shown by step:</p>

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from .conftest import Watch
 from .feeder import Feeder
@@ -323,6 +324,34 @@ def test_several_runs_lie_over_each_other(page: Page, feeder: Feeder) -> None:
     page.locator(".legend").get_by_role("button", name="first").click()
     assert panel.wait("d.curves.length === 1")["curves"][0]["name"] == "second"
     page.wait_for_url(re.compile(f"hide={runs[0].id}"))
+
+
+def test_of_many_runs_lines_differ_by_dash_and_the_best_are_read_first(page: Page, feeder: Feeder) -> None:
+    runs = [feeder.run(f"run {i:02}", project="many") for i in range(24)]
+    for i, run in enumerate(runs):
+        steps = range(50 if i < 23 else 10)  # the last, whose loss would be the highest, ended early
+        run.points({"loss": (steps, [1.0 + i] * len(steps)), "accuracy": (steps, [1.0 + i] * len(steps))})
+    page.goto(f"{feeder.url}/compare?runs={','.join(run.id for run in runs)}&lo=25&hi=49")
+    loss, accuracy = Panel(page, "loss"), Panel(page, "accuracy")
+    curves = loss.wait("d.curves.length === 23")["curves"]
+    assert len({(c["color"], tuple(c["dash"])) for c in curves}) == 23
+    assert [bool(c["dash"]) for c in sorted(curves, key=lambda c: str(c["name"]))] == [False] * 10 + [True] * 13
+    expect(page.locator(".legend i")).to_have_count(10)
+    expect(page.locator(".legend svg.swatch")).to_have_count(14)
+    for panel, names in (
+        (loss, "run 00, run 01, run 02, run 03, 3 more"),
+        (accuracy, "run 22, run 21, run 20, run 19, 3 more"),
+    ):
+        accuracy.wait("d.curves.length === 23")
+        panel.hover(0.5)
+        readout = panel.root.locator(".readout")
+        readout.wait_for()
+        rows = readout.locator(".readout-name, :scope > .readout-detail").all_inner_texts()
+        assert ", ".join(rows).startswith(names), rows
+        assert rows[-1].endswith(" more") and len(rows) == 14
+        assert "run 23" not in rows, "it has nothing in this window"
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/many.png", full_page=True)
 
 
 def test_one_run_that_is_gone_does_not_hide_the_others(page: Page, feeder: Feeder, watch: Watch) -> None:

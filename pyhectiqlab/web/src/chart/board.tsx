@@ -15,10 +15,11 @@ import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
-import { colorOf } from './colors';
+import { lookOf } from './colors';
 import { Controls } from './controls';
 import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
+import { Swatch } from './swatch';
 
 interface Props {
   runs: readonly ChartRun[];
@@ -195,7 +196,7 @@ function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: Char
         return (
           <li key={run.id} class={on ? '' : 'off'}>
             <button aria-pressed={on} onClick={() => toggle(run.id)} title={on ? 'Hide this run' : 'Show this run'}>
-              <i style={{ background: run.color }} />
+              <Swatch {...run} />
               {run.name}
             </button>
             <a href={runUrl(run.id)} aria-label={`Open ${run.name}`} title="Open the run">
@@ -215,7 +216,7 @@ function RankLegend({ ranks, view, setView }: { ranks: number; view: ChartView; 
       {Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => (
         <li key={rank}>
           <button onClick={() => setView({ ...view, rank }, true)} title="Show this rank alone">
-            <i style={{ background: colorOf(rank) }} />
+            <Swatch {...lookOf(rank)} />
             rank {rank}
           </button>
         </li>

@@ -1,4 +1,5 @@
-// Run colours, told apart in light and dark and by most colour-blind readers; given by position, so that a link keeps them.
+// What lines look like: colours told apart in light and dark and by most colour-blind readers, and beyond ten of them a dash,
+// too. Given by position, so that a link keeps them.
 
 const PALETTE = [
   '#5476f7', // indigo
@@ -13,6 +14,17 @@ const PALETTE = [
   '#868e96', // grey
 ] as const;
 
-export function colorOf(index: number): string {
-  return PALETTE[index % PALETTE.length]!;
+/** Lengths in CSS pixels: drawn, left out, drawn, … Longer than those of a line over a gap (see draw.ts). */
+export type Dash = readonly number[];
+
+const DASHES: readonly Dash[] = [[], [9, 5], [9, 4, 1, 4], [4, 5], [14, 4, 4, 4], [9, 3, 1, 3, 1, 3]];
+
+export interface Look {
+  color: string;
+  dash: Dash; // empty: a solid line
+}
+
+/** The first ten are solid; each ten that follow have the same colours in another dash, six times. */
+export function lookOf(index: number): Look {
+  return { color: PALETTE[index % PALETTE.length]!, dash: DASHES[Math.floor(index / PALETTE.length) % DASHES.length]! };
 }

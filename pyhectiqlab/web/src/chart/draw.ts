@@ -141,7 +141,9 @@ function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, wi
   ctx.fillStyle = c.color;
   ctx.globalAlpha = alpha;
   ctx.lineWidth = width * f.ratio;
+  ctx.setLineDash(c.dash.map((length) => length * f.ratio));
   ctx.stroke(solid);
+  ctx.setLineDash([]);
   if (dotsAny) ctx.fill(dots);
   if (dashedAny) {
     ctx.globalAlpha = alpha * 0.55;

@@ -6,14 +6,14 @@ import type { Axis, ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
-import { describeX, readAt, readNewest, type Reading } from './readout';
-import { colorOf } from './colors';
+import { describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
+import { lookOf, type Look } from './colors';
+import { Swatch } from './swatch';
 import { axisScale, countOddities, describeOddities, describeRanks, makeCurve, nearest, rangeX } from './series';
 
-export interface ChartRun {
+export interface ChartRun extends Look {
   id: string;
   name: string;
-  color: string;
 }
 
 interface Props {
@@ -34,12 +34,11 @@ export interface PanelElement extends HTMLElement {
 }
 
 const REACH_SHARE = 0.03; // a curve whose nearest point is further from the cursor than this share of the width is not read
-const READINGS_MAX = 12;
 
 interface Hover {
   x: number;
   left: number;
-  top: number;
+  y: number; // the value there
   own: boolean;
 }
 
@@ -78,8 +77,8 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
       const run = byId.get(b.run);
       if (!run || !b.start.length) return [];
       // The ranks of one run have colours of their own; over another run's, the run's.
-      const [name, color] = b.rank === null ? [run.name, run.color] : runs.length > 1 ? [`${run.name} · rank ${b.rank}`, run.color] : [`rank ${b.rank}`, colorOf(b.rank)];
-      return [makeCurve(b, answer.axis, view.smoothing, name, color)];
+      const [name, look] = b.rank === null ? [run.name, run] : runs.length > 1 ? [`${run.name} · rank ${b.rank}`, run] : [`rank ${b.rank}`, lookOf(b.rank)];
+      return [makeCurve(b, answer.axis, view.smoothing, name, look)];
     });
   }, [answer, runs, view.smoothing]);
 
@@ -136,8 +135,8 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   }, []);
 
   const readings = useMemo(
-    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1) : []),
-    [hover, curves, fits, view.axis, seen[0], seen[1]],
+    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1, seen, lowIsGood(metric)) : []),
+    [hover, curves, fits, view.axis, seen[0], seen[1], metric],
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);
 
@@ -188,7 +187,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
       >
         {!curves && <div class="panel-wait" aria-hidden="true" />}
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points.'}</p>}
-        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} box={box.current!} />}
+        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={view.log} box={box.current!} />}
       </div>
       {odd && <p class="panel-note" title={odd}>{odd}</p>}
       </div>
@@ -196,7 +195,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   );
 }
 
-function Readout({ readings, hover, axis, box }: { readings: Reading[]; hover: Hover; axis: Axis; box: HTMLElement }) {
+function Readout({ readings, hover, axis, log, box }: { readings: Reading[]; hover: Hover; axis: Axis; log: boolean; box: HTMLElement }) {
   const several = readings.length > 1;
   // One run's fits beside the cursor; several may reach over the panel's edge, towards the middle of the window, where there is room.
   const onRight = several
@@ -209,9 +208,9 @@ function Readout({ readings, hover, axis, box }: { readings: Reading[]; hover: H
   return (
     <div class={`readout ${several ? 'several' : ''}`} style={style} role="status">
       <div class="readout-where">{oneWhere ? readings[0]!.where : `around ${describeX(x, 1, x, axis)}`}</div>
-      {readings.slice(0, READINGS_MAX).map((r) => (
+      {rowsOf(readings, hover.y, log).map((r, i) => typeof r === 'number' ? <div class="readout-detail" key={`more ${i}`}>{r} more</div> : (
         <div class="readout-row" key={r.id}>
-          <i style={{ background: r.color }} />
+          <Swatch {...r} />
           {several && <span class="readout-name">{r.name}</span>}
           <b>{r.value}</b>
           {/* One run has room for everything, several are told apart by what they differ in. */}
@@ -220,7 +219,6 @@ function Readout({ readings, hover, axis, box }: { readings: Reading[]; hover: H
           </span>
         </div>
       ))}
-      {readings.length > READINGS_MAX && <div class="readout-detail">and {readings.length - READINGS_MAX} more</div>}
     </div>
   );
 }

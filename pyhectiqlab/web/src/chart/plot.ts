@@ -16,8 +16,8 @@ export interface PlotData {
 }
 
 export interface PlotEvents {
-  /** x in drawing units, CSS pixels within the plotting area; null when the pointer left. `own`: the pointer is over this plot. */
-  hover: (at: { x: number; left: number; top: number; own: boolean } | null) => void;
+  /** x in drawing units, y a value, `left` in CSS pixels of the panel; null when the pointer left. `own`: the pointer is over this plot. */
+  hover: (at: { x: number; y: number; left: number; own: boolean } | null) => void;
   zoom: (lo: number, hi: number) => void;
   reset: () => void;
 }
@@ -231,7 +231,7 @@ export class Plot {
   private onCursor(u: uPlot): void {
     const { left = -1, top = -1 } = u.cursor;
     if (left < 0) this.events.hover(null);
-    else this.events.hover({ x: u.posToVal(left, 'x'), left: left + u.over.offsetLeft, top, own: this.pointerInside });
+    else this.events.hover({ x: u.posToVal(left, 'x'), y: u.posToVal(top, 'y'), left: left + u.over.offsetLeft, own: this.pointerInside });
   }
 
   private onSelect(u: uPlot): void {

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
-import { describeX, readAt, readNewest } from './readout';
+import { describeX, lowIsGood, readAt, readNewest, rowsOf } from './readout';
 import { makeCurve } from './series';
 import type { Buckets } from '../base/buckets';
+
+const LOOK = { color: '#000', dash: [] };
+const ALL: [number, number] = [-Infinity, Infinity];
 
 function buckets(run: string, mean: number[], count = mean.map(() => 1)): Buckets {
   const zeros = new Float64Array(mean.length);
@@ -15,31 +18,54 @@ function buckets(run: string, mean: number[], count = mean.map(() => 1)): Bucket
 
 test('the highest curve is read first, those out of reach are not', () => {
   const curves = [buckets('low', [1, 1, 1]), buckets('high', [5, 5, 5]), buckets('short', [9])].map((b) =>
-    makeCurve(b, 'step', 0, b.run, '#000'),
+    makeCurve(b, 'step', 0, b.run, LOOK),
   );
-  expect(readAt(curves, 16, 'step', 3).map((r) => r.name)).toEqual(['high', 'low']);
+  expect(readAt(curves, 16, 'step', 3, ALL, false).map((r) => r.name)).toEqual(['high', 'low']);
+});
+
+test('of a loss the lowest curve is read first, and what is NaN there is read last', () => {
+  const curves = [buckets('nan', [NaN]), buckets('high', [5]), buckets('low', [1]), buckets('middle', [3])].map((b) => makeCurve(b, 'step', 0, b.run, LOOK));
+  expect(readAt(curves, 0, 'step', 1, ALL, true).map((r) => r.name)).toEqual(['low', 'middle', 'high', 'nan']);
+  expect(readAt(curves, 0, 'step', 1, ALL, false).map((r) => r.name)).toEqual(['high', 'middle', 'low', 'nan']);
+  expect(['train/Loss', 'valid/error_rate', 'perplexity', 'accuracy', 'lr'].map(lowIsGood)).toEqual([true, true, true, false, false]);
+});
+
+test('a curve whose nearest point is off the window is not read', () => {
+  const curves = [buckets('off', [1]), buckets('in', [1, 1])].map((b) => makeCurve(b, 'step', 0, b.run, LOOK));
+  expect(readAt(curves, 4.1, 'step', 9, [4, 20], false).map((r) => r.name)).toEqual(['in']);
+});
+
+test('of many rows the best are there, those around the pointer, and how many are between and after', () => {
+  const curves = Array.from({ length: 40 }, (_, i) => makeCurve(buckets(`r${i}`, [i]), 'step', 0, `r${i}`, LOOK));
+  const rows = (y: number, n = 40, log = false) =>
+    rowsOf(readAt(curves.slice(0, n), 0, 'step', 1, ALL, true), y, log).map((r) => (typeof r === 'number' ? r : r.name)).join(' ');
+  expect(rows(20)).toBe('r0 r1 r2 r3 12 r16 r17 r18 r19 r20 r21 r22 r23 16');
+  expect(rows(-5)).toBe('r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11 28');
+  expect(rows(99)).toBe('r0 r1 r2 r3 28 r32 r33 r34 r35 r36 r37 r38 r39');
+  expect(rows(5.6, 40, true)).toBe('r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11 28');
+  expect(rows(0, 12)).toBe('r0 r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11');
 });
 
 test('a bucket of many tells its extremes, its count and its steps', () => {
-  const c = makeCurve(buckets('r', [2, 4], [1, 5]), 'step', 0, 'r', '#000');
-  expect(readAt([c], 11, 'step', 99)[0]).toMatchObject({ value: '4', range: '3 … 5', count: '5 points', where: 'steps 8 – 15' });
-  expect(readAt([c], 0, 'step', 99)[0]).toMatchObject({ value: '2', range: '', count: '', raw: '', where: 'step 0' });
+  const c = makeCurve(buckets('r', [2, 4], [1, 5]), 'step', 0, 'r', LOOK);
+  expect(readAt([c], 11, 'step', 99, ALL, false)[0]).toMatchObject({ value: '4', range: '3 … 5', count: '5 points', where: 'steps 8 – 15' });
+  expect(readAt([c], 0, 'step', 99, ALL, false)[0]).toMatchObject({ value: '2', range: '', count: '', raw: '', where: 'step 0' });
 });
 
 test('with nothing pointed at it is the newest value, not the mean of the last bucket', () => {
   const b = buckets('r', [2, 4], [1, 5]);
   b.last = Float64Array.of(2, 4.5);
   b.lastX = Float64Array.of(0, 13);
-  expect(readNewest(makeCurve(b, 'step', 0, 'r', '#000'), 'step')).toMatchObject({ value: '4.5', where: 'step 13' });
-  const smoothed = makeCurve(b, 'step', 0.5, 'r', '#000');
-  expect(readNewest(smoothed, 'step').value).toBe(readAt([smoothed], 99, 'step', 99)[0]!.value);
+  expect(readNewest(makeCurve(b, 'step', 0, 'r', LOOK), 'step')).toMatchObject({ value: '4.5', where: 'step 13' });
+  const smoothed = makeCurve(b, 'step', 0.5, 'r', LOOK);
+  expect(readNewest(smoothed, 'step').value).toBe(readAt([smoothed], 99, 'step', 99, ALL, false)[0]!.value);
 });
 
 test('NaN is read as NaN', () => {
   const b = buckets('r', [NaN]);
   b.nan = Float64Array.of(1);
   b.min = b.max = Float64Array.of(NaN);
-  expect(readAt([makeCurve(b, 'step', 0, 'r', '#000')], 0, 'step', 1)[0]).toMatchObject({ value: 'NaN', y: NaN });
+  expect(readAt([makeCurve(b, 'step', 0, 'r', LOOK)], 0, 'step', 1, ALL, false)[0]).toMatchObject({ value: 'NaN', y: NaN });
 });
 
 test('places on each axis', () => {

@@ -3,12 +3,14 @@
 import { formatDurationTick, formatInteger, formatMoment, formatValue } from '../base/format';
 import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/route';
+import type { Dash } from './colors';
 import { axisScale, nearest, type Curve } from './series';
 
 export interface Reading {
   id: string; // of the curve
   name: string;
   color: string;
+  dash: Dash;
   x: number; // where the dot goes, drawing units
   y: number; // on the line; NaN: no dot
   value: string; // of the line
@@ -19,15 +21,43 @@ export interface Reading {
   odd: string; // "2 NaN"
 }
 
-/** The reading of each curve that has a bucket within `reach` (drawing units) of x; the highest line first. */
-export function readAt(curves: readonly Curve[], x: number, axis: Axis, reach: number): Reading[] {
+const ROWS_MAX = 12;
+const BEST_ROWS = 4; // the best ones are there wherever the pointer is
+
+/** Of such a metric the lowest value is the best. */
+export function lowIsGood(metric: string): boolean {
+  return /loss|error|perplexity/i.test(metric);
+}
+
+/**
+ * The reading of each curve that has a bucket within `reach` (drawing units) of x and in sight (`seen`, from … to); the best
+ * line first, those that are NaN there last.
+ */
+export function readAt(curves: readonly Curve[], x: number, axis: Axis, reach: number, seen: readonly [number, number], lowFirst: boolean): Reading[] {
   const readings: Reading[] = [];
   for (const c of curves) {
     const i = nearest(c.x, x);
-    if (i < 0 || Math.abs(c.x[i]! - x) > reach) continue;
+    if (i < 0 || Math.abs(c.x[i]! - x) > reach || c.x[i]! < seen[0] || c.x[i]! > seen[1]) continue;
     readings.push(readBucket(c, i, axis));
   }
-  return readings.sort((a, b) => (Number.isNaN(a.y) ? -Infinity : a.y) < (Number.isNaN(b.y) ? -Infinity : b.y) ? 1 : -1);
+  const sign = lowFirst ? 1 : -1;
+  return readings.sort((a, b) => (Number.isNaN(a.y) || Number.isNaN(b.y) ? Number(Number.isNaN(a.y)) - Number(Number.isNaN(b.y)) : sign * (a.y - b.y)));
+}
+
+/** The rows that a readout has room for: the best, those around the pointer's value `y`, and between and after them how many there are more. */
+export function rowsOf(readings: readonly Reading[], y: number, log: boolean): (Reading | number)[] {
+  const n = readings.length;
+  if (n <= ROWS_MAX) return [...readings];
+  const around = ROWS_MAX - BEST_ROWS;
+  const place = (value: number) => (log ? Math.log(value) : value);
+  let at = 0;
+  readings.forEach((r, i) => {
+    const better = Math.abs(place(r.y) - place(y)) < Math.abs(place(readings[at]!.y) - place(y));
+    if (better || Number.isNaN(readings[at]!.y)) at = i;
+  });
+  const from = Math.min(n - around, Math.max(BEST_ROWS, at - Math.floor(around / 2)));
+  const end = from + around;
+  return [...readings.slice(0, BEST_ROWS), ...(from > BEST_ROWS ? [from - BEST_ROWS] : []), ...readings.slice(from, end), ...(end < n ? [n - end] : [])];
 }
 
 export function readBucket(c: Curve, i: number, axis: Axis): Reading {
@@ -44,6 +74,7 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     id: `${c.run}/${b.rank ?? ''}`,
     name: c.name,
     color: c.color,
+    dash: c.dash,
     x: c.x[i]!,
     y,
     value: finite > 0 ? formatValue(y) : formatValue(b.last[i]!),

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Curve, widened } from './series';
 import type { Buckets } from '../base/buckets';
 
+const LOOK = { color: '#000', dash: [] };
+
 /** Buckets of width 1 holding one point each. */
 function single(values: number[], steps = values.map((_, i) => i)): Buckets {
   const finite = values.map((v) => (Number.isFinite(v) ? v : NaN));
@@ -15,7 +17,7 @@ function single(values: number[], steps = values.map((_, i) => i)): Buckets {
   };
 }
 
-const curve = (b: Buckets, smoothing = 0): Curve => makeCurve(b, 'step', smoothing, 'run', '#000');
+const curve = (b: Buckets, smoothing = 0): Curve => makeCurve(b, 'step', smoothing, 'run', LOOK);
 
 test('a spike inside a bucket decides the range, smoothed or not', () => {
   const b = single([1, 1, 1, 1, 1]);
@@ -86,7 +88,7 @@ test('the range reaches from the edge of the first bucket to the last point', ()
 });
 
 test('time is drawn in seconds', () => {
-  const c = makeCurve(single([1, 2], [0, 2_000_000]), 'relative', 0, 'run', '#000');
+  const c = makeCurve(single([1, 2], [0, 2_000_000]), 'relative', 0, 'run', LOOK);
   expect(rangeX([c], 'relative')).toEqual([0, 2]);
 });
 

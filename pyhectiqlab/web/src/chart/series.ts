@@ -7,11 +7,13 @@ import { RANKS_MAX, type Buckets } from '../base/buckets';
 import { formatInteger, plural } from '../base/format';
 import type { Axis } from '../base/route';
 import { smooth, typicalSpacing } from '../base/smooth';
+import type { Dash, Look } from './colors';
 
 export interface Curve {
   run: string;
   name: string;
   color: string;
+  dash: Dash;
   buckets: Buckets;
   x: Float64Array; // [m] where each bucket is drawn, in drawing units (steps, or seconds)
   line: Float64Array; // [m] what the line goes through: the mean, smoothed if asked for; NaN breaks it
@@ -37,7 +39,7 @@ export function axisScale(axis: Axis): number {
   return axis === 'step' ? 1 : 1e-6;
 }
 
-export function makeCurve(buckets: Buckets, axis: Axis, smoothing: number, name: string, color: string): Curve {
+export function makeCurve(buckets: Buckets, axis: Axis, smoothing: number, name: string, { color, dash }: Look): Curve {
   const x = drawnX(buckets, axisScale(axis));
   const spacing = typicalSpacing(x);
   const smoothed = smoothing > 0;
@@ -45,6 +47,7 @@ export function makeCurve(buckets: Buckets, axis: Axis, smoothing: number, name:
     run: buckets.run,
     name,
     color,
+    dash,
     buckets,
     x,
     line: smoothed ? smooth(x, buckets.mean, smoothing, spacing) : buckets.mean,

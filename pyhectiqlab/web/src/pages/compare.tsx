@@ -9,7 +9,7 @@ import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { isLive, isOver } from '../base/runstate';
 import { Board } from '../chart/board';
-import { colorOf } from '../chart/colors';
+import { lookOf } from '../chart/colors';
 import type { ChartRun } from '../chart/panel';
 import type { RunDetailAnswer } from '../schema/lab';
 import { useLoad } from '../state/load';
@@ -34,7 +34,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
     return found.map((r) => ({
       id: r.id,
       name: names.get(r.name)! > 1 ? `${r.name} (${r.id.slice(0, 4)})` : r.name,
-      color: colorOf(wanted.indexOf(r.id)),
+      ...lookOf(wanted.indexOf(r.id)),
     }));
   }, [identity]);
   const projects = new Map(found.map((r) => [r.project.id, r.project.name]));

@@ -10,7 +10,7 @@ import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { durationOf, isLive, isOver } from '../base/runstate';
 import { Board } from '../chart/board';
-import { colorOf } from '../chart/colors';
+import { lookOf } from '../chart/colors';
 import { RunArtifacts } from '../parts/artifactlist';
 import { Overview } from '../parts/overview';
 import { RunLogs } from '../parts/runlogs';
@@ -30,7 +30,7 @@ const KEPT_UNTIL = 'Then it is deleted, as its project keeps runs for so long. I
 
 export function RunPage({ route }: { route: RunRoute }) {
   const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
-  const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, color: colorOf(0) }] : []), [run?.id, run?.name]);
+  const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, ...lookOf(0) }] : []), [run?.id, run?.name]);
   const crumbs: Crumb[] = run
     ? [{ text: run.project.name, href: projectUrl(run.project.id) }, { text: run.name }]
     : [{ text: route.run }];

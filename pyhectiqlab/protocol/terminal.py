@@ -1,8 +1,9 @@
 """Terminal: what a stream of log texts would have shown. Pure; the web app has the same rules in base/terminal.ts, and
-both are held to the cases of tests/cases/terminal.json.
+both are held to the cases of tests/cases/terminal.json. The web app shows colours, too (base/ink.ts); here they show
+nothing.
 
 A line feed ends a line, a carriage return goes back to its beginning, where what follows overwrites (progress bars), a
-backspace goes back by one. Colours and other escape sequences show nothing, except those that erase (`ESC [ K`).
+backspace goes back by one. Escape sequences show nothing, except those that erase (`ESC [ K`).
 Characters that are not seen, or that turn others around, are left out. The result is safe to print: other people's
 texts cannot move the cursor, change the window's title, or be read as something else.
 """

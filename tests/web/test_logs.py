@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import Any
@@ -11,9 +12,27 @@ from playwright.sync_api import Page, expect
 
 from pyhectiqlab.testing.lab import RealLab
 
+from .conftest import NewPage
 from .feeder import FedRun, Feeder
 
 pytestmark = pytest.mark.browser
+# The contrast of each inked text with what is behind it, as WCAG computes it. A canvas reads any colour of CSS.
+CONTRASTS = """() => {
+  const ctx = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const light = (color) => {
+    ctx.fillStyle = color;
+    ctx.fillRect(0, 0, 1, 1);
+    const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = [...ctx.getImageData(0, 0, 1, 1).data].map((v) => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return [...document.querySelectorAll('.log-line span')].map((el) => {
+    light(getComputedStyle(document.querySelector('.logs')).backgroundColor);
+    const style = getComputedStyle(el);
+    const pair = [light(style.backgroundColor), light(style.color)].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  });
+}"""
 NASTY = '<img src=x onerror="window.pwned=1"> \x1b[31mred\x1b[0m'
 
 
@@ -43,6 +62,31 @@ def test_a_run_shows_its_logs_as_a_terminal_would_have_and_live(page: Page, lab:
     assert page.evaluate("window.pwned") is None
     page.get_by_label("Timestamps").check()
     expect(page.locator(".log-line").first).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}first$"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_of_a_terminal_are_shown_and_can_be_read(
+    new_page: NewPage, owner_state: Any, lab: RealLab, feeder: Feeder, scheme: str
+) -> None:
+    run = feeder.run(f"coloured logs {scheme}")
+    hues = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90, "own": 30}
+    log(run, *(f"\x1b[{code}m{name}\x1b[0m then plain\n" for name, code in hues.items()))
+    log(run, *(f"\x1b[{code + 10};38;5;{code - 30}m on {name}\x1b[0m\n" for name, code in hues.items()))
+    log(run, "\x1b[1;4;38;2;200;60;60mbold\x1b[22m, no longer\x1b[0m\n")
+    page = new_page(storage_state=owner_state, color_scheme=scheme)
+    page.goto(f"{lab.url}/runs/{run.id}?tab=logs")
+    expect(page.locator(".log-line")).to_have_count(2 * len(hues) + 1)
+    expect(page.locator(".log-line").first).to_have_text("red then plain")
+    expect(page.locator(".log-line span").first).to_have_text("red")
+    expect(page.get_by_text("bold", exact=True)).to_have_css("font-weight", "700")
+    expect(page.get_by_text(", no longer")).to_have_css("text-decoration-line", "underline")
+    colors = {
+        page.get_by_text(name, exact=True).evaluate("el => getComputedStyle(el).color") for name in list(hues)[:7]
+    }
+    assert len(colors) == 7
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/colours-{scheme}.png")
+    assert min(page.evaluate(CONTRASTS)) >= 4.5, "as WCAG AA asks"
 
 
 def test_logs_are_filtered_by_level_channel_and_words_and_the_address_says_so(

@@ -1,12 +1,19 @@
-// What a terminal would have shown of a stream of texts: the same rules as protocol/terminal.py. Both are held to the
-// cases of tests/cases/terminal.json.
+// What a terminal would have shown of a stream of texts: the same rules as protocol/terminal.py, and colours, which that
+// leaves out. Both are held to the cases of tests/cases/terminal.json.
 
+import { Pen } from './ink';
 import { HIDDEN, JOINERS } from './visible';
 
 /** One line as it stood when it ended, and the tag of the text that began it. */
 export interface Line<T> {
   text: string;
   tag: T;
+  spans?: readonly Span[]; // the text in pieces of one ink each; missing where all of it is plain
+}
+
+export interface Span {
+  text: string;
+  ink: string; // classes, see ink.ts
 }
 
 // Escape sequences (CSI, OSC, two characters), the other control characters but tab and line feed, what is not seen.
@@ -20,6 +27,8 @@ export class Terminal<T> {
   private length = 0; // of the text, in characters
   private at = 0; // the cursor, in characters
   private tag: { of: T } | null = null;
+  private inks: string[] | null = null; // of each character; null: plain as far as the line goes
+  private readonly pen = new Pen();
 
   /** The lines that `text` ended. */
   feed(text: string, tag: T): Line<T>[] {
@@ -35,15 +44,29 @@ export class Terminal<T> {
 
   /** The line that has not ended yet. */
   rest(): Line<T> | null {
-    return this.tag && { text: this.text, tag: this.tag.of };
+    return this.tag && this.line(this.tag.of);
   }
 
   private end(tag: T): Line<T> {
-    const line = { text: this.text, tag: this.tag ? this.tag.of : tag };
+    const line = this.line(this.tag ? this.tag.of : tag);
     this.set('');
+    this.inks = null;
     this.at = 0;
     this.tag = null;
     return line;
+  }
+
+  private line(tag: T): Line<T> {
+    if (!this.inks?.some(Boolean)) return { text: this.text, tag };
+    const spans: Span[] = [];
+    let at = 0;
+    for (const character of SURROGATE.test(this.text) ? [...this.text] : this.text) {
+      const ink = this.inks[at++] ?? '';
+      const last = spans[spans.length - 1];
+      if (last?.ink === ink) last.text += character;
+      else spans.push({ text: character, ink });
+    }
+    return { text: this.text, tag, spans };
   }
 
   private write(part: string, tag: T): void {
@@ -60,6 +83,11 @@ export class Terminal<T> {
   private put(plain: string): void {
     if (!plain) return;
     const end = this.at + lengthOf(plain);
+    if (this.pen.ink || this.inks) {
+      this.inks ??= [];
+      while (this.inks.length < this.at) this.inks.push('');
+      for (let i = this.at; i < end; i++) this.inks[i] = this.pen.ink;
+    }
     if (this.at === this.length) {
       this.text += plain; // without a look at what is there: a line may come in very many pieces
       this.length = end;
@@ -85,7 +113,11 @@ export class Terminal<T> {
       const before = erase[1] === '' || erase[1] === '0' ? slice(this.text, 0, this.at) : '';
       const after = erase[1] === '1' ? slice(this.text, this.at + 1) : '';
       this.set(before || (after ? ' '.repeat(this.at + 1) + after : ''));
-    }
+      if (this.inks) {
+        if (after) this.inks.fill('', 0, this.at + 1);
+        else this.inks.length = Math.min(this.inks.length, this.length);
+      }
+    } else this.pen.obey(special);
   }
 }
 

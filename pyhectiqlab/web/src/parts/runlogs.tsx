@@ -87,11 +87,11 @@ function NoLogs({ filtered }: { filtered: boolean }) {
 
 const Block = memo(({ lines, times, ranks }: { lines: readonly LogLine[]; times: boolean; ranks: boolean }) => (
   <div class="log-block">
-    {lines.map(({ text, tag }, i) => (
+    {lines.map(({ text, tag, spans }, i) => (
       <div key={i} class={`log-line ${toneOf(tag.level)}`} title={`${formatMoment(tag.time, true)} · ${tag.channel}${tag.level ? ` · ${tag.level}` : ''}`}>
         {times && <time>{clock(tag.time)}</time>}
         {ranks && <b>[{tag.rank}] </b>}
-        {text || ' '}
+        {spans ? spans.map((span, k) => (span.ink ? <span key={k} class={span.ink}>{span.text}</span> : span.text)) : text || ' '}
       </div>
     ))}
   </div>

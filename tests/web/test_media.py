@@ -113,6 +113,21 @@ def test_new_steps_appear_by_themselves_unless_an_older_one_is_looked_at(
     medium(page, "t").get_by_text("other words").wait_for()
 
 
+def test_a_text_is_shown_as_it_is_and_on_request_as_markdown(page: Page, lab: RealLab, feeder: Feeder) -> None:
+    run = feeder.run("with markdown")
+    run.event("text", name="sample", step=1, text="2*3*4 <unk>\n\n- one\n- **two**")
+    page.goto(f"{lab.url}/runs/{run.id}?tab=media")
+    shown = medium(page, "sample")
+    expect(shown.locator("pre.medium-text")).to_have_text("2*3*4 <unk>\n\n- one\n- **two**")
+    shown.get_by_role("button", name="As Markdown").click()
+    expect(shown.locator("li")).to_have_text(["one", "two"])
+    shown.get_by_text("<unk>").wait_for()
+    run.event("text", name="sample", step=2, text="1. later")  # a later step is shown in the same way
+    expect(shown.locator("ol li")).to_have_text("later")
+    shown.get_by_role("button", name="Source").click()
+    expect(shown.locator("pre.medium-text")).to_have_text("1. later")
+
+
 def test_a_table_is_a_table_a_page_at_a_time(page: Page, lab: RealLab, feeder: Feeder, files: Files) -> None:
     run = feeder.run("with a table").id
     rows = [[i, f"name {i}", None if i % 2 else float("nan")] for i in range(60)]

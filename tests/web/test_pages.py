@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -167,6 +168,34 @@ def test_the_overview_tells_config_note_sessions_and_health(page: Page, feeder: 
     page.wait_for_url(re.compile("tab=overview"))
 
 
+def test_note_and_paper_are_markdown_and_their_source_is_there(page: Page, feeder: Feeder) -> None:
+    run = feeder.run("written")
+    note = "See **this**, and\n<unk> as [a link](https://example.org) or [none](javascript:alert(1))."
+    paper = (
+        "# Results\n\n| run | loss |\n|---|---|\n| a | 0.5 |\n\n- one\n- two\n\n![a picture](https://example.org/x.png)"
+    )
+    run.event("note", text=note)
+    run.event("paper", text=paper)
+    page.goto(f"{feeder.url}/runs/{run.id}?tab=overview")
+    block = page.get_by_role("region", name="Note")
+    expect(block.locator("strong")).to_have_text("this")
+    assert block.locator(".markdown").inner_text() == "See this, and\n<unk> as a link or none."
+    expect(block.locator(".markdown a")).to_have_count(2)
+    assert block.locator(".markdown a[href]").evaluate_all("all => all.map(a => a.href)") == ["https://example.org/"]
+    long = page.get_by_role("region", name="Paper")
+    expect(long.get_by_role("heading", name="Results")).to_be_visible()
+    expect(long.get_by_role("cell")).to_have_text(["a", "0.5"])
+    expect(long.locator("li")).to_have_text(["one", "two"])
+    long.get_by_text("a picture").wait_for()
+    assert long.locator("img").count() == 0, "nothing is fetched from elsewhere"
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/markdown.png", full_page=True)
+    long.get_by_role("button", name="Source").click()
+    assert long.locator("pre").inner_text() == paper
+    long.get_by_role("button", name="As Markdown").click()
+    expect(long.locator("li")).to_have_count(2)
+
+
 def test_the_overview_shows_whole_numbers_as_they_are(page: Page, feeder: Feeder) -> None:
     run = feeder.run("seeds")
     run.event("config", values={"seed": 5386429851683749281, "seeds": [9007199254740993, 0.125]})
@@ -258,7 +287,8 @@ def test_names_are_text_wherever_they_appear(page: Page, feeder: Feeder) -> None
     assert page.get_by_role("heading", name=NASTY, exact=True).first.is_visible()
     page.locator(".panel-plot").first.hover()
     page.get_by_role("tab", name="Overview").click()
-    page.locator(".note").wait_for()
+    expect(page.locator(".markdown")).to_have_text(NASTY.replace("&amp;", "&"))  # Markdown's own
+    page.get_by_role("button", name="Source").click()
     assert page.locator(".note").inner_text() == NASTY
     assert page.evaluate("window.pwned") is None
     assert page.locator("#app img").count() == 0

@@ -7,6 +7,7 @@ import type { RunDetailAnswer, SessionAnswer, StateChangeAnswer } from '../schem
 import { useNow } from '../state/clock';
 import { useLive } from '../state/live';
 import { Moment, StateBadge } from '../widgets/basics';
+import { MarkdownBlock } from '../widgets/markdown';
 import { Captured } from './captured';
 import { ConfigOrMeta } from './configmeta';
 import { RunVersions } from './versiontable';
@@ -26,18 +27,8 @@ export function Overview({ run, onNews }: { run: RunDetailAnswer; onNews: () => 
   return (
     <div class="overview">
       <Health run={run} now={now} />
-      {run.note && (
-        <section class="block">
-          <h2>Note</h2>
-          <p class="note">{run.note}</p>
-        </section>
-      )}
-      {run.paper && (
-        <section class="block wide">
-          <h2>Paper</h2>
-          <p class="note">{run.paper}</p>
-        </section>
-      )}
+      {run.note && <MarkdownBlock title="Note" text={run.note} />}
+      {run.paper && <MarkdownBlock title="Paper" text={run.paper} wide />}
       <ConfigOrMeta run={run} what="config" empty="No config. The script can push one with run.add_config(config)." />
       <ConfigOrMeta run={run} what="meta" empty="No meta. The script can add some with run.add_meta(key, value)." />
       <RunVersions run={run.id} />

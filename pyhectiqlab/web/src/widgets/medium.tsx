@@ -7,6 +7,7 @@ import { contentUrl, isImage } from '../base/links';
 import { parseTable } from '../base/tabledata';
 import type { ArtifactAnswer, MediaGroupAnswer, MediaItemAnswer } from '../schema/lab';
 import { Bars } from './histogram';
+import { TextOrMarkdown } from './markdown';
 import { DataTable } from './table';
 
 const TEXT_MAX = 64 << 10; // of a long text, in bytes
@@ -17,7 +18,7 @@ const DRAWN = new Set(['scatter', 'bar', 'pie']); // traces of the bundled plotl
 export function Medium({ kind, item, label }: { kind: MediaGroupAnswer['kind']; item: MediaItemAnswer; label: string }) {
   const { artifact, histogram, text } = item;
   if (histogram) return <Bars histogram={histogram} label={label} />;
-  if (text !== null) return <pre class="medium-text" tabIndex={0}>{text}</pre>;
+  if (text !== null) return <TextOrMarkdown text={text} />;
   if (!artifact) return <p class="dim">There is nothing to show.</p>;
   if (isImage(artifact.name)) {
     return (
@@ -31,7 +32,7 @@ export function Medium({ kind, item, label }: { kind: MediaGroupAnswer['kind']; 
       <Loaded artifact={artifact} bytes_max={TEXT_MAX} parse={asText} key={artifact.uuid}>
         {({ text: start, whole }) => (
           <>
-            <pre class="medium-text" tabIndex={0}>{start}</pre>
+            <TextOrMarkdown text={start} />
             {!whole && <p class="dim">The first {formatBytes(TEXT_MAX)} of {formatBytes(artifact.bytes)}.</p>}
           </>
         )}

@@ -7,6 +7,15 @@ const marked = new Marked({ gfm: true, async: false });
 // A picture would be fetched from wherever its author says: its words stand for it.
 marked.use({ renderer: { image: ({ text }) => escape(text) } });
 
+// What somebody wrote for a run: the ends of lines are meant, and <unk> is a word.
+const ofRuns = new Marked({ gfm: true, async: false, breaks: true });
+ofRuns.use({
+  renderer: {
+    image: ({ text }) => escape(text),
+    html: ({ text, block }) => (block ? `<p>${escape(text.trimEnd()).replaceAll('\n', '<br>')}</p>` : escape(text)),
+  },
+});
+
 const purify = DOMPurify();
 purify.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'A' && node.hasAttribute('href')) {
@@ -22,8 +31,9 @@ const TAGS = [
 ];
 const RULES = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ['href', 'align', 'start'], ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false };
 
-export function renderMarkdown(text: string): string {
-  return purify.sanitize(marked.parse(text) as string, RULES);
+/** `asText`: ends of lines stay, and tags of HTML are shown as they were written. */
+export function renderMarkdown(text: string, asText = false): string {
+  return purify.sanitize((asText ? ofRuns : marked).parse(text) as string, RULES);
 }
 
 function escape(text: string): string {

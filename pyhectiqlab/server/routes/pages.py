@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import mimetypes
 import os
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from ..access import TheLab
+from ..gzipped import is_known, packed_file, takes_gzip
 from ..refusals import NAME as REFUSED
 from ..replies import ApiError, reply
 from .accounts import set_cookie
@@ -90,6 +92,23 @@ def _index(root_path: str, status: int = 200) -> Response:
     return HTMLResponse(page, status, headers={"Cache-Control": "no-cache"})
 
 
+def _file(request: Request, path: Path, hashed: bool) -> Response:
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    asked = request.headers
+    # A range is one of the file's own bytes.
+    packed = packed_file(path) if takes_gzip(asked.get("accept-encoding", "")) and "range" not in asked else None
+    if packed is None:
+        return FileResponse(path, headers=headers)
+    headers["ETag"] = packed.etag
+    if is_known(asked.get("if-none-match", ""), packed.etag):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(packed.content, headers=headers, media_type=mimetypes.guess_type(path)[0] or "text/plain")
+
+
 @router.api_route("/{path:path}", methods=["GET", "HEAD"])
 def page(request: Request, path: str) -> Response:
     first = path.partition("/")[0]
@@ -98,10 +117,7 @@ def page(request: Request, path: str) -> Response:
     if first != "api" and "\0" not in path:
         wanted = Path(os.path.normpath(STATIC / path))
         if wanted.is_relative_to(STATIC) and os.path.isfile(wanted):  # False for a name too long
-            hashed = first == "assets"  # Vite names these by their content
-            return FileResponse(
-                wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache"}
-            )
+            return _file(request, wanted, hashed=first == "assets")  # Vite names these by their content
         if "text/html" in request.headers.get("accept", ""):  # somebody's browser: the app says that there is none
             return _index(request.scope["root_path"], 404)
     raise ApiError(404, "not_found", f"Nothing is at /{path[:200]}.")

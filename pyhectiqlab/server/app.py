@@ -19,6 +19,7 @@ from ..store.meta import FullError
 from .access import caller, check_guarded
 from .admission import Admission
 from .bodies import problem_text
+from .compress import Compress
 from .gauges import Gauges
 from .guard import Guard
 from .lab import Lab
@@ -108,6 +109,7 @@ def create_app(
     app.state.lab = lab
     lab.metrics.registry.register(Gauges(lab))
     app.add_middleware(Admission, shares=lab.shares, logins=lab.logins, identify=caller)
+    app.add_middleware(Compress, shares=lab.shares)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Observe, metrics=lab.metrics)
     app.add_middleware(RootPath, root_path=root_path)

@@ -290,6 +290,7 @@ class Shares:
         self.decoders = ThreadPoolExecutor(settings.LAB_DECODES_AT_ONCE, "hectiqlab-decode")
         self.bodies_read = Turns(1, 1, waiting, waiting_of_user)
         self.body_reader = ThreadPoolExecutor(1, "hectiqlab-bodies")
+        self.packers = ThreadPoolExecutor(1, "hectiqlab-pack")  # of answers, a block at a time
         self.refused = 0  # how many wait for that answer
 
     def check(self, who: str) -> None:

@@ -21,7 +21,7 @@ def test_the_first_page_is_compressed(new_page: NewPage, owner_state: Any, feede
         run.points({"train/loss": ([0, 1], [1.0, 0.5]), "valid/accuracy": ([0, 1], [0.1, 0.9])})
     page = new_page(storage_state=owner_state)
     answers: list[Response] = []
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
     page.goto(f"{feeder.url}/projects/{runs[0].project}")
     page.get_by_role("link", name="run 29").wait_for()
     files = {a.url.rpartition("/")[2]: a for a in answers if "/assets/" in a.url}

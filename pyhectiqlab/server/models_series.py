@@ -8,10 +8,12 @@ from pydantic import BaseModel, FailFast, Field
 
 from ..protocol import limits
 from ..store.points import RANKS_MAX
+from ..store.smoothing import CELLS, POINTS_MAX
 from .models import Attempt, Body, Id, List, Number, Rank
 
 SELECTORS_MAX = 256
 BUCKETS_MAX = 10_000
+WIDTH_MAX = 1 << 53  # of smoothing: what JSON of a browser holds exactly
 
 
 class SelectorBody(Body):
@@ -27,6 +29,14 @@ class SelectorBody(Body):
     )
 
 
+class SmoothBody(Body):
+    kind: Literal["exponential", "gaussian", "mean"] = Field(
+        description="The weight of a point at distance d: exponential: e^(-d/width), for points to the left; gaussian: "
+        "e^(-d²/2width²); mean: 1 up to a distance of width."
+    )
+    width: Annotated[int, Field(ge=1, le=WIDTH_MAX)] = Field(description="In units of the axis: steps, or µs.")
+
+
 class BucketsBody(Body):
     selectors: Annotated[list[SelectorBody], Field(min_length=1, max_length=SELECTORS_MAX), FailFast()]
     axis: Literal["step", "time", "relative"] = "step"
@@ -35,6 +45,11 @@ class BucketsBody(Body):
     n: Annotated[int, Field(ge=1, le=BUCKETS_MAX)] = 1500
     attempts: Literal["newest", "all"] = Field(
         "newest", description="newest: of what a restarted job logged again, what it logged last."
+    )
+    smooth: SmoothBody | None = Field(
+        None,
+        description="Also answer `smoothed`: the weighted mean of the finite points of the whole line, at each "
+        "`last_x`. It is the same at any lo, hi and n.",
     )
 
 
@@ -77,6 +92,15 @@ class SeriesBuckets(BaseModel):
     nan: list[int]
     pinf: list[int]
     ninf: list[int]
+    smoothed: list[Number | None] | None = Field(
+        None, description="Only where it was asked for. null: no finite point is near `last_x`."
+    )
+    smooth_cell: int | None = Field(
+        None,
+        description="Only with `smoothed`. 1: computed over every point. A line of more than "
+        f"{POINTS_MAX:,} points is cut into at most {CELLS:,} cells of this width, in units of the axis, and each cell "
+        "counts as a point at its left edge.",
+    )
 
 
 class BucketsAnswer(BaseModel):

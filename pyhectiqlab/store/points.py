@@ -120,6 +120,14 @@ class Selector:
 
 
 @dataclass(frozen=True)
+class Smoothing:
+    """How a line is smoothed: see smoothing.py. `width` ≥ 1, in units of the axis (steps, or µs)."""
+
+    kind: Literal["exponential", "gaussian", "mean"]
+    width: int
+
+
+@dataclass(frozen=True)
 class Buckets:
     """A series seen at a screen's resolution: one row for each non-empty bucket, arrays of length m ≤ about n.
 
@@ -131,6 +139,8 @@ class Buckets:
     per bucket. Relative time is measured, for each attempt, from one moment for all its keys and ranks: the least time
     in the first batch of the attempt to arrive. It is fixed from then on, so that x never moves; a point with an
     earlier clock that came later lies left of 0.
+    `smoothed`, where it was asked for: the smoothed line at each `last_x`. It depends on x alone, not on lo, hi or n.
+    `smooth_cell`: 1 where it was computed over every point, else the width of the cells that it was computed over.
     """
 
     selector: Selector
@@ -147,6 +157,8 @@ class Buckets:
     ninf: Int64s
     total: int  # points in the range, hidden ones not counted
     ranks: int  # how many have points that the selector means, also those beyond RANKS_MAX
+    smoothed: Float64s | None = None
+    smooth_cell: int | None = None
 
 
 class WorkLeft(NamedTuple):
@@ -247,6 +259,7 @@ class PointStore(Protocol):
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
         most: int | None = None,
+        smoothing: Smoothing | None = None,
     ) -> Iterator[Buckets]:
         """Yield one Buckets for each selector, in order; without rows for an unknown or deleted run, key, rank or
         attempt. For the rank "each", yield one for each rank, in order of their numbers, and none where there is no
@@ -263,6 +276,8 @@ class PointStore(Protocol):
 
         most: at most about so many buckets in the whole answer, however many lines it has. Their grids are then
         coarser, as `width` says. Each Buckets is made when it is asked for.
+
+        smoothing: also answer `smoothed`, over all points of the line that are not hidden, those outside lo…hi too.
         """
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:

@@ -9,8 +9,9 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from sys import float_info
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -26,9 +27,11 @@ from ..store.points import (
     Points,
     Selector,
     SeriesInfo,
+    Smoothing,
     Summary,
     WorkLeft,
 )
+from ..store.smoothing import WEIGHT_MIN
 
 
 class Point(NamedTuple):
@@ -166,6 +169,7 @@ class MemoryPointStore:
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
         most: int | None = None,
+        smoothing: Smoothing | None = None,
     ) -> Iterator[Buckets]:
         lines = [line for selector in selectors for line in self._lines(selector, axis, attempts)]
         windows = [
@@ -175,7 +179,13 @@ class MemoryPointStore:
         keys = (s.key for s, _, _ in lines)
         shifts = shifts_for(zip(keys, windows, strict=True), share_of(most, len(lines), n))
         for (selector, series, ranks), window in zip(lines, windows, strict=True):
-            yield _buckets(selector, series, axis, window, shifts.get(selector.key, 0), ranks)
+            buckets = _buckets(selector, series, axis, window, shifts.get(selector.key, 0), ranks)
+            if smoothing is not None:
+                places = [(_place(p, axis, o), p) for _, points, cut, o in series for p in points if not _hides(cut, p)]
+                finite = [(x, p.value) for x, p in places if math.isfinite(p.value)]
+                values = [_smoothed(finite, int(x), smoothing) for x in buckets.last_x]
+                buckets = replace(buckets, smoothed=np.array(values, np.float64), smooth_cell=1)
+            yield buckets
 
     def delete(self, run: str) -> None:
         self._check_open()
@@ -235,10 +245,40 @@ def _buckets(
     rows: dict[int, list[tuple[int, Point]]] = {}
     for _, points, cut, origin in series:
         for p in points:
-            x = {"step": p.step, "time": p.time, "relative": p.time - origin}[axis]
-            if window[0] <= x <= window[1] and (cut is None or p.step < cut):
+            x = _place(p, axis, origin)
+            if window[0] <= x <= window[1] and not _hides(cut, p):
                 rows.setdefault(x >> shift << shift, []).append((x, p))
     return _as_buckets(selector, shift, rows, ranks)
+
+
+def _place(p: Point, axis: Axis, origin: int) -> int:
+    return {"step": p.step, "time": p.time, "relative": p.time - origin}[axis]
+
+
+def _hides(cut: int | None, p: Point) -> bool:
+    return cut is not None and p.step >= cut
+
+
+def _smoothed(finite: Sequence[tuple[int, float]], at: int, smoothing: Smoothing) -> float:
+    """Return the weighted mean of (x, value) points, as smoothing.py defines it."""
+    weights = [_weight(at - x, smoothing) for x, _ in finite]
+    if sum(weights) < WEIGHT_MIN:
+        return math.nan
+    # Of halves: a sum may not overflow where the mean does not.
+    all_weights = math.fsum(weights)
+    terms = (weight / all_weights * (value / 2) for weight, (_, value) in zip(weights, finite, strict=True))
+    mean = 2 * math.fsum(terms)
+    return max(-float_info.max, min(float_info.max, mean))
+
+
+def _weight(distance: int, smoothing: Smoothing) -> float:
+    """`distance`: from the point to where the value is wanted; below 0 where the point lies to the right."""
+    widths = distance / smoothing.width
+    if smoothing.kind == "exponential":
+        return math.exp(-widths) if distance >= 0 else 0.0
+    if smoothing.kind == "gaussian":
+        return math.exp(-widths * widths / 2)
+    return 1.0 if abs(distance) <= smoothing.width else 0.0
 
 
 def _apply(state: _State, batch: PointBatch) -> AppendResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,19 @@ def assert_same_line(got: Buckets, want: Buckets) -> None:
     off = np.abs(got.mean * 0.5 - want.mean * 0.5)  # halved: the difference of two huge means may not overflow
     assert ((off <= 1e-14 * scale * np.maximum(1, want.count)) | np.isnan(want.mean)).all()
     assert (np.isnan(got.mean) == np.isnan(want.mean)).all()
+
+
+def assert_same_smoothed(store: PointStore, model: PointStore, selector: Selector, query: dict[str, Any]) -> None:
+    """Assert that the smoothed lines agree, to a few roundings of the largest value of the key."""
+    infos = model.series(selector.run, selector.key)
+    scale = max((abs(end) for i in infos for end in (i.min, i.max) if math.isfinite(end)), default=0.0)
+    found, wanted = store.buckets([selector], **query), model.buckets([selector], **query)
+    for got, want in zip(found, wanted, strict=True):
+        assert_same_line(got, want)
+        assert got.smoothed is not None and want.smoothed is not None and got.smooth_cell == want.smooth_cell == 1
+        assert (np.isnan(got.smoothed) == np.isnan(want.smoothed)).all()
+        off = np.abs(got.smoothed * 0.5 - want.smoothed * 0.5)
+        assert ((off <= 1e-11 * scale) | np.isnan(want.smoothed)).all()
 
 
 def assert_same_infos(got: Sequence[SeriesInfo], want: Sequence[SeriesInfo]) -> None:

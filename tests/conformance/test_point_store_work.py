@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, iter_points
-from pyhectiqlab.store.sqlite_points import queries as sqlite_read
-from pyhectiqlab.store.sqlite_points import recent
+from pyhectiqlab.store.sqlite_points import lines, queries, recent
 from pyhectiqlab.store.sqlite_points.chunks import PointColumns
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes, Tree
@@ -51,14 +50,15 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Points that were decoded, one entry a blob."""
     counts: list[int] = []
-    columns_of = sqlite_read.columns_of
+    columns_of = queries.columns_of
 
     def count(*blob: Any) -> list[Any]:
         columns = columns_of(*blob)
         counts.append(len(columns[0]))
         return columns
 
-    monkeypatch.setattr(sqlite_read, "columns_of", count)
+    for module in (lines, queries):
+        monkeypatch.setattr(module, "columns_of", count)
     return counts
 
 
@@ -80,7 +80,7 @@ def test_raw_points_are_decoded_about_once_whatever_the_order_of_steps(
 
 
 def test_many_ranks_and_attempts_are_pooled_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_read, "NODES_AT_ONCE", 20)
+    monkeypatch.setattr(lines, "NODES_AT_ONCE", 20)
     store, model, random = SqlitePointStore(tmp_path / "points.db", TINY), MemoryPointStore(), np.random.default_rng(7)
     for i in range(30):
         writer = Writer(f"w{i}", rank=i % 7, attempt=1 + i % 3)

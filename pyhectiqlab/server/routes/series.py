@@ -11,7 +11,7 @@ from fastapi import Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from ...protocol import limits
-from ...store.points import Buckets, Points, Selector, SeriesInfo
+from ...store.points import Buckets, Points, Selector, SeriesInfo, Smoothing
 from .. import models, models_series
 from ..access import ReadableRun, TheCaller, TheLab, find_run
 from ..answers import answer
@@ -203,7 +203,8 @@ def _point_answers(points: Points, some: slice) -> list[dict[str, Any]]:
 def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
     """Series at a screen's resolution. min, max and mean are of the finite values of a bucket. All series of one key
     lie on one grid, made for the range that they cover together. If all buckets would be over 400,000 (100,000 as
-    JSON), every series has fewer than `n`: see `width`.
+    JSON), every series has fewer than `n`: see `width`. With `smooth`, a line's smoothed values are computed by the lab
+    over its points, not over its buckets: they are the same at any width and zoom.
     """
     for run_id in {s.run for s in body.selectors}:
         find_run(lab, caller, run_id)
@@ -211,7 +212,9 @@ def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, call
     packed = wants_msgpack(request, default=True)
     most = limits.BUCKETS_OF_ANSWER_MAX if packed else limits.BUCKETS_OF_ANSWER_MAX // 4
     try:
-        all_series = lab.points.iter_buckets(selectors, body.axis, body.lo, body.hi, body.n, body.attempts, most)
+        smoothing = body.smooth and Smoothing(body.smooth.kind, body.smooth.width)
+        query = body.axis, body.lo, body.hi, body.n, body.attempts, most, smoothing
+        all_series = lab.points.iter_buckets(selectors, *query)
         page = Page(len(selectors), packed, name="series")
         for series in all_series:
             page.add(_buckets_answer(series, packed), large=True)
@@ -230,10 +233,14 @@ def _buckets_answer(b: Buckets, packed: bool) -> dict[str, Any]:
         "width": b.width,
         "total": b.total,
     }
-    for name, kind in _BUCKET_COLUMNS:
+    columns: tuple[tuple[str, str], ...] = _BUCKET_COLUMNS
+    if b.smoothed is not None:
+        body["smooth_cell"] = b.smooth_cell
+        columns += (("smoothed", "<f8"),)
+    for name, kind in columns:
         column = np.asarray(getattr(b, name)).astype(kind)
         body[name] = column.tobytes() if packed else column.tolist()
     if not packed:
-        for name in ("min", "max", "mean"):
+        for name in {"min", "max", "mean", "smoothed"} & body.keys():
             body[name] = [None if math.isnan(v) else v for v in body[name]]
     return body

@@ -29,8 +29,21 @@ from ...base import crashpoints
 from ...base.installing import upgrade_advice
 from ...errors import NewerSchemaError, StoreError
 from .. import space
-from ..points import AppendResult, Axis, Buckets, Column, PointBatch, Points, Selector, SeriesInfo, Summary, WorkLeft
+from ..points import (
+    AppendResult,
+    Axis,
+    Buckets,
+    Column,
+    PointBatch,
+    Points,
+    Selector,
+    SeriesInfo,
+    Smoothing,
+    Summary,
+    WorkLeft,
+)
 from ..sqlite_files.checkpoints import Checkpoints
+from . import lines
 from . import queries as read
 from .append import Appender
 from .arrivals import numbers_of_points
@@ -189,10 +202,11 @@ class SqlitePointStore:
         n: int = 1500,
         attempts: Literal["newest", "all"] = "newest",
         most: int | None = None,
+        smoothing: Smoothing | None = None,
     ) -> Iterator[Buckets]:
         wanted = list(selectors)
         with self._reading({s.run for s in wanted}, {s.key for s in wanted}) as reading:
-            yield from read.buckets(reading, wanted, axis, lo, hi, n, attempts, most)
+            yield from lines.buckets(reading, wanted, axis, lo, hi, n, attempts, most, smoothing)
 
     def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
         return list(self.iter_buckets(selectors, *query, **more))

@@ -7,29 +7,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import nan
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...protocol.limits import STEP_MAX, STEP_MIN
-from ..grid import apart, cuts, parse_cursor, rank_of, share_of, shifts_for, window_of
+from ...protocol.limits import STEP_MAX
+from ..grid import parse_cursor
 from ..pauses import may_pause
-from ..points import Axis, Buckets, Column, Int64s, Points, Selector, SeriesInfo
-from . import levels
-from .damage import columns_of, nodes_of
+from ..points import Axis, Column, Int64s, Points, SeriesInfo
+from .damage import columns_of
 from .extents import Extent, pooled
-from .nodes import decode_old_nodes
 from .recent import Block, RecentView
-from .trees import AXES, BY_STEP, BY_TIME, COARSER, OLD, has_old_nodes
-
-NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
-_POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
-ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
+from .trees import BY_STEP, BY_TIME
 
 EXTENT = """s.count, s.step_min, s.step_max, s.time_min, s.time_max, s.value_min, s.value_max,
     s.attempt, s.last_step, s.last_seq, s.last_arrival, s.last_time, s.last_value"""
@@ -238,79 +232,6 @@ def of_writer(reading: Reading, run: str, writer: str, rank: int, attempt: int) 
             yield Column(key, seq[order], step[order], value[order], time[order])
 
 
-def buckets(
-    reading: Reading,
-    selectors: Iterable[Selector],
-    axis: Axis,
-    lo: int | None,
-    hi: int | None,
-    n: int,
-    attempts: Literal["newest", "all"],
-    most: int | None,
-) -> Iterator[Buckets]:
-    lines = []
-    for selector in selectors:
-        rank = None if selector.rank == "each" else selector.rank
-        meant = series_of(reading, selector.run, selector.key, rank, selector.attempt)
-        for line_selector, series, ranks in apart(selector, meant, lambda s: rank_of(s.info)):
-            hidden_from = cuts([s.info for s in series], attempts)
-            line = Line(line_selector, list(zip(series, hidden_from, strict=True)), ranks)
-            may_pause()
-            lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
-    shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
-    for line, ends in lines:
-        yield _drawn(reading.connection, line, axis, ends, shifts.get(line.selector.key, 0))
-
-
-@dataclass(frozen=True)
-class Line:
-    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
-
-    selector: Selector
-    series: Sequence[tuple[Series, int | None]]
-    ranks: int
-
-
-def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[int, int] | None, shift: int) -> Buckets:
-    if ends is None:
-        return levels.to_buckets(line.selector, 0, levels.EMPTY, line.ranks)
-    of_attempts: dict[int, list[levels.Nodes]] = {}
-    n, merged_at = 0, NODES_AT_ONCE
-    for s, cut in line.series:
-        attempt = s.info.attempt
-        assert attempt is not None
-        for nodes_found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
-            of_attempts.setdefault(attempt, []).append(nodes_found)
-            n += len(nodes_found)
-            may_pause()
-        if n > merged_at:  # of thousands of ranks: not all of them at once
-            of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
-            n = sum(len(nodes[0]) for nodes in of_attempts.values())
-            merged_at = max(NODES_AT_ONCE, 2 * n)
-    parts = [nodes for its in of_attempts.values() for nodes in its]
-    if not parts:
-        return levels.to_buckets(line.selector, shift, levels.EMPTY, line.ranks)
-    attempts = [np.full(len(nodes), a, np.int64) for a, its in of_attempts.items() for nodes in its]
-    merged = levels.merge(levels.concatenated(parts), np.concatenate(attempts), shift)
-    return levels.to_buckets(line.selector, shift, merged, line.ranks)
-
-
-def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.Nodes:
-    together = levels.concatenated(nodes)
-    return levels.merge(together, np.full(len(together), attempt, np.int64), shift)
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a query wants of a series: places low…high on the axis, steps below `cut`, in cells of 2^shift."""
-
-    axis: Axis
-    low: int
-    high: int
-    cut: int | None
-    shift: int
-
-
 @dataclass(frozen=True)
 class Stored:
     """Points of a series that lie together, and what is known of them without reading them."""
@@ -320,68 +241,7 @@ class Stored:
     read: Callable[[Sequence[str]], list[Any]]  # columns by their names
 
 
-def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
-    """Yield nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
-    zero = s.origin if w.axis == "relative" else 0
-    # Beyond int64 there is nothing, and SQLite takes no such number.
-    low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
-    cut = STEP_MAX + 1.0 if w.cut is None else w.cut
-    by = "step" if w.axis == "step" else "time"
-    values = {"series": s.id, "low": low, "high": high, "cut": cut, "shift": w.shift, "axis": AXES.index(w.axis)}
-    overlaps = f"{by}_max >= :low AND {by}_min <= :high AND step_min < :cut"
-    # A chunk that the window shows whole is represented by its nodes, if they are fine enough; others are decoded, so
-    # that no point outside lo…hi and no hidden one counts. They are few: at the window's edges, or, where their nodes
-    # are too coarse, each as wide as many buckets.
-    summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
-        AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
-    kind_of_old, old_nodes = _POINTS, ""
-    if has_old_nodes(connection):
-        kind_of_old = _OLD_NODES
-        old_nodes = f"WHEN {_OLD_NODES} THEN (SELECT nodes FROM node WHERE node.id = node_id)"
-    rows = connection.execute(
-        f"""SELECT {_POINTS} AS kind, n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
-            SELECT kind, n, CASE kind WHEN {_POINTS} THEN (SELECT data FROM chunk_data WHERE chunk_data.id = c.id)
-                WHEN {_NODES} THEN (SELECT data FROM node_data WHERE node_data.id = node_id) {old_nodes} END
-            FROM (SELECT id, n, 8 * id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift) AS node_id,
-                CASE WHEN NOT ({summarised}) THEN {_POINTS} WHEN {OLD} THEN {kind_of_old} ELSE {_NODES} END AS kind
-                FROM chunk WHERE series = :series AND {_tree(s, w.axis)} AND {overlaps}) c""",
-        values,
-    ).fetchall()
-    if nodes := [data for kind, _, data in rows if kind == _NODES]:
-        yield nodes_of(connection, s.id, nodes, w.shift)
-    if nodes := [data for kind, _, data in rows if kind == _OLD_NODES]:
-        yield decode_old_nodes(nodes)
-    names = ("step", "seq", "arrival", "value", by)
-    small = [block.some(names) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
-    for n, data in [(n, data) for kind, n, data in rows if kind == _POINTS]:
-        may_pause()
-        columns = columns_of(connection, s.id, data, names)
-        if n < ALONE_POINTS:
-            small.append(columns)
-        else:  # sorted already: together, they would have to be sorted again
-            yield _summarise(columns, w, low, high, zero)
-    if small:
-        yield _summarise([np.concatenate(parts) for parts in zip(*small, strict=True)], w, low, high, zero)
-
-
-def _overlaps(extent: Extent, by: str, low: int, high: int, cut: int | None) -> bool:
-    """Return whether a window may show some of the points."""
-    first, last = (extent.step_min, extent.step_max) if by == "step" else (extent.time_min, extent.time_max)
-    return last >= low and first <= high and (cut is None or extent.step_min < cut)
-
-
-def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
-    """Nodes of those points that the window shows. low…high: the window's, as absolute places; zero: where x is 0."""
-    step, seq, arrival, value, x = columns
-    shown = (x >= low) & (x <= high)
-    if w.cut is not None:
-        shown &= step < w.cut
-    if not shown.all():
-        x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
-    return levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift)
-
-
-def _tree(s: Series, axis: Axis) -> str:
+def tree_of(s: Series, axis: Axis) -> str:
     """Return SQL that is true for the chunks that hold every point once, in an order fit for the axis."""
     if axis == "step" or not s.scattered:
         return f"tree = {BY_STEP}"
@@ -394,7 +254,8 @@ def _blocks_by_arrival(connection: sqlite3.Connection, s: Series, after: int) ->
         yield Stored(s, arrival, partial(_columns, connection, s.id, "head", row_id))
     # Time is nearly the order of arrival, also where step is not.
     rows = connection.execute(
-        f"SELECT id, arrival_min FROM chunk WHERE series = ? AND {_tree(s, 'time')} AND arrival_max >= ?", (s.id, after)
+        f"SELECT id, arrival_min FROM chunk WHERE series = ? AND {tree_of(s, 'time')} AND arrival_max >= ?",
+        (s.id, after),
     )
     for row_id, arrival in rows:
         yield Stored(s, arrival, partial(_columns, connection, s.id, "chunk_data", row_id))

@@ -1,0 +1,163 @@
+"""Smoothed values of a line, in units of x: weighted means of its points, the same at any zoom. Pure functions of
+arrays.
+
+The value at x is Σ weight · value / Σ weight over the finite points of the whole line, whatever part of it is drawn:
+
+* exponential: e^(-d / width) for points d ≥ 0 to the left of x. A gap forgets as much as its length says.
+* gaussian: e^(-d² / 2 width²) for points d to either side.
+* mean: 1 for points up to `width` to either side.
+
+It is NaN where all weights together are below WEIGHT_MIN: no finite point is near enough.
+
+Points at one place have one weight, so what is read of a line is a sum and a count for each place. A line of more than
+POINTS_MAX points is read in cells of a grid that only its whole extent decides: at most some CELLS of them. A cell
+counts as if all its points lay at its left edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..protocol.limits import STEP_MAX, STEP_MIN
+from .grid import Window, shift_for
+from .points import Float64s, Int64s, Smoothing
+
+POINTS_MAX = 2_000_000
+CELLS = 1 << 20
+WEIGHT_MIN = 1e-9
+_REACH = {"exponential": (40, 0), "gaussian": (8, 8), "mean": (1, 1)}  # in widths; weights beyond are below 1e-13
+_SLICES = 4  # of a width, in which the points of a Gaussian are summed up
+_TERMS = 22  # of its series: the rest is below 2^22 / 22! of a weight at the end of the reach
+
+
+class Sums(NamedTuple):
+    """The finite points of a line, pooled by place. `x` ascends, and holds each place once."""
+
+    x: Int64s
+    total: Float64s  # sum of the values
+    count: Float64s
+
+
+Read = Callable[[int, int, int], Sums]
+
+
+def shift_of_cells(points: int, whole: Window) -> int:
+    """Return log2 of the cells that a line of so many points is smoothed over. `whole`: its ends, without any zoom."""
+    return 0 if points <= POINTS_MAX else shift_for(*whole, CELLS)
+
+
+def pool(x: Int64s, total: Float64s, count: Float64s) -> Sums:
+    """Return sums of places in any order, which may occur several times; those without a finite point are left out."""
+    kept = count > 0
+    if not kept.all():
+        x, total, count = x[kept], total[kept], count[kept]
+    if (x[1:] <= x[:-1]).any():
+        order = np.argsort(x, kind="stable")
+        x, total, count = x[order], total[order], count[order]
+        first = np.flatnonzero(np.concatenate(([True], x[1:] != x[:-1])))
+        x, total, count = x[first], np.add.reduceat(total, first), np.add.reduceat(count, first)
+    return Sums(x, total, count)
+
+
+def smoothed(at: Int64s, smoothing: Smoothing, shift: int, read: Read) -> Float64s:
+    """Return the smoothed value at each place.
+
+    `read`: returns the Sums of low…high (inclusive), in cells of 2^shift.
+    """
+    if not len(at):
+        return np.empty(0, np.float64)
+    before, after = (min(STEP_MAX, widths * smoothing.width) for widths in _REACH[smoothing.kind])
+    low = np.where(at < STEP_MIN + before, STEP_MIN, at - before)
+    high = np.where(at > STEP_MAX - after, STEP_MAX, at + after)
+    slice_of = max(1, smoothing.width // _SLICES)
+    margin = slice_of if smoothing.kind == "gaussian" else 0  # slices at the ends are read whole
+    first = max(STEP_MIN, int(low.min()) - margin) >> shift << shift
+    last = min(STEP_MAX, (int(high.max()) + margin) | (1 << shift) - 1)
+    sums = read(first, last, shift)
+    if not len(sums.x):
+        return np.full(len(at), np.nan)
+    if smoothing.kind == "gaussian":
+        total, weight = _gaussian(sums, at, low // slice_of, high // slice_of, slice_of, smoothing.width)
+    else:
+        begin, end = np.searchsorted(sums.x, low >> shift << shift), np.searchsorted(sums.x, high, "right")
+        total, weight = _decaying(sums, at, begin, end, smoothing.width if smoothing.kind == "exponential" else None)
+    enough = weight >= WEIGHT_MIN
+    return np.where(enough, total / np.where(enough, weight, 1.0), np.nan)
+
+
+def _distance(high: Int64s, low: Int64s) -> Float64s:
+    """Return high - low ≥ 0 exactly as far as float64 goes, also where it is beyond int64."""
+    return (high - low).view(np.uint64).astype(np.float64)
+
+
+def _decaying(
+    sums: Sums, at: Int64s, begin: NDArray[np.intp], end: NDArray[np.intp], width: int | None
+) -> tuple[Float64s, Float64s]:
+    """Return Σ weight · total and Σ weight · count over the rows begin…end - 1 for each place, in which a weight is
+    e^(-distance / width); width None: 1.
+
+    By a tree of sums: the error is that of a few additions within the range, however large values outside it are, which
+    differences of running sums would not give.
+    """
+    node = np.stack([sums.total, sums.count])
+    right = sums.x  # the last place of each node, to which its weights refer
+    answer = np.zeros((2, len(at)))
+    begin, end = begin.copy(), end.copy()
+    while True:
+        for odd_end in (False, True):
+            chosen = np.flatnonzero(((end if odd_end else begin) & 1 == 1) & (begin < end))
+            if odd_end:
+                end[chosen] -= 1
+            i = (end if odd_end else begin)[chosen]
+            if not odd_end:
+                begin[chosen] += 1
+            part = node[:, i]
+            if width is not None:
+                part = part * np.exp(-_distance(at[chosen], right[i]) / width)
+            answer[:, chosen] += part
+        begin, end = begin >> 1, end >> 1
+        if not (begin < end).any():
+            return answer[0], answer[1]
+        if len(right) % 2:
+            node, right = np.pad(node, ((0, 0), (0, 1))), np.append(right, right[-1])
+        left = node[:, 0::2]
+        if width is not None:
+            left = left * np.exp(-_distance(right[1::2], right[0::2]) / width)
+        node, right = left + node[:, 1::2], right[1::2]
+
+
+def _gaussian(
+    sums: Sums, at: Int64s, low: Int64s, high: Int64s, slice_of: int, width: int
+) -> tuple[Float64s, Float64s]:
+    """Return Σ weight · total and Σ weight · count over the slices low…high for each place.
+
+    With u from a slice's first point to the place, and v from there to another point of the slice, in widths, the
+    weight e^(-(u - v)²/2) is e^(-u²/2) · Σ u^k · (e^(-v²/2) · v^k / k!). What is in brackets is summed up once for each
+    slice.
+    """
+    slices = sums.x // slice_of
+    first = np.flatnonzero(np.concatenate(([True], slices[1:] != slices[:-1])))
+    slices, start = slices[first], sums.x[first]
+    sizes = np.diff(np.append(first, len(sums.x)))
+    v = _distance(sums.x, np.repeat(start, sizes)) / width
+    term = np.stack([sums.total, sums.count]) * np.exp(-v * v / 2)
+    moments = []
+    for k in range(1, _TERMS + 1):
+        moments.append(np.add.reduceat(term, first, axis=1))
+        term *= v / k
+    begin, end = np.searchsorted(slices, low), np.searchsorted(slices, high, "right")
+    answer = np.zeros((2, len(at)))
+    for offset in range(int((end - begin).max())):
+        chosen = np.flatnonzero(begin + offset < end)
+        i = begin[chosen] + offset
+        sign = np.where(at[chosen] >= start[i], 1.0, -1.0)
+        u = sign * _distance(np.maximum(at[chosen], start[i]), np.minimum(at[chosen], start[i])) / width
+        series = np.zeros((2, len(i)))
+        for moment in reversed(moments):
+            series = series * u + moment[:, i]
+        answer[:, chosen] += np.exp(-u * u / 2) * series
+    return answer[0], answer[1]

@@ -1,0 +1,190 @@
+"""Queries for buckets: lines as a chart draws them, from summaries where these are fine enough, and from points at the
+edges. Smoothed lines too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from sys import float_info
+from typing import Any, Literal
+
+import numpy as np
+
+from ...protocol.limits import STEP_MAX, STEP_MIN
+from ..grid import apart, cuts, rank_of, share_of, shifts_for, window_of
+from ..pauses import may_pause
+from ..points import Axis, Buckets, Selector, Smoothing
+from ..smoothing import Sums, pool, shift_of_cells, smoothed
+from . import levels
+from .damage import columns_of, nodes_of
+from .extents import Extent
+from .nodes import decode_old_nodes
+from .queries import Reading, Series, series_of, tree_of
+from .trees import AXES, COARSER, OLD, has_old_nodes
+
+NODES_AT_ONCE = 1 << 18  # of one line, before they are merged: 112 bytes each
+_POINTS, _NODES, _OLD_NODES = range(3)  # what a blob holds
+ALONE_POINTS = 1024  # blobs of fewer points are summarised together: each call has its fixed costs
+
+
+def buckets(
+    reading: Reading,
+    selectors: Iterable[Selector],
+    axis: Axis,
+    lo: int | None,
+    hi: int | None,
+    n: int,
+    attempts: Literal["newest", "all"],
+    most: int | None,
+    smoothing: Smoothing | None = None,
+) -> Iterator[Buckets]:
+    lines = []
+    for selector in selectors:
+        rank = None if selector.rank == "each" else selector.rank
+        meant = series_of(reading, selector.run, selector.key, rank, selector.attempt)
+        for line_selector, series, ranks in apart(selector, meant, lambda s: rank_of(s.info)):
+            hidden_from = cuts([s.info for s in series], attempts)
+            line = Line(line_selector, list(zip(series, hidden_from, strict=True)), ranks)
+            may_pause()
+            lines.append((line, window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, lo, hi)))
+    shifts = shifts_for(((line.selector.key, ends) for line, ends in lines), share_of(most, len(lines), n))
+    for line, ends in lines:
+        drawn = _drawn(reading.connection, line, axis, ends, shifts.get(line.selector.key, 0))
+        yield drawn if smoothing is None else _with_smoothed(reading.connection, line, axis, drawn, smoothing)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
+
+    selector: Selector
+    series: Sequence[tuple[Series, int | None]]
+    ranks: int
+
+
+def _drawn(connection: sqlite3.Connection, line: Line, axis: Axis, ends: tuple[int, int] | None, shift: int) -> Buckets:
+    if ends is None:
+        return levels.to_buckets(line.selector, 0, levels.EMPTY, line.ranks)
+    of_attempts: dict[int, list[levels.Nodes]] = {}
+    n, merged_at = 0, NODES_AT_ONCE
+    for s, cut in line.series:
+        attempt = s.info.attempt
+        assert attempt is not None
+        for nodes_found in _nodes_in(connection, s, Window(axis, *ends, cut, shift)):
+            of_attempts.setdefault(attempt, []).append(nodes_found)
+            n += len(nodes_found)
+            may_pause()
+        if n > merged_at:  # of thousands of ranks: not all of them at once
+            of_attempts = {a: [_merged(nodes, a, shift)] for a, nodes in of_attempts.items()}
+            n = sum(len(nodes[0]) for nodes in of_attempts.values())
+            merged_at = max(NODES_AT_ONCE, 2 * n)
+    parts = [nodes for its in of_attempts.values() for nodes in its]
+    if not parts:
+        return levels.to_buckets(line.selector, shift, levels.EMPTY, line.ranks)
+    attempts = [np.full(len(nodes), a, np.int64) for a, its in of_attempts.items() for nodes in its]
+    merged = levels.merge(levels.concatenated(parts), np.concatenate(attempts), shift)
+    return levels.to_buckets(line.selector, shift, merged, line.ranks)
+
+
+def _with_smoothed(
+    connection: sqlite3.Connection, line: Line, axis: Axis, drawn: Buckets, smoothing: Smoothing
+) -> Buckets:
+    """Return the buckets with the smoothed line beside them."""
+
+    def read(low: int, high: int, shift: int) -> Sums:
+        none = np.empty(0, np.float64)
+        parts = [(np.empty(0, np.int64), none, none)]
+        for s, cut in line.series:
+            for nodes in _nodes_in(connection, s, Window(axis, low, high, cut, shift)):
+                finite = nodes["count"] - nodes["nan"] - nodes["pinf"] - nodes["ninf"]
+                # Copies: a node is four times as large, and there may be millions of them.
+                parts.append((levels.cells(nodes["start"], shift), nodes["sum"].copy(), finite.astype(np.float64)))
+                may_pause()
+        x, total, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return pool(x, total, count)
+
+    whole = window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, None, None)
+    shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole) if whole else 0
+    values = smoothed(drawn.last_x, smoothing, shift, read)
+    with np.errstate(over="ignore"):  # by a rounding, at 1.8e308
+        values = np.clip(values / levels.SUM_SCALE, -float_info.max, float_info.max)
+    return replace(drawn, smoothed=values, smooth_cell=1 << shift)
+
+
+def _merged(nodes: Sequence[levels.Nodes], attempt: int, shift: int) -> levels.Nodes:
+    together = levels.concatenated(nodes)
+    return levels.merge(together, np.full(len(together), attempt, np.int64), shift)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a query wants of a series: places low…high on the axis, steps below `cut`, in cells of 2^shift."""
+
+    axis: Axis
+    low: int
+    high: int
+    cut: int | None
+    shift: int
+
+
+def _nodes_in(connection: sqlite3.Connection, s: Series, w: Window) -> Iterator[levels.Nodes]:
+    """Yield nodes, on grids no coarser than the window's, of exactly the points of a series that the window shows."""
+    zero = s.origin if w.axis == "relative" else 0
+    # Beyond int64 there is nothing, and SQLite takes no such number.
+    low, high = (max(STEP_MIN, min(STEP_MAX, place + zero)) for place in (w.low, w.high))
+    cut = STEP_MAX + 1.0 if w.cut is None else w.cut
+    by = "step" if w.axis == "step" else "time"
+    values = {"series": s.id, "low": low, "high": high, "cut": cut, "shift": w.shift, "axis": AXES.index(w.axis)}
+    overlaps = f"{by}_max >= :low AND {by}_min <= :high AND step_min < :cut"
+    # A chunk that the window shows whole is represented by its nodes, if they are fine enough; others are decoded, so
+    # that no point outside lo…hi and no hidden one counts. They are few: at the window's edges, or, where their nodes
+    # are too coarse, each as wide as many buckets.
+    summarised = f"""{by}_min >= :low AND {by}_max <= :high AND step_max < :cut
+        AND {w.axis}_shift IS NOT NULL AND {w.axis}_shift <= :shift"""
+    kind_of_old, old_nodes = _POINTS, ""
+    if has_old_nodes(connection):
+        kind_of_old = _OLD_NODES
+        old_nodes = f"WHEN {_OLD_NODES} THEN (SELECT nodes FROM node WHERE node.id = node_id)"
+    rows = connection.execute(
+        f"""SELECT {_POINTS} AS kind, n, data FROM head WHERE series = :series AND {overlaps} UNION ALL
+            SELECT kind, n, CASE kind WHEN {_POINTS} THEN (SELECT data FROM chunk_data WHERE chunk_data.id = c.id)
+                WHEN {_NODES} THEN (SELECT data FROM node_data WHERE node_data.id = node_id) {old_nodes} END
+            FROM (SELECT id, n, 8 * id + 2 * :axis + ({w.axis}_shift + {COARSER} <= :shift) AS node_id,
+                CASE WHEN NOT ({summarised}) THEN {_POINTS} WHEN {OLD} THEN {kind_of_old} ELSE {_NODES} END AS kind
+                FROM chunk WHERE series = :series AND {tree_of(s, w.axis)} AND {overlaps}) c""",
+        values,
+    ).fetchall()
+    if nodes := [data for kind, _, data in rows if kind == _NODES]:
+        yield nodes_of(connection, s.id, nodes, w.shift)
+    if nodes := [data for kind, _, data in rows if kind == _OLD_NODES]:
+        yield decode_old_nodes(nodes)
+    names = ("step", "seq", "arrival", "value", by)
+    small = [block.some(names) for block in s.recent if _overlaps(block.extent, by, low, high, w.cut)]
+    for n, data in [(n, data) for kind, n, data in rows if kind == _POINTS]:
+        may_pause()
+        columns = columns_of(connection, s.id, data, names)
+        if n < ALONE_POINTS:
+            small.append(columns)
+        else:  # sorted already: together, they would have to be sorted again
+            yield _summarise(columns, w, low, high, zero)
+    if small:
+        yield _summarise([np.concatenate(parts) for parts in zip(*small, strict=True)], w, low, high, zero)
+
+
+def _overlaps(extent: Extent, by: str, low: int, high: int, cut: int | None) -> bool:
+    """Return whether a window may show some of the points."""
+    first, last = (extent.step_min, extent.step_max) if by == "step" else (extent.time_min, extent.time_max)
+    return last >= low and first <= high and (cut is None or extent.step_min < cut)
+
+
+def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
+    """Nodes of those points that the window shows. low…high: the window's, as absolute places; zero: where x is 0."""
+    step, seq, arrival, value, x = columns
+    shown = (x >= low) & (x <= high)
+    if w.cut is not None:
+        shown &= step < w.cut
+    if not shown.all():
+        x, step, seq, arrival, value = (a[shown] for a in (x, step, seq, arrival, value))
+    return levels.summarise(x - zero if zero else x, step, seq, arrival, value, w.shift)

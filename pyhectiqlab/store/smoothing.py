@@ -39,7 +39,7 @@ class Sums(NamedTuple):
 
     x: Int64s
     total: Float64s  # sum of the values
-    count: Float64s
+    points: Float64s
 
 
 Read = Callable[[int, int, int], Sums]
@@ -103,7 +103,7 @@ def _decaying(
     By a tree of sums: the error is that of a few additions within the range, however large values outside it are, which
     differences of running sums would not give.
     """
-    node = np.stack([sums.total, sums.count])
+    node = np.stack([sums.total, sums.points])
     right = sums.x  # the last place of each node, to which its weights refer
     answer = np.zeros((2, len(at)))
     begin, end = begin.copy(), end.copy()
@@ -144,7 +144,7 @@ def _gaussian(
     slices, start = slices[first], sums.x[first]
     sizes = np.diff(np.append(first, len(sums.x)))
     v = _distance(sums.x, np.repeat(start, sizes)) / width
-    term = np.stack([sums.total, sums.count]) * np.exp(-v * v / 2)
+    term = np.stack([sums.total, sums.points]) * np.exp(-v * v / 2)
     moments = []
     for k in range(1, _TERMS + 1):
         moments.append(np.add.reduceat(term, first, axis=1))

@@ -212,7 +212,7 @@ def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, call
     packed = wants_msgpack(request, default=True)
     most = limits.BUCKETS_OF_ANSWER_MAX if packed else limits.BUCKETS_OF_ANSWER_MAX // 4
     try:
-        smoothing = body.smooth and Smoothing(body.smooth.kind, body.smooth.width)
+        smoothing = None if body.smooth is None else Smoothing(body.smooth.kind, body.smooth.width)
         query = body.axis, body.lo, body.hi, body.n, body.attempts, most, smoothing
         all_series = lab.points.iter_buckets(selectors, *query)
         page = Page(len(selectors), packed, name="series")

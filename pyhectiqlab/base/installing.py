@@ -30,7 +30,8 @@ def upgrade_advice(extra: str = "") -> str:
         file = Path(source)
         newer = f"'{file.parent}/NEWER{file.suffix}{f'[{extra}]' if extra else ''}'"
         return f"pip install {newer}, with the name of the newer file"
-    return f"bring its clone up to date, then {install_advice(extra)}"
+    pages = "run scripts/build-web there, " if extra == "server" else ""
+    return f"bring its clone up to date, {pages}then {install_advice(extra)}"
 
 
 def _source() -> tuple[str | None, bool]:

@@ -23,7 +23,7 @@ from .sso_options import sso_options, understood
 if TYPE_CHECKING:
     from ..server.serve import Ready
 
-_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy", "prometheus_client")
+_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy", "pcodec", "prometheus_client", "zstandard")
 _file = click.Path(path_type=Path, dir_okay=False)
 
 

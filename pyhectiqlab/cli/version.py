@@ -29,10 +29,12 @@ def command(verbose: bool) -> None:
     try:
         from ..store.upgrading import CURRENT
     except ImportError:
-        click.echo("The lab is not installed.")
+        click.echo("The lab is not installed, or lacks packages of this version.")
+        extra = ""
     else:
+        extra = "server"
         click.echo(f"Schemas: {CURRENT.meta} of lab.db, {CURRENT.points} of points.db")
-    click.echo(f"To upgrade: {upgrade_advice()}")
+    click.echo(f"To upgrade: {upgrade_advice(extra)}")
 
 
 def _commit(clone: Path) -> str:

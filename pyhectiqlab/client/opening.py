@@ -96,7 +96,10 @@ def _open_run(name: str, project: str | None, create_project: bool, dry: bool, h
     except (LabRequestError, ConfigurationError) as e:
         return _dry(str(e), profile, name, project, create_project, here, code=getattr(e, "code", ""))
     if answer["mode"] == READ_ONLY:
-        say(f"the run {name!r} belongs to {answer['run']['author']}: it is read-only here, nothing is pushed.")
+        say(
+            f"the run {name!r} belongs to {answer['run']['author']}: it is read-only here, nothing is pushed. "
+            "For a run of your own, choose another name."
+        )
         return Opened(READ_ONLY, DroppingOutbox(READ_ONLY), here, answer)
     binding = _binding(ONLINE, profile, request, answer)
     if _shared(session, binding) is None:

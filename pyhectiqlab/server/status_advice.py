@@ -34,7 +34,7 @@ def _disk(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
     largest = ", ".join(f"{p['name']} ({size_text(p['files'] + p['points_bytes'])})" for p in state["projects"][:3])
     of = f" of {size_text(disk['total'])}" if disk["total"] else ""
     what = f"The disk has {size_text(disk['free'])} left{of}."
-    do = "Make room: delete runs, set `hectiqlab admin retention`, or give it a larger disk."
+    do = "Make room: delete runs and `hectiqlab admin purge` them, or give it a larger disk."
     level = "error" if disk["level"] == "full" else "warning"
     yield level, what, f"{do} The largest projects: {largest}." if largest else do
 

@@ -30,7 +30,7 @@ def test_the_version_is_told_with_what_it_needs(hectiqlab: Hectiqlab) -> None:
     lines = well(hectiqlab("version", "-v")).splitlines()
     assert lines[0] == __version__
     assert f"Schemas: {CURRENT.meta} of lab.db, {CURRENT.points} of points.db" in lines
-    assert any(line.startswith("To upgrade: ") and "pip install" in line for line in lines)
+    assert any(line.startswith("To upgrade: ") and "[server]'" in line for line in lines)
 
 
 def test_a_version_is_that_of_a_release_or_of_what_comes_next() -> None:

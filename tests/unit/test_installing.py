@@ -48,6 +48,8 @@ def test_a_clone_is_installed_again_from_its_folder() -> None:
     assert install_advice("server").replace("-e ", "") == f"pip install '{ROOT}[server]'"
     assert install_advice("server", here=False) == "pip install 'path/to/clone[server]'"
     assert upgrade_advice().replace("-e ", "") == f"bring its clone up to date, then pip install '{ROOT}'"
+    lab = upgrade_advice("server").replace("-e ", "")
+    assert lab == f"bring its clone up to date, run scripts/build-web there, then pip install '{ROOT}[server]'"
 
 
 @pytest.mark.parametrize("editable", [True, False])

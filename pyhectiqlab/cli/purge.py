@@ -97,8 +97,8 @@ def _chosen(view: MetaView, names: Sequence[str]) -> list[DeletedRun]:
 def _deleted_projects(view: MetaView, names: Sequence[str]) -> list[Project]:
     """Return those of the names that are deleted projects."""
     refs = [name.removesuffix("/") for name in names]
-    found = [view.deleted_project(ref) for ref in refs if view.project(ref) is None]
-    return [project for project in found if project is not None]
+    projects = [view.deleted_project(ref) for ref in refs if view.project(ref) is None]
+    return [project for project in projects if project is not None]
 
 
 def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[DeletedRun]:

@@ -35,7 +35,7 @@ log = logging.getLogger("hectiqlab.server")
 
 META, POINTS = DATABASES = ("lab.db", "points.db")
 FOLDER = "before-upgrade"
-TOLD = "upgrade.json"
+DESCRIPTION = "upgrade.json"
 KEPT_S = 30 * 86_400.0
 ROOM_BYTES = 64 << 20  # that a snapshot leaves free
 
@@ -105,22 +105,22 @@ def schemas_of(folder: Path) -> Schemas:
 
 def snapshots(folder: Path) -> list[Before]:
     """Return the snapshots before upgrades of the data in a folder, oldest first."""
-    found = []
-    for path in (folder / FOLDER).glob(f"*/{TOLD}"):
+    snapshots = []
+    for path in (folder / FOLDER).glob(f"*/{DESCRIPTION}"):
         if path.parent.suffix == ".partial":
             continue
         try:
-            told = json.loads(path.read_text())
-            before, after = (_schemas(told[name]) for name in ("before", "after"))
+            fields = json.loads(path.read_text())
+            before, after = (_schemas(fields[name]) for name in ("before", "after"))
             size = sum((path.parent / name).stat().st_size for name in DATABASES if (path.parent / name).exists())
-            found.append(Before(path.parent, float(told["taken"]), before, after, size))
+            snapshots.append(Before(path.parent, float(fields["taken"]), before, after, size))
         except (OSError, ValueError, TypeError, KeyError):
             continue  # of another version, or not ours
-    return sorted(found, key=lambda snapshot: snapshot.taken)
+    return sorted(snapshots, key=lambda snapshot: snapshot.taken)
 
 
-def _schemas(told: dict[str, Any]) -> Schemas:
-    return Schemas(int(told["meta"]), int(told["points"]), str(told.get("version", "")))
+def _schemas(fields: dict[str, Any]) -> Schemas:
+    return Schemas(int(fields["meta"]), int(fields["points"]), str(fields.get("version", "")))
 
 
 @contextlib.contextmanager
@@ -207,8 +207,8 @@ def _take(folder: Path, its: Schemas) -> Before:
             if (folder / name).exists():
                 copy_database(folder / name, partial / name)
         crashpoints.passing("upkeep.snapshot")
-        told = {"taken": taken, "before": asdict(its), "after": asdict(CURRENT)}
-        write_durably(partial / TOLD, json.dumps(told, indent=2).encode())
+        fields = {"taken": taken, "before": asdict(its), "after": asdict(CURRENT)}
+        write_durably(partial / DESCRIPTION, json.dumps(fields, indent=2).encode())
         sync_folder(partial)
         partial.rename(whole)
         sync_folder(whole.parent)
@@ -240,7 +240,7 @@ def remove_old(folder: Path, now: float, kept_s: float = KEPT_S) -> list[Before]
 
 
 def _remove(snapshot: Before) -> None:
-    (snapshot.path / TOLD).unlink()  # first: half a snapshot must not look whole
+    (snapshot.path / DESCRIPTION).unlink()  # first: half a snapshot must not look whole
     shutil.rmtree(snapshot.path)
 
 

@@ -112,8 +112,8 @@ class Held:
         """Those of some pages in a row that differ from their sum."""
         sums = self._sums(pages)
         known = self._known(sums)
-        found = self._crcs(pages[known]) != sums["crc"][known]
-        return [int(page) for page in pages[known][found]]
+        differ = self._crcs(pages[known]) != sums["crc"][known]
+        return [int(page) for page in pages[known][differ]]
 
     def forget(self, pages: Numbers) -> None:
         """Durably: these pages are going to be written."""

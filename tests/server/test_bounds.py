@@ -184,7 +184,7 @@ def test_a_call_beyond_a_bound_is_told_so(own_lab: ForkedLab) -> None:
         user = Api.of(lab).get("/me")["user"]["id"]
     with sql(lab.data_dir) as conn:
         names = [(f"{i:08x}", f"project {i}") for i in range(limits.PROJECTS_MAX)]
-        rows = [{"id": ident, "name": name, "created": 0.0, "created_by": user} for ident, name in names]
+        rows = [{"id": ident, "name": name, "created": 0.0, "owner_id": user} for ident, name in names]
         conn.execute(insert(projects), rows)
     with own_lab as lab:
         error = Api.of(lab).call("POST", "/projects", 422, json={"name": "one-more"})["error"]

@@ -19,6 +19,7 @@ from ..protocol.search import quoted
 from ..transport.connecting import find_profile
 from ..transport.projects import project_path
 from .artifacts import Artifact, Lineage, Version
+from .edits import Edited, add_tag, remove_tag, set_note
 from .project_info import ProjectInfo, project_info
 from .search import FoundRuns, search_runs
 from .shapes import KeyInfo, Log, Point, StateChange, asking, shaped
@@ -26,6 +27,7 @@ from .view import RunView, run_view
 
 __all__ = [
     "Artifact",
+    "Edited",
     "FoundRuns",
     "KeyInfo",
     "Lineage",
@@ -35,11 +37,14 @@ __all__ = [
     "RunView",
     "StateChange",
     "Version",
+    "add_tag",
     "deleted_run",
     "project",
     "projects",
+    "remove_tag",
     "run",
     "search_runs",
+    "set_note",
 ]
 
 

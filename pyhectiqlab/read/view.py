@@ -16,6 +16,7 @@ from ..profile import Profile
 from ..protocol.registry import DATASETS, MODELS
 from ..transport.http import quoted
 from .artifacts import Artifact, Lineage, artifact_of, version_of
+from .edits import EditsRun
 from .media import ReadsMedia
 from .metrics import ReadsMetrics
 from .shapes import Log, StateChange, from_item, shaped
@@ -24,7 +25,7 @@ _LOGS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
-class RunView(ReadsMetrics, ReadsMedia):
+class RunView(ReadsMetrics, ReadsMedia, EditsRun):
     """A run to read. It is as the lab described it at the time of the call.
 
     What takes a request of its own is asked for when it is first used. Methods block on the network. Times are seconds

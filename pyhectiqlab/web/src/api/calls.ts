@@ -54,6 +54,7 @@ export const api = {
   table: (query: Queries['GET /table'], signal?: Signal) => call('GET /table', { query, signal }),
   tableColumns: (query: Queries['GET /table/columns'], signal?: Signal) => call('GET /table/columns', { query, signal }),
   run: (ref: string, signal?: Signal) => call('GET /runs/{run_id}', { path: { run_id: ref }, signal, exact: true }),
+  act: (actions: Bodies['POST /runs/actions']['actions']) => call('POST /runs/actions', { body: { actions } }),
   deleteRun: (run: string) => call('DELETE /runs/{run_id}', { path: { run_id: run } }),
   restoreRun: (run: string) => call('POST /runs/{run_id}/restore', { path: { run_id: run } }),
   capture: (run: string, signal?: Signal) => call('GET /runs/{run_id}/capture', { path: { run_id: run }, signal }),

@@ -5,22 +5,23 @@ import { api } from '../api/calls';
 import { formatBytes, formatInteger, plural } from '../base/format';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
-import { DEFAULT_VIEW, formatRoute, RUNS_MAX, type Route } from '../base/route';
+import { RUNS_MAX, type Route } from '../base/route';
 import { ALL_STATES } from '../base/runstate';
 import { firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
 import { FirstRun } from '../parts/firstrun';
+import { ActionTold, Picked } from '../parts/picked';
 import { ProjectNav } from '../parts/projectnav';
 import { RunsTable } from '../parts/runstable';
 import type { ProjectDetailAnswer } from '../schema/lab';
+import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
-import { useDeletion, type Deletion } from '../state/deletion';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
 import { useTableRows } from '../state/tablerows';
-import { Confirm, Empty, SearchBox, Waiting } from '../widgets/basics';
+import { Empty, SearchBox, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 
 type RunsRoute = Extract<Route, { page: 'runs' }>;
@@ -48,7 +49,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     if (selected.length <= RUNS_MAX) set({ selected });
   };
   const clear = () => navigate({ ...route, selected: [] }, true);
-  const deletion = useDeletion(refresh);
+  const actions = useActions(refresh);
   const name = project.data?.name ?? ref;
   const filtered = query !== '' || state !== '';
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
@@ -78,9 +79,9 @@ export function RunsPage({ route }: { route: RunsRoute }) {
             </label>
             <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
             {data && data.total > 0 && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
-            <Picked selected={route.selected} onClear={clear} onDelete={() => void deletion.of(route.selected).then(clear)} />
+            <Picked selected={route.selected} rows={data} actions={actions} onClear={clear} />
           </div>
-          <Deleted deletion={deletion} />
+          <ActionTold actions={actions} />
           {unclear && <p class="problem" role="alert">{unclear}</p>}
           {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are picked at a time: untick some first.</p>}
           {!data && !unclear && <Waiting />}
@@ -106,31 +107,4 @@ function projectTold(project: ProjectDetailAnswer): string {
 function filesTold({ file_bytes, quota }: ProjectDetailAnswer): string {
   if (quota === null) return file_bytes ? `${formatBytes(file_bytes)} of files` : '';
   return `${formatBytes(file_bytes)} of ${formatBytes(quota)} for files${file_bytes >= quota ? ': full' : ''}`;
-}
-
-function Picked({ selected, onClear, onDelete }: { selected: string[]; onClear: () => void; onDelete: () => void }) {
-  if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other, or to delete them.</span>;
-  return (
-    <span class="compare">
-      <a class="button primary" href={at(formatRoute({ page: 'compare', runs: selected, view: DEFAULT_VIEW }))}>
-        Compare {plural(selected.length, 'run')}
-      </a>
-      <Confirm text="Delete" question={`Delete ${plural(selected.length, 'run')}?`} onYes={onDelete} />
-      <button class="link" onClick={onClear}>Clear</button>
-    </span>
-  );
-}
-
-function Deleted({ deletion: { deleted, problem, undo } }: { deletion: Deletion }) {
-  return (
-    <>
-      {deleted.length > 0 && (
-        <p class="done" role="status">
-          Deleted {plural(deleted.length, 'run')}, to be restored within 7 days.
-          <button class="link" onClick={() => void undo()}>Undo</button>
-        </p>
-      )}
-      {problem && <p class="problem" role="alert">{problem}</p>}
-    </>
-  );
 }

@@ -1,0 +1,114 @@
+// What can be done with the picked rows of the runs' table: compare, tag, note, delete; and what was done, with Undo.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api } from '../api/calls';
+import { plural } from '../base/format';
+import { at } from '../base/root';
+import { DEFAULT_VIEW, formatRoute } from '../base/route';
+import type { Actions, RunAction } from '../state/actions';
+import type { Rows } from '../state/tablerows';
+import { Confirm } from '../widgets/basics';
+
+const ASKED = { tag: 'Tag', untag: 'Untag', note: 'Note' } as const;
+type Kind = keyof typeof ASKED;
+const NAME_CHARS_MAX = 512;
+const NOTE_CHARS_MAX = 65_536;
+
+interface PickedProps {
+  selected: readonly string[];
+  rows: Rows | null;
+  actions: Actions;
+  onClear: () => void;
+}
+
+export function Picked({ selected, rows, actions, onClear }: PickedProps) {
+  const [asked, setAsked] = useState<Kind | null>(null);
+  if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other, to tag, note or delete them.</span>;
+  const remove = () => void actions.remove(selected).then(onClear);
+  const act = async (action: RunAction) => (await actions.act(action)) && setAsked(null);
+  return (
+    <>
+      <span class="compare">
+        <a class="button primary" href={at(formatRoute({ page: 'compare', runs: [...selected], view: DEFAULT_VIEW }))}>
+          Compare {plural(selected.length, 'run')}
+        </a>
+        {Object.entries(ASKED).map(([kind, text]) => (
+          <button key={kind} class="link" aria-expanded={asked === kind} onClick={() => setAsked(asked === kind ? null : (kind as Kind))}>{text}</button>
+        ))}
+        <Confirm text="Delete" question={`Delete ${plural(selected.length, 'run')}?`} onYes={remove} />
+        <button class="link" onClick={onClear}>Clear</button>
+      </span>
+      {asked && <Ask key={asked} kind={asked} selected={selected} rows={rows} busy={actions.busy} onSay={act} onClose={() => setAsked(null)} />}
+    </>
+  );
+}
+
+interface AskProps {
+  kind: Kind;
+  selected: readonly string[];
+  rows: Rows | null;
+  busy: boolean;
+  onSay: (action: RunAction) => Promise<unknown>;
+  onClose: () => void;
+}
+
+function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
+  const runs = [...selected];
+  const [text, setText] = useState('');
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => form.current?.querySelector<HTMLElement>('input, textarea')?.focus(), []);
+  const one = kind === 'note' && runs.length === 1 ? runs[0] : undefined;
+  useEffect(() => {
+    if (!one) return;
+    const stop = new AbortController();
+    // A list has the beginning of a note only.
+    api.run(one, stop.signal).then(
+      (run) => setText((typed) => typed || run.note),
+      () => {}, // then it is written anew
+    );
+    return () => stop.abort();
+  }, [one]);
+  const submit = (e: Event) => {
+    e.preventDefault();
+    if (kind === 'note') void onSay({ action: kind, runs, text });
+    else if (text.trim()) void onSay({ action: kind, runs, name: text.trim() });
+  };
+  const label = kind === 'note' ? `Note of ${plural(runs.length, 'run')}` : kind === 'tag' ? `Tag for ${plural(runs.length, 'run')}` : `Tag to remove from ${plural(runs.length, 'run')}`;
+  return (
+    <form ref={form} class={`ask ask-${kind}`} aria-label={label} onSubmit={submit} onKeyDown={(e) => e.key === 'Escape' && onClose()}>
+      {kind === 'note' ? (
+        <textarea rows={3} value={text} maxLength={NOTE_CHARS_MAX} aria-label={label} placeholder={runs.length > 1 ? 'Replaces the notes that they have' : ''} onInput={(e) => setText(e.currentTarget.value)} />
+      ) : (
+        <input value={text} maxLength={NAME_CHARS_MAX} aria-label={label} placeholder="Name of the tag" list="known-tags" required autocomplete="off" onInput={(e) => setText(e.currentTarget.value)} />
+      )}
+      {kind !== 'note' && <datalist id="known-tags">{tagNames(rows, kind === 'untag' ? selected : null).map((name) => <option key={name} value={name} />)}</datalist>}
+      <button class="button primary" disabled={busy}>{kind === 'note' ? 'Set note' : kind === 'tag' ? 'Add tag' : 'Remove tag'}</button>
+      <button type="button" class="link" onClick={onClose}>Cancel</button>
+    </form>
+  );
+}
+
+/** Of the rows that are loaded, or of those among `only`. */
+function tagNames(rows: Rows | null, only: readonly string[] | null): string[] {
+  const names = new Set<string>();
+  for (const block of rows?.blocks.values() ?? []) {
+    for (const run of block) {
+      if (run && (!only || only.includes(run.id))) run.tags.forEach((tag) => names.add(tag.name));
+    }
+  }
+  return [...names].sort();
+}
+
+export function ActionTold({ actions: { done, undoable, problem, busy, undo } }: { actions: Actions }) {
+  return (
+    <>
+      {done && (
+        <p class="done" role="status">
+          {done}
+          {undoable && <button class="link" disabled={busy} onClick={() => void undo()}>Undo</button>}
+        </p>
+      )}
+      {problem && <p class="problem" role="alert">{problem}</p>}
+    </>
+  );
+}

@@ -1,0 +1,101 @@
+// What is done to several runs at once (tags, notes, deletion), and taking the last of it back for ten seconds.
+
+import { useEffect, useState } from 'preact/hooks';
+import { api } from '../api/calls';
+import { ApiError } from '../api/http';
+import { plural } from '../base/format';
+import type { Bodies } from '../schema/lab';
+
+const UNDO_MS = 10_000;
+
+export type RunAction = Bodies['POST /runs/actions']['actions'][number];
+
+export interface Actions {
+  /** What was done last; '' once it can no longer be taken back here. */
+  done: string;
+  undoable: boolean;
+  problem: string;
+  busy: boolean;
+  act: (action: RunAction) => Promise<boolean>;
+  remove: (runs: readonly string[]) => Promise<boolean>;
+  undo: () => Promise<void>;
+}
+
+interface Last {
+  text: string;
+  /** Takes it back. Rejects as the calls of the lab do; what it took back by then it does not do again. */
+  back: (() => Promise<void>) | null;
+}
+
+/** `after` each change, whatever came of it. */
+export function useActions(after: () => void): Actions {
+  const [last, setLast] = useState<Last | null>(null);
+  const [problem, setProblem] = useState('');
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    if (!last) return;
+    const timer = setTimeout(() => setLast(null), UNDO_MS);
+    return () => clearTimeout(timer);
+  }, [last]);
+
+  /** True where it was done. What could not be is told. */
+  const attempt = async (work: () => Promise<Last | null>): Promise<boolean> => {
+    setBusy(true);
+    setProblem('');
+    try {
+      setLast(await work());
+      return true;
+    } catch (e) {
+      setProblem(e instanceof ApiError ? e.message : 'The lab does not answer. Try again in a moment.');
+      return false;
+    } finally {
+      setBusy(false);
+      after();
+    }
+  };
+
+  const act = (action: RunAction) =>
+    attempt(async () => {
+      const { changed, undo } = await api.act([action]);
+      return changed.length ? { text: doneText(action, changed.length), back: () => api.act(undo).then(() => {}) } : { text: nothingText(action), back: null };
+    });
+
+  /** One that cannot be deleted is told, and does not stop the others. */
+  const remove = (runs: readonly string[]) =>
+    attempt(async () => {
+      const deleted: string[] = [];
+      let failed: unknown = null;
+      for (const run of runs) {
+        await api.deleteRun(run).then(
+          () => deleted.push(run),
+          (e: unknown) => (failed = e),
+        );
+      }
+      const back = async () => {
+        while (deleted.length) {
+          await api.restoreRun(deleted.at(-1)!);
+          deleted.pop();
+        }
+      };
+      const done = deleted.length ? { text: `Deleted ${plural(deleted.length, 'run')}, to be restored within 7 days.`, back } : null;
+      if (failed === null) return done;
+      setLast(done);
+      throw failed;
+    });
+
+  const undo = async () => {
+    if (last?.back) await attempt(() => last.back!().then(() => null));
+  };
+  return { done: last?.text ?? '', undoable: last?.back != null, problem, busy, act, remove, undo };
+}
+
+function doneText(action: RunAction, n: number): string {
+  const runs = plural(n, 'run');
+  if (action.action === 'note' || action.action === 'notes') return `Set the note of ${runs}.`;
+  return action.action === 'tag' ? `Tagged ${runs} ${action.name}.` : `Removed the tag ${action.name} from ${runs}.`;
+}
+
+function nothingText(action: RunAction): string {
+  if (action.action === 'note' || action.action === 'notes') return 'That is their note already.';
+  return action.action === 'tag' ? `They are tagged ${action.name} already.` : `None of them is tagged ${action.name}.`;
+}

@@ -1,0 +1,78 @@
+"""`hectiqlab tag`, `untag` and `note`, and the same from Python, at a real lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyhectiqlab import read, search_runs
+from pyhectiqlab.errors import GoneError
+from pyhectiqlab.testing.lab import RealLab
+
+from .conftest import Hectiqlab
+from .test_delete import make
+
+
+@pytest.fixture
+def lab(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealLab]:
+    monkeypatch.setenv("HECTIQLAB_HOME", str(home))
+    with RealLab(tmp_path / "data", home) as lab:
+        yield lab
+
+
+def words(name: str) -> tuple[str, list[str]]:
+    run = read.run(name)
+    return run.note, run.tags
+
+
+def test_runs_are_tagged_untagged_and_noted_by_the_command(lab: RealLab, hectiqlab: Hectiqlab) -> None:
+    run = make(lab, "run-a")
+    make(lab, "run-b")
+    done = hectiqlab("tag", "best", "run-a", "vision/run-b", "--color", "#2e7d32")
+    assert done.returncode == 0 and f"Tagged vision/run-a ({run})." in done.stdout, done.stderr
+    assert words("run-a") == words("run-b") == ("", ["best"])
+    again = hectiqlab("tag", "best", "run-a", run)
+    assert (again.returncode, again.stdout) == (0, "") and "1 run had it so already" in again.stderr
+    assert hectiqlab("note", "why it diverged", "run-a").returncode == 0
+    assert hectiqlab("untag", "best", "run-a").returncode == 0
+    assert (words("run-a"), words("run-b")) == (("why it diverged", []), ("", ["best"]))
+    assert hectiqlab("note", "", "run-a").returncode == 0
+    assert words("run-a") == ("", [])
+
+
+def test_nothing_is_changed_where_a_name_is_wrong(lab: RealLab, hectiqlab: Hectiqlab) -> None:
+    make(lab, "run-a")
+    missing = hectiqlab("tag", "best", "run-a", "run-z")
+    assert missing.returncode == 1 and "run-z" in missing.stderr
+    bad = hectiqlab("tag", " best", "run-a")
+    assert bad.returncode == 2 and "begins or ends with a space" in bad.stderr
+    long = hectiqlab("note", "x" * 65_537, "run-a")
+    assert long.returncode == 2 and "more than 65,536 characters" in long.stderr
+    assert words("run-a") == ("", [])
+
+
+def test_a_search_is_tagged_from_python_and_that_is_undone(lab: RealLab) -> None:
+    ids = [make(lab, f"run-{name}") for name in "abc"]
+    read.run("run-a").add_tag("best", color="#f00", description="by loss")
+    edited = read.add_tag(search_runs("vision", sort="name"), "best")
+    assert edited.changed == ids[1:], "run-a has it, with its own color"
+    assert [words(f"run-{name}")[1] for name in "abc"] == [["best"]] * 3
+    back = edited.undo()
+    assert [words(f"run-{name}")[1] for name in "abc"] == [["best"], [], []]
+    back.undo()
+    assert [words(f"run-{name}")[1] for name in "abc"] == [["best"]] * 3
+    view = read.run("run-b")
+    noted = view.set_note("new")
+    assert (view.note, view.refreshed().note) == ("", "new")
+    noted.undo()
+    view.remove_tag("best")
+    assert words("run-b") == ("", [])
+    assert read.set_note([], "nothing").changed == [] == read.set_note([], "nothing").undo().changed
+    view.delete()
+    with pytest.raises(GoneError):
+        view.set_note("too late")
+    for wrong in (lambda: view.set_note(None), lambda: view.add_tag(3), lambda: read.set_note([view], b"x")):
+        with pytest.raises(TypeError):
+            wrong()  # type: ignore[no-untyped-call]

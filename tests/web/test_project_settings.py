@@ -84,17 +84,17 @@ def test_a_project_is_deleted_by_its_name_and_restored(page: Page, lab: RealLab,
 def test_whoever_gets_a_project_has_its_settings_and_others_do_not(
     page: Page, new_page: NewPage, lab: RealLab, feeder: Feeder, watch: Watch
 ) -> None:
-    feeder.post("users", json={"username": "hopper", "password": PASSWORD})
+    feeder.post("users", json={"username": "new-owner", "password": PASSWORD})
     feeder.post("projects", json={"name": "given away"})
     theirs = new_page()
     watch.allowed.append("401")
-    log_in(theirs, lab, "hopper", "/projects/given away/settings")
+    log_in(theirs, lab, "new-owner", "/projects/given away/settings")
     theirs.get_by_text("Its admins change these.").wait_for()
     expect(theirs.get_by_role("button", name=re.compile("Rename|Archive it|Move it|Delete it"))).to_have_count(0)
     page.goto(f"{lab.url}/projects/given away/settings")
-    page.get_by_label("New owner").select_option("hopper")
+    page.get_by_label("New owner").select_option("new-owner")
     page.get_by_role("button", name="Move it").click()
     page.get_by_role("group").get_by_role("button", name="Move it").click()
-    page.get_by_text("belongs to hopper").wait_for()
+    page.get_by_text("belongs to new-owner").wait_for()
     theirs.get_by_role("button", name="Delete it").wait_for()  # by live news
-    assert project_of(lab, "given away").json()["owner"] == "hopper"
+    assert project_of(lab, "given away").json()["owner"] == "new-owner"

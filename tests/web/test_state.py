@@ -38,7 +38,7 @@ def test_an_admin_sees_what_to_see_to_and_others_do_not(browser: Browser, tmp_pa
         todo = page.get_by_role("region", name="What to see to")
         expect(todo).to_contain_text("it answered 404")
         expect(todo).to_contain_text("No backup of this lab was ever taken.")
-        expect(todo).to_contain_text("hectiqlab admin retention")
+        expect(todo).to_contain_text("hectiqlab admin purge")
         expect(page.get_by_role("region", name="By project")).to_contain_text("5,000")
         expect(page.get_by_role("region", name="Busiest runs")).to_contain_text(NASTY)
         expect(page.get_by_role("region", name="Clients")).to_contain_text("node7")

@@ -66,7 +66,8 @@ class Columns:
 
 def columns(view: MetaView, points: PointStore, query: RunQuery, words: str, now: float) -> Columns:
     """Return what the runs of a search have, whose name contains `words`: configs, the most telling first, and
-    metrics, those of the most runs first, and those of the machine last. Blocks on the stores, some 100 ms.
+    metrics, those of the most runs first, and those of the machine last. Blocks on the stores: some
+    0.5 s for 2,000 runs with 38 values each.
     """
     ids = find_ids(view, points, query, now)
     created = view.fact_values("created", query, now)

@@ -39,8 +39,8 @@ class Deferred:
     def batches(self) -> list[MetaBatch]:
         return list(self._of.values())
 
-    def told(self) -> None:
-        """The MetaStore has all of it."""
+    def clear(self) -> None:
+        """Forget all of it: the MetaStore has it."""
         self._of, self._since, self.refused = {}, float("inf"), False
 
     def cursor(self, writer: str, known: int) -> int:

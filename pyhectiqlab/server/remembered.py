@@ -38,12 +38,12 @@ class Remembered:
             self._until, self._marked = now + KNOWN_S, marked
 
     def forget(self) -> None:
-        """Something else than `told` says was changed."""
+        """Forget everything: more was changed than `follow` can tell."""
         self._writers.clear()
         self._runs.clear()
 
-    def told(self, batches: Iterable[MetaBatch]) -> None:
-        """The MetaStore has these batches, of writers that it knew."""
+    def follow(self, batches: Iterable[MetaBatch]) -> None:
+        """Move the cursors: the MetaStore has these batches now, of writers that it knew."""
         for batch in batches:
             known = self._writers.get(batch.writer)
             if known is not None:

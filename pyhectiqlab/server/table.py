@@ -24,15 +24,15 @@ SORTS_MAX = 8
 
 @dataclass(frozen=True)
 class Order:
-    """The runs that a search matched at `now`, sorted. `who`: the user whom they were looked up for."""
+    """The runs that a search matched, sorted. The search names the user who sees them."""
 
-    who: str
-    now: float
+    query: RunQuery
+    sorts: Sequence[Sort]
     ids: Sequence[str]
 
 
 class Orders:
-    """The orders that were used last, each under a name that only its user knows. Safe for several threads."""
+    """The orders that were used last, each by a name. Safe for several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,10 +50,11 @@ class Orders:
                 self._ids -= len(dropped.ids)
         return name
 
-    def get(self, name: str, who: str) -> Order | None:
+    def get(self, name: str, query: RunQuery, sorts: Sequence[Sort]) -> Order | None:
+        """Return an order of just this search and these sorts. None: there is none of that name."""
         with self._lock:
             order = self._orders.get(name)
-            if order is None or order.who != who:
+            if order is None or (order.query, order.sorts) != (query, sorts):
                 return None
             self._orders.move_to_end(name)
             return order

@@ -294,7 +294,7 @@ class Writer:
                 for job in group:
                     if isinstance(job, Write):
                         answers.append((job, *_run(tx, job.function)))
-            self.deferred.told()
+            self.deferred.clear()
             self._remembered.forget()
             changes = tx.changes
         if ingest:
@@ -322,9 +322,9 @@ class Writer:
             return
         with self._meta.writing() as tx:
             all_new = tell(tx, batches)
-        self.deferred.told()
+        self.deferred.clear()
         if all_new:
-            self._remembered.told(batches)
+            self._remembered.follow(batches)
         else:
             self._remembered.forget()
 

@@ -93,7 +93,7 @@ class Stores:
     def catch_up(self) -> None:
         with self.meta.writing() as tx:
             tell(tx, self.deferred.batches())
-        self.deferred.told()
+        self.deferred.clear()
 
     def cursors(self, writers: list[str]) -> dict[str, int]:
         """As a client learns where the lab is, by the answer to its next batch."""
@@ -120,7 +120,7 @@ class Stores:
             with self.meta.writing() as tx:
                 tell(tx, self.deferred.batches())
                 ingest_plan.apply_meta(tx, plan, behind)
-            self.deferred.told()
+            self.deferred.clear()
         if crash == "committed":  # the answer is lost
             raise Crash
         return [job.results for job in jobs]

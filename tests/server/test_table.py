@@ -75,6 +75,8 @@ def test_an_order_stays_while_runs_come_and_go(api: Api) -> None:
     rest = api.get("/table", project=project, sort="name", offset=2, order=first["order"])
     assert rest["order"] == first["order"] and rest["total"] == 4
     assert [row and row["name"] for row in rest["rows"]] == [None, "run-3"]
+    other = api.get("/table", project=project, sort="-name", order=first["order"])
+    assert other["order"] != first["order"] and names(other) == "7310"  # an order is of its own search and sorts
     anew = api.get("/table", project=project, sort="name", order="forgotten")
     assert anew["order"] not in ("forgotten", first["order"]) and names(anew) == "0137"
     assert api.get("/table", project=project, offset=99)["rows"] == []
@@ -82,12 +84,15 @@ def test_an_order_stays_while_runs_come_and_go(api: Api) -> None:
 
 def test_an_order_is_its_users_alone_and_shows_nothing_that_became_private(api: Api, other: Api, project: str) -> None:
     mine = api.get("/table", project=project, sort="name", limit=1)
-    theirs = other.get("/table", project=project, order=mine["order"], limit=1)
+    theirs = other.get("/table", project=project, sort="name", order=mine["order"], limit=1)
     assert theirs["order"] != mine["order"]
     its_id = mine["rows"][0]["project"]["id"]
+    everywhere = other.get("/table", limit=1000)
+    places = [i for i, row in enumerate(everywhere["rows"]) if row and row["project"]["id"] == its_id]
+    assert len(places) == 6
     api.call("PATCH", f"/projects/{its_id}", json={"private": True})
-    rows = other.get("/table", order=theirs["order"])["rows"]
-    assert rows == [None] * 6
+    again = other.get("/table", limit=1000, order=everywhere["order"])
+    assert again["order"] == everywhere["order"] and all(again["rows"][i] is None for i in places)
     assert error_of(other.raw("GET", "/table", params={"project": project}))["status"] == 404
     api.call("PATCH", f"/projects/{its_id}", json={"private": False})
 

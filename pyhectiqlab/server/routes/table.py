@@ -45,20 +45,20 @@ def get_table(
     """Rows from `offset` on. NaN sorts behind all numbers, and runs without a value come last, in either direction.
 
     `order` keeps the rows in their places while runs come and change. The lab forgets an order that was not asked for
-    lately, or when it restarts; then the runs are sorted anew, and the answer names the new order. As msgpack (Accept:
-    application/x-msgpack) NaN and the infinities are numbers.
+    lately, or when it restarts. Then, and if the order is of another search or other sorts, the lab sorts the runs
+    anew, and the answer names the new order. As msgpack (Accept: application/x-msgpack) NaN and the infinities are
+    numbers.
     """
     fields = _parsed(search.parse_column, column, COLUMNS_MAX, "columns")
     if facts := [field.kind for field in fields if field.kind not in ("config", "metric")]:
         raise ApiError(422, "bad_column", f"Every row has {facts[0]!r} already: columns are {COLUMN}.")
     sorts = _parsed(search.parse_sort, sort, SORTS_MAX, "sorts") or (search.NEWEST_FIRST,)
-    now = time.time()
     query = _query(lab, caller, project, filter, sorts)
-    known = lab.orders.get(order, caller.user.id) if order else None
+    known = lab.orders.get(order, query, sorts)
     with lab.meta.reading() as view:
         if known is None:
             lab.searched.note(query)
-            known = Order(caller.user.id, now, sorted_ids(view, lab.points, query, sorts, now))
+            known = Order(query, sorts, sorted_ids(view, lab.points, query, sorts, time.time()))
             order = lab.orders.add(known)
         ids = known.ids[offset : offset + limit]
         runs = view.some_runs(ids)

@@ -143,7 +143,7 @@ class Appender:
         return known
 
     def _note_origin(self, run: int, batch: PointBatch) -> None:
-        """Return where the relative time of the batch's attempt is 0: the same moment for all its series."""
+        """Note where the relative time of the batch's attempt is 0: the same moment for all its series."""
         place = (run, int(batch.attempt))
         if place not in self._origins:
             least = min(int(column.time.min()) for column in batch.columns)

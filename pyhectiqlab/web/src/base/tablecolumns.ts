@@ -15,6 +15,7 @@ export type Column =
 const FIRST_FACTS: readonly Fact[] = ['state', 'started', 'duration', 'author', 'points'];
 const FIRST_CONFIGS = 4;
 const FIRST_METRICS = 4;
+export const FIRST_COLUMNS_MAX = FIRST_FACTS.length + FIRST_CONFIGS + FIRST_METRICS;
 const QUOTED = /^"((?:[^"\\]|\\[\s\S])*)"$/;
 const METRIC = /^metric\.("(?:[^"\\]|\\[\s\S])*"|[\s\S]+?)(?:\.(last|min|max|count))?$/;
 

@@ -7,7 +7,7 @@ import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { RUNS_MAX, type Route } from '../base/route';
 import { ALL_STATES } from '../base/runstate';
-import { firstColumns, isValue, parseColumn } from '../base/tablecolumns';
+import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
 import { FirstRun } from '../parts/firstrun';
@@ -32,13 +32,15 @@ const COLUMNS_REFRESH_MS = 10_000;
 export function RunsPage({ route }: { route: RunsRoute }) {
   const { project: ref, query, state, sorts } = route;
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
-  const known = useLoad((signal) => api.tableColumns({ project: ref }, signal), [ref], COLUMNS_REFRESH_MS);
-  const columns = (route.columns.length ? route.columns : (keptColumns(ref) ?? firstColumns(known.data))).filter((name) => parseColumn(name));
+  const chosen = route.columns.length ? route.columns : keptColumns(ref);
+  // Which columns there are is asked only where nobody chose some: the lab takes a while to tell.
+  const known = useLoad(async (signal) => (chosen ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen], COLUMNS_REFRESH_MS);
+  const columns = (chosen ?? firstColumns(known.data)).filter((name) => parseColumn(name));
   const filter = [query, state && `state=${state}`].filter(Boolean);
   const table = useTableRows({ project: ref, filter, sort: sorts, column: columns.filter(isValue) }, REFRESH_MS);
   const { data, error, refresh } = table;
   const id = project.data?.id;
-  const grown = () => (refresh(), known.refresh());
+  const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
   useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
   const [tooMany, setTooMany] = useState(false);
 

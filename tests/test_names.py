@@ -35,3 +35,20 @@ def test_nothing_is_called_told_or_found() -> None:
         if name.strip("_").lower() in VAGUE
     }
     assert named == KEPT
+
+
+def test_no_module_gives_a_constant_two_values() -> None:
+    """The second one of two that were renamed to one name counted for both: an export read 1,000 points at a time."""
+    twice = []
+    for path in PACKAGE.rglob("*.py"):
+        if "node_modules" in path.parts:
+            continue
+        assigned = [
+            target.id
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        ]
+        twice += [f"{path.relative_to(PACKAGE)}: {name}" for name in {*assigned} if assigned.count(name) > 1]
+    assert not twice

@@ -17,9 +17,9 @@ from ..protocol.csvcells import COLUMNS, cell
 from ..store.pauses import may_pause
 from ..store.points import Points, PointStore
 
-ROWS_AT_ONCE = 50_000
+PAGE_POINTS = 50_000  # that are read from the store at once, and sent
 KEYS_AT_ONCE = 1_000
-ROWS_AT_ONCE = 1_000  # rows, as text
+ROWS_AT_ONCE = 1_000  # made into text before others are let in
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
@@ -59,9 +59,9 @@ def _all_keys(store: PointStore, run: str) -> Iterator[str]:
 def _parts(store: PointStore, run: str, keys: Iterable[str], rank: int | None, attempt: int | None) -> Iterator[Part]:
     for key in keys:
         after = ""
-        while len((points := store.points(run, key, rank, attempt, after, ROWS_AT_ONCE)).step):
+        while len((points := store.points(run, key, rank, attempt, after, PAGE_POINTS)).step):
             yield key, points
-            if len(points.step) < ROWS_AT_ONCE:
+            if len(points.step) < PAGE_POINTS:
                 break
             after = points.cursor
 
@@ -73,7 +73,7 @@ def _gathered(parts: Iterable[Part]) -> Iterator[list[Part]]:
     for part in parts:
         some.append(part)
         rows += len(part[1].step)
-        if rows >= ROWS_AT_ONCE:
+        if rows >= PAGE_POINTS:
             yield some
             some, rows = [], 0
     if some:

@@ -25,6 +25,7 @@ from pyhectiqlab.testing.lab import RealLab
 from .api import NOW_US, Api, batch, column, error_of, new_id
 
 HEADER = ["key", "step", "value", "time", "rank", "attempt"]
+LONG = 1_000_000
 VALUES = [0.1, math.nan, math.inf, -math.inf, -0.0, 1e-320, 123456789.123456789]
 KEY = 'a "key", with\ta tab,\na line break,\ra return and a space '
 
@@ -130,19 +131,25 @@ def test_a_lab_without_pyarrow_says_what_to_install(points: PointStore, monkeypa
         exported(points, "run", None, "parquet", None, None)
 
 
+@pytest.fixture(scope="module")
+def long_run(api: Api) -> str:
+    """Its id: LONG points of one series."""
+    run: str = api.attach()["run"]["id"]
+    writer, n = new_id(), LONG // 4
+    for first in range(1, LONG, n):
+        api.ingest(batch(run, writer, first, first + n - 1))
+    return run
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_a_long_series_takes_no_memory_of_its_length(lab: RealLab, api: Api, form: str) -> None:
+def test_a_long_series_takes_no_memory_of_its_length(lab: RealLab, api: Api, long_run: str, form: str) -> None:
     if form == "parquet":
         pytest.importorskip("pyarrow")
-    run = api.attach()["run"]["id"]
-    writer, n = new_id(), 250_000
-    for first in range(1, 4 * n, n):
-        api.ingest(batch(run, writer, first, first + n - 1))
-    answer = api.raw("GET", f"/runs/{run}/export", params={"format": form, "key": "loss"}, stream=True)
+    answer = api.raw("GET", f"/runs/{long_run}/export", params={"format": form, "key": "loss"}, stream=True)
     server, size, peak = psutil.Process(lab.pid), 0, 0
     before = server.memory_info().rss
     for piece in answer.iter_content(1 << 18):
         size += len(piece)
         peak = max(peak, server.memory_info().rss)
-    assert size > 8 * 4 * n
+    assert size > 8 * LONG
     assert peak - before < 96 << 20

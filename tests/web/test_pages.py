@@ -105,11 +105,11 @@ def test_the_runs_table_shows_states_and_last_values_and_follows_them(page: Page
         return page.locator("tr", has=page.get_by_role("link", name=run, exact=True))
 
     row("done").wait_for()
-    assert row("done").locator(".badge").inner_text() == "completed"
-    assert row("broken").locator(".badge").inner_text() == "failed"
-    assert row("alive").locator(".badge").inner_text() == "training"
-    assert row("done").locator("td.value").inner_text() == "0.875"
-    assert row("broken").locator("td.value").inner_text() == "NaN"
+    expect(row("done").locator(".badge")).to_have_text("completed")
+    expect(row("broken").locator(".badge")).to_have_text("failed")
+    expect(row("alive").locator(".badge")).to_have_text("training")
+    expect(row("done").locator("td.value")).to_have_text("0.875")
+    expect(row("broken").locator("td.value")).to_have_text("NaN")
 
     late = feeder.run("late", project="table")
     late.points({"val/accuracy": ([0], [0.25])})

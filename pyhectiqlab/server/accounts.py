@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import argon2
 
+from .. import settings
 from ..errors import StoreError
 from ..store.accounts import SCOPE_ALL, ApiKey, Change, Invite
 from ..store.meta import MetaStore, MetaTransaction, User
@@ -92,10 +94,11 @@ class Accounts:
         self._write = write
         self.mark = mark
         self.unstored = UnstoredSessions(mark)
-        self._hasher = argon2.PasswordHasher()
+        self._hasher = argon2.PasswordHasher(
+            settings.LAB_PASSWORD_PASSES, settings.LAB_PASSWORD_KIB, settings.LAB_PASSWORD_LANES
+        )
         # A thread of its own, which gives way to the others: argon2 takes 64 MiB and all cores for a while.
         self._hashing = ThreadPoolExecutor(1, "hectiqlab-hash", _give_way)
-        self._nobody = self._hasher.hash(secrets.token_hex(16))  # so that an unknown name takes as long as a known one
         self._cache: dict[str, _Known] = {}
         self._used: dict[str, float] = {}  # key id → when, not yet stored
 
@@ -168,11 +171,17 @@ class Accounts:
         with self._meta.reading() as view:
             user = view.user_named(username)
         known = user.password_hash if user is not None and user.disabled is None else None
+        nobody = self._nobody  # before any name is looked at: the first call takes longer, whoever it names
         try:
-            self._hashing.submit(self._hasher.verify, known or self._nobody, password).result()
+            self._hashing.submit(self._hasher.verify, known or nobody, password).result()
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return None
         return user if known else None
+
+    @cached_property
+    def _nobody(self) -> str:
+        """A hash that no password has, so that an unknown name takes as long as a known one."""
+        return self._hashing.submit(self._hasher.hash, secrets.token_hex(16)).result()
 
     def hash_password(self, password: str) -> str:
         """Return the hash. Raises ValueError for a password that is too short or too long."""

@@ -4,7 +4,9 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatDurationTick, formatTicks, formatValue } from '../base/format';
 import type { Axis } from '../base/route';
+import { highlighted } from '../state/highlight';
 import { drawCurves } from './draw';
+import { Overlay, runAt } from './overlay';
 import { padY, rangeX, rangeY, widened, type Curve } from './series';
 
 export interface PlotData {
@@ -54,6 +56,8 @@ export class Plot {
   private pointerInside = false;
   private dots: HTMLElement[] = [];
   private drawn: Drawn;
+  private overlay!: Overlay; // made with `u`
+  private readonly forget = highlighted.subscribe(() => this.showHighlight());
 
   constructor(
     private readonly parent: HTMLElement,
@@ -120,6 +124,8 @@ export class Plot {
   }
 
   destroy(): void {
+    this.forget();
+    if (this.pointerInside) highlighted.set(null);
     this.u.destroy();
   }
 
@@ -172,12 +178,22 @@ export class Plot {
       this.placeholder(),
       this.parent,
     );
+    this.overlay = new Overlay(u);
     u.over.addEventListener('pointerenter', () => (this.pointerInside = true));
+    u.over.addEventListener('pointermove', ({ offsetX, offsetY }) => highlighted.set(runAt(u, this.data.curves, offsetX, offsetY)));
     u.over.addEventListener('pointerleave', () => {
       this.pointerInside = false;
       this.events.hover(null);
+      highlighted.set(null);
     });
     return u;
+  }
+
+  /** The run that is pointed at, here or elsewhere, over the others. */
+  private showHighlight(): void {
+    const run = highlighted.value;
+    const its = run === null ? [] : this.data.curves.filter((c) => c.run === run);
+    this.overlay.show(its.length < this.data.curves.length ? its : [], this.data.log);
   }
 
   private xAxis(): uPlot.Axis {
@@ -226,6 +242,7 @@ export class Plot {
       },
       this.data.curves,
     );
+    if (highlighted.value !== null) this.showHighlight();
   }
 
   private onCursor(u: uPlot): void {

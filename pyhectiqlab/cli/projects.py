@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -96,6 +96,32 @@ def move(profile: str | None, project: str, owner: str, as_json: bool) -> None:
 
 @command.command()
 @_project
+@click.argument("key", required=False)
+@click.argument("goal", type=click.Choice(["min", "max"]), required=False)
+@click.option("--none", is_flag=True, help="Its runs are compared by no metric any more.")
+@_json
+@click.pass_obj
+def objective(
+    profile: str | None, project: str, key: str | None, goal: Literal["min", "max"] | None, none: bool, as_json: bool
+) -> None:
+    """Say which metric the runs of a project are compared by, and whether its lowest or its highest value is the best:
+    `objective vision valid/loss min`. Without KEY, print it.
+    """
+    from .. import read
+
+    if (key is None) != (goal is None) or (none and key is not None):
+        raise click.UsageError("Give KEY and min or max, or --none alone, or neither.")
+    its = read.project(project, profile=profile)
+    if none:
+        its = its.remove_objective()
+    elif key is not None and goal is not None:
+        its = its.set_objective(key, goal)
+    is_set = its.objective
+    _report(its, "no objective" if is_set is None else f"{is_set.goal} {clean(is_set.key)}", as_json)
+
+
+@command.command()
+@_project
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @_json
 @click.pass_obj
@@ -126,7 +152,8 @@ def restore(profile: str | None, project: str, as_json: bool) -> None:
 
 
 def _item(project: ProjectInfo) -> dict[str, object]:
-    return {name: getattr(project, name) for name in _SHOWN}
+    objective = None if project.objective is None else vars(project.objective)
+    return {**{name: getattr(project, name) for name in _SHOWN}, "objective": objective}
 
 
 def _report(project: ProjectInfo, text: str, as_json: bool) -> None:

@@ -47,6 +47,8 @@ ARTIFACTS_MAX = 100_000  # versions of files of a run; and as many that a projec
 RUNS_MAX = 200_000  # of a project
 VERSIONS_MAX = 20_000  # of its models and datasets
 PROJECTS_MAX = 1_000  # that one user owns
+VIEWS_MAX = 200  # that one user has in a project
+VIEW_CHARS_MAX = 1 << 17  # of the JSON of one
 FORMER_NAMES_MAX = 20  # of a project, which lead to it
 
 # What one answer may cost. Pages that reach a bound end early, with a `next`.

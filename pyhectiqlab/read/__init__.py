@@ -20,7 +20,8 @@ from ..transport.connecting import find_profile
 from ..transport.projects import project_path
 from .artifacts import Artifact, Lineage, Version
 from .edits import Edited, add_tag, remove_tag, set_note
-from .project_info import ProjectInfo, project_info
+from .project_info import Objective, ProjectInfo, project_info
+from .saved_views import SavedView, save_view, saved_view, saved_views
 from .search import FoundRuns, search_runs
 from .shapes import KeyInfo, Log, Point, StateChange, asking, shaped
 from .view import RunView, run_view
@@ -32,9 +33,11 @@ __all__ = [
     "KeyInfo",
     "Lineage",
     "Log",
+    "Objective",
     "Point",
     "ProjectInfo",
     "RunView",
+    "SavedView",
     "StateChange",
     "Version",
     "add_tag",
@@ -43,6 +46,9 @@ __all__ = [
     "projects",
     "remove_tag",
     "run",
+    "save_view",
+    "saved_view",
+    "saved_views",
     "search_runs",
     "set_note",
 ]

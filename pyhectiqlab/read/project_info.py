@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..profile import Profile
 from ..transport.http import quoted
 from .shapes import asking, from_item, shaped
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the runs of a project are compared by: a metric, of which the lowest or the highest value is the best.
+
+    Attributes:
+        goal: "min" or "max".
+    """
+
+    key: str
+    goal: Literal["min", "max"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,7 @@ class ProjectInfo:
         archived: since when it is in no lists and takes no new runs. None: it is not.
         deleted: when it was deleted. None: it is not.
         former_names: names that it had, which still lead to it.
+        objective: what its runs are compared by. None: nobody has set it.
         profile: the profile that it is read with.
     """
 
@@ -31,6 +44,7 @@ class ProjectInfo:
     archived: float | None
     deleted: float | None
     former_names: list[str]
+    objective: Objective | None
     profile: Profile = field(repr=False, compare=False)
 
     def rename(self, name: str) -> ProjectInfo:
@@ -54,6 +68,25 @@ class ProjectInfo:
     def move(self, owner: str) -> ProjectInfo:
         """Give it to another user. Raises PermissionDeniedError unless it is yours, or you are an admin of the lab."""
         return self._changed(owner=owner)
+
+    def set_objective(self, key: str, goal: Literal["min", "max"]) -> ProjectInfo:
+        """Say which metric its runs are compared by, and return it as it is then.
+
+        Args:
+            key: a metric, such as "valid/loss".
+            goal: which of its values is the best: the lowest ("min") or the highest ("max").
+
+        Raises PermissionDeniedError unless you are an admin of it.
+        """
+        with asking(self.profile) as lab:
+            answer = lab.put(f"/projects/{quoted(self.id)}/objective", {"key": key, "goal": goal})
+            return shaped(lab, project_info, answer, self.profile)
+
+    def remove_objective(self) -> ProjectInfo:
+        """Take `set_objective` back."""
+        with asking(self.profile) as lab:
+            lab.delete(f"/projects/{quoted(self.id)}/objective")
+            return shaped(lab, project_info, lab.get(f"/projects/{quoted(self.id)}"), self.profile)
 
     def delete(self) -> None:
         """Delete it with all its runs, models, datasets and files. `restore` restores it within 7 days.
@@ -84,5 +117,6 @@ def project_info(item: dict[str, Any], profile: Profile) -> ProjectInfo:
         archived=item.get("archived"),
         deleted=item.get("deleted"),
         former_names=list(item.get("former_names", ())),
+        objective=from_item(Objective, item["objective"]) if item.get("objective") else None,
         profile=profile,
     )

@@ -48,7 +48,9 @@ def login_answer(user: User, csrf: str | None, alerts: Sequence[str]) -> dict[st
 
 
 def project_answer(project: Project, its: ProjectRuns, role: str, former_names: Sequence[str] = ()) -> dict[str, Any]:
-    return answer(models.ProjectAnswer, project, **vars(its), role=role, former_names=list(former_names))
+    objective = None if project.objective is None else answer(models.ObjectiveAnswer, project.objective)
+    others = {"role": role, "former_names": list(former_names), "objective": objective}
+    return answer(models.ProjectAnswer, project, **vars(its), **others)
 
 
 def project_ref(row: Run | Artifact | RegisteredVersion) -> dict[str, str]:

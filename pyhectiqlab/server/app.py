@@ -51,6 +51,7 @@ from .routes import (
     uploads,
     users,
     verify,
+    views,
 )
 
 log = logging.getLogger("hectiqlab.server")
@@ -70,6 +71,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     runs,
     actions,
     table,
+    views,
     verify,
     logs,
     media,

@@ -128,6 +128,11 @@ class ProjectRef(BaseModel):
     name: str
 
 
+class ObjectiveAnswer(BaseModel):
+    key: str
+    goal: Literal["min", "max"] = Field(description="Which of its values is the best.")
+
+
 class ProjectAnswer(ProjectRef):
     created: float
     runs: int
@@ -138,6 +143,7 @@ class ProjectAnswer(ProjectRef):
     archived: float | None = Field(description="Since when it takes no new runs, and is in no lists.")
     deleted: float | None = Field(description="It can be restored for 7 days from then on.")
     former_names: list[str] = Field(description="Names that it had, which lead to it.")
+    objective: ObjectiveAnswer | None = Field(description="The metric that its runs are compared by.")
 
 
 class RetentionAnswer(BaseModel):

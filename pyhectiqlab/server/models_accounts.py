@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from ..protocol import limits
 from ..protocol.usernames import new_username
 from ..store import retention
 from .models import Body, KeyScope, Name, NewKeyAnswer, NewName, ProjectRole
@@ -14,6 +15,11 @@ GivenRole = ProjectRole  # in the lab: nobody is made its owner
 KEY_DAYS_MAX = 3650
 Password = Annotated[str, Field(max_length=1024)]
 Username = Annotated[Name, AfterValidator(new_username)]
+
+
+class ObjectiveBody(Body):
+    key: Annotated[str, Field(min_length=1, max_length=limits.KEY_BYTES_MAX)]
+    goal: Literal["min", "max"]
 
 
 class PasswordBody(Body):

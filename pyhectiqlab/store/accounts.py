@@ -184,8 +184,8 @@ class AccountsTransaction(AccountsView, Protocol):
         """
 
     def delete_user(self, user_id: str, now: float) -> None:
-        """Disable the user for good, and remove all their roles. Their name stays on what they made, and nobody else
-        can take it. Raises LastAdminError.
+        """Disable the user for good, and remove all their roles and private views. Their name stays on what they made,
+        and nobody else can take it. Raises LastAdminError.
         """
 
     def hand_over(self, user_id: str, heir_id: str, now: float, projects: bool = False) -> HandedOver:

@@ -35,6 +35,7 @@ from .registry import RegistryTransaction, RegistryView
 from .retention import RetentionTransaction, RetentionView
 from .sso import SsoTransaction, SsoView
 from .totals import TotalsView
+from .views import ViewsTransaction, ViewsView
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,7 @@ class MetaView(
     RetentionView,
     PurgingView,
     TotalsView,
+    ViewsView,
     Protocol,
 ):
     def lab_value(self, key: str) -> str | None: ...
@@ -416,6 +418,7 @@ class MetaTransaction(
     QuotasTransaction,
     RetentionTransaction,
     PurgingTransaction,
+    ViewsTransaction,
     Protocol,
 ):
     changes: Changes

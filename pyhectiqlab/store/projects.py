@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+Goal = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the runs of a project are compared by: a metric, of which the lowest or the highest value is the best."""
+
+    key: str
+    goal: Goal
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,14 @@ class Project:
     archived: float | None = None
     deleted: float | None = None
     purged: float | None = None
+    objective_key: str | None = None
+    objective_goal: Goal | None = None
+
+    @property
+    def objective(self) -> Objective | None:
+        if self.objective_key is None or self.objective_goal is None:
+            return None
+        return Objective(self.objective_key, self.objective_goal)
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,9 @@ class ProjectsTransaction(ProjectsView, Protocol):
 
     def set_archived(self, project_id: str, at: float | None) -> None:
         """None: no longer archived."""
+
+    def set_objective(self, project_id: str, objective: Objective | None) -> None:
+        """None: it has none any more. Raises ProjectGoneError."""
 
     def move_project(self, project_id: str, owner_id: str) -> None:
         """Make a user its owner, and an admin of it. Raises NoHeirError, FullError, ProjectGoneError."""

@@ -118,3 +118,27 @@ def test_all_of_it_from_python(lab: RealLab, home: Path, project: Any) -> None:
     read.project(renamed.name).rename(f"{renamed.name} 2")
     assert gone.restore().name == renamed.name
     assert "api_key" not in repr(its)
+
+
+def test_views_and_the_objective_of_a_project_are_kept(home: Path, hectiqlab: Hectiqlab, project: Any) -> None:
+    name = project["name"]
+    document = {"columns": ["config.lr"], "n": 1.0}
+    made = read.save_view(name, "best", document)
+    again = read.save_view(name, "best", {}, shared=True)
+    assert (again.id, again.version, again.shared, again.own) == (made.id, 2, True, True)
+    with pytest.raises(ConflictError):
+        made.put({})
+    changed = again.put(document, name="by loss")
+    assert read.saved_view(name, "by loss") == read.saved_view(name, made.id) == changed
+    assert (changed.document, changed.shared) == (document, True)
+    changed.delete()
+    assert read.saved_views(name) == []
+    with pytest.raises(NotFoundError):
+        read.saved_view(name, "by loss")
+
+    assert well(hectiqlab("projects", "objective", name)) == "no objective\n"
+    assert well(hectiqlab("projects", "objective", name, "valid/loss", "min")) == "min valid/loss\n"
+    assert read.project(name).objective == read.Objective("valid/loss", "min")
+    shown = json.loads(well(hectiqlab("projects", "objective", name, "--none", "--json")))
+    assert shown["objective"] is None and read.project(name).objective is None
+    assert hectiqlab("projects", "objective", name, "valid/loss").returncode == 2

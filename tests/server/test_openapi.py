@@ -17,6 +17,7 @@ from pyhectiqlab.server import (
     models_registry,
     models_runs,
     models_series,
+    models_views,
 )
 from pyhectiqlab.server.app import openapi_schema
 from pyhectiqlab.testing.lab import RealLab
@@ -71,6 +72,9 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models_runs.RunDetailAnswer, api.run(run))
     note = {"actions": [{"action": "note", "runs": [run], "text": new_id()}]}
     fits(models_actions.ActionsAnswer, api.call("POST", "/runs/actions", json=note))
+    view = {"name": new_id(), "document": {"a": 1}}
+    fits(models_views.ViewAnswer, api.call("POST", f"/projects/{project}/views", 201, json=view))
+    fits(models_views.Views, api.get(f"/projects/{project}/views"))
     fits(models_series.SeriesKeys, api.get(f"/runs/{run}/keys"))
     fits(models_series.Attempts, api.get(f"/runs/{run}/attempts"))
     fits(models_runs.MetaAnswer, api.get(f"/runs/{run}/meta"))

@@ -96,6 +96,13 @@ PATCH /projects/{ref} project:admin
 DELETE /projects/{ref} project:own
 POST /projects/{ref}/restore project:own
 PUT /projects/{ref}/retention project:admin
+PUT /projects/{ref}/objective project:admin
+DELETE /projects/{ref}/objective project:admin
+GET /projects/{ref}/views project:read
+POST /projects/{ref}/views project:read
+GET /projects/{ref}/views/{view_id} project:read
+PUT /projects/{ref}/views/{view_id} project:read
+DELETE /projects/{ref}/views/{view_id} project:read
 GET /projects/{ref}/members project:read
 PUT /projects/{ref}/members/{username} project:admin
 DELETE /projects/{ref}/members/{username} project:admin
@@ -298,6 +305,7 @@ class World:
             name="m",
             version="latest",
             alias="no-such",
+            view_id="no-such",
             username="no-such-user",
             key_id="no-such",
             invite_id="no-such",

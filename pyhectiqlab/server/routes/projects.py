@@ -11,7 +11,7 @@ from fastapi import Query, Response
 from ...protocol import roles
 from ...store.accounts import NoHeirError
 from ...store.meta import MetaTransaction, NameTakenError, Project, ProjectRuns, User
-from ...store.projects import ProjectGoneError
+from ...store.projects import Objective, ProjectGoneError
 from ...store.retention import settings_text
 from .. import models, models_accounts
 from ..access import (
@@ -204,6 +204,35 @@ def set_retention(
         lambda tx: tx.set_retention(project.id, settings),
         caller.change("set the retention", f"project {project.name}", settings_text(settings)),
     )
+    return _detail_answer(lab, caller, project.id)
+
+
+@router.put(
+    "/projects/{ref}/objective", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404)
+)
+def set_objective(
+    project: AdministeredProject, body: models_accounts.ObjectiveBody, lab: TheLab, caller: TheCaller
+) -> Response:
+    """Say which metric the project's runs are compared by, and whether its lowest or its highest value is the best."""
+    return _with_objective(lab, caller, project, Objective(body.key, body.goal))
+
+
+@router.delete(
+    "/projects/{ref}/objective", response_model=None, responses=answers(models.ProjectDetailAnswer, 200, 403, 404)
+)
+def remove_objective(project: AdministeredProject, lab: TheLab, caller: TheCaller) -> Response:
+    return _with_objective(lab, caller, project, None)
+
+
+def _with_objective(lab: Lab, caller: Caller, project: Project, objective: Objective | None) -> Response:
+    detail = "none" if objective is None else f"{objective.goal} {objective.key}"
+    try:
+        lab.change(
+            lambda tx: tx.set_objective(project.id, objective),
+            caller.change("set the objective", f"project {project.name}", detail),
+        )
+    except ProjectGoneError as e:
+        raise ApiError(404, "project_not_found", str(e)) from None
     return _detail_answer(lab, caller, project.id)
 
 

@@ -25,7 +25,7 @@ from ..accounts import (
 from ..meta import NameTakenError
 from .dialect import exclude, upsert
 from .meta_members import MembersSql
-from .meta_schema import api_keys, invites, lab, login_links, members, users, web_sessions
+from .meta_schema import api_keys, invites, lab, login_links, members, users, views, web_sessions
 from .share import Share
 
 
@@ -159,6 +159,7 @@ class AccountsSql(Share):
         self._check_admins()
         self._end_ways_in(user_id, now)
         self.conn.execute(delete(members).where(members.c.user_id == user_id))
+        self.conn.execute(delete(views).where(views.c.author_id == user_id, views.c.shared.is_(False)))
 
     def _end_ways_in(self, user_id: str, at: float | None) -> None:
         self.conn.execute(

@@ -51,6 +51,7 @@ from .meta_schema import (
     sso_links,
     uploads,
     users,
+    views,
     web_sessions,
 )
 from .meta_words import text_of
@@ -238,6 +239,11 @@ def _add_purges_of_projects(conn: Connection) -> None:
     _add_columns(conn, projects, "purge_asked")
 
 
+def _add_views(conn: Connection) -> None:
+    metadata.create_all(conn, tables=[views])
+    _add_columns(conn, projects, "objective_key", "objective_goal")
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -264,6 +270,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("purges that were asked for", _add_purges),
     ("links of single sign-on", _add_sso),
     ("purges of projects", _add_purges_of_projects),
+    ("views of projects", _add_views),
 )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, s
 from ...protocol import limits, roles
 from ..accounts import NoHeirError
 from ..meta import FullError, NameTakenError
-from ..projects import Project, ProjectGoneError, ProjectRuns
+from ..projects import Objective, Project, ProjectGoneError, ProjectRuns
 from .dialect import any_of, exclude, hold_rows, keep_rows, upsert
 from .meta_members import MembersSql, visible_to
 from .meta_purging import PurgingSql, forget_bytes
@@ -31,6 +31,7 @@ from .meta_schema import (
     removed_artifacts,
     runs,
     users,
+    views,
 )
 from .share import Share
 
@@ -45,6 +46,8 @@ _PROJECT = select(
     projects.c.archived,
     projects.c.deleted,
     projects.c.purged,
+    projects.c.objective_key,
+    projects.c.objective_goal,
 ).join(users, users.c.id == projects.c.owner_id)
 _THERE = projects.c.deleted.is_(None)
 _RESTORABLE = and_(projects.c.deleted.is_not(None), projects.c.purged.is_(None))
@@ -181,6 +184,13 @@ class ProjectsSql(Share):
         self.conn.execute(update(projects).where(projects.c.id == project_id).values(archived=at))
         self.changes.projects.add(project_id)
 
+    def set_objective(self, project_id: str, objective: Objective | None) -> None:
+        self._hold(project_id)
+        key, goal = (None, None) if objective is None else (objective.key, objective.goal)
+        its = update(projects).where(projects.c.id == project_id)
+        self.conn.execute(its.values(objective_key=key, objective_goal=goal))
+        self.changes.projects.add(project_id)
+
     def move_project(self, project_id: str, owner_id: str) -> None:
         hold_rows(self.conn, users.c.id, [owner_id])
         owner = self.conn.execute(select(users).where(users.c.id == owner_id)).one()
@@ -270,7 +280,7 @@ class ProjectsSql(Share):
             return False
         targets = select(notice_targets.c.id).where(notice_targets.c.project_id == project_id)
         self.conn.execute(delete(notices).where(notices.c.target_id.in_(targets)))
-        for table in (notice_targets, members, project_names, removed_artifacts):
+        for table in (notice_targets, members, project_names, removed_artifacts, views):
             self.conn.execute(delete(table).where(table.c.project_id == project_id))
         self.conn.execute(delete(lab).where(lab.c.key.in_([f"quota:{project_id}", f"retention:{project_id}"])))
         self.conn.execute(update(projects).where(projects.c.id == project_id).values(purged=now))

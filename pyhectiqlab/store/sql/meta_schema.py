@@ -132,6 +132,8 @@ projects = Table(
     Column("purged", Double),
     Column("deleted_name", Words),  # what it was called
     Column("purge_asked", Double),  # somebody wants it purged at once
+    Column("objective_key", Words),  # the metric that its runs are compared by; NULL: none was set
+    Column("objective_goal", Words),  # min or max
 )
 
 # Names that projects had, which lead to them until somebody takes them.
@@ -142,6 +144,22 @@ project_names = Table(
     Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
     Column("until", Double, nullable=False),
     Index("project_names_project", "project_id"),
+)
+
+# What a project's page shows, as somebody saved it.
+views = Table(
+    "views",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("project_id", Words, ForeignKey("projects.id"), nullable=False),
+    Column("author_id", Words, ForeignKey("users.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("version", Whole, nullable=False),  # 1, 2, …
+    Column("created", Double, nullable=False),
+    Column("changed", Double, nullable=False),
+    Column("document", Words, nullable=False),  # JSON
+    Index("views_name", "project_id", "author_id", "name", unique=True),
 )
 
 members = Table(

@@ -34,6 +34,7 @@ from .meta_sessions import SessionsSql
 from .meta_sso import SsoSql
 from .meta_states import StatesSql
 from .meta_totals import TotalsSql
+from .meta_views import ViewsSql
 
 LOOK_EVERY_S = 1.0
 
@@ -60,6 +61,7 @@ class SqlMeta(
     QuotasSql,
     RetentionSql,
     TotalsSql,
+    ViewsSql,
 ):
     """MetaView and MetaTransaction over one connection: all topics together. No topic knows of the others through
     `self`.

@@ -24,6 +24,7 @@ from .together import TogetherSuite
 from .together_files import TogetherFilesSuite
 from .totals import TotalsSuite
 from .transactions import TransactionsSuite
+from .views import ViewsSuite
 from .world import World
 
 
@@ -41,6 +42,7 @@ class MetaStoreSuite(
     TextsSuite,
     TransactionsSuite,
     TotalsSuite,
+    ViewsSuite,
     TogetherSuite,
     TogetherFilesSuite,
 ):

@@ -15,6 +15,7 @@ from .._version import __version__
 from ..base.fds import fill_standard
 from ..errors import LabError
 from .completion import profiles
+from .lab_packages import packages_missing
 from .lazy import LazyGroup
 
 __all__ = ["main"]
@@ -77,6 +78,12 @@ class _Commands(LazyGroup):
         except (click.Abort, KeyboardInterrupt) as e:  # Abort: also the end of the input at a prompt
             causes = (e, e.__cause__, e.__context__)
             code = EXIT_INTERRUPTED if any(isinstance(c, KeyboardInterrupt) for c in causes) else EXIT_ERROR
+        except ModuleNotFoundError as e:
+            missing = packages_missing(e.name or "")
+            if not missing:
+                raise
+            click.echo(f"Error: {missing}", err=True)
+            code = EXIT_ERROR
         except OSError as e:  # a full disk under the output; a pipe that nobody reads, `hectiqlab runs | head`
             _give_up_stdout()
             if not isinstance(e, BrokenPipeError):

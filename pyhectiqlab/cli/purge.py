@@ -79,8 +79,8 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
             what = counted(len(runs), "run") + (f" and {counted(len(projects), 'project')}" if projects else "")
             click.confirm(f"Remove {what} for good?", abort=True, err=True)
         before = _taken(storage)
-        asked = _ask(storage, runs)
-        _ask_projects(storage, projects)
+        asked = storage.free(lambda: _ask(storage, runs))
+        storage.free(lambda: _ask_projects(storage, projects))
         whole = _finish(storage)
         _report(storage, asked, before, _taken(storage), whole, as_json)
 

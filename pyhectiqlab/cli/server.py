@@ -17,13 +17,13 @@ import click
 from .. import settings
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
+from .lab_packages import packages_missing
 from .sizes import size_option
 from .sso_options import sso_options, understood
 
 if TYPE_CHECKING:
     from ..server.serve import Ready
 
-_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "argon2", "numpy", "pcodec", "prometheus_client", "zstandard")
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -106,10 +106,8 @@ def command(
     On this machine alone (the default host) it needs no password: it prints a link that logs your browser in, once,
     and writes a profile `local` so that scripts find it.
     """
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise ConfigurationError(
-            f"The lab needs packages that are not installed ({', '.join(missing)}): {install_advice('server')}"
-        )
+    if missing := packages_missing():
+        raise ConfigurationError(missing)
     data = data.absolute() if data is not None else settings.home() / "lab"
     if set_password or password_file is not None or user is not None:
         _set_password(data, user, password_file)

@@ -131,7 +131,8 @@ class Disk:
         elif refused is None and self._refusing:
             self._tell("The lab takes data again.")
         self._refusing = refused is not None
-        if refused is not None:
+        saving = self._storage.is_saving() and not self._storage.prepare_for_full()
+        if refused is not None and not saving:
             self._probe()
 
     def _turn(self) -> float:

@@ -75,7 +75,9 @@ class Lab:
         self.metrics = Metrics()
         self.refusals = Refusals()
         try:
-            self.writer = Writer(self.meta, self.points, self._committed, self.refusals, storage.permissions)
+            self.writer = Writer(
+                self.meta, self.points, self._committed, self.refusals, storage.permissions, storage.is_saving
+            )
         except BaseException:
             storage.close()
             raise
@@ -241,14 +243,14 @@ class Lab:
         duties: list[Callable[[], object]] = [
             lambda: self._mark_lost(now, awake_since),
             # Before the files that it leaves without a name. What somebody asked for needs no clock.
-            lambda: self._purge(now, now - KEEP_DELETED_S if steady else None),
-            lambda: self.files.tidy(now),
+            lambda: self.storage.free(lambda: self._purge(now, now - KEEP_DELETED_S if steady else None)),
+            lambda: self.storage.free(lambda: self.files.tidy(now)),
             lambda: self._look_after_accounts(now),
             self.clock.note,
             lambda: self.searched.keep(now),
         ]
         if steady:
-            duties.append(lambda: self.retention.turn(now))
+            duties.append(lambda: self.storage.free(lambda: self.retention.turn(now)))
             duties.append(lambda: self._remove_old_snapshots(now))
         errors = []
         for duty in duties:

@@ -92,17 +92,22 @@ def purge_alone(storage: Storage, now: float, step: Callable[[], None] = lambda:
 
     files = Files(storage.meta, storage.blobs, write, storage.files)
     try:
-        while purge_some(storage.meta, storage.points, write, now, None):
+        while storage.free(lambda: purge_some(storage.meta, storage.points, write, now, None)):
             step()
-        while storage.points.maintain() or storage.meta.maintain():
+        while storage.free(lambda: _maintain(storage)):
             step()
-        files.tidy(now)
+        storage.free(lambda: files.tidy(now))
         while _has_idle_files(storage):
             files.tidy_soon()
             files.tidy(now)
             step()
     finally:
         files.writers.shutdown()
+
+
+def _maintain(storage: Storage) -> bool:
+    saving = storage.is_saving()
+    return storage.points.maintain(saving=saving) or storage.meta.maintain(saving=saving)
 
 
 def _has_idle_files(storage: Storage) -> bool:

@@ -57,6 +57,7 @@ class Writer:
             answered, and how many seconds it took.
         refusals: noted what the stores refused.
         mark: tells that another process changed who may do what; None: there is none.
+        is_saving: see Storage; meanwhile ingest is refused.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class Writer:
         committed: Callable[[Changes, Sequence[ingest_plan.IngestJob], float], None],
         refusals: Refusals,
         mark: ChangeMark | None = None,
+        is_saving: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._refusals = refusals
+        self._refusals, self._is_saving = refusals, is_saving
         self._meta, self._points, self._committed = meta, points, committed
         self._waiting: FairQueue[Job] = FairQueue()
         self._long: FairQueue[InPieces] = FairQueue()
@@ -80,6 +82,7 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._more, self._lull = True, False
+        self._saved = False  # whether it was saving room when it last compacted
         self._compact_at = 0.0  # monotonic: not before, after it failed
         self.deferred, self._remembered = Deferred(), Remembered(meta, mark)
         with meta.reading() as view:
@@ -230,10 +233,12 @@ class Writer:
                 self._bytes += job.size
 
     def _compact(self, budget_s: float) -> bool:
-        if time.monotonic() < self._compact_at:
+        saving = self._is_saving()
+        if time.monotonic() < self._compact_at and saving == self._saved:
             return False
+        self._saved = saving
         try:
-            more = self._points.maintain(budget_s) or self._meta.maintain(budget_s)
+            more = self._points.maintain(budget_s, saving) or self._meta.maintain(budget_s, saving)
         except BaseException as e:  # whatever it is, writing goes on
             self.compaction.failed(e)
             self._compact_at = time.monotonic() + self.compaction.pause_s
@@ -248,6 +253,9 @@ class Writer:
 
         Never raises, and answers every job: afterwards, when what it did is durable, or when it is surely undone.
         """
+        group = self._refuse_while_saving(group)
+        if not group:
+            return
         deadline = time.monotonic() + APART_S
         parts: list[Sequence[Job]] = [group]
         while parts:
@@ -261,6 +269,17 @@ class Writer:
                         self._refusals.refused(e, len(some))
                     _refuse(some, e)
                 parts += reversed(apart)
+
+    def _refuse_while_saving(self, group: Sequence[Job]) -> Sequence[Job]:
+        """Refuse ingest while room is kept for what makes room. Return what is left of the group."""
+        if not self._is_saving():
+            return group
+        ingest = [job for job in group if isinstance(job, Ingest)]
+        if ingest:
+            error = StoreError("The lab's disk is full: it takes data again once there is room.")
+            self._refusals.refused(error, len(ingest))
+            _refuse(ingest, error)
+        return [job for job in group if not isinstance(job, Ingest)]
 
     def _commit_whole(self, group: Sequence[Job]) -> None:
         """One commit, then the answers. Raises whatever went wrong: then nothing of it was kept and nobody answered,

@@ -21,6 +21,7 @@ from .catching_up import catch_up
 from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
 from .points import PointStore
+from .reserve import BALLAST_BYTES, Ballast, Reserve
 from .sql.meta_store import SqlMetaStore
 from .sqlite_files import damage, wal
 from .sqlite_points import purge
@@ -36,7 +37,6 @@ BLOBS = "blobs"
 BUSY_TIMEOUT_S = 5.0
 UNSETTLED_BYTES = 1 << 20  # a file may be this much longer than its content: the next checkpoint cuts it
 LOOKED_AT_BYTES_MAX = 64 << 20  # of a database: all of its pages are read when a lab starts
-BALLAST_BYTES = (1 << 20, 256 << 10, 128 << 10)
 
 
 class DataLock:
@@ -82,35 +82,6 @@ class DataLock:
 
     def release(self) -> None:
         os.close(self._fd)
-
-
-class Ballast:
-    """A file that takes some room of the disk, to be removed when room is needed. SQLite opens no database without
-    shared memory, which is a file beside it. Without this room, a stopped lab on a full disk could not be read.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "ballast"
-
-    def take(self) -> None:
-        """Take as much as there is room for. Raises nothing."""
-        for size in BALLAST_BYTES:
-            try:
-                with self._path.open("ab") as file:
-                    if file.tell() < size:
-                        os.posix_fallocate(file.fileno(), 0, size)
-                return
-            except (OSError, AttributeError):
-                with contextlib.suppress(OSError):
-                    self._path.unlink()
-
-    def give(self) -> bool:
-        """Remove the file. Return whether there was one."""
-        try:
-            self._path.unlink()
-        except OSError:
-            return False
-        return True
 
 
 class FileChangeMark:
@@ -182,6 +153,8 @@ class EmbeddedStorage:
         with contextlib.ExitStack() as stack:
             stack.callback(DataLock(folder).release)
             self._ballast: Ballast | None = Ballast(folder)
+            self._reserve = Reserve(folder)
+            stack.callback(self._reserve.take)
             stack.callback(self._ballast.take)  # behind the databases, which give back some room when they are closed
             self._look(folder)
             self._on_a_full_disk_too(lambda: self._prepare(folder, upgrade, snapshot))
@@ -205,9 +178,23 @@ class EmbeddedStorage:
     def alone(self) -> bool:
         return self._ballast is not None
 
-    def prepare_for_full(self) -> None:
+    def prepare_for_full(self) -> bool:
         if self._ballast is not None:
             self._ballast.take()
+            self._reserve.take()
+        return not self.is_saving()
+
+    def is_saving(self) -> bool:
+        return self._reserve.is_given()
+
+    def free(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except StoreError:
+            if not self._reserve.give():
+                raise
+        log.error("%s is on a full disk: the room that was kept for deleting and purging is used", self.place)
+        return work()
 
     def _on_a_full_disk_too(self, opened: Callable[[], T]) -> T:
         try:
@@ -237,6 +224,7 @@ class EmbeddedStorage:
         storage = cls.__new__(cls)
         storage.place = folder
         storage._ballast = None
+        storage._reserve = Reserve(folder)
         storage.upgraded = None
         with contextlib.ExitStack() as stack:
             storage._open(folder, stack, migrate=False)

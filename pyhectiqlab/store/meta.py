@@ -485,9 +485,9 @@ class MetaTransaction(
 class MetaStore(Protocol):
     def reading(self) -> AbstractContextManager[MetaView]: ...
     def writing(self) -> AbstractContextManager[MetaTransaction]: ...
-    def maintain(self, seconds_max: float = 0.1) -> bool:
+    def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
         """Give some unused room back to the file system, in transactions of bounded size. Return whether there is more
-        to do. For the writer, in its spare time. Raises StoreError.
+        to do. `saving`: the disk is full, so give back all of it. For the writer, in its spare time. Raises StoreError.
         """
 
     def close(self) -> None: ...

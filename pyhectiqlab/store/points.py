@@ -292,10 +292,10 @@ class PointStore(Protocol):
     def undelete(self, run: str) -> None:
         """Remove the tombstone: points that were not removed yet are shown again."""
 
-    def maintain(self, seconds_max: float = 0.1) -> bool:
+    def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
         """Do some of the store's own work, within a budget: work that makes answers faster, and the removal of deleted
         points. Return whether there is more. No answer changes. Call it in the thread that calls `append`. It takes at
-        least one step, whatever the budget.
+        least one step, whatever the budget. `saving`: the disk is full, so only remove, and give back all room.
         """
 
     def work_left(self) -> WorkLeft:

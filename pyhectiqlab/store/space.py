@@ -26,17 +26,17 @@ def can_shrink(connection: sqlite3.Connection) -> bool:
     return _ask(connection, "auto_vacuum") == _INCREMENTAL
 
 
-def surplus(connection: sqlite3.Connection) -> int:
-    """Return how many pages are to be given back."""
+def surplus(connection: sqlite3.Connection, whole: bool = False) -> int:
+    """Return how many pages are to be given back. `whole`: keep no free pages, as the disk is full."""
     if not can_shrink(connection):
         return 0
     free, pages = _ask(connection, "freelist_count"), _ask(connection, "page_count")
-    return max(0, free - max(KEPT_PAGES, pages // KEPT_SHARE))
+    return free if whole else max(0, free - max(KEPT_PAGES, pages // KEPT_SHARE))
 
 
-def give_back(connection: sqlite3.Connection) -> None:
-    """Give some pages back, inside an open transaction."""
-    for _ in range(min(STEP_PAGES, surplus(connection))):
+def give_back(connection: sqlite3.Connection, whole: bool = False) -> None:
+    """Give some pages back, inside an open transaction. `whole`: as for `surplus`."""
+    for _ in range(min(STEP_PAGES, surplus(connection, whole))):
         # One by one: Python takes only the first step of a PRAGMA without columns, and each step gives back one page.
         connection.execute("PRAGMA incremental_vacuum(1)").close()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from .blobs import BlobStore
 from .meta import MetaStore
 from .points import PointStore
 from .upgrading import Before
+
+T = TypeVar("T")
 
 
 class ChangeMark(Protocol):
@@ -85,9 +87,19 @@ class Storage(Protocol):
         Only while nobody else uses it. `step` is called now and then. Blocks as long as that takes. Raises StoreError.
         """
 
-    def prepare_for_full(self) -> None:
-        """Keep some room, so that the data can be opened again on a disk that has become full. A running lab calls it
-        when there is room. Blocks on the disk for a moment; raises nothing.
+    def prepare_for_full(self) -> bool:
+        """Keep some room for a disk that becomes full: to open the data, and for `free`. A running lab calls it when
+        there is room. Return False while `is_saving`. Blocks on the disk for a moment; raises nothing.
+        """
+
+    def free(self, work: Callable[[], T]) -> T:
+        """Do some work that makes room, such as a deletion. Where the disk is too full for it, give up the room that
+        was kept for this, and do it again. Raises what it raises.
+        """
+
+    def is_saving(self) -> bool:
+        """Return whether the room for `free` was given up, by any process, and is not there again. Until then nothing
+        is to be stored but what makes room. Takes a microsecond.
         """
 
     def disk_total(self) -> int | None:

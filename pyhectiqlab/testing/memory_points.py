@@ -195,7 +195,7 @@ class MemoryPointStore:
         self._check_open()
         self._deleted.discard(run)
 
-    def maintain(self, seconds_max: float = 0.1) -> bool:
+    def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
         self._check_open()
         kept = {place: points for place, points in self._state.series.items() if place[0] not in self._deleted}
         self._state.series = kept

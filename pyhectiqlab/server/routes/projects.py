@@ -160,10 +160,8 @@ def delete_project(project: OwnedProject, lab: TheLab, caller: TheCaller) -> Res
     data for it is refused at once. Its name is free.
     """
     try:
-        lab.accounts.change(
-            lambda tx: tx.delete_project(project.id, time.time()),
-            caller.change("deleted", f"project {project.name} ({project.id})"),
-        )
+        noted = caller.change("deleted", f"project {project.name} ({project.id})")
+        lab.storage.free(lambda: lab.accounts.change(lambda tx: tx.delete_project(project.id, time.time()), noted))
     except ProjectGoneError as e:
         raise ApiError(404, "project_not_found", str(e)) from None
     return reply({})

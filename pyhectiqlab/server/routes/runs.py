@@ -261,7 +261,8 @@ def _subject(run: Run) -> str:
 @router.delete("/runs/{run_id}", response_model=None, responses=answers(models.Empty, 200, 403, 404, 410))
 def delete_run(run: ChangeableRun, lab: TheLab, caller: TheCaller) -> Response:
     """It can be restored for a week (POST /runs/{run_id}/restore); late data for it is refused at once."""
-    lab.change(lambda tx: tx.delete_run(run.id, time.time()), caller.change("deleted", _subject(run)))
+    noted = caller.change("deleted", _subject(run))
+    lab.storage.free(lambda: lab.change(lambda tx: tx.delete_run(run.id, time.time()), noted))
     return reply({})
 
 

@@ -67,26 +67,26 @@ class Engines:
             if self.log is not None:
                 self.log.after_commit(conn)
 
-    def give_back(self, seconds_max: float) -> bool:
+    def give_back(self, seconds_max: float, whole: bool) -> bool:
         """See MetaStore.maintain. PostgreSQL does it by itself."""
         if self.write.dialect.name != "sqlite":
             return False
         deadline = time.monotonic() + seconds_max
-        more, gave = self._surplus() > 0, False
+        more, gave = self._surplus(whole) > 0, False
         while more and (not gave or time.monotonic() < deadline):
             with self.writing() as conn:
-                space.give_back(_raw(conn))
+                space.give_back(_raw(conn), whole)
                 crashpoints.passing("upkeep.giving_back")
                 prove_whole(conn)
-            more, gave = self._surplus() > 0, True
+            more, gave = self._surplus(whole) > 0, True
         if gave and not more and self.log is not None:
             with _errors_as_store_error(), self.write.connect() as conn:
                 self.log.settle(conn)
         return more
 
-    def _surplus(self) -> int:
+    def _surplus(self, whole: bool) -> int:
         with _errors_as_store_error(), self.write.connect() as conn:
-            return space.surplus(_raw(conn))
+            return space.surplus(_raw(conn), whole)
 
     def close(self) -> None:
         self.read.dispose()

@@ -88,9 +88,12 @@ class SqlMetaStore:
     """
 
     def __init__(self, place: Path | str, migrate: bool = True) -> None:
+        self._place = place
         self.engines = engines.open_engines(place, beside=not migrate)
         self._look_at = 0.0  # monotonic: when to look for free pages again, which costs some 0.1 ms
         try:
+            if self._is_current():
+                return
             with self.writing() as tx:
                 if not migrate and not is_current(tx.conn):
                     raise StoreError("The lab that runs is of another version: restart it with this one first.")
@@ -98,6 +101,15 @@ class SqlMetaStore:
         except BaseException:
             self.close()
             raise
+
+    def _is_current(self) -> bool:
+        """Return whether the tables are there as they should be. It only reads, as the disk may be full; a database
+        that is not there yet is not made.
+        """
+        if isinstance(self._place, Path) and not self._place.exists():
+            return False
+        with self.reading() as view:
+            return is_current(view.conn)
 
     @contextmanager
     def reading(self) -> Iterator[SqlMeta]:
@@ -111,11 +123,11 @@ class SqlMetaStore:
             yield tx
             tx.prove_whole()
 
-    def maintain(self, seconds_max: float = 0.1) -> bool:
+    def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
         now = time.monotonic()
         if now < self._look_at:
             return False
-        more = self.engines.give_back(seconds_max)
+        more = self.engines.give_back(seconds_max, saving)
         self._look_at = 0.0 if more else now + LOOK_EVERY_S
         return more
 

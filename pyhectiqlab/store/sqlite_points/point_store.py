@@ -217,7 +217,9 @@ class SqlitePointStore:
     def undelete(self, run: str) -> None:
         self._mark(run, deleted=False)
 
-    def maintain(self, seconds_max: float = 0.1) -> bool:
+    def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
+        if saving:
+            return self.purge(seconds_max) or self._give_back_all(seconds_max)
         return self.compact(seconds_max) or self.purge(seconds_max) or self._has_surplus()
 
     def work_left(self) -> WorkLeft:
@@ -237,6 +239,18 @@ class SqlitePointStore:
     def _has_surplus(self) -> bool:
         with self._lock, self._errors():
             return space.surplus(self._writer) > 0
+
+    def _give_back_all(self, seconds_max: float) -> bool:
+        """Give all free pages back, some in each transaction. Return whether there are more."""
+        deadline = time.monotonic() + seconds_max
+        with self._lock:
+            while (more := space.surplus(self._writer, whole=True) > 0) and time.monotonic() < deadline:
+                with self._transaction():
+                    space.give_back(self._writer, whole=True)
+                more = space.surplus(self._writer, whole=True) > 0
+                if not more and self._checkpoints is not None:
+                    self._checkpoints.make(self._writer)
+            return more
 
     def purge(self, seconds_max: float = 0.1) -> bool:
         """Remove some points of deleted runs, in transactions of bounded size. Return whether there are more."""

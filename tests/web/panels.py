@@ -14,10 +14,11 @@ _DRAWN = """panel => {
   return {
     x: d.x, y: d.y, axis: d.data.axis, log: d.data.log,
     curves: d.data.curves.map(c => ({
-      run: c.run, rank: c.buckets.rank, name: c.name, color: c.color, dash: list(c.dash),
-      x: list(c.x), line: list(c.line), raw: list(c.raw), gap: list(c.gap),
+      run: c.run, rank: c.buckets.rank, attempt: c.buckets.attempt, name: c.name, color: c.color, dash: list(c.dash),
+      x: list(c.x), lineX: list(c.lineX), line: list(c.line), raw: list(c.raw), gap: list(c.gap),
       width: c.buckets.width, total: c.buckets.total, count: list(c.buckets.count),
-      start: list(c.buckets.start), min: list(c.buckets.min), max: list(c.buckets.max), nan: list(c.buckets.nan),
+      start: list(c.buckets.start), min: list(c.buckets.min), max: list(c.buckets.max),
+      lastX: list(c.buckets.lastX), nan: list(c.buckets.nan),
     })),
   };
 }"""

@@ -164,20 +164,6 @@ def test_a_log_scale_says_what_it_cannot_draw(page: Page, feeder: Feeder) -> Non
     page.wait_for_url(re.compile("y=log"))
 
 
-def test_smoothing_keeps_the_raw_curve(page: Page, feeder: Feeder) -> None:
-    run = feeder.run("smooth")
-    values = [float(i % 2) for i in range(100)]
-    run.points({"loss": (range(100), values)})
-    open_run(page, feeder, run.id)
-    panel = Panel(page, "loss")
-    assert panel.wait()["curves"][0]["raw"] is None
-    page.get_by_label("Smoothing").fill("0.9")
-    drawn = panel.wait("d.curves[0].raw !== null")["curves"][0]
-    assert drawn["raw"] == values
-    assert all(0.3 < v < 0.7 for v in drawn["line"][20:])
-    page.wait_for_url(re.compile(r"smooth=0\.9"))
-
-
 def test_nan_infinities_and_lone_points_are_shown(page: Page, feeder: Feeder) -> None:
     run = feeder.run("odd")
     run.points(
@@ -225,7 +211,7 @@ def test_the_readout_tells_value_extremes_and_step(page: Page, feeder: Feeder) -
     readout.wait_for()
     assert readout.locator(".readout-where").inner_text() == "step 5"
     assert readout.locator("b").inner_text() == "6"
-    assert readout.locator(".readout-row .readout-detail").inner_text() == "5 … 7 · 2 points"
+    assert readout.locator(".readout-row .readout-detail").inner_text() == "mean of 2 ranks · 5 … 7 · 2 points"
 
 
 def test_panels_out_of_sight_cost_nothing_until_they_are_scrolled_to(page: Page, feeder: Feeder) -> None:
@@ -268,7 +254,7 @@ def test_ranks_are_a_band_or_lines_or_one_of_them(page: Page, feeder: Feeder) ->
     panel = Panel(page, "loss")
     band = panel.wait("d.curves[0].total === 30")["curves"]
     assert [(c["rank"], c["min"][4], c["line"][4], c["max"][4]) for c in band] == [(None, 4, 14, 24)]
-    page.get_by_label("Ranks").select_option("each")
+    page.get_by_label("Ranks", exact=True).select_option("each")
     lines = panel.wait("d.curves.length === 3")["curves"]
     assert [(c["name"], c["line"][4]) for c in lines] == [("rank 0", 4), ("rank 1", 14), ("rank 2", 24)]
     assert len({c["color"] for c in lines}) == 3
@@ -277,7 +263,7 @@ def test_ranks_are_a_band_or_lines_or_one_of_them(page: Page, feeder: Feeder) ->
     (only,) = panel.wait("d.curves.length === 1 && d.curves[0].rank === 2")["curves"]
     assert only["line"][4] == 24
     page.wait_for_url(re.compile("rank=2"))
-    assert page.get_by_label("Attempt").count() == 0  # there is but one
+    assert page.get_by_label("Attempt", exact=True).count() == 0  # there is but one
 
 
 def test_the_newest_attempt_is_shown_and_an_older_one_can_be_chosen(page: Page, feeder: Feeder) -> None:
@@ -289,14 +275,21 @@ def test_the_newest_attempt_is_shown_and_an_older_one_can_be_chosen(page: Page, 
     open_run(page, feeder, first.id)
     panel = Panel(page, "loss")
     assert panel.wait("d.curves[0].total === 7")["curves"][0]["line"] == [1, 1, 1, 1, 2, 2, 2]
-    page.get_by_label("Attempt").select_option("1")
+    page.get_by_label("Attempt", exact=True).select_option("1")
     assert panel.wait("d.curves[0].total === 6")["curves"][0]["line"] == [1] * 6
-    page.get_by_label("Attempt").select_option("all")
-    assert panel.wait("d.curves[0].total === 9")["curves"][0]["count"] == [1, 1, 1, 1, 2, 2, 1]
-    page.wait_for_url(re.compile("attempt=all"))  # the address bar follows a moment later
-    page.reload()
-    panel.wait("d.curves[0].total === 9")
-    assert page.get_by_label("Attempt").input_value() == "all"
+    page.get_by_label("Attempt", exact=True).select_option("each")
+    lines = panel.wait("d.curves.length === 2")["curves"]
+    assert [(c["name"], c["x"], c["line"]) for c in lines] == [
+        ("attempt 1", [0, 1, 2, 3, 4, 5], [1] * 6),
+        ("attempt 2", [4, 5, 6], [2] * 3),
+    ]
+    assert len({c["color"] for c in lines}) == 2
+    page.wait_for_url(re.compile("attempt=each"))  # the address bar follows a moment later
+    page.goto(page.url.replace("each", "all"))  # as in links of before
+    panel.wait("d.curves.length === 2")
+    expect(page.get_by_label("Attempt", exact=True)).to_have_value("each")
+    page.get_by_role("list", name="Attempts").get_by_role("button", name="attempt 1").click()
+    panel.wait("d.curves.length === 1 && d.curves[0].attempt === 1")
 
 
 def test_runs_of_different_lengths_are_drawn_in_the_same_slices(page: Page, feeder: Feeder) -> None:

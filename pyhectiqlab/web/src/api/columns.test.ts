@@ -21,9 +21,16 @@ test('columns become typed arrays', () => {
   expect([...b!.lastX]).toEqual([3, 4]);
 });
 
+test('of a smoothed line there is one more column, of an attempt alone its number', () => {
+  const [plain, smoothed] = decodeBuckets(encode({ series: [row(), row({ attempt: 2, smoothed: floats(1.25, NaN) })] }));
+  expect([plain!.smoothed, plain!.attempt]).toEqual([null, null]);
+  expect([[...smoothed!.smoothed!], smoothed!.attempt]).toEqual([[1.25, NaN], 2]);
+});
+
 test.each([
   ['no series', {}],
   ['columns of different lengths', { series: [row({ min: floats(1) })] }],
   ['a missing column', { series: [row({ mean: undefined })] }],
+  ['a smoothed column of another length', { series: [row({ smoothed: floats(1) })] }],
   ['a torn column', { series: [row({ mean: new Uint8Array(13) })] }],
 ])('%s is refused', (_, answer) => expect(() => decodeBuckets(encode(answer))).toThrow());

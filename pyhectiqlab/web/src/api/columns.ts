@@ -2,7 +2,9 @@
 
 import { decode } from '@msgpack/msgpack';
 import { exactInt64, float64s, int64ToFloat64 } from '../base/int64';
-import type { Axis, ChartView } from '../base/route';
+import type { Axis } from '../base/axis';
+import type { ChartView } from '../base/route';
+import type { Smoothing } from '../base/smooth';
 import type { Buckets } from '../base/buckets';
 import { request } from './http';
 
@@ -12,7 +14,8 @@ export const BUCKETS_MAX = 1500; // of one series: more than a panel has pixels
 export interface BucketQuery {
   axis: Axis;
   rank: ChartView['rank'];
-  attempt: ChartView['attempt'];
+  attempts: readonly (number | null)[]; // a line of each; null: of the newest telling of each step
+  smooth: Smoothing | null;
   lo: number | null;
   hi: number | null;
   n: number;
@@ -20,15 +23,14 @@ export interface BucketQuery {
 
 export async function fetchBuckets(
   selectors: readonly { run: string; key: string }[],
-  { axis, rank, attempt, lo, hi, n }: BucketQuery,
+  { axis, rank, attempts, smooth, lo, hi, n }: BucketQuery,
   signal: AbortSignal,
 ): Promise<Buckets[]> {
-  const chosen = { rank, attempt: attempt === 'all' ? null : attempt };
   const body = {
-    selectors: selectors.map((s) => ({ ...s, ...chosen })),
+    selectors: selectors.flatMap((s) => attempts.map((attempt) => ({ ...s, rank, attempt }))),
     axis,
     n,
-    attempts: attempt === 'all' ? 'all' : 'newest',
+    ...(smooth ? { smooth } : {}),
     ...(lo === null ? {} : { lo }),
     ...(hi === null ? {} : { hi }),
   };
@@ -50,6 +52,7 @@ function decodeOne(row: Record<string, unknown>): Buckets {
     run: String(row['run']),
     key: String(row['key']),
     rank: typeof row['rank'] === 'number' ? row['rank'] : null,
+    attempt: typeof row['attempt'] === 'number' ? row['attempt'] : null,
     ranks: Number(row['ranks']),
     width: Number(row['width']),
     total: Number(row['total']),
@@ -64,10 +67,11 @@ function decodeOne(row: Record<string, unknown>): Buckets {
     nan: ints('nan'),
     pinf: ints('pinf'),
     ninf: ints('ninf'),
+    smoothed: row['smoothed'] === undefined ? null : floats('smoothed'),
   };
   const n = b.start.length;
-  for (const c of [b.count, b.min, b.max, b.mean, b.last, b.lastX, b.nan, b.pinf, b.ninf]) {
-    if (c.length !== n) throw new RangeError(`columns of ${n} and ${c.length} buckets in one series`);
+  for (const c of [b.count, b.min, b.max, b.mean, b.last, b.lastX, b.nan, b.pinf, b.ninf, b.smoothed]) {
+    if (c && c.length !== n) throw new RangeError(`columns of ${n} and ${c.length} buckets in one series`);
   }
   return b;
 }

@@ -1,12 +1,14 @@
 // The columns that charts are made of.
 
 export const RANKS_MAX = 32; // lines of one key and run, where each rank has its own
+export const ATTEMPTS_MAX = 32; // the same for attempts: the newest
 
 /** One series at a screen's resolution, arrays of length m, as the lab sends it; see the PointStore's Buckets. */
 export interface Buckets {
   run: string;
   key: string;
   rank: number | null; // null: of all ranks together
+  attempt: number | null; // its points alone; null: the newest telling of each step
   ranks: number; // how many there are, of which at most RANKS_MAX are answered each by itself
   width: number; // of a bucket, in units of the axis (steps, or µs)
   total: number;
@@ -21,4 +23,5 @@ export interface Buckets {
   nan: Float64Array;
   pinf: Float64Array;
   ninf: Float64Array;
+  smoothed: Float64Array | null; // the smoothed line at each lastX, where it was asked for; NaN: no finite point is near
 }

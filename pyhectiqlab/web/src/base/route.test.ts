@@ -7,7 +7,7 @@ const parse = (url: string): Route => {
 };
 
 test('every page survives being written and read again', () => {
-  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: 0.6, log: true, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', attempt: 2 } as const;
+  const view = { ...DEFAULT_VIEW, axis: 'relative', smoothing: { kind: 'gaussian', width: 60_000_000 }, log: true, lo: -5, hi: 1000, query: 'a&b', panel: 'train/löss %', hidden: ['b'], rank: 'each', attempt: 2 } as const;
   const routes: Route[] = [
     { page: 'projects', show: 'active' },
     { page: 'projects', show: 'deleted' },
@@ -47,12 +47,13 @@ test.each([
 });
 
 test('ranks and attempts: one, each or all of them', () => {
-  expect(parse('/runs/abc?rank=0&attempt=all')).toMatchObject({ view: { rank: 0, attempt: 'all' } });
+  expect(parse('/runs/abc?rank=0&attempt=all')).toMatchObject({ view: { rank: 0, attempt: 'each' } }); // of an old link
+  expect(parse('/runs/abc?rank=each&attempt=2')).toMatchObject({ view: { rank: 'each', attempt: 2 } });
 });
 
-test('smoothing is bounded', () => {
-  const route = parse('/runs/abc?smooth=7');
-  expect(route.page === 'run' && route.view.smoothing).toBe(0.99);
+test('a width of smoothing is in units of the axis', () => {
+  expect(parse('/runs/abc?smooth=0.9')).toMatchObject({ view: { smoothing: { kind: 'exponential', width: 9 } } }); // of an old link
+  expect(parse('/runs/abc?smooth=0.9&x=time')).toMatchObject({ view: { smoothing: { kind: 'exponential', width: 9_000_000 } } });
 });
 
 test('runs to compare: no repeats, no oddities, not too many', () => {

@@ -1,17 +1,17 @@
 // The URL is the state of a page. It is typed by hand, mailed around and edited: whatever cannot be understood falls
 // back to its default, and what is written back is only what differs from the defaults.
 
+import type { Axis } from './axis';
 import type { Kind } from './kinds';
+import { formatSmoothing, parseSmoothing, type Smoothing } from './smooth';
 import { COLUMNS_MAX, parseColumn } from './tablecolumns';
-
-export type Axis = 'step' | 'time' | 'relative';
 
 export const POSITION_MAX = 2 ** 63 - 1024; // the greatest float64 below 2^63: what the lab takes as a step
 
 /** What all panels of a page share. `lo`/`hi`: the zoomed range in units of the axis (steps, or µs), null: everything. */
 export interface ChartView {
   axis: Axis;
-  smoothing: number; // 0 … 0.99
+  smoothing: Smoothing | null;
   log: boolean;
   lo: number | null;
   hi: number | null;
@@ -19,7 +19,7 @@ export interface ChartView {
   panel: string | null; // the key shown large
   hidden: string[]; // runs switched off in the legend
   rank: number | 'each' | null; // one, a line for each, or null: all together
-  attempt: number | 'all' | null; // one alone, all over each other, or null: the newest telling of each step
+  attempt: number | 'each' | null; // one alone, a line for each, or null: the newest telling of each step
 }
 
 /** What of a run's logs is shown. */
@@ -53,7 +53,6 @@ export type Route =
   | { page: 'missing'; path: string };
 
 export const RUNS_MAX = 24; // runs over each other in one chart
-export const SMOOTHING_MAX = 0.99;
 export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration', 'author', '-author', 'points', '-points'] as const;
 export const SORTS_MAX = 8;
 export const DEFAULT_SORT = '-started';
@@ -68,7 +67,7 @@ const AXES: readonly Axis[] = ['step', 'time', 'relative'];
 
 export const DEFAULT_VIEW: ChartView = {
   axis: 'step',
-  smoothing: 0,
+  smoothing: null,
   log: false,
   lo: null,
   hi: null,
@@ -197,9 +196,10 @@ function parseView(params: URLSearchParams): ChartView {
   let lo = position(params.get('lo'));
   let hi = position(params.get('hi'));
   if (lo === null || hi === null || lo >= hi) lo = hi = null;
+  const drawn = AXES.includes(axis) ? axis : DEFAULT_VIEW.axis;
   return {
-    axis: AXES.includes(axis) ? axis : DEFAULT_VIEW.axis,
-    smoothing: bounded(params.get('smooth'), 0, SMOOTHING_MAX),
+    axis: drawn,
+    smoothing: parseSmoothing(params.get('smooth'), drawn),
     log: params.get('y') === 'log',
     lo,
     hi,
@@ -207,14 +207,14 @@ function parseView(params: URLSearchParams): ChartView {
     panel: text(params.get('panel')) || null,
     hidden: parseIds(params.get('hide')),
     rank: params.get('rank') === 'each' ? 'each' : counted(params.get('rank'), 0),
-    attempt: params.get('attempt') === 'all' ? 'all' : counted(params.get('attempt'), 1),
+    attempt: ['each', 'all'].includes(params.get('attempt') ?? '') ? 'each' : counted(params.get('attempt'), 1), // all: in old links
   };
 }
 
 function formatView(view: ChartView, params: URLSearchParams): void {
   if (view.query) params.set('q', view.query);
   if (view.axis !== DEFAULT_VIEW.axis) params.set('x', view.axis);
-  if (view.smoothing > 0) params.set('smooth', String(view.smoothing));
+  if (view.smoothing) params.set('smooth', formatSmoothing(view.smoothing));
   if (view.log) params.set('y', 'log');
   if (view.lo !== null && view.hi !== null) {
     params.set('lo', String(view.lo));
@@ -273,11 +273,6 @@ function integer(raw: string | null): number | null {
 function counted(raw: string | null, least: number): number | null {
   const value = integer(raw);
   return value !== null && value >= least && value < 2 ** 31 ? value : null;
-}
-
-function bounded(raw: string | null, least: number, most: number): number {
-  const value = raw === null || raw.trim() === '' ? NaN : Number(raw);
-  return Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : least;
 }
 
 function text(raw: string | null): string {

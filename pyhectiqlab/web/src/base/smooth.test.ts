@@ -1,43 +1,26 @@
 import { expect, test } from 'vitest';
-import { smooth, typicalSpacing } from './smooth';
+import { atPlace, formatSmoothing, parseSmoothing, placeOfWidth, WIDTHS } from './smooth';
 
-const range = (n: number) => Float64Array.from({ length: n }, (_, i) => i);
-
-test('no smoothing gives the curve back', () => {
-  const y = Float64Array.of(3, 1, 4, 1, 5);
-  expect([...smooth(range(5), y, 0, 1)]).toEqual([...y]);
+test('a smoothing is written into the link and read again', () => {
+  for (const kind of ['exponential', 'gaussian', 'mean'] as const)
+    for (const width of [1, 100, 2 ** 53 - 1]) expect(parseSmoothing(formatSmoothing({ kind, width }), 'time')).toEqual({ kind, width });
 });
 
-test('a constant stays that constant from the first point on', () => {
-  for (const v of smooth(range(50), new Float64Array(50).fill(7), 0.95, 1)) expect(v).toBeCloseTo(7, 12);
+test('the number of an old link is the share kept from step to step, or from second to second', () => {
+  expect(parseSmoothing('0.9', 'step')).toEqual({ kind: 'exponential', width: 9 });
+  expect(parseSmoothing('.99', 'relative')).toEqual({ kind: 'exponential', width: 99_000_000 });
+  expect(parseSmoothing('0.01', 'step')).toEqual({ kind: 'exponential', width: 1 });
 });
 
-test('evenly spaced points give the debiased moving average', () => {
-  const y = [1, 2, 4];
-  const w = 0.6;
-  const wanted = [1, (1 * w + 2) / (w + 1), (1 * w * w + 2 * w + 4) / (w * w + w + 1)];
-  [...smooth(range(3), Float64Array.from(y), w, 1)].forEach((v, i) => expect(v).toBeCloseTo(wanted[i]!, 12));
-});
+test.each([null, '', '0', '0.0', '1e999', '7', 'cubic,5', 'mean,', 'mean,-3', 'mean,1.5', 'toString,5'])('%s smooths nothing', (text) =>
+  expect(parseSmoothing(text, 'step')).toBeNull());
 
-test('a long gap forgets the past more than a short one', () => {
-  const y = Float64Array.of(0, 0, 0, 10);
-  const near = smooth(Float64Array.of(0, 1, 2, 3), y, 0.9, 1)[3]!;
-  const far = smooth(Float64Array.of(0, 1, 2, 100), y, 0.9, 1)[3]!;
-  expect(near).toBeLessThan(4);
-  expect(far).toBeGreaterThan(9);
-});
+test('a width is at least 1', () => expect(parseSmoothing('mean,0', 'step')).toEqual({ kind: 'mean', width: 1 }));
 
-test('NaN and infinities stay gaps and do not poison what follows', () => {
-  const out = smooth(range(5), Float64Array.of(1, NaN, Infinity, 1, 1), 0.9, 1);
-  expect([...out].map(Number.isNaN)).toEqual([false, true, true, false, false]);
-  expect(out[4]).toBeCloseTo(1, 12);
-});
-
-test('repeated x is allowed', () => {
-  expect([...smooth(Float64Array.of(1, 1, 1), Float64Array.of(1, 2, 3), 0.5, 1)].every(Number.isFinite)).toBe(true);
-});
-
-test('typical spacing is the median step', () => {
-  expect(typicalSpacing(Float64Array.of(0, 100, 200, 300, 5000))).toBe(100);
-  expect(typicalSpacing(Float64Array.of(4))).toBe(0);
+test('the slider: nothing first, then each width at a place of its own, in steps or µs', () => {
+  expect(atPlace(0, 'mean', 'step')).toBeNull();
+  expect(atPlace(3, 'mean', 'time')).toEqual({ kind: 'mean', width: 5_000_000 });
+  WIDTHS.forEach((_, i) => expect(placeOfWidth(atPlace(i + 1, 'gaussian', 'step'), 'step')).toBe(i + 1));
+  expect(placeOfWidth({ kind: 'mean', width: 90 }, 'step')).toBe(7);
+  expect(placeOfWidth(null, 'step')).toBe(0);
 });

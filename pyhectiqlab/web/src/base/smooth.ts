@@ -1,40 +1,43 @@
-// Smoothing that neither starts at zero nor trusts even spacing.
+// How the lab smooths a line: a kind, and a width in units of x. The values themselves come from the lab, so they are the
+// same at any size of a panel and any zoom.
 
-/**
- * Exponential moving average of y over x, debiased, weighted by distance: the weight of the past decays by `weight`
- * for each `unit` of x passed. With evenly spaced points one unit apart this is the usual average with that weight;
- * where points are scattered, a gap of ten units forgets ten times as much instead of once.
- *
- * x: float64[n], not falling; y: float64[n]. What is not finite is skipped and comes out as NaN, so it stays a gap.
- */
-export function smooth(x: Float64Array, y: Float64Array, weight: number, unit: number): Float64Array {
-  const n = y.length;
-  const out = new Float64Array(n);
-  const w = Math.min(Math.max(weight, 0), 0.999);
-  let sum = 0; // Σ decay^distance · y
-  let norm = 0; // Σ decay^distance: dividing by it removes the pull towards zero at the start
-  let before = NaN;
-  for (let i = 0; i < n; i++) {
-    const value = y[i]!;
-    if (!Number.isFinite(value)) {
-      out[i] = NaN;
-      continue;
-    }
-    const distance = Number.isNaN(before) || !(unit > 0) ? 1 : (x[i]! - before) / unit;
-    const decay = w === 0 ? 0 : w ** Math.max(distance, 0);
-    sum = sum * decay + value;
-    norm = norm * decay + 1;
-    out[i] = sum / norm;
-    before = x[i]!;
-  }
-  return out;
+import { unitOf, type Axis } from './axis';
+
+export const KINDS = ['exponential', 'gaussian', 'mean'] as const;
+
+export interface Smoothing {
+  kind: (typeof KINDS)[number];
+  width: number; // whole, in units of the axis: steps, or µs
 }
 
-/** The usual distance between neighbours: the median of the steps of x. 0 with fewer than two points. x: not falling. */
-export function typicalSpacing(x: Float64Array): number {
-  if (x.length < 2) return 0;
-  const steps = new Float64Array(x.length - 1);
-  for (let i = 1; i < x.length; i++) steps[i - 1] = x[i]! - x[i - 1]!;
-  steps.sort();
-  return steps[steps.length >> 1]!;
+export const WIDTH_MAX = 2 ** 53 - 1;
+
+/** Widths of the slider, in steps or seconds: 1, 2, 5, 10, … 1,000,000. The first place of the slider is none. */
+export const WIDTHS = Array.from({ length: 19 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3));
+
+/** "gaussian,100" of a link; null: the line is not smoothed, or the text cannot be understood. A number is of an old link: the share
+ * of a line that was kept from one step (or second) to the next. */
+export function parseSmoothing(text: string | null, axis: Axis): Smoothing | null {
+  const old = text !== null && /^0?\.\d{1,16}$/.test(text) ? Math.min(0.99, Number(text)) : 0;
+  if (old > 0) return { kind: 'exponential', width: Math.max(1, Math.round(-1 / Math.log(old))) * unitOf(axis) };
+  const [, kind, width] = /^([a-z]+),(\d{1,16})$/.exec(text ?? '') ?? [];
+  if (!KINDS.some((k) => k === kind)) return null;
+  return { kind: kind as Smoothing['kind'], width: Math.min(WIDTH_MAX, Math.max(1, Number(width))) };
+}
+
+export function formatSmoothing({ kind, width }: Smoothing): string {
+  return `${kind},${width}`;
+}
+
+/** The smoothing at a place of the slider; 0: none. */
+export function atPlace(place: number, kind: Smoothing['kind'], axis: Axis): Smoothing | null {
+  const width = WIDTHS[place - 1];
+  return width === undefined ? null : { kind, width: width * unitOf(axis) };
+}
+
+/** The place of the slider nearest to a smoothing. */
+export function placeOfWidth(smoothing: Smoothing | null, axis: Axis): number {
+  if (!smoothing) return 0;
+  const off = (width: number) => Math.abs(Math.log((smoothing.width / unitOf(axis)) / width));
+  return 1 + WIDTHS.reduce((best, width, i) => (off(width) < off(WIDTHS[best]!) ? i : best), 0);
 }

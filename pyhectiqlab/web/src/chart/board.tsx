@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { BUCKETS_MAX, fetchBuckets, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
-import { RANKS_MAX } from '../base/buckets';
+import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
 import { groupKeys } from '../base/group';
 import { runUrl } from '../base/links';
@@ -15,8 +15,9 @@ import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
-import { lookOf } from './colors';
+import { lookOf, type Look } from './colors';
 import { Controls } from './controls';
+import { lineOf } from './lines';
 import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
 import { Swatch } from './swatch';
@@ -61,8 +62,8 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
   // Few charts take the room there is.
   const columns = Math.min(fitting, Math.max(2, ...groups.map((g) => g.items.length)));
-  const feed = useFeed(shown, view, (width - GAP * (columns - 1)) / columns, setFailure);
-  const large = useFeed(shown, view, view.panel === null ? 0 : window.innerWidth, setFailure);
+  const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure);
+  const large = useFeed(shown, view, attempts, view.panel === null ? 0 : window.innerWidth, setFailure);
 
   const newPoints = (named: readonly string[] | null) => {
     feed.markStale(named);
@@ -125,7 +126,19 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   return (
     <div class="board" ref={root}>
       <Controls view={view} setView={setView} onReset={reset} ranks={ranks} attempts={attempts} />
-      {view.rank === 'each' && shown.length === 1 && <RankLegend ranks={ranks} view={view} setView={setView} />}
+      {view.rank === 'each' && shown.length === 1 && (
+        <LineLegend label="Ranks" noun="rank" items={Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => rank)} look={lookOf} choose={(rank) => setView({ ...view, rank }, true)} />
+      )}
+      {view.attempt === 'each' && shown.length === 1 && (
+        <LineLegend
+          label="Attempts"
+          noun="attempt"
+          items={newestAttempts(attempts)}
+          look={(attempt) => lineOf({ rank: view.rank === 'each' ? 0 : null, attempt }, shown[0]!, true).look}
+          choose={(attempt) => setView({ ...view, attempt }, true)}
+        />
+      )}
+      {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
       {runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
       {keys.keys === null ? (
@@ -147,7 +160,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
 }
 
 /** A feed for panels of this width, kept for the life of the board. */
-function useFeed(runs: readonly ChartRun[], view: ChartView, width: number, setFailure: (text: string) => void): BucketFeed {
+function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, width: number, setFailure: (text: string) => void): BucketFeed {
   const feed = useMemo(() => {
     const failed = (e: unknown) => {
       if (e instanceof UnreachableError) return; // the connection line says so
@@ -160,7 +173,7 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, width: number, setF
     }, failed);
   }, []);
   const life = useStore(revival);
-  const query = bucketQuery(view, width);
+  const query = bucketQuery(view, attempts, width);
   useEffect(() => {
     if (width > 0) feed.configure(runs.map((r) => r.id), query);
   }, [feed, runs, JSON.stringify(query), width > 0]);
@@ -171,7 +184,7 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, width: number, setF
   return feed;
 }
 
-function bucketQuery(view: ChartView, width: number): BucketQuery {
+function bucketQuery(view: ChartView, attempts: number, width: number): BucketQuery {
   const pixels = Math.ceil((width * Math.min(window.devicePixelRatio || 1, 2)) / 128) * 128;
   let { lo, hi } = view;
   let n = pixels;
@@ -181,7 +194,13 @@ function bucketQuery(view: ChartView, width: number): BucketQuery {
     hi = Math.min(POSITION_MAX, hi + margin);
     n = Math.ceil(n * (1 + 2 * ZOOM_MARGIN));
   }
-  return { axis: view.axis, rank: view.rank, attempt: view.attempt, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };
+  const chosen = view.attempt === 'each' ? newestAttempts(attempts) : [view.attempt];
+  return { axis: view.axis, rank: view.rank, attempts: chosen, smooth: view.smoothing, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };
+}
+
+function newestAttempts(attempts: number): number[] {
+  const n = Math.min(ATTEMPTS_MAX, attempts);
+  return Array.from({ length: n }, (_, i) => attempts - n + 1 + i);
 }
 
 function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: ChartView; setView: Props['setView'] }) {
@@ -209,15 +228,23 @@ function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: Char
   );
 }
 
-/** The ranks of the one run that is shown. */
-function RankLegend({ ranks, view, setView }: { ranks: number; view: ChartView; setView: Props['setView'] }) {
+interface LineLegendProps {
+  label: string;
+  noun: string;
+  items: readonly number[];
+  look: (item: number) => Look;
+  choose: (item: number) => void;
+}
+
+/** The ranks or the attempts of the one run that is shown. */
+function LineLegend({ label, noun, items, look, choose }: LineLegendProps) {
   return (
-    <ul class="legend" aria-label="Ranks">
-      {Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => (
-        <li key={rank}>
-          <button onClick={() => setView({ ...view, rank }, true)} title="Show this rank alone">
-            <Swatch {...lookOf(rank)} />
-            rank {rank}
+    <ul class="legend" aria-label={label}>
+      {items.map((item) => (
+        <li key={item}>
+          <button onClick={() => choose(item)} title={`Show this ${noun} alone`}>
+            <Swatch {...look(item)} />
+            {noun} {item}
           </button>
         </li>
       ))}

@@ -1,9 +1,11 @@
 // What all panels of a page share; every change is a change of the URL.
 
-import { SMOOTHING_MAX, type Axis, type ChartView } from '../base/route';
+import { unitOf, type Axis } from '../base/axis';
+import type { ChartView } from '../base/route';
 import { SearchBox, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { describeX } from './readout';
+import { SmoothingControl } from './smoothing';
 
 const AXES: readonly (readonly [Axis, string])[] = [
   ['step', 'Step'],
@@ -35,8 +37,8 @@ export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
         label="Horizontal axis"
         options={AXES}
         value={view.axis}
-        // A range of steps means nothing on a clock.
-        onChange={(axis) => setView({ ...view, axis, lo: null, hi: null }, true)}
+        // A range of steps means nothing on a clock, nor does a width in steps.
+        onChange={(axis) => setView({ ...view, axis, lo: null, hi: null, smoothing: unitOf(axis) === unitOf(view.axis) ? view.smoothing : null }, true)}
       />
       {(ranks > 1 || view.rank !== null) && (
         <Choice
@@ -50,24 +52,13 @@ export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
       {(attempts > 1 || view.attempt !== null) && (
         <Choice
           label="Attempt"
-          title="Newest: of what a restarted job told again, its newest telling. All: everything, over each other"
+          title="Newest: of what a restarted job told again, its newest telling. Each: a line for each attempt, with all that it told"
           value={view.attempt}
-          options={[['', 'Newest'], ['all', 'All'], ...numbers(1, attempts, view.attempt)]}
-          onChange={(attempt) => setView({ ...view, attempt: attempt === 'all' ? attempt : attempt === '' ? null : Number(attempt) }, true)}
+          options={[['', 'Newest'], ['each', 'Each'], ...numbers(1, attempts, view.attempt)]}
+          onChange={(attempt) => setView({ ...view, attempt: attempt === 'each' ? attempt : attempt === '' ? null : Number(attempt) }, true)}
         />
       )}
-      <label class="slider">
-        Smoothing
-        <input
-          type="range"
-          min="0"
-          max={SMOOTHING_MAX}
-          step="0.01"
-          value={view.smoothing}
-          onInput={(e) => setView({ ...view, smoothing: Number(e.currentTarget.value) }, true)}
-        />
-        <output>{view.smoothing.toFixed(2)}</output>
-      </label>
+      <SmoothingControl smoothing={view.smoothing} axis={view.axis} onChange={(smoothing) => setView({ ...view, smoothing }, true)} />
       <label class="check">
         <input type="checkbox" checked={view.log} onChange={(e) => setView({ ...view, log: e.currentTarget.checked }, true)} />
         Log scale
@@ -101,7 +92,7 @@ function Choice({ label, title, value, options, onChange }: ChoiceProps) {
   return (
     <label class="select" title={title}>
       {label}
-      <select value={String(value ?? '')} onChange={(e) => onChange(e.currentTarget.value)}>
+      <select aria-label={label} value={String(value ?? '')} onChange={(e) => onChange(e.currentTarget.value)}>
         {options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}
       </select>
     </label>

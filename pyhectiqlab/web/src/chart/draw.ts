@@ -26,15 +26,15 @@ export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   ctx.clip();
   ctx.lineJoin = 'round';
   ctx.lineCap = 'round';
-  const pixels = curves.map((curve) => pixelsX(f, curve));
+  const pixels = curves.map(({ x }) => pixelsX(f, x));
   // All bands below all lines; many over each other are drawn lighter, yet never too light to see a spike.
   const strength = Math.max(0.5, 1 / Math.sqrt(Math.max(1, curves.length)));
   curves.forEach((curve, i) => drawBand(f, curve, pixels[i]!, strength));
   curves.forEach((curve, i) => {
-    if (curve.raw) drawLine(f, curve, pixels[i]!, curve.raw, 1, 0.45, false);
+    if (curve.raw) drawLine(f, curve, pixels[i]!, curve.raw, 1, 0.35, false);
   });
   const dotted = curves.length === 1 && !curves[0]!.raw; // where they would not crowd
-  curves.forEach((curve, i) => drawLine(f, curve, pixels[i]!, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1, dotted));
+  curves.forEach((curve, i) => drawLine(f, curve, curve.raw ? pixelsX(f, curve.lineX) : pixels[i]!, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1, dotted));
   ctx.restore();
   // The marks lie on the frame's edge: half of each is outside the plotting area. uPlot remembers what style it set last
   // and does not set it again, so the context must be given back as it was: else the grid takes a curve's colour.
@@ -43,7 +43,7 @@ export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   ctx.restore();
 }
 
-function pixelsX(f: Frame, { x }: Curve): Float64Array {
+function pixelsX(f: Frame, x: Float64Array): Float64Array {
   const px = new Float64Array(x.length);
   for (let i = 0; i < x.length; i++) px[i] = f.toX(x[i]!);
   return px;

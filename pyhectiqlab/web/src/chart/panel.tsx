@@ -2,14 +2,16 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Buckets } from '../base/buckets';
-import type { Axis, ChartView } from '../base/route';
+import type { Axis } from '../base/axis';
+import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
-import { describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
-import { lookOf, type Look } from './colors';
+import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
+import type { Look } from './colors';
 import { Swatch } from './swatch';
-import { axisScale, countOddities, describeOddities, describeRanks, makeCurve, nearest, rangeX } from './series';
+import { axisScale, countOddities, describeLines, describeOddities, makeCurve, nearest, rangeX } from './series';
+import { lineOf } from './lines';
 
 export interface ChartRun extends Look {
   id: string;
@@ -76,11 +78,10 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
     return answer.series.flatMap((b) => {
       const run = byId.get(b.run);
       if (!run || !b.start.length) return [];
-      // The ranks of one run have colours of their own; over another run's, the run's.
-      const [name, look] = b.rank === null ? [run.name, run] : runs.length > 1 ? [`${run.name} · rank ${b.rank}`, run] : [`rank ${b.rank}`, lookOf(b.rank)];
-      return [makeCurve(b, answer.axis, view.smoothing, name, look)];
+      const { name, look } = lineOf(b, run, runs.length === 1);
+      return [makeCurve(b, answer.axis, name, look)];
     });
-  }, [answer, runs, view.smoothing]);
+  }, [answer, runs]);
 
   const scale = axisScale(view.axis);
   const zoom = useMemo<[number, number] | null>(
@@ -140,7 +141,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);
 
-  const odd = curves ? [describeOddities(countOddities(curves, seen[0], seen[1]), view.log), describeRanks(curves)].filter(Boolean).join(' · ') : '';
+  const odd = curves ? [describeOddities(countOddities(curves, seen[0], seen[1]), view.log), describeLines(curves)].filter(Boolean).join(' · ') : '';
   const only = curves?.length === 1 ? curves[0]! : null;
   const latest = only ? (readings[0] ?? readNewest(only, view.axis)) : null;
 
@@ -151,8 +152,8 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
     const at = hover?.x ?? (lo + hi) / 2;
     const step = event.shiftKey ? 10 : 1;
     const go = (by: number) => {
-      const i = Math.min(first.x.length - 1, Math.max(0, nearest(first.x, at) + by));
-      plot.current?.point(first.x[i]!);
+      const i = Math.min(first.x.length - 1, Math.max(0, nearest(first.lineX, at) + by));
+      plot.current?.point(first.lineX[i]!);
     };
     const zoomBy = (factor: number) => onZoom(at - (at - lo) * factor, at + (hi - at) * factor);
     if (event.key === 'ArrowLeft') go(-step);
@@ -168,7 +169,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
     <section class="panel" ref={root} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
         <h3 title={metric}>{title}</h3>
-        {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{latest.value}</span>}
+        {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${metric}`} title="Enlarge">
             <Icon name="expand" />
@@ -181,7 +182,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
         ref={box}
         tabIndex={0}
         role="group"
-        aria-label={`Chart of ${metric}. ${latest ? `${latest.where}: ${latest.value}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
+        aria-label={`Chart of ${metric}. ${latest ? `${latest.where}: ${describeHead(latest)}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.point(null)}
       >
@@ -215,7 +216,7 @@ function Readout({ readings, hover, axis, log, box }: { readings: Reading[]; hov
           <b>{r.value}</b>
           {/* One run has room for everything, several are told apart by what they differ in. */}
           <span class="readout-detail">
-            {[several ? '' : r.raw, r.range, several ? '' : r.count, r.odd, oneWhere || r.count ? '' : r.where].filter(Boolean).join(' · ')}
+            {[several ? '' : r.of, several || !r.raw ? '' : `raw ${r.raw}`, r.range, several ? '' : r.count, r.odd, oneWhere || r.count ? '' : r.where].filter(Boolean).join(' · ')}
           </span>
         </div>
       ))}

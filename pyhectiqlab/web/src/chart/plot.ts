@@ -3,7 +3,7 @@
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatDurationTick, formatTicks, formatValue } from '../base/format';
-import type { Axis } from '../base/route';
+import type { Axis } from '../base/axis';
 import { highlighted } from '../state/highlight';
 import { drawCurves } from './draw';
 import { Overlay, runAt } from './overlay';

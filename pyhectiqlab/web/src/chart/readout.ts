@@ -2,7 +2,7 @@
 
 import { formatDurationTick, formatInteger, formatMoment, formatValue } from '../base/format';
 import type { Buckets } from '../base/buckets';
-import type { Axis } from '../base/route';
+import type { Axis } from '../base/axis';
 import type { Dash } from './colors';
 import { axisScale, nearest, type Curve } from './series';
 
@@ -14,7 +14,8 @@ export interface Reading {
   x: number; // where the dot goes, drawing units
   y: number; // on the line; NaN: no dot
   value: string; // of the line
-  raw: string; // "mean 0.52": what the line was smoothed from; "" when it was not
+  raw: string; // "0.52": the points that the line was smoothed from; "" when it was not
+  of: string; // "mean of 4 ranks"; "" of one rank
   range: string; // "0.31 … 0.47": the extremes of several points
   count: string; // "16 points"
   where: string; // step or time, exactly
@@ -36,8 +37,8 @@ export function lowIsGood(metric: string): boolean {
 export function readAt(curves: readonly Curve[], x: number, axis: Axis, reach: number, seen: readonly [number, number], lowFirst: boolean): Reading[] {
   const readings: Reading[] = [];
   for (const c of curves) {
-    const i = nearest(c.x, x);
-    if (i < 0 || Math.abs(c.x[i]! - x) > reach || c.x[i]! < seen[0] || c.x[i]! > seen[1]) continue;
+    const i = nearest(c.lineX, x);
+    if (i < 0 || Math.abs(c.lineX[i]! - x) > reach || c.lineX[i]! < seen[0] || c.lineX[i]! > seen[1]) continue;
     readings.push(readBucket(c, i, axis));
   }
   const sign = lowFirst ? 1 : -1;
@@ -71,29 +72,36 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     [b.ninf[i]!, '−Inf'],
   ] as const;
   return {
-    id: `${c.run}/${b.rank ?? ''}`,
+    id: `${c.run}/${b.rank ?? ''}/${b.attempt ?? ''}`,
     name: c.name,
     color: c.color,
     dash: c.dash,
-    x: c.x[i]!,
+    x: c.lineX[i]!,
     y,
     value: finite > 0 ? formatValue(y) : formatValue(b.last[i]!),
-    raw: c.raw && finite > 0 ? `${count > 1 ? 'mean' : 'value'} ${formatValue(c.raw[i]!)}` : '',
+    raw: c.raw && finite > 0 ? formatValue(c.raw[i]!) : '',
+    of: b.rank === null && b.ranks > 1 ? `mean of ${formatInteger(b.ranks)} ranks` : '',
     range: count > 1 && b.min[i]! < b.max[i]! ? `${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}` : '',
     count: count > 1 ? `${formatInteger(count)} points` : '',
-    where: describeX(b.start[i]!, b.width, count === 1 ? lastOf(b, i) : null, axis),
+    where: describeX(b.start[i]!, b.width, count === 1 || c.raw ? lastOf(b, i) : null, axis),
     odd: count > 1 ? odd.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`).join(' · ') : '',
   };
 }
 
-/** What stands in a panel's head while nothing is pointed at: the newest value itself, as every table of runs tells it; of a
- * smoothed line its end. */
+/** What stands in a panel's head while nothing is pointed at: the newest value itself, as every table of runs tells it; the mean of the
+ * newest points where the line is the mean of several ranks. */
 export function readNewest(c: Curve, axis: Axis): Reading {
   const b = c.buckets;
   const i = c.x.length - 1;
   const reading = readBucket(c, i, axis);
-  if (c.raw) return reading;
-  return { ...reading, value: formatValue(b.last[i]!), where: describeX(b.start[i]!, b.width, lastOf(b, i), axis) };
+  if (reading.of) return reading;
+  const newest = formatValue(b.last[i]!);
+  return { ...reading, ...(c.raw ? { raw: newest } : { value: newest }), where: describeX(b.start[i]!, b.width, lastOf(b, i), axis) };
+}
+
+/** "raw 0.095 · smoothed 0.13", "0.13 · mean of 4 ranks". */
+export function describeHead({ raw, value, of }: Reading): string {
+  return [raw ? `raw ${raw} · smoothed ${value}` : value, of].filter(Boolean).join(' · ');
 }
 
 function lastOf(b: Buckets, i: number): number | bigint {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Curve, widened } from './series';
+import { countOddities, describeOddities, drawnX, findGaps, makeCurve, nearest, padY, rangeX, rangeY, type Curve, typicalSpacing, widened } from './series';
 import type { Buckets } from '../base/buckets';
 
 const LOOK = { color: '#000', dash: [] };
@@ -9,33 +9,34 @@ function single(values: number[], steps = values.map((_, i) => i)): Buckets {
   const finite = values.map((v) => (Number.isFinite(v) ? v : NaN));
   const ones = (test: (v: number) => boolean) => Float64Array.from(values, (v) => (test(v) ? 1 : 0));
   return {
-    run: 'r', key: 'k', rank: null, ranks: 1, width: 1, total: values.length,
+    run: 'r', key: 'k', rank: null, attempt: null, ranks: 1, width: 1, total: values.length,
     start: Float64Array.from(steps), count: new Float64Array(values.length).fill(1),
     min: Float64Array.from(finite), max: Float64Array.from(finite), mean: Float64Array.from(finite),
     last: Float64Array.from(values), lastX: Float64Array.from(steps), exactX: null,
-    nan: ones(Number.isNaN), pinf: ones((v) => v === Infinity), ninf: ones((v) => v === -Infinity),
+    nan: ones(Number.isNaN), pinf: ones((v) => v === Infinity), ninf: ones((v) => v === -Infinity), smoothed: null,
   };
 }
 
-const curve = (b: Buckets, smoothing = 0): Curve => makeCurve(b, 'step', smoothing, 'run', LOOK);
+const curve = (b: Buckets): Curve => makeCurve(b, 'step', 'run', LOOK);
+/** The buckets with what the lab would answer beside them. */
+const smoothed = (b: Buckets, values: number[]): Buckets => ({ ...b, smoothed: Float64Array.from(values) });
 
 test('a spike inside a bucket decides the range, smoothed or not', () => {
   const b = single([1, 1, 1, 1, 1]);
   b.count[2] = 1000;
   b.max[2] = 500;
-  for (const smoothing of [0, 0.9]) expect(rangeY([curve(b, smoothing)], 0, 4, false)).toEqual([1, 500]);
+  for (const some of [b, smoothed(b, [1, 1, 200, 150, 100])]) expect(rangeY([curve(some)], 0, 4, false)).toEqual([1, 500]);
 });
 
 test('smoothing keeps the raw curve beside the line', () => {
   const b = single([0, 10, 0, 10]);
   expect(curve(b).raw).toBeNull();
-  const smoothed = curve(b, 0.9);
-  expect(smoothed.raw).toBe(b.mean);
-  expect(smoothed.line[3]).toBeLessThan(10);
+  const line = curve(smoothed(b, [0, 5, 3, 5]));
+  expect([line.raw, [...line.line]]).toEqual([b.mean, [0, 5, 3, 5]]);
 });
 
 test('NaN breaks the line and is counted', () => {
-  const c = curve(single([1, NaN, Infinity, -Infinity, 2]), 0.5);
+  const c = curve(smoothed(single([1, NaN, Infinity, -Infinity, 2]), [1, 1, 1, 1, 1.5]));
   expect([...c.line].map(Number.isNaN)).toEqual([false, true, true, true, false]);
   expect(countOddities([c], 0, 4)).toMatchObject({ nan: 1, pinf: 1, ninf: 1 });
   expect(countOddities([c], 2, 4)).toMatchObject({ nan: 0, pinf: 1, ninf: 1 });
@@ -60,6 +61,22 @@ test('a bucket of both signs gives a lower bound', () => {
   b.count[1] = 10;
   b.min[1] = -1;
   expect(describeOddities(countOddities([curve(b)], 0, 1), true)).toMatch(/^at least 1 point /);
+});
+
+test('a smoothed line lies at the last point of each bucket, and in the range where it leaves the points', () => {
+  const b = smoothed(single([10, 12]), [3, 4]);
+  b.width = 8;
+  b.start = Float64Array.of(0, 8);
+  b.count = Float64Array.of(5, 5);
+  b.lastX = Float64Array.of(6, 15);
+  expect([...curve(b).lineX]).toEqual([6, 15]);
+  expect(rangeY([curve(b)], 0, 15, false)).toEqual([3, 12]);
+  expect(rangeY([curve(b)], 7, 15, false)).toEqual([4, 12]);
+});
+
+test('typical spacing is the median step', () => {
+  expect(typicalSpacing(Float64Array.of(0, 100, 200, 300, 5000))).toBe(100);
+  expect(typicalSpacing(Float64Array.of(4))).toBe(0);
 });
 
 test('a gap is much longer than usual; sparse but regular points have none', () => {
@@ -88,7 +105,7 @@ test('the range reaches from the edge of the first bucket to the last point', ()
 });
 
 test('time is drawn in seconds', () => {
-  const c = makeCurve(single([1, 2], [0, 2_000_000]), 'relative', 0, 'run', LOOK);
+  const c = makeCurve(single([1, 2], [0, 2_000_000]), 'relative', 'run', LOOK);
   expect(rangeX([c], 'relative')).toEqual([0, 2]);
 });
 

@@ -5,8 +5,7 @@
 
 import { RANKS_MAX, type Buckets } from '../base/buckets';
 import { formatInteger, plural } from '../base/format';
-import type { Axis } from '../base/route';
-import { smooth, typicalSpacing } from '../base/smooth';
+import type { Axis } from '../base/axis';
 import type { Dash, Look } from './colors';
 
 export interface Curve {
@@ -16,7 +15,8 @@ export interface Curve {
   dash: Dash;
   buckets: Buckets;
   x: Float64Array; // [m] where each bucket is drawn, in drawing units (steps, or seconds)
-  line: Float64Array; // [m] what the line goes through: the mean, smoothed if asked for; NaN breaks it
+  line: Float64Array; // [m] what the line goes through: the mean, or the smoothed value; NaN breaks it
+  lineX: Float64Array; // [m] where: as x, and at the last point of each bucket when the line is smoothed
   raw: Float64Array | null; // [m] the mean itself, drawn faintly, when the line is smoothed
   gap: Uint8Array; // [m] 1: much more than the usual distance lies before this bucket
 }
@@ -39,10 +39,10 @@ export function axisScale(axis: Axis): number {
   return axis === 'step' ? 1 : 1e-6;
 }
 
-export function makeCurve(buckets: Buckets, axis: Axis, smoothing: number, name: string, { color, dash }: Look): Curve {
-  const x = drawnX(buckets, axisScale(axis));
-  const spacing = typicalSpacing(x);
-  const smoothed = smoothing > 0;
+export function makeCurve(buckets: Buckets, axis: Axis, name: string, { color, dash }: Look): Curve {
+  const scale = axisScale(axis);
+  const x = drawnX(buckets, scale);
+  const { smoothed, mean } = buckets;
   return {
     run: buckets.run,
     name,
@@ -50,9 +50,11 @@ export function makeCurve(buckets: Buckets, axis: Axis, smoothing: number, name:
     dash,
     buckets,
     x,
-    line: smoothed ? smooth(x, buckets.mean, smoothing, spacing) : buckets.mean,
-    raw: smoothed ? buckets.mean : null,
-    gap: findGaps(x, spacing),
+    // Where all points of a bucket are NaN the smoothed line is that of their neighbours: it would hide that there is nothing.
+    line: smoothed ? smoothed.map((v, i) => (Number.isNaN(mean[i]!) ? NaN : v)) : mean,
+    lineX: smoothed ? buckets.lastX.map((v) => v * scale) : x,
+    raw: smoothed ? mean : null,
+    gap: findGaps(x, typicalSpacing(x)),
   };
 }
 
@@ -62,6 +64,15 @@ export function drawnX(b: Buckets, scale: number): Float64Array {
   const middle = (b.width - 1) / 2;
   for (let i = 0; i < x.length; i++) x[i] = (b.count[i] === 1 ? b.lastX[i]! : b.start[i]! + middle) * scale;
   return x;
+}
+
+/** The usual distance between neighbours: the median of the steps of x. 0 with fewer than two points. x: not falling. */
+export function typicalSpacing(x: Float64Array): number {
+  if (x.length < 2) return 0;
+  const steps = new Float64Array(x.length - 1);
+  for (let i = 1; i < x.length; i++) steps[i - 1] = x[i]! - x[i - 1]!;
+  steps.sort();
+  return steps[steps.length >> 1]!;
 }
 
 export function findGaps(x: Float64Array, spacing: number): Uint8Array {
@@ -97,13 +108,19 @@ export function widened([lo, hi]: [number, number], least: number): [number, num
   return [middle - wide / 2, middle + wide / 2];
 }
 
-/** Extremes of the points within lo … hi, never of the smoothed line: a spike is always inside. null: nothing finite. */
+/** Extremes within lo … hi of the points and of the line, which may lie beyond them when it is smoothed. null: nothing finite. */
 export function rangeY(curves: readonly Curve[], lo: number, hi: number, log: boolean): [number, number] | null {
   let least = Infinity;
   let most = -Infinity;
   for (const c of curves) {
     const { min, max, mean } = c.buckets;
+    const smoothed = c.raw && c.line;
     for (let i = 0; i < c.x.length; i++) {
+      const value = smoothed?.[i] ?? NaN;
+      if (c.lineX[i]! >= lo && c.lineX[i]! <= hi && (!log || value > 0)) {
+        least = Math.min(least, Number.isNaN(value) ? Infinity : value);
+        most = Math.max(most, Number.isNaN(value) ? -Infinity : value);
+      }
       if (c.x[i]! < lo || c.x[i]! > hi) continue;
       const top = max[i]!;
       let bottom = min[i]!;
@@ -164,7 +181,7 @@ export function describeOddities(o: Oddities, log: boolean): string {
 }
 
 /** "the first 32 of 512 ranks are shown"; "" when all are, or all as one. */
-export function describeRanks(curves: readonly Curve[]): string {
+export function describeLines(curves: readonly Curve[]): string {
   const apart = curves.filter((c) => c.buckets.rank !== null);
   const most = Math.max(0, ...apart.map((c) => c.buckets.ranks));
   return most > RANKS_MAX && apart.length > 1 ? `the first ${RANKS_MAX} of ${formatInteger(most)} ranks are shown` : '';

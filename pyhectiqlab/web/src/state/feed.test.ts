@@ -3,7 +3,7 @@ import type { BucketQuery } from '../api/columns';
 import type { Buckets } from '../base/buckets';
 import { BucketFeed, type FetchBuckets } from './feed';
 
-const QUERY: BucketQuery = { axis: 'step', rank: null, attempt: null, lo: null, hi: null, n: 500 };
+const QUERY: BucketQuery = { axis: 'step', rank: null, attempts: [null], smooth: null, lo: null, hi: null, n: 500 };
 
 interface Asked {
   selectors: readonly { run: string; key: string }[];

@@ -11,7 +11,7 @@ export type FetchBuckets = (
   signal: AbortSignal,
 ) => Promise<Buckets[]>;
 
-/** What a panel is told: one Buckets for each run (or one for each of its ranks), in the order of the runs; and the query. */
+/** What a panel is told: one Buckets for each run (or one for each of its ranks and attempts), in the order of the runs; and the query. */
 export type ShowBuckets = (series: Buckets[], query: BucketQuery) => void;
 
 interface Panel {
@@ -90,7 +90,7 @@ export class BucketFeed {
     const wanted = [...this.panels].filter((p) => p.visible && p.stale);
     if (!wanted.length) return;
     const ticket = this.newest.begin();
-    const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / (runs.length * (query.rank === 'each' ? RANKS_MAX : 1))));
+    const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / (runs.length * query.attempts.length * (query.rank === 'each' ? RANKS_MAX : 1))));
     for (let i = 0; i < wanted.length; i += perRequest) {
       const some = wanted.slice(i, i + perRequest);
       for (const panel of some) panel.stale = false; // before asking: news that come meanwhile make it stale again

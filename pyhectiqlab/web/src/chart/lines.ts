@@ -1,0 +1,17 @@
+// Which line of a panel is whose: its name, and what it looks like.
+
+import type { Buckets } from '../base/buckets';
+import { lookOf, type Look } from './colors';
+
+/**
+ * The ranks or attempts of one run have colours of their own; where there are both, the attempts differ by their dash. Over another
+ * run's (`alone` false) all have the run's colour, and the attempts of a run whose line is solid differ by their dash.
+ */
+export function lineOf(b: Pick<Buckets, 'rank' | 'attempt'>, run: Look & { name: string }, alone: boolean): { name: string; look: Look } {
+  const parts = [b.rank === null ? '' : `rank ${b.rank}`, b.attempt === null ? '' : `attempt ${b.attempt}`].filter(Boolean);
+  if (!parts.length) return { name: run.name, look: run };
+  const dashed = b.attempt === null ? [] : lookOf(10 * (b.attempt - 1)).dash;
+  if (!alone) return { name: [run.name, ...parts].join(' · '), look: { color: run.color, dash: run.dash.length ? run.dash : dashed } };
+  const look = b.rank === null ? lookOf(b.attempt! - 1) : { ...lookOf(b.rank), ...(b.attempt === null ? {} : { dash: dashed }) };
+  return { name: parts.join(' · '), look };
+}

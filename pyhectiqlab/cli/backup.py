@@ -88,12 +88,15 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
 
     Passwords and keys are again those of that time. What the snapshot does not have is sent again by trainings that go
     on, and by `hectiqlab sync` on machines that still keep what they sent (they do for a day).
+
+    The restored lab sends no notices, as the other may run beside it, until `hectiqlab admin notify unmute`.
     """
     where = data_of(data)
     restored = backups.restore(snapshot, where, _progress, despite_damage)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.taken))
     click.echo(f"{where} is the lab as it was on {when}: {_held(restored)}.")
     click.echo(f"Start it: hectiqlab server --data {where}")
+    click.echo(f"It sends no notices. If it replaces the other: hectiqlab admin notify unmute --data {where}")
 
 
 @click.command()

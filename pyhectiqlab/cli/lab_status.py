@@ -56,11 +56,11 @@ def _state(profile: str | None, data: Path | None) -> Any:
         return _asked(find_profile(profile))
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
-            lab_id = view.lab_value("id")
+            lab_id, generation = view.lab_value("id"), view.lab_value("generation")
         for own in load_profiles().values():
             if own.lab_id == lab_id:
                 try:
-                    return _asked(own)
+                    return _asked(own, generation)
                 except LabError:
                     continue  # stopped, or the key is no admin's
         from ..server.status import status as stored
@@ -68,11 +68,13 @@ def _state(profile: str | None, data: Path | None) -> Any:
         return stored(storage, None, time.time())
 
 
-def _asked(own: Profile) -> Any:
+def _asked(own: Profile, generation: str | None = None) -> Any:
+    """Ask a lab. Raises LabError, also where it is another life of it than `generation`: a copy, say."""
     from ..transport.connecting import client_of
 
     with client_of(own) as lab:
-        lab.handshake()
+        if lab.handshake().generation != generation and generation is not None:
+            raise LabError("Another lab of the same id answers.")
         return lab.get("/admin/status")
 
 

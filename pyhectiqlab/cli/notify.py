@@ -133,6 +133,26 @@ def test(target: str, data: Path | None) -> None:
     click.echo("Delivered.")
 
 
+@notify.command()
+@data_option
+def mute(data: Path | None) -> None:
+    """Tell nobody anything, until `unmute`: what happens meanwhile is told to nobody later, either."""
+    with opened_lab(data) as storage, storage.meta.writing() as tx:
+        tx.mute_notices(time.time())
+        tx.note_changes([change_noted("muted", "notices")])
+    click.echo("Nobody is told of anything until `hectiqlab admin notify unmute`.")
+
+
+@notify.command()
+@data_option
+def unmute(data: Path | None) -> None:
+    """Tell people of things again: of a lab that was restored from a backup and replaces the other."""
+    with opened_lab(data) as storage, storage.meta.writing() as tx:
+        tx.mute_notices(None)
+        tx.note_changes([change_noted("unmuted", "notices")])
+    click.echo("Notices are sent from now on.")
+
+
 @click.command(name="mail-server")
 @click.argument("url")
 @data_option

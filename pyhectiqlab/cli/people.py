@@ -48,11 +48,12 @@ def keys(name: str, as_json: bool, data: Path | None) -> None:
 @click.argument("name")
 @click.argument("key_name", metavar="KEYNAME")
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it works.  [default: until it is revoked]")
+@click.option("--only-metrics", is_flag=True, help="A key that reads the lab's metrics, and nothing else.")
 @data_option
-def add_key(name: str, key_name: str, days: int | None, data: Path | None) -> None:
+def add_key(name: str, key_name: str, days: int | None, only_metrics: bool, data: Path | None) -> None:
     """Make a key of a service account, and print it: now, and never again. People make their own."""
     from ..server.models import name_checked
-    from ..store.accounts import TooManyError
+    from ..store.accounts import SCOPE_ALL, SCOPE_METRICS, TooManyError
 
     try:
         name_checked(key_name)
@@ -68,10 +69,12 @@ def add_key(name: str, key_name: str, days: int | None, data: Path | None) -> No
         if its.disabled is not None:
             raise ConfigurationError(f"{its.username!r} is disabled: `hectiqlab admin user enable` it first.")
         expires = None if days is None else time.time() + days * 86_400.0
-        detail = f"for {counted(days, 'day')}" if days else ""
+        details = ("for metrics alone" if only_metrics else "", f"for {counted(days, 'day')}" if days else "")
+        detail = ", ".join(filter(None, details))
         noted = change_noted("made", f"key {key_name}, service account {its.username}", detail)
         try:
-            _, secret = accounts.add_key(its, key_name, expires, noted)
+            scope = SCOPE_METRICS if only_metrics else SCOPE_ALL
+            _, secret = accounts.add_key(its, key_name, expires, noted, scope=scope)
         except TooManyError as e:
             raise ConfigurationError(str(e)) from None
     click.echo(secret)

@@ -28,7 +28,7 @@ from starlette.concurrency import run_in_threadpool
 from ..errors import StoreError
 from ..protocol import limits, roles
 from ..protocol.usernames import folded
-from ..store.accounts import SCOPE_ALL, Change
+from ..store.accounts import SCOPE_ALL, SCOPE_METRICS, Change
 from ..store.meta import Project, Run, User
 from .accounts import Caller
 from .connections import CONNECTION, Protocol
@@ -309,8 +309,9 @@ def admin(caller: TheCaller) -> Caller:
 
 @guard("lab:metrics")
 async def scraper(request: Request) -> Caller:
-    """Return an admin of the lab, with a key of any scope."""
-    return admin(await _proved(request))
+    """Return an admin of the lab, with a key of any scope, or a service account, with a key for metrics."""
+    caller = await _proved(request)
+    return caller if caller.user.service and caller.scope == SCOPE_METRICS else admin(caller)
 
 
 @guard("lab:member")

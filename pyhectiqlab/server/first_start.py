@@ -5,8 +5,11 @@ from __future__ import annotations
 import getpass
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import requests
 
 from .. import settings
 from ..errors import ConfigurationError
@@ -36,18 +39,19 @@ def make_owner(lab: Lab) -> User:
     return lab.write(lambda tx: tx.make_owner(name, time.time()))
 
 
-def write_profile(lab: Lab, owner: User, url: str) -> str:
+def write_profile(lab: Lab, owner: User, url: str, old_ports: Sequence[int] = ()) -> str:
     """See to it that a profile on this machine leads to this lab, as its owner. Returns its name.
 
-    A profile `local` of another lab that still answers is left alone: the name is then `local-<port>`.
+    A profile `local` of another lab that still answers is left alone: the name is then `local-<port>`. Another lab is
+    also one that this lab is a copy of. `old_ports`: at which this lab listens, too.
     Raises ConfigurationError where the credentials file is corrupt or cannot be written.
     """
     path = settings.credentials_path()
     profiles = load_profiles(path)
     name = PROFILE
     other = profiles.get(PROFILE)
-    foreign = other is not None and not _is_ours(lab, other.secret_api_key) and not same_address(other.url, url)
-    if other is not None and foreign and _answers(other.url):
+    elsewhere = other is not None and not same_address(other.url, url) and _place(other.url)[1] not in old_ports
+    if other is not None and elsewhere and _answers(other.url, other.lab_id == lab.lab_id):
         name = f"{PROFILE}-{urlsplit(url).port}"
     current = profiles.get(name)
     if current is not None and _is_ours(lab, current.secret_api_key):
@@ -94,16 +98,31 @@ def _place(url: str) -> tuple[str, int | None]:
         return ("", None)
 
 
-def _answers(url: str) -> bool:
-    """Return whether something listens where that profile's lab was. A lab on another machine counts as listening."""
+def _answers(url: str, same_data: bool) -> bool:
+    """Return whether something listens where that profile's lab was, and where it has the `same_data` as this one,
+    whether that is a lab: this one may have moved away from there. A lab on another machine counts as listening.
+    """
     host, port = _place(url)
     if host != "127.0.0.1":
-        return True
+        return not same_data
     try:
         with socket.create_connection((host, port or 80), KNOCK_S):
-            return True
+            pass
     except OSError:
         return False
+    return not same_data or _is_lab(url)
+
+
+def _is_lab(url: str) -> bool:
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy, no netrc
+        try:
+            answer = session.get(f"{url}/api/v1/handshake", timeout=KNOCK_S, verify=False)
+            return bool(answer.json()["lab"] == "hectiqlab")
+        except requests.Timeout:
+            return True  # it is busy
+        except (requests.RequestException, ValueError, LookupError, TypeError):
+            return False
 
 
 def read_password_file(path: Path) -> str:

@@ -18,6 +18,7 @@ from . import ingest_plan
 from .accounts import AUDIT_KEPT_S, LAST_USED_S, WEB_SESSION_IDLE_S, Accounts
 from .activity import Activity
 from .authority import Authority
+from .backup_watch import BackupWatch
 from .clock import Clock
 from .command_logins import CommandLogins
 from .disk import Disk
@@ -87,6 +88,7 @@ class Lab:
         self.authority = Authority(self.meta, self.accounts.unstored)
         self.notifier = Notifier(self.meta, self.write)
         self.disk = Disk(storage, self.write, self.refusals, self.notifier.notify_about_lab)
+        self.backups = BackupWatch(self.meta, self.write, self.notifier.notify_about_lab)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
@@ -170,6 +172,8 @@ class Lab:
         alerts = [] if room.level == "ok" else [room.text]
         if refused is not None:
             alerts.append(f"The lab takes nothing in: {refused.error}")
+        if self.backups.alert:
+            alerts.append(self.backups.alert)
         alerts += [f"The lab's {one.name} fails: {one.error}" for one in self.failing() if one is not refused]
         return alerts
 
@@ -247,6 +251,7 @@ class Lab:
             lambda: self.storage.free(lambda: self.files.tidy(now)),
             lambda: self._look_after_accounts(now),
             self.clock.note,
+            lambda: self.backups.look(now),
             lambda: self.searched.keep(now),
         ]
         if steady:

@@ -55,6 +55,7 @@ class ServiceKeyBody(Body):
     days: Annotated[int, Field(ge=1, le=KEY_DAYS_MAX)] | None = Field(
         None, description="How long it works; null: ever."
     )
+    scope: KeyScope = Field("all", description="metrics: it reads the lab's metrics, and nothing else.")
 
 
 class HandOverBody(Body):

@@ -117,5 +117,6 @@ class LabState(BaseModel):
     losses: dict[str, int] = Field(description="What clients gave up since the lab was started, by reason.")
     writes_refused: int
     notices: list[TargetState]
+    notices_muted: float | None = Field(description="Since when notices are neither written nor sent.")
     backup: BackupState | None = Field(description="The last snapshot.")
     threads: list[ThreadState]

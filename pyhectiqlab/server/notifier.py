@@ -84,7 +84,7 @@ class Notifier:
     def notify_about_lab(self, text: str) -> None:
         """Notify each target that wants notices about the lab. Blocks on the database."""
         with self._meta.reading() as view:
-            targets = [target for target in view.targets() if LAB in target.states]
+            targets = [target for target in view.targets() if LAB in target.states and view.muted_since() is None]
         now = time.time()
         url = f"{self.url}/admin/status"
         body = {"id": f"lab-{now:.3f}", "text": f"{text} {url}", "state": LAB, "why": "", "at": now, "url": url}
@@ -94,6 +94,8 @@ class Notifier:
     def _turn(self) -> float:
         now = time.time()
         with self._meta.reading() as view:
+            if view.muted_since() is not None:
+                return LOOK_EVERY_S
             due = view.due_notices(now, TAKEN)
             server = view.lab_value(MAIL_SERVER)
         lately = [one for one in tuple(self._about_lab) if one.again_at <= now]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import gc
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -33,6 +34,12 @@ from .rootpath import checked
 from .sso.options import SsoOptions
 from .sso.service import SingleSignOn
 
+log = logging.getLogger("hectiqlab.server")
+
+MUTED_NOTE = (
+    "Notices are muted, as in each lab that was restored from a backup: `hectiqlab admin notify unmute` if this lab "
+    "replaces the other."
+)
 ELSEWHERE = "It can be reached from other machines; log in with your password."
 GRACE_S = 3  # for requests in flight when the lab is asked to stop
 BACKLOG = 2048
@@ -112,7 +119,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         if options.sso is not None:
             issuer = options.sso.issuer
             lab.disk.write_soon(lambda tx: tx.set_lab_value(SSO_ISSUER, issuer))
-        prepared = prepare(lab, url, known, loopback)
+        prepared = prepare(lab, url, known, loopback, [at.port for at in old if not at.host])
         # A proxy on this machine passes on the name that people know.
         hosts = {*LOOPBACK_NAMES, bracketed(host)} if loopback and not options.proxies else None
         connections = Connections(most_connections(), options.proxies)
@@ -175,14 +182,18 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
-    """On loopback, make the owner, a profile and a one-time login link, which leads to where people find the lab."""
+def prepare(lab: Lab, url: str, known: str, loopback: bool, old_ports: Sequence[int] = ()) -> Ready:
+    """On loopback, make the owner, a profile and a one-time login link, which leads to where people find the lab.
+    `old_ports`: at which the lab listens, too.
+    """
+    if _is_muted(lab):
+        log.warning(MUTED_NOTE)
     if not loopback:
         return Ready(url, None, lab.storage.place, None, (ELSEWHERE,), loopback=False)
     owner = first_start.make_owner(lab)
     notes = []
     try:
-        profile = first_start.write_profile(lab, owner, url)
+        profile = first_start.write_profile(lab, owner, url, old_ports)
     except LabError as e:  # a credentials file that is not understood, a full disk
         profile = None
         notes.append(f"No profile was written: {e}")
@@ -192,6 +203,11 @@ def prepare(lab: Lab, url: str, known: str, loopback: bool) -> Ready:
         link = None
         notes.append(f"There is no login link until the lab takes data again: {e}")
     return Ready(url, link, lab.storage.place, profile, tuple(notes))
+
+
+def _is_muted(lab: Lab) -> bool:
+    with lab.meta.reading() as view:
+        return view.muted_since() is not None and bool(view.targets())
 
 
 def require_password(lab: Lab, host: str) -> None:

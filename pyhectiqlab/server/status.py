@@ -46,6 +46,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         targets, backup = view.targets(), last_backup(view)
         clients = view.live_clients(since, CLIENTS_MAX)
         versions = dict(view.client_versions(since))
+        muted = view.muted_since()
         lab_id, url = view.lab_value("id") or "", view.lab_value(PEOPLES_URL)
     largest = sorted(totals.projects, key=lambda p: _bytes_of(p, totals), reverse=True)
     state = answer(
@@ -67,6 +68,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         losses={} if lab is None else lab.metrics.losses_so_far(),
         writes_refused=0 if lab is None else lab.refusals.count,
         notices=[answer(TargetState, t, address=safe(t.address), states=list(t.states)) for t in targets],
+        notices_muted=muted,
         backup=_backup(backup),
         threads=[] if lab is None else _threads(lab),
         advice=[],

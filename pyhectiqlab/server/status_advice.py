@@ -69,6 +69,12 @@ def _backup(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
 
 
 def _notices(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    if state["notices"] and state["notices_muted"] is not None:
+        yield (
+            "warning",
+            "Notices are muted: nobody is told of anything.",
+            "A restored lab begins so. If it replaces the other: `hectiqlab admin notify unmute`.",
+        )
     for target in state["notices"]:
         if target["failed"] is not None:
             what = f"Notices for {target['address']} do not get through: {target['error']}; {target['waiting']} wait."

@@ -26,7 +26,7 @@ from .._version import __version__
 from ..errors import NewerSchemaError, StoreError
 from . import parts, upgrading
 from .catching_up import catch_up_by_points
-from .copying import failing_as_store_error, reading, renew_generation, sync_folder, write_durably
+from .copying import failing_as_store_error, mute_notices, reading, renew_generation, sync_folder, write_durably
 from .embedded import FileFilesLock
 from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
@@ -392,6 +392,7 @@ def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, des
         with reading(partial / "lab.db") as lab:
             named = [digest for digest, _ in lab.execute(_NAMED)]
         renew_generation(partial / "lab.db")
+        mute_notices(partial / "lab.db")
         if not its.is_older:  # else it stays of its version, until a lab is started on it
             with contextlib.suppress(StoreError) if despite_damage else contextlib.nullcontext():
                 _catch_up(partial)

@@ -6,10 +6,12 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StoreError
+from .notices import MUTED
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -57,6 +59,16 @@ def failing_as_store_error(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: the database cannot be copied ({e}).") from e
     except OSError as e:
         raise StoreError(f"{e.filename or path}: {e.strerror}.") from e
+
+
+def mute_notices(lab: Path) -> None:
+    """Have the lab of a database, of any schema, send no notices, and forget those that wait: another lab may send
+    them.
+    """
+    with contextlib.closing(sqlite3.connect(lab, timeout=BUSY_TIMEOUT_S)) as connection, connection:
+        connection.execute("INSERT OR REPLACE INTO lab (key, value) VALUES (?, ?)", (MUTED, repr(time.time())))
+        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'notices'").fetchone():
+            connection.execute("DELETE FROM notices")
 
 
 def renew_generation(lab: Path) -> None:

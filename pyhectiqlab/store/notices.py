@@ -13,6 +13,7 @@ from ..protocol import states
 
 LAB = "lab"  # no state of a run: notices about the lab itself
 NOTICE_STATES = (*sorted(states.FINAL_STATES), states.LOST, LAB)
+MUTED = "notices muted"  # a value of the lab: since when no notice is written or sent, in seconds since 1970; "": not
 DEFAULT_STATES = (states.FAILED, states.KILLED, states.LOST, states.COMPLETED, states.STOPPED, states.ENDED)
 
 
@@ -69,8 +70,14 @@ class NoticesView(Protocol):
     def due_notices(self, now: float, limit: int) -> list[Notice]:
         """Return the notices that may be tried now, the one that waits longest first; none of deleted runs."""
 
+    def muted_since(self) -> float | None:
+        """Return since when notices are muted: the lab was restored, or somebody muted them. None: they are not."""
+
 
 class NoticesTransaction(Protocol):
+    def mute_notices(self, now: float | None) -> None:
+        """Write and send none from now on, and forget those that wait; None: do so again."""
+
     def add_target(self, target: Target) -> None: ...
     def remove_target(self, target_id: str) -> bool:
         """Remove a target with its notices. Return False where there is no such target."""
@@ -82,7 +89,7 @@ class NoticesTransaction(Protocol):
         """Note a try at a target: it got through (None), or why it did not."""
 
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
-        """Add a notice for each target that wants to know of this state."""
+        """Add a notice for each target that wants to know of this state. None while they are muted."""
 
 
 def states_of(words: Sequence[str]) -> tuple[str, ...]:

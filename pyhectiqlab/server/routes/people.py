@@ -9,7 +9,7 @@ from fastapi import Response
 
 from ...base.texts import counted
 from ...errors import StoreError
-from ...store.accounts import LastAdminError, NoHeirError, TooManyError
+from ...store.accounts import SCOPE_ALL, LastAdminError, NoHeirError, TooManyError
 from .. import models, models_accounts
 from ..access import Admin, TheLab
 from ..answers import answer
@@ -45,10 +45,14 @@ def make_key_of(username: str, body: models_accounts.ServiceKeyBody, lab: TheLab
     if user.disabled is not None:
         raise ApiError(409, "disabled", f"{user.username!r} is disabled: enable it first.")
     expires = None if body.days is None else time.time() + body.days * 86_400.0
-    detail = f"for {counted(body.days, 'day')}" if body.days else ""
+    details = (
+        f"for {body.scope} alone" if body.scope != SCOPE_ALL else "",
+        f"for {counted(body.days, 'day')}" if body.days else "",
+    )
+    detail = ", ".join(filter(None, details))
     noted = caller.change("made", f"key {body.name}, service account {user.username}", detail)
     try:
-        made, secret = lab.accounts.add_key(user, body.name, expires, noted)
+        made, secret = lab.accounts.add_key(user, body.name, expires, noted, scope=body.scope)
     except TooManyError as e:
         raise ApiError(409, "too_many", str(e)) from None
     return reply(answer(models.NewKeyAnswer, made, key=secret), 201)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import delete, func, insert, select, update
 
-from ..notices import Notice, Target
+from ..notices import MUTED, Notice, Target
 from .dialect import hold_rows, keep_rows
-from .meta_schema import notice_targets, notices, projects, runs, users
+from .meta_accounts import put_lab_value
+from .meta_schema import lab, notice_targets, notices, projects, runs, users
 from .share import Share
 
 NOTICES_MAX = 10_000  # of a target that wait; more are not written: whoever hears nothing for so long looks at the lab
@@ -102,9 +103,19 @@ class NoticesSql(Share):
         """Return the targets that want to know that a run of the project is in that state."""
         return [t for t in self._targets({}) if state in t.states and t.project_id in (None, project_id)]
 
+    def muted_since(self) -> float | None:
+        value = self.conn.execute(select(lab.c.value).where(lab.c.key == MUTED)).scalar()
+        return float(value) if value else None
+
+    def mute_notices(self, now: float | None) -> None:
+        put_lab_value(self.conn, MUTED, "" if now is None else repr(now))
+        self.conn.execute(delete(notices))
+
     def note_for_targets(self, run_id: str, project_id: str, state: str, why: str, now: float) -> None:
         wanted = self._wanted(project_id, state)
-        if wanted and keep_rows(self.conn, notice_targets.c.id, [target.id for target in wanted]):
+        if not wanted or self.muted_since() is not None:
+            return
+        if keep_rows(self.conn, notice_targets.c.id, [target.id for target in wanted]):
             wanted = self._wanted(project_id, state)  # without one that was removed meanwhile
         for target in wanted:
             waiting = self.conn.execute(

@@ -13,12 +13,13 @@ import pytest
 
 VARIABLE = "HECTIQLAB_TEST_SEED"
 STAYS = 20261123
+TODAY = os.environ.setdefault("HECTIQLAB_TEST_TODAY", time.strftime("%Y%m%d", time.gmtime()))  # for pytest's workers, too
 
 
 def seeds() -> list[int]:
     """That of the variable, else the one that stays and today's."""
     given = os.environ.get(VARIABLE)
-    return [int(given)] if given else [STAYS, int(time.strftime("%Y%m%d", time.gmtime()))]
+    return [int(given)] if given else [STAYS, int(TODAY)]
 
 
 def _printed(seed: int) -> Random:

@@ -116,6 +116,12 @@ class Attempts(List):
     items: list[AttemptAnswer]
 
 
+class StepsAnswer(BaseModel):
+    key: str | None = Field(description="The metric whose steps these are: that with the most points. null: none.")
+    step: list[int] = Field(description="Ascending.")
+    time: list[int] = Field(description="When each step was reported: µs since 1970 UTC, ascending.")
+
+
 class SeriesKeys(List):
     items: list[SeriesKeyAnswer]
 

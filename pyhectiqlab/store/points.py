@@ -135,10 +135,10 @@ class Buckets:
     `start` is the left edge of each bucket in units of the axis (steps, or µs), on a fixed grid: a multiple of `width`,
     which is a power of two, so that ranks, runs and pans agree. `min`/`max`/`mean` are over the finite values of
     exactly the points in the bucket (NaN where there is none); `last` is the value of the point with the highest
-    (attempt, step, seq), and of the newest batch where all these are equal; `last_x` its place on the axis; counts are
-    per bucket. Relative time is measured, for each attempt, from one moment for all its keys and ranks: the least time
-    in the first batch of the attempt to arrive. It is fixed from then on, so that x never moves; a point with an
-    earlier clock that came later lies left of 0.
+    (attempt, step, seq), and of the newest batch where all these are equal; `last_x` is its place on the axis and
+    `last_step` its step; counts are per bucket. Relative time is measured, for each attempt, from one moment for all
+    its keys and ranks: the least time in the first batch of the attempt to arrive. It is fixed from then on, so that x
+    never moves; a point with an earlier clock that came later lies left of 0.
     `smoothed`, where it was asked for: the smoothed line at each `last_x`. It depends on x alone, not on lo, hi or n.
     `smooth_cell`: 1 where it was computed over every point, else the width of the cells that it was computed over.
     """
@@ -152,6 +152,7 @@ class Buckets:
     mean: Float64s
     last: Float64s
     last_x: Int64s
+    last_step: Int64s
     nan: Int64s
     pinf: Int64s
     ninf: Int64s

@@ -354,7 +354,8 @@ def _pooled(infos: Sequence[SeriesInfo], order: Sequence[tuple[int, ...]]) -> Se
 
 def _as_buckets(selector: Selector, shift: int, rows: dict[int, list[tuple[int, Point]]], ranks: int) -> Buckets:
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("start", "count", "min", "max", "mean", "last", "last_x", "nan", "pinf", "ninf")
+        name: []
+        for name in ("start", "count", "min", "max", "mean", "last", "last_x", "last_step", "nan", "pinf", "ninf")
     }
     for start in sorted(rows):
         for name, value in _bucket(start, rows[start]):
@@ -377,6 +378,7 @@ def _bucket(start: int, row: Sequence[tuple[int, Point]]) -> Iterator[tuple[str,
     yield "mean", float(sum(map(Fraction, finite)) / len(finite)) if finite else math.nan
     yield "last", last.value
     yield "last_x", last_x
+    yield "last_step", last.step
     yield "nan", sum(map(math.isnan, values))
     yield "pinf", values.count(math.inf)
     yield "ninf", values.count(-math.inf)

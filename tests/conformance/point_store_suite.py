@@ -54,7 +54,7 @@ def assert_same_lines(store: PointStore, model: PointStore, selectors: Sequence[
 def assert_same_line(got: Buckets, want: Buckets) -> None:
     for name in ("selector", "width", "total", "ranks"):
         assert getattr(got, name) == getattr(want, name), name
-    for name in ("start", "count", "min", "max", "last", "last_x", "nan", "pinf", "ninf"):
+    for name in ("start", "count", "min", "max", "last", "last_x", "last_step", "nan", "pinf", "ninf"):
         found, wanted = getattr(got, name), getattr(want, name)
         assert found.dtype == wanted.dtype, name
         np.testing.assert_array_equal(found, wanted, err_msg=name)

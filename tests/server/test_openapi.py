@@ -77,6 +77,7 @@ def test_answers_fit_their_models(api: Api, run: str) -> None:
     fits(models_views.Views, api.get(f"/projects/{project}/views"))
     fits(models_series.SeriesKeys, api.get(f"/runs/{run}/keys"))
     fits(models_series.Attempts, api.get(f"/runs/{run}/attempts"))
+    fits(models_series.StepsAnswer, api.get(f"/runs/{run}/steps"))
     fits(models_runs.MetaAnswer, api.get(f"/runs/{run}/meta"))
     fits(models_series.PointsPage, api.get(f"/runs/{run}/points", key="loss"))
     fits(models_runs.Events, api.get(f"/runs/{run}/events"))

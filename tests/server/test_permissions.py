@@ -127,6 +127,7 @@ POST /runs/{run_id}/restore run:change
 POST /runs/actions run:change
 GET /runs/{run_id}/capture run:read
 GET /runs/{run_id}/attempts run:read
+GET /runs/{run_id}/steps run:read
 GET /runs/{run_id}/config run:read
 GET /runs/{run_id}/meta run:read
 GET /runs/{run_id}/events run:read

@@ -68,13 +68,13 @@ def run_answers(
     ids = [r.id for r in runs]
     wanted = bool(runs) and (keys is None or len(keys) > 0)
     last: dict[str, list[SeriesInfo]] = lab.points.last(ids, keys, limit_per_run=LAST_KEYS) if wanted else {}
-    crowded = [run for run, infos in last.items() if keys is None and any(_is_system(info) for info in infos)]
+    crowded = [run for run, infos in last.items() if keys is None and any(is_system(info) for info in infos)]
     if crowded:  # what the script reports comes first
         more = lab.points.last(crowded, limit_per_run=LAST_KEYS + SYSTEM_KEYS)
-        last |= {run: sorted(infos, key=_is_system)[:LAST_KEYS] for run, infos in more.items()}
+        last |= {run: sorted(infos, key=is_system)[:LAST_KEYS] for run, infos in more.items()}
     base, now = base_url(request), time.time()
     return [run_answer(run, last.get(run.id, []), base, now) for run in runs]
 
 
-def _is_system(info: SeriesInfo) -> bool:
+def is_system(info: SeriesInfo) -> bool:
     return info.key.startswith("system/")

@@ -21,12 +21,14 @@ from ..export import FORMATS, FormatMissingError, exported
 from ..replies import MSGPACK, ApiError, Page, cursor_in, reply_list, reply_msgpack, wants_msgpack
 from ..shares import Shares
 from .artifacts import disposition
-from .common import LIMIT, After, Limit, Router, answers
+from .common import LIMIT, After, Limit, Router, answers, is_system
 
 router = Router(tags=["series"], route_class=BodyRoute)
 POINTS_DEFAULT = 10_000
 POINTS_MAX = 100_000
 KEYS_MAX = 256
+STEPS_DEFAULT = 1_000
+KEYS_OF_STEPS_MAX = 1_000  # of which the longest is found
 POINTS_AT_ONCE = 1_000  # that become JSON
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 _POINT_COLUMNS = (("step", "<i8"), ("value", "<f8"), ("time", "<i8"), ("rank", "<i8"), ("attempt", "<i8"))
@@ -73,6 +75,29 @@ def list_attempts(run: ReadableRun, lab: TheLab, limit: Limit = LIMIT, after: Af
     behind = cursor_in(after, int)
     zeros = lab.points.origins(run.id, behind[0] if behind else 0, limit + 1)
     return reply_list((({"attempt": n, "zero": zero / 1e6}, [n]) for n, zero in zeros.items()), limit)
+
+
+@router.get("/runs/{run_id}/steps", responses=answers(models_series.StepsAnswer, 200, 404, 410))
+def list_steps(
+    run: ReadableRun,
+    lab: TheLab,
+    rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
+    attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
+    n: Annotated[int, Query(ge=1, le=models_series.BUCKETS_MAX)] = STEPS_DEFAULT,
+) -> models_series.StepsAnswer:
+    """When the training was at which step: exact moments, about `n` of them, evenly spread over time. By them, what is
+    measured in time (the system metrics, whose step is a second) can be laid beside what the training reports. Without
+    an attempt: of each step, its newest telling.
+    """
+    infos = lab.points.keys(run.id, limit=KEYS_OF_STEPS_MAX)
+    longest = max((info for info in infos if not is_system(info)), key=lambda info: info.count, default=None)
+    if longest is None:
+        return models_series.StepsAnswer(key=None, step=[], time=[])
+    (line,) = lab.points.buckets([Selector(run.id, longest.key, rank, attempt)], "time", n=n)
+    # A step that was reported late, behind higher ones, says nothing of when the training was there.
+    ahead = line.last_step > np.concatenate(([limits.STEP_MIN], np.maximum.accumulate(line.last_step)[:-1]))
+    step, time = line.last_step[ahead], line.last_x[ahead]
+    return models_series.StepsAnswer(key=longest.key, step=step.tolist(), time=time.tolist())
 
 
 def _key_answer(info: SeriesInfo) -> dict[str, Any]:

@@ -194,6 +194,7 @@ def to_buckets(selector: Selector, shift: int, nodes: Nodes, ranks: int) -> Buck
         mean=np.clip(mean, low, high),  # rounding must not carry a mean past its own extremes
         last=nodes["last"].astype(np.float64),
         last_x=nodes["last_x"].astype(np.int64),
+        last_step=nodes["last_step"].astype(np.int64),
         nan=counts["nan"],
         pinf=counts["pinf"],
         ninf=counts["ninf"],

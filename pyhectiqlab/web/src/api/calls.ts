@@ -8,6 +8,7 @@ import { call } from './http';
 type Signal = AbortSignal | undefined;
 
 export const api = {
+  steps: (run: string, rank: number | null, attempt: number | null, signal?: Signal) => call('GET /runs/{run_id}/steps', { path: { run_id: run }, query: { rank, attempt }, signal }),
   me: () => call('GET /me', { anonymous: true }),
   login: (username: string, password: string) => call('POST /login', { body: { username, password }, anonymous: true }),
   logout: () => call('POST /logout', { anonymous: true }),

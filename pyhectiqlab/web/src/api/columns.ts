@@ -15,6 +15,7 @@ export interface BucketQuery {
   axis: Axis;
   rank: ChartView['rank'];
   attempts: readonly (number | null)[]; // a line of each; null: of the newest telling of each step
+  hidden?: false; // also what a newer attempt logged again
   smooth: Smoothing | null;
   lo: number | null;
   hi: number | null;
@@ -23,13 +24,14 @@ export interface BucketQuery {
 
 export async function fetchBuckets(
   selectors: readonly { run: string; key: string }[],
-  { axis, rank, attempts, smooth, lo, hi, n }: BucketQuery,
+  { axis, rank, attempts, hidden, smooth, lo, hi, n }: BucketQuery,
   signal: AbortSignal,
 ): Promise<Buckets[]> {
   const body = {
     selectors: selectors.flatMap((s) => attempts.map((attempt) => ({ ...s, rank, attempt }))),
     axis,
     n,
+    ...(hidden === false ? { attempts: 'all' } : {}),
     ...(smooth ? { smooth } : {}),
     ...(lo === null ? {} : { lo }),
     ...(hi === null ? {} : { hi }),

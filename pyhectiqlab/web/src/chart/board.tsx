@@ -1,7 +1,7 @@
 // All charts of one or several runs: controls, legend, groups of panels, live news.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { BUCKETS_MAX, fetchBuckets, type BucketQuery } from '../api/columns';
+import { BUCKETS_MAX, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
@@ -10,6 +10,7 @@ import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
 import { useKeys } from '../state/keys';
+import { fetchSeries } from '../state/systemsteps';
 import { useLive } from '../state/live';
 import { revival } from '../state/session';
 import { useStore } from '../state/store';
@@ -167,7 +168,7 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, w
       setFailure(e instanceof ApiError ? e.message : 'The lab answered something that this page does not understand. Is a page from before an upgrade open? Reload it.');
     };
     return new BucketFeed(async (selectors, query, signal) => {
-      const answer = await fetchBuckets(selectors, query, signal);
+      const answer = await fetchSeries(selectors, query, signal);
       setFailure('');
       return answer;
     }, failed);

@@ -48,7 +48,7 @@ export function runAt(u: uPlot, curves: readonly Curve[], left: number, top: num
 }
 
 /** Where a line passes x, between its points; NaN where it does not. */
-function lineAt({ x: xs, line }: Curve, x: number): number {
+function lineAt({ lineX: xs, line }: Curve, x: number): number {
   const near = nearest(xs, x);
   if (near < 0 || xs[near] === x) return line[near] ?? NaN;
   const i = xs[near]! > x ? near - 1 : near;

@@ -8,7 +8,6 @@ import uuid
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .conftest import Watch
 from .feeder import Feeder
 
 
@@ -43,7 +42,7 @@ def test_a_table_of_many_runs_is_scrolled_with_few_rows_in_the_page(page: Page, 
     project = f"many-{uuid.uuid4().hex[:6]}"
     for n in range(160):
         feeder.run(f"many-{n:03}", project=project)
-    page.goto(f"{feeder.url}/projects/{project}?sort=name")
+    page.goto(f"{feeder.url}/projects/{project}?sort=name&pane=table")
     expect(names(page).first).to_have_text("many-000")
     expect(page.get_by_role("status").filter(has_text="160 runs")).to_be_visible()
     expect(page.get_by_role("table")).to_have_attribute("aria-rowcount", "161")
@@ -55,6 +54,13 @@ def test_a_table_of_many_runs_is_scrolled_with_few_rows_in_the_page(page: Page, 
     assert shown == sorted(shown) and len(set(shown)) == len(shown)
     table.evaluate("e => e.scrollTo(0, 35 * 120)")
     expect(names(page).filter(has_text="many-125")).to_be_visible()
+    expect(names(page).filter(has_text="many-125")).to_be_in_viewport()
+    top = table.evaluate("e => e.scrollTop")
+    page.get_by_role("link", name="many-125").click()
+    page.get_by_role("heading", name="many-125").wait_for()
+    page.go_back()
+    expect(names(page).filter(has_text="many-125")).to_be_in_viewport()
+    assert table.evaluate("e => e.scrollTop") == top
     page.get_by_role("button", name="Name").click()
     expect(names(page).first).to_have_text("many-159")  # at the top again
 
@@ -95,7 +101,7 @@ def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(
 
 
 def test_sorts_by_several_values_with_nan_behind_all_numbers(page: Page, sweep: str, feeder: Feeder) -> None:
-    page.goto(f'{feeder.url}/projects/{sweep}?col=state&col=config."hidden"&col=metric."valid/loss".last')
+    page.goto(f'{feeder.url}/projects/{sweep}?pane=table&col=state&col=config."hidden"&col=metric."valid/loss".last')
     page.get_by_role("button", name="valid/loss").click()
     expect(names(page)).to_have_text(["trial-0", "trial-1", "trial-3", "trial-2"])
     page.get_by_role("button", name="valid/loss").click()
@@ -110,16 +116,27 @@ def test_sorts_by_several_values_with_nan_behind_all_numbers(page: Page, sweep: 
     expect(page.locator("tr", has_text="trial-3").locator(".why")).to_have_text("exception")  # why it ended, in the row
 
 
-def test_rows_are_picked_by_range_and_no_pick_is_dropped_silently(page: Page, watch: Watch, feeder: Feeder) -> None:
-    for n in range(30):
-        feeder.run(f"pick-{n:02}", project="picking")
-    page.goto(f"{feeder.url}/projects/picking?sort=name")
-    page.get_by_label("Pick pick-03").click()
-    page.get_by_label("Pick pick-06").click(modifiers=["Shift"])
-    expect(page.get_by_role("link", name="Compare 4 runs")).to_be_visible()
-    page.get_by_label("Pick pick-05").click(modifiers=["Shift"])
-    expect(page.get_by_role("link", name="Compare 2 runs")).to_be_visible()  # 5 and 6 were unticked
-    page.get_by_label("Pick pick-00").click()
-    page.get_by_label("Pick pick-29").click(modifiers=["Shift"])
-    expect(page.get_by_role("alert")).to_contain_text("At most 24 runs")
-    expect(page.get_by_role("link", name="Compare 3 runs")).to_be_visible()
+def test_rows_are_picked_by_range_or_all_that_match(page: Page, feeder: Feeder) -> None:
+    for n in range(120):
+        feeder.run(f"pick-{n:03}", project="picking")
+    page.goto(f"{feeder.url}/projects/picking?sort=name&pane=table")
+    picked = page.locator(".picked .num")
+    page.get_by_label("Pick pick-003").click()
+    page.get_by_label("Pick pick-006").click(modifiers=["Shift"])
+    expect(picked).to_have_text("4 runs picked")
+    page.get_by_label("Pick pick-005").click(modifiers=["Shift"])
+    expect(picked).to_have_text("2 runs picked")  # 5 and 6 were unticked
+    page.get_by_label("Pick pick-000").click()
+    page.get_by_role("region", name="Runs").evaluate("e => e.scrollTo(0, e.scrollHeight)")
+    page.get_by_label("Pick pick-119").click(modifiers=["Shift"])  # also rows that were never loaded
+    expect(picked).to_have_text("120 runs picked")
+    page.get_by_label("Pick all 120 runs").click()
+    expect(picked).to_have_count(0)
+    page.get_by_label("Search runs").fill("name~pick-11")
+    expect(page.get_by_role("status").filter(has_text="10 runs")).to_be_visible()
+    page.get_by_label("Pick all 10 runs").click()
+    expect(picked).to_have_text("10 runs picked")
+    page.get_by_role("button", name="Tag", exact=True).click()
+    page.keyboard.type("late")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Tagged 10 runs late.")).to_be_visible()

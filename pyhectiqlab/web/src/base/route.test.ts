@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_LOGS, DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route } from './route';
+import { DEFAULT_LOGS, DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route, type RunsRoute } from './route';
 
+const TABLE: RunsRoute = { page: 'runs', project: 'vision', query: '', state: '', sorts: ['-started'], columns: [], by: [], pane: 'both', shown: 'first', solo: null, view: DEFAULT_VIEW };
 const parse = (url: string): Route => {
   const [path = '', search = ''] = url.split('?');
   return parseRoute(path, search);
@@ -21,7 +22,10 @@ test('every page survives being written and read again', () => {
     { page: 'login', next: '/', problem: 'no_group' },
     { page: 'command', code: 'BCDF-GHJK' },
     { page: 'command', code: '' },
-    { page: 'runs', project: 'vision/α', query: 'lr=1', state: 'failed', sorts: ['name', '-metric."a, b".min'], columns: ['state', 'config."lr"'], selected: ['a', 'b'] },
+    { ...TABLE, project: 'vision/α', query: 'lr=1', state: 'failed', sorts: ['name', '-metric."a, b".min'], columns: ['state', 'config."lr"'], by: ['tag', 'config."lr"'], pane: 'charts', shown: ['a', 'b'], solo: 'b', view: { ...view, hidden: [...view.hidden] } },
+    { ...TABLE, shown: [] },
+    { ...TABLE, shown: 'all', pane: 'table' },
+    TABLE,
     { page: 'run', run: '0123456789ab', tab: 'overview', view: DEFAULT_VIEW, logs: DEFAULT_LOGS },
     { page: 'run', run: '0123456789ab', tab: 'charts', view: { ...view, hidden: [...view.hidden] }, logs: DEFAULT_LOGS },
     { page: 'run', run: '0123456789ab', tab: 'logs', view: DEFAULT_VIEW, logs: { level: 'WARNING', channel: 'torch.nn', query: 'a & b', times: true } },
@@ -57,10 +61,15 @@ test('a width of smoothing is in units of the axis', () => {
 });
 
 test('runs to compare: no repeats, no oddities, not too many', () => {
-  const many = Array.from({ length: 100 }, (_, i) => `r${i}`).join(',');
+  const many = Array.from({ length: 300 }, (_, i) => `r${i}`).join(',');
   const route = parse(`/compare?runs=${many}`);
   expect(route.page === 'compare' && route.runs.length).toBe(RUNS_MAX);
   expect(parse('/compare?runs=a,a,../x,<i>,b')).toMatchObject({ runs: ['a', 'b'] });
+});
+
+test('the runs that an older link compared are drawn', () => {
+  expect(parse('/projects/vision?sel=a,b')).toEqual({ ...TABLE, shown: ['a', 'b'] });
+  expect(parse('/projects/vision?runs=;&by=none&by=state&pane=left')).toEqual({ ...TABLE, by: ['state'] });
 });
 
 test('a broken escape is no error', () => {

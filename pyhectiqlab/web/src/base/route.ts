@@ -37,6 +37,25 @@ export const DEFAULT_LOGS: LogView = { level: '', channel: '', query: '', times:
 /** Which projects: those at work, the archived ones, or the deleted ones that can be restored. */
 export type Shelf = 'active' | 'archived' | 'deleted';
 
+/** Which runs of a project are drawn: these, the first of the table, or all of it as far as there is room. */
+export type Shown = readonly string[] | 'first' | 'all';
+/** What of a project's page is there: the table, the charts, or both side by side. */
+export type Pane = 'both' | 'table' | 'charts';
+
+export interface RunsRoute {
+  page: 'runs';
+  project: string;
+  query: string;
+  state: string;
+  sorts: string[];
+  columns: string[]; // none: those that the page chooses
+  by: string[]; // what the table's runs are grouped by; none: they are not
+  pane: Pane;
+  shown: Shown;
+  solo: string | null; // the run that is drawn alone for a while
+  view: ChartView;
+}
+
 export type Route =
   | { page: 'projects'; show: Shelf }
   | { page: 'login'; next: string; problem: string } // `problem`: why single sign-on was refused, a word; '': it was not
@@ -46,13 +65,15 @@ export type Route =
   | { page: 'command'; code: string } // `code`: of a command that logs in, '' where none is given
   | { page: 'members'; project: string }
   | { page: 'settings'; project: string }
-  | { page: 'runs'; project: string; query: string; state: string; sorts: string[]; columns: string[]; selected: string[] } // no columns: those that the page chooses
+  | RunsRoute
   | { page: 'run'; run: string; tab: RunTab; view: ChartView; logs: LogView }
   | { page: 'registry'; project: string; kind: Kind; name: string | null; version: string; after: string | null } // `version`: a number, an alias, or latest
   | { page: 'compare'; runs: string[]; view: ChartView }
   | { page: 'missing'; path: string };
 
-export const RUNS_MAX = 24; // runs over each other in one chart
+export const RUNS_MAX = 100; // runs over each other in one chart
+export const FIRST_SHOWN = 10; // runs of a table that are drawn before anybody chose
+export const BY_MAX = 4;
 export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration', 'author', '-author', 'points', '-points'] as const;
 export const SORTS_MAX = 8;
 export const DEFAULT_SORT = '-started';
@@ -60,6 +81,11 @@ export const DEFAULT_SORT = '-started';
 const TABS: readonly RunTab[] = ['charts', 'logs', 'media', 'artifacts', 'overview'];
 /** One of SORTS, or a value of the config or of a metric, which only the lab can tell. */
 const isSort = (sort: string) => (SORTS as readonly string[]).includes(sort) || /^-?(config|metric)\../.test(sort.slice(0, 2048));
+
+const PANES: readonly Pane[] = ['both', 'table', 'charts'];
+const GROUP_FACTS = ['state', 'tag', 'author', 'attempt'];
+/** What runs may be grouped by. */
+export const isGroup = (name: string) => GROUP_FACTS.includes(name) || /^config\../.test(name.slice(0, 2048));
 
 const TEXT_MAX = 1024;
 const CHANNEL_MAX = 512;
@@ -108,7 +134,11 @@ export function parseRoute(path: string, search: string): Route {
       state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
       sorts: sorts.length ? sorts : [DEFAULT_SORT],
       columns: [...new Set(params.getAll('col').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
-      selected: parseIds(params.get('sel')),
+      by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
+      pane: PANES.includes(params.get('pane') as Pane) ? (params.get('pane') as Pane) : 'both',
+      shown: parseShown(params),
+      solo: parseIds(params.get('solo'))[0] ?? null,
+      view: parseView(params, 'metrics'),
     };
   }
   const kind = parts[2];
@@ -165,7 +195,11 @@ export function formatRoute(route: Route): string {
       if (route.state) params.set('state', route.state);
       if (route.sorts.join() !== DEFAULT_SORT) for (const sort of route.sorts) params.append('sort', sort);
       for (const column of route.columns) params.append('col', column);
-      if (route.selected.length) params.set('sel', route.selected.join(','));
+      for (const by of route.by) params.append('by', by);
+      if (route.pane !== 'both') params.set('pane', route.pane);
+      if (route.shown !== 'first') params.set('runs', typeof route.shown === 'string' ? route.shown : route.shown.join(',') || 'none');
+      if (route.solo) params.set('solo', route.solo);
+      formatView(route.view, params, 'metrics');
       break;
     case 'run':
       path = `/runs/${encodeURIComponent(route.run)}`;
@@ -191,7 +225,16 @@ export function formatRoute(route: Route): string {
   return query ? `${path}?${query}` : path;
 }
 
-function parseView(params: URLSearchParams): ChartView {
+/** Of links of before: the runs that were picked to be compared. */
+function parseShown(params: URLSearchParams): Shown {
+  const runs = params.get('runs') ?? params.get('sel');
+  if (runs === null || runs === 'first' || runs === 'all') return runs ?? 'first';
+  const ids = parseIds(runs);
+  return ids.length || runs === 'none' ? ids.filter((id) => id !== 'none') : 'first';
+}
+
+/** `query`: the parameter that says which metrics. */
+function parseView(params: URLSearchParams, query = 'q'): ChartView {
   const axis = params.get('x') as Axis;
   let lo = position(params.get('lo'));
   let hi = position(params.get('hi'));
@@ -203,7 +246,7 @@ function parseView(params: URLSearchParams): ChartView {
     log: params.get('y') === 'log',
     lo,
     hi,
-    query: text(params.get('q')),
+    query: text(params.get(query)),
     panel: text(params.get('panel')) || null,
     hidden: parseIds(params.get('hide')),
     rank: params.get('rank') === 'each' ? 'each' : counted(params.get('rank'), 0),
@@ -211,8 +254,8 @@ function parseView(params: URLSearchParams): ChartView {
   };
 }
 
-function formatView(view: ChartView, params: URLSearchParams): void {
-  if (view.query) params.set('q', view.query);
+function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void {
+  if (view.query) params.set(query, view.query);
   if (view.axis !== DEFAULT_VIEW.axis) params.set('x', view.axis);
   if (view.smoothing) params.set('smooth', formatSmoothing(view.smoothing));
   if (view.log) params.set('y', 'log');

@@ -21,7 +21,8 @@ import { Controls } from './controls';
 import { lineOf } from './lines';
 import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
-import { Swatch } from './swatch';
+import { scrollerOf } from '../widgets/split';
+import { Swatch } from '../widgets/swatch';
 
 interface Props {
   runs: readonly ChartRun[];
@@ -37,6 +38,10 @@ interface Props {
   over: boolean;
   /** Something about a run itself changed (its state, for example). */
   onRunNews: () => void;
+  /** The project of the runs, where the page hears of all of it anyway. */
+  project?: string | undefined;
+  /** Without it something else names the runs. */
+  legend?: boolean;
 }
 
 const PANEL_WIDTH_MIN = 330;
@@ -44,7 +49,7 @@ const PANEL_HEIGHT = 196;
 const GAP = 12;
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
-export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews }: Props) {
+export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, legend = true }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
@@ -73,9 +78,9 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     onRunNews();
   };
   useLive(
-    { runs: ids },
+    project ? { project } : { runs: ids },
     {
-      points: (_, named) => newPoints(named),
+      points: (run, named) => ids.includes(run) && newPoints(named),
       state: onRunNews,
       run: onRunNews,
       missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
@@ -140,7 +145,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
         />
       )}
       {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
-      {runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
+      {legend && runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
       {keys.keys === null ? (
         !keys.error && <Waiting />
@@ -269,7 +274,7 @@ function NoKeys({ query, over, several }: { query: string; over: boolean; severa
 function MoreKeys({ onVisible, count }: { onVisible: () => void; count: number }) {
   const ref = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && onVisible(), { rootMargin: '600px 0px' });
+    const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && onVisible(), { root: scrollerOf(ref.current!), rootMargin: '600px 0px' });
     observer.observe(ref.current!);
     return () => observer.disconnect();
   }, [onVisible, count]); // observed anew after each page: it may still be in sight

@@ -1,30 +1,3 @@
-// What lines look like: colours told apart in light and dark and by most colour-blind readers, and beyond ten of them a dash,
-// too. Given by position, so that a link keeps them.
+// See base/looks.ts.
 
-const PALETTE = [
-  '#5476f7', // indigo
-  '#f08c00', // orange
-  '#12a37f', // teal
-  '#e64980', // pink
-  '#8a63d2', // violet
-  '#0ea5d8', // sky
-  '#a3742c', // brown
-  '#74b816', // lime
-  '#d6336c', // raspberry
-  '#868e96', // grey
-] as const;
-
-/** Lengths in CSS pixels: drawn, left out, drawn, … Longer than those of a line over a gap (see draw.ts). */
-export type Dash = readonly number[];
-
-const DASHES: readonly Dash[] = [[], [9, 5], [9, 4, 1, 4], [4, 5], [14, 4, 4, 4], [9, 3, 1, 3, 1, 3]];
-
-export interface Look {
-  color: string;
-  dash: Dash; // empty: a solid line
-}
-
-/** The first ten are solid; each ten that follow have the same colours in another dash, six times. */
-export function lookOf(index: number): Look {
-  return { color: PALETTE[index % PALETTE.length]!, dash: DASHES[Math.floor(index / PALETTE.length) % DASHES.length]! };
-}
+export { lookOf, type Dash, type Look } from '../base/looks';

@@ -9,7 +9,8 @@ import type { BucketFeed } from '../state/feed';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
 import type { Look } from './colors';
-import { Swatch } from './swatch';
+import { scrollerOf } from '../widgets/split';
+import { Swatch } from '../widgets/swatch';
 import { axisScale, countOddities, describeLines, describeOddities, makeCurve, nearest, rangeX } from './series';
 import { lineOf } from './lines';
 
@@ -63,7 +64,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
         setVisible(inSight);
         panel.setVisible(inSight);
       },
-      { rootMargin: '300px 0px' },
+      { root: scrollerOf(root.current!), rootMargin: '300px 0px' },
     );
     observer.observe(root.current!);
     return () => {

@@ -10,7 +10,6 @@ import { at } from '../base/root';
 import type { Route } from '../base/route';
 import { durationOf, isLive, isOver } from '../base/runstate';
 import { Board } from '../chart/board';
-import { lookOf } from '../chart/colors';
 import { RunArtifacts } from '../parts/artifactlist';
 import { Overview } from '../parts/overview';
 import { RunLogs } from '../parts/runlogs';
@@ -20,6 +19,7 @@ import { useAttempt } from '../state/attempt';
 import { useNow } from '../state/clock';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
+import { useLooks } from '../state/runlooks';
 import { Confirm, CopyButton, Empty, Moment, StateBadge, TagChip, Waiting } from '../widgets/basics';
 import { Shell, type Crumb } from '../widgets/shell';
 
@@ -30,7 +30,8 @@ const KEPT_UNTIL = 'Then it is deleted, as its project keeps runs for so long. I
 
 export function RunPage({ route }: { route: RunRoute }) {
   const { data: run, error, refresh } = useLoad((signal) => api.run(route.run, signal), [route.run], REFRESH_MS);
-  const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, ...lookOf(0) }] : []), [run?.id, run?.name]);
+  const looks = useLooks(run ? [{ id: run.id, project: run.project.id }] : []);
+  const charts = useMemo(() => (run ? [{ id: run.id, name: run.name, ...looks.get(run.id)! }] : []), [run?.id, run?.name, looks]);
   const crumbs: Crumb[] = run
     ? [{ text: run.project.name, href: projectUrl(run.project.id) }, { text: run.name }]
     : [{ text: route.run }];

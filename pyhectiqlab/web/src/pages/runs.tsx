@@ -1,13 +1,15 @@
-// The runs of one project as a table: filter, sort, choose columns, pick several to compare.
+// The workspace of one project: its runs as a table, and their charts beside it.
 
 import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
+import { ApiError, UnreachableError } from '../api/http';
 import { formatBytes, formatInteger, plural } from '../base/format';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
-import { RUNS_MAX, type Route } from '../base/route';
+import { DEFAULT_SORT, FIRST_SHOWN, RUNS_MAX, type Pane, type RunsRoute } from '../base/route';
 import { ALL_STATES } from '../base/runstate';
 import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
+import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
 import { FirstRun } from '../parts/firstrun';
@@ -19,15 +21,22 @@ import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
+import { usePicks } from '../state/picks';
 import { navigate } from '../state/router';
-import { useTableRows } from '../state/tablerows';
-import { Empty, SearchBox, Waiting } from '../widgets/basics';
+import { useLooks } from '../state/runlooks';
+import { useShownRuns, type ShownRuns } from '../state/shownruns';
+import { firstRows, useTableRows } from '../state/tablerows';
+import { Empty, SearchBox, Segments, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
-
-type RunsRoute = Extract<Route, { page: 'runs' }>;
+import { Split } from '../widgets/split';
 
 const REFRESH_MS = 2000;
 const COLUMNS_REFRESH_MS = 10_000;
+const PANES: readonly (readonly [Pane, string])[] = [
+  ['table', 'Table'],
+  ['both', 'Both'],
+  ['charts', 'Charts'],
+];
 
 export function RunsPage({ route }: { route: RunsRoute }) {
   const { project: ref, query, state, sorts } = route;
@@ -38,26 +47,40 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const columns = (chosen ?? firstColumns(known.data)).filter((name) => parseColumn(name));
   const filter = [query, state && `state=${state}`].filter(Boolean);
   const table = useTableRows({ project: ref, filter, sort: sorts, column: columns.filter(isValue) }, REFRESH_MS);
-  const { data, error, refresh } = table;
+  const shown = useShownRuns({ project: ref, filter, sort: sorts }, route.shown);
+  const { data, error } = table;
+  const refresh = () => (table.refresh(), shown.refresh());
   const id = project.data?.id;
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
   useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
   const [tooMany, setTooMany] = useState(false);
+  const [picks, setPicks] = usePicks(ref);
 
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, ...change }, replace);
-  const show = (chosen: string[]) => (keepColumns(ref, chosen), set({ columns: chosen }));
-  const select = (selected: string[]) => {
-    setTooMany(selected.length > RUNS_MAX);
-    if (selected.length <= RUNS_MAX) set({ selected });
+  const show = (to: string[]) => (keepColumns(ref, to), set({ columns: to }));
+  const asked = typeof route.shown === 'string' ? (shown.data?.runs.map((run) => run.id) ?? []) : route.shown;
+  const named = asked.filter((run) => !shown.data?.missing.includes(run));
+  const drawn = named.filter((run) => !route.view.hidden.includes(run));
+  const looks = useLooks(id ? named.map((run) => ({ id: run, project: id })) : []);
+  const draw = (runs: readonly string[], on: boolean) => {
+    const to = on ? [...new Set([...drawn, ...runs])] : drawn.filter((run) => !runs.includes(run));
+    setTooMany(to.length > RUNS_MAX);
+    if (to.length <= RUNS_MAX) set({ shown: to, solo: null, view: { ...route.view, hidden: [] } });
   };
-  const clear = () => navigate({ ...route, selected: [] }, true);
+  const drawOnly = (to: RunsRoute['shown']) => set({ shown: to, solo: null, view: { ...route.view, hidden: [] } });
+  const solo = route.solo !== null && drawn.includes(route.solo) ? route.solo : null;
   const actions = useActions(refresh);
+  const pickAll = async () => {
+    const all = await firstRows({ project: ref, filter, sort: sorts, column: [] }, Infinity).catch(orNothing);
+    if (all) setPicks(all.rows.map((run) => run.id));
+  };
   const name = project.data?.name ?? ref;
   const filtered = query !== '' || state !== '';
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter' ? error.message : '';
   const missing = project.error ?? (unclear ? null : error);
   const told = project.data ? projectTold(project.data) : '';
+  const some = data !== null && data.total > 0;
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
@@ -80,24 +103,80 @@ export function RunsPage({ route }: { route: RunsRoute }) {
               </select>
             </label>
             <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
-            {data && data.total > 0 && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
-            <Picked selected={route.selected} rows={data} actions={actions} onClear={clear} />
+            {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
+            {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
+            <Picked picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
           </div>
           <ActionTold actions={actions} />
           {unclear && <p class="problem" role="alert">{unclear}</p>}
-          {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are picked at a time: untick some first.</p>}
+          {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
           {!data && !unclear && <Waiting />}
           {data && data.total === 0 && (
             filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={name} />
           )}
-          {data && data.total > 0 && (
-            <RunsTable table={table} columns={columns} sorts={sorts} onSort={(to) => set({ sorts: to })} selected={route.selected} onSelect={select} />
+          {some && (
+            <Split
+              label="Width of the table"
+              left={route.pane !== 'charts' ? (
+                <RunsTable
+                  table={table}
+                  columns={columns}
+                  sorts={sorts}
+                  onSort={(to) => set({ sorts: to })}
+                  picks={picks}
+                  onPick={setPicks}
+                  onPickAll={() => void pickAll()}
+                  drawn={new Map([...looks].filter(([run]) => drawn.includes(run)))}
+                  onDraw={draw}
+                  solo={solo}
+                  onSolo={(run) => set({ solo: run })}
+                />
+              ) : null}
+              right={route.pane !== 'table' ? (
+                <section class="workspace-charts" aria-label="Charts">
+                  <p class="drawn-text">
+                    <span role="status">{shown.data ? drawnText(drawn.length, shown.data, route) : ''}</span>
+                    {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
+                    {route.shown !== 'first' && <button class="link" onClick={() => drawOnly('first')}>First {FIRST_SHOWN}</button>}
+                    {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
+                    {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
+                  </p>
+                  {shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
+                    <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
+                  ) : (
+                    <RunsBoard
+                      runs={shown.data.runs.filter((run) => (solo ? run.id === solo : named.includes(run.id)))}
+                      looks={looks}
+                      view={route.view}
+                      setView={(view, replace) => set({ view }, replace)}
+                      onRunNews={shown.refresh}
+                      project={id}
+                      legend={route.pane === 'charts'}
+                    />
+                  ))}
+                </section>
+              ) : null}
+            />
           )}
           {id && <SharedArtifacts project={id} />}
         </>
       )}
     </Shell>
   );
+}
+
+/** What the lab does not answer now, a click may ask again. */
+function orNothing(e: unknown): null {
+  if (e instanceof UnreachableError || e instanceof ApiError) return null;
+  throw e;
+}
+
+/** Which runs are drawn, and that it is not all of them where it is not. */
+function drawnText(drawn: number, { total }: ShownRuns, { shown, sorts, solo }: RunsRoute): string {
+  if (solo) return 'One run is drawn alone.';
+  const which = sorts.join() === DEFAULT_SORT ? 'newest' : 'first';
+  if (typeof shown === 'string' && total > drawn) return `The ${which} ${formatInteger(drawn)} of ${formatInteger(total)} runs are drawn.`;
+  return drawn === 1 ? '1 run is drawn.' : `${formatInteger(drawn)} runs are drawn.`;
 }
 
 /** Who may see it, what its files take, and how long it keeps what. */

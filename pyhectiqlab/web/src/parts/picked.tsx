@@ -1,10 +1,9 @@
-// What can be done with the picked rows of the runs' table: compare, tag, note, delete; and what was done, with Undo.
+// What can be done with the picked rows of the runs' table: draw, tag, note, delete; and what was done, with Undo.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { plural } from '../base/format';
-import { at } from '../base/root';
-import { DEFAULT_VIEW, formatRoute } from '../base/route';
+import { RUNS_MAX } from '../base/route';
 import type { Actions, RunAction } from '../state/actions';
 import type { Rows } from '../state/tablerows';
 import { Confirm } from '../widgets/basics';
@@ -15,30 +14,31 @@ const NAME_CHARS_MAX = 512;
 const NOTE_CHARS_MAX = 65_536;
 
 interface PickedProps {
-  selected: readonly string[];
+  picks: readonly string[];
   rows: Rows | null;
   actions: Actions;
+  /** Draws these runs and no others. */
+  onDraw: (runs: readonly string[]) => void;
   onClear: () => void;
 }
 
-export function Picked({ selected, rows, actions, onClear }: PickedProps) {
+export function Picked({ picks, rows, actions, onDraw, onClear }: PickedProps) {
   const [asked, setAsked] = useState<Kind | null>(null);
-  if (!selected.length) return <span class="dim hint-inline">Tick runs to lay their charts over each other, to tag, note or delete them.</span>;
-  const remove = () => void actions.remove(selected).then(onClear);
+  if (!picks.length) return <span class="dim hint-inline">Tick runs to tag, note or delete them, or to draw them alone.</span>;
+  const remove = () => void actions.remove(picks).then(onClear);
   const act = async (action: RunAction) => (await actions.act(action)) && setAsked(null);
   return (
     <>
-      <span class="compare">
-        <a class="button primary" href={at(formatRoute({ page: 'compare', runs: [...selected], view: DEFAULT_VIEW }))}>
-          Compare {plural(selected.length, 'run')}
-        </a>
+      <span class="picked">
+        <b class="num">{plural(picks.length, 'run')} picked</b>
+        {picks.length <= RUNS_MAX && <button class="link" onClick={() => onDraw(picks)}>Draw only {picks.length === 1 ? 'it' : 'these'}</button>}
         {Object.entries(ASKED).map(([kind, text]) => (
           <button key={kind} class="link" aria-expanded={asked === kind} onClick={() => setAsked(asked === kind ? null : (kind as Kind))}>{text}</button>
         ))}
-        <Confirm text="Delete" question={`Delete ${plural(selected.length, 'run')}?`} onYes={remove} />
+        <Confirm text="Delete" question={`Delete ${plural(picks.length, 'run')}?`} onYes={remove} />
         <button class="link" onClick={onClear}>Clear</button>
       </span>
-      {asked && <Ask key={asked} kind={asked} selected={selected} rows={rows} busy={actions.busy} onSay={act} onClose={() => setAsked(null)} />}
+      {asked && <Ask key={asked} kind={asked} selected={picks} rows={rows} busy={actions.busy} onSay={act} onClose={() => setAsked(null)} />}
     </>
   );
 }

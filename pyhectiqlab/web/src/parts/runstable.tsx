@@ -1,16 +1,22 @@
 // The runs of a project as a table: any columns, sorted by several, with as many rows in the page as fit the screen.
 
+import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { ApiError, UnreachableError } from '../api/http';
 import { formatCompact, formatDuration, formatInteger, formatValue, plural } from '../base/format';
 import { runUrl } from '../base/links';
+import type { Look } from '../base/looks';
 import { durationOf } from '../base/runstate';
 import { columnLabels, parseColumn, type Column } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { useNow } from '../state/clock';
+import { highlighted } from '../state/highlight';
+import { useScrollMemory } from '../state/scrolls';
 import type { TableRows } from '../state/tablerows';
 import { useVirtual } from '../state/virtual';
 import { Moment, StateBadge, TagChip } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { Swatch } from '../widgets/swatch';
 
 const ROW_PX = 35; // --row-height of styles.css
 const SORTED_FACTS = ['state', 'started', 'duration', 'author', 'points', 'created'];
@@ -21,11 +27,18 @@ interface TableProps {
   columns: readonly string[];
   sorts: readonly string[];
   onSort: (sorts: string[]) => void;
-  selected: readonly string[];
-  onSelect: (selected: string[]) => void;
+  picks: readonly string[];
+  onPick: (picks: string[]) => void;
+  onPickAll: () => void;
+  /** The runs that are drawn, and what their lines look like. */
+  drawn: ReadonlyMap<string, Look>;
+  onDraw: (runs: readonly string[], on: boolean) => void;
+  /** The run that is drawn alone. */
+  solo: string | null;
+  onSolo: (run: string | null) => void;
 }
 
-export function RunsTable({ table, columns, sorts, onSort, selected, onSelect }: TableProps) {
+export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo }: TableProps) {
   const rows = table.data!;
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
@@ -33,18 +46,21 @@ export function RunsTable({ table, columns, sorts, onSort, selected, onSelect }:
   useEffect(() => table.want(first, last), [first, last, rows]);
   const order = JSON.stringify([rows.query.filter, rows.query.sort]);
   useLayoutEffect(() => scroller.current?.scrollTo(0, 0), [order]);
-  const anchor = useRef(-1); // the row that was ticked last
-  const chosen = new Set(selected);
-  const choose = (index: number, on: boolean, through: boolean) => {
-    const from = through && anchor.current >= 0 ? anchor.current : index;
-    const ids: string[] = [];
-    for (let i = Math.min(from, index); i <= Math.max(from, index); i++) {
-      const id = rows.at(i)?.id;
-      if (id) ids.push(id);
-    }
-    anchor.current = index;
-    onSelect(on ? [...new Set([...selected, ...ids])] : selected.filter((id) => !ids.includes(id)));
+  useScrollMemory('table', scroller, true);
+  useLitRow(scroller);
+  const anchors = useRef({ pick: -1, draw: -1 }); // the rows that were clicked last
+  const chosen = new Set(picks);
+  /** The rows from the one that was clicked before through this one, with Shift; else this one. */
+  const reached = async (what: 'pick' | 'draw', index: number, through: boolean) => {
+    const from = through && anchors.current[what] >= 0 ? anchors.current[what] : index;
+    anchors.current[what] = index;
+    return rows.ids(Math.min(from, index), Math.max(from, index)).catch(unreached);
   };
+  const pick = async (index: number, on: boolean, through: boolean) => {
+    const ids = await reached('pick', index, through);
+    onPick(on ? [...new Set([...picks, ...ids])] : picks.filter((id) => !ids.includes(id)));
+  };
+  const draw = async (index: number, on: boolean, through: boolean) => onDraw(await reached('draw', index, through), on);
   const labels = columnLabels(columns);
   const shown = columns.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: rows.query.column.indexOf(name) }));
   const indexes = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
@@ -53,7 +69,17 @@ export function RunsTable({ table, columns, sorts, onSort, selected, onSelect }:
       <table class="runs" aria-rowcount={rows.total + 1}>
         <thead>
           <tr aria-rowindex={1}>
-            <th class="pick"><span class="sr">Pick</span></th>
+            <th class="pick">
+              <input
+                type="checkbox"
+                aria-label={`Pick all ${plural(rows.total, 'run')}`}
+                title={chosen.size ? 'Untick all' : `Pick all ${plural(rows.total, 'run')} that match`}
+                checked={chosen.size >= rows.total}
+                indeterminate={chosen.size > 0 && chosen.size < rows.total}
+                onClick={(e) => (chosen.size ? onPick([]) : (e.preventDefault(), onPickAll()))}
+              />
+            </th>
+            <th class="eye"><span class="sr">Draw</span></th>
             <SortHead text="Name" by="name" sorts={sorts} onSort={onSort} class="run-name" />
             {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} />)}
           </tr>
@@ -66,19 +92,42 @@ export function RunsTable({ table, columns, sorts, onSort, selected, onSelect }:
               return (
                 <tr key={index} class="gap" aria-rowindex={index + 2}>
                   <td class="pick" />
+                  <td class="eye" />
                   <td colSpan={shown.length + 1} class="dim">{run === null ? 'This run is gone.' : 'Loading…'}</td>
                 </tr>
               );
             }
             return (
-              <tr key={run.id} data-run={run.id} aria-rowindex={index + 2} class={chosen.has(run.id) ? 'chosen' : ''}>
+              <tr key={run.id} data-run={run.id} aria-rowindex={index + 2} class={[chosen.has(run.id) && 'chosen', solo !== null && solo !== run.id && 'faded'].filter(Boolean).join(' ')}>
                 <td class="pick">
                   <input
                     type="checkbox"
                     aria-label={`Pick ${run.name}`}
                     checked={chosen.has(run.id)}
-                    onClick={(e) => choose(index, e.currentTarget.checked, e.shiftKey)}
+                    onClick={(e) => void pick(index, e.currentTarget.checked, e.shiftKey)}
                   />
+                </td>
+                <td class="eye">
+                  <button
+                    class="icon-button"
+                    aria-pressed={drawn.has(run.id)}
+                    aria-label={`Draw ${run.name}`}
+                    title={drawn.has(run.id) ? 'In the charts; click to leave it out' : 'Draw it in the charts'}
+                    onClick={(e) => void draw(index, !drawn.has(run.id), e.shiftKey)}
+                  >
+                    <Icon name={drawn.has(run.id) ? 'eye' : 'closedEye'} />
+                  </button>
+                  {drawn.has(run.id) && (
+                    <button
+                      class="icon-button look"
+                      aria-pressed={solo === run.id}
+                      aria-label={`Draw ${run.name} alone`}
+                      title={solo === run.id ? 'Draw the others again' : 'Draw it alone'}
+                      onClick={() => onSolo(solo === run.id ? null : run.id)}
+                    >
+                      <Swatch {...drawn.get(run.id)!} />
+                    </button>
+                  )}
                 </td>
                 <th scope="row" class="run-name">
                   <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
@@ -94,6 +143,39 @@ export function RunsTable({ table, columns, sorts, onSort, selected, onSelect }:
       </table>
     </div>
   );
+}
+
+/** What the lab does not answer now, a click may ask again. */
+function unreached(e: unknown): string[] {
+  if (e instanceof UnreachableError || e instanceof ApiError) return [];
+  throw e;
+}
+
+/** The run of the row under the pointer is brought to the front in the charts, and the row of a line that is pointed at is marked. */
+function useLitRow(scroller: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const element = scroller.current!;
+    const rowOf = (e: Event) => (e.target as Element).closest<HTMLElement>('tr[data-run]')?.dataset['run'] ?? null;
+    const over = (e: Event) => highlighted.set(rowOf(e));
+    const out = () => highlighted.set(null);
+    element.addEventListener('pointerover', over);
+    element.addEventListener('pointerleave', out);
+    element.addEventListener('focusin', over);
+    element.addEventListener('focusout', out);
+    // By hand: drawing the table anew at each move of the pointer would be slow.
+    const mark = () => {
+      for (const row of element.querySelectorAll<HTMLElement>('tr[data-run]')) row.toggleAttribute('data-lit', row.dataset['run'] === highlighted.value);
+    };
+    const forget = highlighted.subscribe(mark);
+    return () => {
+      forget();
+      highlighted.set(null);
+      element.removeEventListener('pointerover', over);
+      element.removeEventListener('pointerleave', out);
+      element.removeEventListener('focusin', over);
+      element.removeEventListener('focusout', out);
+    };
+  }, []);
 }
 
 /** `value`: of a config or a metric; undefined: it is being loaded. */

@@ -7,6 +7,7 @@ import { plural } from '../base/format';
 import type { Bodies } from '../schema/lab';
 
 const UNDO_MS = 10_000;
+const RUNS_AT_ONCE = 1000; // that the lab takes
 
 export type RunAction = Bodies['POST /runs/actions']['actions'][number];
 
@@ -56,8 +57,25 @@ export function useActions(after: () => void): Actions {
 
   const act = (action: RunAction) =>
     attempt(async () => {
-      const { changed, undo } = await api.act([action]);
-      return changed.length ? { text: doneText(action, changed.length), back: () => api.act(undo).then(() => {}) } : { text: nothingText(action), back: null };
+      const undos: RunAction[][] = [];
+      let changed = 0;
+      const back = async () => {
+        while (undos.length) {
+          await api.act(undos.at(-1)!);
+          undos.pop();
+        }
+      };
+      for (const part of parts(action)) {
+        try {
+          const done = await api.act([part]);
+          changed += done.changed.length;
+          if (done.undo.length) undos.push(done.undo);
+        } catch (e) {
+          setLast(undos.length ? { text: doneText(action, changed), back } : null);
+          throw e;
+        }
+      }
+      return changed ? { text: doneText(action, changed), back } : { text: nothingText(action), back: null };
     });
 
   /** One that cannot be deleted is told, and does not stop the others. */
@@ -87,6 +105,13 @@ export function useActions(after: () => void): Actions {
     if (last?.back) await attempt(() => last.back!().then(() => null));
   };
   return { done: last?.text ?? '', undoable: last?.back != null, problem, busy, act, remove, undo };
+}
+
+/** The same on as many runs as the lab takes at once. */
+function parts(action: RunAction): RunAction[] {
+  if (action.action === 'notes' || action.runs.length <= RUNS_AT_ONCE) return [action];
+  const { runs } = action;
+  return Array.from({ length: Math.ceil(runs.length / RUNS_AT_ONCE) }, (_, i) => ({ ...action, runs: runs.slice(i * RUNS_AT_ONCE, (i + 1) * RUNS_AT_ONCE) }));
 }
 
 function doneText(action: RunAction, n: number): string {

@@ -39,7 +39,7 @@ export function navigate(to: Route | string, replace = false): void {
 function write(): void {
   if (timer !== null) clearTimeout(timer);
   timer = null;
-  if (unwritten !== null) history.replaceState(null, '', at(unwritten));
+  if (unwritten !== null) history.replaceState(history.state, '', at(unwritten));
   unwritten = null;
 }
 

@@ -8,8 +8,10 @@ import { useLoad, type Loaded } from './load';
 
 const BLOCK = 100; // rows that are asked for at once
 
+const MANY = 1000; // rows that the lab gives at once at the most
+
 export interface TableQuery {
-  project: string;
+  project?: string; // none: of all projects
   filter: string[];
   sort: string[];
   column: string[];
@@ -27,6 +29,17 @@ export class Rows {
   /** undefined: not known yet; null: the run is gone. */
   at(index: number): TableRow | null | undefined {
     return this.blocks.get(Math.floor(index / BLOCK))?.[index % BLOCK];
+  }
+
+  /** Of the rows from `first` through `last`. Rejects as `api.table` does. */
+  async ids(first: number, last: number): Promise<string[]> {
+    for (const block of this.missing(first, last)) await this.load(block);
+    const ids: string[] = [];
+    for (let i = first; i <= last; i++) {
+      const id = this.at(i)?.id;
+      if (id) ids.push(id);
+    }
+    return ids;
   }
 
   missing(first: number, last: number): number[] {
@@ -58,6 +71,21 @@ export class Rows {
     this.blocks.set(block, rows);
     return true;
   }
+}
+
+/** The first rows of a table, at most `most`, and how many there are. Rejects as `api.table` does. */
+export async function firstRows(query: TableQuery, most: number, signal?: AbortSignal): Promise<{ rows: TableRow[]; total: number }> {
+  const rows: (TableRow | null)[] = [];
+  let order = '';
+  let total = 0;
+  do {
+    const answer = await api.table({ ...query, order, offset: rows.length, limit: Math.min(MANY, most - rows.length) }, signal);
+    if (order && answer.order !== order) rows.length = 0; // the lab forgot the order: anew
+    else rows.push(...answer.rows);
+    ({ order, total } = answer);
+    if (!answer.rows.length) break;
+  } while (rows.length < Math.min(most, total));
+  return { rows: rows.filter((row) => row !== null), total };
 }
 
 export interface TableRows extends Loaded<Rows> {

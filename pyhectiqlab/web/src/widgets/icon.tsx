@@ -9,6 +9,9 @@ const PATHS = {
   up: 'M8 12.5v-9M4.5 7L8 3.5 11.5 7',
   down: 'M8 3.5v9M4.5 9L8 12.5 11.5 9',
   chevron: 'M6 3.5L10.5 8 6 12.5',
+  eye: 'M1.5 8c2-3.6 4.1-5 6.5-5s4.5 1.4 6.5 5c-2 3.6-4.1 5-6.5 5S3.5 11.6 1.5 8zM10 8a2 2 0 1 1-4 0 2 2 0 0 1 4 0z',
+  closedEye: 'M1.5 7c2 3 4.1 4.2 6.5 4.2S12.5 10 14.5 7M4 10l-1 1.8M8 11.2v2.1M12 10l1 1.8',
+  edit: 'M3 13l.6-2.8L11 2.8l2.2 2.2-7.4 7.4z',
 } as const;
 
 export function Icon({ name }: { name: keyof typeof PATHS }) {

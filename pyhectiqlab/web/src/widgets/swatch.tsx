@@ -1,6 +1,6 @@
 // What a line looks like, beside its name: its colour, and its dash where it has one.
 
-import type { Look } from './colors';
+import type { Look } from '../base/looks';
 
 export function Swatch({ color, dash }: Look) {
   if (!dash.length) return <i style={{ background: color }} />;

@@ -1,0 +1,46 @@
+// The charts of several runs, with one look for each of them.
+
+import { useMemo } from 'preact/hooks';
+import type { Look } from '../base/looks';
+import type { ChartView } from '../base/route';
+import { isLive, isOver } from '../base/runstate';
+import { Board } from './board';
+
+/** What of a run its charts need. */
+export interface DrawnRun {
+  id: string;
+  name: string;
+  state: string;
+  ranks: number;
+  attempt: number;
+}
+
+interface Props {
+  runs: readonly DrawnRun[];
+  looks: ReadonlyMap<string, Look>;
+  view: ChartView;
+  setView: (view: ChartView, replace: boolean) => void;
+  onRunNews: () => void;
+  /** Of all of the runs; none: they are of several. */
+  project?: string | undefined;
+  legend: boolean;
+}
+
+export function RunsBoard({ runs, looks, ...board }: Props) {
+  const identity = runs.map((run) => `${run.id} ${run.name}`).join('\n');
+  const lines = useMemo(() => {
+    const names = new Map<string, number>();
+    for (const { name } of runs) names.set(name, (names.get(name) ?? 0) + 1);
+    return runs.map(({ id, name }) => ({ id, name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...looks.get(id)! }));
+  }, [identity, looks]);
+  return (
+    <Board
+      {...board}
+      runs={lines}
+      ranks={Math.max(1, ...runs.map((run) => run.ranks))}
+      attempts={Math.max(1, ...runs.map((run) => run.attempt))}
+      live={runs.some((run) => isLive(run.state))}
+      over={runs.every((run) => isOver(run.state))}
+    />
+  );
+}

@@ -1,0 +1,92 @@
+// What each run's line looks like, the same in the table, the charts and on the page of the run: kept in this browser, by
+// the id of the run. A colour may be chosen by hand.
+
+import { useMemo } from 'preact/hooks';
+import { freeLook, LOOKS, lookOf, type Look } from '../base/looks';
+import { Store, useStore } from './store';
+
+const KEPT_MAX = 2000; // of one project; the oldest are forgotten
+const HEX = /^#[0-9a-f]{6}$/i;
+
+/** `color`: the one that somebody chose; '': that of the look. */
+interface Kept {
+  index: number;
+  color: string;
+}
+
+const known = new Map<string, Map<string, Kept>>(); // by project, then by run
+const chosen = new Store(0); // grows when somebody chooses a colour
+
+const keyOf = (project: string) => `hectiqlab.looks.${project}`;
+
+function ofProject(project: string): Map<string, Kept> {
+  let kept = known.get(project);
+  if (!kept) known.set(project, (kept = read(project)));
+  return kept;
+}
+
+function read(project: string): Map<string, Kept> {
+  const kept = new Map<string, Kept>();
+  try {
+    const rows: unknown = JSON.parse(localStorage.getItem(keyOf(project)) ?? '[]');
+    for (const row of Array.isArray(rows) ? (rows as unknown[]) : []) {
+      const [run, index, color] = Array.isArray(row) ? (row as unknown[]) : [];
+      if (typeof run !== 'string' || !Number.isInteger(index)) continue;
+      kept.set(run, { index: Math.abs(index as number) % LOOKS, color: typeof color === 'string' && HEX.test(color) ? color : '' });
+    }
+  } catch {
+    // No storage in this browser, or something else has written there.
+  }
+  return kept;
+}
+
+function keep(project: string, kept: Map<string, Kept>): void {
+  for (const run of kept.keys()) {
+    if (kept.size <= KEPT_MAX) break;
+    kept.delete(run);
+  }
+  try {
+    localStorage.setItem(keyOf(project), JSON.stringify([...kept].map(([run, { index, color }]) => [run, index, color])));
+  } catch {
+    // Then it holds until the page is closed.
+  }
+}
+
+function looksOf(runs: readonly { id: string; project: string }[]): ReadonlyMap<string, Look> {
+  const indexes: number[] = [];
+  const fresh: { id: string; project: string }[] = [];
+  for (const run of runs) {
+    const its = ofProject(run.project).get(run.id);
+    if (its) indexes.push(its.index);
+    else fresh.push(run);
+  }
+  for (const { id, project } of fresh) {
+    const kept = ofProject(project);
+    const index = freeLook(indexes, [...kept.values()].map((k) => k.index));
+    kept.set(id, { index, color: '' });
+    indexes.push(index);
+  }
+  for (const project of new Set(fresh.map((run) => run.project))) keep(project, ofProject(project));
+  return new Map(
+    runs.map(({ id, project }) => {
+      const { index, color } = ofProject(project).get(id)!;
+      const look = lookOf(index);
+      return [id, color ? { ...look, color } : look];
+    }),
+  );
+}
+
+/** Looks of runs that are drawn together: of those that were never drawn before, each gets one that is free. */
+export function useLooks(runs: readonly { id: string; project: string }[]): ReadonlyMap<string, Look> {
+  const version = useStore(chosen);
+  return useMemo(() => looksOf(runs), [runs.map((run) => run.id).join(), version]);
+}
+
+/** '': the one that it had at first. */
+export function chooseColor(project: string, run: string, color: string): void {
+  const kept = ofProject(project);
+  const its = kept.get(run) ?? { index: freeLook([], [...kept.values()].map((k) => k.index)), color };
+  kept.set(run, { ...its, color });
+  keep(project, kept);
+  chosen.set(chosen.value + 1);
+}

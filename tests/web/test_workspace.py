@@ -1,0 +1,136 @@
+"""The workspace of a project: its table and its charts side by side, and which runs are drawn how."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .feeder import FedRun, Feeder
+from .panels import Panel
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.locator("tbody tr", has=page.get_by_label(f"Pick {name}", exact=True))
+
+
+def eye(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=f"Draw {name}", exact=True)
+
+
+@pytest.fixture
+def runs(feeder: Feeder) -> list[FedRun]:
+    """12 runs, oldest first; the loss of the i-th is i."""
+    project = f"desk-{uuid.uuid4().hex[:6]}"
+    runs = [feeder.run(f"run-{i:02}", project=project) for i in range(12)]
+    for i, run in enumerate(runs):
+        run.points({key: (range(20), [float(i)] * 20) for key in ("loss", "accuracy")})
+    return runs
+
+
+def test_the_eyes_of_the_table_say_what_is_drawn_and_a_run_looks_the_same_everywhere(
+    page: Page, feeder: Feeder, runs: list[FedRun]
+) -> None:
+    page.goto(f"{feeder.url}/projects/{runs[0].project}")
+    loss = Panel(page, "loss")
+    drawn = loss.wait("d.curves.length === 10")
+    newest = {run.id for run in runs[2:]}
+    assert {c["run"] for c in drawn["curves"]} == newest
+    expect(page.get_by_text("The newest 10 of 12 runs are drawn.")).to_be_visible()
+    expect(eye(page, "run-00")).to_have_attribute("aria-pressed", "false")
+    eye(page, "run-11").click()
+    eye(page, "run-00").click(modifiers=["Shift"])  # all from the one to the other
+    curves = loss.wait("d.curves.length === 12")["curves"]
+    looks = {c["run"]: c["color"] for c in curves}
+    assert len({(c["color"], tuple(c["dash"])) for c in curves}) == 12
+    eye(page, "run-05").click()
+    loss.wait("d.curves.length === 11")
+    expect(page.get_by_text("11 runs are drawn.")).to_be_visible()
+    page.wait_for_function("id => !location.search.includes(id)", arg=runs[5].id)
+    page.reload()
+    again = loss.wait("d.curves.length === 11")["curves"]
+    assert all(looks[c["run"]] == c["color"] for c in again)
+    # Alone, and with the others again.
+    alone = page.get_by_role("button", name="Draw run-07 alone")
+    assert alone.locator("i").evaluate("e => e.style.background") == rgb(looks[runs[7].id])
+    alone.click()
+    assert loss.wait("d.curves.length === 1")["curves"][0]["run"] == runs[7].id
+    expect(alone).to_have_attribute("aria-pressed", "true")
+    alone.click()
+    loss.wait("d.curves.length === 11")
+    page.get_by_role("button", name="None", exact=True).click()
+    expect(page.get_by_role("heading", name="No run is drawn")).to_be_visible()
+    page.get_by_role("button", name="All", exact=True).click()
+    loss.wait("d.curves.length === 12")
+    page.get_by_role("link", name="run-07").click()
+    page.get_by_role("heading", name="run-07").wait_for()
+    assert loss.wait("d.curves.length === 1")["curves"][0]["color"] == looks[runs[7].id]
+
+
+def rgb(color: str) -> str:
+    return f"rgb({int(color[1:3], 16)}, {int(color[3:5], 16)}, {int(color[5:], 16)})"
+
+
+def test_a_run_that_is_pointed_at_comes_to_the_front_and_each_side_can_have_the_room(
+    page: Page, feeder: Feeder, runs: list[FedRun]
+) -> None:
+    page.goto(f"{feeder.url}/projects/{runs[0].project}")
+    loss, accuracy = Panel(page, "loss"), Panel(page, "accuracy")
+    loss.wait("d.curves.length === 10")
+    accuracy.wait("d.curves.length === 10")
+    row(page, "run-04").locator(".run-name").hover()
+    for panel in (loss, accuracy):
+        expect(panel.root.locator("canvas.panel-lit")).to_be_visible()
+    row(page, "run-00").locator(".run-name").hover()  # which is not drawn
+    expect(page.locator("canvas.panel-lit").first).to_be_hidden()
+    drawn = loss.wait()
+    low, high = drawn["y"]
+    box = loss.box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * (high - 6) / (high - low))
+    expect(row(page, "run-06")).to_have_attribute("data-lit", "")
+    expect(accuracy.root.locator("canvas.panel-lit")).to_be_visible()
+    page.get_by_role("heading", name="desk").hover()
+    expect(page.locator("tr[data-lit]")).to_have_count(0)
+    # The divider, by hand and by keyboard.
+    divider = page.get_by_role("separator", name="Width of the table")
+    table = page.get_by_role("region", name="Runs")
+    expect(divider).to_have_attribute("aria-valuenow", "42")
+    divider.focus()
+    divider.press("ArrowRight")
+    expect(divider).to_have_attribute("aria-valuenow", "44")
+    at = divider.bounding_box()
+    assert at
+    page.mouse.move(at["x"] + 6, at["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(at["x"] - 200, at["y"] + 50, steps=4)
+    page.mouse.up()
+    expect(divider).not_to_have_attribute("aria-valuenow", "44")
+    narrow = table.bounding_box()
+    assert narrow and narrow["width"] < 400
+    page.get_by_role("radio", name="Table").click()
+    expect(page.locator(".board")).to_have_count(0)
+    page.wait_for_url(re.compile("pane=table"))
+    page.get_by_role("radio", name="Charts").click()
+    loss.wait("d.curves.length === 10")
+    expect(table).to_have_count(0)
+    expect(page.locator(".legend li")).to_have_count(10)
+    page.reload()
+    loss.wait("d.curves.length === 10")
+    page.get_by_role("radio", name="Both").click()
+    expect(table).to_be_visible()
+    assert table.bounding_box() == narrow  # kept
+
+
+def test_more_runs_than_there_is_room_for_are_not_left_out_silently(page: Page, feeder: Feeder) -> None:
+    project = f"crowd-{uuid.uuid4().hex[:6]}"
+    for i in range(103):
+        feeder.run(f"run-{i:03}", project=project).points({"loss": ([0, 1], [float(i), 1.0])})
+    page.goto(f"{feeder.url}/projects/{project}?runs=all")
+    expect(page.get_by_text("The newest 100 of 103 runs are drawn.")).to_be_visible()
+    Panel(page, "loss").wait("d.curves.length === 100")
+    table = page.get_by_role("region", name="Runs")
+    table.evaluate("e => e.scrollTo(0, e.scrollHeight)")
+    eye(page, "run-000").click()
+    expect(page.get_by_role("alert")).to_contain_text("At most 100 runs are drawn at a time")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -25,12 +27,20 @@ def test_the_one_time_link_logs_in_once(new_page: NewPage, own_lab: RealLab, wat
     page = new_page()
     page.goto(own_lab.login_link or "")
     page.get_by_role("heading", name="No runs yet").wait_for()  # an empty lab says what to do
-    assert "from pyhectiqlab import Run" in page.locator(".snippet").first.inner_text()
+    script = page.locator(".snippet pre").first.inner_text()
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")}
+    env = {**variables, "HECTIQLAB_HOME": str(own_lab.home)}
+    for _ in range(2):  # two people paste it
+        subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=60)
     assert own_lab.url in page.locator(".snippet").nth(1).inner_text()
     other = new_page()
     watch.allowed += ["410", "404"]  # 404: that plain page names no icon
     other.goto(own_lab.login_link or "")
     assert "used already" in other.locator("h1").inner_text()
+    runs = requests.get(
+        f"{own_lab.url}/api/v1/runs", headers={"Authorization": f"Bearer {own_lab.api_key}"}, timeout=30
+    )
+    assert [run["points"] for run in runs.json()["items"]] == [1000, 1000]
 
 
 def test_a_wrong_password_is_told_and_a_right_one_leads_to_the_page_asked_for(

@@ -4,7 +4,7 @@ import { ROOT } from '../base/root';
 import { Empty, Snippet } from '../widgets/basics';
 
 export function FirstRun({ project }: { project?: string }) {
-  const argument = project ? `, project=${JSON.stringify(project)}` : '';
+  const argument = project ? `project=${JSON.stringify(project)}` : '';
   return (
     <Empty title="No runs yet">
       <p>Every script that creates a run shows up here by itself, while it is still running. Try it:</p>
@@ -12,7 +12,7 @@ export function FirstRun({ project }: { project?: string }) {
         label="first_run.py"
         text={`from pyhectiqlab import Run
 
-with Run("first-run"${argument}) as run:
+with Run(${argument}) as run:  # without a name, it gets a new one each time
     for step in range(1, 1001):
         run.add_metrics("train/loss", 1 / step, step=step)
 `}

@@ -12,7 +12,7 @@ _DRAWN = """panel => {
   if (!d) return null;
   const list = a => a === null ? null : Array.from(a);
   return {
-    x: d.x, y: d.y, axis: d.data.axis, log: d.data.log,
+    x: d.x, y: d.y, axis: d.data.axis, log: d.data.scale === 'log', scale: d.data.scale, xScale: d.data.xScale,
     curves: d.data.curves.map(c => ({
       run: c.run, rank: c.buckets.rank, attempt: c.buckets.attempt, name: c.name, color: c.color, dash: list(c.dash),
       x: list(c.x), lineX: list(c.lineX), line: list(c.line), raw: list(c.raw), gap: list(c.gap),

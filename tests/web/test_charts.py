@@ -157,7 +157,7 @@ def test_a_log_scale_says_what_it_cannot_draw(page: Page, feeder: Feeder) -> Non
     open_run(page, feeder, run.id)
     panel = Panel(page, "loss")
     panel.wait()
-    page.get_by_label("Log scale").check()
+    page.get_by_label("Vertical scale").select_option("log")
     drawn = panel.wait("d.log")
     assert drawn["y"][0] > 0 and drawn["y"][1] > 1000
     assert panel.note() == "2 points ≤ 0 not drawable on a log scale"

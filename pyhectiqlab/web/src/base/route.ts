@@ -2,6 +2,7 @@
 // back to its default, and what is written back is only what differs from the defaults.
 
 import type { Axis } from './axis';
+import { SCALES, type Scale } from './boardsettings';
 import type { Kind } from './kinds';
 import { formatSmoothing, parseSmoothing, type Smoothing } from './smooth';
 import { COLUMNS_MAX, parseColumn } from './tablecolumns';
@@ -12,7 +13,8 @@ export const POSITION_MAX = 2 ** 63 - 1024; // the greatest float64 below 2^63: 
 export interface ChartView {
   axis: Axis;
   smoothing: Smoothing | null;
-  log: boolean;
+  scale: Scale; // of y
+  xScale: Scale;
   lo: number | null;
   hi: number | null;
   query: string; // which keys
@@ -94,7 +96,8 @@ const AXES: readonly Axis[] = ['step', 'time', 'relative'];
 export const DEFAULT_VIEW: ChartView = {
   axis: 'step',
   smoothing: null,
-  log: false,
+  scale: 'linear',
+  xScale: 'linear',
   lo: null,
   hi: null,
   query: '',
@@ -243,7 +246,8 @@ function parseView(params: URLSearchParams, query = 'q'): ChartView {
   return {
     axis: drawn,
     smoothing: parseSmoothing(params.get('smooth'), drawn),
-    log: params.get('y') === 'log',
+    scale: scale(params.get('y')),
+    xScale: drawn === 'time' ? 'linear' : scale(params.get('xs')), // a date has no logarithm
     lo,
     hi,
     query: text(params.get(query)),
@@ -258,7 +262,8 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
   if (view.query) params.set(query, view.query);
   if (view.axis !== DEFAULT_VIEW.axis) params.set('x', view.axis);
   if (view.smoothing) params.set('smooth', formatSmoothing(view.smoothing));
-  if (view.log) params.set('y', 'log');
+  if (view.scale !== 'linear') params.set('y', view.scale);
+  if (view.xScale !== 'linear') params.set('xs', view.xScale);
   if (view.lo !== null && view.hi !== null) {
     params.set('lo', String(view.lo));
     params.set('hi', String(view.hi));
@@ -267,6 +272,10 @@ function formatView(view: ChartView, params: URLSearchParams, query = 'q'): void
   if (view.hidden.length) params.set('hide', view.hidden.join(','));
   if (view.rank !== null) params.set('rank', String(view.rank));
   if (view.attempt !== null) params.set('attempt', String(view.attempt));
+}
+
+function scale(raw: string | null): Scale {
+  return SCALES.find((s) => s === raw) ?? 'linear';
 }
 
 function parseLogs(params: URLSearchParams): LogView {

@@ -5,10 +5,12 @@ import { BUCKETS_MAX, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
+import { toggled, withPanel, type BoardSettings, type PanelSettings, type Size } from '../base/boardsettings';
 import { groupKeys } from '../base/group';
 import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
+import { useBoardSettings } from '../state/keptboard';
 import { useKeys } from '../state/keys';
 import { fetchSeries } from '../state/systemsteps';
 import { useLive } from '../state/live';
@@ -23,6 +25,7 @@ import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
 import { scrollerOf } from '../widgets/split';
 import { Swatch } from '../widgets/swatch';
+import { SharedRanges } from './sharedranges';
 
 interface Props {
   runs: readonly ChartRun[];
@@ -36,6 +39,8 @@ interface Props {
   live: boolean;
   /** All of the runs are, for good. */
   over: boolean;
+  /** Their arrangement is kept by this name; by default that of the project. */
+  name?: string;
   /** Something about a run itself changed (its state, for example). */
   onRunNews: () => void;
   /** The project of the runs, where the page hears of all of it anyway. */
@@ -45,11 +50,14 @@ interface Props {
 }
 
 const PANEL_WIDTH_MIN = 330;
-const PANEL_HEIGHT = 196;
+const HEIGHTS: Record<Size, number> = { S: 196, M: 280, L: 400 };
 const GAP = 12;
+const NO_PANEL_SETTINGS: PanelSettings = {};
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
-export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, legend = true }: Props) {
+export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true }: Props) {
+  const [settings, setSettings] = useBoardSettings(name);
+  const shared = useRef(new Map<string, SharedRanges>());
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
@@ -69,7 +77,8 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   // Few charts take the room there is.
   const columns = Math.min(fitting, Math.max(2, ...groups.map((g) => g.items.length)));
   const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure);
-  const large = useFeed(shown, view, attempts, view.panel === null ? 0 : window.innerWidth, setFailure);
+  const anyWide = view.panel !== null || Object.values(settings.panels).some((p) => p.size);
+  const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure); // for panels wider than a column
 
   const newPoints = (named: readonly string[] | null) => {
     feed.markStale(named);
@@ -96,7 +105,9 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     if (Math.abs(from) <= POSITION_MAX && Math.abs(to) <= POSITION_MAX) change.current({ ...view, lo: from, hi: to }, false);
   };
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
-  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean) => (
+  const arrange = useRef<(change: (held: BoardSettings) => BoardSettings) => void>(() => {});
+  arrange.current = (change) => setSettings(change(settings));
+  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null) => (
     <Panel
       key={key}
       metric={key}
@@ -105,28 +116,55 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       view={view}
       feed={on}
       height={height}
+      settings={settings.panels[key] ?? NO_PANEL_SETTINGS}
+      onSettings={(change) => arrange.current((held) => withPanel(held, key, change))}
+      ranges={ranges}
       onZoom={zoom}
       onReset={reset}
       onEnlarge={enlarge ? () => change.current({ ...view, panel: key }, false) : null}
     />
   );
 
+  const rangesOf = (section: string): SharedRanges | null => {
+    if (!settings.shared.includes(section)) return null;
+    const held = shared.current.get(section) ?? new SharedRanges();
+    shared.current.set(section, held);
+    return held;
+  };
+
   // Kept between renders: with thousands of panels, news about the run must not touch each of them.
   const sections = useMemo(
     () =>
       groups.map((group) => (
-        <details class="group" open key={group.name}>
+        <details
+          class="group"
+          open={!settings.folded.includes(group.name)}
+          key={group.name}
+          onToggle={(e) => {
+            const folded = !e.currentTarget.open;
+            arrange.current((held) => (folded === held.folded.includes(group.name) ? held : { ...held, folded: toggled(held.folded, group.name, folded) }));
+          }}
+        >
           <summary>
             <Icon name="chevron" />
             <h2>{group.name || 'Metrics'}</h2>
             <span class="dim">{plural(group.items.length, 'chart')}</span>
+            {group.items.length > 1 && (
+              <label class="check" title="All charts of this section have one range of values">
+                <input type="checkbox" checked={settings.shared.includes(group.name)} onChange={(e) => arrange.current((held) => ({ ...held, shared: toggled(held.shared, group.name, e.currentTarget.checked) }))} />
+                Same range
+              </label>
+            )}
           </summary>
           <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
-            {group.items.map((key) => panel(key, group.name ? key.slice(group.name.length + 1) : key, feed, PANEL_HEIGHT, true))}
+            {group.items.map((key) => {
+              const { size = 'S' } = settings.panels[key] ?? NO_PANEL_SETTINGS;
+              return panel(key, group.name ? key.slice(group.name.length + 1) : key, size === 'S' ? feed : large, HEIGHTS[size], true, rangesOf(group.name));
+            })}
           </div>
         </details>
       )),
-    [groups, shown, view, columns, feed],
+    [groups, shown, view, columns, feed, settings],
   );
 
   return (

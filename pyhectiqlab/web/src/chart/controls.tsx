@@ -1,9 +1,11 @@
 // What all panels of a page share; every change is a change of the URL.
 
 import { unitOf, type Axis } from '../base/axis';
+import { SCALES, type Scale } from '../base/boardsettings';
 import type { ChartView } from '../base/route';
 import { SearchBox, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { SCALE_NAMES } from './panelmenu';
 import { describeX } from './readout';
 import { SmoothingControl } from './smoothing';
 
@@ -22,6 +24,7 @@ interface Props {
   attempts: number;
 }
 
+const SCALE_OPTIONS = SCALES.map((s) => [s, SCALE_NAMES[s]] as const);
 const OPTIONS_MAX = 1024; // more can be asked for in the URL
 
 export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
@@ -38,7 +41,7 @@ export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
         options={AXES}
         value={view.axis}
         // A range of steps means nothing on a clock, nor does a width in steps.
-        onChange={(axis) => setView({ ...view, axis, lo: null, hi: null, smoothing: unitOf(axis) === unitOf(view.axis) ? view.smoothing : null }, true)}
+        onChange={(axis) => setView({ ...view, axis, xScale: axis === 'time' ? 'linear' : view.xScale, lo: null, hi: null, smoothing: unitOf(axis) === unitOf(view.axis) ? view.smoothing : null }, true)}
       />
       {(ranks > 1 || view.rank !== null) && (
         <Choice
@@ -59,10 +62,10 @@ export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
         />
       )}
       <SmoothingControl smoothing={view.smoothing} axis={view.axis} onChange={(smoothing) => setView({ ...view, smoothing }, true)} />
-      <label class="check">
-        <input type="checkbox" checked={view.log} onChange={(e) => setView({ ...view, log: e.currentTarget.checked }, true)} />
-        Log scale
-      </label>
+      <Choice label="Y" name="Vertical scale" title="Scale of the values" value={view.scale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, scale: scale as Scale }, true)} />
+      {view.axis !== 'time' && (
+        <Choice label="X" name="Horizontal scale" title="Scale of the horizontal axis" value={view.xScale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, xScale: scale as Scale }, true)} />
+      )}
       {view.lo !== null && view.hi !== null && (
         <button class="chip" onClick={onReset} title="Show everything">
           {describeRange(view.lo, view.hi, view.axis)}
@@ -82,17 +85,18 @@ function numbers(first: number, count: number, chosen: number | string | null): 
 
 interface ChoiceProps {
   label: string;
+  name?: string; // in full
   title: string;
   value: number | string | null;
   options: readonly (readonly [string, string])[];
   onChange: (value: string) => void;
 }
 
-function Choice({ label, title, value, options, onChange }: ChoiceProps) {
+function Choice({ label, name = label, title, value, options, onChange }: ChoiceProps) {
   return (
     <label class="select" title={title}>
       {label}
-      <select aria-label={label} value={String(value ?? '')} onChange={(e) => onChange(e.currentTarget.value)}>
+      <select aria-label={name} value={String(value ?? '')} onChange={(e) => onChange(e.currentTarget.value)}>
         {options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}
       </select>
     </label>

@@ -12,6 +12,7 @@ export interface Frame {
   toX: (x: number) => number; // drawing units → canvas pixels
   toY: (y: number) => number;
   log: boolean;
+  y: readonly [number, number] | null; // the values that the frame covers; null: whatever lies beyond needs no mark
 }
 
 const DOT_SPACING = 16; // CSS px between points from which on each gets a dot
@@ -155,15 +156,17 @@ function drawLine(f: Frame, c: Curve, px: Float64Array, values: Float64Array, wi
   ctx.globalAlpha = 1;
 }
 
-/** +Inf ▲ at the top, −Inf ▼ at the bottom, NaN × on the axis; on a log scale also a tick at the bottom for what is ≤ 0. */
+/** +Inf ▲ at the top, −Inf ▼ at the bottom, hollow where finite values lie beyond the axis; NaN × on the axis; on a log scale also
+ *  a tick at the bottom for what is ≤ 0. */
 function drawMarks(f: Frame, c: Curve, px: Float64Array): void {
   const { ctx } = f;
-  const { nan, pinf, ninf, min } = c.buckets;
+  const { nan, pinf, ninf, min, max } = c.buckets;
   const r = 3.2 * f.ratio;
   const bottom = f.top + f.height;
   const right = f.left + f.width;
   const crosses = new Path2D();
   const triangles = new Path2D();
+  const hollow = new Path2D();
   for (let i = 0; i < px.length; i++) {
     const x = px[i]!;
     if (x < f.left - 1 || x > right + 1) continue;
@@ -175,6 +178,8 @@ function drawMarks(f: Frame, c: Curve, px: Float64Array): void {
     }
     if (pinf[i]! > 0) triangle(triangles, x, f.top, r, -1);
     if (ninf[i]! > 0) triangle(triangles, x, bottom, r, 1);
+    if (f.y && max[i]! > f.y[1]) triangle(hollow, x, f.top + 2 * r, r, -1);
+    if (f.y && min[i]! < f.y[0] && !(f.log && min[i]! <= 0)) triangle(hollow, x, bottom - 2 * r, r, 1);
     if (f.log && min[i]! <= 0) {
       crosses.moveTo(x, bottom);
       crosses.lineTo(x, bottom - 2 * r);
@@ -185,6 +190,8 @@ function drawMarks(f: Frame, c: Curve, px: Float64Array): void {
   ctx.lineWidth = 1.5 * f.ratio;
   ctx.stroke(crosses);
   ctx.fill(triangles);
+  ctx.lineWidth = f.ratio;
+  ctx.stroke(hollow);
 }
 
 /** Pointing up (-1) or down (1), its base on y. */

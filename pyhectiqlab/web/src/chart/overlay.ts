@@ -29,7 +29,7 @@ export class Overlay {
     ctx.globalAlpha = FADE;
     ctx.fillRect(0, 0, width, height);
     ctx.globalAlpha = 1;
-    const frame = { ctx, left: 0, top: 0, width, height, ratio: uPlot.pxRatio, log };
+    const frame = { ctx, left: 0, top: 0, width, height, ratio: uPlot.pxRatio, log, y: null };
     drawCurves({ ...frame, toX: (x) => u.valToPos(x, 'x', true) - left, toY: (y) => u.valToPos(y, 'y', true) - top }, curves);
   }
 }

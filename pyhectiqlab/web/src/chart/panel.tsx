@@ -3,15 +3,21 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/axis';
+import type { PanelSettings } from '../base/boardsettings';
+import { plural } from '../base/format';
 import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
+import { useStore } from '../state/store';
+import { PanelMenu } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
 import type { Look } from './colors';
 import { scrollerOf } from '../widgets/split';
 import { Swatch } from '../widgets/swatch';
-import { axisScale, countOddities, describeLines, describeOddities, makeCurve, nearest, rangeX } from './series';
+import { axisScale, countOddities, describeLines, describeOddities, countAtMost, makeCurve, nearest, rangeX, rangeY } from './series';
+import { SharedRanges } from './sharedranges';
+import { countBeyond, describeBeyond, flattened, yAxis } from './yrange';
 import { lineOf } from './lines';
 
 export interface ChartRun extends Look {
@@ -26,6 +32,10 @@ interface Props {
   view: ChartView;
   feed: BucketFeed;
   height: number;
+  settings: PanelSettings;
+  onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
+  /** Of a section whose panels have one y range. */
+  ranges: SharedRanges | null;
   onZoom: (lo: number, hi: number) => void;
   onReset: () => void;
   onEnlarge: (() => void) | null;
@@ -45,7 +55,9 @@ interface Hover {
   own: boolean;
 }
 
-export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset, onEnlarge }: Props) {
+const NO_RANGES = new SharedRanges();
+
+export function Panel({ metric, title, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
   const root = useRef<PanelElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -84,14 +96,22 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
     });
   }, [answer, runs]);
 
-  const scale = axisScale(view.axis);
+  const unit = axisScale(view.axis);
   const zoom = useMemo<[number, number] | null>(
-    () => (view.lo === null || view.hi === null ? null : [view.lo * scale, view.hi * scale]),
-    [view.lo, view.hi, scale],
+    () => (view.lo === null || view.hi === null ? null : [view.lo * unit, view.hi * unit]),
+    [view.lo, view.hi, unit],
   );
   const seen = (curves && (zoom ?? rangeX(curves, answer!.axis))) ?? [0, 0];
   const empty = curves !== null && !curves.some((c) => c.x.some((x) => x >= seen[0] && x <= seen[1]));
   const shown = visible && curves !== null && !empty;
+  const scale = settings.scale ?? view.scale;
+  const y = settings.y ?? 'all';
+  const extremes = useMemo(() => ranges && curves && rangeY(curves, seen[0], seen[1], scale === 'log'), [ranges, curves, seen[0], seen[1], scale]);
+  useEffect(() => {
+    ranges?.set(metric, extremes ?? null);
+    return () => ranges?.set(metric, null);
+  }, [ranges, metric, extremes?.[0], extremes?.[1]]);
+  const union = useStore((ranges ?? NO_RANGES).union);
 
   // The answer may still be to the axis before: it is drawn when the one to this axis is there.
   const fits = answer !== null && answer.axis === view.axis;
@@ -102,7 +122,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
       return;
     }
     if (!fits || !box.current) return;
-    const data = { curves: curves!, axis: view.axis, log: view.log, zoom };
+    const data = { curves: curves!, axis: view.axis, scale, xScale: view.xScale, y, shared: union, zoom };
     if (plot.current) plot.current.update(data);
     else {
       plot.current = new Plot(
@@ -117,7 +137,7 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
         box.current.clientHeight,
       );
     }
-  }, [shown, fits, curves, view.axis, view.log, zoom]);
+  }, [shown, fits, curves, view.axis, scale, view.xScale, JSON.stringify(y), union, zoom]);
 
   useEffect(() => {
     root.current!.drawn = () => plot.current?.state ?? null;
@@ -142,7 +162,15 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);
 
-  const odd = curves ? [describeOddities(countOddities(curves, seen[0], seen[1]), view.log), describeLines(curves)].filter(Boolean).join(' · ') : '';
+  const odd = useMemo(() => {
+    if (!curves) return '';
+    const covered = yAxis(curves, seen, y, scale, union);
+    const beyond = covered && y !== 'all' ? describeBeyond(countBeyond(curves, seen, covered)) : '';
+    const left = view.xScale === 'log' ? countAtMost(curves, 0) : 0;
+    const notDrawn = left ? `${plural(left, 'point')} at 0 or before not drawable on a log scale` : '';
+    return [beyond, describeOddities(countOddities(curves, seen[0], seen[1]), scale === 'log'), notDrawn, describeLines(curves)].filter(Boolean).join(' · ');
+  }, [curves, seen[0], seen[1], JSON.stringify(y), scale, union, view.xScale]);
+  const flat = useMemo(() => curves !== null && !ranges && y === 'all' && flattened(curves, seen, scale), [curves, seen[0], seen[1], y, scale, ranges]);
   const only = curves?.length === 1 ? curves[0]! : null;
   const latest = only ? (readings[0] ?? readNewest(only, view.axis)) : null;
 
@@ -167,10 +195,11 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
   }
 
   return (
-    <section class="panel" ref={root} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
+    <section class="panel" ref={root} data-size={settings.size} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
         <h3 title={metric}>{title}</h3>
         {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
+        <PanelMenu metric={metric} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${metric}`} title="Enlarge">
             <Icon name="expand" />
@@ -189,9 +218,15 @@ export function Panel({ metric, title, runs, view, feed, height, onZoom, onReset
       >
         {!curves && <div class="panel-wait" aria-hidden="true" />}
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points.'}</p>}
-        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={view.log} box={box.current!} />}
+        {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={scale === 'log'} box={box.current!} />}
       </div>
-      {odd && <p class="panel-note" title={odd}>{odd}</p>}
+      {(odd || flat) && (
+        <p class="panel-note" title={odd}>
+          {flat && <button class="link" onClick={() => onSettings({ y: 'most' })} title="A few outliers leave the rest no room">Leave out outliers</button>}
+          {flat && odd && ' · '}
+          {odd}
+        </p>
+      )}
       </div>
     </section>
   );

@@ -4,15 +4,21 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatDurationTick, formatTicks, formatValue } from '../base/format';
 import type { Axis } from '../base/axis';
+import type { Scale, YRange } from '../base/boardsettings';
 import { highlighted } from '../state/highlight';
 import { drawCurves } from './draw';
 import { Overlay, runAt } from './overlay';
-import { padY, rangeX, rangeY, widened, type Curve } from './series';
+import { rangeX, widened, type Curve } from './series';
+import { thresholdOf, yAxis } from './yrange';
 
 export interface PlotData {
   curves: readonly Curve[];
   axis: Axis;
-  log: boolean;
+  scale: Scale; // of y
+  xScale: Scale;
+  y: YRange;
+  /** Extremes of other panels that this one has its y range with. */
+  shared: readonly [number, number] | null;
   /** The zoomed range in drawing units, or null for all of it. */
   zoom: [number, number] | null;
 }
@@ -34,6 +40,7 @@ export interface Drawn {
 const DRAG_MIN_PX = 5;
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const SYNC_KEY = 'hectiqlab';
+const DISTRIBUTIONS = { linear: 1, log: 3, symlog: 4 } as const; // uPlot's numbers
 
 const STEP_INCREMENTS = decades(0, 18);
 const SECOND_INCREMENTS = [
@@ -56,6 +63,7 @@ export class Plot {
   private pointerInside = false;
   private dots: HTMLElement[] = [];
   private drawn: Drawn;
+  private threshold: number; // of a symmetric log scale
   private overlay!: Overlay; // made with `u`
   private readonly forget = highlighted.subscribe(() => this.showHighlight());
 
@@ -66,6 +74,7 @@ export class Plot {
     private width: number,
     private height: number,
   ) {
+    this.threshold = thresholdOf(data.curves);
     this.drawn = this.ranges();
     this.u = this.build();
   }
@@ -75,8 +84,9 @@ export class Plot {
   }
 
   update(data: PlotData): void {
-    const rebuild = data.axis !== this.data.axis || data.log !== this.data.log;
+    const rebuild = data.axis !== this.data.axis || data.scale !== this.data.scale || data.xScale !== this.data.xScale || this.threshold !== thresholdOf(data.curves);
     this.data = data;
+    this.threshold = thresholdOf(data.curves);
     this.drawn = this.ranges();
     if (rebuild) {
       this.u.destroy();
@@ -115,7 +125,7 @@ export class Plot {
     }
     this.dots.forEach((dot, i) => {
       const p = points[i];
-      const y = p && !(this.data.log && p.y <= 0) ? this.u.valToPos(p.y, 'y') : NaN;
+      const y = p && !(this.log && p.y <= 0) ? this.u.valToPos(p.y, 'y') : NaN;
       dot.hidden = !p || !Number.isFinite(y);
       if (!p || dot.hidden) return;
       dot.style.transform = `translate(${this.u.valToPos(p.x, 'x')}px, ${y}px)`;
@@ -129,22 +139,26 @@ export class Plot {
     this.u.destroy();
   }
 
+  private get log(): boolean {
+    return this.data.scale === 'log';
+  }
+
   private ranges(): Drawn {
-    const { curves, log, zoom } = this.data;
+    const { curves, zoom, scale, shared } = this.data;
     let x = zoom ?? rangeX(curves, this.data.axis) ?? [0, 1];
     if (x[0] === x[1]) x = widened(x, this.data.axis === 'step' ? 2 : 1); // one point: in the middle
     x = widened(x, 0);
-    const y = rangeY(curves, x[0], x[1], log);
-    return { data: this.data, x, y: y && padY(y, log) };
+    if (this.data.xScale === 'log') x = positive(x, curves);
+    return { data: this.data, x, y: yAxis(curves, x, this.data.y, scale, shared) };
   }
 
   /** Two points that span the scales. Where nothing finite is to be seen the y axis is 0 … 1. */
   private placeholder(): uPlot.AlignedData {
-    return [Float64Array.from(this.drawn.x), Float64Array.from(this.drawn.y ?? (this.data.log ? [1, 10] : [0, 1]))];
+    return [Float64Array.from(this.drawn.x), Float64Array.from(this.drawn.y ?? (this.log ? [1, 10] : [0, 1]))];
   }
 
   private build(): uPlot {
-    const { axis, log } = this.data;
+    const { axis, scale, xScale } = this.data;
     const u = new uPlot(
       {
         width: this.width,
@@ -152,8 +166,8 @@ export class Plot {
         padding: [8, 12, 0, 0],
         legend: { show: false },
         scales: {
-          x: { time: axis === 'time', range: () => this.drawn.x },
-          y: { distr: log ? 3 : 1, range: () => this.drawn.y ?? (log ? [1, 10] : [0, 1]) },
+          x: { time: axis === 'time', distr: DISTRIBUTIONS[xScale], asinh: 1, range: () => this.drawn.x },
+          y: { distr: DISTRIBUTIONS[scale], asinh: this.threshold, range: () => this.drawn.y ?? (this.log ? [1, 10] : [0, 1]) },
         },
         axes: [this.xAxis(), this.yAxis()],
         series: [{}, { paths: () => null, points: { show: false } }],
@@ -193,13 +207,14 @@ export class Plot {
   private showHighlight(): void {
     const run = highlighted.value;
     const its = run === null ? [] : this.data.curves.filter((c) => c.run === run);
-    this.overlay.show(its.length < this.data.curves.length ? its : [], this.data.log);
+    this.overlay.show(its.length < this.data.curves.length ? its : [], this.log);
   }
 
   private xAxis(): uPlot.Axis {
     const { axis } = this.data;
     const base = this.axis({ size: axis === 'time' ? 36 : 22, space: axis === 'time' ? 64 : 72 });
     if (axis === 'time') return { ...base, values: TIME_LABELS };
+    if (this.data.xScale !== 'linear') return { ...base, values: roundLabels(axis === 'relative' ? formatDurationTick : (v) => formatValue(v, 3)) };
     if (axis === 'relative') return { ...base, incrs: SECOND_INCREMENTS, values: (_, splits) => splits.map(formatDurationTick) };
     return { ...base, incrs: STEP_INCREMENTS, values: (_, splits, _axis, _space, increment) => formatTicks(splits, increment) };
   }
@@ -208,8 +223,8 @@ export class Plot {
     return this.axis({
       space: 34,
       size: (_, values) => Math.max(40, 7 * Math.max(0, ...(values ?? []).map((v) => v?.length ?? 0)) + 14),
-      values: this.data.log
-        ? (_, splits) => splits.map((v) => (v === null || !isRound(v) ? '' : formatValue(v, 3)))
+      values: this.data.scale !== 'linear'
+        ? roundLabels((v) => formatValue(v, 3))
         : (_, splits, _axis, _space, increment) => formatTicks(splits, increment),
     });
   }
@@ -238,7 +253,8 @@ export class Plot {
         ratio: uPlot.pxRatio,
         toX: (x) => u.valToPos(x, 'x', true),
         toY: (y) => u.valToPos(y, 'y', true),
-        log: this.data.log,
+        log: this.log,
+        y: this.drawn.y,
       },
       this.data.curves,
     );
@@ -261,8 +277,22 @@ export class Plot {
   }
 }
 
-/** A whole number times a power of ten. uPlot's log axis also has a tick at its lower end, wherever that is. */
-function isRound(value: number): boolean {
+/** Labels of an axis that is no linear one: at round numbers. */
+function roundLabels(format: (value: number) => string): uPlot.Axis.DynamicValues {
+  return (_, splits) => splits.map((v) => (v === null || !isRound(v) ? '' : format(v)));
+}
+
+/** The part of a range that a log scale can draw, from the first point on. */
+function positive([lo, hi]: [number, number], curves: readonly Curve[]): [number, number] {
+  const first = Math.min(...curves.map(({ lineX }) => lineX.find((v) => v > 0 && v >= lo) ?? Infinity));
+  const from = lo > 0 ? lo : Math.min(first, hi > 0 ? hi : 1);
+  return from < hi ? [from, hi] : [from / 2, 2 * from];
+}
+
+/** 0, or a whole number times a power of ten. uPlot's log axis also has a tick at its lower end, wherever that is. */
+function isRound(signed: number): boolean {
+  const value = Math.abs(signed);
+  if (value === 0) return true;
   const mantissa = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
   return Math.abs(mantissa - Math.round(mantissa)) < 1e-6;
 }

@@ -150,6 +150,11 @@ export function padY([lo, hi]: [number, number], log: boolean): [number, number]
   return [lo - around, hi + around];
 }
 
+/** How many points lie at x or before. */
+export function countAtMost(curves: readonly Curve[], x: number): number {
+  return curves.reduce((n, c) => n + c.x.reduce((some, at, i) => (at <= x ? some + c.buckets.count[i]! : some), 0), 0);
+}
+
 export function countOddities(curves: readonly Curve[], lo: number, hi: number): Oddities {
   const out: Oddities = { nan: 0, pinf: 0, ninf: 0, notPositive: 0, notPositiveAtLeast: false };
   for (const { x, buckets: b } of curves) {

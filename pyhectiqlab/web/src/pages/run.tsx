@@ -49,6 +49,7 @@ export function RunPage({ route }: { route: RunRoute }) {
           {route.tab === 'charts' ? (
             <div role="tabpanel" aria-labelledby="tab-charts">
               <Board
+                name={run.project.id}
                 runs={charts}
                 ranks={run.ranks}
                 attempts={run.attempt}

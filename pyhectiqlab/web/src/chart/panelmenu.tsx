@@ -1,0 +1,77 @@
+// What a panel has of its own: its scale, which values its y axis covers, its size.
+
+import { useEffect, useRef } from 'preact/hooks';
+import { SCALES, SIZES, type PanelSettings, type Scale, type Size } from '../base/boardsettings';
+import { Segments } from '../widgets/basics';
+import { Icon } from '../widgets/icon';
+
+export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
+
+interface Props {
+  metric: string;
+  settings: PanelSettings;
+  /** undefined: as everywhere on the page. */
+  onChange: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
+  /** The range that is drawn, where numbers by hand begin. */
+  drawn: () => readonly [number, number] | null;
+}
+
+export function PanelMenu({ metric, settings, onChange, drawn }: Props) {
+  const root = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (e: Event) => {
+      if (!root.current?.contains(e.target as Node)) root.current?.removeAttribute('open');
+    };
+    document.addEventListener('pointerdown', close);
+    return () => document.removeEventListener('pointerdown', close);
+  }, []);
+  const onKeyDown = (e: KeyboardEvent) => {
+    if (e.key !== 'Escape' || !root.current!.open) return;
+    e.stopPropagation();
+    e.preventDefault(); // an enlarged panel stays
+    root.current!.removeAttribute('open');
+    root.current!.querySelector('summary')!.focus();
+  };
+  const { y = 'all' } = settings;
+  const hand = typeof y === 'string' ? null : y;
+  const end = (at: 0 | 1, text: string) => {
+    const value = text.trim() === '' ? null : Number(text);
+    const range = at === 0 ? ([value, hand?.[1] ?? null] as const) : ([hand?.[0] ?? null, value] as const);
+    if (value !== null && !Number.isFinite(value)) return;
+    onChange({ y: range[0] === null && range[1] === null ? undefined : range });
+  };
+  const byHand = () => {
+    const range = drawn();
+    if (range) onChange({ y: [Number(range[0].toPrecision(3)), Number(range[1].toPrecision(3))] });
+  };
+  return (
+    <details class="menu" ref={root} onKeyDown={onKeyDown}>
+      <summary class="icon-button" aria-label={`Settings of ${metric}`} title="Settings of this chart"><Icon name="more" /></summary>
+      <div class="menu-box" role="group" aria-label={`Settings of ${metric}`}>
+        <label class="select">
+          Scale
+          <select aria-label="Scale of this chart" value={settings.scale ?? ''} onChange={(e) => onChange({ scale: (e.currentTarget.value || undefined) as Scale | undefined })}>
+            <option value="">As the page</option>
+            {SCALES.map((s) => <option key={s} value={s}>{SCALE_NAMES[s]}</option>)}
+          </select>
+        </label>
+        <label class="select">
+          Values
+          <select aria-label="Which values" value={hand ? 'hand' : (y as string)} onChange={(e) => (e.currentTarget.value === 'hand' ? byHand() : onChange({ y: e.currentTarget.value === 'most' ? 'most' : undefined }))}>
+            <option value="all">All</option>
+            <option value="most" title="Without the highest and the lowest 2 %">Without outliers</option>
+            <option value="hand">From … to</option>
+          </select>
+        </label>
+        {hand && (
+          <div class="menu-ends">
+            <input type="number" step="any" aria-label="Lowest value" placeholder="open" value={hand[0] ?? ''} onChange={(e) => end(0, e.currentTarget.value)} />
+            –
+            <input type="number" step="any" aria-label="Highest value" placeholder="open" value={hand[1] ?? ''} onChange={(e) => end(1, e.currentTarget.value)} />
+          </div>
+        )}
+        <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
+      </div>
+    </details>
+  );
+}

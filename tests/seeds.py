@@ -24,6 +24,11 @@ def seeds() -> list[int]:
     return [int(given)] if given else [STAYS, int(TODAY)]
 
 
+def examples(number: int) -> int:
+    """Return how many examples hypothesis tries: half of them in CI, which draws others each time."""
+    return number // 2 if os.environ.get("CI") == "true" else number
+
+
 def _printed(seed: int) -> Random:
     print(f"{VARIABLE}={seed}")  # pytest shows it where the test fails
     return Random(seed)

@@ -16,6 +16,7 @@ from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
+from ..seeds import examples
 from .point_store_data import T0, TINY
 from .point_store_suite import all_points, assert_same_infos, assert_same_lines
 
@@ -157,6 +158,6 @@ class Stores(RuleBasedStateMachine):
 
 
 Stores.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(60), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestStores = Stores.TestCase

@@ -15,6 +15,7 @@ from pyhectiqlab.store.points import Axis, Selector, Smoothing
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
+from ..seeds import examples
 from .point_store_data import T0, TINY, Writer
 from .point_store_suite import assert_same_smoothed
 
@@ -34,7 +35,7 @@ def training(seed: int, rank: int, attempt: int) -> Any:
     return Writer(f"{rank}.{attempt}", rank=rank, attempt=attempt).batch(loss=points)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 1 << 30),
     ranks=st.integers(1, 2),

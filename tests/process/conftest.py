@@ -25,6 +25,17 @@ from ..labs import ForkedLab
 SLOW = "sending what is left"  # said by an end that takes more than a second
 
 
+def by_turns(*cases: Any) -> list[Any]:
+    """Each case with both start methods of the uploader, as parameters (case, method). CI runs one of the two for each
+    case, by turns; the other is slow.
+    """
+    return [
+        pytest.param(case, method, id=f"{case}-{method}", marks=() if (n + m) % 2 == 0 else pytest.mark.slow)
+        for n, case in enumerate(cases)
+        for m, method in enumerate(("spawn", "fork"))
+    ]
+
+
 def eventually(check: Callable[[], Any], timeout: float = 20.0, what: str = "") -> Any:
     """The first true answer of `check`, asked again until then; fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Site, eventually
+from .conftest import Site, by_turns, eventually
 from .test_ends import unique
 
 SCRIPT = """
@@ -68,9 +68,8 @@ def run_script(site: Site, tmp_path: Path, how: str, capture: bool, later: list[
     return told
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("capture", [False, True], ids=["metrics", "console"])
-@pytest.mark.parametrize("how", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("how", "method"), by_turns("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"))
 def test_a_script_without_standard_descriptors_loses_nothing(
     site: Site, tmp_path: Path, how: str, capture: bool, method: str
 ) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 import pyhectiqlab
 
-from .conftest import Site, eventually
+from .conftest import Site, by_turns, eventually
 from .test_ends import unique
 
 SCRIPT = """
@@ -164,8 +164,9 @@ def plain(site: Site, script: str, *arguments: str, cwd: Path, **env: str) -> su
     return subprocess.run(command, env={**site.env, **env}, cwd=cwd, capture_output=True, text=True, timeout=90)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("home", ["lab-home", "./a/../lab-home", "lab-home\n", "~/lab-home", "~/lab-home\n"])
+@pytest.mark.parametrize(
+    ("home", "method"), by_turns("lab-home", "./a/../lab-home", "lab-home\n", "~/lab-home", "~/lab-home\n")
+)
 def test_a_home_may_be_relative_and_end_in_a_line_break(site: Site, tmp_path: Path, home: str, method: str) -> None:
     """And the script may go elsewhere, before its run and behind it."""
     name = unique("relative")
@@ -289,8 +290,7 @@ def test_what_finds_no_room_is_said_at_the_end(site: Site, tmp_path: Path) -> No
 
 
 @needs_mounts
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("folder", ["/proc", "/dev"])
+@pytest.mark.parametrize(("folder", "method"), by_turns("/proc", "/dev"))
 def test_a_machine_without_proc_or_devices(site: Site, folder: str, method: str) -> None:
     """Its descriptors cannot be listed, or there is no /dev/null and no shared memory."""
     name = unique("bare")

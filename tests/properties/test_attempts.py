@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pyhectiqlab.protocol.states import LIVE_STATES
 from pyhectiqlab.store.meta import AttachRequest, EndReport, User
 
+from ..seeds import examples
 from ..stores import new_store
 
 SCRIPTS, CHILDREN = 2, 2  # process 0 of a script is the script itself, the others are its children
@@ -185,7 +186,7 @@ class World:
             assert run.state_why == run.state and run.ended is not None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_whoever_opens_closes_ends_and_is_killed_the_run_is_as_its_newest_life_is(lab: Lab, taken: list) -> None:  # type: ignore[type-arg]
     world = World(lab)

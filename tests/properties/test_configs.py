@@ -24,6 +24,7 @@ from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch
 from pyhectiqlab.store.sql import meta_config_rows
 from pyhectiqlab.store.sql.meta_schema import config_values
 
+from ..seeds import examples
 from ..stores import new_store
 
 VALUES_MAX = 14  # of a config, in these tests
@@ -203,7 +204,7 @@ def exact(value: Any) -> str:
 @given(transactions=told)
 @example(transactions=[[(1, {"a": 1})], [(2, {"a": 1})], [(2, {"b": 2})], [(1, {"c": 1})], [(3, {"a": 0})]])
 @example(transactions=[[(1, {"a": {"b": 1}})], [(1, {"a": 1}), (1, {"a": {"c": 1}})], [(2, {}), (1, {"a": 2})]])
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_configs_are_what_a_plain_merge_gives(world: World, transactions: list[list[tuple[int, Config]]]) -> None:
     run, model = world.run(), Model()
     for events in transactions:

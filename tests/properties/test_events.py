@@ -16,8 +16,12 @@ from pyhectiqlab.protocol import events as rules
 from pyhectiqlab.protocol import limits, searchable
 from pyhectiqlab.server import ingest
 
+from ..seeds import examples
+
 DEPTH_MAX, MAP_MAX, LIST_MAX = 4, 4, 6
-BOUNDED = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BOUNDED = settings(
+    deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 class Number(enum.IntEnum):
@@ -84,7 +88,7 @@ def test_fields_are_taken_or_refused_as_a_whole(bounds: None, fields: dict[str, 
 
 
 @given(value=nested(singles), most=st.integers(0, 12))
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 def test_values_are_counted_as_far_as_is_asked_for(value: Any, most: int) -> None:
     assert rules.count_values(value) == size(value)
     found = rules.count_values(value, most)
@@ -109,7 +113,7 @@ def plain(value: Any) -> Any:
     ),
     more=st.dictionaries(texts, st.lists(singles)),
 )
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 def test_an_event_is_decoded_as_it_is_stored(values: dict[str, Any], more: dict[str, Any]) -> None:
     fields = {**more, "values": values}
     batch = {"writer": "w", "run": "r", "rank": 0, "attempt": 1, "first": 1, "last": 1, "series": []}
@@ -125,7 +129,7 @@ def test_an_event_is_decoded_as_it_is_stored(values: dict[str, Any], more: dict[
 @example(value=[1] * 500)
 @example(value=[1.5, float("nan")])
 @example(value=[["x" * 700], "é" * 400, {"key": ["y" * 100]}])
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_the_text_of_a_value_is_the_beginning_of_its_json(value: Any) -> None:
     if isinstance(value, str | float):
         assert searchable.text_in(value) == (value if isinstance(value, str) else repr(value))

@@ -22,6 +22,7 @@ from pyhectiqlab.server.deferred import Deferred
 from pyhectiqlab.store.catching_up import tell, untold
 from pyhectiqlab.store.meta import AttachRequest
 
+from ..seeds import examples
 from ..stores import new_points, new_store
 
 WRITERS = 3
@@ -155,7 +156,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 @example(
     steps=[

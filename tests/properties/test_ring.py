@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol import records
 
+from ..seeds import examples
 from ..unit.rings import Item, Reader, Ring
 
 operations = st.lists(
@@ -27,7 +28,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(capacity=st.sampled_from([512, 1024, 4096]), operations=operations)
 def test_a_ring_of_any_size_is_a_queue(capacity: int, operations: list[tuple[str, int | str, int]]) -> None:
     with tempfile.TemporaryDirectory() as name:

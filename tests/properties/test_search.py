@@ -20,6 +20,7 @@ from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
 from pyhectiqlab.store.points import Column, PointBatch
 
+from ..seeds import examples
 from ..stores import new_points, new_store
 
 NOW = 2_000.0
@@ -224,14 +225,14 @@ sorts = st.tuples(
     st.sampled_from(["", "-"]),
     st.one_of(st.sampled_from(["created", "name", "points", "author"]), config, metric),
 ).map("".join)
-QUICKLY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICKLY = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = World(tmp_path_factory.mktemp("world"))
 
-    @settings(max_examples=80, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=examples(80), deadline=None, database=None, derandomize=True)
     @given(facts)
     def populate(fact: Fact) -> None:
         world.add(fact)

@@ -19,6 +19,7 @@ from pyhectiqlab.server.groups import grouped
 from pyhectiqlab.server.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import RunQuery
 
+from ..seeds import examples
 from .test_search import CONFIGS, KEYS, NOW, PATHS, TAGS, VALUES, Fact, World, of_metric
 
 SORTS = [
@@ -91,7 +92,7 @@ def sorted_by_model(some: list[Fact], sorts: list[str]) -> list[str]:
     return [fact.id for fact in some]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     some=st.lists(facts, max_size=12),
     sorts=st.lists(st.lists(st.sampled_from(SORTS), min_size=1, max_size=3), min_size=1, max_size=6),
@@ -115,7 +116,7 @@ def test_tables_are_sorted_and_filled_as_the_model_says(
     world.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some=st.lists(facts, max_size=14), by=st.lists(st.sampled_from(BY), min_size=1, max_size=3, unique=True))
 def test_groups_are_those_of_the_model(some: list[Fact], by: list[str], tmp_path_factory: Any) -> None:
     world = World(tmp_path_factory.mktemp("groups"))

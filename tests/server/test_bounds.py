@@ -17,6 +17,7 @@ from pyhectiqlab.store.accounts import User
 from pyhectiqlab.store.artifacts import NewArtifact
 from pyhectiqlab.store.meta import AttachRequest, FullError, MetaStore, MetaTransaction
 from pyhectiqlab.store.registry import NewVersion, VersionFile
+from pyhectiqlab.store.sql import meta_states
 from pyhectiqlab.store.sql.meta_schema import projects
 from pyhectiqlab.testing.lab import RealLab
 
@@ -131,6 +132,17 @@ def test_the_page_of_a_run_has_its_newest_sessions_and_a_list_has_all(api: Api) 
     assert [s["attempt"] for s in pages.items] == list(range(1, n + 1))
     assert all(len(s["detail"]) == limits.DETAIL_CHARS_MAX for s in pages.items)
     assert max(pages.sizes) < 2 * limits.ANSWER_BYTES_MAX
+
+
+def test_of_changes_of_state_the_newest_are_kept(meta: MetaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meta_states, "HISTORY_MAX", 5)
+    with meta.writing() as tx:
+        user = tx.add_user("ada", "member", None, 0.0)
+        tx.add_project("p", user.id, 0.0)
+        run = _attach(tx, user, "one")
+        for i in range(20):
+            tx.settle(run, float(i), "script", f"change {i}", news=True)
+        assert [change.why for change in tx.state_history(run, 100)] == [f"change {i}" for i in range(15, 20)]
 
 
 # Calls beyond a bound

@@ -22,6 +22,7 @@ from pyhectiqlab.transport.http import LabClient
 from pyhectiqlab.transport.registry import find_version, set_alias
 from pyhectiqlab.transport.retry import RETRY_AFTER_MAX_S, Backoff
 
+from ..seeds import examples
 from .scripted import ScriptedServer, read_request, scripted
 from .test_http import ATTACHED, GREETING, INGESTED
 
@@ -154,7 +155,7 @@ def test_no_bytes_are_more_than_an_error_of_ours(hostile: tuple[Server, LabClien
         ask_all(client, tmp_path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=st.binary(max_size=200))
 def test_no_answer_is_more_than_an_error_of_ours(
     hostile: tuple[Server, LabClient], tmp_path: Path, answer: bytes

@@ -20,6 +20,8 @@ from pyhectiqlab.journal import journal as journal_module
 from pyhectiqlab.journal.frames import HEAD, SEGMENT_MAGIC, Damage, Frame, read_frames
 from pyhectiqlab.protocol import records
 
+from ..seeds import examples
+
 A, B = "a" * 32, "b" * 32
 TABLE = records.intern_entry(0, "loss")
 
@@ -171,7 +173,7 @@ FRAMES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     operations=FRAMES,
     wounds=st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(1, 255)), max_size=3),

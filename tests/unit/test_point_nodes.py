@@ -13,6 +13,8 @@ from hypothesis.extra.numpy import arrays
 from pyhectiqlab.store.sqlite_points import levels
 from pyhectiqlab.store.sqlite_points.nodes import decode_nodes, decode_old_nodes, encode_nodes
 
+from ..seeds import examples
+
 INT64 = st.one_of(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-300, 300))
 FLOATS = st.one_of(st.floats(), st.floats(width=32))
 
@@ -38,7 +40,7 @@ def bits(nodes: levels.Nodes) -> list[bytes]:
 
 
 @given(st.lists(any_nodes(), min_size=1, max_size=4))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 def test_any_nodes_survive_packing_alone_and_together(drawn: list[tuple[levels.Nodes, int]]) -> None:
     blobs = [encode_nodes(nodes, shift) for nodes, shift in drawn]
     for (nodes, _), blob in zip(drawn, blobs, strict=True):

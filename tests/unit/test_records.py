@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pyhectiqlab.protocol import records
 
+from ..seeds import examples
 from .rings import naive_decode
 
 KEYS: records.Keys = {
@@ -98,7 +99,7 @@ def same(a: Any, b: Any) -> bool:
     return repr(a) == repr(b)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(buf=buffers)
 def test_decoding_finds_what_a_plain_reader_finds(buf: bytes) -> None:
     series, events, count = records.decode(buf, KEYS)
@@ -108,7 +109,7 @@ def test_decoding_finds_what_a_plain_reader_finds(buf: bytes) -> None:
     assert records.measure(buf) == (len(buf), count)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(buf=buffers, bytes_max=st.integers(1, 5000))
 def test_a_cut_falls_between_records_and_within_the_bound(buf: bytes, bytes_max: int) -> None:
     used, count = records.measure(buf, bytes_max)
@@ -122,7 +123,7 @@ def test_a_cut_falls_between_records_and_within_the_bound(buf: bytes, bytes_max:
     assert count == records.decode(buf[:used], KEYS)[2]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     tags=st.lists(st.sampled_from([(1, 32), (1, 32), (1, 32), (1, 33), (3, 32), (257, 32)]), min_size=1, max_size=300),
     most=st.integers(1, 400),

@@ -17,6 +17,7 @@ from pyhectiqlab.journal import Data, Journal, Keys, Location
 from pyhectiqlab.protocol import records
 from pyhectiqlab.ring import layout
 
+from ..seeds import examples
 from .pipeline import Pipeline
 
 
@@ -406,7 +407,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, sizes=st.lists(st.integers(1, 50), min_size=5, max_size=5))
 def test_any_crashes_and_full_disks_lose_and_double_nothing(steps: list[str], sizes: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -23,6 +23,7 @@ from pyhectiqlab.testing.transport import FaultyTransport
 from pyhectiqlab.uploader import send
 from pyhectiqlab.uploader.redirect import Redirect
 
+from ..seeds import examples
 from .pipeline import ModelLab, Pipeline, invalid
 
 
@@ -304,7 +305,7 @@ FAULTS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(faults=FAULTS, sizes=st.lists(st.integers(1, 60), min_size=5, max_size=5))
 def test_after_any_faults_the_lab_has_everything_once_and_in_order(faults: list[str], sizes: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:

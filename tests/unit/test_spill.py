@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from pyhectiqlab.ring import spill as spill_module
 from pyhectiqlab.ring.spill import SpillReader, SpillWriter, frame
 
+from ..seeds import examples
+
 
 def read(path: Path, start: int = 0) -> list[tuple[int, bytes]]:
     reader = SpillReader(path)
@@ -77,7 +79,7 @@ parts = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(parts=parts, block=st.sampled_from([32, 64, 200, 1 << 20]))
 def test_what_a_full_disk_cut_short_costs_no_other_frame(parts: list[tuple[str, bytes]], block: int) -> None:
     """Short writes leave the beginning of a frame; whole ones follow it. In blocks smaller than the frames, too."""

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
-import { NO_SETTINGS, readSettings, toggled, withPanel, type BoardSettings } from './boardsettings';
+import { matching, movedOwn, NO_SETTINGS, readSettings, toggled, withOwn, withoutOwn, withPanel, type BoardSettings } from './boardsettings';
 
-const SOME: BoardSettings = { panels: { 'train/loss': { scale: 'symlog', y: [0, null], size: 'L' }, lr: { y: 'most' } }, folded: ['system'], shared: ['train'] };
+const LOSSES = { id: 'a1', title: 'Losses', pattern: 'loss$' };
+const SOME: BoardSettings = { own: [LOSSES], panels: { 'train/loss': { scale: 'symlog', y: [0, null], size: 'L' }, lr: { y: 'most' } }, folded: ['system'], shared: ['train'] };
 
 test('settings survive JSON', () => {
   expect(readSettings(JSON.parse(JSON.stringify(SOME)))).toEqual(SOME);
 });
 
-test.each([null, 7, 'text', [], { panels: [], folded: 'x', shared: {} }, { panels: { a: 3 }, folded: [1, null] }])('%j is no settings', (value) =>
+test.each([null, 7, 'text', [], { own: {}, panels: [], folded: 'x', shared: {} }, { panels: { a: 3 }, folded: [1, null] }])('%j is no settings', (value) =>
   expect(readSettings(value)).toEqual(NO_SETTINGS));
 
 test('what cannot be understood of a panel is left out, the rest is kept', () => {
@@ -20,4 +21,18 @@ test('a change of one panel leaves the others, and what is undefined is forgotte
   expect(changed.panels).toEqual({ 'train/loss': SOME.panels['train/loss'], lr: { size: 'S' } });
   expect(withPanel(changed, 'lr', { size: undefined }).panels).not.toHaveProperty('lr');
   expect(toggled(toggled(['a'], 'b', true), 'a', false)).toEqual(['b']);
+});
+
+test('a pattern matches anywhere in a key; what is no pattern matches nothing', () => {
+  const keys = ['train/loss', 'valid/loss', 'valid/loss_best', 'lr'];
+  expect(matching(keys, 'loss$|lr')).toEqual(['train/loss', 'valid/loss', 'lr']);
+  expect(['', '  ', '(', 'x'.repeat(300)].flatMap((pattern) => matching(keys, pattern))).toEqual([]);
+});
+
+test('charts of one\'s own are added, changed, moved and removed; broken ones and repeats are not read', () => {
+  const more = withOwn(withOwn(SOME, { id: 'b2', title: '', pattern: 'lr' }), { ...LOSSES, title: 'Loss' });
+  expect(more.own.map(({ id, title }) => [id, title])).toEqual([['a1', 'Loss'], ['b2', '']]);
+  expect(movedOwn(more, 'b2', 'a1').own.map(({ id }) => id)).toEqual(['b2', 'a1']);
+  expect(withoutOwn({ ...more, panels: { 'own:a1': { size: 'M' }, lr: {} } }, 'a1')).toMatchObject({ own: [{ id: 'b2' }], panels: { lr: {} } });
+  expect(readSettings({ own: [LOSSES, LOSSES, { ...LOSSES, id: '../x' }, { id: 'c', title: '', pattern: '[' }, 3] }).own).toEqual([LOSSES]);
 });

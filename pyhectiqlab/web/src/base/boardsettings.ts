@@ -16,15 +16,26 @@ export interface PanelSettings {
   size?: Size;
 }
 
+/** A chart of all keys that a regular expression matches. */
+export interface OwnPanel {
+  id: string;
+  title: string;
+  pattern: string;
+}
+
 export interface BoardSettings {
-  panels: Readonly<Record<string, PanelSettings>>; // by the panel's name: its key
+  own: readonly OwnPanel[];
+  panels: Readonly<Record<string, PanelSettings>>; // by the panel's name: its key, or ownName of one's own
   folded: readonly string[]; // sections
   shared: readonly string[]; // sections whose panels have one y range
 }
 
-export const NO_SETTINGS: BoardSettings = { panels: {}, folded: [], shared: [] };
+export const NO_SETTINGS: BoardSettings = { own: [], panels: {}, folded: [], shared: [] };
 const PANELS_MAX = 2000;
 const NAME_MAX = 1024;
+export const OWN_MAX = 50;
+export const PATTERN_MAX = 256;
+export const OWN_KEYS_MAX = 24; // lines of one run in one chart
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -33,11 +44,59 @@ const oneOf = <T>(values: readonly T[], value: unknown): T | undefined => values
 export function readSettings(value: unknown): BoardSettings {
   if (!isObject(value)) return NO_SETTINGS;
   const panels = Object.entries(isObject(value['panels']) ? value['panels'] : {}).slice(0, PANELS_MAX);
+  const own = Array.isArray(value['own']) ? value['own'].map(readOwn).filter((p) => p !== null) : [];
   return {
+    own: own.filter((p, i) => own.findIndex(({ id }) => id === p.id) === i).slice(0, OWN_MAX),
     panels: Object.fromEntries(panels.flatMap(([name, its]) => (isObject(its) && name.length <= NAME_MAX ? [[name, readPanel(its)]] : []))),
     folded: names(value['folded']),
     shared: names(value['shared']),
   };
+}
+
+function readOwn(value: unknown): OwnPanel | null {
+  if (!isObject(value)) return null;
+  const { id, title, pattern } = value;
+  if (typeof id !== 'string' || !/^[a-z0-9]{1,32}$/.test(id) || typeof title !== 'string' || typeof pattern !== 'string') return null;
+  return patternOf(pattern) ? { id, title: title.slice(0, NAME_MAX), pattern } : null;
+}
+
+export const ownName = ({ id }: OwnPanel) => `own:${id}`;
+
+/** null: it is empty, too long, or no regular expression. */
+export function patternOf(text: string): RegExp | null {
+  if (!text.trim() || text.length > PATTERN_MAX) return null;
+  try {
+    return new RegExp(text, 'u');
+  } catch {
+    return null;
+  }
+}
+
+/** The keys that a pattern matches anywhere; none where it is no pattern. */
+export function matching(keys: readonly string[], pattern: string): string[] {
+  const expression = patternOf(pattern);
+  return expression ? keys.filter((key) => expression.test(key)) : [];
+}
+
+/** Settings with a chart of one's own added, or changed where there is one of its id. */
+export function withOwn(settings: BoardSettings, panel: OwnPanel): BoardSettings {
+  const there = settings.own.some(({ id }) => id === panel.id);
+  return { ...settings, own: there ? settings.own.map((p) => (p.id === panel.id ? panel : p)) : [...settings.own, panel].slice(0, OWN_MAX) };
+}
+
+export function withoutOwn(settings: BoardSettings, id: string): BoardSettings {
+  const { [`own:${id}`]: _, ...panels } = settings.panels;
+  return { ...settings, own: settings.own.filter((p) => p.id !== id), panels };
+}
+
+/** The panel of an id moved to the place of another. */
+export function movedOwn(settings: BoardSettings, id: string, to: string): BoardSettings {
+  const panel = settings.own.find((p) => p.id === id);
+  const at = settings.own.findIndex((p) => p.id === to);
+  if (!panel || at < 0 || id === to) return settings;
+  const own = settings.own.filter((p) => p.id !== id);
+  own.splice(at, 0, panel);
+  return { ...settings, own };
 }
 
 function readPanel(value: Json): PanelSettings {

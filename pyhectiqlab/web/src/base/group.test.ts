@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { groupByName, groupKeys, groupName, mergeKeyPages } from './group';
+import { groupByName, groupKeys, groupName, mergeKeyPages, naturally } from './group';
 
 test('keys are grouped by what stands before the first slash', () => {
   const groups = groupKeys(['a/x', 'lr', 'a/y/z', 'b/x'], (k) => k);
@@ -36,4 +36,8 @@ test('things of one name are one group, in the order of the list', () => {
   const list = [{ name: 'a', step: 0 }, { name: 'b', step: 1 }, { name: 'constructor', step: 2 }, { name: 'b', step: 20 }];
   expect(groupByName(list).map((g) => [g.name, g.items.map((item) => item.step)])).toEqual([['a', [0]], ['b', [1, 20]], ['constructor', [2]]]);
   expect(groupByName([])).toEqual([]);
+});
+
+test('numbers in names are ordered by what they count', () => {
+  expect(['head10/norm', 'head2/norm', 'a', 'head2/loss', 'head02/loss'].sort(naturally)).toEqual(['a', 'head02/loss', 'head2/loss', 'head2/norm', 'head10/norm']);
 });

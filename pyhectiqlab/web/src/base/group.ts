@@ -15,6 +15,13 @@ export function groupKeys<T>(items: readonly T[], keyOf: (item: T) => string): G
   return collect(items, (item) => groupName(keyOf(item))).sort((a, b) => rankOf(a.name) - rankOf(b.name));
 }
 
+const NATURAL = new Intl.Collator('en', { numeric: true });
+
+/** head2 before head10. */
+export function naturally(a: string, b: string): number {
+  return NATURAL.compare(a, b) || compareText(a, b);
+}
+
 function collect<T>(items: readonly T[], nameOf: (item: T) => string): Group<T>[] {
   const groups = new Map<string, Group<T>>();
   for (const item of items) {

@@ -5,8 +5,8 @@ import { BUCKETS_MAX, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
-import { toggled, withPanel, type BoardSettings, type PanelSettings, type Size } from '../base/boardsettings';
-import { groupKeys } from '../base/group';
+import { matching, movedOwn, OWN_KEYS_MAX, ownName, toggled, withOwn, withoutOwn, withPanel, type BoardSettings, type OwnPanel, type PanelSettings, type Size } from '../base/boardsettings';
+import { groupKeys, naturally } from '../base/group';
 import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
 import { BucketFeed } from '../state/feed';
@@ -21,6 +21,8 @@ import { Icon } from '../widgets/icon';
 import { lookOf, type Look } from './colors';
 import { Controls } from './controls';
 import { lineOf } from './lines';
+import { OwnEditor } from './owneditor';
+import type { OwnActions } from './panelmenu';
 import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
 import { scrollerOf } from '../widgets/split';
@@ -53,6 +55,8 @@ const PANEL_WIDTH_MIN = 330;
 const HEIGHTS: Record<Size, number> = { S: 196, M: 280, L: 400 };
 const GAP = 12;
 const NO_PANEL_SETTINGS: PanelSettings = {};
+const NO_IDS: string[] = [];
+const PATTERN_KEYS_MAX = 3000; // that patterns look at
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
 export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true }: Props) {
@@ -72,10 +76,12 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     return () => observer.disconnect();
   }, []);
 
-  const groups = useMemo(() => groupKeys(keys.keys ?? [], (k) => k), [keys.keys]);
+  const groups = useMemo(() => groupKeys([...(keys.keys ?? [])].sort(naturally), (k) => k), [keys.keys]);
+  const [editing, setEditing] = useState<OwnPanel | null>(null);
+  const all = useAllKeys(settings.own.length || editing ? ids : NO_IDS);
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
   // Few charts take the room there is.
-  const columns = Math.min(fitting, Math.max(2, ...groups.map((g) => g.items.length)));
+  const columns = Math.min(fitting, Math.max(2, settings.own.length, ...groups.map((g) => g.items.length)));
   const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure);
   const anyWide = view.panel !== null || Object.values(settings.panels).some((p) => p.size);
   const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure); // for panels wider than a column
@@ -83,7 +89,10 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const newPoints = (named: readonly string[] | null) => {
     feed.markStale(named);
     large.markStale(named);
-    if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) keys.refresh();
+    if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) {
+      keys.refresh();
+      all.refresh();
+    }
     onRunNews();
   };
   useLive(
@@ -107,11 +116,13 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
   const arrange = useRef<(change: (held: BoardSettings) => BoardSettings) => void>(() => {});
   arrange.current = (change) => setSettings(change(settings));
-  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null) => (
+  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null) => (
     <Panel
       key={key}
       metric={key}
       title={title}
+      keys={drawn}
+      own={own}
       runs={shown}
       view={view}
       feed={on}
@@ -131,6 +142,17 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     shared.current.set(section, held);
     return held;
   };
+
+  const ownPanel = (own: OwnPanel, on: BucketFeed | null, height: number) => {
+    const name = ownName(own);
+    const drawn = matching(all.keys, own.pattern).slice(0, OWN_KEYS_MAX);
+    const { size = 'S' } = settings.panels[name] ?? NO_PANEL_SETTINGS;
+    const at = settings.own.indexOf(own);
+    const moveTo = (other: OwnPanel | undefined) => (other ? () => arrange.current((held) => movedOwn(held, own.id, other.id)) : null);
+    const actions = { edit: () => setEditing(own), remove: () => arrange.current((held) => withoutOwn(held, own.id)), earlier: moveTo(settings.own[at - 1]), later: moveTo(settings.own[at + 1]) };
+    return panel(name, own.title || own.pattern, on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions);
+  };
+  const largeOwn = view.panel === null ? undefined : settings.own.find((own) => ownName(own) === view.panel);
 
   // Kept between renders: with thousands of panels, news about the run must not touch each of them.
   const sections = useMemo(
@@ -169,7 +191,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
 
   return (
     <div class="board" ref={root}>
-      <Controls view={view} setView={setView} onReset={reset} ranks={ranks} attempts={attempts} />
+      <Controls view={view} setView={setView} onReset={reset} onAdd={() => setEditing({ id: newOwnId(), title: '', pattern: view.query })} ranks={ranks} attempts={attempts} />
       {view.rank === 'each' && shown.length === 1 && (
         <LineLegend label="Ranks" noun="rank" items={Array.from({ length: Math.min(RANKS_MAX, ranks) }, (_, rank) => rank)} look={lookOf} choose={(rank) => setView({ ...view, rank }, true)} />
       )}
@@ -178,13 +200,21 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
           label="Attempts"
           noun="attempt"
           items={newestAttempts(attempts)}
-          look={(attempt) => lineOf({ rank: view.rank === 'each' ? 0 : null, attempt }, shown[0]!, true).look}
+          look={(attempt) => lineOf({ key: '', rank: view.rank === 'each' ? 0 : null, attempt }, shown[0]!, true).look}
           choose={(attempt) => setView({ ...view, attempt }, true)}
         />
       )}
       {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
       {legend && runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
+      {settings.own.length > 0 && !view.query && width > 0 && (
+        <section class="group" aria-label="Charts of several metrics">
+          <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>{settings.own.map((own) => ownPanel(own, null, 0))}</div>
+        </section>
+      )}
+      {editing && (
+        <OwnEditor panel={editing} keys={all.keys} some={!all.complete} onClose={() => setEditing(null)} onSave={(own) => (arrange.current((held) => withOwn(held, own)), setEditing(null))} />
+      )}
       {keys.keys === null ? (
         !keys.error && <Waiting />
       ) : keys.keys.length === 0 ? (
@@ -195,8 +225,8 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       )}
       {!keys.complete && <MoreKeys onVisible={keys.more} count={keys.keys?.length ?? 0} />}
       {view.panel !== null && (
-        <Large onClose={() => setView({ ...view, panel: null }, false)} title={view.panel}>
-          {panel(view.panel, view.panel, large, Math.max(240, Math.min(560, window.innerHeight - 220)), false)}
+        <Large onClose={() => setView({ ...view, panel: null }, false)} title={largeOwn ? largeOwn.title || largeOwn.pattern : view.panel}>
+          {largeOwn ? ownPanel(largeOwn, large, largeHeight()) : panel(view.panel, view.panel, large, largeHeight(), false)}
         </Large>
       )}
     </div>
@@ -240,6 +270,24 @@ function bucketQuery(view: ChartView, attempts: number, width: number): BucketQu
   }
   const chosen = view.attempt === 'each' ? newestAttempts(attempts) : [view.attempt];
   return { axis: view.axis, rank: view.rank, attempts: chosen, smooth: view.smoothing, lo, hi, n: Math.min(BUCKETS_MAX, Math.max(128, n)) };
+}
+
+function largeHeight(): number {
+  return Math.max(240, Math.min(560, window.innerHeight - 220));
+}
+
+function newOwnId(): string {
+  return crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), '');
+}
+
+/** The keys of runs, whatever is searched for: as many as patterns look at. */
+function useAllKeys(runs: readonly string[]): { keys: readonly string[]; complete: boolean; refresh: () => void } {
+  const { keys, complete, more, refresh } = useKeys(runs, '');
+  const count = keys?.length ?? 0;
+  useEffect(() => {
+    if (!complete && count > 0 && count < PATTERN_KEYS_MAX) more();
+  }, [complete, count, more]);
+  return { keys: useMemo(() => [...(keys ?? [])].sort(naturally), [keys]), complete, refresh };
 }
 
 function newestAttempts(attempts: number): number[] {

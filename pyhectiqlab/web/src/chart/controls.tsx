@@ -19,6 +19,7 @@ interface Props {
   view: ChartView;
   setView: (view: ChartView, replace: boolean) => void;
   onReset: () => void;
+  onAdd: () => void; // a chart of one's own
   /** The most that any of the runs has. */
   ranks: number;
   attempts: number;
@@ -27,7 +28,7 @@ interface Props {
 const SCALE_OPTIONS = SCALES.map((s) => [s, SCALE_NAMES[s]] as const);
 const OPTIONS_MAX = 1024; // more can be asked for in the URL
 
-export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
+export function Controls({ view, setView, onReset, onAdd, ranks, attempts }: Props) {
   return (
     <div class="controls" role="toolbar" aria-label="Chart settings">
       <SearchBox
@@ -66,6 +67,7 @@ export function Controls({ view, setView, onReset, ranks, attempts }: Props) {
       {view.axis !== 'time' && (
         <Choice label="X" name="Horizontal scale" title="Scale of the horizontal axis" value={view.xScale} options={SCALE_OPTIONS} onChange={(scale) => setView({ ...view, xScale: scale as Scale }, true)} />
       )}
+      <button class="button" onClick={onAdd} title="A chart of several metrics">Add chart</button>
       {view.lo !== null && view.hi !== null && (
         <button class="chip" onClick={onReset} title="Show everything">
           {describeRange(view.lo, view.hi, view.axis)}

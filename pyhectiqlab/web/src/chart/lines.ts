@@ -6,12 +6,19 @@ import { lookOf, type Look } from './colors';
 /**
  * The ranks or attempts of one run have colours of their own; where there are both, the attempts differ by their dash. Over another
  * run's (`alone` false) all have the run's colour, and the attempts of a run whose line is solid differ by their dash.
+ * Of several `keys` in one panel, those of one run have colours, those of several runs dashes.
  */
-export function lineOf(b: Pick<Buckets, 'rank' | 'attempt'>, run: Look & { name: string }, alone: boolean): { name: string; look: Look } {
+export function lineOf(b: Pick<Buckets, 'rank' | 'attempt' | 'key'>, run: Look & { name: string }, alone: boolean, keys: readonly string[] = []): { name: string; look: Look } {
+  if (keys.length > 1) {
+    const at = keys.indexOf(b.key);
+    const look = alone ? lookOf(at) : { color: run.color, dash: lookOf(10 * at).dash };
+    const of = lineOf(b, { ...look, name: alone ? '' : run.name }, false).name;
+    return { name: [b.key, of].filter(Boolean).join(' · '), look };
+  }
   const parts = [b.rank === null ? '' : `rank ${b.rank}`, b.attempt === null ? '' : `attempt ${b.attempt}`].filter(Boolean);
   if (!parts.length) return { name: run.name, look: run };
   const dashed = b.attempt === null ? [] : lookOf(10 * (b.attempt - 1)).dash;
-  if (!alone) return { name: [run.name, ...parts].join(' · '), look: { color: run.color, dash: run.dash.length ? run.dash : dashed } };
+  if (!alone) return { name: [run.name, ...parts].filter(Boolean).join(' · '), look: { color: run.color, dash: run.dash.length ? run.dash : dashed } };
   const look = b.rank === null ? lookOf(b.attempt! - 1) : { ...lookOf(b.rank), ...(b.attempt === null ? {} : { dash: dashed }) };
   return { name: parts.join(' · '), look };
 }

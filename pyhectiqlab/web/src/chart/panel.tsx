@@ -9,7 +9,7 @@ import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { useStore } from '../state/store';
-import { PanelMenu } from './panelmenu';
+import { PanelMenu, type OwnActions } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
 import type { Look } from './colors';
@@ -26,8 +26,11 @@ export interface ChartRun extends Look {
 }
 
 interface Props {
-  metric: string;
+  metric: string; // its name: the key, or that of a chart of one's own
   title: string;
+  keys: readonly string[];
+  /** How to change a chart of one's own; null: it is that of a key. */
+  own: OwnActions | null;
   runs: readonly ChartRun[];
   view: ChartView;
   feed: BucketFeed;
@@ -55,9 +58,10 @@ interface Hover {
   own: boolean;
 }
 
+const LEGEND_MAX = 12;
 const NO_RANGES = new SharedRanges();
 
-export function Panel({ metric, title, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
+export function Panel({ metric, title, keys, own, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
   const root = useRef<PanelElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -69,7 +73,7 @@ export function Panel({ metric, title, runs, view, feed, height, settings, onSet
 
   // Asked for only while in sight (and a little before).
   useEffect(() => {
-    const panel = feed.add(metric, (series, query) => setAnswer({ series, axis: query.axis }));
+    const panel = feed.add(keys, (series, query) => setAnswer({ series, axis: query.axis }));
     const observer = new IntersectionObserver(
       (entries) => {
         const inSight = entries[entries.length - 1]!.isIntersecting;
@@ -83,18 +87,18 @@ export function Panel({ metric, title, runs, view, feed, height, settings, onSet
       observer.disconnect();
       panel.remove();
     };
-  }, [feed, metric]);
+  }, [feed, keys.join('\n')]);
 
   const curves = useMemo(() => {
     if (!answer) return null;
     const byId = new Map(runs.map((r) => [r.id, r]));
     return answer.series.flatMap((b) => {
       const run = byId.get(b.run);
-      if (!run || !b.start.length) return [];
-      const { name, look } = lineOf(b, run, runs.length === 1);
+      if (!run || !b.start.length || !keys.includes(b.key)) return []; // of the pattern before
+      const { name, look } = lineOf(b, run, runs.length === 1, keys);
       return [makeCurve(b, answer.axis, name, look)];
     });
-  }, [answer, runs]);
+  }, [answer, runs, keys.join('\n')]);
 
   const unit = axisScale(view.axis);
   const zoom = useMemo<[number, number] | null>(
@@ -157,7 +161,7 @@ export function Panel({ metric, title, runs, view, feed, height, settings, onSet
   }, []);
 
   const readings = useMemo(
-    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1, seen, lowIsGood(metric)) : []),
+    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1, seen, lowIsGood(keys[0] ?? '')) : []),
     [hover, curves, fits, view.axis, seen[0], seen[1], metric],
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);
@@ -197,11 +201,11 @@ export function Panel({ metric, title, runs, view, feed, height, settings, onSet
   return (
     <section class="panel" ref={root} data-size={settings.size} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
-        <h3 title={metric}>{title}</h3>
+        <h3 title={own ? keys.join('\n') : metric}>{title}</h3>
         {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={metric} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} />
+        <PanelMenu metric={own ? title : metric} own={own} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} />
         {onEnlarge && (
-          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${metric}`} title="Enlarge">
+          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${own ? title : metric}`} title="Enlarge">
             <Icon name="expand" />
           </button>
         )}
@@ -212,7 +216,7 @@ export function Panel({ metric, title, runs, view, feed, height, settings, onSet
         ref={box}
         tabIndex={0}
         role="group"
-        aria-label={`Chart of ${metric}. ${latest ? `${latest.where}: ${describeHead(latest)}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
+        aria-label={`Chart of ${own ? title : metric}. ${latest ? `${latest.where}: ${describeHead(latest)}. ` : ''}Arrow keys read values, + and − zoom, 0 shows everything.`}
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.point(null)}
       >
@@ -220,6 +224,12 @@ export function Panel({ metric, title, runs, view, feed, height, settings, onSet
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points.'}</p>}
         {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={scale === 'log'} box={box.current!} />}
       </div>
+      {own && curves && curves.length > 1 && (
+        <ul class="panel-legend" aria-label={`Lines of ${title}`}>
+          {curves.slice(0, LEGEND_MAX).map((c) => <li key={c.name}><Swatch {...c} />{c.name}</li>)}
+          {curves.length > LEGEND_MAX && <li>{curves.length - LEGEND_MAX} more</li>}
+        </ul>
+      )}
       {(odd || flat) && (
         <p class="panel-note" title={odd}>
           {flat && <button class="link" onClick={() => onSettings({ y: 'most' })} title="A few outliers leave the rest no room">Leave out outliers</button>}

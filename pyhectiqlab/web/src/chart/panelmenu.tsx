@@ -7,8 +7,17 @@ import { Icon } from '../widgets/icon';
 
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
 
+/** What is done with a chart of one's own. `earlier`, `later`: null at the ends. */
+export interface OwnActions {
+  edit: () => void;
+  remove: () => void;
+  earlier: (() => void) | null;
+  later: (() => void) | null;
+}
+
 interface Props {
   metric: string;
+  own: OwnActions | null;
   settings: PanelSettings;
   /** undefined: as everywhere on the page. */
   onChange: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
@@ -16,7 +25,7 @@ interface Props {
   drawn: () => readonly [number, number] | null;
 }
 
-export function PanelMenu({ metric, settings, onChange, drawn }: Props) {
+export function PanelMenu({ metric, own, settings, onChange, drawn }: Props) {
   const root = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (e: Event) => {
@@ -71,6 +80,14 @@ export function PanelMenu({ metric, settings, onChange, drawn }: Props) {
           </div>
         )}
         <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
+        {own && (
+          <div class="menu-own">
+            <button class="link" onClick={own.edit}>Edit</button>
+            <button class="link" disabled={!own.earlier} onClick={() => own.earlier?.()}>Move before</button>
+            <button class="link" disabled={!own.later} onClick={() => own.later?.()}>Move behind</button>
+            <button class="link" onClick={own.remove}>Remove</button>
+          </div>
+        )}
       </div>
     </details>
   );

@@ -72,7 +72,7 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     [b.ninf[i]!, '−Inf'],
   ] as const;
   return {
-    id: `${c.run}/${b.rank ?? ''}/${b.attempt ?? ''}`,
+    id: `${c.run}/${b.rank ?? ''}/${b.attempt ?? ''}/${b.key}`,
     name: c.name,
     color: c.color,
     dash: c.dash,

@@ -33,7 +33,7 @@ test('visible panels share one request, hidden ones cost nothing', async () => {
   const feed = new BucketFeed(fetch, () => {});
   const shown: string[] = [];
   feed.configure(['r1', 'r2'], QUERY);
-  const panels = ['a', 'b', 'c'].map((key) => feed.add(key, (s) => shown.push(...s.map((b) => b.run + b.key))));
+  const panels = ['a', 'b', 'c'].map((key) => feed.add([key], (s) => shown.push(...s.map((b) => b.run + b.key))));
   panels[0]!.setVisible(true);
   panels[1]!.setVisible(true);
   await pass(10);
@@ -45,8 +45,8 @@ test('live news refetch only the named keys that are in sight, at most once an i
   const { asked, fetch } = lab();
   const feed = new BucketFeed(fetch, () => {});
   feed.configure(['r'], QUERY);
-  for (const key of ['a', 'b']) feed.add(key, () => {}).setVisible(true);
-  feed.add('unseen', () => {});
+  for (const key of ['a', 'b']) feed.add([key], () => {}).setVisible(true);
+  feed.add(['unseen'], () => {});
   await pass(2000);
   for (let i = 0; i < 20; i++) {
     feed.markStale(['a', 'unseen']);
@@ -62,7 +62,7 @@ test('an answer to an old query is aborted and never shown', async () => {
   const feed = new BucketFeed(fetch, () => {});
   const shown: BucketQuery[] = [];
   feed.configure(['r'], QUERY);
-  feed.add('a', (_, query) => shown.push(query)).setVisible(true);
+  feed.add(['a'], (_, query) => shown.push(query)).setVisible(true);
   await pass(10);
   feed.configure(['r'], { ...QUERY, lo: 5, hi: 9 });
   expect(asked[0]!.signal.aborted).toBe(true);
@@ -80,7 +80,7 @@ test('after a failure the panel is asked for again', async () => {
   const feed = new BucketFeed(fetch, (e) => errors.push(e));
   let shown = 0;
   feed.configure(['r'], QUERY);
-  feed.add('a', () => void shown++).setVisible(true);
+  feed.add(['a'], () => void shown++).setVisible(true);
   await pass(10);
   asked[0]!.fail();
   await pass(10);
@@ -95,7 +95,7 @@ test('news that come while the answer is on its way are not lost', async () => {
   const { asked, fetch } = lab(false);
   const feed = new BucketFeed(fetch, () => {});
   feed.configure(['r'], QUERY);
-  feed.add('a', () => {}).setVisible(true);
+  feed.add(['a'], () => {}).setVisible(true);
   await pass(10);
   feed.markStale(['a']);
   asked[0]!.answer();
@@ -107,7 +107,22 @@ test('more series than one request may hold are asked for in several', async () 
   const { asked, fetch } = lab();
   const feed = new BucketFeed(fetch, () => {});
   feed.configure(Array.from({ length: 20 }, (_, i) => `r${i}`), QUERY);
-  for (let i = 0; i < 30; i++) feed.add(`k${i}`, () => {}).setVisible(true);
+  for (let i = 0; i < 30; i++) feed.add([`k${i}`], () => {}).setVisible(true);
   await pass(10);
   expect(asked.map((a) => a.selectors.length)).toEqual([240, 240, 120]);
+});
+
+test('a panel of several keys shares them with others, and is shown once all are there', async () => {
+  const { asked, fetch } = lab();
+  const feed = new BucketFeed(fetch, () => {});
+  const shown: string[][] = [];
+  feed.configure(Array.from({ length: 128 }, (_, i) => `r${i}`), QUERY); // two keys a request
+  feed.add(['a'], () => {}).setVisible(true);
+  feed.add(['c', 'a', 'b'], (series) => shown.push([...new Set(series.map((b) => b.key))])).setVisible(true);
+  await pass(10);
+  expect(asked.map(({ selectors }) => [...new Set(selectors.map((s) => s.key))])).toEqual([['a', 'c'], ['b']]);
+  expect(shown).toEqual([['c', 'a', 'b']]);
+  feed.markStale(['b']);
+  await pass(2000);
+  expect(shown.length).toBe(2);
 });

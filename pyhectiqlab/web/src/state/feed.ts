@@ -15,7 +15,7 @@ export type FetchBuckets = (
 export type ShowBuckets = (series: Buckets[], query: BucketQuery) => void;
 
 interface Panel {
-  key: string;
+  keys: readonly string[];
   show: ShowBuckets;
   visible: boolean;
   stale: boolean;
@@ -54,8 +54,8 @@ export class BucketFeed {
   }
 
   /** Adds a panel, not visible yet. Returns how to say that it is, or is not, and how to remove it. */
-  add(key: string, show: ShowBuckets): { setVisible: (visible: boolean) => void; remove: () => void } {
-    const panel: Panel = { key, show, visible: false, stale: true };
+  add(keys: readonly string[], show: ShowBuckets): { setVisible: (visible: boolean) => void; remove: () => void } {
+    const panel: Panel = { keys, show, visible: false, stale: true };
     this.panels.add(panel);
     return {
       setVisible: (visible) => {
@@ -71,7 +71,7 @@ export class BucketFeed {
     const named = keys && new Set(keys);
     let any = false;
     for (const panel of this.panels) {
-      if (named && !named.has(panel.key)) continue;
+      if (named && !panel.keys.some((key) => named.has(key))) continue;
       panel.stale = true;
       any ||= panel.visible;
     }
@@ -91,16 +91,24 @@ export class BucketFeed {
     if (!wanted.length) return;
     const ticket = this.newest.begin();
     const perRequest = Math.max(1, Math.floor(SELECTORS_MAX / (runs.length * query.attempts.length * (query.rank === 'each' ? RANKS_MAX : 1))));
-    for (let i = 0; i < wanted.length; i += perRequest) {
-      const some = wanted.slice(i, i + perRequest);
-      for (const panel of some) panel.stale = false; // before asking: news that come meanwhile make it stale again
+    const keys = [...new Set(wanted.flatMap((panel) => panel.keys))];
+    const byKey = new Map<string, Buckets[]>();
+    const waiting = new Set(wanted);
+    for (const panel of wanted) panel.stale = false; // before asking: news that come meanwhile make it stale again
+    for (let i = 0; i < keys.length; i += perRequest) {
+      const some = keys.slice(i, i + perRequest);
       try {
-        const selectors = some.flatMap(({ key }) => runs.map((run) => ({ run, key })));
+        const selectors = some.flatMap((key) => runs.map((run) => ({ run, key })));
         const series = await this.fetch(selectors, query, ticket.signal);
         if (!ticket.isNewest()) return;
-        for (const panel of some) if (this.panels.has(panel)) panel.show(series.filter((b) => b.key === panel.key), query);
+        for (const key of some) byKey.set(key, series.filter((b) => b.key === key));
+        for (const panel of waiting) {
+          if (!panel.keys.every((key) => byKey.has(key))) continue;
+          waiting.delete(panel);
+          if (this.panels.has(panel)) panel.show(panel.keys.flatMap((key) => byKey.get(key)!), query);
+        }
       } catch (e) {
-        for (const panel of some) panel.stale = true;
+        for (const panel of waiting) panel.stale = true;
         if (ticket.isNewest()) this.failed(e);
         return;
       }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import statistics
 import uuid
 
 import pytest
@@ -134,3 +136,41 @@ def test_more_runs_than_there_is_room_for_are_not_left_out_silently(page: Page, 
     table.evaluate("e => e.scrollTo(0, e.scrollHeight)")
     eye(page, "run-000").click()
     expect(page.get_by_role("alert")).to_contain_text("At most 100 runs are drawn at a time")
+
+
+def test_runs_are_grouped_with_statistics_of_each_column_and_opened(page: Page, feeder: Feeder) -> None:
+    project = f"groups-{uuid.uuid4().hex[:6]}"
+    losses = {0.1: [1.0, 2.0, 6.0], 0.01: [0.5, math.nan], None: [4.0]}
+    for lr, its in losses.items():
+        for i, loss in enumerate(its):
+            run = feeder.run(f"lr-{lr}-{i}", project=project)
+            run.points({"loss": ([0, 1], [9.0, loss])})
+            run.event("config", values={"seed": i} if lr is None else {"seed": i, "lr": lr})
+    page.goto(f'{feeder.url}/projects/{project}?col=state&col=metric."loss".last&col=config."seed"&sort=name')
+    page.get_by_role("button", name="Group by").click()
+    page.get_by_role("dialog", name="Group by").get_by_label("lr").check()
+    page.keyboard.press("Escape")
+    groups = page.locator("tr.group-row")
+    expect(groups.locator(".group-name")).to_have_text(["lr 0.13 runs", "lr 0.012 runs", "lr –1 run"])
+    expected = [statistics.mean(losses[0.1]), statistics.stdev(losses[0.1])]
+    expect(groups.nth(0).locator("td.spread").nth(0)).to_have_text(f"{expected[0]:g} ± {expected[1]:.4g}1 … 6")
+    expect(groups.nth(1).locator("td.spread").nth(0)).to_have_text("0.5 ± 00.5 … 0.5 · 1 NaN")
+    expect(groups.nth(2).locator("td.spread").nth(0)).to_have_text("4 ± 04 … 4")
+    page.get_by_role("button", name="loss", exact=True).click()
+    expect(groups.locator(".group-name")).to_have_text(["lr 0.012 runs", "lr 0.13 runs", "lr –1 run"])
+    groups.nth(1).get_by_role("button", name="lr 0.1").click()
+    page.get_by_role("button", name="Draw lr-0.1-1", exact=True).wait_for()
+    expect(page.locator("tr[data-run] .run-name a")).to_have_count(3)
+    page.get_by_role("button", name="None", exact=True).click()
+    page.get_by_role("button", name="Draw the runs of lr –").click()
+    page.get_by_role("button", name="Draw the runs of lr 0.01").click()
+    drawn = Panel(page, "loss").wait("d.curves.length === 3")
+    assert {c["name"] for c in drawn["curves"]} == {"lr-0.01-0", "lr-0.01-1", "lr-None-0"}
+    page.get_by_label("Pick the runs of lr 0.1", exact=True).check()
+    expect(page.locator(".picked .num")).to_have_text("3 runs picked")
+    page.wait_for_url(re.compile("by=config"))
+    page.reload()
+    expect(groups).to_have_count(3)
+    page.get_by_role("button", name="Grouped by lr").click()
+    page.get_by_role("button", name="Ungroup").click()
+    expect(page.locator("tr[data-run]")).to_have_count(6)

@@ -13,6 +13,8 @@ import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
 import { FirstRun } from '../parts/firstrun';
+import { GroupPicker } from '../parts/grouppicker';
+import { GroupsTable, useGroups } from '../parts/groupstable';
 import { ActionTold, Picked } from '../parts/picked';
 import { ProjectNav } from '../parts/projectnav';
 import { RunsTable } from '../parts/runstable';
@@ -46,10 +48,13 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const known = useLoad(async (signal) => (chosen ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen], COLUMNS_REFRESH_MS);
   const columns = (chosen ?? firstColumns(known.data)).filter((name) => parseColumn(name));
   const filter = [query, state && `state=${state}`].filter(Boolean);
-  const table = useTableRows({ project: ref, filter, sort: sorts, column: columns.filter(isValue) }, REFRESH_MS);
+  const asked = { project: ref, filter, sort: sorts, column: columns.filter(isValue) };
+  const table = useTableRows(asked, REFRESH_MS);
+  const { by } = route;
+  const groups = useGroups(ref, filter, by, columns);
   const shown = useShownRuns({ project: ref, filter, sort: sorts }, route.shown);
   const { data, error } = table;
-  const refresh = () => (table.refresh(), shown.refresh());
+  const refresh = () => (table.refresh(), shown.refresh(), by.length && groups.refresh());
   const id = project.data?.id;
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
   useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
@@ -58,8 +63,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
 
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, ...change }, replace);
   const show = (to: string[]) => (keepColumns(ref, to), set({ columns: to }));
-  const asked = typeof route.shown === 'string' ? (shown.data?.runs.map((run) => run.id) ?? []) : route.shown;
-  const named = asked.filter((run) => !shown.data?.missing.includes(run));
+  const wanted = typeof route.shown === 'string' ? (shown.data?.runs.map((run) => run.id) ?? []) : route.shown;
+  const named = wanted.filter((run) => !shown.data?.missing.includes(run));
   const drawn = named.filter((run) => !route.view.hidden.includes(run));
   const looks = useLooks(id ? named.map((run) => ({ id: run, project: id })) : []);
   const draw = (runs: readonly string[], on: boolean) => {
@@ -81,6 +86,17 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const missing = project.error ?? (unclear ? null : error);
   const told = project.data ? projectTold(project.data) : '';
   const some = data !== null && data.total > 0;
+  const rows = {
+    columns,
+    sorts,
+    onSort: (to: string[]) => set({ sorts: to }),
+    picks,
+    onPick: setPicks,
+    drawn: new Map([...looks].filter(([run]) => drawn.includes(run))),
+    onDraw: draw,
+    solo,
+    onSolo: (run: string | null) => set({ solo: run }),
+  };
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
       <h1 class="name">{name}</h1>
@@ -103,6 +119,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
               </select>
             </label>
             <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
+            <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
             {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
             {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
             <Picked picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
@@ -117,21 +134,11 @@ export function RunsPage({ route }: { route: RunsRoute }) {
           {some && (
             <Split
               label="Width of the table"
-              left={route.pane !== 'charts' ? (
-                <RunsTable
-                  table={table}
-                  columns={columns}
-                  sorts={sorts}
-                  onSort={(to) => set({ sorts: to })}
-                  picks={picks}
-                  onPick={setPicks}
-                  onPickAll={() => void pickAll()}
-                  drawn={new Map([...looks].filter(([run]) => drawn.includes(run)))}
-                  onDraw={draw}
-                  solo={solo}
-                  onSolo={(run) => set({ solo: run })}
-                />
-              ) : null}
+              left={route.pane === 'charts' ? null : by.length ? (
+                <GroupsTable {...rows} query={asked} by={by} groups={groups} />
+              ) : (
+                <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
+              )}
               right={route.pane !== 'table' ? (
                 <section class="workspace-charts" aria-label="Charts">
                   <p class="drawn-text">

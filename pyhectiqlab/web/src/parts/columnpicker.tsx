@@ -1,12 +1,13 @@
 // Choosing the columns of the runs' table: which, in which order, and what of a metric.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { formatInteger } from '../base/format';
 import { columnLabel, columnLabels, columnName, COLUMNS_MAX, FACTS, STATS, type Column, type Stat } from '../base/tablecolumns';
 import { useLoad } from '../state/load';
 import { SearchBox } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { Popover } from '../widgets/popover';
 
 interface PickerProps {
   project: string;
@@ -17,34 +18,13 @@ interface PickerProps {
 }
 
 export function ColumnPicker(props: PickerProps) {
-  const [open, setOpen] = useState(false);
-  const button = useRef<HTMLButtonElement>(null);
-  const close = () => (setOpen(false), button.current?.focus());
-  return (
-    <div class="picker">
-      <button ref={button} class="button" aria-expanded={open} onClick={() => setOpen(!open)}>Columns</button>
-      {open && <Panel {...props} onClose={close} />}
-    </div>
-  );
+  return <Popover text="Columns">{() => <Lists {...props} />}</Popover>;
 }
 
-function Panel({ project, filter, columns, onChange, onReset, onClose }: PickerProps & { onClose: () => void }) {
+function Lists({ project, filter, columns, onChange, onReset }: PickerProps) {
   const [words, setWords] = useState('');
   const [stat, setStat] = useState<Stat>('last');
-  const panel = useRef<HTMLDivElement>(null);
   const { data } = useLoad((signal) => api.tableColumns({ project, filter, words }, signal), [project, filter.join(' '), words]);
-  useEffect(() => panel.current?.querySelector('input')?.focus(), []);
-  useEffect(() => {
-    const outside = (e: PointerEvent) => !panel.current?.parentElement?.contains(e.target as Node) && onClose();
-    // Of the document: a button that hid its column is gone, and the focus with it.
-    const escape = (e: KeyboardEvent) => e.key === 'Escape' && onClose();
-    document.addEventListener('pointerdown', outside);
-    document.addEventListener('keydown', escape);
-    return () => {
-      document.removeEventListener('pointerdown', outside);
-      document.removeEventListener('keydown', escape);
-    };
-  }, []);
   const chosen = new Set(columns);
   const full = columns.length >= COLUMNS_MAX;
   const toggle = (name: string, on: boolean) => onChange(on ? [...columns, name] : columns.filter((c) => c !== name));
@@ -66,44 +46,42 @@ function Panel({ project, filter, columns, onChange, onReset, onClose }: PickerP
   const labels = columnLabels(columns);
   const facts = FACTS.filter((fact) => fact.includes(words.toLowerCase()));
   return (
-    <div ref={panel} class="panel-pop" role="dialog" aria-label="Columns">
-      <div class="picker-lists">
-        <section aria-label="Shown">
-          <h3>Shown</h3>
-          <ol>
-            {columns.map((name, at) => {
-              const label = labels[at]!;
-              return (
-                <li key={name}>
-                  <span title={label}>{label}</span>
-                  <button class="icon-button" aria-label={`Move ${label} left`} disabled={at === 0} onClick={() => move(at, -1)}><Icon name="up" /></button>
-                  <button class="icon-button" aria-label={`Move ${label} right`} disabled={at === columns.length - 1} onClick={() => move(at, 1)}><Icon name="down" /></button>
-                  <button class="icon-button" aria-label={`Hide ${label}`} onClick={() => toggle(name, false)}><Icon name="close" /></button>
-                </li>
-              );
-            })}
-          </ol>
-          <button class="link" onClick={onReset}>As at first</button>
-        </section>
-        <section aria-label="To choose from">
-          <SearchBox value={words} onChange={setWords} label="Search columns" placeholder="loss, lr, model.…" />
-          {full && <p class="problem">A table has at most {COLUMNS_MAX} columns: hide one first.</p>}
-          {facts.length > 0 && <><h3>Run</h3>{facts.map((fact) => choice({ kind: 'fact', fact }, ''))}</>}
-          {data && data.config.length > 0 && <h3>Config</h3>}
-          {data?.config.map((c) => choice({ kind: 'config', path: c.path }, c.differs ? `${formatInteger(c.values)} values` : 'all the same', c.examples.join(', ')))}
-          {data && data.metrics.length > 0 && (
-            <h3>
-              Metrics
-              <select aria-label="Which value of a metric" value={stat} onChange={(e) => setStat(e.currentTarget.value as Stat)}>
-                {STATS.map((s) => <option key={s} value={s}>{s}</option>)}
-              </select>
-            </h3>
-          )}
-          {data?.metrics.map((m) => choice({ kind: 'metric', key: m.key, stat }, m.runs < data.metric_runs ? `${formatInteger(m.runs)} of ${formatInteger(data.metric_runs)} runs` : ''))}
-          {data && !facts.length && !data.config.length && !data.metrics.length && <p class="dim">No column is named like this.</p>}
-          {data && data.runs > data.metric_runs && <p class="dim">Metrics of {formatInteger(data.metric_runs)} of {formatInteger(data.runs)} runs were looked at: search for one that is missing.</p>}
-        </section>
-      </div>
+    <div class="picker-lists">
+      <section aria-label="Shown">
+        <h3>Shown</h3>
+        <ol>
+          {columns.map((name, at) => {
+            const label = labels[at]!;
+            return (
+              <li key={name}>
+                <span title={label}>{label}</span>
+                <button class="icon-button" aria-label={`Move ${label} left`} disabled={at === 0} onClick={() => move(at, -1)}><Icon name="up" /></button>
+                <button class="icon-button" aria-label={`Move ${label} right`} disabled={at === columns.length - 1} onClick={() => move(at, 1)}><Icon name="down" /></button>
+                <button class="icon-button" aria-label={`Hide ${label}`} onClick={() => toggle(name, false)}><Icon name="close" /></button>
+              </li>
+            );
+          })}
+        </ol>
+        <button class="link" onClick={onReset}>As at first</button>
+      </section>
+      <section aria-label="To choose from">
+        <SearchBox value={words} onChange={setWords} label="Search columns" placeholder="loss, lr, model.…" />
+        {full && <p class="problem">A table has at most {COLUMNS_MAX} columns: hide one first.</p>}
+        {facts.length > 0 && <><h3>Run</h3>{facts.map((fact) => choice({ kind: 'fact', fact }, ''))}</>}
+        {data && data.config.length > 0 && <h3>Config</h3>}
+        {data?.config.map((c) => choice({ kind: 'config', path: c.path }, c.differs ? `${formatInteger(c.values)} values` : 'all the same', c.examples.join(', ')))}
+        {data && data.metrics.length > 0 && (
+          <h3>
+            Metrics
+            <select aria-label="Which value of a metric" value={stat} onChange={(e) => setStat(e.currentTarget.value as Stat)}>
+              {STATS.map((s) => <option key={s} value={s}>{s}</option>)}
+            </select>
+          </h3>
+        )}
+        {data?.metrics.map((m) => choice({ kind: 'metric', key: m.key, stat }, m.runs < data.metric_runs ? `${formatInteger(m.runs)} of ${formatInteger(data.metric_runs)} runs` : ''))}
+        {data && !facts.length && !data.config.length && !data.metrics.length && <p class="dim">No column is named like this.</p>}
+        {data && data.runs > data.metric_runs && <p class="dim">Metrics of {formatInteger(data.metric_runs)} of {formatInteger(data.runs)} runs were looked at: search for one that is missing.</p>}
+      </section>
     </div>
   );
 }

@@ -1,28 +1,21 @@
 // The runs of a project as a table: any columns, sorted by several, with as many rows in the page as fit the screen.
 
-import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';
-import { formatCompact, formatDuration, formatInteger, formatValue, plural } from '../base/format';
-import { runUrl } from '../base/links';
+import { plural } from '../base/format';
 import type { Look } from '../base/looks';
-import { durationOf } from '../base/runstate';
-import { columnLabels, parseColumn, type Column } from '../base/tablecolumns';
-import type { TableRow } from '../schema/lab';
+import { columnLabels, parseColumn } from '../base/tablecolumns';
 import { useNow } from '../state/clock';
-import { highlighted } from '../state/highlight';
+import { useLitRow } from '../state/litrow';
 import { useScrollMemory } from '../state/scrolls';
 import type { TableRows } from '../state/tablerows';
 import { useVirtual } from '../state/virtual';
-import { Moment, StateBadge, TagChip } from '../widgets/basics';
-import { Icon } from '../widgets/icon';
-import { Swatch } from '../widgets/swatch';
+import { RunRow } from './runrow';
+import { ColumnHead, SortHead } from './tablehead';
 
 const ROW_PX = 35; // --row-height of styles.css
-const SORTED_FACTS = ['state', 'started', 'duration', 'author', 'points', 'created'];
-const DOWNWARDS_FIRST = ['started', 'created', 'duration', 'points']; // what is new, long or large comes first at the first click
 
-interface TableProps {
+export interface TableProps {
   table: TableRows;
   columns: readonly string[];
   sorts: readonly string[];
@@ -98,44 +91,19 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
               );
             }
             return (
-              <tr key={run.id} data-run={run.id} aria-rowindex={index + 2} class={[chosen.has(run.id) && 'chosen', solo !== null && solo !== run.id && 'faded'].filter(Boolean).join(' ')}>
-                <td class="pick">
-                  <input
-                    type="checkbox"
-                    aria-label={`Pick ${run.name}`}
-                    checked={chosen.has(run.id)}
-                    onClick={(e) => void pick(index, e.currentTarget.checked, e.shiftKey)}
-                  />
-                </td>
-                <td class="eye">
-                  <button
-                    class="icon-button"
-                    aria-pressed={drawn.has(run.id)}
-                    aria-label={`Draw ${run.name}`}
-                    title={drawn.has(run.id) ? 'In the charts; click to leave it out' : 'Draw it in the charts'}
-                    onClick={(e) => void draw(index, !drawn.has(run.id), e.shiftKey)}
-                  >
-                    <Icon name={drawn.has(run.id) ? 'eye' : 'closedEye'} />
-                  </button>
-                  {drawn.has(run.id) && (
-                    <button
-                      class="icon-button look"
-                      aria-pressed={solo === run.id}
-                      aria-label={`Draw ${run.name} alone`}
-                      title={solo === run.id ? 'Draw the others again' : 'Draw it alone'}
-                      onClick={() => onSolo(solo === run.id ? null : run.id)}
-                    >
-                      <Swatch {...drawn.get(run.id)!} />
-                    </button>
-                  )}
-                </td>
-                <th scope="row" class="run-name">
-                  <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
-                  {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
-                  {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
-                </th>
-                {shown.map(({ name, column, place }) => <Cell key={name} run={run} column={column} value={run.values[place]} now={now} />)}
-              </tr>
+              <RunRow
+                key={run.id}
+                run={run}
+                index={index + 2}
+                columns={shown}
+                picked={chosen}
+                drawn={drawn}
+                solo={solo}
+                onSolo={onSolo}
+                now={now}
+                onPick={(on, through) => void pick(index, on, through)}
+                onDraw={(on, through) => void draw(index, on, through)}
+              />
             );
           })}
           {behind > 0 && <tr class="space" aria-hidden="true" style={{ height: `${behind}px` }} />}
@@ -149,100 +117,4 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
 function unreached(e: unknown): string[] {
   if (e instanceof UnreachableError || e instanceof ApiError) return [];
   throw e;
-}
-
-/** The run of the row under the pointer is brought to the front in the charts, and the row of a line that is pointed at is marked. */
-function useLitRow(scroller: RefObject<HTMLElement | null>): void {
-  useEffect(() => {
-    const element = scroller.current!;
-    const rowOf = (e: Event) => (e.target as Element).closest<HTMLElement>('tr[data-run]')?.dataset['run'] ?? null;
-    const over = (e: Event) => highlighted.set(rowOf(e));
-    const out = () => highlighted.set(null);
-    element.addEventListener('pointerover', over);
-    element.addEventListener('pointerleave', out);
-    element.addEventListener('focusin', over);
-    element.addEventListener('focusout', out);
-    // By hand: drawing the table anew at each move of the pointer would be slow.
-    const mark = () => {
-      for (const row of element.querySelectorAll<HTMLElement>('tr[data-run]')) row.toggleAttribute('data-lit', row.dataset['run'] === highlighted.value);
-    };
-    const forget = highlighted.subscribe(mark);
-    return () => {
-      forget();
-      highlighted.set(null);
-      element.removeEventListener('pointerover', over);
-      element.removeEventListener('pointerleave', out);
-      element.removeEventListener('focusin', over);
-      element.removeEventListener('focusout', out);
-    };
-  }, []);
-}
-
-/** `value`: of a config or a metric; undefined: it is being loaded. */
-function Cell({ run, column, value, now }: { run: TableRow; column: Column; value: number | string | null | undefined; now: number }) {
-  if (column.kind === 'fact') return <FactCell run={run} fact={column.fact} now={now} />;
-  if (value === undefined) return <td class="number value dim">…</td>;
-  if (value === null) return <td class="number value dim">–</td>;
-  // A metric's NaN comes as text, as JSON has none.
-  const number = column.kind === 'metric' ? Number(value) : value;
-  if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
-  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)}>{formatValue(number)}</td>;
-}
-
-function FactCell({ run, fact, now }: { run: TableRow; fact: string; now: number }) {
-  switch (fact) {
-    case 'state':
-      return (
-        <td class="state">
-          <StateBadge state={run.state} rank={run.state_rank} why={run.state_why} />
-          {['failed', 'killed', 'lost'].includes(run.state) && run.state_why && <span class="dim why" title={run.state_why}>{run.state_why}</span>}
-        </td>
-      );
-    case 'started':
-      return <td><Moment time={run.started ?? run.created} now={now} /></td>;
-    case 'created':
-      return <td><Moment time={run.created} now={now} /></td>;
-    case 'duration':
-      return <td class="number">{formatDuration(durationOf(run, now))}</td>;
-    case 'author':
-      return <td>{run.author}</td>;
-    case 'points':
-      return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
-    default:
-      return <td class="words" title={run.note}>{run.note || <span class="dim">–</span>}</td>;
-  }
-}
-
-interface HeadProps {
-  sorts: readonly string[];
-  onSort: (sorts: string[]) => void;
-}
-
-function ColumnHead({ column, name, label, sorts, onSort }: { column: Column; name: string; label: string } & HeadProps) {
-  if (column.kind !== 'fact') {
-    const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : column.stat} of ${column.key}`;
-    return <SortHead text={label} by={name} sorts={sorts} onSort={onSort} class="number value" title={title} />;
-  }
-  if (!SORTED_FACTS.includes(column.fact)) return <th>{label}</th>;
-  return <SortHead text={label} by={column.fact} sorts={sorts} onSort={onSort} class={['duration', 'points'].includes(column.fact) ? 'number' : ''} />;
-}
-
-function SortHead({ text, by, sorts, onSort, title, class: kind }: HeadProps & { text: string; by: string; class: string; title?: string }) {
-  const at = sorts.findIndex((sort) => sort === by || sort === `-${by}`);
-  const down = sorts[at]?.startsWith('-');
-  const next = at < 0 ? (DOWNWARDS_FIRST.includes(by) ? `-${by}` : by) : down ? by : `-${by}`;
-  // With Shift it sorts what the others leave equal.
-  const click = (further: boolean) => {
-    if (!further) return onSort([next]);
-    return onSort(at < 0 ? [...sorts, next] : sorts.map((sort, i) => (i === at ? next : sort)));
-  };
-  return (
-    <th class={kind} aria-sort={at < 0 ? 'none' : down ? 'descending' : 'ascending'} title={title}>
-      <button class="sort" title={title ?? 'Sort; with Shift, sort further'} onClick={(e) => click(e.shiftKey)}>
-        {text}
-        {at >= 0 && <Icon name={down ? 'down' : 'up'} />}
-        {at >= 0 && sorts.length > 1 && <sup>{formatInteger(at + 1)}</sup>}
-      </button>
-    </th>
-  );
 }

@@ -1,0 +1,116 @@
+// One run as a row of a table: to pick, to draw, its name, and its values.
+
+import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { runUrl } from '../base/links';
+import type { Look } from '../base/looks';
+import { durationOf } from '../base/runstate';
+import type { Column } from '../base/tablecolumns';
+import type { TableRow } from '../schema/lab';
+import { Moment, StateBadge, TagChip } from '../widgets/basics';
+import { Icon } from '../widgets/icon';
+import { Swatch } from '../widgets/swatch';
+
+/** A column that is shown. `place`: of its values in a row; -1: they are not loaded. */
+export interface ShownColumn {
+  name: string;
+  label: string;
+  column: Column;
+  place: number;
+}
+
+/** What all rows of a table share. */
+export interface RowsProps {
+  columns: readonly ShownColumn[];
+  picked: ReadonlySet<string>;
+  /** The runs that are drawn, and what their lines look like. */
+  drawn: ReadonlyMap<string, Look>;
+  /** The run that is drawn alone. */
+  solo: string | null;
+  onSolo: (run: string | null) => void;
+  now: number;
+}
+
+interface Props extends RowsProps {
+  run: TableRow;
+  /** In the whole table, from 1; the head is the first. */
+  index: number;
+  /** `through`: with Shift. */
+  onPick: (on: boolean, through: boolean) => void;
+  onDraw: (on: boolean, through: boolean) => void;
+}
+
+export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onPick, onDraw, now }: Props) {
+  const look = drawn.get(run.id);
+  const alone = solo === run.id;
+  const kinds = [picked.has(run.id) && 'chosen', solo !== null && !alone && 'faded'].filter(Boolean).join(' ');
+  return (
+    <tr data-run={run.id} aria-rowindex={index} class={kinds}>
+      <td class="pick">
+        <input type="checkbox" aria-label={`Pick ${run.name}`} checked={picked.has(run.id)} onClick={(e) => onPick(e.currentTarget.checked, e.shiftKey)} />
+      </td>
+      <td class="eye">
+        <Eye drawn={look !== undefined} what={run.name} onClick={(e) => onDraw(!look, e.shiftKey)} />
+        {look && (
+          <button
+            class="icon-button look"
+            aria-pressed={alone}
+            aria-label={`Draw ${run.name} alone`}
+            title={alone ? 'Draw the others again' : 'Draw it alone'}
+            onClick={() => onSolo(alone ? null : run.id)}
+          >
+            <Swatch {...look} />
+          </button>
+        )}
+      </td>
+      <th scope="row" class="run-name">
+        <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
+        {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+        {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
+      </th>
+      {columns.map(({ name, column, place }) => <Cell key={name} run={run} column={column} value={run.values[place]} now={now} />)}
+    </tr>
+  );
+}
+
+export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; onClick: (e: MouseEvent) => void }) {
+  return (
+    <button class="icon-button" aria-pressed={drawn} aria-label={`Draw ${what}`} title={drawn ? 'In the charts; click to leave it out' : 'Draw it in the charts'} onClick={onClick}>
+      <Icon name={drawn ? 'eye' : 'closedEye'} />
+    </button>
+  );
+}
+
+/** `value`: of a config or a metric; undefined: it is being loaded. */
+function Cell({ run, column, value, now }: { run: TableRow; column: Column; value: number | string | null | undefined; now: number }) {
+  if (column.kind === 'fact') return <FactCell run={run} fact={column.fact} now={now} />;
+  if (value === undefined) return <td class="number value dim">…</td>;
+  if (value === null) return <td class="number value dim">–</td>;
+  // A metric's NaN comes as text, as JSON has none.
+  const number = column.kind === 'metric' ? Number(value) : value;
+  if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
+  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)}>{formatValue(number)}</td>;
+}
+
+function FactCell({ run, fact, now }: { run: TableRow; fact: string; now: number }) {
+  switch (fact) {
+    case 'state':
+      return (
+        <td class="state">
+          <StateBadge state={run.state} rank={run.state_rank} why={run.state_why} />
+          {['failed', 'killed', 'lost'].includes(run.state) && run.state_why && <span class="dim why" title={run.state_why}>{run.state_why}</span>}
+        </td>
+      );
+    case 'started':
+      return <td><Moment time={run.started ?? run.created} now={now} /></td>;
+    case 'created':
+      return <td><Moment time={run.created} now={now} /></td>;
+    case 'duration':
+      return <td class="number">{formatDuration(durationOf(run, now))}</td>;
+    case 'author':
+      return <td>{run.author}</td>;
+    case 'points':
+      return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
+    default:
+      return <td class="words" title={run.note}>{run.note || <span class="dim">–</span>}</td>;
+  }
+}

@@ -1,0 +1,41 @@
+// A button that opens a panel below it, which Escape or a click elsewhere closes.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+interface Props {
+  text: string;
+  /** Of the panel, for who cannot see it. */
+  label?: string;
+  class?: string;
+  children: (close: () => void) => ComponentChildren;
+}
+
+export function Popover({ text, label = text, class: kind = 'button', children }: Props) {
+  const [open, setOpen] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const close = () => (setOpen(false), button.current?.focus());
+  return (
+    <div class="picker">
+      <button ref={button} class={kind} aria-expanded={open} onClick={() => setOpen(!open)}>{text}</button>
+      {open && <Panel label={label} onClose={close}>{children(close)}</Panel>}
+    </div>
+  );
+}
+
+function Panel({ label, onClose, children }: { label: string; onClose: () => void; children: ComponentChildren }) {
+  const panel = useRef<HTMLDivElement>(null);
+  useEffect(() => panel.current?.querySelector('input')?.focus(), []);
+  useEffect(() => {
+    const outside = (e: PointerEvent) => !panel.current?.parentElement?.contains(e.target as Node) && onClose();
+    // Of the document: a button that hid its column is gone, and the focus with it.
+    const escape = (e: KeyboardEvent) => e.key === 'Escape' && onClose();
+    document.addEventListener('pointerdown', outside);
+    document.addEventListener('keydown', escape);
+    return () => {
+      document.removeEventListener('pointerdown', outside);
+      document.removeEventListener('keydown', escape);
+    };
+  }, []);
+  return <div ref={panel} class="panel-pop" role="dialog" aria-label={label}>{children}</div>;
+}

@@ -132,3 +132,31 @@ def test_what_the_lab_refuses_is_told_and_changes_nothing(
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("was deleted")
     expect(tags(page, "b")).to_have_text(["best"])
+
+
+def test_a_run_is_changed_in_its_row_and_that_is_undone_at_once(page: Page, project: str, feeder: Feeder) -> None:
+    page.get_by_role("cell", name="from the script").dblclick()
+    dialog = page.get_by_role("dialog", name="Change b")
+    note = dialog.get_by_role("textbox", name="Note")
+    expect(note).to_be_focused()
+    expect(note).to_have_value("from the script")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    button(page, "Change b").click()
+    note.fill("from a person")
+    dialog.get_by_role("button", name="Remove the tag best").click()
+    dialog.get_by_label("Another tag").fill("kept")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="#12a37f").click()
+    button(page, "Save").click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("cell", name="from a person")).to_be_visible()
+    expect(tags(page, "b")).to_have_text(["kept"])
+    swatch = page.get_by_role("button", name="Draw b alone").locator("i")
+    assert swatch.evaluate("e => e.style.background") == "rgb(18, 163, 127)"
+    button(page, "Undo").click()
+    expect(page.get_by_role("cell", name="from the script")).to_be_visible()
+    expect(tags(page, "b")).to_have_text(["best"])
+    page.reload()
+    expect(swatch).to_be_visible()
+    assert swatch.evaluate("e => e.style.background") == "rgb(18, 163, 127)"  # of this browser

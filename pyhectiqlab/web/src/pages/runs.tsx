@@ -15,10 +15,11 @@ import { ColumnPicker } from '../parts/columnpicker';
 import { FirstRun } from '../parts/firstrun';
 import { GroupPicker } from '../parts/grouppicker';
 import { GroupsTable, useGroups } from '../parts/groupstable';
-import { ActionTold, Picked } from '../parts/picked';
+import { ActionTold, Picked, tagNames } from '../parts/picked';
 import { ProjectNav } from '../parts/projectnav';
+import { RunEdit } from '../parts/runedit';
 import { RunsTable } from '../parts/runstable';
-import type { ProjectDetailAnswer } from '../schema/lab';
+import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
 import { useLive } from '../state/live';
@@ -58,6 +59,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const id = project.data?.id;
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
   useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
+  const [edited, setEdited] = useState<TableRow | null>(null);
   const [tooMany, setTooMany] = useState(false);
   const [picks, setPicks] = usePicks(ref);
 
@@ -96,6 +98,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     onDraw: draw,
     solo,
     onSolo: (run: string | null) => set({ solo: run }),
+    onEdit: setEdited,
   };
   return (
     <Shell crumbs={[{ text: name }]} title={name}>
@@ -165,6 +168,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
               ) : null}
             />
           )}
+          {edited && <RunEdit key={edited.id} run={edited} look={looks.get(edited.id)} known={tagNames(data, null)} actions={actions} onClose={() => setEdited(null)} />}
           {id && <SharedArtifacts project={id} />}
         </>
       )}

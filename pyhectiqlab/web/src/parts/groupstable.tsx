@@ -38,7 +38,7 @@ interface Props extends Omit<TableProps, 'table' | 'onPickAll'> {
   groups: Loaded<Awaited<ReturnType<typeof api.tableGroups>> | null>;
 }
 
-export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo }: Props) {
+export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo, onEdit }: Props) {
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
@@ -50,7 +50,7 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
   const shown = columns.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: counted.indexOf(name) }));
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
-  const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, now };
+  const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, onEdit, now };
   const sorted = sortGroups(groups.data?.groups ?? [], by, counted, sorts);
   const toggle = (name: string) => setOpen(new Set(open.has(name) ? [...open].filter((other) => other !== name) : [...open, name]));
   return (

@@ -10,8 +10,8 @@ import { Confirm } from '../widgets/basics';
 
 const ASKED = { tag: 'Tag', untag: 'Untag', note: 'Note' } as const;
 type Kind = keyof typeof ASKED;
-const NAME_CHARS_MAX = 512;
-const NOTE_CHARS_MAX = 65_536;
+export const NAME_CHARS_MAX = 512;
+export const NOTE_CHARS_MAX = 65_536;
 
 interface PickedProps {
   picks: readonly string[];
@@ -89,7 +89,7 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
 }
 
 /** Of the rows that are loaded, or of those among `only`. */
-function tagNames(rows: Rows | null, only: readonly string[] | null): string[] {
+export function tagNames(rows: Rows | null, only: readonly string[] | null): string[] {
   const names = new Set<string>();
   for (const block of rows?.blocks.values() ?? []) {
     for (const run of block) {

@@ -27,6 +27,7 @@ export interface RowsProps {
   /** The run that is drawn alone. */
   solo: string | null;
   onSolo: (run: string | null) => void;
+  onEdit: (run: TableRow) => void;
   now: number;
 }
 
@@ -39,7 +40,7 @@ interface Props extends RowsProps {
   onDraw: (on: boolean, through: boolean) => void;
 }
 
-export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onPick, onDraw, now }: Props) {
+export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onEdit, onPick, onDraw, now }: Props) {
   const look = drawn.get(run.id);
   const alone = solo === run.id;
   const kinds = [picked.has(run.id) && 'chosen', solo !== null && !alone && 'faded'].filter(Boolean).join(' ');
@@ -62,12 +63,15 @@ export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onPic
           </button>
         )}
       </td>
-      <th scope="row" class="run-name">
+      <th scope="row" class="run-name" onDblClick={() => onEdit(run)}>
         <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
         {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
         {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
+        <button class="icon-button edit" aria-label={`Change ${run.name}`} title="Note, tags and colour" onClick={() => onEdit(run)}>
+          <Icon name="edit" />
+        </button>
       </th>
-      {columns.map(({ name, column, place }) => <Cell key={name} run={run} column={column} value={run.values[place]} now={now} />)}
+      {columns.map(({ name, column, place }) => <Cell key={name} run={run} column={column} value={run.values[place]} now={now} onEdit={onEdit} />)}
     </tr>
   );
 }
@@ -81,7 +85,8 @@ export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; on
 }
 
 /** `value`: of a config or a metric; undefined: it is being loaded. */
-function Cell({ run, column, value, now }: { run: TableRow; column: Column; value: number | string | null | undefined; now: number }) {
+function Cell({ run, column, value, now, onEdit }: { run: TableRow; column: Column; value: number | string | null | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
+  if (column.kind === 'fact' && column.fact === 'note') return <td class="words" title={run.note} onDblClick={() => onEdit(run)}>{run.note || <span class="dim">–</span>}</td>;
   if (column.kind === 'fact') return <FactCell run={run} fact={column.fact} now={now} />;
   if (value === undefined) return <td class="number value dim">…</td>;
   if (value === null) return <td class="number value dim">–</td>;
@@ -108,9 +113,7 @@ function FactCell({ run, fact, now }: { run: TableRow; fact: string; now: number
       return <td class="number">{formatDuration(durationOf(run, now))}</td>;
     case 'author':
       return <td>{run.author}</td>;
-    case 'points':
-      return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
     default:
-      return <td class="words" title={run.note}>{run.note || <span class="dim">–</span>}</td>;
+      return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
   }
 }

@@ -5,6 +5,7 @@ import { ApiError, UnreachableError } from '../api/http';
 import { plural } from '../base/format';
 import type { Look } from '../base/looks';
 import { columnLabels, parseColumn } from '../base/tablecolumns';
+import type { TableRow } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLitRow } from '../state/litrow';
 import { useScrollMemory } from '../state/scrolls';
@@ -29,9 +30,10 @@ export interface TableProps {
   /** The run that is drawn alone. */
   solo: string | null;
   onSolo: (run: string | null) => void;
+  onEdit: (run: TableRow) => void;
 }
 
-export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo }: TableProps) {
+export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo, onEdit }: TableProps) {
   const rows = table.data!;
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
@@ -100,6 +102,7 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
                 drawn={drawn}
                 solo={solo}
                 onSolo={onSolo}
+                onEdit={onEdit}
                 now={now}
                 onPick={(on, through) => void pick(index, on, through)}
                 onDraw={(on, through) => void draw(index, on, through)}

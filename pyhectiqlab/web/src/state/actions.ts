@@ -17,7 +17,8 @@ export interface Actions {
   undoable: boolean;
   problem: string;
   busy: boolean;
-  act: (action: RunAction) => Promise<boolean>;
+  /** All of them, or none. */
+  act: (...actions: RunAction[]) => Promise<boolean>;
   remove: (runs: readonly string[]) => Promise<boolean>;
   undo: () => Promise<void>;
 }
@@ -55,27 +56,27 @@ export function useActions(after: () => void): Actions {
     }
   };
 
-  const act = (action: RunAction) =>
+  const act = (...actions: RunAction[]) =>
     attempt(async () => {
       const undos: RunAction[][] = [];
-      let changed = 0;
+      const changed = new Set<string>();
       const back = async () => {
         while (undos.length) {
           await api.act(undos.at(-1)!);
           undos.pop();
         }
       };
-      for (const part of parts(action)) {
+      for (const part of parts(actions)) {
         try {
-          const done = await api.act([part]);
-          changed += done.changed.length;
+          const done = await api.act(part);
+          done.changed.forEach((run) => changed.add(run));
           if (done.undo.length) undos.push(done.undo);
         } catch (e) {
-          setLast(undos.length ? { text: doneText(action, changed), back } : null);
+          if (undos.length) setLast({ text: doneText(actions, changed.size), back });
           throw e;
         }
       }
-      return changed ? { text: doneText(action, changed), back } : { text: nothingText(action), back: null };
+      return changed.size ? { text: doneText(actions, changed.size), back } : { text: nothingText(actions), back: null };
     });
 
   /** One that cannot be deleted is told, and does not stop the others. */
@@ -107,20 +108,23 @@ export function useActions(after: () => void): Actions {
   return { done: last?.text ?? '', undoable: last?.back != null, problem, busy, act, remove, undo };
 }
 
-/** The same on as many runs as the lab takes at once. */
-function parts(action: RunAction): RunAction[] {
-  if (action.action === 'notes' || action.runs.length <= RUNS_AT_ONCE) return [action];
+/** The same in requests on as many runs as the lab takes at once: only one action on many runs is ever cut. */
+function parts(actions: readonly RunAction[]): RunAction[][] {
+  const [action] = actions;
+  if (!action || actions.length > 1 || action.action === 'notes' || action.runs.length <= RUNS_AT_ONCE) return [[...actions]];
   const { runs } = action;
-  return Array.from({ length: Math.ceil(runs.length / RUNS_AT_ONCE) }, (_, i) => ({ ...action, runs: runs.slice(i * RUNS_AT_ONCE, (i + 1) * RUNS_AT_ONCE) }));
+  return Array.from({ length: Math.ceil(runs.length / RUNS_AT_ONCE) }, (_, i) => [{ ...action, runs: runs.slice(i * RUNS_AT_ONCE, (i + 1) * RUNS_AT_ONCE) }]);
 }
 
-function doneText(action: RunAction, n: number): string {
+function doneText([action, ...more]: readonly RunAction[], n: number): string {
   const runs = plural(n, 'run');
+  if (!action || more.length) return `Changed ${runs}.`;
   if (action.action === 'note' || action.action === 'notes') return `Set the note of ${runs}.`;
   return action.action === 'tag' ? `Tagged ${runs} ${action.name}.` : `Removed the tag ${action.name} from ${runs}.`;
 }
 
-function nothingText(action: RunAction): string {
+function nothingText([action, ...more]: readonly RunAction[]): string {
+  if (!action || more.length) return 'Nothing changed.';
   if (action.action === 'note' || action.action === 'notes') return 'That is their note already.';
   return action.action === 'tag' ? `They are tagged ${action.name} already.` : `None of them is tagged ${action.name}.`;
 }

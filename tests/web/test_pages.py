@@ -127,10 +127,10 @@ def test_the_runs_table_shows_states_and_last_values_and_follows_them(page: Page
     late.end("killed", signal=9)
     row("late").locator('.badge[data-state="killed"]').wait_for()
 
-    page.get_by_label("State").select_option("failed")
+    page.get_by_label("State", exact=True).select_option("failed")
     page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
     page.wait_for_url(re.compile("state=failed"))
-    page.get_by_label("State").select_option("")
+    page.get_by_label("State", exact=True).select_option("")
     page.get_by_label("Search runs").fill("ali")
     page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
     row("alive").wait_for()
@@ -146,7 +146,7 @@ def test_the_search_box_finds_and_a_metric_sorts(page: Page, watch: Watch, feede
         run.end("completed" if n else "failed")
     page.goto(f"{feeder.url}/projects/finding")
     names = page.locator("tbody .run-name a")
-    page.get_by_role("button", name="val/loss").click()
+    page.get_by_role("button", name="val/loss", exact=True).click()
     page.wait_for_function("() => document.querySelector('tbody .run-name a')?.textContent === 'find-2'")
     assert names.all_inner_texts() == ["find-2", "find-1", "find-0"]
     box = page.get_by_label("Search runs")
@@ -399,5 +399,5 @@ def test_started_sorts_by_what_it_shows(page: Page, feeder: Feeder) -> None:
     rows = page.locator("tbody .run-name a")
     expect(rows).to_have_text(["older", "newer"])
     expect(page.get_by_role("columnheader", name="Started")).to_have_attribute("aria-sort", "descending")
-    page.get_by_role("button", name="Started").click()
+    page.get_by_role("button", name="Started", exact=True).click()
     expect(rows).to_have_text(["newer", "older"])

@@ -72,7 +72,12 @@ def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(
     expect(names(page)).to_have_text([f"trial-{n}" for n in range(4)])
     expect(page.get_by_role("columnheader", name="hidden")).to_be_visible()
     page.wait_for_function("() => !document.querySelector('tbody').innerText.includes('…')")
-    assert column(page, "hidden") == ["64", "128", "64", "128"] and column(page, "lr")[0] == "0.1"
+    assert column(page, "hidden") == ["64", "128", "64", "128"] and column(page, "lr") == [
+        "0.100000",
+        "0.050000",
+        "0.033333",
+        "0.025000",
+    ]
     assert page.get_by_role("columnheader", name="epochs").count() == 0
     page.get_by_role("button", name="Columns").click()
     dialog = page.get_by_role("dialog", name="Columns")
@@ -87,7 +92,7 @@ def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("columnheader", name="min valid/loss")).to_be_visible()
     page.wait_for_function("() => !document.querySelector('tbody').innerText.includes('…')")
-    assert column(page, "min valid/loss") == ["1", "1.875", "1.75", "1.625"]
+    assert column(page, "min valid/loss") == ["1.000", "1.875", "1.750", "1.625"]
     assert column(page, "valid/loss") == ["1", "2", "NaN", "4"]
     expect(page.locator("td.not-finite")).to_have_text("NaN")
     assert page.get_by_role("columnheader", name="Points").count() == 0
@@ -102,18 +107,31 @@ def test_what_tells_the_runs_apart_is_shown_first_and_any_metric_is_a_column(
 
 def test_sorts_by_several_values_with_nan_behind_all_numbers(page: Page, sweep: str, feeder: Feeder) -> None:
     page.goto(f'{feeder.url}/projects/{sweep}?pane=table&col=state&col=config."hidden"&col=metric."valid/loss".last')
-    page.get_by_role("button", name="valid/loss").click()
+    page.get_by_role("button", name="valid/loss", exact=True).click()
     expect(names(page)).to_have_text(["trial-0", "trial-1", "trial-3", "trial-2"])
-    page.get_by_role("button", name="valid/loss").click()
+    page.get_by_role("button", name="valid/loss", exact=True).click()
     expect(names(page)).to_have_text(["trial-3", "trial-1", "trial-0", "trial-2"])
-    page.get_by_role("button", name="hidden").click()
+    page.get_by_role("button", name="hidden", exact=True).click()
     expect(page.get_by_role("columnheader", name="hidden")).to_have_attribute("aria-sort", "ascending")
-    page.get_by_role("button", name="valid/loss").click(modifiers=["Shift"])
+    page.get_by_role("button", name="valid/loss", exact=True).click(modifiers=["Shift"])
     expect(names(page)).to_have_text(["trial-0", "trial-2", "trial-1", "trial-3"])
     page.wait_for_url(re.compile("sort=.*sort="))
     page.reload()
     expect(names(page)).to_have_text(["trial-0", "trial-2", "trial-1", "trial-3"])
     expect(page.locator("tr", has_text="trial-3").locator(".why")).to_have_text("exception")  # why it ended, in the row
+    # A column is shaded from its least value to its greatest, NaN is not; and it is hidden by its menu.
+    page.get_by_role("columnheader", name="valid/loss").hover()
+    page.get_by_role("button", name="Menu of valid/loss").click()
+    page.get_by_role("menuitemcheckbox", name="Shade by value").press("Enter")
+    cell = page.locator("tbody tr td:nth-child(6)")
+    expect(cell).to_have_text(["1", "NaN", "2", "4"])
+    page.wait_for_function("() => document.querySelector('tbody td:nth-child(6)').style.background.includes('4%')")
+    shades = cell.evaluate_all("all => all.map(e => /(\\d+)%/.exec(e.style.background)?.[1] ?? '')")
+    assert shades == ["4", "", "17", "44"]
+    page.wait_for_url(re.compile("heat=metric"))
+    page.get_by_role("button", name="Menu of hidden").click()
+    page.get_by_role("menuitem", name="Hide").click()
+    expect(page.get_by_role("columnheader", name="hidden")).to_have_count(0)
 
 
 def test_rows_are_picked_by_range_or_all_that_match(page: Page, feeder: Feeder) -> None:
@@ -137,6 +155,7 @@ def test_rows_are_picked_by_range_or_all_that_match(page: Page, feeder: Feeder) 
     page.get_by_label("Pick all 10 runs").click()
     expect(picked).to_have_text("10 runs picked")
     page.get_by_role("button", name="Tag", exact=True).click()
-    page.keyboard.type("late")
-    page.keyboard.press("Enter")
+    field = page.get_by_role("combobox", name="Tag for 10 runs")
+    field.fill("late")
+    field.press("Enter")
     expect(page.get_by_text("Tagged 10 runs late.")).to_be_visible()

@@ -78,7 +78,10 @@ def get_table(
 def get_groups(
     lab: TheLab,
     caller: TheCaller,
-    by: Annotated[list[Search], Query(description="state, tag, author, attempt or config.NAME. Several.")],
+    by: Annotated[
+        list[Search] | None,
+        Query(description="state, tag, author, attempt or config.NAME. Several. None: all runs are one group."),
+    ] = None,
     project: OfProject = None,
     filter: Filter = None,
     column: Annotated[list[Search] | None, Query(description=f"{COLUMN}. Several.")] = None,

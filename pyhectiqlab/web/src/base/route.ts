@@ -51,6 +51,7 @@ export interface RunsRoute {
   state: string;
   sorts: string[];
   columns: string[]; // none: those that the page chooses
+  heat: string[]; // columns that are shaded by their values
   by: string[]; // what the table's runs are grouped by; none: they are not
   pane: Pane;
   shown: Shown;
@@ -137,6 +138,7 @@ export function parseRoute(path: string, search: string): Route {
       state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
       sorts: sorts.length ? sorts : [DEFAULT_SORT],
       columns: [...new Set(params.getAll('col').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
+      heat: [...new Set(params.getAll('heat').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
       pane: PANES.includes(params.get('pane') as Pane) ? (params.get('pane') as Pane) : 'both',
       shown: parseShown(params),
@@ -198,6 +200,7 @@ export function formatRoute(route: Route): string {
       if (route.state) params.set('state', route.state);
       if (route.sorts.join() !== DEFAULT_SORT) for (const sort of route.sorts) params.append('sort', sort);
       for (const column of route.columns) params.append('col', column);
+      for (const column of route.heat) params.append('heat', column);
       for (const by of route.by) params.append('by', by);
       if (route.pane !== 'both') params.set('pane', route.pane);
       if (route.shown !== 'first') params.set('runs', typeof route.shown === 'string' ? route.shown : route.shown.join(',') || 'none');

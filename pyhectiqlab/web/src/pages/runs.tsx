@@ -20,6 +20,7 @@ import { ProjectNav } from '../parts/projectnav';
 import { RunEdit } from '../parts/runedit';
 import { RunsTable } from '../parts/runstable';
 import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
+import { useExtremes } from '../state/extremes';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
 import { useLive } from '../state/live';
@@ -53,9 +54,11 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const table = useTableRows(asked, REFRESH_MS);
   const { by } = route;
   const groups = useGroups(ref, filter, by, columns);
+  const heat = route.heat.filter((name) => columns.includes(name));
+  const extremes = useExtremes(ref, filter, heat);
   const shown = useShownRuns({ project: ref, filter, sort: sorts }, route.shown);
   const { data, error } = table;
-  const refresh = () => (table.refresh(), shown.refresh(), by.length && groups.refresh());
+  const refresh = () => (table.refresh(), shown.refresh(), by.length && groups.refresh(), heat.length && extremes.refresh());
   const id = project.data?.id;
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
   useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
@@ -99,6 +102,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     solo,
     onSolo: (run: string | null) => set({ solo: run }),
     onEdit: setEdited,
+    menu: { heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)) },
+    extremes: extremes.data ?? new Map<string, never>(),
   };
   return (
     <Shell crumbs={[{ text: name }]} title={name}>

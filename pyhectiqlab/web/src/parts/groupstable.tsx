@@ -38,7 +38,7 @@ interface Props extends Omit<TableProps, 'table' | 'onPickAll'> {
   groups: Loaded<Awaited<ReturnType<typeof api.tableGroups>> | null>;
 }
 
-export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo, onEdit }: Props) {
+export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: Props) {
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
@@ -46,8 +46,8 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
   useScrollMemory('groups', scroller, groups.data !== null);
   useLitRow(scroller);
   const counted = columns.filter(hasStatistics);
-  const labels = columnLabels(columns);
-  const shown = columns.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: counted.indexOf(name) }));
+  const labels = columnLabels(counted);
+  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null }));
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
   const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, onEdit, now };
@@ -61,7 +61,7 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
             <th class="pick"><span class="sr">Pick</span></th>
             <th class="eye"><span class="sr">Draw</span></th>
             <th class="run-name">{groups.data ? plural(groups.data.total, 'group') : ''}</th>
-            {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} />)}
+            {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} menu={menu} />)}
           </tr>
         </thead>
         {(all ? sorted : sorted.slice(0, SHOWN_FIRST)).map((group) => {

@@ -1,6 +1,7 @@
 // One run as a row of a table: to pick, to draw, its name, and its values.
 
-import { formatCompact, formatDuration, formatValue, plural } from '../base/format';
+import { shadeOf } from '../base/columnstyle';
+import { formatCompact, formatDuration, plural } from '../base/format';
 import { runUrl } from '../base/links';
 import type { Look } from '../base/looks';
 import { durationOf } from '../base/runstate';
@@ -16,6 +17,10 @@ export interface ShownColumn {
   label: string;
   column: Column;
   place: number;
+  /** Of the column's numbers. */
+  format: (value: number) => string;
+  /** The extremes of the column, where it is shaded by them. */
+  heat: readonly [number, number] | null;
 }
 
 /** What all rows of a table share. */
@@ -71,7 +76,7 @@ export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onEdi
           <Icon name="edit" />
         </button>
       </th>
-      {columns.map(({ name, column, place }) => <Cell key={name} run={run} column={column} value={run.values[place]} now={now} onEdit={onEdit} />)}
+      {columns.map((shown) => <Cell key={shown.name} run={run} shown={shown} value={run.values[shown.place]} now={now} onEdit={onEdit} />)}
     </tr>
   );
 }
@@ -85,7 +90,8 @@ export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; on
 }
 
 /** `value`: of a config or a metric; undefined: it is being loaded. */
-function Cell({ run, column, value, now, onEdit }: { run: TableRow; column: Column; value: number | string | null | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
+function Cell({ run, shown, value, now, onEdit }: { run: TableRow; shown: ShownColumn; value: number | string | null | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
+  const { column, format, heat } = shown;
   if (column.kind === 'fact' && column.fact === 'note') return <td class="words" title={run.note} onDblClick={() => onEdit(run)}>{run.note || <span class="dim">–</span>}</td>;
   if (column.kind === 'fact') return <FactCell run={run} fact={column.fact} now={now} />;
   if (value === undefined) return <td class="number value dim">…</td>;
@@ -93,7 +99,11 @@ function Cell({ run, column, value, now, onEdit }: { run: TableRow; column: Colu
   // A metric's NaN comes as text, as JSON has none.
   const number = column.kind === 'metric' ? Number(value) : value;
   if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
-  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)}>{formatValue(number)}</td>;
+  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat)) : {}}>{format(number)}</td>;
+}
+
+function shaded(share: number | null) {
+  return share === null ? {} : { background: `color-mix(in srgb, var(--heat) ${Math.round(4 + 40 * share)}%, var(--surface))` };
 }
 
 function FactCell({ run, fact, now }: { run: TableRow; fact: string; now: number }) {

@@ -1,18 +1,19 @@
 // The runs of a project as a table: any columns, sorted by several, with as many rows in the page as fit the screen.
 
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';
-import { plural } from '../base/format';
+import { alignedFormat } from '../base/columnstyle';
+import { formatValue, plural } from '../base/format';
 import type { Look } from '../base/looks';
 import { columnLabels, parseColumn } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLitRow } from '../state/litrow';
 import { useScrollMemory } from '../state/scrolls';
-import type { TableRows } from '../state/tablerows';
+import type { Rows, TableRows } from '../state/tablerows';
 import { useVirtual } from '../state/virtual';
 import { RunRow } from './runrow';
-import { ColumnHead, SortHead } from './tablehead';
+import { ColumnHead, SortHead, type ColumnMenu } from './tablehead';
 
 const ROW_PX = 35; // --row-height of styles.css
 
@@ -31,9 +32,12 @@ export interface TableProps {
   solo: string | null;
   onSolo: (run: string | null) => void;
   onEdit: (run: TableRow) => void;
+  menu: ColumnMenu;
+  /** Of the shaded columns, over all runs that match. */
+  extremes: ReadonlyMap<string, readonly [number, number]>;
 }
 
-export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo, onEdit }: TableProps) {
+export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: TableProps) {
   const rows = table.data!;
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
@@ -57,7 +61,12 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
   };
   const draw = async (index: number, on: boolean, through: boolean) => onDraw(await reached('draw', index, through), on);
   const labels = columnLabels(columns);
-  const shown = columns.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: rows.query.column.indexOf(name) }));
+  const loaded = rows.blocks.size;
+  const formats = useMemo(() => rows.query.column.map((_, place) => alignedFormat(numbersOf(rows, place))), [rows, loaded]);
+  const shown = columns.map((name, i) => {
+    const place = rows.query.column.indexOf(name);
+    return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null };
+  });
   const indexes = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   return (
     <div ref={scroller} class="table-scroll runs-scroll" tabIndex={0} role="region" aria-label="Runs">
@@ -76,7 +85,7 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
             </th>
             <th class="eye"><span class="sr">Draw</span></th>
             <SortHead text="Name" by="name" sorts={sorts} onSort={onSort} class="run-name" />
-            {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} />)}
+            {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} menu={menu} />)}
           </tr>
         </thead>
         <tbody>
@@ -114,6 +123,15 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
       </table>
     </div>
   );
+}
+
+function* numbersOf(rows: Rows, place: number): Iterable<number> {
+  for (const block of rows.blocks.values()) {
+    for (const run of block) {
+      const value = run?.values[place];
+      if (value !== null && value !== undefined && value !== '') yield Number(value);
+    }
+  }
 }
 
 /** What the lab does not answer now, a click may ask again. */

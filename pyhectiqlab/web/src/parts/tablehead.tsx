@@ -1,5 +1,7 @@
 // Heads of a table of runs: a click sorts by the column, with Shift further.
 
+import type { ComponentChildren, TargetedKeyboardEvent, TargetedToggleEvent } from 'preact';
+import { useRef } from 'preact/hooks';
 import { formatInteger } from '../base/format';
 import type { Column } from '../base/tablecolumns';
 import { Icon } from '../widgets/icon';
@@ -12,16 +14,78 @@ interface HeadProps {
   onSort: (sorts: string[]) => void;
 }
 
-export function ColumnHead({ column, name, label, sorts, onSort }: { column: Column; name: string; label: string } & HeadProps) {
-  if (column.kind !== 'fact') {
-    const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : column.stat} of ${column.key}`;
-    return <SortHead text={label} by={name} sorts={sorts} onSort={onSort} class="number value" title={title} />;
-  }
-  if (!SORTED_FACTS.includes(column.fact)) return <th>{label}</th>;
-  return <SortHead text={label} by={column.fact} sorts={sorts} onSort={onSort} class={['duration', 'points'].includes(column.fact) ? 'number' : ''} />;
+/** What the menu of a column does. */
+export interface ColumnMenu {
+  /** The columns that are shaded by their values. */
+  heat: readonly string[];
+  onHeat: (columns: string[]) => void;
+  onHide: (column: string) => void;
 }
 
-export function SortHead({ text, by, sorts, onSort, title, class: kind }: HeadProps & { text: string; by: string; class: string; title?: string }) {
+interface ColumnHeadProps extends HeadProps {
+  column: Column;
+  name: string;
+  label: string;
+  menu: ColumnMenu;
+}
+
+export function ColumnHead({ column, name, label, sorts, onSort, menu }: ColumnHeadProps) {
+  const more = <Menu column={column} name={name} label={label} onSort={onSort} menu={menu} />;
+  if (column.kind !== 'fact') {
+    const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : column.stat} of ${column.key}`;
+    return <SortHead text={label} by={name} sorts={sorts} onSort={onSort} class="number value" title={title} more={more} />;
+  }
+  if (!SORTED_FACTS.includes(column.fact)) return <th>{label}{more}</th>;
+  return <SortHead text={label} by={column.fact} sorts={sorts} onSort={onSort} class={['duration', 'points'].includes(column.fact) ? 'number' : ''} more={more} />;
+}
+
+/** Placed by hand: a table that scrolls would cut it off. */
+function Menu({ column, name, label, onSort, menu }: Omit<ColumnHeadProps, 'sorts'>) {
+  const list = useRef<HTMLDivElement>(null);
+  const id = `menu-${name}`;
+  const by = column.kind === 'fact' ? column.fact : name;
+  const shaded = menu.heat.includes(name);
+  const place = (e: TargetedToggleEvent<HTMLDivElement>) => {
+    if (e.newState !== 'open') return;
+    const { left, bottom } = list.current!.previousElementSibling!.getBoundingClientRect();
+    list.current!.style.left = `${Math.min(left, window.innerWidth - list.current!.offsetWidth - 8)}px`;
+    list.current!.style.top = `${bottom + 4}px`;
+    list.current!.querySelector('button')?.focus();
+  };
+  const item = (text: string, act: () => void, pressed?: boolean) => (
+    <button role={pressed === undefined ? 'menuitem' : 'menuitemcheckbox'} aria-checked={pressed} onClick={() => (list.current!.hidePopover(), act())}>
+      {text}
+      {pressed && <Icon name="check" />}
+    </button>
+  );
+  const move = (e: TargetedKeyboardEvent<HTMLDivElement>) => {
+    const by = e.key === 'ArrowDown' ? 1 : e.key === 'ArrowUp' ? -1 : 0;
+    if (!by) return;
+    e.preventDefault();
+    const items = [...e.currentTarget.querySelectorAll('button')];
+    items[(items.indexOf(document.activeElement as HTMLButtonElement) + by + items.length) % items.length]?.focus();
+  };
+  return (
+    <>
+      <button class="head-menu" aria-label={`Menu of ${label}`} aria-haspopup="menu" popovertarget={id}><Icon name="more" /></button>
+      <div ref={list} id={id} class="menu" role="menu" aria-label={`Menu of ${label}`} popover="auto" onToggle={place} onKeyDown={move}>
+        {(column.kind !== 'fact' || SORTED_FACTS.includes(column.fact)) && [item('Sort upwards', () => onSort([by])), item('Sort downwards', () => onSort([`-${by}`]))]}
+        {column.kind !== 'fact' && item('Shade by value', () => menu.onHeat(shaded ? menu.heat.filter((other) => other !== name) : [...menu.heat, name]), shaded)}
+        {item('Hide', () => menu.onHide(name))}
+      </div>
+    </>
+  );
+}
+
+interface SortHeadProps extends HeadProps {
+  text: string;
+  by: string;
+  class: string;
+  title?: string;
+  more?: ComponentChildren;
+}
+
+export function SortHead({ text, by, sorts, onSort, title, class: kind, more }: SortHeadProps) {
   const at = sorts.findIndex((sort) => sort === by || sort === `-${by}`);
   const down = sorts[at]?.startsWith('-');
   const next = at < 0 ? (DOWNWARDS_FIRST.includes(by) ? `-${by}` : by) : down ? by : `-${by}`;
@@ -37,6 +101,7 @@ export function SortHead({ text, by, sorts, onSort, title, class: kind }: HeadPr
         {at >= 0 && <Icon name={down ? 'down' : 'up'} />}
         {at >= 0 && sorts.length > 1 && <sup>{formatInteger(at + 1)}</sup>}
       </button>
+      {more}
     </th>
   );
 }

@@ -11,6 +11,8 @@ import { useStore } from './store';
 const PAGE = 100;
 const PAGE_MAX = 1000; // what the lab gives at once
 const INTERVAL_MS = 2000; // new keys are rare
+const APART_MAX = 10; // runs whose keys are asked for one run after the other
+const LISTED_MAX = 500; // metrics that the lab lists of several runs at once
 
 export interface Keys {
   keys: readonly string[] | null; // null: not known yet
@@ -39,7 +41,8 @@ export function useKeys(runs: readonly string[], query: string): Keys {
       const ticket = newest.begin();
       const old = first ? null : held.current;
       try {
-        const answers = await Promise.all(
+        const together = runs.length > APART_MAX ? await keysTogether(runs, query, ticket.signal) : null;
+        const answers = together ? [['', together] as const] : await Promise.all(
           runs.map(async (run): Promise<readonly [string, KeyPage]> => {
             const before = old?.get(run) ?? EMPTY;
             const limit = Math.min(PAGE_MAX, Math.max(PAGE, before.keys.length));
@@ -98,6 +101,12 @@ export function useKeys(runs: readonly string[], query: string): Keys {
     more,
     refresh: useCallback(() => throttle.current?.ask(), []),
   };
+}
+
+/** In one request; null where the lab cannot list so many at once. */
+async function keysTogether(runs: readonly string[], query: string, signal: AbortSignal): Promise<KeyPage | null> {
+  const { metrics } = await api.tableColumns({ filter: [`id=${runs.join()}`], words: query }, signal);
+  return metrics.length < LISTED_MAX ? { keys: metrics.map((m) => m.key).sort(), next: null } : null;
 }
 
 /** A run that is gone has no keys; the page says so elsewhere. */

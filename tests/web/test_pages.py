@@ -127,10 +127,10 @@ def test_the_runs_table_shows_states_and_last_values_and_follows_them(page: Page
     late.end("killed", signal=9)
     row("late").locator('.badge[data-state="killed"]').wait_for()
 
-    page.get_by_label("State", exact=True).select_option("failed")
+    page.get_by_role("combobox", name="State").select_option("failed")
     page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
     page.wait_for_url(re.compile("state=failed"))
-    page.get_by_label("State", exact=True).select_option("")
+    page.get_by_role("combobox", name="State").select_option("")
     page.get_by_label("Search runs").fill("ali")
     page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
     row("alive").wait_for()

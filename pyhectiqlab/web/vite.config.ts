@@ -21,5 +21,6 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts'],
     environment: 'node',
+    testTimeout: 60_000, // ms: on a busy machine a test of thousands of random numbers takes many seconds
   },
 });

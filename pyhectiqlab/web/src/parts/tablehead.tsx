@@ -68,7 +68,7 @@ function Menu({ column, name, label, onSort, menu }: Omit<ColumnHeadProps, 'sort
   return (
     <>
       <button class="head-menu" aria-label={`Menu of ${label}`} aria-haspopup="menu" popovertarget={id}><Icon name="more" /></button>
-      <div ref={list} id={id} class="menu" role="menu" aria-label={`Menu of ${label}`} popover="auto" onToggle={place} onKeyDown={move}>
+      <div ref={list} id={id} class="column-menu" role="menu" aria-label={`Menu of ${label}`} popover="auto" onToggle={place} onKeyDown={move}>
         {(column.kind !== 'fact' || SORTED_FACTS.includes(column.fact)) && [item('Sort upwards', () => onSort([by])), item('Sort downwards', () => onSort([`-${by}`]))]}
         {column.kind !== 'fact' && item('Shade by value', () => menu.onHeat(shaded ? menu.heat.filter((other) => other !== name) : [...menu.heat, name]), shaded)}
         {item('Hide', () => menu.onHide(name))}

@@ -156,7 +156,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
                     {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
                     {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
                   </p>
-                  {shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
+                  {shown.data && id && (drawn.length === 0 && !route.view.hidden.length ? (
                     <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
                   ) : (
                     <RunsBoard

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import pytest
+
+ROOT = Path(__file__).parents[2]
 CALLS = "pwrite64,write,ftruncate,fsync,fdatasync,unlink"
 SECTOR = 512
 
@@ -29,6 +36,50 @@ class Step:
     path: str
     at: int = 0
     data: bytes = b""
+
+
+def traced(work: Callable[[Path], None], folder: Path) -> list[Step]:
+    """Run a function of a module in a process of its own, on `folder`/data. Return what it did to the files there."""
+    if not shutil.which("strace"):
+        assert not os.environ.get("CI"), "strace is missing: scripts/test installs it"
+        pytest.skip("strace is not installed")
+    (folder / "data").mkdir(exist_ok=True)
+    code = f"from pathlib import Path; from {work.__module__} import {work.__name__} as work; "
+    code += f"work(Path({str(folder / 'data')!r}))"
+    command = ["strace", "-f", "-y", "-xx", "-s", "100000000", "-e", f"trace={CALLS}", "-o", str(folder / "trace")]
+    subprocess.run([*command, sys.executable, "-c", code], check=True, cwd=ROOT)
+    return [step for step in steps(folder / "trace", folder / "data") if not step.path.endswith("-shm")]
+
+
+def acknowledge(folder: Path, n: int) -> None:
+    """Say from the traced process that so much is durable: `cuts` sees it at once."""
+    with open(folder / "acked", "wb", buffering=0) as acked:
+        acked.write(b"%d" % n)
+
+
+def cuts(trace: list[Step], disk: Disk, n: int, folder: Path, random: Random) -> Iterator[tuple[Path, int]]:
+    """Fail the power at `n` moments. Yield for each the folder with what is left, and what was acknowledged."""
+    moments = set(random.sample(range(len(trace)), min(n, len(trace))))
+    acked = 0
+    for i, step in enumerate(trace):
+        if i in moments:
+            left = folder / f"{i}"
+            left.mkdir()
+            disk.cut(left, random)
+            for database in left.glob("*.db"):
+                _keep_time(database)
+            yield left, acked
+        disk.do(step)
+        if step.path.endswith("/acked"):
+            acked = int(disk.files[step.path])
+
+
+def _keep_time(database: Path) -> None:
+    """The file has the time that its sums say, as it has on a disk that keeps it."""
+    sums = database.with_name(f"{database.name}-sums")
+    if sums.exists() and len(head := sums.read_bytes()[:24]) == 24:
+        time = int.from_bytes(head[16:24], "little")
+        os.utime(database, ns=(time, time))
 
 
 def steps(trace: Path, folder: Path) -> list[Step]:
@@ -68,6 +119,12 @@ class Disk:
     files: dict[str, bytearray] = field(default_factory=dict)
     durable: dict[str, bytearray] = field(default_factory=dict)
     pending: dict[str, list[Step]] = field(default_factory=dict)
+
+    @classmethod
+    def holding(cls, folder: Path, names: dict[str, bytes]) -> Disk:
+        """One that had these files of the folder from before, all durable."""
+        files = {str(folder / name): content for name, content in names.items()}
+        return cls({p: bytearray(c) for p, c in files.items()}, {p: bytearray(c) for p, c in files.items()})
 
     def do(self, step: Step) -> None:
         if step.call == "sync" and step.path not in self.files:  # the folder: what was removed stays so

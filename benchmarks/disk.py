@@ -27,6 +27,7 @@ import platform
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ from pyhectiqlab.store.opening import open_storage
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.store.sqlite_points import recent
 from pyhectiqlab.store.sqlite_points.chunks import PointColumns
-from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
+from pyhectiqlab.store.sqlite_points.point_store import PAGE_BYTES, SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Tree
 from pyhectiqlab.testing.lab import RealLab
 
@@ -253,8 +254,11 @@ def kept(args: argparse.Namespace) -> None:
         while store.compact(1.0):
             pass
         store.close()
+        with contextlib.closing(sqlite3.connect(Path(folder) / "points.db")) as db:
+            (free,) = db.execute("PRAGMA freelist_count").fetchone()
         print(
-            f"after it {size(Path(folder)) / total:.2f}; written by the process "
+            f"after it {size(Path(folder)) / total:.2f}, of which {free * PAGE_BYTES / total:.2f} in free pages; "
+            f"written by the process "
             f"{(bytes_written(os.getpid()) - written) / total:.1f}; "
             f"{appended:.1f} s to append, {time.perf_counter() - began - appended:.1f} s to compact"
         )

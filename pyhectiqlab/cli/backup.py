@@ -14,6 +14,7 @@ from ..base.texts import counted
 from ..errors import StoreError
 from ..store import backup as backups
 from ..store import upgrading
+from ..store.restoring import restore as restore_data
 from .lab_data import data_of, data_option, opened_lab
 from .output import size_text
 
@@ -92,7 +93,7 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
     The restored lab sends no notices, as the other may run beside it, until `hectiqlab admin notify unmute`.
     """
     where = data_of(data)
-    restored = backups.restore(snapshot, where, _progress, despite_damage)
+    restored = restore_data(snapshot, where, _progress, despite_damage)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(restored.taken))
     click.echo(f"{where} is the lab as it was on {when}: {_held(restored)}.")
     click.echo(f"Start it: hectiqlab server --data {where}")

@@ -59,8 +59,8 @@ def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
 def _of_lab(ctx: click.Context, path: str, params: dict[str, Any], incomplete: str) -> list[str]:
     def names() -> Iterable[str]:
         from ..profile import resolve
+        from ..transport.bounds import Bounds
         from ..transport.connecting import client_of
-        from ..transport.http import Bounds
 
         chosen = resolve(ctx.find_root().params.get("profile"))
         with client_of(chosen, Bounds(connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S)) as lab:

@@ -130,8 +130,8 @@ def profiles(chosen: str | None, as_json: bool, follow: bool) -> None:
 
 
 def _follow(known: dict[str, credentials.Profile]) -> None:
+    from ..transport.bounds import asking
     from ..transport.connecting import client_of
-    from ..transport.http import asking
 
     for p in known.values():
         if not (p.url and p.lab_id and p.secret_api_key):

@@ -182,8 +182,8 @@ def _is_of(outbox: QueueOutbox, name: str, project: str | None, rank: int) -> bo
 
 
 def _asking(profile: Profile) -> LabClient:
+    from ..transport.bounds import asking
     from ..transport.connecting import client_of
-    from ..transport.http import asking
 
     return client_of(profile, asking())
 

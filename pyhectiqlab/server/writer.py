@@ -38,6 +38,7 @@ GROUP_S = 0.025  # what a commit takes, by estimate: pieces.py
 LONG_S = 0.006  # a request that takes longer is committed in pieces
 REST = 1.0  # of the time that a piece took, behind it, while others are at work
 PACE_S = 0.08  # that ingest alone is gathered for, while many sessions send: each commit costs a sync and some pages
+LONE_S = 0.1  # what comes so long after the last commit is committed at once: at most ten syncs a second
 CROWD = 8  # so many sessions are many, if each sent something within CROWD_S
 CROWD_S = 1.0
 PACED_BYTES = 1 << 20  # where more waits, a commit is worth it
@@ -78,6 +79,7 @@ class Writer:
         self._bytes = 0
         self._urgent = 0  # jobs that wait and are urgent
         self._since = 0.0  # monotonic: when the first of those that wait came
+        self._committed_at = float("-inf")  # monotonic: when the last commit ended
         self._senders: OrderedDict[str, float] = OrderedDict()  # session → when it sent last, the oldest first
         self._wake = threading.Condition()
         self._stopping = False
@@ -158,6 +160,7 @@ class Writer:
                 self._commit(group)
             if long is not None:  # a piece of one of them each time, so that nobody waits for more than that
                 self._commit_piece(long)
+            self._committed_at = time.monotonic()
             # A share of the time even when something always waits, or the unsorted heads would grow for ever.
             self._more = self._compact(min(COMPACT_BUDGET_S, COMPACT_SHARE * (time.monotonic() - began)))
         elif not ends:
@@ -169,6 +172,8 @@ class Writer:
     def _pace_s(self) -> float:
         """For how long to gather what comes, while many send a little each and nobody waits for anything else."""
         if not self._waiting or self._urgent or self._stopping or self._bytes >= PACED_BYTES:
+            return 0.0
+        if self._since - self._committed_at >= LONE_S:
             return 0.0
         return self._since + PACE_S - time.monotonic() if self._is_crowd() else 0.0
 

@@ -1,8 +1,8 @@
-"""Backups of a lab's data: a snapshot taken while the lab runs, its check, and its restoration.
+"""Backups of a lab's data: a snapshot taken while the lab runs, and its check. restoring.py puts one back.
 
 A snapshot is a folder with both databases in parts (parts.py), each as of one moment (frozen.py), and the files that
 they name. The order makes them consistent with each other: lab.db first, points.db next, files last. So points.db may
-know more than lab.db, as after a crash of the lab; `restore` then adds it to lab.db. Each file that lab.db names is
+know more than lab.db, as after a crash of the lab; restoring adds it to lab.db. Each file that lab.db names is
 there, as the lab removes none while a backup runs (`FilesLock`).
 """
 
@@ -23,24 +23,21 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..errors import NewerSchemaError, StoreError
-from . import parts, upgrading
-from .catching_up import catch_up_by_points
-from .copying import failing_as_store_error, mute_notices, reading, renew_generation, sync_folder, write_durably
+from ..errors import StoreError
+from . import parts
+from .copying import failing_as_store_error, reading, sync_folder, write_durably
 from .embedded import FileFilesLock
 from .frozen import as_of_now
 from .meta import MetaTransaction, MetaView
-from .sql.meta_store import SqlMetaStore
 from .sqlite_files import damage
 from .sqlite_points import check as points_check
-from .sqlite_points.point_store import SqlitePointStore
 from .upgrading import DATABASES
 
 LAST = "backup"  # key of the lab's value
 DESCRIPTION = "backup.json"  # what a snapshot holds; written last: without it a snapshot is not whole
 _ITS_DIGEST = "sha256"  # in it: of all else that it says
 BLOCK = 1 << 20
-_NAMED = (
+NAMED = (
     "SELECT digest, bytes FROM artifacts UNION SELECT digest, bytes FROM registry_files"
     " UNION SELECT digest, bytes FROM uploads WHERE finished IS NOT NULL"
 )
@@ -158,7 +155,7 @@ def backup(data: Path, target: Path, progress: Progress = lambda _: None) -> Sna
                 assert its_parts is not None
                 stored = parts.store(database.read, database.size, its_parts, its_earlier)
                 if name == "lab.db":
-                    named = dict(database.connection.execute(_NAMED))
+                    named = dict(database.connection.execute(NAMED))
                     runs, points = database.connection.execute(_COUNTED).fetchone()
             digests[name] = stored.digest
             size += stored.bytes
@@ -197,26 +194,26 @@ def prune(target: Path, keep: int) -> list[Path]:
     return old
 
 
-def _blob(folder: Path, digest: str) -> Path:
+def blob_path(folder: Path, digest: str) -> Path:
     return folder / "blobs" / digest[:2] / digest[2:4] / digest
 
 
 def _take_file(digest: str, length: int, data: Path, snapshot: Path, before: Path | None) -> tuple[int, bool]:
     """Return (bytes that had to be copied, whether they are what was stored)."""
-    target = _blob(snapshot, digest)
+    target = blob_path(snapshot, digest)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if before is not None and not _wrong_with(_blob(before, digest), digest, length):
+    if before is not None and not _wrong_with(blob_path(before, digest), digest, length):
         with contextlib.suppress(OSError):  # too many links, or no links there
-            os.link(_blob(before, digest), target)
+            os.link(blob_path(before, digest), target)
             return 0, True
     try:
-        copied = _copy_file(_blob(data, digest), target)
+        copied = copy_file(blob_path(data, digest), target)
     except FileNotFoundError:
         return 0, False
     return copied, not _wrong_with(target, digest, length)
 
 
-def _copy_file(source: Path, target: Path) -> int:
+def copy_file(source: Path, target: Path) -> int:
     shutil.copyfile(source, target)
     with target.open("rb") as file:
         os.fsync(file.fileno())
@@ -239,9 +236,9 @@ def check(folder: Path, progress: Progress = lambda _: None) -> list[str]:
         raise StoreError(f"{folder} holds no lab: name a snapshot, or the folder of a lab's data.")
     if not parts.folder_of(folder, "lab.db").is_dir():
         with failing_as_store_error(folder):
-            return _check(folder, folder, progress)
+            return check_into(folder, folder, progress)
     with _scratch(folder) as scratch, failing_as_store_error(scratch):
-        return _check(folder, scratch, progress)
+        return check_into(folder, scratch, progress)
 
 
 def is_lab(folder: Path) -> bool:
@@ -259,7 +256,7 @@ def _scratch(snapshot: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
+def check_into(folder: Path, databases: Path, progress: Progress) -> list[str]:
     """Check as `check` does. `databases`: the folder in which databases in parts are put together, and which has those
     that are whole.
     """
@@ -285,7 +282,7 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
         progress(name)
         before = len(wrong)
         try:
-            if its_wrong := _take_database(folder, databases, name, digests.get(name)):
+            if its_wrong := take_database(folder, databases, name, digests.get(name)):
                 wrong += its_wrong
                 readable = False
                 continue
@@ -310,18 +307,18 @@ def _check(folder: Path, databases: Path, progress: Progress) -> list[str]:
             for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
                 if acked > cursors.get(writer, 0):
                     wrong.append(f"writer {writer}: points up to {cursors.get(writer, 0)} of {acked}")
-            named = dict(lab.execute(_NAMED))
+            named = dict(lab.execute(NAMED))
     except (sqlite3.Error, TypeError, ValueError) as e:
         wrong.append(f"the rows of a database are not what they were ({e})")
     for i, (digest, length) in enumerate(sorted(named.items())):
         if i % 100 == 0:
             progress(f"file {i} of {len(named)}")
-        if problem := _wrong_with(_blob(folder, digest), digest, length):
+        if problem := _wrong_with(blob_path(folder, digest), digest, length):
             wrong.append(f"file {digest}: {problem}")
     return wrong
 
 
-def _take_database(folder: Path, databases: Path, name: str, digest: str | None) -> list[str]:
+def take_database(folder: Path, databases: Path, name: str, digest: str | None) -> list[str]:
     """Make the database in `databases` from its parts. Return what is wrong with its bytes. Raises OSError. A snapshot
     of an earlier version has the whole database, which is copied.
     """
@@ -353,75 +350,3 @@ def _digest(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-# Putting one back ---------------------------------------------------------------------------------------------------
-
-
-def restore(snapshot: Path, data: Path, progress: Progress = lambda _: None, despite_damage: bool = False) -> Snapshot:
-    """Make a lab's data of a snapshot, in a folder that is not there yet or is empty. Return what it holds.
-
-    The snapshot is checked first. If anything is wrong with it, nothing is made, and DamagedError is raised.
-    `despite_damage`: restore what there is all the same, without missing files.
-
-    The lab gets a new generation id: clients notice that it is behind what it acked, and send again what they keep.
-    Blocks for as long as the disks take. Raises StoreError.
-    """
-    if not (snapshot / DESCRIPTION).is_file():
-        raise StoreError(f"{snapshot} is no whole snapshot: name one of those that `hectiqlab admin backups` lists.")
-    with failing_as_store_error(data):
-        if data.exists() and any(data.iterdir()):
-            raise StoreError(f"{data} is not empty: move it away, or name another folder with --data.")
-        described = described_by(snapshot)
-        partial = data.with_name(f"{data.name}.restoring")
-        if partial.exists():
-            shutil.rmtree(partial)
-        partial.mkdir(mode=0o700, parents=True)
-        if despite_damage:
-            for name in DATABASES:
-                progress(name)
-                _take_database(snapshot, partial, name, None)
-        elif wrong := _check(snapshot, partial, progress):
-            shutil.rmtree(partial)
-            raise DamagedError(snapshot, wrong)
-        try:
-            its = upgrading.refuse_newer(partial)
-        except NewerSchemaError:
-            shutil.rmtree(partial)
-            raise
-        with reading(partial / "lab.db") as lab:
-            named = [digest for digest, _ in lab.execute(_NAMED)]
-        renew_generation(partial / "lab.db")
-        mute_notices(partial / "lab.db")
-        if not its.is_older:  # else it stays of its version, until a lab is started on it
-            with contextlib.suppress(StoreError) if despite_damage else contextlib.nullcontext():
-                _catch_up(partial)
-        for i, digest in enumerate(named):
-            if i % 1000 == 0:
-                progress(f"file {i} of {len(named)}")
-            target = _blob(partial, digest)
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                _copy_file(_blob(snapshot, digest), target)
-            except FileNotFoundError:
-                if not despite_damage:
-                    raise
-        for name in DATABASES:
-            with (partial / name).open("rb") as file:
-                os.fsync(file.fileno())
-        if data.exists():
-            data.rmdir()
-        partial.rename(data)
-        sync_folder(data.parent)
-    return described
-
-
-def _catch_up(data: Path) -> None:
-    """Bring lab.db, which was copied first, up to the points that the copy of points.db has."""
-    with reading(data / "points.db") as db:
-        cursors = points_check.cursors(db)
-    with (
-        contextlib.closing(SqlMetaStore(data / "lab.db")) as meta,
-        contextlib.closing(SqlitePointStore(data / "points.db")) as points,
-    ):
-        catch_up_by_points(meta, points, cursors)

@@ -16,7 +16,8 @@ from ..errors import ConfigurationError, LabError
 from ..profile import Profile, same_address
 
 if TYPE_CHECKING:
-    from .http import Bounds, LabClient
+    from .bounds import Bounds
+    from .http import LabClient
 
 
 def client_of(of: Profile, bounds: Bounds | None = None, lab_id: str = "") -> LabClient:
@@ -26,7 +27,8 @@ def client_of(of: Profile, bounds: Bounds | None = None, lab_id: str = "") -> La
         bounds: time-outs; None: `defaults`.
         lab_id: id of the lab; "": that of the profile.
     """
-    from .http import LabClient, defaults
+    from .bounds import defaults
+    from .http import LabClient
 
     return LabClient(of.url, of.secret_api_key, lab_id=lab_id or of.lab_id, **(bounds or defaults()))
 
@@ -42,7 +44,7 @@ def connect(url: str = "", name: str = "", lab_id: str = "", *, waits: bool = Fa
         lab_id: id of the lab; "" where it was never known.
         waits: whether somebody waits for the answers, which are small. Each then takes ATTACH_TIMEOUT_S at most.
     """
-    from .http import asking, defaults
+    from .bounds import asking, defaults
 
     bounds = asking() if waits else defaults()
     if not url:
@@ -130,7 +132,8 @@ def known_profiles(name: str = "") -> list[Profile]:
 
 def _asked(candidate: Profile) -> str:
     """Ask the lab at that address for its id; "" for an older lab. Raises LabError."""
-    from .http import LabClient, asking
+    from .bounds import asking
+    from .http import LabClient
 
     with LabClient(candidate.url, **asking()) as client:  # without a key: an unknown lab must not see it
         return client.handshake().lab_id

@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
 
 from .. import settings
@@ -54,26 +54,6 @@ class Body:
     def failure(self) -> LabRequestError:
         """Return the error that a status other than 2xx stands for."""
         return Answer(self._lab.url, self.status, self.headers, self.read(1 << 16)).failure()
-
-
-class Bounds(TypedDict):
-    """Time-outs of a LabClient."""
-
-    connect_timeout_s: float
-    read_timeout_s: float
-
-
-def defaults() -> Bounds:
-    return {
-        "connect_timeout_s": settings.REQUEST_CONNECT_TIMEOUT_S,
-        "read_timeout_s": settings.REQUEST_READ_TIMEOUT_S,
-    }
-
-
-def asking() -> Bounds:
-    """Return time-outs for a caller that waits for the answer: ATTACH_TIMEOUT_S a request, with connecting."""
-    connect = min(settings.REQUEST_CONNECT_TIMEOUT_S, settings.ATTACH_TIMEOUT_S / 2)
-    return {"connect_timeout_s": connect, "read_timeout_s": settings.ATTACH_TIMEOUT_S - connect}
 
 
 class LabClient:

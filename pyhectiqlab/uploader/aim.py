@@ -17,8 +17,9 @@ from ..errors import ConfigurationError, LabError, LabUnreachableError, NotALabE
 from ..profile import Profile, key_mark, same_address
 from ..spool import SessionDir, Writer
 from ..transport.addresses import clean_url
+from ..transport.bounds import asking
 from ..transport.connecting import client_of, find_profile, known_profiles, reach
-from ..transport.http import LabClient, asking, quoted
+from ..transport.http import LabClient, quoted
 from .redirect import NOWHERE_ELSE, Redirect
 
 Changes = dict[str, dict[str, str]]  # writer → its url, profile and lab_id from now on

@@ -18,6 +18,7 @@ import pytest
 
 from pyhectiqlab.errors import StoreError
 from pyhectiqlab.store import backup as backups
+from pyhectiqlab.store.restoring import restore
 from pyhectiqlab.testing.lab import RealLab
 
 from ..commands import run_command
@@ -116,7 +117,7 @@ def test_a_restored_lab_has_another_generation_so_that_clients_notice(lab_of: An
     lab = lab_of("data")
     before = Api.of(lab).get("/handshake")
     taken = backups.backup(tmp_path / "data", tmp_path / "backups")
-    backups.restore(Path(taken.path), tmp_path / "again")
+    restore(Path(taken.path), tmp_path / "again")
     lab.stop()
     after = Api.of(lab_of("again")).get("/handshake")
     assert after["generation"] != before["generation"]
@@ -227,7 +228,7 @@ def test_a_flipped_bit_anywhere_in_a_snapshot_is_told_and_not_restored(lab_of: A
         path.write_bytes(content)
         assert backups.check(snapshot), at
         with pytest.raises(StoreError):
-            backups.restore(snapshot, tmp_path / "again")
+            restore(snapshot, tmp_path / "again")
         assert not (tmp_path / "again").exists()
     path.write_bytes(whole)
     assert backups.check(snapshot) == []
@@ -283,7 +284,7 @@ def test_it_says_what_cannot_be_backed_up_or_restored(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no lab's data"):
         backups.backup(tmp_path / "nothing", tmp_path / "backups")
     with pytest.raises(StoreError, match="no whole snapshot"):
-        backups.restore(tmp_path, tmp_path / "data")
+        restore(tmp_path, tmp_path / "data")
     with pytest.raises(StoreError, match="holds no lab"):
         backups.check(tmp_path)
 

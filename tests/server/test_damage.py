@@ -17,6 +17,7 @@ import pytest
 from pyhectiqlab.store import backup
 from pyhectiqlab.store.embedded import EmbeddedStorage
 from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.store.restoring import restore
 from pyhectiqlab.store.sqlite_files import wal
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
@@ -203,7 +204,7 @@ def test_a_bit_that_flips_anywhere_in_a_snapshot_changes_nothing_or_is_told(
 def restored(snapshot: Path, tmp_path: Path) -> dict[str, Any]:
     """All that it holds, but for what each restoration makes anew."""
     folder = tmp_path / "again"
-    backup.restore(snapshot, folder)
+    restore(snapshot, folder)
     found = everything(folder)
     shutil.rmtree(folder)
     del found["lab.db/lab"]

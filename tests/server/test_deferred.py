@@ -20,6 +20,7 @@ from pyhectiqlab.server.refusals import Refusals
 from pyhectiqlab.server.writer import Writer
 from pyhectiqlab.store import backup
 from pyhectiqlab.store.opening import open_storage
+from pyhectiqlab.store.restoring import restore
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, events_batch, new_id, packed, wait_until
@@ -257,7 +258,7 @@ def test_a_snapshot_taken_meanwhile_has_what_was_answered_before(
     made.writer.stop()
     storage.close()
     assert backup.check(Path(snapshot.path)) == []
-    backup.restore(Path(snapshot.path), tmp_path / "restored")
+    restore(Path(snapshot.path), tmp_path / "restored")
     storage = open_storage(tmp_path / "restored")
     with storage.meta.reading() as view:
         assert view.writers([w])[w].cursor == 9

@@ -21,6 +21,7 @@ from .test_commit import Stores
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
     """Whose writer would wait for a minute where it gathers."""
     monkeypatch.setattr(writer, "PACE_S", 60.0)
+    monkeypatch.setattr(writer, "LONE_S", 3600.0)
     monkeypatch.setattr(writer, "CROWD_S", 3600.0)
     made = Stores(tmp_path)
     made.writer.start()
@@ -57,6 +58,12 @@ def test_a_sign_of_life_waits_with_the_crowd(stores: Stores) -> None:
         waiting.result(0.3)
     assert stores.writer.write(lambda tx: "now").result(30) == "now"
     assert waiting.result(30) == "later"
+
+
+def test_a_batch_that_comes_alone_waits_for_nobody(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd(stores)
+    monkeypatch.setattr(writer, "LONE_S", 0.0)
+    assert send(stores).result(30)[0].status == 200
 
 
 def test_much_to_write_does_not_wait(stores: Stores) -> None:

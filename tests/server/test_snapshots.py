@@ -24,6 +24,7 @@ from pyhectiqlab.store import backup as backups
 from pyhectiqlab.store import frozen as frozen_module
 from pyhectiqlab.store import parts
 from pyhectiqlab.store.frozen import as_of_now, frozen
+from pyhectiqlab.store.restoring import restore
 
 from .api import Api, batch, events_batch, new_id, wait_until
 from .test_backup import lab_of, take_next
@@ -76,7 +77,7 @@ def test_each_snapshot_is_whole_without_the_others(lab_of: Any, tmp_path: Path) 
     for snapshot in (middle, last):
         assert backups.check(snapshot) == []
     shutil.rmtree(last)
-    backups.restore(middle, tmp_path / "again")
+    restore(middle, tmp_path / "again")
     assert backups.check(tmp_path / "again") == []
     lab.stop()
     again = Api.of(lab_of("again"))
@@ -171,7 +172,7 @@ def test_where_somebody_reads_an_earlier_state_all_the_time_a_copy_is_taken(
     assert {path.name for path in taken.iterdir()} == {"backup.json", "lab.db.parts", "points.db.parts"}
     with as_of_now(tmp_path / "data" / "lab.db", tmp_path) as database:
         assert {run, other} <= {row[0] for row in database.connection.execute("SELECT id FROM runs")}
-    backups.restore(taken, tmp_path / "again")
+    restore(taken, tmp_path / "again")
     assert Api.of(lab_of("again")).get(f"/runs/{other}")["id"] == other
 
 
@@ -213,14 +214,14 @@ def test_a_snapshot_of_an_earlier_version_is_checked_restored_and_gone_on_from(
     taken, run = old
     assert backups.check(taken) == []
     assert backups.check(Path(take_next(tmp_path).path)) == []
-    backups.restore(taken, tmp_path / "again")
+    restore(taken, tmp_path / "again")
     assert Api.of(lab_of("again")).steps(run) == list(range(1, 20_001))
     content = bytearray((taken / "points.db").read_bytes())
     content[len(content) // 2] ^= 1
     (taken / "points.db").write_bytes(content)
     assert backups.check(taken) == ["points.db: other bytes than those that were stored"]
     with pytest.raises(StoreError, match="is damaged"):
-        backups.restore(taken, tmp_path / "third")
+        restore(taken, tmp_path / "third")
     assert not list(tmp_path.glob("third*"))
 
 
@@ -251,5 +252,5 @@ def test_a_check_leaves_nothing_behind(lab_of: Any, tmp_path: Path) -> None:
 def test_a_restored_folder_has_nothing_but_the_lab(lab_of: Any, tmp_path: Path) -> None:
     fill(Api.of(lab_of("data")), 1)
     taken = Path(backups.backup(tmp_path / "data", tmp_path / "backups").path)
-    backups.restore(taken, tmp_path / "again")
+    restore(taken, tmp_path / "again")
     assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["lab.db", "lab.db-sums", "points.db"]

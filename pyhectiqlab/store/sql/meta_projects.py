@@ -250,7 +250,9 @@ class ProjectsSql(Share):
             return False
         if row.purge_asked is None:
             self.conn.execute(update(projects).where(projects.c.id == project_id).values(purge_asked=now))
-        its = select(runs.c.id).where(runs.c.project_id == project_id, runs.c.purged.is_(None))
+        # Few: whoever asks for a project has asked for its runs before, some in each transaction.
+        not_yet = runs.c.purged.is_(None), runs.c.purge_asked.is_(None)
+        its = select(runs.c.id).where(runs.c.project_id == project_id, *not_yet)
         self.share(PurgingSql).ask_purge(list(self.conn.execute(its).scalars()), now)
         return True
 

@@ -93,6 +93,11 @@ def test_a_run_that_is_pointed_at_comes_to_the_front_and_each_side_can_have_the_
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * (high - 6) / (high - low))
     expect(row(page, "run-06")).to_have_attribute("data-lit", "")
     expect(accuracy.root.locator("canvas.panel-lit")).to_be_visible()
+    loss.hover(0.3)
+    readout = loss.root.locator(".readout")
+    expect(readout).to_be_visible()
+    told, pane = readout.bounding_box(), page.locator(".split-right").bounding_box()
+    assert told and pane and pane["x"] <= told["x"] and told["x"] + told["width"] <= pane["x"] + pane["width"]
     page.get_by_role("heading", name="desk").hover()
     expect(page.locator("tr[data-lit]")).to_have_count(0)
     # The divider, by hand and by keyboard.

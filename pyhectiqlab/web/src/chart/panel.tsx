@@ -244,10 +244,9 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
 
 function Readout({ readings, hover, axis, log, box }: { readings: Reading[]; hover: Hover; axis: Axis; log: boolean; box: HTMLElement }) {
   const several = readings.length > 1;
-  // One run's fits beside the cursor; several may reach over the panel's edge, towards the middle of the window, where there is room.
-  const onRight = several
-    ? box.getBoundingClientRect().left + hover.left < window.innerWidth / 2
-    : hover.left < box.clientWidth / 2;
+  // One run's fits beside the cursor; several may reach over the panel's edge, towards the middle of what scrolls, where there is room.
+  const { left, width } = scrollerOf(box)?.getBoundingClientRect() ?? { left: 0, width: window.innerWidth };
+  const onRight = several ? box.getBoundingClientRect().left + hover.left < left + width / 2 : hover.left < box.clientWidth / 2;
   const style = onRight ? { left: `${hover.left + 14}px` } : { right: `${box.clientWidth - hover.left + 14}px` };
   const wheres = new Set(readings.map((r) => r.where));
   const oneWhere = wheres.size === 1;

@@ -196,7 +196,7 @@ class QueueOutbox:
     # Waiting ----------------------------------------------------------------------------------------------------
 
     def request_flush(self) -> Place:
-        """Ask the uploader to send at once. Return the positions up to which everything put so far lies."""
+        """Ask the uploader to send at once. Return the queues' positions right behind the last event put."""
         words = self._mapping.words
         place = words[layout.TAIL], self._spill.size(), *self.session.console.place(self.writer)
         words[layout.FLUSH] += 1

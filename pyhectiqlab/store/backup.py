@@ -303,7 +303,7 @@ def check_into(folder: Path, databases: Path, progress: Progress) -> list[str]:
             wrong += points_check.damage(points)
             cursors = points_check.cursors(points)
         with reading(databases / "lab.db", still) as lab:
-            # If lab.db is further with a writer than points.db, points were acked that are not there.
+            # If lab.db's cursor of a writer is ahead of points.db, acknowledged points are missing.
             for writer, acked in lab.execute("SELECT writer, cursor FROM writers ORDER BY writer"):
                 if acked > cursors.get(writer, 0):
                     wrong.append(f"writer {writer}: points up to {cursors.get(writer, 0)} of {acked}")

@@ -94,7 +94,7 @@ def me(lab: TheLab, caller: TheCaller) -> Response:
 
 @router.put("/me/password", response_model=None, responses=answers(models.LoginAnswer, 200, 403, 409, 429))
 def set_password(body: models_accounts.PasswordBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
-    """Asks for the one until now. Ends all web sessions of the user but this one, which goes on with a new cookie."""
+    """Requires the current password. Ends the user's other web sessions; this one goes on with a new cookie."""
     user = caller.user
     if lab.sso is not None and (why := lab.sso.why_no_password(user)):
         raise ApiError(403, "use_sso", why)

@@ -30,7 +30,7 @@ class People:
         self._options, self._meta, self._accounts = options, meta, accounts
 
     def admit(self, person: Person, address: str) -> User:
-        """Return the user who that person is, with the roles of their groups. Raises RefusedError, StoreError."""
+        """Return this person's user, with the roles that their groups give set. Raises RefusedError, StoreError."""
         options = self._options
         user = self.known(person.subject)
         groups = self._groups(person)

@@ -11,7 +11,7 @@ from ...base.texts import clean
 Why = Literal[
     "unreachable",  # the provider does not answer
     "misconfigured",  # the lab's options and the provider do not fit each other
-    "clock",  # the times that the provider tells are not those of the lab
+    "clock",  # the clocks of the provider and of the lab differ
     "audience",  # the token is for another client
     "untrusted",  # the token is not what the provider would send for this login
     "stale",  # no such login is under way in this browser

@@ -83,7 +83,7 @@ def _own(request: AttachRequest, known: Iterable[Any], live: Collection[Any]) ->
 
 def _attempt(request: AttachRequest, known: Sequence[Any], live: Collection[Any]) -> int:
     """Return the attempt that a launcher names. A launcher that restarts a job counts up. Its ranks attach again while
-    those of before still look alive: the first rank opens the new attempt, and the others join it.
+    the ranks of the attempt before still look alive: the first rank opens the new attempt, and the others join it.
     """
     speakers = [s for s in known if s.sets_state]
     living = [s for s in speakers if s in live and _same_life(request, s) and not _was_closed(request, s)]

@@ -180,7 +180,9 @@ def _overlaps(extent: Extent, by: str, low: int, high: int, cut: int | None) -> 
 
 
 def _summarise(columns: Sequence[Any], w: Window, low: int, high: int, zero: int) -> levels.Nodes:
-    """Nodes of those points that the window shows. low…high: the window's, as absolute places; zero: where x is 0."""
+    """Nodes of those points that the window shows. low, high: the window's bounds, as absolute
+    positions; zero: the position of x = 0.
+    """
     step, seq, arrival, value, x = columns
     shown = (x >= low) & (x <= high)
     if w.cut is not None:

@@ -68,7 +68,7 @@ LOADING_S = 20.0  # that a reader waits for the points which a store reads when 
 
 
 class SqlitePointStore:
-    """Opens, or creates, the database `path`. `beside`: a lab has it open, and makes its checkpoints.
+    """Opens, or creates, the database `path`. `beside`: a running lab has it open, and makes the checkpoints.
 
     Raises NewerSchemaError for one of a newer version, StoreError where it cannot be used.
     """

@@ -132,6 +132,7 @@ class ReadsMetrics(ReadsRun):
         rank: int | None = None,
         attempt: int | None = None,
         attempts: Literal["newest", "all"] = "newest",
+        smooth: tuple[Literal["exponential", "gaussian", "mean"], int] | None = None,
     ) -> Buckets:
         """Return a key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly.
 
@@ -141,9 +142,13 @@ class ReadsMetrics(ReadsRun):
         Args:
             lo: beginning of the range on the axis, inclusive: a step, or µs.
             hi: its end, inclusive.
+            smooth: kind and width, in steps or µs: the lab also smooths the line, over all its points. The column
+                `smoothed` has its value at each `last_x`; NaN: no finite point is near.
         """
         selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
         query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
+        if smooth is not None:
+            query["smooth"] = dict(zip(("kind", "width"), smooth, strict=True))
         with self._asking() as lab:
             slices: Buckets = shaped(lab, lambda: lab.buckets(query)[0])
         if not slices.start:

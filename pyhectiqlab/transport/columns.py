@@ -61,17 +61,18 @@ class Buckets:
     nan: array[int]
     pinf: array[int]
     ninf: array[int]
+    smoothed: array[float] | None = None  # float64, where it was asked for: the smoothed line at each last_x
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Buckets:
         """Make it from an answer. Raises KeyError, TypeError or ValueError where the answer has another shape."""
-        floats = {"min", "max", "mean", "last"}
-        names = [f.name for f in fields(cls)]
+        floats = {"min", "max", "mean", "last", "smoothed"}
+        names = [f.name for f in fields(cls) if f.name != "smoothed" or f.name in answer]
         return cls(*_equal(column(answer[name], "d" if name in floats else "q") for name in names))
 
     def columns(self) -> dict[str, array[Any]]:
         """Return the columns by name, as pandas.DataFrame takes them."""
-        return dict(vars(self))
+        return {name: values for name, values in vars(self).items() if values is not None}
 
 
 def column(raw: Any, typecode: str) -> array[Any]:

@@ -1,6 +1,7 @@
 // One panel: the history of one key in one or several runs.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { BucketQuery } from '../api/columns';
 import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/axis';
 import type { PanelSettings } from '../base/boardsettings';
@@ -66,14 +67,14 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const [visible, setVisible] = useState(false);
-  const [answer, setAnswer] = useState<{ series: Buckets[]; axis: ChartView['axis'] } | null>(null);
+  const [answer, setAnswer] = useState<{ series: Buckets[]; axis: Axis; query: BucketQuery } | null>(null);
   const [hover, setHover] = useState<Hover | null>(null);
   const callbacks = useRef({ onZoom, onReset });
   callbacks.current = { onZoom, onReset };
 
   // Asked for only while in sight (and a little before).
   useEffect(() => {
-    const panel = feed.add(keys, (series, query) => setAnswer({ series, axis: query.axis }));
+    const panel = feed.add(keys, (series, query) => setAnswer({ series, axis: query.axis, query }));
     const observer = new IntersectionObserver(
       (entries) => {
         const inSight = entries[entries.length - 1]!.isIntersecting;
@@ -203,7 +204,7 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
       <header class="panel-head">
         <h3 title={own ? keys.join('\n') : metric}>{title}</h3>
         {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={own ? title : metric} own={own} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} />
+        <PanelMenu metric={own ? title : metric} own={own} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? { drawn: plot.current.state, query: answer.query } : null)} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${own ? title : metric}`} title="Enlarge">
             <Icon name="expand" />

@@ -1,9 +1,14 @@
 // What a panel has of its own: its scale, which values its y axis covers, its size.
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { BucketQuery } from '../api/columns';
 import { SCALES, SIZES, type PanelSettings, type Scale, type Size } from '../base/boardsettings';
 import { Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import { svgOf } from './figure';
+import { csvOf, pythonOf } from './give';
+import type { Drawn } from './plot';
+import { pngOf, saveFile } from './save';
 
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
 
@@ -21,11 +26,13 @@ interface Props {
   settings: PanelSettings;
   /** undefined: as everywhere on the page. */
   onChange: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
+  /** What is in sight, to be taken along; null: nothing is. */
+  give: () => { drawn: Drawn; query: BucketQuery } | null;
   /** The range that is drawn, where numbers by hand begin. */
   drawn: () => readonly [number, number] | null;
 }
 
-export function PanelMenu({ metric, own, settings, onChange, drawn }: Props) {
+export function PanelMenu({ metric, own, settings, onChange, drawn, give }: Props) {
   const root = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (e: Event) => {
@@ -40,6 +47,17 @@ export function PanelMenu({ metric, own, settings, onChange, drawn }: Props) {
     e.preventDefault(); // an enlarged panel stays
     root.current!.removeAttribute('open');
     root.current!.querySelector('summary')!.focus();
+  };
+  const [copied, setCopied] = useState(false);
+  const take = (what: 'png' | 'svg' | 'csv' | 'python') => {
+    const all = give();
+    if (!all) return;
+    const { drawn: { data, x }, query } = all;
+    const name = metric.replace(/[^\w.-]+/g, '_');
+    if (what === 'csv') saveFile(`${name}.csv`, new Blob([csvOf(data.curves, data.axis, x)], { type: 'text/csv' }));
+    else if (what === 'svg') saveFile(`${name}.svg`, new Blob([svgOf(all.drawn, metric)], { type: 'image/svg+xml' }));
+    else if (what === 'png') void pngOf(svgOf(all.drawn, metric), 3).then((png) => saveFile(`${name}.png`, png));
+    else void navigator.clipboard.writeText(pythonOf(data.curves, query)).then(() => setCopied(true));
   };
   const { y = 'all' } = settings;
   const hand = typeof y === 'string' ? null : y;
@@ -80,6 +98,12 @@ export function PanelMenu({ metric, own, settings, onChange, drawn }: Props) {
           </div>
         )}
         <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
+        <div class="menu-own" role="group" aria-label="Take along">
+          <button class="link" onClick={() => take('png')}>PNG</button>
+          <button class="link" onClick={() => take('svg')}>SVG</button>
+          <button class="link" onClick={() => take('csv')}>CSV</button>
+          <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>
+        </div>
         {own && (
           <div class="menu-own">
             <button class="link" onClick={own.edit}>Edit</button>

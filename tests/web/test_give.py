@@ -1,0 +1,75 @@
+"""What of a chart is taken along: files are opened, Python is run, both are compared with the numbers of the lab."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .feeder import Feeder
+from .panels import Panel
+
+pytestmark = pytest.mark.browser
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_png_svg_csv_and_python_have_what_is_seen(
+    page: Page, lab: RealLab, feeder: Feeder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(11)
+    runs = [feeder.run(name, project="give") for name in ("short, one", "long")]
+    for run, n in zip(runs, (3000, 20_000), strict=True):
+        values = rng.normal(size=n)
+        run.points({"train/loss": (range(n), values.tolist())}, spacing_s=0.01)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{feeder.url}/projects/{runs[0].project}?runs={runs[0].id},{runs[1].id}&pane=charts&smooth=mean,40")
+    panel = Panel(page, "train/loss")
+    curves = panel.wait("d.curves.length === 2 && d.curves.every(c => c.raw !== null)")["curves"]
+    panel.root.get_by_label("Settings of train/loss").first.click()
+
+    def taken(name: str) -> bytes:
+        with page.expect_download() as download:
+            panel.root.get_by_role("button", name=name, exact=True).click()
+        path = tmp_path / download.value.suggested_filename
+        assert path.name == f"train_loss.{name.lower()}"
+        download.value.save_as(path)
+        return path.read_bytes()
+
+    panel.root.get_by_role("button", name="Copy as Python").click()
+    expect(panel.root.get_by_role("button", name="Copied")).to_be_visible()
+    code = str(page.evaluate("navigator.clipboard.readText()"))
+    monkeypatch.setenv("HECTIQLAB_URL", lab.url)
+    monkeypatch.setenv("HECTIQLAB_API_KEY", lab.api_key)
+    there: dict[str, Any] = {}
+    exec(code, there)
+    rows = list(csv.DictReader(io.StringIO(taken("CSV").decode())))
+    svg = ET.fromstring(taken("SVG"))
+    lines = {t.text: p.get("d") or "" for p in svg.iter(f"{SVG}path") for t in p.iter(f"{SVG}title")}
+    group = next(g for g in svg.iter(f"{SVG}g") if g.get("class") == "lines")
+    (x0, x1), (y0, y1), (left, top, right, bottom) = (
+        [float(v) for v in (group.get(f"data-{name}") or "").split()] for name in ("x", "y", "box")
+    )
+    for curve in curves:
+        name = curve["name"]
+        line = there["lines"][name]
+        assert list(line.last_x) == curve["lineX"] and list(line.mean) == curve["raw"]
+        np.testing.assert_array_equal(line.smoothed, curve["line"])
+        its = [row for row in rows if row["name"] == name]
+        for column, values in (("mean", line.mean), ("min", line.min), ("smoothed", line.smoothed)):
+            assert [float(row[column]) for row in its] == list(values)
+        assert [int(row["last_step"]) for row in its] == list(line.last_x)
+        assert sum(int(row["points"]) for row in its) == curve["total"]
+        pixels = np.array([[float(v) for v in pair.split()] for pair in re.split("[ML]", lines[name])[1:]])
+        np.testing.assert_allclose(x0 + (pixels[:, 0] - left) / (right - left) * (x1 - x0), line.last_x, atol=20)
+        np.testing.assert_allclose(y0 + (bottom - pixels[:, 1]) / (bottom - top) * (y1 - y0), line.smoothed, atol=2e-3)
+    png = taken("PNG")
+    assert png.startswith(b"\x89PNG") and int.from_bytes(png[16:20], "big") == 3 * 640 and len(png) > 20_000

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import NotFoundError
 from ..transport.columns import Buckets, Points
@@ -146,7 +146,8 @@ class ReadsMetrics(ReadsRun):
                 `smoothed` has its value at each `last_x`; NaN: no finite point is near.
         """
         selector = {"run": self.id, "key": key, "rank": rank, "attempt": attempt}
-        query = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n, "attempts": attempts}
+        query: dict[str, Any] = {"selectors": [selector], "axis": axis, "lo": lo, "hi": hi, "n": n}
+        query["attempts"] = attempts
         if smooth is not None:
             query["smooth"] = dict(zip(("kind", "width"), smooth, strict=True))
         with self._asking() as lab:

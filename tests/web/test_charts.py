@@ -240,7 +240,7 @@ def test_a_panel_enlarged_is_in_the_link_and_closes_with_escape(page: Page, feed
     open_run(page, feeder, run.id)
     Panel(page, "train/loss").wait()
     page.get_by_role("button", name="Enlarge train/loss").click()
-    page.locator("dialog canvas").wait_for()
+    page.locator("dialog .u-over").wait_for()
     page.wait_for_url(re.compile("panel=train%2Floss"))
     page.keyboard.press("Escape")
     page.locator("dialog").wait_for(state="detached")

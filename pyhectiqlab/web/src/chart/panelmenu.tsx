@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { BucketQuery } from '../api/columns';
 import { SCALES, SIZES, type PanelSettings, type Scale, type Size } from '../base/boardsettings';
-import { Segments } from '../widgets/basics';
+import { copy, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import { svgOf } from './figure';
 import { csvOf, pythonOf } from './give';
@@ -32,15 +32,18 @@ interface Props {
   drawn: () => readonly [number, number] | null;
 }
 
-export function PanelMenu({ metric, own, settings, onChange, drawn, give }: Props) {
+/** Its contents are there only while it is open: there may be hundreds of panels. */
+export function PanelMenu(props: Props) {
   const root = useRef<HTMLDetailsElement>(null);
+  const [open, setOpen] = useState(false);
   useEffect(() => {
+    if (!open) return;
     const close = (e: Event) => {
       if (!root.current?.contains(e.target as Node)) root.current?.removeAttribute('open');
     };
     document.addEventListener('pointerdown', close);
     return () => document.removeEventListener('pointerdown', close);
-  }, []);
+  }, [open]);
   const onKeyDown = (e: KeyboardEvent) => {
     if (e.key !== 'Escape' || !root.current!.open) return;
     e.stopPropagation();
@@ -48,6 +51,15 @@ export function PanelMenu({ metric, own, settings, onChange, drawn, give }: Prop
     root.current!.removeAttribute('open');
     root.current!.querySelector('summary')!.focus();
   };
+  return (
+    <details class="menu" ref={root} onKeyDown={onKeyDown} onToggle={(e) => setOpen(e.currentTarget.open)}>
+      <summary class="icon-button" aria-label={`Settings of ${props.metric}`} title="Settings of this chart"><Icon name="more" /></summary>
+      {open && <Contents {...props} />}
+    </details>
+  );
+}
+
+function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
   const [copied, setCopied] = useState(false);
   const take = (what: 'png' | 'svg' | 'csv' | 'python') => {
     const all = give();
@@ -57,7 +69,7 @@ export function PanelMenu({ metric, own, settings, onChange, drawn, give }: Prop
     if (what === 'csv') saveFile(`${name}.csv`, new Blob([csvOf(data.curves, data.axis, x)], { type: 'text/csv' }));
     else if (what === 'svg') saveFile(`${name}.svg`, new Blob([svgOf(all.drawn, metric)], { type: 'image/svg+xml' }));
     else if (what === 'png') void pngOf(svgOf(all.drawn, metric), 3).then((png) => saveFile(`${name}.png`, png));
-    else void navigator.clipboard.writeText(pythonOf(data.curves, query)).then(() => setCopied(true));
+    else void copy(pythonOf(data.curves, query)).then(setCopied);
   };
   const { y = 'all' } = settings;
   const hand = typeof y === 'string' ? null : y;
@@ -72,47 +84,44 @@ export function PanelMenu({ metric, own, settings, onChange, drawn, give }: Prop
     if (range) onChange({ y: [Number(range[0].toPrecision(3)), Number(range[1].toPrecision(3))] });
   };
   return (
-    <details class="menu" ref={root} onKeyDown={onKeyDown}>
-      <summary class="icon-button" aria-label={`Settings of ${metric}`} title="Settings of this chart"><Icon name="more" /></summary>
-      <div class="menu-box" role="group" aria-label={`Settings of ${metric}`}>
-        <label class="select">
-          Scale
-          <select aria-label="Scale of this chart" value={settings.scale ?? ''} onChange={(e) => onChange({ scale: (e.currentTarget.value || undefined) as Scale | undefined })}>
-            <option value="">As the page</option>
-            {SCALES.map((s) => <option key={s} value={s}>{SCALE_NAMES[s]}</option>)}
-          </select>
-        </label>
-        <label class="select">
-          Values
-          <select aria-label="Which values" value={hand ? 'hand' : (y as string)} onChange={(e) => (e.currentTarget.value === 'hand' ? byHand() : onChange({ y: e.currentTarget.value === 'most' ? 'most' : undefined }))}>
-            <option value="all">All</option>
-            <option value="most" title="Without the highest and the lowest 2 %">Without outliers</option>
-            <option value="hand">From … to</option>
-          </select>
-        </label>
-        {hand && (
-          <div class="menu-ends">
-            <input type="number" step="any" aria-label="Lowest value" placeholder="open" value={hand[0] ?? ''} onChange={(e) => end(0, e.currentTarget.value)} />
-            –
-            <input type="number" step="any" aria-label="Highest value" placeholder="open" value={hand[1] ?? ''} onChange={(e) => end(1, e.currentTarget.value)} />
-          </div>
-        )}
-        <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
-        <div class="menu-own" role="group" aria-label="Take along">
-          <button class="link" onClick={() => take('png')}>PNG</button>
-          <button class="link" onClick={() => take('svg')}>SVG</button>
-          <button class="link" onClick={() => take('csv')}>CSV</button>
-          <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>
+    <div class="menu-box" role="group" aria-label={`Settings of ${metric}`}>
+      <label class="select">
+        Scale
+        <select aria-label="Scale of this chart" value={settings.scale ?? ''} onChange={(e) => onChange({ scale: (e.currentTarget.value || undefined) as Scale | undefined })}>
+          <option value="">As the page</option>
+          {SCALES.map((s) => <option key={s} value={s}>{SCALE_NAMES[s]}</option>)}
+        </select>
+      </label>
+      <label class="select">
+        Values
+        <select aria-label="Which values" value={hand ? 'hand' : (y as string)} onChange={(e) => (e.currentTarget.value === 'hand' ? byHand() : onChange({ y: e.currentTarget.value === 'most' ? 'most' : undefined }))}>
+          <option value="all">All</option>
+          <option value="most" title="Without the highest and the lowest 2 %">Without outliers</option>
+          <option value="hand">From … to</option>
+        </select>
+      </label>
+      {hand && (
+        <div class="menu-ends">
+          <input type="number" step="any" aria-label="Lowest value" placeholder="open" value={hand[0] ?? ''} onChange={(e) => end(0, e.currentTarget.value)} />
+          –
+          <input type="number" step="any" aria-label="Highest value" placeholder="open" value={hand[1] ?? ''} onChange={(e) => end(1, e.currentTarget.value)} />
         </div>
-        {own && (
-          <div class="menu-own">
-            <button class="link" onClick={own.edit}>Edit</button>
-            <button class="link" disabled={!own.earlier} onClick={() => own.earlier?.()}>Move before</button>
-            <button class="link" disabled={!own.later} onClick={() => own.later?.()}>Move behind</button>
-            <button class="link" onClick={own.remove}>Remove</button>
-          </div>
-        )}
+      )}
+      <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
+      <div class="menu-own" role="group" aria-label="Take along">
+        <button class="link" onClick={() => take('png')}>PNG</button>
+        <button class="link" onClick={() => take('svg')}>SVG</button>
+        <button class="link" onClick={() => take('csv')}>CSV</button>
+        <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>
       </div>
-    </details>
+      {own && (
+        <div class="menu-own">
+          <button class="link" onClick={own.edit}>Edit</button>
+          <button class="link" disabled={!own.earlier} onClick={() => own.earlier?.()}>Move before</button>
+          <button class="link" disabled={!own.later} onClick={() => own.later?.()}>Move behind</button>
+          <button class="link" onClick={own.remove}>Remove</button>
+        </div>
+      )}
+    </div>
   );
 }

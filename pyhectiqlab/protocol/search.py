@@ -6,11 +6,15 @@ sort by. Pure: store/sql/meta_search.py and server/search.py apply it to a lab's
 
 A search is terms with spaces between them, or AND; a run is found when all of them hold.
 
-    term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id
+    term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id;
+                                                           nan, without quotes: some value of some metric is NaN
     FIELD   = state | tag | author | name | note | id | text
             | created | started | ended | activity | duration | points | attempt
             | config.PATH                                  names of nested values with dots between them
-            | metric.KEY[.last | .min | .max | .count]     over all ranks and attempts; last without one of these
+            | metric.KEY[.STAT]                            over all ranks and attempts; STAT: last (without one), first,
+                                                           min, max, mean, count (of points), nan (how many are NaN),
+                                                           min_step, max_step (the lowest steps with these values)
+            | metric                                       any metric: metric=nan is the word nan; metric!=nan
     OP      = "=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"     spaces around it are allowed
     VALUE   = TEXT {"," TEXT}                              several: any of them; "*": any value at all
 
@@ -39,7 +43,8 @@ TERMS_MAX = 32
 VALUES_MAX = 100  # of one term
 LENGTH_MAX = 4096  # characters of one search
 ANY = "*"
-STATS = ("last", "min", "max", "count")
+STATS = ("last", "min", "max", "count", "mean", "first", "nan", "min_step", "max_step")
+ANY_NAN = "nan"  # the word, and the value of the field "metric"
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 ORDERS = tuple(_COMPARE)
 
@@ -157,7 +162,12 @@ def parse_column(text: str) -> Field:
 
 def quoted(text: str) -> str:
     """Return `text` as a part of a term that means exactly these characters."""
-    if text and text not in _BETWEEN and not any(c.isspace() or c in '",=!<>~\\' for c in text):
+    if (
+        text
+        and text not in _BETWEEN
+        and text.lower() != ANY_NAN
+        and not any(c.isspace() or c in '",=!<>~\\' for c in text)
+    ):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -251,6 +261,8 @@ def _words(text: str) -> Iterable[_Word]:
 def _term(word: _Word) -> Term:
     comparison = word.op()
     if comparison is None:
+        if word.plain.lower() == ANY_NAN:  # in quotes it is a word like others
+            return Term(Field("metric", stat="nan"), "=", (ANY_NAN,))
         return Term(Field("text"), "~", (word.text,))
     op = comparison.group()
     commas = [at for at in range(comparison.end(), len(word.plain)) if word.plain[at] == ","]
@@ -267,6 +279,8 @@ def _term(word: _Word) -> Term:
 def _field(name: str) -> Field:
     if name in FIELDS:
         return Field(name)
+    if name == "metric":
+        return Field("metric", stat="nan")
     kind, _, rest = name.partition(".")
     if kind == "config" and rest:
         return Field("config", rest)
@@ -283,6 +297,10 @@ def _field(name: str) -> Field:
 def _checked(term: Term) -> Term:
     """Return the term if it is valid. Raises ValueError."""
     kind, op = term.field.kind, term.op
+    if kind == "metric" and not term.field.name:
+        if op not in ("=", "!=") or [value.lower() for value in term.values] != [ANY_NAN]:
+            raise ValueError("of any metric, only metric=nan and metric!=nan are asked; of one, metric.KEY")
+        return Term(term.field, op, (ANY_NAN,))
     if len(term.values) > VALUES_MAX:
         raise ValueError(f"a term has at most {VALUES_MAX} values, this one {len(term.values)}")
     if op in ORDERS:

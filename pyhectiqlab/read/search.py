@@ -108,7 +108,7 @@ def search_runs(
         project: name or id. None: all projects.
         filter: terms with spaces between them, or several such texts. A term is a field, a comparison and a value.
             Fields are state, tag, author, name, note, id, created, started, ended, duration, points, config.PATH and
-            metric.KEY.last (min, max, count); comparisons are = != < <= > >= ~ (contains) !~. Values with commas
+            metric.KEY.last (min, max, mean, …); comparisons are = != < <= > >= ~ (contains) !~. Values with commas
             between them are alternatives.
         state: the state, or several of which it is one.
         tag: the tag, or several of which it has all.

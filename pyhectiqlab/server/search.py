@@ -36,19 +36,22 @@ def find_ids(view: MetaView, points: PointStore, query: RunQuery, now: float) ->
     """Return every run that `query` matches, in no order."""
     ids = view.found_ids(query, now)
     for term in query.terms:
-        if term.field.kind == "metric":
+        if term.field.kind == "metric" and not term.field.name:
+            having = points.with_nan(ids)
+            ids = [run for run in ids if (run in having) != term.negated]
+        elif term.field.kind == "metric":
             its = points.summaries(term.field.name, ids)
             stat, holds = _stat(term.field), term.test(now)
             ids = [run for run in ids if holds(stat(its.get(run)))]
     return ids
 
 
-def value_in(summary: Summary, field: Field) -> float:
-    """Return the value of a metric that `field` means."""
+def value_in(summary: Summary, field: Field) -> float | None:
+    """Return the value of a metric that `field` means. None: there is none, as of the step of the lowest one."""
     return _value_of(field)(summary)
 
 
-def _value_of(field: Field) -> Callable[[Summary], float]:
+def _value_of(field: Field) -> Callable[[Summary], float | None]:
     """Return a function that takes that value out of a summary."""
     return operator.itemgetter(Summary._fields.index("points" if field.stat == "count" else field.stat or "last"))
 
@@ -56,7 +59,7 @@ def _value_of(field: Field) -> Callable[[Summary], float]:
 def _stat(field: Field) -> Callable[[Summary | None], float | None]:
     """Return such a function for a summary that may be missing. It returns None if there is no such value."""
     value_of = _value_of(field)
-    if field.stat == "last":  # may be NaN; the lowest and the highest are that only where no value is finite
+    if field.stat in ("last", "first"):  # may be NaN; the others are that only where no value is finite
         return lambda summary: None if summary is None else value_of(summary)
     return lambda summary: None if summary is None or (value := value_of(summary)) != value else value
 
@@ -68,7 +71,8 @@ def values_of(view: MetaView, points: PointStore, field: Field, ids: Sequence[st
     if field.kind == "config":
         return view.config_values(field.name)
     value_of = _value_of(field)
-    return {run: value_of(summary) for run, summary in points.summaries(field.name, ids).items()}
+    its = points.summaries(field.name, ids).items()
+    return {run: value for run, summary in its if (value := value_of(summary)) is not None}
 
 
 def _sorted_by_value(values: Mapping[str, Value], ids: Sequence[str], query: RunQuery) -> RunPage:

@@ -46,7 +46,7 @@ class Searched:
     def note(self, query: RunQuery) -> None:
         fields = [*(term.field for term in query.terms), query.sort.field]
         with self._lock:
-            for metric in (field.name for field in fields if field.kind == "metric"):
+            for metric in (field.name for field in fields if field.kind == "metric" and field.name):
                 self._metrics[metric] = None
                 self._metrics.move_to_end(metric)
             while len(self._metrics) > METRICS_MAX:

@@ -83,12 +83,26 @@ class SeriesInfo:
 
 
 class Summary(NamedTuple):
-    """A key in a run: how many points it has, and the rest as in SeriesInfo."""
+    """A key in a run.
+
+    Attributes:
+        points: how many there are.
+        last, min, max: as in SeriesInfo.
+        mean: of the finite values; NaN where there is none.
+        first: the value of the point with the lowest (attempt, step, seq).
+        nan: how many values are NaN.
+        min_step, max_step: the lowest steps with these values. None: there is no finite value.
+    """
 
     points: int
     last: float
     min: float
     max: float
+    mean: float
+    first: float
+    nan: int
+    min_step: int | None
+    max_step: int | None
 
 
 @dataclass(frozen=True)
@@ -225,6 +239,9 @@ class PointStore(Protocol):
 
         It may miss the newest points that another thread appends meanwhile; the next call has them.
         """
+
+    def with_nan(self, runs: Sequence[str]) -> set[str]:
+        """Return those of the runs that have NaN among the values of any metric."""
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
         """How many of the runs have which key: keys that contain `words`, in any case of the letters. For the picker of

@@ -117,8 +117,23 @@ class MemoryPointStore:
         return {run: [self._pooled(run, key) for key in keys if self._of(run, key)] for run in runs}
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
-        infos = {run: self._pooled(run, key) for run in runs if self._of(run, key)}
-        return {run: Summary(i.count, i.last_value, i.min, i.max) for run, i in infos.items()}
+        return {run: self._summary(run, key) for run in runs if self._of(run, key)}
+
+    def _summary(self, run: str, key: str) -> Summary:
+        i = self._pooled(run, key)
+        every = [p for _, points in self._of(run, key) for p in points]
+        first = min(every, key=Point.place)
+        finite = [p for p in every if math.isfinite(p.value)]
+        nans = sum(math.isnan(p.value) for p in every)
+        if not finite:
+            return Summary(i.count, i.last_value, i.min, i.max, math.nan, first.value, nans, None, None)
+        mean = math.fsum(p.value / len(finite) for p in finite)
+        steps = [min(p.step for p in finite if p.value == value) for value in (i.min, i.max)]
+        return Summary(i.count, i.last_value, i.min, i.max, mean, first.value, nans, *steps)
+
+    def with_nan(self, runs: Sequence[str]) -> set[str]:
+        having = {place[0] for place, points in self._state.series.items() if any(math.isnan(p.value) for p in points)}
+        return having & set(runs) - self._deleted
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
         keys = {(r, k) for run in runs for r, k, _, _ in self._visible(run) if r == run and words.lower() in k.lower()}

@@ -83,7 +83,7 @@ def test_relative_time_of_an_older_lab_begins_at_one_moment_before_and_after_com
     store.close()
     assert one(old, f"{LACKING} AND c.tree = s.scattered AND NOT pending") == 0  # its nodes were made again
     SqlitePointStore(old, SIZES).close()  # a second start migrates nothing
-    assert one(old, "PRAGMA user_version") == 5
+    assert one(old, "PRAGMA user_version") == 6
 
 
 def test_a_compacted_older_points_db_has_the_shape_of_a_fresh_one(old: Path, tmp_path: Path) -> None:
@@ -131,6 +131,9 @@ def test_an_older_lab_answers_alike_before_while_and_after_its_chunks_are_writte
                 for n in (4, 40, 1000):
                     assert_same_buckets(store, model, Selector("run", key), axis=axis, n=n, attempts="all")
             assert_same_infos(store.series("run", key), model.series("run", key))
+            its, wanted = store.summaries(key, ["run"])["run"], model.summaries(key, ["run"])["run"]
+            np.testing.assert_allclose(np.array(its, float), np.array(wanted, float), rtol=1e-12)
+        assert store.with_nan(["run", "none"]) == {"run"}
         steps += 1
         if not store.compact(0.0):
             if flushed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyhectiqlab.protocol.search import ANY, Sort, Term, parse, parse_sort, quoted
+from pyhectiqlab.protocol.search import ANY, STATS, Sort, Term, parse, parse_sort, quoted
 from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.search import find_runs
 from pyhectiqlab.store.meta import AttachRequest, Event, MetaBatch, RunQuery
@@ -113,9 +114,12 @@ def of_metric(fact: Fact, key: str, stat: str) -> float | None:
     if not values:
         return None
     finite = [v for v in values if math.isfinite(v)]
-    if stat in ("min", "max"):
-        return {"min": min, "max": max}[stat](finite) if finite else None
-    return values[-1] if stat == "last" else float(len(values))
+    if stat in ("min", "max", "mean"):
+        return {"min": min, "max": max, "mean": statistics.fmean}[stat](finite) if finite else None
+    if stat in ("min_step", "max_step"):
+        return values.index({"min_step": min, "max_step": max}[stat](finite)) if finite else None
+    of_all = {"last": values[-1], "first": values[0], "count": len(values), "nan": sum(map(math.isnan, values))}
+    return float(of_all[stat])
 
 
 def as_number(text: str) -> float | None:
@@ -133,6 +137,8 @@ def compare(a: float, op: str, b: float) -> bool:
 
 def holds_for(fact: Fact, term: Term, value: str) -> bool:
     kind, op = term.field.kind, term.op.removeprefix("!")
+    if kind == "metric" and not term.field.name:
+        return any(math.isnan(v) for values in fact.metrics.values() for v in values)
     if kind == "metric":
         number = of_metric(fact, term.field.name, term.field.stat)
         return number is not None and (value == ANY or compare(number, op, float(value)))
@@ -168,7 +174,9 @@ def place(fact: Fact, sort: Sort) -> Any:
     field = sort.field
     if field.kind == "metric":
         value = of_metric(fact, field.name, field.stat)
-        return math.nan if value is None and fact.metrics.get(field.name) else value
+        return (
+            value if value is not None or field.stat.endswith("_step") or not fact.metrics.get(field.name) else math.nan
+        )
     if field.kind == "config":
         number, text = searchable(fact.config).get(field.name, (None, None))
         return None if text is None else (1, text) if number is None else (0, number)
@@ -204,7 +212,7 @@ equals = st.sampled_from(["=", "!="])
 contains = st.sampled_from(["~", "!~"])
 words = st.sampled_from([*NAMES, *TAGS, "base 0", "note", "50%", "NOTE", "ada", '"quoted"', "a,b", "="]).map(quoted)
 anything = st.sampled_from(["*", "true", "True", "null", "adam", "0.01", "nan", quoted("[1, 2]"), "{}", "1", "ADAM"])
-metric = st.tuples(st.sampled_from(KEYS), st.sampled_from(["", ".last", ".min", ".max", ".count"])).map(
+metric = st.tuples(st.sampled_from(KEYS), st.sampled_from(["", *(f".{stat}" for stat in STATS)])).map(
     lambda t: f"metric.{quoted(t[0])}{t[1]}"
 )
 config = st.sampled_from(PATHS).map(lambda path: f"config.{path}")
@@ -217,7 +225,7 @@ terms = st.one_of(
     st.tuples(config, orders, numbers).map("".join),
     st.tuples(config, st.one_of(equals, contains), several(anything)).map("".join),
     st.tuples(text, st.one_of(equals, contains), several(words)).map("".join),
-    st.sampled_from(["tag=*", "tag!=*", "note=*", "note!=*"]),
+    st.sampled_from(["tag=*", "tag!=*", "note=*", "note!=*", "nan", "NaN", '"nan"', "metric=nan", "metric!=nan"]),
     st.tuples(st.just("created"), orders, st.sampled_from(["1003", "-995s", "1970-01-01T00:16:44Z"])).map("".join),
     st.tuples(st.just("points"), st.one_of(orders, equals), st.sampled_from(["0", "2", "3"])).map("".join),
 )

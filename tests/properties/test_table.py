@@ -29,10 +29,15 @@ SORTS = [
     "-state",
     "-points",
     *(f"{sign}config.{path}" for path in PATHS for sign in ("", "-")),
-    *(f'{sign}metric."{key}".{stat}' for key in KEYS for stat in ("last", "min", "count") for sign in ("", "-")),
+    *(
+        f'{sign}metric."{key}".{stat}'
+        for key in KEYS
+        for stat in ("last", "min", "mean", "nan", "max_step")
+        for sign in ("", "-")
+    ),
 ]
 BY = ["tag", "state", "author", "config.lr", "config.model.depth"]
-COLUMNS = ['metric."loss".last', f'metric."{KEYS[1]}".max', "config.lr"]
+COLUMNS = ['metric."loss".last', 'metric."loss".mean', 'metric."loss".min_step', f'metric."{KEYS[1]}".max', "config.lr"]
 
 facts = st.builds(
     Fact,
@@ -60,7 +65,7 @@ def value(fact: Fact, field: Field) -> Any:
     """What the model knows of a run; None: it has no such value."""
     if field.kind == "metric":
         its = of_metric(fact, field.name, field.stat)
-        return math.nan if its is None and fact.metrics.get(field.name) else its
+        return its if its is not None or field.stat.endswith("_step") or not fact.metrics.get(field.name) else math.nan
     if field.kind == "config":
         known = searchable(fact.config).get(field.name)
         return None if known is None else known[1] if known[0] is None else known[0]

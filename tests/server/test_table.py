@@ -65,6 +65,25 @@ def test_rows_are_sorted_by_several_values(api: Api, project: str, sorts: list[s
     assert names(api.get("/table", project=project, sort=sorts)) == wanted
 
 
+def test_nan_finds_the_runs_in_which_any_metric_has_one(api: Api, project: str) -> None:
+    for words, wanted in (
+        ("nan", "5"),
+        ("NaN state=failed", "5"),
+        ("metric!=nan", "01234"),
+        ('"nan"', ""),  # a word like others: no run is named so
+        ("metric.valid/loss.nan>0", "5"),
+        ("metric.key-1.nan>0", ""),
+        ("metric.valid/loss.mean>=2.4", "01"),
+    ):
+        assert names(api.get("/table", project=project, sort="name", filter=words)) == wanted, words
+    assert [run["name"] for run in api.get("/runs", project=project, filter="nan")["items"]] == ["run-5"]
+    stats = [f"metric.valid/loss.{stat}" for stat in ("first", "mean", "nan", "min_step", "max_step")]
+    rows = api.get("/table", project=project, sort="name", column=stats)["rows"]
+    assert rows[2]["values"] == [3.0, pytest.approx(1.9), 0, 1, 0] and rows[5]["values"] == [0.0, 0.0, 1, 0, 0]
+    for bad in ("metric=1", "metric>nan", "metric=nan,1", "metric=*"):
+        assert error_of(api.raw("GET", "/table", params={"filter": bad}))["code"] == "bad_filter", bad
+
+
 def test_an_order_stays_while_runs_come_and_go(api: Api) -> None:
     project = f"stays-{new_id(4)}"
     runs = [add_run(api, project, n) for n in range(4)]

@@ -46,7 +46,8 @@ FILTER_NOTE = (
 RUNS_AT_ONCE = 50
 LISTED_CONFIG_BYTES_MAX = 64 << 10
 CONFIG_NOTE = "Whether each run has its `config`, too; null for one of more than 64 KiB."
-SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, metric.KEY.last (min, max, count); - before it: descending."
+_BY_METRIC = f"metric.KEY.last ({', '.join(search.STATS[1:])})"
+SORT_NOTE = f"{', '.join(search.SORTS)}, config.NAME, {_BY_METRIC}; - before it: descending."
 Search = Annotated[str, Query(max_length=search.LENGTH_MAX)]
 Key = Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)]
 OfAttempt = Annotated[int | None, Query(ge=1, le=models.INT32_MAX, description="What this attempt logged itself.")]

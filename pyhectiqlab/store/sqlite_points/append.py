@@ -16,17 +16,18 @@ import numpy as np
 
 from ..grid import check_batch, check_times
 from ..points import AppendResult, Column, PointBatch
-from . import arrivals
+from . import arrivals, moments
 from .arrivals import Arrival
 from .chunks import encode_column
 from .extents import Extent, extent_of
+from .moments import Moments, moments_of
 from .recent import Recent
 
 HEAD_ROW_POINTS_MAX = 1 << 16  # a longer column is cut into several rows: compaction takes bounded bites
 _CACHED_MAX = 500_000
 
-_INSERT_SERIES = """INSERT INTO series (run, key, rank, attempt, origin)
-    VALUES (?, ?, ?, ?, (SELECT origin FROM attempt WHERE run = ? AND number = ?))"""
+_INSERT_SERIES = f"""INSERT INTO series (run, key, rank, attempt, origin, {moments.COLUMNS})
+    VALUES (?, ?, ?, ?, (SELECT origin FROM attempt WHERE run = ? AND number = ?), {moments.NEW})"""
 _INSERT_HEAD = """INSERT INTO head (series, arrival, n, step_min, step_max, time_min, time_max, data)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 _WIDEN_SERIES = """UPDATE series SET count = count + ?, step_min = min(step_min, ?), step_max = max(step_max, ?),
@@ -108,6 +109,7 @@ class Appender:
             execute_many = self._connection.executemany
             execute_many("INSERT INTO arrived (id, run, writer, last, data) VALUES (?, ?, ?, ?, ?)", rows)
             execute_many(_INSERT_HEAD, bulk.head)
+            moments.add(self._connection, bulk.moments)
             widen(self._connection, bulk.extents)
         return results, bulk.added, arrived
 
@@ -165,6 +167,7 @@ class _Rows:
     def __init__(self) -> None:
         self.head: list[tuple[object, ...]] = []
         self.extents: list[tuple[int, Extent]] = []
+        self.moments: list[tuple[int, Moments]] = []
         self.added: list[Added] = []
 
     def add(self, series: int, writer: int, arrival: int, attempt: int, column: Column) -> None:
@@ -180,6 +183,7 @@ class _Rows:
             data = encode_column(seq, step, time, value, arrival, writer)
             self.head.append((series, arrival, *extent[:5], data))
             self.extents.append((series, extent))
+            self.moments.append((series, moments_of(step, value, seq, attempt, np.full(len(step), arrival))))
             self.added.append(Added(series, len(step)))
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...base import crashpoints
+from . import moments
 from .append import Appender, widen
 from .recent import Block, Recent, SeriesKey
 from .trees import BY_STEP, SeriesState, Sizes, Tree
@@ -136,6 +137,7 @@ class Flusher:
         series_id = self._appender.series_id(self._appender.run_id(run), key, rank, attempt)
         state = SeriesState.read(self._connection, series_id)
         Tree(self._connection, state, BY_STEP, self._sizes).lay(block.columns())
+        moments.add(self._connection, [(series_id, block.moments(attempt))])
         widen(self._connection, [(series_id, block.extent)])
         self._connection.execute("UPDATE series SET flushed = ? WHERE id = ?", (block.last_arrival, series_id))
         step.moved.append((series, block))

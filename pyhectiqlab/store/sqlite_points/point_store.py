@@ -51,11 +51,12 @@ from .compaction import Compactor
 from .flushing import Flusher
 from .loading import Loader
 from .purge import purge_step
+from .queries import runs_with_nan
 from .recent import KeyPage, Recent
 from .summaries import Summaries
 from .trees import Sizes
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 2048  # 8 MiB of log between checkpoints: each takes tens of milliseconds
@@ -171,6 +172,10 @@ class SqlitePointStore:
 
     def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
         return self._summaries.of(key, runs)
+
+    def with_nan(self, runs: Sequence[str]) -> set[str]:
+        with self._reading(runs) as reading:
+            return runs_with_nan(reading, runs)
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
         recent = self._recent.keys_of(runs)  # before the transaction: what is moved into chunks meanwhile is in both

@@ -1,4 +1,4 @@
--- Schema 5 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
+-- Schema 6 of points.db: the history of every metric. Columns and nodes are blobs: see chunks.py and nodes.py.
 
 CREATE TABLE run (
     id      INTEGER PRIMARY KEY,
@@ -54,8 +54,18 @@ CREATE TABLE series (
     last_value   REAL,                          -- NULL: NaN, which SQLite cannot hold
     scattered    INTEGER NOT NULL DEFAULT 0,    -- 1: its order by time is so unlike its order by step that it has a tree by time
     flushed      INTEGER NOT NULL DEFAULT 0,    -- its points in `arrived` up to this batch are in chunks
+    nan           INTEGER,                      -- NULL, here and below: an earlier version began the series, see moments.py
+    finite        INTEGER,                      -- values
+    total         REAL,                         -- of finite values × 2^-64
+    first_step    INTEGER,                      -- of the point with the lowest (step, seq, arrival)
+    first_seq     INTEGER,
+    first_arrival INTEGER,
+    first_value   REAL,                         -- NULL: NaN
+    min_step      INTEGER,                      -- the lowest one with the value value_min
+    max_step      INTEGER,
     UNIQUE (run, key, rank, attempt)
 );
+CREATE INDEX series_nan ON series (run) WHERE nan IS NULL OR nan > 0;
 
 -- What came and may be in no chunk yet: one row for each batch, see arrivals.py. Rows are added behind the last one, and
 -- removed from the first one on, once the points of all before are in chunks. Until then `writer` may not know its last.

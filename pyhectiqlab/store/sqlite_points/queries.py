@@ -22,6 +22,8 @@ from ..pauses import may_pause
 from ..points import Axis, Column, Int64s, Points, SeriesInfo
 from .damage import columns_of
 from .extents import Extent, pooled
+from .moments import Moments, moments_of
+from .moments import pooled as pooled_moments
 from .recent import Block, RecentView
 from .trees import BY_STEP, BY_TIME
 
@@ -141,6 +143,41 @@ def last(
         extents = _pooled(reading, run, "s.key IN (SELECT value FROM json_each(?))", (names, len(place)), recent)
         answer[run] = [extents[key].info(run, key, None, None) for key in sorted(extents, key=place.__getitem__)]
     return answer
+
+
+def stored_moments(connection: sqlite3.Connection, series: int, extent: Extent) -> Moments:
+    """Return the moments of a series' points in chunks and in the head, by reading them."""
+    may_pause()
+    names = ("step", "value", "seq", "arrival")
+    heads = connection.execute("SELECT id FROM head WHERE series = ?", (series,)).fetchall()
+    chunks = connection.execute(f"SELECT id FROM chunk WHERE series = ? AND tree = {BY_STEP}", (series,)).fetchall()
+    parts = []
+    for table, rows in (("head", heads), ("chunk_data", chunks)):
+        for (row_id,) in rows:
+            step, value, seq, arrival = _columns(connection, series, table, row_id, names)
+            parts.append(moments_of(step, value, seq, extent.last_attempt, arrival))
+    return pooled_moments(parts)
+
+
+def runs_with_nan(reading: Reading, runs: Sequence[str]) -> set[str]:
+    """Return those of the runs that have NaN among the values of any metric."""
+    wanted = set(runs)
+    rows = reading.connection.execute(
+        f"""SELECT run.name, s.id, s.nan, {EXTENT} FROM series s JOIN run ON run.id = s.run
+            WHERE (s.nan IS NULL OR s.nan > 0) AND NOT run.deleted ORDER BY s.nan DESC"""
+    )
+    having: set[str] = set()
+    for run, series, nan_count, *numbers in rows.fetchall():
+        if run in wanted and run not in having:
+            extent = extent_of_row(numbers)
+            if nan_count or (extent.points and stored_moments(reading.connection, series, extent).nan):
+                having.add(run)
+    for run, keys_of_run in reading.recent.runs.items():
+        if run in wanted and run not in having:
+            blocks = (b for of_key in keys_of_run.values() for blocks in of_key.values() for b in blocks)
+            if any(np.isnan(block.column("value")).any() for block in blocks) and not reading.is_hidden(run):
+                having.add(run)
+    return having
 
 
 def key_counts(

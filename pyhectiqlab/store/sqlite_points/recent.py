@@ -21,6 +21,7 @@ from ..points import Column, Int64s
 from .arrivals import Arrival
 from .chunks import PointColumns
 from .extents import Extent, extent_of, pooled
+from .moments import Moments, moments_of
 
 BLOCK_POINTS = 1 << 16  # about: a longer series is written as chunks in several steps
 GATHERED_AT = 32  # columns of one series: before, each takes a few microseconds and some 600 bytes
@@ -49,6 +50,11 @@ class Block:
 
     def some(self, names: Sequence[str]) -> list[np.ndarray]:
         return [self.column(name) for name in names]
+
+    def moments(self, attempt: int) -> Moments:
+        """Return what a table shows of these points. Looks at all of them."""
+        step, value, seq, arrival = self.some(("step", "value", "seq", "arrival"))
+        return moments_of(step, value, seq, attempt, arrival)
 
     def columns(self) -> PointColumns:
         return PointColumns(*(self.column(name) for name in _ROWS))

@@ -15,16 +15,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
+import numpy as np
+
 from ..points import PointBatch, Summary
+from . import moments
 from .extents import Extent, pooled
-from .queries import EXTENT, Reading, extent_of_row
+from .moments import MOMENTS, Moments, moments_of_row
+from .queries import EXTENT, Reading, extent_of_row, stored_moments
 
 ENTRIES_MAX = 500_000  # of runs, over all keys: some 100 MB
 _NAN = float("nan")
+_MOMENTS_N = MOMENTS.count(",") + 1
 
 _NUMBERS = """SELECT run.name, run.id FROM json_each(?) wanted CROSS JOIN run ON run.name = wanted.value
     WHERE NOT run.deleted"""
-_ROWS = f"""SELECT s.run, {EXTENT}
+_ROWS = f"""SELECT s.run, s.id, {MOMENTS}, {EXTENT}
     FROM json_each(?) wanted CROSS JOIN series s ON s.run = wanted.value WHERE s.key = ?"""
 
 Reader = Callable[[Collection[str], Collection[str]], AbstractContextManager[Reading]]  # of runs and keys
@@ -106,16 +111,26 @@ class Summaries:
 
 def _read(reading: Reading, key: str, numbers: Mapping[str, int]) -> dict[str, Summary]:
     names = {number: run for run, number in numbers.items()}
-    extents: dict[str, Extent] = {}
-    rows = reading.connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall()
-    recent = ((run, block.extent) for run in numbers for its in reading.recent.of(run, key).values() for block in its)
-    of_rows = ((names[number], extent_of_row(numbers)) for number, *numbers in rows)
-    for run, extent in (*of_rows, *recent):
+    parts: dict[str, list[tuple[Extent, Moments]]] = {}
+    for number, series, *columns in reading.connection.execute(_ROWS, (json.dumps(list(names)), key)).fetchall():
+        extent = extent_of_row(columns[_MOMENTS_N:])
         if extent.points:
-            extents[run] = pooled((extents[run], extent)) if run in extents else extent
-    return {run: _summary(extent) for run, extent in extents.items()}
+            its = moments_of_row(columns[:_MOMENTS_N]) or stored_moments(reading.connection, series, extent)
+            parts.setdefault(names[number], []).append((extent, its))
+    for run in numbers:
+        for (_, attempt), blocks in reading.recent.of(run, key).items():
+            parts.setdefault(run, []).extend((block.extent, block.moments(attempt)) for block in blocks)
+    return {run: _summary(its) for run, its in parts.items() if its}
 
 
-def _summary(e: Extent) -> Summary:
-    low, high = (e.value_min, e.value_max) if e.value_min <= e.value_max else (_NAN, _NAN)
-    return Summary(e.points, e.last_value, low, high)
+def _summary(parts: Sequence[tuple[Extent, Moments]]) -> Summary:
+    (e, m), *others = parts
+    if others:
+        e, m = pooled(extent for extent, _ in parts), moments.pooled(its for _, its in parts)
+    if not m.finite:
+        return Summary(e.points, e.last_value, _NAN, _NAN, _NAN, m.first_value, m.nan, None, None)
+    with np.errstate(over="ignore"):
+        mean = min(max(m.mean, e.value_min), e.value_max)  # by a rounding it may lie outside
+    return Summary(
+        e.points, e.last_value, e.value_min, e.value_max, mean, m.first_value, m.nan, m.low_step, m.high_step
+    )

@@ -29,6 +29,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "runs": "runs:command",
     "metrics": "metrics:command",
     "logs": "logs:command",
+    "diff": "diff:command",
     "tag": "edits:tag",
     "untag": "edits:untag",
     "note": "edits:note",

@@ -19,6 +19,7 @@ from ..protocol.search import quoted
 from ..transport.connecting import find_profile
 from ..transport.projects import project_path
 from .artifacts import Artifact, Lineage, Version
+from .differences import Difference, Differences, differences
 from .edits import Edited, add_tag, remove_tag, set_note
 from .project_info import Objective, ProjectInfo, project_info
 from .saved_views import SavedView, save_view, saved_view, saved_views
@@ -28,6 +29,8 @@ from .view import RunView, run_view
 
 __all__ = [
     "Artifact",
+    "Difference",
+    "Differences",
     "Edited",
     "FoundRuns",
     "KeyInfo",
@@ -42,6 +45,7 @@ __all__ = [
     "Version",
     "add_tag",
     "deleted_run",
+    "differences",
     "project",
     "projects",
     "remove_tag",

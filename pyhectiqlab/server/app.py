@@ -33,6 +33,7 @@ from .routes import (
     actions,
     artifacts,
     command_logins,
+    differences,
     handshake,
     ingest,
     logs,
@@ -68,6 +69,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     projects,
     series,
     stream,
+    differences,  # before the runs, whose ids its path is like
     runs,
     actions,
     table,

@@ -315,6 +315,9 @@ class MetaView(
     def some_config_values(self, paths: Sequence[str], ids: Sequence[str]) -> dict[str, dict[str, float | str]]:
         """By run, then path: these values of the configs of these runs. For a window of a table."""
 
+    def config_pairs(self, ids: Sequence[str]) -> dict[str, dict[str, tuple[float | None, str]]]:
+        """By path, then run: all values of the configs of these runs, as a number (None: it is none) and as text."""
+
     def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
         """By path: how many of these runs have which value, as text. Only paths that contain `words`, in any case of
         the letters A to Z. Reads all values of these runs.

@@ -11,6 +11,7 @@ from pyhectiqlab import read, search_runs
 from pyhectiqlab.errors import GoneError
 from pyhectiqlab.testing.lab import RealLab
 
+from ..server.api import Api, batch, column, events_batch, new_id
 from .conftest import Hectiqlab
 from .test_delete import make
 
@@ -76,3 +77,20 @@ def test_a_search_is_tagged_from_python_and_that_is_undone(lab: RealLab) -> None
     for wrong in (lambda: view.set_note(None), lambda: view.add_tag(3), lambda: read.set_note([view], b"x")):
         with pytest.raises(TypeError):
             wrong()  # type: ignore[no-untyped-call]
+
+
+def test_diff_shows_in_what_runs_differ(lab: RealLab, hectiqlab: Hectiqlab) -> None:
+    ids = [make(lab, f"run-{name}") for name in "ab"]
+    api = Api.of(lab)
+    for depth, (run, loss) in enumerate(zip(ids, (0.5, float("nan")), strict=True)):
+        api.ingest(events_batch(run, new_id(), 1, [("config", {"values": {"lr": 0.1, "depth": depth}})]))
+        api.ingest(batch(run, new_id(), 1, 1, series=[column("loss", [0], [loss], [0])]))
+    done = hectiqlab("diff", "run-a", "run-b")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines == [["RUN-A", "RUN-B"], ["config", "depth", "0", "1"], ["metrics", "loss", "0.5", "NaN"]], done.stderr
+    first, second = read.run("run-a"), read.run("run-b")
+    its = read.differences([first, second], baseline=second)
+    assert [(row.section, row.name) for row in its.rows] == [("config", "depth"), ("metrics", "loss")]
+    assert its.rows[0].values == [0, 1] and its.rows[1].deltas is not None and its.baseline == second.id
+    alone = hectiqlab("diff", "run-a")
+    assert alone.returncode == 2 and "two runs" in alone.stderr

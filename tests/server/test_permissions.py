@@ -118,8 +118,10 @@ GET /stream run:read
 GET /runs project:read
 GET /table project:read
 GET /table/groups project:read
+GET /table/csv project:read
 GET /table/columns project:read
 GET /runs/resolve run:read
+GET /runs/differences run:read
 GET /runs/{run_id} run:read
 PATCH /runs/{run_id} run:change
 DELETE /runs/{run_id} run:change
@@ -166,10 +168,10 @@ GET /KIND/{uuid}/content version:read
 HEAD /KIND/{uuid}/content version:read
 """
 IN_A_PROJECT = {"project", "run", "artifact", "version"}
-LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/columns"}
+LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET /table/columns"}
 INSIDE = {
     *("POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
-    *("POST /runs/actions", *LISTS),
+    *("POST /runs/actions", "GET /runs/differences", *LISTS),
 }
 
 
@@ -328,6 +330,8 @@ class World:
             more = {"params": {"run": run}, "stream": True}
         elif route in LISTS:
             more = {"params": {"project": project.ref, "by": "state"}}
+        elif route == "GET /runs/differences":
+            more = {"params": {"run": run}}
         elif route == "GET /runs/resolve":
             more = {"params": {"ref": run}}
         elif path.endswith("/content"):

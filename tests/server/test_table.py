@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import msgpack
 import pytest
+
+from pyhectiqlab.protocol.csvcells import text_of_cell
 
 from .api import Api, batch, column, error_of, events_batch, new_id
 
@@ -159,3 +162,49 @@ def test_a_table_that_cannot_be_is_refused_and_says_why(
 ) -> None:
     error = error_of(api.raw("GET", path, params=asked))
     assert (error["status"], error["code"]) == (422, code) and word in error["message"]
+
+
+def rows_of(api: Api, **asked: Any) -> list[dict[str, str]]:
+    answer = api.raw("GET", "/table/csv", params=asked)
+    assert answer.status_code == 200 and answer.headers["content-type"] == "text/csv; charset=utf-8", answer.text
+    assert "attachment" in answer.headers["content-disposition"]
+    return list(csv.DictReader(answer.content.decode().splitlines(keepends=True)))
+
+
+def test_a_table_as_csv_has_what_the_table_has(api: Api, project: str) -> None:
+    columns = ["config.lr", "metric.valid/loss", "metric.valid/loss.min", "metric.key-9.count", "config.none"]
+    asked = {"project": project, "sort": ["config.model.name", "-metric.valid/loss.min"], "filter": "state!=completed"}
+    table = api.get("/table", **asked, column=columns)
+    rows = rows_of(api, **asked, column=["id", "state", "tag", "created", "duration", *columns])
+    assert list(rows[0]) == ["id", "state", "tag", "created", "duration", *columns]
+    assert [row["id"] for row in rows] == [row["id"] for row in table["rows"]] and len(rows) == table["total"] == 6
+    for row, wanted in zip(rows, table["rows"], strict=True):
+        assert (row["state"], float(row["created"])) == (wanted["state"], wanted["created"])
+        assert row["tag"] == ", ".join(tag["name"] for tag in wanted["tags"])
+        for column, value in zip(columns, wanted["values"], strict=True):
+            assert row[column] == ("" if value is None else str(value)), column
+    assert "name" in rows_of(api, project=project)[0], "without columns, some facts"
+
+
+def test_texts_in_csv_stay_whole_and_none_is_a_formula(api: Api) -> None:
+    project = f"csv-{new_id(4)}"
+    texts = ["=1+1", "a,b", 'say "so"', "two\nlines", "@x", "'=quoted", "", " spaced ", "-1", "é\U0001f600"]
+    for n, text in enumerate(texts):
+        session = new_id(8)
+        run = api.attach(f"run-{n}", session, project=project, create_project=True)["run"]["id"]
+        config = ("config", {"values": {"a=b, c": text}})
+        api.ingest(events_batch(run, new_id(), 1, [config, ("note", {"text": text})]), session=session)
+    asked = {"project": project, "sort": "created", "column": ["name", 'config."a=b, c"', "note"]}
+    answer = api.raw("GET", "/table/csv", params=asked).content.decode()
+    header, *rows = csv.reader(answer.splitlines(keepends=True))
+    assert header == asked["column"]
+    assert [[text_of_cell(cell) for cell in row] for row in rows] == [
+        [f"run-{n}", text, text] for n, text in enumerate(texts)
+    ]
+    assert not any(cell[:1] in "=@-+" for row in rows for cell in row if cell)
+
+
+def test_csv_of_a_column_that_cannot_be_is_refused(api: Api, project: str) -> None:
+    for column in ("nothing", "config."):
+        answer = api.raw("GET", "/table/csv", params={"project": project, "column": column})
+        assert (answer.status_code, error_of(answer)["code"]) == (422, "bad_filter")

@@ -179,11 +179,11 @@ def export(
         raise ApiError(422, "format_missing", f"{e}") from None
     headers = {"Content-Disposition": disposition("attachment", f"{run.name.replace('/', '_')}.{format}")}
     grant = Grant(caller, frozenset({run.project_id}))
-    in_turns = _in_turns(lab.shares, caller.user.id, pieces)
-    return GrantedResponse(in_turns, lab.authority, grant, whole=True, headers=headers, media_type=FORMATS[format])
+    taken = in_turns(lab.shares, caller.user.id, pieces)
+    return GrantedResponse(taken, lab.authority, grant, whole=True, headers=headers, media_type=FORMATS[format])
 
 
-async def _in_turns(shares: Shares, user_id: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def in_turns(shares: Shares, user_id: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield each piece of a long answer in a turn of its own: while one is sent, others read."""
     work = shares.pace.work(user_id)
 

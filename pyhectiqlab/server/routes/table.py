@@ -11,15 +11,18 @@ from fastapi import Query, Request, Response
 from ...protocol import search
 from ...protocol.search import Sort
 from ...store.meta import RunQuery
-from .. import models_table
+from .. import models_table, tablecsv
 from ..access import TheCaller, TheLab, find_project
 from ..answers import answer
+from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
 from ..columns import columns as columns_of_runs
 from ..groups import BY_MAX, grouped
 from ..replies import ApiError, Page, reply, reply_large, wants_msgpack
 from ..table import COLUMNS_MAX, SORTS_MAX, Order, columns_of, sorted_ids
+from .artifacts import disposition
 from .common import LIMIT, Limit, Router, answers, run_answers
+from .series import in_turns
 
 router = Router(tags=["runs"], route_class=BodyRoute)
 T = TypeVar("T")
@@ -72,6 +75,45 @@ def get_table(
             if page.full:
                 break
     return page.reply(total=len(known.ids), order=order, offset=offset)
+
+
+_FILE = {"description": "One row a run.", "content": {"text/csv": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.get("/table/csv", response_model=None, responses={**answers(models_table.TableAnswer, 200, 404), 200: _FILE})
+def get_csv(
+    lab: TheLab,
+    caller: TheCaller,
+    project: OfProject = None,
+    filter: Filter = None,
+    sort: Annotated[list[Search] | None, Query(description="As of GET /table.")] = None,
+    column: Annotated[
+        list[Search] | None, Query(description=f"{', '.join(tablecsv.FACTS)}, {COLUMN}. Several, in this order.")
+    ] = None,
+) -> Response:
+    """Every row as CSV in UTF-8, with these columns and no other, named as they were asked for; without any, with some
+    facts of the runs. Streamed, however many there are. Numbers are exact; NaN and the infinities are NaN, Infinity and
+    -Infinity; times are seconds since 1970 UTC; what a run has not is an empty cell, and tags are joined by commas.
+    Before a text that a spreadsheet would take for a formula is an apostrophe, which it does not show.
+    """
+    header = column or tablecsv.STANDARD
+    fields = _parsed(tablecsv.parse_csv_column, header, COLUMNS_MAX, "columns")
+    sorts = _parsed(search.parse_sort, sort, SORTS_MAX, "sorts") or (search.NEWEST_FIRST,)
+    query, now = _query(lab, caller, project, filter, sorts), time.time()
+    lab.searched.note(query)
+    with lab.meta.reading() as view:
+        ids = sorted_ids(view, lab.points, query, sorts, now)
+        its = None if query.project is None else view.project(query.project)
+    pieces = tablecsv.table_csv(lab.meta, lab.points, caller.user.id, ids, header, fields, now)
+    name = f"{'runs' if its is None else its.name.replace('/', '_')}.csv"
+    return GrantedResponse(
+        in_turns(lab.shares, caller.user.id, pieces),
+        lab.authority,
+        Grant(caller, frozenset() if query.project is None else frozenset({query.project})),
+        whole=True,
+        headers={"Content-Disposition": disposition("attachment", name)},
+        media_type="text/csv; charset=utf-8",
+    )
 
 
 @router.get("/table/groups", response_model=None, responses=answers(models_table.GroupsAnswer, 200, 404))

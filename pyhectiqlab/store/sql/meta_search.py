@@ -202,6 +202,14 @@ class SearchSql(Share):
                 values.setdefault(run, {})[path] = text if number is None else number
         return values
 
+    def config_pairs(self, ids: Sequence[str]) -> dict[str, dict[str, tuple[float | None, str]]]:
+        pairs: dict[str, dict[str, tuple[float | None, str]]] = {}
+        columns = select(config_values.c.run_id, config_values.c.path, config_values.c.number, config_values.c.text)
+        for some in _parts(ids):
+            for run, path, number, text in self.conn.execute(columns.where(config_values.c.run_id.in_(some))):
+                pairs.setdefault(path, {})[run] = (number, text)
+        return pairs
+
     def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
         texts: dict[str, Counter[str]] = {}
         path, text = config_values.c.path, config_values.c.text

@@ -181,8 +181,8 @@ def test_a_table_as_csv_has_what_the_table_has(api: Api, project: str) -> None:
     for row, wanted in zip(rows, table["rows"], strict=True):
         assert (row["state"], float(row["created"])) == (wanted["state"], wanted["created"])
         assert row["tag"] == ", ".join(tag["name"] for tag in wanted["tags"])
-        for column, value in zip(columns, wanted["values"], strict=True):
-            assert row[column] == ("" if value is None else str(value)), column
+        for name, value in zip(columns, wanted["values"], strict=True):
+            assert row[name] == ("" if value is None else str(value)), name
     assert "name" in rows_of(api, project=project)[0], "without columns, some facts"
 
 
@@ -205,6 +205,6 @@ def test_texts_in_csv_stay_whole_and_none_is_a_formula(api: Api) -> None:
 
 
 def test_csv_of_a_column_that_cannot_be_is_refused(api: Api, project: str) -> None:
-    for column in ("nothing", "config."):
-        answer = api.raw("GET", "/table/csv", params={"project": project, "column": column})
+    for name in ("nothing", "config."):
+        answer = api.raw("GET", "/table/csv", params={"project": project, "column": name})
         assert (answer.status_code, error_of(answer)["code"]) == (422, "bad_filter")

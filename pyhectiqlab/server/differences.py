@@ -102,12 +102,12 @@ def _config_value(number: float | None, text: str) -> Known:
 
 def _surroundings(capture: Mapping[str, Any]) -> dict[Section, dict[str, Known]]:
     """Return what a script told of its surroundings, by section and name."""
-    told = _map(capture["packages"])
-    environment = {**_map(told.get("system")), **({"python": told["python"]} if "python" in told else {})}
-    git = _git(_map(told.get("git")), "hash", "origin", "")
+    reported = _map(capture["packages"])
+    environment = {**_map(reported.get("system")), **({"python": reported["python"]} if "python" in reported else {})}
+    git = _git(_map(reported.get("git")), "hash", "origin", "")
     for package, repo in capture["repos"].items():
         git |= _git(_map(repo), "commit", "remote", f"{package} ")
-    packages = _map(told.get("packages"))
+    packages = _map(reported.get("packages"))
     return {
         "packages": {str(name): _known(version) for name, version in packages.items()},
         "environment": {str(name): _known(value) for name, value in environment.items()},

@@ -34,6 +34,7 @@ from .routes import (
     artifacts,
     command_logins,
     differences,
+    grouplines,
     handshake,
     ingest,
     logs,
@@ -68,6 +69,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     people,
     projects,
     series,
+    grouplines,
     stream,
     differences,  # before the runs, whose ids its path is like
     runs,

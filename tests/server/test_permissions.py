@@ -114,6 +114,7 @@ GET /runs/{run_id}/keys run:read
 GET /runs/{run_id}/points run:read
 GET /runs/{run_id}/export run:read
 POST /series/buckets run:read
+POST /series/groups run:read
 GET /stream run:read
 GET /runs project:read
 GET /table project:read
@@ -171,7 +172,7 @@ IN_A_PROJECT = {"project", "run", "artifact", "version"}
 LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET /table/columns"}
 INSIDE = {
     *("POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
-    *("POST /runs/actions", "GET /runs/differences", *LISTS),
+    *("POST /series/groups", "POST /runs/actions", "GET /runs/differences", *LISTS),
 }
 
 
@@ -324,6 +325,8 @@ class World:
             more = {"data": packed([batch(run, new_id(), 1, 1)]), "headers": INGEST_HEADERS}
         elif route == "POST /series/buckets":
             more = {"json": {"selectors": [{"run": run, "key": "loss"}], "axis": "step", "n": 2}}
+        elif route == "POST /series/groups":
+            more = {"json": {"groups": [[run]], "keys": ["loss"]}}
         elif route == "POST /runs/actions":
             more = {"json": {"actions": [{"action": "tag", "runs": [run], "name": "t"}]}}
         elif route == "GET /stream":

@@ -1,4 +1,4 @@
-"""Change tags and notes of runs that are read: of one, or of many in one request, and take that back."""
+"""Change runs that are read, one or many in one request, and take that back: tags, notes, where they are, deletion."""
 
 from __future__ import annotations
 
@@ -64,6 +64,24 @@ def set_note(runs: ReadsRun | Iterable[ReadsRun], text: str) -> Edited:
     if len(text) > limits.NOTE_CHARS_MAX:
         raise ValueError(f"the note has more than {limits.NOTE_CHARS_MAX:,} characters")
     return _act(runs, action="note", text=text)
+
+
+def move_runs(runs: ReadsRun | Iterable[ReadsRun], project: str) -> Edited:
+    """Move one run or many, as `add_tag`, to another project, with their points, files and all else that they logged.
+    Versions of models and datasets that they made stay in their project.
+
+    Args:
+        project: its name or id. It must take runs of yours.
+
+    Raises ConflictError where a run goes on, or the project has a run of that name.
+    """
+    _check_text("a project", project)
+    return _act(runs, action="move", project=project)
+
+
+def delete_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
+    """Delete one run or many, as `add_tag`. `undo` restores them within 7 days."""
+    return _act(runs, action="delete")
 
 
 class EditsRun(ReadsRun):

@@ -17,7 +17,7 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -281,9 +281,9 @@ def may_change(role: str | None, caller: Caller, run: Run) -> bool:
     return roles.at_least(role, needed)
 
 
-def changeable_runs(lab: Lab, caller: Caller, ids: Sequence[str]) -> dict[str, Run]:
+def changeable_runs(lab: Lab, caller: Caller, ids: Sequence[str], deleted_too: Collection[str] = ()) -> dict[str, Run]:
     """Return runs that the caller may change, by id. Blocks on the database. Raises ApiError 403, 404, 410 about the
-    first that they may not.
+    first that they may not. `deleted_too`: those of them that may be deleted.
     """
     with lab.meta.reading() as view:
         runs = {run.id: run for run in view.some_runs(ids)}
@@ -291,7 +291,8 @@ def changeable_runs(lab: Lab, caller: Caller, ids: Sequence[str]) -> dict[str, R
         own = {project: view.role_in(project, caller.user.id, deleted_too=True) for project in projects}
     for run_id in ids:
         there = runs.get(run_id)
-        run, role = _there(there, None if there is None else own[there.project_id], run_id)
+        role_there = None if there is None else own[there.project_id]
+        run, role = _there(there, role_there, run_id, run_id in deleted_too)
         _check_changeable(run, role, caller)
     return runs
 
@@ -352,6 +353,11 @@ def owned_project(ref: str, lab: TheLab, caller: TheCaller) -> Project:
     project, _ = _project(lab, caller, ref)
     check_owner(caller, project)
     return project
+
+
+def project_to_add_to(lab: Lab, caller: Caller, ref: str) -> Project:
+    """Return a project that takes runs of the caller. Blocks on the database. Raises ApiError 403, 404."""
+    return _with_role(lab, caller, ref, roles.MEMBER)
 
 
 def check_owner(caller: Caller, project: Project) -> None:

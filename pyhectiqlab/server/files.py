@@ -94,9 +94,10 @@ class Files:
         except TooManyUploadsError as e:
             raise ApiError(429, "too_many_uploads", str(e), {"Retry-After": "60"}) from None
         except QuotaExceededError as e:
-            raise self._over_quota(e) from None
+            raise self.over_quota(e) from None
 
-    def _over_quota(self, error: QuotaExceededError) -> ApiError:
+    def over_quota(self, error: QuotaExceededError) -> ApiError:
+        """Return what is answered. Blocks on the database."""
         with self.meta.reading() as view:
             owner = view.owner()
         what = "The lab" if error.project is None else f"The project {error.project!r}"
@@ -191,7 +192,7 @@ class Files:
             try:
                 return self._write(checked)
             except QuotaExceededError as e:
-                raise self._over_quota(e) from None
+                raise self.over_quota(e) from None
             except tuple(_REFUSALS) as e:
                 raise ApiError(*_REFUSALS[type(e)], str(e)) from None
 

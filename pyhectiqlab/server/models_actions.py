@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, FailFast, Field
 
 from ..protocol import limits
-from .models import Body, Id, Name
+from .models import Body, Id, Name, NewName
 
 RUNS_MAX = 1000  # of one request, over all its actions
 ACTIONS_MAX = 100  # each is a few statements, for which all other writers wait
@@ -46,7 +46,30 @@ class NotesAction(Body):
     )
 
 
-Action = Annotated[TagAction | UntagAction | NoteAction | NotesAction, Field(discriminator="action")]
+class NamesAction(Body):
+    action: Literal["names"]
+    names: Annotated[dict[Id, NewName], Field(min_length=1, max_length=RUNS_MAX)] = Field(
+        description="The name of each run, by its id."
+    )
+
+
+class DeleteAction(_OnRuns):
+    action: Literal["delete"]
+
+
+class RestoreAction(_OnRuns):
+    action: Literal["restore"]
+
+
+class MoveAction(_OnRuns):
+    action: Literal["move"]
+    project: Annotated[str, Field(min_length=1, max_length=512)] = Field(description="Name or id.")
+
+
+Action = Annotated[
+    TagAction | UntagAction | NoteAction | NotesAction | NamesAction | DeleteAction | RestoreAction | MoveAction,
+    Field(discriminator="action"),
+]
 
 
 class ActionsBody(Body):

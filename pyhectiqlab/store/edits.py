@@ -1,4 +1,5 @@
-"""MetaStore: notes and tags that people change, by the page, Python or the command. Those of scripts come as events.
+"""MetaStore: notes, tags, names and projects of runs that people change, by the page, Python or the command. Those of
+scripts come as events.
 
 What is stored last counts, whoever sent it: a script's event that arrives after an edit replaces it, and an edit
 replaces what scripts sent before. An event that arrives again changes nothing.
@@ -33,3 +34,15 @@ class EditsTransaction(Protocol):
         """
 
     def remove_tag(self, ids: Collection[str], name: str) -> dict[str, Tag]: ...
+    def rename_runs(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Rename runs, all at once, so that two may change their names. Raises NameTakenError where another run of the
+        project has a name, or two of these would have one.
+        """
+
+    def move_runs(self, ids: Collection[str], project_id: str) -> dict[str, str]:
+        """Move runs, which are not deleted, with all that belongs to them, to another project. What was there before is
+        the id of a run's project. Versions of models and datasets that a run made stay in their project.
+
+        Raises ProjectGoneError; ProjectArchivedError; NameTakenError where a run of the project has the name of one;
+        FullError; QuotaExceededError.
+        """

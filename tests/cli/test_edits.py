@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyhectiqlab import read, search_runs
-from pyhectiqlab.errors import GoneError
+from pyhectiqlab.errors import ConflictError, GoneError
 from pyhectiqlab.testing.lab import RealLab
 
 from ..server.api import Api, batch, column, events_batch, new_id
@@ -94,3 +94,13 @@ def test_diff_shows_in_what_runs_differ(lab: RealLab, hectiqlab: Hectiqlab) -> N
     assert its.rows[0].values == [0, 1] and its.rows[1].deltas is not None and its.baseline == second.id
     alone = hectiqlab("diff", "run-a")
     assert alone.returncode == 2 and "two runs" in alone.stderr
+
+
+def test_runs_are_moved_and_deleted_from_python_and_that_is_undone(lab: RealLab) -> None:
+    run, _ = make(lab, "run-a"), make(lab, "run-b", project="elsewhere")
+    with pytest.raises(ConflictError, match="once it has ended"):
+        read.move_runs(read.run("run-a"), "elsewhere")
+    deleted = read.delete_runs(search_runs("vision"))
+    assert deleted.changed == [run] and list(search_runs("vision")) == []
+    deleted.undo()
+    assert [its.id for its in search_runs("vision")] == [run]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .api import Api, error_of, events_batch, new_id
+from .api import Api, batch, error_of, events_batch, new_id
+from .test_artifacts import add
 from .test_stream import Watch
 
 
@@ -119,3 +120,62 @@ def test_each_change_is_in_the_audit_log_and_told_to_pages(api: Api) -> None:
     assert two in newest[0]["subject"] and {one, two} == {e["subject"][-13:-1] for e in newest[1:]}
     act(api, {"action": "tag", "runs": [one], "name": "best"})
     assert api.get("/audit", limit=1)["items"] == newest[:1], "what was so already is no change"
+
+
+def names(api: Api, runs: list[str]) -> list[str]:
+    return [str(api.run(run)["name"]) for run in runs]
+
+
+def test_runs_are_renamed_at_once_also_in_a_ring(api: Api) -> None:
+    project = api.call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"})["id"]
+    one, two, other = (api.attach(name, project=project)["run"]["id"] for name in ("a", "b", "c"))
+    answer = act(api, {"action": "names", "names": {one: "b", two: "a", other: "c"}})
+    assert names(api, [one, two, other]) == ["b", "a", "c"] and sorted(answer["changed"]) == sorted([one, two])
+    for wanted in ({one: "c"}, {one: "new", two: "new"}):
+        refused = api.raw("POST", "/runs/actions", json={"actions": [{"action": "names", "names": wanted}]})
+        assert (refused.status_code, error_of(refused)["code"]) == (409, "name_taken")
+    act(api, *answer["undo"])
+    assert names(api, [one, two, other]) == ["a", "b", "c"]
+    assert [e["detail"] for e in api.get("/audit", limit=2)["items"]] == ["to b", "to a"]
+
+
+def test_many_runs_are_deleted_and_restored(api: Api) -> None:
+    runs = made(api, 3)
+    undo = act(api, {"action": "delete", "runs": runs})["undo"]
+    assert undo == [{"action": "restore", "runs": runs}]
+    assert [api.raw("GET", f"/runs/{run}").status_code for run in runs] == [410] * 3
+    assert act(api, *undo)["undo"] == [{"action": "delete", "runs": runs}] and len(names(api, runs)) == 3
+    assert act(api, *undo) == {"changed": [], "undo": []}
+
+
+def test_runs_move_with_all_that_is_theirs_and_back(api: Api, other: Api) -> None:
+    there, here = (api.call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"}) for _ in range(2))
+    one = api.attach("a", session="5e550", project=here["id"])["run"]["id"]
+    api.ingest(batch(one, new_id(), 1, 5), session="5e550")
+    artifact = add(api, f"/runs/{one}", "weights.txt", b"moved bytes")["uuid"]
+    move = {"action": "move", "runs": [one], "project": there["name"]}
+    refused = api.raw("POST", "/runs/actions", json={"actions": [move]})
+    assert (refused.status_code, error_of(refused)["code"]) == (409, "run_live"), "it goes on"
+    api.end("5e550", one, "completed")
+    answer = act(api, move)
+    assert answer == {"changed": [one], "undo": [{"action": "move", "runs": [one], "project": here["id"]}]}
+    assert api.run(one)["project"]["id"] == there["id"] and api.get(f"/runs/{one}/keys")["items"][0]["count"] == 5
+    assert [run["id"] for run in api.get("/runs", project=there["id"])["items"]] == [one]
+    assert api.get(f"/artifacts/{artifact}")["project"]["id"] == there["id"]
+    newest = api.get("/audit", limit=1)["items"][0]
+    assert (newest["action"], newest["detail"]) == ("moved", f"to project {there['name']}") and one in newest["subject"]
+    assert act(api, move) == {"changed": [], "undo": []}, "it is there"
+    again = api.attach("a", session="5e552", project=here["id"])["run"]["id"]
+    assert again != one
+    taken = api.raw("POST", "/runs/actions", json={"actions": answer["undo"]})
+    assert (taken.status_code, error_of(taken)["code"]) == (409, "name_taken")
+    api.call("PATCH", f"/runs/{again}", json={"name": "another"})
+    act(api, *answer["undo"])
+    assert api.run(one)["project"]["id"] == here["id"]
+    api.call("PATCH", f"/projects/{there['id']}", json={"archived": True})
+    archived = api.raw("POST", "/runs/actions", json={"actions": [{**move, "project": there["id"]}]})
+    assert (archived.status_code, error_of(archived)["code"]) == (403, "project_archived")
+    api.call("PATCH", f"/projects/{there['id']}", json={"archived": False, "private": True})
+    (theirs,) = made(other, 1)
+    hidden = other.raw("POST", "/runs/actions", json={"actions": [{**move, "runs": [theirs], "project": there["id"]}]})
+    assert (hidden.status_code, error_of(hidden)["code"]) == (404, "project_not_found")

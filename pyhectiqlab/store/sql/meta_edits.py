@@ -1,18 +1,25 @@
-"""SQL of the MetaStore for notes and tags that people change. A few statements, however many runs there are."""
+"""SQL of the MetaStore for notes, tags, names and projects of runs that people change. A few statements, however many
+runs there are.
+"""
 
 from __future__ import annotations
 
+import secrets
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import bindparam, delete, func, select, update
 
 from ...protocol import limits
 from ..edits import Tag
-from ..meta import FullError
+from ..meta import FullError, NameTakenError, ProjectArchivedError
+from ..projects import ProjectGoneError
 from .column_types import kept
 from .dialect import any_of, upsert
-from .meta_runs import hold_runs
-from .meta_schema import run_tags, runs
+from .meta_projects import ProjectsSql
+from .meta_quotas import QuotasSql
+from .meta_runs import exclude_name, hold_runs, is_full
+from .meta_schema import artifacts, projects, run_tags, runs
 from .share import Share
 
 
@@ -54,6 +61,70 @@ class EditsSql(Share):
         self.conn.execute(delete(run_tags).where(any_of(self.conn, run_tags.c.run_id, there), run_tags.c.name == name))
         self.changes.runs.update(there)
         return there
+
+    def rename_runs(self, names: Mapping[str, str]) -> dict[str, str]:
+        wanted = {run: kept(name) for run, name in names.items()}
+        rows = self._places(wanted)
+        for project, name in sorted((project, wanted[run]) for run, (project, _) in rows.items()):
+            exclude_name(self.conn, project, name)
+        hold_runs(self.conn, wanted)
+        rows = self._places(wanted)
+        before = {run: name for run, (_, name) in rows.items() if name != wanted[run]}
+        self._check_names({run: (project, wanted[run]) for run, (project, _) in rows.items()})
+        # By way of names that nobody has: two runs may change theirs.
+        aside = secrets.token_hex(8)
+        statement = update(runs).where(runs.c.id == bindparam("run")).values(name=bindparam("text"))
+        if before:
+            self.conn.execute(statement, [{"run": run, "text": f"{aside} {run}"} for run in before])
+            self.conn.execute(statement, [{"run": run, "text": wanted[run]} for run in before])
+        self.changes.runs.update(before)
+        return before
+
+    def move_runs(self, ids: Collection[str], project_id: str) -> dict[str, str]:
+        if not self.share(ProjectsSql).keep_project(project_id):
+            raise ProjectGoneError("The project is deleted.")
+        archived = select(projects.c.id).where(projects.c.id == project_id, projects.c.archived.is_not(None))
+        if self.conn.execute(archived).first() is not None:
+            raise ProjectArchivedError("The project is archived: it takes no runs.")
+        for name in sorted(name for _, name in self._places(ids).values()):
+            exclude_name(self.conn, project_id, name)
+        hold_runs(self.conn, ids)
+        rows = self._places(ids)
+        before = {run: project for run, (project, _) in rows.items() if project != project_id}
+        if not before:
+            return {}
+        self._check_names({run: (project_id, rows[run][1]) for run in before})
+        there = select(runs.c.id).where(runs.c.project_id == project_id)
+        if is_full(self.conn, there, limits.RUNS_MAX + 1 - len(before)):
+            raise FullError(f"A project has at most {limits.RUNS_MAX:,} runs, and this one has no room for these.")
+        its = select(artifacts.c.digest, artifacts.c.bytes).where(any_of(self.conn, artifacts.c.run_id, before))
+        self.share(QuotasSql).check_quota(project_id, {row.digest: row.bytes for row in self.conn.execute(its)})
+        for table, column in ((runs, runs.c.id), (artifacts, artifacts.c.run_id)):
+            moved = update(table).where(any_of(self.conn, column, before))
+            self.conn.execute(moved.values(project_id=project_id))
+        self.changes.runs.update(before)
+        self.changes.projects.update(before.values(), [project_id])
+        return before
+
+    def _places(self, ids: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Return project and name of each run."""
+        its = select(runs.c.id, runs.c.project_id, runs.c.name).where(any_of(self.conn, runs.c.id, ids))
+        return {row.id: (row.project_id, row.name) for row in self.conn.execute(its)}
+
+    def _check_names(self, places: Mapping[str, tuple[str, str]]) -> None:
+        """Raise NameTakenError where one of these runs would have the name of another run of its project."""
+        place, n = Counter(places.values()).most_common(1)[0]
+        if n > 1:
+            raise NameTakenError(f"Several of these runs would be named {place[1]!r} in one project.")
+        names = {name for _, name in places.values()}
+        there = select(runs.c.id, runs.c.project_id, runs.c.name).where(
+            any_of(self.conn, runs.c.project_id, {project for project, _ in places.values()}),
+            any_of(self.conn, runs.c.name, names),
+            runs.c.deleted.is_(None),
+        )
+        for run, project, name in self.conn.execute(there):
+            if run not in places and (project, name) in places.values():
+                raise NameTakenError(f"Another run of the project is named {name!r}: choose another name.")
 
     def _named(self, ids: Collection[str], name: str) -> dict[str, Tag]:
         """Return the tag of this name of each run that has it."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store.meta import FullError, Tag
+from pyhectiqlab.store.meta import FullError, NameTakenError, ProjectArchivedError, Tag
+from pyhectiqlab.store.projects import ProjectGoneError
+from pyhectiqlab.store.quotas import QuotaExceededError
 
+from ...stores import MetaPlace
+from .meeting import meet
 from .world import World
 
 
@@ -45,6 +49,53 @@ class EditsSuite:
         assert world.read(lambda view: (view.tags(run, 9), view.note(run))) == ([], "person")
         world.tell(run, ("tag", {"name": "t"}), ("note", {"text": "later"}))
         assert world.read(lambda view: (view.tags(run, 9), view.note(run))) == ([Tag("t", None, None)], "later")
+
+    def test_runs_change_their_names_and_none_is_taken_twice(self, place: MetaPlace, world: World) -> None:
+        one, two, other = world.run("1"), world.run("2"), world.run("3")
+
+        def names() -> list[str]:
+            return [world.read(lambda view, run=run: view.run(run)).name for run in (one, two, other)]
+
+        assert world.write(lambda tx: tx.rename_runs({one: "2", two: "1", other: "3"})) == {one: "1", two: "2"}
+        assert names() == ["2", "1", "3"]
+        for wanted in ({one: "3"}, {one: "x", two: "x"}):
+            with pytest.raises(NameTakenError):
+                world.write(lambda tx, wanted=wanted: tx.rename_runs(wanted))
+        world.write(lambda tx: tx.delete_run(other, 1.0))
+        assert world.write(lambda tx: tx.rename_runs({one: "3"})) == {one: "2"}, "a deleted run gives its name free"
+        first, second = meet(place, *(lambda tx, run=run: tx.rename_runs({run: "x"}) for run in (one, two)))
+        assert first.error is None and isinstance(second.error, NameTakenError)
+
+    def test_runs_move_to_another_project_with_their_files(self, place: MetaPlace, world: World) -> None:
+        one, two = world.run("1"), world.run("2")
+        world.add_artifact("a1", one)
+        there = world.write(lambda tx: tx.add_project("there", world.user.id, 1.0)).id
+        with world.store.writing() as tx:
+            assert tx.move_runs([one, two], there) == {one: world.project, two: world.project}
+            assert tx.changes.projects == {world.project, there} and tx.changes.runs == {one, two}
+            assert tx.move_runs([one], there) == {}
+        with world.store.reading() as view:
+            assert view.use_of(world.project).used == 0 and view.use_of(there).used == 10
+            assert {run.project for run in view.some_runs([one, two])} == {"there"}
+        taken = world.run("1", session="s2")
+        assert taken != one, "its name is free"
+        with pytest.raises(NameTakenError):
+            world.write(lambda tx: tx.move_runs([one], world.project))
+        world.write(lambda tx: tx.set_quota(world.project, 5))
+        world.write(lambda tx: tx.rename_runs({taken: "other"}))
+        with pytest.raises(QuotaExceededError):
+            world.write(lambda tx: tx.move_runs([one], world.project))
+        world.write(lambda tx: tx.set_archived(world.project, 1.0))
+        with pytest.raises(ProjectArchivedError):
+            world.write(lambda tx: tx.move_runs([two], world.project))
+        world.write(lambda tx: tx.set_archived(world.project, None))
+        first, second = meet(
+            place, lambda tx: tx.move_runs([two], world.project), lambda tx: tx.rename_runs({taken: "2"})
+        )
+        assert first.error is None and isinstance(second.error, NameTakenError)
+        world.write(lambda tx: tx.delete_project(there, 1.0))
+        with pytest.raises(ProjectGoneError):
+            world.write(lambda tx: tx.move_runs([two], there))
 
     def test_a_run_takes_so_many_tags(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "TAGS_MAX", 2)

@@ -13,7 +13,9 @@ import pytest
 
 VARIABLE = "HECTIQLAB_TEST_SEED"
 STAYS = 20261123
-TODAY = os.environ.setdefault("HECTIQLAB_TEST_TODAY", time.strftime("%Y%m%d", time.gmtime()))  # for pytest's workers, too
+TODAY = os.environ.setdefault(
+    "HECTIQLAB_TEST_TODAY", time.strftime("%Y%m%d", time.gmtime())
+)  # for pytest's workers, too
 
 
 def seeds() -> list[int]:

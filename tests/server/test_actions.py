@@ -136,7 +136,7 @@ def test_runs_are_renamed_at_once_also_in_a_ring(api: Api) -> None:
         assert (refused.status_code, error_of(refused)["code"]) == (409, "name_taken")
     act(api, *answer["undo"])
     assert names(api, [one, two, other]) == ["a", "b", "c"]
-    assert [e["detail"] for e in api.get("/audit", limit=2)["items"]] == ["to b", "to a"]
+    assert [e["detail"] for e in api.get("/audit", limit=2)["items"]] == ["to b", "to a"], "the newest first"
 
 
 def test_many_runs_are_deleted_and_restored(api: Api) -> None:

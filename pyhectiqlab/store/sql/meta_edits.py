@@ -69,7 +69,7 @@ class EditsSql(Share):
             exclude_name(self.conn, project, name)
         hold_runs(self.conn, wanted)
         rows = self._places(wanted)
-        before = {run: name for run, (_, name) in rows.items() if name != wanted[run]}
+        before = {run: rows[run][1] for run, name in wanted.items() if run in rows and rows[run][1] != name}
         self._check_names({run: (project, wanted[run]) for run, (project, _) in rows.items()})
         # By way of names that nobody has: two runs may change theirs.
         aside = secrets.token_hex(8)
@@ -90,7 +90,7 @@ class EditsSql(Share):
             exclude_name(self.conn, project_id, name)
         hold_runs(self.conn, ids)
         rows = self._places(ids)
-        before = {run: project for run, (project, _) in rows.items() if project != project_id}
+        before = {run: rows[run][0] for run in dict.fromkeys(ids) if run in rows and rows[run][0] != project_id}
         if not before:
             return {}
         self._check_names({run: (project_id, rows[run][1]) for run in before})

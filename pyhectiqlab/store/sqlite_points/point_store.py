@@ -174,8 +174,11 @@ class SqlitePointStore:
         return self._summaries.of(key, runs)
 
     def with_nan(self, runs: Sequence[str]) -> set[str]:
-        with self._reading(runs) as reading:
-            return runs_with_nan(reading, runs)
+        if not self._recent.wait(runs, LOADING_S):
+            raise StoreError(f"{self.path}: the lab still reads its newest points; try again later.")
+        recent = self._recent.with_nan(runs)  # before the transaction: what is moved into chunks meanwhile is in both
+        with self._reader() as connection:
+            return runs_with_nan(connection, runs, recent)
 
     def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
         recent = self._recent.keys_of(runs)  # before the transaction: what is moved into chunks meanwhile is in both

@@ -159,23 +159,22 @@ def stored_moments(connection: sqlite3.Connection, series: int, extent: Extent) 
     return pooled_moments(parts)
 
 
-def runs_with_nan(reading: Reading, runs: Sequence[str]) -> set[str]:
-    """Return those of the runs that have NaN among the values of any metric."""
-    wanted = set(runs)
-    rows = reading.connection.execute(
+def runs_with_nan(connection: sqlite3.Connection, runs: Sequence[str], recent: Collection[str]) -> set[str]:
+    """Return those of the runs that have NaN among the values of any metric. `recent`: those that have it among the
+    recent points.
+    """
+    deleted = "SELECT name FROM run WHERE deleted AND name IN (SELECT value FROM json_each(?))"
+    hidden = {name for (name,) in connection.execute(deleted, (json.dumps(list(recent)),))}
+    having = set(recent) - hidden
+    wanted = set(runs) - having
+    rows = connection.execute(
         f"""SELECT run.name, s.id, s.nan, {EXTENT} FROM series s JOIN run ON run.id = s.run
             WHERE (s.nan IS NULL OR s.nan > 0) AND NOT run.deleted ORDER BY s.nan DESC"""
     )
-    having: set[str] = set()
     for run, series, nan_count, *numbers in rows.fetchall():
         if run in wanted and run not in having:
             extent = extent_of_row(numbers)
-            if nan_count or (extent.points and stored_moments(reading.connection, series, extent).nan):
-                having.add(run)
-    for run, keys_of_run in reading.recent.runs.items():
-        if run in wanted and run not in having:
-            blocks = (b for of_key in keys_of_run.values() for blocks in of_key.values() for b in blocks)
-            if any(np.isnan(block.column("value")).any() for block in blocks) and not reading.is_hidden(run):
+            if nan_count or (extent.points and stored_moments(connection, series, extent).nan):
                 having.add(run)
     return having
 

@@ -80,6 +80,8 @@ class _Series:
         self.attempt = attempt
         self.new: list[tuple[Column, int, int]] = []  # with arrival and writer
         self._blocks: tuple[Block, ...] = ()
+        self._nan_looked_at = 0  # how many points it has had when it was last asked for NaN
+        self._has_nan = False
 
     @property
     def first_arrival(self) -> int:
@@ -94,9 +96,18 @@ class _Series:
             self._gather()
         return self._blocks
 
+    def has_nan(self) -> bool:
+        """Return whether a value is NaN; or was, of points that are in chunks since."""
+        if not self._has_nan and (points := self.points) != self._nan_looked_at:
+            self._nan_looked_at = points
+            values = [column.value for column, _, _ in self.new] + [block.column("value") for block in self._blocks]
+            self._has_nan = any(bool(np.isnan(value).any()) for value in values)
+        return self._has_nan
+
     def drop_oldest(self, block: Block) -> bool:
         """Return whether any is left."""
         assert self._blocks[0] is block
+        self._nan_looked_at = -1
         self._blocks = self._blocks[1:]
         return bool(self._blocks or self.new)
 
@@ -284,6 +295,16 @@ class Recent:
 
     def runs(self) -> list[str]:
         return list(self._runs)
+
+    def with_nan(self, runs: Collection[str]) -> set[str]:
+        """Return those of the runs that have a NaN here, or had one of points that are in chunks since."""
+        with self._lock:
+            some = self._runs.keys() & set(runs)
+            return {
+                run
+                for run in some
+                if any(series.has_nan() for places in self._runs[run].values() for series in places.values())
+            }
 
     def keys_of(self, runs: Iterable[str]) -> dict[str, list[str]]:
         with self._lock:

@@ -111,7 +111,7 @@ export function useActions(after: () => void): Actions {
 /** The same in requests on as many runs as the lab takes at once: only one action on many runs is ever cut. */
 function parts(actions: readonly RunAction[]): RunAction[][] {
   const [action] = actions;
-  if (!action || actions.length > 1 || action.action === 'notes' || action.runs.length <= RUNS_AT_ONCE) return [[...actions]];
+  if (!action || actions.length > 1 || !('runs' in action) || action.runs.length <= RUNS_AT_ONCE) return [[...actions]];
   const { runs } = action;
   return Array.from({ length: Math.ceil(runs.length / RUNS_AT_ONCE) }, (_, i) => [{ ...action, runs: runs.slice(i * RUNS_AT_ONCE, (i + 1) * RUNS_AT_ONCE) }]);
 }
@@ -119,12 +119,28 @@ function parts(actions: readonly RunAction[]): RunAction[][] {
 function doneText([action, ...more]: readonly RunAction[], n: number): string {
   const runs = plural(n, 'run');
   if (!action || more.length) return `Changed ${runs}.`;
-  if (action.action === 'note' || action.action === 'notes') return `Set the note of ${runs}.`;
-  return action.action === 'tag' ? `Tagged ${runs} ${action.name}.` : `Removed the tag ${action.name} from ${runs}.`;
+  switch (action.action) {
+    case 'note':
+    case 'notes':
+      return `Set the note of ${runs}.`;
+    case 'tag':
+      return `Tagged ${runs} ${action.name}.`;
+    case 'untag':
+      return `Removed the tag ${action.name} from ${runs}.`;
+    case 'names':
+      return `Renamed ${runs}.`;
+    case 'move':
+      return `Moved ${runs} to ${action.project}.`;
+    case 'delete':
+      return `Deleted ${runs}, to be restored within 7 days.`;
+    case 'restore':
+      return `Restored ${runs}.`;
+  }
 }
 
 function nothingText([action, ...more]: readonly RunAction[]): string {
   if (!action || more.length) return 'Nothing changed.';
   if (action.action === 'note' || action.action === 'notes') return 'That is their note already.';
-  return action.action === 'tag' ? `They are tagged ${action.name} already.` : `None of them is tagged ${action.name}.`;
+  if (action.action === 'tag') return `They are tagged ${action.name} already.`;
+  return action.action === 'untag' ? `None of them is tagged ${action.name}.` : 'They are so already.';
 }

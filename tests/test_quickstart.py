@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from pyhectiqlab.testing.lab import RealLab
 
 pytest.importorskip("sklearn", reason="the demo needs scikit-learn: pip install '.[demo]'")
+
+from pyhectiqlab.demo.sweep import planned, start
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,3 +95,15 @@ def test_the_first_run_of_the_readme_works(tmp_path: Path) -> None:
         subprocess.run([sys.executable, str(script)], env=env, check=True, cwd=tmp_path, timeout=60)
         run = json.loads(hectiqlab("runs", "playground", "--json", env=env))[0]
         assert (run["name"], run["state"], run["points"]) == ("first-run", "completed", 1_020)
+
+
+def test_a_training_of_the_sweep_reports_its_config_and_fails_as_it_should(tmp_path: Path) -> None:
+    with RealLab(tmp_path / "data", tmp_path / "home"):
+        env = environment(tmp_path / "home")
+        for training in next(iter(planned()))[0], next(t for ts in planned() for t in ts if t.name == "odd-batch"):
+            start(replace(training, changes={**training.changes, "epochs": 1}), "sweeps", env).wait(60)
+        good, bad = sorted(
+            json.loads(hectiqlab("runs", "sweeps", "--json", env=env)), key=lambda run: str(run["state"])
+        )
+        assert (good["name"], good["state"], good["points"]) == ("sweep-01", "completed", 45 * 7 + 2)
+        assert (bad["name"], bad["state"]) == ("odd-batch", "failed")

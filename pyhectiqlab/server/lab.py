@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from .. import settings
 from ..base.loops import Failing, Loop, Trouble
+from ..errors import StoreError
 from ..store.accounts import Change
 from ..store.meta import Changes, MetaTransaction
 from ..store.storage import Storage
@@ -23,6 +25,7 @@ from .clock import Clock
 from .command_logins import CommandLogins
 from .disk import Disk
 from .files import Files
+from .heartbeats import Heartbeats
 from .jobs import BusyError
 from .login import Logins
 from .metrics import Metrics
@@ -87,6 +90,7 @@ class Lab:
         self.screen = Screen(self.meta, self.permissions, self.writer.deferred)
         self.authority = Authority(self.meta, self.accounts.unstored)
         self.notifier = Notifier(self.meta, self.write)
+        self.heartbeats = Heartbeats()
         self.disk = Disk(storage, self.write, self.refusals, self.notifier.notify_about_lab)
         self.backups = BackupWatch(self.meta, self.write, self.notifier.notify_about_lab)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
@@ -127,6 +131,7 @@ class Lab:
         self.authority.stop()
         self.notifier.stop()
         self.searched.stop()
+        self._store_heartbeats()
         self.writer.stop()
         self.storage.close()
 
@@ -245,6 +250,7 @@ class Lab:
         not `steady` (server/clock.py), remove nothing. Do all that does not fail, then raise the first error.
         """
         duties: list[Callable[[], object]] = [
+            self._store_heartbeats,
             lambda: self._mark_lost(now, awake_since),
             # Before the files that it leaves without a name. What somebody asked for needs no clock.
             lambda: self.storage.free(lambda: self._purge(now, now - KEEP_DELETED_S if steady else None)),
@@ -266,13 +272,23 @@ class Lab:
         if errors:
             raise errors[0]
 
+    def _store_heartbeats(self) -> None:
+        if self.heartbeats.waiting:
+            with contextlib.suppress(StoreError):  # a full disk, which the writer tells of
+                self.write(self.heartbeats.store, urgent=False)
+
     def _mark_lost(self, now: float, awake_since: float) -> None:
         if now - awake_since < self.lost_after_s:
             return
         with self.meta.reading() as view:
             silent = view.has_silent(now - self.lost_after_s)
         if silent:
-            for run in self.write(lambda tx: tx.mark_lost(now, self.lost_after_s)):
+
+            def mark(tx: MetaTransaction) -> list[str]:
+                self.heartbeats.store(tx)
+                return tx.mark_lost(now, self.lost_after_s)
+
+            for run in self.write(mark):
                 log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
 
     def _purge(self, now: float, before: float | None) -> None:

@@ -104,6 +104,11 @@ class Writer:
         self.loop.hurry()
         self.loop.join()
 
+    def is_crowded(self) -> bool:
+        """Return whether many sessions send."""
+        with self._wake:
+            return self._is_crowd()
+
     @property
     def waiting(self) -> int:
         """Jobs that nobody has taken yet."""

@@ -18,7 +18,8 @@ from pyhectiqlab.store import backup
 from pyhectiqlab.store.embedded import EmbeddedStorage
 from pyhectiqlab.store.points import Column, PointBatch
 from pyhectiqlab.store.restoring import restore
-from pyhectiqlab.store.sqlite_files import wal
+from pyhectiqlab.store.sql.meta_store import SqlMetaStore
+from pyhectiqlab.store.sqlite_files import damage, wal
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.store.sqlite_points.trees import Sizes
 
@@ -107,11 +108,29 @@ def flip(path: Path, at: int, bit: int) -> None:
 def flips(folder: Path, random: Random, n: int) -> Iterator[tuple[Path, int, int]]:
     """Half of them anywhere in the folder, half in a file that is drawn first: some are small."""
     sizes = {p.relative_to(folder): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
-    sizes = {name: size for name, size in sizes.items() if size}
+    sizes = {name: size for name, size in sizes.items() if size and name.name not in ("ballast", "reserve")}
     names = list(sizes)
     for i in range(n):
         (name,) = random.choices(names, list(sizes.values())) if i % 2 else [random.choice(names)]
         yield name, random.randrange(sizes[name]), random.randrange(8)
+
+
+def test_whoever_only_reads_what_a_killed_lab_left_keeps_the_checksums_right(tmp_path: Path) -> None:
+    (tmp_path / "killed").mkdir()
+    path, killed = tmp_path / "lab.db", tmp_path / "killed" / "lab.db"
+    for text in ("first", "second"):
+        store = SqlMetaStore(path)
+        with store.writing() as tx:
+            tx.set_lab_value("large", text * 5000)
+        if text == "second":  # its log is not in the file yet
+            for name in ("lab.db", "lab.db-wal", "lab.db-sums"):
+                shutil.copy2(tmp_path / name, killed.with_name(name))
+        store.close()
+    SqlMetaStore(killed).close()
+    assert not killed.with_name("lab.db-wal").exists()
+    of_time = int.from_bytes(killed.with_name("lab.db-sums").read_bytes()[16:24], "little")
+    assert of_time == killed.stat().st_mtime_ns, "else no page is checked"
+    assert damage.look(killed) == []
 
 
 def test_a_bit_that_flips_anywhere_in_the_data_changes_nothing_or_is_told(

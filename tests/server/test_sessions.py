@@ -14,6 +14,7 @@ import pytest
 from pyhectiqlab.capture.process import this_process
 from pyhectiqlab.protocol.limits import HEARTBEAT_RUNS, STATES_AT_ONCE_MAX
 from pyhectiqlab.server.bodies import INLINE_BYTES
+from pyhectiqlab.server.writer import CROWD
 from pyhectiqlab.spool import Writer
 from pyhectiqlab.testing.lab import RealLab
 from pyhectiqlab.transport.http import LabClient
@@ -493,3 +494,33 @@ def test_reading_the_data_directory_needs_no_lab(lab: RealLab) -> None:
     with sqlite3.connect(f"file:{lab.data_dir / 'lab.db'}?mode=ro", uri=True) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
+
+
+def test_signs_of_life_that_are_gathered_are_kept_by_an_end_and_a_stop(own_lab: RealLab) -> None:
+    api = Api.of(own_lab.start())
+    sessions = [new_id(8) for _ in range(CROWD + 2)]
+    runs = [api.attach(session=session)["run"]["id"] for session in sessions]
+    over = threading.Event()
+
+    def send(session: str, run: str) -> None:
+        its, writer, at = Api.of(own_lab), new_id(), 1
+        while not over.is_set():
+            assert its.statuses(batch(run, writer, at, at), session=session) == [200]
+            at += 1
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        sending = [pool.submit(send, *one) for one in list(zip(sessions, runs, strict=True))[2:]]
+        wait_until(lambda: all(api.run(run)["points"] for run in runs[2:]), 30)
+        began, beats = time.monotonic(), 0
+        while time.monotonic() < began + 1.0:
+            api.heartbeat(sessions[0], runs[0], backlog=(beats := beats + 1))
+        api.heartbeat(sessions[1], runs[1], losses={"spool_full": 7})
+        api.end(sessions[1], runs[1], "completed")
+        assert api.run(runs[1])["losses"] == {}, "the heartbeat came before the end"
+        api.heartbeat(sessions[0], runs[0], backlog=7_000)
+        over.set()
+        for one in sending:
+            one.result(30)
+    own_lab.stop()
+    api = Api.of(own_lab.start())
+    assert api.run(runs[0])["sessions"][0]["backlog"] == 7_000

@@ -23,6 +23,7 @@ from ..access import TheCaller, TheLab
 from ..accounts import Caller
 from ..answers import answer, project_ref, run_url
 from ..bodies import BodyRoute
+from ..heartbeats import Beat
 from ..lab import Lab
 from ..near import near_project
 from ..replies import ApiError, reply
@@ -89,12 +90,10 @@ def heartbeat(session: SessionId, body: models_runs.HeartbeatBody, lab: TheLab, 
     if not runs:
         return reply({})
     skew = body.clock - now if body.clock is not None else 0.0
-    lab.write(
-        lambda tx: tx.heartbeat(
-            session, caller.user.id, runs, skew=skew, backlog=body.backlog, losses=body.losses, now=now
-        ),
-        urgent=False,
-    )
+    lab.heartbeats.note(session, caller.user.id, Beat(runs, skew, body.backlog, body.losses, now))
+    revives = any(attached[one] for one in runs)
+    if revives or not lab.writer.is_crowded():
+        lab.write(lab.heartbeats.store, urgent=False)
     return reply({})
 
 
@@ -117,6 +116,11 @@ def end(session: SessionId, body: models_runs.EndBody, lab: TheLab, caller: TheC
         raise unknown
     if not run.writable:
         raise ApiError(403, "may_not_add", "You may no longer add to the project of this run: ask an admin of it.")
-    if not lab.write(lambda tx: tx.end(report, caller.user.id, now)):
+
+    def ends(tx: MetaTransaction) -> bool:
+        lab.heartbeats.store(tx)  # they came before
+        return tx.end(report, caller.user.id, now)
+
+    if not lab.write(ends):
         raise unknown
     return reply({})

@@ -45,11 +45,15 @@ class Log:
         self._path = path
         self._checkpoints: Checkpoints | None = None
 
-    def after_commit(self, conn: Connection) -> None:
-        connection = conn.connection.dbapi_connection
+    def begin(self) -> None:
+        """The file is open. From here on SQLite must make no checkpoint by itself, as when the file is closed."""
         if self._checkpoints is None:
             with suppress(OSError):  # no descriptor left: SQLite makes one when the file is closed
                 self._checkpoints = Checkpoints(self._path, CHECKPOINT_PAGES)
+
+    def after_commit(self, conn: Connection) -> None:
+        connection = conn.connection.dbapi_connection
+        self.begin()
         if self._checkpoints is not None and connection is not None:
             self._checkpoints.after_commit(connection)  # type: ignore[arg-type]
 

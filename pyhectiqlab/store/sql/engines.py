@@ -67,6 +67,11 @@ class Engines:
             if self.log is not None:
                 self.log.after_commit(conn)
 
+    def begin(self) -> None:
+        """The database is open, and nothing was written yet."""
+        if self.log is not None:
+            self.log.begin()
+
     def give_back(self, seconds_max: float, whole: bool) -> bool:
         """See MetaStore.maintain. PostgreSQL does it by itself."""
         if self.write.dialect.name != "sqlite":

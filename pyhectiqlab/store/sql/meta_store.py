@@ -93,6 +93,7 @@ class SqlMetaStore:
         self._look_at = 0.0  # monotonic: when to look for free pages again, which costs some 0.1 ms
         try:
             if self._is_current():
+                self.engines.begin()
                 return
             with self.writing() as tx:
                 if not migrate and not is_current(tx.conn):

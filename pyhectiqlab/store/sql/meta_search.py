@@ -7,7 +7,7 @@ added meanwhile hide none and repeat none. The MetaStore does not know terms of 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -211,14 +211,14 @@ class SearchSql(Share):
         return pairs
 
     def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
-        texts: dict[str, Counter[str]] = {}
+        texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         path, text = config_values.c.path, config_values.c.text
         for some in _parts(ids):
-            here = select(path, text, func.count()).where(config_values.c.run_id.in_(some)).group_by(path, text)
+            here = select(path, text).where(config_values.c.run_id.in_(some))
             if words:
                 here = here.where(path.ilike(_like(words), escape="\\"))
-            for its_path, its_text, runs_of_it in self.conn.execute(here).all():
-                texts.setdefault(its_path, Counter())[its_text] += runs_of_it
+            for its_path, its_text in self.conn.execute(here).all():  # counted here: a database would sort them first
+                texts[its_path][its_text] += 1
         return texts
 
 

@@ -18,7 +18,7 @@ import { revival } from '../state/session';
 import { useStore } from '../state/store';
 import { Empty, Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
-import { lookOf, type Look } from './colors';
+import { lookOf, type Look } from '../base/looks';
 import { Controls } from './controls';
 import { lineOf } from './lines';
 import { OwnEditor } from './owneditor';

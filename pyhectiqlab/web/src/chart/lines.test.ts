@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lookOf } from './colors';
+import { lookOf } from '../base/looks';
 import { lineOf } from './lines';
 
 const RUN = { name: 'run', ...lookOf(3) };

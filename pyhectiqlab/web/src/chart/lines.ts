@@ -1,7 +1,7 @@
 // Which line of a panel is whose: its name, and what it looks like.
 
 import type { Buckets } from '../base/buckets';
-import { lookOf, type Look } from './colors';
+import { lookOf, type Look } from '../base/looks';
 
 /**
  * The ranks or attempts of one run have colours of their own; where there are both, the attempts differ by their dash. Over another

@@ -13,7 +13,7 @@ import { useStore } from '../state/store';
 import { PanelMenu, type OwnActions } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
-import type { Look } from './colors';
+import type { Look } from '../base/looks';
 import { scrollerOf } from '../widgets/split';
 import { Swatch } from '../widgets/swatch';
 import { axisScale, countOddities, describeLines, describeOddities, countAtMost, makeCurve, nearest, rangeX, rangeY } from './series';

@@ -3,7 +3,7 @@
 import { formatDurationTick, formatInteger, formatMoment, formatValue } from '../base/format';
 import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/axis';
-import type { Dash } from './colors';
+import type { Dash } from '../base/looks';
 import { axisScale, nearest, type Curve } from './series';
 
 export interface Reading {

@@ -6,7 +6,7 @@
 import { RANKS_MAX, type Buckets } from '../base/buckets';
 import { formatInteger, plural } from '../base/format';
 import type { Axis } from '../base/axis';
-import type { Dash, Look } from './colors';
+import type { Dash, Look } from '../base/looks';
 
 export interface Curve {
   run: string;

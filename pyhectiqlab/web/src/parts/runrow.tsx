@@ -5,7 +5,7 @@ import { formatCompact, formatDuration, plural } from '../base/format';
 import { runUrl } from '../base/links';
 import type { Look } from '../base/looks';
 import { durationOf } from '../base/runstate';
-import type { Column } from '../base/tablecolumns';
+import type { Column, Fact } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { Moment, StateBadge, TagChip } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
@@ -106,7 +106,7 @@ function shaded(share: number | null) {
   return share === null ? {} : { background: `color-mix(in srgb, var(--heat) ${Math.round(4 + 40 * share)}%, var(--surface))` };
 }
 
-function FactCell({ run, fact, now }: { run: TableRow; fact: string; now: number }) {
+function FactCell({ run, fact, now }: { run: TableRow; fact: Exclude<Fact, 'note'>; now: number }) {
   switch (fact) {
     case 'state':
       return (
@@ -123,7 +123,7 @@ function FactCell({ run, fact, now }: { run: TableRow; fact: string; now: number
       return <td class="number">{formatDuration(durationOf(run, now))}</td>;
     case 'author':
       return <td>{run.author}</td>;
-    default:
+    case 'points':
       return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
   }
 }

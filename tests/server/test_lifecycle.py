@@ -233,7 +233,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_serves_reads_and_recovers(own_l
     run, writer = api.attach(session="ab")["run"]["id"], new_id()
     cursor = 50_000  # so many that the file of points is the largest, and the first that cannot grow
     api.ingest(batch(run, writer, 1, cursor), session="ab")
-    size = max(p.stat().st_size for p in own_lab.data_dir.iterdir() if p.is_file())
+    size = max(p.stat().st_size for p in own_lab.data_dir.glob("points.db*"))
     hard = resource.prlimit(own_lab.pid, resource.RLIMIT_FSIZE)[1]
     resource.prlimit(own_lab.pid, resource.RLIMIT_FSIZE, (size + 4096, hard))
     refused = None

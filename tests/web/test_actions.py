@@ -88,6 +88,7 @@ def test_a_note_is_edited_and_set_for_several_and_each_gets_its_own_back(
     expect(page.get_by_role("cell", name="from a person")).to_have_count(1)
     expect(page.get_by_role("cell", name="too high a rate")).to_have_count(0)
     button(page, "Note").click()
+    expect(page.get_by_role("textbox", name="Note of 3 runs")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.get_by_role("form")).to_have_count(0)
 

@@ -1,6 +1,6 @@
 // What can be done with the picked rows of the runs' table: draw, tag, note, delete; and what was done, with Undo.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { plural } from '../base/format';
 import { RUNS_MAX } from '../base/route';
@@ -56,7 +56,7 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
   const runs = [...selected];
   const [text, setText] = useState('');
   const form = useRef<HTMLFormElement>(null);
-  useEffect(() => form.current?.querySelector<HTMLElement>('input, textarea')?.focus(), []);
+  useLayoutEffect(() => form.current?.querySelector<HTMLElement>('input, textarea')?.focus(), []); // Escape closes it from the start
   const one = kind === 'note' && runs.length === 1 ? runs[0] : undefined;
   useEffect(() => {
     if (!one) return;

@@ -92,8 +92,11 @@ export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; on
 /** `value`: of a config or a metric; undefined: it is being loaded. */
 function Cell({ run, shown, value, now, onEdit }: { run: TableRow; shown: ShownColumn; value: number | string | null | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
   const { column, format, heat } = shown;
-  if (column.kind === 'fact' && column.fact === 'note') return <td class="words" title={run.note} onDblClick={() => onEdit(run)}>{run.note || <span class="dim">–</span>}</td>;
-  if (column.kind === 'fact') return <FactCell run={run} fact={column.fact} now={now} />;
+  if (column.kind === 'fact') {
+    const { fact } = column;
+    if (fact === 'note') return <td class="words" title={run.note} onDblClick={() => onEdit(run)}>{run.note || <span class="dim">–</span>}</td>;
+    return <FactCell run={run} fact={fact} now={now} />;
+  }
   if (value === undefined) return <td class="number value dim">…</td>;
   if (value === null) return <td class="number value dim">–</td>;
   // A metric's NaN comes as text, as JSON has none.

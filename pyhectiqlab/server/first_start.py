@@ -51,7 +51,8 @@ def write_profile(lab: Lab, owner: User, url: str, old_ports: Sequence[int] = ()
     name = PROFILE
     other = profiles.get(PROFILE)
     elsewhere = other is not None and not same_address(other.url, url) and _place(other.url)[1] not in old_ports
-    if other is not None and elsewhere and _answers(other.url, other.lab_id == lab.lab_id):
+    same = lab.lab_id if other is not None and other.lab_id == lab.lab_id else None
+    if other is not None and elsewhere and _answers(other.url, same):
         name = f"{PROFILE}-{urlsplit(url).port}"
     current = profiles.get(name)
     if current is not None and _is_ours(lab, current.secret_api_key):
@@ -98,27 +99,27 @@ def _place(url: str) -> tuple[str, int | None]:
         return ("", None)
 
 
-def _answers(url: str, same_data: bool) -> bool:
-    """Return whether something listens where that profile's lab was, and where it has the `same_data` as this one,
-    whether that is a lab: this one may have moved away from there. A lab on another machine counts as listening.
+def _answers(url: str, same: str | None) -> bool:
+    """Return whether something listens where that profile's lab was. `same`: the id that this lab has, too, and perhaps
+    was there itself; then, whether a lab of that id listens. Another lab on another machine counts as listening.
     """
     host, port = _place(url)
     if host != "127.0.0.1":
-        return not same_data
+        return same is None
     try:
         with socket.create_connection((host, port or 80), KNOCK_S):
             pass
     except OSError:
         return False
-    return not same_data or _is_lab(url)
+    return same is None or _is_lab(url, same)
 
 
-def _is_lab(url: str) -> bool:
+def _is_lab(url: str, lab_id: str) -> bool:
     with requests.Session() as session:
         session.trust_env = False  # no proxy, no netrc
         try:
             answer = session.get(f"{url}/api/v1/handshake", timeout=KNOCK_S, verify=False)
-            return bool(answer.json()["lab"] == "hectiqlab")
+            return bool(answer.json()["lab_id"] == lab_id)
         except requests.Timeout:
             return True  # it is busy
         except (requests.RequestException, ValueError, LookupError, TypeError):

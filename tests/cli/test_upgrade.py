@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -76,11 +77,11 @@ def lab(old: Path, tmp_path: Path) -> Iterator[ForkedLab]:
 
 
 def content(folder: Path) -> list[str]:
-    """All that the databases hold, but for the generation."""
+    """All that the databases hold, but for what a restore notes: another generation, and muted notices."""
     lines = []
     for name in ("lab.db", "points.db"):
         with closing(sqlite3.connect(folder / name)) as db:
-            lines += [line for line in db.iterdump() if "'generation'" not in line]
+            lines += [line for line in db.iterdump() if not re.search("'(generation|notices muted)'", line)]
     return lines
 
 

@@ -324,8 +324,13 @@ class Consoles:
         return stream.info.console and recording is not None and not recording.is_done
 
     def holds_end(self, stream: Stream, streams: dict[str, Stream]) -> bool:
-        """Return whether to wait with the end of this run: what was printed before it is still on its way."""
-        if not self._files or (self._ended_at is not None and time.monotonic() - self._ended_at > END_WAIT_S):
+        """Return whether to wait with the end of this run: what was printed before it is still on its way.
+
+        Call it only once the stream's process has ended: a console that is not there then will never be.
+        """
+        if self._ended_at is not None and time.monotonic() - self._ended_at > END_WAIT_S:
+            return False
+        if not self._files and not self._folder.exists():  # the main thread may not have looked since it was made
             return False
         if self._ended_at is None or self._ended_with is None:
             return True

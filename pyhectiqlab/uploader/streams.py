@@ -156,7 +156,7 @@ class Streams:
 
     def holds_end(self, stream: Stream) -> bool:
         """Return whether to wait with the end of its run: what was printed before it is still on its way."""
-        return self._consoles.holds_end(stream, self.by_writer)
+        return self.owners.are_seen() and self._consoles.holds_end(stream, self.by_writer)
 
     # What may be sent -------------------------------------------------------------------------------------------
 

@@ -117,6 +117,25 @@ def test_the_end_of_a_run_does_not_wait_for_ever_for_a_recording_that_is_broken(
     assert not consoles.holds_end(stream, streams)
 
 
+def test_the_end_of_a_run_waits_for_a_console_that_the_main_thread_has_not_seen_yet(tmp_path: Path) -> None:
+    """A script may capture its console, print and crash while the uploader's main thread is in one turn."""
+    session = SessionDir(tmp_path)
+    (session.path / "writers").mkdir()
+    (session.path / "spill").mkdir()
+    stream = Stream(writer_of(session))
+    ended = False
+    consoles = Consoles(session, -1, lambda: ended, lambda text: None)
+    assert not consoles.turn(time.monotonic(), {stream.id: stream})
+    folder = ConsoleDir(session.path)
+    folder.make()
+    folder.ask(stream.id, (0, 0)).close()
+    folder.file("stderr").write_bytes(b"last words\n")
+    ended = True
+    assert consoles.holds_end(stream, {stream.id: stream})
+    assert consoles.turn(time.monotonic(), {stream.id: stream})
+    assert consoles.holds_end(stream, {stream.id: stream})  # they are in a queue, not at the lab
+
+
 def test_a_loss_waits_for_room_in_the_queue(tmp_path: Path) -> None:
     session = SessionDir(tmp_path)
     (session.path / "writers").mkdir()

@@ -47,6 +47,10 @@ export const api = {
   restoreProject: (ref: string) => call('POST /projects/{ref}/restore', { path: { ref } }),
   project: (ref: string, signal?: Signal) => call('GET /projects/{ref}', { path: { ref }, signal }),
   setPrivate: (ref: string, hidden: boolean) => call('PATCH /projects/{ref}', { path: { ref }, body: { private: hidden } }),
+  views: (ref: string, after: string | null, signal?: Signal) => call('GET /projects/{ref}/views', { path: { ref }, query: { documents: true, after, limit: 1000 }, signal }),
+  makeView: (ref: string, body: Bodies['POST /projects/{ref}/views']) => call('POST /projects/{ref}/views', { path: { ref }, body }),
+  changeView: (ref: string, view: string, body: Bodies['PUT /projects/{ref}/views/{view_id}']) => call('PUT /projects/{ref}/views/{view_id}', { path: { ref, view_id: view }, body }),
+  deleteView: (ref: string, view: string, version: number) => call('DELETE /projects/{ref}/views/{view_id}', { path: { ref, view_id: view }, query: { version } }),
   members: (ref: string, signal?: Signal) => call('GET /projects/{ref}/members', { path: { ref }, signal }),
   setMember: (ref: string, username: string, role: Role) =>
     call('PUT /projects/{ref}/members/{username}', { path: { ref, username }, body: { role } }),

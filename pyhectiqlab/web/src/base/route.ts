@@ -49,6 +49,7 @@ export interface RunsRoute {
   project: string;
   query: string;
   state: string;
+  saved: string | null; // the saved view that was opened; NO_VIEW: none, not even the one that is shown first
   sorts: string[];
   columns: string[]; // none: those that the page chooses
   heat: string[]; // columns that are shaded by their values
@@ -75,6 +76,7 @@ export type Route =
   | { page: 'missing'; path: string };
 
 export const RUNS_MAX = 100; // runs over each other in one chart
+export const NO_VIEW = 'none';
 export const FIRST_SHOWN = 10; // runs of a table that are drawn before anybody chose
 export const BY_MAX = 4;
 export const SORTS = ['started', '-started', 'created', '-created', 'name', '-name', 'state', '-state', 'duration', '-duration', 'author', '-author', 'points', '-points'] as const;
@@ -134,6 +136,7 @@ export function parseRoute(path: string, search: string): Route {
     return {
       page: 'runs',
       project: id,
+      saved: parseIds(params.get('view'))[0] ?? null,
       query: text(params.get('q')),
       state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
       sorts: sorts.length ? sorts : [DEFAULT_SORT],
@@ -196,6 +199,7 @@ export function formatRoute(route: Route): string {
       break;
     case 'runs':
       path = `/projects/${encodeURIComponent(route.project)}`;
+      if (route.saved) params.set('view', route.saved);
       if (route.query) params.set('q', route.query);
       if (route.state) params.set('state', route.state);
       if (route.sorts.join() !== DEFAULT_SORT) for (const sort of route.sorts) params.append('sort', sort);

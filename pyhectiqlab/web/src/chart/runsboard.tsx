@@ -23,6 +23,8 @@ interface Props {
   onRunNews: () => void;
   /** Of all of the runs; none: they are of several. */
   project?: string | undefined;
+  /** Their arrangement is kept by this name; by default that of the project. */
+  name?: string;
   legend: boolean;
 }
 

@@ -6,7 +6,7 @@ import { ApiError, UnreachableError } from '../api/http';
 import { formatBytes, formatInteger, plural } from '../base/format';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
-import { DEFAULT_SORT, FIRST_SHOWN, RUNS_MAX, type Pane, type RunsRoute } from '../base/route';
+import { DEFAULT_SORT, FIRST_SHOWN, NO_VIEW, RUNS_MAX, type Pane, type RunsRoute } from '../base/route';
 import { ALL_STATES } from '../base/runstate';
 import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { RunsBoard } from '../chart/runsboard';
@@ -19,15 +19,18 @@ import { ActionTold, Picked, tagNames } from '../parts/picked';
 import { ProjectNav } from '../parts/projectnav';
 import { RunEdit } from '../parts/runedit';
 import { RunsTable } from '../parts/runstable';
+import { ViewMenu } from '../parts/viewmenu';
 import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
 import { useExtremes } from '../state/extremes';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
+import { useOpenedView } from '../state/openedview';
 import { usePicks } from '../state/picks';
 import { navigate } from '../state/router';
 import { useLooks } from '../state/runlooks';
+import { useSavedViews } from '../state/savedviews';
 import { useShownRuns, type ShownRuns } from '../state/shownruns';
 import { firstRows, useTableRows } from '../state/tablerows';
 import { Empty, SearchBox, Segments, Waiting } from '../widgets/basics';
@@ -45,7 +48,9 @@ const PANES: readonly (readonly [Pane, string])[] = [
 export function RunsPage({ route }: { route: RunsRoute }) {
   const { project: ref, query, state, sorts } = route;
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
-  const chosen = route.columns.length ? route.columns : keptColumns(ref);
+  const views = useSavedViews(ref);
+  const own = route.saved === null || route.saved === NO_VIEW;
+  const chosen = route.columns.length ? route.columns : own ? keptColumns(ref) : null;
   // Which columns there are is asked only where nobody chose some: the lab takes a while to tell.
   const known = useLoad(async (signal) => (chosen ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen], COLUMNS_REFRESH_MS);
   const columns = (chosen ?? firstColumns(known.data)).filter((name) => parseColumn(name));
@@ -67,10 +72,11 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const [picks, setPicks] = usePicks(ref);
 
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, ...change }, replace);
-  const show = (to: string[]) => (keepColumns(ref, to), set({ columns: to }));
+  const show = (to: string[]) => (own && keepColumns(ref, to), set({ columns: to }));
   const wanted = typeof route.shown === 'string' ? (shown.data?.runs.map((run) => run.id) ?? []) : route.shown;
   const named = wanted.filter((run) => !shown.data?.missing.includes(run));
   const drawn = named.filter((run) => !route.view.hidden.includes(run));
+  const opened = useOpenedView(route, id ?? null, views, chosen ?? [], drawn);
   const looks = useLooks(id ? named.map((run) => ({ id: run, project: id })) : []);
   const draw = (runs: readonly string[], on: boolean) => {
     const to = on ? [...new Set([...drawn, ...runs])] : drawn.filter((run) => !runs.includes(run));
@@ -90,7 +96,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const unclear = error?.code === 'bad_filter' ? error.message : '';
   const missing = project.error ?? (unclear ? null : error);
   const told = project.data ? projectTold(project.data) : '';
-  const some = data !== null && data.total > 0;
+  const some = data !== null && data.total > 0 && !opened.opening;
   const rows = {
     columns,
     sorts,
@@ -118,6 +124,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
       ) : (
         <>
           <div class="controls">
+            <ViewMenu views={views} opened={opened} shares={project.data !== null && project.data.role !== 'viewer'} />
             <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, config.lr<0.1" />
             <label class="select">
               State
@@ -135,7 +142,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
           <ActionTold actions={actions} />
           {unclear && <p class="problem" role="alert">{unclear}</p>}
           {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
-          {!data && !unclear && <Waiting />}
+          {(!data || opened.opening) && !unclear && <Waiting />}
           {data && data.total === 0 && (
             filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={name} />
           )}
@@ -166,6 +173,7 @@ export function RunsPage({ route }: { route: RunsRoute }) {
                       setView={(view, replace) => set({ view }, replace)}
                       onRunNews={shown.refresh}
                       project={id}
+                      name={opened.board}
                       legend={route.pane === 'charts'}
                     />
                   ))}

@@ -1,13 +1,14 @@
 // The arrangement of a project's charts, kept in this browser.
 
 import { useMemo } from 'preact/hooks';
-import { readSettings, type BoardSettings } from '../base/boardsettings';
+import { NO_SETTINGS, readSettings, type BoardSettings } from '../base/boardsettings';
 import { Store, useStore } from './store';
 
 const keyOf = (name: string) => `hectiqlab.board.${name}`;
 const stores = new Map<string, Store<BoardSettings>>();
 
-function storeOf(name: string): Store<BoardSettings> {
+/** Whose charts are called `name`; '' is kept until the page is left. */
+export function boardOf(name: string): Store<BoardSettings> {
   const held = stores.get(name);
   if (held) return held;
   let kept: unknown = null;
@@ -21,9 +22,29 @@ function storeOf(name: string): Store<BoardSettings> {
   return store;
 }
 
-/** `name`: whose charts these are; '' is kept until the page is left. */
+/** The settings that a board has as long as nobody changes it in this browser. */
+export function beginBoard(name: string, settings: BoardSettings): void {
+  const store = boardOf(name);
+  try {
+    if (localStorage.getItem(keyOf(name)) !== null) return;
+  } catch {
+    if (store.value !== NO_SETTINGS) return; // without storage, what was changed is there alone
+  }
+  store.set(settings);
+}
+
+/** Forgets what was changed of a board in this browser; it is as `settings` again. */
+export function resetBoard(name: string, settings: BoardSettings): void {
+  boardOf(name).set(settings);
+  try {
+    localStorage.removeItem(keyOf(name));
+  } catch {
+    // Nothing was kept.
+  }
+}
+
 export function useBoardSettings(name: string): [BoardSettings, (settings: BoardSettings) => void] {
-  const store = useMemo(() => storeOf(name), [name]);
+  const store = useMemo(() => boardOf(name), [name]);
   const set = (settings: BoardSettings) => {
     store.set(settings);
     if (!name) return;

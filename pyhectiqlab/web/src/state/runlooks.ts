@@ -3,6 +3,7 @@
 
 import { useMemo } from 'preact/hooks';
 import { freeLook, LOOKS, lookOf, type Look } from '../base/looks';
+import type { SavedLook } from '../base/savedview';
 import { Store, useStore } from './store';
 
 const KEPT_MAX = 2000; // of one project; the oldest are forgotten
@@ -15,7 +16,8 @@ interface Kept {
 }
 
 const known = new Map<string, Map<string, Kept>>(); // by project, then by run
-const chosen = new Store(0); // grows when somebody chooses a colour
+/** Grows when somebody chooses a colour. */
+export const chosen = new Store(0);
 
 const keyOf = (project: string) => `hectiqlab.looks.${project}`;
 
@@ -87,6 +89,24 @@ export function chooseColor(project: string, run: string, color: string): void {
   const kept = ofProject(project);
   const its = kept.get(run) ?? { index: freeLook([], [...kept.values()].map((k) => k.index)), color };
   kept.set(run, { ...its, color });
+  keep(project, kept);
+  chosen.set(chosen.value + 1);
+}
+
+/** What the lines of these runs look like, of those that were ever drawn. */
+export function keptLooks(project: string, runs: readonly string[]): Record<string, SavedLook> {
+  const kept = ofProject(project);
+  return Object.fromEntries(runs.flatMap((run) => {
+    const its = kept.get(run);
+    return its ? [[run, [its.index, its.color] as const]] : [];
+  }));
+}
+
+/** Gives runs the looks of a saved view. */
+export function adoptLooks(project: string, looks: Readonly<Record<string, SavedLook>>): void {
+  const kept = ofProject(project);
+  for (const [run, [index, color]] of Object.entries(looks)) kept.set(run, { index, color });
+  if (!Object.keys(looks).length) return;
   keep(project, kept);
   chosen.set(chosen.value + 1);
 }

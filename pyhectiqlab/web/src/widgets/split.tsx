@@ -1,51 +1,26 @@
-// Two panes side by side, with a divider that is dragged or moved by the arrow keys. Where it stands is kept in this browser.
+// Two panes side by side, with a divider that is dragged or moved by the arrow keys.
 
 import type { ComponentChildren, TargetedKeyboardEvent, TargetedPointerEvent } from 'preact';
-import { useRef, useState } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
+import { LEAST, setSplitShare, splitShare, USUAL } from '../state/splitshare';
+import { useStore } from '../state/store';
 
-const KEPT = 'hectiqlab.split';
-const LEAST = 15; // percent of the width, of either side
-const USUAL = 42; // two charts fit beside it on a screen of 1280 pixels
 const STEP = 2;
-
-const bounded = (share: number) => Math.min(100 - LEAST, Math.max(LEAST, share));
-
-function kept(): number {
-  try {
-    const share = Number(localStorage.getItem(KEPT));
-    return share ? bounded(share) : USUAL;
-  } catch {
-    return USUAL;
-  }
-}
-
-function keep(share: number): void {
-  try {
-    localStorage.setItem(KEPT, String(share));
-  } catch {
-    // Then it holds until the page is closed.
-  }
-}
 
 /** `right` null: the left has all the room; the other way round. */
 export function Split({ label, left, right }: { label: string; left: ComponentChildren; right: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
-  const [share, setShare] = useState(kept);
-  const move = (to: number) => {
-    const next = Math.round(bounded(to) * 10) / 10;
-    setShare(next);
-    keep(next);
-  };
+  const share = useStore(splitShare);
   const drag = (e: TargetedPointerEvent<HTMLDivElement>) => {
     if (!e.currentTarget.hasPointerCapture(e.pointerId)) return;
     const { left: from, width } = box.current!.getBoundingClientRect();
-    move(((e.clientX - from) / width) * 100);
+    setSplitShare(((e.clientX - from) / width) * 100);
   };
   const onKeyDown = (e: TargetedKeyboardEvent<HTMLDivElement>) => {
     const to = { ArrowLeft: share - STEP, ArrowRight: share + STEP, Home: LEAST, End: 100 - LEAST }[e.key];
     if (to === undefined) return;
     e.preventDefault();
-    move(to);
+    setSplitShare(to);
   };
   const both = left !== null && right !== null;
   return (
@@ -64,7 +39,7 @@ export function Split({ label, left, right }: { label: string; left: ComponentCh
           title="Drag, or move with the arrow keys; double-click: as at first"
           onPointerDown={(e) => (e.preventDefault(), e.currentTarget.focus(), e.currentTarget.setPointerCapture(e.pointerId))}
           onPointerMove={drag}
-          onDblClick={() => move(USUAL)}
+          onDblClick={() => setSplitShare(USUAL)}
           onKeyDown={onKeyDown}
         />
       )}

@@ -25,14 +25,14 @@ from ..labs import ForkedLab
 SLOW = "sending what is left"  # said by an end that takes more than a second
 
 
-def by_turns(*cases: Any) -> list[Any]:
-    """Each case with both start methods of the uploader, as parameters (case, method). CI runs one of the two for each
-    case, by turns; the other is slow.
+def by_turns(*cases: Any, methods: tuple[str, ...] = ("spawn", "fork")) -> list[Any]:
+    """Each case with each start method, as parameters (case, method). CI runs every second one, by turns; the others
+    are slow.
     """
     return [
         pytest.param(case, method, id=f"{case}-{method}", marks=() if (n + m) % 2 == 0 else pytest.mark.slow)
         for n, case in enumerate(cases)
-        for m, method in enumerate(("spawn", "fork"))
+        for m, method in enumerate(methods)
     ]
 
 

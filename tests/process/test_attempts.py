@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Site, eventually
+from .conftest import Site, by_turns, eventually
 from .test_ends import unique
 
 TRAIN = """
@@ -119,8 +119,7 @@ if __name__ == "__main__":
 METHODS = ("fork", "spawn", "forkserver")
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("ends", ["well", "badly"])
+@pytest.mark.parametrize(("ends", "method"), by_turns("well", "badly", methods=METHODS))
 def test_children_and_their_script_that_open_the_run_by_name_are_one_attempt_and_the_script_ends_it(
     site: Site, tmp_path: Path, method: str, ends: str
 ) -> None:

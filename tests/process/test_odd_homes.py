@@ -77,20 +77,17 @@ FULL = (
     'mount -t tmpfs -o size=64k none "$HOME_FOLDER"; dd if=/dev/zero of="$HOME_FOLDER/filled" bs=4k 2>/dev/null || true'
 )
 NO_TEMPORARY = "mount --bind -o ro /tmp /tmp"
+UNWRITABLE = {  # what is mounted, and where what would be in the home is then
+    "read-only": (READ_ONLY, "/var/tmp"),
+    "full": (FULL, "/var/tmp"),
+    "read-only container": (f"{READ_ONLY}; mount -o remount,ro /var/tmp; {NO_TEMPORARY}", "/dev/shm"),
+}
 
 
 @needs_mounts
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize(
-    ("mounts", "where"),
-    [
-        (READ_ONLY, "/var/tmp"),
-        (FULL, "/var/tmp"),
-        (f"{READ_ONLY}; mount -o remount,ro /var/tmp; {NO_TEMPORARY}", "/dev/shm"),
-    ],
-    ids=["read-only", "full", "read-only container"],
-)
-def test_all_arrives_from_a_home_that_cannot_be_written(site: Site, mounts: str, where: str, method: str) -> None:
+@pytest.mark.parametrize(("case", "method"), by_turns("read-only", "full", "read-only container"))
+def test_all_arrives_from_a_home_that_cannot_be_written(site: Site, case: str, method: str) -> None:
+    mounts, where = UNWRITABLE[case]
     name = unique("home")
     commands = '"$PYTHON" -c "$SCRIPT" "$1"; stat -c "%a %u" "$TMPDIR"/hectiqlab-* "$TMPDIR"/hectiqlab-*/home-*'
     done = machine(site, mounts, commands, name, TMPDIR=where, HECTIQLAB_START_METHOD=method)
@@ -269,13 +266,13 @@ print(run.close(60), sum(run.status().losses.values()), run.status().acked)
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize(
-    ("limit", "size"), [("RLIMIT_FSIZE", 3_000_000), ("RLIMIT_AS", 400 << 20), ("RLIMIT_NOFILE", 24)]
-)
-def test_narrow_limits_lose_nothing(site: Site, tmp_path: Path, limit: str, size: int, method: str) -> None:
+LIMITS = {"RLIMIT_FSIZE": 3_000_000, "RLIMIT_AS": 400 << 20, "RLIMIT_NOFILE": 24}
+
+
+@pytest.mark.parametrize(("limit", "method"), by_turns(*LIMITS))
+def test_narrow_limits_lose_nothing(site: Site, tmp_path: Path, limit: str, method: str) -> None:
     name = unique("limited")
-    done = plain(site, LIMITED, name, limit, str(size), cwd=tmp_path, HECTIQLAB_START_METHOD=method)
+    done = plain(site, LIMITED, name, limit, str(LIMITS[limit]), cwd=tmp_path, HECTIQLAB_START_METHOD=method)
     assert (done.returncode, done.stdout.split()[:2]) == (0, ["True", "0"]), done.stderr
     assert len(site.points(name, "x")) == 100_000
 

@@ -56,7 +56,7 @@ FACTS = ("state", "tag", "author", "name", *_TIMES, *_NUMBERS)  # of a run; colu
 SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
 
 _BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own
-_OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
+OP = re.compile("==|!=|<=|>=|!~|=|<|>|~")  # the longer ones first
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 
 
@@ -142,7 +142,7 @@ def parse_sort(text: str) -> Sort:
             f"runs cannot be sorted by {name[:64]!r}: by {', '.join(SORTS)}, config.NAME or metric.KEY.last, "
             "with a - before it for descending"
         )
-    return Sort(_field(name), downwards)
+    return Sort(parse_field(name), downwards)
 
 
 def parse_column(text: str) -> Field:
@@ -157,7 +157,7 @@ def parse_column(text: str) -> Field:
             f"there is no column {name[:64]!r}"
             + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(FACTS)}, config.NAME, metric.KEY")
         )
-    return _field(name)
+    return parse_field(name)
 
 
 def quoted(text: str) -> str:
@@ -190,7 +190,7 @@ class _Word:
 
     def op(self) -> re.Match[str] | None:
         """Return the first comparison in it."""
-        return _OP.search(self.plain)
+        return OP.search(self.plain)
 
     def wrong(self, why: str) -> ValueError:
         return ValueError(f"{why} (character {self.at + 1}: {self.text[:60]})")
@@ -205,7 +205,7 @@ def _joined(words: Iterable[_Word]) -> Iterable[_Word]:
             continue
         op = before.op()
         is_open = op is not None and not before.closed and (before.plain.endswith(",") or op.end() == len(before.plain))
-        goes_on = _OP.match(word.plain) if op is None else word.plain.startswith(",")
+        goes_on = OP.match(word.plain) if op is None else word.plain.startswith(",")
         if is_open and not goes_on and word.op() is not None:
             raise before.wrong('a value is missing before the next term: for an empty one write ""')
         if is_open or goes_on:
@@ -271,12 +271,13 @@ def _term(word: _Word) -> Term:
     try:
         if comparison.start() == 0:
             raise ValueError(f"no field stands before {op}")
-        return _checked(Term(_field(word.text[: comparison.start()]), "=" if op == "==" else op, values))
+        return _checked(Term(parse_field(word.text[: comparison.start()]), "=" if op == "==" else op, values))
     except ValueError as e:
         raise word.wrong(str(e)) from None
 
 
-def _field(name: str) -> Field:
+def parse_field(name: str) -> Field:
+    """Return what a term is about whose name before the comparison is `name`, without quotes. Raises ValueError."""
     if name in FIELDS:
         return Field(name)
     if name == "metric":

@@ -66,3 +66,15 @@ class ColumnsAnswer(BaseModel):
     metric_runs: int = Field(description="How many of them were looked at for metrics.")
     config: list[ConfigColumnAnswer] = Field(description="Those that tell the runs apart first.")
     metrics: list[MetricColumnAnswer] = Field(description="Those of the most runs first.")
+
+
+class SuggestionAnswer(BaseModel):
+    text: str = Field(description="To put in the place of the characters `start` to `end`.")
+    about: str = Field(description="What it is, in a few words.")
+
+
+class SuggestAnswer(BaseModel):
+    kind: Literal["field", "value"] = Field(description="What stands at the caret.")
+    start: int = Field(description="Which characters of the text it takes, from 0.")
+    end: int
+    items: list[SuggestionAnswer] = Field(description="The best first.")

@@ -121,6 +121,7 @@ GET /table project:read
 GET /table/groups project:read
 GET /table/csv project:read
 GET /table/columns project:read
+GET /table/suggest project:read
 GET /runs/resolve run:read
 GET /runs/differences run:read
 GET /runs/{run_id} run:read
@@ -169,7 +170,7 @@ GET /KIND/{uuid}/content version:read
 HEAD /KIND/{uuid}/content version:read
 """
 IN_A_PROJECT = {"project", "run", "artifact", "version"}
-LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET /table/columns"}
+LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET /table/columns", "GET /table/suggest"}
 INSIDE = {
     *("POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
     *("POST /series/groups", "POST /runs/actions", "GET /runs/differences", *LISTS),

@@ -208,3 +208,51 @@ def test_csv_of_a_column_that_cannot_be_is_refused(api: Api, project: str) -> No
     for name in ("nothing", "config."):
         answer = api.raw("GET", "/table/csv", params={"project": project, "column": name})
         assert (answer.status_code, error_of(answer)["code"]) == (422, "bad_filter")
+
+
+def suggested(api: Api, text: str, **asked: Any) -> list[str]:
+    """What may stand at the end of `text`."""
+    its = api.get("/table/suggest", text=text, caret=len(text), **asked)
+    return [item["text"] for item in its["items"]]
+
+
+def test_a_search_that_is_typed_is_completed_by_what_the_runs_have(api: Api, project: str) -> None:
+    def of(text: str) -> list[str]:
+        return suggested(api, text, project=project)
+
+    assert of("sta") == ["state", "started"]
+    assert of("state=fai") == ["failed"] and of("tag=") == ["odd"] and of("tag=odd,o") == ["odd"]
+    assert of("LOSS") == ["metric.valid/loss"] and of("config.") == ["config.lr", "config.model.name"]
+    assert of("tag=odd config.model.name = ") == ["m0", "m1"] and "0.3" in of("config.lr=")
+    assert of("config.lr")[:3] == ["config.lr=", "config.lr!=", "config.lr<"]
+    assert {"metric.valid/loss<", "metric.valid/loss.min"} <= set(of("metric.valid/loss"))
+    assert of("metric.valid/loss.mi")[0] == "metric.valid/loss.min"
+    assert of("state")[0] == "state=" and of("metric.none=") == ["nan"] and of("nothing.like.it") == []
+    assert {"state", "config.lr"} <= set(of("")) and any(name.startswith("metric.") for name in of(""))
+    # Every whole name that is offered can be searched by.
+    for name in (*of("config."), *of("metric.valid"), *of("metric.valid/loss.m")):
+        assert api.get("/table", project=project, filter=f"{name}=*")["total"] >= 0
+
+
+def test_a_text_that_needs_quotes_is_completed_with_them(api: Api) -> None:
+    project, session = f"quotes-{new_id(4)}", new_id(8)
+    run = api.attach("run", session, project=project, create_project=True)["run"]["id"]
+    api.ingest(events_batch(run, new_id(), 1, [("config", {"values": {"my key": "two words"}})]), session=session)
+    assert suggested(api, "my k", project=project) == ['config."my key"']
+    whole = api.get("/table/suggest", text='config."my key"="tw', caret=19, project=project)
+    assert (whole["kind"], whole["start"], whole["end"]) == ("value", 16, 19)
+    assert whole["items"] == [{"text": '"two words"', "about": "1 run"}]
+    assert api.get("/table", project=project, filter='config."my key"="two words"')["total"] == 1
+
+
+def test_nothing_is_suggested_of_runs_that_somebody_may_not_see(api: Api, other: Api) -> None:
+    project, tag = f"secret-{new_id(4)}", f"tag-{new_id(4)}"
+    run = add_run(api, project, 1)
+    api.call("POST", "/runs/actions", json={"actions": [{"action": "tag", "runs": [run], "name": tag}]})
+    asked = f"tag={tag[:-2]}"
+    assert suggested(other, asked) == [tag]
+    api.call("PATCH", f"/projects/{project}", json={"private": True})
+    assert suggested(api, asked) == suggested(api, asked, project=project) == [tag]
+    assert suggested(other, asked) == []
+    params: dict[str, Any] = {"project": project, "text": asked, "caret": len(asked)}
+    assert other.raw("GET", "/table/suggest", params=params).status_code == 404

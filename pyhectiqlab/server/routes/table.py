@@ -19,6 +19,7 @@ from ..bodies import BodyRoute
 from ..columns import columns as columns_of_runs
 from ..groups import BY_MAX, grouped
 from ..replies import ApiError, Page, reply, reply_large, wants_msgpack
+from ..suggest import suggest
 from ..table import COLUMNS_MAX, SORTS_MAX, Order, columns_of, sorted_ids
 from .artifacts import disposition
 from .common import LIMIT, Limit, Router, answers, run_answers
@@ -165,6 +166,22 @@ def get_columns(
             metrics=[answer(models_table.MetricColumnAnswer, column) for column in its.metrics],
         )
     )
+
+
+@router.get("/table/suggest", response_model=None, responses=answers(models_table.SuggestAnswer, 200, 404))
+def get_suggestions(
+    lab: TheLab,
+    caller: TheCaller,
+    project: OfProject = None,
+    text: Annotated[str, Query(max_length=search.LENGTH_MAX, description="Is being typed.")] = "",
+    caret: Annotated[int, Query(ge=0, le=search.LENGTH_MAX, description="How many characters are before it.")] = 0,
+) -> Response:
+    """How it may go on: names of fields, comparisons and values of runs that the caller may see."""
+    query = _query(lab, caller, project, None, ())
+    with lab.meta.reading() as view:
+        piece, items = suggest(view, lab.points, query, text, caret, time.time())
+    suggestions = [answer(models_table.SuggestionAnswer, item) for item in items]
+    return reply({"kind": piece.kind, "start": piece.start, "end": piece.end, "items": suggestions})
 
 
 def _parsed(parse: Callable[[str], T], texts: Sequence[str] | None, most: int, what: str) -> tuple[T, ...]:

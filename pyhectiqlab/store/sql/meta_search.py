@@ -217,8 +217,12 @@ class SearchSql(Share):
             here = select(path, text).where(config_values.c.run_id.in_(some))
             if words:
                 here = here.where(path.ilike(_like(words), escape="\\"))
-            for its_path, its_text in self.conn.execute(here).all():  # counted here: a database would sort them first
-                texts[its_path][its_text] += 1
+            its_texts: defaultdict[str, list[str]] = defaultdict(list)
+            # Counted here, as a database would sort them first; by its own cursor, which is twice as fast as rows.
+            for its_path, its_text in self.conn.execute(here).cursor.fetchall():
+                its_texts[its_path].append(its_text)
+            for its_path, some_texts in its_texts.items():
+                texts[its_path].update(some_texts)
         return texts
 
 

@@ -1,0 +1,159 @@
+"""Suggest: how a search that is being typed may go on: names of fields, comparisons, values, of runs that somebody may
+see.
+
+Values are those of all these runs; names of configs and metrics are those of some, half of them the newest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..protocol import search
+from ..protocol.completing import OPS, Piece, fields_like, ops_of, piece_at, without_stat
+from ..protocol.search import Field, quoted
+from ..protocol.states import ALL_STATES
+from ..store.meta import MetaView, RunQuery
+from ..store.points import PointStore
+from .search import find_ids
+
+ITEMS_MAX = 20
+NAME_RUNS_MAX = 400  # whose configs and metrics are looked at
+VALUE_CHARS_MAX = 200  # longer ones are not worth completing
+_AGES = {"-1h": "in the last hour", "-1d": "in the last day", "-7d": "in the last week", "-30d": "in the last 30 days"}
+_SPANS = {"5m": "five minutes", "1h": "an hour", "1d": "a day"}
+_FACTS = {
+    "state": "state of the run",
+    "tag": "tag",
+    "author": "who made it",
+    "name": "name of the run",
+    "note": "note",
+    "id": "id of the run",
+    "created": "when it was made",
+    "started": "when it started",
+    "ended": "when it ended",
+    "activity": "when it was last heard of",
+    "duration": "how long it took",
+    "points": "how many points it has",
+    "attempt": "which attempt it is at",
+}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """`text`: what to put in the place of the piece; `about`: what it is, in a few words."""
+
+    text: str
+    about: str
+
+
+def suggest(
+    view: MetaView, points: PointStore, query: RunQuery, text: str, caret: int, now: float
+) -> tuple[Piece, list[Suggestion]]:
+    """Return the piece of `text` at the caret, and what may stand in its place: the best first, at most ITEMS_MAX.
+    `query`: whose runs are looked at. Blocks on the stores: some 50 ms for 10,000 runs.
+    """
+    piece = piece_at(text, caret)
+    if piece.kind == "value":
+        return piece, list(_values(view, query, piece, now))
+    known: list[Suggestion] = [
+        Suggestion(f"{piece.typed}{op}", OPS[op]) for op in ops_of(piece.typed) if piece.typed in _FACTS
+    ]
+    known += [Suggestion(name, _FACTS[name]) for name in fields_like(piece.typed) if name != piece.typed]
+    ids = sorted(find_ids(view, points, query, now))
+    created = view.fact_values("created", query, now)
+    newest = sorted(ids, key=lambda run: created.get(run, 0.0), reverse=True)
+    half = NAME_RUNS_MAX // 2
+    others = newest[half:]
+    some = newest[:half] + random.Random(0).sample(others, min(half, len(others)))
+    configs = Counter({path: sum(texts.values()) for path, texts in view.config_texts(some).items()})
+    known += _named("config", piece.typed, configs, len(some))
+    known += _named("metric", piece.typed, points.key_counts(some), len(some))
+    return piece, known[:ITEMS_MAX] if piece.typed else _mixed(known)
+
+
+def _mixed(known: list[Suggestion]) -> list[Suggestion]:
+    """Of each kind some, where nothing is typed yet."""
+    kinds = [[s for s in known if s.text.partition(".")[0] == kind][:6] for kind in ("config", "metric")]
+    facts = [s for s in known if "." not in s.text]
+    return [*facts[:8], *kinds[0], *kinds[1]][:ITEMS_MAX]
+
+
+def _named(kind: str, typed: str, counts: Mapping[str, int], runs: int) -> Iterator[Suggestion]:
+    """Yield names of configs or metrics; behind a whole name, its comparisons and statistics."""
+    inner = typed[len(kind) + 1 :] if typed.startswith(f"{kind}.") else None
+    if inner is None and kind.startswith(typed):
+        inner = ""
+    key, stat = (inner or "", "") if kind == "config" else without_stat(inner or "")
+    if inner and inner in counts:
+        yield from (Suggestion(f"{kind}.{quoted(inner)}{op}", OPS[op]) for op in ops_of(kind))
+    if kind == "metric" and inner and key in counts:
+        if key != inner and stat in search.STATS:
+            yield from (Suggestion(f"metric.{quoted(key)}.{stat}{op}", OPS[op]) for op in ops_of(kind))
+        for one in search.STATS:
+            if one.startswith(stat) and one != stat:
+                yield Suggestion(f"metric.{quoted(key)}.{one}", "value of the metric")
+    for name in _ranked(typed if inner is None else inner, counts):
+        if name != inner:
+            yield Suggestion(f"{kind}.{quoted(name)}", f"{kind} of {_share(counts[name], runs)}")
+
+
+def _share(count: int, runs: int) -> str:
+    return "all runs" if count == runs else f"{round(100 * count / runs) or 1} % of runs"
+
+
+def _values(view: MetaView, query: RunQuery, piece: Piece, now: float) -> Iterator[Suggestion]:
+    try:
+        field = search.parse_field(piece.field)
+    except ValueError:
+        return
+    if about := _fixed(field):
+        wanted = piece.typed.lower()
+        yield from (Suggestion(text, what) for text, what in about.items() if text.startswith(wanted))
+        return
+    counts = _counts(view, query, field, now)
+    counts = {text: count for text, count in counts.items() if len(text) <= VALUE_CHARS_MAX}
+    for text in _ranked(piece.typed, counts)[:ITEMS_MAX]:
+        yield Suggestion(quoted(text), f"{counts[text]:,} {'run' if counts[text] == 1 else 'runs'}")
+
+
+def _fixed(field: Field) -> Mapping[str, str]:
+    """Return values that do not depend on the runs."""
+    if field.kind in ("created", "started", "ended", "activity"):
+        return _AGES
+    if field.kind == "duration":
+        return _SPANS
+    return {"nan": "not a number"} if field.kind == "metric" else {}
+
+
+def _counts(view: MetaView, query: RunQuery, field: Field, now: float) -> Mapping[str, int]:
+    """Return how many runs have each value."""
+    if field.kind == "tag":
+        return Counter(name for names in view.tag_names(query, now).values() for name in names)
+    if field.kind == "config":
+        ids = frozenset(view.found_ids(query, now))
+        return Counter(_written(value) for run, value in view.config_values(field.name).items() if run in ids)
+    if field.kind in ("state", "author", "name", "attempt"):
+        counts = Counter(_written(value) for value in view.fact_values(field.kind, query, now).values())
+        return {**dict.fromkeys(sorted(ALL_STATES), 0), **counts} if field.kind == "state" else counts
+    return {}
+
+
+def _written(value: float | str) -> str:
+    return value if isinstance(value, str) else repr(float(value)).removesuffix(".0")
+
+
+def _ranked(typed: str, counts: Mapping[str, int]) -> list[str]:
+    """Return the names that hold `typed`, whatever its case: first those that begin with it, then the most frequent."""
+    wanted = typed.lower()
+
+    def key(name: str) -> tuple[bool, bool, int, str]:
+        return not name.lower().startswith(wanted), name.startswith("system/"), -counts[name], name
+
+    return sorted(_holding(wanted, counts), key=key)
+
+
+def _holding(wanted: str, names: Iterable[str]) -> Iterator[str]:
+    return (name for name in names if wanted in name.lower())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,10 +27,11 @@ def columns(draw: st.DrawFn) -> Column:
     return Column(draw(st.text(max_size=5)), draw(integers), draw(integers), draw(bits).view(np.float64), draw(times))
 
 
-@given(st.lists(columns(), max_size=4), st.integers(0, 99), st.integers(1, 9))
+@given(st.lists(columns(), max_size=4), st.integers(0, 99), st.integers(1, 9), st.sampled_from([0, 16]))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_batch_comes_back_to_the_bit(its: list[Column], rank: int, attempt: int) -> None:
-    blob = arrivals.pack(rank, attempt, 5, 2**63 - 1, its, 9)
+def test_a_batch_comes_back_to_the_bit(its: list[Column], rank: int, attempt: int, plain_points: int) -> None:
+    with patch.object(arrivals, "_PLAIN_POINTS", plain_points):  # 0: as in earlier versions, of a single point, too
+        blob = arrivals.pack(rank, attempt, 5, 2**63 - 1, its, 9)
     batch = arrivals.unpack(3, "run", "w", 7, blob)
     assert (batch.rank, batch.attempt, batch.first, batch.last) == (rank, attempt, 5, 2**63 - 1)
     assert [c.key for c in batch.columns] == [c.key for c in its]

@@ -79,7 +79,7 @@ def _packed(rows: Int64s) -> bytes:
 def _unpacked(frame: bytes, n: int) -> Int64s:
     plain = zstandard.ZstdDecompressor().decompress(frame, max_output_size=8 * len(_NAMES) * n)
     bytewise = np.frombuffer(plain, np.uint8).reshape(len(_NAMES), 8, n).transpose(0, 2, 1)
-    rows = np.ascontiguousarray(bytewise).reshape(len(_NAMES), -1).view("<i8")
+    rows = bytewise.copy().reshape(len(_NAMES), -1).view("<i8")  # a copy of one point, too
     rows[:3] = np.cumsum(rows[:3], axis=1)  # wraps around at 64 bits, as the differences do
     return rows
 

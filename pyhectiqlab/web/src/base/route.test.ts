@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_LOGS, DEFAULT_VIEW, formatRoute, parseRoute, RUNS_MAX, safeNext, type Route, type RunsRoute } from './route';
 
-const TABLE: RunsRoute = { page: 'runs', project: 'vision', saved: null, query: '', state: '', sorts: ['-started'], columns: [], heat: [], by: [], pane: 'both', shown: 'first', solo: null, view: DEFAULT_VIEW };
+const TABLE: RunsRoute = { page: 'runs', project: 'vision', saved: null, query: '', state: '', sorts: [], columns: [], heat: [], by: [], pane: 'both', shown: 'first', solo: null, view: DEFAULT_VIEW };
 const parse = (url: string): Route => {
   const [path = '', search = ''] = url.split('?');
   return parseRoute(path, search);

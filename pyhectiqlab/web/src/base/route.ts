@@ -50,7 +50,7 @@ export interface RunsRoute {
   query: string;
   state: string;
   saved: string | null; // the saved view that was opened; NO_VIEW: none, not even the one that is shown first
-  sorts: string[];
+  sorts: string[]; // none: as the page sorts them
   columns: string[]; // none: those that the page chooses
   heat: string[]; // columns that are shaded by their values
   by: string[]; // what the table's runs are grouped by; none: they are not
@@ -139,7 +139,7 @@ export function parseRoute(path: string, search: string): Route {
       saved: parseIds(params.get('view'))[0] ?? null,
       query: text(params.get('q')),
       state: /^[a-z]{1,32}$/.test(params.get('state') ?? '') ? params.get('state')! : '',
-      sorts: sorts.length ? sorts : [DEFAULT_SORT],
+      sorts,
       columns: [...new Set(params.getAll('col').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       heat: [...new Set(params.getAll('heat').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
@@ -202,7 +202,7 @@ export function formatRoute(route: Route): string {
       if (route.saved) params.set('view', route.saved);
       if (route.query) params.set('q', route.query);
       if (route.state) params.set('state', route.state);
-      if (route.sorts.join() !== DEFAULT_SORT) for (const sort of route.sorts) params.append('sort', sort);
+      for (const sort of route.sorts) params.append('sort', sort);
       for (const column of route.columns) params.append('col', column);
       for (const column of route.heat) params.append('heat', column);
       for (const by of route.by) params.append('by', by);

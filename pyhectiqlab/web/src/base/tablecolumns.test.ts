@@ -24,10 +24,10 @@ test.each(['', 'nothing', 'config.', 'metric.', `config.${'x'.repeat(3000)}`])('
 test('what is shown first: facts, configs that differ, metrics that scripts report', () => {
   const config = [...'abcdef'].map((path) => ({ path, differs: path !== 'b' }));
   const metrics = ['val', 'loss', 'system/cpu'].map((key) => ({ key }));
-  const values = firstColumns({ config, metrics }).filter(isValue);
+  const values = firstColumns({ config, metrics }, null).filter(isValue);
   expect(values).toEqual(['config."a"', 'config."c"', 'config."d"', 'config."e"', 'metric."loss".last', 'metric."val".last']);
-  expect(firstColumns({ config: [], metrics: [{ key: 'system/cpu' }] }).filter(isValue)).toEqual(['metric."system/cpu".last']);
-  expect(firstColumns(null).filter(isValue)).toEqual([]);
+  expect(firstColumns({ config: [], metrics: [{ key: 'system/cpu' }] }, null).filter(isValue)).toEqual(['metric."system/cpu".last']);
+  expect(firstColumns(null, null).filter(isValue)).toEqual([]);
 });
 
 test('a config that is called as a metric is named in full', () => {

@@ -60,14 +60,15 @@ interface Known {
   metrics: readonly { key: string }[];
 }
 
-/** What a table shows before anybody chose: some facts, the configs that tell the runs apart, some metrics by name. */
-export function firstColumns(known: Known | null): string[] {
+/** What a table shows before anybody chose: some facts, the configs that tell the runs apart, the best value, some metrics by name. */
+export function firstColumns(known: Known | null, objective: { key: string; goal: 'min' | 'max' } | null): string[] {
   const configs = (known?.config ?? []).filter((c) => c.differs).slice(0, FIRST_CONFIGS);
   const reported = (known?.metrics ?? []).filter((m) => !m.key.startsWith('system/'));
   const metrics = (reported.length ? reported : (known?.metrics ?? [])).slice(0, FIRST_METRICS).map((m) => m.key).sort();
   return [
     ...FIRST_FACTS,
     ...configs.map((c) => columnName({ kind: 'config', path: c.path })),
+    ...(objective ? [columnName({ kind: 'metric', key: objective.key, stat: objective.goal })] : []),
     ...metrics.map((key) => columnName({ kind: 'metric', key, stat: 'last' })),
   ];
 }

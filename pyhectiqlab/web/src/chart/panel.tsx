@@ -9,6 +9,7 @@ import { plural } from '../base/format';
 import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
+import { goal } from '../state/goal';
 import { useStore } from '../state/store';
 import { PanelMenu, type OwnActions } from './panelmenu';
 import { Plot, type Drawn } from './plot';
@@ -162,7 +163,7 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
   }, []);
 
   const readings = useMemo(
-    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1, seen, lowIsGood(keys[0] ?? '')) : []),
+    () => (hover && curves && fits ? readAt(curves, hover.x, view.axis, REACH_SHARE * (seen[1] - seen[0]) || 1, seen, lowIsGood(keys[0] ?? '', goal.value)) : []),
     [hover, curves, fits, view.axis, seen[0], seen[1], metric],
   );
   useLayoutEffect(() => plot.current?.showDots(readings), [readings]);

@@ -27,7 +27,7 @@ test('of a loss the lowest curve is read first, and what is NaN there is read la
   const curves = [buckets('nan', [NaN]), buckets('high', [5]), buckets('low', [1]), buckets('middle', [3])].map((b) => makeCurve(b, 'step', b.run, LOOK));
   expect(readAt(curves, 0, 'step', 1, ALL, true).map((r) => r.name)).toEqual(['low', 'middle', 'high', 'nan']);
   expect(readAt(curves, 0, 'step', 1, ALL, false).map((r) => r.name)).toEqual(['high', 'middle', 'low', 'nan']);
-  expect(['train/Loss', 'valid/error_rate', 'perplexity', 'accuracy', 'lr'].map(lowIsGood)).toEqual([true, true, true, false, false]);
+  expect(['train/Loss', 'valid/error_rate', 'perplexity', 'accuracy', 'lr'].map((key) => lowIsGood(key))).toEqual([true, true, true, false, false]);
 });
 
 test('a curve whose nearest point is off the window is not read', () => {

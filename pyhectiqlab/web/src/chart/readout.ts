@@ -3,6 +3,7 @@
 import { formatDurationTick, formatInteger, formatMoment, formatValue } from '../base/format';
 import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/axis';
+import type { Objective } from '../base/objective';
 import type { Dash } from '../base/looks';
 import { axisScale, nearest, type Curve } from './series';
 
@@ -25,9 +26,9 @@ export interface Reading {
 const ROWS_MAX = 12;
 const BEST_ROWS = 4; // the best ones are there wherever the pointer is
 
-/** Of such a metric the lowest value is the best. */
-export function lowIsGood(metric: string): boolean {
-  return /loss|error|perplexity/i.test(metric);
+/** Of such a metric the lowest value is the best, unless the project's objective says otherwise. */
+export function lowIsGood(metric: string, objective: Objective | null = null): boolean {
+  return objective?.key === metric ? objective.goal === 'min' : /loss|error|perplexity/i.test(metric);
 }
 
 /**

@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { plural } from '../base/format';
 import { projectUrl } from '../base/links';
 import { at } from '../base/root';
-import { DEFAULT_SORT, NO_VIEW, type Route } from '../base/route';
+import { NO_VIEW, type Route } from '../base/route';
 import { RunsBoard } from '../chart/runsboard';
 import { navigate } from '../state/router';
 import { useLooks } from '../state/runlooks';
@@ -26,7 +26,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
   useEffect(() => {
     if (!moves) return;
     const { view } = route;
-    navigate({ page: 'runs', project: only, saved: NO_VIEW, query: '', state: '', sorts: [DEFAULT_SORT], columns: [], heat: [], by: [], pane: 'charts', shown: route.runs, solo: null, view }, true);
+    navigate({ page: 'runs', project: only, saved: NO_VIEW, query: '', state: '', sorts: [], columns: [], heat: [], by: [], pane: 'charts', shown: route.runs, solo: null, view }, true);
   }, [moves]);
   const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: projectUrl(id) }));
   return (

@@ -11,6 +11,7 @@ import type { Route } from '../base/route';
 import { durationOf, isLive, isOver } from '../base/runstate';
 import { Board } from '../chart/board';
 import { RunArtifacts } from '../parts/artifactlist';
+import { BestValue } from '../parts/bestvalue';
 import { Overview } from '../parts/overview';
 import { RunLogs } from '../parts/runlogs';
 import { RunMedia } from '../parts/runmedia';
@@ -116,6 +117,7 @@ function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => voi
         <div><dt>Started</dt><dd><Moment time={run.started ?? run.created} now={now} /></dd></div>
         <div><dt>{isLive(run.state) ? 'Running for' : 'Duration'}</dt><dd class="num">{formatDuration(durationOf(run, now))}</dd></div>
         <div><dt>Points</dt><dd class="num">{formatInteger(run.points)}</dd></div>
+        <BestValue run={run} />
         {run.ranks > 1 && <div><dt>Ranks</dt><dd class="num">{run.ranks}</dd></div>}
         {run.attempt > 1 && <div><dt>Attempt</dt><dd class="num" title={plural(run.attempt, 'life', 'lives') + ' of this job; the newest telling of a step is shown'}>{run.attempt}</dd></div>}
         {keptUntil && <div><dt>Kept until</dt><dd class="num" title={KEPT_UNTIL}>{keptUntil}</dd></div>}

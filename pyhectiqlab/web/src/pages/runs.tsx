@@ -1,9 +1,10 @@
 // The workspace of one project: its runs as a table, and their charts beside it.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError, UnreachableError } from '../api/http';
 import { formatBytes, formatInteger, plural } from '../base/format';
+import { bestFirst, objectiveName, type Objective } from '../base/objective';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_SORT, FIRST_SHOWN, NO_VIEW, RUNS_MAX, type Pane, type RunsRoute } from '../base/route';
@@ -24,13 +25,14 @@ import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
 import { useExtremes } from '../state/extremes';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
+import { goal } from '../state/goal';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
 import { useOpenedView } from '../state/openedview';
 import { usePicks } from '../state/picks';
 import { navigate } from '../state/router';
 import { useLooks } from '../state/runlooks';
-import { useSavedViews } from '../state/savedviews';
+import { useSavedViews, type SavedViews } from '../state/savedviews';
 import { useShownRuns, type ShownRuns } from '../state/shownruns';
 import { firstRows, useTableRows } from '../state/tablerows';
 import { Empty, SearchBox, Segments, Waiting } from '../widgets/basics';
@@ -46,14 +48,48 @@ const PANES: readonly (readonly [Pane, string])[] = [
 ];
 
 export function RunsPage({ route }: { route: RunsRoute }) {
-  const { project: ref, query, state, sorts } = route;
+  const { project: ref } = route;
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
   const views = useSavedViews(ref);
+  const { data, error } = project;
+  const name = data?.name ?? ref;
+  const told = data ? projectTold(data) : '';
+  return (
+    <Shell crumbs={[{ text: name }]} title={name}>
+      <h1 class="name">{name}</h1>
+      {told && <p class="dim">{told}</p>}
+      {!error && <ProjectNav project={ref} here="runs" />}
+      {error ? <NoProject error={error} /> : data && views.all ? <Workspace key={ref} route={route} project={data} views={views} onProjectNews={project.refresh} /> : <Waiting />}
+    </Shell>
+  );
+}
+
+function NoProject({ error }: { error: ApiError }) {
+  return (
+    <Empty title={error.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
+      <p>{error.message}</p>
+      <p><a class="button" href={at('/')}>All projects</a></p>
+    </Empty>
+  );
+}
+
+interface WorkspaceProps {
+  route: RunsRoute;
+  project: ProjectDetailAnswer;
+  views: SavedViews;
+  onProjectNews: () => void;
+}
+
+/** What comes first, how it is arranged and what is drawn depend on what the project has set, so it is known here. */
+function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
+  const { project: ref, query, state } = route;
+  const { id, objective } = project;
+  const sorts = route.sorts.length ? route.sorts : [objective ? bestFirst(objective) : DEFAULT_SORT];
   const own = route.saved === null || route.saved === NO_VIEW;
   const chosen = route.columns.length ? route.columns : own ? keptColumns(ref) : null;
   // Which columns there are is asked only where nobody chose some: the lab takes a while to tell.
   const known = useLoad(async (signal) => (chosen ? null : api.tableColumns({ project: ref }, signal)), [ref, !chosen], COLUMNS_REFRESH_MS);
-  const columns = (chosen ?? firstColumns(known.data)).filter((name) => parseColumn(name));
+  const columns = (chosen ?? firstColumns(known.data, objective)).filter((name) => parseColumn(name));
   const filter = [query, state && `state=${state}`].filter(Boolean);
   const asked = { project: ref, filter, sort: sorts, column: columns.filter(isValue) };
   const table = useTableRows(asked, REFRESH_MS);
@@ -64,9 +100,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const shown = useShownRuns({ project: ref, filter, sort: sorts }, route.shown);
   const { data, error } = table;
   const refresh = () => (table.refresh(), shown.refresh(), by.length && groups.refresh(), heat.length && extremes.refresh());
-  const id = project.data?.id;
   const grown = () => (refresh(), chosen || columns.length >= FIRST_COLUMNS_MAX || known.refresh());
-  useLive(id ? { project: id } : null, { points: grown, state: refresh, run: grown, missed: grown, project: project.refresh });
+  useLive({ project: id }, { points: grown, state: refresh, run: grown, missed: grown, project: onProjectNews });
   const [edited, setEdited] = useState<TableRow | null>(null);
   const [tooMany, setTooMany] = useState(false);
   const [picks, setPicks] = usePicks(ref);
@@ -76,8 +111,8 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const wanted = typeof route.shown === 'string' ? (shown.data?.runs.map((run) => run.id) ?? []) : route.shown;
   const named = wanted.filter((run) => !shown.data?.missing.includes(run));
   const drawn = named.filter((run) => !route.view.hidden.includes(run));
-  const opened = useOpenedView(route, id ?? null, views, chosen ?? [], drawn);
-  const looks = useLooks(id ? named.map((run) => ({ id: run, project: id })) : []);
+  const opened = useOpenedView(route, id, views, chosen ?? [], drawn);
+  const looks = useLooks(named.map((run) => ({ id: run, project: id })));
   const draw = (runs: readonly string[], on: boolean) => {
     const to = on ? [...new Set([...drawn, ...runs])] : drawn.filter((run) => !runs.includes(run));
     setTooMany(to.length > RUNS_MAX);
@@ -86,16 +121,18 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const drawOnly = (to: RunsRoute['shown']) => set({ shown: to, solo: null, view: { ...route.view, hidden: [] } });
   const solo = route.solo !== null && drawn.includes(route.solo) ? route.solo : null;
   const actions = useActions(refresh);
+  useEffect(() => (goal.set(objective), () => goal.set(null)), [objective?.key, objective?.goal]);
+  const setObjective = (to: Objective | null) => {
+    const put = async (its: Objective | null) => (await (its ? api.setObjective(ref, its) : api.removeObjective(ref)), onProjectNews());
+    return actions.other(to ? `Runs are compared by the ${objectiveName(to)}.` : 'The project has no objective now.', () => put(to), () => put(objective));
+  };
   const pickAll = async () => {
     const all = await firstRows({ project: ref, filter, sort: sorts, column: [] }, Infinity).catch(orNothing);
     if (all) setPicks(all.rows.map((run) => run.id));
   };
-  const name = project.data?.name ?? ref;
   const filtered = query !== '' || state !== '';
   // A search that cannot be understood, half typed perhaps, is told beside the box; the runs stay.
   const unclear = error?.code === 'bad_filter' ? error.message : '';
-  const missing = project.error ?? (unclear ? null : error);
-  const told = project.data ? projectTold(project.data) : '';
   const some = data !== null && data.total > 0 && !opened.opening;
   const rows = {
     columns,
@@ -108,84 +145,73 @@ export function RunsPage({ route }: { route: RunsRoute }) {
     solo,
     onSolo: (run: string | null) => set({ solo: run }),
     onEdit: setEdited,
-    menu: { heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)) },
+    menu: { heat, onHeat: (to: string[]) => set({ heat: to }), onHide: (column: string) => show(columns.filter((other) => other !== column)), objective, onObjective: project.role === 'admin' ? (to: Objective | null) => void setObjective(to) : null },
     extremes: extremes.data ?? new Map<string, never>(),
   };
   return (
-    <Shell crumbs={[{ text: name }]} title={name}>
-      <h1 class="name">{name}</h1>
-      {told && <p class="dim">{told}</p>}
-      {!missing && <ProjectNav project={ref} here="runs" />}
-      {missing ? (
-        <Empty title={missing.status === 404 ? 'There is no such project' : 'This project cannot be shown'}>
-          <p>{missing.message}</p>
-          <p><a class="button" href={at('/')}>All projects</a></p>
-        </Empty>
-      ) : (
-        <>
-          <div class="controls">
-            <ViewMenu views={views} opened={opened} shares={project.data !== null && project.data.role !== 'viewer'} />
-            <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, config.lr<0.1" />
-            <label class="select">
-              State
-              <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>
-                <option value="">all</option>
-                {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
-              </select>
-            </label>
-            <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
-            <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
-            {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
-            {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
-            <Picked picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
-          </div>
-          <ActionTold actions={actions} />
-          {unclear && <p class="problem" role="alert">{unclear}</p>}
-          {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
-          {(!data || opened.opening) && !unclear && <Waiting />}
-          {data && data.total === 0 && (
-            filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={name} />
-          )}
-          {some && (
-            <Split
-              label="Width of the table"
-              left={route.pane === 'charts' ? null : by.length ? (
-                <GroupsTable {...rows} query={asked} by={by} groups={groups} />
-              ) : (
-                <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
-              )}
-              right={route.pane !== 'table' ? (
-                <section class="workspace-charts" aria-label="Charts">
-                  <p class="drawn-text">
-                    <span role="status">{shown.data ? drawnText(drawn.length, shown.data, route) : ''}</span>
-                    {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
-                    {route.shown !== 'first' && <button class="link" onClick={() => drawOnly('first')}>First {FIRST_SHOWN}</button>}
-                    {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
-                    {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
-                  </p>
-                  {shown.data && id && (drawn.length === 0 && !route.view.hidden.length ? (
-                    <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
-                  ) : (
-                    <RunsBoard
-                      runs={shown.data.runs.filter((run) => (solo ? run.id === solo : named.includes(run.id)))}
-                      looks={looks}
-                      view={route.view}
-                      setView={(view, replace) => set({ view }, replace)}
-                      onRunNews={shown.refresh}
-                      project={id}
-                      name={opened.board}
-                      legend={route.pane === 'charts'}
-                    />
-                  ))}
-                </section>
-              ) : null}
-            />
-          )}
-          {edited && <RunEdit key={edited.id} run={edited} look={looks.get(edited.id)} known={tagNames(data, null)} actions={actions} onClose={() => setEdited(null)} />}
-          {id && <SharedArtifacts project={id} />}
-        </>
+    <>
+      <div class="controls">
+        <ViewMenu views={views} opened={opened} shares={project.role !== 'viewer'} />
+        <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, config.lr<0.1" />
+        <label class="select">
+          State
+          <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>
+            <option value="">all</option>
+            {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
+          </select>
+        </label>
+        <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
+        <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
+        {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
+        {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
+        <Picked picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
+      </div>
+      <ActionTold actions={actions} />
+      {unclear && <p class="problem" role="alert">{unclear}</p>}
+      {tooMany && <p class="problem" role="alert">At most {formatInteger(RUNS_MAX)} runs are drawn at a time: leave some out first.</p>}
+      {error && !unclear && <p class="problem" role="alert">{error.message}</p>}
+      {(!data || opened.opening) && !error && <Waiting />}
+      {data && data.total === 0 && (
+        filtered ? <Empty title="No run matches"><p>Nothing in this project fits the filter.</p></Empty> : <FirstRun project={project.name} />
       )}
-    </Shell>
+      {some && (
+        <Split
+          label="Width of the table"
+          left={route.pane === 'charts' ? null : by.length ? (
+            <GroupsTable {...rows} query={asked} by={by} groups={groups} />
+          ) : (
+            <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
+          )}
+          right={route.pane !== 'table' ? (
+            <section class="workspace-charts" aria-label="Charts">
+              <p class="drawn-text">
+                <span role="status">{shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
+                {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
+                {route.shown !== 'first' && <button class="link" onClick={() => drawOnly('first')}>First {FIRST_SHOWN}</button>}
+                {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
+                {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
+              </p>
+              {shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
+                <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
+              ) : (
+                <RunsBoard
+                  runs={shown.data.runs.filter((run) => (solo ? run.id === solo : named.includes(run.id)))}
+                  looks={looks}
+                  view={route.view}
+                  setView={(view, replace) => set({ view }, replace)}
+                  onRunNews={shown.refresh}
+                  project={id}
+                  name={opened.board}
+                  legend={route.pane === 'charts'}
+                />
+              ))}
+            </section>
+          ) : null}
+        />
+      )}
+      {edited && <RunEdit key={edited.id} run={edited} look={looks.get(edited.id)} known={tagNames(data, null)} actions={actions} onClose={() => setEdited(null)} />}
+      <SharedArtifacts project={id} />
+    </>
   );
 }
 
@@ -196,7 +222,7 @@ function orNothing(e: unknown): null {
 }
 
 /** Which runs are drawn, and that it is not all of them where it is not. */
-function drawnText(drawn: number, { total }: ShownRuns, { shown, sorts, solo }: RunsRoute): string {
+function drawnText(drawn: number, { total }: ShownRuns, { shown, solo }: RunsRoute, sorts: readonly string[]): string {
   if (solo) return 'One run is drawn alone.';
   const which = sorts.join() === DEFAULT_SORT ? 'newest' : 'first';
   if (typeof shown === 'string' && total > drawn) return `The ${which} ${formatInteger(drawn)} of ${formatInteger(total)} runs are drawn.`;
@@ -205,7 +231,8 @@ function drawnText(drawn: number, { total }: ShownRuns, { shown, sorts, solo }: 
 
 /** Who may see it, what its files take, and how long it keeps what. */
 function projectTold(project: ProjectDetailAnswer): string {
-  return [project.archived !== null && 'archived: takes no new runs', project.private && 'private', filesTold(project), retentionTold(project.retention)].filter(Boolean).join(' · ');
+  const { objective } = project;
+  return [objective && `compared by the ${objectiveName(objective)}`, project.archived !== null && 'archived: takes no new runs', project.private && 'private', filesTold(project), retentionTold(project.retention)].filter(Boolean).join(' · ');
 }
 
 /** What the project's files take, where there are some or their bytes are bounded. */

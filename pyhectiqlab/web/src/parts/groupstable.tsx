@@ -4,6 +4,7 @@ import { useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { formatInteger, formatValue, plural } from '../base/format';
 import { groupName, groupTerms, hasStatistics, sortGroups } from '../base/groupcolumns';
+import { lowBest } from '../base/objective';
 import { columnLabels, isValue, parseColumn } from '../base/tablecolumns';
 import type { GroupAnswer, StatisticsAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
@@ -47,7 +48,7 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
   useLitRow(scroller);
   const counted = columns.filter(hasStatistics);
   const labels = columnLabels(counted);
-  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null }));
+  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) }));
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
   const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, onEdit, now };

@@ -21,6 +21,8 @@ export interface ShownColumn {
   format: (value: number) => string;
   /** The extremes of the column, where it is shaded by them. */
   heat: readonly [number, number] | null;
+  /** Where lower values are better: they have the darker shade. */
+  lowBest: boolean;
 }
 
 /** What all rows of a table share. */
@@ -91,7 +93,7 @@ export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; on
 
 /** `value`: of a config or a metric; undefined: it is being loaded. */
 function Cell({ run, shown, value, now, onEdit }: { run: TableRow; shown: ShownColumn; value: number | string | null | undefined } & Pick<RowsProps, 'now' | 'onEdit'>) {
-  const { column, format, heat } = shown;
+  const { column, format, heat, lowBest } = shown;
   if (column.kind === 'fact') {
     const { fact } = column;
     if (fact === 'note') return <td class="words" title={run.note} onDblClick={() => onEdit(run)}>{run.note || <span class="dim">–</span>}</td>;
@@ -102,11 +104,11 @@ function Cell({ run, shown, value, now, onEdit }: { run: TableRow; shown: ShownC
   // A metric's NaN comes as text, as JSON has none.
   const number = column.kind === 'metric' ? Number(value) : value;
   if (typeof number === 'string') return <td class="value words" title={number}>{number}</td>;
-  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat)) : {}}>{format(number)}</td>;
+  return <td class={`number value${Number.isFinite(number) ? '' : ' not-finite'}`} title={String(number)} style={heat ? shaded(shadeOf(number, heat), lowBest) : {}}>{format(number)}</td>;
 }
 
-function shaded(share: number | null) {
-  return share === null ? {} : { background: `color-mix(in srgb, var(--heat) ${Math.round(4 + 40 * share)}%, var(--surface))` };
+function shaded(share: number | null, lowBest: boolean) {
+  return share === null ? {} : { background: `color-mix(in srgb, var(--heat) ${Math.round(4 + 40 * (lowBest ? 1 - share : share))}%, var(--surface))` };
 }
 
 function FactCell({ run, fact, now }: { run: TableRow; fact: Exclude<Fact, 'note'>; now: number }) {

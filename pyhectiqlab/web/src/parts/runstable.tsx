@@ -5,6 +5,7 @@ import { ApiError, UnreachableError } from '../api/http';
 import { alignedFormat } from '../base/columnstyle';
 import { formatValue, plural } from '../base/format';
 import type { Look } from '../base/looks';
+import { lowBest } from '../base/objective';
 import { columnLabels, parseColumn } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { useNow } from '../state/clock';
@@ -65,7 +66,7 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
   const formats = useMemo(() => rows.query.column.map((_, place) => alignedFormat(numbersOf(rows, place))), [rows, loaded]);
   const shown = columns.map((name, i) => {
     const place = rows.query.column.indexOf(name);
-    return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null };
+    return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) };
   });
   const indexes = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   return (

@@ -3,6 +3,7 @@
 import type { ComponentChildren, TargetedKeyboardEvent, TargetedToggleEvent } from 'preact';
 import { useRef } from 'preact/hooks';
 import { formatInteger } from '../base/format';
+import { isOfObjective, objectiveName, type Objective } from '../base/objective';
 import type { Column } from '../base/tablecolumns';
 import { Icon } from '../widgets/icon';
 
@@ -20,6 +21,10 @@ export interface ColumnMenu {
   heat: readonly string[];
   onHeat: (columns: string[]) => void;
   onHide: (column: string) => void;
+  /** The metric that runs are compared by. */
+  objective: Objective | null;
+  /** null: the reader may not set it. */
+  onObjective: ((objective: Objective | null) => void) | null;
 }
 
 interface ColumnHeadProps extends HeadProps {
@@ -30,7 +35,13 @@ interface ColumnHeadProps extends HeadProps {
 }
 
 export function ColumnHead({ column, name, label, sorts, onSort, menu }: ColumnHeadProps) {
-  const more = <Menu column={column} name={name} label={label} onSort={onSort} menu={menu} />;
+  const { objective } = menu;
+  const more = (
+    <>
+      {objective && isOfObjective(name, objective) && <span class="objective" title={`The objective: the ${objectiveName(objective)}`}><Icon name="goal" /><span class="sr">objective</span></span>}
+      <Menu column={column} name={name} label={label} onSort={onSort} menu={menu} />
+    </>
+  );
   if (column.kind !== 'fact') {
     const title = column.kind === 'config' ? `${column.path} of the config` : `${column.stat === 'last' ? 'Last value' : column.stat} of ${column.key}`;
     return <SortHead text={label} by={name} sorts={sorts} onSort={onSort} class="number value" title={title} more={more} />;
@@ -71,6 +82,10 @@ function Menu({ column, name, label, onSort, menu }: Omit<ColumnHeadProps, 'sort
       <div ref={list} id={id} class="column-menu" role="menu" aria-label={`Menu of ${label}`} popover="auto" onToggle={place} onKeyDown={move}>
         {(column.kind !== 'fact' || SORTED_FACTS.includes(column.fact)) && [item('Sort upwards', () => onSort([by])), item('Sort downwards', () => onSort([`-${by}`]))]}
         {column.kind !== 'fact' && item('Shade by value', () => menu.onHeat(shaded ? menu.heat.filter((other) => other !== name) : [...menu.heat, name]), shaded)}
+        {column.kind === 'metric' && menu.onObjective && (['min', 'max'] as const).map((goal) => {
+          const its = menu.objective?.key === column.key && menu.objective.goal === goal;
+          return item(goal === 'min' ? 'Lowest is best' : 'Highest is best', () => menu.onObjective!(its ? null : { key: column.key, goal }), its);
+        })}
         {item('Hide', () => menu.onHide(name))}
       </div>
     </>

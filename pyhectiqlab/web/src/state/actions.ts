@@ -20,6 +20,8 @@ export interface Actions {
   /** All of them, or none. */
   act: (...actions: RunAction[]) => Promise<boolean>;
   remove: (runs: readonly string[]) => Promise<boolean>;
+  /** `text`: what was done; `back` takes it back. */
+  other: (text: string, work: () => Promise<unknown>, back: () => Promise<unknown>) => Promise<boolean>;
   undo: () => Promise<void>;
 }
 
@@ -102,10 +104,16 @@ export function useActions(after: () => void): Actions {
       throw failed;
     });
 
+  const other = (text: string, work: () => Promise<unknown>, back: () => Promise<unknown>) =>
+    attempt(async () => {
+      await work();
+      return { text, back: async () => void (await back()) };
+    });
+
   const undo = async () => {
     if (last?.back) await attempt(() => last.back!().then(() => null));
   };
-  return { done: last?.text ?? '', undoable: last?.back != null, problem, busy, act, remove, undo };
+  return { done: last?.text ?? '', undoable: last?.back != null, problem, busy, act, remove, other, undo };
 }
 
 /** The same in requests on as many runs as the lab takes at once: only one action on many runs is ever cut. */

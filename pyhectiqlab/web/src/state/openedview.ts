@@ -35,10 +35,10 @@ export interface OpenedView {
 
 const boardName = (project: string, view: ViewAnswer | null) => (view ? `${project}.${view.id}` : project);
 
-/** `project`: its id, null while it is not known. `columns`: those that somebody chose. `drawn`: the runs that are drawn. */
-export function useOpenedView(route: RunsRoute, project: string | null, views: SavedViews, columns: readonly string[], drawn: readonly string[]): OpenedView {
+/** `project`: its id. `columns`: those that somebody chose. `drawn`: the runs that are drawn. */
+export function useOpenedView(route: RunsRoute, project: string, views: SavedViews, columns: readonly string[], drawn: readonly string[]): OpenedView {
   const { saved, project: ref } = route;
-  const known = views.all !== null && project !== null;
+  const known = views.all !== null;
   const view = views.all?.find(({ id }) => id === saved) ?? null;
   const first = views.all && saved === null ? firstOf(views.all) : null;
   // A link that says no more opens the view that it names, or the one that is shown first.
@@ -49,7 +49,7 @@ export function useOpenedView(route: RunsRoute, project: string | null, views: S
 
   const show = (its: ViewAnswer, replace: boolean) => {
     const state = readDocument(its.document);
-    adoptLooks(project!, state.looks);
+    adoptLooks(project, state.looks);
     if (state.split !== null) setSplitShare(state.split);
     navigate(routeOf(ref, state.link, its.id), replace);
   };
@@ -59,22 +59,22 @@ export function useOpenedView(route: RunsRoute, project: string | null, views: S
     if (target) show(target, true);
   }, [known, asked]);
 
-  const board = boardName(project ?? '', view);
-  useMemo(() => view && project && beginBoard(board, readDocument(view.document).board), [board, view?.version]);
+  const board = boardName(project, view);
+  useMemo(() => view && beginBoard(board, readDocument(view.document).board), [board, view?.version]);
   const settings = useStore(boardOf(board));
   const split = useStore(splitShare);
   const painted = useStore(chosen);
   const link = linkOf({ ...route, columns: [...columns] });
-  const state: SavedState = { link, board: settings, looks: project ? keptLooks(project, drawn) : {}, split };
+  const state: SavedState = { link, board: settings, looks: keptLooks(project, drawn), split };
   const changes = useMemo(() => {
-    if (!view || !project) return [];
+    if (!view) return [];
     const before = readDocument(view.document);
     return changesOf(before, { ...state, looks: keptLooks(project, Object.keys(before.looks)) });
   }, [view, project, link, settings, split, painted]);
 
   const open = (its: ViewAnswer | null) => {
     if (its) {
-      resetBoard(boardName(project!, its), readDocument(its.document).board);
+      resetBoard(boardName(project, its), readDocument(its.document).board);
       show(its, false);
     } else navigate(routeOf(ref, '', views.all && firstOf(views.all) ? NO_VIEW : null), false);
   };

@@ -1,0 +1,6 @@
+// The objective of the project whose page is open; null: it has none, or another page is.
+
+import type { Objective } from '../base/objective';
+import { Store } from './store';
+
+export const goal = new Store<Objective | null>(null);

@@ -60,6 +60,7 @@ export const api = {
 
   table: (query: Queries['GET /table'], signal?: Signal) => call('GET /table', { query, signal }),
   tableGroups: (query: Queries['GET /table/groups'], signal?: Signal) => call('GET /table/groups', { query, signal }),
+  suggest: (query: Queries['GET /table/suggest'], signal?: Signal) => call('GET /table/suggest', { query, signal }),
   tableColumns: (query: Queries['GET /table/columns'], signal?: Signal) => call('GET /table/columns', { query, signal }),
   run: (ref: string, signal?: Signal) => call('GET /runs/{run_id}', { path: { run_id: ref }, signal, exact: true }),
   act: (actions: Bodies['POST /runs/actions']['actions']) => call('POST /runs/actions', { body: { actions } }),

@@ -13,6 +13,7 @@ import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/t
 import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
 import { ColumnPicker } from '../parts/columnpicker';
+import { FilterBar } from '../parts/filterbar';
 import { FirstRun } from '../parts/firstrun';
 import { GroupPicker } from '../parts/grouppicker';
 import { GroupsTable, useGroups } from '../parts/groupstable';
@@ -35,7 +36,7 @@ import { useLooks } from '../state/runlooks';
 import { useSavedViews, type SavedViews } from '../state/savedviews';
 import { useShownRuns, type ShownRuns } from '../state/shownruns';
 import { firstRows, useTableRows } from '../state/tablerows';
-import { Empty, SearchBox, Segments, Waiting } from '../widgets/basics';
+import { Empty, Segments, Waiting } from '../widgets/basics';
 import { Shell } from '../widgets/shell';
 import { Split } from '../widgets/split';
 
@@ -152,7 +153,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     <>
       <div class="controls">
         <ViewMenu views={views} opened={opened} shares={project.role !== 'viewer'} />
-        <SearchBox value={query} onChange={(q) => set({ query: q })} label="Search runs" placeholder="Words, tag=best, config.lr<0.1" />
+        <FilterBar project={ref} value={query} onChange={(q) => set({ query: q })} />
         <label class="select">
           State
           <select value={state} onChange={(e) => set({ state: e.currentTarget.value })}>

@@ -1,0 +1,51 @@
+// The terms of a search, as text: where one ends and the next begins. The lab says what they mean (protocol/search.py).
+
+const OP = /==|!=|<=|>=|!~|=|<|>|~/;
+
+/** The text with an x for each character that is quoted, of the same length. */
+function plain(text: string): string {
+  let out = '';
+  let open = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i]!;
+    out += open || c === '"' ? 'x' : c;
+    if (c === '\\' && open && i + 1 < text.length) {
+      out += 'x';
+      i++;
+    } else if (c === '"') open = !open;
+  }
+  return out;
+}
+
+/**
+ * The terms of a search, one text each: also those with spaces around a comparison or behind a comma. Words that only
+ * stand between terms (AND) are left out. What is half typed is a term, too.
+ */
+export function splitTerms(text: string): string[] {
+  const shown = plain(text);
+  const words = [...shown.matchAll(/\S+/g)].map((m) => ({ text: text.slice(m.index, m.index + m[0].length), shown: m[0] }));
+  const terms: { text: string; shown: string }[] = [];
+  for (const word of words) {
+    const last = terms.at(-1);
+    const op = last && OP.exec(last.shown);
+    const open = last && op && !last.text.endsWith('"') && (last.shown.endsWith(',') || op.index + op[0].length === last.shown.length);
+    const goesOn = last && (op ? word.shown.startsWith(',') : OP.exec(word.shown)?.index === 0);
+    if (last && (open || goesOn)) {
+      last.text += word.text;
+      last.shown += word.shown;
+    } else terms.push({ ...word });
+  }
+  return terms.filter(({ shown: its }, i) => its !== 'AND' && its !== '&&' && !(its === 'and' && i > 0 && i < terms.length - 1)).map((term) => term.text);
+}
+
+/** How many characters stand before the caret, as the lab counts them: each as one. */
+export function caretOf(text: string, units: number): number {
+  return [...text.slice(0, units)].length;
+}
+
+/** The text with a piece replaced, of which the lab counted the characters; and where the caret is then, in units of JS. */
+export function replacePiece(text: string, start: number, end: number, by: string): { text: string; caret: number } {
+  const characters = [...text];
+  const before = characters.slice(0, start).join('') + by;
+  return { text: before + characters.slice(end).join(''), caret: before.length };
+}

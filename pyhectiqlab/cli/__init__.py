@@ -33,6 +33,8 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "tag": "edits:tag",
     "untag": "edits:untag",
     "note": "edits:note",
+    "archive": "edits:archive",
+    "unarchive": "edits:unarchive",
     "delete": "delete:delete",
     "restore": "delete:restore",
     "artifacts": "artifacts:command",

@@ -1,4 +1,4 @@
-"""`hectiqlab tag`, `hectiqlab untag` and `hectiqlab note`."""
+"""`hectiqlab tag`, `untag`, `note`, `archive` and `unarchive`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,28 @@ def note(profile: str | None, text: str, names: tuple[str, ...]) -> None:
     from ..read import set_note
 
     _change(profile, names, lambda runs: set_note(runs, text), "Set the note of")
+
+
+@click.command("archive", short_help="Archive runs: lists leave them out.")
+@_names
+@click.pass_obj
+def archive(profile: str | None, names: tuple[str, ...]) -> None:
+    """Archive each RUN: searches find it only with a term `archived`, such as archived=true. All else of it stays. Runs
+    as for `hectiqlab tag`.
+    """
+    from ..read import archive_runs
+
+    _change(profile, names, archive_runs, "Archived")
+
+
+@click.command("unarchive", short_help="Put archived runs back into the lists.")
+@_names
+@click.pass_obj
+def unarchive(profile: str | None, names: tuple[str, ...]) -> None:
+    """Put each archived RUN back into the lists; runs as for `hectiqlab tag`."""
+    from ..read import unarchive_runs
+
+    _change(profile, names, unarchive_runs, "Unarchived")
 
 
 def _change(

@@ -8,7 +8,7 @@ A search is terms with spaces between them, or AND; a run is found when all of t
 
     term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id;
                                                            nan, without quotes: some value of some metric is NaN
-    FIELD   = state | tag | author | name | note | id | text
+    FIELD   = state | tag | author | name | note | id | text | archived
             | created | started | ended | activity | duration | points | attempt
             | config.PATH                                  names of nested values with dots between them
             | metric.KEY[.STAT]                            over all ranks and attempts; STAT: last (without one), first,
@@ -23,6 +23,8 @@ also for runs that have no such value; the others never hold for those. "<" and 
 date such as 2026-07-01 or 2026-07-01T12:00 (UTC unless it says otherwise), seconds since 1970, or an age such as -7d. A
 duration is in seconds, or 90s, 5m, 2h, 3d, 1w. NaN equals "nan" and is neither below nor above anything. Between double
 quotes, spaces, commas and operators are plain characters, and \\" is a quote: metric."a key, with spaces".min<1
+
+Runs that are archived are found only by a search with a term of it: archived=true for these alone, archived=* for all.
 
 Values of a config that are no numbers compare as text: true, false, null, lists as JSON (searchable.py).
 """
@@ -48,7 +50,7 @@ ANY_NAN = "nan"  # the word, and the value of the field "metric"
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 ORDERS = tuple(_COMPARE)
 
-_TEXTS = ("state", "tag", "author", "name", "note", "id", "text")
+_TEXTS = ("state", "tag", "author", "name", "note", "id", "text", "archived")
 _TIMES = ("created", "started", "ended", "activity")
 _NUMBERS = ("duration", "points", "attempt")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
@@ -116,6 +118,7 @@ class Sort:
 
 
 NEWEST_FIRST = Sort(Field("created"), True)
+EVERY_RUN = (Term(Field("archived"), "=", (ANY,)),)
 
 
 def parse(*texts: str) -> tuple[Term, ...]:
@@ -311,10 +314,12 @@ def _checked(term: Term) -> Term:
             raise ValueError(f"{op} takes one value, not several")
         term.number(term.values[0])
     elif "~" in op:
-        if kind not in _TEXTS and kind != "config":
+        if (kind not in _TEXTS and kind != "config") or kind == "archived":
             raise ValueError(f"{term.field.name or kind} is compared by =, < and >, not by {op}")
     elif kind == "text":
         raise ValueError("text is searched by ~, or by the words alone")
+    elif kind == "archived" and not {*term.values} <= {"true", "false", ANY}:
+        raise ValueError("archived is true or false, or * for both: archived=true")
     elif kind in _TIMES and term.values != (ANY,):
         raise ValueError(f"{kind} is compared by < and >, not by {op}")
     elif kind in _NUMBERS or kind == "metric":

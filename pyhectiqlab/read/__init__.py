@@ -20,7 +20,7 @@ from ..transport.connecting import find_profile
 from ..transport.projects import project_path
 from .artifacts import Artifact, Lineage, Version
 from .differences import Difference, Differences, differences
-from .edits import Edited, add_tag, delete_runs, move_runs, remove_tag, set_note
+from .edits import Edited, add_tag, archive_runs, delete_runs, move_runs, remove_tag, set_note, unarchive_runs
 from .project_info import Objective, ProjectInfo, project_info
 from .saved_views import SavedView, save_view, saved_view, saved_views
 from .search import FoundRuns, search_runs
@@ -44,6 +44,7 @@ __all__ = [
     "StateChange",
     "Version",
     "add_tag",
+    "archive_runs",
     "delete_runs",
     "deleted_run",
     "differences",
@@ -57,6 +58,7 @@ __all__ = [
     "saved_views",
     "search_runs",
     "set_note",
+    "unarchive_runs",
 ]
 
 

@@ -1,4 +1,6 @@
-"""Change runs that are read, one or many in one request, and take that back: tags, notes, where they are, deletion."""
+"""Change runs that are read, one or many in one request, and take that back: tags, notes, where they are, the archive,
+deletion.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +79,18 @@ def move_runs(runs: ReadsRun | Iterable[ReadsRun], project: str) -> Edited:
     """
     _check_text("a project", project)
     return _act(runs, action="move", project=project)
+
+
+def archive_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
+    """Archive one run or many, as `add_tag`: searches find them only with a term `archived`, such as `archived=true`.
+    All else stays: their links, names, points and files, and a script that goes on goes on.
+    """
+    return _act(runs, action="archive")
+
+
+def unarchive_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
+    """End that, for one run or many."""
+    return _act(runs, action="unarchive")
 
 
 def delete_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:

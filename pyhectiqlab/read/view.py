@@ -49,6 +49,7 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
         points: number of points, over all metrics.
         last: newest value of its first few metrics, or of those that were asked for.
         url: link to its page.
+        archived: since when it is archived, see `read.archive_runs`. None: it is not.
         profile: the profile that it is read with.
     """
 
@@ -69,6 +70,7 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
     points: int
     last: dict[str, float]
     url: str
+    archived: float | None
     profile: Profile = field(repr=False, compare=False)
     _config: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     _note: str | None = field(default=None, repr=False, compare=False)  # None: a list had only its beginning
@@ -254,6 +256,7 @@ def run_view(item: dict[str, Any], profile: Profile) -> RunView:
         project_id=item["project"]["id"],
         state_rank=item.get("state_rank"),  # which older labs do not say, nor `state_why`
         state_why=item.get("state_why", ""),
+        archived=item.get("archived"),
         last={key: float(value) for key, value in item["last"].items()},  # float() reads "NaN" and "-Infinity"
         profile=profile,
         _config=None if detailed else item.get("config"),  # of the page it is JSON: NaN would be a text

@@ -61,13 +61,30 @@ class RestoreAction(_OnRuns):
     action: Literal["restore"]
 
 
+class ArchiveAction(_OnRuns):
+    action: Literal["archive"]
+
+
+class UnarchiveAction(_OnRuns):
+    action: Literal["unarchive"]
+
+
 class MoveAction(_OnRuns):
     action: Literal["move"]
     project: Annotated[str, Field(min_length=1, max_length=512)] = Field(description="Name or id.")
 
 
 Action = Annotated[
-    TagAction | UntagAction | NoteAction | NotesAction | NamesAction | DeleteAction | RestoreAction | MoveAction,
+    TagAction
+    | UntagAction
+    | NoteAction
+    | NotesAction
+    | NamesAction
+    | ArchiveAction
+    | UnarchiveAction
+    | DeleteAction
+    | RestoreAction
+    | MoveAction,
     Field(discriminator="action"),
 ]
 

@@ -99,6 +99,7 @@ class RunAnswer(BaseModel):
     tags: list[TagAnswer]
     tags_cut: bool = Field(description=f"`tags` are its first {limits.TAGS_LISTED}; GET /runs/{{run_id}} has all.")
     points: int
+    archived: float | None = Field(description="Since when it is archived; null: it is not.")
     url: str
 
 

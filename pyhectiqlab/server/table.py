@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..protocol.search import Field, Sort
+from ..protocol.search import EVERY_RUN, Field, Sort
 from ..store.meta import MetaView, RunQuery
 from ..store.points import PointStore, Summary
 from .search import Value, find_ids, value_in, values_of
@@ -78,7 +78,7 @@ def fact_or_value(
     """Return a value of the runs `ids`, which `query` matches, and perhaps of others."""
     if field.kind in ("config", "metric"):
         return values_of(view, points, field, ids)
-    return view.fact_values(field.kind, replace(query, terms=()), now)  # of all runs: searched for once is enough
+    return view.fact_values(field.kind, replace(query, terms=EVERY_RUN), now)  # one search is enough
 
 
 def _sorted(ids: Sequence[str], values: Mapping[str, Value], downwards: bool) -> list[str]:

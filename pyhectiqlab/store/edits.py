@@ -1,5 +1,5 @@
-"""MetaStore: notes, tags, names and projects of runs that people change, by the page, Python or the command. Those of
-scripts come as events.
+"""MetaStore: notes, tags, names, projects and the archive of runs that people change, by the page, Python or the
+command. Those of scripts come as events.
 
 What is stored last counts, whoever sent it: a script's event that arrives after an edit replaces it, and an edit
 replaces what scripts sent before. An event that arrives again changes nothing.
@@ -37,6 +37,11 @@ class EditsTransaction(Protocol):
     def rename_runs(self, names: Mapping[str, str]) -> dict[str, str]:
         """Rename runs, all at once, so that two may change their names. Raises NameTakenError where another run of the
         project has a name, or two of these would have one.
+        """
+
+    def set_runs_archived(self, ids: Collection[str], at: float | None) -> dict[str, float | None]:
+        """Archive runs, or with None end that. A run that is archived keeps the time since when it is. What was there
+        before is that time, or None.
         """
 
     def move_runs(self, ids: Collection[str], project_id: str) -> dict[str, str]:

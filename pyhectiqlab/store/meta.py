@@ -58,6 +58,7 @@ class Run:
     points: int
     deleted: float | None
     purged: float | None
+    archived: float | None = None
     note_cut: bool = False  # the note has more characters than limits.NOTE_CHARS_LISTED, see `MetaView.note`
     tags: Sequence[Tag] = ()
     tags_cut: bool = False  # it has more tags than limits.TAGS_LISTED, see `MetaView.tags`

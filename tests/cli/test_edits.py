@@ -1,4 +1,4 @@
-"""`hectiqlab tag`, `untag` and `note`, and the same from Python, at a real lab."""
+"""`hectiqlab tag`, `untag`, `note`, `archive` and `unarchive`, and the same from Python, at a real lab."""
 
 from __future__ import annotations
 
@@ -41,6 +41,24 @@ def test_runs_are_tagged_untagged_and_noted_by_the_command(lab: RealLab, hectiql
     assert (words("run-a"), words("run-b")) == (("why it diverged", []), ("", ["best"]))
     assert hectiqlab("note", "", "run-a").returncode == 0
     assert words("run-a") == ("", [])
+
+
+def test_archived_runs_are_left_out_of_lists_until_they_are_asked_for(lab: RealLab, hectiqlab: Hectiqlab) -> None:
+    run = make(lab, "run-a")
+    make(lab, "run-b")
+    done = hectiqlab("archive", "run-a")
+    assert done.returncode == 0 and f"Archived vision/run-a ({run})." in done.stdout, done.stderr
+    assert [its.name for its in search_runs("vision")] == ["run-b"]
+    (found,) = search_runs("vision", "archived=true")
+    assert found.id == run and found.archived and read.run("run-a").archived == found.archived
+    assert "run-a" not in hectiqlab("runs", "--project", "vision").stdout
+    again = hectiqlab("archive", "run-a")
+    assert (again.returncode, again.stdout) == (0, "") and "1 run had it so already" in again.stderr
+    assert hectiqlab("unarchive", "run-a").returncode == 0
+    edited = read.archive_runs(search_runs("vision"))
+    assert len(edited.changed) == 2 and not list(search_runs("vision"))
+    edited.undo()
+    assert sorted(its.name for its in search_runs("vision")) == ["run-a", "run-b"]
 
 
 def test_nothing_is_changed_where_a_name_is_wrong(lab: RealLab, hectiqlab: Hectiqlab) -> None:

@@ -148,6 +148,37 @@ def test_many_runs_are_deleted_and_restored(api: Api) -> None:
     assert act(api, *undo) == {"changed": [], "undo": []}
 
 
+def test_archived_runs_are_left_out_of_lists_and_come_back(api: Api) -> None:
+    runs = made(api, 3)
+    project = api.run(runs[0])["project"]["id"]
+    assert act(api, {"action": "archive", "runs": runs[:2]}) == {
+        "changed": runs[:2],
+        "undo": [{"action": "unarchive", "runs": runs[:2]}],
+    }
+    newest = api.get("/audit", limit=1)["items"][0]
+    assert newest["action"] == "archived" and runs[1] in newest["subject"]
+
+    def listed(**asked: str) -> set[str]:
+        return {run["id"] for run in api.get("/runs", project=project, **asked)["items"]} & {*runs}
+
+    assert (
+        listed() == {runs[2]}
+        and listed(filter="archived=true") == {*runs[:2]}
+        and listed(filter="archived=*") == {*runs}
+    )
+    table = api.get("/table", project=project)
+    assert runs[2] in {row["id"] for row in table["rows"]} and not {*runs[:2]} & {row["id"] for row in table["rows"]}
+    shelf = api.get("/table", project=project, filter="archived=true", sort="name")["rows"]
+    assert [row["name"] for row in shelf] == sorted(row["name"] for row in shelf) and {*runs[:2]} <= {
+        r["id"] for r in shelf
+    }
+    assert api.run(runs[0])["archived"] > 0 and api.run(runs[2])["archived"] is None
+    assert api.get("/runs/resolve", ref=runs[0])["id"] == runs[0]
+    assert act(api, {"action": "archive", "runs": runs})["changed"] == [runs[2]]
+    assert act(api, {"action": "unarchive", "runs": runs})["undo"] == [{"action": "archive", "runs": runs}]
+    assert listed() == {*runs}
+
+
 def test_runs_move_with_all_that_is_theirs_and_back(api: Api, other: Api) -> None:
     there, here = (api.call("POST", "/projects", 201, json={"name": f"p-{new_id(4)}"}) for _ in range(2))
     one = api.attach("a", session="5e550", project=here["id"])["run"]["id"]

@@ -33,6 +33,12 @@ def test_spaces_and_words_between_terms_change_nothing(written: str, same: str) 
     assert parse(written) == parse(same)
 
 
+@pytest.mark.parametrize("text", ["archived=yes", "archived~true", "archived<1", 'archived=""', "archived=true,1"])
+def test_archived_is_true_false_or_both(text: str) -> None:
+    with pytest.raises(ValueError, match="archived"):
+        parse(text)
+
+
 def test_words_stay_words() -> None:
     assert [term.values for term in parse("and rock and", '"AND" "a=b" "" a,b')] == [
         *(("and",), ("rock",), ("and",)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from .clicks import CLICKS_MAX, Clicks
 from .conftest import Watch
 from .feeder import Feeder
 
@@ -36,6 +38,12 @@ def tags(page: Page, run: str) -> Locator:
 def pick(page: Page, *names: str) -> None:
     for name in names:
         page.get_by_label(f"Pick {name}", exact=True).check()
+
+
+def through(page: Page, first: str, last: str) -> None:
+    """Pick these two runs and all between them, with two clicks."""
+    pick(page, first)
+    page.get_by_label(f"Pick {last}", exact=True).click(modifiers=["Shift"])
 
 
 def test_picked_runs_are_tagged_and_untagged_and_that_is_undone(page: Page, project: str, feeder: Feeder) -> None:
@@ -121,6 +129,54 @@ def test_undo_takes_back_the_last_action_and_is_gone_after_ten_seconds(
     expect(button(page, "Undo")).to_have_count(0)
 
 
+def test_ten_runs_are_tagged_and_five_archived_and_both_can_be_undone(page: Page, feeder: Feeder) -> None:
+    project = f"shelf-{uuid.uuid4().hex[:6]}"
+    for n in range(10):
+        feeder.run(f"r{n}", project=project)
+    clicks = Clicks(page)
+    page.goto(f"{feeder.url}/projects/{project}?sort=name&col=state")
+    names = page.locator("tbody .run-name a")
+    expect(names).to_have_count(10)
+    through(page, "r0", "r9")
+    button(page, "Tag").click()
+    page.keyboard.type("kept")
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody .tag")).to_have_text(["kept"] * 10)
+    assert clicks.taken() == 3
+    button(page, "Clear").click()
+    through(page, "r0", "r4")
+    button(page, "Archive").click()
+    expect(names).to_have_text([f"r{n}" for n in range(5, 10)])
+    button(page, "Undo").click()
+    expect(names).to_have_count(10)
+    assert clicks.taken() == CLICKS_MAX
+    button(page, "Archive").click()
+    expect(names).to_have_count(5)
+    page.get_by_label("Search runs").fill("archived=true")
+    expect(names).to_have_text([f"r{n}" for n in range(5)])
+    expect(page.locator("tbody tr", has_text="r0").get_by_text("archived")).to_be_visible()
+    button(page, "Unarchive").click()
+    expect(names).to_have_count(0)
+
+
+def test_runs_are_moved_to_another_project_and_back(page: Page, feeder: Feeder) -> None:
+    here, there = (f"{word}-{uuid.uuid4().hex[:6]}" for word in ("here", "there"))
+    for name in "abc":
+        feeder.run(name, project=here).end("completed")
+    feeder.run("other", project=there)
+    clicks = Clicks(page)
+    page.goto(f"{feeder.url}/projects/{here}?sort=name&col=state")
+    through(page, "a", "b")
+    button(page, "Move").click()
+    page.get_by_role("combobox", name="Project for 2 runs").fill(there)
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody .run-name a")).to_have_text(["c"])
+    expect(page.get_by_text(f"Moved 2 runs to {there}.")).to_be_visible()
+    assert clicks.taken() == 3
+    button(page, "Undo").click()
+    expect(page.locator("tbody .run-name a")).to_have_text(["a", "b", "c"])
+
+
 def test_what_the_lab_refuses_is_told_and_changes_nothing(
     page: Page, project: str, watch: Watch, feeder: Feeder
 ) -> None:
@@ -146,14 +202,15 @@ def test_a_run_is_changed_in_its_row_and_that_is_undone_at_once(page: Page, proj
     button(page, "Change b").click()
     note.fill("from a person")
     dialog.get_by_role("button", name="Remove the tag best").click()
+    dialog.get_by_role("textbox", name="Name").fill("renamed")
     dialog.get_by_label("Another tag").fill("kept")
     page.keyboard.press("Enter")
     dialog.get_by_role("button", name="#12a37f").click()
     button(page, "Save").click()
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("cell", name="from a person")).to_be_visible()
-    expect(tags(page, "b")).to_have_text(["kept"])
-    swatch = page.get_by_role("button", name="Draw b alone").locator("i")
+    expect(tags(page, "renamed")).to_have_text(["kept"])
+    swatch = page.get_by_role("button", name=re.compile("Draw (b|renamed) alone")).locator("i")
     assert swatch.evaluate("e => e.style.background") == "rgb(18, 163, 127)"
     button(page, "Undo").click()
     expect(page.get_by_role("cell", name="from the script")).to_be_visible()

@@ -1,5 +1,5 @@
-"""Actions on one run or many, all in one transaction, with what takes them back: tags, notes, names, moves to another
-project, deletion.
+"""Actions on one run or many, all in one transaction, with what takes them back: tags, notes, names, the archive, moves
+to another project, deletion.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ NOTE_CHARS_AUDITED = 100
 
 @router.post("/runs/actions", response_model=None, responses=answers(models.ActionsAnswer, 200, 403, 404, 409, 410))
 def act(body: models.ActionsBody, lab: TheLab, caller: TheCaller) -> Response:
-    """Change tags, notes and names of runs, move them, delete and restore them: all that the body says, or nothing.
+    """Change tags, notes and names of runs, archive, move, delete and restore them: all that the body says, or nothing.
     Each run is to be one that the caller may rename.
+
+    A run that is archived is found only by a search with a term `archived`; its id and its name lead to it as before.
 
     A run moves with its points, files and all else that it logged to a project that takes runs of the caller. Versions
     of models and datasets that it made stay in their project. 409 `run_live`: a run that goes on stays where its script
@@ -131,6 +133,10 @@ def _do(tx: MetaTransaction, action: models.Action, places: Mapping[str, str]) -
     if isinstance(action, models.MoveAction):
         moved = tx.move_runs(action.runs, places[action.project])
         return [{"action": "move", "runs": ids, "project": project} for project, ids in _grouped(moved)]
+    if isinstance(action, models.ArchiveAction | models.UnarchiveAction):
+        archives = isinstance(action, models.ArchiveAction)
+        other = list(tx.set_runs_archived(action.runs, time.time() if archives else None))
+        return [{"action": "unarchive" if archives else "archive", "runs": other}] if other else []
     if isinstance(action, models.DeleteAction | models.RestoreAction):
         return _delete_or_restore(tx, action)
     if isinstance(action, models.NoteAction | models.NotesAction):
@@ -197,6 +203,8 @@ def _noted(caller: Caller, action: models.Action, run: Run) -> Change:
         return caller.change("renamed", subject, f"to {action.names[run.id]}")
     if isinstance(action, models.MoveAction):
         return caller.change("moved", subject, f"to project {action.project}")
+    if isinstance(action, models.ArchiveAction | models.UnarchiveAction):
+        return caller.change("archived" if isinstance(action, models.ArchiveAction) else "unarchived", subject)
     if isinstance(action, models.DeleteAction | models.RestoreAction):
         return caller.change("deleted" if isinstance(action, models.DeleteAction) else "restored", subject)
     return caller.change("tagged" if isinstance(action, models.TagAction) else "untagged", subject, action.name)

@@ -1,5 +1,5 @@
-"""SQL of the MetaStore for notes, tags, names and projects of runs that people change. A few statements, however many
-runs there are.
+"""SQL of the MetaStore for notes, tags, names, projects and the archive of runs that people change. A few statements,
+however many runs there are.
 """
 
 from __future__ import annotations
@@ -77,6 +77,17 @@ class EditsSql(Share):
         if before:
             self.conn.execute(statement, [{"run": run, "text": f"{aside} {run}"} for run in before])
             self.conn.execute(statement, [{"run": run, "text": wanted[run]} for run in before])
+        self.changes.runs.update(before)
+        return before
+
+    def set_runs_archived(self, ids: Collection[str], at: float | None) -> dict[str, float | None]:
+        hold_runs(self.conn, ids)
+        other = runs.c.archived.is_not(None) if at is None else runs.c.archived.is_(None)
+        its = select(runs.c.id, runs.c.archived).where(any_of(self.conn, runs.c.id, ids), other)
+        there = {row.id: row.archived for row in self.conn.execute(its)}
+        before: dict[str, float | None] = {run: there[run] for run in dict.fromkeys(ids) if run in there}
+        if before:
+            self.conn.execute(update(runs).where(any_of(self.conn, runs.c.id, before)).values(archived=at))
         self.changes.runs.update(before)
         return before
 

@@ -135,7 +135,7 @@ def _add_retention(conn: Connection) -> None:
 
 
 def _add_list(conn: Connection) -> None:
-    next(index for index in runs.indexes if index.name == "runs_listed").create(conn)
+    """Does nothing any more: `_add_archived_runs` makes the index of the list, with a column more."""
 
 
 def _add_lab_id(conn: Connection) -> None:
@@ -244,6 +244,13 @@ def _add_views(conn: Connection) -> None:
     _add_columns(conn, projects, "objective_key", "objective_goal")
 
 
+def _add_archived_runs(conn: Connection) -> None:
+    _add_columns(conn, runs, "archived")
+    listed = next(index for index in runs.indexes if index.name == "runs_listed")
+    listed.drop(conn, checkfirst=True)
+    listed.create(conn)
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -271,6 +278,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("links of single sign-on", _add_sso),
     ("purges of projects", _add_purges_of_projects),
     ("views of projects", _add_views),
+    ("archived runs", _add_archived_runs),
 )
 
 

@@ -58,6 +58,7 @@ RUN: Select[Any] = (
         runs.c.points,
         runs.c.deleted,
         runs.c.purged,
+        runs.c.archived,
         (func.length(runs.c.note) > limits.NOTE_CHARS_LISTED).label("note_cut"),
     )
     .join(projects, projects.c.id == runs.c.project_id)

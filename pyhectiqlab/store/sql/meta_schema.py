@@ -193,10 +193,11 @@ runs = Table(
     Column("state_rank", Whole),
     Column("state_why", Words, nullable=False, server_default=""),
     Column("purge_asked", Double),  # when somebody asked to purge it at once: it is not restored any more
+    Column("archived", Double),  # since when it is left out where nobody asks for archived runs
     Index("runs_created", "created"),
     Index("runs_author", "author_id"),
     # A project's runs and their order by age, without a look at their rows, which hold configs.
-    Index("runs_listed", "project_id", "deleted", "created", "id"),
+    Index("runs_listed", "project_id", "deleted", "archived", "created", "id"),
 )
 # Few: the lab looks for them every two seconds.
 Index(

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     and_,
+    case,
     exists,
     false,
     func,
@@ -106,6 +107,8 @@ def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
     if kind == "author":
         its = true() if value == ANY else _text(users.c.username, term.op, value)
         return runs.c.author_id.in_(select(users.c.id).where(its))
+    if kind == "archived":
+        return true() if value == ANY else _text(case((runs.c.archived.is_(None), "false"), else_="true"), "=", value)
     if kind in ("state", "name", "note", "id"):
         if value == ANY:
             return runs.c[kind] != ""
@@ -126,6 +129,8 @@ class SearchSql(Share):
 
     def _conditions(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
+        if not any(term.field.kind == "archived" for term in query.terms):
+            where.append(runs.c.archived.is_(None))
         visible = select(projects.c.id).where(visible_to(query.seen_by))
         if query.project is not None:
             where.append(runs.c.project_id == query.project)

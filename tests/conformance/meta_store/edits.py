@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyhectiqlab.protocol import limits
-from pyhectiqlab.store.meta import FullError, NameTakenError, ProjectArchivedError, Tag
+from pyhectiqlab.protocol.search import NEWEST_FIRST, parse
+from pyhectiqlab.store.meta import FullError, NameTakenError, ProjectArchivedError, RunQuery, Tag
 from pyhectiqlab.store.projects import ProjectGoneError
 from pyhectiqlab.store.quotas import QuotaExceededError
 
@@ -96,6 +97,32 @@ class EditsSuite:
         world.write(lambda tx: tx.delete_project(there, 1.0))
         with pytest.raises(ProjectGoneError):
             world.write(lambda tx: tx.move_runs([two], there))
+
+    def test_archived_runs_are_found_only_where_they_are_asked_for(self, world: World) -> None:
+        one, two = world.run("1"), world.run("2")
+        with world.store.writing() as tx:
+            assert tx.set_runs_archived([one, two], 5.0) == {one: None, two: None}
+            assert tx.set_runs_archived([two], None) == {two: 5.0} and tx.changes.runs == {one, two}
+        assert world.write(lambda tx: tx.set_runs_archived([one], 9.0)) == {}, "it is since 5"
+        assert world.read(lambda view: (view.run(one).archived, view.run(two).archived)) == (5.0, None)
+
+        def found(words: str) -> set[str]:
+            query = RunQuery(world.project, parse(words), NEWEST_FIRST, 9)
+            ids = world.read(lambda view: view.found_ids(query, 10.0))
+            assert {run for _, run in world.read(lambda view: view.runs(query, 10.0)).places} == {*ids}
+            return {*ids}
+
+        for words, expected in {
+            "": {two},
+            "name=1": set(),
+            "archived=true": {one},
+            "archived!=false": {one},
+            "archived=false": {two},
+            "archived=*": {one, two},
+            "archived=true,false": {one, two},
+            "archived=* name=1": {one},
+        }.items():
+            assert found(words) == expected, words
 
     def test_a_run_takes_so_many_tags(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "TAGS_MAX", 2)

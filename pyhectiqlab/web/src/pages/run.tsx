@@ -109,6 +109,8 @@ function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => voi
         <h1 class="name">{run.name}</h1>
         <StateBadge state={run.state} rank={run.state_rank} why={run.state_why} />
         {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+        {run.archived !== null && <span class="tag" title="Searches find it only with a term such as archived=true">archived</span>}
+        {run.can_write && <Shelve run={run} attempt={attempt} />}
         {run.can_write && <Confirm text="Delete" question="Delete this run?" onYes={() => attempt(() => api.deleteRun(run.id))} />}
         {problem && <span class="problem" role="alert">{problem}</span>}
       </div>
@@ -125,6 +127,11 @@ function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => voi
       </dl>
     </header>
   );
+}
+
+function Shelve({ run, attempt }: { run: RunDetailAnswer; attempt: (work: () => Promise<unknown>) => void }) {
+  const action = run.archived === null ? 'archive' : 'unarchive';
+  return <button class="link" onClick={() => attempt(() => api.act([{ action, runs: [run.id] }]))}>{run.archived === null ? 'Archive' : 'Unarchive'}</button>;
 }
 
 function Tabs({ route }: { route: RunRoute }) {

@@ -1,15 +1,24 @@
-// What can be done with the picked rows of the runs' table: draw, tag, note, delete; and what was done, with Undo.
+// What can be done with the picked rows of the runs' table: draw, tag, note, move, archive, delete; and what was done, with
+// Undo.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { plural } from '../base/format';
 import { RUNS_MAX } from '../base/route';
+import type { TableRow } from '../schema/lab';
 import type { Actions, RunAction } from '../state/actions';
+import { useLoad } from '../state/load';
 import type { Rows } from '../state/tablerows';
 import { Confirm } from '../widgets/basics';
 
-const ASKED = { tag: 'Tag', untag: 'Untag', note: 'Note' } as const;
+const ASKED = { tag: 'Tag', untag: 'Untag', note: 'Note', move: 'Move' } as const;
 type Kind = keyof typeof ASKED;
+const WORDS: Record<Kind, { label: string; button: string; list?: string }> = {
+  tag: { label: 'Tag for', button: 'Add tag', list: 'known-tags' },
+  untag: { label: 'Tag to remove from', button: 'Remove tag', list: 'known-tags' },
+  note: { label: 'Note of', button: 'Set note' },
+  move: { label: 'Project for', button: 'Move', list: 'known-projects' },
+};
 export const NAME_CHARS_MAX = 512;
 export const NOTE_CHARS_MAX = 65_536;
 
@@ -24,9 +33,11 @@ interface PickedProps {
 
 export function Picked({ picks, rows, actions, onDraw, onClear }: PickedProps) {
   const [asked, setAsked] = useState<Kind | null>(null);
-  if (!picks.length) return <span class="dim hint-inline">Tick runs to tag, note or delete them, or to draw them alone.</span>;
+  if (!picks.length) return <span class="dim hint-inline">Tick runs to tag, note, move, archive or delete them, or to draw them alone.</span>;
   const remove = () => void actions.remove(picks).then(onClear);
   const act = async (action: RunAction) => (await actions.act(action)) && setAsked(null);
+  const archived = known(rows, picks);
+  const shelve = archived.length > 0 && archived.every((run) => run.archived !== null) ? 'unarchive' : 'archive';
   return (
     <>
       <span class="picked">
@@ -35,6 +46,7 @@ export function Picked({ picks, rows, actions, onDraw, onClear }: PickedProps) {
         {Object.entries(ASKED).map(([kind, text]) => (
           <button key={kind} class="link" aria-expanded={asked === kind} onClick={() => setAsked(asked === kind ? null : (kind as Kind))}>{text}</button>
         ))}
+        <button class="link" disabled={actions.busy} onClick={() => void actions.act({ action: shelve, runs: [...picks] })}>{shelve === 'archive' ? 'Archive' : 'Unarchive'}</button>
         <Confirm text="Delete" question={`Delete ${plural(picks.length, 'run')}?`} onYes={remove} />
         <button class="link" onClick={onClear}>Clear</button>
       </span>
@@ -71,32 +83,40 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
   const submit = (e: Event) => {
     e.preventDefault();
     if (kind === 'note') void onSay({ action: kind, runs, text });
-    else if (text.trim()) void onSay({ action: kind, runs, name: text.trim() });
+    else if (kind === 'move' && text.trim()) void onSay({ action: kind, runs, project: text.trim() });
+    else if (kind !== 'move' && text.trim()) void onSay({ action: kind, runs, name: text.trim() });
   };
-  const label = kind === 'note' ? `Note of ${plural(runs.length, 'run')}` : kind === 'tag' ? `Tag for ${plural(runs.length, 'run')}` : `Tag to remove from ${plural(runs.length, 'run')}`;
+  const { label, button, list } = WORDS[kind];
+  const named = `${label} ${plural(runs.length, 'run')}`;
   return (
-    <form ref={form} class={`ask ask-${kind}`} aria-label={label} onSubmit={submit} onKeyDown={(e) => e.key === 'Escape' && onClose()}>
+    <form ref={form} class={`ask ask-${kind}`} aria-label={named} onSubmit={submit} onKeyDown={(e) => e.key === 'Escape' && onClose()}>
       {kind === 'note' ? (
-        <textarea rows={3} value={text} maxLength={NOTE_CHARS_MAX} aria-label={label} placeholder={runs.length > 1 ? 'Replaces the notes that they have' : ''} onInput={(e) => setText(e.currentTarget.value)} />
+        <textarea rows={3} value={text} maxLength={NOTE_CHARS_MAX} aria-label={named} placeholder={runs.length > 1 ? 'Replaces the notes that they have' : ''} onInput={(e) => setText(e.currentTarget.value)} />
       ) : (
-        <input value={text} maxLength={NAME_CHARS_MAX} aria-label={label} placeholder="Name of the tag" list="known-tags" required autocomplete="off" onInput={(e) => setText(e.currentTarget.value)} />
+        <input value={text} maxLength={NAME_CHARS_MAX} aria-label={named} placeholder={kind === 'move' ? 'Name of the project' : 'Name of the tag'} list={list} required autocomplete="off" onInput={(e) => setText(e.currentTarget.value)} />
       )}
-      {kind !== 'note' && <datalist id="known-tags">{tagNames(rows, kind === 'untag' ? selected : null).map((name) => <option key={name} value={name} />)}</datalist>}
-      <button class="button primary" disabled={busy}>{kind === 'note' ? 'Set note' : kind === 'tag' ? 'Add tag' : 'Remove tag'}</button>
+      {kind === 'move' && <ProjectNames />}
+      {(kind === 'tag' || kind === 'untag') && <datalist id="known-tags">{tagNames(rows, kind === 'untag' ? selected : null).map((name) => <option key={name} value={name} />)}</datalist>}
+      <button class="button primary" disabled={busy}>{button}</button>
       <button type="button" class="link" onClick={onClose}>Cancel</button>
     </form>
   );
 }
 
+/** What may be typed for the project. The lab takes only one that takes runs of the caller. */
+function ProjectNames() {
+  const { data } = useLoad((signal) => api.projects('active', null, signal), []);
+  return <datalist id="known-projects">{(data?.items ?? []).map((project) => <option key={project.id} value={project.name} />)}</datalist>;
+}
+
+/** The rows that are loaded, or those among `only`. */
+function known(rows: Rows | null, only: readonly string[] | null): TableRow[] {
+  return [...(rows?.blocks.values() ?? [])].flat().filter((run): run is TableRow => !!run && (!only || only.includes(run.id)));
+}
+
 /** Of the rows that are loaded, or of those among `only`. */
 export function tagNames(rows: Rows | null, only: readonly string[] | null): string[] {
-  const names = new Set<string>();
-  for (const block of rows?.blocks.values() ?? []) {
-    for (const run of block) {
-      if (run && (!only || only.includes(run.id))) run.tags.forEach((tag) => names.add(tag.name));
-    }
-  }
-  return [...names].sort();
+  return [...new Set(known(rows, only).flatMap((run) => run.tags.map((tag) => tag.name)))].sort();
 }
 
 export function ActionTold({ actions: { done, undoable, problem, busy, undo } }: { actions: Actions }) {

@@ -1,4 +1,4 @@
-// One run of the table changed in place: its note, its tags, and the colour of its line in this browser.
+// One run of the table changed in place: its name, its note, its tags, and the colour of its line in this browser.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -25,6 +25,7 @@ export function RunEdit({ run, look, known, actions, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const { data } = useLoad((signal) => api.run(run.id, signal), [run.id]); // a list has the beginning of a note only
   const [note, setNote] = useState<string | null>(null); // null: as it is
+  const [newName, setNewName] = useState<string | null>(null);
   const [added, setAdded] = useState<readonly string[]>([]);
   const [removed, setRemoved] = useState<readonly string[]>([]);
   const [name, setName] = useState('');
@@ -51,6 +52,7 @@ export function RunEdit({ run, look, known, actions, onClose }: Props) {
     const all: RunAction[] = [
       ...removed.map((tag): RunAction => ({ action: 'untag', runs, name: tag })),
       ...tags.map((tag): RunAction => ({ action: 'tag', runs, name: tag })),
+      ...(newName !== null && newName.trim() && newName.trim() !== data?.name ? [{ action: 'names', names: { [run.id]: newName.trim() } } as const] : []),
       ...(note !== null && note !== data?.note ? [{ action: 'note', runs, text: note } as const] : []),
     ];
     if (!all.length || (await actions.act(...all))) onClose();
@@ -61,9 +63,13 @@ export function RunEdit({ run, look, known, actions, onClose }: Props) {
         <h2 class="name">{run.name}</h2>
         {actions.problem && <p class="problem" role="alert">{actions.problem}</p>}
         {!data ? <Waiting /> : !data.can_write ? (
-          <p class="dim">Its note and its tags are changed by {data.author} and by those who manage the project.</p>
+          <p class="dim">Its name, note and tags are changed by {data.author} and by those who manage the project.</p>
         ) : (
           <>
+            <label>
+              Name
+              <input value={newName ?? data.name} maxLength={NAME_CHARS_MAX} required autocomplete="off" onInput={(e) => setNewName(e.currentTarget.value)} />
+            </label>
             <label>
               Note
               <textarea

@@ -73,8 +73,9 @@ export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onEdi
       <th scope="row" class="run-name" onDblClick={() => onEdit(run)}>
         <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
         {run.tags.map((t) => <TagChip key={t.name} tag={t} />)}
+        {run.archived !== null && <span class="tag">archived</span>}
         {run.tags_cut && <span class="dim" title="The page of the run has all of its tags">…</span>}
-        <button class="icon-button edit" aria-label={`Change ${run.name}`} title="Note, tags and colour" onClick={() => onEdit(run)}>
+        <button class="icon-button edit" aria-label={`Change ${run.name}`} title="Name, note, tags and colour" onClick={() => onEdit(run)}>
           <Icon name="edit" />
         </button>
       </th>

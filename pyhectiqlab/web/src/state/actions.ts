@@ -1,4 +1,4 @@
-// What is done to several runs at once (tags, notes, deletion), and taking the last of it back for ten seconds.
+// What is done to several runs at once (tags, notes, moves, the archive, deletion), and taking the last of it back for ten seconds.
 
 import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -139,6 +139,10 @@ function doneText([action, ...more]: readonly RunAction[], n: number): string {
       return `Renamed ${runs}.`;
     case 'move':
       return `Moved ${runs} to ${action.project}.`;
+    case 'archive':
+      return `Archived ${runs}: archived=true in the search finds them.`;
+    case 'unarchive':
+      return `Unarchived ${runs}.`;
     case 'delete':
       return `Deleted ${runs}, to be restored within 7 days.`;
     case 'restore':

@@ -20,10 +20,21 @@ import { interceptLinks, useRoute } from './state/router';
 import { startSession, user } from './state/session';
 import { useStore } from './state/store';
 import { Empty } from './widgets/basics';
+import { Overlays } from './widgets/palette';
 import { ConnectionLine, Shell } from './widgets/shell';
 import { showTexts } from './widgets/texts';
 
 function App() {
+  const who = useStore(user);
+  return (
+    <>
+      <Page />
+      {who && <Overlays />}
+    </>
+  );
+}
+
+function Page() {
   const route = useRoute();
   const who = useStore(user);
   if (route.page === 'login') return <LoginPage next={route.next} problem={route.problem} />;

@@ -2,11 +2,13 @@
 
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { keyLabel } from '../base/hotkeys';
 import { at } from '../base/root';
 import { visible } from '../base/visible';
+import { IS_MAC, overlay } from '../state/keyboard';
 import { alerts, labReached, logOut, user } from '../state/session';
 import { useStore } from '../state/store';
-import { Logo } from './icon';
+import { Icon, Logo } from './icon';
 
 export interface Crumb {
   text: string;
@@ -35,6 +37,10 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
         </nav>
         {who && (
           <div class="who">
+            <button class="find" onClick={() => overlay.set('palette')} aria-label="Find or do" title={`Find or do (${keyLabel('Mod+k', IS_MAC)}); ? shows all keys`}>
+              <Icon name="search" />
+              <kbd>{keyLabel('Mod+k', IS_MAC)}</kbd>
+            </button>
             {(who.role === 'admin' || who.role === 'owner') && <a href={at('/admin/users')}>Lab</a>}
             <a href={at('/account')} title="Account and API keys">{who.username}</a>
             <button class="link" onClick={() => void logOut()}>

@@ -59,6 +59,8 @@ POINTS = {
     "upkeep.purging": "a step of a deleted run's purge is done, not committed",
     "upkeep.run_dropped": "the points of a deleted run are going, its row is there",
     "upkeep.purged_rows": "a step of a deleted run's rows was removed, not committed",
+    "upkeep.deleted_with_project": "rows of some runs say that they are deleted with their project, not committed",
+    "upkeep.restored_with_project": "rows of some runs say that they are restored with their project, not committed",
     "upkeep.giving_back": "free pages of lab.db are given back, not committed",
     "upkeep.shrinking": "a database is written anew, not committed",
     "upkeep.part_stored": "a part of a database is in a snapshot, others still are to be",

@@ -30,6 +30,7 @@ from .jobs import BusyError
 from .login import Logins
 from .metrics import Metrics
 from .notifier import Notifier
+from .project_lives import ProjectLives
 from .purging import purge_some
 from .refusals import Refusals
 from .retention import Retention
@@ -105,6 +106,7 @@ class Lab:
         self._accounts_at = self._snapshots_at = 0.0
         self._awake_since = self._looked = time.time()
         self._watch = Loop("watch", self._watch_turn, log.error)
+        self.lives = ProjectLives(self.meta, self.write, self.accounts, self._watch.hurry)
         self.loops = (
             self.writer.loop,
             self._watch,
@@ -252,6 +254,7 @@ class Lab:
         duties: list[Callable[[], object]] = [
             self._store_heartbeats,
             lambda: self._mark_lost(now, awake_since),
+            lambda: self.storage.free(self.lives.finish),
             # Before the files that it leaves without a name. What somebody asked for needs no clock.
             lambda: self.storage.free(lambda: self._purge(now, now - KEEP_DELETED_S if steady else None)),
             lambda: self.storage.free(lambda: self.files.tidy(now)),

@@ -6,6 +6,7 @@ each step. So a kill at any moment leaves a run that is found again, by whoever 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from ..store.points import PointStore
 from ..store.storage import Storage
 from .files import Files
 from .jobs import T, Transacts, WriteFunction
+from .project_lives import finish_deletions
 
 SECONDS_MAX = 0.5  # of one turn of the lab's watch
 LONG_AGO_S = 1.0  # files of runs that somebody asked to purge count as unused since then
@@ -92,6 +94,7 @@ def purge_alone(storage: Storage, now: float, step: Callable[[], None] = lambda:
 
     files = Files(storage.meta, storage.blobs, write, storage.files)
     try:
+        storage.free(lambda: finish_deletions(storage.meta, write, seconds_max=math.inf))
         while storage.free(lambda: purge_some(storage.meta, storage.points, write, now, None)):
             step()
         while storage.free(lambda: _maintain(storage)):

@@ -85,6 +85,9 @@ class ProjectsView(Protocol):
         purge; None: only the latter.
         """
 
+    def half_deleted(self) -> list[str]:
+        """Return deleted projects, a few at most, of which some runs' rows do not say yet that they are deleted."""
+
 
 class ProjectsTransaction(ProjectsView, Protocol):
     def add_project(self, name: str, user_id: str, now: float) -> Project:
@@ -107,11 +110,19 @@ class ProjectsTransaction(ProjectsView, Protocol):
         """Make a user its owner, and an admin of it. Raises NoHeirError, FullError, ProjectGoneError."""
 
     def delete_project(self, project_id: str, now: float) -> None:
-        """Delete it with all its runs; its name is free. What was deleted of it before stays so."""
+        """Delete it with all its runs; its name is free. What was deleted of it before stays so. From then on each of
+        its runs is read as deleted. Where there are many, the rows of some say so only after `finish_deletion`.
+        """
 
-    def restore_project(self, project_id: str, user_id: str, now: float) -> None:
-        """Restore it with the runs that were deleted with it. Raises NameTakenError as `add_project` where its name is
-        taken by now, and ProjectGoneError where it is purged or going.
+    def finish_deletion(self, project_id: str) -> bool:
+        """Note in some more rows that their runs are deleted with the project. True once no row is left, and where it
+        is not deleted (any more).
+        """
+
+    def restore_project(self, project_id: str, user_id: str, now: float) -> bool:
+        """Restore it with the runs that were deleted with it, some of them at a time: until it returns True the project
+        is still deleted, with all its runs, and `finish_deletion` takes back what was done. Raises NameTakenError as
+        `add_project` where its name is taken by now, and ProjectGoneError where it is purged or going.
         """
 
     def ask_purge_project(self, project_id: str, now: float) -> bool:

@@ -4,15 +4,18 @@ nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
+import requests
 from sqlalchemy import text
 
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.store.sql.meta_migrations import MIGRATIONS
+from pyhectiqlab.store.sql.meta_projects import RUNS_AT_ONCE
 from pyhectiqlab.testing.lab import RealLab
 
 from ..stores import sql
@@ -131,3 +134,46 @@ def test_killed_in_a_garbage_collection(own_lab: RealLab, tmp_path: Path, point:
     with sql(own_lab.data_dir) as conn:
         rows = set(conn.execute(text("SELECT digest FROM blobs")).scalars())
     assert rows == stored(), "neither bytes without a row, nor a row without bytes"
+
+
+@pytest.mark.parametrize("point", ["upkeep.deleted_with_project", "upkeep.restored_with_project"])
+def test_killed_while_a_project_with_many_runs_goes_or_comes_back(own_lab: RealLab, tmp_path: Path, point: str) -> None:
+    """Before and behind the kill it is deleted with all its runs, and it can be restored with all of them."""
+    api = Api.of(own_lab.start())
+    runs, project = 2 * RUNS_AT_ONCE + 1, api.attach()["run"]["project"]["id"]
+    own_lab.stop()
+    with sql(own_lab.data_dir) as conn:
+        columns = [row[1] for row in conn.execute(text("PRAGMA table_info(runs)")) if row[1] not in ("id", "name")]
+        others = ", ".join(columns)
+        numbers = f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {runs})"
+        conn.execute(
+            text(f"{numbers} INSERT INTO runs (id, name, {others}) SELECT 'r' || i, 'r' || i, {others} FROM n, runs")
+        )
+    if point == "upkeep.restored_with_project":
+        api = Api.of(own_lab.start())
+        api.call("DELETE", f"/projects/{project}")
+        own_lab.stop()
+    marker = tmp_path / "died"
+    own_lab.env["HECTIQLAB_CRASH_AT"] = f"{point}:2:{marker}"
+    api = Api.of(own_lab.start())
+    with contextlib.suppress(requests.ConnectionError):
+        if point == "upkeep.restored_with_project":
+            api.raw("POST", f"/projects/{project}/restore")
+        else:
+            api.call("DELETE", f"/projects/{project}")
+    wait_until(marker.exists, 60)
+    wait_until(lambda: not own_lab.running, 30)
+    del own_lab.env["HECTIQLAB_CRASH_AT"]
+
+    api = Api.of(own_lab.start())
+    assert api.raw("GET", f"/projects/{project}").status_code == 404
+    assert api.raw("GET", f"/runs/r{runs}").status_code == 410
+
+    def deleted() -> int:
+        with sql(own_lab.data_dir) as conn:
+            return int(conn.execute(text("SELECT count(*) FROM runs WHERE deleted IS NOT NULL")).scalar_one())
+
+    wait_until(lambda: deleted() == runs, 30)
+    assert api.call("POST", f"/projects/{project}/restore")["id"] == project
+    assert deleted() == 0 and api.get(f"/runs/r{runs}")["id"] == f"r{runs}"
+    own_lab.stop()

@@ -161,7 +161,7 @@ def delete_project(project: OwnedProject, lab: TheLab, caller: TheCaller) -> Res
     """
     try:
         noted = caller.change("deleted", f"project {project.name} ({project.id})")
-        lab.storage.free(lambda: lab.accounts.change(lambda tx: tx.delete_project(project.id, time.time()), noted))
+        lab.storage.free(lambda: lab.lives.delete(project.id, noted))
     except ProjectGoneError as e:
         raise ApiError(404, "project_not_found", str(e)) from None
     return reply({})
@@ -179,10 +179,8 @@ def restore_project(project: RestorableProject, lab: TheLab, caller: TheCaller) 
         if project.deleted < time.time() - KEEP_DELETED_S:
             raise gone
         try:
-            lab.accounts.change(
-                lambda tx: tx.restore_project(project.id, caller.user.id, time.time()),
-                caller.change("restored", f"project {project.name} ({project.id})"),
-            )
+            noted = caller.change("restored", f"project {project.name} ({project.id})")
+            lab.lives.restore(project.id, caller.user.id, noted)
         except NameTakenError as e:
             raise ApiError(409, "name_taken", str(e)) from None
         except ProjectGoneError:

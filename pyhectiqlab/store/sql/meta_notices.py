@@ -62,7 +62,7 @@ class NoticesSql(Share):
             .join(runs, runs.c.id == notices.c.run_id)
             .join(projects, projects.c.id == runs.c.project_id)
             .join(users, users.c.id == runs.c.author_id)
-            .where(notices.c.again_at <= now, runs.c.deleted.is_(None))
+            .where(notices.c.again_at <= now, runs.c.deleted.is_(None), projects.c.deleted.is_(None))
             .order_by(notices.c.again_at, notices.c.id)
             .limit(limit)
         ).all()

@@ -36,6 +36,8 @@ from .meta_schema import (
 from .share import Share
 
 PURGE_AT_ONCE = 500  # rows, in one transaction: nobody waits long for it
+RUNS_AT_ONCE = 2_000  # that are deleted or restored in one transaction: 0.05 s
+HALF_DELETED_MAX = 10
 _PROJECT = select(
     projects.c.id,
     func.coalesce(projects.c.deleted_name, projects.c.name).label("name"),
@@ -151,6 +153,11 @@ class ProjectsSql(Share):
 
     def _take_name(self, name: str, user_id: str, project_id: str | None = None) -> None:
         """Make sure that no other project is called so, and that none is found by this as a former name any more."""
+        self._check_name(name, user_id, project_id)
+        self.conn.execute(delete(project_names).where(project_names.c.name == name))
+
+    def _check_name(self, name: str, user_id: str, project_id: str | None = None) -> None:
+        """Raise NameTakenError where it is the name of another project, or leads to one of which they are no admin."""
         its = or_(projects.c.id == name, projects.c.name == name)
         if self.conn.execute(select(projects.c.id).where(its)).first() is not None:
             raise NameTakenError(f"A project named {name!r} exists already.")
@@ -160,7 +167,6 @@ class ProjectsSql(Share):
             role = self.share(MembersSql).role_in(other, user_id)
             if not roles.at_least(role, roles.ADMIN):  # what still names it so would go to somebody else
                 raise NameTakenError(f"{name!r} was the name of another project and still leads there.")
-        self.conn.execute(delete(project_names).where(project_names.c.name == name))
 
     def _forget_names(self, project_id: str) -> None:
         """Keep the newest former names alone."""
@@ -208,30 +214,54 @@ class ProjectsSql(Share):
         name = self._hold(project_id, to_remove=True).name  # whoever begins a run in it keeps it
         its = update(projects).where(projects.c.id == project_id)
         self.conn.execute(its.values(deleted=now, deleted_name=name, name=project_id))
-        there = runs.c.project_id == project_id, runs.c.deleted.is_(None)
-        hold_runs(self.conn, list(self.conn.execute(select(runs.c.id).where(*there)).scalars()))
-        self.conn.execute(update(runs).where(*there).values(deleted=now))
+        self._delete_some_runs(project_id, deleted=now)
         self.changes.projects.add(project_id)
 
-    def restore_project(self, project_id: str, user_id: str, now: float) -> None:
+    def half_deleted(self) -> list[str]:
+        left = exists().where(runs.c.project_id == projects.c.id, runs.c.deleted.is_(None))
+        query = select(projects.c.id).where(_RESTORABLE, left).order_by(projects.c.id).limit(HALF_DELETED_MAX)
+        return list(self.conn.execute(query).scalars())
+
+    def finish_deletion(self, project_id: str) -> bool:
+        hold_rows(self.conn, projects.c.id, [project_id])
+        row = self.conn.execute(select(projects).where(projects.c.id == project_id)).one()
+        if row.deleted is None:
+            return True
+        return self._delete_some_runs(project_id, deleted=row.deleted, purge_asked=row.purge_asked)
+
+    def _delete_some_runs(self, project_id: str, **values: float | None) -> bool:
+        """Return whether no run is left that is not deleted."""
+        return self._change_some(runs.c.project_id == project_id, runs.c.deleted.is_(None), **values)
+
+    def _change_some(self, *where: ColumnElement[bool], **values: float | None) -> bool:
+        """Change RUNS_AT_ONCE runs for which this holds; return whether they were the last ones. Hold their project."""
+        some = list(self.conn.execute(select(runs.c.id).where(*where).limit(RUNS_AT_ONCE)).scalars())
+        hold_runs(self.conn, some)
+        self.conn.execute(update(runs).where(any_of(self.conn, runs.c.id, some), *where).values(**values))
+        return len(some) < RUNS_AT_ONCE
+
+    def restore_project(self, project_id: str, user_id: str, now: float) -> bool:
         query = select(projects).where(projects.c.id == project_id)
         row = self.conn.execute(query).one()
         if row.deleted is None:
-            return
+            return True
         exclude(self.conn, "project", row.deleted_name)
         if hold_rows(self.conn, projects.c.id, [project_id]):
             row = self.conn.execute(query).one()
         if row.deleted is None:
-            return
+            return True
         if row.purged is not None or row.purge_asked is not None:
             raise ProjectGoneError("The project was purged: its data is gone.")
+        self._check_name(row.deleted_name, user_id)
+        kept = runs.c.purged.is_(None), runs.c.purge_asked.is_(None)
+        with_it = runs.c.project_id == project_id, runs.c.deleted == row.deleted, *kept
+        if not self._change_some(*with_it, deleted=None, last_activity=now):
+            return False
         self._take_name(row.deleted_name, user_id)
         values = {"name": row.deleted_name, "deleted": None, "deleted_name": None}
         self.conn.execute(update(projects).where(projects.c.id == project_id).values(**values))
-        kept = runs.c.purged.is_(None), runs.c.purge_asked.is_(None)
-        with_it = runs.c.project_id == project_id, runs.c.deleted == row.deleted, *kept
-        self.conn.execute(update(runs).where(*with_it).values(deleted=None, last_activity=now))
         self.changes.projects.add(project_id)
+        return True
 
     # What is left of one that was deleted
 
@@ -251,7 +281,8 @@ class ProjectsSql(Share):
         if row.purge_asked is None:
             self.conn.execute(update(projects).where(projects.c.id == project_id).values(purge_asked=now))
         # Few: whoever asks for a project has asked for its runs before, some in each transaction.
-        not_yet = runs.c.purged.is_(None), runs.c.purge_asked.is_(None)
+        # Of others, `finish_deletion` notes it.
+        not_yet = runs.c.deleted.is_not(None), runs.c.purged.is_(None), runs.c.purge_asked.is_(None)
         its = select(runs.c.id).where(runs.c.project_id == project_id, *not_yet)
         self.share(PurgingSql).ask_purge(list(self.conn.execute(its).scalars()), now)
         return True

@@ -38,6 +38,8 @@ _RANKS = (
     .scalar_subquery()
     .label("ranks")
 )
+# A run of a deleted project is deleted, before its own row says so (`finish_deletion`). Where projects are joined.
+DELETED = func.coalesce(runs.c.deleted, projects.c.deleted)
 RUN: Select[Any] = (
     select(
         runs.c.id,
@@ -56,7 +58,7 @@ RUN: Select[Any] = (
         _RANKS,
         func.substr(runs.c.note, 1, limits.NOTE_CHARS_LISTED).label("note"),
         runs.c.points,
-        runs.c.deleted,
+        DELETED.label("deleted"),
         runs.c.purged,
         runs.c.archived,
         (func.length(runs.c.note) > limits.NOTE_CHARS_LISTED).label("note_cut"),
@@ -136,7 +138,7 @@ class RunsSql(Share):
                 runs.c.id,
                 runs.c.author_id,
                 runs.c.project_id,
-                runs.c.deleted,
+                DELETED.label("deleted"),
                 users.c.role,
                 projects.c.private,
                 members.c.role.label("own"),

@@ -181,6 +181,80 @@ class ProjectsSuite:
             query = ArtifactQuery(project=world.project)
             assert [a.name for a in view.artifacts(query)] == ["shared"]
 
+    def test_many_runs_are_deleted_and_restored_some_at_a_time(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(meta_projects, "RUNS_AT_ONCE", 2)
+        ids = [world.run(f"r{n}", session=f"s{n}") for n in range(5)]
+        world.write(lambda tx: tx.delete_run(ids[0], NOW - 9))
+        assert world.read(lambda view: view.half_deleted()) == []
+
+        def deletions() -> list[float | None]:
+            with world.store.reading() as view:
+                told = view.run_ids(ids)
+                assert all(told[run].deleted for run in ids), "from the first moment on"
+                assert view.project("p") is None and view.role_in(world.project, world.user.id) is None
+                assert view.runs(RunQuery(project=world.project, terms=parse()), NOW).places == []
+                return [run.deleted for run in map(view.run, ids) if run is not None]
+
+        def marked() -> int:
+            return len(world.read(lambda view: view.deleted(world.project)))
+
+        world.write(lambda tx: tx.delete_project(world.project, NOW))
+        assert deletions() == [NOW - 9] + 4 * [NOW] and marked() == 3
+        assert world.read(lambda view: view.half_deleted()) == [world.project]
+        assert not world.write(lambda tx: tx.finish_deletion(world.project)) and marked() == 5
+        assert world.write(lambda tx: tx.finish_deletion(world.project))
+        assert deletions() == [NOW - 9] + 4 * [NOW] and marked() == 5
+        assert world.read(lambda view: view.half_deleted()) == []
+
+        def restore() -> bool:
+            return world.write(lambda tx: tx.restore_project(world.project, world.user.id, NOW + 9))
+
+        assert not restore() and marked() == 3
+        assert deletions() == [NOW - 9] + 4 * [NOW], "until all are back none is"
+        assert world.read(lambda view: view.half_deleted()) == [world.project]
+        while not world.write(lambda tx: tx.finish_deletion(world.project)):
+            pass
+        assert deletions() == [NOW - 9] + 4 * [NOW] and marked() == 5, "somebody ended in between"
+        while not restore():
+            assert deletions()
+        with world.store.reading() as view:
+            assert [run.deleted for run in map(view.run, ids) if run is not None] == [NOW - 9] + 4 * [None]
+            assert view.half_deleted() == [] and found(world, "p") == world.project
+        assert world.write(lambda tx: tx.finish_deletion(world.project)) and marked() == 1, "it is not deleted"
+
+    def test_who_asks_to_purge_a_project_that_is_being_deleted_asks_for_all_its_runs(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(meta_projects, "RUNS_AT_ONCE", 2)
+        ids = {world.run(f"r{n}", session=f"s{n}") for n in range(5)}
+        world.write(lambda tx: tx.delete_project(world.project, NOW))
+        assert world.write(lambda tx: tx.ask_purge_project(world.project, NOW))
+        assert world.read(lambda view: sum(run.asked for run in view.deleted())) == 2
+        while not world.write(lambda tx: tx.finish_deletion(world.project)):
+            pass
+        assert world.read(lambda view: {run.id for run in view.deleted() if run.asked}) == ids
+
+    def test_of_a_project_that_is_restored_no_run_is_deleted(
+        self, place: MetaPlace, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(meta_projects, "RUNS_AT_ONCE", 2)
+        ids = [world.run(f"r{n}", session=f"s{n}") for n in range(3)]
+        world.write(lambda tx: tx.delete_project(world.project, NOW))
+
+        def restore(tx: MetaTransaction) -> bool:
+            return tx.restore_project(world.project, world.user.id, NOW + 9)
+
+        outcomes = meet(place, restore, lambda tx: tx.finish_deletion(world.project))
+        assert [outcome.error for outcome in outcomes] == [None, None]
+        while not world.write(restore):
+            pass
+        assert not any(world.read(lambda view: [run.deleted for run in view.run_ids(ids).values()]))
+        outcomes = meet(place, lambda tx: tx.finish_deletion(world.project), restore)
+        assert [(outcome.error, outcome.value) for outcome in outcomes] == 2 * [(None, True)]
+        assert not any(world.read(lambda view: [run.deleted for run in view.run_ids(ids).values()]))
+
     def test_the_name_of_a_deleted_project_is_free(self, world: World) -> None:
         world.write(lambda tx: tx.delete_project(world.project, NOW))
         other = world.attach("r", project="p", create_project=True)

@@ -1,0 +1,94 @@
+"""ProjectLives: projects with however many runs are deleted and restored in transactions of bounded size, between which
+the lab takes what is sent.
+
+A deletion is whole with its first transaction. The rows of its runs follow, by the lab's watch, also after a kill. A
+restore comes with its last transaction; one that ended before, by a kill or an error, is taken back by the watch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+
+from ..base import crashpoints
+from ..store.accounts import Change
+from ..store.meta import MetaStore, MetaTransaction
+from .accounts import Accounts
+from .jobs import Transacts
+
+SECONDS_MAX = 0.5  # of one turn of the lab's watch
+
+
+def finish_deletions(
+    meta: MetaStore, write: Transacts, but: Collection[str] = (), seconds_max: float = SECONDS_MAX
+) -> None:
+    """Note in rows of runs, for about so long, that they are deleted with their project; not those of projects in
+    `but`. Block on the store; raise StoreError.
+    """
+    deadline = time.monotonic() + seconds_max
+    with meta.reading() as view:
+        projects = [project for project in view.half_deleted() if project not in but]
+    for project in projects:
+        while not _finish(write, project):
+            if time.monotonic() >= deadline:
+                return
+
+
+def _finish(write: Transacts, project: str) -> bool:
+    def step(tx: MetaTransaction) -> bool:
+        whole = tx.finish_deletion(project)
+        crashpoints.passing("upkeep.deleted_with_project")
+        return whole
+
+    return write(step)
+
+
+class ProjectLives:
+    """Safe for several threads.
+
+    Args:
+        hurry: makes the watch call `finish` soon.
+    """
+
+    def __init__(self, meta: MetaStore, write: Transacts, accounts: Accounts, hurry: Callable[[], None]) -> None:
+        self._meta, self._write, self._accounts, self._hurry = meta, write, accounts, hurry
+        self._lock = threading.Lock()
+        self._restoring: list[str] = []  # a project is in it as often as somebody restores it
+
+    def delete(self, project: str, noted: Change) -> None:
+        """Block for one transaction; raise ProjectGoneError, StoreError."""
+        self._accounts.change(lambda tx: tx.delete_project(project, time.time()), noted)
+        self._hurry()
+
+    def restore(self, project: str, user: str, noted: Change) -> None:
+        """Block until it is restored; raise as `restore_project`, and StoreError."""
+
+        def step(tx: MetaTransaction) -> bool:
+            whole = tx.restore_project(project, user, time.time())
+            if whole:
+                tx.note_changes([noted])
+            crashpoints.passing("upkeep.restored_with_project")
+            return whole
+
+        with self._left_alone(project):
+            while not self._write(step):
+                pass
+        self._accounts.mark.set()
+
+    def finish(self) -> None:
+        """A step of the watch."""
+        with self._lock:
+            busy = set(self._restoring)
+        finish_deletions(self._meta, self._write, busy)
+
+    @contextlib.contextmanager
+    def _left_alone(self, project: str) -> Iterator[None]:
+        with self._lock:
+            self._restoring.append(project)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._restoring.remove(project)

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 @click.command("diff", short_help="Show in what runs differ.")
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True, shell_complete=runs)
 @click.option("--baseline", metavar="RUN", shell_complete=runs, help="Whose metrics the others are compared with.")
+@click.option("--all", "alike", is_flag=True, help="Also show what all have in common.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def command(profile: str | None, names: tuple[str, ...], baseline: str | None, as_json: bool) -> None:
+def command(profile: str | None, names: tuple[str, ...], baseline: str | None, alike: bool, as_json: bool) -> None:
     """Show in what each RUN differs from the first, or from the baseline: config, packages, environment, git, and the
     newest values of metrics with their distance from its value.
 
     RUN is an id, the link of its page, its name where only one run has it, or PROJECT/NAME. What all have in common is
-    left out.
+    left out, unless --all is given.
     """
     from .. import read
 
@@ -32,7 +33,7 @@ def command(profile: str | None, names: tuple[str, ...], baseline: str | None, a
     chosen = [read.run(name, profile=profile) for name in names]
     base = None if baseline is None else read.run(baseline, profile=profile)
     try:
-        its = read.differences(chosen if base is None else [base, *chosen], base)
+        its = read.differences(chosen if base is None else [base, *chosen], base, alike=alike)
     except ValueError as e:
         raise click.UsageError(f"{e}.") from None
     if as_json:

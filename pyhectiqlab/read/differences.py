@@ -35,7 +35,7 @@ class Differences:
     Attributes:
         runs: their ids, in the order of the values.
         baseline: the id of the one that metrics are compared with.
-        rows: only what differs, by section and name.
+        rows: only what differs, unless `alike` was asked for; by section and name.
         cut: sections of which there are more rows than the 1,000 that are here.
     """
 
@@ -45,7 +45,7 @@ class Differences:
     cut: list[str]
 
 
-def differences(runs: Iterable[ReadsRun], baseline: ReadsRun | None = None) -> Differences:
+def differences(runs: Iterable[ReadsRun], baseline: ReadsRun | None = None, *, alike: bool = False) -> Differences:
     """Return in what runs differ: config, packages, environment, git (commit, branch, remote, and whether files
     differed from the commit alike), and the newest values of metrics. What all have in common is left out.
 
@@ -57,6 +57,7 @@ def differences(runs: Iterable[ReadsRun], baseline: ReadsRun | None = None) -> D
     Args:
         runs: at most 50, of one profile.
         baseline: the one of them that the deltas of metrics are from. None: the first.
+        alike: also what all of them have in common.
 
     Raises:
         ValueError: there is no run, or too many; or they are of several profiles; or the baseline is none of them.
@@ -70,7 +71,8 @@ def differences(runs: Iterable[ReadsRun], baseline: ReadsRun | None = None) -> D
     if base.id not in {run.id for run in chosen}:
         raise ValueError("the baseline is none of the runs")
     with asking(chosen[0].profile) as lab:
-        answer = lab.get("/runs/differences", {"run": [run.id for run in chosen], "baseline": base.id})
+        query = {"run": [run.id for run in chosen], "baseline": base.id, "alike": str(alike).lower()}
+        answer = lab.get("/runs/differences", query)
         return shaped(lab, _shaped, answer)
 
 

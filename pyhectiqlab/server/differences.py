@@ -1,5 +1,5 @@
 """Differences: in what some runs differ, beside what one of them, the baseline, has: config, packages, environment,
-git, and the newest values of metrics. What all of them have in common is left out.
+git, and the newest values of metrics. What all of them have in common is left out, unless it is asked for.
 """
 
 from __future__ import annotations
@@ -46,8 +46,11 @@ class Differences:
     cut: Sequence[Section]
 
 
-def differences(view: MetaView, points: PointStore, ids: Sequence[str], baseline: int) -> Differences:
-    """Return in what runs differ; `baseline`: the place of one of them. Blocks on the stores.
+def differences(
+    view: MetaView, points: PointStore, ids: Sequence[str], baseline: int, *, alike: bool = False
+) -> Differences:
+    """Return in what runs differ. Blocks on the stores. `baseline`: the place of one of them; `alike`: also what all of
+    them have in common.
 
     Configs are compared as they are searched: of each the first 2,000 values, by their first 1,000 characters. Of
     metrics, the first KEYS_MAX keys of each run are.
@@ -70,19 +73,19 @@ def differences(view: MetaView, points: PointStore, ids: Sequence[str], baseline
     cut: list[Section] = []
     order: tuple[Section, ...] = ("config", "packages", "environment", "git", "metrics")
     for section in order:
-        some = list(_rows(section, sections.get(section, {}), ids, baseline))
+        some = list(_rows(section, sections.get(section, {}), ids, baseline, alike))
         rows += some[:ROWS_MAX]
         cut += [section] if len(some) > ROWS_MAX else []
     return Differences(rows, cut)
 
 
 def _rows(
-    section: Section, known: Mapping[str, Mapping[str, Known]], ids: Sequence[str], baseline: int
+    section: Section, known: Mapping[str, Mapping[str, Known]], ids: Sequence[str], baseline: int, alike: bool
 ) -> Sequence[Row]:
     rows = []
     for name in sorted(known, key=lambda name: (section == "metrics" and name.startswith("system/"), name)):
         its = known[name]
-        if len(its) == len(ids) and len({compared for compared, _ in its.values()}) == 1:
+        if not alike and len(its) == len(ids) and len({compared for compared, _ in its.values()}) == 1:
             continue
         values = [its[run][1] if run in its else None for run in ids]
         deltas = [_delta(value, values[baseline]) for value in values] if section == "metrics" else None

@@ -26,5 +26,7 @@ class DifferenceAnswer(BaseModel):
 class DifferencesAnswer(BaseModel):
     runs: list[str] = Field(description="Ids, in the order of `values`.")
     baseline: str
-    rows: list[DifferenceAnswer] = Field(description="Only what differs, by section and name.")
+    rows: list[DifferenceAnswer] = Field(
+        description="Only what differs, unless `alike` was asked for; by section and name."
+    )
     cut: list[Section] = Field(description="Sections that have more than 1,000 rows: the first ones are here.")

@@ -69,6 +69,10 @@ def test_only_what_differs_is_shown(api: Api, project: str) -> None:
     assert found["metrics loss"][1] == [0.0, -0.25] and found["metrics new"][1] == [None, None]
     assert found["config model.layers"][1] is None
     assert rows(api, [one, two], baseline=two)["metrics loss"][1] == [0.25, 0.0]
+    alike = rows(api, [one, two], alike=True)
+    assert {name: alike[name] for name in found} == found
+    assert alike["packages torch"] == (["2.5", "2.5"], None) and alike["config steps"][0] == [10, 10]
+    assert alike["metrics acc"] == ([0.5, 0.5], [0.0, 0.0])
     assert rows(api, [one, add_run(api, project, config, losses, base)]) == {}
 
 

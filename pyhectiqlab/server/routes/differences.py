@@ -26,6 +26,7 @@ def differences(
     caller: TheCaller,
     run: Annotated[list[RunId], Query(min_length=1, max_length=RUNS_MAX, description="Ids, each once.")],
     baseline: Annotated[RunId | None, Query(description="One of them; without it, the first.")] = None,
+    alike: Annotated[bool, Query(description="Also what all of them have in common.")] = False,
 ) -> Response:
     """In what the runs differ: config, packages, environment, git (commit, branch, remote, and whether files differed
     from the commit alike), and the newest values of metrics with their distance from the baseline's.
@@ -40,7 +41,7 @@ def differences(
     for run_id in run:
         find_run(lab, caller, run_id)
     with lab.meta.reading() as view:
-        its = differences_of(view, lab.points, run, run.index(base))
+        its = differences_of(view, lab.points, run, run.index(base), alike=alike)
     rows = [answer(models.DifferenceAnswer, row) for row in its.rows]
     body = {"runs": run, "baseline": base, "rows": rows, "cut": its.cut}
     return reply_msgpack(body) if wants_msgpack(request) else reply_large(body)

@@ -63,6 +63,7 @@ export const api = {
   suggest: (query: Queries['GET /table/suggest'], signal?: Signal) => call('GET /table/suggest', { query, signal }),
   tableColumns: (query: Queries['GET /table/columns'], signal?: Signal) => call('GET /table/columns', { query, signal }),
   run: (ref: string, signal?: Signal) => call('GET /runs/{run_id}', { path: { run_id: ref }, signal, exact: true }),
+  differences: (query: Queries['GET /runs/differences'], signal?: Signal) => call('GET /runs/differences', { query, signal }),
   act: (actions: Bodies['POST /runs/actions']['actions']) => call('POST /runs/actions', { body: { actions } }),
   deleteRun: (run: string) => call('DELETE /runs/{run_id}', { path: { run_id: run } }),
   restoreRun: (run: string) => call('POST /runs/{run_id}/restore', { path: { run_id: run } }),

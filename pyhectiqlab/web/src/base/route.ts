@@ -44,6 +44,9 @@ export type Shown = readonly string[] | 'first' | 'all';
 /** What of a project's page is there: the table, the charts, or both side by side. */
 export type Pane = 'both' | 'table' | 'charts';
 
+/** What is beside the table of a project's runs. */
+export type Side = 'charts' | 'differences';
+
 export interface RunsRoute {
   page: 'runs';
   project: string;
@@ -55,6 +58,9 @@ export interface RunsRoute {
   heat: string[]; // columns that are shaded by their values
   by: string[]; // what the table's runs are grouped by; none: they are not
   pane: Pane;
+  side: Side; // what is beside the table
+  base: string | null; // the run that others are compared with; null: the first
+  alike: boolean; // also what runs have in common
   shown: Shown;
   solo: string | null; // the run that is drawn alone for a while
   view: ChartView;
@@ -144,6 +150,9 @@ export function parseRoute(path: string, search: string): Route {
       heat: [...new Set(params.getAll('heat').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
       pane: PANES.includes(params.get('pane') as Pane) ? (params.get('pane') as Pane) : 'both',
+      side: params.get('side') === 'differences' ? 'differences' : 'charts',
+      base: parseIds(params.get('base'))[0] ?? null,
+      alike: params.get('alike') === '1',
       shown: parseShown(params),
       solo: parseIds(params.get('solo'))[0] ?? null,
       view: parseView(params, 'metrics'),
@@ -207,6 +216,9 @@ export function formatRoute(route: Route): string {
       for (const column of route.heat) params.append('heat', column);
       for (const by of route.by) params.append('by', by);
       if (route.pane !== 'both') params.set('pane', route.pane);
+      if (route.side !== 'charts') params.set('side', route.side);
+      if (route.base) params.set('base', route.base);
+      if (route.alike) params.set('alike', '1');
       if (route.shown !== 'first') params.set('runs', typeof route.shown === 'string' ? route.shown : route.shown.join(',') || 'none');
       if (route.solo) params.set('solo', route.solo);
       formatView(route.view, params, 'metrics');

@@ -7,11 +7,12 @@ import { formatBytes, formatInteger, plural } from '../base/format';
 import { bestFirst, objectiveName, type Objective } from '../base/objective';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
-import { DEFAULT_SORT, FIRST_SHOWN, NO_VIEW, RUNS_MAX, type Pane, type RunsRoute } from '../base/route';
+import { DEFAULT_SORT, FIRST_SHOWN, NO_VIEW, RUNS_MAX, type Pane, type RunsRoute, type Side } from '../base/route';
 import { ALL_STATES } from '../base/runstate';
 import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { RunsBoard } from '../chart/runsboard';
 import { SharedArtifacts } from '../parts/artifactlist';
+import { Differences } from '../parts/differences';
 import { ColumnPicker } from '../parts/columnpicker';
 import { FilterBar } from '../parts/filterbar';
 import { FirstRun } from '../parts/firstrun';
@@ -46,6 +47,11 @@ const PANES: readonly (readonly [Pane, string])[] = [
   ['table', 'Table'],
   ['both', 'Both'],
   ['charts', 'Charts'],
+];
+
+const SIDES: readonly (readonly [Side, string])[] = [
+  ['charts', 'Charts'],
+  ['differences', 'Differences'],
 ];
 
 export function RunsPage({ route }: { route: RunsRoute }) {
@@ -184,16 +190,29 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
             <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
           )}
           right={route.pane !== 'table' ? (
-            <section class="workspace-charts" aria-label="Charts">
-              <p class="drawn-text">
-                <span role="status">{shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
-                {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
-                {route.shown !== 'first' && <button class="link" onClick={() => drawOnly('first')}>First {FIRST_SHOWN}</button>}
-                {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
-                {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
-              </p>
+            <section class="workspace-charts" aria-label={route.side === 'charts' ? 'Charts' : 'Differences of runs'}>
+              <div class="side-bar">
+                <Segments label="Beside the table" options={SIDES} value={route.side} onChange={(side) => set({ side })} />
+                <p class="drawn-text">
+                  <span role="status">{shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
+                  {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
+                  {route.shown !== 'first' && <button class="link" onClick={() => drawOnly('first')}>First {FIRST_SHOWN}</button>}
+                  {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
+                  {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
+                </p>
+              </div>
               {shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
                 <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
+              ) : route.side === 'differences' ? (
+                <Differences
+                  project={id}
+                  runs={shown.data.runs.filter((run) => drawn.includes(run.id))}
+                  looks={looks}
+                  base={route.base}
+                  onBase={(base) => set({ base })}
+                  alike={route.alike}
+                  onAlike={(alike) => set({ alike })}
+                />
               ) : (
                 <RunsBoard
                   runs={shown.data.runs.filter((run) => (solo ? run.id === solo : named.includes(run.id)))}

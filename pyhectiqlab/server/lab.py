@@ -225,16 +225,15 @@ class Lab:
         messages = []
         for run, (keys, n) in arrived.items():
             if n:
-                data = {"run": run, "keys": list(keys), "points": n}
-                messages.append(Message("points", run, runs[run].project_id, data))
+                messages.append(Message.of_run("points", run, runs[run].project_id, keys=list(keys), points=n))
         for run in logged:
-            messages.append(Message("logs", run, runs[run].project_id, {"run": run}))
+            messages.append(Message.of_run("logs", run, runs[run].project_id))
         for run, state in changes.states.items():
-            messages.append(Message("state", run, runs[run].project_id, {"run": run, "state": state}))
+            messages.append(Message.of_run("state", run, runs[run].project_id, state=state))
         for project in changes.projects:
             messages.append(Message("project", project, project, {"project": project}))
         for run in changes.runs:
-            messages.append(Message("run", run, runs[run].project_id, {"run": run}))
+            messages.append(Message.of_run("run", run, runs[run].project_id))
         self.hub.publish(messages)
 
     # What happens without being asked.

@@ -24,10 +24,14 @@ READERS_AT_ONCE = 16  # that are served in one turn of the event loop
 
 @dataclass(frozen=True)
 class Message:
-    kind: str  # points | logs | state | run | project | resync
+    kind: str  # points | logs | state | run | project | resync | missing
     run: str  # of news of a project: the project
     project: str
     data: dict[str, Any]
+
+    @classmethod
+    def of_run(cls, kind: str, run: str, project: str, **data: Any) -> Message:
+        return cls(kind, run, project, {"run": run, "project": project, **data})
 
     @cached_property
     def encoded(self) -> bytes:
@@ -45,16 +49,16 @@ RESYNC = Message("resync", "", "", {})
 
 
 class Subscription:
-    """The messages that wait to be sent to one reader, of these runs or of this project."""
+    """The messages that wait to be sent to one reader, of these runs or of these projects."""
 
-    def __init__(self, runs: frozenset[str], project: str | None) -> None:
-        self._runs, self._project = runs, project
+    def __init__(self, runs: frozenset[str], projects: frozenset[str]) -> None:
+        self._runs, self._projects = runs, projects
         self._waiting: list[bytes] = []
         self.heard = asyncio.Event()  # something waits, or it was closed
         self.closed = False
 
     def offer(self, messages: Sequence[Message]) -> None:
-        mine = [m.encoded for m in messages if m.run in self._runs or m.project == self._project]
+        mine = [m.encoded for m in messages if m.run in self._runs or m.project in self._projects]
         if not mine:
             return
         self._waiting = [*self._waiting, *mine] if len(self._waiting) + len(mine) <= QUEUE_MAX else [RESYNC.encoded]
@@ -134,12 +138,14 @@ class Hub:
         if len(to) > READERS_AT_ONCE:
             loop.call_soon(self._send_some, loop, messages, to[READERS_AT_ONCE:])
 
-    async def read(self, runs: frozenset[str], project: str | None) -> AsyncIterator[bytes]:
-        """Return the stream of one subscriber, as server-sent events."""
-        subscription = Subscription(runs, project)
+    async def read(
+        self, runs: frozenset[str], projects: frozenset[str], first: Sequence[Message] = ()
+    ) -> AsyncIterator[bytes]:
+        """Return the stream of one subscriber, as server-sent events; `first` before all else."""
+        subscription = Subscription(runs, projects)
         self._subscriptions.add(subscription)
         try:
-            yield b": connected\n\n"
+            yield b": connected\n\n" + b"".join(message.encoded for message in first)
             while not (self._closed or subscription.closed):
                 try:
                     await asyncio.wait_for(subscription.heard.wait(), COMMENT_EVERY_S)

@@ -110,7 +110,8 @@ def test_each_change_is_in_the_audit_log_and_told_to_pages(api: Api) -> None:
     one, two = made(api, 2)
     watch = Watch(api, run=two)
     act(api, {"action": "tag", "runs": [one, two], "name": "best"}, {"action": "note", "runs": [two], "text": "why"})
-    assert watch.next() == ("run", {"run": two})
+    kind, data = watch.next()
+    assert (kind, data["run"]) == ("run", two)
     newest = api.get("/audit", limit=3)["items"]
     assert [(entry["action"], entry["detail"]) for entry in newest] == [
         ("set the note of", "to 'why'"),

@@ -38,7 +38,7 @@ class Watch:
 
 def test_points_states_and_changes_arrive(api: Api, lab: RealLab) -> None:
     run, elsewhere = (api.attach(session=f"s{i}") for i in (1, 2))
-    run_id = run["run"]["id"]
+    run_id, project = run["run"]["id"], run["run"]["project"]["id"]
     watch = Watch(Api.of(lab), run=run_id)
     writer = new_id()
     api.ingest(batch(elsewhere["run"]["id"], new_id(), 1, 5), session="s2")
@@ -48,10 +48,10 @@ def test_points_states_and_changes_arrive(api: Api, lab: RealLab) -> None:
     assert (kind, data["run"], data["points"]) == ("points", run_id, 100)
     assert data["keys"] == [f"k{i:03}" for i in range(64)]
     api.ingest(events_batch(run_id, writer, 101, [("state", {"state": "training"})]), session="s1")
-    assert watch.next() == ("state", {"run": run_id, "state": "training"})
-    assert watch.next() == ("run", {"run": run_id})
+    assert watch.next() == ("state", {"run": run_id, "project": project, "state": "training"})
+    assert watch.next() == ("run", {"run": run_id, "project": project})
     api.end("s1", run_id, "killed")
-    assert watch.next() == ("state", {"run": run_id, "state": "killed"})
+    assert watch.next() == ("state", {"run": run_id, "project": project, "state": "killed"})
     watch.answer.close()
 
 
@@ -61,7 +61,27 @@ def test_a_project_tells_of_new_runs(api: Api, lab: RealLab) -> None:
     api.attach()
     run = api.attach(project=project["id"])["run"]["id"]
     told = [watch.next() for _ in range(2)]
-    assert ("run", {"run": run}) in told and ("state", {"run": run, "state": "running"}) in told
+    its = {"run": run, "project": project["id"]}
+    assert ("run", its) in told and ("state", {**its, "state": "running"}) in told
+    watch.answer.close()
+
+
+def test_one_stream_is_of_several_runs_and_projects_that_are_known(api: Api, lab: RealLab, other: Api) -> None:
+    here, there, secret = (api.call("POST", "/projects", 201, json={"name": new_id(4)})["id"] for _ in range(3))
+    api.call("PATCH", f"/projects/{secret}", json={"private": True})
+    run, gone = api.attach()["run"]["id"], api.attach()["run"]["id"]
+    api.call("DELETE", f"/runs/{gone}")
+    asked = {"run": [run, gone, "0" * 12], "project": [here, there, secret]}
+    assert other.raw("GET", "/stream", params=asked).status_code in (404, 410)
+    watch = Watch(other, **asked, known="true")
+    assert watch.next() == ("missing", {"runs": [gone, "0" * 12], "projects": [secret]})
+    api.attach(project=secret)  # not for who may not see it
+    for project in (there, here):
+        api.attach(project=project)
+        told = [watch.next()[1]["project"] for _ in range(2)]
+        assert told == [project, project]
+    api.call("POST", "/runs/actions", json={"actions": [{"action": "note", "runs": [run], "text": "changed"}]})
+    assert watch.next()[1]["run"] == run
     watch.answer.close()
 
 
@@ -90,7 +110,7 @@ def heard(*published: list[Message], watchers: int = 1) -> list[list[bytes]]:
     async def scenario() -> list[list[bytes]]:
         hub = Hub()
         hub.attach_loop()
-        streams = [hub.read(frozenset(), "p") for _ in range(watchers)]
+        streams = [hub.read(frozenset(), frozenset({"p"})) for _ in range(watchers)]
         got = [[await anext(stream)] for stream in streams]
         for messages in published:
             hub.publish(messages)

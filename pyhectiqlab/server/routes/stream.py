@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -13,15 +14,17 @@ from ..accounts import Caller
 from ..authority import Grant, GrantedResponse
 from ..lab import Lab
 from ..replies import ApiError
+from ..stream import Message
 from .common import answers
 
 router = APIRouter(tags=["stream"])
 RUNS_MAX = 256
+PROJECTS_MAX = 64
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **answers(models.Empty, 200, 404, 410, 429, 503),
     200: {
-        "description": "events: points {run, keys, points}, logs {run}, state {run, state}, run {run}, "
-        "project {project}, resync {} (some were dropped: look again)",
+        "description": "events: points {run, project, keys, points}, logs {run, project}, state {run, project, state}, "
+        "run {run, project}, project {project}, resync {} (some were dropped: look again), missing {runs, projects}",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
 }
@@ -32,27 +35,63 @@ async def stream(
     lab: TheLab,
     caller: TheCaller,
     run: Annotated[list[str], Query(max_length=RUNS_MAX)] = [],  # noqa: B006
-    project: Annotated[str | None, Query(max_length=512, description="Name or id.")] = None,
+    project: Annotated[
+        list[Annotated[str, Query(max_length=512)]], Query(max_length=PROJECTS_MAX, description="Name or id. Several.")
+    ] = [],  # noqa: B006
+    known: Annotated[
+        bool, Query(description="Only of those that there are; the event `missing` names the others.")
+    ] = False,
 ) -> Response:
-    """Of these runs, or of all runs of a project."""
-    if not run and project is None:
+    """Of these runs, and of all runs of these projects."""
+    if not run and not project:
         raise ApiError(422, "bad_request", "Name at least one run, or a project.")
     if lab.hub.closed:
         raise ApiError(503, "busy", "The lab is stopping: try again later.", {"Retry-After": "15"})
-    runs, project_id, grant = await run_in_threadpool(_checked, lab, caller, run, project)
+    watched = await run_in_threadpool(_watched, lab, caller, run, project, known)
     return GrantedResponse(
-        lab.hub.read(runs, project_id),
+        lab.hub.read(frozenset(watched.runs), frozenset(watched.projects), watched.first),
         lab.authority,
-        grant,
+        Grant(caller, frozenset({*watched.runs.values(), *watched.projects})),
         whole=False,
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-def _checked(lab: Lab, caller: Caller, run: list[str], project: str | None) -> tuple[frozenset[str], str | None, Grant]:
-    """Return runs and project by their ids, and the grant that watching them rests on."""
-    runs = {its_run.id: its_run.project_id for one in run for its_run in [find_run(lab, caller, one)]}
-    project_id = None if project is None else find_project(lab, caller, project).id
-    of = {*runs.values(), *([] if project_id is None else [project_id])}
-    return frozenset(runs), project_id, Grant(caller, frozenset(of))
+@dataclass
+class _Watched:
+    """What a stream is of. `runs`: their projects by id."""
+
+    runs: dict[str, str] = field(default_factory=dict)
+    projects: set[str] = field(default_factory=set)
+    missing_runs: list[str] = field(default_factory=list)
+    missing_projects: list[str] = field(default_factory=list)
+
+    @property
+    def first(self) -> list[Message]:
+        """What is sent before all else."""
+        if not self.missing_runs and not self.missing_projects:
+            return []
+        return [Message("missing", "", "", {"runs": self.missing_runs, "projects": self.missing_projects})]
+
+
+def _watched(lab: Lab, caller: Caller, runs: list[str], projects: list[str], known: bool) -> _Watched:
+    """Raises ApiError for what is not there, unless only what is known is asked for."""
+    watched = _Watched()
+    for ref in runs:
+        try:
+            run = find_run(lab, caller, ref)
+        except ApiError:
+            if not known:
+                raise
+            watched.missing_runs.append(ref)
+        else:
+            watched.runs[run.id] = run.project_id
+    for ref in projects:
+        try:
+            watched.projects.add(find_project(lab, caller, ref).id)
+        except ApiError:
+            if not known:
+                raise
+            watched.missing_projects.append(ref)
+    return watched

@@ -1,6 +1,9 @@
-// Live news from the lab: server-sent events, reconnecting for ever, closed while nobody looks.
+// Live news from the lab: server-sent events, reconnecting for ever, closed while nobody looks. The tabs of a browser
+// share one connection, as browsers allow six to one host: without that, six open tabs would stall the seventh.
 
 import { at } from '../base/root';
+import { StreamHub, type Brought, type Source } from './streamhub';
+import type { Wish } from './streamworker';
 
 export interface News {
   points?: (run: string, keys: string[] | null) => void; // null: more keys than were named
@@ -16,73 +19,82 @@ export interface News {
 }
 
 const KEYS_NAMED_MAX = 64;
-const RETRY_MS_MIN = 1000;
-const RETRY_MS_MAX = 8000;
+const SAID_EVERY_MS = 60_000;
 
-/**
- * Opens the stream of `query` ("run=…&run=…" or "project=…") and returns the function that ends it. A hidden tab holds
- * no connection: browsers allow six to one host, and six open tabs would stall the seventh.
- */
+interface Hearer {
+  news: News;
+  everOpen: boolean;
+}
+
+const hearers = new Map<string, Set<Hearer>>();
+let tell: ((queries: string[]) => void) | null = null;
+
+/** Opens the stream of `query` ("run=…&run=…" or "project=…") and returns the function that ends it. */
 export function openStream(query: string, news: News): () => void {
-  let source: EventSource | null = null;
-  let retry: ReturnType<typeof setTimeout> | null = null;
-  let delay_ms = RETRY_MS_MIN;
-  let everOpen = false;
-  let ended = false;
-
-  function connect(): void {
-    retry = null;
-    if (ended || source || document.hidden) return;
-    const mine = new EventSource(at(`/api/v1/stream?${query}`));
-    source = mine;
-    mine.onopen = () => {
-      delay_ms = RETRY_MS_MIN;
-      news.missed?.(!everOpen);
-      everOpen = true;
-    };
-    mine.onerror = () => {
-      // The browser's own retry stops for good at an HTTP error, so it is done here for every kind.
-      disconnect();
-      news.broken?.();
-      retry = setTimeout(connect, delay_ms);
-      delay_ms = Math.min(delay_ms * 2, RETRY_MS_MAX);
-    };
-    mine.addEventListener('points', (e) => {
-      const data = parse(e);
-      if (!data) return;
-      const keys = Array.isArray(data['keys']) ? data['keys'].map(String) : null;
-      news.points?.(String(data['run']), keys && keys.length < KEYS_NAMED_MAX ? keys : null);
-    });
-    mine.addEventListener('resync', () => void news.missed?.(false));
-    mine.addEventListener('logs', (e) => void news.logs?.(String(parse(e)?.['run'])));
-    mine.addEventListener('state', (e) => void news.state?.(String(parse(e)?.['run'])));
-    mine.addEventListener('run', (e) => void news.run?.(String(parse(e)?.['run'])));
-    mine.addEventListener('project', (e) => void news.project?.(String(parse(e)?.['project'])));
-  }
-
-  function disconnect(): void {
-    source?.close();
-    source = null;
-  }
-
-  function onVisibility(): void {
-    if (document.hidden) disconnect();
-    else if (!source && retry === null) connect();
-  }
-
-  document.addEventListener('visibilitychange', onVisibility);
-  connect();
+  tell ??= start();
+  const hearer = { news, everOpen: false };
+  hearers.set(query, (hearers.get(query) ?? new Set()).add(hearer));
+  say();
   return () => {
-    ended = true;
-    document.removeEventListener('visibilitychange', onVisibility);
-    if (retry !== null) clearTimeout(retry);
-    disconnect();
+    hearers.get(query)?.delete(hearer);
+    if (!hearers.get(query)?.size) hearers.delete(query);
+    say();
   };
 }
 
-function parse(event: Event): Record<string, unknown> | null {
+/** A hidden tab wants nothing. */
+function say(): void {
+  tell?.(document.hidden ? [] : [...hearers.keys()]);
+}
+
+function start(): (queries: string[]) => void {
+  document.addEventListener('visibilitychange', say);
+  window.addEventListener('pagehide', () => tell?.([]));
+  window.addEventListener('pageshow', say);
+  setInterval(say, SAID_EVERY_MS); // or the worker takes this tab for dead
+  const url = at('/api/v1/stream');
+  const port = sharedPort();
+  if (port) {
+    port.onmessage = ({ data }: MessageEvent<Brought>) => bring(data);
+    return (queries) => port.postMessage({ url, queries } satisfies Wish);
+  }
+  const own = new StreamHub<null>((query) => new EventSource(`${url}?${query}`) as Source, (_, brought) => bring(brought));
+  return (queries) => own.want(null, queries);
+}
+
+/** null: this browser has no such workers. */
+function sharedPort(): MessagePort | null {
   try {
-    const data: unknown = JSON.parse((event as MessageEvent<string>).data);
+    return new SharedWorker(new URL('./streamworker.ts', import.meta.url), { type: 'module', name: 'hectiqlab stream' }).port;
+  } catch {
+    return null;
+  }
+}
+
+function bring(brought: Brought): void {
+  for (const hearer of [...(hearers.get(brought.query) ?? [])]) {
+    const { news } = hearer;
+    if (brought.kind === 'opened') {
+      news.missed?.(!hearer.everOpen);
+      hearer.everOpen = true;
+    } else if (brought.kind === 'broken') news.broken?.();
+    else if (brought.kind === 'resync') news.missed?.(false);
+    else if ('data' in brought) hand(news, brought.kind, parse(brought.data));
+  }
+}
+
+function hand(news: News, kind: string, data: Record<string, unknown> | null): void {
+  if (kind === 'points') {
+    if (!data) return;
+    const keys = Array.isArray(data['keys']) ? data['keys'].map(String) : null;
+    news.points?.(String(data['run']), keys && keys.length < KEYS_NAMED_MAX ? keys : null);
+  } else if (kind === 'logs' || kind === 'state' || kind === 'run') news[kind]?.(String(data?.['run']));
+  else if (kind === 'project') news.project?.(String(data?.['project']));
+}
+
+function parse(text: string): Record<string, unknown> | null {
+  try {
+    const data: unknown = JSON.parse(text);
     return typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : null;
   } catch {
     return null; // a newer lab's news in another shape: the next refetch tells the same

@@ -8,7 +8,7 @@ import { probe } from './session';
 export type Heard = { runs: readonly string[] } | { project: string };
 type Handlers = Omit<News, 'broken'>;
 
-/** A stream that several parts of the page hear: a browser allows six connections to one host. */
+/** What several parts of the page hear. */
 interface Shared {
   hearers: Set<Handlers>;
   open: boolean;

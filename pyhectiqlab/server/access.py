@@ -17,7 +17,7 @@ import hmac
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -245,6 +245,20 @@ def _project(lab: Lab, caller: Caller, ref: str) -> tuple[Project, str]:
 def find_run(lab: Lab, caller: Caller, run_id: str, *, deleted_too: bool = False) -> Run:
     """Return a run by id. Blocks on the database. Raises ApiError 404, 410."""
     return _run(lab, caller, run_id, deleted_too)[0]
+
+
+def check_readable(lab: Lab, caller: Caller, ids: Iterable[str]) -> None:
+    """Raise ApiError 404, 410 about the first run that the caller may not read. Blocks on the database, once for all of
+    them.
+    """
+    wanted = list(dict.fromkeys(ids))
+    with lab.meta.reading() as view:
+        runs = {run.id: run for run in view.some_runs(wanted)}
+        projects = {run.project_id for run in runs.values()}
+        own = {project: view.role_in(project, caller.user.id, deleted_too=True) for project in projects}
+    for run_id in wanted:
+        run = runs.get(run_id)
+        _there(run, None if run is None else own[run.project_id], run_id)
 
 
 def _run(lab: Lab, caller: Caller, run_id: str, deleted_too: bool = False) -> tuple[Run, str]:

@@ -53,6 +53,14 @@ class BucketsBody(Body):
     )
 
 
+    short: bool = Field(
+        False,
+        description="In msgpack, leave out of columns what follows from the rest. Of `start`, `count`, `last_x`, `nan`, "
+        "`pinf`, `ninf`: one item where all are alike, two where each differs from the one before by as much. `max`, "
+        "`mean` and `last` are null where they are, bit by bit, as `min`.",
+    )
+
+
 class LastPoint(BaseModel):
     step: int
     value: Number

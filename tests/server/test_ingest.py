@@ -315,6 +315,29 @@ def test_buckets_come_as_columns_or_as_json(api: Api, run: str) -> None:
     assert as_json["max"][-1] == 1000 / 7
 
 
+def test_short_buckets_leave_out_what_follows_from_the_rest(api: Api, run: str) -> None:
+    api.ingest(batch(run, new_id(), 1, 8, series=[column("loss", range(8), [1.0, -0.0, math.nan, *range(5)])]))
+    api.ingest(batch(run, new_id(), 1, 4, series=[column("odd", range(4), step=[0, 1, 1, 9])]))
+    body = {"selectors": [{"run": run, "key": "loss"}, {"run": run, "key": "odd"}, {"run": run, "key": "none"}]}
+
+    def asked(short: bool) -> list[dict[str, object]]:
+        raw = msgpack.unpackb(api.raw("POST", "/series/buckets", json={**body, "short": short}).content)["series"]
+        kinds = {"min": "d", "max": "d", "mean": "d", "last": "d"}
+        return [
+            {k: struct.unpack(f"<{len(v) // 8}{kinds.get(k, 'q')}", v) for k, v in b.items() if isinstance(v, bytes)}
+            for b in raw
+        ]
+
+    even, odd, none = asked(short=True)
+    assert (even["start"], even["count"], even["last_x"]) == ((0, 1), (1,), (0, 1))
+    assert even["nan"] == (0, 0, 1, 0, 0, 0, 0, 0) and even["pinf"] == (0,)
+    assert not {"max", "mean"} & even.keys()
+    assert str(even["min"]) == str((1.0, -0.0, math.nan, 0.0, 1.0, 2.0, 3.0, 4.0))
+    assert (odd["start"], odd["count"], odd["ninf"]) == ((0, 1, 9), (1, 2, 1), (0,)) and "max" in odd
+    assert set(none.values()) == {()}
+    assert [len(b["start"]) for b in asked(short=False)] == [8, 3, 0]
+
+
 def test_ranks_come_together_or_each_by_itself_and_an_attempt_alone(api: Api, run: str) -> None:
     for rank, attempt in ((0, 1), (1, 1), (1, 2)):
         api.ingest(batch(run, new_id(), 1, 100 * attempt, rank=rank, attempt=attempt))

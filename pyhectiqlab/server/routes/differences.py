@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from .. import models_differences as models
-from ..access import TheCaller, TheLab, find_run
+from ..access import TheCaller, TheLab, check_readable
 from ..answers import answer
 from ..bodies import BodyRoute
 from ..differences import RUNS_MAX
@@ -38,8 +38,7 @@ def differences(
     base = run[0] if baseline is None else baseline
     if base not in run:
         raise ApiError(422, "invalid", "The baseline is none of the runs.")
-    for run_id in run:
-        find_run(lab, caller, run_id)
+    check_readable(lab, caller, run)
     with lab.meta.reading() as view:
         its = differences_of(view, lab.points, run, run.index(base), alike=alike)
     rows = [answer(models.DifferenceAnswer, row) for row in its.rows]

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import Request, Response
 
 from .. import models_grouplines as models
-from ..access import TheCaller, TheLab, find_run
+from ..access import TheCaller, TheLab, check_readable
 from ..bodies import BodyRoute
 from ..grouplines import LINES_MAX, RUNS_MAX, Band, GroupLine, group_lines
 from ..replies import ApiError, Page, wants_msgpack
@@ -37,8 +37,7 @@ def lines_of_groups(body: models.GroupLinesBody, request: Request, lab: TheLab, 
     low, high = body.quantiles
     if low > high or (body.band == "std" and body.middle != "mean"):
         raise ApiError(422, "invalid", "The lower quantile comes first, and a band of std lies around the mean.")
-    for run_id in dict.fromkeys(runs):
-        find_run(lab, caller, run_id)
+    check_readable(lab, caller, runs)
     packed = wants_msgpack(request)
     page = Page(len(body.groups) * len(body.keys), packed, name="lines")
     try:

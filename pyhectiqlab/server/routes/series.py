@@ -11,9 +11,9 @@ from fastapi import Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from ...protocol import limits
-from ...store.points import Buckets, Points, Selector, SeriesInfo, Smoothing
+from ...store.points import Buckets, Int64s, Points, Selector, SeriesInfo, Smoothing
 from .. import models, models_series
-from ..access import ReadableRun, TheCaller, TheLab, find_run
+from ..access import ReadableRun, TheCaller, TheLab, check_readable
 from ..answers import answer
 from ..authority import Grant, GrantedResponse
 from ..bodies import BodyRoute
@@ -222,7 +222,7 @@ def _point_answers(points: Points, some: slice) -> list[dict[str, Any]]:
     responses=_also_msgpack(
         answers(models_series.BucketsAnswer, 200, 404, 410),
         "Msgpack unless Accept asks for JSON: the same map, each list a little-endian column of 8 bytes an item, "
-        "NaN for null.",
+        "NaN for null. With `short`, columns leave out what follows from the rest.",
     ),
 )
 def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
@@ -231,8 +231,7 @@ def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, call
     JSON), every series has fewer than `n`: see `width`. With `smooth`, a line's smoothed values are computed by the lab
     over its points, not over its buckets: they are the same at any width and zoom.
     """
-    for run_id in {s.run for s in body.selectors}:
-        find_run(lab, caller, run_id)
+    check_readable(lab, caller, (s.run for s in body.selectors))
     selectors = [Selector(s.run, s.key, s.rank, s.attempt) for s in body.selectors]
     packed = wants_msgpack(request, default=True)
     most = limits.BUCKETS_OF_ANSWER_MAX if packed else limits.BUCKETS_OF_ANSWER_MAX // 4
@@ -242,13 +241,13 @@ def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, call
         all_series = lab.points.iter_buckets(selectors, *query)
         page = Page(len(selectors), packed, name="series")
         for series in all_series:
-            page.add(_buckets_answer(series, packed), large=True)
+            page.add(_buckets_answer(series, packed, body.short and packed), large=True)
     except ValueError as e:
         raise ApiError(422, "bad_range", f"These buckets cannot be made: {e}.") from None
     return page.reply()
 
 
-def _buckets_answer(b: Buckets, packed: bool) -> dict[str, Any]:
+def _buckets_answer(b: Buckets, packed: bool, short: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "run": b.selector.run,
         "key": b.selector.key,
@@ -264,8 +263,22 @@ def _buckets_answer(b: Buckets, packed: bool) -> dict[str, Any]:
         columns += (("smoothed", "<f8"),)
     for name, kind in columns:
         column = np.asarray(getattr(b, name)).astype(kind)
+        if short and kind == "<i8":
+            column = _evenly_begun(column)
         body[name] = column.tobytes() if packed else column.tolist()
+    if short:
+        body |= {name: None for name in ("max", "mean", "last") if body[name] == body["min"]}
     if not packed:
         for name in {"min", "max", "mean", "smoothed"} & body.keys():
             body[name] = [None if math.isnan(v) else v for v in body[name]]
     return body
+
+
+def _evenly_begun(column: Int64s) -> Int64s:
+    """Return the first item where all are alike, the first two where all differ by as much, else all."""
+    if len(column) < 2:
+        return column
+    steps = np.diff(column)
+    if (steps != steps[0]).any():
+        return column
+    return column[: 1 if steps[0] == 0 else 2]

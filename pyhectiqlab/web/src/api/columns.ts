@@ -1,7 +1,7 @@
 // Columns of buckets: one request for many series, msgpack in, typed arrays out.
 
 import { decode } from '@msgpack/msgpack';
-import { exactInt64, float64s, int64ToFloat64 } from '../base/int64';
+import { continued, exactInt64, float64s, int64ToFloat64 } from '../base/int64';
 import type { Axis } from '../base/axis';
 import type { ChartView } from '../base/route';
 import type { Smoothing } from '../base/smooth';
@@ -31,6 +31,7 @@ export async function fetchBuckets(
     selectors: selectors.flatMap((s) => attempts.map((attempt) => ({ ...s, rank, attempt }))),
     axis,
     n,
+    short: true,
     ...(hidden === false ? { attempts: 'all' } : {}),
     ...(smooth ? { smooth } : {}),
     ...(lo === null ? {} : { lo }),
@@ -48,8 +49,12 @@ export function decodeBuckets(bytes: Uint8Array): Buckets[] {
 }
 
 function decodeOne(row: Record<string, unknown>): Buckets {
-  const ints = (name: string): Float64Array => int64ToFloat64(column(row, name));
-  const floats = (name: string): Float64Array => float64s(column(row, name));
+  const min = float64s(column(row, 'min'));
+  const n = min.length;
+  const whole = (name: string): Uint8Array => continued(column(row, name), n);
+  const ints = (name: string): Float64Array => int64ToFloat64(whole(name));
+  // null: as `min`, and never changed.
+  const floats = (name: string): Float64Array => (row[name] === null ? min : float64s(column(row, name)));
   const b: Buckets = {
     run: String(row['run']),
     key: String(row['key']),
@@ -60,19 +65,18 @@ function decodeOne(row: Record<string, unknown>): Buckets {
     total: Number(row['total']),
     start: ints('start'),
     count: ints('count'),
-    min: floats('min'),
+    min,
     max: floats('max'),
     mean: floats('mean'),
     last: floats('last'),
     lastX: ints('last_x'),
-    exactX: exactInt64(column(row, 'last_x')),
+    exactX: exactInt64(whole('last_x')),
     nan: ints('nan'),
     pinf: ints('pinf'),
     ninf: ints('ninf'),
     smoothed: row['smoothed'] === undefined ? null : floats('smoothed'),
   };
-  const n = b.start.length;
-  for (const c of [b.count, b.min, b.max, b.mean, b.last, b.lastX, b.nan, b.pinf, b.ninf, b.smoothed]) {
+  for (const c of [b.start, b.count, b.min, b.max, b.mean, b.last, b.lastX, b.nan, b.pinf, b.ninf, b.smoothed]) {
     if (c && c.length !== n) throw new RangeError(`columns of ${n} and ${c.length} buckets in one series`);
   }
   return b;

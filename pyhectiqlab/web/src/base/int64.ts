@@ -23,6 +23,25 @@ export function exactInt64(bytes: Uint8Array): BigInt64Array | null {
   return BigInt64Array.from(rounded, (_, i) => view.getBigInt64(8 * i, true));
 }
 
+/** All n items of an int64 column of which only the first one or two came: the others go on by as much. */
+export function continued(bytes: Uint8Array, n: number): Uint8Array {
+  const given = wholeCount(bytes);
+  if (given >= n || given === 0 || given > 2) return bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const first = view.getBigInt64(0, true);
+  const step = given === 1 ? 0n : view.getBigInt64(8, true) - first;
+  const out = new DataView(new ArrayBuffer(8 * n));
+  let [value, exact] = [Number(first), first];
+  if (Number.isSafeInteger(value) && Number.isSafeInteger(Number(first + step * BigInt(n)))) {
+    // Two halves, as above: no BigInt an item.
+    for (let i = 0; i < n; i++, value += Number(step)) {
+      out.setInt32(8 * i + 4, Math.floor(value / 4294967296), true);
+      out.setUint32(8 * i, value >>> 0, true);
+    }
+  } else for (let i = 0; i < n; i++, exact += step) out.setBigInt64(8 * i, exact, true);
+  return new Uint8Array(out.buffer);
+}
+
 /** float64[n] as a typed array; copied, because the bytes may lie unaligned. Throws RangeError as above. */
 export function float64s(bytes: Uint8Array): Float64Array {
   const n = wholeCount(bytes);

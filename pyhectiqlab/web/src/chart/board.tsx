@@ -6,6 +6,7 @@ import { ApiError, UnreachableError } from '../api/http';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
 import { matching, movedOwn, OWN_KEYS_MAX, ownName, toggled, withOwn, withoutOwn, withPanel, type BoardSettings, type OwnPanel, type PanelSettings, type Size } from '../base/boardsettings';
+import { Frames } from '../base/frames';
 import { groupKeys, naturally } from '../base/group';
 import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
@@ -58,6 +59,8 @@ const NO_PANEL_SETTINGS: PanelSettings = {};
 const NO_IDS: string[] = [];
 const PATTERN_KEYS_MAX = 3000; // that patterns look at
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
+
+const frames = new Frames(); // panels that are drawn anew
 
 export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true }: Props) {
   const [settings, setSettings] = useBoardSettings(name);
@@ -244,7 +247,7 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, w
       const answer = await fetchSeries(selectors, query, signal);
       setFailure('');
       return answer;
-    }, failed);
+    }, failed, undefined, (panel, tell) => frames.add(panel, tell));
   }, []);
   const life = useStore(revival);
   const query = bucketQuery(view, attempts, width);

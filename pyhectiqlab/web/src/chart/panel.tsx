@@ -6,10 +6,12 @@ import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/axis';
 import type { PanelSettings } from '../base/boardsettings';
 import { plural } from '../base/format';
+import { Frames } from '../base/frames';
 import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { goal } from '../state/goal';
+import { watchSight } from '../state/sight';
 import { useStore } from '../state/store';
 import { PanelMenu, type OwnActions } from './panelmenu';
 import { Plot, type Drawn } from './plot';
@@ -61,6 +63,7 @@ interface Hover {
 }
 
 const LEGEND_MAX = 12;
+const frames = new Frames(); // panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
 
 export function Panel({ metric, title, keys, own, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
@@ -76,17 +79,13 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
   // Asked for only while in sight (and a little before).
   useEffect(() => {
     const panel = feed.add(keys, (series, query) => setAnswer({ series, axis: query.axis, query }));
-    const observer = new IntersectionObserver(
-      (entries) => {
-        const inSight = entries[entries.length - 1]!.isIntersecting;
-        setVisible(inSight);
-        panel.setVisible(inSight);
-      },
-      { root: scrollerOf(root.current!), rootMargin: '300px 0px' },
-    );
-    observer.observe(root.current!);
+    const stop = watchSight(root.current!, scrollerOf(root.current!), (inSight) => {
+      panel.setVisible(inSight);
+      frames.add(root.current, () => setVisible(inSight));
+    });
     return () => {
-      observer.disconnect();
+      stop();
+      frames.drop(root.current);
       panel.remove();
     };
   }, [feed, keys.join('\n')]);
@@ -222,7 +221,7 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
         onKeyDown={onKeyDown}
         onBlur={() => plot.current?.point(null)}
       >
-        {!curves && <div class="panel-wait" aria-hidden="true" />}
+        {!curves && visible && <div class="panel-wait" aria-hidden="true" />}
         {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points.'}</p>}
         {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={scale === 'log'} box={box.current!} />}
       </div>

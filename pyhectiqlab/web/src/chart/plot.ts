@@ -58,6 +58,20 @@ const TIME_LABELS = [
   [0.001, ':{ss}.{fff}', '\n{MMM} {D} {HH}:{mm}', null, '\n{MMM} {D} {HH}:{mm}', null, '\n{HH}:{mm}', null, 1],
 ] as unknown as uPlot.Axis.Values;
 
+/** Colours of the page's style, read once a theme: to ask for a style makes the browser compute it, for each plot anew. */
+const colors = {
+  theme: '',
+  known: new Map<string, string>(),
+  of(element: HTMLElement, name: string): string {
+    const theme = `${matchMedia('(prefers-color-scheme: dark)').matches} ${document.documentElement.dataset['theme'] ?? ''}`;
+    if (theme !== this.theme) this.known.clear();
+    this.theme = theme;
+    const color = this.known.get(name) ?? (getComputedStyle(element).getPropertyValue(name) || '#888');
+    this.known.set(name, color);
+    return color;
+  },
+};
+
 export class Plot {
   private u: uPlot;
   private pointerInside = false;
@@ -230,7 +244,7 @@ export class Plot {
   }
 
   private axis(more: uPlot.Axis): uPlot.Axis {
-    const color = (name: string) => () => getComputedStyle(this.parent).getPropertyValue(name) || '#888';
+    const color = (name: string) => () => colors.of(this.parent, name);
     return {
       font: FONT,
       gap: 4,

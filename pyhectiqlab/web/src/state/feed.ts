@@ -22,6 +22,7 @@ interface Panel {
 }
 
 const INTERVAL_MS = 1000;
+const REQUESTS_AT_ONCE = 2; // while one answer is read and drawn, the lab makes the next
 
 /**
  * Collects what the visible panels need into one request, at most once a second for live news and at once when the
@@ -34,11 +35,12 @@ export class BucketFeed {
   private runs: readonly string[] = [];
   private query: BucketQuery | null = null;
 
-  /** `fetch` rejects: the panels stay stale, and `failed` is told why. */
+  /** `fetch` rejects: the panels stay stale, and `failed` is told why. `later`: when panels are told, each by itself. */
   constructor(
     private readonly fetch: FetchBuckets,
     private readonly failed: (error: unknown) => void,
     interval_ms = INTERVAL_MS,
+    private readonly later: (panel: object, tell: () => void) => void = (_, tell) => tell(),
   ) {
     this.throttle = new Throttle(() => this.refresh(), interval_ms);
   }
@@ -95,23 +97,28 @@ export class BucketFeed {
     const byKey = new Map<string, Buckets[]>();
     const waiting = new Set(wanted);
     for (const panel of wanted) panel.stale = false; // before asking: news that come meanwhile make it stale again
-    for (let i = 0; i < keys.length; i += perRequest) {
-      const some = keys.slice(i, i + perRequest);
-      try {
+    const pieces = Array.from({ length: Math.ceil(keys.length / perRequest) }, (_, i) => keys.slice(i * perRequest, (i + 1) * perRequest));
+    const askOn = async () => {
+      for (let some = pieces.shift(); some; some = pieces.shift()) {
         const selectors = some.flatMap((key) => runs.map((run) => ({ run, key })));
         const series = await this.fetch(selectors, query, ticket.signal);
         if (!ticket.isNewest()) return;
-        for (const key of some) byKey.set(key, series.filter((b) => b.key === key));
+        for (const key of some) byKey.set(key, []);
+        for (const b of series) byKey.get(b.key)?.push(b);
         for (const panel of waiting) {
           if (!panel.keys.every((key) => byKey.has(key))) continue;
           waiting.delete(panel);
-          if (this.panels.has(panel)) panel.show(panel.keys.flatMap((key) => byKey.get(key)!), query);
+          const its = panel.keys.flatMap((key) => byKey.get(key)!);
+          this.later(panel, () => query === this.query && runs === this.runs && this.panels.has(panel) && panel.show(its, query));
         }
-      } catch (e) {
-        for (const panel of waiting) panel.stale = true;
-        if (ticket.isNewest()) this.failed(e);
-        return;
       }
+    };
+    try {
+      await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, askOn));
+    } catch (e) {
+      pieces.length = 0;
+      for (const panel of waiting) panel.stale = true;
+      if (ticket.isNewest()) this.failed(e);
     }
   }
 }

@@ -132,7 +132,7 @@ class ReadsMetrics(ReadsRun):
         rank: int | None = None,
         attempt: int | None = None,
         attempts: Literal["newest", "all"] = "newest",
-        smooth: tuple[Literal["exponential", "gaussian", "mean"], int] | None = None,
+        smooth: tuple[Literal["exponential", "gaussian", "mean", "median"], int] | None = None,
     ) -> Buckets:
         """Return a key in at most about `n` slices of the axis, as arrays: what a chart shows, exactly.
 

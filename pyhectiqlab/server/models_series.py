@@ -30,9 +30,10 @@ class SelectorBody(Body):
 
 
 class SmoothBody(Body):
-    kind: Literal["exponential", "gaussian", "mean"] = Field(
+    kind: Literal["exponential", "gaussian", "mean", "median"] = Field(
         description="The weight of a point at distance d: exponential: e^(-d/width), for points to the left; gaussian: "
-        "e^(-d²/2width²); mean: 1 up to a distance of width."
+        "e^(-d²/2width²); mean: 1 up to a distance of width. median: of the places up to a distance of width, each "
+        "with the mean of its points."
     )
     width: Annotated[int, Field(ge=1, le=WIDTH_MAX)] = Field(description="In units of the axis: steps, or µs.")
 
@@ -52,11 +53,10 @@ class BucketsBody(Body):
         "`last_x`. It is the same at any lo, hi and n.",
     )
 
-
     short: bool = Field(
         False,
-        description="In msgpack, leave out of columns what follows from the rest. Of `start`, `count`, `last_x`, `nan`, "
-        "`pinf`, `ninf`: one item where all are alike, two where each differs from the one before by as much. `max`, "
+        description="In msgpack, leave out of columns what follows from the rest. Of `start`, `count`, `last_x`, "
+        "`nan`, `pinf`, `ninf`: one item where all are alike, two where each differs by as much. `max`, "
         "`mean` and `last` are null where they are, bit by bit, as `min`.",
     )
 

@@ -137,7 +137,7 @@ class Selector:
 class Smoothing:
     """How a line is smoothed: see smoothing.py. `width` ≥ 1, in units of the axis (steps, or µs)."""
 
-    kind: Literal["exponential", "gaussian", "mean"]
+    kind: Literal["exponential", "gaussian", "mean", "median"]
     width: int
 
 

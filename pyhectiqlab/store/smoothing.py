@@ -1,11 +1,14 @@
-"""Smoothed values of a line, in units of x: weighted means of its points, the same at any zoom. Pure functions of
-arrays.
+"""Smoothed values of a line, in units of x: weighted means or medians of its points, the same at any zoom. Pure
+functions of arrays.
 
 The value at x is Σ weight · value / Σ weight over the finite points of the whole line, whatever part of it is drawn:
 
 * exponential: e^(-d / width) for points d ≥ 0 to the left of x. A gap forgets as much as its length says.
 * gaussian: e^(-d² / 2 width²) for points d to either side.
 * mean: 1 for points up to `width` to either side.
+
+Or, as median, the median over the places up to `width` to either side, each of which counts once, with the mean of its
+finite points: a line of one rank has one point at a place, so that this is the median of its points.
 
 It is NaN where all weights together are below WEIGHT_MIN: no finite point is near enough.
 
@@ -29,7 +32,12 @@ from .points import Float64s, Int64s, Smoothing
 POINTS_MAX = 2_000_000
 CELLS = 1 << 20
 WEIGHT_MIN = 1e-9
-_REACH = {"exponential": (40, 0), "gaussian": (8, 8), "mean": (1, 1)}  # in widths; weights beyond are below 1e-13
+_REACH = {
+    "exponential": (40, 0),
+    "gaussian": (8, 8),
+    "mean": (1, 1),
+    "median": (1, 1),
+}  # in widths; weights beyond are below 1e-13
 _SLICES = 4  # of a width, in which the points of a Gaussian are summed up
 _TERMS = 22  # of its series: the rest is below 2^22 / 22! of a weight at the end of the reach
 
@@ -84,6 +92,8 @@ def smoothed(at: Int64s, smoothing: Smoothing, shift: int, read: Read) -> Float6
         total, weight = _gaussian(sums, at, low // slice_of, high // slice_of, slice_of, smoothing.width)
     else:
         begin, end = np.searchsorted(sums.x, low >> shift << shift), np.searchsorted(sums.x, high, "right")
+        if smoothing.kind == "median":
+            return _medians(sums.total / sums.points, begin, end)
         total, weight = _decaying(sums, at, begin, end, smoothing.width if smoothing.kind == "exponential" else None)
     enough = weight >= WEIGHT_MIN
     return np.where(enough, total / np.where(enough, weight, 1.0), np.nan)
@@ -128,6 +138,36 @@ def _decaying(
         if width is not None:
             left = left * np.exp(-_distance(right[1::2], right[0::2]) / width)
         node, right = left + node[:, 1::2], right[1::2]
+
+
+def _medians(values: Float64s, begin: NDArray[np.intp], end: NDArray[np.intp]) -> Float64s:
+    """Return the median of the values begin…end - 1 for each place; NaN where there are none.
+
+    The ranks of the values are sorted by one bit after the other, the highest first. How many of a range have a 0 there
+    says on which side of it the value in question lies (a wavelet matrix, of which one level is kept at a time).
+    """
+    order = np.argsort(values, kind="stable")
+    row = np.empty(len(values), np.int32)
+    row[order] = np.arange(len(values), dtype=np.int32)
+    some = np.flatnonzero(begin < end)
+    size = (end - begin)[some]
+    low, high = np.tile(begin[some], 2), np.tile(end[some], 2)
+    nth = np.concatenate(((size - 1) // 2, size // 2))  # the two in the middle; of an odd number they are one
+    rank = np.zeros(len(nth), np.int64)
+    for bit in reversed(range(max(1, len(values) - 1).bit_length())):
+        ones = (row >> bit & 1).astype(bool)
+        zeros = np.concatenate(([0], np.cumsum(~ones, dtype=np.int32)))
+        zeros_low, zeros_high = zeros[low], zeros[high]
+        right = nth >= zeros_high - zeros_low
+        nth = np.where(right, nth - (zeros_high - zeros_low), nth)
+        low = np.where(right, zeros[-1] + low - zeros_low, zeros_low)
+        high = np.where(right, zeros[-1] + high - zeros_high, zeros_high)
+        rank |= right.astype(np.int64) << bit
+        row = np.concatenate((row[~ones], row[ones]))
+    middle = values[order[rank]]
+    answer = np.full(len(begin), np.nan)
+    answer[some] = middle[: len(some)] / 2 + middle[len(some) :] / 2
+    return answer
 
 
 def _gaussian(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
 from sys import float_info
 from typing import Any, Literal, NamedTuple
 
@@ -275,7 +277,14 @@ def _hides(cut: int | None, p: Point) -> bool:
 
 
 def _smoothed(finite: Sequence[tuple[int, float]], at: int, smoothing: Smoothing) -> float:
-    """Return the weighted mean of (x, value) points, as smoothing.py defines it."""
+    """Return the weighted mean or the median of (x, value) points, as smoothing.py defines it."""
+    if smoothing.kind == "median":
+        places = sorted(finite)
+        means = [
+            math.fsum(v for _, v in its) / len(its)
+            for its in (list(group) for x, group in groupby(places, lambda p: p[0]) if abs(at - x) <= smoothing.width)
+        ]
+        return statistics.median(means) if means else math.nan
     weights = [_weight(at - x, smoothing) for x, _ in finite]
     if sum(weights) < WEIGHT_MIN:
         return math.nan

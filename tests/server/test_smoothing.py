@@ -43,7 +43,7 @@ def test_smoothed_values_come_beside_the_buckets(api: Api, run: str) -> None:
     [
         "mean:5",
         {"kind": "mean"},
-        {"kind": "median", "width": 5},
+        {"kind": "mode", "width": 5},
         {"kind": "mean", "width": 0},
         {"kind": "mean", "width": 1.5},
         {"kind": "mean", "width": 2**54},

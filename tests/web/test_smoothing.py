@@ -22,6 +22,9 @@ def smoothed(steps: Any, values: Any, at: Any, kind: str, width: float) -> Any:
     answer = []
     for x in at:
         d = np.asarray(x - steps, float)
+        if kind == "median":
+            answer.append(np.median(values[np.abs(d) <= width]))
+            continue
         if kind == "exponential":
             weight = np.where(d >= 0, np.exp(-np.maximum(d, 0) / width), 0)
         elif kind == "gaussian":
@@ -72,6 +75,10 @@ def test_a_smoothed_value_is_of_all_points_small_enlarged_and_zoomed(page: Page,
     page.get_by_label("Width of smoothing in steps").press("Enter")
     page.wait_for_url(re.compile(r"smooth=gaussian,250"))
     small = compare("gaussian", 250, "d.curves[0].line[0] !== " + repr(small["line"][0]))
+    page.get_by_label("Kind of smoothing").select_option("median")
+    compare("median", 250, "d.curves[0].line[0] !== " + repr(small["line"][0]))
+    page.get_by_label("Kind of smoothing").select_option("gaussian")
+    small = compare("gaussian", 250, "d.curves[0].line[0] === " + repr(small["line"][0]))
     page.get_by_role("button", name="Enlarge loss").click()
     large = Panel(page, "loss")
     large.root = page.locator("dialog .panel")

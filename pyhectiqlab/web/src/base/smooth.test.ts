@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { atPlace, formatSmoothing, parseSmoothing, placeOfWidth, WIDTHS } from './smooth';
 
 test('a smoothing is written into the link and read again', () => {
-  for (const kind of ['exponential', 'gaussian', 'mean'] as const)
+  for (const kind of ['exponential', 'gaussian', 'mean', 'median'] as const)
     for (const width of [1, 100, 2 ** 53 - 1]) expect(parseSmoothing(formatSmoothing({ kind, width }), 'time')).toEqual({ kind, width });
 });
 

@@ -3,7 +3,7 @@
 
 import { unitOf, type Axis } from './axis';
 
-export const KINDS = ['exponential', 'gaussian', 'mean'] as const;
+export const KINDS = ['exponential', 'gaussian', 'mean', 'median'] as const;
 
 export interface Smoothing {
   kind: (typeof KINDS)[number];

@@ -7,6 +7,7 @@ const WORDS: Record<Smoothing['kind'], readonly [name: string, meaning: string]>
   exponential: ['Exponential', 'The weight of a point is e^(−distance / width), for points to the left'],
   gaussian: ['Gaussian', 'The weight of a point is e^(−distance² / 2 width²), to either side'],
   mean: ['Running mean', 'The mean of the points up to the width to either side'],
+  median: ['Running median', 'The median of the points up to the width to either side; of several ranks, of their means at each place'],
 };
 
 interface Props {

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from .. import profile as credentials
-from ..errors import AuthenticationError, ConfigurationError, LabError
+from ..errors import AuthenticationError, ConfigurationError, LabError, LabRequestError
 from . import browser_login
 from .output import clean, echo_json, table
 
@@ -191,6 +191,11 @@ def _make_key(lab: LabClient) -> dict[str, str]:
         raise AuthenticationError(
             f"The lab at {lab.url} does not accept this user name and password: try again.", status=401
         ) from None
+    except LabRequestError as e:
+        if e.code != "use_sso":
+            raise
+        command = f"hectiqlab add-profile --browser --url {lab.url}"
+        raise AuthenticationError(f"{e} Log in in the browser: `{command}`", status=e.status, code=e.code) from None
     if not isinstance(made, dict) or not all(isinstance(made.get(k), str) for k in ("id", "key")):
         raise not_a_lab(lab.url, "its answer to a new key has another shape")
     return made

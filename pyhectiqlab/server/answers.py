@@ -35,10 +35,10 @@ def run_url(base_url: str, run_id: str) -> str:
     return f"{base_url}/runs/{run_id}"
 
 
-def user_answer(user: User, to_admin: bool = False) -> dict[str, Any]:
-    """`to_admin`: when somebody was last seen is for admins of the lab."""
-    seen = user.last_seen if to_admin else None
-    return answer(models.UserAnswer, user, disabled=user.disabled is not None, last_seen=seen)
+def user_answer(user: User, to_admin: bool = False, subject: str | None = None) -> dict[str, Any]:
+    """`to_admin`: when somebody was last seen, and `subject`, who they are at the provider, are for admins alone."""
+    seen, sso = (user.last_seen, subject) if to_admin else (None, None)
+    return answer(models.UserAnswer, user, disabled=user.disabled is not None, last_seen=seen, sso=sso)
 
 
 def login_answer(user: User, csrf: str | None, alerts: Sequence[str]) -> dict[str, Any]:

@@ -225,11 +225,14 @@ def test_nobody_becomes_a_user_by_their_name_or_mail(lab: RealLab, provider: Pro
     browser.me(401)
     refused = next(item for item in audit(lab) if item["action"] == "failed to log in as")
     assert "somebody else" in refused["subject"], "what an admin needs to link them"
+    assert f"hectiqlab admin sso link {name.upper()} 'somebody else'" in refused["detail"]
 
     linked = owner.call("PUT", f"/users/{name}/sso", json={"subject": "somebody else"})
     assert linked == {"username": name, "issuer": provider.issuer, "subject": "somebody else"}
     browser.log_in(name)
     assert browser.me()["user"] == {**browser.me()["user"], "username": name, "role": "admin"}
+    subjects = {user["username"]: user["sso"] for user in owner.get("/users")["items"]}
+    assert subjects[name] == "somebody else" and subjects[owner.get("/me")["user"]["username"]] is None
     taken = owner.raw("PUT", f"/users/{name}/sso", json={"subject": "a third"})
     assert (taken.status_code, error_of(taken)["code"]) == (409, "link_taken")
 
@@ -251,7 +254,9 @@ def test_who_was_deleted_does_not_come_back(lab: RealLab, provider: Provider, br
     assert why(browser.log_in(name)) == "disabled"
 
 
-def test_a_password_does_not_pass_by_the_groups(lab: RealLab, provider: Provider, browser: Browser) -> None:
+def test_a_password_does_not_pass_by_the_groups(
+    lab: RealLab, provider: Provider, browser: Browser, tmp_path: Path
+) -> None:
     """Whoever logs in at the provider has no other way in, which they could keep when they lose their groups."""
     name, owner = new_name(), Api.of(lab)
     provider.control(people={name: person(name, "team")})
@@ -264,6 +269,9 @@ def test_a_password_does_not_pass_by_the_groups(lab: RealLab, provider: Provider
     assert (refused.status_code, error_of(refused)["code"]) == (403, "use_sso")
     refused = requests.post(f"{lab.url}/api/v1/keys", json={"name": "k"}, auth=(name, PASSWORD), timeout=30)
     assert (refused.status_code, error_of(refused)["code"]) == (403, "use_sso")
+    command = ("add-profile", "--url", lab.url, "--username", name, "--password-stdin")
+    done = run_command(*command, env={**os.environ, "HECTIQLAB_HOME": str(tmp_path)}, input=f"{PASSWORD}\n")
+    assert done.returncode and f"`hectiqlab add-profile --browser --url {lab.url}`" in done.stderr
 
 
 def test_a_name_that_no_user_can_have_is_refused(provider: Provider, browser: Browser) -> None:

@@ -99,7 +99,7 @@ def test_an_admin_sees_and_revokes_keys_and_hands_over_and_deletes(
     assert requests.post(f"{lab.url}/api/v1/sessions/5e55/end", headers=headers, json=end, timeout=30).ok
     page.goto(f"{lab.url}/admin/users")
     row = page.locator("tr", has=page.get_by_label("Role of leaver"))
-    row.get_by_role("button", name="Keys and runs").click()
+    row.get_by_role("button", name="Keys, runs, login").click()
     of = page.get_by_role("region", name="Of leaver")
     key = of.get_by_role("row").filter(has_text="laptop")
     key.get_by_role("button", name="Revoke").click()
@@ -126,7 +126,7 @@ def test_an_admin_makes_a_service_account_and_a_key_of_it(
     row = page.locator("tr", has=page.get_by_label("Role of nightly"))
     expect(row).to_contain_text("service account")
     expect(row).to_contain_text("never")
-    row.get_by_role("button", name="Keys and runs").click()
+    row.get_by_role("button", name="Keys, runs, login").click()
     page.get_by_label("Name of the new key").fill("cluster")
     page.get_by_role("button", name="Make a key").click()
     key = page.locator(".snippet pre").inner_text().rpartition("HECTIQLAB_API_KEY=")[2].strip()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from pyhectiqlab.profile import load_profiles
 from pyhectiqlab.testing.lab import RealLab
@@ -18,6 +18,7 @@ from pyhectiqlab.testing.lab import RealLab
 from ..commands import command
 from ..labs import ForkedLab
 from ..oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
+from ..server.api import Api
 from ..server.nginx import NGINX, nginx_before
 from ..server.test_operations import make_certificate
 from .conftest import NewPage, Watch
@@ -69,6 +70,43 @@ def test_logging_in_and_out_at_the_provider(lab: RealLab, provider: Provider, ne
     expect(page.get_by_role("link", name="Log in with")).to_be_visible()
     page.goto(f"{lab.url}/account")
     expect(page.get_by_role("link", name="Log in with")).to_be_visible()
+
+
+def test_an_admin_links_a_person_of_the_provider(
+    lab: RealLab, provider: Provider, new_page: NewPage, watch: Watch
+) -> None:
+    watch.allowed.append("401")
+    owner = Api.of(lab)
+    owner.call("POST", "/users", 201, json={"username": "grace", "password": "correct horse"})
+    provider.control(people={**PEOPLE, "grace": {"sub": "g-3", "preferred_username": "grace", "groups": ["team"]}})
+
+    def log_in() -> Page:
+        page = new_page()
+        page.goto(f"{lab.url}/login")
+        page.get_by_role("link", name="Log in with").click()
+        page.get_by_role("button", name="grace").click()
+        return page
+
+    expect(log_in().get_by_role("alert")).to_contain_text("Somebody in this lab has your name already")
+    admin = new_page()
+    admin.goto(lab.login_link or "")
+    admin.goto(f"{lab.url}/admin/users")
+    row = admin.get_by_role("row").filter(has_text="grace")
+    row.get_by_role("button", name="Keys, runs, login").click()
+    of = admin.get_by_role("region", name="Of grace")
+    of.get_by_label("Their identifier at the team's login").fill("g-3")
+    of.get_by_role("button", name="Link").click()
+    expect(of.get_by_text("Logs in by the team's login, as g-3")).to_be_visible()
+    expect(row.get_by_text("single sign-on")).to_be_visible()
+    theirs = log_in()
+    expect(theirs.get_by_role("link", name="grace")).to_be_visible()
+    of.get_by_role("button", name="Unlink").click()
+    of.get_by_role("group").get_by_role("button", name="Unlink").click()
+    expect(of.get_by_label("Their identifier at the team's login")).to_be_visible()
+    expect(row.get_by_text("single sign-on")).to_have_count(0)
+    theirs.goto(f"{lab.url}/account")
+    expect(theirs.get_by_role("link", name="Log in with")).to_be_visible()
+    provider.control(people=PEOPLE)
 
 
 def test_a_command_gets_a_key_in_the_browser(lab: RealLab, new_page: NewPage, watch: Watch, tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def list_users(lab: TheLab, caller: TheCaller) -> Response:
     """Everybody with an account may see who else has one: whoever shares a project has to name them."""
     with lab.meta.reading() as view:
         users = view.users()
-    return reply({"items": [user_answer(u, caller.user.is_admin) for u in users], "next": None})
+        links = [] if lab.sso is None else view.sso_links(lab.sso.options.issuer)
+    subjects = {link.user_id: link.subject for link in links}
+    return reply({"items": [user_answer(u, caller.user.is_admin, subjects.get(u.id)) for u in users], "next": None})
 
 
 @router.post("/users", status_code=201, response_model=None, responses=answers(models.UserAnswer, 201, 403, 409))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Mapping
 
+from ...base.texts import clean
 from ...protocol import roles
 from ...protocol.usernames import new_username
 from ...store.accounts import Change, LastAdminError
@@ -74,7 +76,8 @@ class People:
         try:
             admitted_user = self._accounts.change(admitted)
         except NameTakenError as e:
-            raise RefusedError("name_taken", f"{e} An admin may link them to that person") from None
+            command = f"hectiqlab admin sso link {shlex.quote(name)} {shlex.quote(clean(person.subject))}"
+            raise RefusedError("name_taken", f"{e} If it is that person, an admin links them: {command}") from None
         if admitted_user.disabled is not None:
             raise RefusedError("disabled", f"the user {admitted_user.username} is disabled")
         return admitted_user

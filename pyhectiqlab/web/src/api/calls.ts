@@ -30,6 +30,8 @@ export const api = {
   deleteUser: (username: string) => call('DELETE /users/{username}', { path: { username } }),
   handOver: (username: string, to: string, projects: boolean) =>
     call('POST /users/{username}/hand-over', { path: { username }, body: { to, projects } }),
+  linkSso: (username: string, subject: string) => call('PUT /users/{username}/sso', { path: { username }, body: { subject } }),
+  unlinkSso: (username: string) => call('DELETE /users/{username}/sso', { path: { username } }),
   keysOf: (username: string, signal?: Signal) => call('GET /users/{username}/keys', { path: { username }, signal }),
   makeKeyOf: (username: string, name: string, days: number | null) =>
     call('POST /users/{username}/keys', { path: { username }, body: { name, days } }),

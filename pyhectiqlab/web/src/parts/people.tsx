@@ -10,6 +10,7 @@ import { useLoad } from '../state/load';
 import { user as me } from '../state/session';
 import { useStore } from '../state/store';
 import { Confirm, Moment, Waiting } from '../widgets/basics';
+import { SsoLink } from './ssolink';
 import { UserKeys } from './userkeys';
 
 export function People() {
@@ -61,6 +62,7 @@ function Person({ user, now, open, onOpen, attempt }: { user: UserAnswer; now: n
       <td>
         {user.username}
         {user.service && <> <span class="badge">service account</span></>}
+        {user.sso !== null && <> <span class="badge" title={user.sso}>single sign-on</span></>}
         {user.disabled && ' (disabled)'}
       </td>
       <td>
@@ -76,7 +78,7 @@ function Person({ user, now, open, onOpen, attempt }: { user: UserAnswer; now: n
       </td>
       <td>{user.last_seen === null ? <span class="dim">never</span> : <Moment time={user.last_seen} now={now} />}</td>
       <td>
-        <button class="link" aria-expanded={open} onClick={onOpen}>Keys and runs</button>{' '}
+        <button class="link" aria-expanded={open} onClick={onOpen}>Keys, runs, login</button>{' '}
         {user.disabled
           ? <button class="link" onClick={() => change({ disabled: false })}>Enable</button>
           : <Confirm text="Disable" question="This also revokes all their keys." onYes={() => change({ disabled: true })} />}{' '}
@@ -97,6 +99,7 @@ function Details({ user, users, attempt }: { user: UserAnswer; users: readonly U
     <section class="block" aria-label={`Of ${user.username}`}>
       <h2>{user.username}</h2>
       <UserKeys user={user} />
+      {!user.service && <SsoLink user={user} attempt={attempt} />}
       <HandOver user={user} users={users} attempt={attempt} />
     </section>
   );
@@ -133,7 +136,7 @@ function told(to: string, done: HandedOverAnswer): string {
   const of = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
   return [
     `${to} has ${of(done.runs, 'run')} and ${of(done.projects, 'project')} more.`,
-    done.live ? `Going on, and left as they are: ${of(done.live, 'run')}.` : '',
+    done.live ? `Going on, and left as they are: ${of(done.live, 'run')}. Hand over again once they have ended.` : '',
     done.kept_out ? `In projects to which ${to} may not add: ${of(done.kept_out, 'run')}.` : '',
   ].filter(Boolean).join(' ');
 }

@@ -38,13 +38,14 @@ class Trouble:
     Args:
         name: name of the work in messages, such as "notifier".
         tell: takes a text of one or more lines, for a log.
+        tell_better: likewise, that it works again. None: `tell`.
 
     Attributes:
         failures: in all, since the start.
     """
 
-    def __init__(self, name: str, tell: Tell) -> None:
-        self.name, self._tell = name, tell
+    def __init__(self, name: str, tell: Tell, tell_better: Tell | None = None) -> None:
+        self.name, self._tell, self._tell_better = name, tell, tell_better or tell
         self.failures = 0
         self._in_a_row = 0
         self._failing: Failing | None = None
@@ -78,11 +79,11 @@ class Trouble:
         if self._failing is None:
             return
         self._in_a_row, self._failing, self._reported = 0, None, ("", 0.0)
-        self._say(f"{self.name} works again")
+        self._say(f"{self.name} works again", self._tell_better)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, tell: Tell | None = None) -> None:
         try:
-            self._tell(text)
+            (tell or self._tell)(text)
         except Exception:  # a log on a full disk: `failing` still knows the error
             self._reported = ("", 0.0)
 
@@ -94,13 +95,17 @@ class Loop:
         turn: returns how many seconds to wait before it is called again, or None to end the thread. Whatever it
             raises, SystemExit included, is reported, and it is called again after a pause.
 
+        tell, tell_better: see Trouble.
+
     Attributes:
         trouble: whether it fails.
     """
 
-    def __init__(self, name: str, turn: Callable[[], float | None], tell: Tell) -> None:
+    def __init__(
+        self, name: str, turn: Callable[[], float | None], tell: Tell, tell_better: Tell | None = None
+    ) -> None:
         self._turn = turn
-        self.trouble = Trouble(name, tell)
+        self.trouble = Trouble(name, tell, tell_better)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended = False

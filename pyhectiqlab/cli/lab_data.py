@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import settings
+from ..errors import StoreError
 
 if TYPE_CHECKING:
     from ..store.accounts import Change
@@ -34,8 +35,15 @@ def opened_lab(data: Path | None) -> Iterator[Storage]:
     """The data of a lab that is stopped, or that runs meanwhile. Raises as `open_beside`."""
     from ..store.opening import open_beside
 
-    with contextlib.closing(open_beside(data_of(data))) as storage:
-        yield storage
+    try:
+        with contextlib.closing(open_beside(data_of(data))) as storage:
+            yield storage
+    except StoreError as e:
+        if "disk is full" not in str(e):  # as SQLite says it
+            raise
+        raise StoreError(
+            f"{e} Make room: `hectiqlab delete` runs, then `hectiqlab admin purge` them, which works on a full disk."
+        ) from e
 
 
 def change_noted(action: str, subject: str, detail: str = "") -> Change:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import settings
 from ..base.texts import size_text
 from ..errors import LabError
 from .lab_data import data_of, data_option, opened_lab
@@ -91,7 +92,9 @@ def _head(state: Any) -> Iterator[str]:
     disk = state["disk"]
     if disk["free"] is not None:
         of = f" of {size_text(disk['total'])}" if disk["total"] else ""
-        yield f"Disk: {size_text(disk['free'])}{of} free; {disk['level']} (warns below {size_text(disk['warn_below'])})"
+        bound = disk["warn_below"] if disk["level"] != "full" else settings.LAB_ROOM_KEPT_BYTES
+        what = "warns" if disk["level"] != "full" else "files are refused"
+        yield f"Disk: {size_text(disk['free'])}{of} free; {disk['level']} ({what} below {size_text(bound)})"
     parts = [f"{d['name']} {size_text(d['bytes'])} ({size_text(d['unused'])} unused)" for d in disk["databases"]]
     yield f"Data: {', '.join([*parts, 'files ' + size_text(disk['files'])])}"
     backup = state["backup"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -118,7 +119,7 @@ def hand_over(name: str, heir: str, projects: bool, as_json: bool, data: Path | 
     if as_json:
         echo_json(asdict(done))
         return
-    click.echo(_handed_over_text(done, heir))
+    click.echo(_handed_over_text(done, name, heir))
 
 
 @click.command("delete")
@@ -140,7 +141,7 @@ def delete(name: str, heir: str | None, yes: bool, data: Path | None) -> None:
         if not yes:
             click.confirm(f"Delete {its.username} for good?", abort=True, err=True)
     if heir is not None:
-        click.echo(_handed_over_text(_handed_over(data, name, heir, True), heir))
+        click.echo(_handed_over_text(_handed_over(data, name, heir, True), name, heir))
     with opened_accounts(data) as (_, accounts):
         what = "service account" if its.service else "user"
         try:
@@ -167,10 +168,11 @@ def _handed_over(data: Path | None, name: str, heir: str, projects: bool) -> Han
             raise ConfigurationError(str(e)) from None
 
 
-def _handed_over_text(done: HandedOver, heir: str) -> str:
+def _handed_over_text(done: HandedOver, name: str, heir: str) -> str:
     sentences = [f"{clean(heir)} has {counted(done.runs, 'run')} and {counted(done.projects, 'project')} more."]
     if done.live:
-        sentences.append(f"Going on, and left as they are: {counted(done.live, 'run')}.")
+        again = f"`hectiqlab admin user hand-over {shlex.quote(clean(name))} {shlex.quote(clean(heir))}`"
+        sentences.append(f"Going on, and left as they are: {counted(done.live, 'run')}. Once they have ended: {again}.")
     if done.kept_out:
         sentences.append(f"In projects to which {clean(heir)} may not add: {counted(done.kept_out, 'run')}.")
     return " ".join(sentences)

@@ -49,7 +49,8 @@ class Taken:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @data_option
 def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, data: Path | None) -> None:
-    """Remove deleted runs for good, now, with their points, logs and files; without arguments list them.
+    """Remove deleted runs for good, now, with their points, logs and files; without arguments list them, and deleted
+    projects.
 
     RUN is the id, the link, the name or PROJECT/NAME of a run that was deleted; of a PROJECT all deleted runs go
     (PROJECT/ where a run has the same name), and the project itself where it is deleted, with its models, datasets and
@@ -63,9 +64,10 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
             runs = list(view.deleted()) if everything or not names else _chosen(view, names)
-            projects = view.deleted_projects(PROJECTS_MAX) if everything else _deleted_projects(view, names)
+            every = everything or not names
+            projects = view.deleted_projects(PROJECTS_MAX) if every else _deleted_projects(view, names)
         if not everything and not names:
-            _list(runs, as_json)
+            _list(runs, projects, as_json)
             return
         if not runs and not projects:
             click.echo("Nothing is deleted: there is nothing to purge.", err=True)
@@ -142,24 +144,32 @@ def _run_text(run: DeletedRun) -> str:
     return clean(f"{run.project}/{run.name} ({run.id})")
 
 
-def _list(runs: Sequence[DeletedRun], as_json: bool) -> None:
+def _list(runs: Sequence[DeletedRun], projects: Sequence[Project], as_json: bool) -> None:
     if as_json:
         echo_json([asdict(run) for run in runs])
-    elif not runs:
-        click.echo("No run is deleted.", err=True)
-    else:
+        return
+    for project in projects:
+        assert project.deleted is not None
+        click.echo(
+            f"The project {clean(project.name)} ({project.id}) is deleted; it goes {_goes(project.deleted)}. "
+            f"`hectiqlab projects restore {project.id}` takes it back."
+        )
+    if not runs and not projects:
+        click.echo("Nothing is deleted.", err=True)
+    elif runs:
         header = ("run", "project", "name", "points", "deleted", "goes")
+        ends = ["now" if run.asked else _goes(run.deleted) for run in runs]
         rows = [
-            (r.id, clean(r.project), clean(r.name), f"{r.points:,}", moment(r.deleted), "now" if r.asked else _goes(r))
-            for r in runs
+            (r.id, clean(r.project), clean(r.name), f"{r.points:,}", moment(r.deleted), end)
+            for r, end in zip(runs, ends, strict=True)
         ]
         table(header, rows)
 
 
-def _goes(run: DeletedRun) -> str:
+def _goes(deleted: float) -> str:
     from ..server.lab import KEEP_DELETED_S
 
-    return moment(run.deleted + KEEP_DELETED_S)
+    return moment(deleted + KEEP_DELETED_S)
 
 
 def _taken(storage: Storage) -> Taken:

@@ -72,7 +72,7 @@ class Authority:
         self._lock = threading.Lock()
         self._grants: dict[Grant, asyncio.AbstractEventLoop] = {}
         self._renewed = time.monotonic()
-        self.loop = Loop("authority", self._turn, log.error)
+        self.loop = Loop("authority", self._turn, log.error, log.warning)
 
     def start(self) -> None:
         self.loop.start()

@@ -91,7 +91,7 @@ class Disk:
         self._level: Level = "ok"
         self._refusing = False
         self._postponed: list[Callable[[MetaTransaction], object]] = []
-        self.loop = Loop("disk", self._turn, log.error)
+        self.loop = Loop("disk", self._turn, log.error, log.warning)
 
     def start(self) -> None:
         self.loop.start()

@@ -105,7 +105,7 @@ class Lab:
         self.command_logins = CommandLogins()
         self._accounts_at = self._snapshots_at = 0.0
         self._awake_since = self._looked = time.time()
-        self._watch = Loop("watch", self._watch_turn, log.error)
+        self._watch = Loop("watch", self._watch_turn, log.error, log.warning)
         self.lives = ProjectLives(self.meta, self.write, self.accounts, self._watch.hurry)
         self.loops = (
             self.writer.loop,

@@ -106,6 +106,7 @@ class LabState(BaseModel):
     url: str | None
     started: float | None = Field(description="null: the lab does not run, or could not be asked.")
     advice: list[Advice] = Field(description="What should be seen to, the worst first.")
+    damage: list[str] = Field(description="Points that could not be read, as far as somebody came across them.")
     disk: DiskState
     projects: list[ProjectState] = Field(description="The projects that take most room, the largest first.")
     projects_left_out: int

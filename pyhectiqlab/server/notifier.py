@@ -71,7 +71,7 @@ class Notifier:
         self.url = ""  # the address at which people find the lab
         self._about_lab: deque[_AboutLab] = deque(maxlen=ABOUT_LAB_MAX)
         self._pool = ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice")
-        self.loop = Loop("notifier", self._turn, log.error)
+        self.loop = Loop("notifier", self._turn, log.error, log.warning)
 
     def start(self) -> None:
         self.loop.start()

@@ -57,6 +57,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         data=str(storage.place),
         url=url,
         started=None if lab is None else lab.started,
+        damage=list(storage.points.damage()),
         disk=_disk(storage, lab, totals),
         projects=[answer(ProjectState, p, points_bytes=_points_bytes(p, totals)) for p in largest[:PROJECTS_MAX]],
         projects_left_out=max(0, len(largest) - PROJECTS_MAX),
@@ -99,6 +100,7 @@ def _busiest(lab: Lab) -> list[dict[str, Any]]:
     return [
         answer(BusyRun, run, points_per_s=round(rates[run.id].points, 2), events_per_s=round(rates[run.id].events, 2))
         for run in runs
+        if run.deleted is None
     ]
 
 

@@ -33,9 +33,11 @@ def _disk(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
         return
     largest = ", ".join(f"{p['name']} ({size_text(p['files'] + p['points_bytes'])})" for p in state["projects"][:3])
     of = f" of {size_text(disk['total'])}" if disk["total"] else ""
-    what = f"The disk has {size_text(disk['free'])} left{of}."
+    is_full = disk["level"] == "full"
+    refused = f", and files are refused below {size_text(settings.LAB_ROOM_KEPT_BYTES)}" if is_full else ""
+    what = f"The disk has {size_text(disk['free'])} left{of}{refused}."
     do = "Make room: delete runs and `hectiqlab admin purge` them, or give it a larger disk."
-    level = "error" if disk["level"] == "full" else "warning"
+    level = "error" if is_full else "warning"
     yield level, what, f"{do} The largest projects: {largest}." if largest else do
 
 
@@ -44,6 +46,13 @@ def _threads(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
         if thread["failing_since"] is not None:
             what = f"{thread['name']} fails: {thread['error']}"
             yield "error", what, "The lab tries it again by itself. Its log says more; look at the disk first."
+
+
+def _damage(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
+    if damage := state["damage"]:
+        more = f" And {len(damage) - 1:,} more." if len(damage) > 1 else ""
+        do = "All else is read and taken. Stop the lab and run `hectiqlab admin check`, which lists all damage."
+        yield "error", f"{damage[0]}{more}", do
 
 
 def _losses(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
@@ -127,4 +136,4 @@ def _unused(state: Mapping[str, Any], now: float) -> Iterator[Advised]:
             )
 
 
-_RULES = (_disk, _threads, _losses, _backup, _notices, _quotas, _waiting, _clients, _unused)
+_RULES = (_disk, _damage, _threads, _losses, _backup, _notices, _quotas, _waiting, _clients, _unused)

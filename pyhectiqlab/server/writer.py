@@ -90,8 +90,8 @@ class Writer:
         with meta.reading() as view:
             self.deferred.add(untold(view, points))  # by a lab that was killed
         points.before_forgetting = self._catch_up
-        self.loop = Loop("writer", self._turn, log.error)
-        self.compaction = Trouble("compaction", log.error)
+        self.loop = Loop("writer", self._turn, log.error, log.warning)
+        self.compaction = Trouble("compaction", log.error, log.warning)
 
     def start(self) -> None:
         self.loop.start()

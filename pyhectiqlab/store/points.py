@@ -319,6 +319,9 @@ class PointStore(Protocol):
     def work_left(self) -> WorkLeft:
         """Return how much `maintain` has to do, for those who watch the lab. May block for some milliseconds."""
 
+    def damage(self) -> Sequence[str]:
+        """Return what the store came across, by itself, that cannot be read: a sentence each, which says what to do."""
+
     def close(self) -> None:
         """Close the files. Later calls raise StoreError. Safe twice."""
 

@@ -218,6 +218,9 @@ class MemoryPointStore:
         self._state.series = kept
         return False
 
+    def damage(self) -> list[str]:
+        return []
+
     def work_left(self) -> WorkLeft:
         self._check_open()
         deleted = (points for place, points in self._state.series.items() if place[0] in self._deleted)

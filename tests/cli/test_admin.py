@@ -237,7 +237,8 @@ def test_whoever_leaves_hands_over_and_is_deleted(admin: Admin, lab: RealLab, us
     project = ask(lab, "POST", "/projects", key, json={"name": f"project of {user}"}).json()["id"]
     body = {"name": "r", "session": "5e55", "project": project}
     run = ask(lab, "POST", "/runs/attach", key, json=body).json()["run"]["id"]
-    assert "left as they are: 1 run" in well(admin("user", "hand-over", user, heir))
+    handed = well(admin("user", "hand-over", user, heir))
+    assert f"left as they are: 1 run. Once they have ended: `hectiqlab admin user hand-over {user} {heir}`" in handed
     end = {"run": run, "rank": 0, "attempt": 1, "state": "completed"}
     assert ask(lab, "POST", "/sessions/5e55/end", key, json=end).status_code == 200
     assert json.loads(well(admin("user", "hand-over", user, heir, "--json"))) == {

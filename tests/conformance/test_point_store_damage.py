@@ -159,6 +159,22 @@ def test_who_reads_damaged_points_is_told_which_and_what_to_do(table: str, lab: 
     assert all(re.match(r"points of 'loss' in run run: chunk \d+: .*checksum", line) for line in wrong)
 
 
+def test_a_store_that_opens_tells_which_batch_it_cannot_read(lab: Path, tmp_path: Path) -> None:
+    folder = copy_of(lab, tmp_path)
+    store = SqlitePointStore(folder / "points.db", SIZES)
+    seq = np.arange(1, 11)
+    store.append([PointBatch("new", 0, 1, "w", 1, 10, [Column("loss", seq, seq, seq * 1.0, T0 + seq)])])
+    assert store.damage() == []
+    store.close()
+    with sqlite3.connect(folder / "points.db") as db:
+        db.execute("UPDATE arrived SET data = substr(data, 1, 20) WHERE id = (SELECT max(id) FROM arrived)")
+    db.close()
+    store = SqlitePointStore(folder / "points.db", SIZES)
+    (damage,) = store.damage()
+    assert "of the run new cannot be read" in damage and "Restore a backup" in damage
+    store.close()
+
+
 def test_a_chunk_that_is_gone_is_told(lab: Path, tmp_path: Path) -> None:
     folder = copy_of(lab, tmp_path)
     with sqlite3.connect(folder / "points.db") as db:
@@ -199,6 +215,8 @@ def test_a_damaged_series_takes_new_points_and_others_go_on_being_compacted(lab:
                 assert "'loss'" in str(e)
                 faults += 1  # once: then it is left alone
     assert faults == 1
+    (damage,) = store.damage()
+    assert "'loss'" in damage and "backup" in damage, "for the state of the lab"
     assert store.buckets([Selector("run", "short")])[0].total == 640
     assert {i.key: i.count for i in store.keys("run")} == {"loss": 3600, "short": 640, "shuffled": 3000}
     (new,) = store.buckets([Selector("run", "loss")], "time", lo=T0 + 10_000_000)

@@ -64,7 +64,9 @@ def test_an_administrator_makes_room_on_a_full_disk(disk: Path, tmp_path: Path, 
         before = taken(disk / "data")
         me = api.get("/me")["user"]["username"]
         assert [user["username"] for user in json.loads(admin("user", "list", "--json"))] == [me]
-        assert "Disk: " in admin("status")
+        assert "Disk: " in admin("status") and "files are refused below" in admin("status")
+        invite = run_command("admin", "user", "invite", "--data", str(disk / "data"), env=lab.env)
+        assert invite.returncode == 1 and "disk is full. Make room: `hectiqlab delete` runs" in invite.stderr
         api.call("DELETE", f"/runs/{large}")
         assert health(lab, "readyz")[0] == 503, "the room is not for points"
         assert api.statuses(batch(kept, new_id(), 1, 10)) == [503]

@@ -240,6 +240,7 @@ def test_a_deleted_project_is_purged_with_its_models_and_files(lab_of: Any, runn
     api.call("DELETE", f"/projects/{project}")
     if not running:
         lab.stop()
+    assert f"The project gone ({project}) is deleted; it goes " in admin(lab, "purge").stdout
     report = purged(lab, "gone")
     assert report["done"] and report["runs"] == 1
     assert report["before"]["files"] - report["after"]["files"] == 3 * FILE

@@ -88,6 +88,9 @@ def test_the_state_tells_who_takes_what_and_what_to_do(own_lab: RealLab, chat: C
             assert [do for w, d in advised.items() if what in w and do in d], (what, advised)
         assert "secret-path" not in json.dumps(told)
 
+        api.call("DELETE", f"/runs/{quiet}")
+        assert [run["id"] for run in api.get("/admin/status")["busiest_runs"]] == [busy], "a deleted run has no page"
+
         shown = command(own_lab).stdout
         for word in ("vision/busy", "node7", "Last backup: none", "it answered 404", "spool_full 12", "threads", "up "):
             assert word in shown or word.title() in shown, (word, shown)
@@ -130,9 +133,10 @@ def test_activity_fades_and_its_memory_is_bounded() -> None:
     [
         (
             {"disk": {"level": "full", "free": 10, "total": 100, "databases": []}},
-            "The disk has 10 B left of 100 B",
+            "The disk has 10 B left of 100 B, and files are refused below 67.1 MB.",
             "error",
         ),
+        ({"damage": ["Points are damaged.", "Others, too."]}, "Points are damaged. And 1 more.", "error"),
         ({"threads": [{"name": "notifier", "failing_since": 1.0, "error": "no"}]}, "notifier fails: no", "error"),
         ({"waiting": {"jobs": 900}}, "900 requests wait", "warning"),
         (
@@ -150,6 +154,7 @@ def test_activity_fades_and_its_memory_is_bounded() -> None:
 def test_each_trouble_has_its_advice(change: dict[str, Any], what: str, level: str) -> None:
     well = {
         "disk": {"level": "ok", "databases": []},
+        "damage": [],
         "threads": [],
         "losses": {},
         "backup": {"taken": 0.0},

@@ -54,6 +54,17 @@ def test_whatever_a_turn_raises_the_next_one_comes(error: BaseException) -> None
     assert type(error).__name__ in told[0] and "Traceback" in told[0] and told[1] == "work works again"
 
 
+def test_that_it_works_again_may_be_told_elsewhere() -> None:
+    worse: list[str] = []
+    better: list[str] = []
+    work = Work([ValueError("no")], after=30.0)
+    loop = Loop("work", work, worse.append, better.append)
+    loop.start()
+    work.reached(2)
+    loop.stop(10)
+    assert len(worse) == 1 and better == ["work works again"]
+
+
 def test_what_fails_now_can_be_asked_for() -> None:
     seen = threading.Event()
 

@@ -38,7 +38,12 @@ class _Head:
 
 
 class Compactor:
-    """Does the work step by step. Not safe for several threads: its caller holds the writer's lock."""
+    """Does the work step by step. Not safe for several threads: its caller holds the writer's lock.
+
+    Attributes:
+        damaged: series of which something cannot be read, and what is wrong with each. Replaced, never changed, so that
+            others may read it.
+    """
 
     def __init__(self, connection: sqlite3.Connection, sizes: Sizes) -> None:
         self._connection = connection
@@ -48,7 +53,7 @@ class Compactor:
         self._ready: dict[int, None] = {}  # series with a head worth flattening, in order
         self._busy: dict[int, None] = {}  # series whose chunks may need work
         self._old = False  # whether there may be chunks of an earlier version
-        self._damaged: set[int] = set()  # series of which something cannot be read
+        self.damaged: dict[int, str] = {}
 
     def forget(self) -> None:
         """Read what is known from the database again, after a rollback."""
@@ -58,7 +63,7 @@ class Compactor:
         """Series that are going or gone need no work. One that is undeleted half-way has some again when it grows."""
         gone = set(purged)
         self._leave(gone)
-        self._damaged -= gone
+        self.damaged = {series: why for series, why in self.damaged.items() if series not in gone}
 
     def _leave(self, series_left: Iterable[int]) -> None:
         for series in series_left:
@@ -78,13 +83,13 @@ class Compactor:
             self._heads[a.series] = head
             if self._is_worth_flattening(head):
                 self._ready[a.series] = None
-        self._leave(self._damaged)
+        self._leave(self.damaged)
 
     def touch(self, series: Iterable[int]) -> None:
         """Their chunks may need work, once the transaction is durable: a rollback is followed by `forget`."""
         self._load()  # which does not see that a series has become scattered
         self._busy.update(dict.fromkeys(series))
-        self._leave(self._damaged)
+        self._leave(self.damaged)
 
     def more(self) -> bool:
         """Return whether there is work now."""
@@ -100,7 +105,7 @@ class Compactor:
         try:
             self._step()
         except DamagedSeriesError as e:
-            self._damaged.add(e.series)
+            self.damaged = {**self.damaged, e.series: str(e)}
             raise
 
     def _step(self) -> None:
@@ -131,8 +136,8 @@ class Compactor:
             (self._sizes.fan_in, BY_STEP),
         )
         self._busy = {row[0]: None for row in unfinished}
-        self._old = bool(self._old_chunks(1)) or (has_old_nodes(self._connection) and not self._damaged)
-        self._leave(self._damaged)
+        self._old = bool(self._old_chunks(1)) or (has_old_nodes(self._connection) and not self.damaged)
+        self._leave(self.damaged)
         self._loaded = True
 
     def _is_worth_flattening(self, head: _Head) -> bool:
@@ -188,7 +193,7 @@ class Compactor:
             Tree(self._connection, state, tree, self._sizes).renew(chunk, run, bool(copied), bool(pending))
             crashpoints.passing("upkeep.rewriting")
         if not rows:
-            if not self._damaged:  # nobody asks for nodes of theirs any more
+            if not self.damaged:  # nobody asks for nodes of theirs any more
                 self._connection.execute("DROP TABLE IF EXISTS node")
             self._old = False
 
@@ -196,7 +201,7 @@ class Compactor:
         return self._connection.execute(
             f"""SELECT id, series, tree, sorted_run, copied, pending FROM chunk
                 WHERE {OLD} AND series NOT IN (SELECT value FROM json_each(?)) LIMIT ?""",
-            (json.dumps(list(self._damaged)), limit),
+            (json.dumps(list(self.damaged)), limit),
         ).fetchall()
 
     def _is_scattered(self, state: SeriesState) -> bool:

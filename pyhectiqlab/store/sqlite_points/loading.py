@@ -49,7 +49,7 @@ class Loader:
         self._lock = threading.Lock()  # held by whoever reads the rows
         self.damaged: dict[int, str] = {}
         self._unsure = False  # memory may differ from the disk, and nothing is known of what is there
-        self._loop = Loop("loading", self.load, log.error)
+        self._loop = Loop("loading", self.load, log.error, log.warning)
 
     def begin(self) -> None:
         """Find out what there is to read, and how far each writer is. Then read it, in a thread if it is much."""
@@ -69,7 +69,7 @@ class Loader:
         """
         self._unsure = True
         self._loop.stop(0.0)  # not waiting for it: it may wait for what the caller holds
-        self._loop = Loop("loading", self._anew, log.error)
+        self._loop = Loop("loading", self._anew, log.error, log.warning)
         try:
             self._anew()
         except BaseException:

@@ -244,6 +244,9 @@ class SqlitePointStore:
             ).fetchall()
         return WorkLeft(to_compact + sum(recent.values()), to_remove + sum(recent[run] for (run,) in deleted))
 
+    def damage(self) -> list[str]:
+        return [*self._loader.damaged.values(), *self._compactor.damaged.values()]
+
     def _has_surplus(self) -> bool:
         with self._lock, self._errors():
             return space.surplus(self._writer) > 0

@@ -72,6 +72,7 @@ def fill(folder: Path, wish: Wish) -> None:
         with meta.writing() as tx:
             run = _add_run(tx, number, users[0], rng, f"{WIDE}-{i}", wish.wide_keys * POINTS)
         _add_wide(points, run, number, wish.wide_keys, f"wide run {i + 1} of {wish.wide_runs}")
+    points.flush()
     while points.compact(1.0):
         _tell("compacting")
     _tell("")

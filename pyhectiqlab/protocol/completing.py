@@ -71,6 +71,8 @@ def ops_of(kind: str) -> tuple[str, ...]:
         return (">", "<", ">=", "<=")
     if kind in ("duration", "points", "attempt"):
         return (*_ORDER, *_EQUAL)
+    if kind == "archived":
+        return _EQUAL
     return (*_LIKE, *_EQUAL) if kind in ("name", "note") else (*_EQUAL, *_LIKE)
 
 

@@ -24,6 +24,7 @@ NAME_RUNS_MAX = 400  # whose configs and metrics are looked at
 VALUE_CHARS_MAX = 200  # longer ones are not worth completing
 _AGES = {"-1h": "in the last hour", "-1d": "in the last day", "-7d": "in the last week", "-30d": "in the last 30 days"}
 _SPANS = {"5m": "five minutes", "1h": "an hour", "1d": "a day"}
+_ARCHIVED = {"true": "archived ones alone", "*": "archived or not"}
 _FACTS = {
     "state": "state of the run",
     "tag": "tag",
@@ -31,6 +32,7 @@ _FACTS = {
     "name": "name of the run",
     "note": "note",
     "id": "id of the run",
+    "archived": "whether it is archived",
     "created": "when it was made",
     "started": "when it started",
     "ended": "when it ended",
@@ -125,6 +127,8 @@ def _fixed(field: Field) -> Mapping[str, str]:
         return _AGES
     if field.kind == "duration":
         return _SPANS
+    if field.kind == "archived":
+        return _ARCHIVED
     return {"nan": "not a number"} if field.kind == "metric" else {}
 
 

@@ -9,6 +9,7 @@ import msgpack
 import pytest
 
 from pyhectiqlab.protocol.csvcells import text_of_cell
+from pyhectiqlab.protocol.search import FIELDS
 
 from .api import Api, batch, column, error_of, events_batch, new_id
 
@@ -223,6 +224,9 @@ def test_a_search_that_is_typed_is_completed_by_what_the_runs_have(api: Api, pro
     assert of("sta") == ["state", "started"]
     assert of("state=fai") == ["failed"] and of("tag=") == ["odd"] and of("tag=odd,o") == ["odd"]
     assert of("LOSS") == ["metric.valid/loss"] and of("config.") == ["config.lr", "config.model.name"]
+    assert of("archived=") == ["true", "*"] and of("archived") == ["archived=", "archived!="]
+    for field in set(FIELDS) - {"text"}:
+        assert of(field)[0].startswith(field) and of(field[:2])
     assert of("tag=odd config.model.name = ") == ["m0", "m1"] and "0.3" in of("config.lr=")
     assert of("config.lr")[:3] == ["config.lr=", "config.lr!=", "config.lr<"]
     assert {"metric.valid/loss<", "metric.valid/loss.min"} <= set(of("metric.valid/loss"))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { contentUrl, fileUrl, isImage, projectUrl, registryUrl, runUrl } from './links';
+import { contentUrl, fileUrl, isImage, projectUrl, registryUrl, runUrl, tableCsvUrl } from './links';
 
 test.each([
   ['a.png', true],
@@ -14,6 +14,12 @@ test.each([
 
 test('the content is asked for by uuid', () => {
   expect(contentUrl({ uuid: 'a/b' }, true)).toBe('/api/v1/artifacts/a%2Fb/content?inline=1');
+});
+
+test('a table as CSV is that of the page', () => {
+  expect(tableCsvUrl('a b', ['state=failed', 'x'], ['-created'], ['config."lr"'])).toBe(
+    '/api/v1/table/csv?project=a+b&filter=state%3Dfailed&filter=x&sort=-created&column=name&column=config.%22lr%22',
+  );
 });
 
 test('names are written into links so that they stay names', () => {

@@ -14,6 +14,13 @@ export function runUrl(run: string): string {
   return at(`/runs/${id(run)}`);
 }
 
+/** A table as CSV: all that the filters find, with the names of the runs and these columns. */
+export function tableCsvUrl(project: string, filter: readonly string[], sort: readonly string[], columns: readonly string[]): string {
+  const of = (name: string, values: readonly string[]) => values.map((value): [string, string] => [name, value]);
+  const asked = new URLSearchParams([['project', project], ...of('filter', filter), ...of('sort', sort), ...of('column', ['name', ...columns])]);
+  return at(`/api/v1/table/csv?${asked}`);
+}
+
 export function registryUrl(project: string, kind: Kind, name?: string, version?: string): string {
   const of = name === undefined ? '' : `/${id(name)}`;
   return `${projectUrl(project)}/${kind}${of}${version === undefined ? '' : `?version=${id(version)}`}`;

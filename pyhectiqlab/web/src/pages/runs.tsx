@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/calls';
 import { ApiError, UnreachableError } from '../api/http';
 import { formatBytes, formatInteger, plural } from '../base/format';
+import { tableCsvUrl } from '../base/links';
 import { bestFirst, objectiveName, type Objective } from '../base/objective';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
@@ -170,6 +171,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
         <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
         {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
+        {some && <a class="link" href={tableCsvUrl(ref, filter, sorts, columns)} download title="All of these runs, with these columns">CSV</a>}
         {some && <Segments label="What is shown" options={PANES} value={route.pane} onChange={(pane) => set({ pane })} />}
         <Picked picks={picks} rows={data} actions={actions} onDraw={drawOnly} onClear={() => setPicks([])} />
       </div>

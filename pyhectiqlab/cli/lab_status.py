@@ -33,11 +33,11 @@ def status(profile: str | None, as_json: bool, data: Path | None) -> None:
     profile, or the lab is stopped, shows what is stored. Where there is no data folder, asks the lab of the profile in
     use.
     """
-    state = _state(profile, data)
+    state, why_not = _state(profile, data)
     if as_json:
         echo_json(state)
         return
-    for lines in (_head(state), _advice(state), _waits(state)):
+    for lines in (_head(state, why_not), _advice(state), _waits(state)):
         for line in lines:
             click.echo(clean(line))
     for title, header, rows in _tables(state):
@@ -48,25 +48,27 @@ def status(profile: str | None, as_json: bool, data: Path | None) -> None:
                 click.echo(f"… and {len(rows) - SHOWN_MAX} more: --json has them.")
 
 
-def _state(profile: str | None, data: Path | None) -> Any:
+def _state(profile: str | None, data: Path | None) -> tuple[Any, str]:
+    """Return the state, and why the lab was not asked for it; "": it was."""
     from ..profile import load_profiles
 
     if data is None and not (data_of(None) / "lab.db").exists():
         from ..transport.connecting import find_profile
 
-        return _asked(find_profile(profile))
+        return _asked(find_profile(profile)), ""
     with opened_lab(data) as storage:
         with storage.meta.reading() as view:
             lab_id, generation = view.lab_value("id"), view.lab_value("generation")
+        why_not = "no profile here is one of this lab: `hectiqlab add-profile` as an admin"
         for own in load_profiles().values():
             if own.lab_id == lab_id:
                 try:
-                    return _asked(own, generation)
-                except LabError:
-                    continue  # stopped, or the key is no admin's
+                    return _asked(own, generation), ""
+                except LabError as e:
+                    why_not = f"profile {own.name!r}: {e}"
         from ..server.status import status as stored
 
-        return stored(storage, None, time.time())
+        return stored(storage, None, time.time()), "it is stopped" if storage.alone else why_not
 
 
 def _asked(own: Profile, generation: str | None = None) -> Any:
@@ -79,13 +81,8 @@ def _asked(own: Profile, generation: str | None = None) -> Any:
         return lab.get("/admin/status")
 
 
-def _head(state: Any) -> Iterator[str]:
-    since = state["started"]
-    alive = (
-        "not asked: it is stopped, or no profile here has an admin's key"
-        if since is None
-        else (f"up {span(time.time() - since)}")
-    )
+def _head(state: Any, why_not: str) -> Iterator[str]:
+    alive = f"not asked: {why_not}" if why_not else f"up {span(time.time() - state['started'])}"
     yield f"Lab {state['lab_id']}, version {state['version']}, {alive}"
     if state["url"]:
         yield f"Found at {state['url']}"

@@ -96,6 +96,12 @@ def test_the_state_tells_who_takes_what_and_what_to_do(own_lab: RealLab, chat: C
             assert word in shown or word.title() in shown, (word, shown)
         assert json.loads(command(own_lab, "--json").stdout)["threads"], "the lab that runs was asked"
         assert json.loads(command(own_lab, "--json", data=False).stdout)["lab_id"] == told["lab_id"], "by the profile"
+        kept = own_lab.credentials.read_text()
+        own_lab.credentials.write_text("")
+        assert "not asked: no profile here is one of this lab: `hectiqlab add-profile`" in command(own_lab).stdout
+        own_lab.credentials.write_text(kept.replace("secret_api_key = ", "secret_api_key = 'x' # "))
+        assert "not asked: profile 'local': The API key is wrong" in command(own_lab).stdout
+        own_lab.credentials.write_text(kept)
         own_lab.stop()
         stopped = json.loads(command(own_lab, "--json").stdout)
         assert stopped["started"] is None and stopped["threads"] == [] and stopped["waiting"]["jobs"] is None

@@ -77,7 +77,7 @@ function Person({ user, now, open, onOpen, attempt }: { user: UserAnswer; now: n
         )}
       </td>
       <td>{user.last_seen === null ? <span class="dim">never</span> : <Moment time={user.last_seen} now={now} />}</td>
-      <td>
+      <td class="row-actions">
         <button class="link" aria-expanded={open} onClick={onOpen}>Keys, runs, login</button>{' '}
         {user.disabled
           ? <button class="link" onClick={() => change({ disabled: false })}>Enable</button>

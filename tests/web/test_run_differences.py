@@ -67,5 +67,5 @@ def test_runs_are_compared_with_a_baseline_that_stays_pinned(page: Page, lab: Re
     expect(loss.nth(1)).to_have_text("0.75+0.5")
     table.get_by_role("button", name="Config").click()
     expect(table.locator("tr[data-name='config layers']")).to_have_count(0)
-    page.get_by_role("radio", name="Charts").nth(1).click()
+    page.get_by_role("radio", name="Curves").click()
     expect(page.locator(".panel").first).to_be_visible()

@@ -166,6 +166,7 @@ def test_runs_are_grouped_with_statistics_of_each_column_and_opened(page: Page, 
     groups.nth(1).locator(".group-name").click()
     page.get_by_role("button", name="Draw lr-0.1-1", exact=True).wait_for()
     expect(page.locator("tr[data-run] .run-name a")).to_have_count(3)
+    page.get_by_role("radio", name="Runs", exact=True).click()
     page.get_by_role("button", name="None", exact=True).click()
     page.get_by_role("button", name="Draw the runs of lr –").click()
     page.get_by_role("button", name="Draw the runs of lr 0.01").click()

@@ -11,6 +11,7 @@ export interface Buckets {
   attempt: number | null; // its points alone; null: the newest telling of each step
   ranks: number; // how many there are, of which at most RANKS_MAX are answered each by itself
   width: number; // of a bucket, in units of the axis (steps, or µs)
+  group?: 'mean' | 'median'; // of a group of runs: its middle is `mean`, its band `min` … `max`, and `count` are runs
   total: number;
   start: Float64Array;
   count: Float64Array;

@@ -3,6 +3,7 @@
 
 import type { Axis } from './axis';
 import { SCALES, type Scale } from './boardsettings';
+import { BANDS, LINES, type BandKind, type Lines } from './grouplines';
 import type { Kind } from './kinds';
 import { formatSmoothing, parseSmoothing, type Smoothing } from './smooth';
 import { COLUMNS_MAX, parseColumn } from './tablecolumns';
@@ -56,6 +57,9 @@ export interface RunsRoute {
   sorts: string[]; // none: as the page sorts them
   columns: string[]; // none: those that the page chooses
   heat: string[]; // columns that are shaded by their values
+  lines: Lines; // what is drawn while they are grouped
+  band: BandKind;
+  groups: Shown; // which groups have a line
   by: string[]; // what the table's runs are grouped by; none: they are not
   pane: Pane;
   side: Side; // what is beside the table
@@ -150,6 +154,9 @@ export function parseRoute(path: string, search: string): Route {
       heat: [...new Set(params.getAll('heat').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
       pane: PANES.includes(params.get('pane') as Pane) ? (params.get('pane') as Pane) : 'both',
+      lines: LINES.find((lines) => lines === params.get('lines')) ?? 'mean',
+      band: BANDS.find((band) => band === params.get('band')) ?? 'minmax',
+      groups: parseNamed(params.get('groups')),
       side: params.get('side') === 'differences' ? 'differences' : 'charts',
       base: parseIds(params.get('base'))[0] ?? null,
       alike: params.get('alike') === '1',
@@ -216,10 +223,13 @@ export function formatRoute(route: Route): string {
       for (const column of route.heat) params.append('heat', column);
       for (const by of route.by) params.append('by', by);
       if (route.pane !== 'both') params.set('pane', route.pane);
+      if (route.lines !== 'mean') params.set('lines', route.lines);
+      if (route.band !== 'minmax') params.set('band', route.band);
+      if (route.groups !== 'first') params.set('groups', formatNamed(route.groups));
       if (route.side !== 'charts') params.set('side', route.side);
       if (route.base) params.set('base', route.base);
       if (route.alike) params.set('alike', '1');
-      if (route.shown !== 'first') params.set('runs', typeof route.shown === 'string' ? route.shown : route.shown.join(',') || 'none');
+      if (route.shown !== 'first') params.set('runs', formatNamed(route.shown));
       if (route.solo) params.set('solo', route.solo);
       formatView(route.view, params, 'metrics');
       break;
@@ -249,10 +259,17 @@ export function formatRoute(route: Route): string {
 
 /** Of links of before: the runs that were picked to be compared. */
 function parseShown(params: URLSearchParams): Shown {
-  const runs = params.get('runs') ?? params.get('sel');
-  if (runs === null || runs === 'first' || runs === 'all') return runs ?? 'first';
-  const ids = parseIds(runs);
-  return ids.length || runs === 'none' ? ids.filter((id) => id !== 'none') : 'first';
+  return parseNamed(params.get('runs') ?? params.get('sel'));
+}
+
+function parseNamed(names: string | null): Shown {
+  if (names === null || names === 'first' || names === 'all') return names ?? 'first';
+  const ids = parseIds(names);
+  return ids.length || names === 'none' ? ids.filter((id) => id !== 'none') : 'first';
+}
+
+function formatNamed(shown: Shown): string {
+  return typeof shown === 'string' ? shown : shown.join(',') || 'none';
 }
 
 /** `query`: the parameter that says which metrics. */

@@ -124,8 +124,8 @@ export function changesOf(saved: SavedState, now: SavedState): string[] {
   if (differ(['col', 'heat'])) changes.push('columns');
   if (differ(['sort'])) changes.push('order');
   if (differ(['by'])) changes.push('groups');
-  if (differ(['runs'])) changes.push('drawn runs');
-  const others = [...new Set([...before.keys(), ...after.keys()])].filter((param) => !OF_TABLE.has(param));
+  if (differ(['runs', 'groups'])) changes.push('drawn runs');
+  const others = [...new Set([...before.keys(), ...after.keys()])].filter((param) => !OF_TABLE.has(param) && param !== 'groups');
   if (differ(others) || canonical(saved.board) !== canonical(now.board)) changes.push('charts');
   if (Object.entries(saved.looks).some(([run, look]) => now.looks[run] && now.looks[run].join() !== look.join())) changes.push('colours');
   if (differ(['pane']) || (saved.split !== null && saved.split !== now.split)) changes.push('panes');

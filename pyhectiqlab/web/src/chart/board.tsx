@@ -10,7 +10,7 @@ import { Frames } from '../base/frames';
 import { groupKeys, naturally } from '../base/group';
 import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
-import { BucketFeed } from '../state/feed';
+import { BucketFeed, type FetchBuckets } from '../state/feed';
 import { useBoardSettings } from '../state/keptboard';
 import { useKeys } from '../state/keys';
 import { fetchSeries } from '../state/systemsteps';
@@ -50,6 +50,8 @@ interface Props {
   project?: string | undefined;
   /** Without it something else names the runs. */
   legend?: boolean;
+  /** Where the runs are groups of them: their lines. */
+  fetch?: FetchBuckets;
 }
 
 const PANEL_WIDTH_MIN = 330;
@@ -62,14 +64,14 @@ const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that
 
 const frames = new Frames(); // panels that are drawn anew
 
-export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true }: Props) {
+export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true, fetch = fetchSeries }: Props) {
   const [settings, setSettings] = useBoardSettings(name);
   const shared = useRef(new Map<string, SharedRanges>());
   const root = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [failure, setFailure] = useState('');
   const shown = useMemo(() => runs.filter((r) => !view.hidden.includes(r.id)), [runs, view.hidden.join()]);
-  const ids = useMemo(() => runs.map((r) => r.id), [runs]);
+  const ids = useMemo(() => [...new Set(runs.flatMap((r) => r.members ?? [r.id]))], [runs]);
   const keys = useKeys(ids, view.query);
 
   useLayoutEffect(() => {
@@ -85,9 +87,9 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
   // Few charts take the room there is.
   const columns = Math.min(fitting, Math.max(2, settings.own.length, ...groups.map((g) => g.items.length)));
-  const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure);
+  const feed = useFeed(shown, view, attempts, (width - GAP * (columns - 1)) / columns, setFailure, fetch);
   const anyWide = view.panel !== null || Object.values(settings.panels).some((p) => p.size);
-  const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure); // for panels wider than a column
+  const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure, fetch); // for panels wider than a column
 
   const newPoints = (named: readonly string[] | null) => {
     feed.markStale(named);
@@ -101,7 +103,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   useLive(
     project ? { project } : { runs: ids },
     {
-      points: (run, named) => ids.includes(run) && newPoints(named),
+      points: (run, named) => (fetch !== fetchSeries || ids.includes(run)) && newPoints(named), // of a group some are named
       state: onRunNews,
       run: onRunNews,
       missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
@@ -237,14 +239,16 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
 }
 
 /** A feed for panels of this width, kept for the life of the board. */
-function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, width: number, setFailure: (text: string) => void): BucketFeed {
+function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, width: number, setFailure: (text: string) => void, fetch: FetchBuckets): BucketFeed {
+  const latest = useRef(fetch);
+  latest.current = fetch;
   const feed = useMemo(() => {
     const failed = (e: unknown) => {
       if (e instanceof UnreachableError) return; // the connection line says so
       setFailure(e instanceof ApiError ? e.message : 'The lab answered something that this page does not understand. Is a page from before an upgrade open? Reload it.');
     };
     return new BucketFeed(async (selectors, query, signal) => {
-      const answer = await fetchSeries(selectors, query, signal);
+      const answer = await latest.current(selectors, query, signal);
       setFailure('');
       return answer;
     }, failed, undefined, (panel, tell) => frames.add(panel, tell));
@@ -254,9 +258,8 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, w
   useEffect(() => {
     if (width > 0) feed.configure(runs.map((r) => r.id), query);
   }, [feed, runs, JSON.stringify(query), width > 0]);
-  useEffect(() => {
-    if (life) feed.markStale(null);
-  }, [life]);
+  useEffect(() => void (life && feed.markStale(null)), [life]);
+  useEffect(() => feed.restart(), [fetch]);
   useEffect(() => () => feed.stop(), []);
   return feed;
 }
@@ -309,13 +312,8 @@ function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: Char
         const on = !view.hidden.includes(run.id);
         return (
           <li key={run.id} class={on ? '' : 'off'}>
-            <button aria-pressed={on} onClick={() => toggle(run.id)} title={on ? 'Hide this run' : 'Show this run'}>
-              <Swatch {...run} />
-              {run.name}
-            </button>
-            <a href={runUrl(run.id)} aria-label={`Open ${run.name}`} title="Open the run">
-              <Icon name="chevron" />
-            </a>
+            <button aria-pressed={on} onClick={() => toggle(run.id)} title={on ? 'Hide this run' : 'Show this run'}><Swatch {...run} />{run.name}</button>
+            {!run.members && <a href={runUrl(run.id)} aria-label={`Open ${run.name}`} title="Open the run"><Icon name="chevron" /></a>}
           </li>
         );
       })}

@@ -27,6 +27,8 @@ import { lineOf } from './lines';
 export interface ChartRun extends Look {
   id: string;
   name: string;
+  /** Of a group: its runs, or some of them. */
+  members?: readonly string[];
 }
 
 interface Props {
@@ -262,7 +264,7 @@ function Readout({ readings, hover, axis, log, box }: { readings: Reading[]; hov
           <b>{r.value}</b>
           {/* One run has room for everything, several are told apart by what they differ in. */}
           <span class="readout-detail">
-            {[several ? '' : r.of, several || !r.raw ? '' : `raw ${r.raw}`, r.range, several ? '' : r.count, r.odd, oneWhere || r.count ? '' : r.where].filter(Boolean).join(' · ')}
+            {[several && !r.of.endsWith('runs') ? '' : r.of, several || !r.raw ? '' : `raw ${r.raw}`, r.range, several ? '' : r.count, r.odd, oneWhere || r.count ? '' : r.where].filter(Boolean).join(' · ')}
           </span>
         </div>
       ))}

@@ -71,6 +71,7 @@ function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
     else if (what === 'png') void pngOf(svgOf(all.drawn, metric), 3).then((png) => saveFile(`${name}.png`, png));
     else void copy(pythonOf(data.curves, query)).then(setCopied);
   };
+  const ofGroups = give()?.drawn.data.curves.some((c) => c.buckets.group);
   const { y = 'all' } = settings;
   const hand = typeof y === 'string' ? null : y;
   const end = (at: 0 | 1, text: string) => {
@@ -112,7 +113,7 @@ function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
         <button class="link" onClick={() => take('png')}>PNG</button>
         <button class="link" onClick={() => take('svg')}>SVG</button>
         <button class="link" onClick={() => take('csv')}>CSV</button>
-        <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>
+        {!ofGroups && <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>}
       </div>
       {own && (
         <div class="menu-own">

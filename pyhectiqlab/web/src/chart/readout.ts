@@ -1,6 +1,6 @@
 // What stands at the cursor: one line for each curve, in words.
 
-import { formatDurationTick, formatInteger, formatMoment, formatValue } from '../base/format';
+import { formatDurationTick, formatInteger, formatMoment, formatValue, plural } from '../base/format';
 import type { Buckets } from '../base/buckets';
 import type { Axis } from '../base/axis';
 import type { Objective } from '../base/objective';
@@ -81,10 +81,10 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     y,
     value: finite > 0 ? formatValue(y) : formatValue(b.last[i]!),
     raw: c.raw && finite > 0 ? formatValue(c.raw[i]!) : '',
-    of: b.rank === null && b.ranks > 1 ? `mean of ${formatInteger(b.ranks)} ranks` : '',
+    of: b.group ? `${b.group} of ${plural(count, 'run')}` : b.rank === null && b.ranks > 1 ? `mean of ${formatInteger(b.ranks)} ranks` : '',
     range: count > 1 && b.min[i]! < b.max[i]! ? `${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}` : '',
-    count: count > 1 ? `${formatInteger(count)} points` : '',
-    where: describeX(b.start[i]!, b.width, count === 1 || c.raw ? lastOf(b, i) : null, axis),
+    count: count > 1 && !b.group ? `${formatInteger(count)} points` : '',
+    where: describeX(b.start[i]!, b.width, (count === 1 && !b.group) || c.raw ? lastOf(b, i) : null, axis),
     odd: count > 1 ? odd.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`).join(' · ') : '',
   };
 }

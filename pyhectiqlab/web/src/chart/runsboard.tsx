@@ -4,6 +4,7 @@ import { useMemo } from 'preact/hooks';
 import type { Look } from '../base/looks';
 import type { ChartView } from '../base/route';
 import { isLive, isOver } from '../base/runstate';
+import type { FetchBuckets } from '../state/feed';
 import { Board } from './board';
 
 /** What of a run its charts need. */
@@ -13,6 +14,8 @@ export interface DrawnRun {
   state: string;
   ranks: number;
   attempt: number;
+  /** Of a group: its runs, or some of them. */
+  members?: readonly string[];
 }
 
 interface Props {
@@ -26,14 +29,16 @@ interface Props {
   /** Their arrangement is kept by this name; by default that of the project. */
   name?: string;
   legend: boolean;
+  /** Where the runs are groups of them: their lines. */
+  fetch?: FetchBuckets;
 }
 
 export function RunsBoard({ runs, looks, ...board }: Props) {
-  const identity = runs.map((run) => `${run.id} ${run.name}`).join('\n');
+  const identity = runs.map((run) => `${run.id} ${run.name} ${run.members?.join() ?? ''}`).join('\n');
   const lines = useMemo(() => {
     const names = new Map<string, number>();
     for (const { name } of runs) names.set(name, (names.get(name) ?? 0) + 1);
-    return runs.map(({ id, name }) => ({ id, name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...looks.get(id)! }));
+    return runs.map(({ id, name, members }) => ({ id, ...(members && { members }), name: names.get(name)! > 1 ? `${name} (${id.slice(0, 4)})` : name, ...looks.get(id)! }));
   }, [identity, looks]);
   return (
     <Board

@@ -62,7 +62,7 @@ export function makeCurve(buckets: Buckets, axis: Axis, name: string, { color, d
 export function drawnX(b: Buckets, scale: number): Float64Array {
   const x = new Float64Array(b.start.length);
   const middle = (b.width - 1) / 2;
-  for (let i = 0; i < x.length; i++) x[i] = (b.count[i] === 1 ? b.lastX[i]! : b.start[i]! + middle) * scale;
+  for (let i = 0; i < x.length; i++) x[i] = (b.count[i] === 1 && !b.group ? b.lastX[i]! : b.start[i]! + middle) * scale;
   return x;
 }
 
@@ -90,7 +90,7 @@ export function rangeX(curves: readonly Curve[], axis: Axis): [number, number] |
   for (const { x, buckets: b } of curves) {
     const end = x.length - 1;
     if (end < 0) continue;
-    lo = Math.min(lo, b.count[0] === 1 ? x[0]! : b.start[0]! * scale);
+    lo = Math.min(lo, b.count[0] === 1 && !b.group ? x[0]! : b.start[0]! * scale);
     hi = Math.max(hi, x[end]!, b.lastX[end]! * scale);
   }
   return lo <= hi ? [lo, hi] : null;

@@ -9,6 +9,8 @@ import { bestFirst, objectiveName, type Objective } from '../base/objective';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
 import { DEFAULT_SORT, FIRST_SHOWN, NO_VIEW, RUNS_MAX, type Pane, type RunsRoute, type Side } from '../base/route';
+import { GROUPS_MAX, sampleOf } from '../base/grouplines';
+import type { Look } from '../base/looks';
 import { ALL_STATES } from '../base/runstate';
 import { FIRST_COLUMNS_MAX, firstColumns, isValue, parseColumn } from '../base/tablecolumns';
 import { RunsBoard } from '../chart/runsboard';
@@ -18,7 +20,8 @@ import { ColumnPicker } from '../parts/columnpicker';
 import { FilterBar } from '../parts/filterbar';
 import { FirstRun } from '../parts/firstrun';
 import { GroupPicker } from '../parts/grouppicker';
-import { GroupsTable, useGroups } from '../parts/groupstable';
+import { GroupsTable, inOrder, useGroups } from '../parts/groupstable';
+import { groupNotes, groupView, LineControls, viewBehind } from '../parts/linecontrols';
 import { ActionTold, Picked, tagNames } from '../parts/picked';
 import { ProjectNav } from '../parts/projectnav';
 import { RunEdit } from '../parts/runedit';
@@ -28,6 +31,7 @@ import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
 import { useExtremes } from '../state/extremes';
 import { useActions } from '../state/actions';
 import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
+import { useDrawnGroups, type DrawnGroups } from '../state/drawngroups';
 import { goal } from '../state/goal';
 import { useLive } from '../state/live';
 import { useLoad } from '../state/load';
@@ -51,7 +55,7 @@ const PANES: readonly (readonly [Pane, string])[] = [
 ];
 
 const SIDES: readonly (readonly [Side, string])[] = [
-  ['charts', 'Charts'],
+  ['charts', 'Curves'],
   ['differences', 'Differences'],
 ];
 
@@ -120,14 +124,23 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const named = wanted.filter((run) => !shown.data?.missing.includes(run));
   const drawn = named.filter((run) => !route.view.hidden.includes(run));
   const opened = useOpenedView(route, id, views, chosen ?? [], drawn);
+  const lines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts));
+  const groupLooks = useLooks((lines?.drawn ?? []).map((group) => ({ id: group.id, project: id })));
+  const drawLine = (group: string, on: boolean) => set({ groups: [...lines!.drawn.map((its) => its.id).filter((other) => other !== group), ...(on ? [group] : [])].slice(0, GROUPS_MAX), solo: null });
   const looks = useLooks(named.map((run) => ({ id: run, project: id })));
+  const byRuns = by.length ? { lines: 'runs' as const } : {};
   const draw = (runs: readonly string[], on: boolean) => {
-    const to = on ? [...new Set([...drawn, ...runs])] : drawn.filter((run) => !runs.includes(run));
+    const before = lines ? [] : drawn;
+    const to = on ? [...new Set([...before, ...runs])] : before.filter((run) => !runs.includes(run));
     setTooMany(to.length > RUNS_MAX);
-    if (to.length <= RUNS_MAX) set({ shown: to, solo: null, view: { ...route.view, hidden: [] } });
+    // A run that is drawn from an opened group is drawn as a line of its own.
+    if (to.length <= RUNS_MAX) set({ shown: to, ...byRuns, solo: null, view: { ...route.view, hidden: [] } });
   };
-  const drawOnly = (to: RunsRoute['shown']) => set({ shown: to, solo: null, view: { ...route.view, hidden: [] } });
-  const solo = route.solo !== null && drawn.includes(route.solo) ? route.solo : null;
+  const drawOnly = (to: RunsRoute['shown']) => set({ shown: to, ...byRuns, solo: null, view: { ...route.view, hidden: [] } });
+  const ofGroups = lines && route.side === 'charts' ? lines : null;
+  const drawAll = (to: RunsRoute['shown']) => (ofGroups ? set({ groups: to, solo: null }) : drawOnly(to));
+  const all = ofGroups ? route.groups : route.shown;
+  const solo = route.solo !== null && (lines ? lines.drawn.some(({ id: group }) => group === route.solo) : drawn.includes(route.solo)) ? route.solo : null;
   const actions = useActions(refresh);
   useEffect(() => (goal.set(objective), () => goal.set(null)), [objective?.key, objective?.goal]);
   const setObjective = (to: Objective | null) => {
@@ -148,7 +161,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     onSort: (to: string[]) => set({ sorts: to }),
     picks,
     onPick: setPicks,
-    drawn: new Map([...looks].filter(([run]) => drawn.includes(run))),
+    drawn: new Map(lines ? [] : [...looks].filter(([run]) => drawn.includes(run))),
     onDraw: draw,
     solo,
     onSolo: (run: string | null) => set({ solo: run }),
@@ -187,7 +200,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         <Split
           label="Width of the table"
           left={route.pane === 'charts' ? null : by.length ? (
-            <GroupsTable {...rows} query={asked} by={by} groups={groups} />
+            <GroupsTable {...rows} query={asked} by={by} groups={groups} lines={lines && groupLooks} onLine={drawLine} />
           ) : (
             <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
           )}
@@ -195,15 +208,18 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
             <section class="workspace-charts" aria-label={route.side === 'charts' ? 'Charts' : 'Differences of runs'}>
               <div class="side-bar">
                 <Segments label="Beside the table" options={SIDES} value={route.side} onChange={(side) => set({ side })} />
+                {by.length > 0 && route.side === 'charts' && <LineControls lines={route.lines} band={route.band} onChange={set} />}
                 <p class="drawn-text">
-                  <span role="status">{shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
+                  <span role="status">{ofGroups ? groupsText(ofGroups, solo) : shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
                   {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
-                  {route.shown !== 'first' && <button class="link" onClick={() => drawOnly('first')}>First {FIRST_SHOWN}</button>}
-                  {route.shown !== 'all' && <button class="link" onClick={() => drawOnly('all')}>All</button>}
-                  {drawn.length > 0 && <button class="link" onClick={() => drawOnly([])}>None</button>}
+                  {all !== 'first' && <button class="link" onClick={() => drawAll('first')}>First {FIRST_SHOWN}</button>}
+                  {all !== 'all' && <button class="link" onClick={() => drawAll('all')}>All</button>}
+                  {(ofGroups ? ofGroups.drawn : drawn).length > 0 && <button class="link" onClick={() => drawAll([])}>None</button>}
                 </p>
               </div>
-              {shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
+              {ofGroups ? (
+                <GroupCharts route={route} groups={ofGroups} solo={solo} looks={groupLooks} project={id} board={opened.board} set={set} />
+              ) : shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
                 <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
               ) : route.side === 'differences' ? (
                 <Differences
@@ -235,6 +251,49 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
       <SharedArtifacts project={id} />
     </>
   );
+}
+
+interface GroupChartsProps {
+  route: RunsRoute;
+  groups: DrawnGroups;
+  solo: string | null;
+  looks: ReadonlyMap<string, Look>;
+  project: string;
+  board: string;
+  set: (change: Partial<RunsRoute>, replace?: boolean) => void;
+}
+
+const KEYS_OF_MAX = 100; // runs whose metrics make the charts
+
+/** The charts, with a line for each group of runs. */
+function GroupCharts({ route, groups, solo, looks, project, board, set }: GroupChartsProps) {
+  const { drawn, left, fetch } = groups;
+  const some = new Set(sampleOf(drawn, KEYS_OF_MAX));
+  if (!drawn.length) return <Empty title="No group is drawn"><p>The eye in a group's row draws its line here.</p></Empty>;
+  const notes = groupNotes(route.view, left);
+  const lines = drawn.filter((group) => solo === null || group.id === solo);
+  return (
+    <>
+      {notes && <p class="dim" role="note">{notes}</p>}
+      <RunsBoard
+        runs={lines.map(({ id, name, runs }) => ({ id, name, state: 'running', ranks: 1, attempt: 1, members: runs.filter((run) => some.has(run)) }))}
+        looks={looks}
+        view={groupView(route.view)}
+        setView={(view, replace) => set({ view: viewBehind(route.view, view) }, replace)}
+        onRunNews={() => undefined}
+        project={project}
+        name={board}
+        legend={route.pane === 'charts'}
+        fetch={fetch}
+      />
+    </>
+  );
+}
+
+function groupsText({ all, drawn }: DrawnGroups, solo: string | null): string {
+  if (solo) return 'One group is drawn alone.';
+  const groups = plural(drawn.length, 'group');
+  return drawn.length < all.length ? `${formatInteger(drawn.length)} of ${plural(all.length, 'group')} are drawn.` : `${groups} ${drawn.length === 1 ? 'is' : 'are'} drawn.`;
 }
 
 /** What the lab does not answer now, a click may ask again. */

@@ -5,6 +5,8 @@ import { api } from '../api/calls';
 import { formatInteger, formatValue, plural } from '../base/format';
 import { groupName, groupTerms, hasStatistics, sortGroups } from '../base/groupcolumns';
 import { lowBest } from '../base/objective';
+import { groupId } from '../base/grouplines';
+import type { Look } from '../base/looks';
 import { columnLabels, isValue, parseColumn } from '../base/tablecolumns';
 import type { GroupAnswer, StatisticsAnswer } from '../schema/lab';
 import { useNow } from '../state/clock';
@@ -14,7 +16,7 @@ import { useScrollMemory } from '../state/scrolls';
 import { firstRows, type TableQuery } from '../state/tablerows';
 import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
-import { Eye, RunRow, type RowsProps, type ShownColumn } from './runrow';
+import { Alone, Eye, RunRow, type RowsProps, type ShownColumn } from './runrow';
 import type { TableProps } from './runstable';
 import { ColumnHead } from './tablehead';
 
@@ -37,9 +39,19 @@ interface Props extends Omit<TableProps, 'table' | 'onPickAll'> {
   query: TableQuery;
   by: readonly string[];
   groups: Loaded<Awaited<ReturnType<typeof api.tableGroups>> | null>;
+  /** The groups that have a line, by id, and what it looks like; null: runs have lines. */
+  lines: ReadonlyMap<string, Look> | null;
+  onLine: (group: string, on: boolean) => void;
 }
 
-export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: Props) {
+type Groups = readonly GroupAnswer[];
+
+/** In the order of the table. */
+export function inOrder(groups: Groups, by: readonly string[], columns: readonly string[], sorts: readonly string[]): Groups {
+  return sortGroups(groups, by, columns.filter(hasStatistics), sorts);
+}
+
+export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, onSort, picks, onPick, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: Props) {
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
@@ -52,7 +64,7 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
   const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, onEdit, now };
-  const sorted = sortGroups(groups.data?.groups ?? [], by, counted, sorts);
+  const sorted = inOrder(groups.data?.groups ?? [], by, columns, sorts);
   const toggle = (name: string) => setOpen(new Set(open.has(name) ? [...open].filter((other) => other !== name) : [...open, name]));
   return (
     <div ref={scroller} class="table-scroll runs-scroll" tabIndex={0} role="region" aria-label="Groups of runs">
@@ -68,9 +80,12 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
         {(all ? sorted : sorted.slice(0, SHOWN_FIRST)).map((group) => {
           const name = groupName(by, group.values);
           const whole = group.runs.length === group.size;
+          const id = groupId(by, group.values);
+          const line = lines?.get(id);
+          const alone = solo === id;
           return (
             <tbody key={JSON.stringify(group.values)}>
-              <tr class="group-row" data-group={name}>
+              <tr class={`group-row${solo !== null && lines && !alone ? ' faded' : ''}`} data-group={name} data-run={lines ? id : undefined}>
                 <td class="pick">
                   <input
                     type="checkbox"
@@ -82,7 +97,12 @@ export function GroupsTable({ query, by, groups, columns, sorts, onSort, picks, 
                   />
                 </td>
                 <td class="eye">
-                  <Eye drawn={group.runs.every((run) => drawn.has(run))} what={`the runs of ${name}`} onClick={() => onDraw(group.runs, !group.runs.every((run) => drawn.has(run)))} />
+                  {lines ? (
+                    <Eye drawn={line !== undefined} what={`the line of ${name}`} onClick={() => onLine(id, !line)} />
+                  ) : (
+                    <Eye drawn={group.runs.every((run) => drawn.has(run))} what={`the runs of ${name}`} onClick={() => onDraw(group.runs, !group.runs.every((run) => drawn.has(run)))} />
+                  )}
+                  {line && <Alone look={line} alone={alone} what={name} onClick={() => onSolo(alone ? null : id)} />}
                 </td>
                 <th scope="row" class="run-name">
                   <button class="group-name" aria-expanded={open.has(name)} title={name} onClick={() => toggle(name)}>

@@ -58,17 +58,7 @@ export function RunRow({ run, index, columns, picked, drawn, solo, onSolo, onEdi
       </td>
       <td class="eye">
         <Eye drawn={look !== undefined} what={run.name} onClick={(e) => onDraw(!look, e.shiftKey)} />
-        {look && (
-          <button
-            class="icon-button look"
-            aria-pressed={alone}
-            aria-label={`Draw ${run.name} alone`}
-            title={alone ? 'Draw the others again' : 'Draw it alone'}
-            onClick={() => onSolo(alone ? null : run.id)}
-          >
-            <Swatch {...look} />
-          </button>
-        )}
+        {look && <Alone look={look} alone={alone} what={run.name} onClick={() => onSolo(alone ? null : run.id)} />}
       </td>
       <th scope="row" class="run-name" onDblClick={() => onEdit(run)}>
         <a href={runUrl(run.id)} title={run.note || run.name}>{run.name}</a>
@@ -88,6 +78,15 @@ export function Eye({ drawn, what, onClick }: { drawn: boolean; what: string; on
   return (
     <button class="icon-button" aria-pressed={drawn} aria-label={`Draw ${what}`} title={drawn ? 'In the charts; click to leave it out' : 'Draw it in the charts'} onClick={onClick}>
       <Icon name={drawn ? 'eye' : 'closedEye'} />
+    </button>
+  );
+}
+
+/** What a line looks like, and drawing it alone. */
+export function Alone({ look, alone, what, onClick }: { look: Look; alone: boolean; what: string; onClick: () => void }) {
+  return (
+    <button class="icon-button look" aria-pressed={alone} aria-label={`Draw ${what} alone`} title={alone ? 'Draw the others again' : 'Draw it alone'} onClick={onClick}>
+      <Swatch {...look} />
     </button>
   );
 }

@@ -50,6 +50,11 @@ export class BucketFeed {
     if (!changed) return;
     this.runs = runs;
     this.query = query;
+    this.restart();
+  }
+
+  /** What is fetched comes from elsewhere now: answers to what was asked before are dropped. */
+  restart(): void {
     this.newest.cancel();
     for (const panel of this.panels) panel.stale = true;
     this.throttle.askNow();

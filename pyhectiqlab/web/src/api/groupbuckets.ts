@@ -1,0 +1,70 @@
+// Lines of groups of runs, as the columns that charts are made of: a bucket's mean is the group's middle, its extremes are the band.
+
+import { decode } from '@msgpack/msgpack';
+import type { Buckets } from '../base/buckets';
+import { requestsOf, type BandKind, type Lines, type RunGroup } from '../base/grouplines';
+import { float64s, int64ToFloat64 } from '../base/int64';
+import type { BucketQuery } from './columns';
+import { request } from './http';
+
+export interface GroupStyle {
+  lines: Exclude<Lines, 'runs'>;
+  band: BandKind;
+}
+
+/** Of each key all groups, in their order; those without points are left out. */
+export async function fetchGroupLines(groups: readonly RunGroup[], keys: readonly string[], query: BucketQuery, { lines, band }: GroupStyle, signal: AbortSignal): Promise<Buckets[]> {
+  const { axis, lo, hi, n } = query;
+  const answers = await Promise.all(
+    requestsOf(groups, keys).map(async (part) => {
+      const body = { groups: part.groups.map((group) => group.runs), keys: part.keys, axis, n, middle: lines, band, ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
+      const response = await request('/series/groups', { method: 'POST', body, accept: 'application/x-msgpack', signal });
+      return decodeGroupLines(new Uint8Array(await response.arrayBuffer()), part.groups.map((group) => group.id), lines);
+    }),
+  );
+  return answers.flat();
+}
+
+/** `ids`: of the groups. Throws RangeError or TypeError when the bytes are not what the API promises. */
+export function decodeGroupLines(bytes: Uint8Array, ids: readonly string[], group: GroupStyle['lines']): Buckets[] {
+  const answer = decode(bytes) as { lines?: unknown };
+  if (!Array.isArray(answer?.lines)) throw new TypeError('an answer without lines');
+  return answer.lines.map((row: Record<string, unknown>) => decodeOne(row, ids, group)).filter((line) => line.start.length > 0);
+}
+
+function decodeOne(row: Record<string, unknown>, ids: readonly string[], group: GroupStyle['lines']): Buckets {
+  const column = (name: string): Uint8Array => {
+    const bytes = row[name];
+    if (!(bytes instanceof Uint8Array)) throw new TypeError(`column ${name} is missing`);
+    return bytes;
+  };
+  const [start, count] = [int64ToFloat64(column('start')), int64ToFloat64(column('runs'))];
+  const [mean, min, max] = [float64s(column('middle')), float64s(column('low')), float64s(column('high'))];
+  const width = Number(row['width']);
+  for (const c of [count, mean, min, max]) if (c.length !== start.length) throw new RangeError(`columns of ${start.length} and ${c.length} buckets in one line`);
+  const id = ids[Number(row['group'])];
+  if (id === undefined) throw new RangeError(`a line of a group ${String(row['group'])} that was not asked for`);
+  const none = new Float64Array(start.length);
+  return {
+    run: id,
+    key: String(row['key']),
+    rank: null,
+    attempt: null,
+    ranks: 1,
+    group,
+    width,
+    total: Number(row['total']),
+    start,
+    count,
+    min,
+    max,
+    mean,
+    last: mean,
+    lastX: start.map((x) => x + Math.floor((width - 1) / 2)),
+    exactX: null,
+    nan: none,
+    pinf: none,
+    ninf: none,
+    smoothed: null,
+  };
+}

@@ -1,0 +1,67 @@
+// Lines of groups of runs: what a group is called in a link, and how many groups and metrics the lab is asked for at once.
+
+import type { GroupValue } from './groupcolumns';
+
+export const LINES = ['mean', 'median', 'runs'] as const;
+/** What is drawn while runs are grouped: the mean or the median of each group, or a line for each run. */
+export type Lines = (typeof LINES)[number];
+export const BANDS = ['minmax', 'std', 'quantiles'] as const;
+/** What the band around a group's line reaches over: its lowest and highest run, a standard deviation, or its middle half. */
+export type BandKind = (typeof BANDS)[number];
+
+export const GROUP_RUNS_MAX = 500; // of all groups in one request
+export const GROUPS_MAX = 100;
+const KEYS_MAX = 16;
+const LINES_MAX = 4000; // runs × keys
+
+export interface RunGroup {
+  id: string;
+  name: string;
+  runs: readonly string[];
+}
+
+/** A band of a standard deviation lies around a mean. */
+export function bandOf(lines: Lines, band: BandKind): BandKind {
+  return lines === 'median' && band === 'std' ? 'minmax' : band;
+}
+
+/** The same for the same values, in every browser: 53 bits of a hash, as letters and digits. */
+export function groupId(by: readonly string[], values: readonly GroupValue[]): string {
+  let high = 0xdeadbeef;
+  let low = 0x41c6ce57;
+  for (const char of JSON.stringify([by, values])) {
+    const code = char.codePointAt(0)!;
+    high = Math.imul(high ^ code, 2654435761);
+    low = Math.imul(low ^ code, 1597334677);
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  return `g${(4294967296 * (2097151 & low) + (high >>> 0)).toString(36)}`;
+}
+
+/** Which groups and keys go into one request each, so that every group is asked for every key. */
+export function requestsOf(groups: readonly RunGroup[], keys: readonly string[]): { groups: RunGroup[]; keys: string[] }[] {
+  const parts: RunGroup[][] = [];
+  let room = 0;
+  for (const group of groups) {
+    const part = parts.at(-1);
+    if (part && group.runs.length <= room && part.length < GROUPS_MAX) part.push(group);
+    else parts.push([group]);
+    room = (part === parts.at(-1) ? room : GROUP_RUNS_MAX) - group.runs.length;
+  }
+  return parts.flatMap((part) => {
+    const runs = part.reduce((n, group) => n + group.runs.length, 0);
+    const at_once = Math.max(1, Math.min(KEYS_MAX, Math.floor(LINES_MAX / runs)));
+    return Array.from({ length: Math.ceil(keys.length / at_once) }, (_, i) => ({ groups: part, keys: keys.slice(i * at_once, (i + 1) * at_once) }));
+  });
+}
+
+/** Some of the runs of groups, of each in turn, for what is asked run by run. */
+export function sampleOf(groups: readonly { runs: readonly string[] }[], most: number): string[] {
+  const some = new Set<string>();
+  const longest = Math.max(0, ...groups.map((group) => group.runs.length));
+  for (let i = 0; i < longest && some.size < most; i++) {
+    for (const { runs } of groups) if (i < runs.length && some.size < most) some.add(runs[i]!);
+  }
+  return [...some];
+}

@@ -1,0 +1,55 @@
+// What is drawn while runs are grouped: a line for each group, with its band, or one for each run.
+
+import { BANDS, bandOf, LINES, type BandKind, type Lines } from '../base/grouplines';
+import { plural } from '../base/format';
+import type { ChartView } from '../base/route';
+import { Segments } from '../widgets/basics';
+
+const LINE_NAMES: Record<Lines, string> = { mean: 'Means', median: 'Medians', runs: 'Runs' };
+const BAND_NAMES: Record<BandKind, string> = { minmax: 'lowest to highest', std: '± standard deviation', quantiles: 'middle half' };
+
+interface Props {
+  lines: Lines;
+  band: BandKind;
+  onChange: (change: { lines?: Lines; band?: BandKind }) => void;
+}
+
+export function LineControls({ lines, band, onChange }: Props) {
+  return (
+    <>
+      <Segments label="A line for each" options={LINES.map((l) => [l, LINE_NAMES[l]] as const)} value={lines} onChange={(to) => onChange({ lines: to })} />
+      {lines !== 'runs' && (
+        <label class="select" title="Of the runs of a group. Each counts once in a slice, with the mean of its points there">
+          Band
+          <select aria-label="Band" value={bandOf(lines, band)} onChange={(e) => onChange({ band: BANDS.find((b) => b === e.currentTarget.value)! })}>
+            {BANDS.filter((b) => bandOf(lines, b) === b).map((b) => <option key={b} value={b}>{BAND_NAMES[b]}</option>)}
+          </select>
+        </label>
+      )}
+    </>
+  );
+}
+
+/** What the lines of groups leave out of what the reader asked for. `left`: runs that are in no line. */
+export function groupNotes(view: ChartView, left: number): string {
+  return [
+    left > 0 && `${plural(left, 'run')} of large groups are left out.`,
+    view.axis === 'time' && 'Lines of groups have no wall time: the time since the start is shown.',
+    view.smoothing && 'Lines of groups are not smoothed.',
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+/** How lines of groups are drawn: of all ranks and attempts, not smoothed, along steps or the time since the start. */
+export function groupView(view: ChartView): ChartView {
+  const axis = view.axis === 'time' ? 'relative' : view.axis;
+  const same = axis === view.axis;
+  return { ...view, axis, smoothing: null, rank: null, attempt: null, lo: same ? view.lo : null, hi: same ? view.hi : null };
+}
+
+/** The view that the reader has after changing something of `groupView`: what lines of groups do not have stays. */
+export function viewBehind(view: ChartView, changed: ChartView): ChartView {
+  const kept = { rank: view.rank, attempt: view.attempt, smoothing: changed.smoothing ?? view.smoothing };
+  return { ...changed, ...kept, axis: changed.axis === groupView(view).axis ? view.axis : changed.axis };
+}

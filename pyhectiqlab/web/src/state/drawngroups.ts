@@ -1,0 +1,49 @@
+// The groups of runs that are drawn as a line each: those that the link names, or the first of the table.
+
+import { useMemo } from 'preact/hooks';
+import { fetchGroupLines } from '../api/groupbuckets';
+import type { GroupValue } from '../base/groupcolumns';
+import { groupName } from '../base/groupcolumns';
+import { bandOf, GROUP_RUNS_MAX, groupId, GROUPS_MAX, type RunGroup } from '../base/grouplines';
+import { FIRST_SHOWN, type RunsRoute } from '../base/route';
+import type { FetchBuckets } from './feed';
+
+interface TableGroup {
+  values: readonly GroupValue[];
+  size: number;
+  runs: readonly string[];
+}
+
+export interface DrawnGroups {
+  all: readonly RunGroup[];
+  drawn: readonly RunGroup[];
+  /** How many runs of the drawn groups are in no line, as there are more than the lab takes. */
+  left: number;
+  fetch: FetchBuckets;
+}
+
+/** `sorted`: the groups in the order of the table. null: runs are not grouped, or drawn one by one. */
+export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[]): DrawnGroups | null {
+  const { by, lines } = route;
+  const band = bandOf(lines, route.band);
+  const held = JSON.stringify([by, sorted.map((group) => [group.values, group.runs])]);
+  const all = useMemo(() => sorted.map(({ values, runs }) => ({ id: groupId(by, values), name: groupName(by, values), runs: runs.slice(0, GROUP_RUNS_MAX) })), [held]);
+  const chosen = typeof route.groups === 'string' ? null : route.groups;
+  const drawn = useMemo(
+    () => (chosen ? all.filter((group) => chosen.includes(group.id)) : all.slice(0, route.groups === 'all' ? GROUPS_MAX : FIRST_SHOWN)),
+    [all, chosen?.join() ?? route.groups],
+  );
+  const fetch = useMemo<FetchBuckets>(() => {
+    const byId = new Map(all.map((group) => [group.id, group]));
+    return async (selectors, query, signal) => {
+      const groups = [...new Set(selectors.map(({ run }) => run))].flatMap((id) => byId.get(id) ?? []);
+      // The machine's metrics are measured in seconds, which are no steps of a training.
+      const keys = [...new Set(selectors.map(({ key }) => key))].filter((key) => query.axis === 'relative' || !key.startsWith('system/'));
+      return fetchGroupLines(groups, keys, query, { lines: lines === 'runs' ? 'mean' : lines, band }, signal);
+    };
+  }, [all, lines, band]);
+  if (!by.length || lines === 'runs') return null;
+  const sizes = new Map(sorted.map(({ values, size }) => [groupId(by, values), size]));
+  const left = drawn.reduce((n, group) => n + (sizes.get(group.id) ?? 0) - group.runs.length, 0);
+  return { all, drawn, left, fetch };
+}

@@ -1,0 +1,114 @@
+"""Lines of groups in the charts, beside the grouped table: their numbers are those of the raw points of the runs."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import statistics
+import uuid
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pyhectiqlab.testing.lab import RealLab
+
+from .clicks import CLICKS_MAX, Clicks
+from .feeder import Feeder
+from .panels import Panel
+
+pytestmark = pytest.mark.browser
+
+STEPS = 12
+
+
+def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab, feeder: Feeder) -> None:
+    project = f"lines-{uuid.uuid4().hex[:6]}"
+    values = {  # by group, of each run at each step
+        "lr 0.1": [[(i + 1) * (step + 1) / 7 for step in range(STEPS)] for i in range(4)],
+        "lr 0.01": [[9.0 - i - step / 3 for step in range(STEPS)] for i in range(2)],
+    }
+    values["lr 0.1"][3][5] = math.nan
+    runs: dict[str, list[Any]] = {name: [] for name in values}
+    for name, curves in values.items():
+        for i, curve in enumerate(curves):
+            run = feeder.run(f"{name}-{i}", project=project)
+            run.event("config", values={"lr": float(name.split()[1])})
+            run.points({key: (range(STEPS), curve) for key in ("loss", "accuracy")})
+            runs[name].append(run)
+
+    def at(name: str, step: int) -> list[float]:
+        return [curve[step] for curve in values[name] if not math.isnan(curve[step])]
+
+    def check(drawn: Any, middle: Any, band: Any, names: list[str]) -> None:
+        assert [c["name"] for c in drawn["curves"]] == names
+        for c in drawn["curves"]:
+            its = [at(c["name"], step) for step in range(len(values[c["name"]][0]))]
+            assert c["start"] == list(range(len(its))) and c["count"] == [len(v) for v in its]
+            assert c["line"] == pytest.approx([middle(v) for v in its], rel=1e-12)
+            assert c["min"] == pytest.approx([band(v)[0] for v in its], rel=1e-12)
+            assert c["max"] == pytest.approx([band(v)[1] for v in its], rel=1e-12)
+
+    clicks = Clicks(page)
+    page.goto(f'{lab.url}/projects/{project}?col=metric."loss".last&sort=name')
+    page.get_by_role("button", name="Group by").click()
+    page.get_by_role("dialog", name="Group by").get_by_label("lr").check()
+    page.keyboard.press("Escape")
+    rows = page.locator("tr.group-row")
+    expect(rows.locator(".group-name")).to_have_text(["lr 0.14 runs", "lr 0.012 runs"])
+    loss, accuracy = Panel(page, "loss"), Panel(page, "accuracy")
+    both = ["lr 0.1", "lr 0.01"]
+    drawn = loss.wait("d.curves.length === 2")
+    check(drawn, statistics.mean, lambda v: (min(v), max(v)), both)
+    expect(page.get_by_text("2 groups are drawn.")).to_be_visible()
+    # The colour of a group is that of its row, and is kept.
+    colours = {c["name"]: c["color"] for c in drawn["curves"]}
+    for name, colour in colours.items():
+        swatch = page.get_by_role("button", name=f"Draw {name} alone").locator("i")
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        assert swatch.evaluate("e => e.style.background") == f"rgb({red}, {green}, {blue})"
+    page.get_by_label("Band", exact=True).select_option("std")
+
+    def spread(v: list[float]) -> tuple[float, float]:
+        std = statistics.stdev(v) if len(v) > 1 else 0.0
+        return statistics.mean(v) - std, statistics.mean(v) + std
+
+    wide = spread(at("lr 0.01", 0))[1]
+    drawn = loss.wait(f"d.curves.length === 2 && Math.abs(d.curves[1].max[0] - {wide!r}) < 1e-9")
+    check(drawn, statistics.mean, spread, both)
+    page.get_by_role("radio", name="Medians").click()
+    lowest = min(at("lr 0.1", 0))
+    drawn = loss.wait(f"d.curves.length === 2 && Math.abs(d.curves[0].min[0] - {lowest!r}) < 1e-9")
+    check(drawn, statistics.median, lambda v: (min(v), max(v)), both)  # a median has no standard deviation
+    assert clicks.taken() <= CLICKS_MAX
+    # A row and a line are the same group.
+    rows.nth(1).locator(".group-name").hover()
+    for panel in (loss, accuracy):
+        expect(panel.root.locator("canvas.panel-lit")).to_be_visible()
+    loss.hover(6 / (STEPS - 1))
+    expect(loss.root.locator(".readout")).to_contain_text("median of 4 runs")
+    if folder := os.environ.get("HECTIQLAB_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/lines.png")
+    page.get_by_role("button", name="Draw the line of lr 0.1", exact=True).click()
+    check(loss.wait("d.curves.length === 1"), statistics.median, lambda v: (min(v), max(v)), ["lr 0.01"])
+    page.wait_for_url(re.compile("lines=median.*groups=g"))
+    page.reload()
+    drawn = loss.wait("d.curves.length === 1")
+    assert drawn["curves"][0]["color"] == colours["lr 0.01"]
+    # It is live.
+    for run, curve in zip(runs["lr 0.01"], values["lr 0.01"], strict=True):
+        curve.append(1.5)
+        run.points({"loss": ([STEPS], [1.5])})
+    drawn = loss.wait(f"d.curves[0].count[{STEPS}] === 2")
+    check(drawn, statistics.median, lambda v: (min(v), max(v)), ["lr 0.01"])
+    page.get_by_role("button", name="All", exact=True).click()
+    loss.wait("d.curves.length === 2")
+    page.get_by_role("button", name="Draw lr 0.1 alone").click()
+    assert loss.wait("d.curves.length === 1")["curves"][0]["name"] == "lr 0.1"
+    page.get_by_role("button", name="Draw the others again").click()
+    page.get_by_role("radio", name="Wall time").click()
+    expect(page.get_by_role("note")).to_contain_text("no wall time")
+    page.get_by_role("radio", name="Step", exact=True).click()
+    page.get_by_role("radio", name="Runs", exact=True).click()
+    loss.wait("d.curves.length === 6 && d.curves.every(c => c.run.length === 12)")

@@ -117,7 +117,7 @@ def drawn_view(rng: Random, run: Training) -> View:
     at = sorted(run.points[key].step if axis == "step" else run.points[key].time_us)
     span = (at[len(at) // 5], at[-1 - len(at) // 5]) if len(at) > 5 and rng.random() < 0.5 else None
     smoothing = rng.choice(
-        [None, Smoothing(rng.choice(["exponential", "gaussian", "mean"]), rng.choice([1, 7, 60]) * unit)]
+        [None, Smoothing(rng.choice(["exponential", "gaussian", "mean", "median"]), rng.choice([1, 7, 60]) * unit)]
     )
     return View(
         axis,

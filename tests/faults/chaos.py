@@ -246,7 +246,10 @@ def run_chaos(
                     return
                 cards = deck or schedule.deck(number, total.faults + under_way if episodes is None else None)
                 under_way.update(cards)
-            result = Episode(schedule, number, cards, folder / str(number), nurseries, verbose=verbose).run()
+            try:
+                result = Episode(schedule, number, cards, folder / str(number), nurseries, verbose=verbose).run()
+            except Exception:  # the harness itself fails: nothing was tried
+                result = Result(problems=traceback.format_exc().splitlines())
             with lock:
                 under_way.subtract(cards)
                 total.add(result)

@@ -71,14 +71,14 @@ def enter(path: Path) -> None:
             time.sleep(GATHER_S)
         begin(conn)
 
-    def made_sick(loop: Any, name: str, turn: Any, tell: Any) -> None:
+    def made_sick(loop: Any, name: str, turn: Any, *tell: Any) -> None:
         def turn_sick() -> Any:
             if words[RAISE]:
                 words[STRUCK] += 1
                 raise next(errors)
             return turn()
 
-        run(loop, name, turn_sick, tell)
+        run(loop, name, turn_sick, *tell)
 
     def failed(context: Any) -> None:
         words[STRUCK] += 1

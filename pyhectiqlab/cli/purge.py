@@ -118,7 +118,9 @@ def _named(view: MetaView, name: str, deleted: list[DeletedRun]) -> list[Deleted
     if project is not None:
         its = [run for run in deleted if run.project_id == project.id]
         if not its and project.deleted is None:
-            raise ConfigurationError(f"The project {shown!r} has no deleted run.")
+            raise ConfigurationError(
+                f"The project {shown!r} has no deleted run, and is there: first `hectiqlab projects delete {shown}`."
+            )
         return its
     if len(runs) > 1:
         raise ConfigurationError(f"Several deleted runs are named {shown!r}: give the id of one, {_ids(runs)}.")

@@ -194,7 +194,10 @@ def test_a_command_that_is_killed_leaves_the_rest_to_the_lab(lab_of: Any, tmp_pa
         (["alive"], "is not deleted: first `hectiqlab delete"),
         (["twice"], "Several deleted runs are named 'twice': give the id of one"),
         (["vision"], "is a project, and a deleted run: write vision/"),
-        (["empty"], "The project 'empty' has no deleted run"),
+        (
+            ["empty"],
+            "The project 'empty' has no deleted run, and is there: first `hectiqlab projects delete empty`",
+        ),
         (["vision/gone", "--all"], "not both"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import { render } from 'preact';
 import './styles.css';
+import './media.css';
 import { at } from './base/root';
 import { AccountPage } from './pages/account';
 import { AdminPage } from './pages/admin';

@@ -72,6 +72,8 @@ const colors = {
   },
 };
 
+let touched: Plot | null = null; // that a finger read last
+
 export class Plot {
   private u: uPlot;
   private pointerInside = false;
@@ -149,6 +151,7 @@ export class Plot {
 
   destroy(): void {
     this.forget();
+    if (touched === this) touched = null;
     if (this.pointerInside) highlighted.set(null);
     this.u.destroy();
   }
@@ -209,12 +212,23 @@ export class Plot {
     this.overlay = new Overlay(u);
     u.over.addEventListener('pointerenter', () => (this.pointerInside = true));
     u.over.addEventListener('pointermove', ({ offsetX, offsetY }) => highlighted.set(runAt(u, this.data.curves, offsetX, offsetY)));
-    u.over.addEventListener('pointerleave', () => {
+    u.over.addEventListener('pointerdown', (e) => e.pointerType === 'touch' && this.touch(e));
+    u.over.addEventListener('pointermove', (e) => e.pointerType === 'touch' && this.touch(e));
+    u.over.addEventListener('pointerleave', ({ pointerType }) => {
+      if (pointerType === 'touch') return; // what a finger read stays until it reads elsewhere
       this.pointerInside = false;
       this.events.hover(null);
       highlighted.set(null);
     });
     return u;
+  }
+
+  /** A finger reads where it is: a tap, or while it moves sideways. */
+  private touch({ offsetX, offsetY }: PointerEvent): void {
+    if (touched && touched !== this) touched.pointerInside = false;
+    touched = this;
+    this.pointerInside = true;
+    this.u.setCursor({ left: offsetX, top: offsetY });
   }
 
   /** The run that is pointed at, here or elsewhere, over the others. */

@@ -38,7 +38,7 @@ export function RunPage({ route }: { route: RunRoute }) {
     : [{ text: route.run }];
   const goneNow = error && (error.status === 404 || error.status === 410);
   return (
-    <Shell crumbs={crumbs} title={run?.name ?? 'Run'}>
+    <Shell crumbs={crumbs} title={run?.name ?? 'Run'} states={run ? { [run.state]: 1 } : {}}>
       {error && (!run || goneNow) ? (
         <NoRun error={error} run={route.run} onRestored={refresh} />
       ) : !run ? (

@@ -38,6 +38,7 @@ import { useLoad } from '../state/load';
 import { useOpenedView } from '../state/openedview';
 import { usePicks } from '../state/picks';
 import { navigate } from '../state/router';
+import { useRecentStates } from '../state/recentstates';
 import { useLooks } from '../state/runlooks';
 import { useSavedViews, type SavedViews } from '../state/savedviews';
 import { useShownRuns, type ShownRuns } from '../state/shownruns';
@@ -64,10 +65,11 @@ export function RunsPage({ route }: { route: RunsRoute }) {
   const project = useLoad((signal) => api.project(ref, signal), [ref]);
   const views = useSavedViews(ref);
   const { data, error } = project;
+  const states = useRecentStates(data?.id);
   const name = data?.name ?? ref;
   const told = data ? projectTold(data) : '';
   return (
-    <Shell crumbs={[{ text: name }]} title={name}>
+    <Shell crumbs={[{ text: name }]} title={name} states={states}>
       <h1 class="name">{name}</h1>
       {told && <p class="dim">{told}</p>}
       {!error && <ProjectNav project={ref} here="runs" />}

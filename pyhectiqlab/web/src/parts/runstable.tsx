@@ -10,9 +10,11 @@ import { columnLabels, parseColumn } from '../base/tablecolumns';
 import type { TableRow } from '../schema/lab';
 import { useNow } from '../state/clock';
 import { useLitRow } from '../state/litrow';
+import { useNarrow } from '../state/narrow';
 import { useScrollMemory } from '../state/scrolls';
 import type { Rows, TableRows } from '../state/tablerows';
 import { useVirtual } from '../state/virtual';
+import { cardHeight, CardLabels, useTapToRead } from './cards';
 import { RunRow } from './runrow';
 import { ColumnHead, SortHead, type ColumnMenu } from './tablehead';
 
@@ -42,7 +44,10 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
   const rows = table.data!;
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
-  const { first, last, before, behind } = useVirtual(scroller, rows.total, ROW_PX);
+  const narrow = useNarrow();
+  const height = narrow ? cardHeight(columns.length) : ROW_PX;
+  const { first, last, before, behind } = useVirtual(scroller, rows.total, height);
+  useTapToRead(scroller, narrow);
   useEffect(() => table.want(first, last), [first, last, rows]);
   const order = JSON.stringify([rows.query.filter, rows.query.sort]);
   useLayoutEffect(() => scroller.current?.scrollTo(0, 0), [order]);
@@ -70,8 +75,9 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
   });
   const indexes = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   return (
-    <div ref={scroller} class="table-scroll runs-scroll" tabIndex={0} role="region" aria-label="Runs">
-      <table class="runs" aria-rowcount={rows.total + 1}>
+    <div ref={scroller} class="table-scroll runs-scroll" tabIndex={0} role="region" aria-label="Runs" style={{ '--card': `${height}px` }}>
+      {narrow && <CardLabels labels={labels} />}
+      <table class={narrow ? 'runs cards-of-runs' : 'runs'} aria-rowcount={rows.total + 1}>
         <thead>
           <tr aria-rowindex={1}>
             <th class="pick">

@@ -27,6 +27,7 @@ export function useVirtual(scroller: RefObject<HTMLElement | null>, count: numbe
   const [virtualizer] = useState(() => new Virtualizer(options));
   virtualizer.setOptions(options);
   useLayoutEffect(() => virtualizer._didMount(), []);
+  useLayoutEffect(() => virtualizer.measure(), [height]);
   useLayoutEffect(() => virtualizer._willUpdate());
   const items = virtualizer.getVirtualItems();
   const first = items[0]?.index ?? 0;

@@ -4,6 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { keyLabel } from '../base/hotkeys';
 import { at } from '../base/root';
+import { tabIcon, tabText, tabTone, type States } from '../base/tabmark';
 import { visible } from '../base/visible';
 import { IS_MAC, overlay } from '../state/keyboard';
 import { alerts, labReached, logOut, user } from '../state/session';
@@ -15,18 +16,33 @@ export interface Crumb {
   href?: string;
 }
 
-export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; title: string; children: ComponentChildren }) {
+interface ShellProps {
+  crumbs: readonly Crumb[];
+  title: string;
+  /** Of the runs that the page is about: the tab tells of them. */
+  states?: States;
+  children: ComponentChildren;
+}
+
+const NO_STATES: States = {};
+
+export function Shell({ crumbs, title, states = NO_STATES, children }: ShellProps) {
   const who = useStore(user);
+  const says = tabText(states);
+  const tone = tabTone(states);
   useEffect(() => {
-    document.title = title ? `${visible(title)} · hectiqlab` : 'hectiqlab';
-  }, [title]);
+    document.title = [says, visible(title), 'hectiqlab'].filter(Boolean).join(' · ');
+  }, [title, says]);
+  useEffect(() => {
+    document.querySelector<HTMLLinkElement>('link[rel="icon"]')!.href = tabIcon(tone);
+  }, [tone]);
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), document.getElementById('main')?.focus())}>
         Skip to content
       </a>
       <header class="topbar">
-        <a class="brand" href={at('/')} aria-label="All projects">
+        <a class="brand" href={at('/')} aria-label="hectiqlab: all projects">
           <Logo />
           <span>hectiqlab</span>
         </a>
@@ -37,7 +53,7 @@ export function Shell({ crumbs, title, children }: { crumbs: readonly Crumb[]; t
         </nav>
         {who && (
           <div class="who">
-            <button class="find" onClick={() => overlay.set('palette')} aria-label="Find or do" title={`Find or do (${keyLabel('Mod+k', IS_MAC)}); ? shows all keys`}>
+            <button class="find" onClick={() => overlay.set('palette')} aria-label={`Find or do: ${keyLabel('Mod+k', IS_MAC)}`} title={`Find or do (${keyLabel('Mod+k', IS_MAC)}); ? shows all keys`}>
               <Icon name="search" />
               <kbd>{keyLabel('Mod+k', IS_MAC)}</kbd>
             </button>
@@ -75,7 +91,7 @@ export function ConnectionLine() {
   const ok = useStore(labReached);
   return (
     <div class="connection" role="status" aria-live="polite">
-      {!ok && <p>The lab does not answer. What is shown may be out of date; trying again…</p>}
+      {!ok && <p>{navigator.onLine ? 'The lab does not answer.' : 'This device is offline.'} What is shown may be out of date; trying again…</p>}
     </div>
   );
 }

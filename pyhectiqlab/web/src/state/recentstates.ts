@@ -1,0 +1,20 @@
+// In which states the runs of a project are that were heard of lately: what the title of the tab says.
+
+import { api } from '../api/calls';
+import type { States } from '../base/tabmark';
+import { useLive } from './live';
+import { useLoad } from './load';
+
+const LATELY = 'activity>-1d';
+const REFRESH_MS = 5000;
+
+/** `project`: its id; undefined: not known yet. */
+export function useRecentStates(project: string | undefined): States {
+  const { data, refresh } = useLoad(
+    async (signal) => (project ? api.tableGroups({ project, by: ['state'], filter: [LATELY], column: [] }, signal) : null),
+    [project],
+    REFRESH_MS,
+  );
+  useLive(project ? { project } : null, { state: refresh, missed: (first) => void (first || refresh()) });
+  return Object.fromEntries((data?.groups ?? []).map((group) => [String(group.values[0]), group.size]));
+}

@@ -1,0 +1,77 @@
+"""Every page, light and dark, is readable for all: what axe finds serious is not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pyhectiqlab.testing.lab import RealLab
+
+from . import everypage
+from .conftest import ROOT, Watch
+from .feeder import Feeder
+
+pytestmark = pytest.mark.browser
+AXE = ROOT / "pyhectiqlab/web/node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """async (only) => {
+  const { violations } = await axe.run(document, { runOnly: only, resultTypes: ['violations'] });
+  return violations
+    .filter((v) => v.impact === 'serious' || v.impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.slice(0, 5).map((n) => [id, n.html.slice(0, 160), n.failureSummary].join(' ')));
+}"""
+
+
+def serious(page: Page, only: dict[str, Any]) -> list[str]:
+    """What axe has against the page as it is shown now."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE.read_text())  # not as a script: the content policy allows none that the lab does not serve
+    problems: list[str] = page.evaluate(RUN, only)
+    return problems
+
+
+def test_axe_finds_nothing_serious_on_any_page_light_or_dark(
+    page: Page, lab: RealLab, feeder: Feeder, tmp_path: Path, watch: Watch
+) -> None:
+    if not AXE.is_file():
+        message = "axe-core is not there: run `npm ci` in pyhectiqlab/web"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    watch.allowed += ["401", "404", "422"]
+    pages = everypage.made(lab, feeder, tmp_path)
+    problems: list[str] = []
+
+    def look(name: str) -> None:
+        page.emulate_media(color_scheme="light")
+        problems.extend(f"{name}: {one}" for one in serious(page, {"type": "tag", "values": RULES}))
+        page.emulate_media(color_scheme="dark")
+        contrast = {"type": "rule", "values": ["color-contrast"]}
+        problems.extend(f"{name}, dark: {one}" for one in serious(page, contrast))
+
+    for name in pages.visit(page, lab.url):
+        look(name)
+    page.goto(f"{lab.url}/projects/{pages.project}?pane=table")
+    page.get_by_label("Search runs").press_sequentially("con")
+    expect(page.get_by_role("listbox", name="Suggestions").get_by_role("option").first).to_be_visible()
+    look("suggestions")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()
+    look("palette")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Columns").click()
+    look("columns")
+    page.keyboard.press("Escape")
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    look("keys")
+    page.keyboard.press("Escape")
+    page.context.clear_cookies()
+    page.goto(f"{lab.url}/login")
+    expect(page.get_by_label("Username")).to_be_visible()
+    look("login")
+    assert not problems, "\n".join(problems)

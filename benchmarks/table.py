@@ -21,7 +21,9 @@ from _fill import PROJECT, Wish, fill
 
 from pyhectiqlab.protocol.search import parse, parse_column, parse_sort
 from pyhectiqlab.server.columns import columns
+from pyhectiqlab.server.configtexts import ConfigTexts
 from pyhectiqlab.server.groups import grouped
+from pyhectiqlab.server.suggest import suggest
 from pyhectiqlab.server.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import RunQuery
 from pyhectiqlab.store.sql.meta_store import SqlMetaStore
@@ -32,6 +34,7 @@ ROWS = 60
 CONFIGS = ("lr", "model.name", "model.dropout", "data.augment")
 GROUPS_MS = 200
 SORT_MS = 150
+COLUMNS_MS = 200
 
 
 def main() -> None:
@@ -56,7 +59,7 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
         project = view.project(PROJECT)
         assert project is not None
         query, now = RunQuery(project.id), time.time()
-        keys = [column.key for column in columns(view, points, query, "", now).metrics[:3]]
+        keys = [column.key for column in columns(view, points, ConfigTexts(), query, "", now).metrics[:3]]
         metrics = [parse_column(f'metric."{key}".{stat}') for key in keys for stat in ("last", "min", "max")][:8]
         fields = [*map(parse_column, (f"config.{path}" for path in CONFIGS)), *metrics]
         newest, by_metric = [parse_sort("-created")], [parse_sort(f'metric."{keys[0]}".min'), parse_sort("-config.lr")]
@@ -67,6 +70,7 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
             columns_of(view, points, fields, ids[offset : offset + ROWS])
 
         ids = sorted_ids(view, points, query, newest, now)
+        texts = ConfigTexts()
         by = [parse_column(f"config.{path}") for path in ("model.name", "data.augment")]
         numbers = [
             Number("sort by a metric and a config, first", _once(lambda: rows(by_metric)), "ms"),
@@ -84,7 +88,14 @@ def measured(folder: Path, args: argparse.Namespace) -> list[Number]:
                 "ms",
                 GROUPS_MS,
             ),
-            Number("columns to choose from", _median(lambda: columns(view, points, query, "", now)), "ms"),
+            Number("columns to choose from, first", _once(lambda: columns(view, points, texts, query, "", now)), "ms"),
+            Number(
+                "columns to choose from",
+                _median(lambda: columns(view, points, texts, query, "", now)),
+                "ms",
+                COLUMNS_MS,
+            ),
+            Number("suggestions", _median(lambda: suggest(view, points, texts, query, "lo", 2, now)), "ms", COLUMNS_MS),
         ]
     meta.close()
     points.close()

@@ -23,6 +23,7 @@ from .authority import Authority
 from .backup_watch import BackupWatch
 from .clock import Clock
 from .command_logins import CommandLogins
+from .configtexts import ConfigTexts
 from .disk import Disk
 from .files import Files
 from .heartbeats import Heartbeats
@@ -100,6 +101,7 @@ class Lab:
         self.totals = TotalsCache(storage)
         self.searched = Searched(self.meta, self.points, self.write)
         self.orders = Orders()
+        self.config_texts = ConfigTexts()
         self.logins = Logins()
         self.sso: SingleSignOn | None = None
         self.command_logins = CommandLogins()

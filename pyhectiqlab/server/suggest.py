@@ -17,6 +17,7 @@ from ..protocol.search import Field, quoted
 from ..protocol.states import ALL_STATES
 from ..store.meta import MetaView, RunQuery
 from ..store.points import PointStore
+from .configtexts import ConfigTexts
 from .search import find_ids
 
 ITEMS_MAX = 20
@@ -52,7 +53,7 @@ class Suggestion:
 
 
 def suggest(
-    view: MetaView, points: PointStore, query: RunQuery, text: str, caret: int, now: float
+    view: MetaView, points: PointStore, texts: ConfigTexts, query: RunQuery, text: str, caret: int, now: float
 ) -> tuple[Piece, list[Suggestion]]:
     """Return the piece of `text` at the caret, and what may stand in its place: the best first, at most ITEMS_MAX.
     `query`: whose runs are looked at. Blocks on the stores: some 50 ms for 10,000 runs.
@@ -70,7 +71,8 @@ def suggest(
     half = NAME_RUNS_MAX // 2
     others = newest[half:]
     some = newest[:half] + random.Random(0).sample(others, min(half, len(others)))
-    configs = Counter({path: sum(texts.values()) for path, texts in view.config_texts(some).items()})
+    heard = view.fact_values("activity", query, now)
+    configs = {path: sum(counts.values()) for path, counts in texts.counts(view, some, heard).items()}
     known += _named("config", piece.typed, configs, len(some))
     known += _named("metric", piece.typed, points.key_counts(some), len(some))
     return piece, known[:ITEMS_MAX] if piece.typed else _mixed(known)

@@ -319,10 +319,8 @@ class MetaView(
     def config_pairs(self, ids: Sequence[str]) -> dict[str, dict[str, tuple[float | None, str]]]:
         """By path, then run: all values of the configs of these runs, as a number (None: it is none) and as text."""
 
-    def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
-        """By path: how many of these runs have which value, as text. Only paths that contain `words`, in any case of
-        the letters A to Z. Reads all values of these runs.
-        """
+    def config_texts(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """By run, then path: all values of the configs of these runs, as text. Runs without any are left out."""
 
     def run(self, run_id: str) -> Run | None:
         """Return a run, also a deleted one."""

@@ -143,6 +143,24 @@ def test_columns_are_listed_for_whoever_chooses_some(api: Api, project: str) -> 
     assert [c["key"] for c in api.get("/table/columns", project=project, words="VALID")["metrics"]] == ["valid/loss"]
 
 
+def test_columns_follow_configs_that_grow(api: Api) -> None:
+    project, session = f"grows-{new_id(4)}", new_id(8)
+    run = api.attach("grows", session, project=project, create_project=True)["run"]["id"]
+    writer = new_id()
+
+    def known() -> dict[str, Any]:
+        return {c["path"]: c["examples"] for c in api.get("/table/columns", project=project)["config"]}
+
+    assert known() == {}
+    api.ingest(events_batch(run, writer, 1, [("config", {"values": {"lr": 1, "name": "a"}})]), session=session)
+    assert known() == {"lr": ["1"], "name": ["a"]}
+    api.ingest(events_batch(run, writer, 2, [("config", {"values": {"lr": 2, "more": {"x": "y"}}})]), session=session)
+    assert known() == {"lr": ["2"], "name": ["a"], "more.x": ["y"]}
+    add_run(api, project, 3)
+    assert known()["lr"] == ["2", "0.3"]
+    assert suggested(api, "more", project=project) == ["config.more.x"]
+
+
 @pytest.mark.parametrize(
     ("path", "asked", "code", "word"),
     [

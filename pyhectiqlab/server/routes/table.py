@@ -157,7 +157,7 @@ def get_columns(
     """Which configs and metrics the runs have. Configs that tell the runs apart come first."""
     query = _query(lab, caller, project, filter, ())
     with lab.meta.reading() as view:
-        its = columns_of_runs(view, lab.points, query, words, time.time())
+        its = columns_of_runs(view, lab.points, lab.config_texts, query, words, time.time())
     return reply(
         answer(
             models_table.ColumnsAnswer,
@@ -179,7 +179,7 @@ def get_suggestions(
     """How it may go on: names of fields, comparisons and values of runs that the caller may see."""
     query = _query(lab, caller, project, None, ())
     with lab.meta.reading() as view:
-        piece, items = suggest(view, lab.points, query, text, caret, time.time())
+        piece, items = suggest(view, lab.points, lab.config_texts, query, text, caret, time.time())
     suggestions = [answer(models_table.SuggestionAnswer, item) for item in items]
     return reply({"kind": piece.kind, "start": piece.start, "end": piece.end, "items": suggestions})
 

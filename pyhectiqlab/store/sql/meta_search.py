@@ -7,7 +7,7 @@ added meanwhile hide none and repeat none. The MetaStore does not know terms of 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -215,19 +215,13 @@ class SearchSql(Share):
                 pairs.setdefault(path, {})[run] = (number, text)
         return pairs
 
-    def config_texts(self, ids: Sequence[str], words: str = "") -> dict[str, Counter[str]]:
-        texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        path, text = config_values.c.path, config_values.c.text
+    def config_texts(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        columns = select(config_values.c.run_id, config_values.c.path, config_values.c.text)
         for some in _parts(ids):
-            here = select(path, text).where(config_values.c.run_id.in_(some))
-            if words:
-                here = here.where(path.ilike(_like(words), escape="\\"))
-            its_texts: defaultdict[str, list[str]] = defaultdict(list)
-            # Counted here, as a database would sort them first; by its own cursor, which is twice as fast as rows.
-            for its_path, its_text in self.conn.execute(here).cursor.fetchall():
-                its_texts[its_path].append(its_text)
-            for its_path, some_texts in its_texts.items():
-                texts[its_path].update(some_texts)
+            # By the database's own cursor, which is twice as fast as rows.
+            for run, path, text in self.conn.execute(columns.where(config_values.c.run_id.in_(some))).cursor.fetchall():
+                texts[run][path] = text
         return texts
 
 

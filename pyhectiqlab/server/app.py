@@ -34,6 +34,7 @@ from .routes import (
     artifacts,
     command_logins,
     differences,
+    formulas,
     grouplines,
     handshake,
     ingest,
@@ -69,6 +70,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     people,
     projects,
     series,
+    formulas,
     grouplines,
     stream,
     differences,  # before the runs, whose ids its path is like

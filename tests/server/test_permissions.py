@@ -115,6 +115,8 @@ GET /runs/{run_id}/points run:read
 GET /runs/{run_id}/export run:read
 POST /series/buckets run:read
 POST /series/groups run:read
+POST /series/formulas run:read
+POST /series/pairs run:read
 GET /stream run:read
 GET /runs project:read
 GET /table project:read
@@ -173,7 +175,14 @@ IN_A_PROJECT = {"project", "run", "artifact", "version"}
 LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET /table/columns", "GET /table/suggest"}
 INSIDE = {
     *("POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
-    *("POST /series/groups", "POST /runs/actions", "GET /runs/differences", *LISTS),
+    *(
+        "POST /series/groups",
+        "POST /series/formulas",
+        "POST /series/pairs",
+        "POST /runs/actions",
+        "GET /runs/differences",
+        *LISTS,
+    ),
 }
 
 
@@ -328,6 +337,16 @@ class World:
             more = {"json": {"selectors": [{"run": run, "key": "loss"}], "axis": "step", "n": 2}}
         elif route == "POST /series/groups":
             more = {"json": {"groups": [[run]], "keys": ["loss"]}}
+        elif route in {"POST /series/formulas", "POST /series/pairs"}:
+            more = {
+                "json": {
+                    "lines": [
+                        {"run": run, "formula": "loss"}
+                        if "formulas" in route
+                        else {"run": run, "x": "loss", "y": "loss"}
+                    ]
+                }
+            }
         elif route == "POST /runs/actions":
             more = {"json": {"actions": [{"action": "tag", "runs": [run], "name": "t"}]}}
         elif route == "GET /stream":

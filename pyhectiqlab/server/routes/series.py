@@ -241,13 +241,13 @@ def buckets(body: models_series.BucketsBody, request: Request, lab: TheLab, call
         all_series = lab.points.iter_buckets(selectors, *query)
         page = Page(len(selectors), packed, name="series")
         for series in all_series:
-            page.add(_buckets_answer(series, packed, body.short and packed), large=True)
+            page.add(buckets_answer(series, packed, body.short and packed), large=True)
     except ValueError as e:
         raise ApiError(422, "bad_range", f"These buckets cannot be made: {e}.") from None
     return page.reply()
 
 
-def _buckets_answer(b: Buckets, packed: bool, short: bool) -> dict[str, Any]:
+def buckets_answer(b: Buckets, packed: bool, short: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "run": b.selector.run,
         "key": b.selector.key,

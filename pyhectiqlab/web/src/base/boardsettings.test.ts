@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { matching, movedOwn, NO_SETTINGS, readSettings, toggled, withOwn, withoutOwn, withPanel, type BoardSettings } from './boardsettings';
+import { matching, movedKey, movedOwn, ordered, NO_SETTINGS, readSettings, toggled, withOwn, withoutOwn, withPanel, type BoardSettings } from './boardsettings';
 
 const LOSSES = { id: 'a1', title: 'Losses', pattern: 'loss$' };
-const SOME: BoardSettings = { own: [LOSSES], panels: { 'train/loss': { scale: 'symlog', y: [0, null], size: 'L' }, lr: { y: 'most' } }, folded: ['system'], shared: ['train'] };
+const SOME: BoardSettings = { own: [LOSSES], panels: { 'train/loss': { scale: 'symlog', y: [0, null], size: 'L' }, lr: { y: 'most' } }, folded: ['system'], shared: ['train'], order: { train: ['b', 'a'] } };
 
 test('settings survive JSON', () => {
   expect(readSettings(JSON.parse(JSON.stringify(SOME)))).toEqual(SOME);
@@ -21,6 +21,16 @@ test('a change of one panel leaves the others, and what is undefined is forgotte
   expect(changed.panels).toEqual({ 'train/loss': SOME.panels['train/loss'], lr: { size: 'S' } });
   expect(withPanel(changed, 'lr', { size: undefined }).panels).not.toHaveProperty('lr');
   expect(toggled(toggled(['a'], 'b', true), 'a', false)).toEqual(['b']);
+});
+
+test('keys of a section keep the order that somebody gave them, and new ones follow', () => {
+  const keys = ['a', 'b', 'c', 'd'];
+  expect(ordered(keys)).toEqual(keys);
+  const moved = movedKey(NO_SETTINGS, 'train', keys, 'd', 'a');
+  expect(ordered(keys, moved.order!['train'])).toEqual(['d', 'a', 'b', 'c']);
+  expect(ordered(['a', 'aa', 'b', 'd'], moved.order!['train'])).toEqual(['d', 'a', 'b', 'aa']);
+  expect(movedKey(NO_SETTINGS, 'train', keys, 'a', 'c').order).toEqual({ train: ['b', 'c', 'a', 'd'] });
+  expect(movedKey(NO_SETTINGS, 'train', keys, 'x', 'c').order).toEqual({ train: keys });
 });
 
 test('a pattern matches anywhere in a key; what is no pattern matches nothing', () => {

@@ -1,6 +1,8 @@
 // How somebody has arranged the charts of a project: one plain object, which JSON holds. Read from storage it is untrusted: what cannot
 // be understood is left out.
 
+import { columnLabel, isValue, parseColumn } from './tablecolumns';
+
 export const SCALES = ['linear', 'log', 'symlog'] as const;
 export type Scale = (typeof SCALES)[number];
 export const SIZES = ['S', 'M', 'L'] as const;
@@ -12,15 +14,27 @@ export type YRange = 'all' | 'most' | readonly [number | null, number | null];
 /** What one panel has of its own; what is missing is as everywhere on the page. */
 export interface PanelSettings {
   scale?: Scale;
+  xScale?: Scale; // of a chart whose x is no axis of the page
   y?: YRange;
   size?: Size;
 }
 
-/** A chart of all keys that a regular expression matches. */
+/** A chart of all keys that a regular expression matches; or of a formula of metrics (`y`) over the steps, or over another one (`x`);
+ * or of what the table tells of the runs (`runs`). */
 export interface OwnPanel {
   id: string;
   title: string;
-  pattern: string;
+  pattern: string; // '' where there is a formula
+  y?: string;
+  x?: string;
+  runs?: RunsChart;
+}
+
+/** A point for each run, of two columns of the table; without `x` a bar for each. */
+export interface RunsChart {
+  y: string;
+  x?: string;
+  color?: string;
 }
 
 export interface BoardSettings {
@@ -28,6 +42,7 @@ export interface BoardSettings {
   panels: Readonly<Record<string, PanelSettings>>; // by the panel's name: its key, or ownName of one's own
   folded: readonly string[]; // sections
   shared: readonly string[]; // sections whose panels have one y range
+  order?: Readonly<Record<string, readonly string[]>>; // by section: its keys as somebody put them; others follow
 }
 
 export const NO_SETTINGS: BoardSettings = { own: [], panels: {}, folded: [], shared: [] };
@@ -35,6 +50,7 @@ const PANELS_MAX = 2000;
 const NAME_MAX = 1024;
 export const OWN_MAX = 50;
 export const PATTERN_MAX = 256;
+export const FORMULA_MAX = 512;
 export const OWN_KEYS_MAX = 24; // lines of one run in one chart
 
 type Json = Record<string, unknown>;
@@ -50,14 +66,44 @@ export function readSettings(value: unknown): BoardSettings {
     panels: Object.fromEntries(panels.flatMap(([name, its]) => (isObject(its) && name.length <= NAME_MAX ? [[name, readPanel(its)]] : []))),
     folded: names(value['folded']),
     shared: names(value['shared']),
+    ...readOrder(value['order']),
   };
+}
+
+function readOrder(value: unknown): Pick<BoardSettings, 'order'> {
+  const sections = Object.entries(isObject(value) ? value : {}).slice(0, PANELS_MAX);
+  const order = Object.fromEntries(sections.flatMap(([section, keys]) => (section.length <= NAME_MAX && names(keys).length ? [[section, names(keys)]] : [])));
+  return Object.keys(order).length ? { order } : {};
 }
 
 function readOwn(value: unknown): OwnPanel | null {
   if (!isObject(value)) return null;
   const { id, title, pattern } = value;
   if (typeof id !== 'string' || !/^[a-z0-9]{1,32}$/.test(id) || typeof title !== 'string' || typeof pattern !== 'string') return null;
+  const runs = readRuns(value['runs']);
+  if (runs) return { id, title: title.slice(0, NAME_MAX), pattern: '', runs };
+  const [x, y] = [readFormula(value['x']), readFormula(value['y'])];
+  if (y) return { id, title: title.slice(0, NAME_MAX), pattern: '', y, ...(x && { x }) };
   return patternOf(pattern) ? { id, title: title.slice(0, NAME_MAX), pattern } : null;
+}
+
+function readRuns(value: unknown): RunsChart | null {
+  if (!isObject(value)) return null;
+  const column = (name: unknown) => (typeof name === 'string' && isValue(name) && parseColumn(name) ? name : undefined);
+  const [y, x, color] = [column(value['y']), column(value['x']), column(value['color'])];
+  return y ? { y, ...(x && { x }), ...(color && { color }) } : null;
+}
+
+/** Whether it is a formula is for the lab to say. */
+function readFormula(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() && value.length <= FORMULA_MAX ? value : undefined;
+}
+
+export function ownTitle({ title, pattern, x, y, runs }: OwnPanel): string {
+  const label = (name: string) => columnLabel(parseColumn(name)!);
+  if (title) return title;
+  if (runs) return runs.x ? `${label(runs.y)} over ${label(runs.x)}` : label(runs.y);
+  return x && y ? `${y} over ${x}` : (y ?? pattern);
 }
 
 export const ownName = ({ id }: OwnPanel) => `own:${id}`;
@@ -91,19 +137,35 @@ export function withoutOwn(settings: BoardSettings, id: string): BoardSettings {
 
 /** The panel of an id moved to the place of another. */
 export function movedOwn(settings: BoardSettings, id: string, to: string): BoardSettings {
-  const panel = settings.own.find((p) => p.id === id);
-  const at = settings.own.findIndex((p) => p.id === to);
-  if (!panel || at < 0 || id === to) return settings;
-  const own = settings.own.filter((p) => p.id !== id);
-  own.splice(at, 0, panel);
-  return { ...settings, own };
+  const ids = movedTo(settings.own.map((p) => p.id), id, to);
+  return { ...settings, own: ids.map((one) => settings.own.find((p) => p.id === one)!) };
+}
+
+/** A section whose keys are shown in this order, with one moved to the place of another. */
+export function movedKey(settings: BoardSettings, section: string, keys: readonly string[], key: string, to: string): BoardSettings {
+  return { ...settings, order: { ...settings.order, [section]: movedTo(keys, key, to).slice(0, PANELS_MAX) } };
+}
+
+/** The keys of a section, those first that somebody put in order. */
+export function ordered(keys: readonly string[], order: readonly string[] = []): readonly string[] {
+  const place = new Map(order.map((key, i) => [key, i]));
+  return place.size ? [...keys].sort((a, b) => (place.get(a) ?? order.length) - (place.get(b) ?? order.length)) : keys;
+}
+
+function movedTo(list: readonly string[], item: string, to: string): string[] {
+  const at = list.indexOf(to);
+  if (!list.includes(item) || at < 0) return [...list];
+  const others = list.filter((one) => one !== item);
+  others.splice(at, 0, item);
+  return others;
 }
 
 function readPanel(value: Json): PanelSettings {
   const scale = oneOf(SCALES, value['scale']);
+  const xScale = oneOf(SCALES, value['xScale']);
   const size = oneOf(SIZES, value['size']);
   const y = readRange(value['y']);
-  return { ...(scale && { scale }), ...(size && { size }), ...(y && { y }) };
+  return { ...(scale && { scale }), ...(xScale && { xScale }), ...(size && { size }), ...(y && { y }) };
 }
 
 function readRange(value: unknown): YRange | undefined {

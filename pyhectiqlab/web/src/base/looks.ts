@@ -31,10 +31,29 @@ export function lookOf(index: number): Look {
   return { color: PALETTE[index % PALETTE.length]!, dash: DASHES[Math.floor(index / PALETTE.length) % DASHES.length]! };
 }
 
-/** The first of the looks that the fewest of `beside` have, and of these the fewest of `others`. Both: indexes of looks. */
+/** Looks of lines that are drawn together, by the indexes of their looks: each has the colour of its index; where several have one
+ * colour, the lowest index is solid and the others are dashed. */
+export function looksTogether(indexes: readonly number[]): Look[] {
+  const looks: Look[] = new Array(indexes.length);
+  const uses = new Uint32Array(PALETTE.length);
+  const order = indexes.map((_, place) => place).sort((a, b) => indexes[a]! - indexes[b]! || a - b);
+  for (const place of order) {
+    const color = indexes[place]! % PALETTE.length;
+    looks[place] = lookOf(color + PALETTE.length * uses[color]!++);
+  }
+  return looks;
+}
+
+/** The first of the looks whose colour the fewest of `beside` have, of these the one that the fewest of them have, and then of `others`.
+ * All are indexes of looks. */
 export function freeLook(beside: Iterable<number>, others: Iterable<number>): number {
   const uses = new Float64Array(LOOKS);
+  const colors = new Float64Array(PALETTE.length);
   for (const index of others) uses[index % LOOKS]! += 1;
-  for (const index of beside) uses[index % LOOKS]! += 1e6;
-  return uses.indexOf(Math.min(...uses));
+  for (const index of beside) {
+    uses[index % LOOKS]! += 1e5;
+    colors[index % PALETTE.length]! += 1e9;
+  }
+  const costs = uses.map((use, index) => use + colors[index % PALETTE.length]!);
+  return costs.indexOf(Math.min(...costs));
 }

@@ -5,30 +5,31 @@ import { BUCKETS_MAX, type BucketQuery } from '../api/columns';
 import { ApiError, UnreachableError } from '../api/http';
 import { ATTEMPTS_MAX, RANKS_MAX } from '../base/buckets';
 import { plural } from '../base/format';
-import { matching, movedOwn, OWN_KEYS_MAX, ownName, toggled, withOwn, withoutOwn, withPanel, type BoardSettings, type OwnPanel, type PanelSettings, type Size } from '../base/boardsettings';
+import { matching, movedKey, movedOwn, ordered, OWN_KEYS_MAX, ownName, ownTitle, toggled, withOwn, withoutOwn, withPanel, type BoardSettings, type OwnPanel, type PanelSettings } from '../base/boardsettings';
 import { Frames } from '../base/frames';
 import { groupKeys, naturally } from '../base/group';
-import { runUrl } from '../base/links';
 import { POSITION_MAX, type ChartView } from '../base/route';
 import { BucketFeed, type FetchBuckets } from '../state/feed';
+import { fetchLines, formulaKey } from '../state/chartlines';
 import { useBoardSettings } from '../state/keptboard';
 import { useKeys } from '../state/keys';
-import { fetchSeries } from '../state/systemsteps';
 import { useLive } from '../state/live';
 import { revival } from '../state/session';
 import { useStore } from '../state/store';
-import { Empty, Waiting } from '../widgets/basics';
+import { Waiting } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
-import { lookOf, type Look } from '../base/looks';
+import { lookOf } from '../base/looks';
+import { Large, Legend, LineLegend, MoreKeys, NoKeys } from './boardparts';
+import { HEIGHTS, type Place } from './arranging';
 import { Controls } from './controls';
 import { lineOf } from './lines';
 import { OwnEditor } from './owneditor';
 import type { OwnActions } from './panelmenu';
 import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
-import { scrollerOf } from '../widgets/split';
-import { Swatch } from '../widgets/swatch';
 import { SharedRanges } from './sharedranges';
+import { RunsPanel } from './runspanel';
+import { XyPanel } from './xypanel';
 
 interface Props {
   runs: readonly ChartRun[];
@@ -55,7 +56,6 @@ interface Props {
 }
 
 const PANEL_WIDTH_MIN = 330;
-const HEIGHTS: Record<Size, number> = { S: 196, M: 280, L: 400 };
 const GAP = 12;
 const NO_PANEL_SETTINGS: PanelSettings = {};
 const NO_IDS: string[] = [];
@@ -64,7 +64,7 @@ const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that
 
 const frames = new Frames(); // panels that are drawn anew
 
-export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true, fetch = fetchSeries }: Props) {
+export function Board({ runs, ranks, attempts, live, over, view, setView, onRunNews, project, name = project ?? '', legend = true, fetch = fetchLines }: Props) {
   const [settings, setSettings] = useBoardSettings(name);
   const shared = useRef(new Map<string, SharedRanges>());
   const root = useRef<HTMLDivElement>(null);
@@ -81,7 +81,10 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     return () => observer.disconnect();
   }, []);
 
-  const groups = useMemo(() => groupKeys([...(keys.keys ?? [])].sort(naturally), (k) => k), [keys.keys]);
+  const groups = useMemo(
+    () => groupKeys([...(keys.keys ?? [])].sort(naturally), (k) => k).map((group) => ({ ...group, items: ordered(group.items, settings.order?.[group.name]) })),
+    [keys.keys, settings.order],
+  );
   const [editing, setEditing] = useState<OwnPanel | null>(null);
   const all = useAllKeys(settings.own.length || editing ? ids : NO_IDS);
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
@@ -91,7 +94,9 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const anyWide = view.panel !== null || Object.values(settings.panels).some((p) => p.size);
   const large = useFeed(shown, view, attempts, anyWide ? window.innerWidth : 0, setFailure, fetch); // for panels wider than a column
 
+  const [news, setNews] = useState(0); // for charts that no feed feeds
   const newPoints = (named: readonly string[] | null) => {
+    if (settings.own.some((own) => own.x || own.runs)) setNews((n) => n + 1);
     feed.markStale(named);
     large.markStale(named);
     if (!named || named.some((k) => !keys.keys?.includes(k) && k.includes(view.query))) {
@@ -103,7 +108,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   useLive(
     project ? { project } : { runs: ids },
     {
-      points: (run, named) => (fetch !== fetchSeries || ids.includes(run)) && newPoints(named), // of a group some are named
+      points: (run, named) => (fetch !== fetchLines || ids.includes(run)) && newPoints(named), // of a group some are named
       state: onRunNews,
       run: onRunNews,
       missed: (first) => void ((first && !live) || newPoints(null)), // nothing happens to a run that is over
@@ -121,13 +126,14 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
   const reset = () => change.current({ ...view, lo: null, hi: null }, false);
   const arrange = useRef<(change: (held: BoardSettings) => BoardSettings) => void>(() => {});
   arrange.current = (change) => setSettings(change(settings));
-  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null) => (
+  const panel = (key: string, title: string, on: BucketFeed, height: number, enlarge: boolean, ranges: SharedRanges | null = null, drawn: readonly string[] = [key], own: OwnActions | null = null, place: Place | null = null) => (
     <Panel
       key={key}
       metric={key}
       title={title}
       keys={drawn}
       own={own}
+      place={place}
       runs={shown}
       view={view}
       feed={on}
@@ -150,14 +156,33 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
 
   const ownPanel = (own: OwnPanel, on: BucketFeed | null, height: number) => {
     const name = ownName(own);
-    const drawn = matching(all.keys, own.pattern).slice(0, OWN_KEYS_MAX);
+    const drawn = own.y ? [formulaKey(own.y)] : matching(all.keys, own.pattern).slice(0, OWN_KEYS_MAX);
     const { size = 'S' } = settings.panels[name] ?? NO_PANEL_SETTINGS;
     const at = settings.own.indexOf(own);
     const moveTo = (other: OwnPanel | undefined) => (other ? () => arrange.current((held) => movedOwn(held, own.id, other.id)) : null);
-    const actions = { edit: () => setEditing(own), remove: () => arrange.current((held) => withoutOwn(held, own.id)), earlier: moveTo(settings.own[at - 1]), later: moveTo(settings.own[at + 1]) };
-    return panel(name, own.title || own.pattern, on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions);
+    const actions = { edit: () => setEditing(own), remove: () => arrange.current((held) => withoutOwn(held, own.id)) };
+    const drop = (other: string) => arrange.current((held) => movedOwn(held, other.slice('own:'.length), own.id));
+    const place = on === null ? { section: 'own:', earlier: moveTo(settings.own[at - 1]), later: moveTo(settings.own[at + 1]), drop } : null;
+    const plain = {
+      name,
+      title: ownTitle(own),
+      own: actions,
+      place,
+      runs: shown,
+      view,
+      news,
+      height: height || HEIGHTS[size],
+      settings: settings.panels[name] ?? NO_PANEL_SETTINGS,
+      onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => arrange.current((held) => withPanel(held, name, change)),
+      onEnlarge: on === null ? () => change.current({ ...view, panel: name }, false) : null,
+    };
+    if (own.runs) return <RunsPanel key={name} chart={own.runs} {...plain} />;
+    if (own.x && own.y) return <XyPanel key={name} x={own.x} y={own.y} {...plain} />;
+    return panel(name, ownTitle(own), on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions, place);
   };
-  const largeOwn = view.panel === null ? undefined : settings.own.find((own) => ownName(own) === view.panel);
+  const ofGroups = runs.some((run) => run.members);
+  const own = ofGroups ? settings.own.filter(({ y, runs }) => !y && !runs) : settings.own;
+  const largeOwn = view.panel === null ? undefined : own.find((one) => ownName(one) === view.panel);
 
   // Kept between renders: with thousands of panels, news about the run must not touch each of them.
   const sections = useMemo(
@@ -184,9 +209,12 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
             )}
           </summary>
           <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
-            {group.items.map((key) => {
+            {group.items.map((key, at) => {
+              const moveTo = (to: string | undefined) => (to === undefined ? null : () => arrange.current((held) => movedKey(held, group.name, group.items, key, to)));
+              const drop = (other: string) => arrange.current((held) => movedKey(held, group.name, group.items, other, key));
+              const place = { section: group.name, earlier: moveTo(group.items[at - 1]), later: moveTo(group.items[at + 1]), drop };
               const { size = 'S' } = settings.panels[key] ?? NO_PANEL_SETTINGS;
-              return panel(key, group.name ? key.slice(group.name.length + 1) : key, size === 'S' ? feed : large, HEIGHTS[size], true, rangesOf(group.name));
+              return panel(key, group.name ? key.slice(group.name.length + 1) : key, size === 'S' ? feed : large, HEIGHTS[size], true, rangesOf(group.name), [key], null, place);
             })}
           </div>
         </details>
@@ -212,13 +240,14 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       {view.attempt === 'each' && attempts > ATTEMPTS_MAX && <p class="dim">The newest {ATTEMPTS_MAX} of {attempts} attempts are shown.</p>}
       {legend && runs.length > 1 && <Legend runs={runs} view={view} setView={setView} />}
       {(failure || keys.error) && <p class="problem" role="alert">{failure || keys.error?.message}</p>}
-      {settings.own.length > 0 && !view.query && width > 0 && (
+      {ofGroups && own.length < settings.own.length && <p class="dim">Charts of formulas and of runs are not drawn while runs are grouped.</p>}
+      {own.length > 0 && !view.query && width > 0 && (
         <section class="group" aria-label="Charts of several metrics">
-          <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>{settings.own.map((own) => ownPanel(own, null, 0))}</div>
+          <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
         </section>
       )}
       {editing && (
-        <OwnEditor panel={editing} keys={all.keys} some={!all.complete} onClose={() => setEditing(null)} onSave={(own) => (arrange.current((held) => withOwn(held, own)), setEditing(null))} />
+        <OwnEditor panel={editing} runs={shown} keys={all.keys} some={!all.complete} onClose={() => setEditing(null)} onSave={(own) => (arrange.current((held) => withOwn(held, own)), setEditing(null))} />
       )}
       {keys.keys === null ? (
         !keys.error && <Waiting />
@@ -230,7 +259,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       )}
       {!keys.complete && <MoreKeys onVisible={keys.more} count={keys.keys?.length ?? 0} />}
       {view.panel !== null && (
-        <Large onClose={() => setView({ ...view, panel: null }, false)} title={largeOwn ? largeOwn.title || largeOwn.pattern : view.panel}>
+        <Large onClose={() => setView({ ...view, panel: null }, false)} title={largeOwn ? ownTitle(largeOwn) : view.panel}>
           {largeOwn ? ownPanel(largeOwn, large, largeHeight()) : panel(view.panel, view.panel, large, largeHeight(), false)}
         </Large>
       )}
@@ -299,102 +328,4 @@ function useAllKeys(runs: readonly string[]): { keys: readonly string[]; complet
 function newestAttempts(attempts: number): number[] {
   const n = Math.min(ATTEMPTS_MAX, attempts);
   return Array.from({ length: n }, (_, i) => attempts - n + 1 + i);
-}
-
-function Legend({ runs, view, setView }: { runs: readonly ChartRun[]; view: ChartView; setView: Props['setView'] }) {
-  const toggle = (id: string) => {
-    const hidden = view.hidden.includes(id) ? view.hidden.filter((h) => h !== id) : [...view.hidden, id];
-    setView({ ...view, hidden }, true);
-  };
-  return (
-    <ul class="legend" aria-label="Runs">
-      {runs.map((run) => {
-        const on = !view.hidden.includes(run.id);
-        return (
-          <li key={run.id} class={on ? '' : 'off'}>
-            <button aria-pressed={on} onClick={() => toggle(run.id)} title={on ? 'Hide this run' : 'Show this run'}><Swatch {...run} />{run.name}</button>
-            {!run.members && <a href={runUrl(run.id)} aria-label={`Open ${run.name}`} title="Open the run"><Icon name="chevron" /></a>}
-          </li>
-        );
-      })}
-    </ul>
-  );
-}
-
-interface LineLegendProps {
-  label: string;
-  noun: string;
-  items: readonly number[];
-  look: (item: number) => Look;
-  choose: (item: number) => void;
-}
-
-/** The ranks or the attempts of the one run that is shown. */
-function LineLegend({ label, noun, items, look, choose }: LineLegendProps) {
-  return (
-    <ul class="legend" aria-label={label}>
-      {items.map((item) => (
-        <li key={item}>
-          <button onClick={() => choose(item)} title={`Show this ${noun} alone`}>
-            <Swatch {...look(item)} />
-            {noun} {item}
-          </button>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-function NoKeys({ query, over, several }: { query: string; over: boolean; several: boolean }) {
-  const these = several ? 'these runs' : 'this run';
-  if (query) return <Empty title="No metric matches"><p>No key of {these} contains “{query}”.</p></Empty>;
-  if (over) return <Empty title="No metrics"><p>{several ? 'These runs' : 'This run'} ended without reporting a metric.</p></Empty>;
-  return (
-    <Empty title="No metrics yet">
-      <p>
-        Charts appear here by themselves as soon as the script calls <code>run.add_metrics("train/loss", value, step)</code>.
-      </p>
-    </Empty>
-  );
-}
-
-function MoreKeys({ onVisible, count }: { onVisible: () => void; count: number }) {
-  const ref = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && onVisible(), { root: scrollerOf(ref.current!), rootMargin: '600px 0px' });
-    observer.observe(ref.current!);
-    return () => observer.disconnect();
-  }, [onVisible, count]); // observed anew after each page: it may still be in sight
-  return (
-    <div class="more" ref={ref}>
-      <button class="button" onClick={onVisible}>
-        Show more metrics
-      </button>
-    </div>
-  );
-}
-
-function Large({ title, onClose, children }: { title: string; onClose: () => void; children: preact.ComponentChildren }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const d = dialog.current!;
-    d.showModal();
-    d.focus(); // not its first button: Escape closes, Tab goes on
-    return () => d.close();
-  }, []);
-  return (
-    <dialog
-      class="large"
-      ref={dialog}
-      tabIndex={-1}
-      aria-label={title}
-      onCancel={(e) => (e.preventDefault(), onClose())}
-      onClick={(e) => e.target === dialog.current && onClose()}
-    >
-      <button class="icon-button large-close" onClick={onClose} aria-label="Close" title="Close">
-        <Icon name="close" />
-      </button>
-      {children}
-    </dialog>
-  );
 }

@@ -11,8 +11,10 @@ import type { ChartView } from '../base/route';
 import { Icon } from '../widgets/icon';
 import type { BucketFeed } from '../state/feed';
 import { goal } from '../state/goal';
+import { isFormula, problemOf } from '../state/chartlines';
 import { watchSight } from '../state/sight';
 import { useStore } from '../state/store';
+import { Grip, useDragging, type Place } from './arranging';
 import { PanelMenu, type OwnActions } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
@@ -37,6 +39,8 @@ interface Props {
   keys: readonly string[];
   /** How to change a chart of one's own; null: it is that of a key. */
   own: OwnActions | null;
+  /** null: it cannot be moved. */
+  place: Place | null;
   runs: readonly ChartRun[];
   view: ChartView;
   feed: BucketFeed;
@@ -68,7 +72,8 @@ const LEGEND_MAX = 12;
 const frames = new Frames(); // panels that come into sight or leave it
 const NO_RANGES = new SharedRanges();
 
-export function Panel({ metric, title, keys, own, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
+export function Panel({ metric, title, keys, own, place, runs, view, feed, height, settings, onSettings, ranges, onZoom, onReset, onEnlarge }: Props) {
+  const drag = useDragging(metric, place);
   const root = useRef<PanelElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -202,11 +207,11 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
   }
 
   return (
-    <section class="panel" ref={root} data-size={settings.size} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={metric} data-state={!curves ? 'loading' : empty ? 'empty' : 'drawn'}>
       <header class="panel-head">
-        <h3 title={own ? keys.join('\n') : metric}>{title}</h3>
+        <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{title}</h3>
         {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={own ? title : metric} own={own} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? { drawn: plot.current.state, query: answer.query } : null)} />
+        <PanelMenu metric={own ? title : metric} own={own} place={place} settings={settings} onChange={onSettings} python={!keys.some(isFormula)} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? { drawn: plot.current.state, query: answer.query } : null)} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${own ? title : metric}`} title="Enlarge">
             <Icon name="expand" />
@@ -224,7 +229,7 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
         onBlur={() => plot.current?.point(null)}
       >
         {!curves && visible && <div class="panel-wait" aria-hidden="true" />}
-        {empty && <p class="panel-empty">{zoom ? 'No points in this range.' : 'No points.'}</p>}
+        {empty && <p class="panel-empty">{problemOf(keys[0] ?? '') || (zoom ? 'No points in this range.' : 'No points.')}</p>}
         {hover?.own && readings.length > 0 && <Readout readings={readings} hover={hover} axis={view.axis} log={scale === 'log'} box={box.current!} />}
       </div>
       {own && curves && curves.length > 1 && (
@@ -241,6 +246,7 @@ export function Panel({ metric, title, keys, own, runs, view, feed, height, sett
         </p>
       )}
       </div>
+      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
     </section>
   );
 }

@@ -5,6 +5,7 @@ import type { BucketQuery } from '../api/columns';
 import { SCALES, SIZES, type PanelSettings, type Scale, type Size } from '../base/boardsettings';
 import { copy, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
+import type { Place } from './arranging';
 import { svgOf } from './figure';
 import { csvOf, pythonOf } from './give';
 import type { Drawn } from './plot';
@@ -12,24 +13,25 @@ import { pngOf, saveFile } from './save';
 
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
 
-/** What is done with a chart of one's own. `earlier`, `later`: null at the ends. */
+/** What is done with a chart of one's own. */
 export interface OwnActions {
   edit: () => void;
   remove: () => void;
-  earlier: (() => void) | null;
-  later: (() => void) | null;
 }
 
 interface Props {
   metric: string;
   own: OwnActions | null;
+  place: Place | null;
   settings: PanelSettings;
   /** undefined: as everywhere on the page. */
   onChange: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
-  /** What is in sight, to be taken along; null: nothing is. */
-  give: () => { drawn: Drawn; query: BucketQuery } | null;
-  /** The range that is drawn, where numbers by hand begin. */
-  drawn: () => readonly [number, number] | null;
+  /** What is in sight, to be taken along; null: nothing is. Without it there is nothing to take. */
+  give?: () => { drawn: Drawn; query: BucketQuery } | null;
+  /** There is Python that gives the same. */
+  python?: boolean;
+  /** The range that is drawn, where numbers by hand begin. Without it the range cannot be chosen. */
+  drawn?: () => readonly [number, number] | null;
 }
 
 /** Its contents are there only while it is open: there may be hundreds of panels. */
@@ -59,10 +61,10 @@ export function PanelMenu(props: Props) {
   );
 }
 
-function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
+function Contents({ metric, own, place, settings, onChange, drawn, give, python = false }: Props) {
   const [copied, setCopied] = useState(false);
   const take = (what: 'png' | 'svg' | 'csv' | 'python') => {
-    const all = give();
+    const all = give?.();
     if (!all) return;
     const { drawn: { data, x }, query } = all;
     const name = metric.replace(/[^\w.-]+/g, '_');
@@ -71,7 +73,7 @@ function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
     else if (what === 'png') void pngOf(svgOf(all.drawn, metric), 3).then((png) => saveFile(`${name}.png`, png));
     else void copy(pythonOf(data.curves, query)).then(setCopied);
   };
-  const ofGroups = give()?.drawn.data.curves.some((c) => c.buckets.group);
+  const ofGroups = give?.()?.drawn.data.curves.some((c) => c.buckets.group);
   const { y = 'all' } = settings;
   const hand = typeof y === 'string' ? null : y;
   const end = (at: 0 | 1, text: string) => {
@@ -81,7 +83,7 @@ function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
     onChange({ y: range[0] === null && range[1] === null ? undefined : range });
   };
   const byHand = () => {
-    const range = drawn();
+    const range = drawn?.();
     if (range) onChange({ y: [Number(range[0].toPrecision(3)), Number(range[1].toPrecision(3))] });
   };
   return (
@@ -93,14 +95,23 @@ function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
           {SCALES.map((s) => <option key={s} value={s}>{SCALE_NAMES[s]}</option>)}
         </select>
       </label>
-      <label class="select">
+      {!drawn && (
+        <label class="select">
+          X
+          <select aria-label="Horizontal scale of this chart" value={settings.xScale ?? ''} onChange={(e) => onChange({ xScale: (e.currentTarget.value || undefined) as Scale | undefined })}>
+            <option value="">As the page</option>
+            {SCALES.map((s) => <option key={s} value={s}>{SCALE_NAMES[s]}</option>)}
+          </select>
+        </label>
+      )}
+      {drawn && <label class="select">
         Values
         <select aria-label="Which values" value={hand ? 'hand' : (y as string)} onChange={(e) => (e.currentTarget.value === 'hand' ? byHand() : onChange({ y: e.currentTarget.value === 'most' ? 'most' : undefined }))}>
           <option value="all">All</option>
           <option value="most" title="Without the highest and the lowest 2 %">Without outliers</option>
           <option value="hand">From … to</option>
         </select>
-      </label>
+      </label>}
       {hand && (
         <div class="menu-ends">
           <input type="number" step="any" aria-label="Lowest value" placeholder="open" value={hand[0] ?? ''} onChange={(e) => end(0, e.currentTarget.value)} />
@@ -109,18 +120,18 @@ function Contents({ metric, own, settings, onChange, drawn, give }: Props) {
         </div>
       )}
       <Segments label="Size" options={SIZES.map((s) => [s, s] as const)} value={settings.size ?? 'S'} onChange={(size: Size) => onChange({ size: size === 'S' ? undefined : size })} />
-      <div class="menu-own" role="group" aria-label="Take along">
+      {give && <div class="menu-own" role="group" aria-label="Take along">
         <button class="link" onClick={() => take('png')}>PNG</button>
         <button class="link" onClick={() => take('svg')}>SVG</button>
         <button class="link" onClick={() => take('csv')}>CSV</button>
-        {!ofGroups && <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>}
-      </div>
-      {own && (
+        {python && !ofGroups && <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>}
+      </div>}
+      {(own || place) && (
         <div class="menu-own">
-          <button class="link" onClick={own.edit}>Edit</button>
-          <button class="link" disabled={!own.earlier} onClick={() => own.earlier?.()}>Move before</button>
-          <button class="link" disabled={!own.later} onClick={() => own.later?.()}>Move behind</button>
-          <button class="link" onClick={own.remove}>Remove</button>
+          {own && <button class="link" onClick={own.edit}>Edit</button>}
+          {place && <button class="link" disabled={!place.earlier} onClick={() => place.earlier?.()}>Move before</button>}
+          {place && <button class="link" disabled={!place.later} onClick={() => place.later?.()}>Move behind</button>}
+          {own && <button class="link" onClick={own.remove}>Remove</button>}
         </div>
       )}
     </div>

@@ -78,7 +78,7 @@ export class BucketFeed {
     const named = keys && new Set(keys);
     let any = false;
     for (const panel of this.panels) {
-      if (named && !panel.keys.some((key) => named.has(key))) continue;
+      if (named && !panel.keys.some((key) => named.has(key) || key.startsWith('='))) continue; // a formula may have any metric in it
       panel.stale = true;
       any ||= panel.visible;
     }

@@ -2,7 +2,7 @@
 // the id of the run. A colour may be chosen by hand.
 
 import { useMemo } from 'preact/hooks';
-import { freeLook, LOOKS, lookOf, type Look } from '../base/looks';
+import { freeLook, LOOKS, looksTogether, type Look } from '../base/looks';
 import type { SavedLook } from '../base/savedview';
 import { Store, useStore } from './store';
 
@@ -69,13 +69,9 @@ function looksOf(runs: readonly { id: string; project: string }[]): ReadonlyMap<
     indexes.push(index);
   }
   for (const project of new Set(fresh.map((run) => run.project))) keep(project, ofProject(project));
-  return new Map(
-    runs.map(({ id, project }) => {
-      const { index, color } = ofProject(project).get(id)!;
-      const look = lookOf(index);
-      return [id, color ? { ...look, color } : look];
-    }),
-  );
+  const kept = runs.map(({ id, project }) => ofProject(project).get(id)!);
+  const looks = looksTogether(kept.map(({ index }) => index));
+  return new Map(runs.map(({ id }, i) => [id, kept[i]!.color ? { ...looks[i]!, color: kept[i]!.color } : looks[i]!]));
 }
 
 /** Looks of runs that are drawn together: of those that were never drawn before, each gets one that is free. */

@@ -1,0 +1,65 @@
+"""Formulas of metrics over the steps, and one formula over another."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from ...store.points import Smoothing
+from .. import models_formulas as models
+from .. import models_series
+from ..access import TheCaller, TheLab, check_readable
+from ..bodies import BodyRoute
+from ..formula import Formula, FormulaError, parse_formula
+from ..formulalines import FormulaLine, TooLongError, formula_lines, formula_pairs
+from ..replies import ApiError, Page, wants_msgpack
+from .common import Router, answers
+from .series import buckets_answer
+
+router = Router(tags=["series"], route_class=BodyRoute)
+
+
+@router.post("/series/formulas", response_model=None, responses=answers(models_series.BucketsAnswer, 200, 404, 410))
+def formulas(body: models.FormulasBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """Formulas of the metrics of a run, such as `train/loss - valid/loss`, in buckets of steps, as of POST
+    /series/buckets; `key` is the formula.
+
+    Points are paired by their step: a step counts where every metric of the formula has a point, and others are left
+    out; nothing is interpolated. Of several points at a step it is the mean of the finite ones. What has no value (the
+    logarithm of -1) is NaN.
+    """
+    check_readable(lab, caller, (line.run for line in body.lines))
+    lines = [FormulaLine(s.run, _read(s.formula), s.formula, s.rank, s.attempt) for s in body.lines]
+    smoothing = None if body.smooth is None else Smoothing(body.smooth.kind, body.smooth.width)
+    packed = wants_msgpack(request)
+    page = Page(len(lines), packed, name="series")
+    try:
+        for series in formula_lines(lab.points, lines, body.lo, body.hi, body.n, smoothing):
+            page.add(buckets_answer(series, packed, body.short and packed), large=True)
+    except TooLongError as e:
+        raise ApiError(422, "too_long", f"{e}") from None
+    return page.reply()
+
+
+@router.post("/series/pairs", response_model=None, responses=answers(models.PairsAnswer, 200, 404, 410))
+def pairs(body: models.PairsBody, request: Request, lab: TheLab, caller: TheCaller) -> Response:
+    """For each run the values of two formulas, y over x, at the steps where all their metrics have points. Exact
+    values, in the order of the steps.
+    """
+    check_readable(lab, caller, (line.run for line in body.lines))
+    page = Page(len(body.lines), wants_msgpack(request), name="lines")
+    for s in body.lines:
+        x, y = (FormulaLine(s.run, _read(text), text, s.rank, s.attempt) for text in (s.x, s.y))
+        try:
+            paired = formula_pairs(lab.points, x, y, body.n)
+        except TooLongError as e:
+            raise ApiError(422, "too_long", f"{e}") from None
+        columns = {name: getattr(paired, name).tolist() for name in ("step", "x", "y")}
+        page.add({"run": s.run, "total": paired.total, **columns}, large=True)
+    return page.reply()
+
+
+def _read(text: str) -> Formula:
+    try:
+        return parse_formula(text)
+    except FormulaError as e:
+        raise ApiError(422, "bad_formula", f"{e}") from None

@@ -1,0 +1,42 @@
+// Formulas of metrics, which the lab computes: over the steps, and one over another.
+
+import { decode } from '@msgpack/msgpack';
+import type { Buckets } from '../base/buckets';
+import type { ChartView } from '../base/route';
+import { decodeBuckets, type BucketQuery } from './columns';
+import { request } from './http';
+
+const LINES_MAX = 128; // in one request
+const PAIRS_MAX = 1500; // of one line
+
+/** Lines of one formula for each run (and attempt), over the steps. */
+export async function fetchFormula(formula: string, runs: readonly string[], { rank, attempts, smooth, lo, hi, n }: BucketQuery, signal: AbortSignal): Promise<Buckets[]> {
+  const lines = runs.flatMap((run) => attempts.map((attempt) => ({ run, formula, rank: rank === 'each' ? null : rank, attempt })));
+  const more = { n, lo, hi, smooth, short: true };
+  const answers = await inPieces(lines, '/series/formulas', more, signal);
+  return answers.flatMap(decodeBuckets);
+}
+
+/** The values of two formulas, by ascending step. */
+export interface Pairs {
+  run: string;
+  total: number; // how many there are: of many, every so manieth is here
+  step: number[];
+  x: number[];
+  y: number[];
+}
+
+export async function fetchPairs(x: string, y: string, runs: readonly string[], { rank, attempt }: Pick<ChartView, 'rank' | 'attempt'>, signal: AbortSignal): Promise<Pairs[]> {
+  const lines = runs.map((run) => ({ run, x, y, rank: rank === 'each' ? null : rank, attempt: attempt === 'each' ? null : attempt }));
+  const answers = await inPieces(lines, '/series/pairs', { n: PAIRS_MAX }, signal);
+  return answers.flatMap((bytes) => (decode(bytes) as { lines: Pairs[] }).lines);
+}
+
+async function inPieces(lines: readonly object[], path: string, more: object, signal: AbortSignal): Promise<Uint8Array[]> {
+  const answers: Uint8Array[] = [];
+  for (let i = 0; i < lines.length; i += LINES_MAX) {
+    const response = await request(path, { method: 'POST', body: { lines: lines.slice(i, i + LINES_MAX), ...more }, accept: 'application/x-msgpack', signal });
+    answers.push(new Uint8Array(await response.arrayBuffer()));
+  }
+  return answers;
+}

@@ -1,0 +1,138 @@
+// A panel of what the table tells of the drawn runs: a point for each, of two columns, or a bar for each, of one.
+
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { PanelSettings, RunsChart } from '../base/boardsettings';
+import { formatValue, plural } from '../base/format';
+import { runUrl } from '../base/links';
+import { columnLabels, parseColumn } from '../base/tablecolumns';
+import { tintsOf } from '../base/tints';
+import { highlighted } from '../state/highlight';
+import { useLoad } from '../state/load';
+import { navigate } from '../state/router';
+import { watchSight } from '../state/sight';
+import { firstRows } from '../state/tablerows';
+import { Icon } from '../widgets/icon';
+import { scrollerOf } from '../widgets/split';
+import type { ChartRun } from './panel';
+import { Grip, useDragging, type Place } from './arranging';
+import { PanelMenu, type OwnActions } from './panelmenu';
+import { XyChart, type XySeries } from './xychart';
+import type { ChartView } from '../base/route';
+
+interface Props {
+  name: string;
+  title: string;
+  chart: RunsChart;
+  own: OwnActions;
+  place: Place | null; // null: it cannot be moved
+  runs: readonly ChartRun[];
+  view: ChartView;
+  news: number; // grows with new points
+  height: number;
+  settings: PanelSettings;
+  onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
+  onEnlarge: (() => void) | null;
+}
+
+type Value = number | string | null;
+
+/** The element of a panel carries what it drew, for tests. */
+interface RunsElement extends HTMLElement {
+  points?: readonly RunPoint[];
+}
+
+interface RunPoint {
+  run: ChartRun;
+  y: Value;
+  x: Value;
+  color: string;
+}
+
+const REFRESH_MS = 2000;
+
+export function RunsPanel({ name, title, chart, own, place, runs, view, news, height, settings, onSettings, onEnlarge }: Props) {
+  const drag = useDragging(name, place);
+  const root = useRef<RunsElement>(null);
+  const [visible, setVisible] = useState(false);
+  useEffect(() => watchSight(root.current!, scrollerOf(root.current!), setVisible), []);
+  const ids = runs.map((run) => run.id);
+  const columns = [chart.y, ...(chart.x ? [chart.x] : []), ...(chart.color ? [chart.color] : [])];
+  const { data, error, refresh } = useLoad(
+    (signal) => (visible && ids.length ? firstRows({ filter: [`id=${ids.join()}`], sort: [], column: columns }, ids.length, signal) : Promise.resolve(null)),
+    [visible, ids.join(), columns.join('\n')],
+    REFRESH_MS,
+  );
+  useEffect(() => {
+    if (news) refresh();
+  }, [news]);
+  const labels = columnLabels(columns);
+  const [yName, xName] = [labels[0]!, chart.x ? labels[1]! : ''];
+  const { points, legend, without } = useMemo(() => {
+    // A metric's NaN comes as text, as JSON has none.
+    const isText = columns.map((column) => parseColumn(column)?.kind !== 'metric');
+    const values = new Map(data?.rows.map((row) => [row.id, row.values.map((v, i) => (typeof v === 'string' && !isText[i] ? null : v))]));
+    const colorOf = (of: readonly Value[] | undefined) => (chart.color ? (of?.[columns.length - 1] ?? null) : null);
+    const tints = tintsOf([...values.values()].map(colorOf));
+    const all = runs.map((run): RunPoint => {
+      const its = values.get(run.id);
+      return { run, y: its?.[0] ?? null, x: chart.x ? (its?.[1] ?? null) : null, color: chart.color ? tints.of(colorOf(its)) : run.color };
+    });
+    const isNumber = (v: Value) => typeof v === 'number' && Number.isFinite(v);
+    const points = all.filter(({ x, y }) => isNumber(y) && (!chart.x || isNumber(x)));
+    return { points, legend: chart.color ? tints.legend : [], without: data ? all.length - points.length : 0 };
+  }, [data, runs, columns.join('\n')]);
+  useEffect(() => {
+    root.current!.points = points;
+  }, [points]);
+  const series = useMemo(() => points.map(({ run, x, y, color }): XySeries => ({ run: run.id, name: run.name, color, dash: [], x: [x as number], y: [y as number], where: () => '' })), [points]);
+  const open = (run: string) => navigate(runUrl(run));
+  const note = without > 0 && `${plural(without, 'run')} without ${chart.x ? 'both numbers' : 'a number'}`;
+  return (
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={data ? (points.length ? 'drawn' : 'empty') : 'loading'}>
+      <header class="panel-head">
+        <h3 {...drag.handle} title={title}>{title}</h3>
+        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} />
+        {onEnlarge && (
+          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
+            <Icon name="expand" />
+          </button>
+        )}
+      </header>
+      <div class="panel-body" style={{ height: `${height}px` }}>
+        {error || (data && !points.length) ? (
+          <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? 'No run has a number there.'}</p></div>
+        ) : chart.x ? (
+          <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={settings.xScale ?? view.xScale} yScale={settings.scale ?? view.scale} onPick={open} />
+        ) : (
+          <Bars points={points} label={`Chart of ${title}`} />
+        )}
+        {legend.length > 0 && (
+          <ul class="panel-legend" aria-label={`Colours: ${labels.at(-1)}`}>
+            <li class="dim">{labels.at(-1)}</li>
+            {legend.map(({ color, text }) => <li key={text}><i style={{ background: color }} />{text}</li>)}
+          </ul>
+        )}
+        {note && <p class="panel-note">{note}</p>}
+      </div>
+      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
+    </section>
+  );
+}
+
+/** From 0, which is where the bars of both signs meet. */
+function Bars({ points, label }: { points: readonly RunPoint[]; label: string }) {
+  const values = points.map((p) => p.y as number);
+  const [lo, hi] = [Math.min(0, ...values), Math.max(0, ...values)];
+  const share = (length: number) => `${hi > lo ? (100 * length) / (hi - lo) : 0}%`;
+  return (
+    <ol class="bars" aria-label={label}>
+      {points.map(({ run, y, color }) => (
+        <li key={run.id} onPointerEnter={() => highlighted.set(run.id)} onPointerLeave={() => highlighted.set(null)}>
+          <a href={runUrl(run.id)} title={run.name}>{run.name}</a>
+          <span class="bar-room"><i style={{ left: share(Math.min(0, y as number) - lo), width: share(Math.abs(y as number)), background: color }} /></span>
+          <b>{formatValue(y as number)}</b>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,140 @@
+// Points in a plane: lines of values over values, or a point for each run. SVG: there are few of them, and each can be pointed at.
+
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Scale } from '../base/boardsettings';
+import { formatValue } from '../base/format';
+import type { Look } from '../base/looks';
+import { sideOf } from '../base/ticks';
+import { highlighted } from '../state/highlight';
+import { useStore } from '../state/store';
+
+export interface XySeries extends Look {
+  run: string;
+  name: string;
+  x: readonly number[];
+  y: readonly number[];
+  /** What stands beside the values of a point. */
+  where: (i: number) => string;
+}
+
+interface Props {
+  label: string;
+  series: readonly XySeries[];
+  /** The points of each are one line, in their order. */
+  joined: boolean;
+  xName: string;
+  yName: string;
+  xScale: Scale;
+  yScale: Scale;
+  onPick?: (run: string) => void;
+}
+
+const LEFT = 62;
+const RIGHT = 12;
+const TOP = 8;
+const BOTTOM = 36;
+const REACH_PX = 30;
+
+export function XyChart({ label, series, joined, xName, yName, xScale, yScale, onPick }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const [size, setSize] = useState<[number, number]>([0, 0]);
+  const [at, setAt] = useState<{ s: number; i: number } | null>(null);
+  const lit = useStore(highlighted);
+  useLayoutEffect(() => {
+    const measure = () => setSize([box.current!.clientWidth, box.current!.clientHeight]);
+    const observer = new ResizeObserver(measure);
+    observer.observe(box.current!);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  const [width, height] = size;
+  const sides = useMemo(
+    () => [sideOf(series.flatMap((s) => s.x), xScale, [LEFT, width - RIGHT], width / 90), sideOf(series.flatMap((s) => s.y), yScale, [height - BOTTOM, TOP], height / 44)] as const,
+    [series, xScale, yScale, width, height],
+  );
+  const [across, up] = sides;
+  const drawn = useMemo(() => series.map((s) => drawnOf(s, joined, across.at, up.at)), [series, joined, sides]);
+  const point = at && series[at.s] && at.i < series[at.s]!.x.length ? at : null;
+  const show = (to: { s: number; i: number } | null) => {
+    setAt(to);
+    highlighted.set(to ? series[to.s]!.run : null);
+  };
+
+  function onPointerMove({ offsetX, offsetY }: PointerEvent): void {
+    let best = REACH_PX;
+    let near: { s: number; i: number } | null = null;
+    series.forEach(({ x, y }, s) => {
+      for (let i = 0; i < x.length; i++) {
+        const away = Math.hypot(across.at(x[i]!) - offsetX, up.at(y[i]!) - offsetY);
+        if (away <= best) [best, near] = [away, { s, i }];
+      }
+    });
+    show(near);
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const all = series.flatMap((s, n) => s.x.map((_, i) => ({ s: n, i })));
+    const now = point ? all.findIndex(({ s, i }) => s === point.s && i === point.i) : -1;
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (by && all.length) show(all[Math.min(all.length - 1, Math.max(0, now + by))]!);
+    else if (event.key === 'Enter' && point && onPick) onPick(series[point.s]!.run);
+    else return;
+    event.preventDefault();
+  }
+
+  const its = point && series[point.s]!;
+  const [left, top] = its ? [across.at(its.x[point.i]!), up.at(its.y[point.i]!)] : [0, 0];
+  return (
+    <div
+      class="panel-plot xy"
+      ref={box}
+      tabIndex={0}
+      role="group"
+      aria-label={`${label}. ${series.length} lines. Arrow keys read points${onPick ? ', Enter opens the run' : ''}.`}
+      onKeyDown={onKeyDown}
+      onBlur={() => show(null)}
+      onPointerLeave={() => show(null)}
+      onClick={() => point && onPick?.(series[point.s]!.run)}
+    >
+      {width > 0 && (
+        <svg width={width} height={height} onPointerMove={onPointerMove}>
+          <g class="xy-grid">
+            {across.ticks.map(([v, text]) => <g key={v}><line x1={across.at(v)} x2={across.at(v)} y1={TOP} y2={height - BOTTOM} /><text x={across.at(v)} y={height - BOTTOM + 14} text-anchor="middle">{text}</text></g>)}
+            {up.ticks.map(([v, text]) => <g key={v}><line x1={LEFT} x2={width - RIGHT} y1={up.at(v)} y2={up.at(v)} /><text x={LEFT - 6} y={up.at(v) + 4} text-anchor="end">{text}</text></g>)}
+          </g>
+          <text class="xy-name" x={(LEFT + width - RIGHT) / 2} y={height - 4} text-anchor="middle">{xName}</text>
+          <text class="xy-name" transform={`translate(11 ${(TOP + height - BOTTOM) / 2}) rotate(-90)`} text-anchor="middle">{yName}</text>
+          {series.map((s, n) => (
+            <g key={s.run} opacity={lit === null || lit === s.run ? 1 : 0.2}>
+              {joined && <path d={drawn[n]!.line} fill="none" stroke={s.color} stroke-width="1.4" stroke-dasharray={s.dash.join(' ')} />}
+              <path d={drawn[n]!.dots} fill={joined ? s.color : 'none'} stroke={s.color} stroke-width={joined ? 0 : 9} stroke-linecap="round" />
+            </g>
+          ))}
+          {its && <circle class="xy-at" cx={left} cy={top} r="5" fill={its.color} />}
+        </svg>
+      )}
+      {its && (
+        <div class="readout" role="status" style={left < width / 2 ? { left: `${left + 14}px` } : { right: `${width - left + 14}px` }}>
+          <div class="readout-where">{[its.name, its.where(point.i)].filter(Boolean).join(' · ')}</div>
+          <div>{yName}: <b>{formatValue(its.y[point.i]!)}</b></div>
+          <div>{xName}: <b>{formatValue(its.x[point.i]!)}</b></div>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** A line through all points, broken where one cannot be drawn; and dots: of each point, or of those that have no neighbour. */
+function drawnOf({ x, y }: XySeries, joined: boolean, atX: (v: number) => number, atY: (v: number) => number): { line: string; dots: string } {
+  let line = '';
+  let dots = '';
+  const there = x.map((v, i) => !Number.isNaN(atX(v)) && !Number.isNaN(atY(y[i]!)));
+  for (let i = 0; i < x.length; i++) {
+    if (!there[i]) continue;
+    const place = `${atX(x[i]!).toFixed(1)} ${atY(y[i]!).toFixed(1)}`;
+    line += (there[i - 1] ? 'L' : 'M') + place;
+    if (!joined) dots += `M${place}h0`;
+    else if (!there[i - 1] && !there[i + 1]) dots += `M${place}m-2 0a2 2 0 1 0 4 0a2 2 0 1 0 -4 0`;
+  }
+  return { line, dots };
+}

@@ -8,6 +8,7 @@ restore comes with its last transaction; one that ended before, by a kill or an 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -22,10 +23,10 @@ SECONDS_MAX = 0.5  # of one turn of the lab's watch
 
 
 def finish_deletions(
-    meta: MetaStore, write: Transacts, but: Collection[str] = (), seconds_max: float = SECONDS_MAX
-) -> None:
+    meta: MetaStore, write: Transacts, but: Collection[str] = (), seconds_max: float = math.inf
+) -> bool:
     """Note in rows of runs, for about so long, that they are deleted with their project; not those of projects in
-    `but`. Block on the store; raise StoreError.
+    `but`. Return whether none is left. Block on the store; raise StoreError.
     """
     deadline = time.monotonic() + seconds_max
     with meta.reading() as view:
@@ -33,7 +34,8 @@ def finish_deletions(
     for project in projects:
         while not _finish(write, project):
             if time.monotonic() >= deadline:
-                return
+                return False
+    return True
 
 
 def _finish(write: Transacts, project: str) -> bool:
@@ -81,7 +83,8 @@ class ProjectLives:
         """A step of the watch."""
         with self._lock:
             busy = set(self._restoring)
-        finish_deletions(self._meta, self._write, busy)
+        if not finish_deletions(self._meta, self._write, busy, SECONDS_MAX):
+            self._hurry()
 
     @contextlib.contextmanager
     def _left_alone(self, project: str) -> Iterator[None]:

@@ -6,7 +6,6 @@ each step. So a kill at any moment leaves a run that is found again, by whoever 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -94,7 +93,7 @@ def purge_alone(storage: Storage, now: float, step: Callable[[], None] = lambda:
 
     files = Files(storage.meta, storage.blobs, write, storage.files)
     try:
-        storage.free(lambda: finish_deletions(storage.meta, write, seconds_max=math.inf))
+        storage.free(lambda: finish_deletions(storage.meta, write))
         while storage.free(lambda: purge_some(storage.meta, storage.points, write, now, None)):
             step()
         while storage.free(lambda: _maintain(storage)):

@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 import requests
 
+from pyhectiqlab.server import project_lives
 from pyhectiqlab.server.files import KEEP_UNUSED_S, KEEP_UPLOADS_S
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
+from pyhectiqlab.server.project_lives import ProjectLives
+from pyhectiqlab.store.accounts import Change
 from pyhectiqlab.store.opening import open_storage
+from pyhectiqlab.store.sql import meta_projects
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, batch, error_of, new_id
@@ -183,5 +187,44 @@ def test_what_was_deleted_a_week_ago_is_purged_with_its_files(own_lab: RealLab) 
         assert lab.points.keys(run) == []
         lab.files.tidy(later + 120)
         assert list(lab.blobs.digests()) == []
+    finally:
+        lab.stop()
+
+
+def test_the_rows_of_many_runs_follow_turn_by_turn_but_not_of_a_project_that_is_restored(
+    own_lab: RealLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api.of(own_lab.start())
+    for n in range(4):
+        project = api.attach(f"r{n}", project="many", create_project=True)["run"]["project"]["id"]
+    own_lab.stop()
+    monkeypatch.setattr(meta_projects, "RUNS_AT_ONCE", 1)
+    monkeypatch.setattr(project_lives, "SECONDS_MAX", 0.0)
+    lab = Lab(open_storage(own_lab.data_dir))
+    hurried: list[int] = []
+    lab.writer.start()
+    lives = ProjectLives(lab.meta, lab.write, lab.accounts, lambda: hurried.append(1))
+
+    def marked() -> int:
+        with lab.meta.reading() as view:
+            return len(view.deleted(project))
+
+    try:
+        lives.delete(project, Change(1.0, "ada", "", "", "deleted", "project many"))
+        assert marked() == 1 and len(hurried) == 1
+        lives.finish()
+        assert marked() == 2 and len(hurried) == 2, "there is more: the watch goes on at once"
+        with lives._left_alone(project):
+            lives.finish()
+            assert marked() == 2 and len(hurried) == 2
+        for _ in range(4):
+            lives.finish()
+        assert marked() == 4 and len(hurried) == 4
+        with lab.meta.reading() as view:
+            user = view.users()[0].id
+        lives.restore(project, user, Change(2.0, "ada", "", "", "restored", "project many"))
+        with lab.meta.reading() as view:
+            assert view.project("many") is not None and view.deleted(project) == []
+            assert [change.action for change in view.changes_told(2)] == ["restored", "deleted"]
     finally:
         lab.stop()

@@ -57,7 +57,15 @@ def test_the_settings_in_the_reference_are_those_that_there_are() -> None:
 
 UNITS = {"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": 1, "days": 86_400}
 BOUNDS = {name: row[1] for row in table(SECURITY) for name in code(row[0]) if name.isupper()}
-NO_BOUNDS = {"PROTOCOL_VERSION", "PROTOCOL_MIN", "STEP_MIN", "STEP_MAX", "TIME_MAX_US", "KILL_OUTRANKS_S"}
+NO_BOUNDS = {
+    "PROTOCOL_VERSION",
+    "PROTOCOL_MIN",
+    "STEP_MIN",
+    "STEP_MAX",
+    "TIME_MAX_US",
+    "KILL_OUTRANKS_S",
+    "REQUEST_OUTRANKS_S",
+}
 
 
 @pytest.mark.parametrize("name", BOUNDS)

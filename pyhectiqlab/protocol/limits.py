@@ -23,7 +23,8 @@ INGEST_BYTES_MAX = 16 << 20  # one request body, also after decompression
 BATCHES_PER_REQUEST_MAX = 256
 HEARTBEAT_RUNS_MAX = 4096  # runs in one heartbeat; a client names HEARTBEAT_RUNS, and sends several for more
 HEARTBEAT_RUNS = 256
-KILL_OUTRANKS_S = 0.1  # a kill that is reported this much later than a rank's failure may still be its cause
+KILL_OUTRANKS_S = 1.0  # a kill that is reported this much later than a rank's failure may still be its cause
+REQUEST_OUTRANKS_S = 0.1  # the same of a signal that asks a process to end
 STEP_MIN = -(1 << 63)
 STEP_MAX = (1 << 63) - 1
 

@@ -15,6 +15,7 @@ A rank is one process of a job that reports to the run, and whose end counts; `s
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ SCRIPT_STATES = frozenset({PENDING, RUNNING, TRAINING, COMPLETED, FAILED, STOPPE
 ALL_STATES = LIVE_STATES | FINAL_STATES | {LOST}  # of a run; the newest attempt is never preempted
 
 _BAD = frozenset({FAILED, KILLED})
+_REQUESTS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})  # to end: launchers send them to the others
 _SAID_BY = {"state": SCRIPT_STATES, "end": FINAL_STATES}  # kind of an event → the states that it may say
 SAID_SO = "the script said so"
 _QUIET = (ENDED, STOPPED, COMPLETED)  # ends that are not bad, the one that counts most first
@@ -70,7 +72,7 @@ class RankFacts:
         ended_as, ended_at: how its process ended, and when; None while it lives, or while nobody has reported its end.
         lost, seen: whether it has been silent for too long, and when it last gave a sign of life.
         cause, final: of that end: its cause in words, and whether an uploader reported it, after the process.
-        by_signal: whether a signal caused that end.
+        signal: the number of the signal that caused that end; None where none did.
     """
 
     rank: int
@@ -82,7 +84,7 @@ class RankFacts:
     seen: float = 0.0
     cause: str = ""
     final: bool = False
-    by_signal: bool = False
+    signal: int | None = None
 
     @property
     def state(self) -> str:
@@ -121,6 +123,13 @@ class RunState:
     why: str = ""
 
 
+def _outranks_s(rank: RankFacts) -> float:
+    """Return how long after a rank's failure the end of this one may still be its cause, in seconds."""
+    if rank.signal is None:
+        return -1.0
+    return limits.REQUEST_OUTRANKS_S if rank.signal in _REQUESTS else limits.KILL_OUTRANKS_S
+
+
 def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
     """Return the state of a run, from the ranks of its newest attempt; pending where there are none.
 
@@ -129,7 +138,8 @@ def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
     1. A rank failed or was killed: the run has the state of the first such rank. What the others do then (the launcher
     kills them, or they wait for ever in a collective) is a consequence. A rank that a signal killed counts as the first
     up to KILL_OUTRANKS_S after one that failed: its peers fail within a millisecond, as their connections to it break,
-    and their end may be reported before. 2. A rank lives: the run lives, and is as far along as the furthest living
+    and their end may be reported before. After a signal by which launchers end the others, that is REQUEST_OUTRANKS_S.
+    2. A rank lives: the run lives, and is as far along as the furthest living
     rank, even if others ended or are lost. 3. A rank is lost: the run is lost. 4. All ended: in cause unknown if one of
     them did, else stopped if one of them was, else completed.
     """
@@ -147,8 +157,8 @@ def state_of_run(ranks: Sequence[RankFacts]) -> RunState:
     bad = [r for r in ranks if r.state in _BAD]
     if bad:
         first = min(bad, key=at)
-        until = at(first)[0] + limits.KILL_OUTRANKS_S
-        first = min((r for r in bad if r.state == KILLED and r.by_signal and at(r)[0] <= until), key=at, default=first)
+        since = at(first)[0]
+        first = min((r for r in bad if r.state == KILLED and at(r)[0] <= since + _outranks_s(r)), key=at, default=first)
         return RunState(first.state, first.rank if several else None, first.ended, *first.known)
     live = [r.state for r in ranks if r.state in LIVE_STATES]
     if live:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 
 import pytest
 
@@ -16,8 +17,9 @@ def rank(
     number: int, said: str = "running", ended_as: str | None = None, at: float = 0.0, lost: bool = False
 ) -> RankFacts:
     """Of an end, why it was is `ended_as` and the rank's number."""
+    number_of_signal = signal.SIGTERM if ended_as == "killed" else None
     return RankFacts(
-        number, said, at, ended_as, at, lost, seen=at, cause=f"{ended_as} {number}", by_signal=ended_as == "killed"
+        number, said, at, ended_as, at, lost, seen=at, cause=f"{ended_as} {number}", signal=number_of_signal
     )
 
 
@@ -77,6 +79,22 @@ def test_the_state_of_a_run_follows_from_its_ranks(ranks: list[RankFacts], state
         assert (run.state, run.rank, run.ended) == (state.state, state.rank, state.ended)
         of_it = [r for r in ranks if run.rank in (None, r.rank) and r.state == run.state and r.known[0]]
         assert (run.who, run.why) in ([r.known for r in of_it] or [("", "")]), "the why is that of the state's rank"
+
+
+@pytest.mark.parametrize(
+    ("number", "later", "first"),
+    [
+        (signal.SIGKILL, 0.9, "killed"),  # on a machine that is out of memory an uploader sees it late
+        (signal.SIGSEGV, 0.9, "killed"),
+        (signal.SIGKILL, 1.1, "failed"),
+        (signal.SIGTERM, 0.05, "killed"),
+        (signal.SIGTERM, 0.2, "failed"),  # as a launcher ends the others
+    ],
+)
+def test_a_kill_is_the_cause_of_a_failure_that_is_told_a_little_before(number: int, later: float, first: str) -> None:
+    failed = rank(0, ended_as="failed", at=3.0)
+    killed = RankFacts(1, ended_as="killed", ended_at=3.0 + later, cause="a signal", signal=number)
+    assert state_of_run([failed, killed]).state == state_of_run([killed, failed]).state == first
 
 
 def test_a_process_that_ended_itself_outranks_no_failure() -> None:

@@ -49,7 +49,7 @@ class StatesSql(Share):
                 seen=row.last_seen,
                 cause=row.cause,
                 final=row.end_is_final,
-                by_signal=row.signal is not None,
+                signal=row.signal,
             )
             for row in rows
         ]

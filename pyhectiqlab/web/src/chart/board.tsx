@@ -23,13 +23,11 @@ import { Large, Legend, LineLegend, MoreKeys, NoKeys } from './boardparts';
 import { HEIGHTS, type Place } from './arranging';
 import { Controls } from './controls';
 import { lineOf } from './lines';
-import { OwnEditor } from './owneditor';
 import type { OwnActions } from './panelmenu';
 import { Panel, type ChartRun } from './panel';
 import { axisScale, widened } from './series';
 import { SharedRanges } from './sharedranges';
-import { RunsPanel } from './runspanel';
-import { XyPanel } from './xypanel';
+import type * as OwnKinds from './ownkinds';
 
 interface Props {
   runs: readonly ChartRun[];
@@ -86,6 +84,7 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
     [keys.keys, settings.order],
   );
   const [editing, setEditing] = useState<OwnPanel | null>(null);
+  const kinds = useOwnKinds(editing !== null || settings.own.some(({ x, runs }) => x || runs));
   const all = useAllKeys(settings.own.length || editing ? ids : NO_IDS);
   const fitting = Math.max(1, Math.floor((width + GAP) / (PANEL_WIDTH_MIN + GAP)));
   // Few charts take the room there is.
@@ -176,8 +175,8 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
       onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => arrange.current((held) => withPanel(held, name, change)),
       onEnlarge: on === null ? () => change.current({ ...view, panel: name }, false) : null,
     };
-    if (own.runs) return <RunsPanel key={name} chart={own.runs} {...plain} />;
-    if (own.x && own.y) return <XyPanel key={name} x={own.x} y={own.y} {...plain} />;
+    if (own.runs) return kinds && <kinds.RunsPanel key={name} chart={own.runs} {...plain} />;
+    if (own.x && own.y) return kinds && <kinds.XyPanel key={name} x={own.x} y={own.y} {...plain} />;
     return panel(name, ownTitle(own), on ?? (size === 'S' ? feed : large), height || HEIGHTS[size], on === null, null, drawn, actions, place);
   };
   const ofGroups = runs.some((run) => run.members);
@@ -246,8 +245,8 @@ export function Board({ runs, ranks, attempts, live, over, view, setView, onRunN
           <div class="panels" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>{own.map((one) => ownPanel(one, null, 0))}</div>
         </section>
       )}
-      {editing && (
-        <OwnEditor panel={editing} runs={shown} keys={all.keys} some={!all.complete} onClose={() => setEditing(null)} onSave={(own) => (arrange.current((held) => withOwn(held, own)), setEditing(null))} />
+      {editing && kinds && (
+        <kinds.OwnEditor panel={editing} runs={shown} keys={all.keys} some={!all.complete} onClose={() => setEditing(null)} onSave={(own) => (arrange.current((held) => withOwn(held, own)), setEditing(null))} />
       )}
       {keys.keys === null ? (
         !keys.error && <Waiting />
@@ -313,6 +312,22 @@ function largeHeight(): number {
 
 function newOwnId(): string {
   return crypto.getRandomValues(new Uint32Array(2)).reduce((text, n) => text + n.toString(36), '');
+}
+
+let ownKinds: typeof OwnKinds | null = null;
+
+/** null: not wanted yet, or on their way. */
+function useOwnKinds(wanted: boolean): typeof OwnKinds | null {
+  const [kinds, setKinds] = useState(ownKinds);
+  const life = useStore(revival);
+  useEffect(() => {
+    if (!wanted || kinds) return;
+    import('./ownkinds').then(
+      (loaded) => setKinds((ownKinds = loaded)),
+      () => {}, // the lab is away: when it is back
+    );
+  }, [wanted, life]);
+  return kinds;
 }
 
 /** The keys of runs, whatever is searched for: as many as patterns look at. */

@@ -1,4 +1,4 @@
-"""`hectiqlab tag`, `untag`, `note`, `archive` and `unarchive`."""
+"""`hectiqlab tag`, `untag`, `note`, `archive`, `unarchive` and `move`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..base.texts import counted
-from .completion import runs
+from .completion import projects, runs
 from .output import clean
 
 if TYPE_CHECKING:
@@ -81,6 +81,20 @@ def unarchive(profile: str | None, names: tuple[str, ...]) -> None:
     from ..read import unarchive_runs
 
     _change(profile, names, unarchive_runs, "Unarchived")
+
+
+@click.command("move", short_help="Move runs to another project.")
+@click.argument("project", metavar="PROJECT", shell_complete=projects)
+@_names
+@click.pass_obj
+def move(profile: str | None, project: str, names: tuple[str, ...]) -> None:
+    """Move each RUN to PROJECT, with all that it logged; runs as for `hectiqlab tag`. A run that goes on is not moved.
+
+    Versions of models and datasets that it made stay in its project.
+    """
+    from ..read import move_runs
+
+    _change(profile, names, lambda runs: move_runs(runs, project), "Moved")
 
 
 def _change(

@@ -107,6 +107,9 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
     page.get_by_role("button", name="Draw lr 0.1 alone").click()
     assert loss.wait("d.curves.length === 1")["curves"][0]["name"] == "lr 0.1"
     page.get_by_role("button", name="Draw the others again").click()
+    page.get_by_role("radio", name="Differences").click()  # which are of runs
+    expect(page.get_by_role("button", name="Draw the runs of lr 0.1", exact=True)).to_be_visible()
+    page.get_by_role("radio", name="Curves").click()
     page.get_by_role("radio", name="Wall time").click()
     expect(page.get_by_role("note")).to_contain_text("no wall time")
     page.get_by_role("radio", name="Step", exact=True).click()

@@ -126,11 +126,13 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const named = wanted.filter((run) => !shown.data?.missing.includes(run));
   const drawn = named.filter((run) => !route.view.hidden.includes(run));
   const opened = useOpenedView(route, id, views, chosen ?? [], drawn);
-  const lines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts));
+  const groupLines = useDrawnGroups(route, inOrder(groups.data?.groups ?? [], by, columns, sorts));
+  const lines = route.side === 'charts' ? groupLines : null; // elsewhere runs are chosen
   const groupLooks = useLooks((lines?.drawn ?? []).map((group) => ({ id: group.id, project: id })));
-  const drawLine = (group: string, on: boolean) => set({ groups: [...lines!.drawn.map((its) => its.id).filter((other) => other !== group), ...(on ? [group] : [])].slice(0, GROUPS_MAX), solo: null });
+  const seenGroups = (lines?.drawn ?? []).map((group) => group.id).filter((group) => !route.view.hidden.includes(group));
+  const drawLine = (group: string, on: boolean) => set({ groups: [...seenGroups.filter((other) => other !== group), ...(on ? [group] : [])].slice(0, GROUPS_MAX), solo: null, view: { ...route.view, hidden: [] } });
   const looks = useLooks(named.map((run) => ({ id: run, project: id })));
-  const byRuns = by.length ? { lines: 'runs' as const } : {};
+  const byRuns = lines ? { lines: 'runs' as const } : {};
   const draw = (runs: readonly string[], on: boolean) => {
     const before = lines ? [] : drawn;
     const to = on ? [...new Set([...before, ...runs])] : before.filter((run) => !runs.includes(run));
@@ -139,9 +141,8 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
     if (to.length <= RUNS_MAX) set({ shown: to, ...byRuns, solo: null, view: { ...route.view, hidden: [] } });
   };
   const drawOnly = (to: RunsRoute['shown']) => set({ shown: to, ...byRuns, solo: null, view: { ...route.view, hidden: [] } });
-  const ofGroups = lines && route.side === 'charts' ? lines : null;
-  const drawAll = (to: RunsRoute['shown']) => (ofGroups ? set({ groups: to, solo: null }) : drawOnly(to));
-  const all = ofGroups ? route.groups : route.shown;
+  const drawAll = (to: RunsRoute['shown']) => (lines ? set({ groups: to, solo: null, view: { ...route.view, hidden: [] } }) : drawOnly(to));
+  const all = lines ? route.groups : route.shown;
   const solo = route.solo !== null && (lines ? lines.drawn.some(({ id: group }) => group === route.solo) : drawn.includes(route.solo)) ? route.solo : null;
   const actions = useActions(refresh);
   useEffect(() => (goal.set(objective), () => goal.set(null)), [objective?.key, objective?.goal]);
@@ -202,7 +203,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
         <Split
           label="Width of the table"
           left={route.pane === 'charts' ? null : by.length ? (
-            <GroupsTable {...rows} query={asked} by={by} groups={groups} lines={lines && groupLooks} onLine={drawLine} />
+            <GroupsTable {...rows} query={asked} by={by} groups={groups} lines={lines && new Map([...groupLooks].filter(([group]) => seenGroups.includes(group)))} onLine={drawLine} />
           ) : (
             <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
           )}
@@ -212,15 +213,15 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
                 <Segments label="Beside the table" options={SIDES} value={route.side} onChange={(side) => set({ side })} />
                 {by.length > 0 && route.side === 'charts' && <LineControls lines={route.lines} band={route.band} onChange={set} />}
                 <p class="drawn-text">
-                  <span role="status">{ofGroups ? groupsText(ofGroups, solo) : shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
+                  <span role="status">{lines ? groupsText(lines, solo) : shown.data ? drawnText(drawn.length, shown.data, route, sorts) : ''}</span>
                   {solo && <button class="link" onClick={() => set({ solo: null })}>Draw the others again</button>}
                   {all !== 'first' && <button class="link" onClick={() => drawAll('first')}>First {FIRST_SHOWN}</button>}
                   {all !== 'all' && <button class="link" onClick={() => drawAll('all')}>All</button>}
-                  {(ofGroups ? ofGroups.drawn : drawn).length > 0 && <button class="link" onClick={() => drawAll([])}>None</button>}
+                  {(lines ? lines.drawn : drawn).length > 0 && <button class="link" onClick={() => drawAll([])}>None</button>}
                 </p>
               </div>
-              {ofGroups ? (
-                <GroupCharts route={route} groups={ofGroups} solo={solo} looks={groupLooks} project={id} board={opened.board} set={set} />
+              {lines ? (
+                <GroupCharts route={route} groups={lines} solo={solo} looks={groupLooks} project={id} board={opened.board} set={set} />
               ) : shown.data && (drawn.length === 0 && !route.view.hidden.length ? (
                 <Empty title="No run is drawn"><p>The eye in a run's row draws it here.</p></Empty>
               ) : route.side === 'differences' ? (

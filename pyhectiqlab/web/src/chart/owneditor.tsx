@@ -14,7 +14,7 @@ import { Segments } from '../widgets/basics';
 interface Props {
   panel: OwnPanel;
   /** Those that are drawn; formulas are tried with the first. */
-  runs: readonly { id: string }[];
+  runs: readonly { id: string; members?: readonly string[] }[];
   keys: readonly string[];
   /** There are more keys than these. */
   some: boolean;
@@ -46,7 +46,7 @@ export function OwnEditor({ panel, runs, keys, some, onSave, onClose }: Props) {
     return () => d.close();
   }, []);
   const formulas = kind === 'pattern' || kind === 'runs' ? [] : kind === 'formula' ? [y] : [y, x];
-  const trial = useTrial(runs[0]?.id ?? null, formulas);
+  const trial = useTrial(runs[0]?.members?.[0] ?? runs[0]?.id ?? null, formulas);
   const valid = kind === 'pattern' ? patternOf(pattern) !== null : kind === 'runs' ? fits(chart.y, false) && fits(chart.x, true) && fits(chart.color, true) : formulas.every((f) => f.trim()) && trial !== null && !trial.error;
   const save = (e: Event) => {
     e.preventDefault();

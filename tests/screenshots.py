@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -18,9 +19,11 @@ from .web.conftest import ARGUMENTS, TIMEOUT_MS, find_chromium
 
 PROJECT = "digits"
 SIZE = (1440, 900)
+COLUMNS = ('config."learning_rate"', 'metric."valid/loss".min', "state")
 SETTLED = """() => {
     const seen = [...document.querySelectorAll('.panel')].filter((p) => p.getBoundingClientRect().top < innerHeight);
-    return seen.length > 0 && seen.every((p) => p.dataset.state !== 'loading');
+    const drawn = seen.length > 0 && seen.every((p) => p.dataset.state !== 'loading');
+    return drawn || document.querySelector('.differences tbody tr') !== null;
 }"""  # panels out of sight ask for nothing
 
 
@@ -37,10 +40,12 @@ def run_ids(lab: RealLab) -> dict[str, str]:
         return {run["name"]: run["id"] for run in client.get("/runs", {"project": PROJECT, "limit": 100})["items"]}
 
 
-def take(page: Page, url: str, path: Path) -> None:
-    """Take a picture of the page once nothing of it is waited for."""
+def take(page: Page, url: str, path: Path, hover: bool = False) -> None:
+    """Take a picture of the page once nothing of it is waited for. `hover`: with the pointer in the first chart."""
     page.goto(url)
     page.wait_for_function(SETTLED)
+    if hover:
+        page.locator(".panel .u-over").first.hover()
     page.screenshot(path=path)
     print(path)
 
@@ -56,9 +61,14 @@ def pictures(browser: Browser, lab: RealLab, folder: Path) -> None:
     page.goto(link)
     page.get_by_role("heading", name="Projects").wait_for()
     ids = run_ids(lab)
-    take(page, f"{lab.url}/projects/{PROJECT}", folder / "screenshot-runs.png")
-    compared = ",".join(ids[f"sweep-{n:02}"] for n in (1, 2, 3, 7, 8, 9))
-    take(page, f"{lab.url}/compare?runs={compared}", folder / "screenshot-compare.png")
+    with LabClient(lab.url, lab.api_key) as client:
+        client.put(f"/projects/{PROJECT}/objective", {"key": "valid/loss", "goal": "min"})
+    project = f"{lab.url}/projects/{PROJECT}"
+    columns = urlencode([("col", name) for name in COLUMNS])
+    take(page, f"{project}?{columns}", folder / "screenshot-workspace.png", hover=True)
+    take(page, f"{project}?{columns}&by=config.%22learning_rate%22", folder / "screenshot-groups.png")
+    compared = ",".join(ids[f"sweep-{n:02}"] for n in (1, 3, 9))
+    take(page, f"{project}?{columns}&runs={compared}&side=differences", folder / "screenshot-differences.png")
     take(page, f"{lab.url}/runs/{ids['sweep-09']}", folder / "run-page.png")
     context.close()
 

@@ -60,7 +60,8 @@ export function GroupsTable({ query, by, groups, lines, onLine, columns, sorts, 
   useLitRow(scroller);
   const counted = columns.filter(hasStatistics);
   const labels = columnLabels(counted);
-  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) }));
+  const same = new Set(by.map(columnOf)); // all runs of a group have it in common
+  const shown = counted.map((name, i) => ({ name, label: labels[i]!, column: parseColumn(name)!, place: i, format: formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) })).filter(({ name }) => !same.has(columnOf(name)));
   const picked = new Set(picks);
   const pick = (runs: readonly string[], on: boolean) => onPick(on ? [...new Set([...picks, ...runs])] : picks.filter((run) => !runs.includes(run)));
   const rows: RowsProps = { columns: shown, picked, drawn, solo, onSolo, onEdit, now };
@@ -165,4 +166,9 @@ function GroupRuns({ query, by, group, rows, onPick, onDraw }: GroupRunsProps) {
       )}
     </>
   );
+}
+
+/** One text for each way to write a column. */
+function columnOf(name: string): string {
+  return JSON.stringify(parseColumn(name));
 }

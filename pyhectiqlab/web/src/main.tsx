@@ -21,7 +21,7 @@ import { interceptLinks, useRoute } from './state/router';
 import { startSession, user } from './state/session';
 import { useStore } from './state/store';
 import { Empty } from './widgets/basics';
-import { Overlays } from './widgets/palette';
+import { Overlays } from './widgets/overlays';
 import { ConnectionLine, Shell } from './widgets/shell';
 import { showTexts } from './widgets/texts';
 

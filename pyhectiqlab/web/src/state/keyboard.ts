@@ -4,8 +4,10 @@ import { useEffect } from 'preact/hooks';
 import { hotkeyOf, type HotkeyAction } from '../base/hotkeys';
 import { Store } from './store';
 
-/** What lies over the page: the palette, the sheet of keys, or nothing. */
-export const overlay = new Store<'palette' | 'sheet' | null>(null);
+export type Overlay = 'palette' | 'sheet';
+
+/** What lies over the page. */
+export const overlay = new Store<Overlay | null>(null);
 export const IS_MAC = /mac|iphone|ipad/i.test(navigator.userAgent);
 
 const ROW = 'tr[data-run], tr.group-row';

@@ -5,20 +5,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Command } from '../base/commands';
 import { below } from '../base/root';
 import { useFinding } from '../state/finding';
-import { overlay, useHotkeys } from '../state/keyboard';
+import { overlay } from '../state/keyboard';
 import { navigate, useRoute } from '../state/router';
-import { useStore } from '../state/store';
 import { Icon } from './icon';
-import { KeySheet } from './keysheet';
 
-/** The keys of all pages, and what they open. */
-export function Overlays() {
-  useHotkeys();
-  const open = useStore(overlay);
-  return open === 'sheet' ? <KeySheet /> : open === 'palette' ? <Palette /> : null;
-}
-
-function Palette() {
+export function Palette() {
   const dialog = useRef<HTMLDialogElement>(null);
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);

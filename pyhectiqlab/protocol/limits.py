@@ -31,7 +31,7 @@ STEP_MAX = (1 << 63) - 1
 # What one run may have at the lab. Events beyond a bound are accepted and kept as events. What they ask for is not
 # done, and is counted as a loss of the run, by the reason beside the bound. Requests beyond a bound are refused, with
 # 422 and the code full.
-NOTE_CHARS_MAX = 1 << 16  # note_cut: what is beyond it is cut off
+NOTE_CHARS_MAX = 1 << 16  # note_cut: what is beyond it is cut off an event; an edit that is longer is refused
 TAGS_MAX = 200  # tags_full
 META_MAX = 10_000  # keys, counted for each attempt: meta_full
 META_BYTES_MAX = 4 << 20  # keys and values of all of them: meta_full

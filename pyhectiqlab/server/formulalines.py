@@ -19,6 +19,7 @@ from ..store.smoothing import Sums, smoothed
 from .formula import Formula, common
 
 STEPS_MAX = 1 << 20  # of one metric
+KEPT_STEPS_MAX = 1 << 21  # of lines that were read, until all are: 32 MiB. Others are read twice
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,21 @@ def formula_lines(
     """Return each line over the steps, as of PointStore.iter_buckets; those of one text share a grid. Blocks on the
     store. Raises TooLongError.
     """
-    made = [(line, *_values(points, line)) for line in lines]
+    kept: dict[int, tuple[Int64s, Float64s]] = {}
     ends: dict[str, tuple[int, int]] = {}
-    for line, step, _ in made:
+    room = KEPT_STEPS_MAX
+    for i, line in enumerate(lines):
+        step, value = _values(points, line)
         if len(step):
             low, high = ends.get(line.text, (int(step[0]), int(step[-1])))
             ends[line.text] = min(low, int(step[0])), max(high, int(step[-1]))
+        room -= len(step)
+        if room >= 0:
+            kept[i] = step, value
+        may_pause()
     answers = []
-    for line, step, value in made:
+    for i, line in enumerate(lines):
+        step, value = kept.pop(i, None) or _values(points, line)
         low, high = ends.get(line.text, (0, 0))
         low, high = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
         shift = shift_for(low, max(low, high), n)

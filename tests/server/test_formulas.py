@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pyhectiqlab.server import formulalines
 from pyhectiqlab.server.formula import FormulaError, parse_formula
+from pyhectiqlab.server.formulalines import FormulaLine
+from pyhectiqlab.store.points import Column, PointBatch
+from pyhectiqlab.testing.memory_points import MemoryPointStore
 
 from .api import Api, batch, column, new_id
 
@@ -130,3 +134,22 @@ def test_a_step_counts_with_the_mean_of_its_ranks_and_without_a_metric_there_is_
     asked["lines"] = [{"run": run, "formula": "loss *"}]
     refused = api.raw("POST", "/series/formulas", json=asked)
     assert refused.status_code == 422 and "At the end" in refused.text
+
+
+def test_lines_that_are_read_twice_to_take_less_memory_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, n = MemoryPointStore(), 200
+    for i, run in enumerate("abc"):
+        seq = np.arange(1, n + 1)
+        points = Column("loss", seq, seq * (i + 1), np.sin(seq / 9), 1_700_000_000_000_000 + seq)
+        store.append([PointBatch(run, 0, 1, run, 1, n, [points])])
+    lines = [FormulaLine(run, parse_formula("2 * loss"), "2 * loss") for run in "abc"]
+    asked = (lines, None, None, 50, None)
+    kept = formulalines.formula_lines(store, *asked)
+    monkeypatch.setattr(formulalines, "KEPT_STEPS_MAX", n)
+    read: list[Any] = []
+    values = formulalines._values
+    monkeypatch.setattr(formulalines, "_values", lambda *line: (read.append(line), values(*line))[1])
+    for one, again in zip(kept, formulalines.formula_lines(store, *asked), strict=True):
+        assert one.width == again.width and one.total == again.total == n
+        np.testing.assert_array_equal(one.mean, again.mean)
+    assert len(read) == 5, "the first is kept, the others are read twice"

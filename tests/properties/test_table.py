@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pyhectiqlab.protocol.search import Field, parse_column, parse_sort
 from pyhectiqlab.protocol.searchable import searchable
 from pyhectiqlab.server.columns import columns
+from pyhectiqlab.server.configtexts import ConfigTexts
 from pyhectiqlab.server.groups import grouped
 from pyhectiqlab.server.table import columns_of, sorted_ids
 from pyhectiqlab.store.meta import RunQuery
@@ -168,10 +169,11 @@ def test_columns_that_tell_runs_apart_come_first(tmp_path: Path) -> None:
             "model": {"name": "Vit"},
         }
         world.add(Fact("r", [], config, {"loss": [1.0], **({"valid": [1.0]} if n else {}), "system/cpu": [1.0]}, ""))
+    texts = ConfigTexts()
     with world.meta.reading() as view:
-        told = columns(view, world.points, RunQuery(world.project), "", NOW)
-        named = columns(view, world.points, RunQuery(world.project), "NAME", NOW)
-        lossy = columns(view, world.points, RunQuery(world.project), "LOSS", NOW)
+        told = columns(view, world.points, texts, RunQuery(world.project), "", NOW)
+        named = columns(view, world.points, texts, RunQuery(world.project), "NAME", NOW)
+        lossy = columns(view, world.points, texts, RunQuery(world.project), "LOSS", NOW)
     assert [c.path for c in told.config] == ["lr", "width", "seed", "folder", "epochs", "model.name"]
     assert [(c.key, c.runs) for c in told.metrics] == [("loss", 8), ("valid", 7), ("system/cpu", 8)]
     assert [c.differs for c in told.config] == [True] * 4 + [False] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from typing import Any
@@ -119,7 +120,8 @@ def test_new_lines_are_told_to_whoever_watches(api: Api) -> None:
         deadline = time.monotonic() + 20
         while next(lines) != "event: logs":
             assert time.monotonic() < deadline
-        assert next(lines) == f'data: {{"run":"{run}"}}'
+        told = json.loads(next(lines).removeprefix("data: "))
+        assert told == {"run": run, "project": api.run(run)["project"]["id"]}
 
 
 def test_a_long_text_is_searched_in_parts_as_it_is_at_once(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> None:

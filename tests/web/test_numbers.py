@@ -189,7 +189,9 @@ def test_each_line_of_a_chart_is_that_of_the_raw_points(page: Page, lab: RealLab
             lines = sum(len(lines_of(run, key, view)) for run in by_id.values())
             smoothed = "true" if view.smoothing else "false"
             condition = f"d.curves.length <= {lines} && (d.curves[0].raw !== null) === {smoothed}"
-            for curve in Panel(page, key).wait(condition)["curves"]:
+            panel = Panel(page, key)
+            panel.root.first.scroll_into_view_if_needed()  # below what a small window shows
+            for curve in panel.wait(condition)["curves"]:
                 checked += check_curve(curve, by_id[curve["run"]], key, view)
     assert checked > 100
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pyhectiqlab.testing.lab import RealLab
 from . import everypage
 from .conftest import NewPage, Watch
 from .feeder import Feeder
+from .test_people import PASSWORD
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
@@ -35,6 +37,9 @@ def test_every_page_fits_a_phone(
 ) -> None:
     watch.allowed += ["404", "422"]
     pages = everypage.made(lab, feeder, tmp_path)
+    feeder.post(
+        "users", json={"username": f"a-name-of-a-user-that-is-as-long-as-{uuid.uuid4().hex}", "password": PASSWORD}
+    )
     page = new_page(storage_state=owner_state, has_touch=True)
     page.set_viewport_size(PHONE)
     wide, small = {}, {}

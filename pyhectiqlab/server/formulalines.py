@@ -73,7 +73,7 @@ def formula_lines(
         may_pause()
     answers = []
     for i, line in enumerate(lines):
-        step, value = kept.pop(i, None) or _values(points, line)
+        step, value = kept.pop(i) if i in kept else _values(points, line)
         low, high = ends.get(line.text, (0, 0))
         low, high = max(low, low if lo is None else lo), min(high, high if hi is None else hi)
         shift = shift_for(low, max(low, high), n)

@@ -24,7 +24,8 @@ date such as 2026-07-01 or 2026-07-01T12:00 (UTC unless it says otherwise), seco
 duration is in seconds, or 90s, 5m, 2h, 3d, 1w. NaN equals "nan" and is neither below nor above anything. Between double
 quotes, spaces, commas and operators are plain characters, and \\" is a quote: metric."a key, with spaces".min<1
 
-Runs that are archived are found only by a search with a term of it: archived=true for these alone, archived=* for all.
+Runs that are archived are found only by a search with a term of it (archived=true for these alone, archived=* for all),
+or with their ids (id=…).
 
 Values of a config that are no numbers compare as text: true, false, null, lists as JSON (searchable.py).
 """

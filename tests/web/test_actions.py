@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from .clicks import CLICKS_MAX, Clicks
 from .conftest import Watch
 from .feeder import Feeder
+from .panels import Panel
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_undo_takes_back_the_last_action_and_is_gone_after_ten_seconds(
 def test_ten_runs_are_tagged_and_five_archived_and_both_can_be_undone(page: Page, feeder: Feeder) -> None:
     project = f"shelf-{uuid.uuid4().hex[:6]}"
     for n in range(10):
-        feeder.run(f"r{n}", project=project)
+        feeder.run(f"r{n}", project=project).points({"loss": ([0, 1], [2.0, 1.0])})
     clicks = Clicks(page)
     page.goto(f"{feeder.url}/projects/{project}?sort=name&col=state")
     names = page.locator("tbody .run-name a")
@@ -155,8 +156,16 @@ def test_ten_runs_are_tagged_and_five_archived_and_both_can_be_undone(page: Page
     page.get_by_label("Search runs").fill("archived=true")
     expect(names).to_have_text([f"r{n}" for n in range(5)])
     expect(page.locator("tbody tr", has_text="r0").get_by_text("archived")).to_be_visible()
+    first = page.locator("tbody tr[data-run]").first.get_attribute("data-run")
     button(page, "Unarchive").click()
     expect(names).to_have_count(0)
+    # The page of a run that is archived is as before.
+    page.goto(f"{feeder.url}/runs/{first}")
+    button(page, "Archive").click()
+    expect(page.locator(".run-title").get_by_text("archived")).to_be_visible()
+    Panel(page, "loss").wait("d.curves.length === 1")
+    page.goto(f"{feeder.url}/projects/{project}?runs={first}&pane=charts")
+    Panel(page, "loss").wait("d.curves.length === 1 && d.curves[0].name === 'r0'")
 
 
 def test_runs_are_moved_to_another_project_and_back(page: Page, feeder: Feeder) -> None:

@@ -124,12 +124,17 @@ def _condition(term: Term, now: float) -> ColumnElement[bool]:
     return not_(func.coalesce(holds, false())) if term.negated else holds
 
 
+def _asks_for_archived(term: Term) -> bool:
+    """Return whether a search with this term also finds runs that are archived."""
+    return term.field.kind == "archived" or (term.field.kind == "id" and term.op == "=")
+
+
 class SearchSql(Share):
     """The topic searches of SqlMeta."""
 
     def _conditions(self, query: RunQuery, now: float) -> list[ColumnElement[bool]]:
         where: list[ColumnElement[bool]] = [runs.c.deleted.is_(None)]
-        if not any(term.field.kind == "archived" for term in query.terms):
+        if not any(_asks_for_archived(term) for term in query.terms):
             where.append(runs.c.archived.is_(None))
         visible = select(projects.c.id).where(visible_to(query.seen_by))
         if query.project is not None:

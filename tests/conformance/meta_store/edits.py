@@ -121,6 +121,8 @@ class EditsSuite:
             "archived=*": {one, two},
             "archived=true,false": {one, two},
             "archived=* name=1": {one},
+            f"id={one},{two}": {one, two},
+            f"id!={two}": set(),
         }.items():
             assert found(words) == expected, words
 

@@ -1,7 +1,7 @@
 // A panel of what the table tells of the drawn runs: a point for each, of two columns, or a bar for each, of one.
 
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { PanelSettings, RunsChart } from '../base/boardsettings';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { RunsChart } from '../base/boardsettings';
 import { formatValue, plural } from '../base/format';
 import { runUrl } from '../base/links';
 import { columnLabels, parseColumn } from '../base/tablecolumns';
@@ -9,29 +9,13 @@ import { tintsOf } from '../base/tints';
 import { highlighted } from '../state/highlight';
 import { useLoad } from '../state/load';
 import { navigate } from '../state/router';
-import { watchSight } from '../state/sight';
 import { firstRows } from '../state/tablerows';
-import { Icon } from '../widgets/icon';
-import { scrollerOf } from '../widgets/split';
 import type { ChartRun } from './panel';
-import { Grip, useDragging, type Place } from './arranging';
-import { PanelMenu, type OwnActions } from './panelmenu';
+import { PanelFrame, useSight, type FramedProps } from './panelframe';
 import { XyChart, type XySeries } from './xychart';
-import type { ChartView } from '../base/route';
 
-interface Props {
-  name: string;
-  title: string;
+interface Props extends FramedProps {
   chart: RunsChart;
-  own: OwnActions;
-  place: Place | null; // null: it cannot be moved
-  runs: readonly ChartRun[];
-  view: ChartView;
-  news: number; // grows with new points
-  height: number;
-  settings: PanelSettings;
-  onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
-  onEnlarge: (() => void) | null;
 }
 
 type Value = number | string | null;
@@ -50,11 +34,9 @@ interface RunPoint {
 
 const REFRESH_MS = 2000;
 
-export function RunsPanel({ name, title, chart, own, place, runs, view, news, height, settings, onSettings, onEnlarge }: Props) {
-  const drag = useDragging(name, place);
-  const root = useRef<RunsElement>(null);
-  const [visible, setVisible] = useState(false);
-  useEffect(() => watchSight(root.current!, scrollerOf(root.current!), setVisible), []);
+export function RunsPanel({ chart, ...frame }: Props) {
+  const { title, runs, view, news, settings } = frame;
+  const { root, visible } = useSight<RunsElement>();
   const ids = runs.map((run) => run.id);
   const columns = [chart.y, ...(chart.x ? [chart.x] : []), ...(chart.color ? [chart.color] : [])];
   const { data, error, refresh } = useLoad(
@@ -86,36 +68,22 @@ export function RunsPanel({ name, title, chart, own, place, runs, view, news, he
   }, [points]);
   const series = useMemo(() => points.map(({ run, x, y, color }): XySeries => ({ run: run.id, name: run.name, color, dash: [], x: [x as number], y: [y as number], where: () => '' })), [points]);
   const open = (run: string) => navigate(runUrl(run));
-  const note = without > 0 && `${plural(without, 'run')} without ${chart.x ? 'both numbers' : 'a number'}`;
+  const note = without > 0 ? `${plural(without, 'run')} without ${chart.x ? 'both numbers' : 'a number'}` : '';
+  const state = !data ? 'loading' : points.length ? 'drawn' : 'empty';
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={data ? (points.length ? 'drawn' : 'empty') : 'loading'}>
-      <header class="panel-head">
-        <h3 {...drag.handle} title={title}>{title}</h3>
-        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} />
-        {onEnlarge && (
-          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
-            <Icon name="expand" />
-          </button>
-        )}
-      </header>
-      <div class="panel-body" style={{ height: `${height}px` }}>
-        {error || (data && !points.length) ? (
-          <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? 'No run has a number there.'}</p></div>
-        ) : chart.x ? (
-          <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={settings.xScale ?? view.xScale} yScale={settings.scale ?? view.scale} onPick={open} />
-        ) : (
-          <Bars points={points} label={`Chart of ${title}`} />
-        )}
-        {legend.length > 0 && (
-          <ul class="panel-legend" aria-label={`Colours: ${labels.at(-1)}`}>
-            <li class="dim">{labels.at(-1)}</li>
-            {legend.map(({ color, text }) => <li key={text}><i style={{ background: color }} />{text}</li>)}
-          </ul>
-        )}
-        {note && <p class="panel-note">{note}</p>}
-      </div>
-      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
-    </section>
+    <PanelFrame {...frame} root={root} hint={title} state={state} error={error} none="No run has a number there." note={note}>
+      {chart.x ? (
+        <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={settings.xScale ?? view.xScale} yScale={settings.scale ?? view.scale} onPick={open} />
+      ) : (
+        <Bars points={points} label={`Chart of ${title}`} />
+      )}
+      {legend.length > 0 && (
+        <ul class="panel-legend" aria-label={`Colours: ${labels.at(-1)}`}>
+          <li class="dim">{labels.at(-1)}</li>
+          {legend.map(({ color, text }) => <li key={text}><i style={{ background: color }} />{text}</li>)}
+        </ul>
+      )}
+    </PanelFrame>
   );
 }
 

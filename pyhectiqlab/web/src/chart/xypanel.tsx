@@ -1,33 +1,15 @@
 // A panel of one formula over another: a line for each run, through its steps in their order.
 
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import { fetchPairs } from '../api/formulas';
-import type { PanelSettings } from '../base/boardsettings';
 import { formatInteger, plural } from '../base/format';
-import type { ChartView } from '../base/route';
 import { useLoad } from '../state/load';
-import { watchSight } from '../state/sight';
-import { Icon } from '../widgets/icon';
-import { scrollerOf } from '../widgets/split';
-import type { ChartRun } from './panel';
-import { Grip, useDragging, type Place } from './arranging';
-import { PanelMenu, type OwnActions } from './panelmenu';
+import { PanelFrame, useSight, type FramedProps } from './panelframe';
 import { XyChart, type XySeries } from './xychart';
 
-interface Props {
-  name: string;
-  title: string;
+interface Props extends FramedProps {
   x: string;
   y: string;
-  own: OwnActions;
-  place: Place | null; // null: it cannot be moved
-  runs: readonly ChartRun[];
-  view: ChartView;
-  news: number; // grows with new points
-  height: number;
-  settings: PanelSettings;
-  onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
-  onEnlarge: (() => void) | null;
 }
 
 /** The element of a panel carries what it drew, for tests. */
@@ -35,11 +17,9 @@ interface XyElement extends HTMLElement {
   series?: readonly XySeries[];
 }
 
-export function XyPanel({ name, title, x, y, own, place, runs, view, news, height, settings, onSettings, onEnlarge }: Props) {
-  const drag = useDragging(name, place);
-  const root = useRef<XyElement>(null);
-  const [visible, setVisible] = useState(false);
-  useEffect(() => watchSight(root.current!, scrollerOf(root.current!), setVisible), []);
+export function XyPanel({ x, y, ...frame }: Props) {
+  const { title, runs, view, news, settings } = frame;
+  const { root, visible } = useSight<XyElement>();
   const ids = runs.map((run) => run.id);
   const { data, error, refresh } = useLoad(
     (signal) => (visible && ids.length ? fetchPairs(x, y, ids, view, signal) : Promise.resolve(null)),
@@ -68,27 +48,11 @@ export function XyPanel({ name, title, x, y, own, place, runs, view, news, heigh
       odd > 0 && `${plural(odd, 'point')} not drawable`,
     ].filter(Boolean).join(' · ');
   }, [data, series, xScale, yScale]);
+  const state = !data ? 'loading' : series.length ? 'drawn' : 'empty';
   return (
-    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={data ? (series.length ? 'drawn' : 'empty') : 'loading'}>
-      <header class="panel-head">
-        <h3 {...drag.handle} title={`${y} over ${x}`}>{title}</h3>
-        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} />
-        {onEnlarge && (
-          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
-            <Icon name="expand" />
-          </button>
-        )}
-      </header>
-      <div class="panel-body" style={{ height: `${height}px` }}>
-        {error || (data && !series.length) ? (
-          <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? 'There is no step at which all of these metrics have a point.'}</p></div>
-        ) : (
-          <XyChart label={`Chart of ${title}`} series={series} joined xName={x} yName={y} xScale={xScale} yScale={yScale} />
-        )}
-        {note && <p class="panel-note" title={note}>{note}</p>}
-      </div>
-      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
-    </section>
+    <PanelFrame {...frame} root={root} hint={`${y} over ${x}`} state={state} error={error} none="There is no step at which all of these metrics have a point." note={note}>
+      <XyChart label={`Chart of ${title}`} series={series} joined xName={x} yName={y} xScale={xScale} yScale={yScale} />
+    </PanelFrame>
   );
 }
 

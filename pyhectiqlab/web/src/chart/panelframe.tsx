@@ -1,0 +1,72 @@
+// The frame of a chart that draws no lines over x: its head with menu, what is said where there is nothing, its grip.
+
+import type { ComponentChildren, RefObject } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { PanelSettings } from '../base/boardsettings';
+import type { ChartView } from '../base/route';
+import { watchSight } from '../state/sight';
+import { Icon } from '../widgets/icon';
+import { scrollerOf } from '../widgets/split';
+import type { ChartRun } from './panel';
+import { Grip, useDragging, type Place } from './arranging';
+import { PanelMenu, type OwnActions } from './panelmenu';
+
+/** What such a chart is given, beside what it is of. */
+export interface FramedProps {
+  name: string;
+  title: string;
+  own: OwnActions;
+  place: Place | null; // null: it cannot be moved
+  runs: readonly ChartRun[];
+  view: ChartView;
+  news: number; // grows with new points
+  height: number;
+  settings: PanelSettings;
+  onSettings: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
+  onEnlarge: (() => void) | null;
+}
+
+/** The chart's element, and whether it is in sight: what is not asks for nothing. */
+export function useSight<E extends HTMLElement>(): { root: RefObject<E | null>; visible: boolean } {
+  const root = useRef<E>(null);
+  const [visible, setVisible] = useState(false);
+  useEffect(() => watchSight(root.current!, scrollerOf(root.current!), setVisible), []);
+  return { root, visible };
+}
+
+interface Props extends FramedProps {
+  root: RefObject<HTMLElement | null>;
+  hint: string; // of the title
+  state: 'loading' | 'empty' | 'drawn';
+  error: Error | null;
+  /** Said where there is nothing to draw. */
+  none: string;
+  note: string;
+  children: ComponentChildren;
+}
+
+export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, children }: Props) {
+  const drag = useDragging(name, place);
+  return (
+    <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={state}>
+      <header class="panel-head">
+        <h3 {...drag.handle} title={hint}>{title}</h3>
+        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} />
+        {onEnlarge && (
+          <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
+            <Icon name="expand" />
+          </button>
+        )}
+      </header>
+      <div class="panel-body" style={{ height: `${height}px` }}>
+        {error || state === 'empty' ? (
+          <div class="panel-plot"><p class="panel-empty" role={error ? 'alert' : undefined}>{error?.message ?? none}</p></div>
+        ) : (
+          children
+        )}
+        {note && <p class="panel-note" title={note}>{note}</p>}
+      </div>
+      {place && <Grip size={settings.size} onSize={(size) => onSettings({ size: size === 'S' ? undefined : size })} />}
+    </section>
+  );
+}

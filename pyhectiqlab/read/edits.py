@@ -83,7 +83,8 @@ def move_runs(runs: ReadsRun | Iterable[ReadsRun], project: str) -> Edited:
 
 def archive_runs(runs: ReadsRun | Iterable[ReadsRun]) -> Edited:
     """Archive one run or many, as `add_tag`: searches find them only with a term `archived`, such as `archived=true`.
-    All else stays: their links, names, points and files, and a script that goes on goes on.
+    All else stays: their links, names, points and files, and a script that goes on goes on. A script that opens one for
+    another attempt takes it out of the archive.
     """
     return _act(runs, action="archive")
 

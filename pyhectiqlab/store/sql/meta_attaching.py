@@ -119,6 +119,7 @@ class AttachingSql(Share):
             values: dict[str, Any] = {"attempt": attempt, "last_activity": now}
             if opened:
                 values["started"] = request.started if request.started is not None else now
+                values["archived"] = None  # whoever opens it again wants to see it
             self.conn.execute(update(runs).where(runs.c.id == run_id).values(**values))
         if opened and row is not None:
             self.share(StatesSql).preempt(run_id, row.attempt, request.job, now)

@@ -126,6 +126,16 @@ class EditsSuite:
         }.items():
             assert found(words) == expected, words
 
+    def test_another_attempt_takes_a_run_out_of_the_archive(self, world: World) -> None:
+        run = world.run("1", session="s1")
+        world.write(lambda tx: tx.set_runs_archived([run], 5.0))
+        assert world.run("1", session="s1") == run, "it comes back"
+        assert world.read(lambda view: view.run(run)).archived == 5.0
+        world.end(run, session="s1")
+        assert world.run("1", session="s2") == run
+        there = world.read(lambda view: view.run(run))
+        assert (there.attempt, there.archived) == (2, None)
+
     def test_a_run_takes_so_many_tags(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "TAGS_MAX", 2)
         full, free = world.run("1"), world.run("2")

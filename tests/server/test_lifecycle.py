@@ -255,6 +255,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_serves_reads_and_recovers(own_l
 
 def test_it_tells_machines_and_people_where_it_is(own_lab: RealLab) -> None:
     own_lab.start()
+    wait_until(lambda: "\n" in own_lab.log())  # it may answer before it has said where it is
     told = json.loads(own_lab.log().splitlines()[0])
     assert set(told) == {"url", "login_link", "data", "profile"}
     own_lab.stop()

@@ -47,7 +47,7 @@ def command(
     ended, duration, points, config.PATH or metric.KEY.last (min, max, mean, …); a comparison is = != < <= > >= ~
     (contains) or !~, with spaces around it or without; values with commas between them are alternatives; a word alone
     is looked for in names and notes, but nan finds the runs in which a metric has NaN. Archived runs are listed only
-    where a term says so: archived=true, or archived=* for all.
+    where a term says so: archived=true, archived=* for all, or id=ID.
 
     Runs are sorted by created, name, state, duration, started, ended, points, author, activity, config.PATH or
     metric.KEY.last (min, max, mean, …). In JSON, times are seconds since 1970 UTC, `duration` is in seconds, and

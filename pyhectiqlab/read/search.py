@@ -109,8 +109,8 @@ def search_runs(
         filter: terms with spaces between them, or several such texts. A term is a field, a comparison and a value.
             Fields are state, tag, author, name, note, id, archived, created, started, ended, duration, points,
             config.PATH and metric.KEY.last (min, max, mean, …); comparisons are = != < <= > >= ~ (contains) !~. Values
-            with commas between them are alternatives. Archived runs are found only with archived=true, or archived=*
-            for all.
+            with commas between them are alternatives. Archived runs are found only with archived=true, with
+            archived=* (all runs), or by id.
         state: the state, or several of which it is one.
         tag: the tag, or several of which it has all.
         author: the author's username.

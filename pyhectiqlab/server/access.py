@@ -251,14 +251,17 @@ def check_readable(lab: Lab, caller: Caller, ids: Iterable[str]) -> None:
     """Raise ApiError 404, 410 about the first run that the caller may not read. Blocks on the database, once for all of
     them.
     """
-    wanted = list(dict.fromkeys(ids))
+    for run_id, (run, role) in _some(lab, caller, list(dict.fromkeys(ids))).items():
+        _there(run, role, run_id)
+
+
+def _some(lab: Lab, caller: Caller, ids: Sequence[str]) -> dict[str, tuple[Run | None, str | None]]:
+    """Return each run, and the caller's role in its project; None where there is none. One view for all of them."""
     with lab.meta.reading() as view:
-        runs = {run.id: run for run in view.some_runs(wanted)}
+        runs = {run.id: run for run in view.some_runs(ids)}
         projects = {run.project_id for run in runs.values()}
         own = {project: view.role_in(project, caller.user.id, deleted_too=True) for project in projects}
-    for run_id in wanted:
-        run = runs.get(run_id)
-        _there(run, None if run is None else own[run.project_id], run_id)
+    return {run_id: (run, own[run.project_id]) if (run := runs.get(run_id)) else (None, None) for run_id in ids}
 
 
 def _run(lab: Lab, caller: Caller, run_id: str, deleted_too: bool = False) -> tuple[Run, str]:
@@ -299,15 +302,10 @@ def changeable_runs(lab: Lab, caller: Caller, ids: Sequence[str], deleted_too: C
     """Return runs that the caller may change, by id. Blocks on the database. Raises ApiError 403, 404, 410 about the
     first that they may not. `deleted_too`: those of them that may be deleted.
     """
-    with lab.meta.reading() as view:
-        runs = {run.id: run for run in view.some_runs(ids)}
-        projects = {run.project_id for run in runs.values()}
-        own = {project: view.role_in(project, caller.user.id, deleted_too=True) for project in projects}
-    for run_id in ids:
-        there = runs.get(run_id)
-        role_there = None if there is None else own[there.project_id]
-        run, role = _there(there, role_there, run_id, run_id in deleted_too)
-        _check_changeable(run, role, caller)
+    runs: dict[str, Run] = {}
+    for run_id, (there, role_there) in _some(lab, caller, ids).items():
+        runs[run_id], role = _there(there, role_there, run_id, run_id in deleted_too)
+        _check_changeable(runs[run_id], role, caller)
     return runs
 
 

@@ -37,7 +37,7 @@ def act(body: models.ActionsBody, lab: TheLab, caller: TheCaller) -> Response:
     """Change tags, notes and names of runs, archive, move, delete and restore them: all that the body says, or nothing.
     Each run is to be one that the caller may rename.
 
-    A run that is archived is found only by a search with a term `archived`; its id and its name lead to it as before.
+    A search finds archived runs only with a term `archived`, or by `id`. Their links and names lead to them as before.
 
     A run moves with its points, files and all else that it logged to a project that takes runs of the caller. Versions
     of models and datasets that it made stay in their project. 409 `run_live`: a run that goes on stays where its script

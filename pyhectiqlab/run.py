@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from . import settings
 from .capture import ending
 from .capture.launcher import Place, place
 from .capture.values import check_name
@@ -59,8 +60,8 @@ class Run(
     machine.
 
     Args:
-        name: name of the run, 1 to 512 bytes. None: a new name is made up, such as brave-otter-48213, the same for all
-            ranks of a job.
+        name: name of the run, 1 to 512 bytes. None: HECTIQLAB_RUN, which `hectiqlab run` sets for the processes below
+            it; else a new name is made up, such as brave-otter-48213, the same for all ranks of a job.
         project: name or id. None: HECTIQLAB_PROJECT, else the profile's project, else your only one, else one named
             `default`.
         should_create_project: create the project if it does not exist.
@@ -91,6 +92,8 @@ class Run(
             check_name("project", project)
         here = _place(rank, world_size, restart)
         new = False
+        if name is None and (name := settings.get("run")) is not None:
+            project = settings.get("project") or project  # where `hectiqlab run` made it
         if name is None:
             from .client.naming import name_for
 

@@ -120,6 +120,7 @@ _TABLE = (
         "The lab's secret at the provider of single sign-on, where no file has it",
     ),
     Setting("project", "HECTIQLAB_PROJECT", None, "name or id", _text, "The project of a Run that names none"),
+    Setting("run", "HECTIQLAB_RUN", None, "name", _text, "The name of a Run that names none; `hectiqlab run` sets it"),
     Setting(
         "mode",
         "HECTIQLAB_MODE",

@@ -36,10 +36,11 @@ _handled = 0  # id of the exception that was being handled when this process beg
 
 @dataclass(frozen=True)
 class Ending:
-    state: str  # completed, failed or stopped
+    state: str  # completed, failed or stopped; of a program that `hectiqlab run` started, also killed
     cause: str
     exit_code: int | None
     detail: str = ""
+    signal: int | None = None  # of a program that `hectiqlab run` started
 
 
 def watch_exit_code() -> None:
@@ -199,7 +200,7 @@ _CODE_KNOWN = 1 << 16
 def as_word(ending: Ending) -> int:
     """Return an ending as a number for a queue's header, where a full disk takes no more. Never 0."""
     code = 0 if ending.exit_code is None else _CODE_KNOWN | (ending.exit_code & 0xFF) << 8
-    return code | 1 + _STATES.index(ending.state)
+    return code | 1 + _STATES.index(ending.state if ending.state in _STATES else "failed")
 
 
 def from_word(word: int) -> dict[str, Any] | None:

@@ -51,6 +51,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "sync": "sync:command",
     "verify": "verify:command",
     "quarantine": "quarantine:command",
+    "run": "run:command",
     "import": "import_:command",
     "server": "server:command",
     "login-link": "users:login_link",

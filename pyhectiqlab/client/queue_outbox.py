@@ -277,7 +277,7 @@ class QueueOutbox:
         words = self._mapping.words
         lost = words[layout.LOST]
         fields = {"state": ending.state, "cause": ending.cause, "exit_code": ending.exit_code, "detail": ending.detail}
-        self.event("end", {**fields, "signal": None})
+        self.event("end", {**fields, "signal": ending.signal})
         if words[layout.LOST] != lost:
             self.note_end(ending)
 

@@ -73,7 +73,11 @@ class SystemMetrics:
     def aim(self, streams: Iterable[Stream], is_over: Callable[[Stream], bool]) -> None:
         """Note which runs the owner has open. End the queues that an earlier uploader left."""
         streams = list(streams)
-        mine = (s for s in streams if s.info.owner == self._owner and not (s.info.system or s.info.console))
+        mine = (
+            s
+            for s in streams
+            if s.info.owner == self._owner and not (s.info.system or s.info.console) and not _is_beside(s.info)
+        )
         self._aims = {_run_of(s.info): s.info for s in mine if not s.info.done and not is_over(s)}
         for stream in streams:
             if stream.info.system and stream.id not in self._own and (words := stream.words()) is not None:
@@ -104,6 +108,11 @@ class SystemMetrics:
                     self._own.add(writer)
                     self._outlets[run] = _Outlet(self._session, info, writer)
                 self._outlets[run].points(values, int(age_s))
+
+
+def _is_beside(info: Writer) -> bool:
+    """Return whether another process opened the run before: it samples the same machine."""
+    return info.run is not None and info.run.get("sets_state") is False
 
 
 def _run_of(info: Writer) -> str:

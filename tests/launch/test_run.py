@@ -1,0 +1,150 @@
+"""`hectiqlab run`: any program becomes a run, and notices nothing of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..commands import command
+from ..process.conftest import eventually
+from .conftest import Site
+
+
+def config_of(site: Site, name: str) -> dict[str, Any]:
+    with site.client() as client:
+        return client.config(site.find(name)["id"])
+
+
+def printed(site: Site, name: str, channel: str = "stdout") -> str:
+    with site.client() as client:
+        rows = client.get(f"/runs/{site.find(name)['id']}/logs", {"limit": 1000})["items"]
+    return "".join(row["text"] for row in rows if row["channel"] == channel)
+
+
+def test_a_program_that_is_not_python_is_a_run_with_its_console_its_config_and_its_end(site: Site) -> None:
+    script = "echo out; echo err >&2; exit 3"
+    done = site.cli("run", "--name", "shell", "-p", "launched", "--tag", "a", "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+    run = site.ended("shell")
+    assert (run["state"], run["project"]["name"], [t["name"] for t in run["tags"]]) == ("failed", "launched", ["a"])
+    assert "exit status 3" in run["state_why"]
+    assert (printed(site, "shell"), printed(site, "shell", "stderr")) == ("out\n", "err\n")
+
+
+def test_arguments_are_the_config_and_secrets_are_hidden(site: Site) -> None:
+    arguments = ["--lr", "0.1", "--model=x", "optimizer.beta=0.9", "--api-key", "hush", "--fast"]
+    done = site.cli("run", "--name", "arguments", "--", "echo", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert config_of(site, "arguments") == {
+        "lr": 0.1,
+        "model": "x",
+        "optimizer": {"beta": 0.9},
+        "api_key": "***",
+        "fast": True,
+    }
+    assert "hush" not in str(site.find("arguments")["meta"])
+    site.cli("run", "--name", "without", "--no-config-from-args", "--", "echo", *arguments)
+    assert config_of(site, "without") == {}
+
+
+TWO_RANKS = """
+import os, sys
+from pyhectiqlab import Run
+run = Run()
+run.add_metrics("rank", float(os.environ.get("RANK", 0)), step=1)
+print(run.name, flush=True)
+"""
+
+
+def test_python_processes_below_it_join_the_run_as_ranks(site: Site, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(TWO_RANKS)
+    shell = f"for r in 0 1; do RANK=$r WORLD_SIZE=2 {sys.executable} {script} & done; wait"
+    done = site.cli("run", "--name", "joined", "--", "sh", "-c", shell)
+    assert (done.returncode, done.stdout) == (0, "joined\njoined\n"), done.stderr
+    run = site.ended("joined")
+    assert (run["state"], run["attempt"]) == ("completed", 1)
+    assert sorted(site.points("joined", "rank")) == [(1, 0.0, 0), (1, 1.0, 1)]
+
+
+def test_python_packages_and_git_are_those_of_the_program(site: Site, tmp_path: Path) -> None:
+    script = tmp_path / "repo" / "train.py"
+    script.parent.mkdir()
+    script.write_text("print('hello')")
+    git = ["git", "-C", str(script.parent), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    assert site.cli("run", "--name", "around", "--", sys.executable, str(script)).returncode == 0
+    packages = site.find("around")["capture"]["packages"]
+    assert packages["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert "msgpack" in packages["packages"]
+    assert packages["git"]["dirty"] is False and len(packages["git"]["hash"]) == 40
+
+
+@pytest.mark.parametrize(("number", "state"), [(signal.SIGKILL, "killed"), (signal.SIGTERM, "stopped")])
+def test_a_signal_that_ended_the_program_is_the_cause(site: Site, number: int, state: str) -> None:
+    name = f"signal-{number}"
+    done = site.cli("run", "--name", name, "--", "sh", "-c", f"kill -{number} $$")
+    assert done.returncode == 128 + number
+    run = site.ended(name)
+    assert run["state"] == state and signal.Signals(number).name in run["state_why"]
+
+
+def test_signals_are_passed_on(site: Site) -> None:
+    script = "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    words = command("run", "--name", "trapped", "--", "sh", "-c", script)
+    with subprocess.Popen(words, env=site.env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert (process.stdout.read(), process.wait(30)) == ("got\n", 5)
+
+
+def test_without_a_lab_the_program_runs_all_the_same_and_is_kept(site: Site) -> None:
+    away = {"HECTIQLAB_URL": "http://127.0.0.1:9", "HECTIQLAB_API_KEY": "x"}
+    done = site.cli("run", "--name", "kept", "--", "sh", "-c", "echo $HECTIQLAB_RUN $HECTIQLAB_MODE; exit 4", **away)
+    assert (done.returncode, done.stdout) == (4, "kept offline\n")
+    assert "Dry mode, kept" in done.stderr
+
+
+def test_what_cannot_be_started_is_said_and_makes_no_run(site: Site, tmp_path: Path) -> None:
+    done = site.cli("run", "--name", "nothing", "--", "no-such-program")
+    assert done.returncode == 127 and "no program that can be found" in done.stderr
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    assert site.cli("run", "--", str(plain)).returncode == 126
+
+
+ON_A_TERMINAL = """
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
+
+
+def test_a_terminal_stays_a_terminal_and_ctrl_c_reaches_the_program(site: Site) -> None:
+    script = (
+        "test -t 0 && test -t 1 && echo terminal; trap 'echo stopped; exit 6' INT; read line; echo got $line; read x"
+    )
+    words = command("run", "--name", "terminal", "--", "sh", "-c", script)
+    script_words = [sys.executable, "-c", ON_A_TERMINAL, *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(script_words, env=site.env, stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None and process.stdout is not None
+        out = b""
+        for wanted, keys in ((b"terminal", b"hello\n"), (b"got hello", b"\x03"), (b"stopped", b"")):
+            while wanted not in out:
+                more = os.read(process.stdout.fileno(), 1024)
+                assert more, out
+                out += more
+            process.stdin.write(keys)
+            process.stdin.flush()
+        process.stdin.close()
+        assert process.wait(30) == 6
+    eventually(lambda: "stopped\n" in printed(site, "terminal"))
+    assert "\r" not in printed(site, "terminal")

@@ -108,13 +108,15 @@ class Recording:
     def is_stopped(self) -> bool:
         return self.words[consolefiles.UNTIL] > 0
 
-    def read(self, stream: int, file: int, size: int, *, closing: bool) -> bool:
-        """Put what is new of one stream. Return whether there was anything. Raises OSError."""
+    def read(self, stream: int, file: int, size: int, *, final: bool) -> bool:
+        """Put what is new of one stream. Return whether there was anything. `final`: nothing to record comes behind
+        `size`, so a character that is cut off there stays so. Raises OSError.
+        """
         took = False
         end = self.until(stream, size)
         while (start := self.words[consolefiles.RECORDED + stream]) < end:
             data = os.pread(file, min(READ_BYTES, end - start), start)
-            whole = len(data) if closing or self.is_stopped() else whole_characters(data)
+            whole = len(data) if final else whole_characters(data)
             if not whole:
                 break
             if not self._event(stream, data[:whole], start + whole):
@@ -238,14 +240,16 @@ class Consoles:
         if not (wished or ended) and now - self._read_at < READ_INTERVAL_S:
             return False
         self._read_at = now
-        closing = ended and not self._may_grow()  # ask before looking at the sizes, too
+        # Ask before looking at the sizes, too: what is printed in between would be left out.
+        closing = ended and not self._may_grow()
+        final = {name for name, r in self._recordings.items() if not r.is_done and (closing or r.is_stopped())}
         sizes = tuple(os.fstat(fd).st_size for fd in self._files)
         if ended and self._ended_with is None:
             self._ended_with = sizes[0], sizes[1]
         took = False
-        for recording in self._recordings.values():
+        for name, recording in self._recordings.items():
             if not recording.is_done:
-                took |= self._record(recording, sizes, closing, wished)
+                took |= self._record(recording, sizes, name in final, wished)
             recording.publish()
         self._tidy(sizes)
         return took
@@ -272,15 +276,16 @@ class Consoles:
             recording = Recording(self._session, writer, streams[run].info, self._folder.path / f"{writer}-{run}")
         return recording
 
-    def _record(self, recording: Recording, sizes: tuple[int, ...], closing: bool, wished: bool) -> bool:
+    def _record(self, recording: Recording, sizes: tuple[int, ...], final: bool, wished: bool) -> bool:
+        """Record what is new of both streams. `final`: the sizes are of after the recording's end. Raises OSError."""
         took = False
         for stream, file in enumerate(self._files):
-            took |= recording.read(stream, file, sizes[stream], closing=closing)
+            took |= recording.read(stream, file, sizes[stream], final=final)
         if wished:
             recording.hurry()
         recorded = recording.words.pair(consolefiles.RECORDED)
         whole = all(recorded[s] >= recording.until(s, sizes[s]) for s in (0, 1))
-        if recording.tell_loss() and whole and (closing or recording.is_stopped()):
+        if recording.tell_loss() and whole and final:
             recording.finish()
         return took
 

@@ -60,7 +60,7 @@ def run_script(site: Site, tmp_path: Path, how: str, capture: bool, later: list[
     done = subprocess.run(shell, env={**site.env, **env}, capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = {"name": name, **json.loads(note.read_text())}
-    assert told["mode"] == "online" and told["closed"] is True
+    assert told["mode"] == "online" and told["closed"] is True, done.stderr.decode()
     assert [step for step, _, _ in site.points(name, "x")] == list(range(60_000))
     eventually(lambda: site.points(name, "child"))
     with site.client() as client:

@@ -136,6 +136,45 @@ def test_the_end_of_a_run_waits_for_a_console_that_the_main_thread_has_not_seen_
     assert consoles.holds_end(stream, {stream.id: stream})  # they are in a queue, not at the lab
 
 
+def test_what_is_printed_while_the_uploader_looks_is_recorded_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script may print its last line and close its run between the uploader's look at the size of the file and its
+    look at whether the recording has ended.
+    """
+    session = SessionDir(tmp_path)
+    (session.path / "writers").mkdir()
+    (session.path / "spill").mkdir()
+    stream = Stream(writer_of(session))
+    folder = ConsoleDir(session.path)
+    folder.make()
+    words = folder.ask(stream.id, (0, 0))
+    folder.file("stderr").write_bytes("a line\n\u00e9".encode()[:-1])
+    last = "\u00e9".encode()[-1:] + b" and the last one\n"
+    size_of = os.fstat
+
+    def print_behind(fd: int) -> os.stat_result:
+        looked = size_of(fd)
+        if looked.st_ino == folder.file("stderr").stat().st_ino and not words[consolefiles.UNTIL]:
+            with folder.file("stderr").open("ab") as file:
+                file.write(last)
+            words.store(consolefiles.UNTIL, (1, looked.st_size + len(last) + 1))
+        return looked
+
+    monkeypatch.setattr(console.os, "fstat", print_behind)
+    consoles = Consoles(session, -1, lambda: False, lambda text: None)
+    streams = {stream.id: stream}
+    now = time.monotonic()
+    while consoles.turn(now, streams):
+        now += console.READ_INTERVAL_S * 2
+    assert words.pair(consolefiles.RECORDED) == (0, folder.file("stderr").stat().st_size)
+    (info,) = [w for w in session.writers() if w.console]
+    data = Path(info.queue).read_bytes()
+    assert b"a line\n" in data and "\u00e9 and the last one\n".encode() in data
+    words.close()
+    Path(info.queue).unlink()
+
+
 def test_a_loss_waits_for_room_in_the_queue(tmp_path: Path) -> None:
     session = SessionDir(tmp_path)
     (session.path / "writers").mkdir()

@@ -1,7 +1,7 @@
 // Columns of buckets: one request for many series, msgpack in, typed arrays out.
 
 import { decode } from '@msgpack/msgpack';
-import { continued, exactInt64, float64s, int64ToFloat64 } from '../base/int64';
+import { exactInt64, float64s, int64Column } from '../base/int64';
 import type { Axis } from '../base/axis';
 import type { ChartView } from '../base/route';
 import type { Smoothing } from '../base/smooth';
@@ -51,8 +51,8 @@ export function decodeBuckets(bytes: Uint8Array): Buckets[] {
 function decodeOne(row: Record<string, unknown>): Buckets {
   const min = float64s(column(row, 'min'));
   const n = min.length;
-  const whole = (name: string): Uint8Array => continued(column(row, name), n);
-  const ints = (name: string): Float64Array => int64ToFloat64(whole(name));
+  const ints = (name: string): Float64Array => int64Column(column(row, name), n);
+  const lastX = ints('last_x');
   // null: as `min`, and never changed.
   const floats = (name: string): Float64Array => (row[name] === null ? min : float64s(column(row, name)));
   const b: Buckets = {
@@ -69,8 +69,8 @@ function decodeOne(row: Record<string, unknown>): Buckets {
     max: floats('max'),
     mean: floats('mean'),
     last: floats('last'),
-    lastX: ints('last_x'),
-    exactX: exactInt64(whole('last_x')),
+    lastX,
+    exactX: exactInt64(column(row, 'last_x'), lastX),
     nan: ints('nan'),
     pinf: ints('pinf'),
     ninf: ints('ninf'),

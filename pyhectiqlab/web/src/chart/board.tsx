@@ -57,6 +57,7 @@ const PANEL_WIDTH_MIN = 330;
 const GAP = 12;
 const NO_PANEL_SETTINGS: PanelSettings = {};
 const NO_IDS: string[] = [];
+const PANEL_BUCKETS_MAX = 24_000; // of very many lines each has fewer than pixels, as they hide each other anyway
 const PATTERN_KEYS_MAX = 3000; // that patterns look at
 const ZOOM_MARGIN = 0.2; // asked for on both sides of the zoomed range, so that lines reach its edges
 
@@ -282,7 +283,7 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, w
     }, failed, undefined, (panel, tell) => frames.add(panel, tell));
   }, []);
   const life = useStore(revival);
-  const query = bucketQuery(view, attempts, width);
+  const query = bucketQuery(view, attempts, width, runs.length);
   useEffect(() => {
     if (width > 0) feed.configure(runs.map((r) => r.id), query);
   }, [feed, runs, JSON.stringify(query), width > 0]);
@@ -292,10 +293,10 @@ function useFeed(runs: readonly ChartRun[], view: ChartView, attempts: number, w
   return feed;
 }
 
-function bucketQuery(view: ChartView, attempts: number, width: number): BucketQuery {
+function bucketQuery(view: ChartView, attempts: number, width: number, runs: number): BucketQuery {
   const pixels = Math.ceil((width * Math.min(window.devicePixelRatio || 1, 2)) / 128) * 128;
   let { lo, hi } = view;
-  let n = pixels;
+  let n = Math.min(pixels, Math.ceil(PANEL_BUCKETS_MAX / runs / 64) * 64);
   if (lo !== null && hi !== null) {
     const margin = Math.ceil((hi - lo) * ZOOM_MARGIN);
     lo = Math.max(-POSITION_MAX, lo - margin);

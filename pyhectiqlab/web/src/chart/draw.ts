@@ -18,6 +18,9 @@ export interface Frame {
 const DOT_SPACING = 16; // CSS px between points from which on each gets a dot
 const LINE = 1.6;
 const LINE_SMOOTH = 2;
+// More curves than this lie over each other: lines are a pixel wide and bands are made of upright strokes of a pixel, which a browser
+// without a graphics card draws ten times as fast as wider lines and filled shapes.
+const THIN_FROM = 12;
 
 export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   const { ctx } = f;
@@ -30,12 +33,13 @@ export function drawCurves(f: Frame, curves: readonly Curve[]): void {
   const pixels = curves.map(({ x }) => pixelsX(f, x));
   // All bands below all lines; many over each other are drawn lighter, yet never too light to see a spike.
   const strength = Math.max(0.5, 1 / Math.sqrt(Math.max(1, curves.length)));
-  curves.forEach((curve, i) => drawBand(f, curve, pixels[i]!, strength));
+  const thin = curves.length > THIN_FROM;
+  curves.forEach((curve, i) => drawBand(f, curve, pixels[i]!, strength, thin));
   curves.forEach((curve, i) => {
     if (curve.raw) drawLine(f, curve, pixels[i]!, curve.raw, 1, 0.35, false);
   });
   const dotted = curves.length === 1 && !curves[0]!.raw; // where they would not crowd
-  curves.forEach((curve, i) => drawLine(f, curve, curve.raw ? pixelsX(f, curve.lineX) : pixels[i]!, curve.line, curve.raw ? LINE_SMOOTH : LINE, 1, dotted));
+  curves.forEach((curve, i) => drawLine(f, curve, curve.raw ? pixelsX(f, curve.lineX) : pixels[i]!, curve.line, thin ? 1 : curve.raw ? LINE_SMOOTH : LINE, 1, dotted));
   ctx.restore();
   // The marks lie on the frame's edge: half of each is outside the plotting area. uPlot remembers what style it set last
   // and does not set it again, so the context must be given back as it was: else the grid takes a curve's colour.
@@ -57,8 +61,8 @@ function pixelY(f: Frame, y: number): number {
 }
 
 /** From the smallest to the largest value of each bucket: a fill between neighbours, and a stroke in each, one pixel wide at
- *  least, so that a spike in a single bucket stays visible. */
-function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number): void {
+ *  least, so that a spike in a single bucket stays visible. `thin`: the fill is strokes, too. */
+function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number, thin: boolean): void {
   const { ctx } = f;
   const { min, max } = c.buckets;
   const n = px.length;
@@ -82,7 +86,8 @@ function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number): void 
     }
     let end = i + 1;
     while (end < n && !Number.isNaN(highs[end]!) && !c.gap[end]) end++;
-    if (end - i > 1) {
+    if (end - i > 1 && thin) strokeBetween(f, c.color, px.subarray(i, end), lows.subarray(i, end), highs.subarray(i, end));
+    else if (end - i > 1) {
       ctx.beginPath();
       for (let k = i; k < end; k++) ctx.lineTo(px[k]!, highs[k]!);
       for (let k = end - 1; k >= i; k--) ctx.lineTo(px[k]!, lows[k]!);
@@ -101,6 +106,23 @@ function drawBand(f: Frame, c: Curve, px: Float64Array, strength: number): void 
   }
   ctx.stroke();
   ctx.globalAlpha = 1;
+}
+
+/** Fills between two lines, a stroke in each column of pixels. */
+function strokeBetween({ ctx, left, width }: Frame, color: string, px: Float64Array, lows: Float64Array, highs: Float64Array): void {
+  ctx.strokeStyle = color;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (let i = 0; i + 1 < px.length; i++) {
+    const [from, to] = [px[i]!, px[i + 1]!];
+    const [low, high, lowBy, highBy] = [lows[i]!, highs[i]!, (lows[i + 1]! - lows[i]!) / (to - from), (highs[i + 1]! - highs[i]!) / (to - from)];
+    const end = Math.min(to, left + width);
+    for (let x = Math.ceil(Math.max(from, left) - 0.5) + 0.5; x < end; x++) {
+      ctx.moveTo(x, high + (x - from) * highBy);
+      ctx.lineTo(x, low + (x - from) * lowBy);
+    }
+  }
+  ctx.stroke();
 }
 
 /** `dotted`: with a dot on each point if there is room; a point without neighbours always has one. */

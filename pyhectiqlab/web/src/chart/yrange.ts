@@ -2,6 +2,7 @@
 
 import type { Scale, YRange } from '../base/boardsettings';
 import { formatInteger } from '../base/format';
+import { nth } from '../base/nth';
 import { padY, rangeY, type Curve } from './series';
 
 const TAIL = 0.02; // of the slices at either end, which are outliers to 'most'
@@ -53,19 +54,18 @@ export function thresholdOf(curves: readonly Curve[]): number {
 
 /** The extremes without those of 2 % of the slices at either end, one at least. null: there are too few slices to tell. */
 function mostOf(curves: readonly Curve[], [lo, hi]: readonly [number, number], log: boolean): [number, number] | null {
-  const lows: number[] = [];
-  const highs: number[] = [];
+  const room = curves.reduce((n, { x }) => n + x.length, 0);
+  const [lows, highs] = [new Float64Array(room), new Float64Array(room)];
+  let [nLow, nHigh] = [0, 0];
   for (const { x, buckets: { min, max } } of curves)
     for (let i = 0; i < x.length; i++) {
       if (x[i]! < lo || x[i]! > hi || Number.isNaN(max[i]!)) continue;
-      if (!log || min[i]! > 0) lows.push(min[i]!);
-      if (!log || max[i]! > 0) highs.push(max[i]!);
+      if (!log || min[i]! > 0) lows[nLow++] = min[i]!;
+      if (!log || max[i]! > 0) highs[nHigh++] = max[i]!;
     }
-  if (lows.length < 5) return null;
+  if (nLow < 5) return null;
   const cut = (n: number) => Math.max(1, Math.floor(TAIL * n));
-  lows.sort((a, b) => a - b);
-  highs.sort((a, b) => a - b);
-  const ends: [number, number] = [lows[cut(lows.length)]!, highs[highs.length - 1 - cut(highs.length)]!];
+  const ends: [number, number] = [nth(lows.subarray(0, nLow), cut(nLow)), nth(highs.subarray(0, nHigh), nHigh - 1 - cut(nHigh))];
   return ends[0] <= ends[1] ? ends : null;
 }
 

@@ -82,7 +82,7 @@ def purge(names: tuple[str, ...], everything: bool, yes: bool, as_json: bool, da
             click.confirm(f"Remove {what} for good?", abort=True, err=True)
         before = _taken(storage)
         asked = storage.free(lambda: _ask(storage, runs))
-        storage.free(lambda: _ask_projects(storage, projects))
+        asked += storage.free(lambda: _ask_projects(storage, projects))
         whole = _finish(storage)
         _report(storage, asked, before, _taken(storage), whole, as_json)
 
@@ -192,11 +192,23 @@ def _ask(storage: Storage, runs: Sequence[DeletedRun]) -> int:
     return n
 
 
-def _ask_projects(storage: Storage, projects: Sequence[Project]) -> None:
+def _ask_projects(storage: Storage, projects: Sequence[Project]) -> int:
+    """Note that projects are to be purged, durably. Return of how many more runs that is noted: a project of very many
+    runs may still be being deleted.
+    """
+    n = 0
     for project in projects:
+        while len(late := _not_asked(storage, project)) > ASKED_AT_ONCE:
+            n += _ask(storage, late)
         with storage.meta.writing() as tx:
             if tx.ask_purge_project(project.id, time.time()):
                 tx.note_changes([change_noted("purged", f"project {project.name} ({project.id})")])
+    return n
+
+
+def _not_asked(storage: Storage, project: Project) -> list[DeletedRun]:
+    with storage.meta.reading() as view:
+        return [run for run in view.deleted(project.id) if not run.asked]
 
 
 def _finish(storage: Storage) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import importlib.util
 import json
+import logging
 import os
 import shlex
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +131,9 @@ def command(
         if as_json:
             click.echo(text)
         else:
-            _tell(lab, encrypted=options.tls is not None or bool(options.proxies))
+            # A collector of lines of JSON has no use for sentences among them.
+            say = logging.getLogger("hectiqlab.server").info if options.log_format == "json" else click.echo
+            _tell(lab, say, encrypted=options.tls is not None or bool(options.proxies))
 
     try:
         serve(options, data, ready, lost_after)
@@ -137,20 +141,20 @@ def command(
         gc.enable()
 
 
-def _tell(lab: Ready, encrypted: bool) -> None:
-    click.echo(f"Lab: {lab.url}")
+def _tell(lab: Ready, say: Callable[[str], None], *, encrypted: bool) -> None:
+    say(f"Lab: {lab.url}")
     if lab.login_link is not None:
-        click.echo(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
+        say(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
         elsewhere = "" if lab.data == settings.home() / "lab" else f" --data {shlex.quote(str(lab.data))}"
-        click.echo(f"Another such link, whenever you need one: `hectiqlab login-link{elsewhere}`")
+        say(f"Another such link, whenever you need one: `hectiqlab login-link{elsewhere}`")
     for note in lab.notes:
-        click.echo(note)
+        say(note)
     if not lab.loopback and not encrypted:
-        click.echo("The connection is not encrypted: give --tls-cert and --tls-key, or put a proxy with TLS before it.")
+        say("The connection is not encrypted: give --tls-cert and --tls-key, or put a proxy with TLS before it.")
     if lab.profile is not None:
-        click.echo(f"Scripts on this machine find it by the profile {lab.profile!r} in {settings.credentials_path()}")
-    click.echo(f"Data: {lab.data}")
-    click.echo("Stop it with Ctrl-C. Accounts and passwords, while it runs or not: `hectiqlab admin user --help`.")
+        say(f"Scripts on this machine find it by the profile {lab.profile!r} in {settings.credentials_path()}")
+    say(f"Data: {lab.data}")
+    say("Stop it with Ctrl-C. Accounts and passwords, while it runs or not: `hectiqlab admin user --help`.")
 
 
 def _set_password(data: Path, username: str | None, password_file: Path | None) -> None:

@@ -153,6 +153,25 @@ def test_each_request_is_a_line_of_json_where_that_is_asked_for(tmp_path: Path) 
     assert line["ms"] > 0
 
 
+def test_a_log_of_json_is_json_from_the_first_line_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pyhectiqlab", "server", "--port", "0", "--log-format", "json"]
+    environment = {**os.environ, "HECTIQLAB_HOME": str(tmp_path)}
+    lab = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert lab.stderr is not None
+    lines: list[dict[str, Any]] = []
+    for line in lab.stderr:
+        lines.append(json.loads(line))
+        if "Stop it with" in lines[-1]["message"]:
+            break
+    lab.terminate()
+    printed, logged = lab.communicate(timeout=20)
+    lines += [json.loads(line) for line in logged.splitlines()]
+    assert printed == ""
+    (link,) = [line["message"] for line in lines if "login" in line["message"] and "http" in line["message"]]
+    assert link.startswith("Open in your browser")
+    assert {line["logger"] for line in lines} == {"hectiqlab.server"}
+
+
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl on this machine")

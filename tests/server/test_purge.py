@@ -8,12 +8,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pyhectiqlab.cli import purge
+from pyhectiqlab.store.opening import open_beside
+from pyhectiqlab.store.sql.meta_purging import PurgingSql
 from pyhectiqlab.testing.lab import RealLab
 
 from ..commands import run_command
@@ -257,3 +261,34 @@ def test_a_deleted_project_is_purged_with_its_models_and_files(lab_of: Any, runn
     assert project not in {p["id"] for p in api.get("/projects", deleted=True)["items"]}
     subjects = {item["subject"] for item in api.get("/audit", limit=2)["items"]}
     assert subjects == {f"project gone ({project})", f"run gone/r ({gone.id})"}
+
+
+def test_runs_that_were_marked_meanwhile_are_asked_for_in_steps(lab_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of a large project's runs are marked as deleted for a while after the project is: also while the
+    command waits for an answer.
+    """
+    lab = lab_of("data")
+    api = Api.of(lab)
+    for n in range(12):
+        api.attach(f"r{n}", project="many", create_project=True)
+    api.call("DELETE", f"/projects/{api.get('/projects/many')['id']}")
+    asked: list[int] = []
+    ask = PurgingSql.ask_purge
+
+    def noted(self: PurgingSql, run_ids: Sequence[str], now: float) -> list[str]:
+        asked.append(len(run_ids))
+        return ask(self, run_ids, now)
+
+    def is_marked() -> bool:
+        with closing(open_beside(lab.data_dir)) as storage, storage.meta.reading() as view:
+            return not view.half_deleted()
+
+    wait_until(is_marked)
+    lab.stop()
+    monkeypatch.setattr(PurgingSql, "ask_purge", noted)
+    monkeypatch.setattr(purge, "ASKED_AT_ONCE", 5)
+    with closing(open_beside(lab.data_dir)) as storage:
+        with storage.meta.reading() as view:
+            projects = view.deleted_projects(10)
+        assert purge._ask_projects(storage, projects) == 12
+    assert sum(asked) == 12 and max(asked) <= 5

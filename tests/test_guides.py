@@ -131,7 +131,7 @@ os.mkdir("results")
 fig, batch, frame = matplotlib.figure.Figure(), [[[0.0, 1.0]]], {"a": [1]}
 layer = SimpleNamespace(weight=[0.5, 1.0])
 """
-NEED_A_LAB = {"reading.md", "registry.md"}
+NEED_A_LAB = {"export.md", "reading.md", "registry.md"}
 NEED_MORE = {"environment.md", "integrations.md"}  # packages that are not there
 
 

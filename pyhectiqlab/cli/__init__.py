@@ -52,6 +52,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "verify": "verify:command",
     "quarantine": "quarantine:command",
     "run": "run:command",
+    "export": "export:command",
     "import": "import_:command",
     "server": "server:command",
     "login-link": "users:login_link",

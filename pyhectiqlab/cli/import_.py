@@ -1,4 +1,4 @@
-"""`hectiqlab import tensorboard` and `hectiqlab import csv`."""
+"""`hectiqlab import`: what other tools have logged, and exports of labs."""
 
 from __future__ import annotations
 
@@ -75,6 +75,49 @@ def table(profile: str | None, file: Path, project: str | None, name: str | None
     _import(profile, [source(file, name)], project, as_json)
 
 
+@command.command("folder", short_help="An export of a lab: `hectiqlab export`.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("-p", "--project", metavar="NAME", help="Where everything goes; else into projects of their own names.")
+@click.option(
+    "--user", "users", multiple=True, metavar="THEIRS=OURS", help="Who an author of the export is in this lab."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object with a list of the runs.")
+@click.pass_obj
+def folder(profile: str | None, folder: Path, project: str | None, users: tuple[str, ...], as_json: bool) -> None:
+    """Bring the projects and runs of DIR into the lab, as they were: points, times, states, attempts, notes, tags,
+    logs, files, models, datasets and views. Run ids are new.
+
+    An admin of the lab keeps the authors where the lab has users of their names; everybody else becomes the author. A
+    run that is there from the same lab is not imported twice: what came since is added. It needs pyarrow.
+    """
+    from ..importing.lab import import_folder
+    from ..transport.connecting import client_of, find_profile
+
+    named = dict(one.partition("=")[::2] for one in users)
+
+    def report(done: Any) -> None:
+        if not as_json:
+            _tell(done)
+        for problem in done.problems:
+            click.echo(f"Left out: {clean(done.name)}: {clean(problem)}", err=True)
+
+    with client_of(find_profile(profile)) as lab:
+        lab.handshake()
+        brought = import_folder(lab, folder, project, named, report)
+    for problem in brought.problems:
+        click.echo(f"Left out: {clean(problem)}", err=True)
+    if as_json:
+        echo_json(asdict(brought))
+    if brought.problems or any(run.problems for run in brought.runs):
+        sys.exit(1)
+
+
+def _tell(done: Any) -> None:
+    new = counted(done.points - done.before, "new point" if done.before else "point")
+    what = "was imported before" if done.was_there else new
+    click.echo(f"{clean(done.name)}: {what}: {done.url}")
+
+
 def _import(profile: str | None, sources: list[Source], project: str | None, as_json: bool) -> None:
     from .. import settings
     from ..capture.values import check_name
@@ -98,9 +141,7 @@ def _import(profile: str | None, sources: list[Source], project: str | None, as_
             for problem in done.problems:
                 click.echo(f"Left out: {clean(problem)}", err=True)
             if not as_json and done.run is not None:
-                new = counted(done.points - done.before, "new point" if done.before else "point")
-                what = "was imported before" if done.was_there else new
-                click.echo(f"{clean(done.name)}: {what}: {done.url}")
+                _tell(done)
     if as_json:
         echo_json([asdict(done) for done in results])
     if any(done.problems for done in results):

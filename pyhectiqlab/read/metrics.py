@@ -171,24 +171,35 @@ class ReadsMetrics(ReadsRun):
         rank: int | None = None,
         attempt: int | None = None,
     ) -> Path:
-        """Save raw points as a file: a row for each, with key, step, value, time, rank, attempt.
+        """Save raw points as a file: a row for each, with key, step, value, time, rank, attempt. Or save the whole run
+        in a folder, with config, logs, files and all else, as `hectiqlab export` does (docs/export.md).
 
-        An existing file is replaced once the new one is complete.
+        An existing file is replaced once the new one is complete. Of a folder with an earlier export, what is new is
+        added.
 
         Args:
+            path: a file that ends in .csv, .jsonl or .parquet; without an ending, a folder.
             keys: one or several. None: all.
             format: None: by the extension of the file.
 
         Returns:
-            The path of the file.
+            The path of the file, or of the folder.
 
         Raises:
             NotFoundError: the run has no such key.
             InvalidRequestError: the lab cannot write Parquet.
             ValueError: another format.
+            ConfigurationError: a whole run needs pyarrow, or the folder holds other files.
             OSError: the file cannot be written.
         """
         from .export import save
 
+        only_points = format is not None or keys is not None or rank is not None or attempt is not None
+        if not only_points and (not Path(path).suffix or Path(path).is_dir()):
+            from ..exporting.export import export
+
+            with self._asking() as lab:
+                export(lab, [self.id], Path(path))
+            return Path(path)
         names = None if keys is None else self._chosen(keys)
         return save(self.profile, self.id, path, names, format, rank, attempt, self.name)

@@ -37,6 +37,7 @@ from .routes import (
     formulas,
     grouplines,
     handshake,
+    imports,
     ingest,
     logs,
     media,
@@ -84,6 +85,7 @@ MODULES = (  # whose routes are the API's; a request is compared with one after 
     uploads,
     artifacts,
     registry,
+    imports,
     operations,
 )
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}

@@ -238,7 +238,10 @@ class Runs(List):
 
 
 class Events(List):
+    """`end`: cursor for `after` behind the last of these, for what comes later; null where there is none."""
+
     items: list[EventAnswer]
+    end: str | None
 
 
 class Logs(List):

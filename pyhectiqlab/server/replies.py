@@ -124,10 +124,13 @@ class Page:
         return in_blocks([b'{"%s":[' % self._name.encode(), *items, b"]", *rest, b"}"], JSON)
 
 
-def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = False, large: bool = False) -> Response:
+def reply_list(
+    items: Iterable[tuple[Any, Any]], limit: int, packed: bool = False, large: bool = False, ends: bool = False
+) -> Response:
     """Return a page of a list.
 
     Args:
+        ends: also tell the cursor behind its last item as `end`, for who comes back later.
         large: its items may be.
         items: each with what `next` tells whoever reads on behind it. No further than one behind the page is looked at.
     """
@@ -135,10 +138,10 @@ def reply_list(items: Iterable[tuple[Any, Any]], limit: int, packed: bool = Fals
     last: Any = None
     for item, cursor in items:
         if page.full:
-            return page.reply(next=cursor_out(last))
+            return page.reply(next=cursor_out(last), **({"end": cursor_out(last)} if ends else {}))
         page.add(item, large)
         last = cursor
-    return page.reply(next=None)
+    return page.reply(next=None, **({"end": cursor_out(last)} if ends else {}))
 
 
 def wants_msgpack(request: Request, default: bool = False) -> bool:

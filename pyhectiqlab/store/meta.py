@@ -24,6 +24,7 @@ from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
 from .edits import EditsTransaction
 from .edits import Tag as Tag
+from .imports import ImportsTransaction
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
 from .projects import Project as Project
@@ -415,6 +416,7 @@ class MetaTransaction(
     ProjectsTransaction,
     EditsTransaction,
     FilesTransaction,
+    ImportsTransaction,
     RegistryTransaction,
     NoticesTransaction,
     QuotasTransaction,

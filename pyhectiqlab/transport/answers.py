@@ -113,7 +113,7 @@ class Answer:
         if kind == JSON:
             return json.loads(self.body, object_hook=AnswerMap)
         if kind == MSGPACK:
-            return msgpack.unpackb(self.body, raw=False, object_hook=AnswerMap)
+            return msgpack.unpackb(self.body, raw=False, object_hook=AnswerMap, strict_map_key=False)
         if not self.body:  # 204
             return None
         raise ValueError("neither JSON nor msgpack")

@@ -223,6 +223,27 @@ class LabClient:
             except (KeyError, TypeError, ValueError):
                 raise answers.not_a_lab(self.url, "its points have another shape") from None
 
+    def points_behind(
+        self, run: str, key: str, after: str | None, *, page: int = 50_000
+    ) -> Iterator[tuple[Points, str | None]]:
+        """As `points`, from a cursor on (None: the first point). Each page comes with the cursor behind it."""
+        params = {"key": key, "limit": page, "after": after}
+        for columns in self._pages(f"/runs/{quoted(run)}/points", params, MSGPACK):
+            try:
+                yield Points.of(columns), columns.get("end")
+            except (KeyError, TypeError, ValueError):
+                raise answers.not_a_lab(self.url, "its points have another shape") from None
+
+    def events_behind(self, run_path: str, after: str | None) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
+        """Yield pages of a run's events in order of arrival, from a cursor on (None: the first), with the types that
+        their fields came with. Each page comes with the cursor behind it; None where it is empty.
+        """
+        for page in self._pages(f"{run_path}/events", {"limit": 1000, "after": after}, MSGPACK):
+            items, end = page.get("items"), page.get("end")
+            if not isinstance(items, list) or (items and not isinstance(end, str)):
+                raise answers.not_a_lab(self.url, "its events have another shape")
+            yield items, end
+
     def buckets(self, query: dict[str, Any]) -> list[Buckets]:
         """Ask for buckets (POST /series/buckets). Return one answer for each selector."""
         answer = self._call("POST", "/series/buckets", body=_packed(query), accept=MSGPACK).value()

@@ -199,5 +199,5 @@ def test_points_are_exported_to_a_file_that_is_whole_or_not_there(run: read.RunV
     with pytest.raises(NotFoundError):
         run.export(tmp_path / "none.csv", "none")
     with pytest.raises(ValueError, match="ends in no format"):
-        run.export(tmp_path / "points")
+        run.export(tmp_path / "points.xlsx")
     assert [p.name for p in tmp_path.iterdir()] == ["points.csv"]

@@ -107,6 +107,8 @@ GET /projects/{ref}/members project:read
 PUT /projects/{ref}/members/{username} project:admin
 DELETE /projects/{ref}/members/{username} project:admin
 POST /runs/attach project:add
+POST /imports project:add
+PUT /runs/{run_id}/record run:add
 POST /sessions/{session}/heartbeat account
 POST /sessions/{session}/end account
 POST /ingest run:add
@@ -174,7 +176,7 @@ HEAD /KIND/{uuid}/content version:read
 IN_A_PROJECT = {"project", "run", "artifact", "version"}
 LISTS = {"GET /runs", "GET /table", "GET /table/groups", "GET /table/csv", "GET /table/columns", "GET /table/suggest"}
 INSIDE = {
-    *("POST /runs/attach", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
+    *("POST /runs/attach", "POST /imports", "POST /ingest", "POST /series/buckets", "GET /stream", "GET /runs/resolve"),
     *(
         "POST /series/groups",
         "POST /series/formulas",
@@ -331,6 +333,8 @@ class World:
         more: dict[str, Any] = {"json": {}} if method in {"POST", "PUT", "PATCH"} else {}
         if route == "POST /runs/attach":
             more = {"json": {"name": f"r-{new_id(4)}", "session": "5e551012", "project": project.ref}}
+        elif route == "POST /imports":
+            more = {"json": {"names": [f"r-{new_id(4)}"], "origin": new_id(), "project": project.ref}}
         elif route == "POST /ingest":
             more = {"data": packed([batch(run, new_id(), 1, 1)]), "headers": INGEST_HEADERS}
         elif route == "POST /series/buckets":

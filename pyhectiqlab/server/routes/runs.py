@@ -289,16 +289,20 @@ def restore_run(run: RestorableRun, request: Request, lab: TheLab, caller: TheCa
 @router.get("/runs/{run_id}/events", response_model=None, responses=answers(models_runs.Events, 200, 404, 410))
 def list_events(
     run: ReadableRun,
+    request: Request,
     lab: TheLab,
     kind: Annotated[str | None, Query(max_length=64)] = None,
     limit: Limit = LIMIT,
     after: After = None,
 ) -> Response:
-    """In order of arrival at the lab. A page ends early where its events take some megabytes."""
+    """In order of arrival at the lab. A page ends early where its events take some megabytes. As msgpack (Accept:
+    application/x-msgpack) fields have the types that they came with: bytes, NaN, keys that are no texts.
+    """
     behind = cursor_in(after, int)
     with lab.meta.reading() as view:
         events = view.events(run.id, kind, limit + 1, behind[0] if behind else 0)
-        return reply_list(((answer(models_runs.EventAnswer, event), [event.id]) for event in events), limit, large=True)
+        items = ((answer(models_runs.EventAnswer, event), [event.id]) for event in events)
+        return reply_list(items, limit, wants_msgpack(request), large=True, ends=True)
 
 
 @router.get("/runs/{run_id}/writers", response_model=None, responses=answers(models_runs.Writers, 200, 404, 410))

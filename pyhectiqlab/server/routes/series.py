@@ -115,8 +115,9 @@ def _key_answer(info: SeriesInfo) -> dict[str, Any]:
     response_model=None,
     responses=_also_msgpack(
         answers(models_series.PointsPage, 200, 404, 410),
-        "As msgpack by Accept: {step, value, time (µs), rank, attempt, next}, "
-        "little-endian columns of 8 bytes an item.",
+        "As msgpack by Accept: {step, value, time (µs), rank, attempt, next, end}, "
+        "little-endian columns of 8 bytes an item. `end`: cursor behind the last of these points, for whoever wants "
+        "those that come later.",
     ),
 )
 def list_points(
@@ -139,7 +140,7 @@ def list_points(
     more = points.cursor if len(points.step) >= limit else None
     if wants_msgpack(request):
         columns = {name: getattr(points, name).astype(kind).tobytes() for name, kind in _POINT_COLUMNS}
-        return reply_msgpack({**columns, "next": more})
+        return reply_msgpack({**columns, "next": more, "end": points.cursor})
     page = Page(limit)
     for start in range(0, len(points.step), POINTS_AT_ONCE):
         page.add_all(_point_answers(points, slice(start, start + POINTS_AT_ONCE)))

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 
 from ...protocol import limits, roles, states
 from ...protocol.names import new_name
+from ..imports import ImportRequest
 from ..meta import (
     Attached,
     AttachRequest,
@@ -45,7 +46,7 @@ _KNOWN = select(
 class AttachingSql(Share):
     """The topic attaching of SqlMeta."""
 
-    def _project_for(self, request: AttachRequest, user: User, now: float) -> tuple[str, str, bool]:
+    def project_for(self, request: AttachRequest | ImportRequest, user: User, now: float) -> tuple[str, str, bool]:
         """Return (project, the user's role in it, whether it was made now)."""
         projects, members = self.share(ProjectsSql), self.share(MembersSql)
         if request.project is None:
@@ -80,7 +81,7 @@ class AttachingSql(Share):
         return projects.add_project(name, user.id, now).id, roles.ADMIN, True
 
     def attach(self, request: AttachRequest, user: User, now: float, lost_after_s: float) -> Attached:
-        project_id, role, project_made = self._project_for(request, user, now)
+        project_id, role, project_made = self.project_for(request, user, now)
         if not self.share(ProjectsSql).keep_project(project_id):
             raise ProjectNotFoundError(f"The project {request.project or DEFAULT_PROJECT!r} was deleted just now.")
         row = self._hold_named(project_id, request.name)
@@ -92,7 +93,7 @@ class AttachingSql(Share):
         if row is not None and (row.author_id != user.id or not may_add):
             return Attached(self._the_run(row.id), row.attempt, "read-only", created=False, sets_state=False)
         if row is None:
-            self._check_not_archived(project_id)
+            self.check_not_archived(project_id)
         created = row is None
         run_id = new_run(self.conn, project_id, request.name, user.id, now) if row is None else str(row.id)
         live_since = now - lost_after_s
@@ -131,7 +132,7 @@ class AttachingSql(Share):
         attached_run = self._the_run(run_id)
         return Attached(attached_run, attempt, "read-write", created, sets_state, project_made, place.held_by)
 
-    def _check_not_archived(self, project_id: str) -> None:
+    def check_not_archived(self, project_id: str) -> None:
         project = self.share(ProjectsSql).project(project_id)
         if project is not None and project.archived is not None:
             raise ProjectArchivedError(

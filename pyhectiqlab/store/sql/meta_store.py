@@ -18,6 +18,7 @@ from .meta_batches import BatchesSql
 from .meta_configs import ConfigsSql
 from .meta_edits import EditsSql
 from .meta_files import FilesSql
+from .meta_imports import ImportsSql
 from .meta_media import MediaSql
 from .meta_members import MembersSql
 from .meta_migrations import is_current, upgrade
@@ -53,6 +54,7 @@ class SqlMeta(
     StatesSql,
     AttachingSql,
     SessionsSql,
+    ImportsSql,
     BatchesSql,
     FilesSql,
     MediaSql,

@@ -1,0 +1,1 @@
+"""Everything of a lab as files that anybody can read: docs/export.md describes them."""

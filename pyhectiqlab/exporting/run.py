@@ -1,0 +1,131 @@
+"""One run of an export: what it is, its events, points and files.
+
+`progress.json` says how far the parts reach that are there, and is replaced after each of them: a killed export goes on
+behind the last whole part, and a later one brings what came since. `run.json` is written at last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..transport.http import LabClient, quoted
+from . import layout
+from .files import Files
+from .parquet import PointsFile
+
+PART_POINTS = 4_000_000  # of a file of points
+PART_EVENTS = 100_000
+_PAGE = 1000
+_FIELDS = (
+    "id", "name", "author", "state", "state_rank", "state_why", "created", "started", "ended", "attempt", "ranks",
+    "points", "note", "tags", "archived", "meta", "history", "losses", "capture", "paper",
+)  # fmt: skip
+
+
+@dataclass
+class Written:
+    name: str
+    points: int = 0
+    events: int = 0
+
+
+def export_run(lab: LabClient, run_id: str, folder: Path, files: Files) -> Written:
+    """Write a run, or what is new of it. Blocks. Raises LabRequestError, OSError, ConfigurationError."""
+    at = f"/runs/{quoted(run_id)}"
+    progress = _progress(folder)
+    page = lab.get(at)  # before the rest: what comes in meanwhile is brought by the next export
+    written = Written(page["name"])
+    written.events = _events(lab, at, folder, progress)
+    written.points = _points(lab, run_id, folder, progress)
+    run = {name: page.get(name) for name in _FIELDS}
+    run["project"] = page["project"]
+    run["config"] = lab.config(run_id)
+    run["configs"] = {str(n): lab.config(run_id, n) for n in page["config_attempts"]}
+    run["metas"] = {str(n): lab.get(f"{at}/meta", {"attempt": n})["meta"] for n in page["meta_attempts"]}
+    run["sessions"] = list(lab.pages(f"{at}/sessions", {"limit": _PAGE}))
+    run["attempts"] = list(lab.pages(f"{at}/attempts", {"limit": _PAGE}))
+    run["artifacts"] = list(files.artifacts(f"{at}/artifacts"))
+    run["files"] = progress["files"]
+    layout.write_json(folder / layout.RUN, run)
+    return written
+
+
+def _progress(folder: Path) -> dict[str, Any]:
+    path = folder / layout.PROGRESS
+    if path.is_file():
+        progress: dict[str, Any] = layout.read_json(path)
+        missing = [name for name in progress["files"] if not (folder / name).is_file()]
+        if not missing:
+            return progress
+        raise ConfigurationError(f"{folder / missing[0]} is missing: remove {folder} to export this run again.")
+    return {"events_after": None, "keys": {}, "files": {}}
+
+
+def _keep(folder: Path, progress: dict[str, Any], name: str, rows: int) -> None:
+    path = folder / name
+    progress["files"][name] = {"digest": layout.digest_of(path), "bytes": path.stat().st_size, "rows": rows}
+    layout.write_json(folder / layout.PROGRESS, progress)
+
+
+def _next_name(progress: dict[str, Any], pattern: str) -> str:
+    kind = pattern.partition("-")[0]
+    return pattern.format(1 + sum(name.startswith(kind) for name in progress["files"]))
+
+
+def _events(lab: LabClient, at: str, folder: Path, progress: dict[str, Any]) -> int:
+    new = 0
+    some: list[str] = []
+
+    def keep() -> None:
+        name = _next_name(progress, layout.EVENTS)
+        layout.write_whole(folder / name, "".join(some).encode("utf-8", "surrogatepass"))
+        _keep(folder, progress, name, len(some))
+        some.clear()
+
+    for events, end in lab.events_behind(at, progress["events_after"]):
+        some += [layout.line_of(event) for event in events]
+        new += len(events)
+        if end is not None:
+            progress["events_after"] = end
+        if len(some) >= PART_EVENTS:
+            keep()
+    if some:
+        keep()
+    return new
+
+
+def _points(lab: LabClient, run_id: str, folder: Path, progress: dict[str, Any]) -> int:
+    """Bring the points behind each key's cursor, in files of at most about PART_POINTS."""
+    new, file = 0, None
+    try:
+        for info in list(lab.pages(f"/runs/{quoted(run_id)}/keys", {"limit": _PAGE})):
+            known = progress["keys"].get(info["key"], {"count": 0, "after": None})
+            if known["count"] == info["count"]:
+                continue
+            for points, end in lab.points_behind(run_id, info["key"], known["after"]):
+                if not len(points.step):
+                    continue
+                if end is None:
+                    raise ConfigurationError("This lab is older than this pyhectiqlab and exports nothing: upgrade it.")
+                if file is None:
+                    name = _next_name(progress, layout.POINTS)
+                    file = PointsFile(folder / name, run_id)
+                file.add(info["key"], points)
+                new += len(points.step)
+                known = {"count": known["count"] + len(points.step), "after": end}
+                progress["keys"][info["key"]] = known
+                if file.rows >= PART_POINTS:
+                    file.close()
+                    _keep(folder, progress, name, file.rows)
+                    file = None
+        if file is not None:
+            file.close()
+            _keep(folder, progress, name, file.rows)
+            file = None
+    finally:
+        if file is not None:
+            file.discard()
+    return new

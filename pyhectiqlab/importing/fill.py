@@ -1,0 +1,263 @@
+"""Filling: an incoming run to the lab, by its API of imports. What the lab has already is not sent again.
+
+The items of a section go into one stream for each rank and attempt, numbered in order. The lab's cursor of a stream
+says how many it has, so an import that is repeated goes on there.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from .._version import __version__
+from ..capture.process import host
+from ..errors import ConflictError, InvalidRequestError, LabRequestError, NotFoundError
+from ..protocol.events import check_fields
+from ..protocol.limits import BATCHES_PER_REQUEST_MAX, EVENT_BYTES_MAX, PROTOCOL_VERSION, STEP_MAX, STEP_MIN
+from ..transport.file_upload import register, upload_file
+from ..transport.http import LabClient, quoted
+from ..transport.retry import Backoff
+from .incoming import Cut, Event, Incoming, NewFile, Placed, hex_of
+from .points import Point, Problems, is_time, trouble_with_key
+from .send import TRIES, Imported
+
+REQUEST_ITEMS = 20_000
+REQUEST_BYTES = 4 << 20  # of keys and events, about
+_POINT_BYTES = 28
+
+
+class Filling:
+    """One run on its way. Call `fill`, then `finish`; between them, versions of models may name the run."""
+
+    def __init__(self, lab: LabClient, incoming: Incoming, project: str | None, create_project: bool = True) -> None:
+        """Find the run or make it. Raises LabRequestError."""
+        self._lab, self._incoming = lab, incoming
+        request = {
+            "origin": incoming.origin, "names": list(incoming.names), "project": project or incoming.project,
+            "create_project": create_project, "digest": incoming.digest, "host": host(),
+            "client_version": __version__,
+        }  # fmt: skip
+        self.run: dict[str, Any] = lab.post("/imports", request)
+        self.problems = Problems()
+        self.origin, self.author = incoming.origin, incoming.author
+        self.was_there = bool(incoming.digest) and self.run["digest"] == incoming.digest
+        self.points = self.before = 0
+
+    def fill(self) -> None:
+        """Send what the lab lacks. Blocks on the lab and the disk. Raises LabRequestError, OSError."""
+        if self.was_there:
+            return
+        cursors = {}
+        if not self.run["created"]:
+            path = f"/runs/{quoted(self.run['run'])}/writers"
+            cursors = {row["writer"]: row["cursor"] for row in self._lab.pages(path, {"limit": 1000})}
+        for name, items in self._incoming.sections.items():
+            sending = _Sending(self._lab, self._incoming.origin, self.run["run"], name, cursors)
+            for placed in items(self.problems):
+                sending.add(placed)
+            sending.send()
+            self.points += sending.points
+            self.before += sending.before
+        for file in self._incoming.files(self.problems):
+            self._send_file(file)
+
+    def finish(self, more: Mapping[str, Any] | None = None) -> Imported:
+        """Say what the run was. `more`: other members of the record."""
+        if not self.was_there:
+            record = {**self._incoming.record(self.problems), **(more or {})}
+            # What was left out may be there next time.
+            record["digest"] = "" if self.problems.lines() else self._incoming.digest
+            at = f"/runs/{quoted(self.run['run'])}/record"
+            try:
+                self._lab.put(at, record)
+            except NotFoundError as e:
+                if e.code != "user_not_found":
+                    raise
+                self.problems.add("author", f"its author {record['author']!r} is no user here: it is yours")
+                self._lab.put(at, {**record, "author": None})
+        run = self.run
+        return Imported(
+            run["name"], run["run"], run["project"], run["url"], self.points, self.before, self.was_there,
+            self.problems.lines(),
+        )  # fmt: skip
+
+    def _send_file(self, file: NewFile) -> None:
+        try:
+            if file.path is not None:
+                self._register(file, file.path)
+            else:
+                with tempfile.NamedTemporaryFile(prefix="hectiqlab-") as made:
+                    made.write(file.data or b"")
+                    made.flush()
+                    self._register(file, Path(made.name))
+        except OSError as e:
+            self.problems.add(f"file {file.name}", f"the file {file.name!r}: {e.strerror or e}")
+        except (InvalidRequestError, ConflictError) as e:
+            self.problems.add(f"file {e.code}", f"the file {file.name!r}: {e}")
+
+    def _register(self, file: NewFile, path: Path) -> None:
+        sent = upload_file(self._lab, path, project=self.run["project_id"])
+        body = {
+            "name": file.name, "digest": sent.digest, "bytes": sent.bytes, "step": file.step, "kind": file.kind,
+            "meta": dict(file.meta), "id": hex_of(file.id, self.run["run"]),
+            "created": time.time() if file.created is None else file.created,
+        }  # fmt: skip
+        register(self._lab, body, run=self.run["run"])
+
+
+class _Stream:
+    def __init__(self, writer: str, rank: int, attempt: int, cursor: int) -> None:
+        self.place = {"writer": writer, "run": "", "rank": rank, "attempt": attempt}
+        self.number = 0
+        self.cursor = cursor
+
+
+class _Sending:
+    """A section on its way: items become batches, and batches requests."""
+
+    def __init__(self, lab: LabClient, session: str, run: str, section: str, cursors: Mapping[str, int]) -> None:
+        self._lab, self._session, self._run, self._section, self._cursors = lab, session, run, section, cursors
+        self._streams: dict[tuple[int, int], _Stream] = {}
+        self._batches: list[tuple[_Stream, int, list[Point | Event]]] = []  # stream, number before, items
+        self._open: dict[tuple[int, int], int] = {}  # place → its batch that takes more points
+        self._items = self._bytes = 0
+        self._keys: set[str] = set()
+        self.points = self.before = 0
+
+    def add(self, placed: Placed) -> None:
+        item, place = placed.item, (placed.rank, placed.attempt)
+        if isinstance(item, Cut):
+            self.send()
+            return
+        stream = self._streams.get(place) or self._new(place)
+        numbers = item.numbers if isinstance(item, Event) else 1
+        stream.number += numbers
+        if isinstance(item, Point):
+            self.points += 1
+        if stream.number <= stream.cursor:
+            self.before += isinstance(item, Point)
+            return
+        at = self._open.get(place)
+        if at is None or (
+            isinstance(item, Event) and at != len(self._batches) - 1
+        ):  # events stay in order, across streams too
+            at = self._open[place] = len(self._batches)
+            self._batches.append((stream, stream.number - numbers, []))
+        self._batches[at][2].append(item)
+        self._items += 1
+        self._bytes += _size(item) if isinstance(item, Event) else _POINT_BYTES
+        if isinstance(item, Point) and item.key not in self._keys:
+            self._keys.add(item.key)
+            self._bytes += len(item.key.encode()) + 100
+        full = self._items >= REQUEST_ITEMS or self._bytes >= REQUEST_BYTES
+        if full or len(self._batches) >= BATCHES_PER_REQUEST_MAX:
+            self.send()
+
+    def _new(self, place: tuple[int, int]) -> _Stream:
+        rank, attempt = place
+        writer = hex_of(self._session, self._run, self._section, str(rank), str(attempt))
+        stream = self._streams[place] = _Stream(writer, rank, attempt, self._cursors.get(writer, 0))
+        stream.place["run"] = self._run
+        return stream
+
+    def send(self) -> None:
+        """Send what waits. Raises LabRequestError."""
+        if self._batches:
+            batches = [{**stream.place, **_wire(before, items)} for stream, before, items in self._batches]
+            _ingest(self._lab, self._session, batches)
+        self._batches, self._open, self._keys = [], {}, set()
+        self._items = self._bytes = 0
+
+
+def _size(event: Event) -> int:
+    """Return about how many bytes an event takes."""
+    return 100 + sum(
+        len(value) * 4 if isinstance(value, str) else len(value) if isinstance(value, bytes) else 1000
+        for value in event.fields.values()
+    )
+
+
+def _wire(before: int, items: list[Point | Event]) -> dict[str, Any]:
+    """Return the items numbered from `before` + 1 as columns and events (FORMAT.md, section 3)."""
+    columns: dict[str, list[tuple[int, Point]]] = {}
+    events, seq = [], 0
+    for item in items:
+        if isinstance(item, Event):
+            events.append([seq, item.kind, round(item.time * 1e6), dict(item.fields)])
+            seq += item.numbers
+        else:
+            columns.setdefault(item.key, []).append((seq, item))
+            seq += 1
+    series = []
+    for key, column in columns.items():
+        n = len(column)
+        series.append(
+            {
+                "key": key,
+                "seq": struct.pack(f"<{n}I", *(at for at, _ in column)),
+                "step": struct.pack(f"<{n}q", *(point.step for _, point in column)),
+                "value": struct.pack(f"<{n}d", *(point.value for _, point in column)),
+                "time": struct.pack(f"<{n}d", *(point.time for _, point in column)),
+            }
+        )
+    return {"first": before + 1, "last": before + seq, "series": series, "events": events}
+
+
+def _ingest(lab: LabClient, session: str, batches: list[dict[str, Any]]) -> None:
+    """Send batches until the lab has all of them. Raises LabRequestError."""
+    backoff = Backoff()
+    while True:
+        request = {"v": PROTOCOL_VERSION, "session": session, "clock": time.time(), "batches": batches}
+        wait_s = None
+        try:
+            results = lab.ingest(msgpack.packb(request))["results"]
+        except LabRequestError as e:
+            if not e.retry:
+                raise
+            error, wait_s = e, e.retry_after_s
+        else:
+            left = [
+                (batch, its) for batch, its in zip(batches, results, strict=True)
+                if its["status"] != 200 and not (its["status"] == 409 and its["cursor"] >= batch["last"])
+            ]  # fmt: skip
+            if not left:
+                return
+            its = left[0][1]
+            error = LabRequestError(f"The lab does not take a part of this run: {its.get('error') or its['status']}")
+            if any(its["status"] not in (503, 409) for _, its in left):
+                raise error
+        if backoff.failures >= TRIES:
+            raise error
+        time.sleep(backoff.failed(wait_s))
+
+
+def valid(items: Iterator[Placed], where: str, problems: Problems) -> Iterator[Placed]:
+    """Yield what the lab takes of what another tool logged, and report the rest."""
+    for placed in items:
+        item = placed.item
+        if isinstance(item, Point):
+            trouble = trouble_with_key(item.key)
+            if trouble:
+                problems.add(f"key {where}", f"{where}: the metric {item.key[:40]!r} {trouble}")
+            elif not is_time(item.time):
+                problems.add(f"time {where}", f"{where}: step {item.step} of {item.key!r} has no valid time")
+            elif not STEP_MIN <= item.step <= STEP_MAX:
+                problems.add(f"step {where}", f"{where}: {item.key!r} has a step beyond 64 bits")
+            else:
+                yield placed
+            continue
+        if isinstance(item, Event):
+            try:
+                check_fields(dict(item.fields))
+                if len(msgpack.packb(dict(item.fields))) > EVENT_BYTES_MAX:
+                    raise ValueError("too large")
+            except (ValueError, TypeError, OverflowError) as e:
+                problems.add(f"{item.kind} {where}", f"{where}: a {item.kind}: {e}")
+                continue
+        yield placed

@@ -1,0 +1,166 @@
+"""An export that is imported makes an equal lab."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from pyhectiqlab.transport.http import LabClient
+
+from ..process.conftest import Site
+from .test_export import exported
+
+OWN = {"id", "url", "project", "project_id", "can_write", "uuid", "run", "writer", "seq"}  # of each lab
+
+
+def imported(site: Site, *arguments: str, code: int = 0) -> dict[str, Any]:
+    done = site.cli("import", "folder", *arguments, "--json")
+    assert done.returncode == code, done
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def without_own(value: Any) -> Any:
+    """What does not depend on which lab it is in."""
+    if isinstance(value, dict):
+        return {name: without_own(inner) for name, inner in value.items() if name not in OWN}
+    return [without_own(inner) for inner in value] if isinstance(value, list) else value
+
+
+def whole(site: Site, project: str) -> dict[str, Any]:
+    """All that a lab tells about a project, but for ids and links."""
+    told: dict[str, Any] = {}
+    with site.client() as lab:
+        at = f"/projects/{lab.get(f'/projects/{project}')['id']}"
+        found = [lab.get(at)["objective"], *lab.pages(f"{at}/views", {"documents": "true"})]
+        told["project"] = found
+        for term in ("archived=false", "archived=true"):
+            for item in lab.pages("/runs", {"project": project, "filter": term}):
+                told[item["name"]] = _run(lab, item["id"])
+        for kind in ("models", "datasets"):
+            told[kind] = [
+                lab.get(f"{at}/{kind}/{row['name']}/versions/{row['version']}") for row in lab.pages(f"{at}/{kind}")
+            ]
+    simple: dict[str, Any] = without_own(told)
+    return simple
+
+
+def _run(lab: Any, run_id: str) -> dict[str, Any]:
+    at = f"/runs/{run_id}"
+    page = lab.get(at)
+    page["sessions"] = [one for one in lab.pages(f"{at}/sessions") if one["cause"] != "imported"]
+    for name in ("writers", "duration", "session_count"):
+        page.pop(name)
+    page["config"] = repr(lab.config(run_id))  # NaN is not equal to itself
+    page["events"] = [repr(without_own(event)) for events, _ in lab.events_behind(at, None) for event in events]
+    page["keys"] = list(lab.pages(f"{at}/keys"))
+    page["points"] = [
+        repr((info["key"], *point))
+        for info in page["keys"]
+        for points in lab.points(run_id, info["key"])
+        for point in zip(points.step, points.value, points.time_us, points.rank, points.attempt, strict=True)
+    ]
+    page["relative"] = list(lab.pages(f"{at}/attempts"))
+    page["artifacts"] = list(lab.pages(f"{at}/artifacts", {"versions": "all"}))
+    page["media"] = list(lab.pages(f"{at}/media"))
+    page["logs"] = list(lab.pages(f"{at}/logs"))
+    return dict(page)
+
+
+def test_the_lab_that_it_makes_is_equal(source: Site, target: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    exported(source, "source", str(folder))
+    told = imported(target, str(folder))
+    assert told["problems"] == [] and [run["problems"] for run in told["runs"]] == [[], []]
+    want, got = whole(source, "source"), whole(target, "source")
+    assert got.keys() == want.keys()
+    for part in want:
+        if isinstance(want[part], dict):
+            for name in want[part]:
+                assert got[part][name] == want[part][name], (part, name)
+        assert got[part] == want[part], part
+    again = imported(target, str(folder))
+    assert all(run["was_there"] for run in again["runs"]) and whole(target, "source") == got
+
+
+def test_an_import_that_is_killed_goes_on(source: Site, target: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    exported(source, "source", str(folder))
+    command = "import sys; from pyhectiqlab.cli import main; main(sys.argv[1:])"
+    for _ in range(3):
+        process = target.start(command, "import", "folder", str(folder), "-p", "killed")
+        with target.client() as lab:
+            before = there(lab)
+            while process.poll() is None and there(lab) == before:
+                time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    told = imported(target, str(folder), "-p", "killed")
+    assert told["problems"] == [] and whole(target, "killed") == whole(source, "source")
+
+
+def there(lab: Any) -> tuple[int, int]:
+    """How many runs and points a lab has."""
+    runs = list(lab.pages("/runs"))
+    return len(runs), sum(run["points"] for run in runs)
+
+
+def test_what_is_damaged_is_told_and_comes_with_the_next_import(source: Site, target: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    exported(source, "source", str(folder))
+    run = source.find("everything")
+    points = folder / "runs" / run["id"] / "points-000001.parquet"
+    data = bytearray(points.read_bytes())
+    data[100] ^= 1
+    points.write_bytes(data)
+    told = imported(target, str(folder), "-p", "damaged", code=1)
+    assert [its["name"] for its in told["runs"]] == ["small"]
+    assert len(told["problems"]) == 1 and "points-000001.parquet is damaged" in told["problems"][0]
+    shutil.rmtree(points.parent)
+    exported(source, "source", str(folder))
+    assert imported(target, str(folder), "-p", "damaged")["problems"] == []
+    assert whole(target, "damaged")["everything"] == whole(source, "source")["everything"]
+
+
+def test_what_came_since_is_added(source: Site, target: Site, tmp_path: Path) -> None:
+    script = """
+    import sys
+    from pyhectiqlab import Run
+    run = Run("goes-on", project="goes-on", should_create_project=True)
+    for step in range(int(sys.argv[1]), int(sys.argv[1]) + 10):
+        run.add_metrics({"a": step / 3, "b": -step}, step=step)
+    run.set_note(sys.argv[1])
+    run.completed()
+    assert run.flush(timeout=60)
+    run.close()
+    """
+    folder = tmp_path / "out"
+    for start in ("0", "10"):
+        assert source.run(script, start).returncode == 0
+        exported(source, "goes-on", str(folder))
+        (told,) = imported(target, str(folder))["runs"]
+        assert (told["points"] - told["before"], told["was_there"]) == (20, False)
+        assert whole(target, "goes-on") == whole(source, "goes-on")
+
+
+def test_an_admin_keeps_authors_and_nobody_else_does(source: Site, target: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    exported(source, "source/small", str(folder))
+    author = source.find("small")["author"]
+    keys = {}
+    with target.client() as lab:
+        for user in ("ada", "bob"):
+            lab.post("/users", {"username": user, "password": "a long password"})
+            with LabClient(target.lab.url, auth=(user, "a long password")) as theirs:
+                keys[user] = theirs.post("/keys", {"name": "k"})["key"]
+    told = imported(target, str(folder), "--user", f"{author}=ada", "-p", "first")
+    assert told["problems"] == [] and target.find("first/small")["author"] == "ada"
+    # An admin may bring what came since, and the run is its author's again.
+    again = imported(target, str(folder), "--user", f"{author}=ada", "-p", "first")
+    assert again["runs"][0]["was_there"] and target.find("first/small")["author"] == "ada"
+    bob = Site(target.lab, target.home, {"HECTIQLAB_URL": target.lab.url, "HECTIQLAB_API_KEY": keys["bob"]})
+    told = imported(bob, str(folder), "--user", f"{author}=ada", "-p", "second", code=1)
+    assert "only an admin" in told["runs"][0]["problems"][0] and target.find("second/small")["author"] == "bob"

@@ -1,8 +1,8 @@
 """How long does the lab take for a chart of a series of 10,000,000 points?
 
 At the store, in-process: points go in by batches of 4,096, compacted in between as the lab does in its spare time; then
-the series is drawn at 1,500 buckets on every axis, whole and zoomed, with steps in order and shuffled. Minimum and
-maximum of every bucket are held against numpy's.
+the series is drawn at 1,500 buckets on every axis, whole and zoomed, with steps in order and shuffled, and smoothed by
+step. Minimum and maximum of every bucket are held against numpy's.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from _common import Number, arguments, report
 
-from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
+from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector, Smoothing
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 
 BATCH_POINTS = 4096
 BUCKETS = 1500
 REPEAT = 9
 REACH_MS = 50
+SMOOTHED_MS = 100
 AXES: tuple[Axis, ...] = ("step", "time", "relative")
+KINDS = ("exponential", "gaussian", "mean", "median")
 SELECTOR = Selector("run", "loss")
 
 
@@ -75,6 +78,11 @@ def long_series(order: str, n: int, uncompacted: bool) -> list[Number]:
             add(f"by step, zoom into {share:.1%}", draw(store, "step", lo, lo + span), reach=REACH_MS)
             first, width = int(when[n // 3]), int((when[-1] - when[0]) * share)
             add(f"by time, zoom into {share:.1%}", draw(store, "time", first, first + width), reach=REACH_MS)
+        for kind in KINDS:
+            for part in (100_000, 1000, 10):
+                asked = Smoothing(kind, max(1, n // part))
+                took = milliseconds(partial(store.buckets, [SELECTOR], n=BUCKETS, smoothing=asked))
+                add(f"by step, {kind}, 1/{part:,} wide", took, reach=SMOOTHED_MS)
         add("100,000 raw points", milliseconds(lambda: store.points("run", "loss", limit=100_000)))
         store.close()
         add("disk", sum(f.stat().st_size for f in Path(folder).iterdir()) / n, "bytes/point")

@@ -72,7 +72,7 @@ def columns(view: MetaView, points: PointStore, texts: ConfigTexts, query: RunQu
     ids = find_ids(view, points, query, now)
     created = view.fact_values("created", query, now)
     heard = view.fact_values("activity", query, now)
-    newest = sorted(ids, key=lambda run: (created.get(run, 0.0), run), reverse=True)
+    newest = [run for _, run in sorted(((created.get(run, 0.0), run) for run in ids), reverse=True)]
     config_ids = newest[:CONFIG_RUNS_MAX]
     half = METRIC_RUNS_MAX // 2
     others = newest[half:]

@@ -7,7 +7,6 @@ attempt of its run, which note the time in the same transaction.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
@@ -62,14 +61,13 @@ class ConfigTexts:
         if missing:
             read = view.config_texts(missing)
             with self._lock:
-                known.update((run, self._keep(run, heard.get(run, 0.0), read.get(run, {}))) for run in missing)
+                known.update((run, self._keep(run, heard.get(run, 0.0), *read.get(run, ((), ())))) for run in missing)
         return list(known.values())
 
-    def _keep(self, run: str, heard: float | str, texts: Mapping[str, str]) -> _Kept:
-        paths = tuple(map(sys.intern, texts))
+    def _keep(self, run: str, heard: float | str, paths: tuple[str, ...], texts: Sequence[str]) -> _Kept:
         if len(self._paths) > len(self._kept) + 1000:
             self._paths.clear()  # of runs that are no longer kept, most of them
-        kept = _Kept(heard, self._paths.setdefault(paths, paths), tuple(texts.values()))
+        kept = _Kept(heard, self._paths.setdefault(paths, paths), tuple(texts))
         before = self._kept.pop(run, None)
         self._kept[run] = kept
         self._values += len(kept.texts) - (len(before.texts) if before else 0)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, FailFast, Field
 
 from ..protocol import limits
 from ..store.points import RANKS_MAX
-from ..store.smoothing import CELLS, POINTS_MAX
+from ..store.smoothing import CELLS, CELLS_OF_WIDTH, POINTS_MAX
 from .models import Attempt, Body, Id, List, Number, Rank
 
 SELECTORS_MAX = 256
@@ -106,8 +106,8 @@ class SeriesBuckets(BaseModel):
     smooth_cell: int | None = Field(
         None,
         description="Only with `smoothed`. 1: computed over every point. A line of more than "
-        f"{POINTS_MAX:,} points is cut into at most {CELLS:,} cells of this width, in units of the axis, and each cell "
-        "counts as a point at its left edge.",
+        f"{POINTS_MAX:,} points is cut into at most {CELLS:,} cells of this width, in units of the axis, or into wider "
+        f"ones of which {CELLS_OF_WIDTH} fit into the smoothing's width; each counts as a point at its left edge.",
     )
 
 

@@ -320,8 +320,10 @@ class MetaView(
     def config_pairs(self, ids: Sequence[str]) -> dict[str, dict[str, tuple[float | None, str]]]:
         """By path, then run: all values of the configs of these runs, as a number (None: it is none) and as text."""
 
-    def config_texts(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        """By run, then path: all values of the configs of these runs, as text. Runs without any are left out."""
+    def config_texts(self, ids: Sequence[str]) -> dict[str, tuple[tuple[str, ...], Sequence[str]]]:
+        """By run: the paths of all values of its config, and these as text. Runs without any are left out; those with
+        the same paths in the same order share one tuple of them.
+        """
 
     def run(self, run_id: str) -> Run | None:
         """Return a run, also a deleted one."""

@@ -13,8 +13,10 @@ finite points: a line of one rank has one point at a place, so that this is the 
 It is NaN where all weights together are below WEIGHT_MIN: no finite point is near enough.
 
 Points at one place have one weight, so what is read of a line is a sum and a count for each place. A line of more than
-POINTS_MAX points is read in cells of a grid that only its whole extent decides: at most some CELLS of them. A cell
-counts as if all its points lay at its left edge.
+POINTS_MAX points is read in cells of a grid that its whole extent and the width decide, and no zoom: at most CELLS of
+them, and fewer where CELLS_OF_WIDTH of them still fit into the width. A cell counts as if all its points lay at its
+left edge; so a place is wrong by at most a part in CELLS_OF_WIDTH of the width, or where that is more, by one in CELLS
+of the whole line.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ from ..protocol.limits import STEP_MAX, STEP_MIN
 from .grid import Window, shift_for
 from .points import Float64s, Int64s, Smoothing
 
-POINTS_MAX = 2_000_000
-CELLS = 1 << 20
+POINTS_MAX = 1_000_000
+CELLS = 1 << 18
+CELLS_OF_WIDTH = 256
 WEIGHT_MIN = 1e-9
 _REACH = {
     "exponential": (40, 0),
@@ -39,7 +42,9 @@ _REACH = {
     "median": (1, 1),
 }  # in widths; weights beyond are below 1e-13
 _SLICES = 4  # of a width, in which the points of a Gaussian are summed up
-_TERMS = 22  # of its series: the rest is below 2^22 / 22! of a weight at the end of the reach
+_TERMS = (
+    18  # of its series: the rest is below 2^18 / 18!, or 4e-11, of a weight at the end of the reach, and less before
+)
 
 
 class Sums(NamedTuple):
@@ -53,9 +58,11 @@ class Sums(NamedTuple):
 Read = Callable[[int, int, int], Sums]
 
 
-def shift_of_cells(points: int, whole: Window) -> int:
+def shift_of_cells(points: int, whole: Window, width: int) -> int:
     """Return log2 of the cells that a line of so many points is smoothed over. `whole`: its ends, without any zoom."""
-    return 0 if points <= POINTS_MAX else shift_for(*whole, CELLS)
+    if points <= POINTS_MAX:
+        return 0
+    return max(shift_for(*whole, CELLS), (width // CELLS_OF_WIDTH).bit_length() - 1)
 
 
 def pool(x: Int64s, total: Float64s, count: Float64s) -> Sums:

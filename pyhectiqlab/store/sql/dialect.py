@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Table, Text, any_, func, literal, select, text
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Table, Text, any_, cast, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .column_types import kept
@@ -44,6 +44,18 @@ def read_slowly(conn: Connection, query: Select[Any]) -> AbstractContextManager[
     if on_postgresql(conn):  # by a cursor of the server; else the driver would take all rows at once
         return conn.execute(query, execution_options={"yield_per": ROWS_AHEAD})
     return conn.execute(query)
+
+
+def lists_of(
+    conn: Connection, by: ColumnElement[str], columns: Sequence[ColumnElement[str]], condition: ColumnElement[bool]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield each value of `by` with its rows' texts in the columns: a JSON list of each column, in the same order. One
+    row for many is several times as fast as the rows.
+    """
+    listed = func.json_agg if on_postgresql(conn) else func.json_group_array
+    query = select(by, *(cast(listed(column), Text) for column in columns)).where(condition).group_by(by)
+    for value, *lists in conn.execute(query).cursor.fetchall():  # by the database's own cursor: twice as fast
+        yield value, lists
 
 
 def is_in_transaction(conn: Connection) -> bool:

@@ -6,13 +6,14 @@ added meanwhile hide none and repeat none. The MetaStore does not know terms of 
 
 from __future__ import annotations
 
+import json
 import math
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     and_,
     case,
     exists,
@@ -27,6 +28,7 @@ from sqlalchemy import (
 from ...protocol.search import ANY, Term
 from ...protocol.searchable import as_written
 from ..meta import Run, RunPage, RunQuery
+from .dialect import lists_of
 from .meta_members import visible_to
 from .meta_runs import RUN, read_runs
 from .meta_schema import config_values, projects, run_tags, runs, users
@@ -171,8 +173,7 @@ class SearchSql(Share):
         return RunPage(page[: query.limit], len(page) > query.limit)
 
     def found_ids(self, query: RunQuery, now: float) -> list[str]:
-        rows = self.conn.execute(select(runs.c.id).where(*self._conditions(query, now)))
-        return list(rows.scalars().all())  # twice as fast as one by one
+        return [run for (run,) in self._rows(select(runs.c.id).where(*self._conditions(query, now)))]
 
     def fact_values(self, fact: str, query: RunQuery, now: float) -> dict[str, float | str]:
         value = _sort_value(fact, now)
@@ -181,13 +182,13 @@ class SearchSql(Share):
         statement = select(runs.c.id, value).where(*self._conditions(query, now))
         if fact == "author":
             statement = statement.join(users, users.c.id == runs.c.author_id)
-        return {run: value for run, value in self.conn.execute(statement).all() if value is not None}
+        return {run: value for run, value in self._rows(statement) if value is not None}
 
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
         statement = select(run_tags.c.run_id, run_tags.c.name).join(runs, runs.c.id == run_tags.c.run_id)
         statement = statement.where(*self._conditions(query, now)).order_by(run_tags.c.run_id, run_tags.c.name)
         names: dict[str, list[str]] = {}
-        for run, name in self.conn.execute(statement):
+        for run, name in self._rows(statement):
             names.setdefault(run, []).append(name)
         return names
 
@@ -201,14 +202,14 @@ class SearchSql(Share):
         at, number = config_values.c.path == path, config_values.c.number
         numbers = select(config_values.c.run_id, number).where(at, number.is_not(None))  # the index alone answers this
         texts = select(config_values.c.run_id, config_values.c.text).where(at, number.is_(None))
-        return {run: value for rows in (numbers, texts) for run, value in self.conn.execute(rows).all()}
+        return {run: value for query in (numbers, texts) for run, value in self._rows(query)}
 
     def some_config_values(self, paths: Sequence[str], ids: Sequence[str]) -> dict[str, dict[str, float | str]]:
         values: dict[str, dict[str, float | str]] = {}
         columns = select(config_values.c.run_id, config_values.c.path, config_values.c.number, config_values.c.text)
         for some in _parts(ids):
             here = columns.where(config_values.c.run_id.in_(some), config_values.c.path.in_(paths))
-            for run, path, number, text in self.conn.execute(here):
+            for run, path, number, text in self._rows(here):
                 values.setdefault(run, {})[path] = text if number is None else number
         return values
 
@@ -216,18 +217,25 @@ class SearchSql(Share):
         pairs: dict[str, dict[str, tuple[float | None, str]]] = {}
         columns = select(config_values.c.run_id, config_values.c.path, config_values.c.number, config_values.c.text)
         for some in _parts(ids):
-            for run, path, number, text in self.conn.execute(columns.where(config_values.c.run_id.in_(some))):
+            for run, path, number, text in self._rows(columns.where(config_values.c.run_id.in_(some))):
                 pairs.setdefault(path, {})[run] = (number, text)
         return pairs
 
-    def config_texts(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        columns = select(config_values.c.run_id, config_values.c.path, config_values.c.text)
+    def config_texts(self, ids: Sequence[str]) -> dict[str, tuple[tuple[str, ...], Sequence[str]]]:
+        read: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {}
+        shared: dict[str, tuple[str, ...]] = {}
         for some in _parts(ids):
-            # By the database's own cursor, which is twice as fast as rows.
-            for run, path, text in self.conn.execute(columns.where(config_values.c.run_id.in_(some))).cursor.fetchall():
-                texts[run][path] = text
-        return texts
+            columns = (config_values.c.path, config_values.c.text)
+            its = lists_of(self.conn, config_values.c.run_id, columns, config_values.c.run_id.in_(some))
+            for run, (paths, texts) in its:
+                if (known := shared.get(paths)) is None:
+                    known = shared[paths] = tuple(json.loads(paths))
+                read[run] = known, json.loads(texts)
+        return read
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        """Return rows of texts and numbers, by the database's own cursor, which is twice as fast as SQLAlchemy's."""
+        return self.conn.execute(query).cursor.fetchall()
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

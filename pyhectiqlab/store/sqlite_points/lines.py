@@ -106,7 +106,7 @@ def _with_smoothed(
         return pool(x, total, count)
 
     whole = window_of(((s.info, cut, s.origin) for s, cut in line.series), axis, None, None)
-    shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole) if whole else 0
+    shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole, smoothing.width) if whole else 0
     values = smoothed(drawn.last_x, smoothing, shift, read)
     with np.errstate(over="ignore"):  # by a rounding, at 1.8e308
         values = np.clip(values / levels.SUM_SCALE, -float_info.max, float_info.max)

@@ -159,7 +159,8 @@ class SearchesSuite:
                 for name in ("b", "é")
             }
             assert view.some_config_values([], ids) == view.some_config_values(["lr"], []) == {}
-            texts = view.config_texts([*runs.values(), *ids[3:]])
+            read = view.config_texts([*runs.values(), *ids[3:]])
+            texts = {run: dict(zip(paths, its, strict=True)) for run, (paths, its) in read.items()}
             assert set(texts) == set(runs.values())
             for name, run in runs.items():
                 assert set(texts[run]) == {"lr", "opt.name", "big", "nan"}

@@ -122,6 +122,22 @@ _TABLE = (
     Setting("project", "HECTIQLAB_PROJECT", None, "name or id", _text, "The project of a Run that names none"),
     Setting("run", "HECTIQLAB_RUN", None, "name", _text, "The name of a Run that names none; `hectiqlab run` sets it"),
     Setting(
+        "instead_of",
+        "HECTIQLAB_INSTEAD_OF",
+        None,
+        "names",
+        _text,
+        "Trackers that stand-ins replace, such as wandb",
+    ),
+    Setting(
+        "beside",
+        "HECTIQLAB_BESIDE",
+        None,
+        "names",
+        _text,
+        "Trackers that go on working and are mirrored to the lab, such as wandb",
+    ),
+    Setting(
         "mode",
         "HECTIQLAB_MODE",
         "online",

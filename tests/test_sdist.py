@@ -47,5 +47,8 @@ def test_a_wheel_made_of_the_sources_has_the_built_pages_and_not_their_sources(t
         "pyhectiqlab/server/static/index.html",
         "pyhectiqlab/store/sqlite_points/points.sql",
         "pyhectiqlab/py.typed",
+        "pyhectiqlab/standins/site/sitecustomize.py",
+        "_hectiqlab_hook.py",
+        "hectiqlab.pth",
     } <= names
     assert not [name for name in names if name.startswith("pyhectiqlab/web/")]

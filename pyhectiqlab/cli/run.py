@@ -21,6 +21,8 @@ import click
     show_default=True,
     help="Take the run's config from the program's own arguments: --lr 0.1, --model=x, key=value.",
 )
+@click.option("--instead-of", metavar="NAMES", default="", help="Trackers that report here instead, such as wandb")
+@click.option("--beside", metavar="NAMES", default="", help="Trackers that go on working and are mirrored here.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def command(
@@ -29,6 +31,8 @@ def command(
     project: str | None,
     tags: tuple[str, ...],
     config_from_args: bool,
+    instead_of: str,
+    beside: str,
     command: tuple[str, ...],
 ) -> None:
     """Run COMMAND as a run: its console, its end, git, packages, system metrics, and its arguments as config.
@@ -43,9 +47,18 @@ def command(
 
     if profile is not None:
         os.environ["HECTIQLAB_PROFILE"] = profile
-    wanted = Wanted(name, project, tags, config_from_args)
+    wanted = Wanted(name, project, tags, config_from_args, _checked(instead_of), _checked(beside))
     try:
         status = launch(command, wanted)
     except (TypeError, ValueError) as e:
         raise click.UsageError(f"{str(e)[0].upper()}{str(e)[1:]}") from None
     raise SystemExit(status)
+
+
+def _checked(trackers: str) -> str:
+    from ..launch.trackers import checked
+
+    try:
+        return checked(trackers)
+    except ValueError as e:
+        raise click.UsageError(str(e)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 
 from ..capture.launcher import Place
@@ -32,6 +33,9 @@ NOUNS = _words(
 )
 
 
+_MADE_UP = re.compile(r"[a-z]+-[a-z]+-\d{5}")
+
+
 def name_of(seed: bytes) -> str:
     """Return a name, the same for the same seed: one of some 900 million."""
     number = int.from_bytes(hashlib.sha256(seed).digest(), "big")
@@ -42,6 +46,13 @@ def name_of(seed: bytes) -> str:
 
 def random_name() -> str:
     return name_of(os.urandom(16))
+
+
+def other_name(name: str) -> str:
+    """Return another name, where a run of the project has this one: made up anew, or with a number added."""
+    if _MADE_UP.fullmatch(name):
+        return random_name()
+    return f"{name}-{10_000 + int.from_bytes(os.urandom(4), 'big') % 90_000}"
 
 
 def name_for(place: Place) -> tuple[str, bool]:

@@ -55,7 +55,7 @@ class Opened:
 def open_run(name: str, project: str | None, create_project: bool, dry: bool, here: Place, new: bool = False) -> Opened:
     """Open a run. Never raises because of the lab, the network, the disk, the configuration or a fault of ours.
 
-    `new`: the name was made up here; if the lab has a run of that name, another name is made up.
+    `new`: nobody has opened the run before; if the lab has a run of that name, another name is made of it.
     """
     try:
         opened = _open_run(name, project, create_project, dry, here, new)
@@ -206,15 +206,16 @@ def _is_gone(session: object) -> bool:
 
 def _attach_new(client: LabClient, request: dict[str, Any], ends_at: float) -> dict[str, Any]:
     """Attach as a new run. If the lab has a run of that name, change the name in the request."""
-    from .naming import random_name
+    from .naming import other_name
 
+    asked = request["name"]
     for _ in range(NAMES_TRIED_MAX):
         try:
             return _attach(client, {**request, "new": True}, ends_at)
         except ConflictError as e:
             if e.code != "name_taken":
                 raise
-            request["name"] = random_name()
+            request["name"] = other_name(asked)
     return _attach(client, request, ends_at)
 
 

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from .. import settings
 from ..base.lazyclass import dataclass
@@ -27,16 +28,19 @@ from .command_line import config_of, shown
 from .surroundings import surroundings
 
 NOT_FOUND, NOT_EXECUTABLE, AFTER_SIGNAL = 127, 126, 128  # exit statuses, as shells have them
+HOOK_FOLDER = Path(__file__).parents[1] / "standins" / "site"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `hectiqlab run` was asked for."""
+    """What `hectiqlab run` was asked for. `instead_of`, `beside`: names of trackers."""
 
     name: str | None = None
     project: str | None = None
     tags: tuple[str, ...] = ()
     config_from_args: bool = True
+    instead_of: str = ""
+    beside: str = ""
 
 
 def launch(command: Sequence[str], wanted: Wanted) -> int:
@@ -73,6 +77,11 @@ def environment(run: Run, wanted: Wanted) -> dict[str, str]:
         env[settings.TABLE["project"].variable] = str(chosen)
     if run.mode == KEPT:  # the lab was asked; whoever asks again waits again
         env[settings.TABLE["mode"].variable] = OFFLINE
+    for name, trackers in (("instead_of", wanted.instead_of), ("beside", wanted.beside)):
+        if trackers:
+            env[settings.TABLE[name].variable] = trackers
+    if wanted.instead_of or wanted.beside:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOOK_FOLDER), env.get("PYTHONPATH")]))
     return env
 
 

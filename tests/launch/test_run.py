@@ -113,12 +113,23 @@ def test_without_a_lab_the_program_runs_all_the_same_and_is_kept(site: Site) -> 
     assert "Dry mode, kept" in done.stderr
 
 
+def test_a_script_of_wandb_below_it_joins_the_run(site: Site) -> None:
+    script = "import wandb; r = wandb.init(project='x', name='y', config={'lr': 1}); r.log({'loss': 0.5}); r.finish()"
+    done = site.cli("run", "--name", "tracked", "--instead-of", "wandb", "--", sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
+    run = site.ended("tracked")
+    assert (run["state"], run["meta"]["wandb"], run["attempt"]) == ("completed", {"name": "y", "project": "x"}, 1)
+    assert (site.points("tracked", "loss"), config_of(site, "tracked")) == ([(0, 0.5, 0)], {"lr": 1})
+
+
 def test_what_cannot_be_started_is_said_and_makes_no_run(site: Site, tmp_path: Path) -> None:
     done = site.cli("run", "--name", "nothing", "--", "no-such-program")
     assert done.returncode == 127 and "no program that can be found" in done.stderr
     plain = tmp_path / "plain"
     plain.write_text("")
     assert site.cli("run", "--", str(plain)).returncode == 126
+    done = site.cli("run", "--instead-of", "wandb,comet", "--", "true")
+    assert done.returncode == 2 and "comet" in done.stderr
 
 
 ON_A_TERMINAL = """

@@ -1,0 +1,167 @@
+"""The import hook of the stand-ins: `import wandb` gives pyhectiqlab's stand-in, or the real one with a mirror.
+
+It is installed at the start of Python where HECTIQLAB_INSTEAD_OF or HECTIQLAB_BESIDE is set: by hectiqlab.pth of an
+installation, or by the sitecustomize that `hectiqlab run` puts on PYTHONPATH. Until a tracker is imported it loads
+nothing of pyhectiqlab. It is a module of its own, of the standard library alone, as it runs in every Python below.
+"""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+STANDINS = "pyhectiqlab.standins"
+# Tracker → the modules that it is imported by → the stand-in's module.
+MODULES = {
+    "wandb": {"wandb": "wandb"},
+}
+# Distribution → the version that the stand-in behaves as. Frameworks ask for it before they import.
+VERSIONS = {
+    "wandb": {"wandb": "0.31.0"},
+}
+ONLY_IF_MISSING = ("tensorboard",)  # the package itself also reads event files, which the stand-in does not
+
+
+def install():
+    """Install the hook as the environment says. Never raises; safe twice."""
+    try:
+        instead_of, beside = (_named(name) for name in ("HECTIQLAB_INSTEAD_OF", "HECTIQLAB_BESIDE"))
+        if (instead_of or beside) and not any(isinstance(finder, Finder) for finder in sys.meta_path):
+            if importlib.util.find_spec("pyhectiqlab") is None:
+                _say(f"pyhectiqlab is not installed for {sys.executable}: its imports stay as they are.")
+                return
+            sys.meta_path.insert(0, Finder(instead_of, beside))
+    except Exception as e:
+        _say(f"the stand-ins are not installed: {type(e).__name__}: {e}")
+
+
+def _named(variable):
+    """Return the known trackers that a variable names; say which are unknown."""
+    names = [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    unknown = [name for name in names if name not in MODULES]
+    if unknown:
+        _say("{}: there is no stand-in for {}.".format(variable, ", ".join(unknown)))
+    return [name for name in names if name in MODULES]
+
+
+def _say(text):
+    try:
+        sys.stderr.write(f"hectiqlab: {text}\n")
+    except Exception:
+        pass
+
+
+class Finder:
+    """Finds the stand-ins instead of the trackers, and mirrors for trackers that go on working."""
+
+    def __init__(self, instead_of, beside):
+        self.instead_of, self.beside = list(instead_of), list(beside)
+        self._looking = False
+
+    def find_spec(self, fullname, path=None, target=None):
+        if self._looking:
+            return None
+        for tracker in self.instead_of:
+            for module, standin in MODULES[tracker].items():
+                if fullname == module or fullname.startswith(module + "."):
+                    return self._standin(fullname, module, standin)
+        for tracker in self.beside:
+            if fullname in MODULES[tracker]:
+                return self._mirrored(fullname, MODULES[tracker][fullname])
+        return None
+
+    def _standin(self, fullname, module, standin):
+        if module in ONLY_IF_MISSING and self._real(module) is not None:
+            return None
+        target = f"{STANDINS}.{standin}{fullname[len(module) :]}"
+        if fullname != module:
+            try:
+                if importlib.util.find_spec(target) is None:
+                    return None
+            except ImportError:
+                return None
+        spec = importlib.machinery.ModuleSpec(fullname, Alias(target), origin=target, is_package=True)
+        return spec
+
+    def _real(self, fullname):
+        """Return the spec that all other finders give."""
+        self._looking = True
+        try:
+            return importlib.util.find_spec(fullname)
+        except (ImportError, ValueError):
+            return None
+        finally:
+            self._looking = False
+
+    def _mirrored(self, fullname, standin):
+        spec = self._real(fullname)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = Mirror(spec.loader, standin)
+        return spec
+
+    def find_distributions(self, context=None):
+        """Yield the metadata of stand-ins, for importlib.metadata."""
+        from importlib.metadata import Distribution
+
+        class Standin(Distribution):
+            def __init__(self, name, version, modules):
+                lines = ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", "Summary: a stand-in", "")
+                self._texts = {
+                    "METADATA": "\n".join(lines),
+                    "top_level.txt": "\n".join(modules),
+                }
+
+            def read_text(self, filename):
+                return self._texts.get(filename)
+
+            def locate_file(self, path):
+                return os.path.join(os.path.dirname(os.path.abspath(__file__)), str(path))
+
+        asked = getattr(context, "name", None)
+        for tracker in self.instead_of:
+            for name, version in VERSIONS[tracker].items():
+                is_asked = asked is None or _normal(asked) == _normal(name)
+                if is_asked and (name not in ONLY_IF_MISSING or self._real(name) is None):
+                    yield Standin(name, version, [m for m in MODULES[tracker] if "." not in m])
+
+
+def _normal(name):
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+class Alias:
+    """Loads a stand-in's module under the tracker's name: the same module object, imported once."""
+
+    def __init__(self, target):
+        self._target = target
+        self._spec = None
+
+    def create_module(self, spec):
+        module = importlib.import_module(self._target)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        module.__spec__ = self._spec  # the import system has put that of the tracker's name in its place
+
+
+class Mirror:
+    """Loads the real module, then lets the stand-in mirror its calls. What is not said here, the real loader does."""
+
+    def __init__(self, loader, standin):
+        self._loader, self._standin = loader, standin
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        self._loader.exec_module(module)
+        module.__loader__ = module.__spec__.loader = self._loader
+        try:
+            importlib.import_module(f"{STANDINS}.{self._standin}.beside").attach(module)
+        except Exception as e:
+            _say(f"{module.__name__} is not mirrored: {type(e).__name__}: {e}")
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)

@@ -1,0 +1,111 @@
+"""Opening a run for a stand-in: the one of `hectiqlab run` where there is one, else a run of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .. import settings
+from ..capture.launcher import place
+from ..client.naming import name_for, other_name
+from ..client.opening import open_run
+from ..client.saying import say_once
+from ..errors import LabError, NotFoundError
+from ..protocol.search import quoted
+from ..run import Run
+
+if TYPE_CHECKING:
+    from ..read.view import RunView
+
+CANDIDATES_MAX = 200
+
+_names: set[str] = set()  # of runs that this process has opened
+_joined: set[int] = set()  # processes that have joined the run of `hectiqlab run`; a run after it is one of its own
+
+
+def open_for(
+    tracker: str,
+    *,
+    name: str | None = None,
+    ident: str | None = None,
+    project: str | None = None,
+    dry: bool = False,
+    tags: Iterable[str] = (),
+    note: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    console: bool = True,
+) -> Run:
+    """Open a run. Waits for the lab as `Run(...)` does. Raises nothing because of the lab.
+
+    Args:
+        name: what people call it. If the project has a run of that name, a number is added: trackers give a name to
+            many runs.
+        ident: what identifies it: opened again, the run is continued. A new run is called `name`-`ident`.
+        facts: what else the tracker was told; stored as meta.
+        console: record what Python prints, too.
+    """
+    joins = settings.get("run") is not None and os.getpid() not in _joined and not dry
+    if joins:
+        _joined.add(os.getpid())
+        run = Run()
+    elif ident is not None:
+        view = None if dry else find_run(ident, project)
+        new_name = _named(f"{name}-{ident}" if name and name != ident else ident)
+        run = Run(view.name if view is not None else new_name, project, should_create_project=True, dry=dry)
+    else:
+        run = _new(name, project, dry)
+    for tag in tags:
+        run.add_tag(str(tag))
+    if note:
+        run.set_note(str(note))
+    known = {key: value for key, value in {**(facts or {}), "name": name, "project": project}.items() if value}
+    if known:
+        run.add_meta(tracker, known)
+    if not joins and not dry:
+        run.add_package_versions()
+        if console:
+            run.start_recording_logs(capture_console="python")
+    return run
+
+
+def _new(name: str | None, project: str | None, dry: bool) -> Run:
+    """Open a run that nobody has opened before. Without a name, the ranks of a job open the same one."""
+    here, new = place(), True
+    if name is None:
+        try:
+            name, new = name_for(here)
+        except ValueError:  # nothing tells this job from others: each of its ranks is a run
+            name, new = name_for(type(here)())
+    name = _named(name)
+    if name in _names:  # the lab takes it for the same opening, which was answered already
+        name = other_name(name)
+    _names.add(name)
+    run = Run.__new__(Run)
+    run._asked_project = project
+    opened = open_run(name, project, True, dry, here, new)
+    run._become(opened.answer["run"]["name"] if opened.answer else name, opened)
+    return run
+
+
+def _named(text: object) -> str:
+    """Return a text as the name of a run."""
+    return " ".join(str(text).split())[:200] or "run"
+
+
+def find_run(ident: str, project: str | None) -> RunView | None:
+    """Return the run that an earlier `open_for` made with this `ident`, or that has it as its name. None: there is
+    none, or the lab cannot be asked, which is said.
+    """
+    from ..read.search import search_runs
+
+    try:
+        if settings.get("mode") != "online":
+            return None
+        named = search_runs(settings.get("project") or project, quoted(ident), sort="created", limit=CANDIDATES_MAX)
+        return next((view for view in named if view.name == ident or view.name.endswith(f"-{ident}")), None)
+    except NotFoundError:  # the project is still to be made
+        return None
+    except LabError as e:
+        say_once(f"whether there is a run {ident!r} is not known: {e}")
+        return None

@@ -1,0 +1,76 @@
+"""How stand-ins fail: nothing raises into a training; what a stand-in cannot do is said once and does nothing."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ..client.saying import say_once
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_here = threading.local()
+
+
+def cannot(tracker: str, what: str, instead: str = "") -> None:
+    """Say once that a call of a tracker does nothing here."""
+    say_once(f"{tracker}: {what} does nothing here{f'; {instead}' if instead else ''}.")
+
+
+def harmless(function: _F) -> _F:
+    """Return a function that never raises: an error is said once, and the call returns None."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as e:
+            say_once(f"{function.__qualname__} of a stand-in did not log all: {type(e).__name__}: {e}")
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+def inert(tracker: str, name: str) -> Callable[..., Any]:
+    """Return a function that takes anything, says once that it does nothing, and returns None."""
+
+    def nothing(*args: Any, **kwargs: Any) -> None:
+        cannot(tracker, f"{name}()")
+
+    nothing.__name__ = name.rpartition(".")[2]
+    return nothing
+
+
+@contextmanager
+def _inside() -> Iterator[None]:
+    _here.inside = True
+    try:
+        yield
+    finally:
+        _here.inside = False
+
+
+def mirror(owner: Any, name: str, call: Callable[..., Any]) -> None:
+    """Have a function or method `name` of a tracker also call `call(result, *arguments)`, after it has returned. Calls
+    that the tracker makes of itself meanwhile are not mirrored again. Nothing that `call` raises gets out.
+    """
+    real = getattr(owner, name, None)
+    if real is None or getattr(real, "_hectiqlab", False):
+        return
+
+    @functools.wraps(real)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        if getattr(_here, "inside", False):
+            return real(*args, **kwargs)
+        with _inside():
+            result = real(*args, **kwargs)
+            try:
+                call(result, *args, **kwargs)
+            except Exception as e:
+                say_once(f"{name}() is not mirrored to the lab: {type(e).__name__}: {e}")
+        return result
+
+    both._hectiqlab = True  # type: ignore[attr-defined]
+    setattr(owner, name, both)

@@ -1,0 +1,5 @@
+"""wandb.apis."""
+
+from ..api import Api as PublicApi
+
+__all__ = ["PublicApi"]

@@ -1,0 +1,1 @@
+"""Modules of W&B that frameworks import names from."""

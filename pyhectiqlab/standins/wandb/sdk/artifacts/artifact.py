@@ -1,0 +1,5 @@
+"""Artifact, where frameworks import it from."""
+
+from ...artifacts import Artifact as Artifact
+
+__all__ = ["Artifact"]

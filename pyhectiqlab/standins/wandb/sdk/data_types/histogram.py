@@ -1,0 +1,5 @@
+"""Histogram, where frameworks import it from."""
+
+from ...data_types import Histogram as Histogram
+
+__all__ = ["Histogram"]

@@ -1,0 +1,5 @@
+"""Table, where frameworks import it from."""
+
+from ...data_types import Table as Table
+
+__all__ = ["Table"]

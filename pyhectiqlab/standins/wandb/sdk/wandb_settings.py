@@ -1,0 +1,5 @@
+"""Settings, where frameworks import it from."""
+
+from ..settings import Settings as Settings
+
+__all__ = ["Settings"]

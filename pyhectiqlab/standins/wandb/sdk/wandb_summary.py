@@ -1,0 +1,5 @@
+"""Summary, where frameworks import it from."""
+
+from ..summary import Summary as Summary
+
+__all__ = ["Summary"]

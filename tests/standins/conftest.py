@@ -1,0 +1,56 @@
+"""Scripts that call other trackers, against the real lab."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from pyhectiqlab.standins import site as hook_folder
+
+from ..process.conftest import Site, lab, site
+
+__all__ = ["Site", "beside", "config_of", "instead", "lab", "last_points", "media_of", "run_with", "site"]
+
+HOOK = str(Path(hook_folder.__file__).parent)
+
+
+def run_with(site: Site, script: str, *arguments: str, cwd: Path | None = None, **env: str) -> str:
+    """Run a script with the hook, as below `hectiqlab run`. Return what it printed; it must end well."""
+    variables = {**site.env, "PYTHONPATH": HOOK, **env}
+    command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
+    done = subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + "\n" + done.stderr
+
+
+def instead(site: Site, trackers: str, script: str, *arguments: str, cwd: Path | None = None, **env: str) -> str:
+    return run_with(site, script, *arguments, cwd=cwd, HECTIQLAB_INSTEAD_OF=trackers, **env)
+
+
+def beside(site: Site, trackers: str, script: str, *arguments: str, cwd: Path | None = None, **env: str) -> str:
+    return run_with(site, script, *arguments, cwd=cwd, HECTIQLAB_BESIDE=trackers, **env)
+
+
+def config_of(site: Site, name: str) -> dict[str, Any]:
+    with site.client() as client:
+        return client.config(site.find(name)["id"])
+
+
+def last_points(site: Site, name: str) -> dict[str, dict[int, float]]:
+    """The last value of each key at each step."""
+    with site.client() as client:
+        keys = [item["key"] for item in client.pages(f"/runs/{site.find(name)['id']}/keys", {})]
+    return {key: {step: value for step, value, _ in site.points(name, key)} for key in keys}
+
+
+def media_of(site: Site, name: str) -> dict[str, list[str]]:
+    """Kind → names of what is shown by step."""
+    with site.client() as client:
+        items = list(client.pages(f"/runs/{site.find(name)['id']}/media", {}))
+    kinds: dict[str, list[str]] = {}
+    for item in items:
+        kinds.setdefault(item["kind"], []).append(item["name"])
+    return {kind: sorted(set(names)) for kind, names in kinds.items()}

@@ -17,6 +17,7 @@
     └── StoreError                the lab's own storage: see store/
         ├── DataDirectoryInUseError
         ├── OlderSchemaError
+        ├── OutcomeUnknownError
         └── NewerSchemaError
 
 Training code meets only TypeError and ValueError (a programming mistake at the call) and RunClosedError. Everything
@@ -117,3 +118,7 @@ class OlderSchemaError(StoreError):
 
 class NewerSchemaError(StoreError):
     """The data were written by a newer version."""
+
+
+class OutcomeUnknownError(StoreError):
+    """The connection to the database was lost while it committed: the change may have been made, or not."""

@@ -21,6 +21,7 @@ from pyhectiqlab import settings
 from pyhectiqlab.base import crashpoints
 from pyhectiqlab.testing.lab import RealLab
 
+from . import logged_points
 from .nursery import Nursery, serve
 
 
@@ -37,7 +38,7 @@ class ForkedLab(RealLab):
 
     def __init__(
         self,
-        data_dir: Path,
+        data_dir: Path | None,
         home: Path,
         *arguments: str,
         env: dict[str, str] | None = None,
@@ -100,6 +101,7 @@ def _run(order: dict[str, Any]) -> int:
 def _serve_lab(order: dict[str, Any]) -> int:
     if wish := order["env"].get("HECTIQLAB_CRASH_AT"):
         crashpoints.passing = crashpoints.armed(wish)
+    logged_points.register()
     if words := order["env"].get("HECTIQLAB_TEST_SICK"):
         from .faults import sick
 

@@ -39,13 +39,17 @@ class Trouble:
         name: name of the work in messages, such as "notifier".
         tell: takes a text of one or more lines, for a log.
         tell_better: likewise, that it works again. None: `tell`.
+        pause_max_s: the longest wait before the next try.
 
     Attributes:
         failures: in all, since the start.
     """
 
-    def __init__(self, name: str, tell: Tell, tell_better: Tell | None = None) -> None:
+    def __init__(
+        self, name: str, tell: Tell, tell_better: Tell | None = None, pause_max_s: float = PAUSE_MAX_S
+    ) -> None:
         self.name, self._tell, self._tell_better = name, tell, tell_better or tell
+        self._pause_max_s = pause_max_s
         self.failures = 0
         self._in_a_row = 0
         self._failing: Failing | None = None
@@ -58,7 +62,7 @@ class Trouble:
     @property
     def pause_s(self) -> float:
         """How long to wait before the next try."""
-        return min(PAUSE_MIN_S * 2.0 ** max(0, self._in_a_row - 1), PAUSE_MAX_S)
+        return min(PAUSE_MIN_S * 2.0 ** max(0, self._in_a_row - 1), self._pause_max_s)
 
     def failed(self, error: BaseException) -> None:
         """Note a failure. Never raises. A LabError explains itself; for other errors the stack is reported."""
@@ -95,17 +99,22 @@ class Loop:
         turn: returns how many seconds to wait before it is called again, or None to end the thread. Whatever it
             raises, SystemExit included, is reported, and it is called again after a pause.
 
-        tell, tell_better: see Trouble.
+        tell, tell_better, pause_max_s: see Trouble.
 
     Attributes:
         trouble: whether it fails.
     """
 
     def __init__(
-        self, name: str, turn: Callable[[], float | None], tell: Tell, tell_better: Tell | None = None
+        self,
+        name: str,
+        turn: Callable[[], float | None],
+        tell: Tell,
+        tell_better: Tell | None = None,
+        pause_max_s: float = PAUSE_MAX_S,
     ) -> None:
         self._turn = turn
-        self.trouble = Trouble(name, tell, tell_better)
+        self.trouble = Trouble(name, tell, tell_better, pause_max_s)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ended = False

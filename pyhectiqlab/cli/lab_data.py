@@ -14,6 +14,7 @@ import click
 
 from .. import settings
 from ..errors import StoreError
+from .fleet_options import from_environment
 
 if TYPE_CHECKING:
     from ..store.accounts import Change
@@ -32,11 +33,14 @@ def data_of(data: Path | None) -> Path:
 
 @contextlib.contextmanager
 def opened_lab(data: Path | None) -> Iterator[Storage]:
-    """The data of a lab that is stopped, or that runs meanwhile. Raises as `open_beside`."""
+    """The data of a lab that is stopped, or that runs meanwhile: in a folder, or of several labs, where the environment
+    names them and no folder is given. Raises as `open_beside`.
+    """
     from ..store.opening import open_beside
 
     try:
-        with contextlib.closing(open_beside(data_of(data))) as storage:
+        place = (from_environment() if data is None else None) or data_of(data)
+        with contextlib.closing(open_beside(place)) as storage:
             yield storage
     except StoreError as e:
         if "disk is full" not in str(e):  # as SQLite says it

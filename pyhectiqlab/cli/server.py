@@ -19,12 +19,15 @@ import click
 from .. import settings
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
+from .fleet_options import fleet_options
+from .fleet_options import understood as fleet_understood
 from .lab_packages import packages_missing
 from .sizes import size_option
 from .sso_options import sso_options, understood
 
 if TYPE_CHECKING:
     from ..server.serve import Ready
+    from ..store.fleet import Addresses
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
@@ -37,6 +40,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the lab's data.  [default: $HECTIQLAB_HOME/lab]",
 )
+@fleet_options
 @click.option("--json", "as_json", is_flag=True, help="Tell the address and the login link as one JSON line.")
 @click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Write that JSON line to this file once the lab answers."
@@ -77,6 +81,14 @@ _file = click.Path(path_type=Path, dir_okay=False)
     callback=size_option,
     help="Warn admins when the disk has less left, such as 50GB.  [default: 5 % of it, at most 20 GiB]",
 )
+@click.option(
+    "--drain",
+    "drain_s",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 600),
+    help="Seconds between not being ready (/readyz) and stopping, when it is told to: for a balancer to notice.",
+)
 @sso_options
 @click.option(
     "--without-snapshot",
@@ -110,9 +122,12 @@ def command(
     """
     if missing := packages_missing():
         raise ConfigurationError(missing)
-    data = data.absolute() if data is not None else settings.home() / "lab"
+    addresses = fleet_understood(serving)
+    if addresses is not None and data is not None:
+        raise click.UsageError("--data is of a lab that is alone: leave it out, or --database, --points and --files.")
+    place = addresses or (data.absolute() if data is not None else settings.home() / "lab")
     if set_password or password_file is not None or user is not None:
-        _set_password(data, user, password_file)
+        _set_password(place, user, password_file)
         return
     if (serving["tls_cert"] is None) != (serving["tls_key"] is None):
         raise click.UsageError("--tls-cert and --tls-key go together.")
@@ -136,7 +151,7 @@ def command(
             _tell(lab, say, encrypted=options.tls is not None or bool(options.proxies))
 
     try:
-        serve(options, data, ready, lost_after)
+        serve(options, place, ready, lost_after)
     finally:
         gc.enable()
 
@@ -145,7 +160,8 @@ def _tell(lab: Ready, say: Callable[[str], None], *, encrypted: bool) -> None:
     say(f"Lab: {lab.url}")
     if lab.login_link is not None:
         say(f"Open in your browser (one time, 15 minutes): {lab.login_link}")
-        elsewhere = "" if lab.data == settings.home() / "lab" else f" --data {shlex.quote(str(lab.data))}"
+        is_usual = isinstance(lab.data, str) or lab.data == settings.home() / "lab"
+        elsewhere = "" if is_usual else f" --data {shlex.quote(str(lab.data))}"
         say(f"Another such link, whenever you need one: `hectiqlab login-link{elsewhere}`")
     for note in lab.notes:
         say(note)
@@ -157,7 +173,7 @@ def _tell(lab: Ready, say: Callable[[str], None], *, encrypted: bool) -> None:
     say("Stop it with Ctrl-C. Accounts and passwords, while it runs or not: `hectiqlab admin user --help`.")
 
 
-def _set_password(data: Path, username: str | None, password_file: Path | None) -> None:
+def _set_password(data: Path | Addresses, username: str | None, password_file: Path | None) -> None:
     from ..server import first_start
     from ..server.lab import Lab
     from ..store.meta import NameTakenError

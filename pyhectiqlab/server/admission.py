@@ -118,7 +118,7 @@ class Admission:
         return shares.writes
 
     def _check_logins(self, visit: _Visit) -> None:
-        wait = self.logins.wait_of_address_s(visit.address)
+        wait = self.logins.hint_of_address_s(visit.address)
         if wait > 0:
             raise OverShareError("Too many wrong passwords", wait)
 

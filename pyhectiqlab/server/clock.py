@@ -38,12 +38,16 @@ class Clock:
     """For one thread."""
 
     def __init__(self, meta: MetaStore, write: Transacts) -> None:
-        self._write = write
-        with meta.reading() as view:
+        self._meta, self._write = meta, write
+        self.read()
+
+    def read(self) -> None:
+        """Begin with what was last noted, by whichever lab. Raises StoreError."""
+        with self._meta.reading() as view:
             self._noted = sight_of(view)
             newest = view.newest_sign() if self._noted is None else None
         # A lab that has just learned to look was there when its runs were; an empty one has nothing to lose.
-        self._sight = self._noted if newest is None else Sight(newest)
+        self._sight: Sight | None = self._noted if newest is None else Sight(newest)
 
     def look(self, now: float) -> bool:
         """Return whether the clock may be believed, now that it says `now`."""

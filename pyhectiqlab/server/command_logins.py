@@ -1,4 +1,5 @@
-"""Logins of commands that wait for somebody to confirm them in a browser (as RFC 8628 has it). In memory alone.
+"""Logins of commands that wait for somebody to confirm them in a browser (as RFC 8628 has it). All labs on the data
+know them, by their notes.
 
 A command gets a secret, with which it asks how its login stands, and a short code, which it shows. Whoever is logged in
 confirms the code on a page of the lab; then the command's next question is answered with an API key, once.
@@ -7,28 +8,28 @@ confirms the code on a page of the lab; then the command's next question is answ
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 
 from .. import settings
+from ..store.notes import MemoryNotes, Notes, NotesOfKind
 from .accounts import hash_token
 from .login import Throttle
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # without vowels: no code is a word
 CODE_CHARS = 8
 WRONG_CODES_FREE = 10
+KIND = "logins of commands"
 
 
-@dataclass
+@dataclass(frozen=True)
 class CommandLogin:
     """One of them.
 
     Attributes:
         name: what the key will be called, as the command says: user and machine.
         address: where the command asked from; place: what limits go by.
+        until: by the clock of the notes.
         user_id: who confirmed it; "": nobody yet.
     """
 
@@ -37,37 +38,36 @@ class CommandLogin:
     address: str
     place: str
     created: float
-    until: float  # by the monotonic clock
+    until: float
     user_id: str = ""
-    refused: bool = field(default=False)
+    refused: bool = False
 
 
 class CommandLogins:
-    """From any thread; never blocks."""
+    """From any thread. Blocks as its notes do, and raises what they raise."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._logins: OrderedDict[str, CommandLogin] = OrderedDict()  # hash of the secret → it, the oldest first
-        self._wrong = Throttle(WRONG_CODES_FREE, clock)
+    def __init__(self, notes: Notes | None = None) -> None:
+        self._notes = notes or MemoryNotes()
+        self._wrong = Throttle("wrong codes", WRONG_CODES_FREE, self._notes)
 
     def begin(self, name: str, address: str, place: str) -> tuple[str, CommandLogin]:
         """Return (secret, login). The oldest is forgotten where there are too many, of one place or of all."""
         secret = secrets.token_urlsafe(32)
-        with self._lock:
-            self._forget_old()
-            of_place = [key for key, login in self._logins.items() if login.place == place]
-            if len(of_place) >= settings.LAB_COMMAND_LOGINS_OF_ADDRESS:
-                del self._logins[of_place[0]]
-            elif len(self._logins) >= settings.LAB_COMMAND_LOGINS_MAX:
-                self._logins.popitem(last=False)
-            taken = {login.code for login in self._logins.values()}
+        with self._notes.of(KIND) as notes:
+            oldest = None
+            if notes.count(place) >= settings.LAB_COMMAND_LOGINS_OF_ADDRESS:
+                oldest = notes.oldest(place)
+            elif notes.count() >= settings.LAB_COMMAND_LOGINS_MAX:
+                oldest = notes.oldest()
+            if oldest is not None:
+                notes.remove(oldest)
+            taken = {note["code"] for _, note in notes.items()}
             code = _new_code()
             while code in taken:
                 code = _new_code()
-            until = self._clock() + settings.LAB_COMMAND_LOGIN_S
+            until = notes.now + settings.LAB_COMMAND_LOGIN_S
             login = CommandLogin(code, name, address, place, time.time(), until)
-            self._logins[hash_token(secret)] = login
+            notes.put(hash_token(secret), asdict(login), until, place)
         return secret, login
 
     def wait_s(self, user_id: str) -> float:
@@ -76,38 +76,42 @@ class CommandLogins:
 
     def find(self, code: str, user_id: str) -> CommandLogin | None:
         """Return the login that waits with this code, for a user who names it. None counts as a wrong code."""
-        plain = "".join(c for c in code.upper() if c in LETTERS)
-        with self._lock:
-            self._forget_old()
-            for login in self._logins.values():
-                if login.code == plain and not login.user_id and not login.refused:
-                    return login
-        self._wrong.failed(user_id)
-        return None
+        with self._notes.of(KIND) as notes:
+            _, login = _waiting(notes, code)
+        if login is None:
+            self._wrong.failed(user_id)
+        return login
 
     def settle(self, code: str, user_id: str, allow: bool) -> CommandLogin | None:
         """Confirm or refuse the login with this code, once. None: there is none, which counts as a wrong code."""
-        login = self.find(code, user_id)
-        with self._lock:
-            if login is None or login.user_id or login.refused:
-                return None
-            login.user_id, login.refused = (user_id, False) if allow else ("", True)
+        with self._notes.of(KIND) as notes:
+            key, login = _waiting(notes, code)
+            if login is not None:
+                login = replace(login, user_id=user_id) if allow else replace(login, refused=True)
+                notes.put(key, asdict(login), login.until, login.place)
+        if login is None:
+            self._wrong.failed(user_id)
         return login
 
     def poll(self, secret: str) -> CommandLogin | None:
         """Return how the login stands, or None. One that is confirmed or refused is forgotten with this answer."""
         key = hash_token(secret)
-        with self._lock:
-            self._forget_old()
-            login = self._logins.get(key)
-            if login is not None and (login.user_id or login.refused):
-                del self._logins[key]
+        with self._notes.of(KIND) as notes:
+            note = notes.get(key)
+            if note is None:
+                return None
+            login = CommandLogin(**note)
+            if login.user_id or login.refused:
+                notes.remove(key)
             return login
 
-    def _forget_old(self) -> None:
-        now = self._clock()
-        while self._logins and next(iter(self._logins.values())).until <= now:
-            self._logins.popitem(last=False)
+
+def _waiting(notes: NotesOfKind, code: str) -> tuple[str, CommandLogin | None]:
+    plain = "".join(c for c in code.upper() if c in LETTERS)
+    for key, note in notes.items():
+        if note["code"] == plain and not note["user_id"] and not note["refused"]:
+            return key, CommandLogin(**note)
+    return "", None
 
 
 def _new_code() -> str:

@@ -30,6 +30,7 @@ from .heartbeats import Heartbeats
 from .jobs import BusyError
 from .login import Logins
 from .metrics import Metrics
+from .news import Exchange
 from .notifier import Notifier
 from .project_lives import ProjectLives
 from .purging import purge_some
@@ -39,7 +40,7 @@ from .screen import Screen
 from .searched import Searched
 from .shares import Shares
 from .sso.service import SingleSignOn
-from .stream import KEYS_MAX, Hub, Message
+from .stream import Hub
 from .table import Orders
 from .totals import TotalsCache
 from .writer import Writer
@@ -72,9 +73,13 @@ class Lab:
             storage.close()
             raise
         self.public_url = ""  # where people find it, if somebody said so; else it is as they asked for it
-        self.start_id = secrets.token_hex(4)  # of this start: after another one, data may be those of a backup
+        self._start_id = secrets.token_hex(4)
         self.started = time.time()
+        self.ends = ""  # why this lab must end at once
+        self.draining = False  # it is about to stop: balancers are to send nothing more
+        self.peers = storage.peers
         self.hub = Hub()
+        self.exchange = Exchange(self.peers, self.hub, self.meta, self._must_end)
         self.activity = Activity()
         self.shares = Shares()
         self._written = 0.0  # what the writer's thread had taken of a processor when it last committed
@@ -82,33 +87,40 @@ class Lab:
         self.refusals = Refusals()
         try:
             self.writer = Writer(
-                self.meta, self.points, self._committed, self.refusals, storage.permissions, storage.is_saving
+                self.meta,
+                self.points,
+                self._committed,
+                self.refusals,
+                storage.permissions,
+                storage.is_saving,
+                defers=not self.peers.several,
             )
         except BaseException:
             storage.close()
             raise
         self.permissions = storage.permissions
-        self.accounts = Accounts(self.meta, self.write, self.permissions)
+        self.accounts = Accounts(self.meta, self.write, self.permissions, alone=not self.peers.several)
         self.screen = Screen(self.meta, self.permissions, self.writer.deferred)
         self.authority = Authority(self.meta, self.accounts.unstored)
-        self.notifier = Notifier(self.meta, self.write)
+        self.notifier = Notifier(self.meta, self.write, lambda: self.peers.has("notifier"))
         self.heartbeats = Heartbeats()
-        self.disk = Disk(storage, self.write, self.refusals, self.notifier.notify_about_lab)
+        self.disk = Disk(storage, self.write, self.refusals, self._notify_once)
         self.backups = BackupWatch(self.meta, self.write, self.notifier.notify_about_lab)
         self.files = Files(self.meta, self.blobs, self.write, storage.files)
         self.retention = Retention(self.meta, self.write)
         self.clock = Clock(self.meta, self.write)
         self.totals = TotalsCache(storage)
         self.searched = Searched(self.meta, self.points, self.write)
-        self.orders = Orders()
+        self.orders = Orders(self.peers.notes if self.peers.several else None)
         self.config_texts = ConfigTexts()
-        self.logins = Logins()
+        self.logins = Logins(self.peers.notes)
         self.sso: SingleSignOn | None = None
-        self.command_logins = CommandLogins()
+        self.command_logins = CommandLogins(self.peers.notes)
         self._accounts_at = self._snapshots_at = 0.0
         self._awake_since = self._looked = time.time()
+        self._watches = self.peers.has("watch")
         self._watch = Loop("watch", self._watch_turn, log.error, log.warning)
-        self.lives = ProjectLives(self.meta, self.write, self.accounts, self._watch.hurry)
+        self.lives = ProjectLives(self.meta, self.write, self.accounts, self._watch.hurry, self.peers.notes)
         self.loops = (
             self.writer.loop,
             self._watch,
@@ -116,11 +128,18 @@ class Lab:
             self.authority.loop,
             self.notifier.loop,
             self.searched.loop,
+            *([self.peers.loop] if self.peers.loop is not None else []),
         )
+
+    @property
+    def start_id(self) -> str:
+        """Another one says that data may be lost that were answered: a lab that is alone may have been restored."""
+        return self.peers.life or self._start_id
 
     def start(self) -> None:
         self.permissions.set()  # made by the lab's own user: where root's command made it, the lab could not touch it
         self.writer.start()
+        self.peers.start(self.exchange)
         self._watch.start()
         self.disk.start()
         self.authority.start()
@@ -137,6 +156,7 @@ class Lab:
         self.searched.stop()
         self._store_heartbeats()
         self.writer.stop()
+        self.peers.stop()
         self.storage.close()
 
     def write(self, function: Callable[[MetaTransaction], T], urgent: bool = True) -> T:
@@ -190,6 +210,16 @@ class Lab:
         """Return how each piece of the lab's own work is."""
         return [*(loop.trouble for loop in self.loops), self.writer.compaction]
 
+    def _must_end(self, why: str) -> None:
+        if not self.ends:
+            self.ends = why
+            log.error("%s: this lab ends. Start it anew.", why)
+
+    def _notify_once(self, text: str) -> None:
+        """Of what all labs on the data see, one tells."""
+        if self.peers.has("watch"):
+            self.notifier.notify_about_lab(text)
+
     # What a commit changed, to whoever watches.
 
     def _took(self) -> float:
@@ -209,34 +239,7 @@ class Lab:
         for job in jobs:
             for batch in job.accepted:
                 self.activity.note(batch.columns.run, batch.points, len(batch.events))
-        if not self.hub.watched:
-            return
-        arrived: dict[str, tuple[dict[str, None], int]] = {}
-        logged: dict[str, None] = {}
-        for job in jobs:
-            for batch in job.accepted:
-                keys, n = arrived.setdefault(batch.columns.run, ({}, 0))
-                for column in batch.columns.columns[: KEYS_MAX - len(keys)]:
-                    keys[column.key] = None
-                arrived[batch.columns.run] = (keys, n + batch.points)
-                if any(event.kind == "log" for event in batch.events):
-                    logged[batch.columns.run] = None
-        touched = changes.runs | changes.states.keys()
-        with self.meta.reading() as view:
-            runs = view.run_ids(sorted(touched | arrived.keys()))
-        messages = []
-        for run, (keys, n) in arrived.items():
-            if n:
-                messages.append(Message.of_run("points", run, runs[run].project_id, keys=list(keys), points=n))
-        for run in logged:
-            messages.append(Message.of_run("logs", run, runs[run].project_id))
-        for run, state in changes.states.items():
-            messages.append(Message.of_run("state", run, runs[run].project_id, state=state))
-        for project in changes.projects:
-            messages.append(Message("project", project, project, {"project": project}))
-        for run in changes.runs:
-            messages.append(Message.of_run("run", run, runs[run].project_id))
-        self.hub.publish(messages)
+        self.exchange.tell(changes, jobs)
 
     # What happens without being asked.
 
@@ -244,27 +247,36 @@ class Lab:
         now = time.time()
         if now - self._looked > 5 * WATCH_EVERY_S or now < self._looked:
             self._awake_since = now  # the machine slept, or its clock was set: the silence was ours
+        if self.peers.several and self.refusals.failing is not None:
+            self._awake_since = now  # signs of life could not be stored, perhaps at no lab
         self._looked = now
-        self.watch_once(now, self._awake_since, self.clock.look(now))
+        watches = self.peers.has("watch")
+        if watches and not self._watches:
+            self.clock.read()  # another lab looked at its own until now
+        self._watches = watches
+        self.watch_once(now, self._awake_since, watches and self.clock.look(now))
         return min(WATCH_EVERY_S, self.lost_after_s / 4)
 
     def watch_once(self, now: float, awake_since: float, steady: bool = True) -> None:
         """Mark silent runs as lost, and remove what was deleted long ago or is no longer to be kept. If the clock is
-        not `steady` (server/clock.py), remove nothing. Do all that does not fail, then raise the first error.
+        not `steady` (server/clock.py), remove nothing. Of several labs one does so; each does what is its own. Do all
+        that does not fail, then raise the first error.
         """
-        duties: list[Callable[[], object]] = [
-            self._store_heartbeats,
-            lambda: self._mark_lost(now, awake_since),
-            lambda: self.storage.free(self.lives.finish),
-            # Before the files that it leaves without a name. What somebody asked for needs no clock.
-            lambda: self.storage.free(lambda: self._purge(now, now - KEEP_DELETED_S if steady else None)),
-            lambda: self.storage.free(lambda: self.files.tidy(now)),
-            lambda: self._look_after_accounts(now),
-            self.clock.note,
-            lambda: self.backups.look(now),
-            lambda: self.searched.keep(now),
-        ]
-        if steady:
+        duties: list[Callable[[], object]] = [self._store_heartbeats]
+        if self.peers.has("watch"):
+            duties += [
+                lambda: self._mark_lost(now, awake_since),
+                lambda: self.storage.free(self.lives.finish),
+                # Before the files that it leaves without a name. What somebody asked for needs no clock.
+                lambda: self.storage.free(lambda: self._purge(now, now - KEEP_DELETED_S if steady else None)),
+            ]
+        if self.peers.has("tidier"):
+            duties.append(lambda: self.storage.free(lambda: self.files.tidy(now)))
+        duties.append(lambda: self._look_after_accounts(now))
+        if self.peers.has("watch"):
+            duties += [self.clock.note, lambda: self.backups.look(now)]
+        duties.append(lambda: self.searched.keep(now))
+        if steady and self.peers.has("watch"):
             duties.append(lambda: self.storage.free(lambda: self.retention.turn(now)))
             duties.append(lambda: self._remove_old_snapshots(now))
         errors = []
@@ -307,5 +319,6 @@ class Lab:
     def _look_after_accounts(self, now: float) -> None:
         if not self._accounts_at <= now < self._accounts_at + LAST_USED_S:
             self.accounts.store_use()
-            self.write(lambda tx: tx.forget_expired(now, WEB_SESSION_IDLE_S, now - AUDIT_KEPT_S))
+            if self.peers.has("watch"):
+                self.write(lambda tx: tx.forget_expired(now, WEB_SESSION_IDLE_S, now - AUDIT_KEPT_S))
             self._accounts_at = now

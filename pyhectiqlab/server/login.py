@@ -1,13 +1,15 @@
-"""Throttling of logins: after some failures, a name (and an address) waits longer and longer."""
+"""Throttling of logins: after some failures, a name (and an address) waits longer and longer, at all labs together."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from .. import settings
+from ..store.notes import MemoryNotes, Notes, NotesOfKind
 from .proxies import place_of
 
 FREE_FAILURES = 5  # of one name at one address
@@ -16,74 +18,99 @@ FREE_FAILURES_OF_NAME = 100  # wherever from
 WAIT_MIN_S = 2.0
 WAIT_MAX_S = 300.0
 FORGET_S = 900.0
-ENTRIES_MAX = 10_000
+KNOWN_S = 90 * 86_400.0  # a name at an address, since its last login
+ENTRIES_MAX = 10_000  # of each count
+KIND = "logins"
+
+
+class Failures:
+    """Counts failures of whoever is named, in notes that are open. `what`: of which kind, among others in them."""
+
+    def __init__(self, what: str, free: int = FREE_FAILURES) -> None:
+        self._what, self._free = what, free
+
+    def _key(self, who: str) -> str:
+        return f"{self._what} {hashlib.sha256(who.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+    def wait_s(self, notes: NotesOfKind, who: str) -> float:
+        """Return the seconds until `who` may try again; 0: now."""
+        note = notes.get(self._key(who))
+        if note is None or note["count"] < self._free:
+            return 0.0
+        pause: float = min(WAIT_MAX_S, WAIT_MIN_S * 2 ** min(note["count"] - self._free, 16))
+        return max(0.0, float(note["last"]) + pause - notes.now)
+
+    def failed(self, notes: NotesOfKind, who: str) -> None:
+        note = notes.get(self._key(who))
+        self._put(notes, who, 1 if note is None else note["count"] + 1, notes.now)
+
+    def succeeded(self, notes: NotesOfKind, who: str) -> None:
+        notes.remove(self._key(who))
+
+    def forgive(self, notes: NotesOfKind, who: str) -> None:
+        """Take one failure back."""
+        note = notes.get(self._key(who))
+        if note is not None and note["count"] > 1:
+            self._put(notes, who, note["count"] - 1, note["last"])
+        else:
+            notes.remove(self._key(who))
+
+    def _put(self, notes: NotesOfKind, who: str, count: int, last: float) -> None:
+        place = self._what
+        notes.put(self._key(who), {"count": count, "last": last}, notes.now + FORGET_S, place)
+        if notes.count(place) > ENTRIES_MAX and (oldest := notes.oldest(place)) is not None:
+            notes.remove(oldest)
 
 
 class Throttle:
-    """Counts failures of whoever is named. Never blocks. In memory: a restart forgets them."""
+    """Failures of one kind. Blocks as its notes do."""
 
-    def __init__(self, free: int = FREE_FAILURES, clock: Callable[[], float] = time.monotonic) -> None:
-        self._free, self._clock = free, clock
-        self._lock = threading.Lock()
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # (count, time of the last)
+    def __init__(self, kind: str, free: int = FREE_FAILURES, notes: Notes | None = None) -> None:
+        self._kind, self._failures, self._notes = kind, Failures("", free), notes or MemoryNotes()
 
     def wait_s(self, who: str) -> float:
-        """Return the seconds until `who` may try again; 0: now."""
-        now = self._clock()
-        with self._lock:
-            count, last = self._failures.get(who, (0, 0.0))
-        if count < self._free or now - last > FORGET_S:
-            return 0.0
-        pause: float = min(WAIT_MAX_S, WAIT_MIN_S * 2 ** min(count - self._free, 16))
-        return max(0.0, last + pause - now)
+        with self._notes.of(self._kind) as notes:
+            return self._failures.wait_s(notes, who)
 
     def failed(self, who: str) -> None:
-        now = self._clock()
-        with self._lock:
-            count, last = self._failures.pop(who, (0, now))
-            self._failures[who] = (1 if now - last > FORGET_S else count + 1, now)
-            while len(self._failures) > ENTRIES_MAX:
-                self._failures.popitem(last=False)
+        with self._notes.of(self._kind) as notes:
+            self._failures.failed(notes, who)
 
     def succeeded(self, who: str) -> None:
-        with self._lock:
-            self._failures.pop(who, None)
-
-    def forgive(self, who: str) -> None:
-        """Take one failure back."""
-        with self._lock:
-            count, last = self._failures.get(who, (0, 0.0))
-            if count > 1:
-                self._failures[who] = (count - 1, last)
-            else:
-                self._failures.pop(who, None)
+        with self._notes.of(self._kind) as notes:
+            self._failures.succeeded(notes, who)
 
 
 class Logins:
     """Who may try a password now. Three counts, each bounded: of a name at an address, so that a stranger who guesses
     does not lock its owner out elsewhere; of an address, whatever the names; and of a name wherever from, for guesses
     from many addresses. The last does not hold at an address where that name has logged in before.
+
+    Blocks as its notes do, and raises what they raise; `hint_of_address_s` and `takes_note` never block.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._both = Throttle(clock=clock)
-        self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, clock)
-        self._names = Throttle(FREE_FAILURES_OF_NAME, clock)
-        self._lock = threading.RLock()
+    def __init__(self, notes: Notes | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._open = notes or MemoryNotes(clock)
+        self._both = Failures("both")
+        self._addresses = Failures("address", FREE_FAILURES_OF_ADDRESS)
+        self._names = Failures("name", FREE_FAILURES_OF_NAME)
+        self._lock = threading.Lock()
         self._clock = clock
         self._notes, self._noted_at = float(settings.LAB_FAILED_LOGINS_NOTED), clock()
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._hints: OrderedDict[str, float] = OrderedDict()  # address → until when it waits, as far as is known here
 
     def begin(self, name: str, address: str) -> float:
         """Return the seconds until they may try; 0: now. A try counts as a failure from now on, until it `succeeded`:
         so many at once get no more tries than one after the other.
         """
         address = place_of(address)
-        with self._lock:
-            wait = self.wait_s(name, address)
+        with self._open.of(KIND) as notes:
+            wait = self._wait_s(notes, name, address)
             if wait == 0:
-                self.failed(name, address)
-            return wait
+                self._failed(notes, name, address)
+            of_address = self._addresses.wait_s(notes, address)
+        self._hint(address, of_address)
+        return wait
 
     def takes_note(self) -> bool:
         """Return whether a failure that was just told has a place in the audit log."""
@@ -97,35 +124,63 @@ class Logins:
             self._notes -= 1
             return True
 
+    def hint_of_address_s(self, address: str) -> float:
+        """Return the seconds that an address certainly waits before it may try any name."""
+        with self._lock:
+            return max(0.0, self._hints.get(place_of(address), 0.0) - self._clock())
+
     def wait_of_address_s(self, address: str) -> float:
         """Return the seconds until an address may try any name."""
-        return self._addresses.wait_s(place_of(address))
+        with self._open.of(KIND) as notes:
+            return self._addresses.wait_s(notes, place_of(address))
 
     def wait_s(self, name: str, address: str) -> float:
-        address = place_of(address)
-        wait = max(self._both.wait_s(f"{name}@{address}"), self._addresses.wait_s(address))
-        with self._lock:
-            known = (name, address) in self._known
-        return wait if known else max(wait, self._names.wait_s(name))
+        with self._open.of(KIND) as notes:
+            return self._wait_s(notes, name, place_of(address))
+
+    def _wait_s(self, notes: NotesOfKind, name: str, address: str) -> float:
+        wait = max(self._both.wait_s(notes, f"{name}@{address}"), self._addresses.wait_s(notes, address))
+        if notes.get(_known(name, address)) is not None:
+            return wait
+        return max(wait, self._names.wait_s(notes, name))
 
     def failed(self, name: str, address: str) -> None:
-        address = place_of(address)
-        self._both.failed(f"{name}@{address}")
-        self._addresses.failed(address)
-        self._names.failed(name)
+        with self._open.of(KIND) as notes:
+            self._failed(notes, name, place_of(address))
+
+    def _failed(self, notes: NotesOfKind, name: str, address: str) -> None:
+        self._both.failed(notes, f"{name}@{address}")
+        self._addresses.failed(notes, address)
+        self._names.failed(notes, name)
 
     def failed_at(self, address: str) -> None:
         """Note a failure of an address, of no name."""
-        self._addresses.failed(place_of(address))
+        address = place_of(address)
+        with self._open.of(KIND) as notes:
+            self._addresses.failed(notes, address)
+            wait = self._addresses.wait_s(notes, address)
+        self._hint(address, wait)
 
     def succeeded(self, name: str, address: str) -> None:
         """Note that a try which had begun was right."""
         address = place_of(address)
-        self._both.succeeded(f"{name}@{address}")
-        self._addresses.forgive(address)
-        self._names.forgive(name)
+        with self._open.of(KIND) as notes:
+            self._both.succeeded(notes, f"{name}@{address}")
+            self._addresses.forgive(notes, address)
+            self._names.forgive(notes, name)
+            notes.put(_known(name, address), {}, notes.now + KNOWN_S, "known")
+            if notes.count("known") > ENTRIES_MAX and (oldest := notes.oldest("known")) is not None:
+                notes.remove(oldest)
+        self._hint(address, 0.0)
+
+    def _hint(self, address: str, wait: float) -> None:
         with self._lock:
-            self._known[name, address] = None
-            self._known.move_to_end((name, address))
-            while len(self._known) > ENTRIES_MAX:
-                self._known.popitem(last=False)
+            self._hints.pop(address, None)
+            if wait > 0:
+                self._hints[address] = self._clock() + wait
+                while len(self._hints) > ENTRIES_MAX:
+                    self._hints.popitem(last=False)
+
+
+def _known(name: str, address: str) -> str:
+    return f"known {hashlib.sha256(f'{name}@{address}'.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -20,6 +20,7 @@ import smtplib
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -64,10 +65,14 @@ class _AboutLab:
 
 
 class Notifier:
-    """The thread that delivers, between `start` and `stop`."""
+    """The thread that delivers, between `start` and `stop`.
 
-    def __init__(self, meta: MetaStore, write: Transacts) -> None:
-        self._meta, self._write = meta, write
+    Args:
+        on_duty: whether this lab is the one, of several, that delivers notices about runs.
+    """
+
+    def __init__(self, meta: MetaStore, write: Transacts, on_duty: Callable[[], bool] = lambda: True) -> None:
+        self._meta, self._write, self._on_duty = meta, write, on_duty
         self.url = ""  # the address at which people find the lab
         self._about_lab: deque[_AboutLab] = deque(maxlen=ABOUT_LAB_MAX)
         self._pool = ThreadPoolExecutor(AT_ONCE, "hectiqlab-notice")
@@ -96,7 +101,7 @@ class Notifier:
         with self._meta.reading() as view:
             if view.muted_since() is not None:
                 return LOOK_EVERY_S
-            due = view.due_notices(now, TAKEN)
+            due = view.due_notices(now, TAKEN) if self._on_duty() else []
             server = view.lab_value(MAIL_SERVER)
         lately = [one for one in tuple(self._about_lab) if one.again_at <= now]
         deliveries = [self._pool.submit(self._deliver_about_lab, server, one) for one in lately]

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
+import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 
 from ..base import crashpoints
+from ..errors import StoreError
 from ..store.accounts import Change
 from ..store.meta import MetaStore, MetaTransaction
+from ..store.notes import Notes
 from .accounts import Accounts
 from .jobs import Transacts
 
 SECONDS_MAX = 0.5  # of one turn of the lab's watch
+RESTORING = "projects that are restored"
+RESTORING_S = 120.0  # longer than any step takes
 
 
 def finish_deletions(
@@ -52,12 +56,13 @@ class ProjectLives:
 
     Args:
         hurry: makes the watch call `finish` soon.
+        notes: of which projects somebody restores now.
     """
 
-    def __init__(self, meta: MetaStore, write: Transacts, accounts: Accounts, hurry: Callable[[], None]) -> None:
-        self._meta, self._write, self._accounts, self._hurry = meta, write, accounts, hurry
-        self._lock = threading.Lock()
-        self._restoring: list[str] = []  # a project is in it as often as somebody restores it
+    def __init__(
+        self, meta: MetaStore, write: Transacts, accounts: Accounts, hurry: Callable[[], None], notes: Notes
+    ) -> None:
+        self._meta, self._write, self._accounts, self._hurry, self._notes = meta, write, accounts, hurry, notes
 
     def delete(self, project: str, noted: Change) -> None:
         """Block for one transaction; raise ProjectGoneError, StoreError."""
@@ -74,24 +79,34 @@ class ProjectLives:
             crashpoints.passing("upkeep.restored_with_project")
             return whole
 
-        with self._left_alone(project):
+        with self._left_alone(project) as renew:
             while not self._write(step):
-                pass
+                renew()
         self._accounts.mark.set()
 
     def finish(self) -> None:
         """A step of the watch."""
-        with self._lock:
-            busy = set(self._restoring)
+        with self._notes.of(RESTORING) as notes:
+            busy = {note["project"] for _, note in notes.items()}
         if not finish_deletions(self._meta, self._write, busy, SECONDS_MAX):
             self._hurry()
 
     @contextlib.contextmanager
-    def _left_alone(self, project: str) -> Iterator[None]:
-        with self._lock:
-            self._restoring.append(project)
+    def _left_alone(self, project: str) -> Iterator[Callable[[], None]]:
+        """Yield what is to be called again and again, as others forget it after a while."""
+        mine = secrets.token_hex(8)  # several may restore it at once
+        renewed = 0.0
+
+        def renew() -> None:
+            nonlocal renewed
+            if time.monotonic() >= renewed + RESTORING_S / 4:
+                with self._notes.of(RESTORING) as notes:
+                    notes.put(mine, {"project": project}, notes.now + RESTORING_S)
+                renewed = time.monotonic()
+
+        renew()
         try:
-            yield
+            yield renew
         finally:
-            with self._lock:
-                self._restoring.remove(project)
+            with contextlib.suppress(StoreError), self._notes.of(RESTORING) as notes:
+                notes.remove(mine)

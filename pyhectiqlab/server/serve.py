@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from ..errors import ConfigurationError, LabError, StoreError
+from ..store.fleet import Addresses
 from ..store.opening import open_storage
 from . import first_start
 from .app import create_app
@@ -54,7 +55,7 @@ class Ready:
 
     url: str
     login_link: str | None
-    data: Path
+    data: Path | str
     profile: str | None
     notes: tuple[str, ...] = ()
     loopback: bool = True
@@ -72,6 +73,7 @@ class Options:
     moved_from: tuple[str, ...] = ()  # addresses and ports where it was, see moved.py
     proxies: str = ""  # addresses and networks, by commas, or "*", see proxies.py
     root_path: str = ""  # below which the lab lies on its host, see rootpath.py
+    drain_s: float = 0.0  # between not being ready any more and stopping, for balancers
     snapshot: bool = True  # of the databases before they are upgraded, see store/upgrading.py
     log_format: str = "text"
     log_requests: bool = False
@@ -88,10 +90,11 @@ class Options:
         return "https" if self.tls else "http"
 
 
-def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_after_s: float) -> None:
+def serve(options: Options, data: Path | Addresses, ready: Callable[[Ready], None], lost_after_s: float) -> None:
     """Blocks until a signal ends it.
 
-    Raises ConfigurationError (port in use, no password), DataDirectoryInUseError, NewerSchemaError, StoreError.
+    Raises ConfigurationError (port in use, no password), DataDirectoryInUseError, NewerSchemaError, StoreError; the
+    last also where the lab had to end.
     """
     set_up_logging(options.log_format, options.log_requests)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -108,7 +111,7 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
         listener = bind(host, options.port)
         lab.disk.wish = options.warn_free
         if options.sso is not None:
-            lab.sso = SingleSignOn(options.sso, lab.meta, lab.accounts)
+            lab.sso = SingleSignOn(options.sso, lab.meta, lab.accounts, lab.peers.notes)
         lab.start()
         url = url_of(host, listener.getsockname()[1], options.scheme) + root_path
         lab.public_url = public_url
@@ -139,7 +142,9 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
             ssl_certfile=options.tls_cert,
             ssl_keyfile=options.tls_key,
         )
-        _Server(config, lab, connections, lambda: ready(prepared)).run(sockets=listeners)
+        _Server(config, lab, connections, lambda: ready(prepared), options.drain_s).run(sockets=listeners)
+        if lab.ends:
+            raise StoreError(f"{lab.ends}: start the lab anew.")
     finally:
         lab.stop()
         gc.freeze()  # the interpreter's last collection would walk all of it, too
@@ -147,11 +152,19 @@ def serve(options: Options, data: Path, ready: Callable[[Ready], None], lost_aft
 
 class _Server(uvicorn.Server):
     """uvicorn's server. It says when it answers, ends live streams at once, and exits with status 0 when it is asked to
-    stop.
+    stop: at once, or `drain_s` later, in which it answers that it is not ready, and everything else as ever.
     """
 
-    def __init__(self, config: uvicorn.Config, lab: Lab, connections: Connections, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        lab: Lab,
+        connections: Connections,
+        ready: Callable[[], None],
+        drain_s: float = 0.0,
+    ) -> None:
         super().__init__(config)
+        self._drain_s, self._stops_at = drain_s, float("inf")
         self._lab, self._connections, self._ready = lab, connections, ready
         self._ticked = time.monotonic()
 
@@ -169,12 +182,17 @@ class _Server(uvicorn.Server):
         self._ticked = now
         if counter % 10 == 0:
             self._connections.look()
-        return await super().on_tick(counter)
+        stops = await super().on_tick(counter)
+        return stops or bool(self._lab.ends) or now >= self._stops_at
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn's own remembers the signal and raises it again at the end; a stop that was asked for is no such death.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
+        if sig == signal.SIGTERM and self._drain_s > 0 and not self._lab.draining:
+            self._lab.draining = True
+            self._stops_at = time.monotonic() + self._drain_s
+            return
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -193,7 +211,7 @@ def prepare(lab: Lab, url: str, known: str, loopback: bool, old_ports: Sequence[
     owner = first_start.make_owner(lab)
     notes = []
     try:
-        profile = first_start.write_profile(lab, owner, url, old_ports)
+        profile = first_start.write_profile(lab, owner, known if lab.peers.several else url, old_ports)
     except LabError as e:  # a credentials file that is not understood, a full disk
         profile = None
         notes.append(f"No profile was written: {e}")
@@ -216,8 +234,12 @@ def require_password(lab: Lab, host: str) -> None:
     if owner is None or owner.password_hash is None:
         raise ConfigurationError(
             f"--host {host} can be reached from other machines, so the owner needs a password: "
-            f"run `hectiqlab server --set-password --data {lab.storage.place}` first."
+            f"run `hectiqlab server --set-password{_its_data(lab)}` first."
         )
+
+
+def _its_data(lab: Lab) -> str:
+    return f" --data {lab.storage.place}" if isinstance(lab.storage.place, Path) else ""
 
 
 def is_loopback(host: str) -> bool:

@@ -41,7 +41,8 @@ class Message:
         """Return what this one and an earlier one of its kind and run say together."""
         if self.kind != "points":
             return self
-        keys = list(dict.fromkeys([*other.data["keys"], *self.data["keys"]]))[:KEYS_MAX]
+        mine, others = self.data["keys"], other.data["keys"]
+        keys = None if mine is None or others is None else list(dict.fromkeys([*others, *mine]))[:KEYS_MAX]
         return replace(self, data={**self.data, "keys": keys, "points": other.data["points"] + self.data["points"]})
 
 
@@ -62,6 +63,10 @@ class Subscription:
         if not mine:
             return
         self._waiting = [*self._waiting, *mine] if len(self._waiting) + len(mine) <= QUEUE_MAX else [RESYNC.encoded]
+        self.heard.set()
+
+    def offer_resync(self) -> None:
+        self._waiting = [RESYNC.encoded]
         self.heard.set()
 
     def take(self) -> bytes:
@@ -104,6 +109,15 @@ class Hub:
     def publish(self, messages: Sequence[Message]) -> None:
         if self._loop is not None and messages and self._subscriptions and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._gather, self._loop, messages)
+
+    def resync(self) -> None:
+        """Have all who watch look again: news may have been missed. From any thread."""
+        if self._loop is not None and self._subscriptions and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._offer_resync)
+
+    def _offer_resync(self) -> None:
+        for subscription in tuple(self._subscriptions):
+            subscription.offer_resync()
 
     def close(self) -> None:
         """Call only on the event loop."""

@@ -6,6 +6,7 @@ a while, so that it is found out once, and rows neither jump nor repeat while so
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
@@ -14,9 +15,13 @@ from dataclasses import dataclass, replace
 
 from ..protocol.search import EVERY_RUN, Field, Sort
 from ..store.meta import MetaView, RunQuery
+from ..store.notes import Notes
 from ..store.points import PointStore, Summary
 from .search import Value, find_ids, value_in, values_of
 
+KIND = "orders of tables"
+SHARED_MAX = 100  # orders that several labs share
+SHARED_S = 3600.0
 IDS_MAX = 300_000  # in all orders that are kept: some 25 MB
 COLUMNS_MAX = 64
 SORTS_MAX = 8
@@ -32,9 +37,14 @@ class Order:
 
 
 class Orders:
-    """The orders that were used last, each by a name. Safe for several threads."""
+    """The orders that were used last, each by a name. Safe for several threads.
 
-    def __init__(self) -> None:
+    Args:
+        notes: of several labs, so that the next window of rows may be asked of another one; it blocks as they do.
+    """
+
+    def __init__(self, notes: Notes | None = None) -> None:
+        self._notes = notes
         self._lock = threading.Lock()
         self._orders: OrderedDict[str, Order] = OrderedDict()  # the least recently used first
         self._ids = 0
@@ -42,22 +52,39 @@ class Orders:
     def add(self, order: Order) -> str:
         """Return the name to ask for it by."""
         name = secrets.token_urlsafe(9)
+        self._keep(name, order)
+        if self._notes is not None:
+            with self._notes.of(KIND) as notes:
+                notes.put(name, {"of": _of(order.query, order.sorts), "ids": list(order.ids)}, notes.now + SHARED_S)
+                if notes.count() > SHARED_MAX and (oldest := notes.oldest()) is not None:
+                    notes.remove(oldest)
+        return name
+
+    def _keep(self, name: str, order: Order) -> None:
         with self._lock:
             self._orders[name] = order
             self._ids += len(order.ids)
             while self._ids > IDS_MAX and len(self._orders) > 1:
                 _, dropped = self._orders.popitem(last=False)
                 self._ids -= len(dropped.ids)
-        return name
 
     def get(self, name: str, query: RunQuery, sorts: Sequence[Sort]) -> Order | None:
         """Return an order of just this search and these sorts. None: there is none of that name."""
         with self._lock:
             order = self._orders.get(name)
-            if order is None or (order.query, order.sorts) != (query, sorts):
-                return None
-            self._orders.move_to_end(name)
-            return order
+            if order is not None:
+                self._orders.move_to_end(name)
+        if order is None and name and self._notes is not None:
+            with self._notes.of(KIND) as notes:
+                note = notes.get(name)
+            if note is not None and note["of"] == _of(query, sorts):
+                order = Order(query, sorts, note["ids"])
+                self._keep(name, order)
+        return None if order is None or (order.query, order.sorts) != (query, sorts) else order
+
+
+def _of(query: RunQuery, sorts: Sequence[Sort]) -> str:
+    return hashlib.sha256(repr((query, list(sorts))).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sorted_ids(view: MetaView, points: PointStore, query: RunQuery, sorts: Sequence[Sort], now: float) -> list[str]:

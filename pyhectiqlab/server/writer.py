@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..base import crashpoints
 from ..base.loops import Loop, Trouble
-from ..errors import StoreError
+from ..errors import OutcomeUnknownError, StoreError
 from ..store.catching_up import tell, untold
 from ..store.meta import Changes, MetaStore, MetaTransaction
 from ..store.points import PointStore
@@ -59,6 +59,7 @@ class Writer:
         refusals: noted what the stores refused.
         mark: tells that another process changed who may do what; None: there is none.
         is_saving: see Storage; meanwhile ingest is refused.
+        defers: whether the MetaStore may be told of points a moment after they were answered: nobody else writes.
     """
 
     def __init__(
@@ -69,8 +70,9 @@ class Writer:
         refusals: Refusals,
         mark: ChangeMark | None = None,
         is_saving: Callable[[], bool] = lambda: False,
+        defers: bool = True,
     ) -> None:
-        self._refusals, self._is_saving = refusals, is_saving
+        self._refusals, self._is_saving, self._defers = refusals, is_saving, defers
         self._meta, self._points, self._committed = meta, points, committed
         self._waiting: FairQueue[Job] = FairQueue()
         self._long: FairQueue[InPieces] = FairQueue()
@@ -259,7 +261,8 @@ class Writer:
     def _commit(self, group: Sequence[Job]) -> None:
         """One commit for the group. Where anything of it fails in a way that is not its own answer (an error of a
         database, a defect of ours), nothing of the group is kept, and its halves are tried, down to the single batch:
-        what cannot be done is refused, and nobody beside it.
+        what cannot be done is refused, and nobody beside it. Where nobody knows whether it was kept, only ingest is
+        tried again, which is known when it comes twice.
 
         Never raises, and answers every job: afterwards, when what it did is durable, or when it is surely undone.
         """
@@ -274,9 +277,13 @@ class Writer:
                 self._commit_whole(some)
             except BaseException as e:  # also a SystemExit in a job: the writer goes on
                 apart = _halves(some) if time.monotonic() < deadline else []
+                if isinstance(e, OutcomeUnknownError):
+                    _refuse([job for job in some if not isinstance(job, Ingest)], e)
+                    some = [job for job in some if isinstance(job, Ingest)]
+                    apart = [some] if some and time.monotonic() < deadline else []
                 if not apart:
                     if isinstance(e, StoreError):
-                        self._refusals.refused(e, len(some))
+                        self._refusals.refused(e, max(1, len(some)))
                     _refuse(some, e)
                 parts += reversed(apart)
 
@@ -339,7 +346,7 @@ class Writer:
 
     def _may_defer(self, group: Sequence[Job]) -> bool:
         """Return whether the MetaStore may be told later of what a group brings, if that is points alone."""
-        if self.deferred.refused or not all(isinstance(job, Ingest) for job in group):
+        if not self._defers or self.deferred.refused or not all(isinstance(job, Ingest) for job in group):
             return False
         with self._wake:
             return self._is_crowd() and not self._stopping

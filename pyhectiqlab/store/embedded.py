@@ -20,6 +20,7 @@ from .blobs import BlobStore
 from .catching_up import catch_up
 from .folder.blob_store import FolderBlobStore
 from .meta import MetaStore
+from .peers import Alone, Peers
 from .points import PointStore
 from .reserve import BALLAST_BYTES, Ballast, Reserve
 from .sql.meta_store import SqlMetaStore
@@ -149,6 +150,7 @@ class EmbeddedStorage:
 
     def __init__(self, folder: Path, upgrade: bool = True, snapshot: bool = True) -> None:
         self.place = folder
+        self.peers: Peers = Alone()
         self.upgraded: upgrading.Before | None = None
         with contextlib.ExitStack() as stack:
             stack.callback(DataLock(folder).release)
@@ -222,7 +224,7 @@ class EmbeddedStorage:
         except DataDirectoryInUseError:
             pass
         storage = cls.__new__(cls)
-        storage.place = folder
+        storage.place, storage.peers = folder, Alone()
         storage._ballast = None
         storage._reserve = Reserve(folder)
         storage.upgraded = None

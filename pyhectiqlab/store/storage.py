@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from .blobs import BlobStore
 from .meta import MetaStore
+from .peers import Peers
 from .points import PointStore
 from .upgrading import Before
 
@@ -41,8 +42,12 @@ class Storage(Protocol):
     """One lab's data, open until `close`."""
 
     @property
-    def place(self) -> Path:
+    def place(self) -> Path | str:
         """Where the data is, as people name it."""
+
+    @property
+    def peers(self) -> Peers:
+        """The other lab processes on the data."""
 
     @property
     def meta(self) -> MetaStore: ...

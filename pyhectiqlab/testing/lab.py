@@ -24,13 +24,13 @@ class RealLab:
     """A lab on a free port of 127.0.0.1. A context manager: started at the start, stopped at the end.
 
     Args:
-        data_dir: the lab's data, kept between starts.
+        data_dir: the lab's data, kept between starts. None: they are where `arguments` say.
         home: HECTIQLAB_HOME of the lab: its profile `local` lands in `home/credentials`.
         arguments: further options of `hectiqlab server`.
     """
 
-    def __init__(self, data_dir: Path, home: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
-        self.data_dir, self.home = Path(data_dir), Path(home)
+    def __init__(self, data_dir: Path | None, home: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self._data_dir, self.home = data_dir, Path(home)
         self.arguments = arguments
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("HECTIQLAB_")}
         self.env |= {"HECTIQLAB_HOME": str(self.home), "HOME": str(self.home), **(env or {})}
@@ -49,7 +49,9 @@ class RealLab:
         ready = self._log.parent / "ready"
         ready.unlink(missing_ok=True)
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pyhectiqlab", "server", "--json", "--data", str(self.data_dir)]
+        command = [sys.executable, "-m", "pyhectiqlab", "server", "--json"]
+        if self._data_dir is not None:
+            command += ["--data", str(self._data_dir)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self.arguments]
         with self._log.open("ab") as log:
             self._process = self._spawn(command, log)
@@ -98,6 +100,12 @@ class RealLab:
     def restart(self) -> RealLab:
         self.stop()
         return self.start()
+
+    @property
+    def data_dir(self) -> Path:
+        if self._data_dir is None:
+            raise LabError("This lab has no folder of its own.")
+        return self._data_dir
 
     @property
     def pid(self) -> int:

@@ -127,7 +127,7 @@ def test_failed_logins_are_in_the_audit_log_and_what_was_typed_as_an_unknown_nam
 
 def test_guesses_do_not_push_out_what_else_the_audit_log_tells() -> None:
     now = 0.0
-    logins = Logins(lambda: now)
+    logins = Logins(clock=lambda: now)
     assert sum(logins.takes_note() for _ in range(1000)) == settings.LAB_FAILED_LOGINS_NOTED
     taken = 0
     for _ in range(24 * 60):

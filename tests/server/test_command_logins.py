@@ -10,6 +10,7 @@ import requests
 
 from pyhectiqlab import settings
 from pyhectiqlab.server.command_logins import LETTERS, WRONG_CODES_FREE, CommandLogins
+from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.testing.lab import RealLab
 
 from .api import Api, error_of, new_id
@@ -117,7 +118,7 @@ def test_a_login_ends_by_itself_and_there_are_so_many(monkeypatch: pytest.Monkey
     monkeypatch.setattr(settings, "LAB_COMMAND_LOGINS_OF_ADDRESS", 2)
     monkeypatch.setattr(settings, "LAB_COMMAND_LOGINS_MAX", 3)
     now = time.monotonic()
-    logins = CommandLogins(clock=lambda: now)
+    logins = CommandLogins(MemoryNotes(lambda: now))
     begun = [logins.begin("k", "1.2.3.4", place) for place in ("a", "a", "a", "b", "c")]
     there = [logins.poll(secret) is not None for secret, _ in begun]
     assert there == [False, False, True, True, True], "the oldest of a place, then the oldest of all"

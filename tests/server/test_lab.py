@@ -18,6 +18,7 @@ from pyhectiqlab.server.ingest_plan import IngestJob
 from pyhectiqlab.server.lab import KEEP_DELETED_S, Lab
 from pyhectiqlab.server.login import FREE_FAILURES, Throttle
 from pyhectiqlab.store.meta import AttachRequest, NameTakenError, User
+from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.store.opening import open_storage
 
 from .api import batch, events_batch, new_id, packed
@@ -176,7 +177,7 @@ def test_after_a_refused_group_a_repeat_within_it_is_not_acked(
 
 def test_the_throttle_waits_longer_and_longer_and_forgives() -> None:
     now = [0.0]
-    throttle = Throttle(clock=lambda: now[0])
+    throttle = Throttle("a kind", notes=MemoryNotes(lambda: now[0]))
     for _ in range(FREE_FAILURES):
         assert throttle.wait_s("a") == 0
         throttle.failed("a")

@@ -203,7 +203,7 @@ def test_the_rows_of_many_runs_follow_turn_by_turn_but_not_of_a_project_that_is_
     lab = Lab(open_storage(own_lab.data_dir))
     hurried: list[int] = []
     lab.writer.start()
-    lives = ProjectLives(lab.meta, lab.write, lab.accounts, lambda: hurried.append(1))
+    lives = ProjectLives(lab.meta, lab.write, lab.accounts, lambda: hurried.append(1), lab.peers.notes)
 
     def marked() -> int:
         with lab.meta.reading() as view:

@@ -14,9 +14,10 @@ import requests
 
 from pyhectiqlab.errors import ConfigurationError
 from pyhectiqlab.server.cookies import COOKIE, without_others
-from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, Logins
+from pyhectiqlab.server.login import ENTRIES_MAX, FREE_FAILURES, FREE_FAILURES_OF_NAME, KIND, Logins
 from pyhectiqlab.server.proxies import Trusted, caller_address, place_of
 from pyhectiqlab.server.serve import checked_url
+from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.testing.lab import RealLab
 
 from ..labs import ForkedLab
@@ -150,7 +151,7 @@ def test_logging_out_everywhere_ends_every_session(lab: RealLab, user: str) -> N
 
 def test_guesses_wait_by_name_by_address_and_by_both() -> None:
     now = [0.0]
-    logins = Logins(lambda: now[0])
+    logins = Logins(MemoryNotes(lambda: now[0]))
     logins.succeeded("ada", "home")
     for i in range(FREE_FAILURES_OF_NAME):
         logins.failed("ada", f"bot{i}")
@@ -167,12 +168,14 @@ def test_guesses_wait_by_name_by_address_and_by_both() -> None:
 
 
 def test_what_is_remembered_of_guesses_is_bounded() -> None:
-    logins = Logins()
+    memory = MemoryNotes()
+    logins = Logins(memory)
     for i in range(ENTRIES_MAX + 10):
         logins.failed(f"n{i}", f"a{i}")
-        logins.succeeded(f"n{i}", f"a{i}")
-    assert len(logins._known) <= ENTRIES_MAX
-    assert len(logins._names._failures) <= ENTRIES_MAX and len(logins._addresses._failures) <= ENTRIES_MAX
+        logins.succeeded(f"m{i}", f"b{i}")
+    with memory.of(KIND) as notes:
+        assert notes.count() == 4 * ENTRIES_MAX
+        assert all(notes.count(what) == ENTRIES_MAX for what in ("known", "name", "address", "both"))
 
 
 def test_a_key_that_expired_opens_nothing(lab: RealLab, api: Api) -> None:

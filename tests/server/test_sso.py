@@ -22,6 +22,7 @@ from pyhectiqlab import settings
 from pyhectiqlab.errors import LabError
 from pyhectiqlab.server.sso import refusals
 from pyhectiqlab.server.sso.pending import Pending
+from pyhectiqlab.store.notes import MemoryNotes
 from pyhectiqlab.store.sql.meta_schema import web_sessions
 from pyhectiqlab.testing.lab import RealLab
 
@@ -455,7 +456,7 @@ def test_logins_under_way_end_and_are_so_many(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(settings, "LAB_SSO_LOGINS_OF_ADDRESS", 2)
     monkeypatch.setattr(settings, "LAB_SSO_LOGINS_MAX", 3)
     now = 0.0
-    pending = Pending(clock=lambda: now)
+    pending = Pending(MemoryNotes(lambda: now))
     states = [pending.begin("cookie", place, "back", "/")[0] for place in ("a", "a", "a", "b", "c")]
     there = [pending.take(state, "cookie") is not None for state in states[:4]]
     assert there == [False, False, True, True], "the oldest of an address, then the oldest of all"

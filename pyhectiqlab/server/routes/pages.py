@@ -48,8 +48,15 @@ async def livez() -> Response:
 
 @router.api_route("/readyz", methods=["GET", "HEAD"])
 async def readyz(lab: TheLab) -> Response:
-    """200 while the lab takes what it is sent; 503 where its writes are refused, such as on a full disk."""
-    failing = {one.name: one.since for one in lab.failing() if one.name in {lab.writer.loop.trouble.name, REFUSED}}
+    """200 while the lab takes what it is sent; 503 where its writes are refused, such as on a full disk, and where it
+    is about to stop.
+    """
+    if lab.draining:
+        return reply({"status": "stopping"}, 503)
+    needed = {lab.writer.loop.trouble.name, REFUSED}
+    if lab.peers.loop is not None:
+        needed.add(lab.peers.loop.trouble.name)
+    failing = {one.name: one.since for one in lab.failing() if one.name in needed}
     return reply({"status": "failing", "failing": failing}, 503) if failing else reply({"status": "ok"})
 
 

@@ -1,4 +1,5 @@
-"""Logins that are under way at the provider: what the lab must know again when the browser comes back. In memory alone.
+"""Logins that are under way at the provider: what the lab must know again when the browser comes back, at
+whichever lab on the data.
 
 A login belongs to the browser that began it, by a cookie, and is taken once. So an address that somebody else made
 (login CSRF), or that was used already (replay), leads to nothing.
@@ -8,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
-import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ... import settings
+from ...store.notes import MemoryNotes, Notes
+
+KIND = "logins at the provider"
 
 
 @dataclass(frozen=True)
@@ -34,53 +34,37 @@ class Login:
     verifier: str
     back: str
     then: str
-    until: float  # by the monotonic clock
 
 
 class Pending:
-    """From any thread; never blocks."""
+    """From any thread. Blocks as its notes do, and raises what they raise."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._logins: OrderedDict[str, Login] = OrderedDict()  # state → the login, the oldest first
-        self._of: Counter[str] = Counter()  # place → how many
+    def __init__(self, notes: Notes | None = None) -> None:
+        self._notes = notes or MemoryNotes()
 
     def begin(self, cookie: str, place: str, back: str, then: str) -> tuple[str, Login]:
         """Return (state, login)."""
         state = secrets.token_urlsafe(32)
-        until = self._clock() + settings.LAB_SSO_LOGIN_S
-        login = Login(_hash(cookie), place, secrets.token_urlsafe(32), secrets.token_urlsafe(48), back, then, until)
-        with self._lock:
-            self._forget_old()
-            if self._of[place] >= settings.LAB_SSO_LOGINS_OF_ADDRESS:
-                self._remove(next(s for s, its in self._logins.items() if its.place == place))
-            elif len(self._logins) >= settings.LAB_SSO_LOGINS_MAX:
-                self._remove(next(iter(self._logins)))
-            self._logins[state] = login
-            self._of[place] += 1
+        login = Login(_hash(cookie), place, secrets.token_urlsafe(32), secrets.token_urlsafe(48), back, then)
+        with self._notes.of(KIND) as notes:
+            oldest = None
+            if notes.count(place) >= settings.LAB_SSO_LOGINS_OF_ADDRESS:
+                oldest = notes.oldest(place)
+            elif notes.count() >= settings.LAB_SSO_LOGINS_MAX:
+                oldest = notes.oldest()
+            if oldest is not None:
+                notes.remove(oldest)
+            notes.put(_hash(state), asdict(login), notes.now + settings.LAB_SSO_LOGIN_S, place)
         return state, login
 
     def take(self, state: str, cookie: str) -> Login | None:
         """Return the login, once. None: there is none, it is too old, or another browser began it."""
-        with self._lock:
-            self._forget_old()
-            login = self._logins.get(state)
-            if login is None or not secrets.compare_digest(login.browser, _hash(cookie)):
+        with self._notes.of(KIND) as notes:
+            note = notes.get(_hash(state))
+            if note is None or not secrets.compare_digest(note["browser"], _hash(cookie)):
                 return None
-            self._remove(state)
-            return login
-
-    def _forget_old(self) -> None:
-        now = self._clock()
-        while self._logins and next(iter(self._logins.values())).until <= now:
-            self._remove(next(iter(self._logins)))
-
-    def _remove(self, state: str) -> None:
-        place = self._logins.pop(state).place
-        self._of[place] -= 1
-        if not self._of[place]:
-            del self._of[place]
+            notes.remove(_hash(state))
+            return Login(**note)
 
 
 def _hash(cookie: str) -> str:

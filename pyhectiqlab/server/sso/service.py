@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from ...protocol import roles
 from ...store.meta import MetaStore, User
+from ...store.notes import MemoryNotes, Notes
 from ..accounts import WEB_SESSION_S, Accounts
 from .options import SsoOptions
 from .pending import Pending
@@ -17,21 +16,21 @@ if TYPE_CHECKING:
     from .provider import Provider
 
 TOKENS_MAX = 10_000
+KIND = "sessions at the provider"
 
 
 class SingleSignOn:
     """From any thread; what asks the provider or the database blocks."""
 
-    def __init__(self, options: SsoOptions, meta: MetaStore, accounts: Accounts) -> None:
+    def __init__(self, options: SsoOptions, meta: MetaStore, accounts: Accounts, notes: Notes | None = None) -> None:
         from .people import People
         from .provider import Provider  # a lab without single sign-on needs no authlib
 
         self.options = options
-        self.pending = Pending()
+        self._notes = notes or MemoryNotes()
+        self.pending = Pending(self._notes)
         self.provider: Provider = Provider(options)
         self.people: People = People(options, meta, accounts)
-        self._lock = threading.Lock()
-        self._tokens: OrderedDict[str, str] = OrderedDict()  # hash of a session's token → its ID token, for the logout
 
     @property
     def session_s(self) -> float:
@@ -58,16 +57,17 @@ class SingleSignOn:
             return wanted
         return most if wanted is None else min(most, wanted)
 
-    # What the provider is told at a logout. In memory: after a restart the logout is of the lab alone.
+    # What the provider is told at a logout. Where it was forgotten, the logout is of the lab alone.
 
     def opened(self, session: str, id_token: str) -> None:
-        with self._lock:
-            self._tokens[session] = id_token
-            while len(self._tokens) > TOKENS_MAX:
-                self._tokens.popitem(last=False)
+        with self._notes.of(KIND) as notes:
+            notes.put(session, {"id_token": id_token}, notes.now + self.session_s)
+            if notes.count() > TOKENS_MAX and (oldest := notes.oldest()) is not None:
+                notes.remove(oldest)
 
     def logged_out(self, session: str, back: str) -> str | None:
         """Return where the browser goes to log out of the provider too; None: nowhere."""
-        with self._lock:
-            id_token = self._tokens.pop(session, None)
-        return None if id_token is None else self.provider.address_of_logout(id_token, back)
+        with self._notes.of(KIND) as notes:
+            note = notes.get(session)
+            notes.remove(session)
+        return None if note is None else self.provider.address_of_logout(note["id_token"], back)

@@ -61,12 +61,28 @@ def _engine(url: URL, begin: Any, pool: dict[str, Any]) -> Engine:
             **pool,
         )
     except ImportError:
-        advice = install_advice("postgres")
-        raise ConfigurationError(f"The driver of PostgreSQL is not installed: {advice}.") from None
+        raise _no_driver() from None
     event.listen(engine, "connect", _check_encoding)
     event.listen(engine, "begin", begin)
     event.listen(engine, "checkout", _refuse_dead)
     return engine
+
+
+def connect_directly(url: URL, **parameters: str) -> Any:
+    """Return a connection of psycopg's own, outside of any pool, on which each statement is a transaction. Raises
+    ConfigurationError where the driver is not installed, and psycopg's errors.
+    """
+    try:
+        import psycopg
+    except ImportError:
+        raise _no_driver() from None
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    more = {name: value for name, value in {**_PARAMETERS, **parameters}.items() if name not in url.query}
+    return psycopg.connect(plain, autocommit=True, prepare_threshold=None, **more)  # type: ignore[arg-type]
+
+
+def _no_driver() -> ConfigurationError:
+    return ConfigurationError(f"The driver of PostgreSQL is not installed: {install_advice('postgres')}.")
 
 
 def _check_encoding(connection: Any, _record: Any) -> None:

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, PendingRollbackError, TimeoutError
 
 from ...base import crashpoints
-from ...errors import ConfigurationError, StoreError
+from ...errors import ConfigurationError, OutcomeUnknownError, StoreError
 from .. import space
 from . import engine_postgresql, engine_sqlite
 from .dialect import is_in_transaction
@@ -46,9 +46,8 @@ class Engines:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a snapshot. Rows that were not read by its end can no longer be read."""
-        with _errors_as_store_error(), self.read.connect() as conn:
-            cursors: list[Any] = []
-            conn.info[CURSORS] = cursors
+        cursors: list[Any] = []
+        with _errors_as_store_error(), _connected(self.read, {CURSORS: cursors}) as conn:
             try:
                 yield conn
             finally:
@@ -59,11 +58,22 @@ class Engines:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open a transaction, which is committed when the block ends. Call `prove_whole` at its end."""
-        with _errors_as_store_error(), self.write.connect() as conn:
-            conn.info.pop(SPOILED, None)
-            with conn.begin():
-                yield conn
+        """Open a transaction, which is committed when the block ends. Call `prove_whole` at its end. Raises
+        OutcomeUnknownError where the connection is lost while it commits.
+        """
+        with _errors_as_store_error(), _connected(self.write, {SPOILED: None}) as conn:
+            ends = False
+            try:
+                with conn.get_transaction() or conn.begin():
+                    yield conn
+                    ends = True
+            except DBAPIError as e:
+                if ends and e.connection_invalidated:
+                    raise OutcomeUnknownError(
+                        "The connection to the lab's database was lost while it stored this: nobody knows whether it "
+                        "did. Look, then try again."
+                    ) from e
+                raise
             if self.log is not None:
                 self.log.after_commit(conn)
 
@@ -108,38 +118,68 @@ def _raw(conn: Connection) -> sqlite3.Connection:
     return connection
 
 
-def open_engines(place: Path | str, beside: bool = False) -> Engines:
+@contextmanager
+def _connected(engine: Engine, info: dict[str, Any]) -> Iterator[Connection]:
+    """Take a connection for a transaction, of which its `info` says this. On PostgreSQL that has begun; if the server
+    ended the connection meanwhile, nothing was done on it, and another one is taken.
+    """
+    conn = engine.connect()
+    try:
+        conn.info.update(info)
+        if engine.dialect.name != "sqlite":
+            try:
+                conn.begin()
+            except DBAPIError as e:
+                if not e.connection_invalidated:
+                    raise
+                conn.close()
+                conn = engine.connect()
+                conn.info.update(info)
+                conn.begin()
+        yield conn
+    finally:
+        conn.close()
+
+
+def open_engines(place: Path | str, beside: bool = False, readers: int | None = None) -> Engines:
     """Return engines for a file of SQLite, or for a database of PostgreSQL by its URL, postgresql://USER@HOST/NAME.
     They connect later.
 
-    beside: a lab has the file open, and makes its checkpoints.
+    Args:
+        beside: a lab has the file open, and makes its checkpoints.
+        readers: connections that read, at most.
 
     Raises ConfigurationError where the URL is not of a database that can hold a lab.
     """
     pool = {"pool_timeout": POOL_TIMEOUT_S, "max_overflow": 0}
+    readers = readers or READERS_MAX
     if isinstance(place, Path):
         engines = Engines(
             engine_sqlite.for_writing(place, pool_size=1, **pool),
-            engine_sqlite.for_reading(place, pool_size=READERS_MAX, **pool),
+            engine_sqlite.for_reading(place, pool_size=readers, **pool),
             None if beside else engine_sqlite.Log(place),
         )
     else:
-        try:
-            url = make_url(place)
-        except ArgumentError:
-            raise ConfigurationError(
-                "The address of the database is no URL: write postgresql://USER@HOST/NAME."
-            ) from None
-        if url.get_backend_name() not in {"postgresql", "postgres"}:
-            raise ConfigurationError(f"{url!r} is no database for a lab: name one of PostgreSQL, postgresql://….")
+        url = checked_url(place)
         engines = Engines(
             engine_postgresql.for_writing(url, pool_size=1, **pool),
-            engine_postgresql.for_reading(url, pool_size=READERS_MAX, **pool),
+            engine_postgresql.for_reading(url, pool_size=readers, **pool),
         )
     event.listen(engines.write, "handle_error", _spoil)
     event.listen(engines.write, "before_cursor_execute", _refuse_spoiled)
     event.listen(engines.read, "after_cursor_execute", _note_cursor)
     return engines
+
+
+def checked_url(place: str) -> URL:
+    """Return the URL of a database of PostgreSQL. Raises ConfigurationError."""
+    try:
+        url = make_url(place)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("The address of the database is no URL: write postgresql://USER@HOST/NAME.") from None
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(f"{url!r} is no database for a lab: name one of PostgreSQL, postgresql://….")
+    return url
 
 
 def prove_whole(conn: Connection) -> None:
@@ -154,16 +194,21 @@ def _errors_as_store_error() -> Iterator[None]:
     try:
         yield
     except DBAPIError as e:
-        raise StoreError(f"The lab's database failed: {_one_line(e.orig)}.") from e
+        raise StoreError(f"The lab's database failed: {one_line(e.orig)}.") from e
     except sqlite3.Error as e:
-        raise StoreError(f"The lab's database failed: {_one_line(e)}.") from e
+        raise StoreError(f"The lab's database failed: {one_line(e)}.") from e
     except PendingRollbackError as e:
+        raise StoreError("The lab's database failed: the connection to it was lost.") from e
+    except InvalidRequestError as e:
+        if "connection is closed" not in str(e):  # each that was tried: the server ends them as they are made
+            raise
         raise StoreError("The lab's database failed: the connection to it was lost.") from e
     except TimeoutError:
         raise StoreError("Too many use the lab's database at once: try again later.") from None
 
 
-def _one_line(error: BaseException | None) -> str:
+def one_line(error: BaseException | None) -> str:
+    """Return an error of the database as a part of a message of ours."""
     return " ".join(str(error).split()).rstrip(".")
 
 
@@ -173,7 +218,8 @@ def _note_cursor(conn: Connection, cursor: Any, *_: Any) -> None:
 
 def _spoil(context: ExceptionContext) -> None:
     if context.connection is not None and isinstance(context.sqlalchemy_exception, DBAPIError):
-        context.connection.info.setdefault(SPOILED, context.original_exception)
+        info = context.connection.info
+        info[SPOILED] = info.get(SPOILED) or context.original_exception
 
 
 def _refuse_spoiled(conn: Connection, *_: Any) -> None:
@@ -185,4 +231,4 @@ def _raise_where_spoiled(conn: Connection) -> None:
         raise StoreError("The lab's database failed: the connection to it was lost.")
     error = conn.info.get(SPOILED)
     if error is not None:
-        raise StoreError(f"The lab's database failed: {_one_line(error)}.")
+        raise StoreError(f"The lab's database failed: {one_line(error)}.")

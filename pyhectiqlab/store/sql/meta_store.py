@@ -85,13 +85,14 @@ class SqlMetaStore:
     Args:
         place: the file, or the URL of the database: postgresql://USER@HOST/NAME.
         migrate: False beside a running lab, whose tables must not change: StoreError where they would.
+        readers: connections that read, at most.
 
     Raises ConfigurationError, NewerSchemaError, StoreError. Blocks on the database, and while another lab migrates it.
     """
 
-    def __init__(self, place: Path | str, migrate: bool = True) -> None:
+    def __init__(self, place: Path | str, migrate: bool = True, readers: int | None = None) -> None:
         self._place = place
-        self.engines = engines.open_engines(place, beside=not migrate)
+        self.engines = engines.open_engines(place, not migrate, readers)
         self._look_at = 0.0  # monotonic: when to look for free pages again, which costs some 0.1 ms
         try:
             if self._is_current():

@@ -1,0 +1,129 @@
+"""FleetLabs: several real labs on one PostgreSQL, behind nginx, which sends each request to another one."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from pyhectiqlab.testing.lab import RealLab
+
+from ..labs import ForkedLab
+from ..postgres import needs_postgres
+from ..server.api import Api, wait_until
+from ..server.nginx import NGINX, free_port
+from ..stores import PostgresPlace
+
+_NGINX = """
+daemon off; pid {folder}/pid; error_log {folder}/errors; worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    upstream labs {{ {servers} keepalive 16; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://labs;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            client_max_body_size 0;
+            proxy_request_buffering off;
+            proxy_buffering off;
+            proxy_read_timeout 1h;
+            proxy_next_upstream_tries 3;
+        }}
+    }}
+}}
+"""
+
+
+class Fleet:
+    """Attributes:
+    url: of nginx.
+    labs: each may be asked by itself.
+    """
+
+    def __init__(self, folder: Path, place: PostgresPlace, n: int, *arguments: str) -> None:
+        self.place, self.folder, self.url = place, folder, ""
+        addresses = ("--database", place.url, "--points", f"log:{place.url}", "--files", f"folder:{folder}/files")
+        self.labs: list[RealLab] = [
+            ForkedLab(None, folder / f"home{i}", *addresses, "--database-connections", "6", *arguments)
+            for i in range(n)
+        ]
+
+    @property
+    def api_key(self) -> str:
+        return self.labs[0].api_key
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.labs[0].headers
+
+    def api(self, lab: int | None = None) -> Api:
+        """A caller of all labs in turn, or of one."""
+        return Api(self.url if lab is None else self.labs[lab].url, self.api_key)
+
+    def on_duty(self, duty: str = "watch") -> list[int]:
+        """Which labs have that duty now, by what PostgreSQL knows."""
+        from pyhectiqlab.store.sql.postgres_peers import lock_of
+
+        lock = lock_of(duty) & (1 << 64) - 1
+        its = (
+            "SELECT a.client_port, l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = "
+            "'advisory' AND l.granted AND l.classid::bigint = %s AND l.objid::bigint = %s AND a.datname = %s"
+        )
+        rows = self.place.cluster.ask(its, lock >> 32, lock & 0xFFFFFFFF, self.place.database)
+        pids = {row[1] for row in rows}
+        return [i for i, lab in enumerate(self.labs) if lab.running and pids & self._backends(lab)]
+
+    def _backends(self, lab: RealLab) -> set[object]:
+        """The processes of PostgreSQL that serve a lab: it says so by its name."""
+        name = f"hectiqlab peers {lab.pid}"
+        return {
+            row[0]
+            for row in self.place.cluster.ask("SELECT pid FROM pg_stat_activity WHERE application_name = %s", name)
+        }
+
+
+@contextmanager
+def running(folder: Path, n: int, *arguments: str) -> Iterator[Fleet]:
+    needs_postgres()
+    assert NGINX is not None
+    place = PostgresPlace()
+    fleet = Fleet(folder, place, n, *arguments)
+    try:
+        for lab in fleet.labs:
+            lab.start()
+        port = free_port()
+        servers = " ".join(
+            f"server {lab.url.removeprefix('http://')} max_fails=1 fail_timeout=1s;" for lab in fleet.labs
+        )
+        web = folder / "nginx"
+        web.mkdir()
+        (web / "nginx.conf").write_text(_NGINX.format(folder=web, servers=servers, port=port))
+        nginx = subprocess.Popen([NGINX, "-p", str(web), "-c", "nginx.conf", "-e", f"{web}/errors"])
+        try:
+            fleet.url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: _answers(fleet.url))
+            yield fleet
+        finally:
+            nginx.terminate()
+            nginx.wait()
+    finally:
+        for lab in fleet.labs:
+            lab.stop()
+        place.cluster.ask("DROP TABLE IF EXISTS point_log, notes", database=place.database)
+        place.remove()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=5).ok
+    except requests.ConnectionError:
+        return False

@@ -47,6 +47,12 @@ POINTS = {
     "lab.committed": "all is committed, nobody was answered",
     "lab.blob_placing": "a blob's row is there, its bytes have no name yet",
     "lab.blob_placed": "a blob has its name, nobody was answered",
+    # Points in ClickHouse.
+    "points.noted": "what is about to be inserted is noted, the insert was not sent",
+    "points.inserted": "the insert is there, no cursor was moved",
+    "points.settled": "cursors were moved, not committed",
+    "points.built": "a build is whole, it does not count yet",
+    "points.purged": "points of a deleted run are gone, their series are not",
     # The lab's own upkeep.
     "upkeep.snapshot": "the databases were copied before an upgrade, the snapshot is not whole",
     "upkeep.going_back": "lab.db is that of before an upgrade, points.db is not",

@@ -1,4 +1,4 @@
-"""PointStore: the interface to the history of every metric. Implementations: `sqlite_points/`.
+"""PointStore: the interface to the history of every metric. Implementations: `sqlite_points/`, `clickhouse/`.
 
 Guarantees, for every implementation (tests/conformance holds them to it):
 

@@ -1,4 +1,4 @@
-"""Whatever is done to the SQLite PointStore, and in whatever order, its answers are those of the plain model."""
+"""Whatever is done to a PointStore, and in whatever order, its answers are those of the plain model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from pyhectiqlab.store.points import Axis, Column, PointBatch, Selector
+from pyhectiqlab.store.points import Axis, Column, PointBatch, PointStore, Selector
 from pyhectiqlab.store.sqlite_points.point_store import SqlitePointStore
 from pyhectiqlab.testing.memory_points import MemoryPointStore
 
+from ..clickhouse_place import ClickHousePlace
 from ..seeds import examples
 from .point_store_data import T0, TINY
 from .point_store_suite import all_points, assert_same_infos, assert_same_lines
@@ -46,18 +47,31 @@ def columns(draw: st.DrawFn) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Stores(RuleBasedStateMachine):
+    def make_place(self) -> None:
+        raise NotImplementedError
+
+    def opened(self) -> PointStore:
+        """A store on the data of the place."""
+        raise NotImplementedError
+
+    def remove_place(self) -> None:
+        raise NotImplementedError
+
+    def upkeep(self) -> bool:
+        """One step of it. Whether there is more."""
+        return self.store.maintain(0.0)
+
     @initialize()
     def open_both(self) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        self.path = self.folder / "points.db"
-        self.store = SqlitePointStore(self.path, TINY)
+        self.make_place()
+        self.store = self.opened()
         self.model = MemoryPointStore()
         self.last: dict[str, int] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
             self.store.close()
-            shutil.rmtree(self.folder)
+            self.remove_place()
 
     @rule(
         stream=st.tuples(RUNS, st.integers(0, 1), st.integers(1, 2), st.integers(0, 1)),
@@ -87,17 +101,17 @@ class Stores(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 6))
     def compact(self, steps: int) -> None:
         for _ in range(steps):
-            self.store.compact(0.0)
+            self.upkeep()
 
     @rule()
     def compact_whole(self) -> None:
-        while self.store.compact():
+        while self.upkeep():
             pass
 
     @rule()
     def reopen(self) -> None:
         self.store.close()
-        self.store = SqlitePointStore(self.path, TINY)
+        self.store = self.opened()
 
     @rule(run=RUNS)
     def delete_and_undelete(self, run: str) -> None:
@@ -109,7 +123,7 @@ class Stores(RuleBasedStateMachine):
     def delete_and_purge(self, run: str) -> None:
         self.store.delete(run)
         self.model.delete(run)
-        while self.store.purge(0.0):
+        while self.store.maintain(0.0):
             pass
         self.model.maintain()
         self.store.undelete(run)
@@ -157,7 +171,37 @@ class Stores(RuleBasedStateMachine):
         assert_same_lines(self.store, self.model, [Selector(run, key, rank, attempt), *others], **query)
 
 
-Stores.TestCase.settings = settings(
+class SqliteStores(Stores):
+    def make_place(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+
+    def opened(self) -> PointStore:
+        return SqlitePointStore(self.folder / "points.db", TINY)
+
+    def remove_place(self) -> None:
+        shutil.rmtree(self.folder)
+
+    def upkeep(self) -> bool:
+        assert isinstance(self.store, SqlitePointStore)
+        return self.store.compact(0.0)
+
+
+class ClickHouseStores(Stores):
+    def make_place(self) -> None:
+        self.place = ClickHousePlace()
+
+    def opened(self) -> PointStore:
+        return self.place.open()
+
+    def remove_place(self) -> None:
+        self.place.remove()
+
+
+TestSqliteStores = SqliteStores.TestCase
+TestSqliteStores.settings = settings(
     max_examples=examples(60), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestStores = Stores.TestCase
+TestClickHouseStores = ClickHouseStores.TestCase
+TestClickHouseStores.settings = settings(
+    max_examples=examples(6), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..extents import Extent, extent_of
 from ..grid import check_batch, check_times
 from ..points import AppendResult, Column, PointBatch
 from . import arrivals, moments
 from .arrivals import Arrival
 from .chunks import encode_column
-from .extents import Extent, extent_of
 from .moments import Moments, moments_of
 from .recent import Recent
 

@@ -13,10 +13,10 @@ from math import nan
 from typing import Any
 
 from ...errors import StoreError
+from ..extents import Extent, extent_of, pooled
 from ..pauses import may_pause
 from ..points import Axis
 from .chunks import PACKED, decode, decode_some
-from .extents import Extent, extent_of, pooled
 from .nodes import decode_nodes, shift_of
 
 _UNREADABLE = (ValueError, TypeError, IndexError, struct.error)

@@ -13,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from ...protocol.limits import STEP_MAX, STEP_MIN
+from .. import levels
+from ..extents import Extent
 from ..grid import apart, cuts, rank_of, share_of, shifts_for, window_of
 from ..pauses import may_pause
 from ..points import Axis, Buckets, Selector, Smoothing
 from ..smoothing import Sums, pool, shift_of_cells, smoothed
-from . import levels
 from .damage import columns_of, nodes_of
-from .extents import Extent
 from .nodes import decode_old_nodes
 from .queries import Reading, Series, series_of, tree_of
 from .trees import AXES, COARSER, OLD, has_old_nodes

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..grid import SHIFT_MAX
+from ..levels import EMPTY, NODE, Nodes, concatenated
 from .chunks import is_sound, with_crc
 from .columns import narrowed
-from .levels import EMPTY, NODE, Nodes, concatenated
 
 PACKED = 6
 _INTEGERS = ("cell", "count", "nan", "pinf", "ninf", "last_step", "last_seq", "last_arrival", "last_offset")

@@ -17,10 +17,10 @@ from heapq import nsmallest
 
 import numpy as np
 
+from ..extents import Extent, extent_of, pooled
 from ..points import Column, Int64s
 from .arrivals import Arrival
 from .chunks import PointColumns
-from .extents import Extent, extent_of, pooled
 from .moments import Moments, moments_of
 
 BLOCK_POINTS = 1 << 16  # about: a longer series is written as chunks in several steps

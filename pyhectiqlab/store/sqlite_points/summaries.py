@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
+from ..extents import Extent, pooled
 from ..points import PointBatch, Summary
 from . import moments
-from .extents import Extent, pooled
 from .moments import MOMENTS, Moments, moments_of_row
 from .queries import EXTENT, Reading, extent_of_row, stored_moments
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..points import Buckets, Float64s, Int64s, Selector
+from .points import Buckets, Float64s, Int64s, Selector
 
 # Sums are of value × 2^-64, which is exact and cannot overflow: values near 1.8e308 still have a mean.
 SUM_SCALE = 2.0**-64

@@ -1,0 +1,228 @@
+"""Appending: batches of many writers as one insert, which counts exactly once.
+
+ClickHouse has no transactions over two inserts. An insert whose answer did not come may have happened, or may happen
+yet. So PostgreSQL decides whether an insert counts:
+
+1. A transaction there holds the writers of the batches, until the end. Who else brings a batch of theirs waits for it.
+2. Another one notes the block: which batches it has, each with its number of points. It is durable before the insert.
+3. The insert: one part in ClickHouse, so all of it is there or nothing. It is durable before it is answered.
+4. The first transaction marks the block as done and moves the cursors. From then on its rows count.
+
+Who finds the block of a process that died between 2 and 4 holds its writers, and asks ClickHouse what is there of each
+writer. All of it: the block counts (4.), and its batches are duplicates. Else the block is aborted: its rows never
+count, even if the insert that was lost on its way lands an hour later; and the batches that come again get a new block.
+No window of remembered tokens has a say in this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from ...base import crashpoints
+from ..grid import check_batch, check_times
+from ..points import AppendResult, PointBatch
+from . import facts
+from .client import ClickHouse
+from .facts import Block, Facts
+from .facts_schema import DONE, OPEN, PENDING
+from .identities import Identities, key_number
+
+ARRIVED = np.dtype(
+    [
+        ("window", "<u4"),
+        ("block", "<i8"),
+        ("key", "<u8"),
+        ("series", "<u8"),
+        ("step", "<i8"),
+        ("value", "<f8"),
+        ("time", "<i8"),
+        ("seq", "<i8"),
+        ("arrival", "<i8"),
+        ("writer", "<i8"),
+    ]
+)
+_COUNTS = np.dtype([("writer", "<i8"), ("points", "<i8")])
+ROWS_MAX = 1_000_000  # of one insert: ClickHouse makes one part of up to a million and some
+
+
+class Appender:
+    """Safe for several threads, and for several processes."""
+
+    def __init__(self, its_facts: Facts, clickhouse: ClickHouse, identities: Identities) -> None:
+        self._facts, self._clickhouse, self._identities = its_facts, clickhouse, identities
+
+    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        """See PointStore."""
+        for batch in batches:
+            check_batch(batch)
+            for column in batch.columns:
+                check_times(column, int(np.min(column.time)), int(np.max(column.time)))
+        results: list[AppendResult] = []
+        for part in _parts(batches):
+            results += self._append(part)
+        return results
+
+    def _append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        writers = self._identities.writers({b.writer for b in batches})
+        wanted = set(writers.values())
+        while True:
+            with self._facts.writing() as held:
+                cursors = facts.hold_writers(held, wanted)
+                blocks = facts.pending(held, wanted)
+                others = {writer for block in blocks for writer in block.writers} - wanted
+                if not others:
+                    return self._append_held(held, batches, writers, cursors, blocks)
+            wanted |= others  # held in the order of their numbers: from the beginning
+
+    def _append_held(
+        self,
+        held: Connection,
+        batches: Sequence[PointBatch],
+        writers: dict[str, int],
+        cursors: dict[int, int],
+        blocks: Sequence[Block],
+    ) -> list[AppendResult]:
+        for block in blocks:
+            settle(held, self._clickhouse, block)
+        if blocks:
+            cursors = facts.hold_writers(held, list(cursors))
+        results, accepted = [], []
+        for batch in batches:
+            cursor = cursors[writers[batch.writer]]
+            if batch.last <= cursor:
+                results.append(AppendResult("duplicate", cursor))
+            elif batch.first != cursor + 1:
+                results.append(AppendResult("conflict", cursor))
+            else:
+                cursors[writers[batch.writer]] = batch.last
+                accepted.append(batch)
+                results.append(AppendResult("ok", batch.last))
+        if accepted:
+            purges = "SELECT value FROM points_lab WHERE key = 'purges' FOR SHARE"  # nobody purges meanwhile
+            self._identities.forget_where_purged(facts.one(held, purges))
+            self._bring(held, accepted, writers)
+        return results
+
+    def _bring(self, held: Connection, batches: Sequence[PointBatch], writers: dict[str, int]) -> None:
+        runs, series = self._identities.of_batches(batches)
+        with self._facts.writing() as conn:
+            block, arrivals = _note(conn, batches, writers, runs)
+        crashpoints.passing("points.noted")
+        if block.points:
+            rows = _rows(batches, writers, series, block, arrivals)
+            token = f"block {block.id}"  # the first line only, against the driver's own tries
+            self._clickhouse.insert("arrived", rows, insert_deduplication_token=token)
+        crashpoints.passing("points.inserted")
+        facts.settle(held, block.id, is_there=True)
+        crashpoints.passing("points.settled")
+
+
+def settle(held: Connection, clickhouse: ClickHouse, block: Block) -> None:
+    """Find out whether a block of a process that died is there, and have it count or not. Its writers are held."""
+    wanted: Counter[int] = Counter()
+    for writer, points in facts.all_of(
+        held, "SELECT writer, points FROM points_batches WHERE block = :id", id=block.id
+    ):
+        wanted[writer] += points
+    counts = clickhouse.rows(
+        "SELECT writer, toInt64(count()) FROM arrived"
+        f" WHERE window = {block.window} AND block = {block.id} GROUP BY writer",
+        _COUNTS,
+    )
+    there = {int(row["writer"]): int(row["points"]) for row in counts}
+    facts.settle(held, block.id, there == {writer: points for writer, points in wanted.items() if points})
+
+
+def settle_left(its_facts: Facts, clickhouse: ClickHouse, older_s: float) -> None:
+    """Settle the blocks that were noted so long ago, unless somebody holds their writers: then he still works on it."""
+    with its_facts.reading() as conn:
+        ids = facts.all_of(
+            conn,
+            f"""SELECT t.writer, b.id FROM points_blocks b JOIN points_batches t ON t.block = b.id
+                WHERE b.state <> {DONE} AND b.state = {PENDING} AND b.changed <= now() - make_interval(secs => :s)""",
+            s=older_s,
+        )
+    of_block: dict[int, set[int]] = {}
+    for writer, block in ids:
+        of_block.setdefault(block, set()).add(writer)
+    for block, writers in of_block.items():
+        with its_facts.writing() as held:
+            skipping = "SELECT id FROM points_writers WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED"
+            if len(facts.all_of(held, skipping, ids=list(writers))) < len(writers):
+                continue
+            for left in facts.pending(held, writers):
+                if left.id == block:
+                    settle(held, clickhouse, left)
+
+
+def _note(
+    conn: Connection, batches: Sequence[PointBatch], writers: dict[str, int], runs: dict[str, int]
+) -> tuple[Block, list[int]]:
+    """Note a block. Return it, and the number of each batch. All labs do this one after the other, for a moment: so
+    numbers are seen in their order.
+    """
+    sizes = [sum(len(c.step) for c in b.columns) for b in batches]
+    # Who closes the window waits for this, and sees the block then.
+    window = facts.one(conn, f"SELECT id FROM points_windows WHERE state = {OPEN} ORDER BY id DESC LIMIT 1 FOR SHARE")
+    facts.one(conn, "SELECT pg_advisory_xact_lock(hashtextextended('hectiqlab order of blocks', 0))")
+    insert = (
+        f"""INSERT INTO points_blocks ("window", state, points) VALUES (:window, {PENDING}, :points) RETURNING id"""
+    )
+    number = facts.one(conn, insert, window=window, points=sum(sizes))
+    rows = facts.all_of(
+        conn,
+        """INSERT INTO points_batches (block, writer, first, last, points, run, attempt, zero)
+            SELECT :block, w.* FROM unnest(CAST(:writer AS bigint[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]),
+            CAST(:points AS bigint[]), CAST(:run AS bigint[]), CAST(:attempt AS bigint[]), CAST(:zero AS bigint[]))
+            AS w (writer, first, last, points, run, attempt, zero) RETURNING arrival""",
+        block=number,
+        writer=[writers[b.writer] for b in batches],
+        first=[b.first for b in batches],
+        last=[b.last for b in batches],
+        points=sizes,
+        run=[runs[b.run] for b in batches],
+        attempt=[b.attempt for b in batches],
+        zero=[min((int(np.min(c.time)) for c in b.columns), default=None) for b in batches],
+    )
+    arrivals = sorted(row[0] for row in rows)
+    return Block(number, window, sum(sizes), tuple(writers[b.writer] for b in batches)), arrivals
+
+
+def _rows(
+    batches: Sequence[PointBatch],
+    writers: dict[str, int],
+    series: dict[tuple[str, str, int, int], int],
+    block: Block,
+    arrivals: Sequence[int],
+) -> np.ndarray[Any, np.dtype[Any]]:
+    columns = [(b, c, arrival) for b, arrival in zip(batches, arrivals, strict=True) for c in b.columns]
+    sizes = [len(c.step) for _, c, _ in columns]
+    rows = np.empty(sum(sizes), ARRIVED)
+    rows["window"], rows["block"] = block.window, block.id
+    for name in ("step", "value", "time", "seq"):
+        rows[name] = np.concatenate([getattr(c, name) for _, c, _ in columns])
+    rows["key"] = np.repeat(np.array([key_number(c.key) for _, c, _ in columns], np.uint64), sizes)
+    numbers = np.array([series[b.run, c.key, b.rank, b.attempt] for b, c, _ in columns], np.uint64)
+    rows["series"] = np.repeat(numbers, sizes)
+    rows["arrival"] = np.repeat(np.array([arrival for _, _, arrival in columns], np.int64), sizes)
+    rows["writer"] = np.repeat(np.array([writers[b.writer] for b, _, _ in columns], np.int64), sizes)
+    return rows
+
+
+def _parts(batches: Sequence[PointBatch]) -> Sequence[Sequence[PointBatch]]:
+    """Return the batches in pieces of one insert each."""
+    parts: list[list[PointBatch]] = [[]]
+    size = 0
+    for batch in batches:
+        points = sum(len(column.step) for column in batch.columns)
+        if parts[-1] and size + points > ROWS_MAX:
+            parts.append([])
+            size = 0
+        parts[-1].append(batch)
+        size += points
+    return parts if parts[0] else []

@@ -1,0 +1,203 @@
+"""The door to ClickHouse: statements and rows of numbers over its HTTP interface, and its errors as ours.
+
+Only numbers go through here in bulk, as RowBinary: rows lie side by side as they do in a numpy array of the same
+columns, so nothing is converted. Every statement of ours names its rows by integers, so none has a text to quote.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...base.installing import install_advice
+from ...errors import ConfigurationError, StoreError
+
+VERSION_MIN = (24, 8)  # older ones may know no multi-part settings of ours; tried: 26.9
+FORM = "clickhouse://USER:PASSWORD@HOST:8123/DATABASE"
+CONNECT_TIMEOUT_S = 5
+ANSWER_TIMEOUT_S = 60
+LONG_TIMEOUT_S = 3600  # of what the tidying does
+AGAIN_S = 1.0  # after a failure to connect, how long nobody tries again
+
+_SETTINGS: Mapping[str, Any] = {
+    "async_insert": 0,  # an insert is answered when its rows are there
+    "max_query_size": 64 << 20,  # lists of series
+    "max_ast_elements": 10_000_000,
+    "max_expanded_ast_elements": 10_000_000,
+    "insert_deduplicate": 1,
+}
+_DENIED = {164: "is allowed to read only", 497: "lacks the rights", 516: "is refused: wrong user or password"}
+_NO_DATABASE, _NO_TABLE = 81, 60
+_FULL = {243: "its disk is full", 241: "it has not enough memory", 252: "it has too many parts to merge"}
+
+# The driver writes a warning to the log for each error that it then raises.
+logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+
+
+class Address:
+    """Where a ClickHouse is. Raises ConfigurationError where the text is no address of one."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            raise ConfigurationError(f"The address of ClickHouse is no URL: write {FORM}.") from None
+        database = parts.path.strip("/")
+        if parts.scheme not in {"clickhouse", "clickhouses"} or not parts.hostname or "/" in database:
+            raise ConfigurationError(
+                f"The address of ClickHouse is no URL of it: write {FORM}, or clickhouses://… (TLS)."
+            )
+        self.secure = parts.scheme == "clickhouses"
+        self.host, self.port = parts.hostname, port or (8443 if self.secure else 8123)
+        self.user, self.password = unquote(parts.username or "default"), unquote(parts.password or "")
+        self.database = unquote(database) or "default"
+
+    def __str__(self) -> str:
+        """Without the password."""
+        return f"clickhouse{'s' * self.secure}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+
+class ClickHouse:
+    """One database. Connects when it is first used, and again after a failure. Safe for several threads."""
+
+    def __init__(self, address: str) -> None:
+        self.address = Address(address)
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._failed: tuple[float, str] = (float("-inf"), "")
+        self._closed = False
+
+    def do(self, statement: str, **settings: Any) -> None:
+        """Run a statement. Blocks until it is done. Raises StoreError."""
+        self._call("command", statement, settings=settings or None)
+
+    def text(self, query: str) -> str:
+        """Return one value as text. Raises StoreError."""
+        return str(self._call("command", query))
+
+    def rows(self, query: str, kind: np.dtype[Any], **settings: Any) -> NDArray[Any]:
+        """Return the rows of a query, whose columns are of exactly these types. Raises StoreError."""
+        data = self._call("raw_query", query, settings=settings or None, fmt="RowBinary")
+        return np.frombuffer(data, kind)
+
+    def insert(self, table: str, rows: NDArray[Any], **settings: Any) -> None:
+        """Insert rows whose fields are columns of the table. They are there, and durable, on return. Raises
+        StoreError; then they may be there, or not, or be inserted later.
+        """
+        self._call(
+            "raw_insert", table, list(rows.dtype.names or ()), rows.tobytes(), settings=settings, fmt="RowBinary"
+        )
+
+    def insert_texts(self, table: str, rows: list[list[Any]], columns: list[str]) -> None:
+        """The same for a few rows of any values."""
+        self._call("insert", table, rows, column_names=columns)
+
+    def close(self) -> None:
+        """Safe twice. Later calls raise StoreError."""
+        with self._lock:
+            self._closed = True
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        from clickhouse_connect.driver.exceptions import Error
+
+        client = self._connected()
+        try:
+            return getattr(client, name)(*arguments, **options)
+        except Error as e:
+            raise self._as_store_error(e) from e
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._closed:
+                raise StoreError("this store is closed: open another one.")
+            if self._client is None:
+                since, why = self._failed
+                if time.monotonic() - since < AGAIN_S:  # or each of a hundred requests would wait for it
+                    raise StoreError(why)
+                try:
+                    self._client = _connect(self.address)
+                except StoreError as e:
+                    self._failed = time.monotonic(), str(e)
+                    raise
+            return self._client
+
+    def _as_store_error(self, error: Any) -> StoreError:
+        return as_store_error(self.address, error)
+
+
+def _connect(address: Address) -> Any:
+    try:
+        import clickhouse_connect
+        from clickhouse_connect.driver.exceptions import Error
+    except ImportError:
+        advice = install_advice("fleet")
+        raise ConfigurationError(f"The driver of ClickHouse is not installed: {advice}.") from None
+    try:
+        client = clickhouse_connect.get_client(
+            host=address.host,
+            port=address.port,
+            username=address.user,
+            password=address.password,
+            database=address.database,
+            secure=address.secure,
+            compress=False,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            send_receive_timeout=LONG_TIMEOUT_S,
+            autogenerate_session_id=False,  # queries of several threads at once
+            client_name="hectiqlab",
+            query_limit=0,
+            dedicated_pool=True,
+        )
+    except Error as e:
+        raise as_store_error(address, e) from e
+    try:
+        version = tuple(int(part) for part in str(client.server_version).split(".")[:2])
+        if version < VERSION_MIN:
+            wanted = ".".join(map(str, VERSION_MIN))
+            raise StoreError(
+                f"ClickHouse at {address} is version {client.server_version}, which is too old: upgrade it to {wanted}"
+                " or newer."
+            )
+        for setting, value in _SETTINGS.items():
+            client.set_client_setting(setting, value)
+    except Exception as e:
+        client.close()
+        if isinstance(e, Error):
+            raise as_store_error(address, e) from e
+        raise
+    return client
+
+
+def as_store_error(address: Address, error: Any) -> StoreError:
+    """Say in one line what failed, and what to do."""
+    code = getattr(error, "code", None)
+    said = " ".join(str(error).split())
+    _, marker, detail = said.partition("DB::Exception: ")
+    detail = (detail if marker else said).partition(" (for url")[0].rstrip(".")[:300]
+    if code is None and "is readonly" in said:  # the driver noticed by itself
+        code = 164
+    if code in _DENIED:
+        return StoreError(
+            f"ClickHouse at {address}: user {address.user!r} {_DENIED[code]}. It needs SELECT, INSERT, CREATE, ALTER"
+            f" and DROP on the database {address.database!r}."
+        )
+    if code == _NO_DATABASE:
+        return StoreError(f"ClickHouse at {address} has no database {address.database!r}: CREATE DATABASE it there.")
+    if code == _NO_TABLE:
+        return StoreError(f"ClickHouse at {address} lacks a table of the lab: {detail}. Restore it from a backup.")
+    if code in _FULL:
+        return StoreError(f"ClickHouse at {address} takes no points: {_FULL[code]}.")
+    if code is None:
+        return StoreError(f"ClickHouse at {address} cannot be reached: start it, or correct the address ({detail}).")
+    return StoreError(f"ClickHouse at {address} failed: {detail}.")

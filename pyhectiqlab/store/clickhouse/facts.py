@@ -1,0 +1,274 @@
+"""Facts: what PostgreSQL knows of the points in ClickHouse. Each method here is a statement or two.
+
+PostgreSQL decides: a row in ClickHouse counts if its block is DONE and its window not yet BUILT, or if its build is
+LIVE. Whoever reads asks PostgreSQL first. Rows in ClickHouse never change, so what one snapshot of PostgreSQL names
+is one state of all points, whatever is inserted meanwhile.
+
+Nothing is kept in a session and each lock ends with its transaction, so PgBouncer may stand between.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError, TimeoutError
+
+from ...base.installing import upgrade_advice
+from ...errors import ConfigurationError, NewerSchemaError, StoreError
+from ..sql import engine_postgresql
+from ..sql.column_types import kept
+from ..sql.dialect import exclude
+from .facts_schema import ABORTED, BUILT, DONE, LIVE, OPEN, PENDING, SCHEMA_VERSION, metadata
+
+CONNECTIONS_MAX = 16
+POOL_TIMEOUT_S = 30.0
+
+
+class Block(NamedTuple):
+    """What one insert brings. `writers`: of which it has batches."""
+
+    id: int
+    window: int
+    points: int
+    writers: tuple[int, ...]
+
+
+class Counted(NamedTuple):
+    """What counts: rows of these builds, and of these windows those in blocks up to `block`, but for `out`.
+
+    `arrival`: batches from this one on may still be overtaken by batches before them; None: none is.
+    """
+
+    builds: tuple[int, ...]
+    windows: tuple[int, ...]
+    block: int
+    out: tuple[int, ...]
+    arrival: int | None
+
+
+class SeriesRow(NamedTuple):
+    id: int
+    run: str
+    key: str
+    rank: int
+    attempt: int
+    origin: int
+
+
+class Facts:
+    """Opens a database of PostgreSQL. Raises ConfigurationError for what is no address of one."""
+
+    def __init__(self, place: str) -> None:
+        try:
+            url = make_url(place)
+        except ArgumentError:
+            raise ConfigurationError(
+                "The address of PostgreSQL is no URL: write postgresql://USER@HOST/NAME."
+            ) from None
+        if url.get_backend_name() not in {"postgresql", "postgres"}:
+            raise ConfigurationError(
+                "Points in ClickHouse need a lab on PostgreSQL: write postgresql://USER@HOST/NAME."
+            )
+        pool: dict[str, Any] = {"pool_timeout": POOL_TIMEOUT_S, "max_overflow": CONNECTIONS_MAX, "pool_size": 4}
+        self._write = engine_postgresql.for_writing(url, **pool)
+        self._read = engine_postgresql.for_reading(url, **pool)
+
+    def close(self) -> None:
+        self._write.dispose()
+        self._read.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot."""
+        with _errors(), self._read.connect() as conn:
+            yield conn
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction, which is committed when the block ends. Several may be open, each has its connection."""
+        with _errors(), self._write.connect() as conn, conn.begin():
+            yield conn
+
+    def prepare(self) -> str:
+        """Make the tables where they are not there. Return the id that ClickHouse's tables have to bear. Raises
+        NewerSchemaError.
+        """
+        with self.reading() as conn:
+            ready = inspect(conn).has_table("points_lab")
+        if not ready:
+            with self.writing() as conn:
+                exclude(conn, "schema of points", for_ever=True)
+                if not inspect(conn).has_table("points_lab"):
+                    metadata.create_all(conn)
+                    values = {"schema": str(SCHEMA_VERSION), "id": str(uuid.uuid4()), "purges": "0"}
+                    for key, value in values.items():
+                        conn.execute(text("INSERT INTO points_lab VALUES (:k, :v)"), {"k": key, "v": value})
+                    conn.execute(text("INSERT INTO points_windows (state) VALUES (:open)"), {"open": OPEN})
+        with self.reading() as conn:
+            values = dict(map(tuple, all_of(conn, "SELECT key, value FROM points_lab")))
+        if int(values["schema"]) > SCHEMA_VERSION:
+            raise NewerSchemaError(
+                f"PostgreSQL: the tables of the points are of version {values['schema']}, of a newer lab; this one"
+                f" knows {SCHEMA_VERSION}. {upgrade_advice('fleet')}."
+            )
+        return values["id"]
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as e:
+        raise StoreError(f"The lab's database failed: {' '.join(str(e.orig).split()).rstrip('.')}.") from e
+    except PendingRollbackError as e:
+        raise StoreError("The lab's database failed: the connection to it was lost.") from e
+    except TimeoutError:
+        raise StoreError("Too many use the lab's database at once: try again later.") from None
+
+
+def all_of(conn: Connection, sql: str, **values: Any) -> Sequence[Any]:
+    """Return the rows of a query."""
+    return conn.execute(text(sql), values).fetchall()
+
+
+def one(conn: Connection, sql: str, **values: Any) -> Any:
+    """Return the first column of a query's first row; None where there is none."""
+    return conn.execute(text(sql), values).scalar()
+
+
+def run(conn: Connection, sql: str, **values: Any) -> int:
+    """Change something. Return how many rows."""
+    return conn.execute(text(sql), values).rowcount
+
+
+# What counts, and what there is
+
+
+def counted(conn: Connection) -> Counted:
+    row = conn.execute(
+        text(
+            f"""SELECT ARRAY(SELECT id FROM points_builds WHERE state = {LIVE} ORDER BY id),
+                ARRAY(SELECT id FROM points_windows WHERE state < {BUILT} ORDER BY id),
+                (SELECT coalesce(max(id), 0) FROM points_blocks),
+                ARRAY(SELECT id FROM points_blocks WHERE state <> {DONE} ORDER BY id),
+                (SELECT min(arrival) FROM points_batches WHERE block IN
+                    (SELECT id FROM points_blocks WHERE state = {PENDING} AND state <> {DONE}))"""
+        )
+    ).one()
+    return Counted(tuple(row[0]), tuple(row[1]), row[2], tuple(row[3]), row[4])
+
+
+_SERIES = """SELECT s.id, r.name, s.key, s.rank, s.attempt, coalesce(a.origin, 0) FROM points_series s
+    JOIN points_runs r ON r.id = s.run LEFT JOIN points_attempts a ON a.run = s.run AND a.number = s.attempt"""
+
+
+def series_of(conn: Connection, runs: Collection[str], keys: Collection[str]) -> list[SeriesRow]:
+    """Return the series of some runs, which are not deleted, and of some keys, sorted by (rank, attempt)."""
+    names = {kept(run): run for run in runs}
+    rows = all_of(
+        conn,
+        f"""{_SERIES} WHERE NOT r.deleted AND r.name = ANY(:runs) AND s.key = ANY(:keys)
+            ORDER BY s.rank, s.attempt""",
+        runs=list(names),
+        keys=[kept(key) for key in keys],
+    )
+    return [SeriesRow(row[0], names[row[1]], *row[2:]) for row in rows]
+
+
+def series_by_id(conn: Connection, ids: Collection[int]) -> list[SeriesRow]:
+    return [SeriesRow(*row) for row in all_of(conn, f"{_SERIES} WHERE s.id = ANY(:ids)", ids=list(ids))]
+
+
+# Identities, which never change once they are made
+
+
+def writer_ids(conn: Connection, names: Collection[str]) -> dict[str, int]:
+    """Return the ids of writers, which it makes for new ones."""
+    return _ids(conn, "points_writers", names)
+
+
+def run_ids(conn: Connection, names: Collection[str]) -> dict[str, int]:
+    return _ids(conn, "points_runs", names)
+
+
+def _ids(conn: Connection, table: str, names: Collection[str]) -> dict[str, int]:
+    as_kept = {name: kept(name) for name in names}
+    wanted = sorted(set(as_kept.values()))
+    known = dict(map(tuple, all_of(conn, f"SELECT name, id FROM {table} WHERE name = ANY(:names)", names=wanted)))
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        insert = f"INSERT INTO {table} (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING"
+        run(conn, insert, names=missing)
+        known |= dict(map(tuple, all_of(conn, f"SELECT name, id FROM {table} WHERE name = ANY(:names)", names=missing)))
+    return {name: known[its] for name, its in as_kept.items()}
+
+
+def series_ids(conn: Connection, places: Collection[tuple[int, str, int, int]]) -> dict[tuple[int, str, int, int], int]:
+    """Return the ids of series, by (run, key, rank, attempt), which it makes for new ones."""
+    wanted = sorted({(run, kept(key), rank, attempt) for run, key, rank, attempt in places})
+    columns = {name: [place[i] for place in wanted] for i, name in enumerate(("runs", "keys", "ranks", "attempts"))}
+    listed = """unnest(CAST(:runs AS bigint[]), CAST(:keys AS text[]), CAST(:ranks AS bigint[]),
+        CAST(:attempts AS bigint[])) AS w (run, key, rank, attempt)"""
+    query = f"""SELECT s.run, s.key, s.rank, s.attempt, s.id FROM {listed} JOIN points_series s
+        ON s.run = w.run AND s.key = w.key AND s.rank = w.rank AND s.attempt = w.attempt"""
+    known = {tuple(row[:4]): row[4] for row in all_of(conn, query, **columns)}
+    if len(known) < len(wanted):
+        insert = f"""INSERT INTO points_series (run, key, rank, attempt) SELECT * FROM {listed} ORDER BY 1, 2, 3, 4
+            ON CONFLICT DO NOTHING"""
+        run(conn, insert, **columns)
+        known = {tuple(row[:4]): row[4] for row in all_of(conn, query, **columns)}
+    return {place: known[(place[0], kept(place[1]), *place[2:])] for place in places}
+
+
+# Blocks
+
+
+def hold_writers(conn: Connection, ids: Collection[int]) -> dict[int, int]:
+    """Hold some writers, so that nobody else moves their cursors. Return these. Waits for whoever holds one."""
+    rows = all_of(
+        conn, "SELECT id, cursor FROM points_writers WHERE id = ANY(:ids) ORDER BY id FOR UPDATE", ids=list(ids)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def pending(conn: Connection, writers: Collection[int]) -> list[Block]:
+    """Return the blocks that were noted and not settled, and have batches of these writers."""
+    rows = all_of(
+        conn,
+        f"""SELECT b.id, b.window, b.points, array_agg(t.writer)
+            FROM points_blocks b JOIN points_batches t ON t.block = b.id
+            WHERE b.state <> {DONE} AND b.state = {PENDING} GROUP BY b.id
+            HAVING bool_or(t.writer = ANY(:writers)) ORDER BY b.id""",
+        writers=list(writers),
+    )
+    return [Block(row[0], row[1], row[2], tuple(row[3])) for row in rows]
+
+
+def settle(conn: Connection, block: int, is_there: bool) -> None:
+    """Have a block count, if all its rows are there, and its writers be behind it; or never."""
+    run(
+        conn,
+        "UPDATE points_blocks SET state = :state, changed = now() WHERE id = :id",
+        state=DONE if is_there else ABORTED,
+        id=block,
+    )
+    if not is_there:
+        return
+    run(
+        conn,
+        """INSERT INTO points_attempts (run, number, origin)
+            SELECT DISTINCT ON (run, attempt) run, attempt, zero FROM points_batches
+            WHERE block = :id AND zero IS NOT NULL ORDER BY run, attempt, arrival ON CONFLICT DO NOTHING""",
+        id=block,
+    )
+    run(
+        conn,
+        """UPDATE points_writers w SET cursor = b.last
+            FROM (SELECT writer, max(last) AS last FROM points_batches WHERE block = :id GROUP BY writer) b
+            WHERE w.id = b.writer""",
+        id=block,
+    )

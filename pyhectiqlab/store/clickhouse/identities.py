@@ -1,0 +1,74 @@
+"""Identities: the integers that stand for names in ClickHouse, kept in memory once they were looked up."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+
+from ..points import PointBatch
+from . import facts
+from .facts import Facts
+
+KEPT_MAX = 1_000_000  # series; some 200 MB
+Place = tuple[str, str, int, int]  # run, key, rank, attempt
+
+
+@lru_cache(maxsize=100_000)
+def key_number(key: str) -> int:
+    """Return the number by which rows of a key lie together. Two keys may share one: rows have their series, too."""
+    return int.from_bytes(hashlib.blake2b(key.encode(errors="replace"), digest_size=8).digest(), "little")
+
+
+class Identities:
+    """Safe for several threads. None of them ever changes, but series and runs are forgotten when any lab purged."""
+
+    def __init__(self, its_facts: Facts) -> None:
+        self._facts = its_facts
+        self._lock = threading.Lock()
+        self._writers: dict[str, int] = {}
+        self._runs: dict[str, int] = {}
+        self._series: dict[Place, int] = {}
+        self._purges = ""
+
+    def writers(self, names: Collection[str]) -> dict[str, int]:
+        """Return the numbers of writers, which are made for new ones."""
+        with self._lock:
+            if len(self._writers) > KEPT_MAX:
+                self._writers.clear()
+            missing = [name for name in names if name not in self._writers]
+        if missing:
+            with self._facts.writing() as conn:
+                new_ids = facts.writer_ids(conn, missing)
+            with self._lock:
+                self._writers |= new_ids
+        with self._lock:
+            return {name: self._writers[name] for name in names}
+
+    def forget_where_purged(self, purges: str) -> None:
+        """Forget runs and series if `purges` is not what it was."""
+        with self._lock:
+            if purges != self._purges or len(self._series) > KEPT_MAX:
+                self._runs.clear()
+                self._series.clear()
+                self._purges = purges
+
+    def of_batches(self, batches: Iterable[PointBatch]) -> tuple[dict[str, int], dict[Place, int]]:
+        """Return the numbers of the runs and of the series of some batches, which are made for new ones."""
+        batches = list(batches)
+        names = {b.run for b in batches}
+        places = {(b.run, c.key, b.rank, b.attempt) for b in batches for c in b.columns}
+        with self._lock:
+            new_runs = [name for name in names if name not in self._runs]
+            new = [place for place in places if place not in self._series]
+        if new_runs or new:
+            with self._facts.writing() as conn:
+                its_runs = facts.run_ids(conn, {*new_runs, *(place[0] for place in new)})
+                wanted = {(its_runs[place[0]], *place[1:]): place for place in new}
+                new_ids = facts.series_ids(conn, wanted) if wanted else {}
+            with self._lock:
+                self._runs |= its_runs
+                self._series |= {wanted[its]: number for its, number in new_ids.items()}
+        with self._lock:
+            return {name: self._runs[name] for name in names}, {place: self._series[place] for place in places}

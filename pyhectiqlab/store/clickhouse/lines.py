@@ -1,0 +1,273 @@
+"""Queries for buckets: lines as a chart draws them, from nodes where these are fine enough, and from points at their
+edges. Smoothed lines too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from sys import float_info
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...protocol.limits import STEP_MAX, STEP_MIN
+from .. import levels
+from ..grid import Window, apart, cuts, rank_of, share_of, shifts_for, window_of
+from ..pauses import may_pause
+from ..points import Axis, Buckets, Selector, Smoothing
+from ..smoothing import Sums, pool, shift_of_cells, smoothed
+from . import levels_of_builds, statements
+from .identities import key_number
+from .reading import Part, Reading, Series
+from .statements import SERIES_NODE, SUMS, listed, number, recent
+
+SERIES_AT_ONCE = 512  # in one query of ClickHouse
+ROWS_AT_ONCE = 1 << 17  # about so many buckets in its answer
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is drawn as one: series, each with the step that it is hidden from. `ranks`: as in Buckets."""
+
+    selector: Selector
+    series: Sequence[tuple[Series, int | None]]
+    ranks: int
+    window: Window | None
+
+
+class View(NamedTuple):
+    """What is wanted of a series: places in a window (None: all), steps below `cut`, in cells of 2^shift."""
+
+    axis: Axis
+    low: int | None
+    high: int | None
+    cut: int | None
+    shift: int
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of all lines."""
+
+    axis: Axis
+    lo: int | None
+    hi: int | None
+    n: int
+    attempts: Literal["newest", "all"]
+    most: int | None
+    smoothing: Smoothing | None
+
+
+def lines_of(reading: Reading, selectors: Iterable[Selector], query: Query) -> list[tuple[Line, View]]:
+    """Return the lines that are to be drawn, and what is to be read for each."""
+    wanted = list(selectors)
+    by_pair = reading.series((s.run, s.key) for s in wanted)
+    lines = []
+    for selector in wanted:
+        meant = [
+            s
+            for s in by_pair.get((selector.run, selector.key), [])
+            if selector.rank in (None, "each", s.row.rank) and selector.attempt in (None, s.row.attempt)
+        ]
+        for its, series, ranks in apart(selector, meant, lambda s: rank_of(s.info)):
+            hidden_from = cuts([s.info for s in series], query.attempts)
+            both = list(zip(series, hidden_from, strict=True))
+            ends = ((s.info, cut, s.row.origin) for s, cut in both)
+            lines.append(Line(its, both, ranks, window_of(ends, query.axis, query.lo, query.hi)))
+    share = share_of(query.most, len(lines), query.n)
+    shifts = shifts_for(((line.selector.key, line.window) for line in lines), share)
+    return [(line, _view(line, query, shifts.get(line.selector.key, 0))) for line in lines]
+
+
+def drawn(reading: Reading, lines: Sequence[tuple[Line, View]], query: Query) -> Iterator[Buckets]:
+    """Yield the Buckets of each line. It asks ClickHouse alone."""
+    for some in _groups(lines, query.n):
+        for (line, view), nodes in zip(some, _nodes(reading, some), strict=True):
+            may_pause()
+            its = levels.to_buckets(line.selector, view.shift if line.window else 0, nodes, line.ranks)
+            yield its if query.smoothing is None else _with_smoothed(reading, line, query.axis, its, query.smoothing)
+
+
+def _groups(lines: Sequence[tuple[Line, View]], n: int) -> Iterator[list[tuple[Line, View]]]:
+    """Yield lines that one query is made for: in it, a series is seen in one way only."""
+    some: list[tuple[Line, View]] = []
+    ways: dict[int, View] = {}
+    for line, view in lines:
+        its = {s.row.id: view._replace(cut=cut) for s, cut in line.series}
+        full = len(ways) + len(its) > SERIES_AT_ONCE or (len(some) + 1) * min(n, 4096) > ROWS_AT_ONCE
+        if some and (full or any(ways.get(number, way) != way for number, way in its.items())):
+            yield some
+            some, ways = [], {}
+        some.append((line, view))
+        ways |= its
+    if some:
+        yield some
+
+
+def _view(line: Line, query: Query, shift: int) -> View:
+    """Without ends where the line's own are the ends, so that lines of many lengths share a query."""
+    if line.window is None:
+        return View(query.axis, 1, 0, None, shift)
+    low, high = line.window
+    return View(query.axis, None if query.lo is None else low, None if query.hi is None else high, None, shift)
+
+
+def _nodes(reading: Reading, lines: Sequence[tuple[Line, View]]) -> list[levels.Nodes]:
+    """Return the nodes of each line, one for each bucket."""
+    wanted = {s.row.id: (s, view._replace(cut=cut)) for line, view in lines if line.window for s, cut in line.series}
+    rows = _read(reading, list(wanted.values()), SERIES_NODE)
+    rows = rows[np.argsort(rows["series"], kind="stable")]
+    ids = rows["series"]
+    answers = []
+    for line, view in lines:
+        parts, attempts = [], []
+        for s, _ in line.series if line.window else ():
+            low, high = np.searchsorted(ids, np.uint64(s.row.id)), np.searchsorted(ids, np.uint64(s.row.id), "right")
+            if low < high:
+                parts.append(_as_nodes(rows[low:high]))
+                attempts.append(np.full(high - low, s.row.attempt, np.int64))
+        merged = (
+            levels.merge(levels.concatenated(parts), np.concatenate(attempts), view.shift) if parts else levels.EMPTY
+        )
+        answers.append(merged)
+    return answers
+
+
+def _as_nodes(rows: NDArray[Any]) -> levels.Nodes:
+    words = np.ascontiguousarray(rows).view(np.int64).reshape(len(rows), -1)
+    return np.ascontiguousarray(words[:, 1:]).reshape(-1).view(levels.NODE)
+
+
+def _read(reading: Reading, wanted: Sequence[tuple[Series, View]], kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return rows for exactly the points that the views show of their series: of SERIES_NODE, or of SUMS."""
+    queries = _Queries(reading, kind is SUMS)
+    for s, view in wanted:
+        for part in s.parts:
+            queries.add(s, part, view)
+    texts = queries.texts()
+    return reading.clickhouse.rows(" UNION ALL ".join(texts), kind) if texts else statements.none(kind)
+
+
+class _Queries:
+    """Gathers what is to be read, and asks for all series at once of which the same is."""
+
+    def __init__(self, reading: Reading, sums: bool) -> None:
+        self._reading, self._sums = reading, sums
+        self._nodes: dict[tuple[int, Axis, int, int | None, int | None, int], list[int]] = {}
+        self._points: dict[tuple[int, View], list[int]] = {}
+        self._origins: dict[int, int] = {}
+        self._keys: dict[int, int] = {}
+
+    def add(self, s: Series, part: Part, view: View) -> None:
+        low, high = _ends(part, view.axis, s.row.origin)
+        if view.axis == "step" and view.cut is not None:  # then it is an end of the window
+            view = view._replace(high=view.cut - 1 if view.high is None else min(view.high, view.cut - 1), cut=None)
+        if view.cut is not None:
+            if part.extent.step_min >= view.cut:
+                return
+            if part.extent.step_max < view.cut:
+                view = view._replace(cut=None)
+        first = low if view.low is None else max(low, view.low)
+        last = high if view.high is None else min(high, view.high)
+        if first > last:
+            return
+        # An end beyond the part's own is none.
+        view = view._replace(
+            low=view.low if view.low is not None and view.low > low else None,
+            high=view.high if view.high is not None and view.high < high else None,
+        )
+        self._origins[s.row.id], self._keys[s.row.id] = s.row.origin, key_number(s.row.key)
+        shift = part.shifts[view.axis]
+        if shift < 0 or shift > view.shift or view.cut is not None:
+            self._add_points(part, s, view)
+            return
+        level = levels_of_builds.level_for(shift, (low, high), view.shift)
+        width = 1 << shift + level * statements.LEVEL_SHIFT
+        begin = None if view.low is None else -(-view.low // width) * width
+        end = None if view.high is None else (view.high + 1) // width * width
+        first_node, behind_nodes = first if begin is None else begin, last + 1 if end is None else end
+        if first_node >= behind_nodes:
+            self._add_points(part, s, view)
+        else:
+            place = (part.build, view.axis, level, begin, end, view.shift)
+            self._nodes.setdefault(place, []).append(s.row.id)
+            if begin is not None and begin > first:
+                self._add_points(part, s, view._replace(high=begin - 1))
+            if end is not None and end <= last:
+                self._add_points(part, s, view._replace(low=end))
+
+    def _add_points(self, part: Part, s: Series, view: View) -> None:
+        self._points.setdefault((part.build, view), []).append(s.row.id)
+
+    def texts(self) -> list[str]:
+        texts = []
+        for (axis, level, begin, end, shift, series), builds in _by_build(self._nodes):
+            condition = f"build IN {listed(builds)} AND series IN {listed(series)}"
+            condition += f" AND axis = {statements.AXES.index(axis)} AND level = {level}"
+            if begin is not None:
+                condition += f" AND start >= {number(begin)}"
+            if end is not None and end <= STEP_MAX:
+                condition += f" AND start < {number(end)}"
+            make = statements.nodes_in_cells if self._sums else statements.nodes_as_nodes
+            texts.append(make(condition, shift))
+        for (view, series), builds in _by_build(self._points):
+            texts.append(self._of_points(builds, series, view))
+        return texts
+
+    def _of_points(self, builds: Sequence[int], series: Sequence[int], view: View) -> str:
+        origins = {number: self._origins[number] for number in series}
+        x = statements.place_on(view.axis, origins)
+        table, condition = "stored", f"build IN {listed(builds)}"
+        if builds == [0]:
+            table, condition = "arrived", recent(self._reading.counted)
+            condition += f" AND key IN {listed(sorted({self._keys[number] for number in series}))}"
+        condition += f" AND series IN {listed(series)}"
+        zeros = set(origins.values()) if view.axis == "relative" else {0}
+        by = "step" if view.axis == "step" else "time"
+        for sign, end in ((">=", view.low), ("<=", view.high)):
+            if end is None:
+                continue
+            if len(zeros) == 1:  # such a condition finds its rows by the index
+                condition += f" AND {by} {sign} {number(max(STEP_MIN, min(STEP_MAX, end + min(zeros))))}"
+            else:
+                condition += f" AND {x} {sign} {number(end)}"
+        if view.cut is not None:
+            condition += f" AND step < {number(view.cut)}"
+        make = statements.points_in_cells if self._sums else statements.points_as_nodes
+        return make(table, condition, x, view.shift)
+
+
+def _by_build(places: dict[Any, list[int]]) -> Iterator[tuple[Any, list[int]]]:
+    """Yield (what is read, without its build, but with the series; the builds that it is read of)."""
+    builds: dict[Any, list[int]] = {}
+    for (build, *rest), series in places.items():
+        builds.setdefault((*rest, tuple(sorted(series)), build == 0), []).append(build)
+    for (*what, _), its in builds.items():
+        yield what, its
+
+
+def _ends(part: Part, axis: Axis, origin: int) -> Window:
+    """Return the lowest and highest place of its points."""
+    e = part.extent
+    if axis == "step":
+        return e.step_min, e.step_max
+    zero = origin if axis == "relative" else 0
+    return e.time_min - zero, e.time_max - zero
+
+
+def _with_smoothed(reading: Reading, line: Line, axis: Axis, its: Buckets, smoothing: Smoothing) -> Buckets:
+    """Return the buckets with the smoothed line beside them."""
+
+    def read(low: int, high: int, shift: int) -> Sums:
+        wanted = [(s, View(axis, low, high, cut, shift)) for s, cut in line.series]
+        rows = _read(reading, wanted, SUMS)
+        return pool(rows["start"].copy(), rows["sum"].copy(), rows["finite"].astype(np.float64))
+
+    whole = window_of(((s.info, cut, s.row.origin) for s, cut in line.series), axis, None, None)
+    shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole) if whole else 0
+    values = smoothed(its.last_x, smoothing, shift, read)
+    with np.errstate(over="ignore"):  # by a rounding, at 1.8e308
+        values = np.clip(values / levels.SUM_SCALE, -float_info.max, float_info.max)
+    return replace(its, smoothed=values, smooth_cell=1 << shift)

@@ -1,0 +1,221 @@
+"""ClickHousePointStore: every metric's history in ClickHouse, for any number of labs at once.
+
+Points are rows of ClickHouse, which never change. PostgreSQL, where the lab's MetaStore is, knows which of them count:
+what each writer's cursor is, what is being inserted, and the numbers of series. README.md tells why, and the protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from ...base.loops import Loop
+from ...errors import StoreError
+from ..points import (
+    AppendResult,
+    Axis,
+    Buckets,
+    Column,
+    PointBatch,
+    Points,
+    Selector,
+    SeriesInfo,
+    Smoothing,
+    Summary,
+    WorkLeft,
+)
+from ..sql.column_types import kept
+from . import facts, lines, queries, schema
+from .appending import Appender
+from .client import ClickHouse
+from .facts import Facts
+from .facts_schema import BUILT, DONE
+from .identities import Identities
+from .levels_of_builds import Sizes
+from .reading import Reading, reading
+from .tidying import Tidier
+
+log = logging.getLogger("hectiqlab.server")
+DEFAULT_SIZES = Sizes()
+IDLE_S = 1.0
+
+
+class ClickHousePointStore:
+    """Opens, or creates, the tables in a database of ClickHouse and in one of PostgreSQL.
+
+    Args:
+        place: clickhouse://USER:PASSWORD@HOST:8123/DATABASE, or clickhouses:// for TLS.
+        facts_place: postgresql://USER@HOST/NAME.
+        aside: tidy in a thread of its own; else `maintain` does it, as long as it takes.
+        cluster: the name of a cluster of ClickHouse, whose tables are replicated; "": there is one server.
+
+    Raises ConfigurationError, NewerSchemaError, StoreError.
+    """
+
+    def __init__(
+        self, place: str, facts_place: str, sizes: Sizes = DEFAULT_SIZES, aside: bool = False, cluster: str = ""
+    ) -> None:
+        self._clickhouse = ClickHouse(place)
+        self._facts = Facts(facts_place)
+        self._closed = False
+        self.before_forgetting: Callable[[], None] = lambda: None
+        try:
+            schema.prepare(self._clickhouse, self._facts.prepare(), cluster)
+        except BaseException:
+            self._clickhouse.close()
+            self._facts.close()
+            raise
+        self._appender = Appender(self._facts, self._clickhouse, Identities(self._facts))
+        self._tidier = Tidier(self._facts, self._clickhouse, sizes)
+        self._loop = Loop("tidying of points", self._tidy, log.error, log.warning) if aside else None
+        if self._loop is not None:
+            self._loop.start()
+
+    def append(self, batches: Sequence[PointBatch]) -> list[AppendResult]:
+        """See PointStore. Blocks for one insert. Of more than a million points, some may be applied and not all."""
+        self._check_open()
+        return self._appender.append(batches)
+
+    def cursor(self, writer: str) -> int:
+        with self._asking() as conn:
+            known = facts.one(conn, "SELECT cursor FROM points_writers WHERE name = :name", name=kept(writer))
+        return int(known or 0)
+
+    def late_writers(self) -> list[str]:
+        query = "SELECT DISTINCT w.name FROM points_batches b JOIN points_writers w ON w.id = b.writer"
+        with self._asking() as conn:
+            return [name for (name,) in facts.all_of(conn, query)]
+
+    def reach(self, cursors: Mapping[str, int]) -> dict[str, int]:
+        with self._reading() as r:
+            return queries.reach(r, cursors)
+
+    def keys(self, run: str, query: str = "", after: str = "", limit: int = 1000) -> list[SeriesInfo]:
+        with self._reading() as r:
+            return queries.keys(r, run, query, after, limit)
+
+    def series(self, run: str, key: str) -> list[SeriesInfo]:
+        with self._reading() as r:
+            return [s.info for s in r.series([(run, key)]).get((run, key), [])]
+
+    def origins(self, run: str, after: int = 0, limit: int = 1000) -> dict[int, int]:
+        query = """SELECT a.number, a.origin FROM points_attempts a JOIN points_runs r ON r.id = a.run
+            WHERE r.name = :run AND NOT r.deleted AND a.number > :after ORDER BY a.number LIMIT :limit"""
+        with self._asking() as conn:
+            return {row[0]: row[1] for row in facts.all_of(conn, query, run=kept(run), after=after, limit=limit)}
+
+    def last(
+        self, runs: Sequence[str], keys: Sequence[str] | None = None, limit_per_run: int = 8
+    ) -> dict[str, list[SeriesInfo]]:
+        with self._reading() as r:
+            return queries.last(r, runs, keys, limit_per_run)
+
+    def summaries(self, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+        with self._reading() as r:
+            return queries.summaries(r, key, runs)
+
+    def with_nan(self, runs: Sequence[str]) -> set[str]:
+        with self._reading() as r:
+            return queries.with_nan(r, runs)
+
+    def key_counts(self, runs: Sequence[str], words: str = "") -> Counter[str]:
+        with self._reading() as r:
+            return queries.key_counts(r, runs, words)
+
+    def points(
+        self,
+        run: str,
+        key: str,
+        rank: int | None = None,
+        attempt: int | None = None,
+        after: str = "",
+        limit: int = 100_000,
+    ) -> Points:
+        with self._reading() as r:
+            return queries.points(r, run, key, rank, attempt, after, limit)
+
+    def of_writer(self, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+        with self._reading() as r:
+            yield from queries.of_writer(r, run, writer, rank, attempt)
+
+    def iter_buckets(
+        self,
+        selectors: Iterable[Selector],
+        axis: Axis = "step",
+        lo: int | None = None,
+        hi: int | None = None,
+        n: int = 1500,
+        attempts: Literal["newest", "all"] = "newest",
+        most: int | None = None,
+        smoothing: Smoothing | None = None,
+    ) -> Iterator[Buckets]:
+        query = lines.Query(axis, lo, hi, n, attempts, most, smoothing)
+        with self._reading() as r:
+            its_lines = lines.lines_of(r, selectors, query)
+        yield from lines.drawn(r, its_lines, query)
+
+    def buckets(self, selectors: Iterable[Selector], *query: Any, **more: Any) -> list[Buckets]:
+        return list(self.iter_buckets(selectors, *query, **more))
+
+    def delete(self, run: str) -> None:
+        self._check_open()
+        with self._facts.writing() as conn:
+            facts.run_ids(conn, [run])
+            facts.run(conn, "UPDATE points_runs SET deleted = true WHERE name = :run", run=kept(run))
+
+    def undelete(self, run: str) -> None:
+        self._check_open()
+        with self._facts.writing() as conn:
+            facts.run(conn, "UPDATE points_runs SET deleted = false WHERE name = :run", run=kept(run))
+
+    def maintain(self, seconds_max: float = 0.1, saving: bool = False) -> bool:
+        """See PointStore. Where the tidying is done aside, this only forgets what is old, and there is never more."""
+        self._check_open()
+        deadline = time.monotonic() + seconds_max
+        forgot = self._tidier.forget(lambda: self.before_forgetting())
+        if self._loop is not None:
+            return False
+        while more := self._tidier.step():
+            if time.monotonic() >= deadline:
+                break
+        return more or forgot
+
+    def _tidy(self) -> float:
+        return 0.0 if self._tidier.step() else IDLE_S
+
+    def work_left(self) -> WorkLeft:
+        query = f"""SELECT coalesce(sum(b.points), 0) FROM points_blocks b JOIN points_windows w ON w.id = b.window
+            WHERE w.state < {BUILT} AND b.state = {DONE}"""
+        with self._reading() as r:
+            return WorkLeft(int(facts.one(r.conn, query)), queries.points_of_deleted(r))
+
+    def damage(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        """See PointStore."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._loop is not None:
+            self._loop.stop()
+        self._clickhouse.close()
+        self._facts.close()
+
+    def _reading(self) -> Any:
+        self._check_open()
+        return reading(self._facts, self._clickhouse)
+
+    def _asking(self) -> Any:
+        self._check_open()
+        return self._facts.reading()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("this store is closed: open another one.")
+
+
+__all__ = ["ClickHousePointStore", "Reading"]

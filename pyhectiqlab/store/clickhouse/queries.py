@@ -1,0 +1,266 @@
+"""Queries for everything but buckets: keys, series, summaries, raw points."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...protocol.limits import STEP_MAX
+from .. import levels
+from ..grid import parse_cursor
+from ..points import Column, Points, SeriesInfo, Summary
+from ..sql.column_types import kept
+from . import facts
+from .facts import SeriesRow
+from .facts_schema import DONE
+from .identities import key_number
+from .reading import Reading, pooled_info
+from .statements import listed, recent
+
+_POINT = np.dtype(
+    [
+        ("arrival", "<i8"),
+        ("seq", "<i8"),
+        ("step", "<i8"),
+        ("value", "<f8"),
+        ("time", "<i8"),
+        ("series", "<u8"),
+    ]
+)
+_POINT_COLUMNS = "arrival, seq, step, value, time, series"
+_SERIES = np.dtype([("series", "<u8")])
+_COUNT = np.dtype([("points", "<i8")])
+
+
+def keys(reading: Reading, run: str, query: str, after: str, limit: int) -> list[SeriesInfo]:
+    infos: list[SeriesInfo] = []
+    while len(infos) < limit:
+        names = facts.all_of(
+            reading.conn,
+            """SELECT DISTINCT s.key FROM points_series s JOIN points_runs r ON r.id = s.run
+                WHERE r.name = :run AND NOT r.deleted AND s.key > :after AND strpos(s.key, :query) > 0
+                ORDER BY s.key LIMIT :limit""",
+            run=kept(run),
+            after=kept(after),
+            query=kept(query),
+            limit=limit,
+        )
+        if not names:
+            break
+        its_keys = [key for (key,) in names]
+        by_pair = reading.series((run, key) for key in its_keys)  # without those whose points never came
+        infos += [pooled_info(run, key, by_pair[run, key]) for key in its_keys if (run, key) in by_pair]
+        after = its_keys[-1]
+        if len(its_keys) < limit:
+            break
+    return infos[:limit]
+
+
+def last(
+    reading: Reading, runs: Sequence[str], wanted: Sequence[str] | None, limit_per_run: int
+) -> dict[str, list[SeriesInfo]]:
+    if wanted is not None:
+        by_pair = reading.series((run, key) for run in runs for key in wanted)
+        return {
+            run: [pooled_info(run, key, by_pair[run, key]) for key in wanted if (run, key) in by_pair] for run in runs
+        }
+    names = {kept(run): run for run in runs}
+    rows = facts.all_of(
+        reading.conn,
+        """SELECT r.name, k.key FROM points_runs r CROSS JOIN LATERAL
+            (SELECT DISTINCT key FROM points_series s WHERE s.run = r.id ORDER BY key LIMIT :limit) k
+            WHERE r.name = ANY(:runs) AND NOT r.deleted""",
+        runs=list(names),
+        limit=limit_per_run,
+    )
+    by_pair = reading.series((names[name], key) for name, key in rows)
+    answer: dict[str, list[SeriesInfo]] = {run: [] for run in runs}
+    for run, key in sorted(by_pair):
+        answer[run].append(pooled_info(run, key, by_pair[run, key]))
+    return answer
+
+
+def summaries(reading: Reading, key: str, runs: Sequence[str]) -> dict[str, Summary]:
+    """Of ten thousand runs at once: all in arrays."""
+    rows = facts.series_of(reading.conn, runs, [key])
+    parts = reading.summaries([key], [row.id for row in rows])
+    if not len(parts):
+        return {}
+    ids = np.array([row.id for row in rows], np.uint64)
+    order = np.argsort(ids)
+    names = sorted({row.run for row in rows})
+    number = {name: i for i, name in enumerate(names)}
+    run_of = np.array([number[row.run] for row in rows], np.int64)[order]
+    attempt_of = np.array([row.attempt for row in rows], np.int64)[order]
+    at = np.searchsorted(ids[order], parts["series"])
+    run, attempt = run_of[at], attempt_of[at]
+    by_run = np.argsort(run, kind="stable")
+    parts, run, attempt = parts[by_run], run[by_run], attempt[by_run]
+    groups = levels.groups_of(run)
+    n = len(parts)
+
+    def extreme(columns: Sequence[NDArray[Any]], lowest: bool) -> NDArray[np.intp]:
+        """The row of each group with the lowest, or the highest, of these columns."""
+        its = [column if column.dtype.kind == "f" else column.astype(np.int64) for column in columns]
+        if lowest:  # of integers, ~ turns the order around without an overflow
+            its = [-column if column.dtype.kind == "f" else ~column for column in its]
+        return levels.last_of_groups(groups, n, *its)
+
+    total = {name: np.add.reduceat(parts[name], groups) for name in ("count", "nans", "finite", "total")}
+    first = extreme([attempt, parts["first_step"], parts["first_seq"], parts["first_arrival"]], lowest=True)
+    newest = extreme([attempt, parts["last_step"], parts["last_seq"], parts["last_arrival"]], lowest=False)
+    low = extreme([parts["low"], parts["min_step"]], lowest=True)
+    high = extreme([parts["high"], ~parts["max_step"]], lowest=False)
+    answer = {}
+    for i, start in enumerate(groups):
+        finite = int(total["finite"][i])
+        its_low, its_high = float(parts["low"][low[i]]), float(parts["high"][high[i]])
+        mean = math.nan
+        if finite:
+            with np.errstate(over="ignore"):
+                mean = min(max(float(total["total"][i] / finite / levels.SUM_SCALE), its_low), its_high)
+        answer[names[run[start]]] = Summary(
+            int(total["count"][i]),
+            float(parts["last"][newest[i]]),
+            its_low if finite else math.nan,
+            its_high if finite else math.nan,
+            mean,
+            float(parts["first"][first[i]]),
+            int(total["nans"][i]),
+            int(parts["min_step"][low[i]]) if finite else None,
+            int(parts["max_step"][high[i]]) if finite else None,
+        )
+    return {run: answer[run] for run in runs if run in answer}
+
+
+def with_nan(reading: Reading, runs: Sequence[str]) -> set[str]:
+    queries = [f"SELECT DISTINCT series FROM arrived WHERE isNaN(value) AND {recent(reading.counted)}"]
+    if reading.counted.builds:
+        builds = listed(reading.counted.builds)
+        queries.append(f"SELECT DISTINCT series FROM summaries WHERE build IN {builds} AND nans > 0")
+    its = reading.clickhouse.rows(" UNION ALL ".join(queries), _SERIES)
+    names = {kept(run): run for run in runs}
+    rows = facts.all_of(
+        reading.conn,
+        """SELECT DISTINCT r.name FROM points_series s JOIN points_runs r ON r.id = s.run
+            WHERE s.id = ANY(:ids) AND NOT r.deleted AND r.name = ANY(:runs)""",
+        ids=[int(number) for number in its["series"]],
+        runs=list(names),
+    )
+    return {names[name] for (name,) in rows}
+
+
+def key_counts(reading: Reading, runs: Sequence[str], words: str) -> Counter[str]:
+    rows = facts.all_of(
+        reading.conn,
+        """SELECT s.key, count(DISTINCT s.run) FROM points_series s JOIN points_runs r ON r.id = s.run
+            WHERE r.name = ANY(:runs) AND NOT r.deleted GROUP BY s.key""",
+        runs=[kept(run) for run in runs],
+    )
+    wanted = words.lower()
+    return Counter({key: count for key, count in rows if wanted in key.lower()})
+
+
+def points(
+    reading: Reading, run: str, key: str, rank: int | None, attempt: int | None, after: str, limit: int
+) -> Points:
+    after_arrival, after_seq = parse_cursor(after)
+    rows = [
+        row
+        for row in facts.series_of(reading.conn, [run], [key])
+        if rank in (None, row.rank) and attempt in (None, row.attempt)
+    ]
+    page = np.empty(0, _POINT)
+    if rows and after_arrival < STEP_MAX:
+        condition = f"arrival >= {after_arrival} AND (arrival, seq) > ({after_arrival}, {min(after_seq, STEP_MAX)})"
+        if reading.counted.arrival is not None:  # what is being inserted comes before what is behind it
+            condition += f" AND arrival < {reading.counted.arrival}"
+        queries = _of_series(reading, rows, condition)
+        query = f"SELECT * FROM ({' UNION ALL '.join(queries)}) ORDER BY arrival, seq LIMIT {limit}"
+        page = reading.clickhouse.rows(query, _POINT)
+    ranks, attempts = _places(rows, page["series"])
+    cursor = f"{page['arrival'][-1]}.{page['seq'][-1]}" if len(page) else after
+    step, value, time, seq = (page[name].copy() for name in ("step", "value", "time", "seq"))
+    return Points(step, value, time, ranks, attempts, seq, cursor)
+
+
+def _places(rows: Sequence[SeriesRow], series: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rank and the attempt of each of these series."""
+    ids = np.array(sorted(row.id for row in rows), np.uint64)
+    of: Mapping[int, SeriesRow] = {row.id: row for row in rows}
+    at = np.searchsorted(ids, series)
+    ranks = np.array([of[int(number)].rank for number in ids], np.int64)
+    attempts = np.array([of[int(number)].attempt for number in ids], np.int64)
+    if not len(ids):
+        return ranks, attempts
+    return ranks[at], attempts[at]
+
+
+def _of_series(reading: Reading, rows: Sequence[SeriesRow], condition: str) -> list[str]:
+    """Return queries for the points of some series."""
+    condition += f" AND series IN {listed(row.id for row in rows)}"
+    keys = listed(sorted({key_number(row.key) for row in rows}))
+    queries = [
+        f"SELECT {_POINT_COLUMNS} FROM arrived WHERE {recent(reading.counted)} AND key IN {keys} AND {condition}"
+    ]
+    if reading.counted.builds:
+        builds = listed(reading.counted.builds)
+        queries.append(f"SELECT {_POINT_COLUMNS} FROM stored WHERE build IN {builds} AND {condition}")
+    return queries
+
+
+def of_writer(reading: Reading, run: str, writer: str, rank: int, attempt: int) -> Iterator[Column]:
+    its_id = facts.one(reading.conn, "SELECT id FROM points_writers WHERE name = :name", name=kept(writer))
+    if its_id is None:
+        return
+    names = facts.all_of(
+        reading.conn,
+        """SELECT DISTINCT s.key FROM points_series s JOIN points_runs r ON r.id = s.run
+            WHERE r.name = :run AND NOT r.deleted AND s.rank = :rank AND s.attempt = :attempt ORDER BY s.key""",
+        run=kept(run),
+        rank=rank,
+        attempt=attempt,
+    )
+    for (key,) in names:
+        rows = [r for r in facts.series_of(reading.conn, [run], [key]) if (r.rank, r.attempt) == (rank, attempt)]
+        queries = _of_series(reading, rows, f"writer = {its_id}")
+        its = reading.clickhouse.rows(f"SELECT * FROM ({' UNION ALL '.join(queries)}) ORDER BY seq", _POINT)
+        if len(its):
+            seq, step, value, time = (its[name].copy() for name in ("seq", "step", "value", "time"))
+            yield Column(key, seq, step, value, time)
+
+
+def reach(reading: Reading, cursors: Mapping[str, int]) -> dict[str, int]:
+    reached = dict(cursors)
+    names = {kept(writer): writer for writer in cursors}
+    rows = facts.all_of(
+        reading.conn,
+        f"""SELECT w.name, b.first, b.last FROM points_batches b JOIN points_writers w ON w.id = b.writer
+            JOIN points_blocks k ON k.id = b.block AND k.state = {DONE}
+            WHERE w.name = ANY(:names) AND b.points = b.last - b.first + 1 ORDER BY b.arrival""",
+        names=list(names),
+    )
+    for name, first, end in rows:
+        writer = names[name]
+        if first == reached[writer] + 1:
+            reached[writer] = end
+    return {writer: end for writer, end in reached.items() if end > cursors[writer]}
+
+
+def points_of_deleted(reading: Reading) -> int:
+    rows = facts.all_of(
+        reading.conn, "SELECT s.id FROM points_series s JOIN points_runs r ON r.id = s.run WHERE r.deleted"
+    )
+    if not rows:
+        return 0
+    series = listed(number for (number,) in rows)
+    queries = [f"SELECT toInt64(count()) FROM arrived WHERE {recent(reading.counted)} AND series IN {series}"]
+    if reading.counted.builds:
+        builds = listed(reading.counted.builds)
+        queries.append(f"SELECT sum(count) FROM summaries WHERE build IN {builds} AND series IN {series}")
+    return int(reading.clickhouse.rows(" UNION ALL ".join(queries), _COUNT)["points"].sum())

@@ -266,7 +266,7 @@ def _with_smoothed(reading: Reading, line: Line, axis: Axis, its: Buckets, smoot
         return pool(rows["start"].copy(), rows["sum"].copy(), rows["finite"].astype(np.float64))
 
     whole = window_of(((s.info, cut, s.row.origin) for s, cut in line.series), axis, None, None)
-    shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole) if whole else 0
+    shift = shift_of_cells(sum(s.info.count for s, _ in line.series), whole, smoothing.width) if whole else 0
     values = smoothed(its.last_x, smoothing, shift, read)
     with np.errstate(over="ignore"):  # by a rounding, at 1.8e308
         values = np.clip(values / levels.SUM_SCALE, -float_info.max, float_info.max)

@@ -15,10 +15,16 @@ STANDINS = "pyhectiqlab.standins"
 # Tracker → the modules that it is imported by → the stand-in's module.
 MODULES = {
     "wandb": {"wandb": "wandb"},
+    "tensorboard": {
+        "torch.utils.tensorboard": "tensorboard",
+        "tensorboardX": "tensorboard",
+        "tensorboard": "tensorboard",
+    },
 }
 # Distribution → the version that the stand-in behaves as. Frameworks ask for it before they import.
 VERSIONS = {
     "wandb": {"wandb": "0.31.0"},
+    "tensorboard": {"tensorboard": "2.20.0", "tensorboardX": "2.6.5"},
 }
 ONLY_IF_MISSING = ("tensorboard",)  # the package itself also reads event files, which the stand-in does not
 

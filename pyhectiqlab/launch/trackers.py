@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TRACKERS = ("wandb",)
+TRACKERS = ("wandb", "tensorboard")
 
 
 def checked(names: str) -> str:

@@ -29,6 +29,7 @@ def open_for(
     *,
     name: str | None = None,
     ident: str | None = None,
+    continues: bool = False,
     project: str | None = None,
     dry: bool = False,
     tags: Iterable[str] = (),
@@ -42,6 +43,7 @@ def open_for(
         name: what people call it. If the project has a run of that name, a number is added: trackers give a name to
             many runs.
         ident: what identifies it: opened again, the run is continued. A new run is called `name`-`ident`.
+        continues: a run of this `name` is continued.
         facts: what else the tracker was told; stored as meta.
         console: record what Python prints, too.
     """
@@ -53,6 +55,8 @@ def open_for(
         view = None if dry else find_run(ident, project)
         new_name = _named(f"{name}-{ident}" if name and name != ident else ident)
         run = Run(view.name if view is not None else new_name, project, should_create_project=True, dry=dry)
+    elif continues and name is not None:
+        run = Run(_named(name), project, should_create_project=project is not None, dry=dry)
     else:
         run = _new(name, project, dry)
     for tag in tags:
@@ -91,6 +95,28 @@ def _new(name: str | None, project: str | None, dry: bool) -> Run:
 def _named(text: object) -> str:
     """Return a text as the name of a run."""
     return " ".join(str(text).split())[:200] or "run"
+
+
+_shared: list[Run] = []  # the run that all writers of this process share
+_folders: dict[str, str] = {}  # folder → what stands before its keys in the shared run
+
+
+def share(run: Run) -> None:
+    """Have `folder_run` return this run from now on."""
+    _shared[:] = [run]
+    _folders.clear()
+
+
+def folder_run(tracker: str, folder: str, name: str) -> tuple[Run, bool, str]:
+    """Return (the run for a folder of logs, whether others share it, what stands before its keys there)."""
+    if _shared and _shared[0]._closed:
+        _shared.clear()
+    if not _shared and settings.get("run") is not None and os.getpid() not in _joined:
+        share(open_for(tracker, name=name))
+    if _shared:
+        prefix = "" if not _folders or folder in _folders else f"{os.path.basename(folder.rstrip('/')) or 'more'}/"
+        return _shared[0], True, _folders.setdefault(folder, prefix)
+    return open_for(tracker, name=name, continues=True), False, ""
 
 
 def find_run(ident: str, project: str | None) -> RunView | None:

@@ -11,6 +11,7 @@ from ...client.saying import say_once
 from ...run import Run as LabRun
 from ..opening import find_run, open_for
 from ..quiet import cannot, harmless
+from ..tensorboard.following import follow
 from . import _state
 from .config import as_dict
 from .errors import UsageError
@@ -68,8 +69,6 @@ def init(
     for what, value in zip(NOT_HERE, (monitor_gym, fork_from, resume_from, force), strict=True):
         if value:
             cannot("wandb", f"init({what}=…)")
-    if tensorboard or sync_tensorboard:
-        cannot("wandb", "init(sync_tensorboard=True)", "name tensorboard, too: HECTIQLAB_INSTEAD_OF=wandb,tensorboard")
     facts = {
         "entity": of_environment("WANDB_ENTITY", entity or chosen.get("entity")),
         "project": of_environment("WANDB_PROJECT", project or chosen.get("project")),
@@ -90,6 +89,8 @@ def init(
     resumed, step = _resumed(ident, facts["project"], wants, dry)
     run = _opened(facts, ident, dry, chosen)
     given = _of_keys(as_dict(config), config_include_keys, config_exclude_keys)
+    if tensorboard or sync_tensorboard:
+        follow(run)
     begun = Run(run, {**facts, "id": ident}, chosen, resumed=resumed, step=step)
     begun.config.update(given, allow_val_change=True)
     if allow_val_change:

@@ -11,9 +11,9 @@ from typing import Any
 
 from ...protocol.media import file_name
 from ...run import Run
+from ..pictures import animated, drawn, overlay_rows, picture_of
 from ..quiet import cannot
-from .pictures import animated, drawn, overlay_rows, picture_of
-from .sounds import wave_file
+from ..sounds import wave_file
 from .table import JoinedTable, Table
 
 __all__ = [

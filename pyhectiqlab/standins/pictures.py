@@ -1,4 +1,4 @@
-"""Pictures of what W&B's Image and Video take, with boxes and masks drawn into them. Needs pillow and numpy."""
+"""Pictures of what trackers take as images and videos, with boxes and masks drawn into them. Needs pillow and numpy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..values import is_figure
+from .values import is_figure
 
 COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#46f0f0", "#f032e6", "#bcf60c", "#008080", "#9a6324")
 MASK_ALPHA = 110  # of 255
 
 
 def picture_of(data: Any, normalize: bool = True) -> Any:
-    """Return an array of bytes as W&B makes it of an array or tensor, an image of a figure, or the PIL image itself."""
+    """Return an array of bytes for an array or tensor, scaled as W&B does it; an image for a figure or an image."""
     if type(data).__module__.startswith("PIL."):
         return data
     if is_figure(data):

@@ -8,11 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-HIDDEN = "***"
-_SECRET = re.compile(
-    r"(token|.*(hub|hf|access|auth|api|bearer)_?(token|key)|.*(password|passwd|secret|credential).*)", re.IGNORECASE
-)
-_USER_IN_URL = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+from ..capture.argv import HIDDEN, is_secret, without_user
+
 _SCRIPT = re.compile(r".*\.(py|sh|bash|R|jl|pl|rb|lua|js|ipynb)")
 _ASSIGNMENT = re.compile(r"\+{0,2}[A-Za-z_][\w./-]*=.*", re.DOTALL)
 _OPTION = re.compile(r"--?[A-Za-z][^=\s]*")
@@ -35,21 +32,6 @@ def config_of(command: Sequence[str]) -> dict[str, Any]:
     return config
 
 
-def shown(command: Sequence[str]) -> list[str]:
-    """Return the command line without the values of secrets."""
-    words, hide = [], False
-    for word in command:
-        name, equals, _ = word.partition("=")
-        secret = is_secret(name.lstrip("-+").replace("-", "_"))
-        words.append(HIDDEN if hide else f"{name}={HIDDEN}" if secret and equals else _USER_IN_URL.sub(HIDDEN, word))
-        hide = secret and not equals and word.startswith("-")
-    return words
-
-
-def is_secret(key: str) -> bool:
-    return _SECRET.fullmatch(key.rpartition(".")[2]) is not None
-
-
 def value_of(text: str) -> Any:
     """Return a number, a bool, None, a JSON list or object; anything else as the text it is."""
     if text.lower() in _WORDS:
@@ -64,7 +46,7 @@ def value_of(text: str) -> Any:
             return json.loads(text)
         except ValueError:
             pass
-    return _USER_IN_URL.sub(HIDDEN, text)
+    return without_user(text)
 
 
 def script_of(command: Sequence[str]) -> str | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from .. import settings
 from ..base.lazyclass import dataclass
 from ..base.loops import aside
+from ..capture.argv import command_line
 from ..capture.ending import Ending
 from ..capture.logs import Recorder
 from ..client.opening import KEPT, OFFLINE
@@ -24,7 +24,7 @@ from ..protocol import states
 from ..run import Run
 from ..uploader.watch import how_it_ended
 from .child import Child
-from .command_line import config_of, shown
+from .command_line import config_of
 from .surroundings import surroundings
 
 NOT_FOUND, NOT_EXECUTABLE, AFTER_SIGNAL = 127, 126, 128  # exit statuses, as shells have them
@@ -89,7 +89,7 @@ def _describe(run: Run, command: Sequence[str], wanted: Wanted) -> None:
     for tag in wanted.tags:
         run.add_tag(tag)
     with _no_error("the command line is not stored"):
-        run.add_meta("command", shlex.join(shown(command)))
+        run.add_meta("command", command_line(command))
         if wanted.config_from_args and (config := config_of(command)):
             run.add_config(config)
 

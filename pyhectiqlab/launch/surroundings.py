@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..capture import machine
+from ..capture.argv import command_line
 from ..capture.command import Command
 from ..capture.git import NoRepositoryError, git_state
 from .command_line import script_of
@@ -28,7 +29,12 @@ def surroundings(command: Sequence[str]) -> dict[str, Any]:
     gpus = machine.start_gpu_query(deadline)
     python = interpreter_of(command)
     listing = _list_packages(python, deadline) if python else None
-    fields: dict[str, Any] = {"packages": {}, "git": _git(command, deadline), "system": machine.system(gpus)}
+    fields: dict[str, Any] = {
+        "packages": {},
+        "git": _git(command, deadline),
+        "system": machine.system(gpus),
+        "command": command_line(command),
+    }
     if listing is not None:
         output = listing.finish(4 << 20)
         if output.ok:

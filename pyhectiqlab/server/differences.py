@@ -106,7 +106,8 @@ def _config_value(number: float | None, text: str) -> Known:
 def _surroundings(capture: Mapping[str, Any]) -> dict[Section, dict[str, Known]]:
     """Return what a script told of its surroundings, by section and name."""
     reported = _map(capture["packages"])
-    environment = {**_map(reported.get("system")), **({"python": reported["python"]} if "python" in reported else {})}
+    said = {name: reported[name] for name in ("python", "command") if name in reported}
+    environment = {**_map(reported.get("system")), **said}
     git = _git(_map(reported.get("git")), "hash", "origin", "")
     for package, repo in capture["repos"].items():
         git |= _git(_map(repo), "commit", "remote", f"{package} ")

@@ -28,9 +28,15 @@ class CaptureVerbs:
 
     @never_breaks
     def add_package_versions(
-        self, packages: Any = None, with_sys: bool = True, with_python: bool = True, with_git: bool = True
+        self,
+        packages: Any = None,
+        with_sys: bool = True,
+        with_python: bool = True,
+        with_git: bool = True,
+        with_command: bool = True,
     ) -> dict[str, Any]:
-        """Store the versions of packages, the machine, and the state of the git repository that the script is in.
+        """Store the versions of packages, the machine, the state of the git repository that the script is in, and the
+        command line.
 
             run.add_package_versions(globals())
 
@@ -44,15 +50,18 @@ class CaptureVerbs:
             with_sys: store the machine.
             with_python: store the version of Python.
             with_git: store the git state.
+            with_command: store the command line. Values of options that are named like secrets (`--hf-token`,
+                `--password`), and users in addresses, are stored as ***.
 
         Returns:
             {"python": version, "system": {…}, "packages": {name: version}, "git": {"hash", "origin", "branch",
-            "dirty"}}, without what was not asked for. "git" is empty outside a repository.
+            "dirty"}, "command": text}, without what was not asked for. "git" is empty outside a repository.
 
         Raises:
             TypeError: `packages` is none of these.
         """
         from ..capture import machine
+        from ..capture.argv import command_line, own_words
         from ..capture.packages import versions
 
         deadline = time.monotonic() + CAPTURE_S
@@ -67,6 +76,8 @@ class CaptureVerbs:
             stored["system"] = machine.system(gpus)
         if with_python:
             stored["python"] = platform.python_version()
+        if with_command:
+            stored["command"] = command_line(own_words())
         self._outbox.event("packages", {**stored, "git": {**stored.get("git", {}), **diff}})
         return stored
 

@@ -136,12 +136,14 @@ def test_versions_machine_and_repository_are_returned_and_stored(site: Site, tmp
     assert versions["packages"].keys() == {"msgpack", "requests", "pyhectiqlab"}
     assert versions["python"].count(".") == 2 and versions["system"]["memory_bytes"] > 0
     assert repo == {"branch": "main", "commit": commit, "remote": origin, "dirty": True}
+    assert versions["command"].endswith(f" {name} {tmp_path / 'project'} {tmp_path / 'project' / 'train.py'}")
     assert "no package 'no_such_package'" in errors and "'requests' is not in a git repository" in errors
 
     site.ended(name)
     run = site.find(name)
     told = run["capture"]["packages"]
     assert told["packages"] == versions["packages"] and told["git"]["hash"] == commit
+    assert told["command"] == versions["command"]
     assert "diff" not in told["git"] and told["git"]["diff_length"] > 0
     assert run["capture"]["repos"]["voxnet"]["commit"] == commit
     with site.client() as client:

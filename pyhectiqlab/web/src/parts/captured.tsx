@@ -20,7 +20,7 @@ export function Captured({ run, capture }: { run: string; capture: CaptureAnswer
       {told && (
         <section class="block">
           <h2>Environment</h2>
-          <Tree value={{ ...(told.python ? { python: told.python } : {}), ...machineOf(told.system) }} empty="Nothing was told of the machine." />
+          <Tree value={{ ...(told.command ? { command: told.command } : {}), ...(told.python ? { python: told.python } : {}), ...machineOf(told.system) }} empty="Nothing was told of the machine." />
           {count > 0 && (
             <details>
               <summary>{plural(count, 'package')}</summary>

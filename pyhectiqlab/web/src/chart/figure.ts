@@ -37,9 +37,9 @@ export function svgOf({ data, x, y }: Drawn, title: string): string {
     const top = FIGURE.height + i * LEGEND_LINE + 4;
     return `<line x1="${LEFT}" x2="${LEFT + 28}" y1="${top}" y2="${top}" ${strokeOf(c, 2)}/>${text(LEFT + 36, top + 4, c.name, 'start')}`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${FIGURE.width}" height="${height}" viewBox="0 0 ${FIGURE.width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="${FIGURE.font}">
-<rect width="100%" height="100%" fill="#fff"/>
-<clipPath id="plot"><rect x="${LEFT}" y="${TOP}" width="${right - LEFT}" height="${bottom - TOP}"/></clipPath>
+  return figureOf(
+    height,
+    `<clipPath id="plot"><rect x="${LEFT}" y="${TOP}" width="${right - LEFT}" height="${bottom - TOP}"/></clipPath>
 <g stroke="#e3e6ea">${grid.join('')}</g>
 <rect x="${LEFT}" y="${TOP}" width="${right - LEFT}" height="${bottom - TOP}" fill="none" stroke="#555"/>
 <g class="lines" clip-path="url(#plot)" fill="none" stroke-linejoin="round" data-x="${x.join(' ')}" data-y="${(y ?? [0, 1]).join(' ')}" data-box="${[LEFT, TOP, right, bottom].join(' ')}">
@@ -47,7 +47,15 @@ ${curves.map((c) => curveOf(c, across, up, data.scale === 'log')).join('\n')}
 </g>
 ${text((LEFT + right) / 2, FIGURE.height - 10, X_LABELS[axis], 'middle')}
 ${text(LEFT, 19, title, 'start', ' font-weight="bold"')}
-${legend.join('\n')}
+${legend.join('\n')}`,
+  );
+}
+
+/** The frame of any figure: black on white, a font that papers have. */
+export function figureOf(height: number, content: string): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${FIGURE.width}" height="${height}" viewBox="0 0 ${FIGURE.width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="${FIGURE.font}">
+<rect width="100%" height="100%" fill="#fff"/>
+${content}
 </svg>
 `;
 }
@@ -98,10 +106,10 @@ function side(range: readonly [number, number], scale: Scale, threshold: number,
   return { at, ticks: values.map((v, i) => [v, labels[i]!] as const) };
 }
 
-const place = (v: number) => String(Math.round(v * 100) / 100);
-const line = (x1: number, y1: number, x2: number, y2: number) => `<line x1="${place(x1)}" y1="${place(y1)}" x2="${place(x2)}" y2="${place(y2)}"/>`;
-const escaped = (words: string) => words.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, ' ').replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+export const place = (v: number) => String(Math.round(v * 100) / 100);
+export const line = (x1: number, y1: number, x2: number, y2: number) => `<line x1="${place(x1)}" y1="${place(y1)}" x2="${place(x2)}" y2="${place(y2)}"/>`;
+export const escaped = (words: string) => words.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, ' ').replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-function text(x: number, y: number, words: string, anchor: 'start' | 'middle' | 'end', more = ''): string {
+export function text(x: number, y: number, words: string, anchor: 'start' | 'middle' | 'end', more = ''): string {
   return `<text x="${place(x)}" y="${place(y)}" text-anchor="${anchor}" fill="#222" stroke="none"${more}>${escaped(words)}</text>`;
 }

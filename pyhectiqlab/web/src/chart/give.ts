@@ -19,6 +19,10 @@ export function csvOf(curves: readonly Curve[], axis: Axis, [lo, hi]: readonly [
       const row = [run, name, b.key, b.rank ?? '', b.attempt ?? '', place(b.start[i]!), place(b.start[i]! + b.width - 1), b.count[i]!, ...numbers, last, b.nan[i]!, b.pinf[i]!, b.ninf[i]!];
       rows.push([...row.map(String), ...(smoothed ? [b.smoothed ? String(b.smoothed[i]!) : ''] : [])]);
     }
+  return csvText(rows);
+}
+
+export function csvText(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map(cell).join(',')).join('\n') + '\n';
 }
 

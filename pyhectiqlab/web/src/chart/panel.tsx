@@ -15,6 +15,7 @@ import { isFormula, problemOf } from '../state/chartlines';
 import { watchSight } from '../state/sight';
 import { useStore } from '../state/store';
 import { Grip, useDragging, type Place } from './arranging';
+import { linesGiven } from './given';
 import { PanelMenu, type OwnActions } from './panelmenu';
 import { Plot, type Drawn } from './plot';
 import { describeHead, describeX, lowIsGood, readAt, readNewest, rowsOf, type Reading } from './readout';
@@ -211,7 +212,7 @@ export function Panel({ metric, title, keys, own, place, runs, view, feed, heigh
       <header class="panel-head">
         <h3 {...drag.handle} title={own ? keys.join('\n') : metric}>{title}</h3>
         {latest && <span class="panel-value" title={hover ? latest.where : `Last shown: ${latest.where}`}>{describeHead(latest)}</span>}
-        <PanelMenu metric={own ? title : metric} own={own} place={place} settings={settings} onChange={onSettings} python={!keys.some(isFormula)} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? { drawn: plot.current.state, query: answer.query } : null)} />
+        <PanelMenu metric={own ? title : metric} own={own} place={place} settings={settings} onChange={onSettings} drawn={() => plot.current?.state.y ?? null} give={() => (plot.current && answer && fits ? linesGiven(plot.current.state, answer.query, own ? title : metric, !keys.some(isFormula)) : null)} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${own ? title : metric}`} title="Enlarge">
             <Icon name="expand" />

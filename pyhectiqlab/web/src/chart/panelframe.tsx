@@ -9,6 +9,7 @@ import { Icon } from '../widgets/icon';
 import { scrollerOf } from '../widgets/split';
 import type { ChartRun } from './panel';
 import { Grip, useDragging, type Place } from './arranging';
+import type { Given } from './given';
 import { PanelMenu, type OwnActions } from './panelmenu';
 
 /** What such a chart is given, beside what it is of. */
@@ -42,16 +43,18 @@ interface Props extends FramedProps {
   /** Said where there is nothing to draw. */
   none: string;
   note: string;
+  /** What is taken along; null: there is nothing yet. */
+  give: () => Given | null;
   children: ComponentChildren;
 }
 
-export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, children }: Props) {
+export function PanelFrame({ name, title, own, place, height, settings, onSettings, onEnlarge, root, hint, state, error, none, note, give, children }: Props) {
   const drag = useDragging(name, place);
   return (
     <section class="panel" ref={root} {...drag.target} data-size={settings.size} data-key={name} data-state={state}>
       <header class="panel-head">
         <h3 {...drag.handle} title={hint}>{title}</h3>
-        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} />
+        <PanelMenu metric={title} own={own} place={place} settings={settings} onChange={onSettings} give={give} />
         {onEnlarge && (
           <button class="icon-button" onClick={onEnlarge} aria-label={`Enlarge ${title}`} title="Enlarge">
             <Icon name="expand" />

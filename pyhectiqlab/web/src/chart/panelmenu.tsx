@@ -1,14 +1,11 @@
 // What a panel has of its own: its scale, which values its y axis covers, its size.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { BucketQuery } from '../api/columns';
 import { SCALES, SIZES, type PanelSettings, type Scale, type Size } from '../base/boardsettings';
 import { copy, Segments } from '../widgets/basics';
 import { Icon } from '../widgets/icon';
 import type { Place } from './arranging';
-import { svgOf } from './figure';
-import { csvOf, pythonOf } from './give';
-import type { Drawn } from './plot';
+import type { Given } from './given';
 import { pngOf, saveFile } from './save';
 
 export const SCALE_NAMES: Record<Scale, string> = { linear: 'Linear', log: 'Log', symlog: 'Symmetric log' };
@@ -27,9 +24,7 @@ interface Props {
   /** undefined: as everywhere on the page. */
   onChange: (change: { [K in keyof PanelSettings]?: PanelSettings[K] | undefined }) => void;
   /** What is in sight, to be taken along; null: nothing is. Without it there is nothing to take. */
-  give?: () => { drawn: Drawn; query: BucketQuery } | null;
-  /** There is Python that gives the same. */
-  python?: boolean;
+  give?: () => Given | null;
   /** The range that is drawn, where numbers by hand begin. Without it the range cannot be chosen. */
   drawn?: () => readonly [number, number] | null;
 }
@@ -61,19 +56,17 @@ export function PanelMenu(props: Props) {
   );
 }
 
-function Contents({ metric, own, place, settings, onChange, drawn, give, python = false }: Props) {
+function Contents({ metric, own, place, settings, onChange, drawn, give }: Props) {
   const [copied, setCopied] = useState(false);
   const take = (what: 'png' | 'svg' | 'csv' | 'python') => {
-    const all = give?.();
-    if (!all) return;
-    const { drawn: { data, x }, query } = all;
+    const given = give?.();
+    if (!given) return;
     const name = metric.replace(/[^\w.-]+/g, '_');
-    if (what === 'csv') saveFile(`${name}.csv`, new Blob([csvOf(data.curves, data.axis, x)], { type: 'text/csv' }));
-    else if (what === 'svg') saveFile(`${name}.svg`, new Blob([svgOf(all.drawn, metric)], { type: 'image/svg+xml' }));
-    else if (what === 'png') void pngOf(svgOf(all.drawn, metric), 3).then((png) => saveFile(`${name}.png`, png));
-    else void copy(pythonOf(data.curves, query)).then(setCopied);
+    if (what === 'csv') saveFile(`${name}.csv`, new Blob([given.csv()], { type: 'text/csv' }));
+    else if (what === 'svg') saveFile(`${name}.svg`, new Blob([given.svg()], { type: 'image/svg+xml' }));
+    else if (what === 'png') void pngOf(given.svg(), 3).then((png) => saveFile(`${name}.png`, png));
+    else void copy(given.python!()).then(setCopied);
   };
-  const ofGroups = give?.()?.drawn.data.curves.some((c) => c.buckets.group);
   const { y = 'all' } = settings;
   const hand = typeof y === 'string' ? null : y;
   const end = (at: 0 | 1, text: string) => {
@@ -124,7 +117,7 @@ function Contents({ metric, own, place, settings, onChange, drawn, give, python 
         <button class="link" onClick={() => take('png')}>PNG</button>
         <button class="link" onClick={() => take('svg')}>SVG</button>
         <button class="link" onClick={() => take('csv')}>CSV</button>
-        {python && !ofGroups && <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>}
+        {give()?.python && <button class="link" onClick={() => take('python')}>{copied ? 'Copied' : 'Copy as Python'}</button>}
       </div>}
       {(own || place) && (
         <div class="menu-own">

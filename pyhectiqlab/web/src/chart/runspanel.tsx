@@ -13,6 +13,7 @@ import { firstRows } from '../state/tablerows';
 import type { ChartRun } from './panel';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
 import { XyChart, type XySeries } from './xychart';
+import { barsGiven, xyGiven } from './xyfigure';
 
 interface Props extends FramedProps {
   chart: RunsChart;
@@ -70,10 +71,16 @@ export function RunsPanel({ chart, ...frame }: Props) {
   const open = (run: string) => navigate(runUrl(run));
   const note = without > 0 ? `${plural(without, 'run')} without ${chart.x ? 'both numbers' : 'a number'}` : '';
   const state = !data ? 'loading' : points.length ? 'drawn' : 'empty';
+  const [xScale, yScale] = [settings.xScale ?? view.xScale, settings.scale ?? view.scale];
+  const give = () => {
+    if (!points.length) return null;
+    if (!chart.x) return barsGiven(title, yName, points.map(({ run, y, color }) => ({ run: run.id, name: run.name, color, value: y as number })));
+    return xyGiven({ title, series, joined: false, xName, yName, xScale, yScale, steps: null, legend });
+  };
   return (
-    <PanelFrame {...frame} root={root} hint={title} state={state} error={error} none="No run has a number there." note={note}>
+    <PanelFrame {...frame} root={root} hint={title} state={state} error={error} none="No run has a number there." note={note} give={give}>
       {chart.x ? (
-        <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={settings.xScale ?? view.xScale} yScale={settings.scale ?? view.scale} onPick={open} />
+        <XyChart label={`Chart of ${title}`} series={series} joined={false} xName={xName} yName={yName} xScale={xScale} yScale={yScale} onPick={open} />
       ) : (
         <Bars points={points} label={`Chart of ${title}`} />
       )}

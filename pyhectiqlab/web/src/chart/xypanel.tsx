@@ -6,6 +6,7 @@ import { formatInteger, plural } from '../base/format';
 import { useLoad } from '../state/load';
 import { PanelFrame, useSight, type FramedProps } from './panelframe';
 import { XyChart, type XySeries } from './xychart';
+import { xyGiven } from './xyfigure';
 
 interface Props extends FramedProps {
   x: string;
@@ -49,8 +50,12 @@ export function XyPanel({ x, y, ...frame }: Props) {
     ].filter(Boolean).join(' · ');
   }, [data, series, xScale, yScale]);
   const state = !data ? 'loading' : series.length ? 'drawn' : 'empty';
+  const give = () => {
+    const byRun = new Map(data?.map((pairs) => [pairs.run, pairs.step]));
+    return series.length ? xyGiven({ title, series, joined: true, xName: x, yName: y, xScale, yScale, steps: series.map((s) => byRun.get(s.run)!), legend: [] }) : null;
+  };
   return (
-    <PanelFrame {...frame} root={root} hint={`${y} over ${x}`} state={state} error={error} none="There is no step at which all of these metrics have a point." note={note}>
+    <PanelFrame {...frame} root={root} hint={`${y} over ${x}`} state={state} error={error} none="There is no step at which all of these metrics have a point." note={note} give={give}>
       <XyChart label={`Chart of ${title}`} series={series} joined xName={x} yName={y} xScale={xScale} yScale={yScale} />
     </PanelFrame>
   );

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pyhectiqlab.testing.lab import RealLab
 
@@ -30,6 +31,25 @@ SMALL = """() => [...document.querySelectorAll('a, button, input, select, textar
 
 def sideways(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def pinch(plot: Locator, before: tuple[float, float], after: tuple[float, float]) -> None:
+    """Put two fingers on shares of a plot's width, move them to others, and lift them."""
+    box = plot.locator(".u-over").bounding_box()
+    assert box is not None
+    session = plot.page.context.new_cdp_session(plot.page)
+
+    def touch(kind: str, *shares: float) -> None:
+        y = box["y"] + box["height"] / 2
+        points = [{"x": box["x"] + share * box["width"], "y": y, "id": i} for i, share in enumerate(shares)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", before[0])
+    touch("touchStart", *before)
+    for part in (0.25, 0.5, 0.75, 1.0):
+        touch("touchMove", *(a + part * (b - a) for a, b in zip(before, after, strict=True)))
+    touch("touchEnd")
+    session.detach()
 
 
 def test_every_page_fits_a_phone(
@@ -78,6 +98,13 @@ def test_every_page_fits_a_phone(
     page.wait_for_function(everypage.SETTLED)
     plot.tap(position={"x": 180, "y": 60})
     expect(page.locator(".readout:visible").first).to_contain_text("trial-")
+    # Two fingers zoom: what was between them stays there, and back out everything is shown.
+    pinch(plot, (0.4, 0.6), (0.1, 0.9))
+    page.wait_for_url(re.compile(r"lo=-?\d+.*hi=\d+"))
+    expect(page.get_by_title("Show everything")).to_be_visible()
+    plot.scroll_into_view_if_needed()
+    pinch(plot, (0.1, 0.9), (0.42, 0.58))
+    expect(page).not_to_have_url(re.compile("lo="))
     # The palette and the search have room, too.
     page.get_by_role("button", name="Find or do").tap()
     expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()

@@ -8,6 +8,7 @@ import type { Scale, YRange } from '../base/boardsettings';
 import { highlighted } from '../state/highlight';
 import { drawCurves } from './draw';
 import { Overlay, runAt } from './overlay';
+import { watchPinch } from './pinch';
 import { rangeX, widened, type Curve } from './series';
 import { thresholdOf, yAxis } from './yrange';
 
@@ -41,6 +42,8 @@ const DRAG_MIN_PX = 5;
 const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const SYNC_KEY = 'hectiqlab';
 const DISTRIBUTIONS = { linear: 1, log: 3, symlog: 4 } as const; // uPlot's numbers
+
+const STRETCHES = { linear: [(v: number) => v, (v: number) => v], log: [Math.log10, (v: number) => 10 ** v], symlog: [Math.asinh, Math.sinh] } as const;
 
 const STEP_INCREMENTS = decades(0, 18);
 const SECOND_INCREMENTS = [
@@ -80,6 +83,7 @@ export class Plot {
   private dots: HTMLElement[] = [];
   private drawn: Drawn;
   private threshold: number; // of a symmetric log scale
+  private whole: [number, number] | null = null; // what there was to see before somebody zoomed in; null: not known
   private overlay!: Overlay; // made with `u`
   private readonly forget = highlighted.subscribe(() => this.showHighlight());
 
@@ -162,6 +166,7 @@ export class Plot {
 
   private ranges(): Drawn {
     const { curves, zoom, scale, shared } = this.data;
+    if (!zoom) this.whole = rangeX(curves, this.data.axis);
     let x = zoom ?? rangeX(curves, this.data.axis) ?? [0, 1];
     if (x[0] === x[1]) x = widened(x, this.data.axis === 'step' ? 2 : 1); // one point: in the middle
     x = widened(x, 0);
@@ -212,8 +217,9 @@ export class Plot {
     this.overlay = new Overlay(u);
     u.over.addEventListener('pointerenter', () => (this.pointerInside = true));
     u.over.addEventListener('pointermove', ({ offsetX, offsetY }) => highlighted.set(runAt(u, this.data.curves, offsetX, offsetY)));
-    u.over.addEventListener('pointerdown', (e) => e.pointerType === 'touch' && this.touch(e));
-    u.over.addEventListener('pointermove', (e) => e.pointerType === 'touch' && this.touch(e));
+    const isPinched = this.watchFingers(u);
+    u.over.addEventListener('pointerdown', (e) => e.pointerType === 'touch' && !isPinched() && this.touch(e));
+    u.over.addEventListener('pointermove', (e) => e.pointerType === 'touch' && !isPinched() && this.touch(e));
     u.over.addEventListener('pointerleave', ({ pointerType }) => {
       if (pointerType === 'touch') return; // what a finger read stays until it reads elsewhere
       this.pointerInside = false;
@@ -229,6 +235,31 @@ export class Plot {
     touched = this;
     this.pointerInside = true;
     this.u.setCursor({ left: offsetX, top: offsetY });
+  }
+
+  /** Two fingers zoom: the lines follow them, and once they are lifted the lab is asked for what is in sight. */
+  private watchFingers(u: uPlot): () => boolean {
+    const [by, back] = STRETCHES[this.data.xScale];
+    let edges: [number, number] | null = null; // of the axis, when the fingers became two
+    return watchPinch(u.over, {
+      move: (left, right) => {
+        edges ??= [by(this.drawn.x[0]), by(this.drawn.x[1])];
+        const [lo, hi] = edges;
+        const at = (px: number) => back(lo + (px / u.over.clientWidth) * (hi - lo));
+        this.drawn = { ...this.drawn, x: [at(left), at(right)] };
+        u.setCursor({ left: -10, top: -10 });
+        u.setData(this.placeholder());
+      },
+      end: () => {
+        if (!edges) return;
+        edges = null;
+        const [lo, hi] = this.drawn.x;
+        if (!this.whole || lo > this.whole[0] || hi < this.whole[1]) return this.events.zoom(lo, hi);
+        this.drawn = this.ranges();
+        u.setData(this.placeholder());
+        this.events.reset();
+      },
+    });
   }
 
   /** The run that is pointed at, here or elsewhere, over the others. */

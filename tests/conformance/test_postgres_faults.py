@@ -12,7 +12,7 @@ from threading import Barrier
 
 import pytest
 
-from pyhectiqlab.errors import ConfigurationError, StoreError
+from pyhectiqlab.errors import ConfigurationError, OutcomeUnknownError, StoreError
 from pyhectiqlab.store.sql import engine_postgresql, engines
 from pyhectiqlab.store.sql.dialect import ROWS_AHEAD, exclude
 from pyhectiqlab.store.sql.meta_store import SqlMeta, SqlMetaStore
@@ -83,7 +83,7 @@ def test_whoever_catches_the_error_cannot_go_on(place: PostgresPlace, store: Sql
 
 
 def test_a_commit_that_does_not_arrive_is_an_error(place: PostgresPlace, store: SqlMetaStore) -> None:
-    with pytest.raises(StoreError), store.writing() as tx:
+    with pytest.raises(OutcomeUnknownError), store.writing() as tx:
         tx.set_lab_value("k", "1")
         kill(place, tx)
     assert value(store) is None

@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pyhectiqlab.errors import StoreError
+from pyhectiqlab.errors import OutcomeUnknownError, StoreError
 from pyhectiqlab.server import writer as writer_module
 from pyhectiqlab.server.ingest import decode
 from pyhectiqlab.server.ingest_plan import IngestJob
@@ -173,6 +174,35 @@ def test_after_a_refused_group_a_repeat_within_it_is_not_acked(
     assert [(r.status, r.cursor) for r in results] == [(200, 3), *[(503, 0)] * 2, *[(409, 3)] * 3], (
         "nothing is acked that is not there"
     )
+
+
+def test_what_may_have_been_stored_is_not_done_again_but_ingest_which_is_known_when_it_comes_twice(
+    lab: Lab, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, writer = attach(lab, user).run.id, new_id()
+    writing, lost = lab.meta.writing, []
+
+    @contextmanager
+    def losing() -> Iterator[Any]:
+        with writing() as tx:
+            yield tx
+        if not lost:
+            lost.append(1)
+            raise OutcomeUnknownError("nobody knows")
+
+    held, release = hold(lab)
+    done: list[int] = []
+    sent = lab.writer.ingest(job(user, batch(run, writer, 1, 5), events_batch(run, writer, 6, [("log", {})])), 1)
+    asked = lab.writer.write(lambda tx: done.append(1))
+    monkeypatch.setattr(lab.meta, "writing", losing)
+    release.set()
+    assert held.result(10)
+    with pytest.raises(OutcomeUnknownError):
+        asked.result(10)
+    assert [(r.status, r.cursor) for r in sent.result(10)] == [(200, 6)] * 2 and done == [1]
+    with lab.meta.reading() as view:
+        found = view.run(run)
+    assert found is not None and found.points == 5 and len(list(lab.points.points(run, "loss").step)) == 5
 
 
 def test_the_throttle_waits_longer_and_longer_and_forgives() -> None:

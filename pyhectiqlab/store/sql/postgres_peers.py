@@ -33,7 +33,10 @@ RETRY_MAX_S = 2.0
 CHANGED = "permissions"  # the payload of a change mark
 
 # For a server that vanished, and a lab that did: its duties are free after half a minute at most.
-_OPTIONS = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c statement_timeout=10s"
+_SETTINGS = (
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
+    " SET statement_timeout = '10s'"
+)
 _LIFE = "SELECT value, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM lab WHERE key = 'generation'"
 _LIFE_PLAINLY = "SELECT value, '' FROM lab WHERE key = 'generation'"
 
@@ -117,7 +120,7 @@ class PostgresPeers:
         return 0.0
 
     def _connect(self) -> None:
-        conn = connect_directly(self._url, application_name=f"hectiqlab peers {os.getpid()}", options=_OPTIONS)
+        conn = connect_directly(self._url, application_name=f"hectiqlab peers {os.getpid()}")
         try:
             (pid,) = conn.execute("SELECT pg_backend_pid()").fetchone()
             if pid != conn.info.backend_pid:
@@ -125,6 +128,7 @@ class PostgresPeers:
                     "The address of the database leads to a pooler of connections: name one that leads to PostgreSQL "
                     "itself with --database-direct."
                 )
+            conn.execute(_SETTINGS)
             conn.add_notify_handler(self._heard)
             conn.execute(f"LISTEN {CHANNEL}")
             self.life = self._life(conn)

@@ -83,7 +83,12 @@ _OPTIONS = (
         show_default=True,
         help="Connections that read, at most, of each lab; it has three more.",
     ),
-    click.option("--points", envvar="HECTIQLAB_POINTS", metavar="URL", help="Several labs: where points are kept."),
+    click.option(
+        "--points",
+        envvar="HECTIQLAB_POINTS",
+        metavar="URL",
+        help="Several labs: ClickHouse for points, clickhouse://USER@HOST:8123/DATABASE, or clickhouses:// with TLS.",
+    ),
     click.option(
         "--files",
         envvar="HECTIQLAB_FILES",

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import settings
 from .._version import __version__
+from ..errors import StoreError
 from ..store.backup import Snapshot, last_backup
 from ..store.points import WorkLeft
 from ..store.storage import Storage
@@ -40,7 +41,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         lab: the lab that runs on this storage; None: the state has only what is stored.
     """
     totals = totals_of(storage) if lab is None else lab.totals.get()
-    work = storage.points.work_left()
+    work, damage = _points(storage)
     since = now - (settings.LOST_AFTER_S if lab is None else lab.lost_after_s)
     with storage.meta.reading() as view:
         targets, backup = view.targets(), last_backup(view)
@@ -57,7 +58,7 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         data=str(storage.place),
         url=url,
         started=None if lab is None else lab.started,
-        damage=list(storage.points.damage()),
+        damage=damage,
         disk=_disk(storage, lab, totals),
         projects=[answer(ProjectState, p, points_bytes=_points_bytes(p, totals)) for p in largest[:PROJECTS_MAX]],
         projects_left_out=max(0, len(largest) - PROJECTS_MAX),
@@ -75,6 +76,14 @@ def status(storage: Storage, lab: Lab | None, now: float) -> dict[str, Any]:
         advice=[],
     )
     return state | {"advice": advice(state, now)}
+
+
+def _points(storage: Storage) -> tuple[WorkLeft, list[str]]:
+    """Return what is left to do with the points, and what is wrong with them; also that they cannot be reached."""
+    try:
+        return storage.points.work_left(), list(storage.points.damage())
+    except StoreError as e:
+        return WorkLeft(0, 0), [str(e)]
 
 
 def _points_bytes(project: ProjectTotals, totals: Totals) -> int:

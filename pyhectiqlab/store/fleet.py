@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
@@ -75,7 +76,7 @@ class FleetStorage:
     alone = False
 
     def __init__(self, at: Addresses, beside: bool = False) -> None:
-        self.at = at
+        self.at, self.beside = at, beside
         self.place = str(at)
         self.upgraded: Before | None = None
         self._url = checked_url(at.direct or at.database)
@@ -225,7 +226,18 @@ def _folder(storage: FleetStorage) -> BlobStore:
     return FolderBlobStore(folder / "blobs")
 
 
-POINT_STORES: dict[str, Callable[[FleetStorage], PointStore]] = {}
+def _clickhouse(storage: FleetStorage) -> PointStore:
+    """What it must know of its rows is in PostgreSQL. `?cluster=NAME`: of several servers of ClickHouse."""
+    from .clickhouse.point_store import ClickHousePointStore
+
+    where = urlsplit(storage.at.points)
+    options = dict(parse_qsl(where.query))
+    cluster = options.pop("cluster", "")
+    address = where._replace(query=urlencode(options)).geturl()
+    return ClickHousePointStore(address, storage.at.database, aside=not storage.beside, cluster=cluster)
+
+
+POINT_STORES: dict[str, Callable[[FleetStorage], PointStore]] = {"clickhouse": _clickhouse, "clickhouses": _clickhouse}
 BLOB_STORES: dict[str, Callable[[FleetStorage], BlobStore]] = {"folder": _folder}
 
 

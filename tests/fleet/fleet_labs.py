@@ -49,9 +49,10 @@ class Fleet:
     labs: each may be asked by itself.
     """
 
-    def __init__(self, folder: Path, place: PostgresPlace, n: int, *arguments: str) -> None:
+    def __init__(self, folder: Path, place: PostgresPlace, n: int, *arguments: str, points: str = "") -> None:
         self.place, self.folder, self.url = place, folder, ""
-        addresses = ("--database", place.url, "--points", f"log:{place.url}", "--files", f"folder:{folder}/files")
+        points = points or f"log:{place.url}"  # slower for large data, and much less to start
+        addresses = ("--database", place.url, "--points", points, "--files", f"folder:{folder}/files")
         self.labs: list[RealLab] = [
             ForkedLab(None, folder / f"home{i}", *addresses, "--database-connections", "6", *arguments)
             for i in range(n)
@@ -92,11 +93,11 @@ class Fleet:
 
 
 @contextmanager
-def running(folder: Path, n: int, *arguments: str) -> Iterator[Fleet]:
+def running(folder: Path, n: int, *arguments: str, points: str = "") -> Iterator[Fleet]:
     needs_postgres()
     assert NGINX is not None
-    place = PostgresPlace()
-    fleet = Fleet(folder, place, n, *arguments)
+    place = PostgresPlace(empty=bool(points))
+    fleet = Fleet(folder, place, n, *arguments, points=points)
     try:
         for lab in fleet.labs:
             lab.start()
@@ -118,7 +119,8 @@ def running(folder: Path, n: int, *arguments: str) -> Iterator[Fleet]:
     finally:
         for lab in fleet.labs:
             lab.stop()
-        place.cluster.ask("DROP TABLE IF EXISTS point_log, notes", database=place.database)
+        if not points:
+            place.cluster.ask("DROP TABLE IF EXISTS point_log, notes", database=place.database)
         place.remove()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from ...errors import StoreError
 from ...store.meta import Run, User
 from ...store.points import SeriesInfo
 from ..answers import run_answer
@@ -63,17 +65,23 @@ def run_answers(
     request: Request, lab: Lab, runs: Sequence[Run], keys: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Return runs as the lists and the page show them, with the newest values of these keys. None: of their first ones.
-    Blocks on the stores.
+    While the points cannot be read, the runs are shown without values; charts say why. Blocks on the stores.
     """
-    ids = [r.id for r in runs]
-    wanted = bool(runs) and (keys is None or len(keys) > 0)
-    last: dict[str, list[SeriesInfo]] = lab.points.last(ids, keys, limit_per_run=LAST_KEYS) if wanted else {}
+    base, now = base_url(request), time.time()
+    last: dict[str, list[SeriesInfo]] = {}
+    if runs and (keys is None or len(keys) > 0):
+        with suppress(StoreError):
+            last = _last_values(lab, [run.id for run in runs], keys)
+    return [run_answer(run, last.get(run.id, []), base, now) for run in runs]
+
+
+def _last_values(lab: Lab, ids: Sequence[str], keys: Sequence[str] | None) -> dict[str, list[SeriesInfo]]:
+    last = lab.points.last(ids, keys, limit_per_run=LAST_KEYS)
     crowded = [run for run, infos in last.items() if keys is None and any(is_system(info) for info in infos)]
     if crowded:  # what the script reports comes first
         more = lab.points.last(crowded, limit_per_run=LAST_KEYS + SYSTEM_KEYS)
         last |= {run: sorted(infos, key=is_system)[:LAST_KEYS] for run, infos in more.items()}
-    base, now = base_url(request), time.time()
-    return [run_answer(run, last.get(run.id, []), base, now) for run in runs]
+    return last
 
 
 def is_system(info: SeriesInfo) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from ..base.texts import counted
 from .output import clean, echo_json
 
 if TYPE_CHECKING:
-    from ..importing.points import Source
+    from ..importing.incoming import Incoming
+    from ..importing.points import Problems, Source
 
 _Command = Callable[..., Any]
 
@@ -73,6 +74,68 @@ def table(profile: str | None, file: Path, project: str | None, name: str | None
     from ..importing.table import source
 
     _import(profile, [source(file, name)], project, as_json)
+
+
+def _runs(command: _Command) -> _Command:
+    """Options of what brings whole runs."""
+    project = click.option(
+        "-p", "--project", metavar="NAME", help="Where all go; else into projects of their own names."
+    )
+    user = click.option(
+        "--user", "users", multiple=True, metavar="THEIRS=OURS", help="Whose runs these are here (admins of the lab)."
+    )
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with an object for each run.")
+    return project(user(as_json(click.pass_obj(command))))
+
+
+@command.command("wandb", short_help="Runs of Weights & Biases: its .wandb files.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@_runs
+def wandb(
+    profile: str | None, paths: tuple[Path, ...], project: str | None, users: tuple[str, ...], as_json: bool
+) -> None:
+    """Import the runs of all .wandb files in and below each PATH, such as the folder `wandb` beside a script.
+
+    History, config, summary, console, system metrics, media, tables, saved files and artifacts, as far as their files
+    are on this machine. Files of one run id are attempts of one run. wandb is not needed.
+    """
+    from ..importing.points import Problems
+    from ..importing.wandb import runs
+
+    problems = Problems()
+    _bring(profile, runs(paths, problems), problems, project, users, as_json)
+
+
+def _bring(
+    profile: str | None,
+    runs: Iterator[Incoming],
+    problems: Problems,
+    project: str | None,
+    users: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    from .. import settings
+    from ..importing.fill import bring
+    from ..transport.connecting import client_of, find_profile
+
+    named = dict(one.partition("=")[::2] for one in users)
+    chosen = find_profile(profile)
+    results = []
+    with client_of(chosen) as lab:
+        lab.handshake()
+        for incoming in runs:
+            done = bring(lab, incoming, project, settings.get("project") or chosen.project, named)
+            results.append(done)
+            if not as_json:
+                _tell(done)
+            for problem in done.problems:
+                click.echo(f"Left out: {clean(done.name)}: {clean(problem)}", err=True)
+    for problem in problems.lines():
+        click.echo(f"Left out: {clean(problem)}", err=True)
+    if as_json:
+        echo_json([asdict(done) for done in results])
+    if problems.lines() or any(done.problems for done in results):
+        sys.exit(1)
 
 
 @command.command("folder", short_help="An export of a lab: `hectiqlab export`.")

@@ -23,7 +23,7 @@ from ..protocol.limits import BATCHES_PER_REQUEST_MAX, EVENT_BYTES_MAX, PROTOCOL
 from ..transport.file_upload import register, upload_file
 from ..transport.http import LabClient, quoted
 from ..transport.retry import Backoff
-from .incoming import Cut, Event, Incoming, NewFile, Placed, hex_of
+from .incoming import Cut, Event, Incoming, NewFile, NewVersion, Placed, artifact_name_from, hex_of
 from .points import Point, Problems, is_time, trouble_with_key
 from .send import TRIES, Imported
 
@@ -66,6 +66,8 @@ class Filling:
             self.before += sending.before
         for file in self._incoming.files(self.problems):
             self._send_file(file)
+        for version in self._incoming.versions(self.problems):
+            self._send_version(version)
 
     def finish(self, more: Mapping[str, Any] | None = None) -> Imported:
         """Say what the run was. `more`: other members of the record."""
@@ -101,6 +103,26 @@ class Filling:
         except (InvalidRequestError, ConflictError) as e:
             self.problems.add(f"file {e.code}", f"the file {file.name!r}: {e}")
 
+    def _send_version(self, version: NewVersion) -> None:
+        name = artifact_name_from(version.name)
+        at = f"/projects/{quoted(self.run['project_id'])}/{version.kind}/{quoted(name)}"
+        try:
+            files = []
+            for inside, path in version.files.items():
+                sent = upload_file(self._lab, path, project=self.run["project_id"])
+                files.append({"path": inside, "digest": sent.digest, "bytes": sent.bytes})
+            body = {
+                "version": None, "files": files, "description": version.description, "run": self.run["run"],
+                "id": hex_of(version.id, self.run["run"]), "created": version.created,
+            }  # fmt: skip
+            row = self._lab.post(f"{at}/versions", body)
+            for alias in version.aliases:
+                self._lab.put(f"{at}/aliases/{quoted(alias)}", {"version": row["version"]})
+        except OSError as e:
+            self.problems.add(f"version {name}", f"{version.name!r}: {e.filename or ''}: {e.strerror or e}")
+        except (InvalidRequestError, ConflictError, NotFoundError) as e:
+            self.problems.add(f"version {e.code}", f"{version.name!r}: {e}")
+
     def _register(self, file: NewFile, path: Path) -> None:
         sent = upload_file(self._lab, path, project=self.run["project_id"])
         body = {
@@ -109,6 +131,20 @@ class Filling:
             "created": time.time() if file.created is None else file.created,
         }  # fmt: skip
         register(self._lab, body, run=self.run["run"])
+
+
+def bring(
+    lab: LabClient, incoming: Incoming, project: str | None, fallback: str | None, users: Mapping[str, str]
+) -> Imported:
+    """Bring a run of another tool into a lab.
+
+    Args:
+        project: where it goes; None: into the project that it was in, else `fallback`.
+        users: its author there → here; for admins of the lab.
+    """
+    filling = Filling(lab, incoming, project or incoming.project or fallback)
+    filling.fill()
+    return filling.finish({"author": users.get(incoming.author or "")})
 
 
 class _Stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,6 +60,24 @@ class NewFile:
 
 
 @dataclass(frozen=True)
+class NewVersion:
+    """A version of a model or dataset that the run made. `kind`: models or datasets. `files`: path in it → on disk."""
+
+    id: str
+    kind: str
+    name: str
+    files: Mapping[str, Path]
+    description: str = ""
+    aliases: Sequence[str] = ()
+    created: float | None = None
+
+
+def _none(problems: Problems) -> Iterator[Any]:
+    """Yield nothing."""
+    return iter(())
+
+
+@dataclass(frozen=True)
 class Incoming:
     """What becomes one run.
 
@@ -72,6 +90,7 @@ class Incoming:
         files: yields the files, each time the same.
         record: returns the body of PUT /runs/{run}/record, without the digest. Called when the rest was read.
         author: whose it was; None: unknown.
+        versions: yields the versions of models and datasets that it made, the oldest first, each time the same.
     """
 
     origin: str
@@ -82,6 +101,7 @@ class Incoming:
     files: Callable[[Problems], Iterator[NewFile]]
     record: Callable[[Problems], dict[str, Any]]
     author: str | None = None
+    versions: Callable[[Problems], Iterator[NewVersion]] = _none
 
 
 def hex_of(*parts: str) -> str:
@@ -103,6 +123,12 @@ def name_from(*texts: str) -> tuple[str, ...]:
         except ValueError:
             continue
     return tuple(dict.fromkeys(names)) or ("imported",)
+
+
+def artifact_name_from(text: str) -> str:
+    """Return a name that a file, a model or a dataset may have."""
+    plain = "".join("_" if c in "/\\" or not c.isprintable() else c for c in text).strip()
+    return plain.encode("utf-8", "replace")[:200].decode("utf-8", "ignore").strip(".") or "file"
 
 
 def key_from(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _VARINT_BYTES_MAX = 10
+Message = dict[int, "list[int | memoryview]"]  # number of a field → its values in order
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
@@ -49,3 +50,34 @@ def varint(data: memoryview, at: int) -> tuple[int, int]:
 def signed(number: int) -> int:
     """Return an int64 (or int32) from its varint."""
     return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def message(data: bytes | memoryview) -> Message:
+    """Return all fields of a message: number → its values in order. Raises ValueError where it is no message."""
+    values: Message = {}
+    for number, _, value in fields(memoryview(data)):
+        values.setdefault(number, []).append(value)
+    return values
+
+
+def text(message: Message, number: int) -> str:
+    """Return a text field; "" where it is not there."""
+    value = message.get(number, [b""])[-1]
+    return bytes(value).decode("utf-8", "replace") if not isinstance(value, int) else ""
+
+
+def texts(message: Message, number: int) -> list[str]:
+    return [bytes(one).decode("utf-8", "replace") for one in message.get(number, []) if not isinstance(one, int)]
+
+
+def messages(message_: Message, number: int) -> Iterator[Message]:
+    """Yield the messages of a field. Raises ValueError."""
+    for value in message_.get(number, []):
+        if not isinstance(value, int):
+            yield message(value)
+
+
+def whole(message: Message, number: int) -> int:
+    """Return an integer field; 0 where it is not there."""
+    value = message.get(number, [0])[-1]
+    return signed(value) if isinstance(value, int) else 0

@@ -1,0 +1,426 @@
+"""Runs of Weights & Biases: the `.wandb` files that it writes on disk, offline or beside its upload.
+
+A file is a log of protobuf records (records.py). The files of one run id are the attempts of one run, as resuming makes
+another file. Media and saved files lie beside, in `files/`; files of artifacts where the record says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..protocol import states
+from ..protocol.media import TEXT_BYTES_MAX, file_name
+from .fill import valid
+from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_from, name_from, record_of
+from .points import Point, Problems, digest_of
+from .protobuf import Message, message, messages, text, texts, whole
+from .records import records
+from .wandb_media import Media, media_of
+
+# Numbers of the fields of a Record, and what they hold.
+_HISTORY, _SUMMARY, _OUTPUT, _CONFIG, _STATS, _ARTIFACT = 2, 3, 4, 5, 7, 8
+_ALERT, _METRIC, _OUTPUT_RAW, _RUN, _EXIT, _ENVIRONMENT, _USE_ARTIFACT = 10, 12, 13, 17, 18, 26, 25
+_CHANNELS = {0: "stderr", 1: "stdout"}
+_OWN_KEYS = {"_timestamp", "_step", "_runtime", "_wandb"}
+_LOG_CHARS_MAX = 65_536
+
+
+@dataclass
+class _Attempt:
+    """What a file says of a run, apart from its history and console: they are read again when they are sent."""
+
+    path: Path
+    size: int
+    run: Message
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    axes: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    last: float = 0.0  # the newest time in it
+
+    @property
+    def started(self) -> float:
+        return _time(self.run, 17) or self.path.stat().st_mtime
+
+    @property
+    def files(self) -> Path:
+        return self.path.parent / "files"
+
+
+def runs(paths: tuple[Path, ...], problems: Problems) -> Iterator[Incoming]:
+    """Yield the runs of files and folders, with all folders below. Blocks on the disk.
+
+    Raises ConfigurationError where there is no `.wandb` file, OSError.
+    """
+    by_id: dict[tuple[str, str], list[_Attempt]] = {}
+    for path in _files(paths):
+        attempt = _read(path, problems)
+        if attempt is not None:
+            by_id.setdefault((text(attempt.run, 3), text(attempt.run, 1)), []).append(attempt)
+    for (project, run_id), attempts in by_id.items():
+        attempts.sort(key=lambda one: one.started)
+        yield _incoming(project, run_id, attempts)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    below_all: dict[Path, Path] = {}
+    for path in paths:
+        below = [path] if path.is_file() else sorted(path.rglob("*.wandb"))
+        if not below:
+            missing = "holds no .wandb files" if path.exists() else "does not exist"
+            raise ConfigurationError(f"{path} {missing}: give the folder `wandb` of your script, or one below it.")
+        below_all |= {one.resolve(): one for one in below}  # latest-run is a link
+    return list(below_all)
+
+
+def _records(path: Path, size: int, problems: Problems | None = None) -> Iterator[Message]:
+    def damaged(at: int, what: str) -> None:
+        if problems is not None:
+            problems.add(f"damage {path}", f"{path}: {what} at byte {at:,}: the records there are left out")
+
+    with path.open("rb") as file:
+        for data in records(file, size, damaged):
+            try:
+                yield message(data)
+            except ValueError:
+                damaged(file.tell(), "a record that is none before")
+
+
+def _read(path: Path, problems: Problems) -> _Attempt | None:
+    """Return what a file says of its run; None where it says nothing."""
+    with path.open("rb") as file:
+        if file.read(4) not in (b":W&B", b""):
+            problems.add(f"kind {path}", f"{path} is no file of W&B: it begins otherwise")
+            return None
+    attempt: _Attempt | None = None
+    for record in _records(path, path.stat().st_size, problems):
+        try:
+            if _RUN in record:
+                run = next(messages(record, _RUN))
+                attempt = attempt or _Attempt(path, path.stat().st_size, run)
+                attempt.run |= run
+                for config in messages(run, 4):
+                    _merge(attempt.config, config)
+            if attempt is None:
+                continue
+            for config in messages(record, _CONFIG):
+                _merge(attempt.config, config)
+            for summary in messages(record, _SUMMARY):
+                _merge(attempt.summary, summary)
+            for metric in messages(record, _METRIC):
+                if text(metric, 4):
+                    attempt.axes[text(metric, 1) or text(metric, 2)] = text(metric, 4)
+            for end in messages(record, _EXIT):
+                attempt.exit_code = whole(end, 1)
+            for its in messages(record, _ENVIRONMENT):
+                _environment(attempt.environment, its)
+            attempt.last = max(
+                attempt.last, *(_time(one, 2) for n in (_STATS, _OUTPUT_RAW) for one in messages(record, n)), 0.0
+            )
+            for row in messages(record, _HISTORY):
+                time = _row(row).get("_timestamp")
+                attempt.last = max(attempt.last, time if isinstance(time, float) else 0.0)
+        except (ValueError, StopIteration, struct.error) as e:
+            problems.add(f"record {path}", f"{path}: a record that cannot be read: {e}")
+    if attempt is None:
+        problems.add(f"empty {path}", f"{path} says nothing of a run: its script ended before it was written")
+    return attempt
+
+
+def _incoming(project: str, run_id: str, attempts: list[_Attempt]) -> Incoming:
+    run = attempts[-1].run
+    files = [(one.path, one.size) for one in attempts]
+    beside = [(path, path.stat().st_size) for one in attempts for path in _saved(one)]
+    name = text(run, 8) or run_id
+    origin = hex_of("wandb", text(run, 2), project, run_id)
+    return Incoming(
+        origin,
+        digest_of("wandb", files + beside),
+        name_from(name, f"{name} {run_id}"),
+        project or None,
+        {
+            "run": lambda problems: valid(_about(run_id, attempts), attempts[0].path.name, problems),
+            "history": lambda problems: valid(_all(attempts, problems), attempts[0].path.name, problems),
+        },
+        lambda problems: _all_files(origin, attempts, problems),
+        lambda problems: _record(attempts),
+        versions=lambda problems: _versions(origin, attempts, problems),
+    )
+
+
+def _about(run_id: str, attempts: list[_Attempt]) -> Iterator[Placed]:
+    """Yield what is known of the run as a whole: config, summary, axes, environment."""
+    for number, one in enumerate(attempts, start=1):
+        its = {"id": run_id, "entity": text(one.run, 2), "group": text(one.run, 6), "job_type": text(one.run, 7)}
+        its["sweep"] = text(one.run, 12)
+        config = {**one.config, "wandb": {name: value for name, value in its.items() if value}}
+        yield Placed(Event("config", one.started, {"values": config}), 0, number)
+        if one.environment:
+            yield Placed(Event("packages", one.started, {**one.environment, **_packages(one)}), 0, number)
+        summary = {name: value for name, value in one.summary.items() if name not in _OWN_KEYS}
+        if summary:
+            yield Placed(Event("meta", one.last or one.started, {"key": "summary", "value": summary}), 0, number)
+        if one.axes:
+            yield Placed(Event("meta", one.started, {"key": "x_axes", "value": dict(one.axes)}), 0, number)
+
+
+def _all(attempts: list[_Attempt], problems: Problems) -> Iterator[Placed]:
+    for number, one in enumerate(attempts, start=1):
+        for item in _items(one, problems):
+            yield Placed(item, 0, number)
+
+
+def _items(attempt: _Attempt, problems: Problems) -> Iterator[Point | Event]:
+    """Yield points, texts, histograms and printed lines in their order."""
+    for record in _records(attempt.path, attempt.size):
+        try:
+            for row in messages(record, _HISTORY):
+                yield from _of_row(attempt, _row(row), next((whole(s, 1) for s in messages(row, 2)), None), problems)
+            for stats in messages(record, _STATS):
+                time = _time(stats, 2) or attempt.started
+                for item in messages(stats, 3):
+                    value = _json(text(item, 16))
+                    if isinstance(value, int | float):
+                        yield Point(
+                            key_from("system/" + text(item, 1)), int(time - attempt.started), float(value), time
+                        )
+            for number in (_OUTPUT, _OUTPUT_RAW):
+                for line in messages(record, number):
+                    fields = {"channel": _CHANNELS.get(whole(line, 1), "stdout"), "level": None}
+                    printed = text(line, 3)
+                    for start in range(0, len(printed), _LOG_CHARS_MAX):
+                        part = printed[start : start + _LOG_CHARS_MAX]
+                        yield Event("log", _time(line, 2) or attempt.started, {**fields, "text": part})
+            for alert in messages(record, _ALERT):
+                said = f"{text(alert, 1)}: {text(alert, 2)}\n"
+                level = text(alert, 3) or "INFO"
+                fields = {"channel": "alert", "level": "WARNING" if level == "WARN" else level, "text": said}
+                yield Event("log", attempt.last or attempt.started, fields)
+        except (ValueError, struct.error):
+            continue  # it was reported
+
+
+def _of_row(attempt: _Attempt, row: dict[str, Any], number: int | None, problems: Problems) -> Iterator[Point | Event]:
+    time, step = row.get("_timestamp"), row.get("_step", number)
+    time = float(time) if isinstance(time, int | float) else attempt.started
+    step = int(step) if isinstance(step, int | float) and math.isfinite(step) else 0
+    for name, value in row.items():
+        if name not in _OWN_KEYS:
+            yield from _of_value(name, value, step, time, problems)
+
+
+def _of_value(name: str, value: Any, step: int, time: float, problems: Problems) -> Iterator[Point | Event]:
+    if isinstance(value, bool | int | float):
+        yield Point(name, step, float(value), time)
+    elif isinstance(value, dict) and isinstance(value.get("_type"), str):
+        event = media_of(name, value, step).event
+        if event is not None:
+            yield Event(*event[:1], time, event[1])
+        elif not media_of(name, value, step).files:
+            problems.add(f"type {value['_type']}", f"{name!r}: a value of the type {value['_type']}")
+    elif isinstance(value, dict):
+        for inner, its in value.items():
+            yield from _of_value(f"{name}.{inner}", its, step, time, problems)
+    elif value is not None:
+        said = value if isinstance(value, str) else json.dumps(value)
+        said = said.encode("utf-8", "replace")[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
+        yield Event("text", time, {"name": key_from(name), "step": step, "text": said})
+
+
+def _record(attempts: list[_Attempt]) -> dict[str, Any]:
+    last = attempts[-1]
+    code = last.exit_code
+    state = states.LOST if code is None else states.COMPLETED if code == 0 else states.FAILED
+    why = "its file has no end: the script was killed, or it still runs" if code is None else f"exit status {code}"
+    record = record_of(
+        state, created=attempts[0].started, started=last.started, ended=max(last.last, last.started), why=why,
+        exit_code=code, host=text(last.run, 13), note=text(last.run, 9) or None, tags=texts(last.run, 10),
+        client="wandb",
+    )  # fmt: skip
+    first = record["sessions"][0]
+    record["sessions"] = [
+        {**first, "session": f"imported-{n}", "attempt": n, "started": one.started}
+        for n, one in enumerate(attempts, start=1)
+    ]
+    for change in record["history"]:
+        change["attempt"] = len(attempts)
+    return {**record, "attempt": len(attempts)}
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def _all_files(origin: str, attempts: list[_Attempt], problems: Problems) -> Iterator[NewFile]:
+    for one in attempts:
+        shown: set[Path] = set()
+        for record in _records(one.path, one.size):
+            for row in messages(record, _HISTORY):
+                values = _row(row)
+                step, time = int(values.get("_step", 0) or 0), values.get("_timestamp", one.started)
+                for name, value in values.items():
+                    if isinstance(value, dict) and isinstance(value.get("_type"), str):
+                        yield from _of_media(origin, one, media_of(name, value, step), step, time, shown, problems)
+        for path in _saved(one):
+            inside = path.relative_to(one.files).as_posix()
+            if path not in shown and not inside.startswith("media/"):
+                yield NewFile(hex_of(origin, "saved", one.path.name, inside), file_name(inside, ""), path)
+
+
+def _of_media(
+    origin: str, one: _Attempt, media: Media, step: int, time: float, shown: set[Path], problems: Problems
+) -> Iterator[NewFile]:
+    for place, (inside, name, kind, ending, convert, meta) in enumerate(media.files):
+        path = one.files / inside
+        if not path.resolve().is_relative_to(one.path.parent.resolve()) or not path.is_file():
+            problems.add(f"media {path}", f"{path} is missing: {name!r} of step {step}")
+            continue
+        shown.add(path)
+        data = None
+        if convert is not None:
+            try:
+                data = convert(path.read_bytes())
+            except (ValueError, LookupError, TypeError, AttributeError) as e:
+                problems.add(f"media {path}", f"{path}: {e}")
+                kind = "file"
+        yield NewFile(
+            hex_of(origin, "media", one.path.name, str(step), name, str(place), inside), file_name(name, ending),
+            None if data is not None else path, data, step, kind, {"name": key_from(name), **meta}, float(time),
+        )  # fmt: skip
+
+
+def _saved(one: _Attempt) -> list[Path]:
+    if not one.files.is_dir():
+        return []
+    return [path for path in sorted(one.files.rglob("*")) if path.is_file()]
+
+
+def _versions(origin: str, attempts: list[_Attempt], problems: Problems) -> Iterator[NewVersion]:
+    """Yield the artifacts that the run logged."""
+    for one in attempts:
+        for record in _records(one.path, one.size):
+            for artifact in messages(record, _ARTIFACT):
+                name, kind = text(artifact, 5), text(artifact, 4)
+                if kind == "run_table":  # a table of the history, which is there
+                    continue
+                entries = [entry for manifest in messages(artifact, 12) for entry in messages(manifest, 4)]
+                files = {text(entry, 1): Path(text(entry, 6)) for entry in entries if text(entry, 6)}
+                strange = [path for path in files.values() if not _is_ours(one, path)]
+                if strange:
+                    problem = f"{strange[0]} is outside of W&B's own folders (WANDB_DATA_DIR), and is not read"
+                    problems.add(f"artifact {name}", f"the artifact {name!r}: {problem}")
+                    continue
+                missing = [path for path in files.values() if not path.is_file()]
+                linked = [text(entry, 3) for entry in entries if text(entry, 3)]
+                if linked:
+                    problems.add(
+                        f"artifact {name}", f"the artifact {name!r} refers to {linked[0]}, which is not copied"
+                    )
+                if missing or not files:
+                    what = f"{missing[0]} is missing" if missing else "it names no files here"
+                    problems.add(f"artifact {name}", f"the artifact {name!r}: {what}: W&B keeps it elsewhere")
+                    continue
+                yield NewVersion(
+                    hex_of(origin, "artifact", name, text(artifact, 6)),
+                    "models" if kind == "model" else "datasets",
+                    name,
+                    files,
+                    text(artifact, 7),
+                    [alias for alias in texts(artifact, 11) if alias != "latest"],
+                    one.last or one.started,
+                )
+
+
+def _is_ours(one: _Attempt, path: Path) -> bool:
+    """Return whether a path in a record leads into W&B's own folders: a record may name any file of this machine."""
+    data = Path(os.environ.get("WANDB_DATA_DIR") or Path.home() / ".local" / "share" / "wandb")
+    roots = (data.resolve(), one.path.resolve().parent.parent)
+    return any(path.resolve().is_relative_to(root) for root in roots)
+
+
+# Values ---------------------------------------------------------------------------------------------------------------
+
+
+def _time(its: Message, number: int) -> float:
+    """Return a Timestamp; 0 where there is none."""
+    return next((whole(stamp, 1) + whole(stamp, 2) / 1e9 for stamp in messages(its, number)), 0.0)
+
+
+def _json(said: str) -> Any:
+    """Return a value of JSON as W&B writes it, NaN and the infinities too; the text where it is none."""
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return said
+
+
+def _row(row: Message) -> dict[str, Any]:
+    """Return a row of the history: name → value. Values may be maps: newer releases write their members one by one."""
+    values: dict[str, Any] = {}
+    for item in messages(row, 1):
+        _put(values, texts(item, 2) or [text(item, 1)], _item(item))
+    return values
+
+
+def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        if not isinstance(into.get(part), dict):
+            into[part] = {}
+        into = into[part]
+    into[path[-1]] = value
+
+
+def _item(item: Message) -> Any:
+    """HistoryItem: 16 a value of JSON, or 3 none, 4 boolean, 5 integer, 6 number, 7 text, 8 JSON."""
+    if 16 in item or 8 in item:
+        return _json(text(item, 16) or text(item, 8))
+    if 4 in item:
+        return bool(whole(item, 4))
+    if 5 in item:
+        raw = item[5][-1]
+        return ((raw >> 1) ^ -(raw & 1)) if isinstance(raw, int) else None
+    if 6 in item:
+        raw = item[6][-1]
+        return struct.unpack("<d", raw)[0] if not isinstance(raw, int) else None
+    return text(item, 7) if 7 in item else None
+
+
+def _merge(into: dict[str, Any], item_record: Message) -> None:
+    """Merge a ConfigRecord or SummaryRecord: 1 updates, 2 removals."""
+    for item in messages(item_record, 1):
+        path = texts(item, 2) or [text(item, 1)]
+        if path[0] == "_wandb":
+            continue
+        _put(into, path, _json(text(item, 16)))
+    for item in messages(item_record, 2):
+        into.pop((texts(item, 2) or [text(item, 1)])[0], None)
+
+
+def _environment(into: dict[str, Any], its: Message) -> None:
+    """EnvironmentRecord, which comes in parts."""
+    system = into.setdefault("system", {})
+    if text(its, 2):
+        into["python"] = text(its, 2).removeprefix("CPython ")
+    system |= {name: text(its, n) for name, n in (("os", 1), ("host", 12), ("cuda", 25)) if text(its, n)}
+    if whole(its, 17):
+        system["cpus"] = whole(its, 17)
+    for cpu in messages(its, 22):
+        system["cpu"] = text(cpu, 1) or system.get("cpu", "")
+    for git in messages(its, 9):
+        into["git"] = {"origin": text(git, 1), "hash": text(git, 2)}
+
+
+def _packages(one: _Attempt) -> dict[str, Any]:
+    path = one.files / "requirements.txt"
+    if not path.is_file():
+        return {}
+    lines = path.read_text("utf-8", "replace").splitlines()
+    return {"packages": dict(line.split("==", 1) for line in lines if line.count("==") == 1)}

@@ -1,0 +1,159 @@
+"""Runs of W&B, made by the real tool: of the release that is installed, and of an older one (samples/)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhectiqlab.importing.points import Problems
+from pyhectiqlab.importing.records import BLOCK_BYTES
+from pyhectiqlab.importing.wandb import runs
+
+from .conftest import Site, imported, points, unique
+
+SAMPLES = Path(__file__).parent / "samples"
+OLD = SAMPLES / "wandb-0.17.9"
+INSTALLED = importlib.util.find_spec("wandb") is not None
+
+
+def made(folder: Path) -> Path:
+    """A folder with a run that the installed W&B made."""
+    folder.mkdir()
+    data = folder / "wandb" / "data"
+    env = {**os.environ, "WANDB_DATA_DIR": str(data), "WANDB_CACHE_DIR": str(data), "WANDB_CONFIG_DIR": str(data)}
+    command = [sys.executable, str(SAMPLES / "make_wandb.py")]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    deadline = time.monotonic() + 30
+    while file.stat().st_size < 100:  # a process of W&B's own may still write it
+        assert time.monotonic() < deadline, "W&B wrote nothing"
+        time.sleep(0.05)
+    return folder / "wandb"
+
+
+@pytest.fixture(scope="module", params=["installed", "0.17.9"])
+def wandb(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "0.17.9":
+        return OLD
+    if not INSTALLED:
+        pytest.skip("wandb is not installed")
+    return made(tmp_path_factory.mktemp("wandb") / "run")
+
+
+def test_a_run_is_what_its_script_logged(site: Site, wandb: Path) -> None:
+    project = unique("wandb")
+    is_sample = wandb == OLD
+    (told,) = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)
+    assert (told["name"], told["project"], told["was_there"]) == ("my run", project, False)
+    # The files of the sample's artifact are on the machine that made it.
+    assert [("weights" in line and "outside" in line) for line in told["problems"]] == [True] * is_sample
+    name = f"{project}/my run"
+    run = site.find(name)
+    steps = [step for step in range(12) if step not in (5, 11)]
+    loss = points(site, name, "loss")
+    assert [(step, value) for step, value, _ in loss] == [
+        *((step, 1 / (i + 1)) for i, step in enumerate(steps)), (50, 5.0),
+    ]  # fmt: skip
+    assert [(step, value) for step, value, _ in points(site, name, "val/acc")] == [(5, 0.4), (11, 0.9)]
+    assert [value for _, value, _ in points(site, name, "nested.a")] == list(range(10))
+    assert all(math.isnan(value) for _, value, _ in points(site, name, "nan"))
+    assert [value for _, value, _ in points(site, name, "flag")] == [1.0, 0.0] * 5
+    # When it was, not when it was imported.
+    assert run["created"] <= loss[0][2] <= run["ended"] and run["started"] == run["created"]
+    assert (run["state"], run["note"], [tag["name"] for tag in run["tags"]]) == ("completed", "a note", ["a", "b"])
+    assert (run["config"]["lr"], run["config"]["model"]) == (0.1, {"layers": 3})
+    its = run["config"]["wandb"]
+    assert (its["group"], its["job_type"]) == ("g1", "train") and its["id"] in str(list(wandb.rglob("*.wandb")))
+    assert run["meta"]["x_axes"] == {"val/*": "epoch"} and run["meta"]["summary"]["best"] == 0.5
+    with site.client() as lab:
+        at = f"/runs/{run['id']}"
+        media = {item["name"]: item for item in lab.pages(f"{at}/media")}
+        assert {name: media[name]["kind"] for name in ("img", "hist", "table", "text")} == {
+            "img": "image", "hist": "histogram", "table": "table", "text": "text",
+        }  # fmt: skip
+        logs = {(log["channel"], log["text"].strip()) for log in lab.pages(f"{at}/logs")}
+        assert {("stdout", "hello stdout"), ("alert", "title: text")} <= logs
+        assert any("hello stderr" in text for _, text in logs)
+        files = {item["name"]: item for item in lab.pages(f"{at}/artifacts")}
+        assert files["img.png"]["step"] == 50 and files["img.png"]["meta"]["caption"] == "cap"
+        assert files["html.html"]["step"] == 50
+        table = lab.request("GET", f"/artifacts/{files['table.table.json']['uuid']}/content").body
+        assert json.loads(table) == {"columns": ["a", "b"], "types": ["number", "any"], "rows": [[1, "x"], [2, "y"]]}
+        if not is_sample:
+            (version,) = lab.pages(f"/projects/{run['project']['id']}/models")
+            assert (version["name"], version["run"]["id"]) == ("weights", run["id"])
+    again = imported(site, "wandb", str(wandb), "-p", project, code=1 if is_sample else 0)[0]
+    assert (again["run"] == told["run"] and again["points"] == again["before"]) or again["was_there"]
+    assert site.find(name)["points"] == run["points"] and site.find(name)["events"] == run["events"]
+
+
+def sample(tmp_path: Path) -> Path:
+    folder = tmp_path / "offline-run-1"
+    shutil.copytree(OLD, folder)
+    return folder
+
+
+def losses(folder: Path) -> tuple[list[Any], list[str]]:
+    problems = Problems()
+    (run,) = runs((folder,), problems)
+    items = [placed.item for placed in run.sections["history"](problems)]
+    return [item for item in items if getattr(item, "key", "") == "loss"], problems.lines()
+
+
+def test_a_file_that_grows_is_imported_to_its_end_and_later_further(site: Site, tmp_path: Path) -> None:
+    folder, project = sample(tmp_path), unique("growing")
+    (file,) = folder.glob("*.wandb")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])  # in the middle of a record
+    (told,) = imported(site, "wandb", str(folder), "-p", project)
+    first = site.find(f"{project}/my run")
+    assert first["state"] == "lost" and "no end" in first["state_why"]
+    file.write_bytes(whole)
+    (again,) = imported(site, "wandb", str(folder), "-p", project, code=1)
+    run = site.find(f"{project}/my run")
+    assert (again["run"], again["before"]) == (told["run"], told["points"]) and run["state"] == "completed"
+    assert len(points(site, f"{project}/my run", "loss")) == 11 and run["points"] == again["points"]
+
+
+def test_what_is_damaged_is_left_out_and_told_with_its_place(tmp_path: Path) -> None:
+    folder = sample(tmp_path)
+    (file,) = folder.glob("*.wandb")
+    data = file.read_bytes()
+    whole, _ = losses(folder)
+    # Records that fill two blocks, of which the first is damaged in its middle: the second is read.
+    twice = bytearray(data + bytes(BLOCK_BYTES - len(data)) + data[7:])
+    at = data.index(b"0.16666666666666666")
+    twice[at] ^= 1
+    file.write_bytes(twice)
+    found, problems = losses(folder)
+    place = problems[0]
+    assert 5 <= len(found) - len(whole) < len(whole) and len(problems) == 1
+    assert "a wrong checksum at byte" in place and str(file) in place
+
+
+def test_attempts_of_a_resumed_run_are_one_run(site: Site, tmp_path: Path) -> None:
+    first, second = sample(tmp_path), tmp_path / "offline-run-2"
+    shutil.copytree(first, second)
+    project = unique("resumed")
+    imported(site, "wandb", str(tmp_path), "-p", project, code=1)
+    run = site.find(f"{project}/my run")
+    assert (run["attempt"], len(points(site, f"{project}/my run", "loss"))) == (2, 22)
+
+
+def test_what_is_no_run_of_wandb_is_refused_with_a_line(site: Site, tmp_path: Path) -> None:
+    done = site.cli("import", "wandb", str(tmp_path))
+    assert done.returncode == 1 and "holds no .wandb files" in done.stderr
+    (tmp_path / "run-x.wandb").write_bytes(b"something else")
+    done = site.cli("import", "wandb", str(tmp_path))
+    assert done.returncode == 1 and "is no file of W&B" in done.stderr

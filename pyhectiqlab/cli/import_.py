@@ -106,6 +106,37 @@ def wandb(
     _bring(profile, runs(paths, problems), problems, project, users, as_json)
 
 
+@command.command("mlflow", short_help="Runs of MLflow: mlruns, or its database.")
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--artifacts",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the files of artifacts are, if not beside SOURCE: the server's --artifacts-destination.",
+)
+@_runs
+def mlflow(
+    profile: str | None,
+    source: str,
+    artifacts: tuple[Path, ...],
+    project: str | None,
+    users: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Import the runs of SOURCE: a folder mlruns, a file mlflow.db, or the address of a database, such as
+    postgresql+psycopg://USER@HOST/NAME. It is only read.
+
+    An experiment becomes a project. Params, metrics, tags, notes, states, times, files of artifacts and versions of
+    registered models; traces and evaluations are left out. mlflow is not needed.
+    """
+    from ..importing.mlflow import runs
+    from ..importing.points import Problems
+
+    problems = Problems()
+    _bring(profile, runs(source, artifacts, problems), problems, project, users, as_json)
+
+
 def _bring(
     profile: str | None,
     runs: Iterator[Incoming],

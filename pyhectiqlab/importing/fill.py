@@ -112,7 +112,7 @@ class Filling:
                 sent = upload_file(self._lab, path, project=self.run["project_id"])
                 files.append({"path": inside, "digest": sent.digest, "bytes": sent.bytes})
             body = {
-                "version": None, "files": files, "description": version.description, "run": self.run["run"],
+                "version": version.version, "files": files, "description": version.description, "run": self.run["run"],
                 "id": hex_of(version.id, self.run["run"]), "created": version.created,
             }  # fmt: skip
             row = self._lab.post(f"{at}/versions", body)

@@ -61,7 +61,9 @@ class NewFile:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A version of a model or dataset that the run made. `kind`: models or datasets. `files`: path in it → on disk."""
+    """A version of a model or dataset that the run made. `kind`: models or datasets. `files`: path in it → on disk.
+    `version`: None: the next one.
+    """
 
     id: str
     kind: str
@@ -70,6 +72,7 @@ class NewVersion:
     description: str = ""
     aliases: Sequence[str] = ()
     created: float | None = None
+    version: str | None = None
 
 
 def _none(problems: Problems) -> Iterator[Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,6 +14,7 @@ from ..protocol import states
 from ..protocol.media import IMAGE, file_name
 from .fill import valid
 from .incoming import Event, Incoming, NewFile, NewVersion, Placed, hex_of, key_from, name_from, record_of
+from .mlflow_rows import Row
 from .points import Point, Problems
 
 _STATES = {
@@ -23,45 +24,6 @@ _STATES = {
 _IMAGE = re.compile(r"images/(?P<name>[^/]+)%step%(?P<step>\d+)%timestamp%(?P<time>\d+)%[^/]*\.png")
 _TAGS_OF_MLFLOW = "mlflow."
 _TRUE = {"", "true", "True"}
-
-
-@dataclass
-class ModelVersion:
-    """A version of a registered model that a run made."""
-
-    name: str
-    number: int
-    source: str
-    description: str
-    aliases: Sequence[str]
-    created: float
-
-
-@dataclass
-class Row:
-    """A run as MLflow stores it; times in ms since 1970.
-
-    Attributes:
-        digest: 32 hex digits of all that is stored of it, apart from files.
-        metrics: yields key, value, time and step of each point, in the order in which they were stored.
-        versions: of registered models.
-    """
-
-    id: str
-    name: str
-    experiment: str
-    experiment_id: str
-    user: str
-    status: str
-    start: int | None
-    end: int | None
-    artifact_uri: str
-    deleted: bool
-    digest: str
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-    metrics: Callable[[Problems], Iterator[tuple[str, float, int, int]]]
-    versions: list[ModelVersion] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

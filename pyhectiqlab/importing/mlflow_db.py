@@ -12,7 +12,7 @@ from typing import Any
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
 from .incoming import hex_of
-from .mlflow import ModelVersion, Row
+from .mlflow_rows import ModelVersion, Row
 from .points import Problems
 
 Rows = Iterator[tuple[Any, ...]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..base.installing import install_advice
 from ..errors import ConfigurationError
-from .mlflow import ModelVersion, Row
+from .mlflow_rows import ModelVersion, Row
 from .points import Problems, digest_of
 
 _STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}

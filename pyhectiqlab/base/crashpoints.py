@@ -53,6 +53,8 @@ POINTS = {
     "points.settled": "cursors were moved, not committed",
     "points.built": "a build is whole, it does not count yet",
     "points.purged": "points of a deleted run are gone, their series are not",
+    "s3.part_sent": "a part of an upload is in the bucket, nobody was answered",
+    "s3.joining": "the bucket is about to join the parts of an upload, its blob is not there",
     # The lab's own upkeep.
     "upkeep.snapshot": "the databases were copied before an upgrade, the snapshot is not whole",
     "upkeep.going_back": "lab.db is that of before an upgrade, points.db is not",

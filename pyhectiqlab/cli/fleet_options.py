@@ -81,7 +81,7 @@ _OPTIONS = (
         type=click.IntRange(2, 200),
         default=16,
         show_default=True,
-        help="Connections that read, at most, of each lab; it has three more.",
+        help="Connections that read, at most, of each lab; it has up to seven more.",
     ),
     click.option(
         "--points",
@@ -93,7 +93,8 @@ _OPTIONS = (
         "--files",
         envvar="HECTIQLAB_FILES",
         metavar="URL",
-        help="Several labs: where files are kept. folder:/PATH is one that all labs see.",
+        help="Several labs: where files are kept. s3://BUCKET/PREFIX?endpoint=URL is a bucket (docs/files-in-s3.md), "
+        "folder:/PATH a folder that all labs see.",
     ),
 )
 

@@ -1,15 +1,18 @@
 """Files: what happens to uploads, blobs and artifacts between their routes and the two stores.
 
 The order keeps both stores in step: a blob's row is written before its first byte arrives and removed after its bytes
-are, under one lock with the ending of uploads. So a crash leaves rows without bytes, which tidying removes. It never
-leaves bytes without a row, or an artifact without its bytes.
+are. So a crash leaves rows without bytes, which tidying removes. It never leaves bytes without a row, or an artifact
+without its bytes.
+
+Several processes may do so at once. While an upload is there, finished or not, nobody removes the bytes that it is of;
+nor while an artifact or a version has them. So it is enough that nothing begins to use bytes between the look whether
+somebody does and their removal: the storage's FilesLock.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +46,7 @@ RENEW_S = 3600.0  # … to the hour
 KEEP_FINISHED_S = 86_400.0  # who sent a file may register it this long without sending it again
 KEEP_UNUSED_S = 86_400.0  # a blob that nothing refers to
 TIDY_EVERY_S = 60.0
+SWEEP_EVERY_S = 3600.0
 TIDY_AT_ONCE = 100  # of each kind
 TIDY_S = 0.5  # of one turn, while there is more
 _REFUSALS: dict[type[Exception], tuple[int, str]] = {  # why something is not registered → status, code
@@ -56,12 +60,11 @@ _REFUSALS: dict[type[Exception], tuple[int, str]] = {  # why something is not re
 class Files:
     """For several threads. Every method blocks on the stores; raises StoreError, and ApiError for a wrong request."""
 
-    def __init__(self, meta: MetaStore, blobs: BlobStore, write: Transacts, backups: FilesLock) -> None:
-        self.meta, self.blobs, self._write, self._backups = meta, blobs, write, backups
+    def __init__(self, meta: MetaStore, blobs: BlobStore, write: Transacts, lock: FilesLock) -> None:
+        self.meta, self.blobs, self._write, self._lock = meta, blobs, write, lock
         self.room = Room(blobs.room)
         self.writers = ThreadPoolExecutor(settings.LAB_FILE_WRITERS, "hectiqlab-files")
-        self._ending = threading.Lock()
-        self._tidy_at = 0.0
+        self._tidy_at = self._sweep_at = 0.0
 
     def known_bytes(self, user_id: str, digest: str) -> int | None:
         """Return the size of a blob that the user may know of. None: there is no such blob."""
@@ -76,6 +79,9 @@ class Files:
         """Return a new upload, or the user's unfinished one of the same bytes. `project_id`: the project whose quota
         the bytes will count for, if it is known; `register` checks again.
         """
+        largest = self.blobs.largest()
+        if largest is not None and size > largest:
+            raise ApiError(413, "too_large", f"The lab's bucket takes files of up to {size_text(largest)}: split it.")
         try:
             self.room.check(user_id, size)
         except NoRoomError:
@@ -90,7 +96,8 @@ class Files:
             return tx.start_upload(new, now)
 
         try:
-            return self._write(start)
+            with self._lock.using():
+                return self._write(start)
         except TooManyUploadsError as e:
             raise ApiError(429, "too_many_uploads", str(e), {"Retry-After": "60"}) from None
         except QuotaExceededError as e:
@@ -113,11 +120,12 @@ class Files:
         with self.meta.reading() as view:
             upload = view.upload(upload_id)
         if upload is None or upload.user_id != user_id:
-            raise ApiError(404, "upload_not_found", "No upload of yours has this id: it expired, or never was.")
+            raise _no_upload()
         return upload
 
-    def renew(self, upload: Upload) -> None:
-        """Note that its last byte came now."""
+    def renew(self, upload: Upload, received: BlobUpload) -> None:
+        """Keep what came, and note that its last byte came now."""
+        received.keep()
         now = time.time()
         if upload.expires < now + KEEP_UPLOADS_S - RENEW_S:  # a commit for each piece of a file would slow it down
             self._write(lambda tx: tx.renew_upload(upload.id, now + KEEP_UPLOADS_S))
@@ -134,10 +142,10 @@ class Files:
             raise ApiError(
                 460, "checksum_mismatch", f"The file did not arrive as it was announced ({e}): send it again."
             ) from None
-        with self._ending:
-            received.finish(upload.digest)
-            now = time.time()
-            self._write(lambda tx: tx.finish_upload(upload.id, now, now + KEEP_FINISHED_S))
+        received.finish(upload.digest)
+        now = time.time()
+        if not self._write(lambda tx: tx.finish_upload(upload.id, now, now + KEEP_FINISHED_S)):
+            raise _no_upload()
 
     def end(self, upload: Upload) -> None:
         if not upload.finished:
@@ -183,10 +191,12 @@ class Files:
             tx.check_quota(project_id, dict(contents))
             return add(tx)
 
-        with self.meta.reading() as view:
-            known = view.known_blobs(user_id, {digest for digest, _ in contents})
-        with self._ending:  # no tidying between the look at the bytes and the reference to them
-            if not all(digest in known and self._has(digest, size) for digest, size in contents):
+        digests = {digest for digest, _ in contents}
+        there = all(self.writers.map(self._has, *zip(*contents, strict=True)))  # asks a bucket about several at once
+        with self._lock.using():  # no tidying between the look who uses the bytes and one more that does
+            with self.meta.reading() as view:
+                known = there and view.known_blobs(user_id, digests) >= digests
+            if not known:
                 which = "these" if len(contents) == 1 else "all of these"
                 raise ApiError(409, "blob_missing", f"The lab does not have {which} bytes: upload them first.")
             try:
@@ -207,6 +217,9 @@ class Files:
         if now < self._tidy_at <= now + TIDY_EVERY_S:
             return
         self._tidy_at = now + TIDY_EVERY_S
+        if not now < self._sweep_at <= now + SWEEP_EVERY_S:
+            self._sweep_at = now + SWEEP_EVERY_S
+            self.blobs.sweep(now - KEEP_UNUSED_S, self._is_upload)
         deadline = time.monotonic() + TIDY_S
         while self._tidy_some(now):
             if time.monotonic() > deadline:
@@ -230,9 +243,9 @@ class Files:
             self._forget_upload(upload.id)
         if not unused:
             return False
-        with self._backups.tried() as free:  # a backup has read which files there are, and still copies them
+        with self._lock.tried() as free:  # a backup has read which files there are, and still copies them
             for digest in unused if free else ():
-                with self._ending:
+                with self._lock.removing():
                     with self.meta.reading() as view:
                         idle = view.is_unused(digest, now - KEEP_UNUSED_S)
                     if idle:
@@ -241,11 +254,19 @@ class Files:
                         self._forget_blob(digest, now - KEEP_UNUSED_S)
             return free and len(unused) == TIDY_AT_ONCE
 
+    def _is_upload(self, upload_id: str) -> bool:
+        with self.meta.reading() as view:
+            return view.upload(upload_id) is not None
+
     def _forget_upload(self, upload_id: str) -> None:
         self._write(lambda tx: tx.forget_upload(upload_id))
 
     def _forget_blob(self, digest: str, before: float) -> bool:
         return self._write(lambda tx: tx.forget_blob(digest, before))
+
+
+def _no_upload() -> ApiError:
+    return ApiError(404, "upload_not_found", "No upload of yours has this id: it expired, or never was.")
 
 
 def full() -> ApiError:

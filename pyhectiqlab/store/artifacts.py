@@ -116,7 +116,9 @@ class FilesTransaction(FilesView, Protocol):
         TooManyUploadsError.
         """
 
-    def finish_upload(self, upload_id: str, now: float, expires: float) -> None: ...
+    def finish_upload(self, upload_id: str, now: float, expires: float) -> bool:
+        """Note that all bytes of an upload are there. Return False where it was forgotten meanwhile."""
+
     def renew_upload(self, upload_id: str, expires: float) -> None: ...
     def forget_upload(self, upload_id: str) -> None: ...
     def add_artifact(self, new: NewArtifact, now: float) -> bool:

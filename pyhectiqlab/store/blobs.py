@@ -5,18 +5,20 @@ What every implementation guarantees:
 - *Verified*: a blob is visible under a digest only where its bytes have that digest.
 - *Durable on return*: once `finish` returned, the blob survives a power failure.
 - *Immutable*: the bytes of a digest never change; finishing the same digest twice keeps one blob.
-- **Never partial*: an unfinished upload is never visible as a blob.
-- **Resumable*: an upload keeps what it received when its process is killed; it can be opened again, and goes on behind
-that. (After a power failure it may hold wrong bytes; then `finish` refuses them.)
+- *Never partial*: an unfinished upload is never visible as a blob.
+- *Resumable*: an upload keeps what it had when `keep` or `close` returned, or `received` said so, when its process is
+killed; it can be opened again, by whichever process has the store, and goes on behind that. (After a power failure it
+may hold wrong bytes; then `finish` refuses them.)
 
-Every method may block on the disk and raise StoreError. Methods may be called from several threads; one upload is open
-once at a time. Digests are 64 lower-case hex digits; ids of uploads are 1 to 64 of [0-9a-z].
+Every method may block on the disk or the network and raise StoreError. Methods may be called from several threads. One
+upload is open once at a time in a process. If another process has it open, too, what either acknowledged is kept, and
+the blob is still what its digest says. Digests are 64 lower-case hex digits; ids of uploads are 1 to 64 of [0-9a-z].
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
@@ -45,11 +47,16 @@ class BlobUpload(Protocol):
         """Bytes received so far, also by earlier processes."""
 
     def append(self, data: bytes) -> None:
-        """Add bytes behind `offset`. Raises NoRoomError; `offset` then says how many of them were kept."""
+        """Add bytes behind `offset`. Raises NoRoomError; `offset` then says how many of them were taken. Raises
+        ValueError where it is closed.
+        """
+
+    def keep(self) -> None:
+        """Have all that was received outlive this process, and any process go on behind it."""
 
     def verify(self, digest: str) -> None:
-        """Do the long part of `finish`: make what was received durable, and compare its digest. If an earlier process
-        received some, all of it is read again. Raises WrongDigestError, after which the upload is gone.
+        """Do the long part of `finish`, but for making a blob: compare the digest. If another process received some,
+        all of it is read again. Raises WrongDigestError, after which the upload is gone.
         """
 
     def finish(self, digest: str) -> None:
@@ -57,7 +64,9 @@ class BlobUpload(Protocol):
         did that. Raises WrongDigestError, after which the upload is gone.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """`keep`, then close it. Raises StoreError where not all could be kept; it is closed all the same."""
+
     def __enter__(self) -> BlobUpload: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -84,13 +93,26 @@ class BlobStore(Protocol):
         """
 
     def delete(self, digest: str) -> None:
-        """Remove the blob, if there is one. A reader that has it open can read on."""
+        """Remove the blob, if there is one. A reader that has it open can read on, or gets a StoreError."""
 
     def digests(self) -> Iterator[str]:
         """Yield every digest, in no order. Blobs that come or go meanwhile may be missing."""
 
     def room(self) -> int | None:
         """Return how many more bytes can be stored; None: unknown."""
+
+    def largest(self) -> int | None:
+        """Return how many bytes a blob may have; None: any number. Never blocks."""
+
+    def address(self, digest: str, disposition: str, media_type: str) -> str | None:
+        """Return a URL at which whoever has it can read the blob for a while, with these values of Content-Disposition
+        and Content-Type. None: the blob has to be read here.
+        """
+
+    def sweep(self, before: float, known: Callable[[str], bool]) -> None:
+        """Remove what processes that were killed left: uploads that are not `known`, and whatever they had begun. Only
+        what they left before that time.
+        """
 
     def close(self) -> None: ...
 

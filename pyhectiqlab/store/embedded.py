@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -105,10 +106,18 @@ class FileChangeMark:
 
 
 class FileFilesLock:
-    """A FilesLock: a lock on a file."""
+    """A FilesLock: a lock on a file. Files are named and removed by one process, so a lock of threads does for that."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "backup.lock"
+        self._naming = threading.Lock()
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[None]:
+        with self._naming:
+            yield
+
+    removing = using
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

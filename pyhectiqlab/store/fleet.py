@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..base.installing import install_advice
 from ..errors import ConfigurationError, StoreError
 from .blobs import BlobStore
 from .meta import MetaStore
@@ -30,7 +31,8 @@ from .upgrading import Before
 
 T = TypeVar("T")
 
-CONNECTIONS = 16  # that read, of one lab; it has three more
+CONNECTIONS = 16  # that read, of one lab; it has up to seven more
+IN_USE = "files in use"  # name of an advisory lock
 LAB_ID = "lab"  # a file in a folder of files
 
 
@@ -86,10 +88,10 @@ class FleetStorage:
         with contextlib.ExitStack() as stack:
             self.meta: MetaStore = SqlMetaStore(at.database, migrate=not beside, readers=at.connections)
             stack.callback(self.meta.close)
-            side = open_engines(at.database, readers=1)
+            side = open_engines(at.database, readers=4)  # held for moments in which other connections are asked for
             stack.callback(side.close)
             self.permissions = PostgresMark(side)
-            self.files = PostgresFilesLock(self._url)
+            self.files = PostgresFilesLock(self._url, side)
             with self.meta.reading() as view:
                 generation, self.lab_id = view.lab_value("generation") or "", view.lab_value("id") or ""
             self.peers: Peers = Alone()
@@ -176,10 +178,22 @@ class PostgresMark:
 
 
 class PostgresFilesLock:
-    """A FilesLock: an advisory lock on a connection of its own."""
+    """A FilesLock: an advisory lock on a connection of its own; for moments, another one of a transaction."""
 
-    def __init__(self, url: URL) -> None:
-        self._url = url
+    def __init__(self, url: URL, engines: Engines) -> None:
+        self._url, self._engines = url, engines
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[None]:
+        with self._engines.reading() as conn:
+            conn.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": lock_of(IN_USE)})
+            yield
+
+    @contextlib.contextmanager
+    def removing(self) -> Iterator[None]:
+        with self._engines.reading() as conn:
+            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_of(IN_USE)})
+            yield
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -237,8 +251,25 @@ def _clickhouse(storage: FleetStorage) -> PointStore:
     return ClickHousePointStore(address, storage.at.database, aside=not storage.beside, cluster=cluster)
 
 
+def _s3(storage: FleetStorage) -> BlobStore:
+    """A bucket."""
+    try:
+        from .s3.blob_store import S3BlobStore
+    except ImportError:
+        raise ConfigurationError(f"What speaks to S3 is not installed: {install_advice('fleet')}.") from None
+    from .s3.settings import S3Settings
+
+    blobs = S3BlobStore(S3Settings.of(storage.at.files))
+    try:
+        blobs.claim(storage.lab_id)
+    except BaseException:
+        blobs.close()
+        raise
+    return blobs
+
+
 POINT_STORES: dict[str, Callable[[FleetStorage], PointStore]] = {"clickhouse": _clickhouse, "clickhouses": _clickhouse}
-BLOB_STORES: dict[str, Callable[[FleetStorage], BlobStore]] = {"folder": _folder}
+BLOB_STORES: dict[str, Callable[[FleetStorage], BlobStore]] = {"folder": _folder, "s3": _s3}
 
 
 def _scheme(what: str, address: str, stores: Mapping[str, Callable[[FleetStorage], T]]) -> Callable[[FleetStorage], T]:

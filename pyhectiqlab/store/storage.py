@@ -37,6 +37,16 @@ class FilesLock(Protocol):
     def tried(self) -> AbstractContextManager[bool]:
         """Try to hold it. Yields whether it was free; never waits. Raises StoreError."""
 
+    def using(self) -> AbstractContextManager[None]:
+        """Wait until nobody is `removing`, then keep everybody from it for the moment in which a file gets a name or an
+        upload of it begins. Many may do so at once. Raises StoreError.
+        """
+
+    def removing(self) -> AbstractContextManager[None]:
+        """Wait until nobody is `using` files, then keep everybody from it for the moment in which one is removed, if
+        nothing uses it. Raises StoreError.
+        """
+
 
 class Storage(Protocol):
     """One lab's data, open until `close`."""

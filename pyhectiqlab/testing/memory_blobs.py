@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import BinaryIO
 
@@ -61,6 +61,15 @@ class MemoryBlobStore:
             else self.capacity - sum(map(len, [*self.blobs.values(), *self.uploads.values()]))
         )
 
+    def largest(self) -> int | None:
+        return None
+
+    def address(self, digest: str, disposition: str, media_type: str) -> str | None:
+        return None
+
+    def sweep(self, before: float, known: Callable[[str], bool]) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -74,11 +83,16 @@ class MemoryUpload:
         return self._store.received(self._upload)
 
     def append(self, data: bytes) -> None:
+        if self._upload not in self._store.open_now:
+            raise ValueError("the upload is closed")
         room = self._store.room()
         fits = data if room is None else data[:room]
         self._store.uploads[self._upload] += fits
         if len(fits) < len(data):
             raise NoRoomError("The lab cannot store files (No space left on device): make room on its disk.")
+
+    def keep(self) -> None:
+        pass
 
     def verify(self, digest: str) -> None:
         actual = hashlib.sha256(self._store.uploads[self._upload]).hexdigest()

@@ -127,7 +127,7 @@ class _Receiving:
         if self._at:
             headers |= {"Range": f"bytes={self._at}-", "If-Range": f'"{self._digest}"'}
         if self._at < self._size:
-            with self._client.opened(self._path, headers) as body:
+            with self._client.opened_file(self._path, headers) as body:
                 if body.status == 200:
                     self._start_over()
                 elif body.status != 206 or not (body.headers.get("content-range") or "").startswith(

@@ -31,13 +31,15 @@ __all__ = ["Buckets", "Handshake", "LabClient", "Points"]
 OCTETS = "application/octet-stream"
 ANSWER_BYTES_MAX = 64 << 20
 UPLOAD_BYTES_PER_S_MIN = 64 << 10  # a body gets more time than the read time-out, for slow links: 1 s for so many bytes
+FOLLOWS = "Hectiqlab-Follows"  # a header: its value is a status of redirects that the caller follows for a file
 
 
 class Body:
     """An answer that is being read: its status and headers, and `read`."""
 
-    def __init__(self, lab: LabClient, response: requests.Response) -> None:
-        self._lab, self._response = lab, response
+    def __init__(self, lab: LabClient, response: requests.Response, at: str = "") -> None:
+        """`at`: the server that answered, if it is not the lab."""
+        self._lab, self._response, self._at = lab, response, at
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -48,11 +50,15 @@ class Body:
         from .deadline import deadline
 
         seconds = self._lab._read_timeout_s
-        with self._lab._errors_mapped(seconds), deadline(seconds):
+        with self._lab._errors_mapped(seconds, self._at), deadline(seconds):
             return cast(bytes, self._response.raw.read(size, decode_content=False))
 
     def failure(self) -> LabRequestError:
         """Return the error that a status other than 2xx stands for."""
+        if self._at:
+            return LabUnreachableError(
+                f"{self._at}, where the lab at {self._lab.url} keeps its files, answered {self.status}: try again."
+            )
         return Answer(self._lab.url, self.status, self.headers, self.read(1 << 16)).failure()
 
 
@@ -196,6 +202,38 @@ class LabClient:
         """Send a GET whose answer is read piece by piece. The read time-out bounds each piece, not the whole."""
         with self._response("GET", path, headers=dict(headers), timeout_s=self._read_timeout_s) as response:
             yield Body(self, response)
+
+    @contextmanager
+    def opened_file(self, path: str, headers: Mapping[str, str]) -> Iterator[Body]:
+        """As `opened`, for the bytes of a file. If the lab keeps it elsewhere and lends an address, they come from it.
+        That server is sent neither the key nor anything else of ours.
+        """
+        with self.opened(path, {**headers, FOLLOWS: "302"}) as body:
+            address = body.headers.get("location") or ""
+            if body.status != 302:
+                yield body
+                return
+        parts = urlsplit(address)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise answers.not_a_lab(self.url, "it keeps a file at an address that is none")
+        from .deadline import deadline
+
+        at = f"{parts.scheme}://{parts.netloc}"
+        # The address is of these very bytes. What If-Range names is how the lab calls them.
+        range_only = {name: value for name, value in headers.items() if name == "Range"}
+        with self._errors_mapped(self._read_timeout_s, at), deadline(self._read_timeout_s):
+            response = self._session.request(
+                "GET",
+                address,
+                headers=range_only,
+                timeout=(self._connect_timeout_s, self._read_timeout_s),
+                auth=_without_key,
+                proxies={"no_proxy": parts.hostname} if is_loopback(parts.hostname) else None,
+                allow_redirects=False,
+                stream=True,
+            )
+        with response:
+            yield Body(self, response, at)
 
     def pages(
         self, path: str, params: dict[str, Any] | None = None, *, exact: bool = False

@@ -24,7 +24,7 @@ from pyhectiqlab.transport.file_upload import register, send_file, upload_file
 from pyhectiqlab.utils import download_existing_run_artifact
 
 from ..labs import ForkedLab
-from .scripted import answering, http, scripted
+from .scripted import answering, http, read_request, scripted
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +275,39 @@ def test_scripts_download_by_uuid(
     assert target == place / "a.txt" and target.read_text() == "by uuid"
     with pytest.raises(NotFoundError):
         download_existing_run_artifact("no-such-uuid", place)
+
+
+def test_a_file_that_the_lab_keeps_elsewhere_comes_from_there_without_the_key(tmp_path: Path) -> None:
+    data = b"bytes of a file"
+    there = iter([http("500 Oh"), http("200 OK", data[:5] + b"....."), http("206 OK", data[5:])])
+
+    def bucket_script(connection: Any, server: Any) -> None:
+        while request := read_request(connection, server):
+            answer = next(there)
+            if b"Range: bytes=5-" in request:
+                answer = answer.replace(b"\r\n\r\n", f"\r\nContent-Range: bytes 5-14/{len(data)}\r\n\r\n".encode(), 1)
+            if b"....." in answer:  # the connection ends in the middle
+                connection.sendall(answer.replace(b"Content-Length: 10", f"Content-Length: {len(data)}".encode())[:-5])
+                return
+            connection.sendall(answer)
+
+    artifact = {"uuid": "u", "name": "a.bin", "bytes": len(data), "digest": hashlib.sha256(data).hexdigest()}
+    with scripted(bucket_script) as bucket:
+        lost = http("302 Found", Location=f"{bucket.url}/key?signature=s", Cache_Control="no-store")
+        with scripted(answering(lost)) as server, LabClient(server.url, "my-key") as client:
+            assert download(client, artifact, tmp_path / "b", sleep=lambda _: None).read_bytes() == data
+        assert all(b"Hectiqlab-Follows: 302" in request and b"my-key" in request for request in server.requests)
+        assert len(bucket.requests) == 3
+        assert not any(b"my-key" in request or b"uthorization" in request for request in bucket.requests)
+
+
+@pytest.mark.parametrize("address", ["", "file:///etc/passwd", "https://", "//host/key"])
+def test_an_address_that_is_none_is_not_followed(tmp_path: Path, address: str) -> None:
+    artifact = {"uuid": "u", "name": "a.bin", "bytes": 5, "digest": "a" * 64}
+    answer = http("302 Found", Location=address)
+    with (
+        scripted(answering(answer)) as server,
+        LabClient(server.url, "my-key") as client,
+        pytest.raises(LabRequestError, match="address that is none"),
+    ):
+        download(client, artifact, tmp_path / "b", tries=1)

@@ -166,6 +166,7 @@ CONTENT = {
     **answers(models.Empty, 200, 404, 410, 416),
     200: {"description": "The bytes; ETag is their SHA-256", **_BYTES},
     206: {"description": "The bytes of the Range header", **_BYTES},
+    302: {"description": "The bytes are at Location for a while: for who says `Hectiqlab-Follows: 302`, and browsers"},
     304: {"description": "If-None-Match names these bytes"},
 }
 
@@ -203,6 +204,10 @@ def send_content(
     headers["Content-Disposition"] = disposition("attachment" if shown is None else "inline", name)
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
+    if shown is None and request.method == "GET" and _follows(request):
+        address = lab.blobs.address(digest, headers["Content-Disposition"], "application/octet-stream")
+        if address is not None:
+            return Response(status_code=302, headers={"Location": address, "Cache-Control": "no-store"})
     start, stop, status = 0, size, 200
     wanted = request.headers.get("range")
     if wanted is not None and request.headers.get("if-range", etag) == etag:
@@ -235,6 +240,18 @@ def send_content(
         headers=headers,
         media_type=media_type,
     )
+
+
+def _follows(request: Request) -> bool:
+    """Return whether whoever asks follows to another server: a program that says so, or a browser's download. What a
+    page reads itself comes from the lab: it has no right to read from elsewhere.
+    """
+    if request.headers.get("hectiqlab-follows") == "302":
+        return True
+    return request.headers.get("sec-fetch-mode") == "navigate" and request.headers.get("sec-fetch-dest") in {
+        "document",
+        "empty",
+    }
 
 
 def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:

@@ -8,7 +8,8 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Annotated
 
@@ -197,13 +198,19 @@ async def send(upload_id: UploadId, request: Request, lab: TheLab, caller: Adder
         comes = upload.bytes - offset
         with files.room.put_aside(caller.user.id, comes), lab.authority.renewing(Grant(caller, adds=True)) as grant:
             await _receive(request, received, upload.bytes, grant, files)
-        end = files.finish if received.offset == upload.bytes else lambda upload, _: files.renew(upload)
-        await asyncio.get_running_loop().run_in_executor(files.writers, end, upload, received)
+        arrived = received.offset
+        await _in_thread(files, files.finish if arrived == upload.bytes else files.renew, upload, received)
     except StoreError as e:
         raise not_stored(e) from None
     finally:
-        received.close()
-    return Response(status_code=204, headers=_headers(upload, Upload_Offset=str(received.offset)))
+        with suppress(StoreError):  # what is acknowledged has been kept before
+            await _in_thread(files, received.close)
+    return Response(status_code=204, headers=_headers(upload, Upload_Offset=str(arrived)))
+
+
+async def _in_thread(files: Files, function: Callable[..., object], *arguments: object) -> None:
+    """Run a function in a thread for files, to its end even if this request is cancelled."""
+    await asyncio.shield(asyncio.get_running_loop().run_in_executor(files.writers, function, *arguments))
 
 
 def _wrong_offset(offset: int) -> ApiError:
@@ -251,9 +258,7 @@ async def _receive(request: Request, received: BlobUpload, size: int, grant: Gra
         if writing is not None:
             await writing
         if blocks:
-            _append(
-                received, blocks, files.room
-            )  # here: whoever is being cancelled waits for nothing; it is a block at most
+            await _in_thread(files, _append, received, blocks, files.room)
 
 
 async def _gather(body: AsyncIterator[bytes], blocks: list[bytes], left: int) -> bool:

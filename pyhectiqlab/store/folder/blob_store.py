@@ -15,7 +15,7 @@ import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -107,6 +107,15 @@ class FolderBlobStore:
         with _errors_as_store_error(self._folder):
             return shutil.disk_usage(self._folder).free
 
+    def largest(self) -> int | None:
+        return None
+
+    def address(self, digest: str, disposition: str, media_type: str) -> str | None:
+        return None
+
+    def sweep(self, before: float, known: Callable[[str], bool]) -> None:
+        """Do nothing: this process alone adds uploads, each of which is known."""
+
     def close(self) -> None:
         """Do nothing: no file stays open between calls."""
 
@@ -163,12 +172,17 @@ class FolderUpload:
     def append(self, data: bytes) -> None:
         view = memoryview(data)
         with self._lock, _errors_as_store_error(self._path):
+            if self._closed:
+                raise ValueError("the upload is closed")
             while view:
                 n = os.write(self._fd, view)  # a disk that fills up takes a part first
                 if self._hash is not None:
                     self._hash.update(view[:n])
                 self._offset += n
                 view = view[n:]
+
+    def keep(self) -> None:
+        """Do nothing: what was appended is in the file."""
 
     def verify(self, digest: str) -> None:
         checked(digest)

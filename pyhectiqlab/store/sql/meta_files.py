@@ -102,11 +102,14 @@ class FilesSql(Share):
         )
         return upload
 
-    def finish_upload(self, upload_id: str, now: float, expires: float) -> None:
-        row = self.conn.execute(select(uploads).where(uploads.c.id == upload_id)).one()
+    def finish_upload(self, upload_id: str, now: float, expires: float) -> bool:
+        row = self.conn.execute(select(uploads).where(uploads.c.id == upload_id)).first()
+        if row is None:
+            return False
         self.conn.execute(update(uploads).where(uploads.c.id == upload_id).values(finished=now, expires=expires))
         # Somebody else may have announced a wrong length for these bytes: verified bytes have this one.
         self.conn.execute(update(blobs).where(blobs.c.digest == row.digest).values(bytes=row.bytes, used=now))
+        return True
 
     def renew_upload(self, upload_id: str, expires: float) -> None:
         self.conn.execute(update(uploads).where(uploads.c.id == upload_id).values(expires=expires))

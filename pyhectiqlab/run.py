@@ -19,6 +19,7 @@ from .verbs.cache import CacheVerbs
 from .verbs.capture import CaptureVerbs
 from .verbs.config import ConfigVerbs
 from .verbs.guard import never_breaks, opaque
+from .verbs.lineage import LineageVerbs, fork_fields
 from .verbs.logs import LogVerbs
 from .verbs.media import MediaVerbs
 from .verbs.metrics import MetricVerbs
@@ -38,6 +39,7 @@ class Run(
     CacheVerbs,
     CaptureVerbs,
     ConfigVerbs,
+    LineageVerbs,
     LogVerbs,
     MediaVerbs,
     NotebookVerbs,
@@ -69,6 +71,10 @@ class Run(
         rank: of this process in a distributed job. None: what the launcher (torchrun, Slurm, MPI) says, else 0.
         world_size: number of ranks. None: what the launcher says, else 1.
         restart: how often the launcher restarted the job. A new count starts a new attempt.
+        group: as of `set_group`. None: the group that it is in, if any.
+        fork_of: begin with the curves of another run: a Run, or the name (in this run's project), id or link of one.
+            The lab copies its points; what this run logs for the same steps counts instead of them.
+        at_step: the last step of `fork_of` that is this run's, too. None: all of its points.
 
     Raises:
         TypeError, ValueError: a name or rank that is not allowed; or no name, although nothing lets the ranks of a job
@@ -85,11 +91,19 @@ class Run(
         rank: int | None = None,
         world_size: int | None = None,
         restart: int | str | None = None,
+        group: str | None = None,
+        fork_of: Run | RunView | str | None = None,
+        at_step: int | None = None,
     ) -> None:
         if name is not None:
             check_name("name of a run", name)
         if project is not None:
             check_name("project", project)
+        if group:
+            check_name("name of a group", group)
+        if fork_of is None and at_step is not None:
+            raise TypeError("at_step is the step of the run that is forked: give fork_of, too")
+        fork = fork_fields(fork_of, at_step) if fork_of is not None else None
         here = _place(rank, world_size, restart)
         new = False
         if name is None and (name := settings.get("run")) is not None:
@@ -101,6 +115,10 @@ class Run(
         self._asked_project = project
         opened = open_run(name, project, should_create_project, dry, here, new)
         self._become(opened.answer["run"]["name"] if new and opened.answer else name, opened)
+        if here.rank == 0 and group is not None:
+            self._outbox.event("group", {"name": group})
+        if here.rank == 0 and fork is not None:
+            self._outbox.event("fork", fork)
 
     def _become(self, name: str, opened: Opened) -> None:
         self.name = name

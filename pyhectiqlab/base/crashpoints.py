@@ -69,6 +69,7 @@ POINTS = {
     "upkeep.purged_rows": "a step of a deleted run's rows was removed, not committed",
     "upkeep.deleted_with_project": "rows of some runs say that they are deleted with their project, not committed",
     "upkeep.restored_with_project": "rows of some runs say that they are restored with their project, not committed",
+    "fork.sent": "a page of a fork's points is committed, how far its parent was read is not noted",
     "upkeep.giving_back": "free pages of lab.db are given back, not committed",
     "upkeep.shrinking": "a database is written anew, not committed",
     "upkeep.part_stored": "a part of a database is in a snapshot, others still are to be",

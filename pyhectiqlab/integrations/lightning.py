@@ -90,8 +90,8 @@ class HectiqlabLogger(_Logger):
             rank = int(getattr(_rank_zero_only, "rank", None) or 0)
             dry = self._dry or not self._logs
             # Lightning's own launcher sets LOCAL_RANK and NODE_RANK, from which only Lightning knows the rank.
-            placed = {"rank": rank} if rank and not dry else {}
-            self._run = Run(self._name, self._project, self._create, dry, **placed)
+            placed = rank if rank and not dry else None
+            self._run = Run(self._name, self._project, self._create, dry, rank=placed)
         return self._run
 
     @property

@@ -26,6 +26,7 @@ _CHARS_MAX = {
     ("tag", "color"): limits.TAG_COLOR_CHARS_MAX,
     ("tag", "description"): limits.TAG_DESCRIPTION_CHARS_MAX,
     ("meta", "key"): limits.KEY_BYTES_MAX,
+    ("group", "name"): limits.NAME_BYTES_MAX,
 }
 
 
@@ -38,6 +39,11 @@ def is_time(seconds: object) -> bool:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return False
     return -TIME_MAX_S < seconds < TIME_MAX_S  # false for NaN too
+
+
+def is_step(step: object) -> bool:
+    """Return whether the lab takes it as a step: an int64 other than −2⁶³."""
+    return isinstance(step, int) and not isinstance(step, bool) and limits.STEP_MIN < step <= limits.STEP_MAX
 
 
 def check_kind(kind: object) -> None:

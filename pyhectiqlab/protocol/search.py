@@ -8,7 +8,7 @@ A search is terms with spaces between them, or AND; a run is found when all of t
 
     term    = FIELD OP VALUE | WORD                        a word is looked for in names and notes, or is an id;
                                                            nan, without quotes: some value of some metric is NaN
-    FIELD   = state | tag | author | name | note | id | text | archived
+    FIELD   = state | tag | author | group | name | note | id | text | archived
             | created | started | ended | activity | duration | points | attempt
             | config.PATH                                  names of nested values with dots between them
             | metric.KEY[.STAT]                            over all ranks and attempts; STAT: last (without one), first,
@@ -51,11 +51,19 @@ ANY_NAN = "nan"  # the word, and the value of the field "metric"
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 ORDERS = tuple(_COMPARE)
 
-_TEXTS = ("state", "tag", "author", "name", "note", "id", "text", "archived")
+_TEXTS = ("state", "tag", "author", "group", "name", "note", "id", "text", "archived")
 _TIMES = ("created", "started", "ended", "activity")
 _NUMBERS = ("duration", "points", "attempt")
 FIELDS = (*_TEXTS, *_TIMES, *_NUMBERS)
-FACTS = ("state", "tag", "author", "name", *_TIMES, *_NUMBERS)  # of a run; columns of a table, and what groups it
+FACTS = (
+    "state",
+    "tag",
+    "author",
+    "group",
+    "name",
+    *_TIMES,
+    *_NUMBERS,
+)  # of a run; columns of a table, and what groups it
 SORTS = ("created", "name", "state", "duration", "started", "ended", "points", "author", "activity")
 
 _BETWEEN = ("AND", "and", "&&", "OR")  # what stands between terms, where it is a word of its own

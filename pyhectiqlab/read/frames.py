@@ -46,8 +46,9 @@ def _points(points: Points, axis: Axis, newest: bool, zeros: Mapping[int, int]) 
         frame["at"] = frame["step"] if axis == "step" else _moments(frame["time"])
     if newest and len(frame):
         # A job restarted from a checkpoint repeats steps: what it logged last counts.
-        first = of_attempt["step"].min().unstack("rank")[::-1]
-        from_newer = first.cummin().ffill().shift(1)[::-1].stack().rename("hidden")
+        # An older attempt may arrive later, so the attempts are sorted.
+        first = of_attempt["step"].min().unstack("rank").sort_index(ascending=False)
+        from_newer = first.cummin().ffill().shift(1).stack().rename("hidden")
         frame = frame.join(from_newer, on=["attempt", "rank"])
         frame = frame[frame["hidden"].isna() | (frame["step"] < frame["hidden"])].drop(columns="hidden")
     return frame

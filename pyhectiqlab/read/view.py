@@ -50,6 +50,9 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
         last: newest value of its first few metrics, or of those that were asked for.
         url: link to its page.
         archived: since when it is archived, see `read.archive_runs`. None: it is not.
+        group: the group that it is in; "": none.
+        fork_of: id of the run that it is a fork of. None: of none.
+        fork_step: up to which step it has that run's points. None: all of them, or it is no fork.
         profile: the profile that it is read with.
     """
 
@@ -71,6 +74,9 @@ class RunView(ReadsMetrics, ReadsMedia, EditsRun):
     last: dict[str, float]
     url: str
     archived: float | None
+    group: str
+    fork_of: str | None
+    fork_step: int | None
     profile: Profile = field(repr=False, compare=False)
     _config: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     _note: str | None = field(default=None, repr=False, compare=False)  # None: a list had only its beginning
@@ -257,6 +263,9 @@ def run_view(item: dict[str, Any], profile: Profile) -> RunView:
         state_rank=item.get("state_rank"),  # which older labs do not say, nor `state_why`
         state_why=item.get("state_why", ""),
         archived=item.get("archived"),
+        group=item.get("group", ""),
+        fork_of=(item.get("fork") or {}).get("parent"),
+        fork_step=(item.get("fork") or {}).get("step"),
         last={key: float(value) for key, value in item["last"].items()},  # float() reads "NaN" and "-Infinity"
         profile=profile,
         _config=None if detailed else item.get("config"),  # of the page it is JSON: NaN would be a text

@@ -64,6 +64,7 @@ def run_answer(run: Run, last: Sequence[SeriesInfo], base_url: str, now: float) 
         models_runs.RunAnswer,
         run,
         project=project_ref(run),
+        fork=None if run.fork is None else answer(models_runs.ForkAnswer, run.fork),
         duration=None if run.started is None else max(0.0, end - run.started),
         last={info.key: info.last_value for info in last},
         tags=tag_answers(run.tags),

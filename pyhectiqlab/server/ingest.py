@@ -157,7 +157,7 @@ def _checked(raw: dict[Any, Any]) -> Batch:
     writer, run = raw["writer"], raw.get("run")
     if not isinstance(run, str) or not _ID.fullmatch(run):
         raise _Bad("run is a run's id")
-    for name, low in (("rank", 0), ("attempt", 1)):
+    for name, low in (("rank", 0), ("attempt", 0)):
         if not _is_int(raw.get(name), low, (1 << 31) - 1):
             raise _Bad(f"{name} is an integer from {low}")
     if not _is_int(first, 1, limits.STEP_MAX) or not _is_int(last, first, limits.STEP_MAX):

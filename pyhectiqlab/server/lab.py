@@ -26,6 +26,7 @@ from .command_logins import CommandLogins
 from .configtexts import ConfigTexts
 from .disk import Disk
 from .files import Files
+from .forks import Forks
 from .heartbeats import Heartbeats
 from .jobs import BusyError
 from .login import Logins
@@ -121,6 +122,7 @@ class Lab:
         self._watches = self.peers.has("watch")
         self._watch = Loop("watch", self._watch_turn, log.error, log.warning)
         self.lives = ProjectLives(self.meta, self.write, self.accounts, self._watch.hurry, self.peers.notes)
+        self.forks = Forks(self.meta, self.points, self.writer.ingest, self.write)
         self.loops = (
             self.writer.loop,
             self._watch,
@@ -269,6 +271,7 @@ class Lab:
                 lambda: self.storage.free(self.lives.finish),
                 # Before the files that it leaves without a name. What somebody asked for needs no clock.
                 lambda: self.storage.free(lambda: self._purge(now, now - KEEP_DELETED_S if steady else None)),
+                self._copy_for_forks,
             ]
         if self.peers.has("tidier"):
             duties.append(lambda: self.storage.free(lambda: self.files.tidy(now)))
@@ -306,6 +309,10 @@ class Lab:
 
             for run in self.write(mark):
                 log.info("run %s is lost: no sign of life for %g s", run, self.lost_after_s)
+
+    def _copy_for_forks(self) -> None:
+        if not self.storage.is_saving() and self.forks.turn():
+            self._watch.hurry()
 
     def _purge(self, now: float, before: float | None) -> None:
         if purge_some(self.meta, self.points, self.write, now, before):

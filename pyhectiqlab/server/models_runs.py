@@ -77,6 +77,14 @@ class TagAnswer(BaseModel):
     description: str | None
 
 
+class ForkAnswer(BaseModel):
+    """The points of `parent` up to `step` (null: all) are this run's own, too, as those of attempt 0."""
+
+    parent: str
+    step: int | None
+    copying: bool = Field(description="The lab still copies them.")
+
+
 class RunAnswer(BaseModel):
     id: str
     name: str
@@ -100,6 +108,8 @@ class RunAnswer(BaseModel):
     tags_cut: bool = Field(description=f"`tags` are its first {limits.TAGS_LISTED}; GET /runs/{{run_id}} has all.")
     points: int
     archived: float | None = Field(description="Since when it is archived; null: it is not.")
+    group: str = Field(description="The group that it is in; empty: none.")
+    fork: ForkAnswer | None = Field(description="Of which run it is a fork; null: of none.")
     url: str
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, FailFast, Field
 from ..protocol import limits
 from ..store.points import RANKS_MAX
 from ..store.smoothing import CELLS, CELLS_OF_WIDTH, POINTS_MAX
-from .models import Attempt, Body, Id, List, Number, Rank
+from .models import INT32_MAX, Body, Id, List, Number, Rank
 
 SELECTORS_MAX = 256
 BUCKETS_MAX = 10_000
@@ -24,7 +24,7 @@ class SelectorBody(Body):
         description="null: all ranks as one series, its min, max and mean over all of them. "
         f"each: a series for each rank, of the {RANKS_MAX} lowest ones.",
     )
-    attempt: Attempt | None = Field(
+    attempt: Annotated[int, Field(ge=0, le=INT32_MAX)] | None = Field(
         None, description="Only its points, none of them hidden; null: as `attempts` says, for all."
     )
 

@@ -30,6 +30,7 @@ _FACTS = {
     "state": "state of the run",
     "tag": "tag",
     "author": "who made it",
+    "group": "the group that it is in",
     "name": "name of the run",
     "note": "note",
     "id": "id of the run",
@@ -141,7 +142,7 @@ def _counts(view: MetaView, query: RunQuery, field: Field, now: float) -> Mappin
     if field.kind == "config":
         ids = frozenset(view.found_ids(query, now))
         return Counter(_written(value) for run, value in view.config_values(field.name).items() if run in ids)
-    if field.kind in ("state", "author", "name", "attempt"):
+    if field.kind in ("state", "author", "group", "name", "attempt"):
         counts = Counter(_written(value) for value in view.fact_values(field.kind, query, now).values())
         return {**dict.fromkeys(sorted(ALL_STATES), 0), **counts} if field.kind == "state" else counts
     return {}

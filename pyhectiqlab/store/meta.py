@@ -24,6 +24,9 @@ from .accounts import User as User
 from .artifacts import FilesTransaction, FilesView
 from .edits import EditsTransaction
 from .edits import Tag as Tag
+from .forks import ForkLeft as ForkLeft
+from .forks import ForkOf as ForkOf
+from .forks import ForksTransaction, ForksView
 from .imports import ImportsTransaction
 from .media import MediaView
 from .notices import NoticesTransaction, NoticesView
@@ -60,6 +63,8 @@ class Run:
     deleted: float | None
     purged: float | None
     archived: float | None = None
+    group: str = ""  # "": it is in none
+    fork: ForkOf | None = None  # where its curves began
     note_cut: bool = False  # the note has more characters than limits.NOTE_CHARS_LISTED, see `MetaView.note`
     tags: Sequence[Tag] = ()
     tags_cut: bool = False  # it has more tags than limits.TAGS_LISTED, see `MetaView.tags`
@@ -281,6 +286,7 @@ class MetaView(
     ProjectsView,
     FilesView,
     MediaView,
+    ForksView,
     RegistryView,
     NoticesView,
     QuotasView,
@@ -418,6 +424,7 @@ class MetaTransaction(
     ProjectsTransaction,
     EditsTransaction,
     FilesTransaction,
+    ForksTransaction,
     ImportsTransaction,
     RegistryTransaction,
     NoticesTransaction,

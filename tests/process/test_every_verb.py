@@ -25,6 +25,7 @@ CALLS: dict[str, str] = {
     "set_note": "'a note'",
     "set_paper": "'# A paper'",
     "add_tag": "'tag'",
+    "set_group": "'a group'",
     "rename": "sys.argv[1] + '-2'",
     "pending": "",
     "running": "",

@@ -14,7 +14,7 @@ import pytest
 from pyhectiqlab import Config, Run, read, search_runs
 from pyhectiqlab.errors import ConfigurationError, ConflictError, NotFoundError
 
-from .conftest import Site
+from .conftest import Site, eventually
 
 SCRIPT = """
 import math, sys
@@ -133,6 +133,32 @@ def test_metrics_come_as_a_table_of_pandas(run: read.RunView) -> None:
         run.metrics("train/los")
     with pytest.raises(ValueError, match="axis"):
         run.metrics(axis="wall")  # type: ignore[arg-type]
+
+
+def test_a_fork_is_read_back_as_one_line_with_its_group(reader: Site) -> None:
+    script = """
+    from pyhectiqlab import Run
+    parent = Run("trunk", project="read-back", group="trees")
+    for step in range(10):
+        parent.add_metrics("loss", step, step)
+    parent.close()
+    with Run("branch", project="read-back", fork_of=parent, at_step=5, group="trees") as run:
+        for step in range(4, 8):
+            run.add_metrics("loss", 100 + step, step)
+    with Run("twig", project="read-back", fork_of="branch", at_step=6) as run:
+        run.set_group("others")
+    """
+    assert reader.run(script).returncode == 0
+    trunk, branch = Run.existing("trunk"), Run.existing("branch")
+    assert (branch.group, branch.fork_of, branch.fork_step) == ("trees", trunk.id, 5)
+    assert (trunk.group, trunk.fork_of, trunk.fork_step) == ("trees", None, None)
+    whole = eventually(lambda: (run := Run.existing("twig")).points == 7 and run)  # 0 to 3, then 4 to 6
+    assert whole.group == "others"
+    assert {run.name for run in search_runs("read-back", "group=trees")} == {"trunk", "branch"}
+    if pytest.importorskip("pandas"):
+        wanted = {0: 0, 1: 1, 2: 2, 3: 3, 4: 104, 5: 105, 6: 106, 7: 107}
+        assert branch.metrics("loss")["loss"].to_dict() == wanted  # attempt 1 arrived before attempt 0
+        assert whole.metrics("loss")["loss"].to_dict() == {step: wanted[step] for step in range(7)}
 
 
 def test_ranks_and_attempts_stand_before_the_step_or_the_newest_hides(reader: Site) -> None:

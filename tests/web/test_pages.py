@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import requests
@@ -401,3 +402,22 @@ def test_started_sorts_by_what_it_shows(page: Page, feeder: Feeder) -> None:
     expect(page.get_by_role("columnheader", name="Started")).to_have_attribute("aria-sort", "descending")
     page.get_by_role("button", name="Started", exact=True).click()
     expect(rows).to_have_text(["newer", "older"])
+
+
+def test_the_page_of_a_fork_leads_to_its_parent_and_shows_its_points(
+    new_page: NewPage, owner_state: Any, feeder: Feeder
+) -> None:
+    parent = feeder.run("trunk", project="forks")
+    parent.points({"loss": (list(range(100)), [float(n) for n in range(100)])})
+    child = feeder.run("branch", project="forks")
+    child.event("fork", run=parent.id, step=49)
+    child.event("group", name="trees")
+    child.points({"loss": ([50, 51], [1000.0, 1001.0])})
+    page = new_page(storage_state=owner_state)
+    page.goto(f"{feeder.url}/runs/{child.id}")
+    fact = page.locator(".facts div").filter(has_text="Fork of")
+    expect(fact).to_have_text("Fork oftrunk at step 49")
+    expect(page.locator(".facts div").filter(has_text="Points")).to_have_text("Points52")
+    expect(page.locator(".facts div").filter(has_text="Group")).to_have_text("Grouptrees")
+    fact.get_by_role("link", name="trunk").click()
+    page.wait_for_url(f"**/runs/{parent.id}*")

@@ -82,7 +82,7 @@ def list_steps(
     run: ReadableRun,
     lab: TheLab,
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
-    attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
+    attempt: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
     n: Annotated[int, Query(ge=1, le=models_series.BUCKETS_MAX)] = STEPS_DEFAULT,
 ) -> models_series.StepsAnswer:
     """When the training was at which step: exact moments, about `n` of them, evenly spread over time. By them, what is
@@ -126,7 +126,7 @@ def list_points(
     lab: TheLab,
     key: Annotated[str, Query(min_length=1, max_length=limits.KEY_BYTES_MAX)],
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
-    attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
+    attempt: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
     limit: Annotated[int, Query(ge=1, le=POINTS_MAX)] = POINTS_DEFAULT,
     after: After = None,
 ) -> Response:
@@ -166,7 +166,7 @@ def export(
     format: Annotated[Literal["csv", "jsonl", "parquet"], Query(description="parquet: where the lab can.")] = "csv",
     key: Annotated[list[Key] | None, Query(max_length=KEYS_MAX, description="Without one: all keys.")] = None,
     rank: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
-    attempt: Annotated[int | None, Query(ge=1, le=models.INT32_MAX)] = None,
+    attempt: Annotated[int | None, Query(ge=0, le=models.INT32_MAX)] = None,
 ) -> Response:
     """Raw points as a file, in order of arrival for each key; streamed, however many there are."""
     for name in key or ():

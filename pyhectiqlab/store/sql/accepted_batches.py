@@ -9,11 +9,14 @@ from typing import Any
 import msgpack
 from sqlalchemy import Connection, bindparam, select, update
 
+from ...protocol import events as rules
+from ...protocol import limits
 from ...protocol.states import tells_state
 from ..meta import Changes, EndReport, MetaBatch
 from .dialect import upsert
 from .media_index import index_events
 from .meta_configs import ArrivingConfigs
+from .meta_forks import ForksSql
 from .meta_runs import unpack
 from .meta_schema import events, runs, sessions, writers
 from .meta_sessions import SessionsSql
@@ -44,7 +47,7 @@ class AcceptedBatches(Share):
         super().__init__(conn, changes)
         self._configs, self._words = ArrivingConfigs(conn), ArrivingWords(conn)
         self._lost: Counter[tuple[str, str]] = Counter()  # (writer, reason) → how many events were not followed
-        self._sessions = self.share(SessionsSql)
+        self._sessions, self._forks = self.share(SessionsSql), self.share(ForksSql)
 
     def apply(self, batches: Sequence[MetaBatch], now: float) -> None:
         self._store_events(batches)
@@ -168,6 +171,10 @@ class AcceptedBatches(Share):
                 self._words.add_note(batch, fields)
             elif event.kind == "tag" and fields.get("name"):
                 self._words.add_tag(batch, fields)
+            elif event.kind == "group":
+                self._set_group(batch, fields)
+            elif event.kind == "fork":
+                self._fork(batch, fields)
             elif not tells_state(event.kind, fields):
                 continue
             elif not event.followed:
@@ -177,6 +184,20 @@ class AcceptedBatches(Share):
             else:
                 self._say_end(batch, fields, event.time, now)
             self.changes.runs.add(batch.run)
+
+    def _set_group(self, batch: MetaBatch, fields: Mapping[str, Any]) -> None:
+        name = text_of(fields.get("name"), limits.NAME_BYTES_MAX)
+        self.conn.execute(update(runs).where(runs.c.id == batch.run).values(group_name=name))
+
+    def _fork(self, batch: MetaBatch, fields: Mapping[str, Any]) -> None:
+        """Make the run a fork. Count a loss where that cannot be."""
+        step = fields.get("step")
+        named = (text_of(fields.get(name), limits.NAME_BYTES_MAX) for name in ("run", "name", "project"))
+        parent = self._forks.parent_for(batch.run, *named)
+        if parent is None or not (step is None or rules.is_step(step)):
+            self._lost[batch.writer, "fork_unknown"] += 1
+        elif not self._forks.add_fork(batch.run, parent, step):
+            self._lost[batch.writer, "fork_refused"] += 1
 
     def _say_state(self, batch: MetaBatch, state: str, at: float) -> None:
         self._sessions.say(batch.session, batch.run, batch.attempt, batch.rank, state, at)

@@ -29,6 +29,7 @@ from .meta_schema import (
     config_parts,
     config_values,
     events,
+    forks,
     invites,
     lab,
     media,
@@ -251,6 +252,11 @@ def _add_archived_runs(conn: Connection) -> None:
     listed.create(conn)
 
 
+def _add_groups_and_forks(conn: Connection) -> None:
+    _add_columns(conn, runs, "group_name")
+    metadata.create_all(conn, tables=[forks])
+
+
 # (name, what turns the schema before it into the schema after it). The first makes today's tables; a fresh database is
 # made in full by it and stamped with every later name, so only older databases run the later steps.
 MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
@@ -279,6 +285,7 @@ MIGRATIONS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("purges of projects", _add_purges_of_projects),
     ("views of projects", _add_views),
     ("archived runs", _add_archived_runs),
+    ("groups and forks of runs", _add_groups_and_forks),
 )
 
 

@@ -16,6 +16,7 @@ from .meta_schema import (
     config_parts,
     config_values,
     events,
+    forks,
     media,
     notices,
     projects,
@@ -41,6 +42,7 @@ _ROWS_OF_RUNS = (
     run_states,
     notices,
     registry_usage,
+    forks,
 )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgpack
 from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
 
 from ...protocol import limits, roles, states
-from ..meta import FullError, IngestRun, NameTakenError, Run, StoredEvent, Tag
+from ..meta import ForkOf, FullError, IngestRun, NameTakenError, Run, StoredEvent, Tag
 from ..pauses import may_pause
 from ..projects import ProjectGoneError
 from ..purging import PurgedError
@@ -18,6 +19,7 @@ from .dialect import any_of, exclude, hold_rows, keep_rows, read_slowly
 from .meta_members import visible_to
 from .meta_schema import (
     events,
+    forks,
     members,
     project_names,
     projects,
@@ -61,10 +63,15 @@ RUN: Select[Any] = (
         DELETED.label("deleted"),
         runs.c.purged,
         runs.c.archived,
+        runs.c.group_name.label("group"),
+        forks.c.parent_id.label("fork_parent"),
+        forks.c.step.label("fork_step"),
+        forks.c.progress.is_not(None).label("fork_copying"),
         (func.length(runs.c.note) > limits.NOTE_CHARS_LISTED).label("note_cut"),
     )
     .join(projects, projects.c.id == runs.c.project_id)
     .join(users, users.c.id == runs.c.author_id)
+    .outerjoin(forks, forks.c.run_id == runs.c.id)
 )
 
 
@@ -256,17 +263,18 @@ def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
     """Return the runs of a query that begins with RUN, with their first tags."""
     rows = conn.execute(query).all()
     tags = _first_tags(conn, [row.id for row in rows], limits.TAGS_LISTED + 1)
-    return [
-        Run(
-            **{
-                **row._mapping,
-                "note_cut": bool(row.note_cut),
-                "tags": tags[row.id][: limits.TAGS_LISTED],
-                "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
-            }
-        )
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        fields = dict(row._mapping)
+        fork = ForkOf(*(fields.pop(f"fork_{name}") for name in ("parent", "step", "copying")))
+        fields |= {
+            "fork": None if fork.parent is None else replace(fork, copying=bool(fork.copying)),
+            "note_cut": bool(row.note_cut),
+            "tags": tags[row.id][: limits.TAGS_LISTED],
+            "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
+        }
+        found.append(Run(**fields))
+    return found
 
 
 def _first_tags(conn: Connection, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:

@@ -194,6 +194,7 @@ runs = Table(
     Column("state_why", Words, nullable=False, server_default=""),
     Column("purge_asked", Double),  # when somebody asked to purge it at once: it is not restored any more
     Column("archived", Double),  # since when it is left out where nobody asks for archived runs
+    Column("group_name", Words, nullable=False, server_default=""),  # "": it is in no group
     Index("runs_created", "created"),
     Index("runs_author", "author_id"),
     # A project's runs and their order by age, without a look at their rows, which hold configs.
@@ -214,6 +215,17 @@ Index(
     unique=True,
     sqlite_where=text("deleted IS NULL"),
     postgresql_where=text("deleted IS NULL"),
+)
+
+# Runs that began from another one's curves. Their points up to the step are copied by the lab, see server/forks.py
+forks = Table(
+    "forks",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id"), primary_key=True),
+    Column("parent_id", Words, ForeignKey("runs.id"), nullable=False),
+    Column("step", BigInteger),  # NULL: all of the parent's points
+    Column("progress", Packed),  # msgpack: how far they are copied; NULL: whole
+    Index("forks_parent", "parent_id"),
 )
 
 run_meta = Table(

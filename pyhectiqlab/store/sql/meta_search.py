@@ -62,6 +62,8 @@ def _sort_value(kind: str, now: float) -> ColumnElement[Any]:
         return runs.c[kind]
     if kind == "author":
         return users.c.username
+    if kind == "group":
+        return runs.c.group_name
     number = _number(kind, now)
     if kind == "started":
         return func.coalesce(number, runs.c.created)  # as lists show it
@@ -111,10 +113,9 @@ def _one(term: Term, value: str, now: float) -> ColumnElement[bool]:
         return runs.c.author_id.in_(select(users.c.id).where(its))
     if kind == "archived":
         return true() if value == ANY else _text(case((runs.c.archived.is_(None), "false"), else_="true"), "=", value)
-    if kind in ("state", "name", "note", "id"):
-        if value == ANY:
-            return runs.c[kind] != ""
-        return _text(runs.c[kind], term.op, value)
+    if kind in ("state", "name", "note", "id", "group"):
+        column = runs.c["group_name" if kind == "group" else kind]
+        return column != "" if value == ANY else _text(column, term.op, value)
     number = _number(kind, now)
     return number.is_not(None) if value == ANY else _ordered(number, term.op, term.number(value, now))
 
@@ -182,7 +183,8 @@ class SearchSql(Share):
         statement = select(runs.c.id, value).where(*self._conditions(query, now))
         if fact == "author":
             statement = statement.join(users, users.c.id == runs.c.author_id)
-        return {run: value for run, value in self._rows(statement) if value is not None}
+        rows = self._rows(statement)
+        return {run: value for run, value in rows if value is not None and (fact != "group" or value)}
 
     def tag_names(self, query: RunQuery, now: float) -> dict[str, list[str]]:
         statement = select(run_tags.c.run_id, run_tags.c.name).join(runs, runs.c.id == run_tags.c.run_id)

@@ -18,6 +18,7 @@ from .meta_batches import BatchesSql
 from .meta_configs import ConfigsSql
 from .meta_edits import EditsSql
 from .meta_files import FilesSql
+from .meta_forks import ForksSql
 from .meta_imports import ImportsSql
 from .meta_media import MediaSql
 from .meta_members import MembersSql
@@ -57,6 +58,7 @@ class SqlMeta(
     ImportsSql,
     BatchesSql,
     FilesSql,
+    ForksSql,
     MediaSql,
     RegistrySql,
     NoticesSql,

@@ -13,6 +13,7 @@ from .accounts import AccountsSuite
 from .edits import EditsSuite
 from .events import EventsSuite
 from .files import FilesSuite
+from .forks import ForksSuite
 from .people import PeopleSuite
 from .projects import ProjectsSuite
 from .registry import RegistrySuite
@@ -37,6 +38,7 @@ class MetaStoreSuite(
     EventsSuite,
     EditsSuite,
     FilesSuite,
+    ForksSuite,
     RegistrySuite,
     SearchesSuite,
     TextsSuite,

@@ -2,7 +2,7 @@
 
 export const STATS = ['last', 'min', 'max', 'count'] as const;
 export type Stat = (typeof STATS)[number];
-export const FACTS = ['state', 'started', 'duration', 'author', 'points', 'created', 'note'] as const;
+export const FACTS = ['state', 'started', 'duration', 'author', 'group', 'points', 'created', 'note'] as const;
 export type Fact = (typeof FACTS)[number];
 export const COLUMNS_MAX = 40;
 const NAME_MAX = 2048;

@@ -4,7 +4,7 @@ import { useMemo } from 'preact/hooks';
 import { api } from '../api/calls';
 import type { ApiError } from '../api/http';
 import { formatDuration, formatInteger, plural } from '../base/format';
-import { projectUrl } from '../base/links';
+import { projectUrl, runUrl } from '../base/links';
 import { keptUntilTold } from '../base/retention';
 import { at } from '../base/root';
 import type { Route } from '../base/route';
@@ -122,10 +122,28 @@ function Header({ run, onDeleted }: { run: RunDetailAnswer; onDeleted: () => voi
         <BestValue run={run} />
         {run.ranks > 1 && <div><dt>Ranks</dt><dd class="num">{run.ranks}</dd></div>}
         {run.attempt > 1 && <div><dt>Attempt</dt><dd class="num" title={plural(run.attempt, 'life', 'lives') + ' of this job; the newest telling of a step is shown'}>{run.attempt}</dd></div>}
+        {run.group && <div><dt>Group</dt><dd>{run.group}</dd></div>}
+        {run.fork && <ForkFact fork={run.fork} />}
         {keptUntil && <div><dt>Kept until</dt><dd class="num" title={KEPT_UNTIL}>{keptUntil}</dd></div>}
         <div><dt>ID</dt><dd class="with-copy"><code>{run.id}</code><CopyButton text={run.id} label="Copy the run's id" /></dd></div>
       </dl>
     </header>
+  );
+}
+
+const FORK = 'The points of that run up to this step are shown as this run\'s own, until it tells them anew';
+
+function ForkFact({ fork }: { fork: NonNullable<RunDetailAnswer['fork']> }) {
+  const { data: parent } = useLoad((signal) => api.run(fork.parent, signal), [fork.parent]);
+  return (
+    <div title={FORK}>
+      <dt>Fork of</dt>
+      <dd>
+        <a href={runUrl(fork.parent)}>{parent?.name ?? fork.parent}</a>
+        {fork.step !== null && ` at step ${formatInteger(fork.step)}`}
+        {fork.copying && <span class="dim"> (its points are being copied)</span>}
+      </dd>
+    </div>
   );
 }
 

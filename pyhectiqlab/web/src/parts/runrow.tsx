@@ -128,6 +128,8 @@ function FactCell({ run, fact, now }: { run: TableRow; fact: Exclude<Fact, 'note
       return <td class="number">{formatDuration(durationOf(run, now))}</td>;
     case 'author':
       return <td>{run.author}</td>;
+    case 'group':
+      return <td class={run.group ? 'words' : 'dim'} title={run.group}>{run.group || '–'}</td>;
     case 'points':
       return <td class="number" title={plural(run.points, 'point')}>{formatCompact(run.points)}</td>;
   }

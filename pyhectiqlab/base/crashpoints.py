@@ -52,6 +52,7 @@ POINTS = {
     "points.inserted": "the insert is there, no cursor was moved",
     "points.settled": "cursors were moved, not committed",
     "points.built": "a build is whole, it does not count yet",
+    "points.merged": "builds were merged into one, which does not count yet",
     "points.purged": "points of a deleted run are gone, their series are not",
     "s3.part_sent": "a part of an upload is in the bucket, nobody was answered",
     "s3.joining": "the bucket is about to join the parts of an upload, its blob is not there",

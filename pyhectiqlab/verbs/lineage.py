@@ -11,14 +11,14 @@ from .guard import never_breaks
 
 if TYPE_CHECKING:
     from ..client.outbox import Outbox
-    from ..read.view import RunView
-    from ..run import Run
 
 _ID = re.compile(r"(?:https?://\S*/runs/)?([0-9a-f]{12})(?:[/?#].*)?")
 
 
-def fork_fields(fork_of: Run | RunView | str, at_step: int | None) -> dict[str, Any]:
-    """Return the fields of the event that makes a run a fork. Raises TypeError, ValueError."""
+def fork_fields(fork_of: object, at_step: int | None) -> dict[str, Any]:
+    """Return the fields of the event that makes a run a fork. `fork_of`: a Run, a RunView, or a text. Raises TypeError,
+    ValueError.
+    """
     if at_step is not None and not is_step(at_step):
         kind = TypeError if isinstance(at_step, bool) or not isinstance(at_step, int) else ValueError
         raise kind(f"at_step is a step, an integer of 64 bits, not {at_step!r}")

@@ -124,7 +124,7 @@ class Tidier:
                 chosen = numbers[: 2 * self._sizes.fan_in]
                 number = self._begin()
                 points = building.build(self._clickhouse, held, number, building.of_builds(chosen), self._sizes)
-                crashpoints.passing("points.built")
+                crashpoints.passing("points.merged")
                 self._finish(held, number, points)
                 ended = f"UPDATE points_builds SET state = {ENDED}, changed = now() WHERE id = ANY(:ids)"
                 facts.run(held, ended, ids=chosen)

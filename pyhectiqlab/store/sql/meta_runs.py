@@ -263,7 +263,7 @@ def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
     """Return the runs of a query that begins with RUN, with their first tags."""
     rows = conn.execute(query).all()
     tags = _first_tags(conn, [row.id for row in rows], limits.TAGS_LISTED + 1)
-    found = []
+    its_runs = []
     for row in rows:
         fields = dict(row._mapping)
         fork = ForkOf(*(fields.pop(f"fork_{name}") for name in ("parent", "step", "copying")))
@@ -273,8 +273,8 @@ def read_runs(conn: Connection, query: Select[Any]) -> list[Run]:
             "tags": tags[row.id][: limits.TAGS_LISTED],
             "tags_cut": len(tags[row.id]) > limits.TAGS_LISTED,
         }
-        found.append(Run(**fields))
-    return found
+        its_runs.append(Run(**fields))
+    return its_runs
 
 
 def _first_tags(conn: Connection, ids: Sequence[str], limit: int) -> dict[str, list[Tag]]:

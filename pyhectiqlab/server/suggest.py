@@ -6,9 +6,10 @@ Values are those of all these runs; names of configs and metrics are those of so
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..protocol import search
@@ -18,7 +19,7 @@ from ..protocol.states import ALL_STATES
 from ..store.meta import MetaView, RunQuery
 from ..store.points import PointStore
 from .configtexts import ConfigTexts
-from .search import find_ids
+from .search import find_ids, values_of
 
 ITEMS_MAX = 20
 NAME_RUNS_MAX = 400  # whose configs and metrics are looked at
@@ -26,6 +27,15 @@ VALUE_CHARS_MAX = 200  # longer ones are not worth completing
 _AGES = {"-1h": "in the last hour", "-1d": "in the last day", "-7d": "in the last week", "-30d": "in the last 30 days"}
 _SPANS = {"5m": "five minutes", "1h": "an hour", "1d": "a day"}
 _ARCHIVED = {"true": "archived ones alone", "*": "archived or not"}
+_SHARES = {
+    0.5: "half of the runs are below",
+    0.0: "the lowest",
+    1.0: "the highest",
+    0.25: "a quarter of the runs is below",
+    0.75: "a quarter of the runs is above",
+    0.1: "a tenth of the runs is below",
+    0.9: "a tenth of the runs is above",
+}
 _FACTS = {
     "state": "state of the run",
     "tag": "tag",
@@ -61,7 +71,7 @@ def suggest(
     """
     piece = piece_at(text, caret)
     if piece.kind == "value":
-        return piece, list(_values(view, query, piece, now))
+        return piece, list(_values(view, points, query, piece, now))
     known: list[Suggestion] = [
         Suggestion(f"{piece.typed}{op}", OPS[op]) for op in ops_of(piece.typed) if piece.typed in _FACTS
     ]
@@ -109,10 +119,14 @@ def _share(count: int, runs: int) -> str:
     return "all runs" if count == runs else f"{round(100 * count / runs) or 1} % of runs"
 
 
-def _values(view: MetaView, query: RunQuery, piece: Piece, now: float) -> Iterator[Suggestion]:
+def _values(view: MetaView, points: PointStore, query: RunQuery, piece: Piece, now: float) -> Iterator[Suggestion]:
     try:
         field = search.parse_field(piece.field)
     except ValueError:
+        return
+    if field.kind == "metric" and field.name:
+        numbers = values_of(view, points, field, view.found_ids(query, now)).values()
+        yield from (s for s in _numbers([float(n) for n in numbers]) if s.text.startswith(piece.typed.lower()))
         return
     if about := _fixed(field):
         wanted = piece.typed.lower()
@@ -122,6 +136,18 @@ def _values(view: MetaView, query: RunQuery, piece: Piece, now: float) -> Iterat
     counts = {text: count for text, count in counts.items() if len(text) <= VALUE_CHARS_MAX}
     for text in _ranked(piece.typed, counts)[:ITEMS_MAX]:
         yield Suggestion(quoted(text), f"{counts[text]:,} {'run' if counts[text] == 1 else 'runs'}")
+
+
+def _numbers(values: Sequence[float]) -> Iterator[Suggestion]:
+    """Yield numbers to compare a metric with: where the values of the runs lie, in three digits; and NaN."""
+    finite = sorted(value for value in values if math.isfinite(value))
+    named: dict[str, str] = {}
+    for share, about in _SHARES.items():
+        if finite:
+            named.setdefault(_written(float(f"{finite[round(share * (len(finite) - 1))]:.3g}")), about)
+    nan = sum(value != value for value in values)
+    yield from (Suggestion(text, about) for text, about in named.items())
+    yield Suggestion("nan", f"not a number: {nan:,} {'run' if nan == 1 else 'runs'}")
 
 
 def _fixed(field: Field) -> Mapping[str, str]:

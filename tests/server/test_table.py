@@ -251,6 +251,8 @@ def test_a_search_that_is_typed_is_completed_by_what_the_runs_have(api: Api, pro
     assert of("metric.valid/loss.mi")[0] == "metric.valid/loss.min"
     assert of("state")[0] == "state=" and of("metric.none=") == ["nan"] and of("nothing.like.it") == []
     assert {"state", "config.lr"} <= set(of("")) and any(name.startswith("metric.") for name in of(""))
+    assert of("metric.valid/loss.max>")[:3] == ["2", "0", "5"], "the middle one of 0 … 5, and the ends"
+    assert of("metric.valid/loss>0.9") == ["0.9"] and of("metric.valid/loss=n") == ["nan"]
     # Every whole name that is offered can be searched by.
     for name in (*of("config."), *of("metric.valid"), *of("metric.valid/loss.m")):
         assert api.get("/table", project=project, filter=f"{name}=*")["total"] >= 0

@@ -41,7 +41,10 @@ def test_a_search_is_completed_while_it_is_typed_and_its_terms_are_chips(page: P
     expect(chips).to_have_text(['config.model.name="res net"'])
     expect(names).to_have_text(["typed-0", "typed-2"])
     # Several values of one field; Escape leaves what is typed, Enter takes it as it is.
-    bar.press_sequentially("metric.valid/loss.min<2")
+    bar.press_sequentially("metric.valid/loss.min<")
+    expect(options.locator("code")).to_have_text(["3", "1", "4", "2", "nan"])  # the middle one, the ends, the rest
+    bar.press("2")
+    expect(options.locator("code")).to_have_text(["2"])
     bar.press("Escape")
     expect(options).to_have_count(0)
     bar.press("Enter")

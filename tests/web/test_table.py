@@ -159,3 +159,49 @@ def test_rows_are_picked_by_range_or_all_that_match(page: Page, feeder: Feeder) 
     field.fill("late")
     field.press("Enter")
     expect(page.get_by_text("Tagged 10 runs late.")).to_be_visible()
+
+
+def test_columns_are_pinned_and_resized_and_stay_so(page: Page, sweep: str, feeder: Feeder) -> None:
+    columns = "".join(f"&col={name}" for name in ("state", "author", "config.lr", "config.hidden", "points", "started"))
+    page.set_viewport_size({"width": 700, "height": 700})
+    page.goto(f"{feeder.url}/projects/{sweep}?sort=name&pane=table{columns}")
+    expect(names(page)).to_have_text([f"trial-{n}" for n in range(4)])
+    heads = page.locator("thead th:nth-child(n + 4)")
+    expect(heads.first).to_contain_text("State")
+    page.get_by_role("button", name="Menu of hidden").click()
+    page.get_by_role("menuitemcheckbox", name="Pin").click()
+    expect(heads.first).to_contain_text("hidden")
+    # The edge of its head makes it wider, by hand and by keys; it stays where it is while the others scroll.
+    edge = page.get_by_role("separator", name="Width of hidden")
+    before = heads.first.bounding_box()
+    assert before is not None
+    edge.hover()
+    page.mouse.down()
+    page.mouse.move(before["x"] + 180, before["y"] + 5, steps=3)
+    page.mouse.up()
+    page.wait_for_url(re.compile("wide=180"))
+    edge.press("ArrowLeft")
+    page.wait_for_url(re.compile("wide=170"))
+    page.get_by_role("separator", name="Width of State").press("ArrowRight")
+    page.wait_for_url(re.compile("wide=.*wide="))
+
+    def seen() -> tuple[float, float]:
+        box = heads.first.bounding_box()
+        assert box is not None
+        return box["x"], box["width"]
+
+    table = page.get_by_role("region", name="Runs")
+    place = seen()
+    assert place[1] == pytest.approx(170, abs=1)
+    table.evaluate("e => e.scrollTo(300, 0)")
+    assert table.evaluate("e => e.scrollLeft") > 50 and seen() == place
+    # The link has it, and so has this browser.
+    page.reload()
+    expect(heads.first).to_contain_text("hidden")
+    page.goto(f"{feeder.url}/projects/{sweep}?sort=name&pane=table{columns}")
+    expect(heads.first).to_contain_text("hidden")
+    assert seen()[1] == pytest.approx(170, abs=1)
+    page.get_by_role("separator", name="Width of hidden").dblclick()
+    page.get_by_role("button", name="Menu of hidden").click()
+    page.get_by_role("menuitemcheckbox", name="Pin").click()
+    expect(heads.first).to_contain_text("State")

@@ -2,6 +2,7 @@
 // back to its default, and what is written back is only what differs from the defaults.
 
 import type { Axis } from './axis';
+import { readLayout, widthTexts, type ColumnLayout } from './columnlayout';
 import { SCALES, type Scale } from './boardsettings';
 import { BANDS, LINES, type BandKind, type Lines } from './grouplines';
 import type { Kind } from './kinds';
@@ -57,6 +58,7 @@ export interface RunsRoute {
   sorts: string[]; // none: as the page sorts them
   columns: string[]; // none: those that the page chooses
   heat: string[]; // columns that are shaded by their values
+  layout: ColumnLayout;
   lines: Lines; // what is drawn while they are grouped
   band: BandKind;
   groups: Shown; // which groups have a line
@@ -152,6 +154,7 @@ export function parseRoute(path: string, search: string): Route {
       sorts,
       columns: [...new Set(params.getAll('col').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
       heat: [...new Set(params.getAll('heat').filter((name) => parseColumn(name)))].slice(0, COLUMNS_MAX),
+      layout: readLayout(params.getAll('pin'), params.getAll('wide')),
       by: [...new Set(params.getAll('by').filter(isGroup))].slice(0, BY_MAX),
       pane: PANES.includes(params.get('pane') as Pane) ? (params.get('pane') as Pane) : 'both',
       lines: LINES.find((lines) => lines === params.get('lines')) ?? 'mean',
@@ -221,6 +224,8 @@ export function formatRoute(route: Route): string {
       for (const sort of route.sorts) params.append('sort', sort);
       for (const column of route.columns) params.append('col', column);
       for (const column of route.heat) params.append('heat', column);
+      for (const column of route.layout.pinned) params.append('pin', column);
+      for (const text of widthTexts(route.layout.widths)) params.append('wide', text);
       for (const by of route.by) params.append('by', by);
       if (route.pane !== 'both') params.set('pane', route.pane);
       if (route.lines !== 'mean') params.set('lines', route.lines);

@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { plural } from '../base/format';
 import { projectUrl } from '../base/links';
 import { at } from '../base/root';
+import { NO_LAYOUT } from '../base/columnlayout';
 import { NO_VIEW, type Route } from '../base/route';
 import { RunsBoard } from '../chart/runsboard';
 import { navigate } from '../state/router';
@@ -26,7 +27,7 @@ export function ComparePage({ route }: { route: CompareRoute }) {
   useEffect(() => {
     if (!moves) return;
     const { view } = route;
-    navigate({ page: 'runs', project: only, saved: NO_VIEW, query: '', state: '', sorts: [], columns: [], heat: [], by: [], lines: 'mean', band: 'minmax', groups: 'first', pane: 'charts', side: 'charts', base: null, alike: false, shown: route.runs, solo: null, view }, true);
+    navigate({ page: 'runs', project: only, saved: NO_VIEW, query: '', state: '', sorts: [], columns: [], heat: [], layout: NO_LAYOUT, by: [], lines: 'mean', band: 'minmax', groups: 'first', pane: 'charts', side: 'charts', base: null, alike: false, shown: route.runs, solo: null, view }, true);
   }, [moves]);
   const crumbs: Crumb[] = [...projects].map(([id, name]) => ({ text: name, href: projectUrl(id) }));
   return (

@@ -5,6 +5,7 @@ import { api } from '../api/calls';
 import { ApiError, UnreachableError } from '../api/http';
 import { formatBytes, formatInteger, plural } from '../base/format';
 import { tableCsvUrl } from '../base/links';
+import { NO_LAYOUT, type ColumnLayout } from '../base/columnlayout';
 import { bestFirst, objectiveName, type Objective } from '../base/objective';
 import { retentionTold } from '../base/retention';
 import { at } from '../base/root';
@@ -30,7 +31,7 @@ import { ViewMenu } from '../parts/viewmenu';
 import type { ProjectDetailAnswer, TableRow } from '../schema/lab';
 import { useExtremes } from '../state/extremes';
 import { useActions } from '../state/actions';
-import { forgetColumns, keepColumns, keptColumns } from '../state/keptcolumns';
+import { forgetColumns, keepColumns, keepLayout, keptColumns, keptLayout } from '../state/keptcolumns';
 import { useDrawnGroups, type DrawnGroups } from '../state/drawngroups';
 import { goal } from '../state/goal';
 import { useLive } from '../state/live';
@@ -121,6 +122,9 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
   const [picks, setPicks] = usePicks(ref);
 
   const set = (change: Partial<RunsRoute>, replace = true) => navigate({ ...route, ...change }, replace);
+  const linked = route.layout.pinned.length > 0 || Object.keys(route.layout.widths).length > 0;
+  const layout = linked || !own ? route.layout : keptLayout(ref);
+  const lay = (to: ColumnLayout) => (own && keepLayout(ref, to), set({ layout: to }));
   const show = (to: string[]) => (own && keepColumns(ref, to), set({ columns: to }));
   const wanted = typeof route.shown === 'string' ? (shown.data?.runs.map((run) => run.id) ?? []) : route.shown;
   const named = wanted.filter((run) => !shown.data?.missing.includes(run));
@@ -184,7 +188,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
             {ALL_STATES.map((s) => <option key={s} value={s}>{s}</option>)}
           </select>
         </label>
-        <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [] }))} />
+        <ColumnPicker project={ref} filter={filter} columns={columns} onChange={show} onReset={() => (forgetColumns(ref), set({ columns: [], layout: NO_LAYOUT }))} />
         <GroupPicker project={ref} filter={filter} by={by} onChange={(to) => set({ by: to })} />
         {some && <span class="dim" role="status">{plural(data.total, 'run')}</span>}
         {some && <a class="link" href={tableCsvUrl(ref, filter, sorts, columns)} download title="All of these runs, with these columns">CSV</a>}
@@ -205,7 +209,7 @@ function Workspace({ route, project, views, onProjectNews }: WorkspaceProps) {
           left={route.pane === 'charts' ? null : by.length ? (
             <GroupsTable {...rows} query={asked} by={by} groups={groups} lines={lines && new Map([...groupLooks].filter(([group]) => seenGroups.includes(group)))} onLine={drawLine} />
           ) : (
-            <RunsTable {...rows} table={table} onPickAll={() => void pickAll()} />
+            <RunsTable {...rows} layout={layout} onLayout={lay} table={table} onPickAll={() => void pickAll()} />
           )}
           right={route.pane !== 'table' ? (
             <section class="workspace-charts" aria-label={route.side === 'charts' ? 'Charts' : 'Differences of runs'}>

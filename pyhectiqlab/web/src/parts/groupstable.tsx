@@ -34,7 +34,7 @@ export function useGroups(project: string, filter: string[], by: readonly string
   );
 }
 
-interface Props extends Omit<TableProps, 'table' | 'onPickAll'> {
+interface Props extends Omit<TableProps, 'table' | 'layout' | 'onLayout' | 'onPickAll'> {
   /** What the table would ask for without groups. */
   query: TableQuery;
   by: readonly string[];

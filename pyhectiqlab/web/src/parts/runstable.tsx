@@ -1,7 +1,8 @@
 // The runs of a project as a table: any columns, sorted by several, with as many rows in the page as fit the screen.
 
-import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, UnreachableError } from '../api/http';
+import { laidOut, layoutCss, NAME, withPin, withWidth, type ColumnLayout } from '../base/columnlayout';
 import { alignedFormat } from '../base/columnstyle';
 import { formatValue, plural } from '../base/format';
 import type { Look } from '../base/looks';
@@ -16,7 +17,8 @@ import type { Rows, TableRows } from '../state/tablerows';
 import { useVirtual } from '../state/virtual';
 import { cardHeight, CardLabels, useTapToRead } from './cards';
 import { RunRow } from './runrow';
-import { ColumnHead, SortHead, type ColumnMenu } from './tablehead';
+import { ColumnWidth } from './columnwidth';
+import { ColumnHead, SortHead, type ColumnEdges, type ColumnMenu } from './tablehead';
 
 const ROW_PX = 35; // --row-height of styles.css
 
@@ -38,9 +40,14 @@ export interface TableProps {
   menu: ColumnMenu;
   /** Of the shaded columns, over all runs that match. */
   extremes: ReadonlyMap<string, readonly [number, number]>;
+  layout: ColumnLayout;
+  onLayout: (layout: ColumnLayout) => void;
 }
 
-export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: TableProps) {
+export function RunsTable({ table, columns: chosenColumns, layout: kept, onLayout, sorts, onSort, picks, onPick, onPickAll, drawn, onDraw, solo, onSolo, onEdit, menu, extremes }: TableProps) {
+  const [dragged, setDragged] = useState<ColumnLayout | null>(null); // while an edge is dragged
+  const layout = dragged ?? kept;
+  const columns = useMemo(() => laidOut(chosenColumns, layout), [chosenColumns, layout]);
   const rows = table.data!;
   const now = useNow(true);
   const scroller = useRef<HTMLDivElement>(null);
@@ -73,11 +80,22 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
     const place = rows.query.column.indexOf(name);
     return { name, label: labels[i]!, column: parseColumn(name)!, place, format: formats[place] ?? formatValue, heat: extremes.get(name) ?? null, lowBest: lowBest(name, menu.objective) };
   });
+  const edges: ColumnEdges = {
+    layout,
+    onPin: (name, on) => onLayout(withPin(layout, name, on)),
+    onWidth: (name, px, done) => {
+      const to = withWidth(layout, name, px);
+      setDragged(done ? null : to);
+      if (done) onLayout(to);
+    },
+  };
+  const css = narrow ? '' : layoutCss(columns, layout);
   const indexes = Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i);
   return (
     <div ref={scroller} class="table-scroll runs-scroll" tabIndex={0} role="region" aria-label="Runs" style={{ '--card': `${height}px` }}>
       {narrow && <CardLabels labels={labels} />}
-      <table class={narrow ? 'runs cards-of-runs' : 'runs'} aria-rowcount={rows.total + 1}>
+      {css && <style>{css}</style>}
+      <table class={narrow ? 'runs cards-of-runs' : 'runs fitted'} aria-rowcount={rows.total + 1}>
         <thead>
           <tr aria-rowindex={1}>
             <th class="pick">
@@ -91,8 +109,8 @@ export function RunsTable({ table, columns, sorts, onSort, picks, onPick, onPick
               />
             </th>
             <th class="eye"><span class="sr">Draw</span></th>
-            <SortHead text="Name" by="name" sorts={sorts} onSort={onSort} class="run-name" />
-            {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} menu={menu} />)}
+            <SortHead text="Name" by="name" sorts={sorts} onSort={onSort} class="run-name" more={<ColumnWidth label="Name" width={layout.widths[NAME]} onWidth={(px, done) => edges.onWidth(NAME, px, done)} />} />
+            {shown.map(({ name, label, column }) => <ColumnHead key={name} column={column} name={name} label={label} sorts={sorts} onSort={onSort} menu={menu} edges={edges} />)}
           </tr>
         </thead>
         <tbody>

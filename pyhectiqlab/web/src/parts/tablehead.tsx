@@ -3,9 +3,11 @@
 import type { ComponentChildren, TargetedKeyboardEvent, TargetedToggleEvent } from 'preact';
 import { useRef } from 'preact/hooks';
 import { formatInteger } from '../base/format';
+import type { ColumnLayout } from '../base/columnlayout';
 import { isOfObjective, objectiveName, type Objective } from '../base/objective';
 import type { Column } from '../base/tablecolumns';
 import { Icon } from '../widgets/icon';
+import { ColumnWidth } from './columnwidth';
 
 const SORTED_FACTS = ['state', 'started', 'duration', 'author', 'points', 'created'];
 const DOWNWARDS_FIRST = ['started', 'created', 'duration', 'points']; // what is new, long or large comes first at the first click
@@ -27,19 +29,29 @@ export interface ColumnMenu {
   onObjective: ((objective: Objective | null) => void) | null;
 }
 
+/** How a table's columns are pinned and resized. */
+export interface ColumnEdges {
+  layout: ColumnLayout;
+  onPin: (column: string, on: boolean) => void;
+  onWidth: (column: string, px: number | null, done: boolean) => void;
+}
+
 interface ColumnHeadProps extends HeadProps {
   column: Column;
   name: string;
   label: string;
   menu: ColumnMenu;
+  /** Not of a table of groups. */
+  edges?: ColumnEdges;
 }
 
-export function ColumnHead({ column, name, label, sorts, onSort, menu }: ColumnHeadProps) {
+export function ColumnHead({ column, name, label, sorts, onSort, menu, edges }: ColumnHeadProps) {
   const { objective } = menu;
   const more = (
     <>
       {objective && isOfObjective(name, objective) && <span class="objective" title={`The objective: the ${objectiveName(objective)}`}><Icon name="goal" /><span class="sr">objective</span></span>}
-      <Menu column={column} name={name} label={label} onSort={onSort} menu={menu} />
+      <Menu column={column} name={name} label={label} onSort={onSort} menu={menu} edges={edges} />
+      {edges && <ColumnWidth label={label} width={edges.layout.widths[name]} onWidth={(px, done) => edges.onWidth(name, px, done)} />}
     </>
   );
   if (column.kind !== 'fact') {
@@ -51,11 +63,12 @@ export function ColumnHead({ column, name, label, sorts, onSort, menu }: ColumnH
 }
 
 /** Placed by hand: a table that scrolls would cut it off. */
-function Menu({ column, name, label, onSort, menu }: Omit<ColumnHeadProps, 'sorts'>) {
+function Menu({ column, name, label, onSort, menu, edges }: Omit<ColumnHeadProps, 'sorts' | 'edges'> & { edges: ColumnEdges | undefined }) {
   const list = useRef<HTMLDivElement>(null);
   const id = `menu-${name}`;
   const by = column.kind === 'fact' ? column.fact : name;
   const shaded = menu.heat.includes(name);
+  const pinned = edges?.layout.pinned.includes(name) ?? false;
   const place = (e: TargetedToggleEvent<HTMLDivElement>) => {
     if (e.newState !== 'open') return;
     const { left, bottom } = list.current!.previousElementSibling!.getBoundingClientRect();
@@ -86,6 +99,7 @@ function Menu({ column, name, label, onSort, menu }: Omit<ColumnHeadProps, 'sort
           const its = menu.objective?.key === column.key && menu.objective.goal === goal;
           return item(goal === 'min' ? 'Lowest is best' : 'Highest is best', () => menu.onObjective!(its ? null : { key: column.key, goal }), its);
         })}
+        {edges && item('Pin', () => edges.onPin(name, !pinned), pinned)}
         {item('Hide', () => menu.onHide(name))}
       </div>
     </>

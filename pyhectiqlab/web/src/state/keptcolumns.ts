@@ -1,8 +1,10 @@
 // The columns that somebody chose for a project's table, kept in this browser. The link has them, too.
 
+import { NO_LAYOUT, readLayout, widthTexts, type ColumnLayout } from '../base/columnlayout';
 import { COLUMNS_MAX, parseColumn } from '../base/tablecolumns';
 
 const keyOf = (project: string) => `hectiqlab.columns.${project}`;
+const layoutKeyOf = (project: string) => `hectiqlab.columnlayout.${project}`;
 
 /** null: nothing was chosen here. */
 export function keptColumns(project: string): string[] | null {
@@ -23,9 +25,29 @@ export function keepColumns(project: string, columns: readonly string[]): void {
   }
 }
 
+/** How they are laid out, likewise. */
+export function keptLayout(project: string): ColumnLayout {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(layoutKeyOf(project)) ?? 'null');
+    const lists = Array.isArray(kept) ? kept.map((list: unknown) => (Array.isArray(list) ? (list as unknown[]) : [])) : [];
+    return readLayout(lists[0] ?? [], lists[1] ?? []);
+  } catch {
+    return NO_LAYOUT;
+  }
+}
+
+export function keepLayout(project: string, { pinned, widths }: ColumnLayout): void {
+  try {
+    localStorage.setItem(layoutKeyOf(project), JSON.stringify([pinned, widthTexts(widths)]));
+  } catch {
+    // The link still has it.
+  }
+}
+
 export function forgetColumns(project: string): void {
   try {
     localStorage.removeItem(keyOf(project));
+    localStorage.removeItem(layoutKeyOf(project));
   } catch {
     // Nothing was kept.
   }

@@ -20,11 +20,21 @@ MODULES = {
         "tensorboardX": "tensorboard",
         "tensorboard": "tensorboard",
     },
+    "mlflow": {"mlflow": "mlflow"},
+    "trackio": {"trackio": "trackio"},
+    "neptune": {"neptune": "neptune"},
+    "neptune_scale": {"neptune_scale": "neptune_scale"},
+    "swanlab": {"swanlab": "swanlab"},
 }
 # Distribution → the version that the stand-in behaves as. Frameworks ask for it before they import.
 VERSIONS = {
     "wandb": {"wandb": "0.31.0"},
     "tensorboard": {"tensorboard": "2.20.0", "tensorboardX": "2.6.5"},
+    "mlflow": {"mlflow": "3.17.2"},
+    "trackio": {"trackio": "0.30.0"},
+    "neptune": {"neptune": "1.14.0"},
+    "neptune_scale": {"neptune-scale": "0.30.0"},
+    "swanlab": {"swanlab": "0.7.0"},
 }
 ONLY_IF_MISSING = ("tensorboard",)  # the package itself also reads event files, which the stand-in does not
 

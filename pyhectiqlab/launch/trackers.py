@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TRACKERS = ("wandb", "tensorboard")
+TRACKERS = ("wandb", "tensorboard", "mlflow", "trackio", "neptune", "neptune_scale", "swanlab")
 
 
 def checked(names: str) -> str:

@@ -1,0 +1,64 @@
+"""The mirror of MLflow: the real one goes on working, and its fluent calls go to a lab, too. What autolog and other
+code log by MlflowClient is mirrored there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..quiet import mirror
+from . import active
+from .active import ActiveRun
+
+_runs: dict[str, ActiveRun] = {}  # MLflow's id → our run
+LOGGED = (
+    "log_metric",
+    "log_param",
+    "set_tag",
+    "log_batch",
+    "log_artifact",
+    "log_artifacts",
+    "log_text",
+    "log_dict",
+    "log_table",
+)
+FIGURES = ("log_figure", "log_image")
+
+
+def attach(mlflow: Any) -> None:
+    """Mirror a module `mlflow` that has just been imported. All its fluent calls log by its client."""
+    client = getattr(mlflow, "MlflowClient", None) or mlflow.tracking.MlflowClient
+    for name in (*LOGGED, *FIGURES):
+        mirror(client, name, _logging(name))
+    mirror(client, "set_terminated", _ended)
+
+
+def _run_of(client: Any, run_id: str) -> ActiveRun:
+    """Return our run for one of MLflow's, opened with its name and project at its first call."""
+    if run_id not in _runs:
+        real = client.get_run(run_id)
+        project = client.get_experiment(real.info.experiment_id).name
+        known = {key: value for key, value in real.data.tags.items() if not key.startswith("mlflow.")}
+        name = real.info.run_name or run_id
+        _runs[run_id] = active.begin(None if project == "Default" else project, name, known)
+        _runs[run_id]._run.add_meta("mlflow run_id", run_id)
+        if real.data.params:
+            _runs[run_id].params(real.data.params)
+    return _runs[run_id]
+
+
+def _logging(name: str) -> Any:
+    def call(result: Any, client: Any, run_id: str, *args: Any, **kwargs: Any) -> None:
+        from .client import MlflowClient
+
+        run = _run_of(client, run_id)
+        active._open[run.info.run_id] = run
+        getattr(MlflowClient(), name)(run.info.run_id, *args, **kwargs)
+
+    return call
+
+
+def _ended(result: Any, client: Any, run_id: str, status: Any = None, *args: Any, **kwargs: Any) -> None:
+    if run_id in _runs:
+        run = _runs.pop(run_id)
+        active.end_top(run, str(status or "FINISHED"))

@@ -1,0 +1,7 @@
+"""MLflow's bounds. None of them holds here; frameworks cut by them."""
+
+MAX_PARAM_VAL_LENGTH = 6000
+MAX_PARAMS_TAGS_PER_BATCH = 100
+MAX_METRICS_PER_BATCH = 1000
+MAX_ENTITY_KEY_LENGTH = 250
+MAX_TAG_VAL_LENGTH = 8000

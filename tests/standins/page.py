@@ -1,0 +1,41 @@
+"""docs/compatibility.md, out of the docstrings of the tests: `python -m tests.standins.page` writes it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "compatibility.md"
+HEAD = """# Compatibility
+
+What of other trackers is tested with stand-ins: each row is a test that runs these calls in a script of its own,
+unchanged, against a real lab, and compares what the lab has. Rows that begin with "beside" run the real tracker as well
+and compare both.
+[Other trackers](guide/trackers.md) says what becomes of each call.
+
+This page is written by `python -m tests.standins.page`.
+"""
+
+
+def rows(path: Path) -> list[tuple[str, str]]:
+    """(what is tested, name of the test) of each test that says it."""
+    tree = ast.parse(path.read_text())
+    tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    return [(" ".join((ast.get_docstring(test) or "").split()), test.name) for test in tests]
+
+
+def page() -> str:
+    text = HEAD
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        listed = [(what, name) for what, name in rows(path) if what]
+        if not listed:
+            continue
+        title = (ast.get_docstring(ast.parse(path.read_text())) or "").partition(":")[0]
+        text += f"\n## {title}\n\n| what | test in `{path.name}` |\n|---|---|\n"
+        text += "".join(f"| {what.replace('|', chr(92) + '|')} | `{name}` |\n" for what, name in listed)
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

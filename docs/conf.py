@@ -31,7 +31,11 @@ exclude_patterns = ["**/.*", "**/node_modules", "build"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3  # links such as reference.md#search-terms
-autodoc_mock_imports = ["lightning", "pytorch_lightning", "transformers"]  # what integrations need and CI may lack
+# What integrations need and CI may lack.
+autodoc_mock_imports = [
+    "fastai", "hydra", "ignite", "keras", "lightgbm", "lightning", "omegaconf", "optuna", "pytorch_lightning", "ray",
+    "sklearn", "stable_baselines3", "transformers", "ultralytics", "xgboost",
+]  # fmt: skip
 autodoc_member_order = "bysource"
 add_module_names = False
 toc_object_entries_show_parents = "hide"

@@ -51,7 +51,9 @@ class Finish:
             if not self._sync_journal() and not delivered:
                 return
             publish(stream)
-            if ended or let_go:  # a sync on another machine cannot see the queue go
+            # A sync on another machine cannot see the queue go; and while files are left, the queue is no longer there
+            # to say that the run was closed.
+            if ended or let_go or self._files.any_of(stream.id):
                 stream.change(drained=ended or stream.info.drained, closed=closed)
                 if not self._streams.save(stream) and not delivered:
                     return

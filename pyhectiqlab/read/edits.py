@@ -68,6 +68,14 @@ def set_note(runs: ReadsRun | Iterable[ReadsRun], text: str) -> Edited:
     return _act(runs, action="note", text=text)
 
 
+def set_group(runs: ReadsRun | Iterable[ReadsRun], group: str) -> Edited:
+    """Put one run or many, as `add_tag`, into a group; "" into none. At most 512 bytes."""
+    _check_text("a group", group)
+    if group:
+        new_name("name of a group", group)
+    return _act(runs, action="group", group=group)
+
+
 def move_runs(runs: ReadsRun | Iterable[ReadsRun], project: str) -> Edited:
     """Move one run or many, as `add_tag`, to another project, with their points, files and all else that they logged.
     Versions of models and datasets that they made stay in their project.
@@ -116,6 +124,10 @@ class EditsRun(ReadsRun):
     def set_note(self, text: str) -> Edited:
         """Replace the note. See `read.set_note`."""
         return set_note(self, text)
+
+    def set_group(self, group: str) -> Edited:
+        """Put it into a group. See `read.set_group`."""
+        return set_group(self, group)
 
 
 def _check_text(what: str, text: str) -> None:

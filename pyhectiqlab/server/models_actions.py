@@ -53,6 +53,11 @@ class NamesAction(Body):
     )
 
 
+class GroupAction(_OnRuns):
+    action: Literal["group"]
+    group: Name | Literal[""] = Field(description="Empty: they are in no group then.")
+
+
 class DeleteAction(_OnRuns):
     action: Literal["delete"]
 
@@ -80,6 +85,7 @@ Action = Annotated[
     | NoteAction
     | NotesAction
     | NamesAction
+    | GroupAction
     | ArchiveAction
     | UnarchiveAction
     | DeleteAction

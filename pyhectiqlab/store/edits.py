@@ -44,6 +44,9 @@ class EditsTransaction(Protocol):
         before is that time, or None.
         """
 
+    def set_group(self, ids: Collection[str], group: str) -> dict[str, str]:
+        """Put runs into a group; "": into none. What was there before is the group of a run."""
+
     def move_runs(self, ids: Collection[str], project_id: str) -> dict[str, str]:
         """Move runs, which are not deleted, with all that belongs to them, to another project. What was there before is
         the id of a run's project. Versions of models and datasets that a run made stay in their project.

@@ -97,6 +97,18 @@ def test_a_search_is_tagged_from_python_and_that_is_undone(lab: RealLab) -> None
             wrong()  # type: ignore[no-untyped-call]
 
 
+def test_runs_are_put_into_a_group_and_out_of_it(lab: RealLab, hectiqlab: Hectiqlab) -> None:
+    ids = [make(lab, f"of-group-{name}") for name in "ab"]
+    done = hectiqlab("group", "sweep 1", *ids)
+    assert done.returncode == 0 and done.stdout.count("Grouped vision/of-group-") == 2
+    runs = search_runs("vision", 'group="sweep 1"')
+    assert {run.id for run in runs} == {*ids}
+    undone = read.set_group(runs, "").undo()
+    assert {*undone.changed} == {*ids} and {run.group for run in search_runs("vision", "group=*")} == {"sweep 1"}
+    assert read.run(ids[0]).set_group("").changed == ids[:1]
+    assert "name of a group" in hectiqlab("group", "a\n", ids[0]).stderr
+
+
 def test_diff_shows_in_what_runs_differ(lab: RealLab, hectiqlab: Hectiqlab) -> None:
     ids = [make(lab, f"run-{name}") for name in "ab"]
     api = Api.of(lab)

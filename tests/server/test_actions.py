@@ -149,6 +149,24 @@ def test_many_runs_are_deleted_and_restored(api: Api) -> None:
     assert act(api, *undo) == {"changed": [], "undo": []}
 
 
+def test_runs_are_put_into_groups_and_that_is_taken_back(api: Api) -> None:
+    one, two, three = made(api, 3)
+    act(api, {"action": "group", "runs": [two], "group": "old"})
+    done = act(api, {"action": "group", "runs": [one, two, three], "group": "new"})
+    assert done == {
+        "changed": [one, three, two],  # by what they were before
+        "undo": [
+            {"action": "group", "runs": [one, three], "group": ""},
+            {"action": "group", "runs": [two], "group": "old"},
+        ],
+    }
+    newest = api.get("/audit", limit=1)["items"][0]
+    assert (newest["action"], newest["detail"]) == ("grouped", "into new")
+    act(api, *done["undo"])
+    assert [api.run(run)["group"] for run in (one, two, three)] == ["", "old", ""]
+    assert act(api, {"action": "group", "runs": [two], "group": "old"})["changed"] == []
+
+
 def test_archived_runs_are_left_out_of_lists_and_come_back(api: Api) -> None:
     runs = made(api, 3)
     project = api.run(runs[0])["project"]["id"]

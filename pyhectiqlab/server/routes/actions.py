@@ -1,5 +1,5 @@
-"""Actions on one run or many, all in one transaction, with what takes them back: tags, notes, names, the archive, moves
-to another project, deletion.
+"""Actions on one run or many, all in one transaction, with what takes them back: tags, notes, names, groups, the
+archive, moves to another project, deletion.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ NOTE_CHARS_AUDITED = 100
 
 @router.post("/runs/actions", response_model=None, responses=answers(models.ActionsAnswer, 200, 403, 404, 409, 410))
 def act(body: models.ActionsBody, lab: TheLab, caller: TheCaller) -> Response:
-    """Change tags, notes and names of runs, archive, move, delete and restore them: all that the body says, or nothing.
-    Each run is to be one that the caller may rename.
+    """Change tags, notes, names and groups of runs, archive, move, delete and restore them: all that the body says, or
+    nothing. Each run is to be one that the caller may rename.
 
     A search finds archived runs only with a term `archived`, or by `id`. Their links and names lead to them as before.
 
@@ -130,6 +130,9 @@ def _do(tx: MetaTransaction, action: models.Action, places: Mapping[str, str]) -
     if isinstance(action, models.NamesAction):
         names = tx.rename_runs(action.names)
         return [{"action": "names", "names": names}] if names else []
+    if isinstance(action, models.GroupAction):
+        groups = tx.set_group(action.runs, action.group)
+        return [{"action": "group", "runs": ids, "group": group} for group, ids in _grouped(groups)]
     if isinstance(action, models.MoveAction):
         moved = tx.move_runs(action.runs, places[action.project])
         return [{"action": "move", "runs": ids, "project": project} for project, ids in _grouped(moved)]
@@ -201,6 +204,8 @@ def _noted(caller: Caller, action: models.Action, run: Run) -> Change:
         return caller.change("set the note of", subject, f"to {_notes_of(action)[run.id][:NOTE_CHARS_AUDITED]!r}")
     if isinstance(action, models.NamesAction):
         return caller.change("renamed", subject, f"to {action.names[run.id]}")
+    if isinstance(action, models.GroupAction):
+        return caller.change("grouped", subject, f"into {action.group}" if action.group else "into no group")
     if isinstance(action, models.MoveAction):
         return caller.change("moved", subject, f"to project {action.project}")
     if isinstance(action, models.ArchiveAction | models.UnarchiveAction):

@@ -91,6 +91,17 @@ class EditsSql(Share):
         self.changes.runs.update(before)
         return before
 
+    def set_group(self, ids: Collection[str], group: str) -> dict[str, str]:
+        hold_runs(self.conn, ids)
+        wanted = kept(group)
+        its = select(runs.c.id, runs.c.group_name).where(any_of(self.conn, runs.c.id, ids), runs.c.group_name != wanted)
+        there = {row.id: row.group_name for row in self.conn.execute(its)}
+        before = {run: there[run] for run in dict.fromkeys(ids) if run in there}
+        if before:
+            self.conn.execute(update(runs).where(any_of(self.conn, runs.c.id, before)).values(group_name=wanted))
+        self.changes.runs.update(before)
+        return before
+
     def move_runs(self, ids: Collection[str], project_id: str) -> dict[str, str]:
         if not self.share(ProjectsSql).keep_project(project_id):
             raise ProjectGoneError("The project is deleted.")

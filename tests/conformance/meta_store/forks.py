@@ -42,6 +42,15 @@ class ForksSuite:
             assert found("group=*") == {one, two} and found("group!=*") == {three}
             assert view.fact_values("group", RunQuery(), NOW) == {one: "sweep é", two: "Sweep"}
 
+    def test_runs_are_put_into_a_group_and_back(self, world: World) -> None:
+        one, two = world.run("a"), world.run("b")
+        world.tell(two, ("group", {"name": "old"}))
+        before = world.write(lambda tx: tx.set_group([one, two, one, "none"], "new"))
+        assert before == {one: "", two: "old"}
+        assert world.write(lambda tx: (tx.set_group([one], "new"), tx.changes.runs)) == ({}, set())
+        assert world.write(lambda tx: tx.set_group([two], "")) == {two: "new"}
+        assert [world.read(lambda view, run=run: view.run(run).group) for run in (one, two)] == ["new", ""]
+
     def test_a_fork_is_noted_and_left_to_copy_until_it_is_whole(self, world: World) -> None:
         parent, child = world.run("parent"), world.run("child")
         world.tell(child, fork(parent, step=-7))

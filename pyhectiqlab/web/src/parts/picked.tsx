@@ -1,5 +1,5 @@
-// What can be done with the picked rows of the runs' table: draw, tag, note, move, archive, delete; and what was done, with
-// Undo.
+// What can be done with the picked rows of the runs' table: draw, tag, note, group, move, archive, delete; and what was done,
+// with Undo.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/calls';
@@ -11,14 +11,16 @@ import { useLoad } from '../state/load';
 import type { Rows } from '../state/tablerows';
 import { Confirm } from '../widgets/basics';
 
-const ASKED = { tag: 'Tag', untag: 'Untag', note: 'Note', move: 'Move' } as const;
+const ASKED = { tag: 'Tag', untag: 'Untag', note: 'Note', group: 'Group', move: 'Move' } as const;
 type Kind = keyof typeof ASKED;
 const WORDS: Record<Kind, { label: string; button: string; list?: string }> = {
   tag: { label: 'Tag for', button: 'Add tag', list: 'known-tags' },
   untag: { label: 'Tag to remove from', button: 'Remove tag', list: 'known-tags' },
   note: { label: 'Note of', button: 'Set note' },
+  group: { label: 'Group for', button: 'Set group', list: 'known-groups' },
   move: { label: 'Project for', button: 'Move', list: 'known-projects' },
 };
+const PLACEHOLDERS = { tag: 'Name of the tag', untag: 'Name of the tag', group: 'Empty: no group', move: 'Name of the project' };
 export const NAME_CHARS_MAX = 512;
 export const NOTE_CHARS_MAX = 65_536;
 
@@ -33,7 +35,7 @@ interface PickedProps {
 
 export function Picked({ picks, rows, actions, onDraw, onClear }: PickedProps) {
   const [asked, setAsked] = useState<Kind | null>(null);
-  if (!picks.length) return <span class="dim hint-inline">Tick runs to tag, note, move, archive or delete them, or to draw them alone.</span>;
+  if (!picks.length) return <span class="dim hint-inline">Tick runs to tag, note, group, move, archive or delete them, or to draw them alone.</span>;
   const remove = () => void actions.remove(picks).then(onClear);
   const act = async (action: RunAction) => (await actions.act(action)) && setAsked(null);
   const archived = known(rows, picks);
@@ -83,6 +85,7 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
   const submit = (e: Event) => {
     e.preventDefault();
     if (kind === 'note') void onSay({ action: kind, runs, text });
+    else if (kind === 'group') void onSay({ action: kind, runs, group: text.trim() });
     else if (kind === 'move' && text.trim()) void onSay({ action: kind, runs, project: text.trim() });
     else if (kind !== 'move' && text.trim()) void onSay({ action: kind, runs, name: text.trim() });
   };
@@ -93,9 +96,10 @@ function Ask({ kind, selected, rows, busy, onSay, onClose }: AskProps) {
       {kind === 'note' ? (
         <textarea rows={3} value={text} maxLength={NOTE_CHARS_MAX} aria-label={named} placeholder={runs.length > 1 ? 'Replaces the notes that they have' : ''} onInput={(e) => setText(e.currentTarget.value)} />
       ) : (
-        <input value={text} maxLength={NAME_CHARS_MAX} aria-label={named} placeholder={kind === 'move' ? 'Name of the project' : 'Name of the tag'} list={list} required autocomplete="off" onInput={(e) => setText(e.currentTarget.value)} />
+        <input value={text} maxLength={NAME_CHARS_MAX} aria-label={named} placeholder={PLACEHOLDERS[kind]} list={list} required={kind !== 'group'} autocomplete="off" onInput={(e) => setText(e.currentTarget.value)} />
       )}
       {kind === 'move' && <ProjectNames />}
+      {kind === 'group' && <datalist id="known-groups">{groupNames(rows).map((name) => <option key={name} value={name} />)}</datalist>}
       {(kind === 'tag' || kind === 'untag') && <datalist id="known-tags">{tagNames(rows, kind === 'untag' ? selected : null).map((name) => <option key={name} value={name} />)}</datalist>}
       <button class="button primary" disabled={busy}>{button}</button>
       <button type="button" class="link" onClick={onClose}>Cancel</button>
@@ -117,6 +121,10 @@ function known(rows: Rows | null, only: readonly string[] | null): TableRow[] {
 /** Of the rows that are loaded, or of those among `only`. */
 export function tagNames(rows: Rows | null, only: readonly string[] | null): string[] {
   return [...new Set(known(rows, only).flatMap((run) => run.tags.map((tag) => tag.name)))].sort();
+}
+
+function groupNames(rows: Rows | null): string[] {
+  return [...new Set(known(rows, null).map((run) => run.group))].filter(Boolean).sort();
 }
 
 export function ActionTold({ actions: { done, undoable, problem, busy, undo } }: { actions: Actions }) {

@@ -137,6 +137,8 @@ function doneText([action, ...more]: readonly RunAction[], n: number): string {
       return `Removed the tag ${action.name} from ${runs}.`;
     case 'names':
       return `Renamed ${runs}.`;
+    case 'group':
+      return action.group ? `Put ${runs} into the group ${action.group}.` : `Took ${runs} out of their group.`;
     case 'move':
       return `Moved ${runs} to ${action.project}.`;
     case 'archive':

@@ -60,10 +60,9 @@ def build(clickhouse: ClickHouse, conn: Connection, number: int, source: str, si
     )
     origins = {row.id: row.origin for row in facts.series_by_id(conn, [int(s) for s in large["series"]])}
     shifts = _make_nodes(clickhouse, number, large, origins, sizes)
-    columns = ", ".join(("build", "key", "series", *statements.SUMMARY_COLUMNS))
     its_shifts = [_mapped(shifts[axis]) for axis in AXES]
     query = statements.summaries_of("stored", f"build = {number}", number, its_shifts)
-    clickhouse.do(f"INSERT INTO summaries ({columns}) {query}", **settings)
+    clickhouse.do(f"INSERT INTO summaries ({statements.ALL_COLUMNS}) {query}", **settings)
     return copied
 
 
@@ -103,10 +102,10 @@ def _make_nodes(
             condition = f"build = {number} AND series IN {listed(some)}"
             if level == 0:
                 x = statements.place_on(axis, {series: origins.get(series, 0) for series in some})
-                query = statements.points_as_nodes("stored", condition, x, mapped("series", some))
+                query = statements.points_as_nodes("stored", condition, axis, x, mapped("series", some))
             else:
                 condition += f" AND axis = {i} AND level = {level - 1}"
-                query = statements.nodes_as_nodes(condition, mapped("series", some))
+                query = statements.nodes_as_nodes(condition, axis, mapped("series", some))
             queries.append(f"SELECT {number}, series, {i}, {level}, {_RENAMED} FROM ({query})")
         into = f"INSERT INTO nodes (build, series, axis, level, {NODE_COLUMNS})"
         clickhouse.do(f"{into} {' UNION ALL '.join(queries)}", max_execution_time=LONG_TIMEOUT_S)

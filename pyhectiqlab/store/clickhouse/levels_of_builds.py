@@ -12,7 +12,7 @@ from .statements import LEVEL_SHIFT, TOP_NODES
 class Sizes:
     """Bounds of the tidying. The defaults are for real data; tests take tiny ones."""
 
-    window_points: int = 1 << 19  # a window of so many points, of all series, becomes a build,
+    window_points: int = 1 << 17  # a window of so many points, of all series, becomes a build,
     window_s: float = 600.0  # or one this old
     node_points: int = 128  # about so many points are a node of the finest level
     nodes_from: int = 4096  # a series of fewer points in a build has no nodes: its points are read as fast

@@ -63,7 +63,7 @@ class Query:
 def lines_of(reading: Reading, selectors: Iterable[Selector], query: Query) -> list[tuple[Line, View]]:
     """Return the lines that are to be drawn, and what is to be read for each."""
     wanted = list(selectors)
-    by_pair = reading.series((s.run, s.key) for s in wanted)
+    by_pair = reading.series(((s.run, s.key) for s in wanted), ends=True)
     lines = []
     for selector in wanted:
         meant = [
@@ -210,8 +210,10 @@ class _Queries:
                 condition += f" AND start >= {number(begin)}"
             if end is not None and end <= STEP_MAX:
                 condition += f" AND start < {number(end)}"
-            make = statements.nodes_in_cells if self._sums else statements.nodes_as_nodes
-            texts.append(make(condition, shift))
+            if self._sums:
+                texts.append(statements.nodes_in_cells(condition, shift))
+            else:
+                texts.append(statements.nodes_as_nodes(condition, axis, shift))
         for (view, series), builds in _by_build(self._points):
             texts.append(self._of_points(builds, series, view))
         return texts
@@ -235,8 +237,9 @@ class _Queries:
                 condition += f" AND {x} {sign} {number(end)}"
         if view.cut is not None:
             condition += f" AND step < {number(view.cut)}"
-        make = statements.points_in_cells if self._sums else statements.points_as_nodes
-        return make(table, condition, x, view.shift)
+        if self._sums:
+            return statements.points_in_cells(table, condition, x, view.shift)
+        return statements.points_as_nodes(table, condition, view.axis, x, view.shift)
 
 
 def _by_build(places: dict[Any, list[int]]) -> Iterator[tuple[Any, list[int]]]:

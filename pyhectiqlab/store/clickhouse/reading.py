@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,39 +47,38 @@ class Reading:
     conn: Connection
     counted: Counted
 
-    def summaries(self, keys: Collection[str], series: Collection[int]) -> NDArray[Any]:
-        """Return rows of SUMMARY of some series, which are of these keys."""
+    def summaries(self, keys: Collection[str], series: Collection[int], ends: bool = False) -> NDArray[Any]:
+        """Return rows of SUMMARY of some series, which are of these keys; of ENDS, where that is enough."""
+        kind = statements.ENDS if ends else SUMMARY
         if not series:
-            return statements.none(SUMMARY)
+            return statements.none(kind)
         where = f"key IN {listed(sorted({key_number(key) for key in keys}))}"
         if len(series) <= LISTED_MAX:
             where += f" AND series IN {listed(sorted(series))}"
-        columns = ", ".join(("build", "key", "series", *statements.SUMMARY_COLUMNS))
-        queries = []
+        columns = statements.ENDS_COLUMNS if ends else statements.ALL_COLUMNS
+        of_points = statements.ends_of if ends else statements.summaries_of
+        queries = [of_points("arrived", f"{where} AND {recent(self.counted)}")]
         if self.counted.builds:
             queries.append(f"SELECT {columns} FROM summaries WHERE build IN {listed(self.counted.builds)} AND {where}")
-        queries.append(statements.summaries_of("arrived", f"{where} AND {recent(self.counted)}"))
-        rows = self.clickhouse.rows(" UNION ALL ".join(queries), SUMMARY)
+        rows = self.clickhouse.rows(" UNION ALL ".join(queries), kind)
         if len(series) > LISTED_MAX:
             rows = rows[np.isin(rows["series"], np.fromiter(series, np.uint64, len(series)))]
         return rows
 
-    def series(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Series]]:
-        """Return every series that has points, by (run, key), sorted by (rank, attempt)."""
+    def series(self, wanted: Iterable[tuple[str, str]], ends: bool = False) -> dict[tuple[str, str], list[Series]]:
+        """Return every series that has points, by (run, key), sorted by (rank, attempt). `ends`: of their infos, only
+        where they begin and end, and how many points they have.
+        """
         pairs = set(wanted)
         if not pairs:
             return {}
         runs, keys = {run for run, _ in pairs}, {key for _, key in pairs}
         rows = [row for row in facts.series_of(self.conn, runs, keys) if (row.run, row.key) in pairs]
-        return self.with_points(rows)
-
-    def with_points(self, rows: Sequence[SeriesRow]) -> dict[tuple[str, str], list[Series]]:
-        """Return those of the series that have points, by (run, key), in the same order."""
         attempts = {row.id: row.attempt for row in rows}
         parts: dict[int, list[Part]] = {}
-        for its in self.summaries({row.key for row in rows}, attempts):
+        for its in self.summaries({row.key for row in rows}, attempts, ends):
             number = int(its["series"])
-            parts.setdefault(number, []).append(_part(its, attempts[number]))
+            parts.setdefault(number, []).append(_part(its, attempts[number], ends))
         by_pair: dict[tuple[str, str], list[Series]] = {}
         for row in rows:
             if row.id in parts:
@@ -97,9 +97,11 @@ def pooled_info(run: str, key: str, series: Sequence[Series]) -> SeriesInfo:
     return pooled(part.extent for s in series for part in s.parts).info(run, key, None, None)
 
 
-def _part(row: Any, attempt: int) -> Part:
-    ends = [int(row[name]) for name in ("count", "step_min", "step_max", "time_min", "time_max")]
-    place = [int(row[name]) for name in ("last_step", "last_seq", "last_arrival", "last_time")]
-    values = float(row["low"]), float(row["high"])
-    extent = Extent._make((*ends, *values, attempt, *place, float(row["last"])))
+def _part(row: Any, attempt: int, ends: bool) -> Part:
+    of_points = [int(row[name]) for name in ("count", "step_min", "step_max", "time_min", "time_max")]
+    place, values = [0, 0, 0, 0], (math.inf, -math.inf, math.nan)
+    if not ends:
+        place = [int(row[name]) for name in ("last_step", "last_seq", "last_arrival", "last_time")]
+        values = float(row["low"]), float(row["high"]), float(row["last"])
+    extent = Extent._make((*of_points, *values[:2], attempt, *place, values[2]))
     return Part(int(row["build"]), extent, {axis: int(row[f"{axis}_shift"]) for axis in statements.AXES})

@@ -15,6 +15,7 @@ import pytest
 from pyhectiqlab.errors import ConfigurationError, NewerSchemaError, StoreError
 from pyhectiqlab.store.clickhouse import client, facts
 from pyhectiqlab.store.clickhouse.appending import ARRIVED
+from pyhectiqlab.store.clickhouse.checking import check
 from pyhectiqlab.store.clickhouse.client import ClickHouse
 from pyhectiqlab.store.clickhouse.levels_of_builds import Sizes
 from pyhectiqlab.store.clickhouse.point_store import ClickHousePointStore
@@ -254,6 +255,19 @@ def test_what_is_no_place_for_points_says_so_in_one_line(
     assert place.ask("SELECT count() FROM arrived") == "0\n"
     server().drop_database(empty)
     cluster().drop_database(another)
+
+
+def test_the_check_says_of_each_engine_what_is_and_what_to_do(place: ClickHousePlace, store: PointStore) -> None:
+    store.append(batches(1))
+    said = check(place.url, place.facts_url)
+    assert all(finding.fine for finding in said[:3])
+    for word in ("is reached, version ", "has the rights", "(schema 1)", "ClickHouse answers in", "PostgreSQL answers"):
+        assert sum(word in finding.what for finding in said) == 1, said
+    assert "hectiqlab_check" not in place.ask("SHOW TABLES")
+    assert [finding.fine for finding in check(server().url("nope"), place.facts_url)] == [False]
+    port = server().port
+    *_, last = check(f"clickhouse://reader:secret@127.0.0.1:{port}/{place.database}", place.facts_url)
+    assert not last.fine and "needs SELECT, INSERT, CREATE" in last.what
 
 
 def test_thousands_of_points_are_drawn_from_nodes_as_the_model_does(place: ClickHousePlace) -> None:

@@ -125,13 +125,13 @@ class CallbackRun:
             self.run = self.make(self._name or (None if settings.get("run") else default))
         return self.run
 
-    def make(self, name: str | None) -> Run:
+    def make(self, name: str | None, group: str | None = None) -> Run:
         """Make a run of this name where the user wants it."""
         if not self.logs:
             return Run(name or self._owner, dry=True)
         here = self.rank() if self._all_ranks else 0
         placed: dict[str, Any] = {"rank": here} if here and here != place().rank and not self._dry else {}
-        return Run(name, self._project, self._create, self._dry, **placed)
+        return Run(name, self._project, self._create, self._dry, group=group, **placed)
 
     def begin(self, config: Mapping[str, Any], default: str | None = None) -> None:
         """Make the run if need be, mark it as training, and merge `config` into its config."""

@@ -36,9 +36,9 @@ class HectiqlabCallback:
 
     The study is one run: values, numeric parameters and durations by the number of the trial, the best values so far
     and the number of trials that were complete, pruned and failed; the study's settings and its best parameters are the
-    config. With `per_trial=True` each trial is a run of its own, named after the study and the trial's number, with its
-    parameters as the config and what it reported to the pruner by step. A pruned trial is a stopped run with the tag
-    `pruned`; a failed one is a failed run.
+    config. With `per_trial=True` each trial is a run of its own, named after the study and the trial's number, in a
+    group of the study's name. Its parameters are the config, and what it reported to the pruner is logged by step. A
+    pruned trial is a stopped run with the tag `pruned`; a failed one is a failed run.
 
     `callback.run_of(trial)` in the objective is the run to which that trial may log more. Several threads and several
     processes may work on one study.
@@ -88,7 +88,7 @@ class HectiqlabCallback:
                 return self._run.get()
             if trial.number not in self._trials:
                 study_name = self._name or (study.study_name if study is not None else "study")
-                self._trials[trial.number] = self._run.make(f"{study_name}-{trial.number}")
+                self._trials[trial.number] = self._run.make(f"{study_name}-{trial.number}", study_name)
             return self._trials[trial.number]
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:

@@ -91,6 +91,7 @@ class SeaweedFs:
             "s3": "true",
             "s3.config": str(self.folder / "s3.json"),
             "s3.port.iceberg": "0",
+            "s3.port.lance": "0",  # else only one server starts on a machine
             "s3.localSocket": str(self.folder / "s3.sock"),
             "filer.localSocket": str(self.folder / "filer.sock"),
             "master.telemetry": "false",

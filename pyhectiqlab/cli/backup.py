@@ -15,6 +15,7 @@ from ..errors import StoreError
 from ..store import backup as backups
 from ..store import upgrading
 from ..store.restoring import restore as restore_data
+from .fleet_options import from_environment
 from .lab_data import data_of, data_option, opened_lab
 from .output import size_text
 
@@ -101,13 +102,19 @@ def restore(snapshot: Path, data: Path | None, despite_damage: bool) -> None:
 
 
 @click.command()
-@click.argument("folder", type=_folder)
-def check(folder: Path) -> None:
+@click.argument("folder", type=_folder, required=False)
+def check(folder: Path | None) -> None:
     """Read all of a snapshot, or of a stopped lab's data, and say what is wrong with it.
+
+    Without FOLDER: ask the engines of several labs, which HECTIQLAB_DATABASE, … or HECTIQLAB_CONFIG name, whether they
+    are reached, how quickly, their versions, rights and schemas.
 
     Exits with 1 where anything is: the structure of a database, points that lag behind what was acknowledged or are
     not as they were written, a file that is missing or has other bytes than those that were stored.
     """
+    if folder is None:
+        _check_engines()
+        return
     if (folder / "lab.db").is_file() and not (folder / backups.DESCRIPTION).is_file():
         upgrading.refuse_other(folder.absolute())
     wrong = backups.check(folder, _progress)
@@ -116,6 +123,24 @@ def check(folder: Path) -> None:
     if wrong:
         raise click.exceptions.Exit(1)
     click.echo(f"{folder} is whole.")
+
+
+def _check_engines() -> None:
+    from ..store.engine_checks import check_engines
+
+    at = from_environment()
+    if at is None:
+        raise click.UsageError("Name a folder; or the engines of several labs: HECTIQLAB_DATABASE, _POINTS, _FILES.")
+    well = True
+    for finding in check_engines(at):
+        facts = f": {finding.facts}" if finding.facts else ""
+        click.echo(f"{finding.engine}: {finding.address}{facts}")
+        for line in finding.wrong:
+            click.echo(f"  ! {line}")
+        well = well and not finding.wrong
+    if not well:
+        raise click.exceptions.Exit(1)
+    click.echo("All is well.")
 
 
 def _progress(what: str) -> None:

@@ -217,13 +217,19 @@ class PostgresFilesLock:
 # The stores that several labs can share, by the scheme of their addresses.
 
 
+def folder_of(at: Addresses) -> Path:
+    """Return the folder that the address of files names. Raises ConfigurationError."""
+    folder = Path(at.files.partition(":")[2].removeprefix("//"))
+    if not folder.is_absolute():
+        raise ConfigurationError(f"--files {at.files}: give a whole path, such as folder:/srv/lab.")
+    return folder
+
+
 def _folder(storage: FleetStorage) -> BlobStore:
     """A folder that all labs see at the same path: of one machine, or on a disk that several have mounted."""
     from .folder.blob_store import FolderBlobStore
 
-    folder = Path(storage.at.files.partition(":")[2].removeprefix("//"))
-    if not folder.is_absolute():
-        raise ConfigurationError(f"--files {storage.at.files}: give a whole path, such as folder:/srv/lab.")
+    folder = folder_of(storage.at)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark = folder / LAB_ID

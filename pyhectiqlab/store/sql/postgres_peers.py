@@ -122,8 +122,7 @@ class PostgresPeers:
     def _connect(self) -> None:
         conn = connect_directly(self._url, application_name=f"hectiqlab peers {os.getpid()}")
         try:
-            (pid,) = conn.execute("SELECT pg_backend_pid()").fetchone()
-            if pid != conn.info.backend_pid:
+            if is_pooled(conn):
                 raise ConfigurationError(
                     "The address of the database leads to a pooler of connections: name one that leads to PostgreSQL "
                     "itself with --database-direct."
@@ -204,6 +203,12 @@ class PostgresPeers:
             self._changed()
         else:
             self._hearer.heard(payload)
+
+
+def is_pooled(conn: Any) -> bool:
+    """Return whether a connection leads to a pooler, which answers for a process of its own."""
+    (pid,) = conn.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(pid != conn.info.backend_pid)
 
 
 @contextlib.contextmanager

@@ -3,19 +3,20 @@ share.
 
 What a run contributes to a bucket is one value: the mean of its finite points there, over its ranks, without what a
 newer attempt hides. So each run counts once, however often it logs. A run without a finite point in a bucket
-contributes nothing to it: nothing is interpolated, and `runs` says how many contribute.
+contributes nothing to it: nothing is interpolated, and `runs` says how many contribute. A smoothed line has the middle
+of the runs' smoothed values beside it, each at the run's last point in the bucket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from ..store.pauses import may_pause
-from ..store.points import Axis, Buckets, Float64s, Int64s, PointStore, Selector
+from ..store.points import Axis, Buckets, Float64s, Int64s, PointStore, Selector, Smoothing
 
 RUNS_MAX = 500  # of one request, each counted once for each group that it is in
 GROUPS_MAX = 100
@@ -46,6 +47,7 @@ class GroupLine:
         start: the left edge of each, in units of the axis.
         runs: how many contribute.
         total: how many runs of the group have the key.
+        smoothed: the middle of the smoothed values; None where none were asked for. NaN: no run has one there.
     """
 
     group: int
@@ -57,6 +59,7 @@ class GroupLine:
     middle: Float64s
     low: Float64s
     high: Float64s
+    smoothed: Float64s | None = None
 
 
 def group_lines(
@@ -71,23 +74,20 @@ def group_lines(
     attempts: Literal["newest", "all"] = "newest",
     middle: Middle = "mean",
     band: Band = Band("minmax"),
+    smoothing: Smoothing | None = None,
 ) -> Iterator[GroupLine]:
-    """Yield the lines of each key, group by group, as asked for. `groups`: ids of runs. `lo`, `hi`, `n`, `attempts`: as
-    in PointStore.iter_buckets. Takes the memory of one group's buckets. Blocks on the store.
+    """Yield the lines of each key, group by group, as asked for. `groups`: ids of runs. `lo`, `hi`, `n`, `attempts`,
+    `smoothing`: as in PointStore.iter_buckets. Takes the memory of one group's buckets. Blocks on the store.
 
     Raises ValueError for a range that cannot be.
     """
     for key in keys:
         selectors = [Selector(run, key) for runs in groups for run in runs]
-        lines = points.iter_buckets(selectors, axis, lo, hi, n, attempts, BUCKETS_MAX)
+        lines = points.iter_buckets(selectors, axis, lo, hi, n, attempts, BUCKETS_MAX, smoothing)
         made = [_line(g, key, [next(lines) for _ in runs], middle, band) for g, runs in enumerate(groups)]
         width = max(line.width for line in made)
         for line in made:  # one without points knows of no grid
-            yield line if line.width == width else GroupLine(line.group, key, width, *_rest(line))
-
-
-def _rest(line: GroupLine) -> tuple[int, Int64s, Int64s, Float64s, Float64s, Float64s]:
-    return line.total, line.start, line.runs, line.middle, line.low, line.high
+            yield replace(line, width=width)
 
 
 def _line(group: int, key: str, lines: Sequence[Buckets], middle: Middle, band: Band) -> GroupLine:
@@ -102,8 +102,26 @@ def _line(group: int, key: str, lines: Sequence[Buckets], middle: Middle, band: 
     count = np.diff(np.concatenate([at, [len(start)]]))
     width = max((line.width for line in lines if line.total), default=1)
     total = sum(line.total > 0 for line in lines)
-    rows = _middle_and_band(value, at, count, middle, band) if len(at) else [np.empty(0)] * 3
-    return GroupLine(group, key, width, total, start[at], count.astype(np.int64), *rows)
+    none = np.empty(0)
+    center, low, high = _middle_and_band(value, at, count, middle, band) if len(at) else (none, none, none)
+    smoothed = _smoothed(lines, start[at], middle) if any(line.smoothed is not None for line in lines) else None
+    return GroupLine(group, key, width, total, start[at], count.astype(np.int64), center, low, high, smoothed)
+
+
+def _smoothed(lines: Sequence[Buckets], start: Int64s, middle: Middle) -> Float64s:
+    """Return the middle of the smoothed values in each bucket `start`, of the runs that have a finite point there."""
+    columns = [(b.start, b.mean, b.smoothed) for b in lines if b.smoothed is not None]
+    place, mean, value = (np.concatenate(column) for column in zip(*columns, strict=True))
+    known = np.isfinite(mean) & np.isfinite(value)
+    place, value = place[known], value[known]
+    order = np.lexsort((value, place))
+    place, value = place[order], value[order]
+    answer = np.full(len(start), np.nan)
+    if len(place):
+        at = np.flatnonzero(np.concatenate([[True], place[1:] != place[:-1]]))
+        count = np.diff(np.concatenate([at, [len(place)]]))
+        answer[np.searchsorted(start, place[at])] = _middle_and_band(value, at, count, middle, Band("minmax"))[0]
+    return answer
 
 
 def _middle_and_band(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, FailFast, Field
 from ..protocol import limits
 from .grouplines import GROUPS_MAX, KEYS_MAX, LINES_MAX, RUNS_MAX
 from .models import Body, Id, Number
+from .models_series import SmoothBody
 
 BUCKETS_MAX = 2_000
 Key = Annotated[str, Field(min_length=1, max_length=limits.KEY_BYTES_MAX)]
@@ -24,7 +25,7 @@ class GroupLinesBody(Body):
     keys: Annotated[list[Key], Field(min_length=1, max_length=KEYS_MAX)] = Field(
         description=f"Runs times keys are at most {LINES_MAX:,}."
     )
-    axis: Literal["step", "relative"] = "step"
+    axis: Literal["step", "time", "relative"] = "step"
     lo: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
     hi: Annotated[int, Field(ge=limits.STEP_MIN, le=limits.STEP_MAX)] | None = None
     n: Annotated[int, Field(ge=1, le=BUCKETS_MAX)] = Field(500, description="Buckets, at most.")
@@ -39,6 +40,10 @@ class GroupLinesBody(Body):
         [0.25, 0.75], description="The lower and the upper one, interpolated linearly."
     )
 
+    smooth: SmoothBody | None = Field(
+        None, description="Also the middle of the runs' smoothed values, each at its last point in the bucket."
+    )
+
 
 class GroupLineAnswer(BaseModel):
     group: int = Field(description="Its place among `groups`.")
@@ -50,6 +55,7 @@ class GroupLineAnswer(BaseModel):
     middle: list[Number]
     low: list[Number]
     high: list[Number]
+    smoothed: list[Number | None] | None = Field(None, description="Only where it was asked for.")
 
 
 class GroupLinesAnswer(BaseModel):

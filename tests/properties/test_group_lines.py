@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyhectiqlab.server.grouplines import Band, group_lines
-from pyhectiqlab.store.points import Column, PointBatch, PointStore
+from pyhectiqlab.store.points import Column, PointBatch, PointStore, Smoothing
 
 from ..stores import new_points
 
@@ -139,3 +140,28 @@ def test_runs_that_log_at_different_steps_lie_on_one_grid(store: PointStore) -> 
     assert line.middle.tolist() == [3.5, 3.0], "b is the mean of its ranks, and counts once"
     (relative,) = group_lines(store, [["a", "b"]], ["loss"], n=500, axis="relative")
     assert relative.start.tolist() == [0, 10_000 // relative.width * relative.width]
+
+
+@pytest.mark.parametrize("middle", ["mean", "median"])
+@pytest.mark.parametrize("n", [8, 500])
+def test_a_smoothed_line_is_the_middle_of_the_smoothed_values_of_the_runs(
+    store: PointStore, middle: Literal["mean", "median"], n: int
+) -> None:
+    rng, width = np.random.default_rng(n), 6
+    runs: dict[str, dict[int, float]] = {}
+    for _ in range(5):
+        name, steps = f"run {next(NUMBERS)}", np.sort(rng.choice(120, 60, replace=False))
+        values = np.where(rng.random(60) < 0.2, np.nan, rng.normal(size=60))
+        add(store, name, {(0, 1): list(zip(steps.tolist(), values.tolist(), strict=True))})
+        runs[name] = dict(zip(steps.tolist(), values.tolist(), strict=True))
+    (line,) = group_lines(store, [[*runs]], ["loss"], n=n, middle=middle, smoothing=Smoothing("mean", width))
+    assert line.smoothed is not None
+    for start, count, smoothed in zip(line.start.tolist(), line.runs.tolist(), line.smoothed.tolist(), strict=True):
+        its = []
+        for points in runs.values():
+            here = [step for step in points if start <= step < start + line.width]
+            if any(math.isfinite(points[step]) for step in here):
+                near = [v for step, v in points.items() if abs(step - max(here)) <= width and math.isfinite(v)]
+                its.append(fmean(near))
+        assert len(its) == count
+        assert smoothed == pytest.approx(fmean(its) if middle == "mean" else quantile(its, 0.5))

@@ -111,7 +111,15 @@ def test_each_group_is_one_line_with_a_band_of_its_runs(page: Page, lab: RealLab
     expect(page.get_by_role("button", name="Draw the runs of lr 0.1", exact=True)).to_be_visible()
     page.get_by_role("radio", name="Curves").click()
     page.get_by_role("radio", name="Wall time").click()
-    expect(page.get_by_role("note")).to_contain_text("no wall time")
+    loss.wait("d.axis === 'time' && d.curves.length === 2 && d.curves[0].x[0] > 1.5e9")
     page.get_by_role("radio", name="Step", exact=True).click()
+    loss.wait("d.axis === 'step' && d.curves.length === 2")
+    expect(page).not_to_have_url(re.compile("x=time"))
+    page.goto(f"{page.url}&smooth=mean,1")
+    drawn = loss.wait("d.curves.length === 2 && d.curves.every(c => c.raw)")
+    its = values["lr 0.01"]
+    wanted = [statistics.median(statistics.fmean(run[max(0, i - 1) : i + 2]) for run in its) for i in range(STEPS)]
+    (line,) = (curve["line"] for curve in drawn["curves"] if curve["name"] == "lr 0.01")
+    assert line[:STEPS] == pytest.approx(wanted)
     page.get_by_role("radio", name="Runs", exact=True).click()
     loss.wait("d.curves.length === 6 && d.curves.every(c => c.run.length === 12)")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from fastapi import Request, Response
 
+from ...store.points import Smoothing
 from .. import models_grouplines as models
 from ..access import TheCaller, TheLab, check_readable
 from ..bodies import BodyRoute
@@ -52,6 +53,7 @@ def lines_of_groups(body: models.GroupLinesBody, request: Request, lab: TheLab, 
             attempts=body.attempts,
             middle=body.middle,
             band=Band(body.band, low, high),
+            smoothing=None if body.smooth is None else Smoothing(body.smooth.kind, body.smooth.width),
         ):
             page.add(_answer(line, packed), large=True)
     except ValueError as e:
@@ -64,4 +66,7 @@ def _answer(line: GroupLine, packed: bool) -> dict[str, Any]:
     for name, kind in _COLUMNS:
         column = np.asarray(getattr(line, name)).astype(kind)
         body[name] = column.tobytes() if packed else column.tolist()
+    if line.smoothed is not None:
+        values = line.smoothed.tolist()
+        body["smoothed"] = line.smoothed.astype("<f8").tobytes() if packed else [v if v == v else None for v in values]
     return body

@@ -14,10 +14,10 @@ export interface GroupStyle {
 
 /** Of each key all groups, in their order; those without points are left out. */
 export async function fetchGroupLines(groups: readonly RunGroup[], keys: readonly string[], query: BucketQuery, { lines, band }: GroupStyle, signal: AbortSignal): Promise<Buckets[]> {
-  const { axis, lo, hi, n } = query;
+  const { axis, lo, hi, n, smooth } = query;
   const answers = await Promise.all(
     requestsOf(groups, keys).map(async (part) => {
-      const body = { groups: part.groups.map((group) => group.runs), keys: part.keys, axis, n, middle: lines, band, ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
+      const body = { groups: part.groups.map((group) => group.runs), keys: part.keys, axis, n, middle: lines, band, ...(smooth ? { smooth } : {}), ...(lo === null ? {} : { lo }), ...(hi === null ? {} : { hi }) };
       const response = await request('/series/groups', { method: 'POST', body, accept: 'application/x-msgpack', signal });
       return decodeGroupLines(new Uint8Array(await response.arrayBuffer()), part.groups.map((group) => group.id), lines);
     }),
@@ -40,8 +40,9 @@ function decodeOne(row: Record<string, unknown>, ids: readonly string[], group: 
   };
   const [start, count] = [int64ToFloat64(column('start')), int64ToFloat64(column('runs'))];
   const [mean, min, max] = [float64s(column('middle')), float64s(column('low')), float64s(column('high'))];
+  const smoothed = row['smoothed'] === undefined ? null : float64s(column('smoothed'));
   const width = Number(row['width']);
-  for (const c of [count, mean, min, max]) if (c.length !== start.length) throw new RangeError(`columns of ${start.length} and ${c.length} buckets in one line`);
+  for (const c of [count, mean, min, max, smoothed]) if (c && c.length !== start.length) throw new RangeError(`columns of ${start.length} and ${c.length} buckets in one line`);
   const id = ids[Number(row['group'])];
   if (id === undefined) throw new RangeError(`a line of a group ${String(row['group'])} that was not asked for`);
   const none = new Float64Array(start.length);
@@ -65,6 +66,6 @@ function decodeOne(row: Record<string, unknown>, ids: readonly string[], group: 
     nan: none,
     pinf: none,
     ninf: none,
-    smoothed: null,
+    smoothed,
   };
 }

@@ -84,7 +84,7 @@ export function readBucket(c: Curve, i: number, axis: Axis): Reading {
     of: b.group ? `${b.group} of ${plural(count, 'run')}` : b.rank === null && b.ranks > 1 ? `mean of ${formatInteger(b.ranks)} ranks` : '',
     range: count > 1 && b.min[i]! < b.max[i]! ? `${formatValue(b.min[i]!)} … ${formatValue(b.max[i]!)}` : '',
     count: count > 1 && !b.group ? `${formatInteger(count)} points` : '',
-    where: describeX(b.start[i]!, b.width, (count === 1 && !b.group) || c.raw ? lastOf(b, i) : null, axis),
+    where: describeX(b.start[i]!, b.width, !b.group && (count === 1 || c.raw) ? lastOf(b, i) : null, axis),
     odd: count > 1 ? odd.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`).join(' · ') : '',
   };
 }

@@ -277,7 +277,7 @@ function GroupCharts({ route, groups, solo, looks, project, board, set }: GroupC
   const { drawn, left, fetch } = groups;
   const some = new Set(sampleOf(drawn, KEYS_OF_MAX));
   if (!drawn.length) return <Empty title="No group is drawn"><p>The eye in a group's row draws its line here.</p></Empty>;
-  const notes = groupNotes(route.view, left);
+  const notes = groupNotes(left);
   const lines = drawn.filter((group) => solo === null || group.id === solo);
   return (
     <>

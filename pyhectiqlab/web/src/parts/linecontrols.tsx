@@ -31,25 +31,16 @@ export function LineControls({ lines, band, onChange }: Props) {
 }
 
 /** What the lines of groups leave out of what the reader asked for. `left`: runs that are in no line. */
-export function groupNotes(view: ChartView, left: number): string {
-  return [
-    left > 0 && `${plural(left, 'run')} of large groups are left out.`,
-    view.axis === 'time' && 'Lines of groups have no wall time: the time since the start is shown.',
-    view.smoothing && 'Lines of groups are not smoothed.',
-  ]
-    .filter(Boolean)
-    .join(' ');
+export function groupNotes(left: number): string {
+  return left > 0 ? `${plural(left, 'run')} of large groups are left out.` : '';
 }
 
-/** How lines of groups are drawn: of all ranks and attempts, not smoothed, along steps or the time since the start. */
+/** How lines of groups are drawn: of all ranks and attempts. */
 export function groupView(view: ChartView): ChartView {
-  const axis = view.axis === 'time' ? 'relative' : view.axis;
-  const same = axis === view.axis;
-  return { ...view, axis, smoothing: null, rank: null, attempt: null, lo: same ? view.lo : null, hi: same ? view.hi : null };
+  return { ...view, rank: null, attempt: null };
 }
 
 /** The view that the reader has after changing something of `groupView`: what lines of groups do not have stays. */
 export function viewBehind(view: ChartView, changed: ChartView): ChartView {
-  const kept = { rank: view.rank, attempt: view.attempt, smoothing: changed.smoothing ?? view.smoothing };
-  return { ...changed, ...kept, axis: changed.axis === groupView(view).axis ? view.axis : changed.axis };
+  return { ...changed, rank: view.rank, attempt: view.attempt };
 }

@@ -38,7 +38,7 @@ export function useDrawnGroups(route: RunsRoute, sorted: readonly TableGroup[]):
     return async (selectors, query, signal) => {
       const groups = [...new Set(selectors.map(({ run }) => run))].flatMap((id) => byId.get(id) ?? []);
       // The machine's metrics are measured in seconds, which are no steps of a training.
-      const keys = [...new Set(selectors.map(({ key }) => key))].filter((key) => query.axis === 'relative' || !key.startsWith('system/'));
+      const keys = [...new Set(selectors.map(({ key }) => key))].filter((key) => query.axis !== 'step' || !key.startsWith('system/'));
       return fetchGroupLines(groups, keys, query, { lines: lines === 'runs' ? 'mean' : lines, band }, signal);
     };
   }, [all, lines, band]);
